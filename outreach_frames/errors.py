@@ -1,0 +1,312 @@
+"""
+Everything this package raises or warns of.
+
+::
+
+    OutreachError                      the root: catch this to catch all
+    ├── UnknownNameError               (LookupError)   a resource, attribute, include … that does not exist
+    ├── QueryError                     (ValueError)    a query that the API cannot answer
+    ├── DocumentError                  (ValueError)    an answer that is not a readable JSON:API document
+    ├── TransportError                 (ConnectionError) no answer arrived
+    │   ├── DeadlineError              (TimeoutError)  none arrived in time
+    │   └── OriginError                the token would have left the organisation's own hosts
+    ├── CacheMissError                 (LookupError)   offline, and the answer is not in the cache
+    ├── APIError                       the API answered with an error
+    │   ├── AuthError                  no valid sign-in: token missing, refused (401) or insufficient
+    │   │   └── PermissionDeniedError  (PermissionError) 403: a scope or a permission is missing
+    │   ├── BadRequestError            400, 405, 415 and other 4xx
+    │   ├── NotFoundError              (LookupError)   404
+    │   ├── ConflictError              409
+    │   ├── ValidationError            (ValueError)    422
+    │   ├── RateLimitError             429, and waiting was declined
+    │   ├── MaintenanceError           503 with a time to come back
+    │   └── ServerError                any other 5xx
+    ├── DataError                      (ValueError)    input that a statistic or a picture cannot use
+    │   └── MissingColumnError         (LookupError)   a column that a metric needs is not in the frame
+    ├── SnapshotError                  a snapshot folder that is missing, damaged or incomplete
+    └── SignatureError                 (ValueError)    a webhook delivery that is not signed as it must be
+
+    OutreachWarning                    (UserWarning)   doubtful, not wrong
+    ├── OutreachDataWarning            the data hold something that bends a statistic
+    ├── UnknownAttributeWarning        the API sent attributes that the catalogue does not know
+    └── CacheWarning                   the cache was damaged or unusable and was set aside
+
+Messages are one sentence about what happened to which thing, then a ``Hint:``. They never hold a token, an e-mail
+address or a body.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+
+class OutreachError(Exception):
+    """
+    Root of the exception tree.
+
+    Attributes
+    ----------
+    hint
+        The next step for the reader, or ``None``.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = str(self.args[0])
+        return f"{message}\nHint: {self.hint}" if self.hint else message
+
+
+class UnknownNameError(OutreachError, LookupError):
+    """
+    A name that the catalogue does not have.
+
+    Attributes
+    ----------
+    name
+        What was asked for.
+    suggestions
+        The nearest names that exist, best first; may be empty.
+    """
+
+    def __init__(self, name: str, *, kind: str, known: Iterable[str], hint: str | None = None) -> None:
+        self.name = name
+        self.suggestions = tuple(get_close_matches(name, list(known), n=3, cutoff=0.5))
+        meant = f"did you mean {' or '.join(repr(s) for s in self.suggestions)}?" if self.suggestions else None
+        super().__init__(f"There is no {kind} {name!r}.", hint=" ".join(filter(None, (meant, hint))) or None)
+
+
+class QueryError(OutreachError, ValueError):
+    """A query that the API cannot answer, refused before any request is sent."""
+
+
+class DocumentError(OutreachError, ValueError):
+    """
+    An answer that is not a readable JSON:API document, or holds a value that does not fit its type.
+
+    Attributes
+    ----------
+    resource_type, id, attribute
+        Where the trouble is, as far as it is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        resource_type: str | None = None,
+        id: int | str | None = None,  # noqa: A002  JSON:API's own word
+        attribute: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.resource_type = resource_type
+        self.id = id
+        self.attribute = attribute
+
+
+class TransportError(OutreachError, ConnectionError):
+    """No answer arrived: nothing listens, the connection was dropped, TLS failed."""
+
+
+class DeadlineError(TransportError, TimeoutError):
+    """No answer arrived in time, retries included."""
+
+
+class OriginError(TransportError):
+    """A link or redirect points outside the organisation's own hosts; the token was not sent there."""
+
+
+class CacheMissError(OutreachError, LookupError):
+    """The connection is offline and the answer is not in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorObject:
+    """
+    One JSON:API error object.
+
+    Attributes
+    ----------
+    id, title, detail
+        As sent; any may be ``None``.
+    pointer
+        JSON Pointer into the request document, for field errors.
+    """
+
+    id: str | None = None
+    title: str | None = None
+    detail: str | None = None
+    pointer: str | None = None
+
+
+class APIError(OutreachError):
+    """
+    The API answered with an error.
+
+    Attributes
+    ----------
+    status
+        HTTP status; ``None`` where no request was sent.
+    errors
+        The JSON:API error objects of the answer; empty where it had none. Details are kept here and not printed
+        where they may quote what was sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        errors: Sequence[ErrorObject] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.errors = tuple(errors)
+
+
+class AuthError(APIError):
+    """No valid sign-in: the token is missing, expired and not refreshable, or refused."""
+
+
+class PermissionDeniedError(AuthError, PermissionError):
+    """
+    The token lacks a scope, or the user lacks a permission (403).
+
+    Attributes
+    ----------
+    scope
+        The missing OAuth scope, such as ``"prospects.read"``; ``None`` where the user's own governance forbids it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        scope: str | None = None,
+        status: int | None = None,
+        errors: Sequence[ErrorObject] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, errors=errors, hint=hint)
+        self.scope = scope
+
+
+class BadRequestError(APIError):
+    """The API does not accept the request as sent (400, 405, 415 and other 4xx)."""
+
+
+class NotFoundError(APIError, LookupError):
+    """No such record or endpoint (404)."""
+
+
+class ConflictError(APIError):
+    """The request contradicts the record it names (409)."""
+
+
+class ValidationError(APIError, ValueError):
+    """The API refused the values of a write (422); ``errors`` holds a pointer for each field."""
+
+
+class RateLimitError(APIError):
+    """
+    The hourly request budget is spent and waiting was declined.
+
+    Attributes
+    ----------
+    limit
+        Requests allowed per window; ``None`` where the API did not say.
+    resets_at
+        When the window reopens (aware, UTC); ``None`` where the API did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: int | None = None,
+        resets_at: datetime | None = None,
+        status: int | None = None,
+        errors: Sequence[ErrorObject] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, errors=errors, hint=hint)
+        self.limit = limit
+        self.resets_at = resets_at
+
+
+class MaintenanceError(APIError):
+    """
+    Scheduled maintenance (503).
+
+    Attributes
+    ----------
+    until
+        When to come back (aware, UTC); ``None`` where the API did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        until: datetime | None = None,
+        status: int | None = None,
+        errors: Sequence[ErrorObject] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, errors=errors, hint=hint)
+        self.until = until
+
+
+class ServerError(APIError):
+    """The API failed (5xx), retries included."""
+
+
+class DataError(OutreachError, ValueError):
+    """Input that a statistic or a picture cannot use."""
+
+
+class MissingColumnError(DataError, LookupError):
+    """
+    A column that a metric needs is not in the frame.
+
+    Attributes
+    ----------
+    column
+        The missing column.
+    needed_for
+        The metric or function that needs it.
+    """
+
+    def __init__(self, column: str, *, needed_for: str, hint: str | None = None) -> None:
+        self.column = column
+        self.needed_for = needed_for
+        super().__init__(f"Column {column!r} is missing; {needed_for} needs it.", hint=hint)
+
+
+class SnapshotError(OutreachError):
+    """A snapshot folder that is missing, damaged or incomplete."""
+
+
+class SignatureError(OutreachError, ValueError):
+    """A webhook delivery whose signature is missing or wrong."""
+
+
+class OutreachWarning(UserWarning):
+    """Root of this package's warnings: doubtful, not wrong."""
+
+
+class OutreachDataWarning(OutreachWarning):
+    """The data hold something that bends a statistic; the message counts it."""
+
+
+class UnknownAttributeWarning(OutreachWarning):
+    """The API sent attributes that the catalogue does not know; the message names them once per type."""
+
+
+class CacheWarning(OutreachWarning):
+    """The cache was damaged or unusable and was set aside; requests go on without it."""
