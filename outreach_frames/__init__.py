@@ -1,0 +1,1 @@
+"""Outreach organisations as pandas DataFrames."""

@@ -1,0 +1,308 @@
+"""
+What the Outreach API has: resource types, their attributes and relationships, operations and actions.
+
+The facts come from the vendor's published OpenAPI document and lie in ``catalogue.json`` beside this module; a new
+edition of the document becomes a new catalogue with ``python -m outreach_frames.catalogue openapi.json``.
+
+Names are accepted as the API writes them (``sequenceState``, ``createdAt``) and in snake_case (``sequence_state``,
+``created_at``); resource types also in the plural. Columns of frames are the snake_case of API names.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from outreach_frames.errors import UnknownNameError
+
+T = TypeVar("T")
+
+HEAVY = frozenset({"bodyHtml", "bodyText", "errorBacktrace", "compiledSequenceTemplateHtml"})
+"""Attributes that make a page large and that statistics never read; fetched only when named."""
+
+
+def snake(name: str) -> str:
+    """Return the snake_case of an API name: ``sequenceState`` → ``sequence_state``; the inverse of `camel`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def camel(name: str) -> str:
+    """Return the API's spelling of a snake_case name: ``sequence_state`` → ``sequenceState``; the inverse of `snake`."""
+    head, *tail = name.split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in tail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """
+    One attribute of a resource type.
+
+    Attributes
+    ----------
+    name
+        The API's spelling.
+    column
+        Its column in a frame: the snake_case of the name, with ``_attribute`` behind it where a foreign key of the
+        same type has that column (``mailbox.userId`` beside the relationship ``user``).
+    type
+        JSON type as declared.
+    format
+        ``"date-time"``, ``"date"``, ``"float"``, ``"email"`` or ``None``.
+    items
+        JSON type of an array's items; ``None`` for other types and where it is not declared.
+    nullable, read_only, write_only, filterable, sortable
+        As documented. Outreach marks nearly everything nullable.
+    max_length
+        Longest string [characters]; ``None`` where not declared.
+    enum
+        Documented values; empty where none are. The API does not enforce them: treat as strings.
+    enum_open
+        Whether the documented values are examples rather than the whole list.
+    """
+
+    name: str
+    column: str
+    type: Literal["string", "integer", "number", "boolean", "array", "object"]
+    format: str | None = None
+    items: str | None = None
+    nullable: bool = True
+    read_only: bool = False
+    write_only: bool = False
+    filterable: bool = False
+    sortable: bool = False
+    max_length: int | None = None
+    enum: tuple[str | int, ...] = ()
+    enum_open: bool = False
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether this is one of the numbered custom fields (``custom1`` …), which each organisation labels itself."""
+        return re.fullmatch(r"custom\d+", self.name) is not None
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it is fetched only when named, because it makes a page large."""
+        return self.name in HEAVY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relationship:
+    """
+    One relationship of a resource type.
+
+    Attributes
+    ----------
+    name
+        The API's spelling.
+    column
+        snake_case of the name; a frame's columns are `id_column` and `type_column`.
+    many
+        Whether it is to-many.
+    targets
+        Resource types it may point to; more than one: polymorphic. Empty where the vendor names none. A target need
+        not be in the catalogue (``pluginMapping``).
+    has_data
+        Whether resource identifiers are sent.
+    has_links
+        Whether a link to the related collection is sent.
+    read_only
+        As documented.
+    filter
+        Attributes of the target that a filter may name; ``("*",)`` for every filterable one, empty where documented
+        as not usable, ``None`` where the vendor does not say.
+    """
+
+    name: str
+    column: str
+    many: bool = False
+    targets: tuple[str, ...] = ()
+    has_data: bool = False
+    has_links: bool = False
+    read_only: bool = False
+    filter: tuple[str, ...] | None = None
+
+    @property
+    def polymorphic(self) -> bool:
+        """Whether the related resource may be of several types."""
+        return len(self.targets) > 1
+
+    @property
+    def id_column(self) -> str:
+        """The column with the related id (to-one) or the list of ids (to-many)."""
+        return f"{self.column}_ids" if self.many else f"{self.column}_id"
+
+    @property
+    def type_column(self) -> str | None:
+        """The column with the related type, for a polymorphic to-one; otherwise ``None``."""
+        return f"{self.column}_type" if self.polymorphic and not self.many else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceType:
+    """
+    One resource type of the API.
+
+    Attributes
+    ----------
+    name, plural
+        The API's spellings (``sequenceState``, ``sequenceStates``).
+    id_type
+        JSON type of the ids; a string for audit logs and organisation settings only.
+    operations
+        Those of ``list``, ``get``, ``create``, ``update``, ``delete`` that the API has.
+    s2s_operations
+        Operations and actions open to server-to-server tokens.
+    actions, collection_actions
+        Action name → its parameters; on one record and on the collection.
+    attributes, relationships
+        By API name, in the order of the columns.
+    """
+
+    name: str
+    plural: str
+    id_type: Literal["integer", "string"]
+    operations: frozenset[str]
+    s2s_operations: frozenset[str]
+    actions: Mapping[str, tuple[str, ...]]
+    collection_actions: Mapping[str, tuple[str, ...]]
+    attributes: Mapping[str, Attribute]
+    relationships: Mapping[str, Relationship]
+
+    @property
+    def path(self) -> str:
+        """Path of the collection below the API's base, such as ``/sequenceStates``."""
+        return f"/{self.plural}"
+
+    @property
+    def column(self) -> str:
+        """snake_case of the type (``sequence_state``)."""
+        return snake(self.name)
+
+    @property
+    def table(self) -> str:
+        """snake_case of the plural (``sequence_states``): the name of its frames and files."""
+        return snake(self.plural)
+
+    def attribute(self, name: str) -> Attribute:
+        """
+        Look an attribute up by either spelling.
+
+        Raises
+        ------
+        UnknownNameError
+            The type has no such attribute; the message names the nearest.
+        """
+        return _look_up(name, self.attributes, kind=f"attribute of {self.name}")
+
+    def relationship(self, name: str) -> Relationship:
+        """
+        Look a relationship up by either spelling.
+
+        Raises
+        ------
+        UnknownNameError
+            The type has no such relationship; the message names the nearest.
+        """
+        return _look_up(name, self.relationships, kind=f"relationship of {self.name}")
+
+    def action(self, name: str) -> str:
+        """
+        Return the API's spelling of an action on one record.
+
+        Raises
+        ------
+        UnknownNameError
+            The type has no such action; the message names the nearest.
+        """
+        return _look_up(name, {action: action for action in self.actions}, kind=f"action of {self.name}")
+
+
+class Catalogue:
+    """
+    All resource types.
+
+    Parameters
+    ----------
+    types
+        By API name.
+    """
+
+    def __init__(self, types: Mapping[str, ResourceType]) -> None:
+        self.types = types
+
+    @cached_property
+    def _by_any_name(self) -> dict[str, ResourceType]:
+        return {name: t for t in self.types.values() for name in (t.name, t.plural, t.column, t.table)}
+
+    def resource(self, name: str) -> ResourceType:
+        """
+        Look a resource type up: singular or plural, snake_case or the API's spelling.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such type; the message names the nearest.
+        """
+        found = self._by_any_name.get(name)
+        if found is None:
+            raise UnknownNameError(name, kind="resource", known=(t.table for t in self.types.values()))
+        return found
+
+
+def _look_up(name: str, known: Mapping[str, T], *, kind: str) -> T:
+    found = known.get(name) or known.get(camel(name))
+    if found is None:
+        raise UnknownNameError(name, kind=kind, known=[snake(k) for k in known] if "_" in name else list(known))
+    return found
+
+
+def expand(entry: Mapping[str, Any], name: str) -> ResourceType:
+    """Build a resource type from its entry in the catalogue file."""
+    relationships = {
+        r: Relationship(name=r, column=snake(r), **_tuples(facts)) for r, facts in entry["relationships"].items()
+    }
+    taken = {c for r in relationships.values() if r.has_data for c in (r.id_column, r.type_column)}
+    attributes = {
+        a: Attribute(name=a, column=f"{snake(a)}_attribute" if snake(a) in taken else snake(a), **_tuples(facts))
+        for a, facts in _numbered(entry["attributes"])
+    }
+    return ResourceType(
+        name=name,
+        plural=entry["plural"],
+        id_type=entry.get("id_type", "integer"),
+        operations=frozenset(entry["operations"]),
+        s2s_operations=frozenset(entry.get("s2s_operations", ())),
+        actions=_tuples(entry.get("actions", {})),
+        collection_actions=_tuples(entry.get("collection_actions", {})),
+        attributes=attributes,
+        relationships=relationships,
+    )
+
+
+def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+
+
+def _numbered(attributes: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Unfold ``custom1..150`` into its 150 attributes."""
+    for name, facts in attributes.items():
+        stem, first, last = re.fullmatch(r"(.*?)(?:(\d+)\.\.(\d+))?", name).groups()  # type: ignore[union-attr]
+        yield from ((f"{stem}{n}", facts) for n in range(int(first), int(last) + 1)) if last else [(name, facts)]
+
+
+@cache
+def load() -> Catalogue:
+    """Return the catalogue that comes with this package; read once per process."""
+    entries = msgspec.json.decode(Path(__file__).with_suffix(".json").read_bytes())
+    return Catalogue({name: expand(entry, name) for name, entry in entries.items()})
+
+
+if __name__ == "__main__":
+    from outreach_frames._openapi import write_catalogue
+
+    sys.exit(write_catalogue(sys.argv[1:]))

@@ -1,0 +1,42 @@
+import inspect
+
+import pytest
+
+from outreach_frames import errors
+
+
+def test_message_and_hint_are_two_lines():
+    assert str(errors.QueryError("It cannot be.", hint="Do this.")) == "It cannot be.\nHint: Do this."
+    assert str(errors.QueryError("It cannot be.")) == "It cannot be."
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (errors.UnknownNameError("x", kind="resource", known=()), LookupError),
+        (errors.TransportError("x"), ConnectionError),
+        (errors.DeadlineError("x"), TimeoutError),
+        (errors.PermissionDeniedError("x", scope="prospects.read", status=403), PermissionError),
+        (errors.NotFoundError("x", status=404), LookupError),
+        (errors.ValidationError("x", status=422), ValueError),
+        (errors.MissingColumnError("opened_at", needed_for="open_rate"), LookupError),
+    ],
+)
+def test_errors_are_the_builtin_that_they_honestly_are(error, builtin):
+    assert isinstance(error, errors.OutreachError)
+    assert isinstance(error, builtin)
+
+
+def test_every_error_and_warning_is_drawn_in_the_module_docstring():
+    """The tree in the docstring is what readers go by."""
+    classes = [
+        c
+        for _, c in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(c, Exception) and c.__module__ == errors.__name__
+    ]
+
+    assert all(c.__name__ in errors.__doc__ for c in classes)
+
+
+def test_unknown_name_without_a_near_one_has_no_hint():
+    assert errors.UnknownNameError("qqq", kind="resource", known=["prospects"]).hint is None
