@@ -1,0 +1,12 @@
+"""
+A query in the user's words, checked against the catalogue and turned into URL parameters.
+
+Names may be snake_case or the API's. Everything that the API would refuse is refused here, before any request:
+unknown names, filters on attributes that cannot be filtered, sorts by attributes that cannot be sorted by.
+"""
+
+from outreach_frames.query._build import build, default_columns
+from outreach_frames.query._query import MAX_PAGE_SIZE, MAX_QUERY_LENGTH, Query
+from outreach_frames.query.values import NOT_NULL, Between, between
+
+__all__ = ["MAX_PAGE_SIZE", "MAX_QUERY_LENGTH", "NOT_NULL", "Between", "Query", "between", "build", "default_columns"]

@@ -1,0 +1,142 @@
+"""Filter values: what may be asked for, and how it is written in a URL in the API's two filter syntaxes."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from outreach_frames.catalogue import Attribute
+from outreach_frames.errors import QueryError
+
+Parameters = list[tuple[str, str]]
+
+
+class _NotNull:
+    def __repr__(self) -> str:
+        return "NOT_NULL"
+
+
+NOT_NULL: Final = _NotNull()
+"""Filter value: any value but null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A closed range as a filter value; see `between`."""
+
+    low: Any
+    high: Any
+
+
+def between(low: Any, high: Any) -> Between:
+    """
+    Filter by a range, both ends included.
+
+    Parameters
+    ----------
+    low, high
+        Numbers, dates or instants; either may be ``None`` for an open end. A naive instant is taken as UTC.
+
+    Raises
+    ------
+    QueryError
+        Both ends are ``None``, or ``low`` is above ``high``.
+
+    Examples
+    --------
+    >>> between(5, None)
+    Between(low=5, high=None)
+    """
+    if low is None and high is None:
+        raise QueryError("between(None, None) holds everything.", hint="Leave the filter out, or use NOT_NULL.")
+    if low is not None and high is not None and text(low) != text(high) and low > high:
+        raise QueryError("The low end of between(...) is above its high end.", hint="Swap the two.")
+    return Between(low, high)
+
+
+def checked(name: str, value: Any, attribute: Attribute | None = None) -> Any:
+    """Check a filter value; lists become tuples, everything else stays."""
+    if value is None or value is NOT_NULL:
+        return value
+    if isinstance(value, Between):
+        return Between(*(None if end is None else _scalar(name, end, attribute) for end in (value.low, value.high)))
+    if isinstance(value, (list, tuple, set, frozenset, range, pd.Series, pd.Index, np.ndarray)):
+        ordered = sorted(value, key=text) if isinstance(value, (set, frozenset)) else value
+        return tuple(dict.fromkeys(_scalar(name, item, attribute) for item in ordered))
+    return _scalar(name, value, attribute)
+
+
+def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        raise QueryError(f"A list or range for {name} holds a missing value.", hint="Ask for null with None alone.")
+    if isinstance(value, str) and value in {"__null__", "__notnull__"}:
+        raise QueryError(f"The API cannot look for the text {value} in {name}.", hint="Use None or NOT_NULL.")
+    if attribute and not _fits(value, attribute):
+        kind = attribute.format or attribute.type
+        raise QueryError(f"{name} holds a {kind}; {type(value).__name__} {_shown(value)} is none.")
+    if not isinstance(value, (str, int, float, bool, date)):
+        raise QueryError(f"A filter cannot hold a {type(value).__name__}; {name} got one.")
+    return value
+
+
+def _fits(value: Any, attribute: Attribute) -> bool:
+    if attribute.format in {"date-time", "date"}:
+        return isinstance(value, date) or (isinstance(value, str) and _is_instant(value))
+    if attribute.type in {"integer", "number"}:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, bool) if attribute.type == "boolean" else isinstance(value, str)
+
+
+def _is_instant(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    """Show numbers only: text may be an address."""
+    return repr(value) if isinstance(value, (int, float)) else ""
+
+
+def text(value: Any) -> str:
+    """Write one value as the API reads it; a naive instant is taken as UTC."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def is_ambiguous(value: Any) -> bool:
+    """Return whether the original syntax would misread the value: it holds a comma or ``..``."""
+    values = value if isinstance(value, tuple) else (value.low, value.high) if isinstance(value, Between) else (value,)
+    return any(isinstance(v, str) and ("," in v or ".." in v) for v in values)
+
+
+def original_syntax(value: Any) -> str:
+    """Write a checked value in the original syntax: ``a,b``, ``low..high``, ``__null__``."""
+    if value is None:
+        return "__null__"
+    if value is NOT_NULL:
+        return "__notnull__"
+    if isinstance(value, Between):
+        low = "neginf" if value.low is None else text(value.low)
+        high = "inf" if value.high is None else text(value.high)
+        return f"{low}..{high}"
+    return ",".join(map(text, value)) if isinstance(value, tuple) else text(value)
+
+
+def new_syntax(key: str, value: Any) -> Parameters:
+    """Write a checked value in the new syntax, in which commas and ``..`` are text."""
+    if isinstance(value, Between):
+        ends = (("gte", value.low), ("lte", value.high))
+        return [(f"filter{key}[{end}]", text(v)) for end, v in ends if v is not None]
+    if isinstance(value, tuple):
+        return [(f"filter{key}[]", text(v)) for v in value]
+    return [(f"filter{key}", original_syntax(value))]
