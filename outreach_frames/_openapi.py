@@ -18,51 +18,30 @@ BADGES = {"readonly": "read_only", "writeonly": "write_only", "filterable": "fil
 LISTING = re.compile(r"can be|must be|possible values are|values include|use one of|a string|\be\.g\.", re.IGNORECASE)
 QUOTED = re.compile(r"""(?<!\w)['"]([\w*][\w -]*)[,.]?['"]""")
 
-ENUMERATIONS: dict[str, tuple[list[str] | list[int], bool]] = {
-    "batch.state": (["pending", "confirming", "finished", "failed", "canceled"], True),
-    "complianceRequest.requestType": (["Delete"], False),
-    "emailAddress.emailType": (["work", "personal"], False),
-    "import.dupeMethod": (["skip", "missing", "overwrite"], False),
-    "import.frequency": (["once", "hourly", "daily"], False),
-    "phoneNumber.phoneType": (["mobile", "work", "home", "voip", "other"], False),
+ENUMERATIONS: dict[str, tuple[Sequence[str | int], bool]] = {
+    "batch.state": (("pending", "confirming", "finished", "failed", "canceled"), True),
+    "complianceRequest.requestType": (("Delete",), False),
+    "emailAddress.emailType": (("work", "personal"), False),
+    "import.dupeMethod": (("skip", "missing", "overwrite"), False),
+    "import.frequency": (("once", "hourly", "daily"), False),
+    "phoneNumber.phoneType": (("mobile", "work", "home", "voip", "other"), False),
     "sequenceState.state": (
-        ["pending", "active", "paused", "disabled", "failed", "bounced", "opted_out", "finished"],
+        ("pending", "active", "paused", "disabled", "failed", "bounced", "opted_out", "finished"),
         False,
     ),
     "webhook.action": (
-        [
-            "*",
-            "created",
-            "updated",
-            "destroyed",
-            "bounced",
-            "delivered",
-            "opened",
-            "replied",
-            "advanced",
-            "finished",
-            "completed",
-        ],
+        (
+            *("*", "created", "updated", "destroyed", "bounced", "delivered", "opened", "replied"),
+            *("advanced", "finished", "completed"),
+        ),
         False,
     ),
-    "webhook.payloadVersion": ([1, 2], False),
+    "webhook.payloadVersion": ((1, 2), False),
     "webhook.resource": (
-        [
-            "*",
-            "account",
-            "call",
-            "emailAddress",
-            "import",
-            "kaiaRecording",
-            "mailing",
-            "opportunity",
-            "opportunityProspectRole",
-            "prospect",
-            "sequence",
-            "sequenceState",
-            "task",
-            "user",
-        ],
+        (
+            *("*", "account", "call", "emailAddress", "import", "kaiaRecording", "mailing", "opportunity"),
+            *("opportunityProspectRole", "prospect", "sequence", "sequenceState", "task", "user"),
+        ),
         False,
     ),
 }
@@ -187,9 +166,9 @@ def _attributes(resource: str, schema: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _enumeration(attribute: str, description: str) -> Json:
-    values, is_open = ENUMERATIONS.get(attribute, ([], attribute in OPEN_ENUMERATIONS))
+    values, is_open = ENUMERATIONS.get(attribute, ((), attribute in OPEN_ENUMERATIONS))
     values = values or _quoted_values(description)
-    return {"enum": values, **({"enum_open": True} if is_open else {})} if values else {}
+    return {"enum": list(values), **({"enum_open": True} if is_open else {})} if values else {}
 
 
 def _quoted_values(description: str) -> list[str]:

@@ -32,7 +32,7 @@ def snake(name: str) -> str:
 
 
 def camel(name: str) -> str:
-    """Return the API's spelling of a snake_case name: ``sequence_state`` → ``sequenceState``; the inverse of `snake`."""
+    """Return the API's spelling of a snake_case name: ``created_at`` → ``createdAt``; the inverse of `snake`."""
     head, *tail = name.split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in tail)
 
