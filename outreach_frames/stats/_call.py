@@ -1,0 +1,377 @@
+"""
+One call of a statistic: what went in, what was left out and why, and what comes out.
+
+Every public function opens a `Call`, reads its frames through it (which checks columns, dtypes and ids), and writes its
+result through it (which gives the caller's kind of frame back, with the record that `explain` prints).
+"""
+
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+import pyarrow as pa
+
+from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.stats import _engines
+from outreach_frames.stats.caveats import NaiveTimestampWarning
+
+RECORD = "outreach_frames"
+"""Where a frame keeps its record: the key of pandas ``attrs`` and of a PyArrow schema's metadata."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SHOWN = 5
+
+Instant = str | date
+"""An instant as callers write it: ISO 8601 text, a `datetime` or a pandas `Timestamp`; read as UTC without a zone."""
+
+_FLAGS = frozenset({"track_opens", "track_links", "opted_out", "enabled", "locked", "send_disabled", "sync_disabled"})
+_TEXTS = frozenset({"state", "mailing_type", "step_type", "name", "direction", "outcome", "action", "pause_reason"})
+
+
+class Call:
+    """
+    One call of a statistic.
+
+    Parameters
+    ----------
+    function
+        The public function's name.
+    **parameters
+        Its parameters as given; they are kept in the result's record.
+    """
+
+    def __init__(self, function: str, **parameters: object) -> None:
+        self.function = function
+        self.parameters = parameters
+        self.rows_in: dict[str, int] = {}
+        self.dropped: dict[str, int] = {}
+        self.as_of: str | None = None
+        self._native: Any = None
+        self._extracted: list[str] = []
+
+    def read(
+        self, name: str, native: Any, columns: Iterable[str], *, optional: Iterable[str] = ()
+    ) -> nw.LazyFrame[Any]:
+        """
+        Take columns of one of the caller's frames, checked.
+
+        Parameters
+        ----------
+        name
+            The resource, such as ``"mailings"``; used in messages.
+        native
+            The frame.
+        columns
+            What the statistic needs.
+        optional
+            What it uses when it is there.
+
+        Returns
+        -------
+        frame : LazyFrame
+            Instants are integers [µs since 1970, UTC]; ids and counts 64-bit integers. See `_engines`.
+
+        Raises
+        ------
+        MissingColumnError
+            A needed column is absent; the message says how to request it.
+        DataError
+            Not a frame; frames of two kinds; a column of the wrong dtype; an id that occurs twice (checked in
+            memory only: on DuckDB, Dask, Spark and lazy polars it would cost a pass over the data).
+        """
+        present = _column_names(name, native)
+        wanted = list(dict.fromkeys(columns))
+        for column in wanted:
+            if column not in present:
+                raise missing_column(name, column, needed_for=self.function)
+        wanted += [column for column in dict.fromkeys(optional) if column in present and column not in wanted]
+        self._remember(name, native)
+        frame = self._typed(name, native, wanted)
+        if "id" in wanted and is_eager(native):
+            _refuse_duplicates(name, frame)
+        return frame
+
+    def _remember(self, name: str, native: Any) -> None:
+        if self._native is None:
+            self._native = native
+        elif _kind(native) != _kind(self._native):
+            raise DataError(
+                f"{self.function} was given frames of two kinds, {_kind(self._native)} and {_kind(native)}.",
+                hint="Convert one of them; a join cannot span two engines.",
+            )
+        if is_eager(native):
+            self.rows_in[name] = len(native)
+        if (extracted := record_of(native).get("as_of")) is not None:
+            self._extracted.append(extracted)
+
+    def _typed(self, name: str, native: Any, columns: Sequence[str]) -> nw.LazyFrame[Any]:
+        integers = [column for column in columns if _holds_integers(column)]
+        try:
+            frame = _engines.plain(native, columns, integers)
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"A column of {name} that holds ids or counts has other values in it: {error}",
+                hint="Keep ids and counts as integers.",
+            ) from error
+        schema = frame.collect_schema()
+        for column in columns:
+            _check_dtype(name, column, schema[column])
+        instants = [column for column in columns if column.endswith("_at")]
+        self._warn_of_naive(name, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
+        frame = _engines.to_micros(frame, instants)
+        return frame.with_columns(_cast(column) for column in columns if column not in instants)
+
+    def _warn_of_naive(self, name: str, columns: Sequence[str]) -> None:
+        if columns:
+            message = (
+                f"{len(columns)} column(s) of {name} have no time zone and were read as UTC: {', '.join(columns)}."
+            )
+            warnings.warn(NaiveTimestampWarning(message), stacklevel=5)
+
+    def drop(self, frame: nw.LazyFrame[Any], reason: str, keep: nw.Expr) -> nw.LazyFrame[Any]:
+        """Keep the rows where an expression is true; in memory, count those that go, by reason."""
+        kept = frame.filter(keep)
+        if self.in_memory:
+            gone = row_count(frame) - row_count(kept)
+            if gone:
+                self.dropped[reason] = self.dropped.get(reason, 0) + gone
+        return kept
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the caller's frame is in memory, so that counting rows costs nothing to speak of."""
+        return is_eager(self._native)
+
+    def instant(self, as_of: Instant | None) -> int:
+        """
+        Settle the instant at which the data are looked at.
+
+        Parameters
+        ----------
+        as_of
+            The caller's wish; without one, the extraction time kept in the frames' records (the earliest of them).
+
+        Returns
+        -------
+        as_of
+            [µs since 1970, UTC].
+
+        Raises
+        ------
+        DataError
+            Neither is known, or the wish is later than the extraction: what happened in between was not seen.
+        """
+        extracted = min(map(to_micros, self._extracted), default=None)
+        if as_of is None and extracted is None:
+            raise DataError(
+                f"{self.function} needs to know when the data were extracted.",
+                hint='Pass as_of="2026-03-31T00:00:00Z"; frames from fetch() carry it in attrs, other kinds cannot.',
+            )
+        settled = extracted if as_of is None else to_micros(as_of)
+        if settled is None or (extracted is not None and settled > extracted):
+            raise DataError(
+                f"as_of is later than the extraction of the data ({to_iso(extracted or 0)}).",
+                hint="What happened after the extraction is not in the data; leave as_of out or choose an earlier one.",
+            )
+        self.as_of = to_iso(settled)
+        return settled
+
+    def write(
+        self,
+        frame: nw.LazyFrame[Any],
+        *,
+        sort: Sequence[str] = (),
+        instants: Sequence[str] = (),
+        days: Sequence[str] = (),
+        categories: Mapping[str, Sequence[str]] | None = None,
+        keep_index: bool = False,
+        **record: object,
+    ) -> Any:
+        """
+        Give a result back in the caller's kind of frame.
+
+        Parameters
+        ----------
+        frame
+            The result.
+        sort
+            Columns that order it, missing values last.
+        instants, days
+            Columns of integers that become UTC instants and dates.
+        categories
+            Columns of text with a fixed order: ordered categories in pandas and polars, text elsewhere.
+        keep_index
+            Whether the result has the rows of the first frame read, in their order, and so its pandas index.
+        **record
+            Further entries of the record.
+
+        Returns
+        -------
+        native
+            pandas results are Arrow-backed, and carry the record in ``attrs``; PyArrow tables in the schema's
+            metadata; other kinds have no place for it.
+        """
+        integers = [name for name, dtype in frame.collect_schema().items() if dtype.is_integer() and dtype != nw.Int64]
+        if integers:
+            frame = frame.with_columns(nw.col(name).cast(nw.Int64) for name in integers)
+        if sort:
+            frame = frame.sort(*sort, nulls_last=True)
+        frame = _engines.from_days(_engines.from_micros(frame, instants), days)
+        record = {**self._record(), **record}
+        if frame.implementation.is_polars():
+            return self._as_polars(frame, categories or {})
+        if frame.implementation.is_pandas():
+            result = _engines.arrow_pandas(frame.collect().to_native())
+            if keep_index and isinstance(self._native, pd.DataFrame):
+                result.index = self._native.index
+            return self._as_pandas(result, categories or {}, record)
+        return frame.to_native()
+
+    def _as_polars(self, frame: nw.LazyFrame[Any], categories: Mapping[str, Sequence[str]]) -> Any:
+        native = frame.with_columns(nw.col(name).cast(nw.Enum(list(c))) for name, c in categories.items()).to_native()
+        return native.collect() if self.in_memory else native
+
+    def _as_pandas(
+        self, result: pd.DataFrame, categories: Mapping[str, Sequence[str]], record: Mapping[str, object]
+    ) -> Any:
+        if isinstance(self._native, pa.Table):
+            table = pa.Table.from_pandas(result, preserve_index=False)
+            return table.replace_schema_metadata({RECORD: json.dumps(record)})
+        for name, order in categories.items():
+            result[name] = pd.Categorical(result[name].astype(object), categories=list(order), ordered=True)
+        result.attrs[RECORD] = record
+        return result
+
+    def _record(self) -> dict[str, object]:
+        return {
+            "function": self.function,
+            "parameters": {name: _jsonable(value) for name, value in self.parameters.items()},
+            "as_of": self.as_of,
+            "rows_in": self.rows_in,
+            "dropped": self.dropped,
+            "version": version("outreach_frames"),
+        }
+
+
+def record_of(native: Any) -> dict[str, Any]:
+    """Read the record that a frame carries; empty where there is none."""
+    if isinstance(native, pa.Table):
+        return dict(json.loads((native.schema.metadata or {}).get(RECORD.encode(), b"{}")))
+    attrs = getattr(native, "attrs", None)
+    return dict(attrs.get(RECORD, {})) if isinstance(attrs, dict) else {}
+
+
+def is_eager(native: Any) -> bool:
+    """Whether a frame is in memory: pandas, PyArrow, or a polars ``DataFrame``."""
+    return isinstance(native, pd.DataFrame | pa.Table) or (_kind(native) == "polars" and not hasattr(native, "collect"))
+
+
+def row_count(frame: nw.LazyFrame[Any]) -> int:
+    """Count rows; runs the query."""
+    return int(frame.select(nw.len()).collect().item())
+
+
+def missing_column(name: str, column: str, *, needed_for: str) -> MissingColumnError:
+    """Build the error for an absent column, naming the ``fields`` to request."""
+    field = column.removesuffix("_id") if column.endswith("_id") else column
+    hint = f'Request it: fetch(org, "{name}", fields=[..., "{field}"]).'
+    return MissingColumnError(column, needed_for=needed_for, hint=hint)
+
+
+def to_micros(instant: Instant) -> int:
+    """
+    Read an instant.
+
+    Returns
+    -------
+    instant
+        [µs since 1970, UTC].
+
+    Raises
+    ------
+    DataError
+        The text is not ISO 8601.
+    """
+    try:
+        parsed = datetime.fromisoformat(instant if isinstance(instant, str) else instant.isoformat())
+    except ValueError as error:
+        raise DataError(f"{instant!r} is not an instant.", hint='Write it like "2026-03-31T00:00:00Z".') from error
+    aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    return (aware - EPOCH) // timedelta(microseconds=1)
+
+
+def to_iso(micros: int) -> str:
+    """Write an instant [µs since 1970, UTC] as ISO 8601."""
+    return (EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    return value
+
+
+def _column_names(name: str, native: Any) -> list[str]:
+    try:
+        return _engines.column_names(native)
+    except TypeError as error:
+        raise DataError(
+            f"{name} is a {type(native).__name__}, not a frame.", hint="Pass what fetch() returns."
+        ) from error
+
+
+def _kind(native: Any) -> str:
+    package = type(native).__module__.partition(".")[0].lstrip("_")
+    return "pandas" if package in {"pandas", "pyarrow"} else package
+
+
+def _holds_integers(column: str) -> bool:
+    return column in {"id", "order"} or column.endswith(("_id", "_count"))
+
+
+def _check_dtype(name: str, column: str, dtype: nw.dtypes.DType) -> None:
+    if column.endswith("_at"):
+        fits, meant = isinstance(dtype, nw.Datetime), "instants"
+    elif _holds_integers(column):
+        fits, meant = dtype.is_integer(), "integers"
+    elif column in _FLAGS:
+        fits, meant = dtype == nw.Boolean, "booleans"
+    elif column in _TEXTS:
+        fits, meant = dtype == nw.String, "text"
+    else:
+        return
+    if not fits and dtype != nw.Unknown:  # a column of nothing but nulls has no dtype of its own
+        raise DataError(
+            f"Column {column!r} of {name} is {dtype}, not {meant}.",
+            hint="Convert it first, for instance with pandas.to_datetime(..., utc=True)."
+            if meant == "instants"
+            else None,
+        )
+
+
+def _cast(column: str) -> nw.Expr:
+    if _holds_integers(column):
+        return nw.col(column).cast(nw.Int64)
+    if column in _FLAGS:
+        return nw.col(column).cast(nw.Boolean)
+    return nw.col(column).cast(nw.String) if column in _TEXTS else nw.col(column)
+
+
+def _refuse_duplicates(name: str, frame: nw.LazyFrame[Any]) -> None:
+    ids = frame.select("id").collect()["id"]
+    doubled = ids.filter(ids.is_duplicated()).unique().sort().to_list()
+    if doubled:
+        raise DataError(
+            f"{len(doubled)} id(s) occur more than once in {name}: {', '.join(map(str, doubled[:SHOWN]))}"
+            f"{' …' if len(doubled) > SHOWN else ''}.",
+            hint=f'Keep one row per id: {name}.drop_duplicates("id", keep="last").',
+        )

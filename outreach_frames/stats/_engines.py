@@ -1,0 +1,214 @@
+"""
+The border between the caller's frames and the statistics.
+
+Inside, every statistic works on one plain representation: a narwhals `LazyFrame` whose instants are integers
+(microseconds since 1970-01-01T00:00Z) and whose days are integers (days since 1970-01-01). Integers mean the same in
+every engine, while time zones, units, durations and truncation do not: DuckDB and Spark keep the zone in the session,
+Spark has no durations in narwhals. What depends on the engine is in this module and nowhere else.
+
+PyArrow tables travel as Arrow-backed pandas frames, without a copy: PyArrow's own grouped median is approximate.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+import pyarrow as pa
+
+Column = Sequence[int] | Sequence[str]
+
+_INT64 = "int64[pyarrow]"
+_UTC_MICROS = pa.timestamp("us", tz="UTC")
+
+
+def plain(native: Any, columns: Sequence[str], integers: Sequence[str]) -> nw.LazyFrame[Any]:
+    """
+    Wrap the wanted columns of any supported frame.
+
+    Parameters
+    ----------
+    native
+        A frame of the caller: pandas, polars (eager or lazy), PyArrow, DuckDB, Dask or PySpark.
+    columns
+        The columns to keep, in this order; all must exist.
+    integers
+        Those of them that hold ids or counts. NumPy-backed pandas frames keep such columns as floats once a value
+        is missing; they become integers again.
+
+    Returns
+    -------
+    frame : LazyFrame
+        Instants are still instants; see `to_micros`. A pandas index is left behind.
+
+    Raises
+    ------
+    TypeError
+        narwhals does not know the frame's kind.
+    pyarrow.ArrowInvalid
+        A column of ``integers`` holds fractions.
+    """
+    if isinstance(native, pa.Table):
+        native = _arrow_backed({name: native.column(name) for name in columns}, integers)
+    elif isinstance(native, pd.DataFrame):
+        native = arrow_pandas(native[list(columns)], integers)
+    elif is_dask(native):
+        native = native[list(columns)].map_partitions(arrow_pandas, list(integers))
+    return _wrapped(native).select(*columns)
+
+
+def column_names(native: Any) -> list[str]:
+    """List the columns of any supported frame; `TypeError` if it is none."""
+    return _wrapped(native).collect_schema().names()
+
+
+def _wrapped(native: Any) -> nw.LazyFrame[Any]:
+    with warnings.catch_warnings():
+        # narwhals announces a plugin for Dask that is not published yet; a caller can do nothing about it.
+        warnings.filterwarnings("ignore", message="Dask support is moving", category=FutureWarning)
+        frame: nw.LazyFrame[Any] = nw.from_native(native).lazy()
+    return frame
+
+
+def is_dask(native: object) -> bool:
+    """Whether this is a Dask frame; Dask is not imported to find out."""
+    return type(native).__module__.partition(".")[0] == "dask"
+
+
+def arrow_pandas(frame: pd.DataFrame, integers: Sequence[str] = ()) -> pd.DataFrame:
+    """Back every column by Arrow, whatever backed it; the index is left behind."""
+    return _arrow_backed({name: pa.array(frame[name], from_pandas=True) for name in frame.columns}, integers)
+
+
+def _arrow_backed(columns: Mapping[str, Any], integers: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame({name: _arrow_series(_simple(values, name in integers)) for name, values in columns.items()})
+
+
+def _arrow_series(values: Any) -> "pd.Series[Any]":
+    return pd.Series(values, dtype=pd.ArrowDtype(values.type))
+
+
+def _simple(values: Any, integer: bool) -> Any:  # noqa: FBT001  one flag, one caller
+    """Undo dictionary encoding and large strings, which add kinds of column but no meaning."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        values = values.cast(kind.value_type)
+        kind = kind.value_type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return values.cast(pa.string())
+    return values.cast(pa.int64()) if integer and pa.types.is_floating(kind) else values
+
+
+def to_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Turn instants into integers [µs since 1970-01-01T00:00Z]; instants without a zone are read as UTC."""
+    schema = frame.collect_schema()
+    timed = [name for name in columns if isinstance(schema[name], nw.Datetime)]
+    untyped = [nw.col(name).cast(nw.Int64) for name in columns if name not in timed]
+    if frame.implementation.is_duckdb():
+        frame = _duckdb_columns(frame, {name: f"epoch_us({_quoted(name)})" for name in timed})
+    elif frame.implementation.is_spark_like():
+        frame = _spark_micros(frame, {name: schema[name].time_zone is None for name in timed})  # type: ignore[attr-defined]
+    elif frame.implementation.is_dask():
+        frame = _dask_cast(frame, dict.fromkeys(timed, _INT64), via=_UTC_MICROS)
+    else:
+        frame = frame.with_columns(nw.col(name).dt.timestamp("us") for name in timed)
+    return frame.with_columns(untyped) if untyped else frame
+
+
+def from_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Turn integers [µs since 1970-01-01T00:00Z] back into UTC instants."""
+    if not columns:
+        return frame
+    if frame.implementation.is_duckdb():
+        return _duckdb_columns(frame, {name: f"make_timestamptz({_quoted(name)})" for name in columns})
+    if frame.implementation.is_spark_like():
+        from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
+
+        native = frame.to_native()
+        return _wrapped(native.withColumns({name: functions.timestamp_micros(name) for name in columns}))
+    if frame.implementation.is_dask():
+        return _dask_cast(frame, dict.fromkeys(columns, pd.ArrowDtype(_UTC_MICROS)))
+    return frame.with_columns(nw.col(name).cast(nw.Datetime("us", "UTC")) for name in columns)
+
+
+def from_days(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Turn integers [days since 1970-01-01] into dates."""
+    if not columns:
+        return frame
+    if frame.implementation.is_duckdb():
+        return _duckdb_columns(
+            frame, {name: f"DATE '1970-01-01' + CAST({_quoted(name)} AS INTEGER)" for name in columns}
+        )
+    if frame.implementation.is_spark_like():
+        from pyspark.sql import functions  # noqa: PLC0415  as above
+
+        native = frame.to_native()
+        days = {name: functions.date_from_unix_date(native[name].cast("int")) for name in columns}
+        return _wrapped(native.withColumns(days))
+    if frame.implementation.is_dask():
+        return _dask_cast(frame, dict.fromkeys(columns, pd.ArrowDtype(pa.date32())), via=pa.int32())
+    if frame.implementation.is_pandas():
+        native = frame.to_native()
+        dates = {name: _arrow_series(pa.array(native[name]).cast(pa.int32()).cast(pa.date32())) for name in columns}
+        return _wrapped(native.reset_index(drop=True).assign(**dates))
+    return frame.with_columns(nw.col(name).cast(nw.Int32).cast(nw.Date) for name in columns)
+
+
+def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, Column]) -> nw.LazyFrame[Any]:
+    """
+    Bring a small table into the engine (and session) of another frame, so that the two can be joined.
+
+    Parameters
+    ----------
+    like
+        A frame of the engine to use.
+    columns
+        Equally long, not empty lists of integers or of strings, by column name.
+    """
+    if like.implementation.is_duckdb():
+        rows = ", ".join(str(tuple(row)) if len(row) > 1 else f"({row[0]!r})" for row in _rows(columns))
+        names = ", ".join(map(_quoted, columns))
+        return _wrapped(like.to_native().query("rel", f"SELECT * FROM (VALUES {rows}) AS t({names})"))  # noqa: S608  own values
+    if like.implementation.is_spark_like():
+        types = ", ".join(f"{name} {'bigint' if isinstance(v[0], int) else 'string'}" for name, v in columns.items())
+        return _wrapped(like.to_native().sparkSession.createDataFrame(_rows(columns), types))
+    if like.implementation.is_polars():
+        return nw.from_dict(dict(columns), backend="polars").lazy()
+    table = _arrow_backed({name: pa.array(values) for name, values in columns.items()}, ())
+    if like.implementation.is_dask():
+        return _wrapped(import_module("dask.dataframe").from_pandas(table, npartitions=1))
+    return _wrapped(table)
+
+
+def _rows(columns: Mapping[str, Column]) -> list[tuple[int | str, ...]]:
+    return list(zip(*columns.values(), strict=True))
+
+
+def _duckdb_columns(frame: nw.LazyFrame[Any], replaced: Mapping[str, str]) -> nw.LazyFrame[Any]:
+    expressions = (f"{replaced.get(name, _quoted(name))} AS {_quoted(name)}" for name in frame.columns)
+    return _wrapped(frame.to_native().project(", ".join(expressions)))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _spark_micros(frame: nw.LazyFrame[Any], naive: Mapping[str, bool]) -> nw.LazyFrame[Any]:
+    from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
+
+    def micros(name: str) -> Any:
+        if naive[name]:  # a cast would read it in the session's zone
+            return functions.expr(f"timestampdiff(MICROSECOND, TIMESTAMP_NTZ'1970-01-01 00:00:00', `{name}`)")
+        return functions.unix_micros(name)
+
+    native = frame.to_native()
+    return _wrapped(native.withColumns({name: micros(name) for name in naive}) if naive else native)
+
+
+def _dask_cast(frame: nw.LazyFrame[Any], dtypes: Mapping[str, Any], *, via: Any = None) -> nw.LazyFrame[Any]:
+    native = frame.to_native()
+    if via is not None:
+        native = native.astype(dict.fromkeys(dtypes, pd.ArrowDtype(via)))
+    return _wrapped(native.astype(dict(dtypes)))

@@ -1,0 +1,12 @@
+"""
+Warnings about data that bend a statistic without breaking it.
+
+Each is issued once per call, with a count and a few ids. They are computed for frames in memory only: on DuckDB,
+Dask, Spark and lazy polars the count would cost a pass over the data.
+"""
+
+from outreach_frames.errors import OutreachDataWarning
+
+
+class NaiveTimestampWarning(OutreachDataWarning):
+    """Instants without a time zone, read as UTC."""
