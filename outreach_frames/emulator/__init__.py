@@ -1,0 +1,237 @@
+"""
+An embedded Outreach: real HTTP on loopback, served from memory.
+
+It answers as the vendor's documents say, and where they say nothing as `Settings` says. It shares only the catalogue
+with the client: it reads queries, compares values and writes documents with code of its own, so that a mistake of the
+client cannot agree with itself.
+
+::
+
+    with Sandbox(prospects=500, seed=7) as sandbox:
+        requests.get(f"{sandbox.base_url}/prospects", headers={"Authorization": f"Bearer {sandbox.token}", …})
+"""
+
+import weakref
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from outreach_frames.emulator.settings import Settings
+from outreach_frames.emulator.state import Clock, RequestRecord, State
+from outreach_frames.emulator.store import Record, Resources, Store, read_resource, read_resources
+
+if TYPE_CHECKING:
+    from outreach_frames.emulator.server import Server
+
+SEEDED_AS_OF = datetime(2026, 3, 31, tzinfo=UTC)
+"""The present of a seeded organisation: fixed, so that a seed always means the same records."""
+
+
+class Sandbox:
+    """
+    One organisation, served over HTTP.
+
+    Parameters
+    ----------
+    resources
+        Path of a JSON file or its content: a list of JSON:API resource objects, a mapping of such lists, or a JSON:API
+        document. Exactly these are served. ``None`` for a seeded organisation.
+    prospects, seed
+        Size [prospects] and seed of the seeded organisation.
+    as_of
+        Where the sandbox's clock begins (aware); by default 2026-03-31 for a seeded organisation, the machine's time
+        for given resources.
+    settings
+        Answers to what the vendor does not document.
+    custom_fields
+        Definitions of custom fields by resource type and field name, as ``GET /types`` gives them: ``type``,
+        ``required``, ``label``, ``definition``.
+
+    Attributes
+    ----------
+    token
+        A bearer token that may do everything.
+    settings
+        May be changed while the sandbox runs.
+    store
+        The records.
+
+    Raises
+    ------
+    ValueError
+        `resources` holds something that is no resource object, or one twice.
+    OSError
+        The file cannot be read.
+    """
+
+    def __init__(
+        self,
+        resources: Resources | None = None,
+        *,
+        prospects: int = 2_000,
+        seed: int = 7,
+        as_of: datetime | None = None,
+        settings: Settings | None = None,
+        custom_fields: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        if resources is not None:
+            store = Store(read_resources(resources))
+        else:
+            as_of = as_of or SEEDED_AS_OF
+            store = Store(_seeded(prospects, seed, as_of))
+        self._state = State(
+            store=store, settings=settings or Settings(), clock=Clock(as_of), custom_fields=custom_fields or {}
+        )
+        users = (record.id for record in store.records("user") if isinstance(record.id, int))
+        self.token = self._state.tokens.issue(min(users, default=1))
+        self._server: Server | None = None
+        self._stop: weakref.finalize[[], Sandbox] | None = None
+
+    # Running
+
+    def start(self) -> Self:
+        """
+        Listen on a free port of 127.0.0.1; stopped at the latest when the interpreter exits.
+
+        Raises
+        ------
+        OSError
+            No port could be opened.
+        RuntimeError
+            It runs already, or the server did not start.
+        """
+        if self._server is not None:
+            raise RuntimeError("the sandbox is already running")
+        from outreach_frames.emulator.routes import Api  # noqa: PLC0415 - a server is loaded only by who starts one
+        from outreach_frames.emulator.server import Server  # noqa: PLC0415 - as above
+
+        server = Server(Api(self._state).application())
+        self._state.origin = server.origin
+        self._state.clock.start()
+        server.start()
+        self._server = server
+        self._stop = weakref.finalize(self, server.stop)
+        return self
+
+    def stop(self) -> None:
+        """Stop listening; stopping twice, or before the start, does nothing."""
+        if self._stop is not None:
+            self._stop()
+        self._server = None
+
+    def __enter__(self) -> Self:
+        return self.start() if self._server is None else self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """
+        Base of the API, such as ``http://127.0.0.1:PORT/api/v2``.
+
+        Raises
+        ------
+        RuntimeError
+            The sandbox was never started.
+        """
+        if not self._state.origin:
+            raise RuntimeError("the sandbox has no address before start()")
+        return f"{self._state.origin}/api/v2"
+
+    def now(self) -> datetime:
+        """Return the sandbox's present (aware, UTC): what it stamps answers and records with."""
+        return self._state.clock.now()
+
+    # What it holds
+
+    @property
+    def settings(self) -> Settings:
+        """Answers to what is not documented; changing one changes the next answer."""
+        return self._state.settings
+
+    @property
+    def store(self) -> Store:
+        """The records."""
+        return self._state.store
+
+    def put(self, *resources: Mapping[str, Any]) -> None:
+        """
+        Add resource objects, or replace those of the same type and id, as if someone had worked in Outreach.
+
+        Raises
+        ------
+        ValueError
+            One is no resource object.
+        """
+        for position, resource in enumerate(resources):
+            self._state.store.put(read_resource(resource, f"resource {position}"))
+
+    def remove(self, type_name: str, id_: int | str) -> None:
+        """
+        Remove a record; it disappears from lists without a trace, as in Outreach.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        self._state.store.remove(type_name, id_)
+
+    # Who may ask
+
+    def issue_token(self, *, user: int = 1, scopes: Iterable[str] | None = None, lifetime: float | None = None) -> str:
+        """
+        Make another bearer token.
+
+        Parameters
+        ----------
+        user
+            Id of the user it acts for; the request budget is counted by user.
+        scopes
+            Such as ``["prospects.read"]``; ``None`` for everything.
+        lifetime
+            How long it is accepted [s]; ``None`` for ever.
+        """
+        return self._state.tokens.issue(user, scopes=scopes, lifetime=lifetime)
+
+    def revoke_token(self, token: str) -> None:
+        """Refuse a token from now on."""
+        self._state.tokens.revoke(token)
+
+    def reset_budget(self) -> None:
+        """Give every user a fresh window of requests."""
+        self._state.budget.reset()
+
+    # What was asked
+
+    @property
+    def requests(self) -> tuple[RequestRecord, ...]:
+        """Requests that arrived, oldest first, refused ones included."""
+        return tuple(self._state.log)
+
+    @property
+    def data_requests(self) -> int:
+        """How many requests asked the API itself for something, rather than for a token."""
+        return sum(record.is_data for record in self.requests)
+
+    def clear_log(self) -> None:
+        """Forget the requests so far."""
+        self._state.log.clear()
+
+    @property
+    def failures(self) -> tuple[Exception, ...]:
+        """Exceptions of the sandbox itself, each answered with 500: mistakes in here, never part of the emulation."""
+        return tuple(self._state.failures)
+
+
+def _seeded(prospects: int, seed: int, as_of: datetime) -> list[Record]:
+    from outreach_frames.emulator.organisation import organisation  # noqa: PLC0415 - not for who brings resources
+
+    return read_resources(organisation(prospects, seed, as_of))
+
+
+__all__ = ["RequestRecord", "Sandbox", "Settings"]

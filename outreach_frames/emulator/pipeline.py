@@ -1,0 +1,109 @@
+"""
+What every request passes through before a route sees it.
+
+Outermost first: `Recorder` writes the log and stamps the sandbox's ``Date``; `Gate` checks the token, counts the
+request against the user's budget and checks the media type. Each is a plain ASGI layer, so another (faults, say) can
+stand between them.
+"""
+
+from email.utils import format_datetime
+from urllib.parse import parse_qsl, unquote_plus
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from outreach_frames.emulator.problems import Problem, unsupported_media_type
+from outreach_frames.emulator.state import RequestRecord, State
+
+API = "/api/v2"
+PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+class Recorder:
+    """Logs every request with the status it was answered with, and stamps the sandbox's time on the answer."""
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        at = self._state.clock.now()
+        status = 0
+
+        async def stamped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["date"] = format_datetime(at, usegmt=True)
+                record()
+            await send(message)
+
+        def record() -> None:
+            request = Request(scope)
+            self._state.log.append(
+                RequestRecord(
+                    method=request.method,
+                    path=request.url.path,
+                    query=unquote_plus(request.url.query),
+                    parameters=tuple(parse_qsl(request.url.query, keep_blank_values=True)),
+                    status=status,
+                    at=at,
+                    headers={name: value for name, value in request.headers.items() if name not in PRIVATE},
+                )
+            )
+
+        try:
+            await self._app(scope, receive, stamped)
+        finally:
+            if not status:
+                record()
+
+
+class Gate:
+    """Lets a request for data through that has a token, a budget and the right media type."""
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        request = Request(scope)
+        if not request.url.path.startswith(API):
+            await self._app(scope, receive, send)
+            return
+        headers: dict[str, str] = {}
+
+        async def metered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        try:
+            grant = self._state.tokens.check(request.headers.get("authorization"), self._state.settings)
+            headers = self._state.budget.spend(grant.user, self._state.settings)
+            self._check_media_type(request)
+        except Problem as problem:
+            await answer(problem)(scope, receive, metered)
+            return
+        scope["state"] = {**scope.get("state", {}), "grant": grant}
+        await self._app(scope, receive, metered)
+
+    def _check_media_type(self, request: Request) -> None:
+        sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        reads = request.method in {"GET", "HEAD", "DELETE"}
+        if sent != Problem.media_type and (self._state.settings.strict_media_type or not reads):
+            raise unsupported_media_type()
+
+
+def answer(problem: Problem) -> Response:
+    """Return the response that tells of a problem."""
+    return Response(problem.body(), status_code=problem.status, media_type=problem.media_type, headers=problem.headers)
+
+
+def document(body: bytes, *, status: int = 200) -> Response:
+    """Return a JSON:API response."""
+    return Response(body, status_code=status, media_type=Problem.media_type)

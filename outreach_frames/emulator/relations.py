@@ -1,0 +1,135 @@
+"""
+Which records are related, and the link that lists them.
+
+A to-many relationship is rarely stored: the sequence does not list its mailings, each mailing names its sequence. So
+linkage that a record does not carry itself is looked up from the other side, or along a path (a task's account is its
+prospect's account). Links are filtered collections, as the vendor's are: ``/mailings?filter[sequence][id]=10``.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+
+from outreach_frames import catalogue
+from outreach_frames.catalogue import Relationship
+from outreach_frames.emulator.store import Identifier, Record, Store, as_tuple, normal
+
+OTHER_SIDE = {
+    ("opportunity", "prospects"): "opportunities",
+    ("role", "childRoles"): "parentRole",
+    ("contentCategory", "teams"): "contentCategories",
+    ("team", "contentCategories"): "teams",
+    ("team", "users"): "teams",
+    ("user", "teams"): "users",
+    ("user", "batches"): "creator",
+    ("prospect", "opportunities"): "prospects",
+}
+"""Inverse relationships that are not named after the type they point to."""
+
+JOINED = {
+    ("prospect", "opportunities"): ("prospect", "opportunity"),
+    ("opportunity", "prospects"): ("opportunity", "prospect"),
+}
+"""Many-to-many pairs kept as ``opportunityProspectRole`` records: its relationship to here, and to there."""
+
+PATHS = {
+    ("sequenceState", "account"): ("prospect", "account"),
+    ("task", "prospectAccount"): ("prospect", "account"),
+    ("task", "prospectContacts"): ("prospect", "emailAddresses"),
+    ("task", "prospectOwner"): ("prospect", "owner"),
+    ("task", "prospectPhoneNumbers"): ("prospect", "phoneNumbers"),
+    ("task", "prospectStage"): ("prospect", "stage"),
+    ("task", "sequenceSequenceSteps"): ("sequence", "sequenceSteps"),
+    ("task", "sequenceStateSequenceStep"): ("sequenceState", "sequenceStep"),
+    ("task", "sequenceTemplateTemplate"): ("sequenceTemplate", "template"),
+}
+"""Relationships that follow from two others."""
+
+UNFINISHED = frozenset({"active", "paused", "failed", "bounced", "pending", "disabled"})
+"""States of an enrolment that ``activeSequenceStates`` lists."""
+
+
+def related(store: Store, record: Record, relationship: str) -> tuple[Identifier, ...]:
+    """Return the identifiers a relationship of a record points to: stored linkage, or what the other side says."""
+    if relationship in record.relationships:
+        return as_tuple(record.relationships[relationship])
+    place = record.type, relationship
+    if place in PATHS:
+        first, second = PATHS[place]
+        return _along(store, related(store, record, first), second)
+    if place in JOINED:
+        here, there = JOINED[place]
+        roles = store.referrers("opportunityProspectRole", here).get(normal(record.identifier), [])
+        joined = (identifier for role in roles for identifier in as_tuple(role.relationships.get(there)))
+        named = (other.identifier for other in _referring(store, record, relationship))
+        return tuple(dict.fromkeys((*joined, *named)))
+    return tuple(other.identifier for other in _referring(store, record, relationship) if _counts(place, record, other))
+
+
+def _along(store: Store, start: Iterable[Identifier], relationship: str) -> tuple[Identifier, ...]:
+    records = (store.find(*identifier) for identifier in start)
+    return tuple(end for record in records if record is not None for end in related(store, record, relationship))
+
+
+def _referring(store: Store, record: Record, relationship: str) -> list[Record]:
+    known = catalogue.load().types.get(record.type)
+    declared = known.relationships.get(relationship) if known else None
+    other_side = inverse(record.type, declared) if declared and declared.many else None
+    if declared is None or other_side is None:
+        return []
+    return store.referrers(declared.targets[0], other_side).get(normal(record.identifier), [])
+
+
+def _counts(place: tuple[str, str], record: Record, other: Record) -> bool:
+    """Whether a record that refers to this one belongs to the relationship: some list only a part of them."""
+    if place == ("prospect", "activeSequenceStates"):
+        return other.attributes.get("state") in UNFINISHED
+    if place in {("sequenceState", "activeStepMailings"), ("sequenceState", "activeStepTasks")}:
+        return other.relationships.get("sequenceStep") == record.relationships.get("sequenceStep")
+    return True
+
+
+@cache
+def inverse(type_name: str, relationship: Relationship) -> str | None:
+    """Return the relationship of the target type that points back, or ``None`` if there is none."""
+    target = catalogue.load().types.get(relationship.targets[0]) if relationship.targets else None
+    if target is None:
+        return None
+    candidates = (OTHER_SIDE.get((type_name, relationship.name)), type_name, "target", "content")
+    for name in candidates:
+        back = target.relationships.get(name) if name else None
+        if back is not None and type_name in back.targets:
+            return back.name
+    return None
+
+
+def related_query(type_name: str, id_: int | str, relationship: Relationship) -> str | None:
+    """
+    Return path and query of the collection that a to-many relationship links to.
+
+    Returns
+    -------
+    query
+        Such as ``/mailings?filter[sequence][id]=10``; ``None`` where the other side cannot be filtered by this one and
+        identifiers are sent anyway.
+    """
+    target = catalogue.load().types.get(relationship.targets[0]) if relationship.targets else None
+    if target is None:
+        return None
+    back = inverse(type_name, relationship)
+    if back is None and not relationship.has_data:
+        back = type_name
+    if back is None or (back in target.relationships and target.relationships[back].filter == ()):
+        return None
+    return f"{target.path}?filter[{back}][id]={id_}"
+
+
+@cache
+def one_way(type_name: str) -> frozenset[str]:
+    """Return the types whose link lists this type although nothing points back: filtering by them finds nothing."""
+    return frozenset(
+        other.name
+        for other in catalogue.load().types.values()
+        for relationship in other.relationships.values()
+        if relationship.many and not relationship.has_data and relationship.targets == (type_name,)
+        if inverse(other.name, relationship) is None
+    )

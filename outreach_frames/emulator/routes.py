@@ -1,0 +1,206 @@
+"""
+The paths of the API and what they answer.
+
+Every listable type, single resources, custom objects, ``/types`` and the root, for reading. A path the API has, asked
+with a method it does not take there, is a 405; anything else a 404; both are JSON:API documents.
+"""
+
+from collections.abc import Mapping
+from dataclasses import astuple
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from outreach_frames.catalogue import ResourceType
+from outreach_frames.emulator import documents, problems
+from outreach_frames.emulator.access import Grant
+from outreach_frames.emulator.documents import Writer
+from outreach_frames.emulator.paging import Ordered, page_url
+from outreach_frames.emulator.pipeline import API, Gate, Recorder, answer, document
+from outreach_frames.emulator.problems import Problem
+from outreach_frames.emulator.query import Query, Reader, Tree
+from outreach_frames.emulator.state import State
+from outreach_frames.emulator.store import Record
+
+COLLECTION = {"list": "GET", "create": "POST"}
+MEMBER = {"get": "GET", "update": "PATCH", "delete": "DELETE"}
+METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+SERVED = frozenset({"GET"})
+
+
+class Api:
+    """
+    Answers to requests.
+
+    Parameters
+    ----------
+    state
+        What the sandbox holds.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def application(self) -> Starlette:
+        """Return the ASGI application."""
+        state = self._state
+        return Starlette(
+            routes=[
+                Route(API, self.root, methods=["GET"]),
+                Route(f"{API}/types", self.types, methods=["GET"]),
+                Route(f"{API}/customObjects/{{name}}", self.custom_objects, methods=METHODS),
+                Route(f"{API}/customObjects/{{name}}/{{id}}", self.custom_object, methods=METHODS),
+                Route(f"{API}/{{plural}}", self.collection, methods=METHODS),
+                Route(f"{API}/{{plural}}/{{id}}", self.member, methods=METHODS),
+            ],
+            middleware=[Middleware(Recorder, state=state), Middleware(Gate, state=state)],
+            exception_handlers={
+                Problem: lambda _, problem: answer(problem),
+                HTTPException: self._unrouted,
+                Exception: self._failed,
+            },
+        )
+
+    # Routes
+
+    async def root(self, request: Request) -> Response:
+        """Describe the application, the organisation and the user of the token. The vendor's form is unknown."""
+        grant = _grant(request)
+        scopes = None if grant.scopes is None else sorted(grant.scopes)
+        meta = {
+            "app": {"name": "outreach_frames sandbox"},
+            "user": {"type": "user", "id": grant.user},
+            "scopes": scopes,
+        }
+        return document(msgspec.json.encode({"data": None, "meta": meta, "links": {"self": self._state.link_base}}))
+
+    async def types(self, _: Request) -> Response:
+        """Describe the custom fields."""
+        return document(documents.types_document(self._state.custom_fields, self._state.settings))
+
+    async def collection(self, request: Request) -> Response:
+        """List the records of a type."""
+        kind = self._state.schema.collection(request.path_params["plural"])
+        return self._listing(request, _with_operation(request, kind, COLLECTION))
+
+    async def member(self, request: Request) -> Response:
+        """Show one record."""
+        kind = self._state.schema.collection(request.path_params["plural"])
+        return self._single(request, _with_operation(request, kind, MEMBER))
+
+    async def custom_objects(self, request: Request) -> Response:
+        """List the records of a custom object."""
+        kind = self._state.schema.custom_object(request.path_params["name"])
+        return self._listing(request, _with_operation(request, kind, COLLECTION))
+
+    async def custom_object(self, request: Request) -> Response:
+        """Show one record of a custom object."""
+        kind = self._state.schema.custom_object(request.path_params["name"])
+        return self._single(request, _with_operation(request, kind, MEMBER))
+
+    # Answers
+
+    def _listing(self, request: Request, kind: ResourceType) -> Response:
+        state = self._state
+        query = Reader(state.schema, state.settings).listing(kind, request.url.query)
+        self._check_scopes(request, kind, query)
+        found = self._select(kind, query)
+        page = found.page(query.page, state.settings)
+        url = f"{state.link_base}/{kind.plural}"
+        links = {
+            name: page_url(url, request.url.query, changes, encoded=state.settings.encoded_links)
+            for name, changes in page.links.items()
+        }
+        meta = documents.count_meta(len(found), query, state.settings)
+        return document(self._writer(query).collection(page.records, meta=meta, links=links))
+
+    def _single(self, request: Request, kind: ResourceType) -> Response:
+        state = self._state
+        query = Reader(state.schema, state.settings).single(kind, request.url.query)
+        self._check_scopes(request, kind, query)
+        record = state.store.find(kind.name, request.path_params["id"])
+        if record is None:
+            raise problems.not_found(kind.name, request.path_params["id"])
+        return document(self._writer(query).single(record))
+
+    def _writer(self, query: Query) -> Writer:
+        state = self._state
+        return Writer(state.store, state.schema, state.settings, state.link_base, query)
+
+    def _select(self, kind: ResourceType, query: Query) -> Ordered:
+        """Return all records that a listing is cut from; the same question asked for the next page costs nothing."""
+        state = self._state
+        tests = tuple(condition.text for condition in query.conditions)
+
+        def select() -> Ordered:
+            records = (
+                record
+                for record in state.store.records(kind.name)
+                if (state.settings.lists_unnamed or _is_listed(record))
+                and all(condition.test(state.store, record) for condition in query.conditions)
+            )
+            return Ordered(kind.plural, records, query.sort, state.settings)
+
+        return state.store.remember(("selection", kind.name, tests, query.sort, astuple(state.settings)), select)
+
+    def _check_scopes(self, request: Request, kind: ResourceType, query: Query) -> None:
+        kinds = dict.fromkeys([kind.name, *self._included_types(kind, query.include)])
+        known = [self._state.schema.type(name) for name in kinds]
+        _grant(request).require([each.plural for each in known if each is not None], "read")
+
+    def _included_types(self, kind: ResourceType, tree: Tree) -> list[str]:
+        found = []
+        for name, branch in tree.items():
+            for target in kind.relationships[name].targets if name in kind.relationships else ():
+                other = self._state.schema.type(target)
+                if other is not None:
+                    found += [target, *self._included_types(other, branch)]
+        return found
+
+    # Errors
+
+    def _unrouted(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        path = request.url.path
+        if status == 405:  # noqa: PLR2004 - Method Not Allowed
+            return answer(problems.method_not_allowed(request.method, path, ["GET"]))
+        return answer(problems.no_route(path))
+
+    def _failed(self, _: Request, error: Exception) -> Response:
+        self._state.failures.append(error)
+        return answer(problems.internal_error())
+
+
+def _grant(request: Request) -> Grant:
+    grant: Grant = request.scope["state"]["grant"]
+    return grant
+
+
+def _with_operation(request: Request, kind: ResourceType | None, methods: Mapping[str, str]) -> ResourceType:
+    """
+    Return the type of a path after checking that the API has this operation on it.
+
+    Raises
+    ------
+    Problem
+        404 for a path that the API does not have, 405 for a method that the path does not take.
+    """
+    taken = [method for operation, method in methods.items() if kind is not None and operation in kind.operations]
+    if kind is None or not taken:
+        raise problems.no_route(request.url.path)
+    served = [method for method in taken if method in SERVED]
+    if ("GET" if request.method == "HEAD" else request.method) not in served:
+        raise problems.method_not_allowed(request.method, request.url.path, served)
+    return kind
+
+
+def _is_listed(record: Record) -> bool:
+    """Accounts that were never named and templates without a name exist, but their lists leave them out."""
+    if record.type == "account":
+        return record.attributes.get("named") is not False
+    return record.type != "template" or bool(record.attributes.get("name"))

@@ -1,0 +1,95 @@
+"""
+The types the sandbox serves: the catalogue's, widened by what its records hold.
+
+Records may have attributes that the contract does not name (a webhook's ``cleanupToken``), and types that it does not
+know at all, which are the organisation's custom objects.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from outreach_frames import catalogue
+from outreach_frames.catalogue import Attribute, Relationship, ResourceType, snake
+from outreach_frames.emulator.store import Record, Store, as_tuple
+
+UNDECLARED = {
+    "event": (Attribute(name="updatedAt", column="updated_at", type="string", format="date-time", sortable=True),)
+}
+"""Attributes that the vendor's guide sorts by and the contract does not declare; sent only if a record has one."""
+
+
+class Schema:
+    """
+    Types of a store.
+
+    Parameters
+    ----------
+    store
+        Where the records are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._declared = catalogue.load().types
+        self._by_plural = {declared.plural: declared for declared in self._declared.values()}
+
+    def collection(self, plural: str) -> ResourceType | None:
+        """Return the type listed at ``/{plural}``, or ``None``."""
+        declared = self._by_plural.get(plural)
+        return self.type(declared.name) if declared else None
+
+    def custom_object(self, name: str) -> ResourceType | None:
+        """Return the custom object of that internal name, or ``None``."""
+        return self.type(name) if name in self.custom_objects else None
+
+    @property
+    def custom_objects(self) -> tuple[str, ...]:
+        """Internal names of the types that only this organisation has."""
+        return tuple(name for name in self._store.types if name not in self._declared)
+
+    def declared(self, name: str) -> ResourceType | None:
+        """Return a type as the contract has it, without what only records hold; ``None`` for a custom object."""
+        return self._declared.get(name)
+
+    def type(self, name: str) -> ResourceType | None:
+        """Return a type by name, or ``None`` if neither the contract nor a record has it."""
+        if name not in self._declared and name not in self._store.types:
+            return None
+        return self._store.remember(("type", name), lambda: self._widened(name))
+
+    def _widened(self, name: str) -> ResourceType:
+        declared = self._declared.get(name)
+        base = declared or ResourceType(
+            name=name,
+            plural=f"customObjects/{name}",
+            id_type="integer",
+            operations=frozenset({"list", "get"}),
+            s2s_operations=frozenset(),
+            actions={},
+            collection_actions={},
+            attributes={},
+            relationships={},
+        )
+        records = list(self._store.records(name))
+        attributes = dict(base.attributes) | {extra.name: extra for extra in UNDECLARED.get(name, ())}
+        for found in dict.fromkeys(attribute for record in records for attribute in record.attributes):
+            if found not in attributes:
+                searchable = declared is None
+                attributes[found] = Attribute(
+                    name=found, column=snake(found), type="string", filterable=searchable, sortable=searchable
+                )
+        relationships = {found.name: found for found in _undeclared(records, base)} | dict(base.relationships)
+        return replace(base, attributes=attributes, relationships=relationships)
+
+
+def _undeclared(records: Iterable[Record], base: ResourceType) -> Iterable[Relationship]:
+    """Yield relationships that records have and the contract does not, with all their targets."""
+    found: dict[str, Relationship] = {}
+    for record in records:
+        for name in record.relationships.keys() - base.relationships.keys():
+            linkage = record.relationships[name]
+            seen = found.get(name, Relationship(name=name, column=snake(name), has_data=True))
+            targets = dict.fromkeys((*seen.targets, *(identifier.type for identifier in as_tuple(linkage))))
+            many = seen.many or (linkage is not None and not hasattr(linkage, "type"))
+            found[name] = replace(seen, many=many, targets=tuple(targets))
+    return found.values()

@@ -1,0 +1,108 @@
+"""
+What the vendor does not say, decided in one place.
+
+Each field of `Settings` is one open question of the Outreach API (or two sources that disagree) and the answer the
+sandbox gives by default. All may be changed while it runs: a client that is right under every answer is right
+whatever the live service does.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+RateHeaders = Literal["epoch", "delta", "iso", "pair", "absent"]
+RetryAfter = Literal["delta", "epoch", "iso", "http-date", "absent"]
+
+
+@dataclass(kw_only=True)
+class Settings:
+    """
+    The sandbox's answers to what is not documented.
+
+    Attributes
+    ----------
+    strict_media_type
+        Refuse a GET without ``Content-Type: application/vnd.api+json`` (415). The vendor asks for it on every request;
+        public clients leave it out and work. Bodies are always checked.
+    unauthorized
+        Form of a 401: a JSON:API error, or the gateway's own JSON that was seen in the wild. The error's id is not
+        published.
+    unsorted_order
+        Order of a collection when no ``sort`` is sent: by id, or ``"scattered"`` (stable but in no useful order).
+    sortable_id
+        Whether ``sort=id`` is accepted. Nothing in the contract says it is.
+    nulls
+        Whether a missing value sorts below or above all others; descending order reverses it.
+    case_sensitive
+        Whether ``filter[name]=acme`` misses ``Acme``.
+    null_words_in_new_syntax
+        Whether ``__null__`` and ``__notnull__`` keep their meaning under ``newFilterSyntax=true``.
+    invalid_value_status
+        Status of a filter value that cannot be read, such as a bad date: 400 or 422.
+    include_links_only
+        Whether a to-many that only ever carries a link may be included; refused (400) otherwise.
+    unknown_fields
+        What ``fields[prospect]=noSuchName`` does.
+    unknown_parameters
+        What a query parameter that the API does not have does.
+    oversized_page
+        What ``page[size]`` and ``page[limit]`` above 1,000 do: an error, or the page is cut to 1,000.
+    count
+        ``"exact"``, or ``"unknown"``: the answer under load, count 0 and truncated.
+    count_limit
+        Above this many records the count is this number and truncated [records].
+    count_by_default
+        Whether a collection is counted without ``count=true``, as for apps registered before 2024-10-13.
+    meta_without_count
+        Whether an uncounted collection has no ``meta`` or one with a null count.
+    next_past_offset_limit
+        Whether ``links.next`` goes on past offset 10,000, where following it is an error. Without, the walk just ends.
+    to_one_links
+        Whether to-one relationships carry ``links.related`` beside ``data``: the schema declares it, no example has it.
+    encoded_links
+        Whether the brackets in the links of a page are percent-encoded.
+    links_base_url
+        Base of every link, when an organisation's API lives on another host; ``None`` for the sandbox's own.
+    contact_histogram_by_default
+        Whether prospects carry ``contactHistogram`` unasked, as until 2026-10-01.
+    lists_unnamed
+        Whether lists show accounts with ``named`` false and templates without a name; single requests always do.
+    types_spelling
+        How ``GET /types`` spells its types.
+    rate_limit
+        Requests a user may make in one window [requests].
+    rate_window
+        Length of the window [s]; the vendor's is an hour.
+    rate_headers
+        Form of the ``X-RateLimit-*`` headers: Reset as epoch seconds, as seconds to go or as an ISO 8601 time;
+        ``"pair"`` for two values in Remaining (``"9999, 19988"``, the second undocumented); or none.
+    retry_after
+        Form of ``Retry-After`` on a 429. Documented as an alias of Reset, which clients read as seconds to go.
+    """
+
+    strict_media_type: bool = True
+    unauthorized: Literal["json:api", "gateway"] = "json:api"
+    unsorted_order: Literal["id", "scattered"] = "id"
+    sortable_id: bool = False
+    nulls: Literal["lowest", "highest"] = "lowest"
+    case_sensitive: bool = True
+    null_words_in_new_syntax: bool = True
+    invalid_value_status: Literal[400, 422] = 400
+    include_links_only: bool = False
+    unknown_fields: Literal["refuse", "ignore"] = "refuse"
+    unknown_parameters: Literal["refuse", "ignore"] = "refuse"
+    oversized_page: Literal["refuse", "clamp"] = "refuse"
+    count: Literal["exact", "unknown"] = "exact"
+    count_limit: int = 2_000_000
+    count_by_default: bool = False
+    meta_without_count: Literal["absent", "null"] = "absent"
+    next_past_offset_limit: bool = True
+    to_one_links: bool = False
+    encoded_links: bool = True
+    links_base_url: str | None = None
+    contact_histogram_by_default: bool = False
+    lists_unnamed: bool = False
+    types_spelling: Literal["singular", "capitalised"] = "singular"
+    rate_limit: int = 10_000
+    rate_window: float = 3600.0
+    rate_headers: RateHeaders = "epoch"
+    retry_after: RetryAfter = "delta"

@@ -1,0 +1,120 @@
+"""What one running sandbox holds, shared by its routes: records, tokens, budgets, clock, settings, request log."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from outreach_frames.emulator.access import Budget, Tokens
+from outreach_frames.emulator.schema import Schema
+from outreach_frames.emulator.settings import Settings
+from outreach_frames.emulator.store import Store
+
+
+class Clock:
+    """
+    The sandbox's own time: a starting point plus the real time since `start`.
+
+    Parameters
+    ----------
+    as_of
+        Where it begins (aware); ``None`` for the machine's own time.
+    """
+
+    def __init__(self, as_of: datetime | None) -> None:
+        if as_of is not None and as_of.tzinfo is None:
+            raise ValueError("as_of has no time zone; give an aware datetime")
+        self._as_of = as_of.astimezone(UTC) if as_of else None
+        self._started: float | None = None
+
+    def start(self) -> None:
+        """Let the time run."""
+        self._started = time.monotonic()
+
+    def now(self) -> datetime:
+        """Return the time (aware, UTC)."""
+        if self._as_of is None:
+            return datetime.now(UTC)
+        elapsed = 0.0 if self._started is None else time.monotonic() - self._started
+        return self._as_of + timedelta(seconds=elapsed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRecord:
+    """
+    One request that arrived, whatever became of it.
+
+    Attributes
+    ----------
+    method, path
+        As sent, the path decoded.
+    query
+        Query string, decoded: for reading; see `parameters` for its parts.
+    status
+        HTTP status answered; 0 if the answer never began.
+    at
+        When it arrived, on the sandbox's clock.
+    parameters
+        Name and value pairs of the query, decoded, in order.
+    headers
+        As sent, names in lower case, without the token and cookies.
+    """
+
+    method: str
+    path: str
+    query: str
+    status: int
+    at: datetime
+    parameters: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it asked the API itself for something, rather than for a token."""
+        return self.path.startswith("/api/v2")
+
+
+@dataclass(kw_only=True)
+class State:
+    """
+    One organisation and everything known about who talks to it.
+
+    Attributes
+    ----------
+    store, schema
+        Records and their types.
+    settings
+        Answers to what is not documented; may change while the sandbox runs.
+    clock
+        The sandbox's time.
+    custom_fields
+        Definitions of custom fields by resource type and field, as ``GET /types`` gives them.
+    tokens, budget
+        Who may ask, and how often.
+    log
+        Requests, oldest first.
+    failures
+        Exceptions of the sandbox itself, answered with 500.
+    origin
+        Scheme, host and port, once the server listens.
+    """
+
+    store: Store
+    settings: Settings
+    clock: Clock
+    custom_fields: Mapping[str, Mapping[str, Any]]
+    tokens: Tokens = field(default_factory=Tokens)
+    budget: Budget = field(default_factory=Budget)
+    log: list[RequestRecord] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+    origin: str = ""
+    schema: Schema = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.schema = Schema(self.store)
+
+    @property
+    def link_base(self) -> str:
+        """Where links point to."""
+        return self.settings.links_base_url or f"{self.origin}/api/v2"
