@@ -44,7 +44,7 @@ def build(
         include=paths,
         filters=tuple(_filters(catalogue, kind, filter or {})),
         sort=tuple(_sort(kind, sort)),
-        _fieldsets=_fieldsets(catalogue, kind, columns, paths),
+        fieldsets=_fieldsets(catalogue, kind, columns, paths),
     )
 
 

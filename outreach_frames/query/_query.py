@@ -39,7 +39,7 @@ class Query:
     include: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     filters: tuple[tuple[str, Any], ...] = ()
     sort: tuple[str, ...] = ()
-    _fieldsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fieldsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def matches_nothing(self) -> bool:
@@ -53,9 +53,32 @@ class Query:
         heavy = any(name in self.resource.attributes and self.resource.attributes[name].is_heavy for name in named)
         return HEAVY_PAGE_SIZE if heavy else MAX_PAGE_SIZE
 
+    @property
+    def filters_ids(self) -> bool:
+        """Whether a filter on the ids is among the filters."""
+        return any(key == "[id]" for key, _ in self.filters)
+
+    def in_stable_order(self) -> "Query":
+        """Return this query in an order that no update changes, where the user wants none."""
+        created = self.resource.attributes.get("createdAt")
+        return self if self.sort or not (created and created.sortable) else replace(self, sort=("createdAt",))
+
+    def newest(self) -> "Query":
+        """Return the query for the ids of the newest records among those that fit."""
+        created = self.resource.attributes.get("createdAt")
+        sort = ("-createdAt",) if created and created.sortable else ()
+        return Query(
+            resource=self.resource, columns=(), filters=self.filters, sort=sort, fieldsets={self.resource.name: ()}
+        )
+
     def narrowed(self, low: int | None, high: int | None) -> "Query":
         """Return the part of this query whose ids lie in a closed range; ``None`` leaves an end open."""
         return replace(self, filters=(*self.filters, ("[id]", Between(low, high))))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether this query is too long for one URL."""
+        return sum(1 for _ in self.split()) > 1
 
     def split(self, length: int = MAX_QUERY_LENGTH) -> Iterator["Query"]:
         """
@@ -106,7 +129,7 @@ class Query:
 
     def _fields(self) -> Parameters:
         """Name the fields wanted; where that makes the URL long, the included types are left unnamed first."""
-        named = [(f"fields[{name}]", ",".join(fields)) for name, fields in self._fieldsets.items()]
+        named = [(f"fields[{name}]", ",".join(fields)) for name, fields in self.fieldsets.items()]
         own = [pair for pair in named if pair[0] == f"fields[{self.resource.name}]"]
         length = sum(len(k) + len(v) + 2 for k, v in named)
         return named if length <= MAX_QUERY_LENGTH else own

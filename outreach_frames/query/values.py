@@ -1,5 +1,6 @@
 """Filter values: what may be asked for, and how it is written in a URL in the API's two filter syntaxes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -83,16 +84,19 @@ def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
 
 
 def _fits(value: Any, attribute: Attribute) -> bool:
+    """Return whether a value is of an attribute's type, or text that can be read as one."""
     if attribute.format in {"date-time", "date"}:
-        return isinstance(value, date) or (isinstance(value, str) and _is_instant(value))
+        return isinstance(value, date) or (isinstance(value, str) and _reads_as(datetime.fromisoformat, value))
     if attribute.type in {"integer", "number"}:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, bool) if attribute.type == "boolean" else isinstance(value, str)
+        return not isinstance(value, (bool, date)) and _reads_as(float, value)
+    if attribute.type == "boolean":
+        return value in (True, False, "true", "false")
+    return isinstance(value, str)
 
 
-def _is_instant(value: str) -> bool:
+def _reads_as(reader: Callable[[str], object], value: str) -> bool:
     try:
-        datetime.fromisoformat(value)
+        reader(value)
     except ValueError:
         return False
     return True

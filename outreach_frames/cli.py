@@ -1,0 +1,173 @@
+"""The command ``outreach-frames``; exit codes are 0, 1 (failed) and 2 (usage)."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from outreach_frames import __version__
+from outreach_frames.errors import OutreachError
+
+DEMO_FOLDER = Path("outreach-demo")
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _Commands(click.Group):
+    """Prints this package's errors as sentences, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OutreachError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="outreach-frames")
+def main() -> None:
+    """Outreach organisations as DataFrames: fetch, statistics, pictures, Parquet, reports."""
+
+
+@main.command()
+@click.option("--out", type=FOLDER, default=DEMO_FOLDER, show_default=True, help="Folder that the results go to.")
+@click.option("--prospects", default=2_000, show_default=True, type=click.IntRange(1), help="Size of the organisation.")
+@click.option("--seed", default=7, show_default=True, help="The same seed means the same organisation.")
+def demo(out: Path, prospects: int, seed: int) -> None:
+    """Show the whole path on a made-up organisation: fetch, snapshot, statistics, report. Needs no account."""
+    import outreach_frames as of  # noqa: PLC0415  pandas is loaded only by the commands that need it
+    from outreach_frames.reports import write_report  # noqa: PLC0415
+
+    click.echo(f"Starting an embedded Outreach organisation with {prospects:,} made-up prospects (seed {seed}).")
+    with of.sandbox(prospects=prospects, seed=seed) as org:
+        click.echo(f"It listens on this machine only, at {org.base_url}.\n")
+        click.echo("Fetching its tables over HTTP and writing them as Parquet files:")
+        snapshot = of.take_snapshot(org, out / "snapshot")
+    _say_tables(snapshot)
+    click.echo("\nComputing statistics, drawing pictures and writing the report (about half a minute) …")
+    report = write_report(out / "report.html", parameters={"source": str(snapshot.path.resolve())})
+    _say_headlines(of.stats.engagement(snapshot.frame("mailings"), include_unsequenced=True))
+    click.echo(f"\nThe report:  {report}   (open it in a browser; it needs no network)")
+    click.echo(f"The tables:  {snapshot.folder}   (Parquet: pandas, DuckDB, polars, Spark … read them)")
+    click.echo("Next:        open notebooks/ in Jupyter, or run: outreach-frames --help")
+
+
+def _say_tables(snapshot: Any) -> None:
+    for name, facts in snapshot.manifest["tables"].items():
+        click.echo(f"  {name:<28}{facts['rows']:>8,} rows")
+
+
+def _say_headlines(engagement: Any) -> None:
+    """Print the headline rates with their 95 % intervals."""
+    row = engagement.iloc[0]
+    click.echo(f"\nOf {row['sent']:,} mails sent, {row['delivered']:,} were delivered:")
+    for name, label in {
+        "enrolment_reply_rate": "enrolments that replied",
+        "reply_rate": "mails that were replied to",
+        "bounce_rate": "mails that bounced",
+        "opt_out_rate": "mails that led to an opt-out",
+    }.items():
+        rate, low, high = (row[name + end] for end in ("", "_lo", "_hi"))
+        click.echo(f"  {label:<30}{rate:>6.1%}   (95 % interval {low:.1%} to {high:.1%}, n = {row[f'{name}_n']:,})")
+
+
+@main.command()
+@click.argument("resource")
+@click.option("--out", type=FILE, required=True, help="File to write; .parquet or .csv.")
+@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="Keep what fits; may be repeated.")
+@click.option("--fields", help="Columns, separated by commas.")
+@click.option("--include", help="Relationships to join, separated by commas.")
+@click.option("--sort", help="Attributes to sort by, separated by commas; - before one for descending.")
+@click.option("--limit", type=click.IntRange(0), help="Stop after this many rows.")
+def fetch(
+    resource: str,
+    *,
+    out: Path,
+    filters: tuple[str, ...],
+    fields: str | None,
+    include: str | None,
+    sort: str | None,
+    limit: int | None,
+) -> None:
+    """Fetch one resource type from a live organisation into a file."""
+    import outreach_frames as of  # noqa: PLC0415
+
+    if out.suffix not in {".parquet", ".csv"}:
+        raise click.BadParameter("the file must end in .parquet or .csv", param_hint="--out")
+    with of.connect() as org:
+        frame = of.fetch(
+            org,
+            resource,
+            filter=dict(map(_pair, filters)),
+            fields=fields.split(",") if fields and fields != "*" else fields,  # type: ignore[arg-type]
+            include=include,
+            sort=sort,
+            limit=limit,
+        )
+    write = frame.to_parquet if out.suffix == ".parquet" else frame.to_csv
+    write(out, index=False)
+    click.echo(f"{len(frame):,} rows in {out}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--filter")
+    return name, value
+
+
+@main.command()
+@click.argument("path", type=FOLDER)
+@click.option("--resources", help="Resource types, separated by commas; default: what the statistics read.")
+def snapshot(path: Path, resources: str | None) -> None:
+    """Extract a live organisation's tables into a new version of a snapshot folder."""
+    import outreach_frames as of  # noqa: PLC0415
+
+    with of.connect() as org:
+        taken = of.take_snapshot(org, path, resources=resources.split(",") if resources else None)
+    _say_tables(taken)
+    click.echo(f"Written to {taken.folder}")
+
+
+@main.command()
+@click.argument("path", type=FOLDER)
+@click.argument("query")
+def sql(path: Path, query: str) -> None:
+    """Query a snapshot with SQL; each table has its own name."""
+    import duckdb  # noqa: PLC0415
+
+    import outreach_frames as of  # noqa: PLC0415
+
+    try:
+        result = of.open_snapshot(path).sql(query)
+    except duckdb.Error as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(result.to_string(index=False))
+
+
+@main.command()
+@click.option("--snapshot", "source", type=FOLDER, required=True, help="The snapshot to report on.")
+@click.option(
+    "--notebook", default="how_are_our_sequences_doing", show_default=True, help="Name or path of a notebook."
+)
+@click.option("--out", type=FILE, default=Path("report.html"), show_default=True, help="The file to write.")
+def report(source: Path, notebook: str, out: Path) -> None:
+    """Execute a notebook on a snapshot and write one self-contained HTML file."""
+    import outreach_frames as of  # noqa: PLC0415
+    from outreach_frames.reports import write_report  # noqa: PLC0415
+
+    of.open_snapshot(source)
+    written = write_report(out, notebook=notebook, parameters={"source": str(source.resolve())})
+    click.echo(f"Written to {written}")
+
+
+@main.command()
+@click.option("--prospects", default=2_000, show_default=True, type=click.IntRange(1), help="Size of the organisation.")
+@click.option("--seed", default=7, show_default=True, help="The same seed means the same organisation.")
+def sandbox(prospects: int, seed: int) -> None:
+    """Serve an embedded organisation on this machine until interrupted."""
+    import outreach_frames as of  # noqa: PLC0415
+
+    with of.sandbox(prospects=prospects, seed=seed) as org:
+        click.echo(f"OUTREACH_BASE_URL={org.base_url}\nOUTREACH_TOKEN={org.sandbox.token}\nCtrl-C stops it.")
+        click.pause(info="") if click.get_text_stream("stdin").isatty() else click.get_text_stream("stdin").read()

@@ -1,0 +1,142 @@
+"""Ways to get a connection: to a live organisation, or to an embedded one."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from outreach_frames.client import Client
+from outreach_frames.errors import AuthError
+from outreach_frames.http import BearerAuth, Session
+
+BASE_URL = "https://api.outreach.io/api/v2"
+EXPIRE_AFTER = timedelta(hours=1)
+
+
+def connect(
+    token: str | None = None,
+    base_url: str | None = None,
+    *,
+    cache: bool = True,
+    cache_dir: Path | None = None,
+    expire_after: timedelta | None = EXPIRE_AFTER,
+    offline: bool = False,
+    stale_if_error: bool = False,
+    max_wait: float | None = None,
+) -> Client:
+    """
+    Connect to a live organisation.
+
+    Parameters
+    ----------
+    token
+        OAuth access token; default: the environment's ``OUTREACH_TOKEN``.
+    base_url
+        Base of the API; default: the environment's ``OUTREACH_BASE_URL``, else the public host. Plain http only to
+        this machine itself.
+    cache
+        Keep answers in a file of this account's own and read them back.
+    cache_dir
+        Folder of that file; default: the user's cache folder.
+    expire_after
+        Age at which a cached answer is asked for again; ``None``: never.
+    offline
+        Answer from the cache only.
+    stale_if_error
+        Answer from the cache, however old, when the API cannot be reached.
+    max_wait
+        Longest wait for the request budget to reopen [seconds]; ``None``: as long as it takes.
+
+    Returns
+    -------
+    client : Client
+        Nothing is sent before the first fetch.
+
+    Raises
+    ------
+    AuthError
+        There is no token.
+    TransportError
+        The base URL is plain http to another machine.
+    """
+    token = token or os.environ.get("OUTREACH_TOKEN")
+    if not token:
+        raise AuthError("There is no access token.", hint="Pass token=…, or set OUTREACH_TOKEN.")
+    base = (base_url or os.environ.get("OUTREACH_BASE_URL") or BASE_URL).rstrip("/")
+    session = Session(
+        base,
+        BearerAuth(token),
+        account=_fingerprint(base, token),
+        cache=cache,
+        cache_dir=cache_dir,
+        expire_after=expire_after,
+        offline=offline,
+        stale_if_error=stale_if_error,
+        max_wait=max_wait,
+    )
+    return Client(session)
+
+
+def sandbox(
+    prospects: int = 2_000,
+    seed: int = 7,
+    *,
+    resources: str | Path | Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
+    as_of: datetime | None = None,
+    cache: bool = True,
+) -> Client:
+    """
+    Start an embedded organisation and connect to it over real HTTP on this machine.
+
+    Parameters
+    ----------
+    prospects
+        Size of the made-up organisation [prospects]; everything else grows with it.
+    seed
+        The same seed always means the same organisation.
+    resources
+        Serve exactly these JSON:API resource objects instead: a list, lists by any name, or the path of a JSON file
+        that holds either.
+    as_of
+        What the embedded clock shows at the start (aware); default: a fixed day for a made-up organisation, the real
+        time for given resources.
+    cache
+        Keep answers while the connection lives.
+
+    Returns
+    -------
+    client : Client
+        ``client.sandbox`` is the handle of the embedded organisation. Closing the client, leaving its ``with`` block
+        or ending the interpreter stops it and removes its cache.
+
+    Raises
+    ------
+    ValueError
+        ``resources`` hold something that is no resource object of the catalogue.
+    """
+    from outreach_frames.emulator import Sandbox  # noqa: PLC0415  a server is loaded only where one is started
+
+    closing = ExitStack()
+    with ExitStack() as on_failure:
+        on_failure.push(closing)
+        cache_dir = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="outreach-sandbox-")))
+        handle = closing.enter_context(Sandbox(resources, prospects=prospects, seed=seed, as_of=as_of))
+        session = Session(
+            handle.base_url,
+            BearerAuth(handle.token),
+            account="sandbox",
+            cache=cache,
+            cache_dir=cache_dir,
+            expire_after=None,
+        )
+        on_failure.pop_all()
+    return Client(session, sandbox=handle, closing=closing)
+
+
+def _fingerprint(base_url: str, token: str) -> str:
+    """Name an account without telling its token; two tokens never share a name."""
+    return hashlib.sha256(f"{base_url}\n{token}".encode()).hexdigest()[:32]

@@ -1,0 +1,353 @@
+"""
+Snapshots: an organisation's tables as plain Parquet files that anything can read.
+
+A snapshot is a folder. Each extraction is an immutable version in it, written aside, synced and only then renamed
+into place; the file ``CURRENT`` names the version in force and is replaced atomically. A reader never sees half a
+version, and a plain ``read_parquet`` of a version's file reads exactly its rows::
+
+    my-org/
+        CURRENT                          the name of the version in force
+        20260331T000000Z-1/
+            manifest.json                what was extracted, when, and each file's rows and checksum
+            mailings.parquet
+            …
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from outreach_frames import __version__
+from outreach_frames.client import Client
+from outreach_frames.errors import SnapshotError
+from outreach_frames.frames import fetch
+
+POINTER = "CURRENT"
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+DEFAULT_RESOURCES = (
+    "accounts",
+    "calls",
+    "mailboxes",
+    "mailings",
+    "opportunities",
+    "opportunity_prospect_roles",
+    "opportunity_stages",
+    "prospects",
+    "sequence_states",
+    "sequence_steps",
+    "sequence_templates",
+    "sequences",
+    "tasks",
+    "templates",
+    "users",
+)
+"""What the statistics read."""
+
+Engine = Literal["duckdb", "polars", "dask", "spark"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """
+    A snapshot folder, as one of its versions.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    version
+        Name of the version read; the one in force when the snapshot was opened.
+    """
+
+    path: Path
+    version: str
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the version, with one Parquet file for each table."""
+        return self.path / self.version
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """
+        What was extracted and when.
+
+        Raises
+        ------
+        SnapshotError
+            The manifest is missing or unreadable.
+        """
+        try:
+            manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SnapshotError(f"Version {self.version} has no readable manifest.", hint="Take a new one.") from error
+        return manifest
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables, sorted."""
+        return sorted(self.manifest["tables"])
+
+    @property
+    def as_of(self) -> pd.Timestamp:
+        """When the earliest table was extracted (UTC)."""
+        return pd.Timestamp(self.manifest["as_of"])
+
+    @property
+    def versions(self) -> list[str]:
+        """Names of all complete versions, oldest first."""
+        return sorted(folder.name for folder in self.path.iterdir() if (folder / MANIFEST).is_file())
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """
+        Read one table.
+
+        Parameters
+        ----------
+        name
+            Table, such as ``"mailings"``.
+
+        Returns
+        -------
+        frame : DataFrame
+            As it was fetched: columns, dtypes, order and ``attrs``.
+
+        Raises
+        ------
+        SnapshotError
+            The snapshot has no such table.
+        """
+        return pd.read_parquet(self._file(name), dtype_backend="pyarrow")
+
+    def scan(self, name: str, engine: Engine = "duckdb") -> Any:
+        """
+        Open one table lazily.
+
+        Parameters
+        ----------
+        name
+            Table, such as ``"mailings"``.
+        engine
+            What opens it: a DuckDB relation, a polars LazyFrame, a Dask or a Spark DataFrame.
+
+        Raises
+        ------
+        SnapshotError
+            The snapshot has no such table.
+        ModuleNotFoundError
+            The engine is not installed.
+        """
+        file = str(self._file(name))
+        if engine == "duckdb":
+            import duckdb  # noqa: PLC0415  loaded only where asked for
+
+            return duckdb.connect(config={"TimeZone": "UTC"}).read_parquet(file)
+        if engine == "polars":
+            import polars as pl  # noqa: PLC0415
+
+            return pl.scan_parquet(file)
+        if engine == "dask":
+            import dask.dataframe as dd  # noqa: PLC0415
+
+            return dd.read_parquet(file, dtype_backend="pyarrow")
+        if engine == "spark":
+            from pyspark.sql import SparkSession  # noqa: PLC0415
+
+            return SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate().read.parquet(file)
+        raise ValueError(f"There is no engine {engine!r}; possible: duckdb, polars, dask, spark.")
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """
+        Query the tables with SQL (DuckDB's), each under its own name.
+
+        Parameters
+        ----------
+        query
+            One SELECT statement, for example ``select count(*) from mailings``.
+
+        Returns
+        -------
+        result : DataFrame
+            Arrow-backed.
+
+        Raises
+        ------
+        SnapshotError
+            A table's file is missing.
+        duckdb.Error
+            The query is not valid.
+        """
+        import duckdb  # noqa: PLC0415  loaded only where asked for
+
+        with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
+            for name in self.tables:
+                connection.read_parquet(str(self._file(name))).create_view(name)
+            table: pa.Table = connection.sql(query).to_arrow_table()
+        return table.to_pandas(types_mapper=pd.ArrowDtype)
+
+    def refresh(self, client: Client, *, progress: bool | None = None) -> "Snapshot":
+        """
+        Extract the same tables again, as a new version; the old one stays.
+
+        Raises
+        ------
+        OutreachError
+            As in `fetch`; the version in force does not change then.
+        """
+        return take_snapshot(client, self.path, resources=self.tables, refresh=True, progress=progress)
+
+    def verify(self) -> None:
+        """
+        Check every file of the version against the manifest.
+
+        Raises
+        ------
+        SnapshotError
+            A file is missing or was changed.
+        """
+        for name, facts in self.manifest["tables"].items():
+            if _checksum(self._file(name)) != facts["sha256"]:
+                raise SnapshotError(f"Table {name} of version {self.version} was changed.", hint="Take a new one.")
+
+    def _file(self, name: str) -> Path:
+        facts = self.manifest["tables"].get(name)
+        if facts is None:
+            raise SnapshotError(
+                f"This snapshot has no table {name!r}.", hint=f"It has: {', '.join(self.tables)}. Take it with more."
+            )
+        file = self.folder / f"{name}.parquet"
+        if not file.is_file():
+            raise SnapshotError(f"The file of table {name} is missing.", hint="Take a new snapshot.")
+        return file
+
+
+def take_snapshot(
+    client: Client,
+    path: str | Path,
+    *,
+    resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None = None,
+    refresh: bool = False,
+    progress: bool | None = None,
+) -> Snapshot:
+    """
+    Extract tables into a new version of a snapshot folder.
+
+    Parameters
+    ----------
+    client
+        Connection to an organisation.
+    path
+        The snapshot's folder; made if it is not there.
+    resources
+        Resource types, or a mapping of them to the arguments of `fetch`; default: what the statistics read.
+    refresh
+        Ask the API even for what the cache has.
+    progress
+        As in `fetch`.
+
+    Returns
+    -------
+    snapshot : Snapshot
+        The new version, now in force.
+
+    Raises
+    ------
+    OutreachError
+        As in `fetch`. Nothing of the failed version stays, and the version in force does not change; pages already
+        fetched are cached, so the same call resumes.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    wanted = resources if isinstance(resources, Mapping) else {key: {} for key in resources or DEFAULT_RESOURCES}
+    aside = path / f".writing-{os.getpid()}"
+    aside.mkdir()
+    try:
+        tables = {}
+        for name, options in wanted.items():
+            table = client.catalogue.resource(name).table
+            frame = fetch(client, table, refresh=refresh, progress=progress, **options)
+            tables[table] = _write(frame, aside / f"{table}.parquet")
+        as_of = min(facts["as_of"] for facts in tables.values())
+        manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
+        _write_text(aside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+        version = _put_in_place(aside, path, as_of)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return Snapshot(path, version)
+
+
+def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
+    """
+    Open a snapshot folder.
+
+    Parameters
+    ----------
+    path
+        The folder given to `take_snapshot`.
+    version
+        One of its ``versions``; default: the one in force.
+
+    Raises
+    ------
+    SnapshotError
+        There is no snapshot, or no such version.
+    """
+    path = Path(path)
+    try:
+        version = version or (path / POINTER).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SnapshotError(f"There is no snapshot in {path.name}.", hint="Take one with take_snapshot.") from error
+    snapshot = Snapshot(path, version)
+    if not (snapshot.folder / MANIFEST).is_file():
+        raise SnapshotError(f"The snapshot has no version {version}.", hint=f"It has: {', '.join(snapshot.versions)}.")
+    return snapshot
+
+
+def _write(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file, compression="zstd")
+    _sync(file)
+    return {"rows": len(frame), "sha256": _checksum(file), "as_of": frame.attrs["outreach_frames"]["as_of"]}
+
+
+def _put_in_place(aside: Path, path: Path, as_of: str) -> str:
+    """Rename a finished version to a free name, then point to it."""
+    _sync(aside)
+    stem = pd.Timestamp(as_of).strftime("%Y%m%dT%H%M%SZ")
+    number = 1 + max((int(f.name.rpartition("-")[2]) for f in path.glob(f"{stem}-*")), default=0)
+    version = f"{stem}-{number}"
+    aside.rename(path / version)
+    pointer = path / f".{POINTER}-{os.getpid()}"
+    _write_text(pointer, f"{version}\n")
+    pointer.replace(path / POINTER)
+    _sync(path)
+    return version
+
+
+def _write_text(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
+    _sync(file)
+
+
+def _sync(path: Path) -> None:
+    """Make sure that a file or folder is on the disk before anything points to it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,9 @@
+#!/bin/sh
+# From nothing to a report: makes an environment of its own beside the project and runs the demo in it.
+# Works without ensurepip (Debian's python3 without python3-venv) as long as some pip >= 22.3 is there.
+set -eu
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+[ -x .venv/bin/python ] || "$python" -m venv .venv 2>/dev/null || "$python" -m venv --clear --without-pip .venv
+"$python" -m pip --python .venv/bin/python install --quiet --disable-pip-version-check .
+exec .venv/bin/outreach-frames demo "$@"
