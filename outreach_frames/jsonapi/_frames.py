@@ -1,0 +1,108 @@
+"""Record batches of several pages to one table and one DataFrame."""
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+
+from outreach_frames.jsonapi._layout import NEW
+from outreach_frames.jsonapi._values import array, coerce, infer
+
+
+def to_frame(pages: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema) -> pd.DataFrame:
+    """
+    Return pages as one DataFrame whose columns are Arrow arrays.
+
+    Parameters
+    ----------
+    pages
+        Batches in the order of the rows, or what `concat` made of them.
+    schema
+        The layout's; without rows the frame still has all its columns and types.
+
+    Returns
+    -------
+    frame : DataFrame, shape (n_resources, n_columns)
+        Missing values are ``<NA>``.
+    """
+    table = pages if isinstance(pages, pa.Table) else concat(pages, schema)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """
+    Put pages together.
+
+    Parameters
+    ----------
+    batches
+        In the order of the rows.
+    schema
+        The layout's; a table without rows still has all its columns.
+
+    Returns
+    -------
+    table
+        The columns of `schema`; behind them what the catalogue does not have, from pages of an open layout, each of
+        the narrowest type that holds its values on all pages, missing on pages that did not have it. A new to-one
+        relationship gives ``<name>_id`` and ``<name>_type``, a to-many one ``<name>_ids``.
+    """
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    table = pa.concat_tables([schema.empty_table(), *tables], promote_options="default").combine_chunks()
+    columns = {name: table[name] for name in schema.names}
+    for name in table.schema.names[len(schema) :]:
+        raws = [None if text is None else msgspec.Raw(text.encode()) for text in table[name].to_pylist()]
+        part = (table.schema.field(name).metadata or {}).get(NEW)
+        typed = [(name, _inferred(raws))] if part == b"attribute" else _linked(name, raws)
+        for column, values in typed:
+            columns[column if column not in columns else f"{column}_attribute"] = values
+    return pa.table(columns)
+
+
+def _inferred(raws: Sequence[msgspec.Raw | None]) -> pa.Array:
+    """Build the array of the narrowest type that holds all values."""
+    kind = infer(raw for raw in raws if raw is not None)
+    return array(kind, [None if raw is None else coerce(kind, raw) for raw in raws])
+
+
+class _Reference(msgspec.Struct):
+    type: str
+    id: int | str
+
+
+class _Linkage(msgspec.Struct):
+    data: _Reference | list[_Reference] | None = None
+
+
+_linkage = msgspec.json.Decoder(_Linkage)
+
+
+def _linked(name: str, raws: Sequence[msgspec.Raw | None]) -> list[tuple[str, pa.Array]]:
+    """Build the columns of a relationship; what is no relationship after all stays JSON text."""
+    try:
+        data = [None if raw is None else _linkage.decode(raw).data for raw in raws]
+    except msgspec.ValidationError:
+        return [(name, array("json", raws))]
+    if any(isinstance(linked, list) for linked in data):
+        several = [[linked] if isinstance(linked, _Reference) else linked for linked in data]
+        ids = [None if linked is None else [one.id for one in linked] for linked in several]
+        return [(f"{name}_ids", _list_of_ids(ids))]
+    ones = [(one.id, one.type) if isinstance(one, _Reference) else (None, None) for one in data]
+    types = pa.array([type_ for _, type_ in ones], pa.string())
+    return [(f"{name}_id", _array_of_ids([id_ for id_, _ in ones])), (f"{name}_type", types)]
+
+
+def _array_of_ids(ids: Sequence[int | str | None]) -> pa.Array:
+    """Store ids as integers where all are, as text otherwise."""
+    if all(i is None or (isinstance(i, int) and -(2**63) <= i < 2**63) for i in ids):
+        return pa.array(ids, pa.int64())
+    return pa.array([None if i is None else str(i) for i in ids], pa.string())
+
+
+def _list_of_ids(lists: Sequence[Sequence[int | str] | None]) -> pa.Array:
+    flat = _array_of_ids([one for ids in lists for one in ids or ()])
+    offsets = pa.array([0, *accumulate(len(ids or ()) for ids in lists)], pa.int32())
+    return pa.ListArray.from_arrays(offsets, flat, mask=pa.array([ids is None for ids in lists]))

@@ -1,0 +1,190 @@
+"""The columns that a query asks for, and the pages that fill them."""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pyarrow as pa
+
+from outreach_frames.catalogue import Catalogue, ResourceType
+from outreach_frames.errors import QueryError
+from outreach_frames.jsonapi._joins import as_type, merged
+from outreach_frames.jsonapi._plan import Include, checked, join, steps
+from outreach_frames.jsonapi._reader import Content, Reader
+from outreach_frames.jsonapi._rows import New, columns
+from outreach_frames.jsonapi._shapes import Shape
+
+NEW = b"outreach_frames.new"
+"""Key in a field's metadata: the column is JSON text of an ``attribute`` or ``relationship`` still to be typed."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    One page of resources.
+
+    Attributes
+    ----------
+    batch
+        One row per resource. The columns of `Layout.schema`; from an open layout also what the catalogue does not
+        have, as JSON text until `concat` has seen all pages and can tell the types.
+    next
+        Address of the next page; ``None`` on the last.
+    count
+        Records that match the query [records]; ``None`` where the server did not say.
+    count_truncated
+        Whether there are more than `count`, or `count` is unknown because the server was busy.
+    unknown
+        Names that the catalogue does not have, by resource type.
+    """
+
+    batch: pa.RecordBatch
+    next: str | None
+    count: int | None
+    count_truncated: bool
+    unknown: Mapping[str, frozenset[str]]
+
+
+class Layout:
+    """
+    The columns that a query asks for, and the decoder that fills them.
+
+    Parameters
+    ----------
+    resource
+        Type of the primary resources.
+    fields
+        API names of attributes and relationships, in the order of the columns; all of the catalogue where not given.
+        A relationship gives a column where the API sends its identifiers.
+    include
+        Dotted path of to-one relationships (``"account.owner"``) → API names wanted of what it leads to, ``None``
+        for all. Steps on the way give no columns unless they are named by themselves.
+    catalogue
+        Where the included types are looked up.
+    open
+        Keep attributes and relationships that the catalogue does not have.
+
+    Attributes
+    ----------
+    schema
+        Names and types of the columns, whatever a page holds: ``id`` first, then `fields`, then `include`.
+
+    Raises
+    ------
+    UnknownNameError
+        The catalogue has no such attribute or relationship.
+    QueryError
+        An included relationship is to-many or leads to no type of the catalogue; or two columns have one name.
+
+    Notes
+    -----
+    Instances may be shared by threads.
+    """
+
+    def __init__(
+        self,
+        resource: ResourceType,
+        *,
+        fields: Sequence[str] | None = None,
+        include: Include = MappingProxyType({}),
+        catalogue: Catalogue,
+        open: bool = False,  # noqa: A002  an open layout keeps what it does not know
+    ) -> None:
+        self._open = open
+        self._columns = columns(resource, dict.fromkeys(("id", *checked(resource, fields))), catalogue)
+        self._joins = [join(resource, name, step, catalogue) for name, step in steps(include).items()]
+        own = [(column.name, column.type) for column in self._columns]
+        self.schema = _schema([*own, *(field for each in self._joins for field in each.schema().items())])
+        self._reader = self._first_reader(resource, catalogue, watch=fields is None)
+
+    def page(self, body: bytes) -> Page:
+        """
+        Read one page.
+
+        Values that surprise are kept where nothing is lost: numbers where text is expected, ``"3"`` for 3, ids as
+        text, instants without zone (UTC) or with an offset. An attribute or relationship that is absent, null, or
+        (for a relationship) holds only links is missing; so are the columns of an included resource that the page
+        does not hold. Of members that come twice in an object the last counts.
+
+        Parameters
+        ----------
+        body
+            As the server sent it: one resource, a list of them, or null.
+
+        Raises
+        ------
+        DocumentError
+            It is no JSON:API page of the layout's resource type, or a value does not fit; the error names type, id
+            and attribute.
+        """
+        self._reader, content = self._reader.read(body)
+        arrays, new = self._arrays(content)
+        fields = list(self.schema)
+        if self._open:
+            for name, column in new.items():
+                free = _free_name(name, {field.name for field in fields})
+                fields.append(pa.field(free, pa.string(), metadata={NEW: column.part.encode()}))
+                arrays.append(column.values)
+        return Page(
+            batch=pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)),
+            next=content.next,
+            count=content.count,
+            count_truncated=content.count_truncated,
+            unknown=content.unknown,
+        )
+
+    def _arrays(self, content: Content) -> tuple[list[pa.Array], dict[str, New]]:
+        known = {column.name: content.primary.column(column) for column in self._columns}
+        new = {column.name: column for column in content.primary.new}
+        for each in self._joins:
+            for name, values in each.look_up(content.primary, content.included):
+                if isinstance(values, New):
+                    new[name] = values if name not in new else new[name].merged(values)
+                else:
+                    type_ = self.schema.field(name).type
+                    known[name] = merged(known[name], values, type_) if name in known else as_type(values, type_)
+        return [known[name] for name in self.schema.names], new
+
+    def _first_reader(self, resource: ResourceType, catalogue: Catalogue, *, watch: bool) -> Reader:
+        """Collect, over all paths, what is needed of each type."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        watched = {resource.name: watch}
+        wanted[resource.name] |= {column.source for column in self._columns}
+        wanted[resource.name] |= {each.relationship.name for each in self._joins}
+        targets = [target for each in self._joins for target in each.walk()]
+        for target in targets:
+            wanted[target.type.name] |= target.needed
+            watched[target.type.name] = watched.get(target.type.name, False) or target.complete
+        return Reader(
+            primary=resource.name,
+            shapes={
+                name: Shape(catalogue.types.get(name, resource), catalogue, frozenset(names), watched[name])
+                for name, names in wanted.items()
+            },
+            joined=frozenset(target.type.name for target in targets),
+        )
+
+
+def _schema(fields: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:
+    """
+    Return the schema of columns side by side.
+
+    Raises
+    ------
+    QueryError
+        Two columns have one name.
+    """
+    found: dict[str, pa.DataType] = {}
+    for name, type_ in fields:
+        if name in found:
+            raise QueryError(f"Two columns would be named {name!r}.", hint="Leave one of them out with fields=….")
+        found[name] = type_
+    return pa.schema(list(found.items()))
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    """Return a name for a column that the catalogue does not have, beside those that it has."""
+    while name in taken:
+        name = f"{name}_attribute"
+    return name

@@ -1,0 +1,158 @@
+"""Page bytes to structs: strictly, and where that fails with what the page has that is new or oddly typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from outreach_frames.errors import DocumentError
+from outreach_frames.jsonapi import _repair
+from outreach_frames.jsonapi._rows import Rows
+from outreach_frames.jsonapi._shapes import Href, Shape, document
+
+
+@dataclass(frozen=True)
+class Content:
+    """
+    A page, decoded.
+
+    Attributes
+    ----------
+    primary
+        The resources that were asked for.
+    included
+        All resources of each type that may be joined, the primary ones among them; a resource that comes twice is
+        there once, as it came last.
+    next
+        Address of the next page.
+    count, count_truncated
+        As sent; ``None`` where unknown.
+    """
+
+    primary: Rows
+    included: Mapping[str, Rows]
+    next: str | None
+    count: int | None
+    count_truncated: bool
+
+    @property
+    def unknown(self) -> dict[str, frozenset[str]]:
+        """What the catalogue does not have, by resource type."""
+        by_type = {rows.shape.resource_type.name: rows for rows in (*self.included.values(), self.primary)}
+        names = {name: frozenset(new.source for new in rows.new) for name, rows in by_type.items()}
+        return {name: found for name, found in names.items() if found}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """
+    Reads pages of one resource type.
+
+    Attributes
+    ----------
+    primary
+        Name of that type.
+    shapes
+        By type: the primary one, and those joined from ``included``.
+    joined
+        Names of the types joined from ``included``.
+    others
+        Names of further types seen there.
+    """
+
+    primary: str
+    shapes: Mapping[str, Shape]
+    joined: frozenset[str]
+    others: frozenset[str] = frozenset()
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[Any]:
+        included = self.shapes.values() if self.joined else ()
+        return msgspec.json.Decoder(document(self.shapes[self.primary], included, sorted(self.others)))
+
+    def read(self, body: bytes) -> tuple["Reader", Content]:
+        """
+        Decode a page; also return the reader for the next one, which knows what was new in this.
+
+        Raises
+        ------
+        DocumentError
+            The body is no JSON:API page, or a value does not fit.
+        """
+        body = body.removeprefix(b"\xef\xbb\xbf")
+        try:
+            return self._read(body)
+        except RecursionError:
+            raise DocumentError("The answer is nested too deeply to be read.") from None
+        except (msgspec.DecodeError, UnicodeError):
+            raise DocumentError(
+                "The answer is no JSON, or was cut short.",
+                hint="Try again; if it stays so, check that the address is that of the API and not of a proxy.",
+            ) from None
+
+    def _read(self, body: bytes) -> tuple["Reader", Content]:
+        content = self._strict(body)
+        if content:
+            return self, content
+        page = _repair.take_apart(body)
+        reader = self._grown(page)
+        content = None if reader is self else reader._strict(body)  # noqa: SLF001  a reader of this same class
+        return reader, content or reader._repaired(page)  # noqa: SLF001
+
+    def _strict(self, body: bytes) -> Content | None:
+        """Decode a page that holds nothing new and nothing odd; ``None`` if it does."""
+        try:
+            page = self._decoder.decode(body)
+        except msgspec.ValidationError:
+            return None
+        if page.data is msgspec.UNSET:
+            raise _repair.no_resources("has no data")
+        data = page.data if isinstance(page.data, list) else [r for r in [page.data] if r is not None]
+        link = page.links and page.links.next
+        count, truncated = (page.meta.count, page.meta.count_truncated) if page.meta else (None, None)
+        included = page.included if self.joined else []
+        address = (link.href if isinstance(link, Href) else link) or None
+        return self._content(data, included, link=address, count=count, truncated=bool(truncated))
+
+    def _repaired(self, page: _repair.Loose) -> Content:
+        data = [_repair.repaired(members, self.shapes[self.primary]) for members in page.data]
+        included = [
+            _repair.repaired(members, self.shapes[name])
+            for members in page.included
+            if (name := _repair.type_of(members, where="included")) in self.joined
+        ]
+        count, truncated = _repair.counts(page.meta)
+        return self._content(data, included, link=_repair.next_link(page.links), count=count, truncated=truncated)
+
+    def _content(
+        self, data: list[Any], included: list[Any], *, link: str | None, count: int | None, truncated: bool
+    ) -> Content:
+        by_struct: dict[type, dict[Any, Any]] = {self.shapes[name].resource: {} for name in self.joined}
+        for resource in (*included, *data):
+            if type(resource) in by_struct:
+                by_struct[type(resource)][resource.id] = resource
+        rows = {n: Rows(self.shapes[n], list(by_struct[self.shapes[n].resource].values())) for n in self.joined}
+        known = None if truncated and count == 0 else count
+        return Content(Rows(self.shapes[self.primary], data), rows, link, known, truncated)
+
+    def _grown(self, page: _repair.Loose) -> "Reader":
+        """Return a reader that also expects what is new in this page; this one if nothing is."""
+        shapes, others = dict(self.shapes), set(self.others)
+        for members in page.data:
+            name = _repair.type_of(members, where="data")
+            if name != self.primary:
+                raise DocumentError(
+                    f"The answer holds a record of the type {name!r:.60} among {self.primary} records.",
+                    resource_type=name,
+                    attribute="type",
+                )
+        for members in (*page.data, *(page.included if self.joined else ())):
+            name = _repair.type_of(members, where="included")
+            if name not in shapes:
+                others.add(name)
+            elif any(new := _repair.new_names(members, shapes[name])):
+                shapes[name] = shapes[name].grown(*new)
+        grown = replace(self, shapes=shapes, others=frozenset(others))
+        return self if (grown.shapes, grown.others) == (self.shapes, self.others) else grown

@@ -1,0 +1,241 @@
+"""
+Read a page again that failed strict decoding: notice names that are new, and fit values of a surprising type.
+
+The page is taken apart into undecoded values, so that numbers keep their digits. It costs several times the strict
+reading and is needed for odd pages only.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+
+from outreach_frames.errors import DocumentError
+from outreach_frames.jsonapi._rows import misfit
+from outreach_frames.jsonapi._shapes import Linkage, Shape
+from outreach_frames.jsonapi._values import MEANT, NULL, coerce, kind_of, text_of
+
+Members: TypeAlias = dict[str, msgspec.Raw]
+
+_members = msgspec.json.Decoder(Members)
+_optional_members = msgspec.json.Decoder(Members | None)
+_resources = msgspec.json.Decoder(list[Members] | None)
+_several = msgspec.json.Decoder(list[Members])
+
+
+@dataclass
+class Loose:
+    """
+    A page taken apart.
+
+    Attributes
+    ----------
+    data, included
+        The members of each resource.
+    links, meta
+        Members of the page's own.
+    """
+
+    data: list[Members]
+    included: list[Members]
+    links: Members
+    meta: Members
+
+
+def take_apart(body: bytes) -> Loose:
+    """
+    Split a page into undecoded members.
+
+    Raises
+    ------
+    DocumentError
+        It is no JSON:API document with resources.
+    """
+    try:
+        members = _members.decode(body)
+        if "data" not in members:
+            raise no_resources("has no data")
+        data = members["data"]
+        several = bytes(data).startswith(b"[")
+        return Loose(
+            data=_resources.decode(data) or [] if several else [m for m in [_optional_members.decode(data)] if m],
+            included=_resources.decode(members.get("included", NULL)) or [],
+            links=_optional_members.decode(members.get("links", NULL)) or {},
+            meta=_lenient_members(members.get("meta", NULL)),
+        )
+    except msgspec.ValidationError:
+        raise no_resources("is laid out differently") from None
+
+
+def no_resources(what: str) -> DocumentError:
+    """Return the error for JSON that is no page of resources."""
+    return DocumentError(
+        f"The answer is JSON but no page of JSON:API resources: it {what}.",
+        hint="Check that the address is that of a JSON:API endpoint.",
+    )
+
+
+def _lenient_members(raw: msgspec.Raw) -> Members:
+    """Return an object's members; anything else has none, as befits meta information."""
+    return _members.decode(raw) if bytes(raw).startswith(b"{") else {}
+
+
+def next_link(links: Members) -> str | None:
+    """
+    Return the address of the next page; ``None`` on the last.
+
+    Raises
+    ------
+    DocumentError
+        There is one that cannot be read; to stop here would pass a part for the whole.
+    """
+    raw = links.get("next", NULL)
+    if bytes(raw).startswith(b"{"):
+        raw = _members.decode(raw).get("href", NULL)
+    if raw != NULL and not bytes(raw).startswith(b'"'):
+        raise DocumentError("The link to the next page is not text.", attribute="next")
+    return text_of(raw) or None
+
+
+def counts(meta: Members) -> tuple[int | None, bool]:
+    """Return the number of records and whether it was cut short; an unreadable number is unknown."""
+    try:
+        count, truncated = coerce("integer", meta.get("count", NULL)), meta.get("count_truncated", NULL)
+        return count, bool(coerce("boolean", truncated))
+    except ValueError:
+        return None, False
+
+
+def type_of(members: Members, *, where: str) -> str:
+    """
+    Return the type of a resource.
+
+    Raises
+    ------
+    DocumentError
+        It has none.
+    """
+    raw = members.get("type", NULL)
+    if not bytes(raw).startswith(b'"'):
+        raise DocumentError(f"A resource in {where!r} has no type.", attribute="type")
+    return msgspec.json.decode(raw, type=str)
+
+
+def new_names(members: Members, shape: Shape) -> tuple[list[str], list[str]]:
+    """Return the attributes and the relationships of a resource that its shape does not expect."""
+    attributes = _lenient_members(members.get("attributes", NULL))
+    relationships = _lenient_members(members.get("relationships", NULL))
+    return (
+        [name for name in attributes if name not in shape.attribute_fields],
+        [
+            name
+            for name, raw in relationships.items()
+            if name not in shape.relationship_fields or (shape.expects_no_data(name) and _has_data(raw))
+        ],
+    )
+
+
+def _has_data(raw: msgspec.Raw) -> bool:
+    return _lenient_members(raw).get("data", NULL) != NULL
+
+
+def repaired(members: Members, shape: Shape) -> Any:
+    """
+    Build the struct of a resource from what was sent, however it was typed.
+
+    Raises
+    ------
+    DocumentError
+        A value does not fit without loss.
+    """
+    id_ = _identity(members.get("id", NULL), shape.id_type)
+    if id_ is None:
+        raise misfit(shape.resource_type.name, text_or_none(members.get("id", NULL)), "id", _ID[shape.id_type])
+    attributes = _object(members, "attributes", shape, id_)
+    relationships = _object(members, "relationships", shape, id_)
+    return shape.resource(
+        id=id_,
+        attributes=shape.attributes(
+            **{
+                field: _attribute(shape, id_, name, attributes[name])
+                for name, field in shape.attribute_fields.items()
+                if name in attributes
+            }
+        ),
+        relationships=shape.relationships(
+            **{
+                field: _relationship(shape, id_, name, relationships[name])
+                for name, field in shape.relationship_fields.items()
+                if name in relationships
+            }
+        ),
+    )
+
+
+_ID: dict[type, str] = {int: "an integer id", str: "an id"}
+
+
+def _identity(raw: msgspec.Raw, as_type: type) -> Any:
+    """Read an id sent as a number or as text; ``None`` where it is neither or does not fit."""
+    try:
+        return coerce("integer" if as_type is int else "string", raw)
+    except ValueError:
+        return None
+
+
+def text_or_none(raw: msgspec.Raw) -> str | None:
+    """Return a scalar as text for a message; ``None`` where it is none."""
+    try:
+        return text_of(raw)
+    except ValueError:
+        return None
+
+
+def _object(members: Members, name: str, shape: Shape, id_: Any) -> Members:
+    try:
+        return _optional_members.decode(members.get(name, NULL)) or {}
+    except msgspec.ValidationError:
+        raise misfit(shape.resource_type.name, id_, name, "an object") from None
+
+
+def _attribute(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
+    if name not in shape.wanted or name in shape.new_attributes:
+        return raw
+    kind = kind_of(shape.resource_type.attributes[name])
+    try:
+        return coerce(kind, raw)
+    except ValueError:
+        raise misfit(shape.resource_type.name, id_, name, MEANT[kind]) from None
+
+
+def _relationship(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
+    """Read a relationship; identifiers without the ``data`` around them, as in webhooks, are understood."""
+    linkage = shape.linkages.get(name)
+    if linkage is None:
+        return raw
+    try:
+        members = _optional_members.decode(raw) or {}
+        data = raw if {"type", "id"} <= members.keys() else members.get("data", NULL)
+        if data == NULL:
+            return linkage.struct()
+        if linkage.many:
+            return linkage.struct(data=[_reference(linkage, one) for one in _several.decode(data)])
+        return linkage.struct(data=_reference(linkage, _members.decode(data)))
+    except ValueError:
+        meant = f"linked to {' or '.join(linkage.targets) or 'a resource'} by type and id"
+        raise misfit(shape.resource_type.name, id_, name, meant) from None
+
+
+def _reference(linkage: Linkage, members: Members) -> Any:
+    """
+    Read a resource identifier.
+
+    Raises
+    ------
+    ValueError
+        It names no resource, or one of a type that the relationship does not lead to.
+    """
+    type_, id_ = text_of(members.get("type", NULL)), _identity(members.get("id", NULL), linkage.id_type)
+    if id_ is None or type_ is None or (linkage.checked and type_ != linkage.targets[0]):
+        raise ValueError("not an identifier of this relationship")
+    return linkage.reference(id=id_) if linkage.checked else linkage.reference(type=type_, id=id_)

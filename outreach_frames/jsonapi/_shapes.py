@@ -1,0 +1,237 @@
+"""
+What is decoded of each resource type: msgspec structs made from the catalogue.
+
+One struct per type holds the attributes that a query wants, typed. The catalogue's other names are accepted and left
+undecoded. A name that the catalogue does not have fails decoding, which is how new attributes are noticed without
+looking at every record; the shape then grows by that name and decodes it undecoded, too.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
+from operator import or_
+from typing import Any, TypeAlias
+
+import msgspec
+
+from outreach_frames.catalogue import Catalogue, Relationship, ResourceType
+from outreach_frames.jsonapi._values import Kind, kind_of
+
+Struct: TypeAlias = type[msgspec.Struct]
+IdType: TypeAlias = type[int] | type[str]
+
+_PYTHON: dict[Kind, Any] = {
+    "string": str | None,
+    "instant": str | None,
+    "date": str | None,
+    "integer": int | None,
+    "number": float | None,
+    "boolean": bool | None,
+    "strings": list[str | None] | None,
+    "json": msgspec.Raw,
+}
+
+
+class Reference(msgspec.Struct, gc=False):
+    """A resource identifier that may be of several types."""
+
+    type: str
+    id: int
+
+
+class TextReference(msgspec.Struct, gc=False):
+    """The same where ids are strings."""
+
+    type: str
+    id: str
+
+
+class NoData(msgspec.Struct, gc=False):
+    """A relationship that sends no identifiers: decoding fails if one arrives after all."""
+
+    data: None = None
+
+
+class Href(msgspec.Struct):
+    """A link written as an object."""
+
+    href: str
+
+
+class Links(msgspec.Struct):
+    """Links of a page."""
+
+    next: str | Href | None = None
+
+
+class Meta(msgspec.Struct):
+    """Counts of a page."""
+
+    count: int | None = None
+    count_truncated: bool | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """
+    How the resources of one type are decoded.
+
+    Attributes
+    ----------
+    resource_type
+        From the catalogue.
+    catalogue
+        For the ids of related resources.
+    wanted
+        API names of the attributes and relationships that become columns.
+    watch
+        Whether everything that arrives is of interest, so that identifiers in a relationship that should have none
+        are noticed.
+    new_attributes, new_relationships
+        Names that the catalogue does not have, or not with data, but that have arrived.
+    """
+
+    resource_type: ResourceType
+    catalogue: Catalogue = field(repr=False)
+    wanted: frozenset[str] = frozenset()
+    watch: bool = False
+    new_attributes: tuple[str, ...] = ()
+    new_relationships: tuple[str, ...] = ()
+
+    @property
+    def id_type(self) -> IdType:
+        """How ids of this type are stored."""
+        return id_type([self.resource_type.name], self.catalogue)
+
+    @cached_property
+    def attribute_fields(self) -> dict[str, str]:
+        """The struct's field of every attribute, by API name."""
+        return {name: f"a{n}" for n, name in enumerate((*self.resource_type.attributes, *self.new_attributes))}
+
+    @cached_property
+    def relationship_fields(self) -> dict[str, str]:
+        """The struct's field of every relationship, by API name."""
+        names = dict.fromkeys((*self.resource_type.relationships, *self.new_relationships))
+        return {name: f"r{n}" for n, name in enumerate(names)}
+
+    @cached_property
+    def attributes(self) -> Struct:
+        """The struct of the attributes."""
+        kinds = {name: kind_of(a) for name, a in self.resource_type.attributes.items() if name in self.wanted}
+        types = {name: _PYTHON[kinds[name]] if name in kinds else msgspec.Raw for name in self.attribute_fields}
+        return _struct(f"{self.resource_type.name} attributes", self.attribute_fields, types)
+
+    @cached_property
+    def relationships(self) -> Struct:
+        """The struct of the relationships."""
+        types = {name: self._related(name) for name in self.relationship_fields}
+        return _struct(f"{self.resource_type.name} relationships", self.relationship_fields, types)
+
+    @cached_property
+    def resource(self) -> Struct:
+        """The struct of a resource."""
+        fields: list[Any] = [
+            ("id", self.id_type),
+            ("attributes", self.attributes | None, None),
+            ("relationships", self.relationships | None, None),
+        ]
+        return msgspec.defstruct(
+            self.resource_type.name, fields, tag_field="type", tag=self.resource_type.name, gc=False
+        )
+
+    @cached_property
+    def linkages(self) -> dict[str, "Linkage"]:
+        """How the identifiers of the wanted relationships are decoded."""
+        return {
+            name: Linkage.of(relationship, self.catalogue)
+            for name, relationship in self.resource_type.relationships.items()
+            if name in self.wanted and relationship.has_data
+        }
+
+    def expects_no_data(self, name: str) -> bool:
+        """Whether identifiers in this relationship would be news."""
+        return self.watch and name not in self.new_relationships and not self.resource_type.relationships[name].has_data
+
+    def _related(self, name: str) -> Any:
+        if name not in self.new_relationships and self.expects_no_data(name):
+            return NoData | None
+        return self.linkages[name].struct | None if name in self.linkages else msgspec.Raw
+
+    def grown(self, attributes: Iterable[str], relationships: Iterable[str]) -> "Shape":
+        """Return this shape with further new names."""
+        return replace(
+            self,
+            new_attributes=tuple(dict.fromkeys((*self.new_attributes, *attributes))),
+            new_relationships=tuple(dict.fromkeys((*self.new_relationships, *relationships))),
+        )
+
+
+def id_type(types: Iterable[str], catalogue: Catalogue) -> IdType:
+    """Return how ids of these resource types are stored; types that the catalogue does not have count as integers."""
+    known = (catalogue.types[name].id_type for name in types if name in catalogue.types)
+    return str if "string" in known else int
+
+
+@dataclass(frozen=True)
+class Linkage:
+    """
+    How the resource identifiers of a relationship are decoded.
+
+    Attributes
+    ----------
+    struct
+        Of the relationship.
+    reference
+        Of an identifier: with its type where there may be several.
+    targets
+        Resource types.
+    checked
+        Whether the type is the only one possible, and checked.
+    id_type
+        How ids are stored.
+    many
+        Whether there is a list of them.
+    """
+
+    struct: Struct
+    reference: Struct
+    targets: tuple[str, ...]
+    checked: bool
+    id_type: IdType
+    many: bool
+
+    @classmethod
+    def of(cls, relationship: Relationship, catalogue: Catalogue) -> "Linkage":
+        """Build the structs of a relationship."""
+        stored, targets = id_type(relationship.targets, catalogue), relationship.targets
+        reference: Struct = TextReference if stored is str else Reference
+        if len(targets) == 1:
+            reference = msgspec.defstruct("Identifier", [("id", stored)], tag_field="type", tag=targets[0], gc=False)
+        data: Any = list[reference] if relationship.many else reference  # type: ignore[valid-type]
+        struct = msgspec.defstruct(relationship.name, [("data", data | None, None)], gc=False)
+        return cls(struct, reference, targets, len(targets) == 1, stored, relationship.many)
+
+
+def document(primary: Shape, included: Collection[Shape], others: Iterable[str]) -> Struct:
+    """Return the struct of a page; included resources of `others` are accepted and left undecoded."""
+    resource = primary.resource
+    fields: list[Any] = [
+        ("data", list[resource] | resource | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type]
+        ("links", Links | None, None),
+        ("meta", Meta | None, None),
+    ]
+    if included:
+        known = [shape.resource for shape in included]
+        skipped = [msgspec.defstruct(name, [], tag_field="type", tag=name, gc=False) for name in others]
+        fields.append(("included", list[reduce(or_, [*known, *skipped])], []))  # type: ignore[misc]
+    return msgspec.defstruct("Document", fields)
+
+
+def _struct(name: str, fields: Mapping[str, str], types: Mapping[str, Any]) -> Struct:
+    return msgspec.defstruct(
+        name,
+        [(fields[api], types[api], None) for api in fields],
+        rename={python: api for api, python in fields.items()},
+        forbid_unknown_fields=True,
+        gc=False,
+    )

@@ -1,0 +1,217 @@
+"""
+Kinds of values: how an attribute's JSON becomes Arrow, what is tolerated, and what kind unknown values are.
+
+Tolerated is what loses nothing: a number or a truth value where text is expected (kept as written), ``"3"`` or ``3.0``
+for the integer 3, ``"2.5"`` for a number, ``"true"`` or 1 for a truth value. Anything else is refused; nothing is
+turned into a missing value.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+
+from outreach_frames.catalogue import Attribute
+from outreach_frames.jsonapi._times import DATE, INSTANT, UnreadableValueError, dates, instants
+
+Kind = Literal["string", "instant", "date", "integer", "number", "boolean", "strings", "json"]
+
+ARROW: dict[Kind, pa.DataType] = {
+    "string": pa.string(),
+    "instant": INSTANT,
+    "date": DATE,
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "strings": pa.list_(pa.string()),
+    "json": pa.string(),
+}
+"""The Arrow type of each kind of attribute; objects and arrays of anything but strings are JSON text."""
+
+MEANT: dict[Kind, str] = {
+    "string": "text",
+    "instant": "an ISO 8601 time of the years 1 to 9999",
+    "date": "an ISO 8601 date of the years 1 to 9999",
+    "integer": "an integer of at most 64 bits",
+    "number": "a number",
+    "boolean": "true or false",
+    "strings": "a list of strings",
+    "json": "JSON",
+}
+"""What each kind expects, in words."""
+
+NULL = msgspec.Raw(b"null")
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0+)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_TRUTH = {"true": True, "false": False, "1": True, "0": False}
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def kind_of(attribute: Attribute) -> Kind:
+    """Tell how the values of an attribute are decoded and stored."""
+    if attribute.type == "array":
+        return "strings" if attribute.items == "string" else "json"
+    if attribute.type == "string":
+        by_format: dict[str | None, Kind] = {"date-time": "instant", "date": "date"}
+        return by_format.get(attribute.format, "string")
+    return "json" if attribute.type == "object" else attribute.type
+
+
+def array(kind: Kind, values: Sequence[Any]) -> pa.Array:
+    """
+    Build the Arrow array of decoded values; ``None`` is missing.
+
+    Raises
+    ------
+    UnreadableValueError
+        A value does not fit the kind.
+    """
+    if kind == "json":
+        return pa.array([_compact(row, value) for row, value in enumerate(values)], pa.string())
+    if kind in {"instant", "date"}:
+        text = pa.array(values, pa.string())
+        return instants(text) if kind == "instant" else dates(text)
+    return typed(values, ARROW[kind])
+
+
+def typed(values: Sequence[Any], to: pa.DataType) -> pa.Array:
+    """Build an Arrow array, and name the row that does not fit."""
+    try:
+        return pa.array(values, to)
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        raise UnreadableValueError(next(row for row, value in enumerate(values) if not _fits(value, to))) from None
+
+
+def _fits(value: Any, to: pa.DataType) -> bool:
+    try:
+        pa.scalar(value, to)
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        return False
+    return True
+
+
+def _compact(row: int, raw: msgspec.Raw | None) -> str | None:
+    """Return JSON as sent without the white space between its parts; ``None`` for null."""
+    if raw is None or raw == NULL:
+        return None
+    try:
+        return msgspec.json.format(bytes(raw), indent=-1).decode()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise UnreadableValueError(row) from None
+
+
+def coerce(kind: Kind, raw: msgspec.Raw) -> Any:
+    """
+    Read one value whose JSON type may surprise, as what `array` takes.
+
+    Raises
+    ------
+    ValueError
+        It does not fit without loss, or is no JSON.
+    """
+    if kind == "json":
+        return raw
+    if kind == "strings":
+        items = msgspec.json.decode(raw, type=list[msgspec.Raw] | None)
+        return None if items is None else [text_of(item) for item in items]
+    text = text_of(raw)
+    return None if text is None else _SCALARS[kind](text)
+
+
+def text_of(raw: msgspec.Raw) -> str | None:
+    """
+    Return a scalar as text, numbers and truth values as written; ``None`` for null.
+
+    Raises
+    ------
+    ValueError
+        It is an object or an array, or no JSON.
+    """
+    written = bytes(raw).strip()
+    if written.startswith(b'"'):
+        return msgspec.json.decode(written, type=str)
+    text = written.decode("ascii")
+    if text != "null" and text not in _TRUTH and not _NUMBER.fullmatch(text):
+        raise ValueError("not a scalar")
+    return None if text == "null" else text
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError("not an integer")
+    return int(text.partition(".")[0])
+
+
+def _number(text: str) -> float:
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    if math.isinf(number):
+        raise ValueError("not a number")
+    return number
+
+
+def _truth(text: str) -> bool:
+    if text not in _TRUTH:
+        raise ValueError("not true or false")
+    return _TRUTH[text]
+
+
+_SCALARS: dict[Kind, Callable[[str], Any]] = {
+    "string": str,
+    "instant": str,
+    "date": str,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _truth,
+}
+
+
+def infer(raws: Iterable[msgspec.Raw]) -> Kind:
+    """
+    Tell the narrowest kind that holds all of an unknown attribute's values.
+
+    Strings are instants or dates only if every one is written as such; scalars of several types are text; anything
+    with an object, and lists of anything but strings, are JSON text; nothing but nulls is text.
+    """
+    kinds = {_kind_of_value(raw) for raw in raws} - {None}
+    if len(kinds) <= 1:
+        return next((kind for kind in kinds if kind), "string")
+    if kinds <= {"integer", "number"}:
+        return "number"
+    return "json" if kinds & {"json", "strings"} else "string"
+
+
+def _kind_of_value(raw: msgspec.Raw) -> Kind | None:
+    first = bytes(raw).strip()[:1]
+    if first in {b"[", b"{"}:
+        value = msgspec.json.decode(raw)
+        return "strings" if isinstance(value, list) and all(isinstance(v, str | None) for v in value) else "json"
+    if first == b'"':
+        text = msgspec.json.decode(raw, type=str)
+        return _readable("date", text, _DAY) or _readable("instant", text, _INSTANT) or "string"
+    if first in {b"t", b"f"}:
+        return "boolean"
+    if first == b"n":
+        return None
+    return _kind_of_number(bytes(raw).decode().strip())
+
+
+def _kind_of_number(text: str) -> Kind:
+    """Tell the kind of a number; one that neither type can hold stays text."""
+    if _INTEGER.fullmatch(text) and "." not in text:
+        return "integer" if -(2**63) <= int(text) < 2**63 else "string"
+    return "number" if math.isfinite(float(text)) else "string"
+
+
+def _readable(kind: Kind, text: str, pattern: re.Pattern[str]) -> Kind | None:
+    if not pattern.fullmatch(text):
+        return None
+    try:
+        array(kind, [text])
+    except UnreadableValueError:
+        return None
+    return kind
