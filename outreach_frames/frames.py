@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError, ServerError
-from outreach_frames.jsonapi import to_frame
+from outreach_frames.jsonapi import concat, to_frame
 from outreach_frames.query import Query, build
 from outreach_frames.walk import Walk, layout_of, read_page, require
 
@@ -113,7 +113,7 @@ def fetch(
     order = _order(query)
     with walk:
         batches = walk.side_by_side(parallel) if parallel and parallel > 1 and not sort else list(walk.batches())
-    frame = to_frame(_arranged(walk.layout.table(batches), order, limit))
+    frame = to_frame(_arranged(concat(batches, walk.layout.schema), order, limit), walk.layout.schema)
     frame.attrs["outreach_frames"] = walk.provenance()
     return frame
 
@@ -200,7 +200,7 @@ def fetch_one(
     require(query.resource, "get")
     layout = layout_of(client, query)
     _, page = read_page(client, f"{query.resource.path}/{id}", query.parameters(), layout, refresh=refresh)
-    frame = to_frame(layout.table([page.batch]))
+    frame = to_frame([page.batch], layout.schema)
     if len(frame) != 1:
         kind = query.resource.name
         raise DocumentError(f"Asked for one {kind}, the answer holds {len(frame)}.", resource_type=kind, id=id)

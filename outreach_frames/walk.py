@@ -5,6 +5,7 @@ A walk never gives part of an answer for the whole: what it cannot read it raise
 the cache, so that the same call goes on where it stopped.
 """
 
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from tqdm.auto import tqdm
 
 from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
-from outreach_frames.errors import DocumentError, QueryError, ServerError
+from outreach_frames.errors import DocumentError, QueryError, ServerError, UnknownAttributeWarning
 from outreach_frames.http import Answer
 from outreach_frames.jsonapi import Layout, Page
 from outreach_frames.query import MAX_PAGE_SIZE, Query
@@ -80,8 +81,10 @@ class Walk:
     layout: Layout = field(init=False)
     _closing: ExitStack = field(default_factory=ExitStack)
     _lock: Lock = field(default_factory=Lock)
+    _unknown: dict[str, set[str]] = field(default_factory=dict)
     _bar: "tqdm[None] | None" = None
     _pages: int = 0
+    _rows: int = 0
 
     def __post_init__(self) -> None:
         require(self.query.resource, "list")
@@ -96,6 +99,13 @@ class Walk:
 
     def __exit__(self, *error: object) -> None:
         self._closing.close()
+        for name, attributes in sorted(self._unknown.items()):
+            warnings.warn(
+                f"{name} has attributes that the catalogue does not know, left out: {', '.join(sorted(attributes))}. "
+                'fields="*" keeps them.',
+                UnknownAttributeWarning,
+                stacklevel=3,
+            )
 
     def provenance(self) -> dict[str, Any]:
         """Tell where the rows come from, in values that JSON and Parquet can keep."""
@@ -170,15 +180,19 @@ class Walk:
             return page, url, params
 
     def _show(self, page: Page) -> None:
-        """Move the progress bar on, which appears where it is wanted or the walk turns out long."""
+        """Note what is unknown; move the progress bar on, which appears where it is wanted or the walk is long."""
         with self._lock:
             self._pages += 1
+            if self.query.columns is not None:
+                for name, attributes in page.unknown.items():
+                    self._unknown.setdefault(name, set()).update(attributes)
             wanted = self.progress or (self.progress is None and self._pages > PAGES_WITHOUT_BAR)
             if wanted and self._bar is None:
                 total = min(page.count, self.limit or page.count) if page.count else None
                 bar = tqdm(desc=self.query.resource.table, total=total, unit=" rows")
                 self._bar = self._closing.enter_context(bar)
-                self._bar.update((self._pages - 1) * page.batch.num_rows)
+                self._bar.update(self._rows)
+            self._rows += page.batch.num_rows
             if self._bar is not None:
                 self._bar.update(page.batch.num_rows)
 
