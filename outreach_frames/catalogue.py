@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from outreach_frames.errors import UnknownNameError
+from outreach_frames.errors import QueryError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -209,6 +209,43 @@ class ResourceType:
             The type has no such relationship; the message names the nearest.
         """
         return _look_up(name, self.relationships, kind=f"relationship of {self.name}")
+
+    def member(self, name: str) -> Attribute | Relationship:
+        """
+        Look up what a column or a name stands for; ``account_id`` is the relationship ``account``.
+
+        Raises
+        ------
+        UnknownNameError
+            The type has no such attribute or relationship; the message names the nearest.
+        """
+        found = self._by_any_name.get(name)
+        if found is None:
+            known = [m.column for members in (self.attributes, self.relationships) for m in members.values()]
+            raise UnknownNameError(name, kind=f"attribute or relationship of {self.name}", known=known)
+        return found
+
+    @cached_property
+    def _by_any_name(self) -> dict[str, Attribute | Relationship]:
+        names: dict[str | None, Attribute | Relationship] = {}
+        for r in self.relationships.values():
+            names |= dict.fromkeys((r.type_column, r.id_column, r.column, r.name), r)
+        for a in self.attributes.values():
+            names |= dict.fromkeys((a.column, a.name), a)
+        return {name: member for name, member in names.items() if name is not None}
+
+    def require(self, operation: str) -> None:
+        """
+        Refuse an operation that the API does not have for this type.
+
+        Raises
+        ------
+        QueryError
+            It is not among `operations`.
+        """
+        if operation not in self.operations:
+            able = ", ".join(sorted(self.operations)) or "nothing"
+            raise QueryError(f"{self.table} have no operation {operation!r}.", hint=f"The API has for them: {able}.")
 
     def action(self, name: str) -> str:
         """

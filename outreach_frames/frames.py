@@ -15,7 +15,7 @@ from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError, ServerError
 from outreach_frames.jsonapi import concat, to_frame
 from outreach_frames.query import Query, build
-from outreach_frames.walk import Walk, layout_of, read_page, require
+from outreach_frames.walk import Walk, layout_of, read_page
 
 Include = str | Sequence[str] | Mapping[str, Sequence[str] | None] | None
 Fields = Sequence[str] | Literal["*"] | None
@@ -197,7 +197,7 @@ def fetch_one(
     Source: ``GET /<resource>/{id}``, Outreach API v2.
     """
     query = build(client.catalogue, resource, include=include, fields=fields, custom=custom)
-    require(query.resource, "get")
+    query.resource.require("get")
     layout = layout_of(client, query)
     _, page = read_page(client, f"{query.resource.path}/{id}", query.parameters(), layout, refresh=refresh)
     frame = to_frame([page.batch], layout.schema)
@@ -240,7 +240,7 @@ def count(
     Source: ``GET /<resource>?count=true``, Outreach API v2. A count is never read from the cache.
     """
     query = build(client.catalogue, resource, filter=filter, fields=[])
-    require(query.resource, "list")
+    query.resource.require("list")
     if query.matches_nothing:
         return 0
     layout = layout_of(client, query)

@@ -18,7 +18,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import pyarrow as pa
 from tqdm.auto import tqdm
 
-from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError, ServerError, UnknownAttributeWarning
 from outreach_frames.http import Answer
@@ -50,14 +49,6 @@ def read_page(client: Client, url: str, params: Parameters, layout: Layout, *, r
     return answer, fresh[-1] if fresh else layout.page(answer.body)
 
 
-def require(resource: ResourceType, operation: str) -> None:
-    """Refuse a read that the API does not have for a type."""
-    if operation not in resource.operations:
-        able = ", ".join(sorted(resource.operations)) or "nothing"
-        verb = {"list": "listed", "get": "fetched one by one"}[operation]
-        raise QueryError(f"{resource.table} cannot be {verb}.", hint=f"The API has for them: {able}.")
-
-
 @dataclass
 class Walk:
     """
@@ -87,7 +78,7 @@ class Walk:
     _rows: int = 0
 
     def __post_init__(self) -> None:
-        require(self.query.resource, "list")
+        self.query.resource.require("list")
         if self.limit is not None and self.limit < 0:
             raise QueryError(f"limit={self.limit} is negative.")
         if self.page_size is not None and not 1 <= self.page_size <= MAX_PAGE_SIZE:

@@ -67,7 +67,7 @@ def _columns(kind: ResourceType, fields: Sequence[str] | None, *, custom: bool) 
         return
     if isinstance(fields, str):
         raise QueryError(f"fields={fields!r} is one string.", hint=f"Write fields=[{fields!r}], or '*' for all.")
-    for name in dict.fromkeys(_member(kind, name) for name in fields if name != "id"):
+    for name in dict.fromkeys(kind.member(name).name for name in fields if name != "id"):
         relationship = kind.relationships.get(name)
         if relationship and not relationship.has_data:
             raise QueryError(
@@ -77,18 +77,6 @@ def _columns(kind: ResourceType, fields: Sequence[str] | None, *, custom: bool) 
         yield name
     if custom:
         yield from (a.name for a in kind.attributes.values() if a.is_custom)
-
-
-def _member(kind: ResourceType, name: str) -> str:
-    """Return the API name of an attribute or relationship; ``account_id`` means the relationship ``account``."""
-    for attribute in kind.attributes.values():
-        if name in (attribute.name, attribute.column):
-            return attribute.name
-    for relationship in kind.relationships.values():
-        if name in (relationship.name, relationship.column, relationship.id_column, relationship.type_column):
-            return relationship.name
-    known = [a.column for a in kind.attributes.values()] + [r.column for r in kind.relationships.values()]
-    raise UnknownNameError(name, kind=f"attribute or relationship of {kind.name}", known=known)
 
 
 def _included(
@@ -112,7 +100,7 @@ def _included(
 def _member_of_any(targets: Sequence[ResourceType], name: str, path: str) -> str:
     for target in targets:
         try:
-            return _member(target, name)
+            return target.member(name).name
         except UnknownNameError as error:
             missing = error
     raise missing if targets else QueryError(f"What {path!r} points to is not in the catalogue.")
@@ -184,7 +172,7 @@ def _filter(catalogue: Catalogue, kind: ResourceType, name: str, value: Any) -> 
     head, _, rest = name.partition(".")
     if head == "id" or head in EXTRA_FILTERS.get(kind.name, ()):
         return f"[{head}]", checked(name, value)
-    member = _member(kind, head)
+    member = kind.member(head).name
     if member in kind.attributes and not rest:
         attribute = kind.attributes[member]
         if not attribute.filterable:

@@ -1,0 +1,196 @@
+"""
+Request documents: a caller's keyword arguments as a JSON:API resource object, checked against the catalogue.
+
+What the API would refuse is refused here: read-only attributes, unknown names, values of the wrong type. Enumerated
+values pass as they are, since the vendor's own documents disagree on some of them (call outcomes, ruleset options).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from outreach_frames.catalogue import Attribute, Relationship, ResourceType, camel
+from outreach_frames.errors import QueryError
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A relationship's value: which record, and what to tell the API about the relation; see `ref`."""
+
+    id: int | str
+    type: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+def ref(id: int | str, /, type: str | None = None, **meta: Any) -> Reference:  # noqa: A002  JSON:API's own words
+    """
+    Name a record as the value of a relationship.
+
+    Parameters
+    ----------
+    id
+        The record's id.
+    type
+        Its resource type; needed only where a relationship may point to several (a task's ``subject``).
+    **meta
+        Members of the relationship's ``meta``, in either spelling.
+
+    Examples
+    --------
+    Log a call and complete the task that asked for it:
+
+    >>> ref(1, complete=True)
+    Reference(id=1, type=None, meta={'complete': True})
+    """
+    return Reference(id, type, meta)
+
+
+@dataclass(frozen=True)
+class RequestDocument:
+    """
+    One resource object to send.
+
+    Attributes
+    ----------
+    body
+        The document [JSON].
+    arguments
+        JSON Pointer → the caller's argument that stands there.
+    """
+
+    body: bytes
+    arguments: Mapping[str, str]
+
+
+def resource_document(
+    kind: ResourceType,
+    values: Mapping[str, Any],
+    *,
+    id: int | str | None = None,  # noqa: A002  JSON:API's own word
+    meta: Mapping[str, Any] | None = None,
+) -> RequestDocument:
+    """
+    Build the document of a create (without ``id``) or an update (with it).
+
+    Parameters
+    ----------
+    kind
+        The resource type.
+    values
+        Attribute or relationship, in either spelling → value. ``None`` clears.
+    id
+        The record to update.
+    meta
+        The resource's ``meta``, in either spelling.
+
+    Raises
+    ------
+    UnknownNameError
+        The type has no such attribute or relationship.
+    QueryError
+        It is read-only, or a value does not fit.
+    """
+    attributes: dict[str, Any] = {}
+    relationships: dict[str, Any] = {}
+    arguments: dict[str, str] = {}
+    for name, value in values.items():
+        member = _writable(kind, name)
+        if isinstance(member, Attribute):
+            attributes[member.name] = _attribute_value(name, value, member)
+            arguments[f"/data/attributes/{member.name}"] = name
+        else:
+            relationships[member.name] = _linkage(name, value, member)
+            arguments[f"/data/relationships/{member.name}"] = name
+    data: dict[str, Any] = {"type": kind.name}
+    members = {"id": id, "attributes": attributes, "relationships": relationships, "meta": _camel_keys(meta or {})}
+    data |= {key: value for key, value in members.items() if value not in (None, {})}
+    return RequestDocument(msgspec.json.encode({"data": data}), arguments)
+
+
+def _writable(kind: ResourceType, name: str) -> Attribute | Relationship:
+    member = kind.member(name)
+    if member.read_only:
+        able = [a.column for a in kind.attributes.values() if not a.read_only and not a.is_custom]
+        able += [r.column for r in kind.relationships.values() if not r.read_only]
+        raise QueryError(f"{kind.name}.{name} is read-only.", hint=f"Writable: {', '.join(able)}.")
+    return member
+
+
+JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
+
+
+def _attribute_value(name: str, value: Any, attribute: Attribute) -> Any:
+    value = _plain(value)
+    if value is None:
+        return None
+    if isinstance(value, date):
+        return _instant(value) if attribute.format == "date-time" else value.isoformat()[:10]
+    fits = isinstance(value, JSON_TYPES[attribute.type]) and isinstance(value, bool) <= (attribute.type == "boolean")
+    if not fits:
+        raise QueryError(f"{name} takes a {attribute.type}, not a {type(value).__name__}.")
+    if attribute.max_length and isinstance(value, str) and len(value) > attribute.max_length:
+        raise QueryError(f"{name} takes at most {attribute.max_length:,} characters; these are {len(value):,}.")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Turn what frames hold into plain JSON values; a missing value becomes ``None``."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (pd.Series, np.ndarray, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
+
+
+def _instant(value: date) -> str:
+    if not isinstance(value, datetime):
+        return value.isoformat()
+    aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _linkage(name: str, value: Any, relationship: Relationship) -> dict[str, Any]:
+    if relationship.many:
+        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) or isinstance(value, pd.Series):
+            raise QueryError(f"{name} takes a list of records.", hint="Put the one record into a list.")
+        return {"data": [_identifier(name, item, relationship)["data"] for item in value]}
+    return _identifier(name, value, relationship)
+
+
+def _identifier(name: str, value: Any, relationship: Relationship) -> dict[str, Any]:
+    if value is None or value is pd.NA:
+        return {"data": None}
+    reference = value if isinstance(value, Reference) else Reference(_id(name, value))
+    kind = reference.type or (relationship.targets[0] if len(relationship.targets) == 1 else None)
+    if kind is None:
+        raise QueryError(
+            f"{name} may point to {', '.join(relationship.targets)}.",
+            hint=f'Say which: of.ref({reference.id}, "{next(iter(relationship.targets), "type")}").',
+        )
+    linkage: dict[str, Any] = {"data": {"type": kind, "id": reference.id}}
+    return linkage | ({"meta": _camel_keys(reference.meta)} if reference.meta else {})
+
+
+def _id(name: str, value: Any) -> int | str:
+    """Read an id from a number, a text or the row of a frame."""
+    found = value["id"] if isinstance(value, (pd.Series, Mapping)) else value
+    found = found.item() if isinstance(found, np.generic) else found
+    if isinstance(found, bool) or not isinstance(found, (int, str)):
+        raise QueryError(f"{name} takes an id, of.ref(…) or the row of a frame, not a {type(value).__name__}.")
+    return found
+
+
+def _camel_keys(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {camel(key): value for key, value in members.items()}
