@@ -180,7 +180,7 @@ class Writer:
 
     def _related_link(self, record: Record, relationship: Relationship, data: Any) -> str | None:
         if relationship.many:
-            return relations.related_query(record.type, record.id, relationship)
+            return relations.related_query(record, relationship)
         if not self._settings.to_one_links or not data:
             return None
         target = self._schema.type(data["type"])

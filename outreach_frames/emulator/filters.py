@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from outreach_frames.catalogue import Attribute, Relationship, ResourceType
 from outreach_frames.emulator import relations
@@ -83,34 +84,34 @@ def resolve(kind: ResourceType, path: tuple[str, ...], schema: Schema) -> Target
     if len(path) != 2:  # noqa: PLR2004 - a relationship and an attribute of it
         raise refused
     first, second = path
-    relationship = kind.relationships.get(first)
-    if relationship is None and first in relations.one_way(kind.name) and second == ID:
+    if first not in kind.relationships and first in relations.one_way(kind.name) and second == ID:
         return Target(name, "id", first, ID)
-    if relationship is None or second not in _allowed(relationship):
+    if first not in kind.relationships or not _allows(kind.relationships[first], second):
         raise refused
-    kinds = {found.name: found for target in relationship.targets if (found := schema.type(target))}
-    if second == ID or second in BY_RELATED_ID:
-        return Target(name, "id", first, second)
-    if relationship.filter != ("*",):
-        declared = next((each.attributes[second] for each in kinds.values() if second in each.attributes), None)
-        return Target(name, value_kind(declared) if declared else "string", first, second)
-    return Target(name, _own_kind(next(iter(kinds.values())), second, refused), first, second)
+    targets = (schema.type(target) for target in kind.relationships[first].targets)
+    kinds = [target for target in targets if target is not None]
+    return Target(name, _related_kind(kind.relationships[first], kinds, second, refused), first, second)
 
 
-def _allowed(relationship: Relationship) -> "tuple[str, ...] | _Anything":
-    if relationship.filter is None:
-        return (ID,)
-    return _Anything() if relationship.filter == ("*",) else relationship.filter
+def _allows(relationship: Relationship, attribute: str) -> bool:
+    """Whether a relationship may be filtered by an attribute; where the vendor does not say, by the id alone."""
+    allowed = (ID,) if relationship.filter is None else relationship.filter
+    return attribute in allowed or allowed == ("*",)
 
 
-class _Anything:
-    def __contains__(self, _: object) -> bool:
-        return True
+def _related_kind(relationship: Relationship, kinds: list[ResourceType], name: str, refused: Problem) -> Kind:
+    if name == ID:
+        return "string" if any(kind.id_type == "string" for kind in kinds) else "id"
+    if name in BY_RELATED_ID:
+        return "id"
+    if relationship.filter == ("*",):
+        return _own_kind(kinds[0], name, refused)
+    return next((value_kind(kind.attributes[name]) for kind in kinds if name in kind.attributes), "string")
 
 
 def _own_kind(kind: ResourceType, name: str, refused: Problem) -> Kind:
     if name == ID:
-        return "id"
+        return "string" if kind.id_type == "string" else "id"
     if (kind.name, name) in VIRTUAL or (name == "q" and kind.name in SEARCHED):
         return "string"
     attribute = kind.attributes.get(name)
@@ -299,10 +300,6 @@ def _boolean(raw: Any) -> bool:
 
 
 def _id(raw: Any) -> tuple[int, Any]:
-    """Numbers in their order, then texts such as UUIDs."""
+    """Numbers in their order, then UUIDs."""
     text = str(raw)
-    if re.fullmatch(r"[0-9]+", text):
-        return 0, int(text)
-    if re.fullmatch(r"[0-9A-Za-z-]{8,}", text):
-        return 1, text
-    raise ValueError(f"{raw!r} is no id")
+    return (0, int(text)) if re.fullmatch(r"[0-9]+", text) else (1, str(UUID(text)))

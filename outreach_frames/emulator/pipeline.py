@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from outreach_frames.emulator.problems import Problem, unsupported_media_type
+from outreach_frames.emulator.problems import Problem, internal_error, unsupported_media_type
 from outreach_frames.emulator.state import RequestRecord, State
 
 API = "/api/v2"
@@ -22,7 +22,11 @@ PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 class Recorder:
-    """Logs every request with the status it was answered with, and stamps the sandbox's time on the answer."""
+    """
+    Logs every request with the status it was answered with, and stamps the sandbox's time on the answer.
+
+    An exception from within is a mistake of the sandbox: it is kept, and answered with 500.
+    """
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
@@ -57,9 +61,11 @@ class Recorder:
 
         try:
             await self._app(scope, receive, stamped)
-        finally:
-            if not status:
-                record()
+        except Exception as error:
+            self._state.failures.append(error)
+            if status:
+                raise
+            await answer(internal_error())(scope, receive, stamped)
 
 
 class Gate:

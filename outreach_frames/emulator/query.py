@@ -23,6 +23,7 @@ Tree = dict[str, "Tree"]
 Fieldsets = Mapping[str, frozenset[str]]
 READING = frozenset({"include", "fields", "provideDataConnections", "provideAuthorizationMeta", "actionParams"})
 LISTING = READING | {"filter", "newFilterSyntax", "sort", "page", "count"}
+WITH_PATH = frozenset({"filter", "fields", "page", "actionParams"})
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,10 @@ class Reader:
 
     def _parameters(self, query: str, known: frozenset[str]) -> list[Parameter]:
         parameters = [_parameter(name, value) for name, value in parse_qsl(query, keep_blank_values=True)]
-        unknown = [parameter for parameter in parameters if parameter.name not in known]
+        unknown = [each for each in parameters if each.name not in known or bool(each.path) != (each.name in WITH_PATH)]
         if unknown and self._settings.unknown_parameters == "refuse":
             raise bad_request("queryParameter.unknown", f"'{unknown[0]}' is not a parameter of this request.")
-        return [parameter for parameter in parameters if parameter.name in known]
+        return [each for each in parameters if each not in unknown]
 
     def _read(self, kind: ResourceType, parameters: list[Parameter], **listing: object) -> Query:
         return Query(

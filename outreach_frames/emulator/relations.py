@@ -47,6 +47,9 @@ PATHS = {
 UNFINISHED = frozenset({"active", "paused", "failed", "bounced", "pending", "disabled"})
 """States of an enrolment that ``activeSequenceStates`` lists."""
 
+AT_ACTIVE_STEP = frozenset({"activeStepMailings", "activeStepTasks"})
+"""Relationships of an enrolment to what its present step made."""
+
 
 def related(store: Store, record: Record, relationship: str) -> tuple[Identifier, ...]:
     """Return the identifiers a relationship of a record points to: stored linkage, or what the other side says."""
@@ -81,9 +84,10 @@ def _referring(store: Store, record: Record, relationship: str) -> list[Record]:
 
 def _counts(place: tuple[str, str], record: Record, other: Record) -> bool:
     """Whether a record that refers to this one belongs to the relationship: some list only a part of them."""
+    _, relationship_name = place
     if place == ("prospect", "activeSequenceStates"):
         return other.attributes.get("state") in UNFINISHED
-    if place in {("sequenceState", "activeStepMailings"), ("sequenceState", "activeStepTasks")}:
+    if relationship_name in AT_ACTIVE_STEP:
         return other.relationships.get("sequenceStep") == record.relationships.get("sequenceStep")
     return True
 
@@ -102,9 +106,9 @@ def inverse(type_name: str, relationship: Relationship) -> str | None:
     return None
 
 
-def related_query(type_name: str, id_: int | str, relationship: Relationship) -> str | None:
+def related_query(record: Record, relationship: Relationship) -> str | None:
     """
-    Return path and query of the collection that a to-many relationship links to.
+    Return path and query of the collection that a to-many relationship of a record links to.
 
     Returns
     -------
@@ -115,12 +119,22 @@ def related_query(type_name: str, id_: int | str, relationship: Relationship) ->
     target = catalogue.load().types.get(relationship.targets[0]) if relationship.targets else None
     if target is None:
         return None
-    back = inverse(type_name, relationship)
+    back = inverse(record.type, relationship)
     if back is None and not relationship.has_data:
-        back = type_name
+        back = record.type
     if back is None or (back in target.relationships and target.relationships[back].filter == ()):
         return None
-    return f"{target.path}?filter[{back}][id]={id_}"
+    return f"{target.path}?filter[{back}][id]={record.id}{_narrowing(record, relationship)}"
+
+
+def _narrowing(record: Record, relationship: Relationship) -> str:
+    """Return the further filter of a link whose relationship lists only a part of what points back."""
+    if (record.type, relationship.name) == ("prospect", "activeSequenceStates"):
+        return f"&filter[state]={','.join(sorted(UNFINISHED))}"
+    if relationship.name in AT_ACTIVE_STEP:
+        (step,) = as_tuple(record.relationships.get("sequenceStep")) or (None,)
+        return f"&filter[sequenceStep][id]={step.id if step else '__null__'}"
+    return ""
 
 
 @cache

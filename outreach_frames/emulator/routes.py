@@ -49,10 +49,10 @@ class Api:
     def application(self) -> Starlette:
         """Return the ASGI application."""
         state = self._state
-        return Starlette(
+        application = Starlette(
             routes=[
                 Route(API, self.root, methods=["GET"]),
-                Route(f"{API}/types", self.types, methods=["GET"]),
+                Route(f"{API}/types", self.types, methods=METHODS),
                 Route(f"{API}/customObjects/{{name}}", self.custom_objects, methods=METHODS),
                 Route(f"{API}/customObjects/{{name}}/{{id}}", self.custom_object, methods=METHODS),
                 Route(f"{API}/{{plural}}", self.collection, methods=METHODS),
@@ -62,9 +62,10 @@ class Api:
             exception_handlers={
                 Problem: lambda _, problem: answer(problem),
                 HTTPException: self._unrouted,
-                Exception: self._failed,
             },
         )
+        application.router.redirect_slashes = False
+        return application
 
     # Routes
 
@@ -79,8 +80,9 @@ class Api:
         }
         return document(msgspec.json.encode({"data": None, "meta": meta, "links": {"self": self._state.link_base}}))
 
-    async def types(self, _: Request) -> Response:
+    async def types(self, request: Request) -> Response:
         """Describe the custom fields."""
+        _check_method(request, ["GET"])
         return document(documents.types_document(self._state.custom_fields, self._state.settings))
 
     async def collection(self, request: Request) -> Response:
@@ -171,10 +173,6 @@ class Api:
             return answer(problems.method_not_allowed(request.method, path, ["GET"]))
         return answer(problems.no_route(path))
 
-    def _failed(self, _: Request, error: Exception) -> Response:
-        self._state.failures.append(error)
-        return answer(problems.internal_error())
-
 
 def _grant(request: Request) -> Grant:
     grant: Grant = request.scope["state"]["grant"]
@@ -193,10 +191,13 @@ def _with_operation(request: Request, kind: ResourceType | None, methods: Mappin
     taken = [method for operation, method in methods.items() if kind is not None and operation in kind.operations]
     if kind is None or not taken:
         raise problems.no_route(request.url.path)
-    served = [method for method in taken if method in SERVED]
-    if ("GET" if request.method == "HEAD" else request.method) not in served:
-        raise problems.method_not_allowed(request.method, request.url.path, served)
+    _check_method(request, [method for method in taken if method in SERVED])
     return kind
+
+
+def _check_method(request: Request, taken: list[str]) -> None:
+    if ("GET" if request.method == "HEAD" else request.method) not in taken:
+        raise problems.method_not_allowed(request.method, request.url.path, taken)
 
 
 def _is_listed(record: Record) -> bool:

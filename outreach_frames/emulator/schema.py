@@ -79,7 +79,12 @@ class Schema:
                     name=found, column=snake(found), type="string", filterable=searchable, sortable=searchable
                 )
         relationships = {found.name: found for found in _undeclared(records, base)} | dict(base.relationships)
-        return replace(base, attributes=attributes, relationships=relationships)
+        id_type = base.id_type if declared or all(_is_number(record.id) for record in records) else "string"
+        return replace(base, attributes=attributes, relationships=relationships, id_type=id_type)
+
+
+def _is_number(id_: int | str) -> bool:
+    return isinstance(id_, int) or id_.isdecimal()
 
 
 def _undeclared(records: Iterable[Record], base: ResourceType) -> Iterable[Relationship]:
