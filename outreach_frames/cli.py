@@ -1,6 +1,8 @@
 """The command ``outreach-frames``; exit codes are 0, 1 (failed) and 2 (usage)."""
 
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import click
@@ -99,7 +101,7 @@ def fetch(
             org,
             resource,
             filter=dict(map(_pair, filters)),
-            fields=fields.split(",") if fields and fields != "*" else fields,  # type: ignore[arg-type]
+            fields=fields.split(",") if fields and fields != "*" else fields,
             include=include,
             sort=sort,
             limit=limit,
@@ -168,6 +170,7 @@ def sandbox(prospects: int, seed: int) -> None:
     """Serve an embedded organisation on this machine until interrupted."""
     import outreach_frames as of  # noqa: PLC0415
 
-    with of.sandbox(prospects=prospects, seed=seed) as org:
-        click.echo(f"OUTREACH_BASE_URL={org.base_url}\nOUTREACH_TOKEN={org.sandbox.token}\nCtrl-C stops it.")
-        click.pause(info="") if click.get_text_stream("stdin").isatty() else click.get_text_stream("stdin").read()
+    with of.sandbox(prospects=prospects, seed=seed) as org, suppress(KeyboardInterrupt):
+        token = org.sandbox.token if org.sandbox else ""
+        click.echo(f"OUTREACH_BASE_URL={org.base_url}\nOUTREACH_TOKEN={token}\nCtrl-C stops it.")
+        Event().wait()

@@ -193,8 +193,8 @@ class Snapshot:
         with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
             for name in self.tables:
                 connection.read_parquet(str(self._file(name))).create_view(name)
-            table: pa.Table = connection.sql(query).to_arrow_table()
-        return table.to_pandas(types_mapper=pd.ArrowDtype)
+            result: pd.DataFrame = connection.sql(query).to_arrow_table().to_pandas(types_mapper=pd.ArrowDtype)
+        return result
 
     def refresh(self, client: Client, *, progress: bool | None = None) -> "Snapshot":
         """

@@ -73,7 +73,7 @@ class Walk:
     _closing: ExitStack = field(default_factory=ExitStack)
     _lock: Lock = field(default_factory=Lock)
     _unknown: dict[str, set[str]] = field(default_factory=dict)
-    _bar: "tqdm[None] | None" = None
+    _bar: "tqdm[Any] | None" = None
     _pages: int = 0
     _rows: int = 0
 
@@ -180,9 +180,8 @@ class Walk:
             wanted = self.progress or (self.progress is None and self._pages > PAGES_WITHOUT_BAR)
             if wanted and self._bar is None:
                 total = min(page.count, self.limit or page.count) if page.count else None
-                bar = tqdm(desc=self.query.resource.table, total=total, unit=" rows")
+                bar: tqdm[Any] = tqdm(desc=self.query.resource.table, total=total, unit=" rows", initial=self._rows)
                 self._bar = self._closing.enter_context(bar)
-                self._bar.update(self._rows)
             self._rows += page.batch.num_rows
             if self._bar is not None:
                 self._bar.update(page.batch.num_rows)
