@@ -18,7 +18,8 @@ from outreach_frames.emulator.schema import Schema
 from outreach_frames.emulator.settings import Settings
 from outreach_frames.emulator.store import Identifier, Record, Store, normal
 
-MEMBER_ONLY_ON_REQUEST = {"prospect": "contactHistogram"}
+ON_REQUEST = {"prospect": frozenset({"contactHistogram"})}
+"""Attributes that are sent only to who names them."""
 
 CONNECTED = frozenset(
     {"account", "call", "event", "mailing", "opportunity", "opportunityStage", "product", "prospect", "purchase"}
@@ -151,7 +152,7 @@ class Writer:
         chosen = fieldsets.get(type_name)
         hidden = {name for name, attribute in kind.attributes.items() if attribute.write_only}
         if chosen is None and not self._settings.contact_histogram_by_default:
-            hidden |= {MEMBER_ONLY_ON_REQUEST.get(type_name, "")}
+            hidden |= ON_REQUEST.get(type_name, frozenset())
         return _Plan(
             kind=kind,
             blank={name: None for name in self._declared(type_name) if chosen is None or name in chosen},
@@ -200,9 +201,8 @@ class Writer:
         if self._query.data_connections and record.type in CONNECTED:
             meta["dataConnections"] = record.meta.get("dataConnections", [])
         if self._query.authorization_meta and record.type not in NO_META:
-            told = {"canWrite"} - ({"canWrite"} if record.type in DELETE_ONLY_META else set())
-            told |= {"canDelete"} - ({"canDelete"} if record.type in WRITE_ONLY_META else set())
-            meta |= {name: record.meta.get(name, True) for name in sorted(told)}
+            untold = {"canWrite": DELETE_ONLY_META, "canDelete": WRITE_ONLY_META}
+            meta |= {name: record.meta.get(name, True) for name, types in untold.items() if record.type not in types}
         return meta
 
 

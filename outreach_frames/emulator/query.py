@@ -7,7 +7,7 @@ can disagree. Names are checked against the contract here; comparing values is `
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import parse_qsl
 
@@ -100,9 +100,8 @@ class Reader:
             A parameter, or a name in one, that the API would not take.
         """
         parameters = self._parameters(query, LISTING)
-        return self._read(
-            kind,
-            parameters,
+        return replace(
+            self._reading(kind, parameters),
             conditions=self._conditions(kind, parameters),
             sort=self._sort(kind, _last(parameters, "sort")),
             page=paging.read_page(_by_path(parameters, "page"), self._settings),
@@ -118,7 +117,7 @@ class Reader:
         Problem
             A parameter, or a name in one, that the API would not take.
         """
-        return self._read(kind, self._parameters(query, READING))
+        return self._reading(kind, self._parameters(query, READING))
 
     def _parameters(self, query: str, known: frozenset[str]) -> list[Parameter]:
         parameters = [_parameter(name, value) for name, value in parse_qsl(query, keep_blank_values=True)]
@@ -127,14 +126,14 @@ class Reader:
             raise bad_request("queryParameter.unknown", f"'{unknown[0]}' is not a parameter of this request.")
         return [each for each in parameters if each not in unknown]
 
-    def _read(self, kind: ResourceType, parameters: list[Parameter], **listing: object) -> Query:
+    def _reading(self, kind: ResourceType, parameters: list[Parameter]) -> Query:
+        """Read what lists and single resources have in common."""
         return Query(
             include=self._include(kind, _last(parameters, "include")),
             fieldsets=self._fieldsets(parameters),
             data_connections=_flag(parameters, "provideDataConnections") or False,
             authorization_meta=_flag(parameters, "provideAuthorizationMeta") or False,
             with_unnamed_account=_by_path(parameters, "actionParams").get("withUnnamedAccount") != "false",
-            **listing,  # type: ignore[arg-type]  # the fields that only a collection has
         )
 
     # Filter

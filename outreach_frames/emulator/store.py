@@ -8,6 +8,7 @@ look-ups, selections) is remembered until the next change.
 
 import json
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Record:
 
 class Store:
     """
-    Tables of records by type.
+    Tables of records by type; may be changed from any thread.
 
     Attributes
     ----------
@@ -75,6 +76,7 @@ class Store:
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.version = 0
+        self._lock = threading.RLock()
         self._tables: dict[str, dict[Key, Record]] = {}
         self._memory: OrderedDict[Hashable, Any] = OrderedDict()
         for record in records:
@@ -92,18 +94,28 @@ class Store:
         return self._tables.get(type_name, {}).get(key_of(type_name, id_))
 
     def records(self, type_name: str) -> Iterator[Record]:
-        """Yield the records of a type, oldest insertion first."""
-        yield from self._tables.get(type_name, {}).values()
+        """Return the records of a type as they are now, oldest insertion first."""
+        with self._lock:
+            return iter(list(self._tables.get(type_name, {}).values()))
 
     def put(self, record: Record) -> None:
         """Insert a record or replace the one of the same type and id."""
-        self._tables.setdefault(record.type, {})[key_of(record.type, record.id)] = record
-        self._changed()
+        with self._lock:
+            self._tables.setdefault(record.type, {})[key_of(record.type, record.id)] = record
+            self._changed()
 
     def remove(self, type_name: str, id_: Key) -> None:
-        """Remove a record; what refers to it keeps doing so."""
-        del self._tables[type_name][key_of(type_name, id_)]
-        self._changed()
+        """
+        Remove a record; what refers to it keeps doing so.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        with self._lock:
+            del self._tables[type_name][key_of(type_name, id_)]
+            self._changed()
 
     def next_id(self, type_name: str) -> int:
         """Return the id after the largest numeric one of a type."""
@@ -111,14 +123,14 @@ class Store:
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key since the last change; call it if it has not been asked yet."""
-        if key in self._memory:
+        with self._lock:
+            if key not in self._memory:
+                self._memory[key] = make()
             self._memory.move_to_end(key)
-        else:
-            self._memory[key] = make()
+            made: T = self._memory[key]
             while len(self._memory) > REMEMBERED:
                 self._memory.popitem(last=False)
-        made: T = self._memory[key]
-        return made
+            return made
 
     def referrers(self, source: str, relationship: str) -> dict[Identifier, list[Record]]:
         """Return, by normalised identifier, the records of type `source` whose relationship names it."""
