@@ -8,6 +8,7 @@ result through it (which gives the caller's kind of frame back, with the record 
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -110,9 +111,9 @@ class Call:
             self._extracted.append(extracted)
 
     def _typed(self, name: str, native: Any, columns: Sequence[str]) -> nw.LazyFrame[Any]:
-        integers = [column for column in columns if _holds_integers(column)]
+        types = {column: kind.arrow for column in columns if (kind := _kind_of(column)) is not None}
         try:
-            frame = _engines.plain(native, columns, integers)
+            frame = _engines.plain(native, columns, types)
         except pa.ArrowInvalid as error:
             raise DataError(
                 f"A column of {name} that holds ids or counts has other values in it: {error}",
@@ -124,7 +125,7 @@ class Call:
         instants = [column for column in columns if column.endswith("_at")]
         self._warn_of_naive(name, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
         frame = _engines.to_micros(frame, instants)
-        return frame.with_columns(_cast(column) for column in columns if column not in instants)
+        return _cast(frame, [column for column in columns if column not in instants])
 
     def _warn_of_naive(self, name: str, columns: Sequence[str]) -> None:
         if columns:
@@ -181,6 +182,11 @@ class Call:
         self.as_of = to_iso(settled)
         return settled
 
+    def look(self, as_of: Instant | None) -> None:
+        """Settle the instant where it only goes into the record; see `instant`."""
+        if as_of is not None or self._extracted:
+            self.instant(as_of)
+
     def write(
         self,
         frame: nw.LazyFrame[Any],
@@ -230,7 +236,8 @@ class Call:
             if keep_index and isinstance(self._native, pd.DataFrame):
                 result.index = self._native.index
             return self._as_pandas(result, categories or {}, record)
-        return frame.to_native()
+        native = frame.to_native()
+        return native.map_partitions(_engines.arrow_pandas) if _engines.is_dask(native) else native
 
     def _as_polars(self, frame: nw.LazyFrame[Any], categories: Mapping[str, Sequence[str]]) -> Any:
         native = frame.with_columns(nw.col(name).cast(nw.Enum(list(c))) for name, c in categories.items()).to_native()
@@ -334,36 +341,51 @@ def _kind(native: Any) -> str:
     return "pandas" if package in {"pandas", "pyarrow"} else package
 
 
-def _holds_integers(column: str) -> bool:
-    return column in {"id", "order"} or column.endswith(("_id", "_count"))
+@dataclass(frozen=True)
+class _Kind:
+    """What a column of the API holds."""
+
+    meant: str
+    arrow: Any
+    dtype: Any
+    hint: str | None = None
+
+    def fits(self, dtype: nw.dtypes.DType) -> bool:
+        if self.dtype == nw.Int64:
+            return dtype.is_integer()
+        return isinstance(dtype, nw.Datetime) if self.dtype == nw.Datetime else dtype == self.dtype
+
+
+_INSTANT = _Kind(
+    "instants", pa.timestamp("us", "UTC"), nw.Datetime, hint="Convert it first: pandas.to_datetime(..., utc=True)."
+)
+_INTEGER = _Kind("integers", pa.int64(), nw.Int64)
+_FLAG = _Kind("booleans", pa.bool_(), nw.Boolean)
+_TEXT = _Kind("text", pa.string(), nw.String)
+
+
+def _kind_of(column: str) -> _Kind | None:
+    if column.endswith("_at"):
+        return _INSTANT
+    if column in {"id", "order"} or column.endswith(("_id", "_count")):
+        return _INTEGER
+    if column in _FLAGS:
+        return _FLAG
+    return _TEXT if column in _TEXTS else None
 
 
 def _check_dtype(name: str, column: str, dtype: nw.dtypes.DType) -> None:
-    if column.endswith("_at"):
-        fits, meant = isinstance(dtype, nw.Datetime), "instants"
-    elif _holds_integers(column):
-        fits, meant = dtype.is_integer(), "integers"
-    elif column in _FLAGS:
-        fits, meant = dtype == nw.Boolean, "booleans"
-    elif column in _TEXTS:
-        fits, meant = dtype == nw.String, "text"
-    else:
-        return
-    if not fits and dtype != nw.Unknown:  # a column of nothing but nulls has no dtype of its own
-        raise DataError(
-            f"Column {column!r} of {name} is {dtype}, not {meant}.",
-            hint="Convert it first, for instance with pandas.to_datetime(..., utc=True)."
-            if meant == "instants"
-            else None,
-        )
+    kind = _kind_of(column)
+    if kind is not None and not kind.fits(dtype) and dtype != nw.Unknown:  # nothing but nulls has no dtype of its own
+        raise DataError(f"Column {column!r} of {name} is {dtype}, not {kind.meant}.", hint=kind.hint)
 
 
-def _cast(column: str) -> nw.Expr:
-    if _holds_integers(column):
-        return nw.col(column).cast(nw.Int64)
-    if column in _FLAGS:
-        return nw.col(column).cast(nw.Boolean)
-    return nw.col(column).cast(nw.String) if column in _TEXTS else nw.col(column)
+def _cast(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Widen integers and give nulls a type, only where needed: in Dask a cast leaves Arrow and refuses nulls."""
+    schema = frame.collect_schema()
+    kinds = {column: kind for column in columns if (kind := _kind_of(column)) is not None}
+    casts = [nw.col(column).cast(kind.dtype) for column, kind in kinds.items() if schema[column] != kind.dtype]
+    return frame.with_columns(casts) if casts else frame
 
 
 def _refuse_duplicates(name: str, frame: nw.LazyFrame[Any]) -> None:

@@ -24,7 +24,7 @@ _INT64 = "int64[pyarrow]"
 _UTC_MICROS = pa.timestamp("us", tz="UTC")
 
 
-def plain(native: Any, columns: Sequence[str], integers: Sequence[str]) -> nw.LazyFrame[Any]:
+def plain(native: Any, columns: Sequence[str], types: Mapping[str, Any]) -> nw.LazyFrame[Any]:
     """
     Wrap the wanted columns of any supported frame.
 
@@ -34,9 +34,9 @@ def plain(native: Any, columns: Sequence[str], integers: Sequence[str]) -> nw.La
         A frame of the caller: pandas, polars (eager or lazy), PyArrow, DuckDB, Dask or PySpark.
     columns
         The columns to keep, in this order; all must exist.
-    integers
-        Those of them that hold ids or counts. NumPy-backed pandas frames keep such columns as floats once a value
-        is missing; they become integers again.
+    types
+        Arrow types of some of them, for pandas, PyArrow and Dask: columns of nothing but nulls get theirs, and so do
+        integers that NumPy keeps as floats once one of them is missing. Other mismatches are left as they are.
 
     Returns
     -------
@@ -48,14 +48,14 @@ def plain(native: Any, columns: Sequence[str], integers: Sequence[str]) -> nw.La
     TypeError
         narwhals does not know the frame's kind.
     pyarrow.ArrowInvalid
-        A column of ``integers`` holds fractions.
+        A column of integers holds fractions.
     """
     if isinstance(native, pa.Table):
-        native = _arrow_backed({name: native.column(name) for name in columns}, integers)
+        native = _arrow_backed({name: native.column(name) for name in columns}, types)
     elif isinstance(native, pd.DataFrame):
-        native = arrow_pandas(native[list(columns)], integers)
+        native = arrow_pandas(native[list(columns)], types)
     elif is_dask(native):
-        native = native[list(columns)].map_partitions(arrow_pandas, list(integers))
+        native = native[list(columns)].map_partitions(arrow_pandas, dict(types))
     return _wrapped(native).select(*columns)
 
 
@@ -77,35 +77,40 @@ def is_dask(native: object) -> bool:
     return type(native).__module__.partition(".")[0] == "dask"
 
 
-def arrow_pandas(frame: pd.DataFrame, integers: Sequence[str] = ()) -> pd.DataFrame:
+def arrow_pandas(frame: pd.DataFrame, types: Mapping[str, Any] | None = None) -> pd.DataFrame:
     """Back every column by Arrow, whatever backed it; the index is left behind."""
-    return _arrow_backed({name: pa.array(frame[name], from_pandas=True) for name in frame.columns}, integers)
+    return _arrow_backed({name: pa.array(frame[name], from_pandas=True) for name in frame.columns}, types or {})
 
 
-def _arrow_backed(columns: Mapping[str, Any], integers: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame({name: _arrow_series(_simple(values, name in integers)) for name, values in columns.items()})
+def _arrow_backed(columns: Mapping[str, Any], types: Mapping[str, Any]) -> pd.DataFrame:
+    simple = {name: _simple(values) for name, values in columns.items()}
+    return pd.DataFrame({name: _arrow_series(_typed(values, types.get(name))) for name, values in simple.items()})
 
 
 def _arrow_series(values: Any) -> "pd.Series[Any]":
     return pd.Series(values, dtype=pd.ArrowDtype(values.type))
 
 
-def _simple(values: Any, integer: bool) -> Any:  # noqa: FBT001  one flag, one caller
+def _simple(values: Any) -> Any:
     """Undo dictionary encoding and large strings, which add kinds of column but no meaning."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
     kind = values.type
-    if pa.types.is_dictionary(kind):
-        values = values.cast(kind.value_type)
-        kind = kind.value_type
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return values.cast(pa.string())
-    return values.cast(pa.int64()) if integer and pa.types.is_floating(kind) else values
+    return values.cast(pa.string()) if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else values
+
+
+def _typed(values: Any, wanted: Any) -> Any:
+    kind = values.type
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    fits = pa.types.is_null(kind) or (wanted == pa.int64() and number)
+    return values.cast(wanted) if wanted is not None and fits else values
 
 
 def to_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
     """Turn instants into integers [µs since 1970-01-01T00:00Z]; instants without a zone are read as UTC."""
     schema = frame.collect_schema()
     timed = [name for name in columns if isinstance(schema[name], nw.Datetime)]
-    untyped = [nw.col(name).cast(nw.Int64) for name in columns if name not in timed]
+    untyped = [nw.col(name).cast(nw.Int64) for name in columns if schema[name] == nw.Unknown]
     if frame.implementation.is_duckdb():
         frame = _duckdb_columns(frame, {name: f"epoch_us({_quoted(name)})" for name in timed})
     elif frame.implementation.is_spark_like():
@@ -176,7 +181,7 @@ def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, Column]) -> nw.La
         return _wrapped(like.to_native().sparkSession.createDataFrame(_rows(columns), types))
     if like.implementation.is_polars():
         return nw.from_dict(dict(columns), backend="polars").lazy()
-    table = _arrow_backed({name: pa.array(values) for name, values in columns.items()}, ())
+    table = _arrow_backed({name: pa.array(values) for name, values in columns.items()}, {})
     if like.implementation.is_dask():
         return _wrapped(import_module("dask.dataframe").from_pandas(table, npartitions=1))
     return _wrapped(table)

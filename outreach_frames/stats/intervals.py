@@ -14,7 +14,7 @@ Curves: the log(−log) transformation of J. D. Kalbfleisch and R. L. Prentice, 
 Data" (1980), section 1.3, which keeps the band inside [0, 1].
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -49,40 +49,53 @@ def z_value(ci: float) -> float:
     return NormalDist().inv_cdf((1 + ci) / 2)
 
 
-def with_rate(
-    frame: nw.LazyFrame[Any], name: str, successes: str, trials: str, *, ci: float = 0.95
+def with_rates(
+    frame: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]], *, ci: float = 0.95
 ) -> nw.LazyFrame[Any]:
     """
-    Add ``<name>``, ``<name>_n``, ``<name>_lo`` and ``<name>_hi``: a proportion with its Wilson interval.
+    Add proportions with their Wilson intervals: ``<name>``, ``<name>_n``, ``<name>_lo``, ``<name>_hi``.
 
     Parameters
     ----------
     frame
-        Holds the two counts.
-    name
-        The rate's column, such as ``"reply_rate"``.
-    successes, trials
-        Columns of whole numbers, 0 ≤ successes ≤ trials.
+        Holds the counts.
+    rates
+        Columns of successes and of trials, whole numbers with 0 ≤ successes ≤ trials, by the rate's name.
     ci
         Confidence level.
 
     Returns
     -------
     frame : LazyFrame
-        With four more columns; rate and bounds are missing where there are no trials.
+        With four more columns for each rate; rate and bounds are missing where there are no trials.
     """
     z = z_value(ci)
-    x = nw.col(successes).cast(nw.Float64)
-    n = nw.when(nw.col(trials) > 0).then(nw.col(trials).cast(nw.Float64))
-    p = nw.col(name)
-    centre = (p + z * z / 2 / n) / (z * z / n + 1.0)
-    margin = ((p * (1.0 - p) / n + z * z / 4 / n / n).sqrt() * z) / (z * z / n + 1.0)
-    none, all_ = nw.col(successes) == 0, nw.col(successes) == nw.col(trials)
-    lo = nw.when(none).then(p).otherwise(centre - margin)  # rounding must not move the ends off 0 and 1
-    hi = nw.when(all_).then(p).otherwise(centre + margin)
-    return frame.with_columns((x / n).alias(name), nw.col(trials).alias(f"{name}_n")).with_columns(
-        lo.alias(f"{name}_lo"), hi.alias(f"{name}_hi")
+    trials = {name: nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for name, (_, n) in rates.items()}
+    frame = frame.with_columns(
+        *(nw.col(n).alias(f"{name}_n") for name, (_, n) in rates.items()),
+        *((nw.col(x).cast(nw.Float64) / trials[name]).alias(name) for name, (x, _) in rates.items()),
+        *((1.0 / (z * z / trials[name] + 1.0)).alias(f"{name}_weight") for name in rates),
+    ).with_columns(
+        expression.alias(f"{name}_{part}") for name in rates for part, expression in _wilson_parts(name).items()
     )
+    frame = frame.with_columns(
+        expression.alias(f"{name}_{end}") for name in rates for end, expression in _wilson_ends(name).items()
+    )
+    return frame.drop(*(f"{name}_{part}" for name in rates for part in ("weight", "centre", "margin")))
+
+
+def _wilson_parts(name: str) -> dict[str, nw.Expr]:
+    p, weight = nw.col(name), nw.col(f"{name}_weight")  # weight = n / (n + z²)
+    spread = p * (1.0 - p) * weight + (1.0 - weight) / 4
+    return {"centre": p * weight + (1.0 - weight) / 2, "margin": (spread * (1.0 - weight)).sqrt()}
+
+
+def _wilson_ends(name: str) -> dict[str, nw.Expr]:
+    p, centre, margin = (nw.col(column) for column in (name, f"{name}_centre", f"{name}_margin"))
+    return {  # rounding must not move an end off 0 or 1
+        "lo": nw.when(p > 0).then(centre - margin).otherwise(p),
+        "hi": nw.when(p < 1).then(centre + margin).otherwise(p),
+    }
 
 
 def wilson(successes: Counts, trials: Counts, *, ci: float = 0.95) -> pd.DataFrame:
@@ -110,7 +123,9 @@ def wilson(successes: Counts, trials: Counts, *, ci: float = 0.95) -> pd.DataFra
     if x.shape != n.shape or np.any(x < 0) or np.any(x > n):
         raise DataError("successes must be as many as trials, each between 0 and its trials.")
     counts = pd.DataFrame({"x": x, "trials": n}, dtype=pd.ArrowDtype(pa.int64()))
-    rated: pd.DataFrame = with_rate(nw.from_native(counts).lazy(), "rate", "x", "trials", ci=ci).collect().to_native()
+    rated: pd.DataFrame = (
+        with_rates(nw.from_native(counts).lazy(), {"rate": ("x", "trials")}, ci=ci).collect().to_native()
+    )
     return rated.rename(columns={"rate_n": "n", "rate_lo": "lo", "rate_hi": "hi"})[["rate", "n", "lo", "hi"]]
 
 

@@ -1,0 +1,180 @@
+"""
+Local time and calendar periods as integer arithmetic, the same in every engine.
+
+An instant is an integer [µs since 1970-01-01T00:00Z], a day one [days since 1970-01-01]. Zone rules come from the
+standard library's `zoneinfo`, as a small table of offsets that the engine joins.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+import narwhals as nw
+
+from outreach_frames.errors import DataError
+from outreach_frames.stats._call import EPOCH
+from outreach_frames.stats._engines import small_table
+
+SECOND = 1_000_000
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
+PERIODS = ("day", "week", "month")
+
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST = datetime(2051, 1, 1, tzinfo=UTC)
+_STEP = timedelta(days=7)  # no zone has ever changed its offset twice within a week since 2000
+_BIN = 28 * DAY
+_EVER = 2**62
+
+
+def zone_names() -> frozenset[str]:
+    """Return the IANA names that this machine knows."""
+    return _zone_names()
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def check_zone(name: str) -> str:
+    """Return a zone's name, or raise `DataError` if it is not an IANA name."""
+    if name not in zone_names():
+        raise DataError(f"There is no time zone {name!r}.", hint='Use an IANA name such as "America/New_York".')
+    return name
+
+
+def with_local(
+    frame: nw.LazyFrame[Any], instant: str, *, zones: Iterable[str], zone_column: str | None = None
+) -> nw.LazyFrame[Any]:
+    """
+    Add ``local``: what the wall clock showed, as an instant would be written [µs].
+
+    Parameters
+    ----------
+    frame
+        Holds the instants, and the zones if they differ by row.
+    instant
+        Column of instants [µs, UTC]. Before 2000 and from 2051 on, the offset at that edge is used.
+    zones
+        The zones that occur; a single one where ``zone_column`` is not given.
+    zone_column
+        Column of zone names; rows whose zone is missing or not among ``zones`` get no local time.
+    """
+    names = [check_zone(name) for name in zones]
+    if zone_column is None and names == ["UTC"]:
+        return frame.with_columns(local=nw.col(instant))
+    bin_number = (nw.col(instant) // _BIN).clip(_bin_of(_FIRST), _bin_of(_LAST))
+    keys = ["zone_bin"] if zone_column is None else [zone_column, "zone_bin"]
+    table = small_table(frame, _offset_table(names, zone_column))
+    joined = frame.with_columns(zone_bin=bin_number).join(table, on=keys, how="left")
+    fits = (nw.col("zone_from") <= nw.col(instant)) & (nw.col(instant) < nw.col("zone_until"))
+    return (
+        joined.filter(fits | nw.col("zone_from").is_null())
+        .with_columns(local=nw.col(instant) + nw.col("zone_offset"))
+        .drop("zone_bin", "zone_from", "zone_until", "zone_offset")
+    )
+
+
+def _offset_table(names: Sequence[str], zone_column: str | None) -> dict[str, list[Any]]:
+    rows = [(name, *row) for name in names for row in _binned_offsets(name)]
+    columns = [zone_column, "zone_bin", "zone_from", "zone_until", "zone_offset"]
+    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True) if name}
+
+
+@cache
+def _binned_offsets(name: str) -> tuple[tuple[int, int, int, int], ...]:
+    """List (bin, from, until, offset) [bin number, µs, µs, µs]; a bin has a row for each offset in force in it."""
+    changes, offsets = _transitions(name)
+    edges = [-_EVER, *changes, _EVER]
+    rows = []
+    for number in range(_bin_of(_FIRST), _bin_of(_LAST) + 1):
+        first = bisect_right(changes, number * _BIN)
+        last = bisect_right(changes, (number + 1) * _BIN - 1)
+        rows += [(number, edges[i], edges[i + 1], offsets[i]) for i in range(first, last + 1)]
+    return tuple(rows)
+
+
+def _transitions(name: str) -> tuple[list[int], list[int]]:
+    """Return when a zone's offset changes [µs, UTC], and the offsets [µs] before, between and after."""
+    try:
+        zone = ZoneInfo(name)
+    except ZoneInfoNotFoundError as error:
+        raise DataError(f"There is no time zone {name!r} on this machine.", hint="pip install tzdata") from error
+    moment, changes, offsets = _FIRST, [], [_offset(zone, _FIRST)]
+    while moment < _LAST:
+        following = moment + _STEP
+        if _offset(zone, following) != offsets[-1]:
+            changes.append(_micros(_change_between(zone, moment, following)))
+            offsets.append(_offset(zone, following))
+        moment = following
+    return changes, offsets
+
+
+def _change_between(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) // 2
+        if _offset(zone, middle) == _offset(zone, before):
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> int:
+    offset = moment.astimezone(zone).utcoffset() or timedelta()
+    return offset // timedelta(microseconds=1)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _bin_of(moment: datetime) -> int:
+    return _micros(moment) // _BIN
+
+
+def weekday_of(day: nw.Expr) -> nw.Expr:
+    """Return the ISO weekday, 1 = Monday … 7 = Sunday, of a day [days since 1970]; day 0 was a Thursday."""
+    return day - ((day + 3) // 7) * 7 + 4
+
+
+def with_clock(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add ``local_day`` [days since 1970] and ``hour`` (0 … 23) of ``local``."""
+    return frame.with_columns(local_day=nw.col("local") // DAY, hour=nw.col("local") // HOUR).with_columns(
+        hour=nw.col("hour") - nw.col("local_day") * 24
+    )
+
+
+def with_periods(frame: nw.LazyFrame[Any], periods: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Add ``day``, ``week`` (Monday) or ``month``: the first day [days since 1970] of the period ``local`` lies in."""
+    frame = with_clock(frame)
+    day = nw.col("local_day")
+    starts = {"day": day, "week": day - weekday_of(day) + 1}
+    if "month" in periods:
+        frame = _with_day_of_month(frame)
+        starts["month"] = day - nw.col("day_of_month") + 1
+    return frame.with_columns(starts[period].alias(period) for period in periods)
+
+
+def _with_day_of_month(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """
+    Add ``day_of_month``, 1 … 31, in the Gregorian calendar.
+
+    Years are taken to begin in March, so that the leap day is the last of the year; an era is 400 years. Each step is
+    a column of its own, since nested expressions grow beyond what Spark compiles. Source: H. Hinnant,
+    "chrono-compatible low-level date algorithms", civil_from_days.
+    """
+    era = nw.col("era_day")
+    year, ordinal, month = nw.col("era_year"), nw.col("year_day"), nw.col("year_month")
+    return (
+        frame.with_columns(era_day=nw.col("local_day") + 719_468)
+        .with_columns(era_day=era - (era // 146_097) * 146_097)
+        .with_columns(era_year=(era - era // 1_460 + era // 36_524 - era // 146_096) // 365)
+        .with_columns(year_day=era - year * 365 - year // 4 + year // 100)
+        .with_columns(year_month=(ordinal * 5 + 2) // 153)
+        .with_columns(day_of_month=ordinal - (month * 153 + 2) // 5 + 1)
+    )
