@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from outreach_frames import errors, plots, stats
     from outreach_frames.client import Client
     from outreach_frames.connections import connect, sandbox
+    from outreach_frames.documents import ref
     from outreach_frames.fetchers import (
         fetch_accounts,
         fetch_calls,
@@ -82,6 +83,7 @@ _HOMES = {
     "fetch_webhooks": "fetchers",
     "open_snapshot": "snapshots",
     "read_jsonapi": "jsonapi",
+    "ref": "documents",
     "sandbox": "connections",
     "take_snapshot": "snapshots",
 }
@@ -122,6 +124,7 @@ __all__ = [
     "open_snapshot",
     "plots",
     "read_jsonapi",
+    "ref",
     "sandbox",
     "stats",
     "take_snapshot",

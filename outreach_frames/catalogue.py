@@ -247,16 +247,17 @@ class ResourceType:
             able = ", ".join(sorted(self.operations)) or "nothing"
             raise QueryError(f"{self.table} have no operation {operation!r}.", hint=f"The API has for them: {able}.")
 
-    def action(self, name: str) -> str:
+    def action(self, name: str, *, on_collection: bool = False) -> str:
         """
-        Return the API's spelling of an action on one record.
+        Return the API's spelling of an action on one record, or on the collection.
 
         Raises
         ------
         UnknownNameError
             The type has no such action; the message names the nearest.
         """
-        return _look_up(name, {action: action for action in self.actions}, kind=f"action of {self.name}")
+        actions = self.collection_actions if on_collection else self.actions
+        return _look_up(name, {action: action for action in actions}, kind=f"action of {self.name}")
 
 
 class Catalogue:

@@ -1,19 +1,23 @@
 """
-A connection to one organisation.
+A connection to one organisation: the session (cache, rate limit, retries, sign-in), the catalogue, and the four verbs.
 
-Wires the session (cache, rate limit, retries, sign-in) to the catalogue. Reads that become frames live in
-`outreach_frames.frames`; what is here is the connection itself.
+Reads that become frames live in `outreach_frames.frames`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
 
 from outreach_frames import catalogue
+from outreach_frames.documents import RequestDocument, action_parameters, resource_document
+from outreach_frames.errors import DocumentError, QueryError, ValidationError
+from outreach_frames.jsonapi import Layout, to_frame
 
 if TYPE_CHECKING:
-    from outreach_frames.catalogue import Catalogue
+    from outreach_frames.catalogue import Catalogue, ResourceType
     from outreach_frames.emulator import Sandbox
     from outreach_frames.http import Answer, Cache, Session
 
@@ -69,6 +73,7 @@ class Client:
         *,
         refresh: bool = False,
         check: Callable[[bytes], object] | None = None,
+        no_retry: Collection[int] = (),
     ) -> "Answer":
         """
         Read one URL, from the cache where it is there and fresh.
@@ -83,6 +88,8 @@ class Client:
             Ask the API even if the cache has an answer; the new one replaces it.
         check
             Called with the body; if it raises, the answer is not stored.
+        no_retry
+            Statuses that are raised at once.
 
         Raises
         ------
@@ -93,7 +100,191 @@ class Client:
         DocumentError
             The answer is no complete JSON document.
         """
-        return self.session.get(path, params, refresh=refresh, check=check)
+        return self.session.get(path, params, refresh=refresh, check=check, no_retry=no_retry)
+
+    def create(self, resource: str, /, *, meta: Mapping[str, Any] | None = None, **values: Any) -> pd.Series:
+        """
+        Create a record.
+
+        Parameters
+        ----------
+        resource
+            Resource type, in any spelling.
+        meta
+            What to tell the API about the creation, such as ``{"send_invite": False}`` for a user.
+        **values
+            Attributes and relationships, in either spelling. Relationships take an id, a row of a frame, or `ref`
+            with meta; to-many ones a list of them.
+
+        Returns
+        -------
+        record : Series
+            As the API made it: one value per column of `fetch`, named by the id.
+
+        Raises
+        ------
+        UnknownNameError, QueryError
+            The API would not take it; nothing was sent.
+        ValidationError
+            The API refused the values; ``arguments`` says which and why.
+        APIError, TransportError
+            The API failed. A create whose outcome is not known is never repeated.
+
+        Notes
+        -----
+        Source: ``POST /<resource>``, Outreach API v2.
+        """
+        kind = self.catalogue.resource(resource)
+        kind.require("create")
+        document = resource_document(kind, values, meta=meta)
+        return self._record(kind, self._write("POST", kind.path, document))
+
+    def update(
+        self,
+        resource: str,
+        id: int | str,  # noqa: A002  JSON:API's own word
+        /,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        **values: Any,
+    ) -> pd.Series:
+        """
+        Change a record; what is not named stays as it is, ``None`` clears.
+
+        Parameters
+        ----------
+        resource, meta, **values
+            As in `create`.
+        id
+            The record's id.
+
+        Returns
+        -------
+        record : Series
+            As it is now.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such record.
+        UnknownNameError, QueryError, ValidationError, APIError, TransportError
+            As in `create`.
+
+        Notes
+        -----
+        Source: ``PATCH /<resource>/{id}``, Outreach API v2.
+        """
+        kind = self.catalogue.resource(resource)
+        kind.require("update")
+        document = resource_document(kind, values, id=id, meta=meta)
+        return self._record(kind, self._write("PATCH", f"{kind.path}/{id}", document))
+
+    def delete(self, resource: str, id: int | str, /) -> None:  # noqa: A002  JSON:API's own word
+        """
+        Delete a record.
+
+        Parameters
+        ----------
+        resource
+            Resource type, in any spelling.
+        id
+            The record's id.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such record (any more).
+        QueryError
+            The API deletes no records of this type.
+        APIError, TransportError
+            The API failed.
+
+        Notes
+        -----
+        Source: ``DELETE /<resource>/{id}``, Outreach API v2.
+        """
+        kind = self.catalogue.resource(resource)
+        kind.require("delete")
+        self.session.send("DELETE", f"{kind.path}/{id}")
+
+    def act(
+        self,
+        resource: str,
+        id: int | str | None,  # noqa: A002  JSON:API's own word
+        action: str,
+        /,
+        *,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
+        **values: Any,
+    ) -> pd.Series:
+        """
+        Carry out an action on one record, or (``id=None``) on a collection.
+
+        Parameters
+        ----------
+        resource
+            Resource type, in any spelling.
+        id
+            The record; ``None`` for an action on the collection, such as a batch's or an import's.
+        action
+            The action's name, in either spelling.
+        filter
+            For a batch: which records, as in `fetch`. A batch without ``filter`` and without ``ids`` would touch
+            every record, and is refused.
+        **values
+            The action's parameters; for a batch or an import also what stands in its body.
+
+        Returns
+        -------
+        record : Series
+            The record, batch or import as it is now.
+
+        Raises
+        ------
+        UnknownNameError, QueryError
+            The API has no such action, or would not take it so; nothing was sent.
+        ValidationError
+            It cannot be done in the record's state.
+        APIError, TransportError
+            The API failed. An action whose outcome is not known is never repeated.
+
+        Notes
+        -----
+        Source: ``POST /<resource>/{id}/actions/<action>``, Outreach API v2.
+        """
+        kind = self.catalogue.resource(resource)
+        name = kind.action(action, on_collection=id is None)
+        if id is not None and filter is not None:
+            raise QueryError("An action on one record takes no filter.", hint="Leave filter out.")
+        params, document = action_parameters(
+            self.catalogue, kind, name, values, on_collection=id is None, filter=filter
+        )
+        path = f"{kind.path}/actions/{name}" if id is None else f"{kind.path}/{id}/actions/{name}"
+        return self._record(kind, self._write("POST", path, document, params))
+
+    def _write(
+        self, method: str, path: str, document: RequestDocument, params: Sequence[tuple[str, str]] = ()
+    ) -> "Answer":
+        try:
+            return self.session.send(method, path, params, document.body)
+        except ValidationError as error:
+            named = {document.arguments.get(e.pointer or "", ""): e.detail or e.title or "" for e in error.errors}
+            named.pop("", None)
+            raise ValidationError(
+                f"The API refused {', '.join(named) or 'the values'}.",
+                arguments=named,
+                status=error.status,
+                errors=error.errors,
+                hint="Correct what .arguments names; .errors holds the API's own words.",
+            ) from error
+
+    def _record(self, kind: "ResourceType", answer: "Answer") -> pd.Series:
+        layout = Layout(kind, catalogue=self.catalogue)
+        frame = to_frame([layout.page(answer.body).batch], layout.schema)
+        if len(frame) != 1:
+            raise DocumentError(f"The answer holds {len(frame)} {kind.table}, not one.", resource_type=kind.name)
+        record = frame.iloc[0]
+        return record.rename(record["id"])
 
     def close(self) -> None:
         """End the connection; a sandbox behind it stops."""

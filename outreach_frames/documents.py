@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from outreach_frames.catalogue import Attribute, Relationship, ResourceType, camel
-from outreach_frames.errors import QueryError
+from outreach_frames.catalogue import Attribute, Catalogue, Relationship, ResourceType, camel
+from outreach_frames.errors import QueryError, UnknownNameError
+from outreach_frames.query import Parameters, batch_filter, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,60 @@ def resource_document(
     members = {"id": id, "attributes": attributes, "relationships": relationships, "meta": _camel_keys(meta or {})}
     data |= {key: value for key, value in members.items() if value not in (None, {})}
     return RequestDocument(msgspec.json.encode({"data": data}), arguments)
+
+
+def action_parameters(
+    catalogue: Catalogue,
+    kind: ResourceType,
+    action: str,
+    values: Mapping[str, Any],
+    *,
+    on_collection: bool,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
+) -> tuple[Parameters, RequestDocument]:
+    """
+    Build the query parameters of an action, and the document where it takes one.
+
+    Parameters
+    ----------
+    catalogue, kind, action
+        The action, by the API's name.
+    values
+        Parameter, or (on a collection) member of the body → value.
+    on_collection
+        Whether it is an action on the collection.
+    filter
+        Which records a batch concerns.
+
+    Raises
+    ------
+    UnknownNameError
+        The action has no such parameter.
+    QueryError
+        A batch names no records: it would touch every one.
+    """
+    known = (kind.collection_actions if on_collection else kind.actions)[action]
+    given = {camel(name): _plain(value) for name, value in values.items()}
+    if not on_collection and (unknown := next((name for name in given if name not in known), None)):
+        raise UnknownNameError(unknown, kind=f"parameter of {kind.name}.{action}", known=known)
+    params = [(f"actionParams[{name}]", text(value)) for name, value in given.items() if name in known]
+    if not on_collection:
+        return params, RequestDocument(b"", {})
+    if "filter" in known:
+        if not filter and not given.get("ids"):
+            raise QueryError(
+                f"{action} without a filter or ids would touch every record.", hint="Pass filter={…} or ids=[…]."
+            )
+        params += batch_filter(catalogue, _subject(action), filter or {})
+    attributes = {name: value for name, value in given.items() if name not in known}
+    arguments = {f"/data/attributes/{camel(name)}": name for name in values}
+    body = msgspec.json.encode({"data": {"attributes": attributes}}) if attributes else b""
+    return params, RequestDocument(body, arguments)
+
+
+def _subject(action: str) -> str | None:
+    """Return the resource type whose records a batch action concerns; ``None`` for custom objects."""
+    return next((plural for plural in ("accounts", "prospects") if action.startswith(plural[:-1])), None)
 
 
 def _writable(kind: ResourceType, name: str) -> Attribute | Relationship:

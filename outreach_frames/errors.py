@@ -35,7 +35,7 @@ Messages are one sentence about what happened to which thing, then a ``Hint:``. 
 address or a body.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -209,7 +209,26 @@ class ConflictError(APIError):
 
 
 class ValidationError(APIError, ValueError):
-    """The API refused the values of a write (422); ``errors`` holds a pointer for each field."""
+    """
+    The API refused the values of a write (422).
+
+    Attributes
+    ----------
+    arguments
+        The caller's argument → what the API said of it; empty where the API named none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        arguments: Mapping[str, str] | None = None,
+        status: int | None = None,
+        errors: Sequence[ErrorObject] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, errors=errors, hint=hint)
+        self.arguments = dict(arguments or {})
 
 
 class RateLimitError(APIError):

@@ -6,7 +6,7 @@ the cache, so that the same call goes on where it stopped.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,13 +22,11 @@ from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError, ServerError, UnknownAttributeWarning
 from outreach_frames.http import Answer
 from outreach_frames.jsonapi import Layout, Page
-from outreach_frames.query import MAX_PAGE_SIZE, Query
+from outreach_frames.query import MAX_PAGE_SIZE, Parameters, Query
 
 BAD_GATEWAYS = {502, 504}
 """What a proxy answers when a page is too large for it."""
 PAGES_WITHOUT_BAR = 2
-
-Parameters = list[tuple[str, str]]
 
 
 def layout_of(client: Client, query: Query) -> Layout:
@@ -42,10 +40,16 @@ def layout_of(client: Client, query: Query) -> Layout:
     )
 
 
-def read_page(client: Client, url: str, params: Parameters, layout: Layout, *, refresh: bool) -> tuple[Answer, Page]:
+def read_page(
+    client: Client, url: str, params: Parameters, layout: Layout, *, refresh: bool, no_retry: Collection[int] = ()
+) -> tuple[Answer, Page]:
     """Read one page, flattening it once: what cannot be flattened is not stored either."""
     fresh: list[Page] = []
-    answer = client.get(url, params, refresh=refresh, check=lambda body: fresh.append(layout.page(body)))
+
+    def check(body: bytes) -> None:
+        fresh.append(layout.page(body))
+
+    answer = client.get(url, params, refresh=refresh, check=check, no_retry=no_retry)
     return answer, fresh[-1] if fresh else layout.page(answer.body)
 
 
@@ -158,11 +162,14 @@ class Walk:
     def _page(self, url: str, params: Parameters) -> tuple[Page, str, Parameters]:
         """Read one page; where a proxy finds it too large, ask for half of it."""
         while True:
+            smaller = _halved(url, params)
+            too_large = BAD_GATEWAYS if smaller else ()
             try:
-                answer, page = read_page(self.client, url, params, self.layout, refresh=self.refresh)
+                answer, page = read_page(
+                    self.client, url, params, self.layout, refresh=self.refresh, no_retry=too_large
+                )
             except ServerError as error:
-                smaller = _halved(url, params) if error.status in BAD_GATEWAYS else None
-                if smaller is None:
+                if smaller is None or error.status not in BAD_GATEWAYS:
                     raise
                 url, params = smaller
                 continue

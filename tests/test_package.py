@@ -21,14 +21,15 @@ LAYERS = {
     "stats": 2,
     "plots": 2,
     "emulator": 3,
-    "client": 3,
-    "connections": 4,
-    "walk": 4,
-    "frames": 5,
-    "fetchers": 6,
-    "snapshots": 6,
-    "reports": 7,
-    "cli": 8,
+    "documents": 3,
+    "client": 4,
+    "connections": 5,
+    "walk": 5,
+    "frames": 6,
+    "fetchers": 7,
+    "snapshots": 7,
+    "reports": 8,
+    "cli": 9,
 }
 
 

@@ -5,8 +5,20 @@ Names may be snake_case or the API's. Everything that the API would refuse is re
 unknown names, filters on attributes that cannot be filtered, sorts by attributes that cannot be sorted by.
 """
 
-from outreach_frames.query._build import build, default_columns
+from outreach_frames.query._build import batch_filter, build, default_columns
 from outreach_frames.query._query import MAX_PAGE_SIZE, MAX_QUERY_LENGTH, Query
-from outreach_frames.query.values import NOT_NULL, Between, between
+from outreach_frames.query.values import NOT_NULL, Between, Parameters, between, text
 
-__all__ = ["MAX_PAGE_SIZE", "MAX_QUERY_LENGTH", "NOT_NULL", "Between", "Query", "between", "build", "default_columns"]
+__all__ = [
+    "MAX_PAGE_SIZE",
+    "MAX_QUERY_LENGTH",
+    "NOT_NULL",
+    "Between",
+    "Parameters",
+    "Query",
+    "batch_filter",
+    "between",
+    "build",
+    "default_columns",
+    "text",
+]

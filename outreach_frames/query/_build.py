@@ -6,7 +6,7 @@ from typing import Any, Literal
 from outreach_frames.catalogue import Catalogue, Relationship, ResourceType
 from outreach_frames.errors import QueryError, UnknownNameError
 from outreach_frames.query._query import Query
-from outreach_frames.query.values import checked
+from outreach_frames.query.values import Parameters, checked, new_syntax
 
 EXTRA_FILTERS = {"account": {"q"}, "prospect": {"q"}, "complianceRequest": {"batchComplianceRequest"}}
 """Filters that the API takes though no attribute has the name."""
@@ -59,6 +59,30 @@ def default_columns(kind: ResourceType, *, custom: bool = False) -> list[str]:
         a.name for a in kind.attributes.values() if not (a.is_heavy or a.write_only or (a.is_custom and not custom))
     ]
     return attributes + [r.name for r in kind.relationships.values() if r.has_data and not r.many]
+
+
+def batch_filter(catalogue: Catalogue, resource: str | None, given: Mapping[str, Any]) -> Parameters:
+    """
+    Write the filter of a batch action, which follows the new syntax.
+
+    Parameters
+    ----------
+    resource
+        The type whose records are meant; ``None`` for custom objects, whose names nobody can check.
+    given
+        As for `build`.
+
+    Raises
+    ------
+    UnknownNameError, QueryError
+        As for `build`.
+    """
+    if resource is None:
+        filters = [(f"[{name}]", checked(name, value)) for name, value in given.items()]
+    else:
+        filters = list(_filters(catalogue, catalogue.resource(resource), given))
+    pairs = [pair for key, value in filters for pair in new_syntax(key, value)]
+    return [(f"actionParams[filter]{key.removeprefix('filter')}", value) for key, value in pairs]
 
 
 def _columns(kind: ResourceType, fields: Sequence[str] | None, *, custom: bool) -> Iterator[str]:
