@@ -12,7 +12,7 @@ from outreach_frames.errors import QueryError
 from outreach_frames.jsonapi._joins import as_type, merged
 from outreach_frames.jsonapi._plan import Include, checked, join, steps
 from outreach_frames.jsonapi._reader import Content, Reader
-from outreach_frames.jsonapi._rows import New, columns
+from outreach_frames.jsonapi._rows import META, New, columns
 from outreach_frames.jsonapi._shapes import Shape
 
 NEW = b"outreach_frames.new"
@@ -64,6 +64,10 @@ class Layout:
         Where the included types are looked up.
     open
         Keep attributes and relationships that the catalogue does not have.
+    meta
+        Keep each resource's meta information (``dataConnections``, ``canWrite`` …) in a column ``meta``, as JSON text.
+    anonymous
+        Accept resources without an id, as in requests to create them; it is missing then.
 
     Attributes
     ----------
@@ -90,13 +94,16 @@ class Layout:
         include: Include = MappingProxyType({}),
         catalogue: Catalogue,
         open: bool = False,  # noqa: A002  an open layout keeps what it does not know
+        meta: bool = False,
+        anonymous: bool = False,
     ) -> None:
         self._open = open
         self._columns = columns(resource, dict.fromkeys(("id", *checked(resource, fields))), catalogue)
         self._joins = [join(resource, name, step, catalogue) for name, step in steps(include).items()]
+        self._columns += [META] if meta else []
         own = [(column.name, column.type) for column in self._columns]
         self.schema = _schema([*own, *(field for each in self._joins for field in each.schema().items())])
-        self._reader = self._first_reader(resource, catalogue, watch=fields is None)
+        self._reader = self._first_reader(resource, catalogue, watch=fields is None, anonymous=anonymous)
 
     def page(self, body: bytes) -> Page:
         """
@@ -146,7 +153,7 @@ class Layout:
                     known[name] = merged(known[name], values, type_) if name in known else as_type(values, type_)
         return [known[name] for name in self.schema.names], new
 
-    def _first_reader(self, resource: ResourceType, catalogue: Catalogue, *, watch: bool) -> Reader:
+    def _first_reader(self, resource: ResourceType, catalogue: Catalogue, *, watch: bool, anonymous: bool) -> Reader:
         """Collect, over all paths, what is needed of each type."""
         wanted: dict[str, set[str]] = defaultdict(set)
         watched = {resource.name: watch}
@@ -159,7 +166,13 @@ class Layout:
         return Reader(
             primary=resource.name,
             shapes={
-                name: Shape(catalogue.types.get(name, resource), catalogue, frozenset(names), watched[name])
+                name: Shape(
+                    catalogue.types.get(name, resource),
+                    catalogue,
+                    wanted=frozenset(names),
+                    watch=watched[name],
+                    anonymous=anonymous and name == resource.name,
+                )
                 for name, names in wanted.items()
             },
             joined=frozenset(target.type.name for target in targets),

@@ -51,16 +51,30 @@ def checked(resource: ResourceType, names: Sequence[str] | None) -> list[str]:
     QueryError
         A relationship that sends no identifiers is named.
     """
-    known = {**resource.attributes, **{n: r for n, r in resource.relationships.items() if r.has_data}}
-    for name in names or ():
-        if name in resource.relationships and name not in known:
-            raise QueryError(
-                f"{resource.name}.{name} sends no identifiers, so it makes no column.",
-                hint=f"Fetch the related resources and filter them by {resource.column}.",
-            )
-        if name not in known and name != "id":
-            raise UnknownNameError(name, kind=f"attribute of {resource.name}", known=known)
-    return list(known if names is None else names)
+    columns_of = {n: r.column for n, r in resource.relationships.items() if r.has_data}
+    columns_of |= {n: a.column for n, a in resource.attributes.items()}
+    if names is None:
+        return list(dict.fromkeys((*resource.attributes, *columns_of)))
+    return [_checked(resource, name, columns_of) for name in names]
+
+
+def _checked(resource: ResourceType, name: str, columns_of: Mapping[str, str]) -> str:
+    found = "id" if name == "id" else spelled(name, columns_of)
+    if found is not None:
+        return found
+    if name in resource.relationships:
+        raise QueryError(
+            f"{resource.name}.{name} sends no identifiers, so it makes no column.",
+            hint=f"Fetch the related resources and filter them by {resource.column}.",
+        )
+    raise UnknownNameError(name, kind=f"attribute of {resource.name}", known=columns_of)
+
+
+def spelled(name: str, columns_of: Mapping[str, str]) -> str | None:
+    """Return the API's spelling of a name given in it or as a column; ``None`` where there is no such name."""
+    if name in columns_of:
+        return name
+    return next((api for api, column in columns_of.items() if column == name), None)
 
 
 def join(resource: ResourceType, name: str, step: Step, catalogue: Catalogue) -> Join:
@@ -74,13 +88,19 @@ def join(resource: ResourceType, name: str, step: Step, catalogue: Catalogue) ->
     QueryError
         It is to-many, sends no identifiers, or leads to no type of the catalogue.
     """
-    relationship = resource.relationship(name)
+    api = _relationship(resource, name)
+    if api is None:
+        raise UnknownNameError(name, kind=f"relationship of {resource.name}", known=resource.relationships)
+    relationship = resource.relationships[api]
     targets = [catalogue.types[target] for target in relationship.targets if target in catalogue.types]
     _refuse(resource, relationship, targets)
     for wanted in step.wanted or ():
-        _known_somewhere(wanted, targets, attributes=True)
+        if not any(_member(target, wanted) for target in targets):
+            raise UnknownNameError(wanted, kind=f"attribute of {_any(targets)}", known=_names(targets))
     for following in step.steps:
-        _known_somewhere(following, targets, attributes=False)
+        if not any(_relationship(target, following) for target in targets):
+            known = [name for target in targets for name in target.relationships]
+            raise UnknownNameError(following, kind=f"relationship of {_any(targets)}", known=known)
     return Join(relationship, [_target(target, step, catalogue) for target in targets])
 
 
@@ -96,22 +116,29 @@ def _refuse(resource: ResourceType, relationship: Relationship, targets: Sequenc
         raise QueryError(f"{path} cannot be included: it {reason}.")
 
 
-def _known_somewhere(name: str, targets: Iterable[ResourceType], *, attributes: bool) -> None:
-    known = [n for t in targets for n in (*t.relationships, *(("id", *t.attributes) if attributes else ()))]
-    if name not in known:
-        raise UnknownNameError(name, kind=f"attribute of {' or '.join(t.name for t in targets)}", known=known)
-
-
 def _target(target: ResourceType, step: Step, catalogue: Catalogue) -> Target:
     """Keep what this target has of the names that are asked of all targets."""
-    own = None if step.wanted is None else [n for n in step.wanted if n == "id" or _has(target, n)]
+    own = None if step.wanted is None else [found for n in step.wanted if (found := _member(target, n))]
     return Target(
         target,
-        columns(target, checked(target, own), catalogue),
+        columns(target, dict.fromkeys(checked(target, own)), catalogue),
         complete=step.wanted is None,
-        joins=[join(target, n, below, catalogue) for n, below in step.steps.items() if n in target.relationships],
+        joins=[join(target, n, below, catalogue) for n, below in step.steps.items() if _relationship(target, n)],
     )
 
 
-def _has(target: ResourceType, name: str) -> bool:
-    return name in target.attributes or name in target.relationships
+def _member(resource: ResourceType, name: str) -> str | None:
+    attributes = {n: a.column for n, a in resource.attributes.items()}
+    return "id" if name == "id" else spelled(name, attributes) or _relationship(resource, name)
+
+
+def _relationship(resource: ResourceType, name: str) -> str | None:
+    return spelled(name, {n: r.column for n, r in resource.relationships.items()})
+
+
+def _any(types: Iterable[ResourceType]) -> str:
+    return " or ".join(resource.name for resource in types)
+
+
+def _names(types: Iterable[ResourceType]) -> list[str]:
+    return [name for resource in types for name in (*resource.attributes, *resource.relationships)]

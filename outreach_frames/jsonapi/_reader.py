@@ -12,6 +12,8 @@ from outreach_frames.jsonapi import _repair
 from outreach_frames.jsonapi._rows import Rows
 from outreach_frames.jsonapi._shapes import Href, Shape, document
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 
 @dataclass(frozen=True)
 class Content:
@@ -81,16 +83,8 @@ class Reader:
         DocumentError
             The body is no JSON:API page, or a value does not fit.
         """
-        body = body.removeprefix(b"\xef\xbb\xbf")
-        try:
-            return self._read(body)
-        except RecursionError:
-            raise DocumentError("The answer is nested too deeply to be read.") from None
-        except (msgspec.DecodeError, UnicodeError):
-            raise DocumentError(
-                "The answer is no JSON, or was cut short.",
-                hint="Try again; if it stays so, check that the address is that of the API and not of a proxy.",
-            ) from None
+        with _repair.reading():
+            return self._read(body.removeprefix(BYTE_ORDER_MARK))
 
     def _read(self, body: bytes) -> tuple["Reader", Content]:
         content = self._strict(body)
@@ -144,7 +138,7 @@ class Reader:
             name = _repair.type_of(members, where="data")
             if name != self.primary:
                 raise DocumentError(
-                    f"The answer holds a record of the type {name!r:.60} among {self.primary} records.",
+                    f"The document holds a record of the type {name!r:.60} among {self.primary} records.",
                     resource_type=name,
                     attribute="type",
                 )

@@ -5,7 +5,9 @@ The page is taken apart into undecoded values, so that numbers keep their digits
 reading and is needed for odd pages only.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
@@ -37,9 +39,38 @@ class Loose:
     """
 
     data: list[Members]
-    included: list[Members]
-    links: Members
-    meta: Members
+    included: list[Members] = field(default_factory=list)
+    links: Members = field(default_factory=dict)
+    meta: Members = field(default_factory=dict)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn what a JSON decoder raises into a DocumentError."""
+    try:
+        yield
+    except RecursionError:
+        raise DocumentError("The document is nested too deeply to be read.") from None
+    except (msgspec.DecodeError, UnicodeError):
+        raise DocumentError(
+            "The document is no JSON, or was cut short.",
+            hint="Try again; if it stays so, check that the address is that of the API and not of a proxy.",
+        ) from None
+
+
+def members_of(body: bytes) -> Members:
+    """
+    Return the members of a document.
+
+    Raises
+    ------
+    DocumentError
+        It is no object.
+    """
+    try:
+        return _members.decode(body)
+    except msgspec.ValidationError:
+        raise no_resources("is no object") from None
 
 
 def take_apart(body: bytes) -> Loose:
@@ -51,17 +82,17 @@ def take_apart(body: bytes) -> Loose:
     DocumentError
         It is no JSON:API document with resources.
     """
+    members = members_of(body)
     try:
-        members = _members.decode(body)
         if "data" not in members:
             raise no_resources("has no data")
         data = members["data"]
         several = bytes(data).startswith(b"[")
         return Loose(
-            data=_resources.decode(data) or [] if several else [m for m in [_optional_members.decode(data)] if m],
+            data=_several.decode(data) if several else [m for m in [_optional_members.decode(data)] if m is not None],
             included=_resources.decode(members.get("included", NULL)) or [],
             links=_optional_members.decode(members.get("links", NULL)) or {},
-            meta=_lenient_members(members.get("meta", NULL)),
+            meta=object_of(members.get("meta", NULL)),
         )
     except msgspec.ValidationError:
         raise no_resources("is laid out differently") from None
@@ -70,13 +101,13 @@ def take_apart(body: bytes) -> Loose:
 def no_resources(what: str) -> DocumentError:
     """Return the error for JSON that is no page of resources."""
     return DocumentError(
-        f"The answer is JSON but no page of JSON:API resources: it {what}.",
+        f"The document is JSON but no page of JSON:API resources: it {what}.",
         hint="Check that the address is that of a JSON:API endpoint.",
     )
 
 
-def _lenient_members(raw: msgspec.Raw) -> Members:
-    """Return an object's members; anything else has none, as befits meta information."""
+def object_of(raw: msgspec.Raw) -> Members:
+    """Return an object's members; none of anything else, which is for others to refuse."""
     return _members.decode(raw) if bytes(raw).startswith(b"{") else {}
 
 
@@ -123,8 +154,8 @@ def type_of(members: Members, *, where: str) -> str:
 
 def new_names(members: Members, shape: Shape) -> tuple[list[str], list[str]]:
     """Return the attributes and the relationships of a resource that its shape does not expect."""
-    attributes = _lenient_members(members.get("attributes", NULL))
-    relationships = _lenient_members(members.get("relationships", NULL))
+    attributes = object_of(members.get("attributes", NULL))
+    relationships = object_of(members.get("relationships", NULL))
     return (
         [name for name in attributes if name not in shape.attribute_fields],
         [
@@ -136,7 +167,7 @@ def new_names(members: Members, shape: Shape) -> tuple[list[str], list[str]]:
 
 
 def _has_data(raw: msgspec.Raw) -> bool:
-    return _lenient_members(raw).get("data", NULL) != NULL
+    return object_of(raw).get("data", NULL) != NULL
 
 
 def repaired(members: Members, shape: Shape) -> Any:
@@ -148,9 +179,10 @@ def repaired(members: Members, shape: Shape) -> Any:
     DocumentError
         A value does not fit without loss.
     """
-    id_ = _identity(members.get("id", NULL), shape.id_type)
-    if id_ is None:
-        raise misfit(shape.resource_type.name, text_or_none(members.get("id", NULL)), "id", _ID[shape.id_type])
+    sent = members.get("id", NULL)
+    id_ = _identity(sent, shape.id_type)
+    if id_ is None and not (shape.anonymous and sent == NULL):
+        raise misfit(shape.resource_type.name, text_or_none(sent), "id", _ID[shape.id_type])
     attributes = _object(members, "attributes", shape, id_)
     relationships = _object(members, "relationships", shape, id_)
     return shape.resource(
@@ -162,6 +194,7 @@ def repaired(members: Members, shape: Shape) -> Any:
                 if name in attributes
             }
         ),
+        meta=members.get("meta"),
         relationships=shape.relationships(
             **{
                 field: _relationship(shape, id_, name, relationships[name])
@@ -212,10 +245,9 @@ def _relationship(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
     """Read a relationship; identifiers without the ``data`` around them, as in webhooks, are understood."""
     linkage = shape.linkages.get(name)
     if linkage is None:
-        return raw
+        return None if name not in shape.new_relationships and shape.expects_no_data(name) else raw
     try:
-        members = _optional_members.decode(raw) or {}
-        data = raw if {"type", "id"} <= members.keys() else members.get("data", NULL)
+        data = linkage_of(raw)
         if data == NULL:
             return linkage.struct()
         if linkage.many:
@@ -224,6 +256,19 @@ def _relationship(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
     except ValueError:
         meant = f"linked to {' or '.join(linkage.targets) or 'a resource'} by type and id"
         raise misfit(shape.resource_type.name, id_, name, meant) from None
+
+
+def linkage_of(raw: msgspec.Raw) -> msgspec.Raw:
+    """
+    Return the ``data`` of a relationship, or the relationship itself where it is a bare identifier.
+
+    Raises
+    ------
+    ValueError
+        It is no object.
+    """
+    members = _optional_members.decode(raw) or {}
+    return raw if {"type", "id"} <= members.keys() else members.get("data", NULL)
 
 
 def _reference(linkage: Linkage, members: Members) -> Any:
@@ -238,4 +283,4 @@ def _reference(linkage: Linkage, members: Members) -> Any:
     type_, id_ = text_of(members.get("type", NULL)), _identity(members.get("id", NULL), linkage.id_type)
     if id_ is None or type_ is None or (linkage.checked and type_ != linkage.targets[0]):
         raise ValueError("not an identifier of this relationship")
-    return linkage.reference(id=id_) if linkage.checked else linkage.reference(type=type_, id=id_)
+    return linkage.reference(type=type_, id=id_)

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 
 from outreach_frames.catalogue import Catalogue, Relationship, ResourceType, snake
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi._shapes import Shape, id_type
+from outreach_frames.jsonapi._shapes import Shape, Struct, id_type
 from outreach_frames.jsonapi._times import UnreadableValueError
 from outreach_frames.jsonapi._values import ARROW, MEANT, array, kind_of, typed
 
@@ -32,15 +31,19 @@ class Column:
     source
         API name of the attribute or relationship; ``"id"`` for the id.
     part
-        What of it: the resource's id, an attribute's value, or a relationship's ids or types.
+        What of it: the resource's id or meta, an attribute's value, or a relationship's ids or types.
     type
         Arrow type.
     """
 
     name: str
     source: str
-    part: Literal["id", "value", "ids", "types"]
+    part: Literal["id", "value", "ids", "types", "meta"]
     type: pa.DataType
+
+
+META = Column("meta", "meta", "meta", pa.string())
+"""A resource's meta information, as JSON text."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ class New:
 
     @property
     def name(self) -> str:
-        """Its column: snake_case, with ``_`` for what SQL would not take in a name."""
-        return re.sub(r"\W", "_", snake(self.source))
+        """Its column."""
+        return column_name(self.source)
 
     def take(self, rows: pa.Array) -> "New":
         """Return the values of other rows."""
@@ -74,6 +77,16 @@ class New:
     def merged(self, other: "New") -> "New":
         """Return the values of whichever of the two has one."""
         return replace(self, values=pc.coalesce(self.values, other.values))
+
+
+def column_name(name: str) -> str:
+    """
+    Return the column for an API name that the catalogue does not have.
+
+    snake_case, with one ``_`` for every run of what SQL would not take in a name, so that ``__`` only ever separates
+    a relationship from a column of what it leads to.
+    """
+    return re.sub(r"[\W_]+", "_", snake(name)) or "_"
 
 
 def columns(resource_type: ResourceType, names: Iterable[str], catalogue: Catalogue) -> list[Column]:
@@ -129,17 +142,23 @@ class Rows:
         """
         if column.part == "id":
             return self.ids
+        if column.part == "meta":
+            return self._checked("meta", MEANT["json"], lambda: array("json", [r.meta for r in self.resources]))
         if column.part == "value":
             kind = kind_of(self.shape.resource_type.attributes[column.source])
-            values = self._attribute_values[column.source]
+            values = self._attribute_values[self.shape.attribute_fields[column.source]]
             return self._checked(column.source, MEANT[kind], lambda: array(kind, values))
-        data = self._linkage(column.source)
-        read: Callable[[Any], Any] = attrgetter("id" if column.part == "ids" else "type")
+        return self._checked(column.source, "resource identifiers", lambda: typed(self._linked(column), column.type))
+
+    def _linked(self, column: Column) -> list[Any]:
+        """Return the ids or types of a relationship; ``None`` where it is null, absent or only links."""
+        found = self._relationship_values[self.shape.relationship_fields[column.source]]
         if pa.types.is_list(column.type):
-            values = [None if d is None else [read(reference) for reference in d] for d in data]
-        else:
-            values = [None if d is None else read(d) for d in data]
-        return self._checked(column.source, "resource identifiers", lambda: typed(values, column.type))
+            several = [related and related.data for related in found]
+            return [None if data is None else [reference.id for reference in data] for data in several]
+        if column.part == "types":
+            return [related and related.data and related.data.type for related in found]
+        return [related and related.data and related.data.id for related in found]
 
     def linked(self, relationship: Relationship) -> tuple[pa.Array, pa.Array | None]:
         """Return the ids that a to-one relationship points to, and their types where they may be several."""
@@ -151,15 +170,17 @@ class Rows:
     @cached_property
     def new(self) -> list[New]:
         """What has arrived that the catalogue does not have, or not with data."""
-        attributes, relationships = self.shape.attribute_fields, self.shape.relationship_fields
+        shape = self.shape
         members = [
-            *((n, "attribute", self._attributes, attributes[n]) for n in self.shape.new_attributes),
-            *((n, "relationship", self._relationships, relationships[n]) for n in self.shape.new_relationships),
+            *((n, "attribute", self._attribute_values[shape.attribute_fields[n]]) for n in shape.new_attributes),
+            *(
+                (n, "relationship", self._relationship_values[shape.relationship_fields[n]])
+                for n in shape.new_relationships
+            ),
         ]
-        found = [(n, part, [getattr(h, field) for h in holders]) for n, part, holders, field in members]
         return [
             New(name, part, self._checked(name, MEANT["json"], partial(array, "json", values)))
-            for name, part, values in found
+            for name, part, values in members
             if any(value is not None for value in values)
         ]
 
@@ -175,26 +196,27 @@ class Rows:
 
     @cached_property
     def _attribute_values(self) -> dict[str, Sequence[Any]]:
-        """The decoded values of the wanted attributes, taken out of the structs in one go."""
-        fields = {n: f for n, f in self.shape.attribute_fields.items() if n in self.shape.wanted}
-        if len(fields) == len(self.shape.attribute_fields):
-            rows = map(msgspec.structs.astuple, self._attributes)
-            return (
-                dict(zip(fields, zip(*rows, strict=True), strict=True)) if self.resources else dict.fromkeys(fields, ())
-            )
-        return {name: [getattr(holder, field) for holder in self._attributes] for name, field in fields.items()}
+        """The decoded values of all attributes, by field of the struct."""
+        return _transposed(self.shape.attributes, self._attributes)
 
-    def _linkage(self, name: str) -> list[Any]:
-        """Return the ``data`` of a relationship; ``None`` where it is null, absent or only links."""
-        field = self.shape.relationship_fields[name]
-        found = (getattr(holder, field) for holder in self._relationships)
-        return [None if related is None else related.data for related in found]
+    @cached_property
+    def _relationship_values(self) -> dict[str, Sequence[Any]]:
+        """The decoded relationships, by field of the struct."""
+        return _transposed(self.shape.relationships, self._relationships)
 
     def _checked(self, name: str, meant: str, build: Callable[[], pa.Array]) -> pa.Array:
         try:
             return build()
         except UnreadableValueError as error:
             raise misfit(self.shape.resource_type.name, self.resources[error.row].id, name, meant) from None
+
+
+def _transposed(struct: Struct, rows: Sequence[msgspec.Struct]) -> dict[str, Sequence[Any]]:
+    """Take all fields out of the structs in one go, which is faster than one by one."""
+    fields = struct.__struct_fields__
+    if not rows:
+        return dict.fromkeys(fields, ())
+    return dict(zip(fields, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True))
 
 
 def misfit(resource_type: str, id_: int | str | None, name: str, meant: str) -> DocumentError:

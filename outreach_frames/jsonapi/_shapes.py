@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -52,6 +52,10 @@ class NoData(msgspec.Struct, gc=False):
     data: None = None
 
 
+class _Untyped(msgspec.Struct, tag_field="type", tag=""):
+    """A type that nothing is of: only among several structs does msgspec insist that a resource has a type."""
+
+
 class Href(msgspec.Struct):
     """A link written as an object."""
 
@@ -87,6 +91,8 @@ class Shape:
     watch
         Whether everything that arrives is of interest, so that identifiers in a relationship that should have none
         are noticed.
+    anonymous
+        Whether resources may lack an id, as in requests to create them.
     new_attributes, new_relationships
         Names that the catalogue does not have, or not with data, but that have arrived.
     """
@@ -95,6 +101,7 @@ class Shape:
     catalogue: Catalogue = field(repr=False)
     wanted: frozenset[str] = frozenset()
     watch: bool = False
+    anonymous: bool = False
     new_attributes: tuple[str, ...] = ()
     new_relationships: tuple[str, ...] = ()
 
@@ -131,9 +138,10 @@ class Shape:
     def resource(self) -> Struct:
         """The struct of a resource."""
         fields: list[Any] = [
-            ("id", self.id_type),
+            ("id", self.id_type | None, None) if self.anonymous else ("id", self.id_type),
             ("attributes", self.attributes | None, None),
             ("relationships", self.relationships | None, None),
+            ("meta", msgspec.Raw, None),
         ]
         return msgspec.defstruct(
             self.resource_type.name, fields, tag_field="type", tag=self.resource_type.name, gc=False
@@ -206,7 +214,8 @@ class Linkage:
         stored, targets = id_type(relationship.targets, catalogue), relationship.targets
         reference: Struct = TextReference if stored is str else Reference
         if len(targets) == 1:
-            reference = msgspec.defstruct("Identifier", [("id", stored)], tag_field="type", tag=targets[0], gc=False)
+            only = Literal[targets]  # type: ignore[valid-type]
+            reference = msgspec.defstruct("Identifier", [("type", only), ("id", stored)], gc=False)
         data: Any = list[reference] if relationship.many else reference  # type: ignore[valid-type]
         struct = msgspec.defstruct(relationship.name, [("data", data | None, None)], gc=False)
         return cls(struct, reference, targets, len(targets) == 1, stored, relationship.many)
@@ -214,7 +223,7 @@ class Linkage:
 
 def document(primary: Shape, included: Collection[Shape], others: Iterable[str]) -> Struct:
     """Return the struct of a page; included resources of `others` are accepted and left undecoded."""
-    resource = primary.resource
+    resource = primary.resource | _Untyped
     fields: list[Any] = [
         ("data", list[resource] | resource | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type]
         ("links", Links | None, None),

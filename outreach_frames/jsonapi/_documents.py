@@ -1,0 +1,200 @@
+"""Whole JSON:API documents, of Outreach or of any server, as DataFrames."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+
+from outreach_frames import catalogue
+from outreach_frames.catalogue import Catalogue
+from outreach_frames.errors import DocumentError
+from outreach_frames.jsonapi import _repair
+from outreach_frames.jsonapi._frames import concat, to_frame
+from outreach_frames.jsonapi._infer import catalogue_of, joined_by_itself, look
+from outreach_frames.jsonapi._joins import as_type
+from outreach_frames.jsonapi._layout import Layout
+from outreach_frames.jsonapi._reader import BYTE_ORDER_MARK
+from outreach_frames.jsonapi._repair import Loose, Members, object_of, type_of
+from outreach_frames.jsonapi._values import NULL, array, text_of
+
+Source: TypeAlias = bytes | str | Path | Mapping[str, Any]
+Include: TypeAlias = str | Sequence[str] | Mapping[str, Sequence[str] | None] | None
+
+_ERROR = ("id", "status", "code", "title", "detail", "pointer", "parameter", "header", "about", "meta")
+
+_objects = msgspec.json.Decoder(list[Members])
+
+
+def read_jsonapi(source: Source, *, include: Include = None) -> pd.DataFrame:
+    """
+    Flatten a JSON:API document: one row per primary resource, or per error.
+
+    Parameters
+    ----------
+    source
+        The document: bytes, text, an object as `json.load` returns it, or the path of a file. A string that begins
+        with ``{`` is text, any other a path.
+    include
+        To-one relationships whose resources stand beside the rows: a dotted path, several, or path → columns. By
+        default whatever the document's ``included`` answers, no resource type twice on one path.
+
+    Returns
+    -------
+    frame : DataFrame, shape (n_resources, n_columns)
+        ``id`` first, then what the resources hold, in the order of appearance: attributes in snake_case,
+        ``<relationship>_id`` (and ``_type`` where it leads to several), ``<relationship>_ids``,
+        ``<relationship>__<column>`` of included resources, and ``meta`` as JSON text where resources have some.
+        Attributes of Outreach's types have Outreach's types where all values fit; the others the narrowest type that
+        holds them all, objects and lists of anything but strings as JSON text. Ids are integers for Outreach's types
+        and where they are sent as integers, text otherwise.
+
+        Resources of several types in one list have a column ``type`` after ``id``; columns of one name and several
+        types are text. Without resources there is only ``id``. A document of errors has one row per error and the
+        columns ``id, status, code, title, detail, pointer, parameter, header, about, meta``. An object that is no
+        resource, such as Outreach's answer to a compliance request, has one row and its members as columns.
+
+        The document's own ``links``, ``meta`` and ``jsonapi`` are in ``frame.attrs["outreach_frames"]``.
+
+    Raises
+    ------
+    DocumentError
+        It is no JSON:API document, or contradicts itself.
+    UnknownNameError, QueryError
+        The document has no such relationship to include.
+    OSError
+        The file cannot be read.
+
+    Notes
+    -----
+    Format: JSON:API 1.0 and 1.1, https://jsonapi.org/format/. Not kept: links of resources, ``links`` and ``meta`` of
+    relationships, and included resources that no to-one relationship leads to.
+
+    Examples
+    --------
+    >>> read_jsonapi('{"data": [{"type": "prospect", "id": 1, "attributes": {"openCount": 9}}]}')
+       id  open_count
+    0   1           9
+    """
+    body = _bytes(source)
+    with _repair.reading():
+        own = _repair.members_of(body)
+        if "errors" in own and own.get("data", NULL) == NULL:
+            frame = _errors(own["errors"])
+        elif "data" not in own and own.keys() & {"meta", "jsonapi"}:
+            frame = _nothing()
+        else:
+            frame = _resources(_repair.take_apart(body), include)
+        about = {name: msgspec.json.decode(own[name]) for name in ("links", "meta", "jsonapi") if name in own}
+    if about:
+        frame.attrs["outreach_frames"] = about
+    return frame
+
+
+def _bytes(source: Source) -> bytes:
+    if isinstance(source, Mapping):
+        try:
+            return json.dumps(source, allow_nan=False).encode()
+        except (ValueError, TypeError, RecursionError):
+            raise DocumentError("The object holds something that JSON cannot: NaN, a date, itself.") from None
+    if isinstance(source, str) and source.lstrip("\ufeff \t\r\n").startswith("{"):
+        source = source.encode("utf-8", "surrogatepass")
+    body = source if isinstance(source, bytes) else Path(source).read_bytes()
+    return body.removeprefix(BYTE_ORDER_MARK)
+
+
+def _nothing() -> pd.DataFrame:
+    schema = pa.schema([("id", pa.string())])
+    return to_frame([], schema)
+
+
+def _errors(raw: msgspec.Raw) -> pd.DataFrame:
+    """Return one row per error object; Outreach's misspelt ``details`` counts as ``detail``."""
+    try:
+        errors = _objects.decode(raw)
+    except msgspec.ValidationError:
+        raise _repair.no_resources("lists errors that are no objects") from None
+    rows = [{**object_of(e.get("source", NULL)), **_about(e), "detail": e.get("details", NULL), **e} for e in errors]
+    columns = {name: pa.array([_text(row.get(name, NULL)) for row in rows], pa.string()) for name in _ERROR}
+    return to_frame(pa.table(columns), pa.schema([(name, pa.string()) for name in _ERROR]))
+
+
+def _about(error: Members) -> Members:
+    about = object_of(error.get("links", NULL)).get("about", NULL)
+    return {"about": object_of(about).get("href", about)}
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    return array("json", [raw])[0].as_py() if bytes(raw)[:1] in {b"{", b"["} else text_of(raw)
+
+
+def _resources(page: Loose, include: Include) -> pd.DataFrame:
+    no_resource = [m for m in page.data if m and m.keys().isdisjoint({"type", "id", "attributes", "relationships"})]
+    if no_resource and len(page.data) == 1:
+        members = {"type": msgspec.Raw(b'"answer"'), "attributes": msgspec.Raw(msgspec.json.encode(no_resource[0]))}
+        return _resources(Loose(data=[members]), include).drop(columns="id")
+    if not page.data:
+        return _nothing()
+    seen = look(page)
+    try:
+        table = _table(page, include, catalogue_of(seen, catalogue.load(), check=False))
+    except DocumentError:
+        table = _table(page, include, catalogue_of(seen, catalogue.load(), check=True))
+    return to_frame(table, table.schema)
+
+
+def _table(page: Loose, include: Include, known: Catalogue) -> pa.Table:
+    types = [type_of(members, where="data") for members in page.data]
+    tables = {name: _table_of(name, page, include, known) for name in dict.fromkeys(types)}
+    return next(iter(tables.values())) if len(tables) == 1 else _stacked(tables, types)
+
+
+def _table_of(name: str, page: Loose, include: Include, known: Catalogue) -> pa.Table:
+    """Read the primary resources of one type; those of other types may stand beside them."""
+    data = [members for members in page.data if type_of(members, where="data") == name]
+    others = [members for members in page.data if type_of(members, where="data") != name]
+    layout = Layout(
+        known.types[name],
+        include=joined_by_itself(name, page, known) if include is None else _paths(include),
+        catalogue=known,
+        meta=any("meta" in members for members in data),
+        anonymous=any(members.get("id", NULL) == NULL for members in data),
+    )
+    body = msgspec.json.encode({"data": data, "included": [*page.included, *others]})
+    return concat([layout.page(body).batch], layout.schema)
+
+
+def _paths(include: str | Sequence[str] | Mapping[str, Sequence[str] | None]) -> Mapping[str, Sequence[str] | None]:
+    if isinstance(include, Mapping):
+        return include
+    return dict.fromkeys([include] if isinstance(include, str) else include)
+
+
+def _stacked(tables: Mapping[str, pa.Table], types: Sequence[str]) -> pa.Table:
+    """Put the rows of several resource types back into the document's order."""
+    fields: dict[str, pa.DataType] = {"id": pa.null(), "type": pa.string()}
+    for table in tables.values():
+        for field in table.schema:
+            known = fields.get(field.name, pa.null())
+            fields[field.name] = field.type if known in {pa.null(), field.type} else pa.string()
+    parts = [
+        pa.table(
+            {
+                column: pa.array([name] * len(table), type_) if column == "type" else _filled(table, column, type_)
+                for column, type_ in fields.items()
+            }
+        )
+        for name, table in tables.items()
+    ]
+    places = {name: [row for row, type_ in enumerate(types) if type_ == name] for name in tables}
+    order = [row for rows in places.values() for row in rows]
+    return pa.concat_tables(parts).take(pa.array(sorted(range(len(order)), key=order.__getitem__)))
+
+
+def _filled(table: pa.Table, column: str, type_: pa.DataType) -> pa.Array:
+    if column not in table.schema.names:
+        return pa.nulls(len(table), type_)
+    return as_type(table[column].combine_chunks(), type_)

@@ -1,0 +1,208 @@
+"""
+A catalogue for one document, of what it holds.
+
+Attributes that Outreach has keep Outreach's types wherever every value fits; the others get the narrowest type that
+holds their values. So a ``user`` of another server is read as what it is, and one of Outreach's as Outreach's.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from outreach_frames.catalogue import Attribute, Catalogue, Relationship, ResourceType
+from outreach_frames.jsonapi._repair import Loose, linkage_of, object_of, text_or_none, type_of
+from outreach_frames.jsonapi._rows import column_name
+from outreach_frames.jsonapi._times import UnreadableValueError
+from outreach_frames.jsonapi._values import NULL, Kind, array, coerce, infer, kind_of
+
+_DECLARED: dict[Kind, dict[str, Any]] = {
+    "string": {"type": "string"},
+    "instant": {"type": "string", "format": "date-time"},
+    "date": {"type": "string", "format": "date"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "strings": {"type": "array", "items": "string"},
+    "json": {"type": "object"},
+}
+"""How a catalogue declares each kind of attribute."""
+
+
+@dataclass
+class Seen:
+    """
+    What a document holds of one resource type.
+
+    Attributes
+    ----------
+    ids
+        Of its resources and of the identifiers that point to them.
+    attributes
+        All values of each.
+    relationships
+        What is known of each.
+    """
+
+    ids: list[msgspec.Raw] = field(default_factory=list)
+    attributes: dict[str, list[msgspec.Raw]] = field(default_factory=lambda: defaultdict(list))
+    relationships: dict[str, "SeenLinks"] = field(default_factory=lambda: defaultdict(SeenLinks))
+
+
+@dataclass
+class SeenLinks:
+    """
+    What a document holds of one relationship.
+
+    Attributes
+    ----------
+    has_data
+        Whether any resource has identifiers in it, or null for none.
+    many
+        Whether they are a list; ``None`` where all are null.
+    targets
+        Resource types that it leads to, in order of appearance.
+    """
+
+    has_data: bool = False
+    many: bool | None = None
+    targets: dict[str, None] = field(default_factory=dict)
+
+
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def look(page: Loose) -> dict[str, Seen]:
+    """Return what a page holds, by resource type; types that are only pointed to among them."""
+    seen: dict[str, Seen] = defaultdict(Seen)
+    for where, resources in (("data", page.data), ("included", page.included)):
+        for members in resources:
+            resource = seen[type_of(members, where=where)]
+            resource.ids.append(members.get("id", NULL))
+            for name, raw in object_of(members.get("attributes", NULL)).items():
+                resource.attributes[name].append(raw)
+            for name, raw in object_of(members.get("relationships", NULL)).items():
+                _look_at_links(raw, resource.relationships[name], seen)
+    return dict(seen)
+
+
+def _look_at_links(raw: msgspec.Raw, links: SeenLinks, seen: Mapping[str, Seen]) -> None:
+    """Note what a relationship leads to; what is odd about it, the layout will say."""
+    members = object_of(raw)
+    links.has_data |= "data" in members or "type" in members or (raw != NULL and not members)
+    data = linkage_of(raw) if members else NULL
+    if data == NULL:
+        return
+    several = bytes(data).startswith(b"[")
+    links.many = several or bool(links.many)
+    for identifier in map(object_of, _raws.decode(data) if several else [data]):
+        name = text_or_none(identifier.get("type", NULL))
+        if name is not None:
+            links.targets[name] = None
+            seen[name].ids.append(identifier.get("id", NULL))
+
+
+def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool) -> Catalogue:
+    """
+    Return the catalogue of what was seen.
+
+    Parameters
+    ----------
+    seen
+        From `look`.
+    base
+        Where known types are looked up.
+    check
+        Keep the base's type of an attribute only if every value fits it; otherwise it is taken on trust.
+    """
+    types = {}
+    for name, resource in seen.items():
+        known = base.types.get(name)
+        relationships = _relationships(resource, known)
+        types[name] = ResourceType(
+            name=name,
+            plural=known.plural if known else name,
+            id_type="integer" if _integer_ids(resource.ids, known) else "string",
+            operations=frozenset(),
+            s2s_operations=frozenset(),
+            actions={},
+            collection_actions={},
+            attributes=_attributes(resource, known, relationships, check=check),
+            relationships=relationships,
+        )
+    return Catalogue(types)
+
+
+def _integer_ids(ids: Iterable[msgspec.Raw], known: ResourceType | None) -> bool:
+    """Tell whether ids are stored as integers: Outreach's wherever they fit, others where they are sent as such."""
+    sent = [raw for raw in ids if raw != NULL]
+    if known:
+        return known.id_type == "integer" and _fit("integer", sent)
+    return bool(sent) and not any(bytes(raw).startswith(b'"') for raw in sent) and _fit("integer", sent)
+
+
+def _relationships(resource: Seen, known: ResourceType | None) -> dict[str, Relationship]:
+    found, taken = {}, {"id", "meta"}
+    for name, links in resource.relationships.items():
+        declared = known.relationships.get(name) if known else None
+        relationship = Relationship(
+            name=name,
+            column=declared.column if declared else column_name(name),
+            many=bool(declared and declared.many) if links.many is None else links.many,
+            targets=tuple(dict.fromkeys((*(declared.targets if declared else ()), *links.targets))),
+            has_data=links.has_data,
+        )
+        while not taken.isdisjoint(_columns(relationship)):
+            relationship = replace(relationship, column=f"{relationship.column}_")
+        taken |= _columns(relationship)
+        found[name] = relationship
+    return found
+
+
+def _columns(relationship: Relationship) -> set[str]:
+    of_data = (relationship.id_column, relationship.type_column) if relationship.has_data else ()
+    return {column for column in of_data if column}
+
+
+def _attributes(
+    resource: Seen, known: ResourceType | None, relationships: Mapping[str, Relationship], *, check: bool
+) -> dict[str, Attribute]:
+    found = {}
+    taken = {"id", "meta"}.union(*map(_columns, relationships.values()))
+    for name, raws in resource.attributes.items():
+        attribute = known.attributes.get(name) if known else None
+        if attribute is None or (check and not _fit(kind_of(attribute), raws)):
+            column = attribute.column if attribute else column_name(name)
+            attribute = Attribute(name=name, column=column, **_DECLARED[infer(raws)])
+        if attribute.column in taken:
+            attribute = replace(attribute, column=f"{attribute.column}_attribute")
+        while attribute.column in taken:
+            attribute = replace(attribute, column=f"{attribute.column}_")
+        taken.add(attribute.column)
+        found[name] = attribute
+    return found
+
+
+def _fit(kind: Kind, raws: Sequence[msgspec.Raw]) -> bool:
+    try:
+        array(kind, [coerce(kind, raw) for raw in raws])
+    except (ValueError, UnreadableValueError):
+        return False
+    return True
+
+
+def joined_by_itself(root: str, page: Loose, catalogue: Catalogue) -> dict[str, None]:
+    """Return the include paths that a document's own ``included`` answers, no resource type twice on one path."""
+    held = {type_of(members, where="included") for members in page.included}
+    return dict.fromkeys(_paths(catalogue.types[root], held, (root,), catalogue))
+
+
+def _paths(resource: ResourceType, held: set[str], way: tuple[str, ...], catalogue: Catalogue) -> Iterator[str]:
+    for name, relationship in resource.relationships.items():
+        targets = [t for t in relationship.targets if t in held and t not in way]
+        if targets and relationship.has_data and not relationship.many:
+            yield name
+        for target in targets if not relationship.many else ():
+            yield from (f"{name}.{path}" for path in _paths(catalogue.types[target], held, (*way, target), catalogue))
