@@ -1,0 +1,9 @@
+"""HTTP: the cached, rate-governed, retrying session that everything else asks the API through."""
+
+from outreach_frames.http.answers import Answer
+from outreach_frames.http.cache import Cache
+from outreach_frames.http.session import Session
+from outreach_frames.http.signing import BearerAuth, Renewable
+from outreach_frames.http.store import CacheInfo
+
+__all__ = ["Answer", "BearerAuth", "Cache", "CacheInfo", "Renewable", "Session"]

@@ -1,0 +1,209 @@
+"""
+The rate gate: nobody asks when the budget is spent.
+
+It stands under the cache, so that cached answers cost nothing, and is shared by all threads of a session and, through
+a small locked file, by all processes of an account. Every answer's ``X-RateLimit-*`` headers feed it. As long as
+nothing is known, one request goes ahead and the others wait for what its answer tells.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from outreach_frames.http.headers import Budget
+from outreach_frames.http.retry import ROUNDING
+
+SAME_WINDOW = 1.5
+"""Two Reset headers that differ by less name the same window: they are rounded, and answers take time to come [s]."""
+POLL = 0.1
+"""Between two looks at the shared budget while another process waits for the answer that tells the reset [s]."""
+ANSWER_DUE = 5.0
+"""How long that answer of another process is waited for [s]."""
+LOCK_TIMEOUT = 5.0
+"""How long the shared file is waited for; it is held for well under a millisecond [s]."""
+
+
+@dataclass
+class Window:
+    """
+    What is known of the current rate-limit window.
+
+    Attributes
+    ----------
+    limit
+        Requests per window.
+    remaining
+        Requests that may still be sent; ``None``: nobody has said yet.
+    resets_at
+        When the next window begins for certain [seconds since 1970].
+    taken_at
+        When the last request went out [seconds since 1970].
+    silent
+        The last answer told nothing: there is no budget to keep.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    resets_at: float | None = None
+    taken_at: float = 0.0
+    silent: bool = False
+
+    def roll(self, now: float) -> None:
+        """Begin a new, full window if the current one has ended."""
+        if self.resets_at is not None and now >= self.resets_at:
+            self.remaining, self.resets_at = self.limit, None
+
+    def take(self, now: float) -> None:
+        """Count one request."""
+        self.taken_at = now
+        if self.remaining is not None:
+            self.remaining = max(0, self.remaining - 1)
+
+    def learn(self, told: Budget, in_flight: int) -> None:
+        """
+        Take in what one answer told.
+
+        Within a window the lowest count is right: answers come out of order, and each counts only the requests that
+        the server had seen. At the start of a window those on their way are taken off as well.
+        """
+        if told.limit is not None:
+            self.limit = told.limit
+        self.silent = told.remaining is None or told.resets_at is None
+        if told.remaining is None or told.resets_at is None:
+            return
+        resets_at = told.resets_at + ROUNDING
+        if self.resets_at is not None and resets_at < self.resets_at - SAME_WINDOW:
+            return
+        begins = self.remaining is None or (self.resets_at is not None and resets_at > self.resets_at + SAME_WINDOW)
+        if begins or self.remaining is None:
+            self.remaining = max(0, told.remaining - in_flight)
+        else:
+            self.remaining = min(self.remaining, told.remaining)
+        self.resets_at = resets_at if self.resets_at is None else max(self.resets_at, resets_at)
+
+
+class Gate:
+    """
+    Lets requests through while there is budget.
+
+    Parameters
+    ----------
+    clock
+        Wall clock [seconds since 1970].
+    path
+        File that the processes of an account share; ``None``: this process has the budget to itself.
+    """
+
+    def __init__(self, clock: Callable[[], float], path: Path | None = None) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._in_flight = 0
+        self._shared = _WindowFile(path) if path else None
+        self._window = Window()
+
+    @property
+    def window(self) -> Window:
+        """What is known now."""
+        with self._changed, self._opened() as window:
+            return Window(**asdict(window))
+
+    def acquire(self, wait: Callable[[float], None]) -> None:
+        """
+        Take the right to send one request.
+
+        Parameters
+        ----------
+        wait
+            Waits for so many seconds, or raises what ends the request.
+        """
+        while (delay := self._try()) > 0:
+            wait(delay)
+
+    def release(self, told: Budget | None) -> None:
+        """Give back the place of a request that has ended, with what its answer told; ``None``: there was none."""
+        with self._changed:
+            self._in_flight -= 1
+            self._changed.notify_all()
+            if told is not None:
+                with self._opened() as window:
+                    window.learn(told, self._in_flight)
+
+    def shut(self, until: float) -> None:
+        """Let nobody through before an instant [seconds since 1970]: the API turned a request away."""
+        with self._changed, self._opened() as window:
+            window.remaining, window.resets_at, window.silent = 0, max(until, window.resets_at or until), False
+
+    def _try(self) -> float:
+        """Take a place and return 0, or return how long to wait before trying again [s]."""
+        with self._changed:
+            while (delay := self._delay()) is None:
+                self._changed.wait()
+            return delay
+
+    def _delay(self) -> float | None:
+        """Return the wait [s]; ``None``: until an answer that is under way has come."""
+        with self._opened() as window:
+            now = self._clock()
+            window.roll(now)
+            if window.remaining == 0 and window.resets_at is not None:
+                return window.resets_at - now
+            if not window.remaining and self._in_flight and not window.silent:
+                return None
+            if window.remaining == 0 and now - window.taken_at < ANSWER_DUE and self._shared:
+                return POLL
+            window.take(now)
+            self._in_flight += 1
+            return 0.0
+
+    @contextmanager
+    def _opened(self) -> Iterator[Window]:
+        if self._shared is None:
+            yield self._window
+        else:
+            with self._shared.opened() as window:
+                yield window
+
+
+class _WindowFile:
+    """The window in a small JSON file under a lock; where that cannot be had, this process keeps its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = FileLock(f"{path}.lock", mode=0o600, poll_interval=0.005, timeout=LOCK_TIMEOUT)
+        self._own = Window()
+
+    @contextmanager
+    def opened(self) -> Iterator[Window]:
+        with ExitStack() as holding:
+            with suppress(OSError):  # filelock's Timeout is one
+                holding.enter_context(self._lock)
+                self._own = self._read()
+            before = asdict(self._own)
+            yield self._own
+            if asdict(self._own) != before:
+                self._write()
+
+    def _read(self) -> Window:
+        try:
+            return _window(json.loads(self._path.read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return Window()
+
+    def _write(self) -> None:
+        with suppress(OSError):
+            self._path.touch(mode=0o600)
+            self._path.write_text(json.dumps(asdict(self._own)), encoding="utf-8")
+
+
+def _window(kept: dict[str, Any]) -> Window:
+    """Read a window that was kept, refusing anything but numbers."""
+    window = Window(**kept)
+    if not all(value is None or isinstance(value, (int, float)) for value in asdict(window).values()):
+        raise TypeError
+    return window

@@ -1,0 +1,85 @@
+"""
+Where the token may go: to the configured origin, or to an ``outreach.io`` host over https, and nowhere else.
+
+Links and redirects in answers are data from outside. Each URL is checked with the parser that also opens the
+connection, so that the two cannot disagree about the host.
+"""
+
+from ipaddress import ip_address
+
+from urllib3.exceptions import LocationParseError
+from urllib3.util import Url, parse_url
+
+from outreach_frames.errors import OriginError
+
+VENDOR_DOMAIN = "outreach.io"
+DEFAULT_PORTS = {"https": 443, "http": 80}
+
+Origin = tuple[str, str, int]
+
+
+def check_base_url(base_url: str) -> str:
+    """
+    Refuse a base URL that a token must not be sent to; return it without a trailing slash.
+
+    Raises
+    ------
+    OriginError
+        It is not http(s), holds a user name, or is plain http to another machine.
+    """
+    scheme, host, _ = origin_of(base_url)
+    if scheme == "http" and not is_loopback(host):
+        raise OriginError(
+            f"The base URL is plain http to {host}; a token sent there could be read on the way.",
+            hint="Use https://. Plain http is only for this machine itself (127.0.0.1, localhost).",
+        )
+    return base_url.rstrip("/")
+
+
+def check_origin(url: str, base_url: str) -> None:
+    """
+    Refuse a URL outside the allowed origins.
+
+    Raises
+    ------
+    OriginError
+        The host is neither the configured one nor the vendor's over https.
+    """
+    scheme, host, port = origin = origin_of(url)
+    if origin == origin_of(base_url) or (scheme == "https" and port == DEFAULT_PORTS["https"] and _is_vendor(host)):
+        return
+    raise OriginError(
+        f"A link points to {scheme}://{host}:{port}, outside this organisation's hosts; nothing was sent there.",
+        hint="If the organisation moved to that host, connect with it as base_url.",
+    )
+
+
+def origin_of(url: str) -> Origin:
+    """Return scheme, host and port of a URL that could carry a token."""
+    parts = _parsed(url)
+    scheme, host = (parts.scheme or "").lower(), (parts.host or "").lower().strip("[]").rstrip(".")
+    # urllib3 and browsers read a backslash differently, and a user name would become an Authorization header.
+    if scheme not in DEFAULT_PORTS or not host or parts.auth is not None or "\\" in url:
+        raise OriginError("A URL is not a plain http(s) address; nothing was sent.", hint="Check base_url.")
+    return scheme, host, parts.port or DEFAULT_PORTS[scheme]
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_vendor(host: str) -> bool:
+    return host == VENDOR_DOMAIN or host.endswith(f".{VENDOR_DOMAIN}")
+
+
+def _parsed(url: str) -> Url:
+    try:
+        return parse_url(url)
+    except LocationParseError:
+        raise OriginError("A URL cannot be read; nothing was sent.", hint="Check base_url.") from None

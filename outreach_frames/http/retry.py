@@ -1,0 +1,110 @@
+"""
+Which requests are sent again, and after how long. One pure function decides; it is tested as a table.
+
+The API has no idempotency key: a create that is sent twice is a duplicate prospect. So a request that may have been
+carried out is repeated only where carrying it out twice is the same as once.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Outcome(Enum):
+    """How one attempt ended."""
+
+    DONE = auto()
+    """A complete, readable answer: 2xx."""
+    UNSENT = auto()
+    """No connection came about, so nothing was sent."""
+    RATE_LIMITED = auto()
+    """429: turned away, not carried out."""
+    MAINTENANCE = auto()
+    """503 that announces maintenance: turned away, not carried out."""
+    SERVER_ERROR = auto()
+    """Any other 5xx: carried out or not, nobody knows."""
+    DROPPED = auto()
+    """The connection ended, or time ran out, before a complete answer: carried out or not, nobody knows."""
+    UNREADABLE = auto()
+    """2xx, complete, and not JSON."""
+    REFUSED = auto()
+    """An answer that would be the same next time: 4xx, a redirect that must not be followed, a TLS certificate."""
+
+
+NOT_CARRIED_OUT = frozenset({Outcome.UNSENT, Outcome.RATE_LIMITED, Outcome.MAINTENANCE})
+REPEATABLE_METHODS = frozenset({"GET", "DELETE"})
+
+ATTEMPTS = {
+    Outcome.UNSENT: 4,
+    Outcome.RATE_LIMITED: 10,
+    Outcome.MAINTENANCE: 10,
+    Outcome.SERVER_ERROR: 5,
+    Outcome.DROPPED: 5,
+    Outcome.UNREADABLE: 4,
+}
+"""How often a request is sent at most, by how the last attempt ended [attempts]. What is not listed is final."""
+
+FIRST_PAUSE = 0.5
+"""Pause before the second attempt, doubled for each further one [s]."""
+LONGEST_PAUSE = 30.0
+"""Longest pause of our own choosing [s]."""
+LONGEST_WAIT = 3_700.0
+"""Longest wait that an announcement of the server can ask for: one hourly window and a little [s]."""
+ROUNDING = 1.0
+"""Announced instants have whole seconds, rounded nobody knows which way [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """
+    One attempt that did not succeed.
+
+    Attributes
+    ----------
+    method
+        HTTP method.
+    number
+        1 for the first attempt of a request.
+    outcome
+        How it ended.
+    resumes_in
+        When the server asked to come back [seconds from now]; ``None``: it did not say.
+    time_left
+        Until the deadline of the request [s].
+    wait_left
+        How long it may still wait for an announced instant [s].
+    """
+
+    method: str
+    number: int
+    outcome: Outcome
+    resumes_in: float | None = None
+    time_left: float = float("inf")
+    wait_left: float = LONGEST_WAIT
+
+
+def pause_before_retry(attempt: Attempt, *, spread: float) -> float | None:
+    """
+    Decide whether a request is sent again.
+
+    Parameters
+    ----------
+    attempt
+        The attempt that failed.
+    spread
+        Random number in [0, 1) that keeps many clients from coming back at the same moment.
+
+    Returns
+    -------
+    pause : float or None
+        How long to wait before sending it again [s]; ``None``: do not.
+    """
+    if attempt.number >= ATTEMPTS.get(attempt.outcome, 0):
+        return None
+    if attempt.outcome not in NOT_CARRIED_OUT and attempt.method not in REPEATABLE_METHODS:
+        return None
+    if attempt.resumes_in is not None:
+        wait = attempt.resumes_in + ROUNDING + spread
+        return wait if wait <= min(attempt.wait_left, LONGEST_WAIT) else None
+    backoff = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempt.number - 1))
+    pause = backoff * (1 + spread) / 2
+    return pause if pause <= attempt.time_left else None

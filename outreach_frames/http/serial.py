@@ -1,0 +1,53 @@
+"""How an answer is written to disk: a small JSON header, then a zstd frame. Reading one can execute nothing."""
+
+import struct
+
+import msgspec
+import zstandard
+from requests_cache.models.response import CachedResponse
+
+from outreach_frames.http.answers import KEPT_HEADERS
+
+LARGEST_BODY = 1 << 30
+"""A stored body that claims to be larger is damaged or planted [bytes]."""
+
+_LENGTH = struct.Struct(">I")
+
+
+class _Head(msgspec.Struct):
+    """What is kept beside a body."""
+
+    status: int
+    headers: dict[str, str]
+
+
+def encode_answer(response: CachedResponse) -> bytes:
+    """Write a response as a small JSON header and a zstd frame; headers but ``KEPT_HEADERS`` are left out."""
+    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+    head = msgspec.json.encode(_Head(response.status_code, headers))
+    body = zstandard.ZstdCompressor(level=1, write_checksum=True).compress(response.content)
+    return _LENGTH.pack(len(head)) + head + body
+
+
+def decode_answer(value: bytes) -> CachedResponse:
+    """
+    Read a response back.
+
+    Raises
+    ------
+    ValueError
+        The bytes are damaged or were not written by `encode_answer`.
+    """
+    try:
+        (length,) = _LENGTH.unpack_from(value)
+        start = _LENGTH.size + length
+        head = msgspec.json.decode(value[_LENGTH.size : start], type=_Head)
+        frame = value[start:]
+        if not 0 <= zstandard.frame_content_size(frame) <= LARGEST_BODY:
+            raise ValueError("A stored body has no plausible size.")
+        body = zstandard.ZstdDecompressor().decompress(frame)
+    except (struct.error, TypeError, zstandard.ZstdError) as error:
+        raise ValueError("A stored answer cannot be read.") from error
+    response = CachedResponse(status_code=head.status, content=body)
+    response.headers.update(head.headers)
+    return response

@@ -1,0 +1,250 @@
+"""
+Answers in an SQLite file: one file per account, nothing in it that could run, damage never fatal.
+
+This is a storage back end for requests-cache. The library's own SQLite storage is not used: in 1.3.3 its writes loop
+without end on any operational error (a read-only file, a full disk, a transaction left open by an earlier error), its
+commits drop such errors silently, threads read one connection without a lock, and it keeps no time of last use.
+"""
+
+import os
+import sqlite3
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock
+from requests_cache.backends.base import BaseStorage
+from requests_cache.models.response import CachedResponse
+
+from outreach_frames.errors import CacheWarning
+from outreach_frames.http import tables
+from outreach_frames.http.serial import decode_answer, encode_answer
+
+BUSY_TIMEOUT = 30.0
+"""How long another process that writes is waited for [s]."""
+USE_RESOLUTION = 60.0
+"""A use is noted if the last one noted is older than this, so that reading hardly ever writes [s]."""
+PRUNE_TO = 0.9
+"""Share of the size cap that is left after pruning."""
+
+ASKED_AT = "X-Asked-At"
+"""Header under which the transport notes when it asked [seconds since 1970]."""
+
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_ERROR,  # a table or column is not what it should be
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_AUTH,
+}
+_PRIMARY_CODE = 0xFF
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """
+    What a cache holds.
+
+    Attributes
+    ----------
+    path
+        Its file; ``None`` where there is no cache.
+    answers
+        Number of answers kept.
+    size
+        Their size on disk, compressed [bytes].
+    oldest, newest
+        When the earliest and the latest of them was asked for [seconds since 1970]; ``None`` if there are none.
+    """
+
+    path: Path | None
+    answers: int = 0
+    size: int = 0
+    oldest: float | None = None
+    newest: float | None = None
+
+
+class AnswerStore(BaseStorage[str, CachedResponse]):
+    """
+    Answers by key, in a file that only its owner can read.
+
+    Parameters
+    ----------
+    path
+        The file; its folder must exist.
+    clock
+        Wall clock [seconds since 1970].
+    expire_after
+        Age from which an answer counts as expired [s]; ``None``: never. It is judged when an answer is read, so a
+        shorter one takes effect at once.
+    size_cap
+        Size at which answers that were not used for longest are dropped [bytes].
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float],
+        expire_after: float | None,
+        size_cap: int,
+    ) -> None:
+        super().__init__()
+        self.path = path
+        self._clock = clock
+        self._expire_after = expire_after
+        self._size_cap = size_cap
+        self._lock = threading.RLock()
+        self._file_lock = FileLock(f"{path}.lock", mode=0o600, timeout=BUSY_TIMEOUT)
+        self._connection: sqlite3.Connection | None = None
+        self._opened_by = 0
+        self._inode = 0
+        self._warned = False
+
+    def __getitem__(self, key: str) -> CachedResponse:
+        row = self._run(lambda connection: tables.select(connection, key), None)
+        if row is None:
+            raise KeyError(key)
+        value, asked, used, changed = row
+        try:
+            response = decode_answer(value)
+        except ValueError:
+            self._run(lambda connection: tables.delete(connection, key), None)
+            raise KeyError(key) from None
+        self._note_use(key, used)
+        response.expires = _LONG_AGO if self._is_stale(asked, changed) else None
+        return response
+
+    def __setitem__(self, key: str, response: CachedResponse) -> None:
+        value = encode_answer(response)
+        asked = float(response.headers.get(ASKED_AT) or self._clock())
+        row = (key, value, asked, self._clock())
+        self._run(lambda connection: tables.insert(connection, row), None)
+        self._run(self._prune, None)
+
+    def __delitem__(self, key: str) -> None:
+        if not self._run(lambda connection: tables.delete(connection, key), 0):
+            raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        nothing: list[str] = []
+        return iter(self._run(tables.keys, nothing))
+
+    def __len__(self) -> int:
+        return self.info().answers
+
+    def clear(self) -> None:
+        """Forget everything, in the file and beside it."""
+        self._run(tables.delete_all, None)
+        for suffix in ("damaged", "damaged-wal"):
+            self._beside(suffix).unlink(missing_ok=True)
+
+    def forget(self, matches: Callable[[bytes], bool]) -> int:
+        """Forget the answers whose body matches; return how many there were."""
+        found = [key for key in self if (body := self._body(key)) is not None and matches(body)]
+        for key in found:
+            self._run(lambda connection, key=key: tables.delete(connection, key), None)  # type: ignore[misc]
+        self._run(tables.checkpoint, None)
+        return len(found)
+
+    def invalidate(self) -> None:
+        """Count every answer that was asked for until now as expired: a write may have changed it."""
+        now = self._clock()
+        self._run(lambda connection: tables.note_change(connection, now), None)
+
+    def info(self) -> CacheInfo:
+        """Tell what is kept."""
+        query = "SELECT count(*), coalesce(sum(length(value)), 0), min(asked), max(asked) FROM answers"
+        row = self._run(lambda connection: connection.execute(query).fetchone(), (0, 0, None, None))
+        return CacheInfo(self.path, *row)
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            if self._connection is not None and self._opened_by == os.getpid():
+                with suppress(sqlite3.Error):
+                    self._connection.close()
+            self._connection = None
+
+    def _run(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        """Do something with the file; where it is damaged or unusable, warn and go on without an answer."""
+        with self._lock:
+            try:
+                return work(self._open())
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE in _DAMAGED:
+                    self._set_aside()
+                else:
+                    self._warn_once(f"The cache cannot be used ({error.sqlite_errorname}).")
+            except OSError as error:
+                self._warn_once(f"The cache cannot be used ({type(error).__name__}).")
+            return otherwise
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._opened_by == os.getpid():
+            return self._connection
+        with self._file_lock:
+            tables.make_private(self.path)
+            connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+            self._connection, self._opened_by, self._inode = connection, os.getpid(), self.path.stat().st_ino
+            tables.prepare(connection)
+        return connection
+
+    def _set_aside(self) -> None:
+        """Move a damaged file away, unless another process has already done so."""
+        self.close()
+        with suppress(OSError), self._file_lock:
+            if self.path.stat().st_ino == self._inode:
+                self._beside("wal", "-").unlink(missing_ok=True)
+                self._beside("shm", "-").unlink(missing_ok=True)
+                self.path.replace(self._beside("damaged"))
+        warnings.warn(
+            f"The cache file {self.path.name} was damaged and was set aside; answers are asked for again.",
+            CacheWarning,
+            stacklevel=2,
+        )
+
+    def _warn_once(self, message: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(f"{message} Requests go on without it.", CacheWarning, stacklevel=2)
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        if tables.size(connection) <= self._size_cap:
+            return
+        while tables.size(connection) > PRUNE_TO * self._size_cap:
+            dropped = connection.execute(
+                "DELETE FROM answers WHERE key IN (SELECT key FROM answers ORDER BY used LIMIT"
+                " (SELECT 1 + count(*) / 20 FROM answers))"
+            ).rowcount
+            if not dropped:
+                break
+        connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def _note_use(self, key: str, used: float) -> None:
+        now = self._clock()
+        if abs(now - used) >= USE_RESOLUTION:
+            statement = "UPDATE answers SET used = ? WHERE key = ?"
+            self._run(lambda connection: connection.execute(statement, (now, key)), None)
+
+    def _is_stale(self, asked: float, changed: float | None) -> bool:
+        if changed is not None and asked <= changed:
+            return True
+        return self._expire_after is not None and self._clock() - asked >= self._expire_after
+
+    def _body(self, key: str) -> bytes | None:
+        response = self.get(key)
+        return None if response is None else response.content
+
+    def _beside(self, suffix: str, joint: str = ".") -> Path:
+        return self.path.with_name(f"{self.path.name}{joint}{suffix}")

@@ -1,0 +1,201 @@
+"""
+The way to the wire, below the cache: rate gate, one attempt after another, and in the end a good answer or an error.
+
+It is an adapter in the sense of requests, so what stands above it (the cache, single flight) knows nothing of tokens
+or retries. It returns complete, readable 2xx answers and raises for everything else, so nothing else can be stored.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from itertools import count
+from random import random
+from typing import Any
+
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter
+
+from outreach_frames.http.answers import rate_limit_error
+from outreach_frames.http.gate import Gate
+from outreach_frames.http.retry import LONGEST_WAIT, NOT_CARRIED_OUT, Attempt, Outcome, pause_before_retry
+from outreach_frames.http.waiting import Patience, Waiter
+from outreach_frames.http.wire import Ending, Wire
+
+_log = logging.getLogger(__name__)
+
+
+class Call(PreparedRequest):
+    """
+    A request with what its caller wants of it.
+
+    Attributes
+    ----------
+    no_retry
+        Statuses at which asking the same again is pointless, such as 502 for a page that is too large.
+    """
+
+    no_retry: Collection[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    How long things may take.
+
+    Attributes
+    ----------
+    connect, read
+        For the connection to come about, and between two pieces of an answer [s].
+    deadline
+        For all attempts of a request and the pauses between them; waits that the server announces are extra [s].
+    max_wait
+        All such waits of a request [s]; ``None``: one hourly window.
+    """
+
+    connect: float = 10.0
+    read: float = 60.0
+    deadline: float = 300.0
+    max_wait: float | None = None
+
+
+class Transport(BaseAdapter):
+    """
+    Sends requests until they are answered or it is clear that they will not be.
+
+    Parameters
+    ----------
+    base_url
+        The configured origin.
+    auth
+        Signs a copy of each request, so that the token is in nothing that is kept.
+    gate
+        The shared request budget.
+    waiter
+        Waits.
+    limits
+        How long things may take.
+    spread
+        Random numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: Callable[[PreparedRequest], PreparedRequest],
+        *,
+        gate: Gate,
+        waiter: Waiter,
+        limits: Limits,
+        spread: Callable[[], float] = random,
+    ) -> None:
+        super().__init__()
+        self._wire = Wire(base_url, auth, clock=waiter.clock, connect=limits.connect, read=limits.read)
+        self._auth = auth
+        self._gate = gate
+        self._waiter = waiter
+        self._limits = limits
+        self._spread = spread
+
+    def send(  # type: ignore[override]  # the session's other settings do not apply: TLS is always verified
+        self, request: PreparedRequest, *, proxies: Mapping[str, str] | None = None, **_: Any
+    ) -> Response:
+        """
+        Send a request; return a complete, readable 2xx answer.
+
+        Raises
+        ------
+        APIError
+            The API answered with an error, after retries where they are safe.
+        TransportError
+            No complete answer came, or the URL is outside the allowed origins.
+        DocumentError
+            What came is not JSON.
+        """
+        patience = Patience(self._waiter, deadline=self._limits.deadline, max_wait=self._max_wait)
+        renewed = unsure = False
+        for number in count(1):
+            ending = self._attempt(request, patience, dict(proxies or {}))
+            if ending.error is None and ending.response is not None:
+                return ending.response
+            if unsure and (gone := _already_deleted(ending)) is not None:
+                return gone
+            if not renewed and self._renews(ending):
+                renewed = True
+                continue
+            unsure = unsure or ending.outcome not in NOT_CARRIED_OUT
+            pause = self._pause(request, number, ending, patience)
+            if pause is None:
+                # The causes quote the whole URL, which may hold an e-mail address.
+                raise ending.error or RuntimeError(ending.outcome) from None
+            _log.info(
+                "%s %s: %s, again in %.1f s", request.method, self._wire.path_of(request), ending.outcome.name, pause
+            )
+            self._hold_off(ending, pause, patience)
+        raise AssertionError
+
+    def close(self) -> None:
+        """End waits and close the connections."""
+        self._waiter.close()
+        self._wire.close()
+
+    @property
+    def _max_wait(self) -> float:
+        return LONGEST_WAIT if self._limits.max_wait is None else self._limits.max_wait
+
+    def _attempt(self, request: PreparedRequest, patience: Patience, proxies: dict[str, str]) -> Ending:
+        def wait(seconds: float) -> None:
+            if seconds > patience.wait_left:
+                window = self._gate.window
+                resets_at = None if window.resets_at is None else datetime.fromtimestamp(window.resets_at, UTC)
+                asked = f"{request.method} {self._wire.path_of(request)}"
+                raise rate_limit_error(asked, limit=window.limit, resets_at=resets_at)
+            patience.wait_as_told(seconds)
+
+        self._gate.acquire(wait)
+        told = None
+        try:
+            ending = self._wire.attempt(request, proxies=proxies, time_left=patience.time_left)
+            told = ending.told
+        finally:
+            self._gate.release(told)
+        return ending
+
+    def _renews(self, ending: Ending) -> bool:
+        """Get another token after a refusal; return whether there is one to try."""
+        if ending.reply is None or ending.signed is None or not ending.reply.is_stale_token:
+            return False
+        renew = getattr(self._auth, "renew", None)
+        return renew is not None and bool(renew(ending.signed))
+
+    def _pause(self, request: PreparedRequest, number: int, ending: Ending, patience: Patience) -> float | None:
+        if ending.reply is not None and ending.reply.status in getattr(request, "no_retry", ()):
+            return None
+        attempt = Attempt(
+            method=request.method or "",
+            number=number,
+            outcome=ending.outcome,
+            resumes_in=ending.reply.resumes_in if ending.reply else None,
+            time_left=patience.time_left,
+            wait_left=patience.wait_left,
+        )
+        return pause_before_retry(attempt, spread=self._spread())
+
+    def _hold_off(self, ending: Ending, pause: float, patience: Patience) -> None:
+        """Wait; where the budget is spent, close the gate for everybody instead, which makes this request wait too."""
+        if ending.outcome is Outcome.RATE_LIMITED:
+            self._gate.shut(self._waiter.clock() + pause)
+        elif ending.reply is not None and ending.reply.resumes_in is not None:
+            patience.wait_as_told(pause)
+        else:
+            patience.pause(pause)
+
+
+def _already_deleted(ending: Ending) -> Response | None:
+    """A repeated DELETE that finds nothing was carried out the first time."""
+    response = ending.response
+    if response is None or response.request.method != "DELETE" or response.status_code != HTTPStatus.NOT_FOUND:
+        return None
+    response.status_code, response._content = HTTPStatus.NO_CONTENT, b""  # noqa: SLF001  it has no setter
+    return response

@@ -1,0 +1,83 @@
+"""Waiting in the open: in short steps, with the time left reported, and cut short when the connection is closed."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from outreach_frames.errors import TransportError
+
+STEP = 1.0
+"""Between two reports of the time left [s]."""
+
+
+@dataclass
+class Waiter:
+    """
+    Waits, for all requests of a session.
+
+    Attributes
+    ----------
+    clock
+        Wall clock [seconds since 1970].
+    sleep
+        Sleeps for so many seconds.
+    on_wait
+        Called with the time left [s] about once a second during a wait of a second or more, and with 0 at its end.
+    """
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    on_wait: Callable[[float], None] | None = None
+    _closed: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self, seconds: float) -> None:
+        """Wait; raise `TransportError` if the connection is closed meanwhile."""
+        until = self.clock() + seconds
+        report = self.on_wait if seconds >= STEP else None
+        while not self._closed.is_set() and (left := until - self.clock()) > 0:
+            if report:
+                report(left)
+            self.sleep(min(STEP, left))
+        if report:
+            report(0.0)
+        if self._closed.is_set():
+            raise TransportError("The connection was closed while a request was waiting.")
+
+    def close(self) -> None:
+        """End every wait."""
+        self._closed.set()
+
+
+class Patience:
+    """
+    How long one request may still take.
+
+    Parameters
+    ----------
+    waiter
+        Waits.
+    deadline
+        Time for all its attempts and the pauses between them, announced waits not counted [s].
+    max_wait
+        Time it may wait for instants that the server announced [s].
+    """
+
+    def __init__(self, waiter: Waiter, *, deadline: float, max_wait: float) -> None:
+        self._waiter = waiter
+        self._ends_at = waiter.clock() + deadline
+        self.wait_left = max_wait
+
+    @property
+    def time_left(self) -> float:
+        """Until the deadline [s]; negative once it has passed."""
+        return self._ends_at - self._waiter.clock()
+
+    def pause(self, seconds: float) -> None:
+        """Wait on the request's own time."""
+        self._waiter.wait(seconds)
+
+    def wait_as_told(self, seconds: float) -> None:
+        """Wait for an announced instant, which moves the deadline."""
+        self._ends_at += seconds
+        self.wait_left -= seconds
+        self._waiter.wait(seconds)

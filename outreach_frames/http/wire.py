@@ -1,0 +1,237 @@
+"""One attempt: sign a copy of the request, send it, read the whole answer, follow redirects that may be followed."""
+
+import os
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+
+from outreach_frames.errors import DeadlineError, DocumentError, OutreachError, TransportError
+from outreach_frames.http.answers import Reply
+from outreach_frames.http.headers import Budget, read_budget
+from outreach_frames.http.origin import check_origin, is_loopback, origin_of
+from outreach_frames.http.retry import REPEATABLE_METHODS, Outcome
+from outreach_frames.http.store import ASKED_AT
+
+MOST_REDIRECTS = 5
+CHUNK = 1 << 16
+"""Read from the connection at once [bytes]."""
+SHORTEST_TIMEOUT = 0.05
+"""What is left for an attempt just before its deadline [s]."""
+CONNECTIONS = 16
+"""Kept open to a host."""
+
+UNSURE = "It may or may not have been carried out: look before you send it again."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    How an attempt ended.
+
+    Attributes
+    ----------
+    outcome
+        What is judged.
+    error
+        What to raise if nothing better comes; ``None`` if there is a good answer.
+    response
+        The answer as requests has it, with its body read; ``None`` if there was none.
+    reply
+        The same answer, as far as it is judged.
+    signed
+        What was sent, token included; never kept.
+    told
+        The request budget as the answer told it; ``None`` without an answer.
+    """
+
+    outcome: Outcome
+    error: OutreachError | None = None
+    response: Response | None = None
+    reply: Reply | None = None
+    signed: PreparedRequest | None = None
+    told: Budget | None = None
+
+
+class Wire:
+    """
+    Connections to the allowed origins.
+
+    Parameters
+    ----------
+    base_url
+        The configured origin.
+    auth
+        Signs a copy of each request.
+    clock
+        Wall clock [seconds since 1970].
+    connect, read
+        Time for the connection to come about, and between two pieces of an answer [s].
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: Callable[[PreparedRequest], PreparedRequest],
+        *,
+        clock: Callable[[], float],
+        connect: float,
+        read: float,
+    ) -> None:
+        self._base_url = base_url
+        self._base_path = urlsplit(base_url).path
+        self._auth = auth
+        self._clock = clock
+        self._connect = connect
+        self._read = read
+        self._adapter = HTTPAdapter(pool_maxsize=CONNECTIONS)
+
+    def attempt(self, request: PreparedRequest, *, proxies: dict[str, str], time_left: float) -> Ending:
+        """
+        Send a request once.
+
+        Raises
+        ------
+        OriginError
+            It, or a redirect, points outside the allowed origins; nothing was sent there.
+        AuthError
+            There is no token to sign it with.
+        """
+        asked_at, url = self._clock(), request.url or ""
+        for _ in range(MOST_REDIRECTS + 1):
+            check_origin(url, self._base_url)
+            signed = self._signed(request, url)
+            try:
+                response = self._exchange(signed, proxies, time_left)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                return self._broken(request, error)
+            target = response.headers.get("Location") if response.is_redirect else None
+            if target is None or request.method != "GET":
+                break
+            url = urljoin(url, target)
+        response.request, response.url = request, url
+        response.headers[ASKED_AT] = repr(asked_at)
+        return self._answered(request, response, signed)
+
+    def path_of(self, request: PreparedRequest) -> str:
+        """Return the path below the base: what a message may name."""
+        return urlsplit(request.url or "").path.removeprefix(self._base_path) or "/"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._adapter.close()
+
+    def _signed(self, request: PreparedRequest, url: str) -> PreparedRequest:
+        copy = request.copy()
+        copy.url = url
+        return self._auth(copy)
+
+    def _exchange(self, signed: PreparedRequest, proxies: dict[str, str], time_left: float) -> Response:
+        ends_at = self._clock() + time_left
+        timeout = (_within(self._connect, time_left), _within(self._read, time_left))
+        # A proxy is not asked for this machine itself: it could not reach it, and would see the token.
+        proxies = {} if is_loopback(origin_of(signed.url or "")[1]) else proxies
+        response = self._adapter.send(signed, stream=True, timeout=timeout, verify=_certificates(), proxies=proxies)
+        try:
+            response._content = b"".join(self._pieces(response.raw, ends_at))  # noqa: SLF001  it has no setter
+        finally:
+            response.close()
+        return response
+
+    def _pieces(self, raw: Any, ends_at: float) -> Iterator[bytes]:
+        """Read what has come, piece by piece, so that an answer that trickles in cannot outlast the deadline."""
+        while piece := raw.read1(CHUNK, decode_content=True):
+            yield piece
+            if self._clock() > ends_at:
+                raise TimeoutError
+
+    def _answered(self, request: PreparedRequest, response: Response, signed: PreparedRequest) -> Ending:
+        now = self._clock()
+        reply = Reply(
+            method=request.method or "",
+            path=self.path_of(request),
+            status=response.status_code,
+            headers=response.headers,
+            body=response.content,
+            received_at=now,
+        )
+        return Ending(
+            outcome=reply.outcome,
+            error=_error_of(reply),
+            response=response,
+            reply=reply,
+            signed=signed,
+            told=read_budget(response.headers, now),
+        )
+
+    def _broken(self, request: PreparedRequest, error: Exception) -> Ending:
+        """Tell what a failure on the wire means; its own message is left out, since it quotes the whole URL."""
+        asked = f"{request.method} {self.path_of(request)}"
+        scheme, host, port = origin_of(request.url or "")
+        causes = list(_causes(error))
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+            return Ending(
+                Outcome.REFUSED,
+                TransportError(
+                    f"{asked}: the certificate of {host} cannot be trusted.",
+                    hint="Behind a company proxy, set REQUESTS_CA_BUNDLE to its certificate file.",
+                ),
+            )
+        if any(isinstance(cause, _UNSENT) for cause in causes):
+            return Ending(
+                Outcome.UNSENT,
+                TransportError(
+                    f"{asked}: nothing answers at {scheme}://{host}:{port}.",
+                    hint="Check the network and base_url.",
+                ),
+            )
+        hint = "Try again later." if request.method in REPEATABLE_METHODS else UNSURE
+        if any(isinstance(cause, _OUT_OF_TIME) for cause in causes):
+            return Ending(Outcome.DROPPED, DeadlineError(f"{asked}: no complete answer came in time.", hint=hint))
+        dropped = TransportError(f"{asked}: the connection was dropped before the answer was complete.", hint=hint)
+        return Ending(Outcome.DROPPED, dropped)
+
+
+_UNSENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+_OUT_OF_TIME = (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
+
+
+def _error_of(reply: Reply) -> OutreachError | None:
+    asked = f"{reply.method} {reply.path}"
+    if reply.outcome is Outcome.DONE:
+        return None
+    if reply.outcome is Outcome.UNREADABLE:
+        kind = (reply.headers.get("Content-Type") or "no content type").split(";")[0]
+        hint = "Check base_url; a proxy or a sign-in page may have answered in its place."
+        if reply.method not in REPEATABLE_METHODS:
+            hint = f"It was carried out ({reply.status}); fetch the record to see it."
+        return DocumentError(f"{asked}: the answer is not a complete JSON document ({kind}).", hint=hint)
+    if reply.status < 400:  # noqa: PLR2004  statuses are named by their number
+        return TransportError(
+            f"{asked}: the server points elsewhere ({reply.status}), where the request is not taken.",
+            hint="Connect with the address of the organisation's own API host as base_url.",
+        )
+    return reply.error()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk down an error: requests wraps urllib3's, which wraps the socket's."""
+    while error is not None:
+        yield error
+        inner = [getattr(error, "reason", None), *error.args, error.__cause__]
+        error = next((one for one in inner if isinstance(one, BaseException)), None)
+
+
+def _within(timeout: float, time_left: float) -> float:
+    return max(SHORTEST_TIMEOUT, min(timeout, time_left))
+
+
+def _certificates() -> str | bool:
+    """Return what TLS certificates are checked against: the environment's bundle, else the known authorities."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True

@@ -1,0 +1,49 @@
+"""A scripted server for one test, and sessions on it whose time does not pass."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from scripted_server import TOKEN, Clock, Server
+
+from outreach_frames.http import BearerAuth, Session
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Run a scripted server for one test."""
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return time that passes only by sleeping."""
+    return Clock()
+
+
+@pytest.fixture
+def connect(server: Server, clock: Clock, tmp_path: Path) -> Iterator[Callable[..., Session]]:
+    """Open sessions on the server; they are closed at the end."""
+    opened: list[Session] = []
+
+    def open_session(base_url: str | None = None, auth=None, **options) -> Session:
+        settings = {
+            "account": "someone",
+            "cache_dir": tmp_path,
+            "clock": clock,
+            "sleep": clock.sleep,
+            "spread": lambda: 0.0,
+        }
+        session = Session(base_url or server.base_url, auth or BearerAuth(TOKEN), **(settings | options))
+        opened.append(session)
+        return session
+
+    yield open_session
+    for session in opened:
+        session.close()

@@ -1,0 +1,122 @@
+"""A real HTTP server on loopback that answers as a test tells it, and time that passes only by sleeping."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+TOKEN = "token-that-must-not-leak"
+EMPTY = b'{"data": []}'
+MEDIA_TYPE = "application/vnd.api+json"
+
+
+@dataclass
+class Scripted:
+    """One scripted answer: sent as it is, or a function that misbehaves on the handler by itself."""
+
+    status: int = 200
+    body: bytes = EMPTY
+    headers: dict[str, str] = field(default_factory=dict)
+    act: "Callable[[Handler], None] | None" = None
+
+
+@dataclass
+class Request:
+    """What the server saw."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Server(ThreadingHTTPServer):
+    """Answers from a script; when it is used up, with an empty list of records."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script: list[Scripted] = []
+        self.respond: Callable[[Request], Scripted] | None = None
+        self.requests: list[Request] = []
+        self.lock = threading.Lock()
+
+    @property
+    def base_url(self) -> str:
+        """Base of the API that it plays."""
+        return f"http://127.0.0.1:{self.server_port}/api/v2"
+
+    @property
+    def paths(self) -> list[str]:
+        """What was asked for, below the base."""
+        return [request.path.removeprefix("/api/v2") for request in self.requests]
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that hangs up is part of some tests."""
+
+    def next_answer(self, request: Request) -> Scripted:
+        """Note a request and return what the script says to it."""
+        with self.lock:
+            self.requests.append(request)
+            if self.respond is not None:
+                return self.respond(request)
+            return self.script.pop(0) if self.script else Scripted()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Sends what the script says."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def handle_any(self) -> None:
+        """Answer one request of any method."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        request = Request(self.command, self.path, dict(self.headers), body)
+        answer = self.server.next_answer(request)
+        if answer.act is not None:
+            self.close_connection = True
+            answer.act(self)
+            return
+        self.send(answer)
+
+    def send(self, answer: Scripted) -> None:
+        """Send an answer as it is scripted."""
+        self.send_response(answer.status)
+        headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(answer.body))} | answer.headers
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815  http.server's names
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Clock:
+    """Time that passes only by sleeping, so that no test waits."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+        self.slept: list[float] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        """Tell the time [seconds since 1970]."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        with self._lock:
+            self.slept.append(seconds)
+            self.now += seconds
+
+
+def error_body(**members: object) -> bytes:
+    """Write a JSON:API error document with one error object."""
+    return json.dumps({"errors": [members]}).encode()
