@@ -13,19 +13,16 @@ client cannot agree with itself.
 
 import weakref
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from outreach_frames.emulator.settings import Settings
 from outreach_frames.emulator.state import Clock, RequestRecord, State
-from outreach_frames.emulator.store import Record, Resources, Store, read_resource, read_resources
+from outreach_frames.emulator.store import Resources, Store, read_resource, read_resources
 
 if TYPE_CHECKING:
     from outreach_frames.emulator.server import Server
-
-SEEDED_AS_OF = datetime(2026, 3, 31, tzinfo=UTC)
-"""The present of a seeded organisation: fixed, so that a seed always means the same records."""
 
 
 class Sandbox:
@@ -40,8 +37,8 @@ class Sandbox:
     prospects, seed
         Size [prospects] and seed of the seeded organisation.
     as_of
-        Where the sandbox's clock begins (aware); by default 2026-03-31 for a seeded organisation, the machine's time
-        for given resources.
+        Where the sandbox's clock begins (aware); by default 2026-03-31 for a seeded organisation, so that a seed always
+        means the same records, and the machine's time for given resources.
     settings
         Answers to what the vendor does not document.
     custom_fields
@@ -60,7 +57,8 @@ class Sandbox:
     Raises
     ------
     ValueError
-        `resources` holds something that is no resource object, or one twice.
+        `resources` holds something that is no resource object, or one twice; `prospects` is below 1 or `seed` below 0;
+        `as_of` has no time zone.
     OSError
         The file cannot be read.
     """
@@ -78,8 +76,13 @@ class Sandbox:
         if resources is not None:
             store = Store(read_resources(resources))
         else:
-            as_of = as_of or SEEDED_AS_OF
-            store = Store(_seeded(prospects, seed, as_of))
+            from outreach_frames.emulator.organisation import (  # noqa: PLC0415 - not for who brings resources
+                AS_OF,
+                organisation,
+            )
+
+            as_of = as_of or AS_OF
+            store = Store(read_resources(organisation(prospects, seed, as_of)))
         self._state = State(
             store=store, settings=settings or Settings(), clock=Clock(as_of), custom_fields=custom_fields or {}
         )
@@ -226,12 +229,6 @@ class Sandbox:
     def failures(self) -> tuple[Exception, ...]:
         """Exceptions of the sandbox itself, each answered with 500: mistakes in here, never part of the emulation."""
         return tuple(self._state.failures)
-
-
-def _seeded(prospects: int, seed: int, as_of: datetime) -> list[Record]:
-    from outreach_frames.emulator.organisation import organisation  # noqa: PLC0415 - not for who brings resources
-
-    return read_resources(organisation(prospects, seed, as_of))
 
 
 __all__ = ["RequestRecord", "Sandbox", "Settings"]

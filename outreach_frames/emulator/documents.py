@@ -174,18 +174,22 @@ class Writer:
                 for identifier in self._linkage(record, relationship.name)
             ]
             value["data"] = identifiers if relationship.many else next(iter(identifiers), None)
-        related = self._related_link(record, relationship, value.get("data")) if relationship.has_links else None
+        related = self._related_link(record, relationship) if relationship.has_links else None
         if related is not None:
             value["links"] = {"related": f"{self._base_url}{related}"}
         return value
 
-    def _related_link(self, record: Record, relationship: Relationship, data: Any) -> str | None:
+    def _related_link(self, record: Record, relationship: Relationship) -> str | None:
         if relationship.many:
             return relations.related_query(record, relationship)
-        if not self._settings.to_one_links or not data:
+        if relationship.has_data and not self._settings.to_one_links:
             return None
-        target = self._schema.type(data["type"])
-        return f"/{target.plural}/{data['id']}" if target else None
+        links = (
+            f"/{target.plural}/{identifier.id}"
+            for identifier in self._linkage(record, relationship.name)
+            if (target := self._schema.type(identifier.type))
+        )
+        return next(links, None)
 
     def _linkage(self, record: Record, name: str) -> tuple[Identifier, ...]:
         identifiers = relations.related(self._store, record, name)

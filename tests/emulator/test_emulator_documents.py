@@ -45,6 +45,19 @@ def test_to_one_relationships_may_carry_links_too(sandbox, ask):
     assert relationships["template"] == {"data": None}
 
 
+def test_to_one_relationships_that_only_carry_a_link():
+    """Three of recordings are declared so; without a related resource there is nothing to link to."""
+    records = [resource("kaiaRecording", 1, {}, owner=("user", 5)), resource("kaiaRecording", 2), resource("user", 5)]
+    with Sandbox(records) as running:
+        ask = asking(running)
+        with_owner, without = (entry["relationships"]["owner"] for entry in ask("/kaiaRecordings").json()["data"])
+
+        assert with_owner == {"links": {"related": f"{running.base_url}/users/5"}}
+        assert without == {}
+        assert ask(with_owner["links"]["related"]).json()["data"]["id"] == 5
+        assert error(ask("/kaiaRecordings?include=owner")) == (400, "includeParameter.invalidRelationship")
+
+
 def test_related_links_are_filtered_collections(sandbox, ask):
     """Every to-many link of every record leads to exactly the records that point back."""
     sandbox.settings.include_links_only = True

@@ -196,6 +196,14 @@ def test_records_can_change_while_the_sandbox_runs():
             running.remove("user", 1)
 
 
+def test_seeded_organisation_lives_on_its_own_day():
+    """The same seed means the same records at the same time, whenever it is started."""
+    sandbox = Sandbox(prospects=10, seed=1)
+
+    assert sandbox.now() == datetime(2026, 3, 31, tzinfo=UTC)
+    assert len(list(sandbox.store.records("prospect"))) == 10
+
+
 def test_clock_needs_a_time_zone():
     with pytest.raises(ValueError, match="time zone"):
         Sandbox([], as_of=datetime(2026, 3, 31))  # noqa: DTZ001 - the mistake under test
