@@ -1,0 +1,196 @@
+"""
+The page: the rectangle that a picture may use, with its heading above and its definition below.
+
+Every ``plot_*`` function returns the Axes it was given, or one on a new figure 7 inches wide. A picture with one panel
+draws into that Axes; small multiples draw into insets of it (``ax.child_axes``) and leave the Axes itself invisible.
+Everything, labels and footnote included, stays inside the rectangle that the Axes had: nothing runs into neighbours.
+
+A new figure is not registered with pyplot, so none is left open, and no current figure changes. Its Axes shows itself
+as the last value of a notebook cell; elsewhere it is saved with ``ax.figure.savefig(...)``. For a window or an
+arrangement of one's own, pass ``ax=``.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Affine2D, Bbox
+
+from outreach_frames.plots._style import INK, LABEL_PT, MUTED, SETTINGS, SMALL_PT, TITLE_PT, families, theme
+from outreach_frames.plots._text import fold, line_height
+
+WIDTH = 7.0
+"""Width of a new figure [inches]: a page in portrait with its margins."""
+_PAD = 0.12
+_DPI = 200
+_SCREEN_DPI = 96
+
+
+class PlotFigure(Figure):
+    """A figure that is drawn with the same settings as it was laid out with, whatever they are when it is saved."""
+
+    outreach_alt = ""
+
+    def draw(self, renderer: Any) -> None:
+        """Draw all artists inside `theme`."""
+        with theme():
+            super().draw(renderer)
+
+
+class ShownAxes(Axes):
+    """Axes of a new figure, which a notebook shows as a picture with its alternative text."""
+
+    def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        figure = _root(self)
+        buffer = BytesIO()
+        figure.savefig(buffer, format="png", dpi=_DPI)
+        text = alternative_text(figure)
+        wide, high = (round(inches * _SCREEN_DPI) for inches in figure.get_size_inches())
+        return (
+            {"image/png": buffer.getvalue(), "text/plain": text},
+            {"image/png": {"width": wide, "height": high, "alt": text}},
+        )
+
+
+def alternative_text(figure: Figure) -> str:
+    """Return what `Page.describe` has said of the pictures on this figure."""
+    return str(getattr(figure, "outreach_alt", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    The rectangle left for the picture between heading and footnote.
+
+    Attributes
+    ----------
+    ax
+        The Axes to draw into and to return.
+    left, bottom, width, height
+        The rectangle, from the lower left corner of the whole figure [inches].
+    """
+
+    ax: Axes
+    left: float
+    bottom: float
+    width: float
+    height: float
+
+    @property
+    def figure(self) -> Figure:
+        """The whole figure, also where the Axes lies in a subfigure."""
+        return _root(self.ax)
+
+    def place(self, left: float, bottom: float, width: float, height: float) -> Axes:
+        """Move the Axes itself to a rectangle of the page [inches from the page's lower left corner]."""
+        owner = self.ax.get_figure(root=False)
+        pixels = self._bounds(left, bottom, width, height).transformed(Affine2D().scale(self.figure.dpi))
+        self.ax.set_position(pixels.transformed(owner.transSubfigure.inverted()))  # type: ignore[union-attr]
+        return self.ax
+
+    def panel(self, left: float, bottom: float, width: float, height: float, **kwargs: Any) -> Axes:
+        """Add an inset at a rectangle of the page [inches from the page's lower left corner]."""
+        bounds = self._fractions(self._bounds(left, bottom, width, height)).bounds
+        return self.ax.inset_axes(bounds, transform=self.figure.transFigure, **kwargs)
+
+    def x(self, inches: float) -> float:
+        """Turn a distance from the page's left edge into a fraction of the figure's width."""
+        return (self.left + inches) / float(self.figure.get_figwidth())
+
+    def y(self, inches: float) -> float:
+        """Turn a distance from the page's lower edge into a fraction of the figure's height."""
+        return (self.bottom + inches) / float(self.figure.get_figheight())
+
+    def write(self, x: float, y: float, text: str, **kwargs: Any) -> None:
+        """Write a text at a point of the page [inches from the page's lower left corner]."""
+        self.ax.text(self.x(x), self.y(y), text, transform=self.figure.transFigure, clip_on=False, **kwargs)
+
+    def hide_frame(self) -> None:
+        """Leave only the texts and insets of the Axes: what small multiples and an empty result need."""
+        self.place(0, 0, self.width, self.height)
+        self.ax.set_axis_off()
+
+    def describe(self, text: str) -> None:
+        """Add the alternative text of this picture to ``figure.outreach_alt``."""
+        before = alternative_text(self.figure)
+        vars(self.figure)["outreach_alt"] = f"{before} {text}".strip()
+
+    def _bounds(self, left: float, bottom: float, width: float, height: float) -> Bbox:
+        return Bbox.from_bounds(self.left + left, self.bottom + bottom, max(width, 0.05), max(height, 0.05))
+
+    def _fractions(self, inches: Bbox) -> Bbox:
+        return inches.transformed(Affine2D().scale(*(1 / side for side in self.figure.get_size_inches())))
+
+
+def _root(ax: Axes) -> Figure:
+    figure = ax.get_figure(root=True)
+    if not isinstance(figure, Figure):
+        raise TypeError("The Axes given as ax= belongs to no figure.")
+    return figure
+
+
+def open_page(ax: Axes | None, *, title: str, subtitle: str, footnote: str, height: float) -> Page:
+    """
+    Start a picture: make the figure where none is given, write heading and footnote, return the room between.
+
+    Parameters
+    ----------
+    height
+        Room the picture would like [inches]. A new figure gives it; the rectangle of `ax` is what it is.
+    """
+    room = (WIDTH if ax is None else rectangle_of(ax).width) - 2 * _PAD
+    title = fold(title, room, lines=2, size=TITLE_PT, weight="bold")
+    subtitle = fold(subtitle, room, lines=3, size=LABEL_PT)
+    footnote = fold(footnote, room, size=SMALL_PT)
+    above = _height(title, TITLE_PT) + _height(subtitle, LABEL_PT) + 0.06
+    below = _height(footnote, SMALL_PT) + 0.08
+    if ax is None:
+        figure = PlotFigure(figsize=(WIDTH, height + above + below + 2 * _PAD), dpi=_DPI)
+        ax = figure.add_axes((0, 0, 1, 1), axes_class=ShownAxes)
+    dress(ax)
+    box = rectangle_of(ax)
+    page = Page(ax, box.x0 + _PAD, box.y0 + _PAD + below, room, max(box.height - above - below - 2 * _PAD, 0.05))
+    page.write(0, page.height + above, title, size=TITLE_PT, weight="bold", va="top", color=INK)
+    page.write(0, page.height + above - _height(title, TITLE_PT), subtitle, size=LABEL_PT, va="top", color=MUTED)
+    page.write(0, -below, footnote, size=SMALL_PT, va="bottom", color=MUTED)
+    return page
+
+
+def dress(ax: Axes) -> None:
+    """Give axes that were made elsewhere the frame, ticks and fonts of `theme`; call it inside one."""
+    fonts = list(families())
+    for side, spine in ax.spines.items():
+        spine.set(
+            visible=SETTINGS.get(f"axes.spines.{side}", True),
+            edgecolor=SETTINGS["axes.edgecolor"],
+            linewidth=SETTINGS["axes.linewidth"],
+        )
+    ax.set_axisbelow(True)
+    ax.set_facecolor(SETTINGS["axes.facecolor"])
+    for axis, name in ((ax.xaxis, "xtick"), (ax.yaxis, "ytick")):
+        axis.set_tick_params(
+            length=SETTINGS[f"{name}.major.size"],
+            color=SETTINGS[f"{name}.color"],
+            labelcolor=SETTINGS[f"{name}.labelcolor"],
+            labelsize=SETTINGS[f"{name}.labelsize"],
+            labelfontfamily=fonts,
+            grid_color=SETTINGS["grid.color"],
+            grid_linewidth=SETTINGS["grid.linewidth"],
+            grid_linestyle=SETTINGS["grid.linestyle"],
+        )
+        axis.label.set(size=SETTINGS["axes.labelsize"], color=SETTINGS["axes.labelcolor"], family=fonts)
+
+
+def rectangle_of(ax: Axes) -> Bbox:
+    """Find the rectangle of an Axes, from the lower left corner of the whole figure [inches]."""
+    figure = _root(ax)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)  # its layout moves the Axes only when the figure is drawn
+    return ax.bbox.transformed(Affine2D().scale(1 / figure.dpi)).frozen()
+
+
+def _height(text: str, size: float) -> float:
+    return (text.count("\n") + 1) * line_height(size)

@@ -1,0 +1,201 @@
+"""Read a statistic's result: its columns, what its rows are called, where it comes from, which rows to show."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from outreach_frames.errors import MissingColumnError
+from outreach_frames.plots._text import count, day, distinct, moment
+
+_NAMES = ("name", "sequence_name", "user_name", "template_name", "display_name", "email", "mailbox_address")
+_NONE = "none"
+Names = Mapping[Any, str]
+"""Names by id, such as ``sequences.set_index("id")["name"].to_dict()``."""
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def require(frame: pd.DataFrame, columns: Iterable[str], *, plot: str, source: str) -> None:
+    """
+    Check that a result has the columns that a picture draws.
+
+    Raises
+    ------
+    MissingColumnError
+        Names the first missing column, the picture and the statistic whose result has it.
+    """
+    for column in columns:
+        if column not in frame.columns:
+            raise MissingColumnError(column, needed_for=f"plots.{plot}", hint=f"Pass the result of {source}.")
+
+
+def numbers(frame: pd.DataFrame, column: str) -> Floats:
+    """Return a column as floats, missing values as NaN."""
+    return frame[column].to_numpy(dtype="float64", na_value=np.nan)
+
+
+def noun(key: str) -> str:
+    """Name what a key column identifies: ``sequence_id`` gives "sequence"."""
+    return key.removesuffix("_id").replace("_", " ")
+
+
+def keys_of(frame: pd.DataFrame) -> list[str]:
+    """Find the key columns: those grouped by, else the first column if it looks like one; none for a total."""
+    by = parameters(frame).get("by")
+    wanted = [column for column in ([by] if isinstance(by, str) else by or []) if column in frame.columns]
+    first = str(frame.columns[0])
+    return wanted or ([first] if first.endswith("_id") or not is_numeric_dtype(frame[first].dtype) else [])
+
+
+def is_calendar(frame: pd.DataFrame, keys: Sequence[str]) -> bool:
+    """Whether rows are periods of time, which keep their natural order."""
+    return len(keys) == 1 and _is_time(frame[keys[0]])
+
+
+def labels(
+    frame: pd.DataFrame, keys: Sequence[str], *, column: str | None = None, names: Names | None = None
+) -> list[str]:
+    """
+    Name each row, all labels different.
+
+    By the names given for its key, or by the column asked for, or by the first column of names, or by its keys.
+    """
+    if not keys and column is None:
+        return ["all mailings"] * len(frame)
+    identities = [" · ".join(words) for words in zip(*(_words(frame[key]) for key in keys), strict=True)]
+    identities = identities or [str(row + 1) for row in range(len(frame))]
+    column = column or next((known for known in _NAMES if len(keys) == 1 and known in frame.columns), None)
+    if names is not None:
+        told: list[Any] = [names.get(key) for key in frame[keys[0]]]
+    elif column is not None:
+        told = list(frame[column])
+    elif len(keys) == 1 and is_numeric_dtype(frame[keys[0]].dtype):
+        told = [f"{noun(keys[0])} {identity}" for identity in identities]
+    else:
+        told = identities
+    if len(keys) == 1:
+        nameless = f"no {noun(keys[0])}"
+        told = [nameless if pd.isna(key) else name for name, key in zip(told, frame[keys[0]], strict=True)]
+    return distinct(told, identities)
+
+
+def parts(frame: pd.DataFrame, key: str, *, names: Names | None = None) -> dict[str, pd.DataFrame]:
+    """Split a result into the rows of each group, by the group's label, in order of appearance."""
+    firsts = frame.drop_duplicates(key)
+    groups = dict(zip(labels(firsts, [key], names=names), firsts[key], strict=True))
+    return {
+        label: frame[frame[key].isna() if pd.isna(value) else (frame[key] == value).fillna(value=False)]
+        for label, value in groups.items()
+    }
+
+
+def _is_time(values: "pd.Series[Any]") -> bool:
+    return values.dtype.kind == "M" or str(values.dtype).startswith(("date", "timestamp"))
+
+
+def _words(values: "pd.Series[Any]") -> list[str]:
+    write = day if _is_time(values) else str
+    return [_NONE if pd.isna(value) else write(value) for value in values]
+
+
+def facts(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return what the statistic noted about itself; empty where a step in between has dropped it."""
+    noted = frame.attrs.get("outreach_frames", {})
+    return dict(noted) if isinstance(noted, dict) else {}
+
+
+def parameters(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the parameters that the statistic was called with."""
+    return dict(facts(frame).get("parameters") or {})
+
+
+def confidence(frame: pd.DataFrame) -> str:
+    """Name the level of the intervals, such as ``95 %``."""
+    return f"{100 * float(parameters(frame).get('ci') or 0.95):g}\N{NARROW NO-BREAK SPACE}%"
+
+
+def subtitle(frame: pd.DataFrame, *counts: str) -> str:
+    """Say which period, how much of it, and when it was extracted."""
+    given = parameters(frame)
+    since, until = given.get("since"), given.get("until")
+    if since and until:
+        period = f"{day(since)} – {day(until)}"
+    elif since:
+        period = f"since {day(since)}"
+    else:
+        period = f"until {day(until)}" if until else "all dates"
+    as_of = facts(frame).get("as_of")
+    return " · ".join([period, *counts, f"as of {moment(as_of)}" if as_of else "extraction time not recorded"])
+
+
+def ranked(values: Floats, trials: Floats, names: Sequence[str]) -> list[int]:
+    """Order rows by value, highest first, ties by trials and then name; rows without a value come last."""
+
+    def rank(row: int) -> tuple[bool, float, float, str]:
+        value, n = values[row], trials[row]
+        missing = bool(np.isnan(value))
+        return missing, 0.0 if missing else -value, 0.0 if np.isnan(n) else -n, names[row]
+
+    return sorted(range(len(values)), key=rank)
+
+
+def ends_in_words(order: Sequence[int], values: Floats, names: Sequence[str], told: Sequence[str]) -> str:
+    """Say how many rows there are, which come first and last, and how many have no data."""
+    known = [row for row in order if not np.isnan(values[row])]
+    words = [f"Rows: {count(len(names))}."]
+    words += [f"First: {names[known[0]]}, {told[known[0]]}."] if known else []
+    words += [f"Last: {names[known[-1]]}, {told[known[-1]]}."] if len(known) > 1 else []
+    words += [f"Without data: {count(len(names) - len(known))}."] if len(known) < len(names) else []
+    return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """
+    The lines of a picture of many rows: rows of the frame, and gaps that sum up those left out.
+
+    Attributes
+    ----------
+    groups
+        For each line the positions in the frame that it stands for: one, or all those of a gap.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+
+    @property
+    def gaps(self) -> list[int]:
+        """Lines that stand for more than one row."""
+        return [line for line, group in enumerate(self.groups) if len(group) > 1]
+
+    def write(self, texts: Sequence[str], gap: Callable[[tuple[int, ...]], str] = lambda _: "") -> list[str]:
+        """Return a text for each line; `gap` words those that stand for several rows."""
+        return [texts[group[0]] if len(group) == 1 else gap(group) for group in self.groups]
+
+    def names(self, names: Sequence[str]) -> list[str]:
+        """Return the label of each line."""
+        return self.write(names, lambda group: f"⋮ {count(len(group))} more")
+
+
+def choose_lines(order: Sequence[int], has_value: Sequence[bool], most: int | None) -> Lines:
+    """Choose the lines: every row, or both ends with one line for the middle and one for the rest without data."""
+    singles = [(row,) for row in order]
+    if most is None or len(order) <= most:
+        return Lines(tuple(singles))
+    valued = [row for row in order if has_value[row]]
+    empty = [row for row in order if not has_value[row]]
+    lines = _leave_out_middle(valued, max(most - bool(empty), 3))
+    spare = max(most - len(lines), 1)
+    if len(empty) > spare:
+        return Lines((*lines, *((row,) for row in empty[: spare - 1]), tuple(empty[spare - 1 :])))
+    return Lines((*lines, *((row,) for row in empty)))
+
+
+def _leave_out_middle(rows: Sequence[int], most: int) -> list[tuple[int, ...]]:
+    if len(rows) <= most:
+        return [(row,) for row in rows]
+    head = most // 2
+    tail = len(rows) - (most - head - 1)
+    return [*((row,) for row in rows[:head]), tuple(rows[head:tail]), *((row,) for row in rows[tail:])]

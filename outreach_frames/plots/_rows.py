@@ -1,0 +1,100 @@
+"""A picture of rows: a label at the left of each, columns of text at its right, and a shared axis below."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.transforms import blended_transform_factory
+
+from outreach_frames.plots._page import WIDTH, Page, open_page
+from outreach_frames.plots._result import Lines, choose_lines
+from outreach_frames.plots._style import INK, LABEL_PT, MUTED, SMALL_PT
+from outreach_frames.plots._text import fold, line_height, widest
+
+AXIS_ROOM = 0.42
+HEADER_ROOM = 0.2
+_MANY = 25
+_LABELS_SHARE = 0.36
+_COLUMN_GAP = 0.16
+_LEAST_PITCH = 0.135
+_TWO_LINES = 1.9
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    A column of text at the right of the rows.
+
+    Attributes
+    ----------
+    header
+        Stands above it.
+    cells
+        One text for each row.
+    """
+
+    header: str
+    cells: Sequence[str]
+
+    @property
+    def width(self) -> float:
+        """Room it takes, with the gap at its left [inches]."""
+        return max(widest(self.cells), widest([self.header], SMALL_PT)) + _COLUMN_GAP
+
+
+def rows_height(names: Sequence[str], page_width: float) -> float:
+    """Room that these rows would like, axis and header included [inches]: more where labels need two lines."""
+    wraps = widest(names) > page_width * _LABELS_SHARE
+    pitch = 0.2 if len(names) > _MANY else 0.32 if wraps else 0.27
+    return max(len(names), 1) * pitch + AXIS_ROOM + HEADER_ROOM
+
+
+def rows_that_fit(page: Page) -> int:
+    """How many rows the page holds at the least readable distance."""
+    return max(int((page.height - AXIS_ROOM - HEADER_ROOM) / _LEAST_PITCH), 1)
+
+
+def lay_rows(page: Page, names: Sequence[str], columns: Sequence[Column] = (), *, muted: Sequence[int] = ()) -> Axes:
+    """Place the page's Axes beside the labels, first row on top; rows lie at 0, 1, 2 … on the y axis."""
+    height = page.height - AXIS_ROOM - HEADER_ROOM
+    pitch = height / len(names)
+    size = min(LABEL_PT, max(pitch * 72 / 1.42, 5.0))
+    lines = 2 if pitch >= _TWO_LINES * line_height(size) else 1
+    folded = [fold(name, page.width * _LABELS_SHARE, lines=lines, size=size) for name in names]
+    left = widest(folded, size) + 0.1
+    right = sum(column.width for column in columns)
+    ax = page.place(left, AXIS_ROOM, page.width - left - right, height)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_yticks(range(len(names)), folded, size=size, linespacing=1.1)
+    for row in muted:
+        ax.get_yticklabels()[row].set_color(MUTED)
+    _write_columns(page, ax, columns, size, right)
+    return ax
+
+
+def _write_columns(page: Page, ax: Axes, columns: Sequence[Column], size: float, right: float) -> None:
+    edge = page.width - right
+    beside = blended_transform_factory(page.figure.transFigure, ax.transData)
+    for column in columns:
+        edge += column.width
+        page.write(edge, page.height - HEADER_ROOM + 0.05, column.header, size=SMALL_PT, color=MUTED, ha="right")
+        for row, cell in enumerate(column.cells):
+            ax.text(page.x(edge), row, cell, transform=beside, size=size, color=INK, ha="right", va="center_baseline")
+
+
+def open_rows(
+    ax: Axes | None,
+    order: Sequence[int],
+    *,
+    names: Sequence[str],
+    has_value: Sequence[bool],
+    max_rows: int | None,
+    **heading: str,
+) -> tuple[Page, Lines]:
+    """Open a page as high as its rows need, or choose as many rows as the given Axes has room for."""
+    lines = choose_lines(order, has_value, max_rows)
+    page = open_page(ax, height=rows_height(lines.names(names), WIDTH), **heading)
+    fits = rows_that_fit(page)
+    if ax is not None and len(lines.groups) > fits:
+        lines = choose_lines(order, has_value, fits)
+    return page, lines

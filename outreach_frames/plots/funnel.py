@@ -1,0 +1,176 @@
+"""Where in a sequence the replies come from."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from outreach_frames.plots._axes import HALO, empty, estimate, no_data, rate_axis, top_of
+from outreach_frames.plots._grid import Cell, grid, grid_height, panels_shown
+from outreach_frames.plots._page import Page, open_page
+from outreach_frames.plots._result import Names, confidence, numbers, parts, require, subtitle
+from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT, theme
+from outreach_frames.plots._text import count, counted, interval, percent, widest
+
+_NEEDED = ("sequence_id", "order", "step_type", "at_risk", "hazard", "hazard_lo", "hazard_hi", "cumulative_reply")
+_STEP_TYPES = {
+    "auto_email": ("✉", "automatic e-mail"),
+    "manual_email": ("✎", "manual e-mail"),
+    "call": ("☎", "call"),
+    "task": ("☑", "task"),
+}
+_OTHER_TYPE = "•"
+_LEFT, _BELOW = 0.6, 0.2
+_TICKS, _BARS, _BETWEEN = 0.34, 0.42, 0.2
+_HEADROOM = 1.2
+
+
+def plot_step_funnel(
+    funnel: pd.DataFrame, *, names: Names | None = None, min_n: int = 30, ax: Axes | None = None
+) -> Axes:
+    """
+    Plot, for each sequence, how many are at risk at each step (bars) and which share replies there (points).
+
+    Parameters
+    ----------
+    funnel
+        Result of `stats.step_funnel`: one row for each sequence and step.
+    names
+        Sequence names by id; default: the result's own names, else the ids.
+    min_n
+        Hazards with fewer enrolments at risk are drawn faded, and do not stretch the axis.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide.
+
+    Returns
+    -------
+    ax : Axes
+        An invisible frame; ``ax.child_axes`` holds two panels for each sequence, rates above counts, on shared axes
+        with the steps at 0, 1, 2 … At most twelve sequences are drawn, those with most enrolments at risk at their
+        first step. Steps without anyone at risk have an open tick.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.step_funnel`.
+    """
+    require(funnel, _NEEDED, plot="plot_step_funnel", source="stats.step_funnel(...)")
+    everyone = parts(funnel.sort_values(["sequence_id", "order"]), "sequence_id", names=names)
+    largest = sorted(everyone, key=lambda name: -_entrants(everyone[name]))
+    cell = 2.3 if len(largest) == 1 else 1.9
+    largest = largest[: panels_shown(ax, len(largest), cell, below=_BELOW)]
+    shown = {name: everyone[name] for name in largest}
+    of = f"{len(shown)} largest of " if len(shown) < len(everyone) else ""
+    entrants = counted(sum(map(_entrants, everyone.values())), "enrolment")
+    with theme():
+        page = open_page(
+            ax,
+            title="Replies by sequence step",
+            subtitle=subtitle(funnel, of + counted(len(everyone), "sequence"), f"{entrants} at risk at the first step"),
+            footnote=f"Points: first replies ÷ enrolments at risk at the step, with {confidence(funnel)} interval "
+            f"(Wilson). Faded: fewer than {min_n} at risk. ◇ no data. Line: share that has replied up to the step, "
+            f"1 − Π(1 − rate). Bars: enrolments at risk. {_legend_of_types(funnel)}",
+            height=grid_height(len(shown), cell, below=_BELOW),
+        )
+        if not shown:
+            return empty(page, "No steps in this period.")
+        scale = _Scale.of(list(shown.values()), min_n)
+        for place, steps in zip(grid(page, largest, left=_LEFT, below=_BELOW), shown.values(), strict=True):
+            _draw_rates(page, place, steps, scale)
+            _draw_counts(page, place, steps, scale)
+        page.describe(_in_words(shown, len(everyone)))
+        return page.ax
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The limits that all panels share, and the least number at risk for a full-strength point."""
+
+    rate: float
+    at_risk: float
+    steps: int
+    min_n: int
+
+    @classmethod
+    def of(cls, sequences: list[pd.DataFrame], min_n: int) -> "_Scale":
+        steps = pd.concat(sequences)
+        at_risk = numbers(steps, "at_risk")
+        firm = steps[at_risk >= min_n] if (at_risk >= min_n).any() else steps
+        return cls(
+            rate=_HEADROOM
+            * top_of(numbers(firm, "hazard_hi"), numbers(firm, "hazard"), numbers(steps, "cumulative_reply")),
+            at_risk=max(1.0, float(np.nanmax(at_risk, initial=0.0))),
+            steps=max(len(sequence) for sequence in sequences),
+            min_n=min_n,
+        )
+
+
+def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> None:
+    below = _TICKS + _BARS + _BETWEEN
+    panel = page.panel(cell.left, cell.bottom + below, cell.width, cell.height - below)
+    panel.set(xlim=(-0.5, scale.steps - 0.5), ylim=(0, scale.rate), xticks=[])
+    rate_axis(panel.yaxis, "Reply rate" if cell.is_left else "", ticks=4)
+    panel.tick_params(labelleft=cell.is_left)
+    so_far = numbers(steps, "cumulative_reply")
+    panel.plot(range(len(steps)), so_far, color=REPLY.ink, lw=1.2, dashes=(4, 1.5), zorder=2, gid="cumulative")
+    columns = ("hazard", "hazard_lo", "hazard_hi", "at_risk")
+    for step, (hazard, low, high, n) in enumerate(zip(*(numbers(steps, name) for name in columns), strict=True)):
+        if np.isnan(hazard):
+            no_data(panel, step, upright=True)
+        else:
+            estimate(panel, step, (hazard, low, high), REPLY, faded=bool(n < scale.min_n), upright=True)
+    last = len(steps) - 1
+    ceiling = max(so_far[last], min(np.nan_to_num(numbers(steps, "hazard_hi")[last]), scale.rate / _HEADROOM))
+    reached = percent(so_far[last], _entrants(steps)) + (" in total" if cell.is_first else "")
+    label = panel.annotate(
+        reached, (last + 0.4, ceiling), (0, 4), textcoords="offset points",
+        size=SMALL_PT, color=REPLY.ink, ha="right", va="bottom", gid="cumulative-label",
+    )  # fmt: skip
+    label.set_path_effects(HALO)
+
+
+def _draw_counts(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> None:
+    panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, _BARS)
+    at_risk = numbers(steps, "at_risk")
+    panel.bar(range(len(steps)), np.nan_to_num(at_risk), width=0.6, color=FAINT, edgecolor=INK, lw=0.5, gid="at-risk")
+    panel.set(xlim=(-0.5, scale.steps - 0.5), ylim=(0, scale.at_risk * 1.02), yticks=[])
+    texts = [count(n) for n in at_risk]
+    for step in range(0, len(steps), _every(texts, cell.width / scale.steps)):
+        panel.text(step, np.nan_to_num(at_risk[step]), texts[step], size=SMALL_PT, ha="center", va="bottom")
+    every = _every([str(order) for order in steps["order"]], cell.width / scale.steps)
+    orders = [str(order) if step % every == 0 else "" for step, order in enumerate(steps["order"])]
+    ticks = [f"{order}\n{_glyph(kind)}" for order, kind in zip(orders, steps["step_type"], strict=True)]
+    panel.set_xticks(range(len(steps)), ticks, linespacing=1.15, size=SMALL_PT)
+    panel.set_xlabel("step" if cell.is_lowest else "", labelpad=1)
+    panel.set_ylabel("at risk" if cell.is_left else "", size=SMALL_PT, rotation=0, ha="right", va="center", labelpad=16)
+
+
+def _every(texts: list[str], slot: float) -> int:
+    """Of so many texts side by side write each one, or each second, third …, so that they do not touch."""
+    return max(1, ceil((widest(texts, SMALL_PT) + 0.04) / slot))
+
+
+def _glyph(kind: object) -> str:
+    return _STEP_TYPES.get(str(kind), (_OTHER_TYPE, ""))[0]
+
+
+def _legend_of_types(funnel: pd.DataFrame) -> str:
+    kinds = {str(kind) for kind in funnel["step_type"].dropna()}
+    known = [f"{glyph}\N{NO-BREAK SPACE}{words}" for kind, (glyph, words) in _STEP_TYPES.items() if kind in kinds]
+    return ", ".join(known + [f"{_OTHER_TYPE}\N{NO-BREAK SPACE}other step"] * bool(kinds - set(_STEP_TYPES)))
+
+
+def _entrants(steps: pd.DataFrame) -> float:
+    """Enrolments at risk at the first step."""
+    return float(np.nan_to_num(numbers(steps, "at_risk")[0]))
+
+
+def _in_words(shown: dict[str, pd.DataFrame], total: int) -> str:
+    words = [f"Reply rate by step and enrolments at risk for {len(shown)} of {counted(total, 'sequence')}."]
+    for name, steps in shown.items():
+        columns = ("hazard", "hazard_lo", "hazard_hi", "at_risk")
+        rates = ", ".join(interval(*row) for row in zip(*(numbers(steps, column) for column in columns), strict=True))
+        words.append(f"{name}: {rates}; in total {percent(numbers(steps, 'cumulative_reply')[-1], _entrants(steps))}.")
+    return " ".join(words)

@@ -1,0 +1,236 @@
+"""When people answer: the share with each outcome, by days since the first mail."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.transforms import blended_transform_factory
+
+from outreach_frames.plots._axes import empty, rate_axis, spread, top_of
+from outreach_frames.plots._grid import grid, grid_height, panels_shown
+from outreach_frames.plots._page import Page, open_page
+from outreach_frames.plots._result import (
+    Floats,
+    Names,
+    confidence,
+    keys_of,
+    noun,
+    numbers,
+    parameters,
+    parts,
+    require,
+    subtitle,
+)
+from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT, theme
+from outreach_frames.plots._text import count, counted, interval, line_height, percent, widest
+
+_CAUSES = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
+_NEEDED = ("t_d", "at_risk", "event_free", *(f"cif_{cause}{end}" for cause in _CAUSES for end in ("", "_lo", "_hi")))
+_LEFT, _RIGHT, _TABLE = 0.95, 0.95, 0.88
+_CELL = 1.5 + _TABLE
+_HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
+
+
+def plot_incidence(
+    incidence: pd.DataFrame,
+    *,
+    horizon_d: float = 30,
+    marks: Sequence[float] = (3, 7, 14),
+    names: Names | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Plot the share of enrolments that have replied, opted out or bounced, by days since their first mail.
+
+    Parameters
+    ----------
+    incidence
+        Result of `stats.cumulative_incidence`, for all enrolments or by one grouping column.
+    horizon_d
+        Where the picture ends [days].
+    marks
+        Times at which the table below gives numbers [days].
+    names
+        Names of the groups by key, such as sequence names by id.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide.
+
+    Returns
+    -------
+    ax : Axes
+        Days on the x axis, shares on the y axis; the outcomes are stacked, what is left up to 100 % is still open.
+        With groups it is an invisible frame, and ``ax.child_axes`` holds a panel for each, at most twelve, on shared
+        axes: those with most enrolments.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.cumulative_incidence`.
+    """
+    require(incidence, _NEEDED, plot="plot_incidence", source="stats.cumulative_incidence(...)")
+    by = [key for key in keys_of(incidence) if key != "t_d"][:1] if parameters(incidence).get("by") else []
+    groups = parts(incidence, by[0], names=names) if by else {"": incidence}
+    curves = {name: _Curves(rows.sort_values("t_d")) for name, rows in groups.items() if len(rows)}
+    largest = sorted(curves, key=lambda name: -curves[name].entrants)
+    largest = largest[: panels_shown(ax, len(largest), _CELL, below=0)]
+    kind = noun(by[0]) if by else ""
+    of = f"{len(largest)} largest of " if len(largest) < len(curves) else ""
+    with theme():
+        page = open_page(
+            ax,
+            title="Outcome of enrolments by days since the first mail",
+            subtitle=subtitle(
+                incidence,
+                *([of + counted(len(curves), kind)] if by else []),
+                counted(sum(curve.entrants for curve in curves.values()), "enrolment"),
+            ),
+            footnote=f"Cumulative incidence (Aalen–Johansen) with {confidence(incidence)} interval; the first outcome "
+            "counts. Enrolments without one are followed until the extraction and then leave the number at risk; "
+            "finishing without a reply is no outcome. Whiskers: share that has replied.",
+            height=grid_height(len(largest), _CELL, below=0) if by else 2.4 + _TABLE,
+        )
+        if not curves:
+            return empty(page, "No enrolment has had an outcome in this period.")
+        draw = _Drawing(
+            page, sorted({0, *(mark for mark in marks if mark < horizon_d), horizon_d}), list(curves.values())
+        )
+        if not by:
+            whole = page.place(_LEFT, _TABLE, page.width - _LEFT - _RIGHT, page.height - _TABLE - _ABOVE)
+            draw.panel(whole, _TABLE, curves[""], is_left=True, is_labelled=True)
+        else:
+            for cell, name in zip(
+                grid(page, largest, left=_LEFT, below=0, right=_RIGHT, gap=_GAP), largest, strict=True
+            ):
+                panel = page.panel(cell.left, cell.bottom + _TABLE, cell.width, cell.height - _TABLE)
+                draw.panel(panel, cell.bottom + _TABLE, curves[name], is_left=cell.is_left, is_labelled=cell.is_right)
+        page.describe(_in_words(curves, draw.days, kind))
+        return page.ax
+
+
+class _Curves:
+    """The stacked curves of one group as steps, from day 0 to the horizon."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self._rows = rows
+        self._times = numbers(rows, "t_d")
+        self.entrants = float(np.nan_to_num(numbers(rows, "at_risk")[0]))
+
+    def at(self, day: float, column: str) -> float:
+        """Value of a curve at a day: that of the last change up to it, 0 before the first."""
+        past = int(np.searchsorted(self._times, day, side="right"))
+        return float(numbers(self._rows, column)[past - 1]) if past else 0.0
+
+    def at_risk(self, day: float) -> float:
+        """Enrolments at risk when the next change after a day happens; NaN where there is none."""
+        later = int(np.searchsorted(self._times, day, side="left"))
+        return float(numbers(self._rows, "at_risk")[later]) if later < len(self._times) else float("nan")
+
+    def steps(self, cause: str, horizon_d: float) -> tuple[Floats, Floats]:
+        """Times and values of a curve up to the horizon, drawn as steps."""
+        within = self._times <= horizon_d
+        times = np.concatenate([[0.0], self._times[within], [horizon_d]])
+        values = np.concatenate([[0.0], np.nan_to_num(numbers(self._rows, f"cif_{cause}")[within])])
+        return times, np.append(values, values[-1])
+
+    def reply(self, day: float) -> tuple[float, float, float]:
+        """Share that has replied by a day, with its interval."""
+        return self.at(day, "cif_reply"), self.at(day, "cif_reply_lo"), self.at(day, "cif_reply_hi")
+
+
+class _Drawing:
+    """What all panels share: the page, the days that are numbered, the top of the axis."""
+
+    def __init__(self, page: Page, days: Sequence[float], curves: list[_Curves]) -> None:
+        self.page = page
+        self.days = days
+        ends = [sum(curve.at(days[-1], f"cif_{cause}") for cause in _CAUSES) for curve in curves]
+        bounds = [curve.at(day, "cif_reply_hi") for curve in curves for day in days[1:]]
+        self.top = min(top_of(ends, bounds) * _HEADROOM, 1.0)
+
+    def panel(self, ax: Axes, bottom: float, curves: _Curves, *, is_left: bool, is_labelled: bool) -> None:
+        """Draw one group: the stacked areas, the numbered days, the table `bottom` inches up the page."""
+        horizon = self.days[-1]
+        ax.set(xlim=(0, horizon), ylim=(0, self.top))
+        rate_axis(ax.yaxis, "Share of enrolments" if is_left else "", ticks=4)
+        ax.tick_params(labelleft=is_left)
+        below = np.zeros(1)
+        for cause, (_, mark) in _CAUSES.items():
+            times, values = curves.steps(cause, horizon)
+            ax.fill_between(
+                times, below, below + values, step="post", facecolor=mark.fill, edgecolor=mark.ink, lw=0,
+                hatch=mark.hatch, gid=f"area-{cause}",
+            )  # fmt: skip
+            below = below + values
+            ax.step(times, below, where="post", color=mark.ink, lw=0.9, gid=f"line-{cause}")
+        for day in self.days[1:-1]:
+            ax.axvline(day, color=INK, lw=0.5, dashes=(2, 3), zorder=1)
+        for day in self.days[1:]:
+            _, low, high = curves.reply(day)
+            ax.plot([day, day], [low, high], color=INK, lw=1.4, zorder=4, gid="interval", clip_on=False)
+        self._write_table(ax, bottom, curves, is_left=is_left)
+        if is_labelled:
+            self._label_areas(ax, curves)
+
+    def _write_table(self, ax: Axes, bottom: float, curves: _Curves, *, is_left: bool) -> None:
+        cells = {
+            day: [count(curves.at_risk(day)) if day else count(curves.entrants), *_reply_cells(curves, day)]
+            for day in self.days
+        }
+        written = self._that_fit(ax, cells)
+        ax.set_xticks(self.days, [f"{day:g}" if day in written else "" for day in self.days])
+        rows = [bottom - 0.32 - row * line_height(LABEL_PT) for row in range(3)]
+        across = blended_transform_factory(ax.transData, self.page.figure.transFigure)
+        for day in written:
+            for y, text in zip(rows, cells[day], strict=True):
+                ax.text(day, self.page.y(y), text, transform=across, size=SMALL_PT, ha="center", va="center")
+        if is_left:
+            edge = ax.get_position().x0 * self.page.figure.get_figwidth() - self.page.left - 0.2
+            for y, text in zip([bottom - 0.13, *rows], ("day", "at risk", "replied", "interval"), strict=True):
+                self.page.write(edge, y, text, size=SMALL_PT, color=MUTED, ha="right", va="center")
+
+    def _that_fit(self, ax: Axes, cells: dict[float, list[str]]) -> list[float]:
+        """Choose the days whose columns do not touch, the last one first."""
+        inch = ax.get_window_extent().width / self.page.figure.dpi / self.days[-1]
+        chosen: list[float] = []
+        for day in reversed(self.days):
+            room = (chosen[-1] - day) * inch if chosen else float("inf")
+            if not chosen or room > (widest(cells[day], SMALL_PT) + widest(cells[chosen[-1]], SMALL_PT)) / 2 + 0.06:
+                chosen.append(day)
+        return chosen
+
+    def _label_areas(self, ax: Axes, curves: _Curves) -> None:
+        horizon = self.days[-1]
+        heights = [curves.at(horizon, f"cif_{cause}") for cause in _CAUSES]
+        tops = np.cumsum(heights)
+        middles = [*(tops - np.array(heights) / 2), (tops[-1] + self.top) / 2]
+        texts = [f"{words} {percent(height, curves.entrants)}" for (words, _), height
+                 in zip(_CAUSES.values(), heights, strict=True)]  # fmt: skip
+        texts.append(f"still open {percent(curves.at(horizon, 'event_free'), curves.entrants)}")
+        inks = [*(mark.ink for _, mark in _CAUSES.values()), MUTED]
+        inch = self.top / (ax.get_window_extent().height / self.page.figure.dpi)
+        beside = blended_transform_factory(ax.transAxes, ax.transData)
+        reach = 0.1 / (ax.get_window_extent().width / self.page.figure.dpi)
+        for middle, y, text, ink in zip(
+            middles, spread(middles, inch * line_height(LABEL_PT)), texts, inks, strict=True
+        ):
+            ax.plot([1, 1 + reach], [middle, y], color=ink, lw=0.6, transform=beside, clip_on=False)
+            ax.text(1 + 1.4 * reach, y, text, transform=beside, size=SMALL_PT, color=ink, va="center_baseline")
+
+
+def _reply_cells(curves: _Curves, day: float) -> list[str]:
+    share, low, high = curves.reply(day)
+    if not day:
+        return ["", ""]
+    whole = interval(share, low, high, curves.entrants)
+    return [percent(share, curves.entrants), whole.partition("(")[2].rstrip(")")]
+
+
+def _in_words(curves: dict[str, _Curves], days: Sequence[float], kind: str) -> str:
+    of = f" for {counted(len(curves), kind)}" if kind else ""
+    words = [f"Stacked cumulative incidence of reply, opt-out and bounce{of}."]
+    for name, curve in curves.items():
+        shares = ", ".join(f"{interval(*curve.reply(day), curve.entrants)} by day {day:g}" for day in days[1:])
+        still = percent(curve.at(days[-1], "event_free"), curve.entrants)
+        words.append(f"{name or 'All'}, {counted(curve.entrants, 'enrolment')}: replied {shares}; {still} still open.")
+    return " ".join(words)

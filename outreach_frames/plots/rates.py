@@ -1,0 +1,114 @@
+"""Rates of groups, one row each: which sequences, people or templates get replies."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from outreach_frames.plots._axes import empty, estimate, no_data, rate_axis, reference, top_of
+from outreach_frames.plots._metrics import metric
+from outreach_frames.plots._result import (
+    confidence,
+    ends_in_words,
+    is_calendar,
+    keys_of,
+    labels,
+    noun,
+    numbers,
+    ranked,
+    require,
+    subtitle,
+)
+from outreach_frames.plots._rows import Column, lay_rows, open_rows
+from outreach_frames.plots._style import theme
+from outreach_frames.plots._text import count, counted, interval, percent, stretch
+
+_SOURCE = "stats.sequence_engagement(...) or stats.engagement(...)"
+
+
+def plot_rates(
+    rates: pd.DataFrame,
+    rate: str | None = None,
+    *,
+    label: str | None = None,
+    min_n: int = 30,
+    max_rows: int | None = 40,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Plot one rate of every group as a point with its interval, highest first; return the axes, show nothing.
+
+    Parameters
+    ----------
+    rates
+        Result of `stats.sequence_engagement` or `stats.engagement`, one row for each group.
+    rate
+        The rate's column, such as ``"open_rate"``. Default: ``"enrolment_reply_rate"`` where the groups are sequences,
+        else ``"reply_rate"``.
+    label
+        Column that names the rows. Default: the column of names if there is one, else the keys.
+    min_n
+        Estimates on fewer trials are drawn faded, and do not stretch the axis.
+    max_rows
+        Where there are more groups, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
+
+    Returns
+    -------
+    ax : Axes
+        Groups lie at 0, 1, 2 … on the y axis, rates as fractions on the x axis. A group without trials has an open
+        tick "no data" instead of a point. Periods of time keep their order.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame lacks the rate, its denominator or its interval.
+
+    Notes
+    -----
+    The vertical rule is the rate of all groups together: the sum of numerators over the sum of denominators.
+    """
+    keys = keys_of(rates)
+    rate = rate or ("enrolment_reply_rate" if keys == ["sequence_id"] else "reply_rate")
+    require(rates, [rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi"], plot="plot_rates", source=_SOURCE)
+    words = metric(rate)
+    values, low, high, trials = (numbers(rates, rate + part) for part in ("", "_lo", "_hi", "_n"))
+    names = labels(rates, keys, column=label)
+    kind = " and ".join(noun(key) for key in keys)
+    order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, names)
+    groups = [counted(len(rates), kind)] if kind else []
+    with theme():
+        page, lines = open_rows(
+            ax,
+            order,
+            names=names,
+            has_value=list(~np.isnan(values)),
+            max_rows=max_rows,
+            title=f"{words.title} by {kind}" if kind else words.title,
+            subtitle=subtitle(rates, *groups, counted(np.nansum(trials), words.trials)),
+            footnote=f"{words.title}: {words.definition}. Whiskers: {confidence(rates)} interval (Wilson). "
+            f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}."
+            + (" Dashed: all rows together." if len(rates) > 1 else ""),
+        )
+        if rates.empty:
+            return empty(page, "No data in this period.")
+        cells = ["–" if np.isnan(value) else percent(value, n) for value, n in zip(values, trials, strict=True)]
+        columns = [
+            Column("rate", lines.write(cells, lambda group: stretch(values[list(group)]))),
+            Column("n", lines.write([count(n) for n in trials])),
+        ]
+        drawn = lay_rows(page, lines.names(names), columns, muted=lines.gaps)
+        few = ~(trials >= min_n)
+        drawn.set_xlim(0, top_of(high[~few], values[~few]) if not few.all() else top_of(high, values))
+        rate_axis(drawn.xaxis, words.axis)
+        for line, (row, *others) in enumerate(lines.groups):
+            if np.isnan(values[row]):
+                no_data(drawn, line)
+            elif not others:
+                estimate(drawn, line, (values[row], low[row], high[row]), words.mark, faded=bool(few[row]))
+        if np.nansum(trials) > 0 and len(rates) > 1:
+            together = float(np.nansum(values * trials) / np.nansum(trials))
+            reference(drawn, together, f"all {percent(together, np.nansum(trials))}")
+        told = [interval(*row) for row in zip(values, low, high, trials, strict=True)]
+        page.describe(f"Dot plot of {words.axis.lower()}. {ends_in_words(order, values, names, told)}")
+        return drawn

@@ -1,0 +1,101 @@
+"""`plots.plot_step_funnel`: panels, points, bars and what happens to steps nobody reached."""
+
+import numpy as np
+import pytest
+from plot_checks import named, words
+from plot_results import funnel_result, names_for
+
+from outreach_frames import plots
+
+
+def test_each_sequence_has_its_rates_above_its_counts() -> None:
+    """Rule 12: rates and counts have axes of their own, never two scales on one panel."""
+    ax = plots.plot_step_funnel(funnel_result(3))
+
+    rates, counts = ax.child_axes[::2], ax.child_axes[1::2]
+    assert len(rates) == len(counts) == 3
+    assert all(above.get_position().y0 > below.get_position().y1 for above, below in zip(rates, counts, strict=True))
+    assert not ax.axison
+
+
+def test_small_multiples_share_their_limits() -> None:
+    """Rule 6: equal heights must mean equal rates."""
+    ax = plots.plot_step_funnel(funnel_result(5))
+
+    assert len({panel.get_ylim() for panel in ax.child_axes[::2]}) == 1
+    assert len({panel.get_ylim() for panel in ax.child_axes[1::2]}) == 1
+    assert all(panel.get_ylim()[0] == 0 for panel in ax.child_axes)
+
+
+def test_points_bars_and_line_lie_at_the_numbers_of_the_result() -> None:
+    """One sequence, so that every artist is known."""
+    funnel = funnel_result(1)
+    rates, counts = plots.plot_step_funnel(funnel).child_axes
+
+    hazards = [line.get_ydata()[0] for line in named(rates, "estimate")]
+    assert hazards == pytest.approx(funnel["hazard"].dropna().tolist())
+    assert [bar.get_height() for bar in counts.patches] == funnel["at_risk"].tolist()
+    (line,) = named(rates, "cumulative")
+    assert list(line.get_ydata()) == pytest.approx(funnel["cumulative_reply"].tolist())
+
+
+def test_a_step_nobody_reached_has_an_open_tick_off_the_scale() -> None:
+    """Rule 7: a hazard of 0 of 0 is not 0."""
+    rates, _ = plots.plot_step_funnel(funnel_result(1, steps=5)).child_axes
+
+    (tick,) = named(rates, "no-data")
+    assert tick.get_xdata() == [4]
+    assert tick.get_ydata()[0] < 0
+    assert tick.get_transform() != rates.transData
+    assert 4 not in [line.get_xdata()[0] for line in named(rates, "estimate")]
+
+
+def test_step_types_are_glyphs_explained_in_the_footnote() -> None:
+    """Calls and mails are answered differently: the axis says which is which."""
+    ax = plots.plot_step_funnel(funnel_result(1))
+
+    assert [label.get_text() for label in ax.child_axes[1].get_xticklabels()] == [
+        "1\n✉",
+        "2\n✎",
+        "3\n☎",
+        "4\n☑",
+        "5\n•",
+    ]
+    assert "☎\N{NO-BREAK SPACE}call" in words(ax)
+
+
+def test_at_most_twelve_sequences_are_drawn_the_largest_ones() -> None:
+    """Rule 6; the subtitle says how many there are."""
+    funnel = funnel_result(20)
+    first = funnel[funnel["order"] == 1].set_index("sequence_id")["at_risk"]
+    smallest = f"sequence {first.idxmin()}"
+
+    ax = plots.plot_step_funnel(funnel)
+
+    assert len(ax.child_axes) == 24
+    assert "12 largest of 20 sequences" in words(ax)
+    assert smallest not in words(ax).split("\n")
+
+
+def test_names_can_be_given_by_id() -> None:
+    """The result has ids only."""
+    ax = plots.plot_step_funnel(funnel_result(1), names={1: "Inbound"})
+
+    assert "Inbound" in words(ax).split("\n")
+
+
+def test_the_share_in_total_is_written_at_the_line() -> None:
+    """Rule 2: direct labels."""
+    ax = plots.plot_step_funnel(funnel_result(2), names=names_for(2))
+
+    labels = [text.get_text() for text in named(ax, "cumulative-label")]
+    assert labels[0].endswith("in total")
+    assert len(labels) == 2
+
+
+def test_bars_of_an_empty_funnel_have_no_height() -> None:
+    """Nobody at risk is a count of 0, which is a fact; only its rate is missing."""
+    ax = plots.plot_step_funnel(funnel_result(1, empty=True))
+
+    assert np.all([bar.get_height() == 0 for bar in ax.child_axes[1].patches])
+    assert named(ax, "estimate") == []

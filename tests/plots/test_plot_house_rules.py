@@ -1,0 +1,140 @@
+"""What holds for every picture: nothing overlaps or is cut off, nothing global changes, it says where it comes from."""
+
+from collections.abc import Callable
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from plot_checks import outside, overlaps, panels, words
+from plot_results import funnel_result, incidence_result, names_for, rates_result
+
+from outreach_frames import plots
+from outreach_frames.errors import MissingColumnError
+
+Draw = Callable[..., Axes]
+
+PICTURES: dict[str, tuple[Draw, pd.DataFrame]] = {
+    "rates": (plots.plot_rates, rates_result()),
+    "rates one row": (plots.plot_rates, rates_result(1, empty=0)),
+    "rates 200 rows": (plots.plot_rates, rates_result(200, empty=12)),
+    "rates all null": (plots.plot_rates, rates_result(5, empty=5)),
+    "rates no row": (plots.plot_rates, rates_result(0)),
+    "rates without names": (plots.plot_rates, rates_result(4, names=False)),
+    "funnel": (plots.plot_step_funnel, funnel_result()),
+    "funnel one step": (plots.plot_step_funnel, funnel_result(1, steps=1)),
+    "funnel 20 sequences of 14 steps": (plots.plot_step_funnel, funnel_result(20, steps=14)),
+    "funnel all null": (plots.plot_step_funnel, funnel_result(2, empty=True)),
+    "funnel no row": (plots.plot_step_funnel, funnel_result(2).iloc[:0]),
+    "incidence": (plots.plot_incidence, incidence_result()),
+    "incidence of 3 people": (plots.plot_incidence, incidence_result(enrolments=3)),
+    "incidence by one sequence": (plots.plot_incidence, incidence_result(1)),
+    "incidence by 15 sequences": (plots.plot_incidence, incidence_result(15)),
+    "incidence no row": (plots.plot_incidence, incidence_result().iloc[:0]),
+}
+NAMED = {plots.plot_step_funnel, plots.plot_incidence}
+"""Pictures whose result has no names: they take them as an argument."""
+
+
+def draw(picture: str, **kwargs: object) -> Axes:
+    function, result = PICTURES[picture]
+    if function in NAMED:
+        kwargs = {"names": names_for(20), **kwargs}
+    return function(result, **kwargs)
+
+
+pytestmark = pytest.mark.parametrize("picture", PICTURES)
+
+
+def test_no_two_texts_touch_and_none_leaves_the_figure(picture: str) -> None:
+    """A label that runs into another or over the edge cannot be read in print."""
+    ax = draw(picture)
+
+    assert overlaps(ax) == []
+    assert outside(ax, ax.get_figure(root=True).bbox) == []
+
+
+def test_a_given_axes_keeps_everything_inside_its_rectangle(picture: str) -> None:
+    """A dashboard of several pictures must not have one write over its neighbour."""
+    figure = Figure(figsize=(14, 7))
+    given, neighbour = figure.subplots(1, 2)
+    rectangle = given.get_position()
+
+    returned = draw(picture, ax=given)
+
+    assert returned is given
+    assert neighbour.get_position().x0 > rectangle.x1
+    assert outside(given, rectangle.transformed(figure.transFigure)) == []
+    assert overlaps(given) == []
+
+
+def test_a_new_figure_is_seven_inches_wide(picture: str) -> None:
+    """Rule 11: it fits a printed page as it is."""
+    assert draw(picture).get_figure(root=True).get_figwidth() == 7
+
+
+def test_nothing_of_matplotlib_is_changed_and_no_figure_is_left_open(picture: str) -> None:
+    """A picture in a loop must not leak memory, nor change the reader's own plots."""
+    settings = dict(mpl.rcParams)
+    open_before = plt.get_fignums()
+
+    draw(picture)
+
+    assert dict(mpl.rcParams) == settings
+    assert plt.get_fignums() == open_before
+
+
+def test_the_reader_s_own_style_does_not_leak_in(picture: str) -> None:
+    """A dark theme or a serif font in the notebook must not make the picture unreadable."""
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "black", "text.usetex": True, "axes.grid": True}):
+        ax = draw(picture)
+        assert overlaps(ax) == []
+
+    assert all(panel.get_facecolor()[:3] == (1, 1, 1) for panel in panels(ax))
+
+
+def test_the_result_is_not_changed(picture: str) -> None:
+    """The caller's frame is theirs."""
+    _, result = PICTURES[picture]
+    before = result.copy()
+
+    draw(picture)
+
+    pd.testing.assert_frame_equal(result, before)
+    assert result.attrs == before.attrs
+
+
+def test_it_says_period_extraction_time_and_definition(picture: str) -> None:
+    """A picture is passed on without its notebook: it must say what it counts, and when."""
+    written = words(draw(picture))
+
+    assert "as of 31 Mar 2026, 00:00 UTC" in written
+    assert "all dates" in written
+
+
+def test_it_is_described_in_words(picture: str) -> None:
+    """Rule 10: who cannot see it hears what it says."""
+    ax = draw(picture)
+
+    assert len(ax.get_figure(root=True).outreach_alt) > 20
+
+
+def test_a_notebook_shows_it_with_its_description(picture: str) -> None:
+    """The Axes is no pyplot figure, so that it must show itself."""
+    ax = draw(picture)
+
+    data, metadata = ax._repr_mimebundle_()
+
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert metadata["image/png"]["width"] == 672
+    assert metadata["image/png"]["alt"] == data["text/plain"] == ax.figure.outreach_alt
+
+
+def test_a_frame_of_something_else_is_refused_by_name(picture: str) -> None:
+    """Raw frames are a likely mistake: the message says which statistic to call first."""
+    function, _ = PICTURES[picture]
+
+    with pytest.raises(MissingColumnError, match=rf"plots\.{function.__name__} needs it.\n.*stats\."):
+        function(pd.DataFrame({"id": [1]}))

@@ -1,0 +1,79 @@
+"""`plots.plot_incidence`: the stack, the numbers below it, the labels beside it."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from plot_checks import named, words
+from plot_results import incidence_result, names_for
+
+from outreach_frames import plots
+from outreach_frames.plots._style import BOUNCE, OPT_OUT, REPLY
+
+
+def test_outcomes_are_stacked_in_a_fixed_order_and_look() -> None:
+    """Rule 3: reply below, opt-out and bounce above, each by colour and hatch."""
+    ax = plots.plot_incidence(incidence_result())
+
+    for cause, mark in {"reply": REPLY, "opt_out": OPT_OUT, "bounce": BOUNCE}.items():
+        (area,) = named(ax, f"area-{cause}")
+        assert to_hex(area.get_facecolor()[0]).upper() == mark.fill
+        assert (area.get_hatch() or "") == mark.hatch
+
+
+def test_the_upper_edge_is_the_sum_of_the_incidences() -> None:
+    """At day 20: 0.11 replied, 0.025 opted out, 0.03 bounced."""
+    ax = plots.plot_incidence(incidence_result())
+
+    heights = [named(ax, f"line-{cause}")[0].get_ydata()[-1] for cause in ("reply", "opt_out", "bounce")]
+    assert heights == pytest.approx([0.11, 0.135, 0.165])
+
+
+def test_curves_are_steps_that_begin_at_zero() -> None:
+    """Nothing has happened at day 0, and nothing happens between two events."""
+    (line,) = named(plots.plot_incidence(incidence_result()), "line-reply")
+
+    assert line.get_drawstyle() == "steps-post"
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == (0, 0)
+
+
+def test_numbers_are_given_at_three_seven_and_fourteen_days() -> None:
+    """A day has the share of the last change before it, with its interval, and the number at risk."""
+    ax = plots.plot_incidence(incidence_result())
+
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "3", "7", "14", "30"]
+    written = words(ax)
+    assert written.count("9.0\N{NARROW NO-BREAK SPACE}%") == 2  # days 7 and 14: nothing changes from day 6 to 20
+    assert "400" in written
+    assert len(named(ax, "interval")) == 4
+
+
+def test_what_is_left_is_named_still_open() -> None:
+    """The rest up to 100 % has not answered yet: it is no failure."""
+    assert "still open 83.5\N{NARROW NO-BREAK SPACE}%" in words(plots.plot_incidence(incidence_result()))
+
+
+def test_groups_share_their_axes_and_are_at_most_twelve() -> None:
+    """Rule 6."""
+    ax = plots.plot_incidence(incidence_result(15), names=names_for(15))
+
+    assert len(ax.child_axes) == 12
+    assert len({panel.get_ylim() for panel in ax.child_axes}) == 1
+    assert "12 largest of 15 sequences" in words(ax)
+
+
+def test_the_horizon_cuts_the_picture() -> None:
+    """What happens after the last day drawn must not show in its label."""
+    ax = plots.plot_incidence(incidence_result(), horizon_d=10)
+
+    assert ax.get_xlim() == (0, 10)
+    assert named(ax, "line-reply")[0].get_ydata()[-1] == pytest.approx(0.09)
+
+
+def test_a_share_without_interval_has_no_whisker_at_zero() -> None:
+    """Before the first reply the incidence is 0 and has no interval; a whisker there would be invented."""
+    early = incidence_result()
+    early = early[early["t_d"] < 1]
+
+    whiskers = named(plots.plot_incidence(early), "interval")
+
+    assert all(np.isnan(line.get_ydata()).all() for line in whiskers)

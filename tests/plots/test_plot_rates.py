@@ -1,0 +1,156 @@
+"""`plots.plot_rates`: where its points, whiskers, numbers and ticks lie."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from matplotlib.colors import to_hex
+from plot_checks import named, words
+from plot_results import arrow, rates_result
+
+from outreach_frames import plots
+from outreach_frames.plots._style import OPEN, REPLY
+
+
+@pytest.fixture
+def rates() -> pd.DataFrame:
+    """Four sequences: two firm, one on few trials, one without any."""
+    frame = pd.DataFrame(
+        {
+            "sequence_id": [1, 2, 3, 4],
+            "name": ["low", "high", "few", "none"],
+            "enrolment_reply_rate": [0.02, 0.06, 0.5, np.nan],
+            "enrolment_reply_rate_n": [1000, 500, 2, 0],
+            "enrolment_reply_rate_lo": [0.013, 0.042, 0.09, np.nan],
+            "enrolment_reply_rate_hi": [0.031, 0.084, 0.91, np.nan],
+        }
+    )
+    return arrow(frame, "sequence_engagement")
+
+
+def test_rows_are_sorted_by_rate_and_missing_ones_come_last(rates) -> None:
+    """Rule 5: the eye reads a ranking from the top."""
+    ax = plots.plot_rates(rates)
+
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["few", "high", "low", "none"]
+
+
+def test_points_and_whiskers_lie_at_the_rates_and_their_bounds(rates) -> None:
+    """Fractions on the axis, percent only in the labels."""
+    ax = plots.plot_rates(rates)
+
+    points = {(line.get_xdata()[0], line.get_ydata()[0]) for line in named(ax, "estimate")}
+    whiskers = {(*line.get_xdata(), line.get_ydata()[0]) for line in named(ax, "interval")}
+    assert {(0.06, 1), (0.02, 2)} <= points
+    assert {(0.042, 0.084, 1), (0.013, 0.031, 2)} <= whiskers
+
+
+def test_an_estimate_on_few_trials_neither_stretches_the_axis_nor_vanishes(rates) -> None:
+    """One of two replied: at half the axis the firm rates would be a heap at the left."""
+    ax = plots.plot_rates(rates)
+
+    assert ax.get_xlim()[1] < 0.1
+    assert [line.get_ydata()[0] for line in named(ax, "beyond")] == [0]
+    assert all(line.get_alpha() < 1 for line in named(ax, "beyond"))
+    assert "50\N{NARROW NO-BREAK SPACE}%" in words(ax)
+
+
+def test_missing_is_an_open_tick_and_never_zero(rates) -> None:
+    """Rule 7."""
+    ax = plots.plot_rates(rates)
+
+    (tick,) = named(ax, "no-data")
+    assert tick.get_ydata() == [3]
+    assert tick.get_markerfacecolor() == "none"
+    assert tick.get_transform() != ax.transData
+    assert all(line.get_ydata()[0] != 3 for line in named(ax, "estimate") + named(ax, "interval"))
+    assert "no data" in words(ax)
+
+
+def test_the_axis_starts_at_zero(rates) -> None:
+    """Rule 4."""
+    assert plots.plot_rates(rates).get_xlim()[0] == 0
+
+
+def test_the_reference_is_the_pooled_rate(rates) -> None:
+    """Sum of numerators over sum of denominators, (20 + 30 + 1) / 1502, not the mean of the rates."""
+    (rule,) = named(plots.plot_rates(rates), "reference")
+
+    assert rule.get_xdata()[0] == pytest.approx(51 / 1502)
+
+
+def test_every_row_has_its_rate_and_denominator_in_numbers(rates) -> None:
+    """Rule 1: no estimate without n."""
+    ax = plots.plot_rates(rates)
+
+    assert {"2.0\N{NARROW NO-BREAK SPACE}%", "1,000", "6.0\N{NARROW NO-BREAK SPACE}%", "500", "–", "0"} <= {
+        text.get_text() for text in ax.texts
+    }
+
+
+def test_open_rates_say_that_machines_open_mail_and_have_their_own_colour_and_marker() -> None:
+    """Rules 3 and 8."""
+    ax = plots.plot_rates(rates_result(4, rate="open_rate", mean=0.5), "open_rate")
+
+    assert ax.get_xlabel() == "Open rate (machine opens included)"
+    assert "(machine opens included)" in ax.figure.outreach_alt
+    assert {line.get_marker() for line in named(ax, "estimate")} == {OPEN.marker} != {REPLY.marker}
+    assert {to_hex(line.get_color()).upper() for line in named(ax, "estimate")} == {OPEN.fill}
+
+
+def test_weeks_keep_their_order() -> None:
+    """Rule 5: a calendar sorted by value could not be read."""
+    weeks = rates_result(3, rate="reply_rate", names=False)
+    mondays = [date(2026, 3, 2), date(2026, 3, 9), date(2026, 3, 16)]
+    weeks = weeks.assign(sequence_id=pd.array(mondays, dtype=pd.ArrowDtype(pa.date32())))
+    weeks = arrow(weeks.rename(columns={"sequence_id": "week"}), "engagement", by=["week"])
+
+    ax = plots.plot_rates(weeks)
+
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["2 Mar 2026", "9 Mar 2026", "16 Mar 2026"]
+
+
+def test_several_keys_name_a_row_together() -> None:
+    """`engagement(by=["origin", "mailbox_id"])` has no single key."""
+    frame = rates_result(2, rate="reply_rate", names=False).assign(origin=["single", "sequence"])
+    frame.attrs["outreach_frames"]["parameters"]["by"] = ["origin", "sequence_id"]
+
+    ax = plots.plot_rates(frame)
+
+    assert {label.get_text() for label in ax.get_yticklabels()} == {"single · 1", "sequence · 2"}
+
+
+def test_a_total_without_groups_is_one_row() -> None:
+    """`engagement(mailings)` has no keys."""
+    total = rates_result(1, rate="reply_rate", names=False, empty=0).drop(columns="sequence_id")
+    total.attrs["outreach_frames"]["parameters"]["by"] = []
+
+    ax = plots.plot_rates(total)
+
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["all mailings"]
+
+
+def test_two_hundred_rows_show_both_ends_and_say_how_many_are_left_out() -> None:
+    """A picture as long as a corridor is not read; nothing is dropped silently."""
+    ax = plots.plot_rates(rates_result(200, empty=12))
+
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert len(labels) == 40
+    assert "⋮ 150 more" in labels
+    assert "⋮ 12 more" in labels
+
+
+def test_all_rows_are_drawn_on_request() -> None:
+    """Who wants the corridor gets it."""
+    assert len(plots.plot_rates(rates_result(200), max_rows=None).get_yticklabels()) == 200
+
+
+def test_low_axes_show_as_many_rows_as_they_can_hold() -> None:
+    """A given rectangle is not enlarged: the rest is counted."""
+    figure = plots.plot_rates(rates_result(3)).figure
+    ax = plots.plot_rates(rates_result(40), ax=figure.add_axes((0, 0, 1, 1)))
+
+    assert len(ax.get_yticklabels()) < 12
+    assert any("more" in label.get_text() for label in ax.get_yticklabels())
