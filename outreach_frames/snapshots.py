@@ -152,7 +152,7 @@ class Snapshot:
         if engine == "duckdb":
             import duckdb  # noqa: PLC0415  loaded only where asked for
 
-            return duckdb.connect(config={"TimeZone": "UTC"}).read_parquet(file)
+            return _in_utc(duckdb.connect().read_parquet(file))
         if engine == "polars":
             import polars as pl  # noqa: PLC0415
 
@@ -174,12 +174,12 @@ class Snapshot:
         Parameters
         ----------
         query
-            One SELECT statement, for example ``select count(*) from mailings``.
+            One SELECT statement, for example ``select count(*) from mailings``. Instants are UTC.
 
         Returns
         -------
         result : DataFrame
-            Arrow-backed.
+            Arrow-backed; timestamps are UTC instants.
 
         Raises
         ------
@@ -190,10 +190,12 @@ class Snapshot:
         """
         import duckdb  # noqa: PLC0415  loaded only where asked for
 
-        with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
+        with duckdb.connect() as connection:
             for name in self.tables:
-                connection.read_parquet(str(self._file(name))).create_view(name)
-            result: pd.DataFrame = connection.sql(query).to_arrow_table().to_pandas(types_mapper=pd.ArrowDtype)
+                _in_utc(connection.read_parquet(str(self._file(name)))).create_view(name)
+            table = connection.sql(query).to_arrow_table()
+        zoned = [f.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(f.type) else f for f in table.schema]
+        result: pd.DataFrame = table.cast(pa.schema(zoned)).to_pandas(types_mapper=pd.ArrowDtype)
         return result
 
     def refresh(self, client: Client, *, progress: bool | None = None) -> "Snapshot":
@@ -312,6 +314,20 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
     if not (snapshot.folder / MANIFEST).is_file():
         raise SnapshotError(f"The snapshot has no version {version}.", hint=f"It has: {', '.join(snapshot.versions)}.")
     return snapshot
+
+
+def _in_utc(relation: Any) -> Any:
+    """
+    Show a DuckDB relation's instants as UTC timestamps without zone.
+
+    With a zone, DuckDB would shift them to the machine's own, and its date functions need an extension that it
+    downloads.
+    """
+    columns = (
+        f'make_timestamp(epoch_us("{name}")) as "{name}"' if str(kind) == "TIMESTAMP WITH TIME ZONE" else f'"{name}"'
+        for name, kind in zip(relation.columns, relation.types, strict=True)
+    )
+    return relation.project(", ".join(columns))
 
 
 def _write(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
