@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from outreach_frames import errors, plots, stats
+    from outreach_frames import errors, findings, plots, stats
     from outreach_frames.client import Client
     from outreach_frames.connections import connect, sandbox
     from outreach_frames.documents import ref
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from outreach_frames.frames import count, fetch, fetch_batches, fetch_one
     from outreach_frames.jsonapi import read_jsonapi
     from outreach_frames.query import NOT_NULL, between
+    from outreach_frames.showing import show
     from outreach_frames.snapshots import Snapshot, open_snapshot, take_snapshot
 
 __version__ = "0.1.0"
@@ -85,9 +86,10 @@ _HOMES = {
     "read_jsonapi": "jsonapi",
     "ref": "documents",
     "sandbox": "connections",
+    "show": "showing",
     "take_snapshot": "snapshots",
 }
-_MODULES = ("errors", "plots", "stats")
+_MODULES = ("errors", "findings", "plots", "stats")
 
 __all__ = [
     "NOT_NULL",
@@ -121,11 +123,13 @@ __all__ = [
     "fetch_templates",
     "fetch_users",
     "fetch_webhooks",
+    "findings",
     "open_snapshot",
     "plots",
     "read_jsonapi",
     "ref",
     "sandbox",
+    "show",
     "stats",
     "take_snapshot",
 ]
