@@ -17,13 +17,15 @@ since the last touch.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from outreach_frames.emulator.organisation.addresses import addresses_and_numbers, strangers
 from outreach_frames.emulator.organisation.columns import Pointers, Resource
 from outreach_frames.emulator.organisation.content import content
 from outreach_frames.emulator.organisation.correspondence import mailings, sequence_states
 from outreach_frames.emulator.organisation.cupboard import cupboard
-from outreach_frames.emulator.organisation.directory import accounts, addresses_and_numbers, prospects, strangers
+from outreach_frames.emulator.organisation.directory import accounts, prospects
 from outreach_frames.emulator.organisation.events import events
 from outreach_frames.emulator.organisation.history import simulate
+from outreach_frames.emulator.organisation.logbook import logbook
 from outreach_frames.emulator.organisation.model import Model, true_rates
 from outreach_frames.emulator.organisation.office import mailbox_emails, office
 from outreach_frames.emulator.organisation.pipeline import business
@@ -81,6 +83,7 @@ def _rows(setting: Setting, count: int) -> Iterator[Resource]:
     history, pointers = simulate(setting, count), Pointers()
     yield from office(history, pointers)
     yield from cupboard(history)
+    yield from logbook(history)
     yield from accounts(history, pointers)
     yield from prospects(history, pointers)
     yield from addresses_and_numbers(history, pointers)

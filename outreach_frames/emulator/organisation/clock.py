@@ -80,7 +80,7 @@ def next_slot(
     First opening of a sending schedule at or after a moment.
 
     The local hour is drawn with the weights `hours`, so it does not depend on when the message became ready; a slot
-    already past waits for the next day, a weekend for Monday unless the row is marked in `weekends`.
+    already past waits for the next day, a weekend for the week after unless the row is marked in `weekends`.
 
     Parameters
     ----------
@@ -93,20 +93,20 @@ def next_slot(
     """
     local = zones.to_local(ready, zone)
     drawn = rng.choice(24, size=len(ready), p=hours / hours.sum())
-    slot = np.floor(local / DAY) * DAY + drawn * HOUR + rng.integers(0, int(HOUR), len(ready))
-    slot += np.where(slot < local, DAY, 0.0)
+    slot: Floats = np.floor(local / DAY) * DAY + drawn * HOUR + rng.integers(0, int(HOUR), len(ready))
+    slot = slot + np.where(slot < local, DAY, 0.0)
     return zones.to_utc(after_weekend(slot, keep=weekends), zone)
 
 
 def after_weekend(local: Floats, *, keep: Flags | bool = False) -> Floats:
-    """Move Saturdays and Sundays to the Monday after, except rows in `keep`."""
-    day = weekday(local)
-    return local + np.where((day >= SATURDAY) & ~np.asarray(keep), (7 - day) * DAY, 0.0)
+    """Move Saturdays to Monday and Sundays to Tuesday, except rows in `keep`."""
+    moved = (weekday(local) >= SATURDAY) & ~np.asarray(keep)
+    return local + np.where(moved, 2 * DAY, 0.0)
 
 
 def at_waking_hours(utc: Floats, zone: Ints, zones: Zones, rng: np.random.Generator) -> Floats:
     """Move what would happen between 22:00 and 07:00 local time to the following early morning."""
     local = zones.to_local(utc, zone)
-    night = (hour(np.nan_to_num(local)) >= 22) | (hour(np.nan_to_num(local)) < 7)  # noqa: PLR2004 - hours of the day
+    night = ~np.isin(hour(np.nan_to_num(local)), range(7, 22))
     morning = np.floor((local + 2 * HOUR) / DAY) * DAY + 7 * HOUR + rng.uniform(0, 2 * HOUR, len(utc))
     return np.where(night, zones.to_utc(morning, zone), utc)

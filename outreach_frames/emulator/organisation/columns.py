@@ -5,7 +5,8 @@ The simulation works on whole columns; only here do rows appear. A missing value
 behind: whoever serves the resources fills in the nulls.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, TypeAlias, TypeVar
 
@@ -30,11 +31,12 @@ def dates(seconds: Floats) -> list[str | None]:
     return _formatted(seconds, lambda known: np.datetime_as_string(known.astype("datetime64[D]")))
 
 
-def _formatted(seconds: Floats, write: Any) -> list[str | None]:
+def _formatted(seconds: Floats, write: Callable[[Any], Any]) -> list[str | None]:
     column = np.full(len(seconds), None, dtype=object)
     known = ~np.isnan(seconds)
     column[known] = write(seconds[known].astype("int64").astype("datetime64[s]"))
-    return column.tolist()
+    cells: list[str | None] = column.tolist()
+    return cells
 
 
 def whole(values: Ints, *, where: Flags | None = None) -> list[int | None]:
@@ -42,7 +44,8 @@ def whole(values: Ints, *, where: Flags | None = None) -> list[int | None]:
     column = np.asarray(values).astype(object)
     if where is not None:
         column[~where] = None
-    return column.tolist()
+    cells: list[int | None] = column.tolist()
+    return cells
 
 
 def pick(choices: Sequence[T], positions: Ints) -> list[T | None]:
@@ -104,28 +107,32 @@ def records(type_: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Resource]
         yield {"type": type_, "id": row.get("id", number), "attributes": plain, "relationships": related}
 
 
-class Link(tuple[str, int]):
-    """A to-one relationship in a hand-written row: (type, id)."""
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A to-one relationship in a hand-written row."""
 
-    __slots__ = ()
-
-    def __new__(cls, type_: str, id_: int) -> "Link":
-        """Name the target."""
-        return super().__new__(cls, (type_, id_))
+    type: str
+    id: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the relationship object."""
-        return {"data": {"type": self[0], "id": self[1]}}
+        return {"data": {"type": self.type, "id": self.id}}
 
 
-class Links(tuple[Link, ...]):
+@dataclass(frozen=True, slots=True)
+class Links:
     """A to-many relationship in a hand-written row."""
 
-    __slots__ = ()
+    targets: tuple[Link, ...]
+
+    @classmethod
+    def to(cls, type_: str, ids: Iterable[int]) -> "Links":
+        """Point at several resources of one type."""
+        return cls(tuple(Link(type_, id_) for id_ in ids))
 
     def to_json(self) -> dict[str, Any]:
         """Return the relationship object."""
-        return {"data": [link.to_json()["data"] for link in self]}
+        return {"data": [link.to_json()["data"] for link in self.targets]}
 
 
 class Pointers:
@@ -148,9 +155,7 @@ class Pointers:
         return [made[id_] for id_ in ids.tolist()]
 
     def many(self, type_: str, owners: Ints, ids: Ints, *, count: int) -> list[dict[str, Any] | None]:
-        """
-        To-many relationships of owners 0 … count-1, from (owner, id) pairs; nothing for an owner without any.
-        """
+        """To-many relationships of owners 0 … count-1, from (owner, id) pairs; nothing for an owner without any."""
         groups: list[dict[str, Any] | None] = [None] * count
         for owner, link in zip(owners.tolist(), self.one(type_, ids), strict=True):
             if link is None:

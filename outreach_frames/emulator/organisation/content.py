@@ -200,7 +200,7 @@ def _templates(history: History, pointers: Pointers) -> Iterator[Resource]:
         + [[] for _ in EXTRA_TEMPLATES],
         "trackOpens": programme.tracks_opens[sequence].tolist() + [True] * len(EXTRA_TEMPLATES),
         "trackLinks": programme.tracks_links[sequence].tolist() + [True] * len(EXTRA_TEMPLATES),
-        "ccRecipients": [["product@sales.example.com"] if position % 17 == 3 else [] for position in range(count)],  # noqa: PLR2004
+        "ccRecipients": [["product@sales.example.com"] if position % 17 == 0 else [] for position in range(count)],
         "bccRecipients": [[] for _ in names],
         "toRecipients": [[] for _ in names],
         "lastUsedAt": instants(_last_use(history, template, count)),

@@ -25,8 +25,8 @@ from outreach_frames.emulator.organisation.wording import ERROR_REASONS
 
 PAUSE_REASONS = ("paused by user", "ooto")
 MAILING_TYPES = ("sequence", "single", "campaign")
-MAILING_STATES = ("delivered", "opened", "replied", "bounced", "scheduled", "queued", "drafted", "failed", "delivering")
-_DELIVERED, _OPENED, _REPLIED, _BOUNCED, _SCHEDULED, _QUEUED, _DRAFTED, _FAILED, _DELIVERING = range(9)
+MAILING_STATES = ("delivered", "opened", "replied", "bounced", "scheduled", "queued", "drafted", "failed")
+_DELIVERED, _OPENED, _REPLIED, _BOUNCED, _SCHEDULED, _QUEUED, _DRAFTED, _FAILED = range(8)
 _ONE_OFF_SUBJECTS = ("Re: our call", "The document you asked for", "Quick follow-up", "Introduction")
 
 
@@ -99,29 +99,16 @@ def mailing_state(history: History) -> tuple[Ints, Floats]:
     An open after the answer changes nothing; of an answer and a bounce the later one shows.
     """
     mailings = history.mailings
+    waiting = mailings["status"] != SENT
     bounced = ~np.isnan(mailings["bounced"]) & ~(mailings["replied"] >= mailings["bounced"])
-    choices = [
-        (
-            mailings["status"] != SENT,
-            np.array([_DELIVERING, _SCHEDULED, _QUEUED, _DRAFTED, _FAILED])[mailings["status"]],
-        ),
-        (bounced, _BOUNCED),
-        (~np.isnan(mailings["replied"]), _REPLIED),
-        (mailings["opens"] > 0, _OPENED),
-        (~np.isnan(mailings["delivered"]), _DELIVERED),
-    ]
-    state = np.select([when for when, _ in choices], [value for _, value in choices], _DELIVERING)
-    since = np.select(
-        [mailings["status"] != SENT, bounced, state == _REPLIED, state == _OPENED, state == _DELIVERED],
-        [
-            latest(mailings["created"], mailings["attempted"]),
-            mailings["bounced"],
-            mailings["replied"],
-            mailings["opened_at"],
-            mailings["delivered"],
-        ],
-        mailings["sent"],
-    )
+    replied, opened = ~np.isnan(mailings["replied"]), mailings["opens"] > 0
+    facts = [waiting, bounced, replied, opened]
+    unsent: Ints = np.array([_DELIVERED, _SCHEDULED, _QUEUED, _DRAFTED, _FAILED])[mailings["status"]]
+    kinds = [np.full(len(unsent), kind) for kind in (_BOUNCED, _REPLIED, _OPENED, _DELIVERED)]
+    tried = latest(mailings["created"], mailings["attempted"])
+    instants_ = [tried, mailings["bounced"], mailings["replied"], mailings["opened_at"]]
+    state: Ints = np.select(facts, [unsent, *kinds[:3]], kinds[3])
+    since: Floats = np.select(facts, instants_, mailings["delivered"])
     return state, since
 
 

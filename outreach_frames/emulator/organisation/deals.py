@@ -4,6 +4,7 @@ import numpy as np
 
 from outreach_frames.emulator.organisation.clock import DAY, HOUR, Floats, Ints
 from outreach_frames.emulator.organisation.columns import Table, taken
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.people import Cast
 from outreach_frames.emulator.organisation.responses import NEGATIVE
 from outreach_frames.emulator.organisation.setting import Setting
@@ -36,12 +37,12 @@ def opportunities(setting: Setting, cast: Cast, mailings: Table) -> tuple[Table,
     size = len(person)
     order = np.argsort(opened, kind="stable")
     person, opened = person[order], np.floor(opened[order])
-    bulk = rng.random(size) < 0.2  # noqa: PLR2004 - share of deals that came with the connection of the CRM
+    bulk = happens(0.2, size, rng)
     first_sync = setting.before(_BULK_SYNC_DAYS)
     synced = np.where(bulk & (opened < first_sync), first_sync, opened + rng.uniform(0.2, 20, size) * HOUR)
     age = (setting.as_of - opened) / DAY
-    closed = rng.random(size) < np.clip(age / 150, 0.03, 0.6)
-    stage = np.where(closed, np.where(rng.random(size) < 0.35, WON, LOST), rng.integers(0, WON, size))  # noqa: PLR2004
+    closed = happens(np.clip(age / 150, 0.03, 0.6), size, rng)
+    stage = np.where(closed, np.where(happens(0.35, size, rng), WON, LOST), rng.integers(0, WON, size))
     currency = rng.choice(len(CURRENCIES), size, p=[0.55, 0.22, 0.12, 0.06, 0.05])
     rate = np.array([1.0, 1.0, 1.0, 80.0, 150.0])[currency]
     amount = np.round(np.exp(rng.normal(9.6, 0.9, size)) * rate / 100) * 100
@@ -51,16 +52,16 @@ def opportunities(setting: Setting, cast: Cast, mailings: Table) -> tuple[Table,
         "primary": person,
         "opened": opened,
         "synced": np.minimum(np.floor(synced), setting.as_of),
-        "external": rng.random(size) < 0.85,  # noqa: PLR2004 - share with the CRM's own date
+        "external": happens(0.85, size, rng),
         "stage": stage,
         "currency": currency,
-        "amount": np.where(rng.random(size) < 0.08, np.nan, amount),  # noqa: PLR2004 - share without an amount
+        "amount": np.where(happens(0.08, size, rng), np.nan, amount),
         "closes": np.where(
             closed,
             opened + (setting.as_of - opened) * rng.uniform(0.3, 1, size),
             opened + rng.uniform(40, 160, size) * DAY,
         ),
-        "trashed": rng.random(size) < 0.02,  # noqa: PLR2004 - share deleted softly
+        "trashed": happens(0.02, size, rng),
     }
     table = taken(table, np.argsort(table["synced"], kind="stable"))
     return table, _roles(cast, table, rng)
@@ -69,7 +70,7 @@ def opportunities(setting: Setting, cast: Cast, mailings: Table) -> tuple[Table,
 def _beginnings(setting: Setting, cast: Cast, mailings: Table, rng: np.random.Generator) -> tuple[Ints, Floats]:
     """Who a deal began with, and when: after an answer that was not a refusal, or out of the blue."""
     known = (mailings["prospect"] >= 0) & ~np.isnan(mailings["replied"]) & (mailings["sentiment"] != NEGATIVE)
-    led = np.flatnonzero(known & (rng.random(len(known)) < _FROM_REPLIES))
+    led = np.flatnonzero(known & happens(_FROM_REPLIES, len(known), rng))
     after = mailings["replied"][led] + rng.gamma(2.0, 5.0, len(led)) * DAY
     count = len(cast.prospects.first)
     blue = rng.integers(0, count, max(4, len(led) // 3, count // 250))
@@ -86,8 +87,9 @@ def _roles(cast: Cast, deals: Table, rng: np.random.Generator) -> Table:
     """The first person, and up to two colleagues from the same account."""
     accounts = cast.prospects.account
     order = np.argsort(accounts, kind="stable")
-    begins = np.searchsorted(accounts[order], deals["account"])
-    ends = np.searchsorted(accounts[order], deals["account"], side="right")
+    wanted = np.asarray(deals["account"], dtype=np.int64)
+    begins = np.searchsorted(accounts[order], wanted)
+    ends = np.searchsorted(accounts[order], wanted, side="right")
     rows: list[tuple[int, int, bool]] = []
     more = rng.integers(0, 3, len(begins)).tolist()
     for deal, (begin, end, extra) in enumerate(zip(begins.tolist(), ends.tolist(), more, strict=True)):

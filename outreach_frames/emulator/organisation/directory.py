@@ -1,28 +1,30 @@
-"""Rows of companies and the people in them: accounts, prospects, addresses, telephone numbers, recipients."""
+"""Rows of companies and the people in them: accounts and prospects."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from outreach_frames.emulator.organisation.addresses import email_numbers, emails, phone_numbers, telephones
 from outreach_frames.emulator.organisation.clock import DAY, Flags, Floats, Ints
 from outreach_frames.emulator.organisation.columns import Pointers, Resource, flagged, instants, pick, resources, whole
 from outreach_frames.emulator.organisation.correspondence import latest
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.engagement import CLICK, OPEN
 from outreach_frames.emulator.organisation.history import History, since_touched
 from outreach_frames.emulator.organisation.journeys import ACTIVE, BOUNCED, DISABLED, FAILED, PAUSED, PENDING
 from outreach_frames.emulator.organisation.people import FREE_TEXT, IANA, INFERRED
 from outreach_frames.emulator.organisation.wording import CITIES, PERSONAS, SOURCES, TAGS, TITLES
-
-STRANGERS = ("press@newsroom.example", "colleague@sales.example.com", "office@aldermoor.example")
-"""Addresses one-off mail went to that belong to no prospect."""
+from outreach_frames.emulator.organisation.work import DECLINED, MEETING
 
 NEW, WORKING, REPLIED, MEETING_SET, NOT_INTERESTED, OPTED_OUT, BAD_DATA, CUSTOMER = range(8)
 _MONTHS = 12
+_NO_INTENT = 20.0
+_FOLLOWED = 200
 
 
 def accounts(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield the accounts."""
-    table, rng = history.cast.accounts, history.setting.random("directory")
+    table, rng = history.cast.accounts, history.setting.random("accounts")
     count = len(table.name)
     touched = np.full(count, -np.inf)
     known = (history.cast.prospects.account >= 0) & ~np.isnan(history.touched)
@@ -39,19 +41,17 @@ def accounts(history: History, pointers: Pointers) -> Iterator[Resource]:
         "industry": table.industry,
         "companyType": pick(("Prospect", "Customer", "Partner"), rng.choice([0, 0, 0, 1, 2, -1], count)),
         "customId": [f"{number:06d}" for number in range(1, count + 1)],
-        "numberOfEmployees": whole(employees, where=rng.random(count) < 0.85),  # noqa: PLR2004 - share known
-        "buyerIntentScore": [
-            score if rated else None for score, rated in zip(intent.tolist(), (intent > 20).tolist(), strict=True)
-        ],  # noqa: PLR2004, E501
+        "numberOfEmployees": whole(employees, where=happens(0.85, count, rng)),
+        "buyerIntentScore": [score if score > _NO_INTENT else None for score in intent.tolist()],
         "locality": [CITIES[place].name for place in table.city.tolist()],
         "externalSource": pick(("CRM",), rng.choice([0, 0, -1], count)),
         "tags": [
-            list({TAGS[first], TAGS[second]} if first % 2 else ())
+            list(dict.fromkeys((TAGS[first], TAGS[second]))) if first % 2 else []
             for first, second in rng.integers(0, len(TAGS), (count, 2)).tolist()
         ],
         "naicsCodes": [["0511"] if number % 3 else [] for number in range(count)],
         "sicCodes": [[] for _ in range(count)],
-        "followers": whole(employees * 7, where=employees > 200),  # noqa: PLR2004 - only larger ones are followed
+        "followers": whole(employees * 7, where=employees > _FOLLOWED),
         "createdAt": instants(table.created),
         "touchedAt": instants(touched),
         "updatedAt": instants(latest(table.created, touched)),
@@ -68,17 +68,17 @@ def accounts(history: History, pointers: Pointers) -> Iterator[Resource]:
 def prospects(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield the prospects."""
     people, setting = history.cast.prospects, history.setting
-    count, rng = len(people.first), setting.random("directory")
+    count, rng = len(people.first), setting.random("prospects")
     numbers = np.arange(1, count + 1)
     engaged_at, score = _engagement(history)
     refused = history.opted_out
-    trashed = np.isnan(history.touched) & (rng.random(count) < 0.05)  # noqa: PLR2004 - share of untouched ones deleted softly
+    trashed = np.isnan(history.touched) & happens(0.05, count, rng)
     zones = setting.zones.names
     source, zone = people.zone_source, people.zone
     cities = [CITIES[place] for place in people.city.tolist()]
     written = [city.zone_text for city in cities]
     addresses = emails(history)
-    mobile, work = _telephones(history)
+    mobile, work = telephones(history)
     attributes = {
         "firstName": people.first,
         "lastName": people.last,
@@ -203,8 +203,8 @@ def _stages(history: History) -> Ints:
         mark[table["prospect"][chosen & (table["prospect"] >= 0)]] = True
         return mark
 
-    booked = among(calls, calls["disposition"] == 0)
-    refused = among(calls, calls["disposition"] == 2)  # noqa: PLR2004 - position in DISPOSITIONS
+    booked = among(calls, calls["disposition"] == MEETING)
+    refused = among(calls, calls["disposition"] == DECLINED)
     conditions = [
         ~np.isnan(history.opted_out),
         among(mailings, ~np.isnan(mailings["bounced"]) & np.isnan(mailings["replied"])),
@@ -215,126 +215,3 @@ def _stages(history: History) -> Ints:
     ]
     customers = np.where(np.arange(count) % 41 == 0, CUSTOMER, NEW)
     return np.select(conditions, [OPTED_OUT, BAD_DATA, MEETING_SET, NOT_INTERESTED, REPLIED, WORKING], customers)
-
-
-def emails(history: History) -> list[list[str]]:
-    """Addresses of every prospect: one for work and, for one in twenty, a private one."""
-    addresses = [[address] for address in history.cast.prospects.email]
-    for number in range(0, len(addresses), 20):
-        addresses[number].append(f"private.{number + 1:05d}@mail.example.net")
-    return addresses
-
-
-def email_numbers(history: History) -> Ints:
-    """Prospect of every address, in the order of their ids."""
-    return np.repeat(np.arange(len(history.cast.prospects.first)), [len(own) for own in emails(history)])
-
-
-def _telephones(history: History) -> tuple[list[str | None], list[str | None]]:
-    """Mobile and work number of every prospect, where known."""
-    numbers = range(len(history.cast.prospects.first))
-    cities = history.cast.prospects.city.tolist()
-    mobile = [
-        CITIES[place].phone.format(100 + number % 100) if number % 3 == 0 else None
-        for number, place in zip(numbers, cities, strict=True)
-    ]
-    work = [
-        CITIES[place].phone.format(100 + number % 83) if number % 10 < 7 else None
-        for number, place in zip(numbers, cities, strict=True)
-    ]  # noqa: PLR2004, E501
-    return mobile, work
-
-
-def phone_numbers(history: History) -> Ints:
-    """Prospect of every telephone number, in the order of their ids."""
-    mobile, work = _telephones(history)
-    known = [(one is not None) + (two is not None) for one, two in zip(mobile, work, strict=True)]
-    return np.repeat(np.arange(len(known)), known)
-
-
-def addresses_and_numbers(history: History, pointers: Pointers) -> Iterator[Resource]:
-    """Yield e-mail addresses, telephone numbers and recipients."""
-    yield from _email_addresses(history, pointers)
-    yield from _phone_numbers(history, pointers)
-    people, users, start = history.cast.prospects, history.cast.users, history.setting.start
-    count = len(people.first)
-    values = [*people.email, *users.email, *STRANGERS]
-    made = np.concatenate([people.created, users.created, np.full(len(STRANGERS), start)])
-    kind = np.concatenate(
-        [np.zeros(count, dtype=int), np.ones(len(users.email), dtype=int), np.full(len(STRANGERS), 0)]
-    )
-    none = np.zeros(len(values), dtype=int)
-    prospect, user = none.copy(), none.copy()
-    prospect[:count] = np.arange(count) + 1
-    user[count : count + len(users.email)] = np.arange(len(users.email)) + 1
-    attributes = {
-        "value": values,
-        "recipientType": pick(("to", "cc"), kind),
-        "primary": (kind == 0).tolist(),
-        "createdAt": instants(made),
-        "updatedAt": instants(made),
-    }
-    links = {"prospect": pointers.one("prospect", prospect), "user": pointers.one("user", user)}
-    yield from resources("recipient", range(1, len(values) + 1), attributes, links)
-
-
-def strangers(history: History) -> Ints:
-    """Ids of the recipients that are neither prospects nor users."""
-    return np.arange(len(STRANGERS)) + len(history.cast.prospects.first) + len(history.cast.users.first) + 1
-
-
-def _email_addresses(history: History, pointers: Pointers) -> Iterator[Resource]:
-    people, owner = history.cast.prospects, email_numbers(history)
-    order = np.arange(len(owner)) - np.searchsorted(owner, owner)
-    mailings = history.mailings
-    bounced = np.full(len(people.first), np.nan)
-    back = ~np.isnan(mailings["bounced"]) & np.isnan(mailings["replied"]) & (mailings["prospect"] >= 0)
-    bounced[mailings["prospect"][back]] = mailings["bounced"][back]
-    by_link = np.full(len(people.first), np.nan)
-    left = ~np.isnan(mailings["opted_out"]) & (mailings["prospect"] >= 0)
-    by_link[mailings["prospect"][left]] = mailings["opted_out"][left]
-    first = order == 0
-    failed = np.where(first, bounced[owner], np.nan)
-    made = people.created[owner]
-    attributes = {
-        "email": [address for own in emails(history) for address in own],
-        "emailType": pick(("work", "personal"), order),
-        "order": order.tolist(),
-        "status": pick(
-            ("verified", "bounced"),
-            np.where(np.isnan(failed), np.where(first & ~np.isnan(history.touched[owner]), 0, -1), 1),
-        ),
-        "statusChangedAt": instants(failed),
-        "unsubscribedAt": instants(np.where(first, by_link[owner], np.nan)),
-        "createdAt": instants(made),
-        "updatedAt": instants(latest(made, failed)),
-    }
-    yield from resources(
-        "emailAddress", range(1, len(owner) + 1), attributes, {"prospect": pointers.one("prospect", owner + 1)}
-    )
-
-
-def _phone_numbers(history: History, pointers: Pointers) -> Iterator[Resource]:
-    mobile, work = _telephones(history)
-    owner = phone_numbers(history)
-    numbers = [
-        (number, kind)
-        for pair in zip(mobile, work, strict=True)
-        for number, kind in zip(pair, (0, 1), strict=True)
-        if number
-    ]
-    kind = np.array([which for _, which in numbers], dtype=np.int64)
-    made = history.cast.prospects.created[owner]
-    attributes = {
-        "number": [number for number, _ in numbers],
-        "rawNumber": [number.removeprefix("+") for number, _ in numbers],
-        "phoneType": pick(("mobile", "work"), kind),
-        "order": (np.arange(len(owner)) - np.searchsorted(owner, owner)).tolist(),
-        "extension": [f"0{number % 90:02d}" if number % 11 == 0 else None for number in range(len(owner))],
-        "status": flagged("verified", np.arange(len(owner)) % 4 == 0),
-        "createdAt": instants(made),
-        "updatedAt": instants(made),
-    }
-    yield from resources(
-        "phoneNumber", range(1, len(owner) + 1), attributes, {"prospect": pointers.one("prospect", owner + 1)}
-    )

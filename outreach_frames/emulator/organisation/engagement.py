@@ -9,6 +9,7 @@ import numpy as np
 
 from outreach_frames.emulator.organisation.clock import DAY, HOUR, Floats, Ints
 from outreach_frames.emulator.organisation.columns import Table, concatenated, taken
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.people import Cast
 from outreach_frames.emulator.organisation.setting import Setting
 
@@ -24,7 +25,7 @@ def tracking(setting: Setting, mailings: Table) -> Table:
     """Whether each message tracks opens and links: 1, 0, or -1 where the API says null."""
     rng = setting.random("tracking")
     sequence, size = mailings["sequence"], len(mailings["sequence"])
-    single = np.where(rng.random(size) < _UNTRACKED_SINGLES, 0, np.where(rng.random(size) < 0.1, -1, 1))  # noqa: PLR2004
+    single = np.where(happens(_UNTRACKED_SINGLES, size, rng), 0, np.where(happens(0.1, size, rng), -1, 1))
     opens = np.where(sequence >= 0, setting.programme.tracks_opens[sequence], single)
     links = np.where(sequence >= 0, setting.programme.tracks_links[sequence], single)
     return {"track_opens": opens.astype(int), "track_links": links.astype(int)}
@@ -69,7 +70,7 @@ def _first_opens(setting: Setting, mailings: Table, arrived: Ints, rng: np.rando
     replied, sent = mailings["replied"][arrived], mailings["delivered"][arrived]
     chance = np.where(sequence >= 0, setting.programme.opened[sequence], _SINGLE_OPENED)
     chance = np.where(np.isnan(replied), chance, _OPENED_IF_REPLIED)
-    opens = rng.random(size) < chance
+    opens = happens(chance, size, rng)
     at = sent + 40 + 2.5 * HOUR * np.exp(1.6 * rng.normal(size=size))
     at = np.where(np.isnan(replied), at, sent + (replied - sent) * rng.uniform(0.3, 0.95, size))
     return arrived[opens], at[opens]
@@ -86,7 +87,7 @@ def _clicks(setting: Setting, mailings: Table, opened: Ints, first: Floats, rng:
     """Some of those who open follow a link, some of these more than once."""
     sequence = mailings["sequence"][opened]
     chance = np.where(sequence >= 0, setting.programme.clicked[sequence], _SINGLE_CLICKED)
-    times = np.where(rng.random(len(opened)) < chance, rng.geometric(0.7, len(opened)), 0)
+    times = np.where(happens(chance, len(opened), rng), rng.geometric(0.7, len(opened)), 0)
     clicked = np.repeat(opened, times)
     return _rows(clicked, np.repeat(first, times) + rng.exponential(300, len(clicked)), CLICK, PERSON)
 
@@ -94,16 +95,16 @@ def _clicks(setting: Setting, mailings: Table, opened: Ints, first: Floats, rng:
 def _proxies(setting: Setting, cast: Cast, mailings: Table, arrived: Ints, rng: np.random.Generator) -> Table:
     """Mail privacy proxies fetch the pixel within seconds of delivery."""
     proxied = cast.prospects.proxied[mailings["prospect"][arrived]] & (mailings["prospect"][arrived] >= 0)
-    rows = arrived[proxied & (rng.random(len(arrived)) < setting.model.proxy_opens)]
+    rows = arrived[proxied & happens(setting.model.proxy_opens, len(arrived), rng)]
     return _rows(rows, mailings["delivered"][rows] + rng.uniform(1, 10, len(rows)), OPEN, PROXY)
 
 
 def _scanners(setting: Setting, cast: Cast, mailings: Table, arrived: Ints, rng: np.random.Generator) -> list[Table]:
     """Gateways follow both links in the same second, and load the pixel only half of the time."""
     scanned = cast.prospects.scanned[mailings["prospect"][arrived]] & (mailings["prospect"][arrived] >= 0)
-    rows = arrived[scanned & (rng.random(len(arrived)) < setting.model.scanner_clicks)]
+    rows = arrived[scanned & happens(setting.model.scanner_clicks, len(arrived), rng)]
     at = mailings["delivered"][rows] + rng.integers(2, 9, len(rows))
-    loads = rng.random(len(rows)) < 0.5  # noqa: PLR2004 - half of the gateways load images
+    loads = happens(0.5, len(rows), rng)
     twice = _rows(np.repeat(rows, 2), np.repeat(at, 2), CLICK, SCANNER)
     return [twice, _rows(rows[loads], at[loads], OPEN, SCANNER)]
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from outreach_frames.emulator.organisation.clock import DAY, HOUR, Floats, Ints, after_weekend, weekday
 from outreach_frames.emulator.organisation.columns import Table, concatenated, taken
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.people import Cast
 from outreach_frames.emulator.organisation.setting import WINDOW_DAYS, Setting
 
@@ -11,6 +12,7 @@ _ENROLLED = 0.88
 _CONCURRENT = 0.14
 _AGAIN = 0.08
 _WEEKDAY_WEIGHT = np.array([1.0, 1.15, 1.1, 1.0, 0.7, 0.03, 0.02])
+_QUIET = {(12, day) for day in range(22, 32)} | {(1, 1), (1, 2)}
 _HOLIDAY_WEIGHT = 0.25
 _GROWTH = 0.6
 
@@ -27,14 +29,14 @@ def enrolments(setting: Setting, cast: Cast) -> Table:
     """
     rng = setting.random("enrolments")
     count = len(cast.prospects.first)
-    chosen = np.flatnonzero(rng.random(count) < _ENROLLED)
+    chosen = np.flatnonzero(happens(_ENROLLED, count, rng))
     first = _first_enrolments(setting, cast, chosen if len(chosen) else np.array([0]), rng)
     table = concatenated([first, _concurrent(setting, first, rng), _repeated(setting, first, rng)])
     table["created"] = np.floor(table["created"])
-    sender = np.where(rng.random(len(table["prospect"])) < 0.85, cast.prospects.owner[table["prospect"]], -1)  # noqa: PLR2004
+    sender = np.where(happens(0.85, len(table["prospect"]), rng), cast.prospects.owner[table["prospect"]], -1)
     active = len(cast.users.first) - 1
     sender = np.where((sender < 0) | (sender == active), rng.integers(0, active, len(sender)), sender)
-    old_mailbox = (sender == 0) & (rng.random(len(sender)) < 0.3)  # noqa: PLR2004 - share sent from the old mailbox
+    old_mailbox = (sender == 0) & happens(0.3, len(sender), rng)
     table |= {"user": sender, "mailbox": np.where(old_mailbox, len(cast.users.mailbox_user) - 1, sender)}
     return taken(table, np.argsort(table["created"], kind="stable"))
 
@@ -59,8 +61,8 @@ def _on_working_days(setting: Setting, earliest: Floats, latest: Floats, rng: np
     """Draw days between two instants: working days above all, fewer around New Year, more towards the end."""
     days = np.arange(setting.start // DAY, setting.as_of // DAY + 1)
     weight = _WEEKDAY_WEIGHT[weekday(days * DAY)] * (1 + _GROWTH * np.linspace(0, 1, len(days)))
-    month_day = [(day.month, day.day) for day in (days * DAY).astype("int64").astype("datetime64[s]").tolist()]
-    quiet = np.array([(month == 12 and day > 21) or (month == 1 and day < 3) for month, day in month_day])  # noqa: PLR2004
+    dates = (days * DAY).astype("int64").astype("datetime64[s]").tolist()
+    quiet = np.array([(date.month, date.day) in _QUIET for date in dates])
     reached = np.concatenate([[0.0], np.cumsum(weight * np.where(quiet, _HOLIDAY_WEIGHT, 1.0))])
     edges = np.concatenate([days, days[-1:] + 1]) * DAY
     low, high = np.interp(earliest, edges, reached), np.interp(latest, edges, reached)
@@ -71,7 +73,7 @@ def _on_working_days(setting: Setting, earliest: Floats, latest: Floats, rng: np
 def _concurrent(setting: Setting, first: Table, rng: np.random.Generator) -> Table:
     """A second, different sequence within three weeks of the first."""
     programme = setting.programme
-    rows = taken(first, rng.random(len(first["prospect"])) < _CONCURRENT)
+    rows = taken(first, happens(_CONCURRENT, len(first["prospect"]), rng))
     size = len(rows["prospect"])
     other = (rows["sequence"] + rng.integers(1, len(programme.plans), size)) % len(programme.plans)
     created = after_weekend(rows["created"] + rng.uniform(0.2, 20, size) * DAY)
@@ -81,7 +83,7 @@ def _concurrent(setting: Setting, first: Table, rng: np.random.Generator) -> Tab
 
 def _repeated(setting: Setting, first: Table, rng: np.random.Generator) -> Table:
     """The same sequence once more, two to three months later."""
-    rows = taken(first, rng.random(len(first["prospect"])) < _AGAIN)
+    rows = taken(first, happens(_AGAIN, len(first["prospect"]), rng))
     created = after_weekend(rows["created"] + rng.uniform(55, 100, len(rows["prospect"])) * DAY)
     fits = created < np.minimum(setting.as_of, setting.programme.until[rows["sequence"]])
     return taken(rows | {"created": created}, fits)

@@ -7,6 +7,7 @@ import numpy as np
 from outreach_frames.emulator.organisation.clock import Flags, Floats
 from outreach_frames.emulator.organisation.columns import Table, concatenated, taken
 from outreach_frames.emulator.organisation.deals import opportunities
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.engagement import OPEN, engagements, tallies, tracking
 from outreach_frames.emulator.organisation.enrolments import enrolments
 from outreach_frames.emulator.organisation.journeys import travel
@@ -86,7 +87,8 @@ def _deleted(setting: Setting, mailings: Table, rng: np.random.Generator) -> Fla
     """Messages somebody deleted after they were delivered: never an answered one."""
     ordinary = ~np.isnan(mailings["delivered"]) & np.isnan(mailings["replied"]) & np.isnan(mailings["bounced"])
     ordinary &= (mailings["sequence"] >= 0) & np.isnan(mailings["opted_out"])
-    return ordinary & (rng.random(len(ordinary)) < setting.model.deleted)
+    deleted: Flags = ordinary & happens(setting.model.deleted, len(ordinary), rng)
+    return deleted
 
 
 def _touched(people: Cast, mailings: Table, talks: Table) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 
 from outreach_frames.emulator.organisation.clock import DAY, HOUR, Floats, Ints, hour, next_slot
 from outreach_frames.emulator.organisation.columns import Table, concatenated, taken
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.model import AUTO_EMAIL, CALL, MANUAL_EMAIL
 from outreach_frames.emulator.organisation.people import TRAITS, Cast
 from outreach_frames.emulator.organisation.responses import respond
@@ -27,8 +28,8 @@ _USER_PAUSES = 0.012
 _STAYS_PAUSED = 0.5
 _AWAY_RESUMES = 0.7
 _SENT_ON_WEEKENDS = 0.04
-_HELD_DAYS = 2.5
-_QUEUED = 0.7
+_HELD_DAYS = 3.5
+_QUEUED = 0.9
 _DONE_SOON = 0.6
 _VARIABLE_MISSING = 0.7
 _ENDS_CALL = 0.35
@@ -136,14 +137,14 @@ def _timed(rounds: _Rounds, moves: Table) -> Table:
     ours = rounds.cast.users.zone[enrolled["user"][rows]]
     dated = programme.dated[programme.step_sequence[step]]
     ready = np.where(dated, programme.date[step], enrolled["ready"][rows] + programme.wait[step])
-    weekends = ~automatic & (rng.random(size) < _SENT_ON_WEEKENDS)
+    weekends = ~automatic & happens(_SENT_ON_WEEKENDS, size, rng)
     hours = np.asarray(setting.model.send_hours)
     zone = np.where(automatic, theirs, ours)
     slot = next_slot(ready, zone, setting.zones, rng, hours=hours, weekends=weekends)
 
-    quick = rng.random(size) < _DONE_SOON
+    quick = happens(_DONE_SOON, size, rng)
     later = rng.integers(1, 5, size) * DAY + rng.uniform(-1, 2, size) * HOUR
-    neglected = rng.random(size) < setting.model.task_neglect
+    neglected = happens(setting.model.task_neglect, size, rng)
     done = slot + np.where(quick, rng.uniform(0.05, 3, size) * HOUR, later)
     done = np.where(automatic, slot, np.where(neglected, np.inf, done))
     skip = slot + programme.autoskip[step]
@@ -166,12 +167,13 @@ def _do_tasks(rounds: _Rounds, moves: Table) -> None:
     """Record the tasks of manual steps, and the outcome of the calls among them."""
     setting, enrolled, rng = rounds.setting, rounds.enrolled, rounds.rng
     rows, done = moves["enrolment"], moves["done"]
-    at = np.where(np.isinf(done), moves["slot"], done)
-    local = setting.zones.to_local(at, rounds.cast.prospects.zone[enrolled["prospect"][rows]])
+    local = setting.zones.to_local(
+        np.minimum(done, moves["slot"] + 30 * DAY), rounds.cast.prospects.zone[enrolled["prospect"][rows]]
+    )
     chance = setting.model.connect * np.asarray(setting.model.connect_hour_effect)[hour(local)]
     called = (setting.programme.kind[moves["step"]] == CALL) & (done <= setting.as_of) & ~moves["skipped"]
-    answered = called & (rng.random(len(rows)) < chance)
-    ends = answered & (rng.random(len(rows)) < _ENDS_CALL)
+    answered = called & happens(chance, len(rows), rng)
+    ends = answered & happens(_ENDS_CALL, len(rows), rng)
     enrolled["stop"][rows[ends]] = np.fmin(enrolled["stop"][rows[ends]], done[ends] + 1)
     enrolled["cause"][rows[ends]] = FINISHED
     rounds.tasks.append(
@@ -230,11 +232,11 @@ def _fates(rounds: _Rounds, moves: Table) -> tuple[Ints, Ints]:
     mailbox = rounds.enrolled["mailbox"][moves["enrolment"]]
     manual = setting.programme.kind[moves["step"]] == MANUAL_EMAIL
     refused = (mailbox == TRAITS.disabled) & (done >= setting.before(TRAITS.disabled_days))
-    unable = refused | (rng.random(size) < setting.model.failure)
-    held = (mailbox == TRAITS.limited) & (done > setting.before(_HELD_DAYS)) & (rng.random(size) < _QUEUED)
+    unable = refused | happens(setting.model.failure, size, rng)
+    held = (mailbox == TRAITS.limited) & (done > setting.before(_HELD_DAYS)) & happens(_QUEUED, size, rng)
     ahead = done > setting.as_of
     status = np.select([ahead & manual, ahead, unable, held], [DRAFTED, SCHEDULED, NOT_SENT, QUEUED], SENT)
-    reason = np.where(rng.random(size) < _VARIABLE_MISSING, MISSING_VARIABLE, NO_LOGIN)
+    reason = np.where(happens(_VARIABLE_MISSING, size, rng), MISSING_VARIABLE, NO_LOGIN)
     return status, np.where(status != NOT_SENT, -1, np.where(refused, MAY_NOT_SEND, reason))
 
 
@@ -258,7 +260,7 @@ def _take_answers(rounds: _Rounds, mail: Table) -> None:
         sooner = ~(enrolled["stop"][rows] <= instant) & ~np.isnan(instant)
         enrolled["stop"][rows[sooner]] = instant[sooner]
         enrolled["cause"][rows[sooner]] = cause
-    resumes = (mail["away_until"] <= rounds.setting.as_of) & (rounds.rng.random(len(rows)) < _AWAY_RESUMES)
+    resumes = (mail["away_until"] <= rounds.setting.as_of) & happens(_AWAY_RESUMES, len(rows), rounds.rng)
     back = rows[resumes]
     enrolled["ready"][back] = np.fmax(enrolled["ready"][back], mail["away_until"][resumes])
     stays = away & ~resumes
@@ -269,8 +271,8 @@ def _take_answers(rounds: _Rounds, mail: Table) -> None:
 def _pause_by_hand(rounds: _Rounds, rows: Ints) -> None:
     """A few enrolments are paused by their user; half of them go on five days later."""
     enrolled, rng = rounds.enrolled, rounds.rng
-    paused = rows[enrolled["moving"][rows] & (rng.random(len(rows)) < _USER_PAUSES)]
-    stays = rng.random(len(paused)) < _STAYS_PAUSED
+    paused = rows[enrolled["moving"][rows] & happens(_USER_PAUSES, len(rows), rng)]
+    stays = happens(_STAYS_PAUSED, len(paused), rng)
     at = np.minimum(enrolled["ready"][paused] + HOUR, rounds.setting.as_of)
     rounds.leave(paused[stays], PAUSED, at[stays])
     enrolled["ready"][paused[~stays]] += 5 * DAY

@@ -169,7 +169,7 @@ class Model:
 
     sequences: tuple[SequencePlan, ...]
     weekday_effect: tuple[float, ...] = (0.9, 1.15, 1.1, 1.05, 0.8, 0.6, 0.6)
-    weekday_share: tuple[float, ...] = (0.25, 0.20, 0.20, 0.19, 0.16, 0.0, 0.0)
+    weekday_share: tuple[float, ...] = (0.28, 0.28, 0.15, 0.14, 0.14, 0.005, 0.005)
     hour_effect: tuple[float, ...] = (
         *(0.55,) * 7, 0.95, 1.2, 1.3, 1.2, 1.05, 0.8, 0.85, 1.0, 0.95, 0.85, 0.7, *(0.55,) * 6,
     )  # fmt: skip
@@ -198,7 +198,7 @@ class Model:
     spam: float = 0.0005
     away: float = 0.012
     away_holiday: float = 5.0
-    away_counts: float = 0.3
+    away_counts: float = 0.15
     proxy_share: float = 0.2
     proxy_opens: float = 0.85
     scanner_share: float = 0.06

@@ -17,10 +17,12 @@ from outreach_frames.emulator.organisation.columns import (
     resources,
 )
 from outreach_frames.emulator.organisation.history import History
+from outreach_frames.emulator.organisation.journeys import NOT_SENT
 from outreach_frames.emulator.organisation.people import TRAITS
 from outreach_frames.emulator.organisation.wording import OFFICES, USER_TITLES
 
 TEAMS = ("Outbound North America", "Outbound EMEA", "Customer success", "Leadership")
+_CUSTOMERS, _LEADERS = 2, 3
 _ROLES = ("Sales", "Sales development", "Account executives", "Customer success")
 _PROFILES = (("Admin", True, "admin"), ("Standard", False, "default"), ("Manager", False, None))
 _FOUNDED_DAYS = 1_200.0
@@ -38,39 +40,23 @@ def office(history: History, pointers: Pointers) -> Iterator[Resource]:
     made = instants(np.array([history.setting.before(_FOUNDED_DAYS)]))[0]
     stamps = {"createdAt": made, "updatedAt": made}
     yield from _users(history, pointers)
-    yield from records("role", [
-        {
-            "name": name, **stamps, "parentRole": None if number == 1 else Link("role", 1),
-            "childRoles": Links(Link("role", child) for child in range(2, len(_ROLES) + 1)) if number == 1 else None,
-        }
-        for number, name in enumerate(_ROLES, start=1)
-    ])  # fmt: skip
-    yield from records(
-        "profile",
-        [{"name": name, "isAdmin": admin, "specialId": special, **stamps} for name, admin, special in _PROFILES],
+    top, below = Link("role", 1), Links.to("role", range(2, len(_ROLES) + 1))
+    yield from records("role", [{"name": _ROLES[0], "childRoles": below, **stamps}])
+    lower = (
+        {"id": number, "name": name, "parentRole": top, **stamps} for number, name in enumerate(_ROLES[1:], start=2)
     )
+    yield from records("role", list(lower))
+    profiles = ({"name": name, "isAdmin": admin, "specialId": special, **stamps} for name, admin, special in _PROFILES)
+    yield from records("profile", list(profiles))
     members = _teams(history)
-    yield from records("team", [
-        {
-            "name": name, "color": "#56B4E9", **stamps, "creator": Link("user", 1),
-            "users": Links(Link("user", int(user) + 1) for user in np.flatnonzero(members == number)),
-        }
-        for number, name in enumerate(TEAMS)
-    ])  # fmt: skip
+    for number, name in enumerate(TEAMS):
+        users = Links.to("user", (np.flatnonzero(members == number) + 1).tolist())
+        team = {"id": number + 1, "name": name, "color": "#56B4E9", "creator": Link("user", 1), "users": users}
+        yield from records("team", [team | stamps])
     yield from _mailboxes(history, pointers)
-    emails = mailbox_emails(history)
-    yield from records(
-        "mailAlias",
-        [
-            {
-                "email": f"hello+{number}@sales.example.com",
-                "canSend": number % 2 == 1,
-                **stamps,
-                "mailbox": Link("mailbox", number),
-            }
-            for number in range(1, min(4, len(emails)) + 1)
-        ],
-    )
+    for number in range(1, min(4, len(mailbox_emails(history))) + 1):
+        alias = {"id": number, "email": f"hello+{number}@sales.example.com", "canSend": number % 2 == 1}
+        yield from records("mailAlias", [alias | stamps | {"mailbox": Link("mailbox", number)}])
 
 
 def _teams(history: History) -> np.ndarray:
@@ -79,13 +65,13 @@ def _teams(history: History) -> np.ndarray:
     region = np.isin(
         history.cast.users.office, (OFFICES.index("London"), OFFICES.index("Dresden"), OFFICES.index("Bengaluru"))
     ).astype(int)
-    teams = np.where(np.arange(count) % 5 == 4, 2, region)  # noqa: PLR2004 - every fifth user
-    teams[0] = 3
+    teams = np.where(np.arange(1, count + 1) % 5 == 0, _CUSTOMERS, region)
+    teams[0] = _LEADERS
     return teams
 
 
 def _users(history: History, pointers: Pointers) -> Iterator[Resource]:
-    users, as_of, rng = history.cast.users, history.setting.as_of, history.setting.random("content")
+    users, as_of, rng = history.cast.users, history.setting.as_of, history.setting.random("users")
     count, numbers = len(users.first), np.arange(len(users.first))
     signed_in = np.where(users.locked, as_of - 40 * DAY, as_of - rng.uniform(0.1, 4, count) * DAY)
     teams = _teams(history)
@@ -95,7 +81,7 @@ def _users(history: History, pointers: Pointers) -> Iterator[Resource]:
         "name": [f"{first} {last}" for first, last in zip(users.first, users.last, strict=True)],
         "email": users.email,
         "username": [email.split("@")[0] for email in users.email],
-        "title": pick(USER_TITLES, np.where(teams == 2, 3, numbers % 3)),  # noqa: PLR2004 - position of customer success
+        "title": pick(USER_TITLES, np.where(teams == _CUSTOMERS, 3, numbers % 3)),
         "locked": users.locked.tolist(),
         "phoneNumber": [f"+1617555{100 + number % 100:04d}" for number in numbers.tolist()],
         "phoneCountryCode": "US",
@@ -115,7 +101,7 @@ def _users(history: History, pointers: Pointers) -> Iterator[Resource]:
     mailboxes = pointers.many("mailbox", users.mailbox_user, np.arange(len(users.mailbox_user)) + 1, count=count)
     team = pointers.many("team", numbers, teams + 1, count=count)
     relationships = {
-        "role": pointers.one("role", np.where(teams == 2, 4, numbers % 2 + 2)),  # noqa: PLR2004 - as above
+        "role": pointers.one("role", np.where(teams == _CUSTOMERS, 4, numbers % 2 + 2)),
         "profile": pointers.one("profile", np.where(numbers == 0, 1, np.where(numbers % 7 == 1, 3, 2))),
         "teams": team,
         "mailbox": pointers.one("mailbox", numbers + 1),
@@ -135,7 +121,7 @@ def _mailboxes(history: History, pointers: Pointers) -> Iterator[Resource]:
     used = ~np.isnan(history.mailings["sent"])
     np.fmax.at(sent, history.mailings["mailbox"][used], history.mailings["sent"][used])
     synced = np.where(blind, setting.before(TRAITS.blind_days), setting.as_of - 4 * MINUTE)
-    tried = history.mailings["status"] == 4  # noqa: PLR2004 - not sent
+    tried = history.mailings["status"] == NOT_SENT
     errored = np.full(count, np.nan)
     np.fmax.at(errored, history.mailings["mailbox"][tried], history.mailings["attempted"][tried])
     google = position % 3 != 0

@@ -11,6 +11,7 @@ from unicodedata import combining, normalize
 import numpy as np
 
 from outreach_frames.emulator.organisation.clock import DAY, HOUR, Flags, Floats, Ints
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.setting import WINDOW_DAYS, Setting
 from outreach_frames.emulator.organisation.wording import (
     CITIES,
@@ -153,22 +154,22 @@ def _accounts(setting: Setting, rng: np.random.Generator, count: int, users: int
         city=rng.choice(len(CITIES), size=count, p=share / share.sum()),
         owner=rng.integers(0, users, count),
         created=np.floor(setting.start - rng.uniform(0, 700, count) * DAY),
-        scanner=rng.random(count) < setting.model.scanner_share,
-        named=(rng.random(count) < 0.96) | (np.arange(count) == 0),  # noqa: PLR2004 - share of named accounts
+        scanner=happens(setting.model.scanner_share, count, rng),
+        named=happens(0.96, count, rng) | (np.arange(count) == 0),
     )
 
 
 def _prospects(setting: Setting, rng: np.random.Generator, count: int, accounts: Accounts, users: int) -> Prospects:
     model = setting.model
     account = rng.integers(0, len(accounts.name), count)
-    account[rng.random(count) < 0.04] = -1  # noqa: PLR2004 - share of prospects without an account
+    account[happens(0.04, count, rng)] = -1
     anywhere = rng.integers(0, len(CITIES), count)
-    city = np.where((account >= 0) & (rng.random(count) < 0.9), accounts.city[account], anywhere)  # noqa: PLR2004
+    city = np.where((account >= 0) & happens(0.9, count, rng), accounts.city[account], anywhere)
     created, bulk = _arrivals(setting, rng, count)
     people = [_person(CITIES[place].names, rng) for place in city.tolist()]
     domains = [accounts.domain[number] if number >= 0 else "mail.example.org" for number in account.tolist()]
     manual = np.full(count, np.nan)
-    refusing = rng.random(count) < 0.004  # noqa: PLR2004 - share who opt out by telling a person
+    refusing = happens(0.004, count, rng)
     manual[refusing] = rng.uniform(setting.start, setting.as_of, int(refusing.sum()))
     zone_of_city = np.array([setting.zones.names.index(place.zone) for place in CITIES])
     return Prospects(
@@ -183,16 +184,16 @@ def _prospects(setting: Setting, rng: np.random.Generator, count: int, accounts:
         created=created,
         bulk=bulk,
         propensity=rng.gamma(model.propensity_shape, 1 / model.propensity_shape, count),
-        proxied=rng.random(count) < model.proxy_share,
+        proxied=happens(model.proxy_share, count, rng),
         scanned=(account >= 0) & accounts.scanner[account],
-        bad_address=rng.random(count) < model.bad_address,
+        bad_address=happens(model.bad_address, count, rng),
         manual_opt_out=np.where(manual > created, np.floor(manual), np.nan),
     )
 
 
 def _arrivals(setting: Setting, rng: np.random.Generator, count: int) -> tuple[Floats, Flags]:
     """Four in ten come with one of three imported lists, the others one by one; ids follow arrival."""
-    bulk = rng.random(count) < 0.4  # noqa: PLR2004 - share of imported prospects
+    bulk = happens(0.4, count, rng)
     loads = setting.as_of - rng.choice(BULK_LOADS, count) * DAY + 10 * HOUR
     singly = setting.as_of - rng.uniform(2, WINDOW_DAYS + 30, count) * DAY
     created = np.floor(np.where(bulk, loads + rng.uniform(0, 600, count), singly))
@@ -203,10 +204,9 @@ def _arrivals(setting: Setting, rng: np.random.Generator, count: int) -> tuple[F
 def _person(language: str, rng: np.random.Generator) -> tuple[str, str, str]:
     """Invent a first name, a last name and the local part of an address."""
     firsts, lasts = NAMES[language]
-    first, last = firsts[int(rng.random() * len(firsts))], lasts[int(rng.random() * len(lasts))]
-    written = [name if isinstance(name, str) else name[0] for name in (first, last)]
-    spelled = [_ascii(name if isinstance(name, str) else name[1]) for name in (first, last)]
-    return written[0], written[1], ".".join(spelled)
+    first, first_spelled = firsts[int(rng.random() * len(firsts))]
+    last, last_spelled = lasts[int(rng.random() * len(lasts))]
+    return first, last, f"{_ascii(first_spelled)}.{_ascii(last_spelled)}"
 
 
 def _ascii(name: str) -> str:

@@ -32,30 +32,24 @@ _FORECASTS = ("Pipeline", "Best case", "Commit", "Omitted")
 def business(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield opportunities, their stages and roles, products and purchases."""
     made = instants(np.array([history.setting.before(700)]))[0]
+    stamps = {"createdAt": made, "updatedAt": made, "creator": Link("user", 1)}
     yield from records(
         "opportunityStage",
         [
-            {
-                "name": name,
-                "order": order,
-                "isClosed": closed,
-                "color": "#0072B2",
-                "createdAt": made,
-                "updatedAt": made,
-                "creator": Link("user", 1),
-            }
+            stamps | {"name": name, "order": order, "isClosed": closed, "color": "#0072B2"}
             for order, (name, closed, _) in enumerate(STAGES, start=1)
         ],
     )
     yield from _opportunities(history, pointers)
     yield from _roles(history, pointers)
-    yield from records("product", [
-        {
-            "name": name, "productFamily": family, "code": f"00{number}", "status": True, "deleted": False, "classification": "standard",
-            "unitOfMeasure": "seat", "createdAt": made, "updatedAt": made, "owner": Link("user", 1), "creator": Link("user", 1),
-        }
-        for number, (name, family) in enumerate(_PRODUCTS, start=1)
-    ])  # fmt: skip
+    common = {"status": True, "deleted": False, "classification": "standard", "unitOfMeasure": "seat", **stamps}
+    yield from records(
+        "product",
+        [
+            common | {"name": name, "productFamily": family, "code": f"00{number}", "owner": Link("user", 1)}
+            for number, (name, family) in enumerate(_PRODUCTS, start=1)
+        ],
+    )
     yield from _purchases(history, pointers)
 
 
@@ -123,7 +117,7 @@ def _roles(history: History, pointers: Pointers) -> Iterator[Resource]:
 
 
 def _purchases(history: History, pointers: Pointers) -> Iterator[Resource]:
-    rng = history.setting.random("content")
+    rng = history.setting.random("purchases")
     accounts = np.arange(0, len(history.cast.accounts.name), 6)
     count = len(accounts)
     begins = np.floor(history.setting.as_of - rng.uniform(30, 500, count) * DAY)

@@ -2,8 +2,19 @@
 
 import numpy as np
 
-from outreach_frames.emulator.organisation.clock import DAY, HOUR, MINUTE, Flags, Floats, at_waking_hours, hour, weekday
+from outreach_frames.emulator.organisation.clock import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Flags,
+    Floats,
+    Ints,
+    at_waking_hours,
+    hour,
+    weekday,
+)
 from outreach_frames.emulator.organisation.columns import Table
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.people import TRAITS, Cast
 from outreach_frames.emulator.organisation.setting import Setting
 
@@ -18,8 +29,8 @@ def respond(setting: Setting, cast: Cast, mail: Table, rng: np.random.Generator)
     Parameters
     ----------
     mail
-        Columns ``sent`` (NaN for messages that do not leave), ``prospect``, ``mailbox``, ``reply_rate`` (probability for an average person,
-        sender and slot), ``opt_out_rate``, ``positive_rate``.
+        Columns ``sent`` (NaN for messages that do not leave), ``prospect``, ``mailbox``, ``user``, ``reply_rate``
+        (probability for an average person, sender and slot), ``opt_out_rate``, ``positive_rate``.
 
     Returns
     -------
@@ -35,20 +46,20 @@ def respond(setting: Setting, cast: Cast, mail: Table, rng: np.random.Generator)
 
     zone = prospects.zone[mail["prospect"]]
     reply_probability = mail["reply_rate"] * slot_factor(setting, mail, cast)
-    answers = arrived & (rng.random(size) < reply_probability)
+    answers = arrived & happens(reply_probability, size, rng)
     delay = np.clip(
         setting.model.reply_delay_h * np.exp(setting.model.reply_delay_spread * rng.normal(size=size)), 0.15, 960
     )
     replied = at_waking_hours(np.where(answers, sent + delay * HOUR, np.nan), zone, setting.zones, rng)
 
-    away = arrived & ~answers & (rng.random(size) < _away_probability(setting, sent))
+    away = arrived & ~answers & happens(_away_probability(setting, sent), size, rng)
     away_until = np.where(away, sent + rng.uniform(2, 15, size) * DAY, np.nan)
-    noticed = away & (rng.random(size) < setting.model.away_counts)
+    noticed = away & happens(setting.model.away_counts, size, rng)
     replied = np.where(noticed, sent + rng.uniform(20, 240, size), replied)
     replied = np.where(_answered_after_all(delivered, bounced, rng), bounced + rng.uniform(1, 30, size) * HOUR, replied)
 
-    leaves = arrived & (rng.random(size) < mail["opt_out_rate"])
-    complains = arrived & (rng.random(size) < setting.model.spam)
+    leaves = arrived & happens(mail["opt_out_rate"], size, rng)
+    complains = arrived & happens(setting.model.spam, size, rng)
     blind = setting.before(TRAITS.blind_days)
     unseen = mail["mailbox"] == TRAITS.blind
     seen = mail | {
@@ -82,8 +93,8 @@ def _bounces(setting: Setting, cast: Cast, mail: Table, rng: np.random.Generator
     poor = mail["mailbox"] == TRAITS.poor
     chance = np.where(poor, setting.model.poor_mailbox_bounce, setting.model.stray_bounce)
     chance = np.where(cast.prospects.bad_address[mail["prospect"]], 0.98, chance)
-    bounces = ~np.isnan(sent) & (rng.random(size) < chance)
-    at_once = bounces & (rng.random(size) < 0.45)  # noqa: PLR2004 - share refused during delivery
+    bounces = ~np.isnan(sent) & happens(chance, size, rng)
+    at_once = bounces & happens(0.45, size, rng)
     wait = np.where(at_once, rng.uniform(2, 40, size), rng.uniform(1 * MINUTE, 14 * HOUR, size))
     return np.where(bounces, sent + wait, np.nan), np.where(at_once, np.nan, sent)
 
@@ -91,7 +102,7 @@ def _bounces(setting: Setting, cast: Cast, mail: Table, rng: np.random.Generator
 def _answered_after_all(delivered: Floats, bounced: Floats, rng: np.random.Generator) -> Flags:
     """Some late bounces concern a second recipient, and the first one answers: one in fifteen."""
     late = ~np.isnan(delivered) & ~np.isnan(bounced)
-    chosen: Flags = late & (rng.random(len(late)) < 1 / 15)
+    chosen: Flags = late & happens(1 / 15, len(late), rng)
     return chosen
 
 
@@ -102,11 +113,11 @@ def _away_probability(setting: Setting, sent: Floats) -> Floats:
     return setting.model.away * np.where(holiday[position], setting.model.away_holiday, 1.0)
 
 
-def _sentiments(replied: Floats, away: Flags, positive: Floats, rng: np.random.Generator) -> np.ndarray:
+def _sentiments(replied: Floats, away: Flags, positive: Floats, rng: np.random.Generator) -> Ints:
     """Class of each reply; one in ten, and every out-of-office notice, is not classified."""
     drawn = rng.random(len(replied))
     sentiment = np.where(
         drawn < positive, POSITIVE, np.where(drawn < positive + (1 - positive) * 0.6, NEUTRAL, NEGATIVE)
     )
-    sentiment = np.where(away | (rng.random(len(replied)) < 0.1), UNCLASSIFIED, sentiment)  # noqa: PLR2004 - unclassified
+    sentiment = np.where(away | happens(0.1, len(replied), rng), UNCLASSIFIED, sentiment)
     return np.where(np.isnan(replied), -1, sentiment)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from zlib import crc32
 
 import numpy as np
 
@@ -10,10 +11,6 @@ from outreach_frames.emulator.organisation.model import Model, SequencePlan, Ste
 from outreach_frames.emulator.organisation.wording import CITIES
 
 WINDOW_DAYS = 182
-_STREAMS = (
-    "people", "enrolments", "journeys", "responses", "refusals", "singles", "tracking", "engagement", "deletions", "work",
-    "calls", "deals", "directory", "events", "content",
-)  # fmt: skip
 
 
 class Programme:
@@ -126,7 +123,7 @@ class Setting:
 
     def random(self, part: str) -> np.random.Generator:
         """Random numbers of one part of the simulation; drawing more in one part does not move another."""
-        return np.random.default_rng((self.seed, _STREAMS.index(part)))
+        return np.random.default_rng((self.seed, crc32(part.encode())))
 
     def before(self, days: float) -> float:
         """Return the instant this many days before now."""

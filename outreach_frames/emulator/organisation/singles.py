@@ -4,6 +4,7 @@ import numpy as np
 
 from outreach_frames.emulator.organisation.clock import DAY, HOUR, next_slot
 from outreach_frames.emulator.organisation.columns import Table
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.journeys import NOT_SENT, SCHEDULED, SENT
 from outreach_frames.emulator.organisation.people import TRAITS, Cast
 from outreach_frames.emulator.organisation.responses import respond
@@ -34,14 +35,14 @@ def one_off_mail(setting: Setting, cast: Cast, mailings: Table) -> Table:
     ready = ready + rng.random(size) * np.maximum(setting.as_of - ready - DAY, 0)
     if len(answered):
         source = answered[rng.integers(0, len(answered), size)]
-        follows = rng.random(size) < _TO_REPLIERS
+        follows = happens(_TO_REPLIERS, size, rng)
         prospect = np.where(follows, mailings["prospect"][source], prospect)
         ready = np.where(follows, mailings["replied"][source] + rng.uniform(0.2, 8, size) * HOUR, ready)
 
     locked = len(cast.users.first) - 1
     user = np.where(cast.prospects.owner[prospect] == locked, 0, cast.prospects.owner[prospect])
     hours = np.asarray(setting.model.send_hours)
-    weekends = rng.random(size) < 0.1  # noqa: PLR2004 - share of one-off mail that may go out at the weekend
+    weekends = happens(0.1, size, rng)
     sent = next_slot(ready, cast.users.zone[user], setting.zones, rng, hours=hours, weekends=weekends)
     unable = (user == TRAITS.disabled) & (sent > setting.before(TRAITS.disabled_days))
     status = np.where(sent > setting.as_of, SCHEDULED, np.where(unable, NOT_SENT, SENT))
@@ -66,7 +67,7 @@ def one_off_mail(setting: Setting, cast: Cast, mailings: Table) -> Table:
         "positive_rate": np.full(size, 0.45),
     }
     mail = respond(setting, cast, mail, rng)
-    stranger = rng.random(size) < _STRANGERS
+    stranger = happens(_STRANGERS, size, rng)
     stranger[0] = True
     mail["prospect"] = np.where(stranger, -1, prospect)
     return mail
@@ -74,6 +75,6 @@ def one_off_mail(setting: Setting, cast: Cast, mailings: Table) -> Table:
 
 def mailing_types(mailings: Table, rng: np.random.Generator) -> np.ndarray:
     """`SEQUENCE`, `SINGLE` or `CAMPAIGN` for each message."""
-    campaign = rng.random(len(mailings["sent"])) < _CAMPAIGN
+    campaign = happens(_CAMPAIGN, len(mailings["sent"]), rng)
     kinds: np.ndarray = np.where(mailings["sequence"] >= 0, SEQUENCE, np.where(campaign, CAMPAIGN, SINGLE))
     return kinds

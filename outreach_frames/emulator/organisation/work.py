@@ -4,6 +4,7 @@ import numpy as np
 
 from outreach_frames.emulator.organisation.clock import DAY, HOUR, Flags, Floats, Ints, hour, next_slot
 from outreach_frames.emulator.organisation.columns import Table, concatenated, taken
+from outreach_frames.emulator.organisation.draws import happens
 from outreach_frames.emulator.organisation.engagement import OPEN
 from outreach_frames.emulator.organisation.journeys import Journeys
 from outreach_frames.emulator.organisation.model import CALL, MANUAL_EMAIL
@@ -19,7 +20,8 @@ DISPOSITIONS = (
     ("Meeting booked", True), ("Interested – call back", True), ("Not interested", True), ("Wrong person", True),
     ("No answer", False), ("Left voicemail", False), ("Busy", False),
 )  # fmt: skip
-MEETING, NO_ANSWER = 0, 4
+MEETING, CALL_BACK, DECLINED, WRONG_PERSON, NO_ANSWER, VOICEMAIL, BUSY = range(7)
+_OFTEN = 4
 _EXTRA_DONE = 0.75
 _OUTBOUND_SHARE = 0.06
 _INBOUND_SHARE = 0.012
@@ -33,8 +35,9 @@ def tasks(setting: Setting, cast: Cast, journeys: Journeys, mailings: Table, eng
     Returns
     -------
     tasks : Table
-        ``enrolment, step, mailing, prospect, sequence, user`` (positions, -1 without), ``action``, ``type`` (positions in
-        `ACTIONS` and `TASK_TYPES`), ``created, due, done`` [UTC seconds], ``skipped``, and for call steps ``answered, ends``.
+        ``enrolment, step, mailing, prospect, sequence, user`` (positions, -1 without), ``action, type`` (positions in
+        `ACTIONS` and `TASK_TYPES`), ``created, due, done`` [UTC seconds], ``skipped``, and for call steps
+        ``answered, ends``.
     """
     rng = setting.random("work")
     step, rows = journeys.tasks["step"], journeys.tasks["enrolment"]
@@ -67,11 +70,12 @@ def _written_for(mailings: Table, enrolment: Ints, step: Ints, *, steps: int) ->
 def _follow_ups(setting: Setting, cast: Cast, mailings: Table, engaged: Table, rng: np.random.Generator) -> list[Table]:
     """Tasks after replies, after silence, after repeated opens, and those users set themselves."""
     known = mailings["prospect"] >= 0
-    replied = np.flatnonzero(known & ~np.isnan(mailings["replied"]) & (rng.random(len(known)) < 0.35))  # noqa: PLR2004
+    replied = np.flatnonzero(known & ~np.isnan(mailings["replied"]) & happens(0.35, len(known), rng))
     silent = np.isnan(mailings["replied"]) & (mailings["sent"] < setting.before(3)) & (mailings["sequence"] < 0)
-    chased = np.flatnonzero(known & silent & (rng.random(len(known)) < 0.3))  # noqa: PLR2004
+    chased = np.flatnonzero(known & silent & happens(0.3, len(known), rng))
     opens = np.bincount(engaged["mailing"][engaged["what"] == OPEN], minlength=len(known))
-    keen = np.flatnonzero(known & (opens >= 4) & (mailings["sent"] < setting.before(4)) & (mailings["sequence"] >= 0))  # noqa: PLR2004
+    old = (mailings["sent"] < setting.before(4)) & (mailings["sequence"] >= 0)
+    keen = np.flatnonzero(known & old & (opens >= _OFTEN))
     size = max(4, len(cast.prospects.first) // 30)
     someone = rng.integers(0, len(cast.prospects.first), size)
     begun = np.fmax(cast.prospects.created[someone], setting.start)
@@ -95,7 +99,7 @@ def _extra(setting: Setting, occasion: Table, type_: str, rng: np.random.Generat
     """Tasks of one type outside sequences; three in four get done, most of them about when due."""
     created, size = occasion["created"], len(occasion["created"])
     due = np.floor(created + rng.integers(0, 4, size) * DAY + 6 * HOUR)
-    done = np.where(rng.random(size) < _EXTRA_DONE, due + rng.normal(-0.1, 0.8, size) * DAY, np.nan)
+    done = np.where(happens(_EXTRA_DONE, size, rng), due + rng.normal(-0.1, 0.8, size) * DAY, np.nan)
     action = {"follow_up": 0, "no_reply": 0, "sequence_open": 1}.get(type_)
     none, no = np.full(size, -1), np.zeros(size, dtype=bool)
     return occasion | {
@@ -133,7 +137,7 @@ def calls(setting: Setting, cast: Cast, work: Table) -> Table:
     size = len(table["dialed"])
     talk = np.where(table["answered"], rng.gamma(1.6, 130, size) + 12, rng.uniform(8, 40, size))
     rings = rng.uniform(4, 20, size)
-    elsewhere = rng.random(size) < _LOGGED_ELSEWHERE
+    elsewhere = happens(_LOGGED_ELSEWHERE, size, rng)
     completed = np.floor(table["dialed"] + rings + talk)
     logged = np.where(elsewhere, completed + rng.uniform(1, 20, size) * HOUR, completed + 30)
     table |= {
@@ -159,10 +163,10 @@ def _unplanned(setting: Setting, cast: Cast, like: Table, rng: np.random.Generat
         ready, cast.users.zone[user], setting.zones, rng, hours=hours, weekends=np.zeros(size, dtype=bool)
     )
     dialed = np.minimum(dialed, setting.as_of - HOUR)
-    inbound = rng.random(size) < _INBOUND_SHARE / (_OUTBOUND_SHARE + _INBOUND_SHARE)
+    inbound = happens(_INBOUND_SHARE / (_OUTBOUND_SHARE + _INBOUND_SHARE), size, rng)
     local = setting.zones.to_local(dialed, cast.prospects.zone[prospect])
     chance = setting.model.connect * np.asarray(setting.model.connect_hour_effect)[hour(local)]
-    answered = rng.random(size) < np.where(inbound, 0.7, chance)
+    answered = happens(np.where(inbound, 0.7, chance), size, rng)
     none = np.full(size, -1)
     row = {"prospect": prospect, "user": user, "answered": answered, "dialed": dialed, "inbound": inbound}
     return (

@@ -17,7 +17,7 @@ from outreach_frames.emulator.organisation.columns import (
 from outreach_frames.emulator.organisation.correspondence import latest, mailing_ids
 from outreach_frames.emulator.organisation.history import History
 from outreach_frames.emulator.organisation.wording import CITIES
-from outreach_frames.emulator.organisation.work import ACTIONS, DISPOSITIONS, TASK_TYPES
+from outreach_frames.emulator.organisation.work import ACTIONS, DISPOSITIONS, MEETING, TASK_TYPES
 
 PURPOSES = ("Sequence call", "Follow-up", "Discovery", "Renewal")
 PRIORITIES = (("Low", 30), ("Normal", 60), ("High", 90))
@@ -133,7 +133,7 @@ def _calls(history: History, pointers: Pointers) -> Iterator[Resource]:
     ]
     ours = [f"+1617555{100 + user % 100:04d}" for user in calls["user"].tolist()]
     inbound = calls["inbound"].tolist()
-    action = np.where(calls["ends"], np.where(calls["disposition"] == 0, 3, 1), 0)
+    action = np.where(calls["ends"], np.where(calls["disposition"] == MEETING, 3, 1), 0)
     unheard = elsewhere & (numbers % 5 == 0)
     attributes = {
         "direction": pick(("outbound", "inbound"), calls["inbound"].astype(int)),
@@ -154,7 +154,7 @@ def _calls(history: History, pointers: Pointers) -> Iterator[Resource]:
         "note": pick(
             ("Wants a call next quarter.", "Spoke to the assistant."), np.where(answered, numbers % 3 - 1, -1)
         ),
-        "tags": [["meeting"] if met else [] for met in (calls["disposition"] == 0).tolist()],
+        "tags": [["meeting"] if met else [] for met in (calls["disposition"] == MEETING).tolist()],
         "createdAt": instants(calls["created"]),
         "updatedAt": instants(calls["created"]),
     }
