@@ -16,6 +16,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
+from traitlets.config import Config
 
 from outreach_frames.errors import OutreachError
 
@@ -109,7 +110,8 @@ def _inject(document: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> N
 
 
 def _execute(document: nbformat.NotebookNode) -> None:
-    client = NotebookClient(document, timeout=CELL_TIMEOUT, kernel_name="python3")
+    sockets = Config({"KernelManager": {"transport": "ipc"}})  # files of this user, no port that others could reach
+    client = NotebookClient(document, timeout=CELL_TIMEOUT, kernel_name="python3", config=sockets)
     try:
         client.execute()
     except CellExecutionError as error:

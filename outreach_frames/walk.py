@@ -178,13 +178,14 @@ class Walk:
             return page, url, params
 
     def _show(self, page: Page) -> None:
-        """Note what is unknown; move the progress bar on, which appears where it is wanted or the walk is long."""
+        """Note what is unknown; move the progress bar on, which appears where it is wanted or the walk will be long."""
         with self._lock:
             self._pages += 1
             if self.query.columns is not None:
                 for name, attributes in page.unknown.items():
                     self._unknown.setdefault(name, set()).update(attributes)
-            wanted = self.progress or (self.progress is None and self._pages > PAGES_WITHOUT_BAR)
+            expected = -(-page.count // max(page.batch.num_rows, 1)) if page.count else self._pages
+            wanted = self.progress or (self.progress is None and expected > PAGES_WITHOUT_BAR)
             if wanted and self._bar is None:
                 total = min(page.count, self.limit or page.count) if page.count else None
                 bar: tqdm[Any] = tqdm(desc=self.query.resource.table, total=total, unit=" rows", initial=self._rows)
