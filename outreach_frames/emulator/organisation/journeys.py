@@ -77,7 +77,7 @@ def travel(setting: Setting, cast: Cast, enrolled: Table) -> Journeys:
     """Run the rounds and settle how every enrolment stands now."""
     size = len(enrolled["prospect"])
     rng = setting.random("journeys")
-    waits = setting.programme.throttled[enrolled["sequence"]] & (enrolled["created"] > setting.before(6))
+    waits = setting.programme.throttled[enrolled["sequence"]] & (enrolled["created"] > setting.before(8))
     enrolled = enrolled | {
         "moving": ~waits,
         "state": np.where(waits, PENDING, ACTIVE),

@@ -100,9 +100,9 @@ def _bounces(setting: Setting, cast: Cast, mail: Table, rng: np.random.Generator
 
 
 def _answered_after_all(delivered: Floats, bounced: Floats, rng: np.random.Generator) -> Flags:
-    """Some late bounces concern a second recipient, and the first one answers: one in fifteen."""
+    """Some late bounces concern a second recipient, and the first one answers: one in ten."""
     late = ~np.isnan(delivered) & ~np.isnan(bounced)
-    chosen: Flags = late & happens(1 / 15, len(late), rng)
+    chosen: Flags = late & happens(0.1, len(late), rng)
     return chosen
 
 
