@@ -11,14 +11,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from outreach_frames.stats.flags import mailing_flags
     from outreach_frames.stats.provenance import explain
+    from outreach_frames.stats.rates import engagement, sequence_engagement
+    from outreach_frames.stats.survival import cumulative_incidence, kaplan_meier, reply_within, time_to_event
 
 _HOME = {
+    "cumulative_incidence": "survival",
+    "engagement": "rates",
     "explain": "provenance",
+    "kaplan_meier": "survival",
     "mailing_flags": "flags",
+    "reply_within": "survival",
+    "sequence_engagement": "rates",
+    "time_to_event": "survival",
 }
 """Which module a name lives in; loaded when the name is first used, since SciPy takes half a second."""
 
-__all__ = ["explain", "mailing_flags"]
+__all__ = [
+    "cumulative_incidence",
+    "engagement",
+    "explain",
+    "kaplan_meier",
+    "mailing_flags",
+    "reply_within",
+    "sequence_engagement",
+    "time_to_event",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ import narwhals as nw
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import EPOCH
-from outreach_frames.stats._engines import small_table
+from outreach_frames.stats._engines import join, small_table
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
@@ -70,7 +70,7 @@ def with_local(
     bin_number = (nw.col(instant) // _BIN).clip(_bin_of(_FIRST), _bin_of(_LAST))
     keys = ["zone_bin"] if zone_column is None else [zone_column, "zone_bin"]
     table = small_table(frame, _offset_table(names, zone_column))
-    joined = frame.with_columns(zone_bin=bin_number).join(table, on=keys, how="left")
+    joined = join(frame.with_columns(zone_bin=bin_number), table, keys)
     fits = (nw.col("zone_from") <= nw.col(instant)) & (nw.col(instant) < nw.col("zone_until"))
     return (
         joined.filter(fits | nw.col("zone_from").is_null())

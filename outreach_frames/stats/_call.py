@@ -31,7 +31,9 @@ Instant = str | date
 """An instant as callers write it: ISO 8601 text, a `datetime` or a pandas `Timestamp`; read as UTC without a zone."""
 
 _FLAGS = frozenset({"track_opens", "track_links", "opted_out", "enabled", "locked", "send_disabled", "sync_disabled"})
-_TEXTS = frozenset({"state", "mailing_type", "step_type", "name", "direction", "outcome", "action", "pause_reason"})
+_TEXTS = frozenset(
+    {"event", "state", "mailing_type", "step_type", "name", "direction", "outcome", "action", "pause_reason"}
+)
 
 
 class Call:
@@ -222,12 +224,9 @@ class Call:
             pandas results are Arrow-backed, and carry the record in ``attrs``; PyArrow tables in the schema's
             metadata; other kinds have no place for it.
         """
-        integers = [name for name, dtype in frame.collect_schema().items() if dtype.is_integer() and dtype != nw.Int64]
-        if integers:
-            frame = frame.with_columns(nw.col(name).cast(nw.Int64) for name in integers)
-        if sort:
-            frame = frame.sort(*sort, nulls_last=True)
-        frame = _engines.from_days(_engines.from_micros(frame, instants), days)
+        frame = _engines.from_days(_engines.from_micros(_widened(frame), instants), days)
+        if sort:  # last of all: Dask loses the order in a later conversion
+            frame = _engines.tidied(frame).sort(*sort, nulls_last=True)
         record = {**self._record(), **record}
         if frame.implementation.is_polars():
             return self._as_polars(frame, categories or {})
@@ -236,8 +235,17 @@ class Call:
             if keep_index and isinstance(self._native, pd.DataFrame):
                 result.index = self._native.index
             return self._as_pandas(result, categories or {}, record)
-        native = frame.to_native()
-        return native.map_partitions(_engines.arrow_pandas) if _engines.is_dask(native) else native
+        return frame.to_native()
+
+    def table(self, frame: nw.LazyFrame[Any]) -> pd.DataFrame:
+        """Collect a frame into Arrow-backed pandas, for the statistics of small tables."""
+        return _engines.arrow_pandas(frame.collect(backend="pyarrow").to_native().to_pandas(types_mapper=pd.ArrowDtype))
+
+    def finish(self, result: pd.DataFrame, **record: object) -> pd.DataFrame:
+        """Give a small table back: Arrow-backed pandas with the record, whatever kind of frame went in."""
+        finished = _engines.arrow_pandas(result)
+        finished.attrs[RECORD] = {**self._record(), **record}
+        return finished
 
     def _as_polars(self, frame: nw.LazyFrame[Any], categories: Mapping[str, Sequence[str]]) -> Any:
         native = frame.with_columns(nw.col(name).cast(nw.Enum(list(c))) for name, c in categories.items()).to_native()
@@ -263,6 +271,11 @@ class Call:
             "dropped": self.dropped,
             "version": version("outreach_frames"),
         }
+
+
+def _widened(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    narrow = [name for name, dtype in frame.collect_schema().items() if dtype.is_integer() and dtype != nw.Int64]
+    return frame.with_columns(nw.col(name).cast(nw.Int64) for name in narrow) if narrow else frame
 
 
 def record_of(native: Any) -> dict[str, Any]:
@@ -353,6 +366,8 @@ class _Kind:
     def fits(self, dtype: nw.dtypes.DType) -> bool:
         if self.dtype == nw.Int64:
             return dtype.is_integer()
+        if self.dtype == nw.String:
+            return isinstance(dtype, nw.String | nw.Categorical | nw.Enum)
         return isinstance(dtype, nw.Datetime) if self.dtype == nw.Datetime else dtype == self.dtype
 
 

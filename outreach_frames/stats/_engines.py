@@ -12,7 +12,7 @@ PyArrow tables travel as Arrow-backed pandas frames, without a copy: PyArrow's o
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import narwhals as nw
 import pandas as pd
@@ -159,6 +159,28 @@ def from_days(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[
         dates = {name: _arrow_series(pa.array(native[name]).cast(pa.int32()).cast(pa.date32())) for name in columns}
         return _wrapped(native.reset_index(drop=True).assign(**dates))
     return frame.with_columns(nw.col(name).cast(nw.Int32).cast(nw.Date) for name in columns)
+
+
+def join(
+    left: nw.LazyFrame[Any],
+    right: nw.LazyFrame[Any],
+    on: str | Sequence[str],
+    *,
+    how: Literal["left", "inner", "semi"] = "left",
+) -> nw.LazyFrame[Any]:
+    """
+    Join two frames of one engine; rows whose key is missing find no partner.
+
+    Dask pushes a later choice of columns through a join, and so may compute it twice, with the rows in another order
+    each time: columns put side by side afterwards would belong to different rows. `tidied` keeps it from that.
+    """
+    return tidied(left.join(right, on=on if isinstance(on, str) else list(on), how=how))
+
+
+def tidied(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Back a Dask frame's columns by Arrow, as they are in pandas, and fix its rows; other engines need nothing."""
+    native = frame.to_native()
+    return _wrapped(native.map_partitions(arrow_pandas)) if is_dask(native) else frame
 
 
 def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, Column]) -> nw.LazyFrame[Any]:

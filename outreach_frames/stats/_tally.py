@@ -106,12 +106,9 @@ def _reached_and_replied(summed: nw.LazyFrame[Any], keys: Sequence[str], who: st
 
 def count_distinct(frame: nw.LazyFrame[Any], keys: Sequence[str], who: str, name: str) -> nw.LazyFrame[Any]:
     """Count the distinct values of a column by group, missing ones left out."""
-    once = frame.filter(~nw.col(who).is_null()).select(*keys, who).unique()
-    return (
-        once.with_columns((nw.col(who).is_null().cast(nw.Int64) + 1).alias(name))
-        .group_by(*keys)
-        .agg(nw.col(name).sum())
-    )
+    met = frame.filter(~nw.col(who).is_null()).with_columns(nw.col(who).is_null().cast(nw.Int64).alias(name))
+    once = met.group_by(*keys, who).agg(nw.col(name).max())
+    return once.with_columns(nw.col(name) + 1).group_by(*keys).agg(nw.col(name).sum())
 
 
 def stack(parts: Iterable[nw.LazyFrame[Any]], keys: Sequence[str], *, medians: Sequence[str] = ()) -> nw.LazyFrame[Any]:

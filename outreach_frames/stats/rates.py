@@ -14,7 +14,7 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import PERIODS, with_local, with_periods
 from outreach_frames.stats._call import Call, Instant, to_micros
-from outreach_frames.stats._engines import column_names, small_table
+from outreach_frames.stats._engines import column_names, join, small_table
 from outreach_frames.stats._tally import (
     MEDIAN,
     RATES,
@@ -193,11 +193,11 @@ def sequence_engagement(
     if calls is not None:
         called = outbound_calls(call.read("calls", calls, ["sequence_id", *CALL_COLUMNS]))
         called = _sent_between(call, _aliased(called, alias), "called_at", since, until)
-        called = called.join(listed.select("sequence_id"), on="sequence_id", how="semi")
+        called = join(called, listed.select("sequence_id"), "sequence_id", how="semi")
         emailed = mail.filter(nw.col("is_delivered"))
         met = nw.concat([frame.select("sequence_id", "prospect_id") for frame in (emailed, called)], how="vertical")
         parts.append(count_distinct(met, key, "prospect_id", "contacted_any"))
-    table = with_rates(stack(parts, key, medians=[MEDIAN]), RATES, ci=ci).join(listed, on="sequence_id", how="left")
+    table = join(with_rates(stack(parts, key, medians=[MEDIAN]), RATES, ci=ci), listed, "sequence_id")
     extra = ["enrolments", "open_enrolments", "contacted_any"]
     table = _with_missing(table, extra)
     result: IntoFrameT = call.write(table.select("sequence_id", "name", *engagement_columns(), *extra), sort=key)
@@ -242,12 +242,12 @@ def _aliased(frame: nw.LazyFrame[Any], alias: Mapping[int, int] | None) -> nw.La
     if not alias:
         return frame
     table = small_table(frame, {"sequence_id": list(alias), "counted_under": list(alias.values())})
-    joined = frame.join(table, on="sequence_id", how="left")
+    joined = join(frame, table, "sequence_id")
     return joined.with_columns(sequence_id=nw.coalesce("counted_under", "sequence_id")).drop("counted_under")
 
 
 def _listed_only(call: Call, frame: nw.LazyFrame[Any], listed: nw.LazyFrame[Any], reason: str) -> nw.LazyFrame[Any]:
-    marked = frame.join(listed.select("sequence_id", is_listed=nw.col("sequence_id")), on="sequence_id", how="left")
+    marked = join(frame, listed.select("sequence_id", is_listed=nw.col("sequence_id")), "sequence_id")
     return call.drop(marked, reason, ~nw.col("is_listed").is_null()).drop("is_listed")
 
 

@@ -1,0 +1,432 @@
+"""
+Time from first mail to reply, opt-out or bounce.
+
+The three outcomes compete: who has opted out can no longer answer. 1 − Kaplan–Meier treats them as if they still could
+and overstates the share that will ever reply; the cumulative incidence (Aalen–Johansen) does not. Finishing a sequence
+is no outcome, since the person can still answer.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from narwhals.typing import IntoFrameT
+
+from outreach_frames.errors import DataError
+from outreach_frames.stats._calendar import DAY
+from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._engines import column_names, join
+from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.intervals import Floats, loglog_band
+
+CAUSES = ("reply", "opt_out", "bounce")
+"""Outcomes; at exact ties the earlier in this list wins."""
+
+EVENTS = (*CAUSES, "censored")
+
+
+def time_to_event(
+    mailings: IntoFrameT,
+    sequence_states: IntoFrameT | None = None,
+    *,
+    by: str | Sequence[str] | None = None,
+    as_of: Instant | None = None,
+    bounce_policy: str = "reply_wins",
+    origin: str = "first_send",
+) -> IntoFrameT:
+    """
+    Find each enrolment's first outcome and the time it took.
+
+    Candidates are the first ``replied_at`` of a delivered mailing, the first ``unsubscribed_at``, and the first
+    ``bounced_at`` of a bounced mailing. The earliest wins; at exact ties reply, then opt-out, then bounce. Enrolments
+    without an outcome are censored at ``as_of``.
+
+    Parameters
+    ----------
+    mailings
+        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``, ``unsubscribed_at``.
+    sequence_states
+        ``id`` and, for ``origin="enrolment"``, ``created_at``. Where given, only these enrolments are looked at.
+    by
+        Columns to carry along for grouping, from ``sequence_states`` where it has them, else from ``mailings`` (the
+        smallest value of the enrolment).
+    as_of
+        When the data were extracted; default: what the frames' records say. What happened later is taken as not yet
+        happened, so that an earlier ``as_of`` shows the data as they stood then.
+    bounce_policy
+        See `mailing_flags`.
+    origin
+        ``"first_send"``: time runs from the first sent mailing, that is the earliest of ``delivered_at``, else
+        ``bounced_at``, else ``replied_at``. ``"enrolment"``: from the enrolment's ``created_at``.
+
+    Returns
+    -------
+    durations : frame of the caller's kind, one row per enrolment with a sent mailing, sorted by id
+        ``sequence_state_id``, ``t0``, ``event`` (``reply``, ``opt_out``, ``bounce``, ``censored``), ``event_at``
+        (missing if censored), ``duration_d`` [days of 86 400 s, unrounded; 0 where an outcome is dated before
+        ``t0``], and the ``by`` columns.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice; an unknown origin.
+
+    Notes
+    -----
+    Left out and counted in the record: one-off mail, enrolments without a sent mailing. Definition: this project's
+    metric dictionary, part 2.4.
+    """
+    if origin not in {"first_send", "enrolment"}:
+        raise DataError(f"There is no origin {origin!r}.", hint='Choose "first_send" or "enrolment".')
+    if origin == "enrolment" and sequence_states is None:
+        raise DataError('origin="enrolment" needs sequence_states.', hint="Pass the enrolments as second argument.")
+    carried = [by] if isinstance(by, str) else list(by or ())
+    from_states = [] if sequence_states is None else [n for n in carried if n in column_names(sequence_states)]
+    from_mail = [name for name in carried if name not in from_states]
+    call = Call("time_to_event", by=carried, bounce_policy=bounce_policy, origin=origin)
+    mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at", *from_mail])
+    states = None
+    if sequence_states is not None:
+        created = ["created_at"] if origin == "enrolment" else []
+        states = call.read("sequence_states", sequence_states, ["id", *created, *from_states])
+    now = call.instant(as_of)
+
+    mail = call.drop(mail, "mailing of no enrolment", ~nw.col("sequence_state_id").is_null())
+    firsts = first_events(mail, now, bounce_policy, carried=from_mail)
+    if states is not None:
+        firsts = join(states.rename({"id": "sequence_state_id"}), firsts, "sequence_state_id")
+    firsts = call.drop(firsts, "enrolment without a sent mailing", ~nw.col("t0").is_null())
+    if origin == "enrolment":
+        firsts = call.drop(
+            firsts.with_columns(t0=nw.col("created_at")), "enrolment without created_at", ~nw.col("t0").is_null()
+        )
+    result: IntoFrameT = call.write(
+        _with_outcome(firsts, now).select("sequence_state_id", "t0", "event", "event_at", "duration_d", *carried),
+        sort=["sequence_state_id"],
+        instants=["t0", "event_at", *(name for name in carried if name.endswith("_at"))],
+        categories={"event": EVENTS},
+    )
+    return result
+
+
+def first_events(
+    mail: nw.LazyFrame[Any], now: int, bounce_policy: str, *, carried: Sequence[str] = ()
+) -> nw.LazyFrame[Any]:
+    """
+    Find the first sending and the first outcome of each kind, by enrolment, as they stood at an instant.
+
+    Parameters
+    ----------
+    mail
+        `SENDING` columns, ``unsubscribed_at`` and ``sequence_state_id``.
+    now
+        Later instants are taken as missing [µs].
+    bounce_policy
+        See `mailing_flags`.
+    carried
+        Columns of which the smallest value is kept.
+
+    Returns
+    -------
+    firsts : LazyFrame
+        ``sequence_state_id``, ``t0``, ``reply_at``, ``opt_out_at``, ``bounce_at`` [µs].
+    """
+    known = mail.with_columns(
+        nw.when(nw.col(name) <= now).then(nw.col(name)).alias(name) for name in (*SENDING, "unsubscribed_at")
+    )
+    flagged = with_delivery(known, bounce_policy).with_columns(
+        reply_at=nw.when(nw.col("is_delivered")).then(nw.col("replied_at")),
+        bounce_at=nw.when(nw.col("is_bounced")).then(nw.col("bounced_at")),
+        opt_out_at=nw.col("unsubscribed_at"),
+        t0=nw.col("sent_at"),
+    )
+    firsts = ("t0", "reply_at", "opt_out_at", "bounce_at", *carried)
+    return flagged.group_by("sequence_state_id").agg(nw.col(name).min() for name in firsts)
+
+
+def _with_outcome(firsts: nw.LazyFrame[Any], now: int) -> nw.LazyFrame[Any]:
+    timed = firsts.with_columns(event_at=nw.min_horizontal("reply_at", "opt_out_at", "bounce_at"))
+    event = nw.lit("censored")
+    for cause in reversed(CAUSES):
+        event = (
+            nw.when((nw.col(f"{cause}_at") == nw.col("event_at")).fill_null(False)).then(nw.lit(cause)).otherwise(event)
+        )
+    elapsed = (nw.col("event_at").fill_null(now) - nw.col("t0")) / DAY
+    return timed.with_columns(event=event, duration_d=nw.when(elapsed > 0).then(elapsed).otherwise(nw.lit(0.0)))
+
+
+def kaplan_meier(
+    durations: Any, *, event: str = "reply", by: str | Sequence[str] | None = None, ci: float = 0.95
+) -> pd.DataFrame:
+    """
+    Estimate the share without an event over time, other outcomes cut short (Kaplan–Meier).
+
+    S(t) = Π (1 − d/n) over event times up to t, with d events among n at risk; at a tie events come before censorings.
+
+    Parameters
+    ----------
+    durations
+        A result of `time_to_event`, of any kind: ``duration_d``, ``event``.
+    event
+        The event of interest; every other outcome is censored at its time.
+    by
+        Columns to group by; rows with missing keys are a group of their own.
+    ci
+        Confidence level.
+
+    Returns
+    -------
+    curve : DataFrame, one row per distinct time
+        The ``by`` columns, ``t_d`` [days], ``at_risk``, ``events``, ``censored``, ``survival``, ``lo``, ``hi`` (missing
+        where the survival is 0 or 1). The record's ``median_d`` lists, by group, the smallest time with S ≤ 0.5 and
+        its bounds from the band (missing where the curve stays above).
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        The event is none of `EVENTS`.
+
+    Notes
+    -----
+    Its complement overstates the share that will ever reply; see `cumulative_incidence`. Band: Greenwood variance on
+    the log(−log) scale. Source: E. L. Kaplan and P. Meier, JASA 53 (1958) 457–481; Kalbfleisch and Prentice (1980);
+    median: R. Brookmeyer and J. Crowley, Biometrics 38 (1982) 29–41.
+    """
+    if event not in CAUSES:
+        raise DataError(f"There is no event {event!r}.", hint=f"Choose one of {', '.join(CAUSES)}.")
+    call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci)
+    curves, medians = [], []
+    for key, group in _groups(table, keys):
+        curve = _survival_curve(group, event, ci)
+        medians.append({**key, **_median(curve)})
+        curves.append(curve.assign(**key))
+    return call.finish(_stacked(curves, keys), median_d=medians)
+
+
+def cumulative_incidence(
+    durations: Any, *, by: str | Sequence[str] | None = None, horizon_d: float | None = None, ci: float = 0.95
+) -> pd.DataFrame:
+    """
+    Estimate the share with each outcome over time, the others being final (Aalen–Johansen).
+
+    CIF of a cause at t = Σ S(t−) · d_cause / n over event times up to t, where S is the share without any outcome. The
+    incidences and ``event_free`` sum to 1 at every time.
+
+    Parameters
+    ----------
+    durations
+        A result of `time_to_event`, of any kind: ``duration_d``, ``event``.
+    by
+        Columns to group by; rows with missing keys are a group of their own.
+    horizon_d
+        Last time to report [days]; estimates up to it do not depend on it.
+    ci
+        Confidence level.
+
+    Returns
+    -------
+    incidence : DataFrame, one row per distinct time
+        The ``by`` columns, ``t_d`` [days], ``at_risk``, ``events_any``, ``censored``, ``event_free``, and for each of
+        ``reply``, ``opt_out``, ``bounce``: ``events_<cause>``, ``cif_<cause>``, ``cif_<cause>_lo``, ``cif_<cause>_hi``
+        (bounds missing where the incidence is 0 or 1).
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+
+    Notes
+    -----
+    Interval: Aalen's variance on the log(−log) scale. Source: O. Aalen, Annals of Statistics 6 (1978) 534–545, in the
+    form of M. Pintilie, "Competing Risks" (2006), equation 4.5.
+    """
+    call, table, keys = _read_durations("cumulative_incidence", durations, by, horizon_d=horizon_d, ci=ci)
+    curves = []
+    for key, group in _groups(table, keys):
+        curve = _incidence_curves(group, ci)
+        shown = curve if horizon_d is None else curve[curve["t_d"] <= horizon_d]
+        curves.append(shown.assign(**key))
+    return call.finish(_stacked(curves, keys))
+
+
+def reply_within(
+    durations: Any,
+    *,
+    days: Sequence[float] = (3, 7, 14, 30),
+    by: str | Sequence[str] | None = None,
+    ci: float = 0.95,
+) -> pd.DataFrame:
+    """
+    Estimate the share that has replied within so many days, recent enrolments included (Aalen–Johansen).
+
+    Parameters
+    ----------
+    durations
+        A result of `time_to_event`, of any kind: ``duration_d``, ``event``.
+    days
+        Horizons [days].
+    by
+        Columns to group by; rows with missing keys are a group of their own.
+    ci
+        Confidence level.
+
+    Returns
+    -------
+    shares : DataFrame, one row per group
+        The ``by`` columns, ``n`` [enrolments], and for each horizon ``reply_within_<N>d``, ``…_lo``, ``…_hi``. A
+        share is missing where nobody was followed that long and somebody was still without outcome; bounds are also
+        missing where it is 0 or 1.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A horizon is negative.
+
+    Notes
+    -----
+    The value of `cumulative_incidence` of reply at each horizon, with its interval.
+    """
+    if min(days, default=0) < 0:
+        raise DataError("A horizon cannot be negative.", hint="Write days=(3, 7, 14, 30).")
+    call, table, keys = _read_durations("reply_within", durations, by, days=list(days), ci=ci)
+    rows = []
+    for key, group in _groups(table, keys):
+        curve = _incidence_curves(group, ci)
+        row: dict[str, object] = {**key, "n": len(group)}
+        for day in days:
+            row |= _reply_at(curve, day)
+        rows.append(row)
+    return call.finish(pd.DataFrame(rows))
+
+
+def _read_durations(
+    function: str, durations: Any, by: str | Sequence[str] | None, **parameters: object
+) -> tuple[Call, pd.DataFrame, list[str]]:
+    keys = [by] if isinstance(by, str) else list(by or ())
+    call = Call(function, by=keys, **parameters)
+    table = call.table(call.read("durations", durations, ["duration_d", "event", *keys]))
+    call.look(None)
+    unknown = sorted(set(table["event"].dropna()) - set(EVENTS))
+    if unknown or table[["duration_d", "event"]].isna().to_numpy().any():
+        raise DataError(
+            "durations holds rows without a duration, or with an event that is none.",
+            hint=f"Pass a result of time_to_event; events are {', '.join(EVENTS)}.",
+        )
+    return call, table, keys
+
+
+def _groups(table: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    if not keys:
+        yield {}, table
+        return
+    for values, group in table.groupby(list(keys), dropna=False, sort=True):
+        yield dict(zip(keys, values, strict=True)), group
+
+
+def _stacked(curves: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
+    if not curves:
+        raise DataError("durations has no rows.", hint="No enrolment has a sent mailing; check the filter.")
+    stacked = pd.concat(curves, ignore_index=True)
+    return stacked[[*keys, *(name for name in stacked.columns if name not in keys)]]
+
+
+def _counts(group: pd.DataFrame) -> pd.DataFrame:
+    """Count, at each distinct time, who is at risk and what happens."""
+    crossed = pd.crosstab(group["duration_d"].to_numpy(dtype=np.float64), group["event"].to_numpy(dtype=object))
+    counts = crossed.reindex(columns=list(EVENTS), fill_value=0)
+    happened = counts.sum(axis=1)
+    return counts.assign(at_risk=happened[::-1].cumsum()[::-1]).rename_axis("t_d").reset_index()
+
+
+def _survival_curve(group: pd.DataFrame, event: str, ci: float) -> pd.DataFrame:
+    counts = _counts(group)
+    n = counts["at_risk"].to_numpy(dtype=np.float64)
+    d = counts[event].to_numpy(dtype=np.float64)
+    survival = np.cumprod(1 - d / n)
+    left = n - d
+    greenwood = np.cumsum(np.divide(d, n * left, out=np.zeros_like(n), where=left > 0))
+    lo, hi = loglog_band(survival, survival * np.sqrt(greenwood), ci=ci)
+    return pd.DataFrame(
+        {
+            "t_d": counts["t_d"],
+            "at_risk": counts["at_risk"],
+            "events": counts[event],
+            "censored": counts[list(EVENTS)].sum(axis=1) - counts[event],
+            "survival": survival,
+            "lo": lo,
+            "hi": hi,
+        }
+    )
+
+
+def _median(curve: pd.DataFrame) -> dict[str, float | None]:
+    def first_below(column: str) -> float | None:
+        reached = curve.loc[curve[column] <= 0.5 + 1e-12, "t_d"]
+        return None if reached.empty else float(reached.iloc[0])
+
+    return {"median_d": first_below("survival"), "lo": first_below("lo"), "hi": first_below("hi")}
+
+
+def _incidence_curves(group: pd.DataFrame, ci: float) -> pd.DataFrame:
+    counts = _counts(group)
+    n = counts["at_risk"].to_numpy(dtype=np.float64)
+    d_any = counts[list(CAUSES)].sum(axis=1).to_numpy(dtype=np.float64)
+    event_free = np.cumprod(1 - d_any / n)
+    before = np.concatenate(([1.0], event_free[:-1]))
+    curves = pd.DataFrame(
+        {
+            "t_d": counts["t_d"],
+            "at_risk": counts["at_risk"],
+            "events_any": d_any.astype(np.int64),
+            "censored": counts["censored"],
+            "event_free": event_free,
+        }
+    )
+    for cause in CAUSES:
+        d = counts[cause].to_numpy(dtype=np.float64)
+        incidence = np.cumsum(before * d / n)
+        lo, hi = loglog_band(incidence, np.sqrt(_aalen_variance(incidence, before, n, d, d_any)), ci=ci)
+        curves[f"events_{cause}"] = counts[cause]
+        curves[f"cif_{cause}"], curves[f"cif_{cause}_lo"], curves[f"cif_{cause}_hi"] = incidence, lo, hi
+    return curves
+
+
+def _aalen_variance(incidence: Floats, before: Floats, n: Floats, d: Floats, d_any: Floats) -> Floats:
+    """
+    Compute Aalen's variance of an incidence curve.
+
+    With F the incidence, Var F(t) = Σ (F(t) − F(tᵢ))² aᵢ + Σ bᵢ − 2 Σ (F(t) − F(tᵢ)) cᵢ over tᵢ ≤ t. Multiplied out,
+    it needs running sums only and no table of times by times.
+    """
+    rest = n - 1
+
+    def ratio(numerator: Floats, denominator: Floats) -> Floats:
+        return np.divide(numerator, denominator, out=np.zeros_like(n), where=denominator > 0)
+
+    a = ratio(d_any, rest * (n - d_any))
+    b = ratio(before**2 * d * (n - d), rest * n**2)
+    c = ratio(before * d * (n - d), rest * n * (n - d_any))
+    squares = incidence**2 * np.cumsum(a) - 2 * incidence * np.cumsum(a * incidence) + np.cumsum(a * incidence**2)
+    products = incidence * np.cumsum(c) - np.cumsum(c * incidence)
+    return np.maximum(squares + np.cumsum(b) - 2 * products, 0)
+
+
+def _reply_at(curve: pd.DataFrame, day: float) -> dict[str, float]:
+    name = f"reply_within_{day:g}d"
+    until = curve[curve["t_d"] <= day]
+    followed = bool((curve["t_d"] >= day).any())
+    settled = bool(len(until)) and until["event_free"].iloc[-1] == 0
+    if not (followed or settled):
+        return dict.fromkeys((name, f"{name}_lo", f"{name}_hi"), float("nan"))
+    if until.empty:
+        return {name: 0.0, f"{name}_lo": float("nan"), f"{name}_hi": float("nan")}
+    last = until.iloc[-1]
+    return {name: last["cif_reply"], f"{name}_lo": last["cif_reply_lo"], f"{name}_hi": last["cif_reply_hi"]}
