@@ -1,0 +1,156 @@
+"""
+The border for statistics on small tables: pandas in, pandas out.
+
+Rates by group, opportunities or mailboxes are thousands of rows, and the mathematics on them is NumPy's and SciPy's, so
+these functions do not take other engines' frames. Checks, flags and the record are those of `Call`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from outreach_frames.errors import DataError
+from outreach_frames.stats._call import Call
+from outreach_frames.stats.flags import ENGAGEMENT, SENDING, with_delivery, with_flags
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+_DTYPES = {"id": "int64[pyarrow]", "count": "int64[pyarrow]", "at": "int64[pyarrow]"}
+
+
+def read(
+    call: Call, name: str, frame: pd.DataFrame, columns: Iterable[str], *, optional: Iterable[str] = ()
+) -> pd.DataFrame:
+    """
+    Take columns of one of the caller's pandas frames, checked; instants become integers [µs since 1970, UTC].
+
+    Parameters
+    ----------
+    call, name, frame, columns
+        See `Call.read`.
+    optional
+        Columns used when they are there; those that are not come back with nothing but missing values.
+
+    Raises
+    ------
+    DataError
+        Not a pandas frame, or what `Call.read` refuses.
+    """
+    return _completed(table(_lazy(call, name, frame, columns, optional)), optional)
+
+
+def read_mailings(
+    call: Call,
+    mailings: pd.DataFrame,
+    columns: Iterable[str] = (),
+    *,
+    optional: Iterable[str] = (),
+    bounce_policy: str = "reply_wins",
+) -> pd.DataFrame:
+    """Take mailings with their flags; ``id`` and the columns that the flags need are always among them."""
+    lazy = _lazy(call, "mailings", mailings, ["id", *ENGAGEMENT, *columns], optional)
+    return _completed(table(with_flags(lazy, bounce_policy)), optional)
+
+
+def read_deliveries(
+    call: Call,
+    mailings: pd.DataFrame,
+    columns: Iterable[str] = (),
+    *,
+    optional: Iterable[str] = (),
+    bounce_policy: str = "reply_wins",
+) -> pd.DataFrame:
+    """Take mailings with ``is_sent``, ``is_bounced``, ``is_delivered`` and ``sent_at`` only, which need few columns."""
+    lazy = _lazy(call, "mailings", mailings, ["id", *SENDING, *columns], optional)
+    return _completed(table(with_delivery(lazy, bounce_policy)), optional)
+
+
+def _lazy(
+    call: Call, name: str, frame: pd.DataFrame, columns: Iterable[str], optional: Iterable[str]
+) -> nw.LazyFrame[Any]:
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(
+            f"{call.function} works on pandas frames; {name} is a {type(frame).__name__}.",
+            hint="Convert it, for instance with .to_pandas().",
+        )
+    return call.read(name, frame, columns, optional=optional)
+
+
+def _completed(frame: pd.DataFrame, optional: Iterable[str]) -> pd.DataFrame:
+    absent = [name for name in optional if name not in frame.columns]
+    return frame.assign(**{name: missing(len(frame), _dtype(name)) for name in absent})
+
+
+def _dtype(column: str) -> str:
+    return _DTYPES.get(column.rpartition("_")[2], "string[pyarrow]")
+
+
+def missing(size: int, dtype: str) -> "pd.Series[Any]":
+    """Make a column of missing values."""
+    return pd.Series([pd.NA] * size, dtype=dtype)
+
+
+def table(lazy: nw.LazyFrame[Any]) -> pd.DataFrame:
+    """Run a query over pandas frames."""
+    frame: pd.DataFrame = lazy.collect().to_native()
+    return frame.reset_index(drop=True)
+
+
+def keep(call: Call, frame: pd.DataFrame, reason: str, wanted: "pd.Series[Any]") -> pd.DataFrame:
+    """Keep the rows where a flag is true (missing is not), and note how many went."""
+    chosen = flags(wanted)
+    gone = int((~chosen).sum())
+    if gone:
+        call.dropped[reason] = call.dropped.get(reason, 0) + gone
+    return frame[chosen].reset_index(drop=True)
+
+
+def floats(values: "pd.Series[Any]") -> Floats:
+    """Return a column as NumPy floats, missing as NaN."""
+    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def flags(values: "pd.Series[Any]") -> Flags:
+    """Return a column as NumPy booleans, missing as false."""
+    return values.to_numpy(dtype=np.bool_, na_value=False)
+
+
+def column(values: Floats) -> "pd.Series[Any]":
+    """Return floats as an Arrow-backed column, NaN as missing."""
+    return pd.Series(values, dtype="float64").astype("double[pyarrow]").where(~np.isnan(values))
+
+
+def texts(reasons: Mapping[str, "pd.Series[Any]"], size: int) -> "pd.Series[Any]":
+    """Join the sentences that hold for each row with semicolons; missing where none does."""
+    found: list[list[str]] = [[] for _ in range(size)]
+    for sentence, holds in reasons.items():
+        for row in np.flatnonzero(flags(holds)):
+            found[row].append(sentence)
+    return pd.Series(["; ".join(sentences) or None for sentences in found], dtype="string[pyarrow]")
+
+
+def typed(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pd.DataFrame:
+    """Make a frame of rows, with a column of the Arrow type for every name, also where there is no row."""
+    columns = {name: pa.array([row[name] for row in rows], kind, from_pandas=True) for name, kind in schema.items()}
+    return pd.DataFrame({name: pd.Series(values, dtype=pd.ArrowDtype(values.type)) for name, values in columns.items()})
+
+
+def write(
+    call: Call,
+    frame: pd.DataFrame,
+    *,
+    sort: Sequence[str] = (),
+    instants: Sequence[str] = (),
+    categories: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """Give a result back, sorted (missing last), Arrow-backed, with its record; see `Call.write`."""
+    lazy = nw.from_native(frame.reset_index(drop=True)).lazy()
+    result: pd.DataFrame = call.write(lazy, sort=sort, instants=instants, categories=categories)
+    return result

@@ -1,0 +1,110 @@
+"""
+Two rates compared: which is better, what choosing wrongly costs, and whether one may stop looking.
+
+Notes
+-----
+Always-valid p: R. Johari, P. Koomen, L. Pekelis and D. Walsh, "Always valid inference: continuous monitoring of A/B
+tests", Operations Research 70 (2022) 1806–1821. It is the mixture sequential probability ratio test of H. Robbins
+(1970) with a normal mixture N(0, τ²) over the difference, in its large-sample form for proportions.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betainc, betaincc, betaln, digamma, expit, polygamma
+
+from outreach_frames.errors import DataError
+from outreach_frames.stats._small import Floats
+
+Shape = tuple[float, float]
+"""Parameters of a Beta distribution."""
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+_DEVIATIONS = np.array([0, 1, 2, 3, 4, 6, 9, 14, 20, 30, 40])
+_DEVIATIONS = np.concatenate([-_DEVIATIONS[:0:-1], _DEVIATIONS])
+
+
+def probability_greater(first: Shape, second: Shape) -> float:
+    """
+    Return P(θ₁ > θ₂) for independent Beta variables.
+
+    Notes
+    -----
+    ∫ f₁(s) F₂(s) ds on the log-odds scale, where both are smooth, by Gauss–Legendre quadrature between break points
+    around the middle of each distribution. Good to about eight decimals.
+    """
+    breaks = np.unique(np.clip([_landmarks(first), _landmarks(second)], *_landmarks(first)[[0, -1]]))
+    middles, halves = (breaks[1:] + breaks[:-1]) / 2, np.diff(breaks) / 2
+    log_odds = middles[:, None] + halves[:, None] * _NODES
+    alpha, beta = first
+    density = np.exp(-alpha * np.logaddexp(0, -log_odds) - beta * np.logaddexp(0, log_odds) - betaln(alpha, beta))
+    below = np.where(
+        log_odds < 0,
+        betainc(*second, expit(log_odds)),
+        betaincc(*second[::-1], expit(-log_odds)),  # near 1, where a float has no room, count from the other end
+    )
+    return float(np.clip(((density * below) @ _WEIGHTS) @ halves, 0.0, 1.0))
+
+
+def _landmarks(shape: Shape) -> Floats:
+    """Spread points over a Beta distribution's log odds, by their mean and standard deviation."""
+    mean = digamma(shape[0]) - digamma(shape[1])
+    deviation = np.sqrt(polygamma(1, shape[0]) + polygamma(1, shape[1]))
+    points: Floats = mean + deviation * _DEVIATIONS
+    return points
+
+
+def expected_loss(first: Shape, second: Shape) -> float:
+    """
+    Return E[max(θ₂ − θ₁, 0)]: what choosing the first costs if it is the worse one.
+
+    Notes
+    -----
+    E[θ 1(A)] for a Beta(a, b) variable is its mean times the probability of A under Beta(a + 1, b), so that two
+    probabilities suffice.
+    """
+    mean_first, mean_second = (shape[0] / sum(shape) for shape in (first, second))
+    gain = mean_second * probability_greater((second[0] + 1, second[1]), first)
+    loss = mean_first * (1 - probability_greater((first[0] + 1, first[1]), second))
+    return max(gain - loss, 0.0)
+
+
+def always_valid_p(
+    successes: npt.NDArray[np.int64], trials: npt.NDArray[np.int64], *, tau: float = 0.01
+) -> npt.NDArray[np.float64]:
+    """
+    Compute a p-value that stays valid however often one looks.
+
+    At each look d = p₁ − p₂, V = p̄(1 − p̄)(1/n₁ + 1/n₂), Λ = √(V/(V + τ²)) · exp(τ²d² / (2V(V + τ²))), and
+    p = min(1, 1 / the largest Λ so far).
+
+    Parameters
+    ----------
+    successes, trials
+        Shape (n_looks, 2): counts up to each look, in order of time, of the first and of the second group.
+    tau
+        Standard deviation of the differences expected beforehand, on the scale of the rates.
+
+    Returns
+    -------
+    p : shape (n_looks,)
+        Never rising. A look at which a group has no trials, or all outcomes are alike, says nothing: Λ is 1 there.
+
+    Raises
+    ------
+    DataError
+        ``tau`` is not above 0.
+    """
+    if not tau > 0:
+        raise DataError(
+            f"tau must be above 0, not {tau}.", hint="0.01 expects differences of about a percentage point."
+        )
+    x, n = successes.astype(np.float64), trials.astype(np.float64)
+    pooled = x.sum(axis=1) / np.maximum(n.sum(axis=1), 1)
+    telling = (n > 0).all(axis=1) & (pooled > 0) & (pooled < 1)
+    safe = np.where(telling[:, None], n, 1.0)
+    difference = (x / safe)[:, 0] - (x / safe)[:, 1]
+    variance = np.where(telling, pooled * (1 - pooled) * (1 / safe).sum(axis=1), 1.0)
+    ratio = 0.5 * np.log(variance / (variance + tau**2)) + tau**2 * difference**2 / (2 * variance * (variance + tau**2))
+    largest = np.maximum.accumulate(np.where(telling, ratio, 0.0))
+    p: Floats = np.exp(-np.maximum(largest, 0.0))
+    return p
