@@ -1,0 +1,63 @@
+"""Which step earned a reply: the message answered, the last one before the answer, or the first of the enrolment."""
+
+import pandas as pd
+
+from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._small import keep, read_mailings, write
+
+
+def reply_attribution(
+    mailings: pd.DataFrame, *, bounce_policy: str = "reply_wins", as_of: Instant | None = None
+) -> pd.DataFrame:
+    """
+    Credit each reply to a step, by three rules.
+
+    ``direct_step``: the step of the mailing that was answered. ``last_touch_step``: of the enrolment's latest mailing
+    delivered before the reply. ``first_touch_step``: of its earliest one.
+
+    Parameters
+    ----------
+    mailings
+        As for `mailing_flags` without ``marked_as_spam_at``, and ``sequence_state_id``, ``sequence_step_id``.
+    bounce_policy
+        See `mailing_flags`.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    credits : DataFrame, one row for each replied mailing of an enrolment, sorted by ``mailing_id``
+        ``mailing_id``, ``direct_step``, ``last_touch_step``, ``first_touch_step``, ``agree`` (whether all three are the
+        same). A step is missing where the mailing has none, or no delivery time lies before the reply.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype or an id that occurs twice.
+
+    Notes
+    -----
+    Mailings delivered at the very instant of the reply count as before it; at equal times the higher id is the later
+    one. Not counted: replies to one-off mail, calls and tasks. Source: this project's metric dictionary, part 1.4, T13.
+    """
+    call = Call("reply_attribution", bounce_policy=bounce_policy)
+    columns = ["sequence_state_id", "sequence_step_id"]
+    mail = read_mailings(call, mailings, columns, bounce_policy=bounce_policy)
+    call.look(as_of)
+    replies = mail.loc[mail["is_replied"], ["id", "replied_at", *columns]]
+    replies = keep(call, replies, "reply to one-off mail", replies["sequence_state_id"].notna())
+    touches = mail.loc[mail["is_delivered"], ["id", "delivered_at", *columns]].dropna(subset="sequence_state_id")
+
+    before = replies.merge(touches, on="sequence_state_id", suffixes=("", "_touch"), validate="m:m")
+    before = before[before["delivered_at"] <= before["replied_at"]].sort_values(["delivered_at", "id_touch"])
+    ends = before.drop_duplicates("id", keep="first"), before.drop_duplicates("id", keep="last")
+    first, last = (end.set_index("id")["sequence_step_id_touch"] for end in ends)
+    direct = replies["sequence_step_id"]
+    result = pd.DataFrame({"mailing_id": replies["id"], "direct_step": direct})
+    result["last_touch_step"] = replies["id"].map(last).astype(direct.dtype)
+    result["first_touch_step"] = replies["id"].map(first).astype(direct.dtype)
+    same = (direct == result["last_touch_step"]) & (direct == result["first_touch_step"])
+    result["agree"] = same.fillna(value=False)
+    return write(call, result, sort=["mailing_id"])

@@ -1,0 +1,219 @@
+"""
+Opens and clicks that look like a machine's: privacy proxies that load every picture, scanners that follow every link.
+
+No rule can tell for certain. A mailing is suspect only where everything seen of it is, so that one open by a person
+clears it; and what comes out is a range of open rates, not a corrected one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from outreach_frames.stats._calendar import SECOND
+from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._small import Flags, flags, read, read_mailings, texts, write
+from outreach_frames.stats.intervals import wilson
+from outreach_frames.stats.traps import MachineOpenWarning, warn
+
+OPEN_EVENTS = ("message_opened",)
+CLICK_EVENTS = ("message_clicked",)
+
+FAST_S = 10
+
+REASONS = {
+    "fast": "within seconds of delivery",
+    "proxied": "through a proxy",
+    "burst": "with other recipients' in the same second",
+    "unopened": "clicked without an open",
+    "together": "all clicks at once",
+}
+
+
+def suspect_engagement(
+    mailings: pd.DataFrame,
+    events: pd.DataFrame | None = None,
+    *,
+    fast_s: float = FAST_S,
+    burst_n: int = 5,
+    together_s: float = 2,
+    open_events: Sequence[str] = OPEN_EVENTS,
+    click_events: Sequence[str] = CLICK_EVENTS,
+    ci: float = 0.95,
+    as_of: Instant | None = None,
+) -> pd.DataFrame:
+    """
+    Mark the mailings whose opens or clicks look like a machine's, and bound the open rate.
+
+    An open or click is suspect if it came within ``fast_s`` of delivery, or through a proxy; an open also if at least
+    ``burst_n`` recipients' came in the same second; a click also if the mailing was never opened although opens were
+    tracked, or if two or more clicks on it came within ``together_s``.
+
+    Parameters
+    ----------
+    mailings
+        As for `mailing_flags` without ``marked_as_spam_at``, and ``prospect_id``.
+    events
+        ``name``, ``event_at``, ``mailing_id``, and ``request_proxied`` if known: every open and click with its time.
+        For mailings without an event, and without ``events``, the mailing's own columns serve: they hold the latest
+        open and click only, which proves them all fast if it is, and is compared with other recipients' if it is the
+        only one.
+    fast_s
+        Time after delivery that leaves no room for reading [s].
+    burst_n
+        Recipients whose opens in one second are taken for one machine's [recipients].
+    together_s
+        Time within which a person does not click twice [s].
+    open_events, click_events
+        Names of the events; the vendor's list is not complete.
+    ci
+        Confidence level of the bounds of the open rates.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    suspects : DataFrame, one row for each mailing, sorted by ``mailing_id``
+        ``mailing_id``, ``suspect_open``, ``suspect_click``, ``reason`` (text, missing where nothing is suspect).
+        ``attrs["open_rate_range"]``: ``upper``, the open rate as it stands, and ``lower``, without suspect opens, each
+        with ``_lo`` and ``_hi``, over ``n`` delivered mailings with open tracking (``None`` where there are none).
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype or an id that occurs twice.
+
+    Warns
+    -----
+    MachineOpenWarning
+        Some opens or clicks are suspect.
+
+    Notes
+    -----
+    Not detected: proxies that load pictures hours later, and scanners that click one link. A picture proxy stands
+    between people too, so ``lower`` may be too low. Source: Outreach's help centre on inflated opens and scanner
+    clicks; this project's metric dictionary, part 1.4, T17.
+    """
+    call = Call("suspect_engagement", fast_s=fast_s, burst_n=burst_n, together_s=together_s, ci=ci)
+    mail = read_mailings(call, mailings, ["prospect_id"])
+    seen = _latest(mail)
+    if events is not None:
+        log = read(call, "events", events, ["name", "event_at", "mailing_id"], optional=["request_proxied"])
+        logged = _logged(log, mail, {"open": open_events, "click": click_events})
+        seen = pd.concat([logged, _without(seen, logged)], ignore_index=True)
+    call.look(as_of)
+
+    seen = seen.merge(mail[["id", "delivered_at", "prospect_id"]], left_on="mailing_id", right_on="id", validate="m:1")
+    marks = _marks(seen, mail, fast_s=fast_s, burst_n=burst_n, together_s=together_s)
+    result = mail[["id"]].rename(columns={"id": "mailing_id"})
+    reasons = dict.fromkeys(REASONS.values(), pd.Series(data=False, index=result.index))
+    for kind in ("open", "click"):
+        suspect, why = _verdicts(seen, marks, kind)
+        result[f"suspect_{kind}"] = result["mailing_id"].isin(suspect).astype("bool[pyarrow]")
+        for name, sentence in REASONS.items():
+            reasons[sentence] = reasons[sentence] | result["mailing_id"].isin(why.index[why[name]])
+    result["reason"] = texts(reasons, len(result))
+
+    suspects = write(call, result, sort=["mailing_id"])
+    opened, base = flags(mail["is_opened"]), int(mail["is_open_tracked"].sum())
+    machines = flags(result["suspect_open"])
+    suspects.attrs["open_rate_range"] = _range(int(opened.sum()), int((opened & machines).sum()), base, ci)
+    either = suspects["suspect_open"] | suspects["suspect_click"]
+    _warn(suspects["mailing_id"][either], stacklevel=4)
+    return suspects
+
+
+def warn_of_machines(mail: pd.DataFrame, *, stacklevel: int = 4) -> None:
+    """Warn of flagged mailings whose opens or clicks all came within seconds of delivery."""
+    early = mail["delivered_at"] + FAST_S * SECOND
+    fast = flags(mail["is_opened"] & (mail["opened_at"] <= early)) | flags(
+        mail["is_clicked"] & (mail["clicked_at"] <= early)
+    )
+    _warn(mail["id"][fast], stacklevel=stacklevel + 1)
+
+
+def _warn(ids: "pd.Series[Any]", *, stacklevel: int) -> None:
+    warn(
+        MachineOpenWarning,
+        "mailings were opened or clicked as machines do; open and click rates are too high",
+        ids,
+        stacklevel=stacklevel,
+    )
+
+
+def _latest(mail: pd.DataFrame) -> pd.DataFrame:
+    """List the latest open and click of each mailing; ``alone`` where there was no other."""
+    parts = []
+    for kind, at, count in (("open", "opened_at", "opens_total"), ("click", "clicked_at", "clicks_total")):
+        happened = mail[flags(mail[f"is_{kind}ed"])]
+        part = pd.DataFrame({"mailing_id": happened["id"], "at": happened[at], "alone": happened[count] == 1})
+        parts.append(part.assign(kind=kind, proxied=False, logged=False))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _logged(log: pd.DataFrame, mail: pd.DataFrame, names: dict[str, Sequence[str]]) -> pd.DataFrame:
+    """List the opens and clicks in the event log, of mailings whose flags confirm them."""
+    parts = []
+    for kind, wanted in names.items():
+        counted = mail["id"][flags(mail[f"is_{kind}ed"])]
+        rows = log[flags(log["name"].isin(list(wanted))) & flags(log["mailing_id"].isin(counted))]
+        part = pd.DataFrame(
+            {"mailing_id": rows["mailing_id"], "at": rows["event_at"], "proxied": flags(rows["request_proxied"])}
+        )
+        parts.append(part.assign(kind=kind, alone=True, logged=True))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _without(seen: pd.DataFrame, logged: pd.DataFrame) -> pd.DataFrame:
+    known = pd.MultiIndex.from_frame(logged[["mailing_id", "kind"]])
+    return seen[~pd.MultiIndex.from_frame(seen[["mailing_id", "kind"]]).isin(known)]
+
+
+def _marks(
+    seen: pd.DataFrame, mail: pd.DataFrame, *, fast_s: float, burst_n: int, together_s: float
+) -> dict[str, Flags]:
+    """Tell for each open and click which reasons speak against it."""
+    opened = flags(seen["kind"] == "open")
+    never_opened = mail["id"][flags(mail["is_clicked"] & mail["is_open_tracked"] & ~mail["is_opened"])]
+    return {
+        "fast": flags(seen["at"] - seen["delivered_at"] <= int(fast_s * SECOND)),
+        "proxied": flags(seen["proxied"]),
+        "burst": opened & flags(seen["alone"]) & _in_burst(seen, opened, burst_n),
+        "unopened": ~opened & flags(seen["mailing_id"].isin(never_opened)),
+        "together": ~opened & flags(seen["logged"]) & _at_once(seen, int(together_s * SECOND)),
+    }
+
+
+def _in_burst(seen: pd.DataFrame, opened: Flags, burst_n: int) -> Flags:
+    """Tell which opens share their second with those of many recipients; unknown recipients count by mailing."""
+    second = (seen["at"] // SECOND).where(opened)
+    recipient = seen["prospect_id"].fillna(-seen["mailing_id"])
+    return flags(recipient.groupby(second).transform("nunique") >= burst_n)
+
+
+def _at_once(seen: pd.DataFrame, within: int) -> Flags:
+    grouped = seen.groupby(["mailing_id", "kind"])["at"]
+    spread = grouped.transform("max") - grouped.transform("min")
+    return flags((grouped.transform("size") > 1) & (spread <= within))
+
+
+def _verdicts(seen: pd.DataFrame, marks: dict[str, Flags], kind: str) -> tuple["pd.Index[Any]", pd.DataFrame]:
+    """Return the mailings of which everything of a kind is suspect, and the reasons."""
+    rows = flags(seen["kind"] == kind)
+    marked = pd.DataFrame({name: mark[rows] for name, mark in marks.items()})
+    grouped = marked.assign(all=marked.any(axis=1)).groupby(seen["mailing_id"].to_numpy()[rows])
+    suspect = grouped["all"].all()
+    why = grouped[list(marks)].any()[suspect]
+    return suspect[suspect].index, why
+
+
+def _range(opened: int, machines: int, base: int, ci: float) -> dict[str, float | int | None]:
+    rates = wilson([opened - machines, opened], [base, base], ci=ci)
+    bounds: dict[str, float | int | None] = {"n": base}
+    for row, name in enumerate(("lower", "upper")):
+        for end in ("rate", "lo", "hi"):
+            value = rates[end].iloc[row]
+            bounds[name if end == "rate" else f"{name}_{end}"] = None if pd.isna(value) else float(value)
+    return bounds
