@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from outreach_frames import errors, findings, plots, stats
+    from outreach_frames import compliance, errors, findings, patterns, plots, stats
     from outreach_frames.client import Client
     from outreach_frames.connections import connect, sandbox
     from outreach_frames.documents import ref
@@ -89,13 +89,14 @@ _HOMES = {
     "show": "showing",
     "take_snapshot": "snapshots",
 }
-_MODULES = ("errors", "findings", "plots", "stats")
+_MODULES = ("compliance", "errors", "findings", "patterns", "plots", "stats")
 
 __all__ = [
     "NOT_NULL",
     "Client",
     "Snapshot",
     "between",
+    "compliance",
     "connect",
     "count",
     "errors",
@@ -125,6 +126,7 @@ __all__ = [
     "fetch_webhooks",
     "findings",
     "open_snapshot",
+    "patterns",
     "plots",
     "read_jsonapi",
     "ref",

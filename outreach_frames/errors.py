@@ -21,6 +21,7 @@ Everything this package raises or warns of.
     │   ├── RateLimitError             429, and waiting was declined
     │   ├── MaintenanceError           503 with a time to come back
     │   └── ServerError                any other 5xx
+    ├── IncompleteError                several writes of which some were carried out and one failed
     ├── DataError                      (ValueError)    input that a statistic or a picture cannot use
     │   └── MissingColumnError         (LookupError)   a column that a metric needs is not in the frame
     ├── SnapshotError                  a snapshot folder that is missing, damaged or incomplete
@@ -283,6 +284,21 @@ class MaintenanceError(APIError):
 
 class ServerError(APIError):
     """The API failed (5xx), retries included."""
+
+
+class IncompleteError(OutreachError):
+    """
+    Several writes belong together; some were carried out before one failed.
+
+    Attributes
+    ----------
+    created
+        (resource type, id) of every record created, in order. What failed is the ``__cause__``.
+    """
+
+    def __init__(self, message: str, *, created: Sequence[tuple[str, int | str]], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.created = tuple(created)
 
 
 class DataError(OutreachError, ValueError):

@@ -27,6 +27,8 @@ LAYERS = {
     "walk": 5,
     "frames": 6,
     "fetchers": 7,
+    "patterns": 7,
+    "compliance": 7,
     "snapshots": 7,
     "reports": 8,
     "cli": 9,
