@@ -184,15 +184,15 @@ class Walk:
             if self.query.columns is not None:
                 for name, attributes in page.unknown.items():
                     self._unknown.setdefault(name, set()).update(attributes)
-            expected = -(-page.count // max(page.batch.num_rows, 1)) if page.count else self._pages
-            wanted = self.progress or (self.progress is None and expected > PAGES_WITHOUT_BAR)
+            self._rows += page.batch.num_rows
+            expected = (page.count or 0) * self._pages / max(self._rows, 1)
+            wanted = self.progress or (self.progress is None and max(expected, self._pages) > PAGES_WITHOUT_BAR)
             if wanted and self._bar is None:
                 total = min(page.count, self.limit or page.count) if page.count else None
-                bar: tqdm[Any] = tqdm(desc=self.query.resource.table, total=total, unit=" rows", initial=self._rows)
+                bar: tqdm[Any] = tqdm(desc=self.query.resource.table, total=total, unit=" rows")
                 self._bar = self._closing.enter_context(bar)
-            self._rows += page.batch.num_rows
             if self._bar is not None:
-                self._bar.update(page.batch.num_rows)
+                self._bar.update(self._rows - self._bar.n)
 
 
 def _id_ranges(newest: int, ranges: int) -> list[tuple[int | None, int | None]]:
