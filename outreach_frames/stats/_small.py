@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call
+from outreach_frames.stats._call import Call, Instant, to_micros
 from outreach_frames.stats.flags import ENGAGEMENT, SENDING, with_delivery, with_flags
 
 Floats = npt.NDArray[np.float64]
@@ -101,6 +101,12 @@ def table(lazy: nw.LazyFrame[Any]) -> pd.DataFrame:
     """Run a query over pandas frames."""
     frame: pd.DataFrame = lazy.collect().to_native()
     return frame.reset_index(drop=True)
+
+
+def settled(call: Call, as_of: Instant | None) -> int | None:
+    """Settle the instant at which the data are looked at [µs since 1970, UTC]; ``None`` where it is unknown."""
+    call.look(as_of)
+    return None if call.as_of is None else to_micros(call.as_of)
 
 
 def keep(call: Call, frame: pd.DataFrame, reason: str, wanted: "pd.Series[Any]") -> pd.DataFrame:

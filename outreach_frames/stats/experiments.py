@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, Instant, to_micros
-from outreach_frames.stats._small import Ints, flags, keep, missing, read, read_mailings, typed, write
+from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._small import Ints, flags, keep, missing, read, read_mailings, settled, typed, write
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.readouts import Arm, Rules, read_step
@@ -145,12 +145,12 @@ def ab_test(
     columns = ["id", "sequence_step_id", "template_id", "enabled", "enabled_at"]
     variants = _variants(call, read(call, "sequence_templates", sequence_templates, columns), overlap_only=overlap_only)
     known = None if templates is None else read(call, "templates", templates, ["id"], optional=["name", "updated_at"])
-    call.look(as_of)
+    until = settled(call, as_of)
 
     mail = _compared_mail(call, mail, variants)
     if metric != "reply":
         warn_of_machines(mail)
-    units = _units(mail, *OUTCOMES[metric], until=None if call.as_of is None else to_micros(call.as_of))
+    units = _units(mail, *OUTCOMES[metric], until=until)
     listed = variants["sequence_step_id"]
     steps = {step: _arms(variants[flags(listed == step)], units) for step in listed.drop_duplicates().tolist()}
     used = _prior(prior, [arm for arms in steps.values() for arm in arms])
