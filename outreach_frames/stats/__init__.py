@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from outreach_frames.stats.flags import mailing_flags
+    from outreach_frames.stats.funnel import step_funnel
+    from outreach_frames.stats.prospects import prospect_engagement
     from outreach_frames.stats.provenance import explain
     from outreach_frames.stats.rates import engagement, sequence_engagement
     from outreach_frames.stats.survival import cumulative_incidence, kaplan_meier, reply_within, time_to_event
@@ -20,8 +22,10 @@ _HOME = {
     "explain": "provenance",
     "kaplan_meier": "survival",
     "mailing_flags": "flags",
+    "prospect_engagement": "prospects",
     "reply_within": "survival",
     "sequence_engagement": "rates",
+    "step_funnel": "funnel",
     "time_to_event": "survival",
 }
 """Which module a name lives in; loaded when the name is first used, since SciPy takes half a second."""
@@ -32,8 +36,10 @@ __all__ = [
     "explain",
     "kaplan_meier",
     "mailing_flags",
+    "prospect_engagement",
     "reply_within",
     "sequence_engagement",
+    "step_funnel",
     "time_to_event",
 ]
 

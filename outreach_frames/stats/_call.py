@@ -32,7 +32,20 @@ Instant = str | date
 
 _FLAGS = frozenset({"track_opens", "track_links", "opted_out", "enabled", "locked", "send_disabled", "sync_disabled"})
 _TEXTS = frozenset(
-    {"event", "state", "mailing_type", "step_type", "name", "direction", "outcome", "action", "pause_reason"}
+    {
+        "action",
+        "direction",
+        "event",
+        "mailing_type",
+        "name",
+        "outcome",
+        "pause_reason",
+        "state",
+        "step_type",
+        "time_zone",
+        "time_zone_iana",
+        "time_zone_inferred",
+    }
 )
 
 

@@ -103,7 +103,9 @@ def _typed(values: Any, wanted: Any) -> Any:
     kind = values.type
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     fits = pa.types.is_null(kind) or (wanted == pa.int64() and number)
-    return values.cast(wanted) if wanted is not None and fits else values
+    if wanted is None:
+        return values.cast(pa.string()) if pa.types.is_null(kind) else values
+    return values.cast(wanted) if fits else values
 
 
 def to_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:

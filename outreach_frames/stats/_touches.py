@@ -7,6 +7,9 @@ import narwhals as nw
 CALL_COLUMNS = ("id", "prospect_id", "direction", "dialed_at", "answered_at", "completed_at")
 TASK_COLUMNS = ("id", "prospect_id", "action", "completed_at")
 
+_CONVERSATIONS = ("completed", "answered")
+"""The guide's word and the attribute description's word for a call that was answered."""
+
 
 def outbound_calls(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """
@@ -18,6 +21,13 @@ def outbound_calls(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     dialled = calls.with_columns(called_at=nw.coalesce("dialed_at", "answered_at", "completed_at"))
     outbound = nw.col("direction").str.to_lowercase() == "outbound"
     return dialled.filter(outbound.fill_null(False) & ~nw.col("called_at").is_null())
+
+
+def with_conversation(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add ``is_conversation``: the outcome says answered; where it says nothing, ``answered_at`` is set."""
+    said = nw.col("outcome").str.to_lowercase().is_in(_CONVERSATIONS).fill_null(False)
+    silent = nw.col("outcome").is_null() & ~nw.col("answered_at").is_null()
+    return calls.with_columns(is_conversation=said | silent)
 
 
 def other_tasks(tasks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

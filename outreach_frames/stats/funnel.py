@@ -1,0 +1,237 @@
+"""
+Where in a sequence the replies come from.
+
+A late step has few enrolments left to answer it. Its worth is its hazard, first replies among the enrolments still at
+risk, and not its share of all replies.
+"""
+
+from typing import Any, Literal
+
+import narwhals as nw
+from narwhals.typing import IntoFrameT
+
+from outreach_frames.errors import DataError
+from outreach_frames.stats._calendar import DAY
+from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._engines import join
+from outreach_frames.stats._tally import stack
+from outreach_frames.stats._touches import outbound_calls, with_conversation
+from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.intervals import with_rates
+
+_STEP = "sequence_step_id"
+_ENROLMENT = "sequence_state_id"
+_MEDIAN = "median_wait_d"
+_BY_MAIL = ("sent", "delivered", "replied", "opt_outs", "bounces")
+_BY_ENROLMENT = ("enrolments_reached", "at_risk", "first_replies")
+
+
+def step_funnel(
+    mailings: IntoFrameT,
+    sequence_steps: IntoFrameT,
+    *,
+    calls: IntoFrameT | None = None,
+    tasks: IntoFrameT | None = None,
+    attribution: str = "direct",
+    bounce_policy: str = "reply_wins",
+    ci: float = 0.95,
+    as_of: Instant | None = None,
+) -> IntoFrameT:
+    """
+    Follow enrolments down the steps of their sequence: who was reached, who was still at risk, who answered.
+
+    ``enrolments_reached``: enrolments with a delivered mailing at the step. ``at_risk``: those without an earlier reply
+    or opt-out (an event at the very time of the step's first delivery counts as earlier). ``first_replies``: those of
+    them whose first reply is credited to the step and not preceded by an opt-out. ``hazard`` = first_replies /
+    at_risk. ``cumulative_reply`` = 1 − Π (1 − hazard) over the mail steps so far, in ``order``.
+
+    Parameters
+    ----------
+    mailings
+        ``id``, ``sequence_state_id``, ``sequence_step_id``, ``delivered_at``, ``bounced_at``, ``replied_at``,
+        ``unsubscribed_at``.
+    sequence_steps
+        ``id``, ``sequence_id``, ``order``, ``step_type``: the steps to report on. Steps without mail stay.
+    calls
+        ``id``, ``prospect_id``, ``sequence_state_id``, ``sequence_step_id``, ``direction``, ``outcome``,
+        ``dialed_at``, ``answered_at``, ``completed_at``. At steps of type ``call`` the outbound calls take the place
+        of mail, and a conversation that of a reply.
+    tasks
+        ``id``, ``sequence_state_id``, ``sequence_step_id``, ``completed_at``. Steps of type ``task`` are reached by a
+        completed task; they have nobody at risk and no hazard.
+    attribution
+        Which step a first reply is credited to: ``"direct"``, that of the mailing with ``replied_at``;
+        ``"last_touch"``, that of the last mailing delivered before the reply; ``"first_touch"``, that of the first.
+    bounce_policy, ci
+        See `engagement`.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    funnel : frame of the caller's kind, one row per step, sorted by ``sequence_id`` and ``order``
+        ``sequence_id``, ``order``, ``step_id``, ``step_type``; mailings ``sent``, ``delivered``, ``replied``;
+        ``enrolments_reached``, ``at_risk``, ``first_replies``; ``hazard`` with ``_n``, ``_lo``, ``_hi`` (missing where
+        nobody is at risk, which leaves the product unchanged); ``cumulative_reply``; mailings ``opt_outs``,
+        ``bounces``; ``median_wait_d`` [days from the enrolment's latest earlier step, missing at its first].
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype, an id that occurs twice, frames of two kinds, an unknown attribution.
+
+    Notes
+    -----
+    Not counted: one-off mail; among enrolments, mail without one. Conversations are no replies and stay out of
+    ``cumulative_reply``. Interval: Wilson. Definition: this project's metric dictionary, part 2.5.
+    """
+    if attribution not in {"direct", "last_touch", "first_touch"}:
+        raise DataError(
+            f"There is no attribution {attribution!r}.", hint='Choose "direct", "last_touch" or "first_touch".'
+        )
+    call = Call("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci)
+    mail = call.read("mailings", mailings, ["id", _ENROLMENT, _STEP, *SENDING, "unsubscribed_at"])
+    columns = ["id", "sequence_id", "order", "step_type"]
+    steps = call.read("sequence_steps", sequence_steps, columns).rename({"id": _STEP})
+    call.look(as_of)
+
+    mail = _with_outcomes(mail, bounce_policy)
+    events = _enrolment_events(mail, attribution)
+    mail = call.drop(mail, "mailing of no step", ~nw.col(_STEP).is_null())
+    listed = steps.with_columns(is_listed=nw.col(_STEP))
+    mail = call.drop(join(mail, listed, _STEP), "mailing of a step that is not listed", ~nw.col("is_listed").is_null())
+    delivered = mail.filter(nw.col("is_delivered") & ~nw.col("step_type").is_in(["call", "task"]).fill_null(False))
+    touches = delivered.with_columns(touched_at=nw.col("sent_at"))
+    parts = [steps.select(_STEP), _mail_counts(mail), _enrolment_counts(_reached(touches), events)]
+    if calls is not None:
+        dialled = _call_touches(call, calls, steps)
+        parts.append(_enrolment_counts(_reached(dialled), events))
+    if tasks is not None:
+        done = _task_touches(call, tasks, steps)
+        parts.append(_reached(done).group_by(_STEP).agg(enrolments_reached=nw.col("touched_at").count()))
+    result: IntoFrameT = _finished(call, stack(parts, [_STEP], medians=[_MEDIAN]), steps, ci)
+    return result
+
+
+def _with_outcomes(mail: nw.LazyFrame[Any], bounce_policy: str) -> nw.LazyFrame[Any]:
+    delivered = nw.col("is_delivered")
+    return with_delivery(mail, bounce_policy).with_columns(
+        is_replied=delivered & ~nw.col("replied_at").is_null(),
+        is_opted_out=delivered & ~nw.col("unsubscribed_at").is_null(),
+        answered_at=nw.when(delivered).then(nw.col("replied_at")),
+    )
+
+
+def _mail_counts(mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    flags = ("is_sent", "is_delivered", "is_replied", "is_opted_out", "is_bounced")
+    counted = mail.with_columns(
+        nw.col(flag).cast(nw.Int64).alias(name) for name, flag in zip(_BY_MAIL, flags, strict=True)
+    )
+    return counted.group_by(_STEP).agg(nw.col(name).sum() for name in _BY_MAIL)
+
+
+def _enrolment_events(mail: nw.LazyFrame[Any], attribution: str) -> nw.LazyFrame[Any]:
+    """Find each enrolment's first reply, first opt-out, and the step that the reply is credited to."""
+    enrolled = mail.filter(~nw.col(_ENROLMENT).is_null())
+    firsts = enrolled.group_by(_ENROLMENT).agg(
+        nw.col("answered_at").min().alias("reply_at"), nw.col("unsubscribed_at").min().alias("opt_out_at")
+    )
+    candidates = join(enrolled.filter(nw.col("is_delivered")), firsts, _ENROLMENT)
+    if attribution == "direct":
+        candidates = candidates.filter((nw.col("answered_at") == nw.col("reply_at")).fill_null(False))
+    else:
+        candidates = candidates.filter((nw.col("sent_at") <= nw.col("reply_at")).fill_null(False))
+    ends: Literal["min", "max"] = "min" if attribution == "first_touch" else "max"
+    for column in ("sent_at", "id"):
+        candidates = _at_the_end(candidates, column, ends)
+    return join(firsts, candidates.select(_ENROLMENT, credited_step=nw.col(_STEP)), _ENROLMENT)
+
+
+def _at_the_end(frame: nw.LazyFrame[Any], column: str, end: Literal["min", "max"]) -> nw.LazyFrame[Any]:
+    """Keep each enrolment's rows with its smallest or largest value."""
+    value = nw.col(column).min() if end == "min" else nw.col(column).max()
+    ends = frame.group_by(_ENROLMENT).agg(value.alias("end_value"))
+    return join(frame, ends, _ENROLMENT).filter(nw.col(column) == nw.col("end_value")).drop("end_value")
+
+
+def _reached(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Find when each enrolment was first touched at each step."""
+    firsts = [nw.col("touched_at").min(), nw.col("order").min()]
+    if "is_conversation" in touches.collect_schema().names():
+        firsts.append(nw.col("is_conversation").max())
+    return touches.filter(~nw.col(_ENROLMENT).is_null()).group_by(_STEP, _ENROLMENT).agg(*firsts)
+
+
+def _enrolment_counts(reached: nw.LazyFrame[Any], events: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Count enrolments reached, at risk and answering, by step, and take the median wait."""
+    table = join(join(reached, events, _ENROLMENT), _waits(reached), [_STEP, _ENROLMENT])
+    reply, opt_out, touched = nw.col("reply_at"), nw.col("opt_out_at"), nw.col("touched_at")
+    gone = (reply <= touched).fill_null(False) | (opt_out <= touched).fill_null(False)
+    if "is_conversation" in reached.collect_schema().names():
+        answered = nw.col("is_conversation") == 1
+    else:
+        credited = (nw.col("credited_step") == nw.col(_STEP)).fill_null(False)
+        answered = credited & ~(opt_out < reply).fill_null(False)
+    counted = table.with_columns(
+        enrolments_reached=gone.cast(nw.Int64) * 0 + 1,
+        at_risk=(~gone).cast(nw.Int64),
+        first_replies=(~gone & answered).cast(nw.Int64),
+    )
+    return counted.group_by(_STEP).agg(
+        *(nw.col(n).sum() for n in _BY_ENROLMENT), nw.col("wait_d").median().alias(_MEDIAN)
+    )
+
+
+def _waits(reached: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Measure the time since the enrolment's latest earlier step [days]; its first step has none."""
+    earlier = reached.select(_ENROLMENT, earlier_order=nw.col("order"), earlier_at=nw.col("touched_at"))
+    pairs = join(reached, earlier, _ENROLMENT, how="inner").filter(
+        (nw.col("earlier_order") < nw.col("order")) & (nw.col("earlier_at") <= nw.col("touched_at"))
+    )
+    pairs = pairs.with_columns(wait_d=(nw.col("touched_at") - nw.col("earlier_at")) / DAY)
+    return pairs.group_by(_STEP, _ENROLMENT).agg(nw.col("wait_d").min())
+
+
+def _call_touches(call: Call, calls: Any, steps: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    columns = ["id", _ENROLMENT, _STEP, "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
+    dialled = with_conversation(outbound_calls(call.read("calls", calls, columns)))
+    placed = join(dialled, steps.filter(nw.col("step_type") == "call"), _STEP, how="inner")
+    return placed.with_columns(touched_at=nw.col("called_at"), is_conversation=nw.col("is_conversation").cast(nw.Int64))
+
+
+def _task_touches(call: Call, tasks: Any, steps: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    read = call.read("tasks", tasks, ["id", _ENROLMENT, _STEP, "completed_at"])
+    placed = join(read, steps.filter(nw.col("step_type") == "task"), _STEP, how="inner")
+    return placed.with_columns(touched_at=nw.col("completed_at")).filter(~nw.col("touched_at").is_null())
+
+
+def _finished(call: Call, counts: nw.LazyFrame[Any], steps: nw.LazyFrame[Any], ci: float) -> Any:
+    table = with_rates(join(counts, steps, _STEP), {"hazard": ("first_replies", "at_risk")}, ci=ci)
+    table = join(table, _cumulative(table), _STEP).with_columns(step_id=nw.col(_STEP))
+    keys = ["sequence_id", "order", "step_id", "step_type"]
+    hazard = ["hazard", "hazard_n", "hazard_lo", "hazard_hi", "cumulative_reply"]
+    columns = [*keys, *_BY_MAIL[:3], *_BY_ENROLMENT, *hazard, *_BY_MAIL[3:], _MEDIAN]
+    return call.write(table.select(*columns), sort=["sequence_id", "order", "step_id"])
+
+
+def _cumulative(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Multiply up 1 − hazard over the mail steps so far; engines sum logarithms, and none has a product."""
+    by_mail = ~(nw.col("step_type") == "call").fill_null(False)
+    certain = (nw.col("hazard") == 1).fill_null(False) & by_mail
+    open_ = (nw.col("hazard") < 1).fill_null(False) & by_mail
+    so_far = table.select(
+        "sequence_id",
+        order_so_far=nw.col("order"),
+        certain=certain.cast(nw.Int64),
+        log_left=nw.when(open_).then(1.0 - nw.col("hazard")).otherwise(nw.lit(1.0)).log(),
+    )
+    pairs = join(table.select(_STEP, "sequence_id", "order"), so_far, "sequence_id", how="inner")
+    summed = (
+        pairs.filter(nw.col("order_so_far") <= nw.col("order"))
+        .group_by(_STEP)
+        .agg(nw.col("certain").max(), nw.col("log_left").sum())
+    )
+    left = nw.when(nw.col("certain") == 1).then(nw.lit(0.0)).otherwise(nw.col("log_left").exp())
+    return summed.select(_STEP, cumulative_reply=1.0 - left)

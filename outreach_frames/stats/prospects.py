@@ -1,0 +1,167 @@
+"""Engagement by person."""
+
+from typing import Any
+
+import narwhals as nw
+from narwhals.typing import IntoFrameT
+
+from outreach_frames.stats._calendar import check_zone, zone_names
+from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._engines import join
+from outreach_frames.stats._tally import count_distinct, stack
+from outreach_frames.stats._touches import CALL_COLUMNS, TASK_COLUMNS, other_tasks, outbound_calls
+from outreach_frames.stats.flags import ENGAGEMENT, with_flags
+
+ZONE_COLUMNS = ("time_zone_iana", "time_zone_inferred", "time_zone")
+"""Where a person's time zone may stand, the most trustworthy first; the last is free text."""
+
+_COUNTED = {"delivered": "is_delivered", "opened": "is_opened", "clicked": "is_clicked", "replied": "is_replied"}
+_WHO = ["prospect_id"]
+
+
+def prospect_engagement(
+    prospects: IntoFrameT,
+    mailings: IntoFrameT,
+    *,
+    calls: IntoFrameT | None = None,
+    tasks: IntoFrameT | None = None,
+    default_tz: str = "UTC",
+    bounce_policy: str = "reply_wins",
+    as_of: Instant | None = None,
+) -> IntoFrameT:
+    """
+    Measure engagement by person; people without mail stay.
+
+    Parameters
+    ----------
+    prospects
+        ``id``, ``opted_out``, ``opted_out_at``, ``time_zone_iana``, ``time_zone_inferred``, ``time_zone``: the people
+        to report on. Mail to others, and to nobody known, is left out and counted.
+    mailings
+        As for `engagement`, with ``sequence_id``.
+    calls
+        ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``; outbound ones are
+        touches.
+    tasks
+        ``id``, ``prospect_id``, ``action``, ``completed_at``; completed ones that are neither email nor call are
+        touches.
+    default_tz
+        IANA zone of people without a valid one.
+    bounce_policy
+        See `mailing_flags`.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    engagement : frame of the caller's kind, one row per prospect, sorted by ``prospect_id``
+        ``prospect_id``; ``enrolments`` and ``sequences`` [distinct, among the mailings]; mailings ``delivered``,
+        ``opened``, ``clicked``, ``replied``; ``first_touch_at``, ``last_touch_at`` (delivered mail, and calls and tasks
+        where given), ``first_reply_at``; ``touches_to_reply`` [delivered mailings and calls up to the first reply,
+        missing without one]; ``opted_out``; ``opt_out_source``, ``link`` (a mailing says so), ``manual`` or missing;
+        ``tz`` and ``tz_source`` (the column it comes from, or ``default``).
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype, an id that occurs twice, frames of two kinds, an unknown default zone.
+
+    Notes
+    -----
+    The counters on prospects are not used: they restart at the last touch. Definitions: this project's metric
+    dictionary, parts 1.4 and 3.
+    """
+    call = Call("prospect_engagement", default_tz=check_zone(default_tz), bounce_policy=bounce_policy)
+    columns = ["id", "prospect_id", "sequence_id", "sequence_state_id", *ENGAGEMENT]
+    people = call.read("prospects", prospects, ["id", "opted_out", "opted_out_at", *ZONE_COLUMNS])
+    people = people.rename({"id": "prospect_id"})
+    mail = with_flags(call.read("mailings", mailings, columns), bounce_policy)
+    channels = []
+    if calls is not None:
+        called = outbound_calls(call.read("calls", calls, CALL_COLUMNS))
+        channels.append(called.select("prospect_id", touched_at=nw.col("called_at"), to_reply=nw.lit(True)))
+    if tasks is not None:
+        done = other_tasks(call.read("tasks", tasks, TASK_COLUMNS))
+        channels.append(done.select("prospect_id", touched_at=nw.col("completed_at"), to_reply=nw.lit(False)))
+    call.look(as_of)
+
+    mail = call.drop(mail, "mailing to nobody known", ~nw.col("prospect_id").is_null())
+    known = people.select("prospect_id", is_listed=nw.col("prospect_id"))
+    mail = call.drop(join(mail, known, _WHO), "mailing to a prospect not listed", ~nw.col("is_listed").is_null())
+    delivered = mail.filter(nw.col("is_delivered"))
+    mailed = delivered.select("prospect_id", touched_at=nw.col("sent_at"), to_reply=nw.lit(True))
+    touches = nw.concat([mailed, *channels], how="vertical")
+
+    parts = [people.select("prospect_id"), *_mail_parts(mail)]
+    table = join(join(stack(parts, _WHO), people, _WHO), _touched(touches, mail), _WHO)
+    table = table.with_columns(touches_to_reply=nw.when(~nw.col("first_reply_at").is_null()).then(nw.col("before")))
+    result: IntoFrameT = call.write(
+        _with_opt_out(with_zone(table, default_tz)).select(
+            "prospect_id",
+            "enrolments",
+            "sequences",
+            *_COUNTED,
+            "first_touch_at",
+            "last_touch_at",
+            "first_reply_at",
+            "touches_to_reply",
+            "opted_out",
+            "opt_out_source",
+            "tz",
+            "tz_source",
+        ),
+        sort=_WHO,
+        instants=["first_touch_at", "last_touch_at", "first_reply_at"],
+    )
+    return result
+
+
+def with_zone(people: nw.LazyFrame[Any], default_tz: str) -> nw.LazyFrame[Any]:
+    """Add ``tz``, the first of `ZONE_COLUMNS` that holds an IANA name, else the default, and ``tz_source``."""
+    names = sorted(zone_names())
+    zone, source = nw.lit(default_tz), nw.lit("default")
+    for column in reversed(ZONE_COLUMNS):
+        valid = nw.col(column).is_in(names).fill_null(False)
+        zone = nw.when(valid).then(nw.col(column)).otherwise(zone)
+        source = nw.when(valid).then(nw.lit(column)).otherwise(source)
+    return people.with_columns(tz=zone, tz_source=source)
+
+
+def _mail_parts(mail: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
+    counted = mail.with_columns(
+        *(nw.col(flag).cast(nw.Int64).alias(name) for name, flag in _COUNTED.items()),
+        by_link=(~nw.col("unsubscribed_at").is_null()).cast(nw.Int64),
+    )
+    return [
+        counted.group_by(*_WHO).agg(nw.col(name).sum() for name in (*_COUNTED, "by_link")),
+        count_distinct(mail, _WHO, "sequence_state_id", "enrolments"),
+        count_distinct(mail, _WHO, "sequence_id", "sequences"),
+    ]
+
+
+def _touched(touches: nw.LazyFrame[Any], mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Find first and last touch and first reply, and count the touches up to that reply."""
+    replied = mail.filter(nw.col("is_replied")).group_by(*_WHO).agg(first_reply_at=nw.col("replied_at").min())
+    table = join(touches.filter(~nw.col("prospect_id").is_null()), replied, _WHO)
+    before = (nw.col("touched_at") <= nw.col("first_reply_at")).fill_null(False) & nw.col("to_reply")
+    return (
+        table.with_columns(before=before.cast(nw.Int64), last_touch_at=nw.col("touched_at"))
+        .group_by(*_WHO)
+        .agg(
+            nw.col("touched_at").min().alias("first_touch_at"),
+            nw.col("last_touch_at").max(),
+            nw.col("first_reply_at").min(),
+            nw.col("before").sum(),
+        )
+    )
+
+
+def _with_opt_out(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    by_link = nw.col("by_link") > 0
+    by_hand = nw.col("opted_out").fill_null(False) | ~nw.col("opted_out_at").is_null()
+    manual = nw.when(by_hand).then(nw.lit("manual"))
+    return table.with_columns(
+        opted_out=by_link | by_hand, opt_out_source=nw.when(by_link).then(nw.lit("link")).otherwise(manual)
+    )
