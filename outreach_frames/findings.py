@@ -56,7 +56,7 @@ def _standing_out(judged: pd.DataFrame, rate: str, overall: float, *, label: str
         )
 
 
-def step_findings(funnel: pd.DataFrame, names: pd.Series) -> list[str]:
+def step_findings(funnel: pd.DataFrame, names: pd.Series, *, limit: int = 5) -> list[str]:
     """
     Tell for each sequence which step earns most replies, and after which none came.
 
@@ -66,6 +66,8 @@ def step_findings(funnel: pd.DataFrame, names: pd.Series) -> list[str]:
         Result of `stats.step_funnel`.
     names
         Sequence names by id.
+    limit
+        Tell of this many sequences.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def step_findings(funnel: pd.DataFrame, names: pd.Series) -> list[str]:
     judged = funnel[funnel["at_risk"] >= MIN_N]
     size = judged.groupby("sequence_id")["at_risk"].max().sort_values(ascending=False)
     sentences = []
-    for sequence in size.index:
+    for sequence in size.index[:limit]:
         steps = judged[judged["sequence_id"] == sequence]
         best = steps.loc[steps["hazard"].astype("float64").idxmax()]
         if best["first_replies"] == 0:

@@ -9,6 +9,9 @@ from pandas.io.formats.style_render import CSSDict
 GREEN = "#009e73"
 RULE = "1px solid #e4e7eb"
 MISSING = "–"
+INTERVAL = "interval [%]"
+BOUNDS = " bounds"
+"""Behind a rate's name: the column made of its two bounds."""
 
 ROW_LIMIT = 100
 """Rows shown where no limit is given [rows]."""
@@ -39,52 +42,47 @@ def show(frame: pd.DataFrame, *, columns: Sequence[str] | None = None, limit: in
         A column of ``columns`` is not in the frame.
     """
     rows = frame.head(limit)
-    rates = [name for name in frame.columns if {f"{name}_lo", f"{name}_hi", f"{name}_n"} <= set(frame.columns)]
+    rates = [name for name in frame.columns if {f"{name}_lo", f"{name}_hi"} <= set(frame.columns)]
     parts = {f"{name}{end}" for name in rates for end in ("_lo", "_hi", "_n")}
     wanted = [name for name in frame.columns if name not in parts] if columns is None else list(columns)
     shown = pd.concat([_cells(rows, name, is_rate=name in rates) for name in wanted], axis="columns")
-    bars: list[Hashable] = [_words(name) for name in wanted if name in rates]
+    bars: list[Hashable] = [name for name in wanted if name in rates]
     text: list[Hashable] = [name for name in shown.columns if not pd.api.types.is_numeric_dtype(shown[name])]
     style = shown.style.hide(axis="index").format(na_rep=MISSING, escape="html", thousands=",", precision=1)
     style = style.format("{:.1%}", subset=bars, na_rep=MISSING)
-    if len(rows) and bars:
-        style = style.bar(subset=bars, color=f"{GREEN}55", vmin=0, width=90)
-    style = style.set_properties(subset=text, **{"text-align": "left"})
-    return style.set_table_styles(_TABLE)
+    if len(rows) > 1 and bars:  # a bar compares; alone it says nothing
+        style = style.bar(subset=bars, color=f"{GREEN}44", vmin=0, width=90)
+    style = style.set_properties(None, **{"text-align": "right"}).set_properties(text, **{"text-align": "left"})
+    labels = [INTERVAL if name.endswith(BOUNDS) else _words(name) for name in shown.columns]
+    return style.relabel_index(labels, axis="columns").set_table_styles(_TABLE)
 
 
 _TABLE: list[CSSDict] = [
     {"selector": "", "props": "border-collapse: collapse; font-variant-numeric: tabular-nums;"},
-    {"selector": "th", "props": f"text-align: left; padding: 4px 12px; border-bottom: {RULE}; font-weight: 600;"},
-    {"selector": "td", "props": f"text-align: right; padding: 4px 12px; border-bottom: {RULE};"},
+    {"selector": "th", "props": f"padding: 4px 10px; border-bottom: {RULE}; font-weight: 600; vertical-align: bottom;"},
+    {"selector": "td", "props": f"padding: 4px 10px; border-bottom: {RULE}; white-space: nowrap;"},
 ]
 
 
 def _cells(rows: pd.DataFrame, name: str, *, is_rate: bool) -> pd.DataFrame:
-    """Return what one column shows: itself as text or numbers, a rate with its interval and denominator."""
+    """Return what one column shows: itself as text or numbers, a rate with its interval."""
     values = rows[name]
     if is_rate:
-        return pd.DataFrame(
-            {
-                _words(name): values.astype("Float64").astype("float64"),
-                f"{_words(name)} 95 %": [
-                    _interval(*ends) for ends in zip(rows[f"{name}_lo"], rows[f"{name}_hi"], strict=True)
-                ],
-                f"{_words(name)} n": rows[f"{name}_n"].astype("Int64"),
-            },
-            index=rows.index,
-        )
+        ends = zip(rows[f"{name}_lo"], rows[f"{name}_hi"], strict=True)
+        shown = {name: values.astype("Float64").astype("float64"), f"{name}{BOUNDS}": [*map(_interval, ends)]}
+        return pd.DataFrame(shown, index=rows.index)
     if pd.api.types.is_datetime64_any_dtype(values.dtype) or "timestamp" in str(values.dtype):
         values = values.map(lambda t: MISSING if pd.isna(t) else f"{t:%Y-%m-%d %H:%M}").astype("str")
     elif pd.api.types.is_bool_dtype(values.dtype):
         values = values.map({True: "yes", False: "no"}).astype("str")
     elif pd.api.types.is_integer_dtype(values.dtype) and (name == "id" or name.endswith("_id")):
         values = values.map(lambda number: MISSING if pd.isna(number) else str(number)).astype("str")
-    return values.to_frame(_words(name))
+    return values.to_frame(name)
 
 
-def _interval(low: float, high: float) -> str:
-    return MISSING if pd.isna(low) else f"{low:.1%} to {high:.1%}".replace("%", " %")
+def _interval(ends: tuple[float, float]) -> str:
+    low, high = ends
+    return MISSING if pd.isna(low) else f"{100 * low:.1f} – {100 * high:.1f}"
 
 
 def _words(name: str) -> str:
