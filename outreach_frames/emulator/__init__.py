@@ -17,6 +17,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from outreach_frames.emulator.faults import Fault, Faults
 from outreach_frames.emulator.settings import Settings
 from outreach_frames.emulator.state import Clock, RequestRecord, State
 from outreach_frames.emulator.store import Resources, Store, read_resource, read_resources
@@ -149,12 +150,25 @@ class Sandbox:
         """Return the sandbox's present (aware, UTC): what it stamps answers and records with."""
         return self._state.clock.now()
 
+    def seconds(self) -> float:
+        """Return the time that budgets, tokens and throttles are counted by [seconds since 1970]."""
+        return self._state.clock.seconds()
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass at once [s]: tokens age, budgets reopen, the ``Date`` moves on."""
+        self._state.clock.advance(seconds)
+
     # What it holds
 
     @property
     def settings(self) -> Settings:
         """Answers to what is not documented; changing one changes the next answer."""
         return self._state.settings
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong; see `Fault`."""
+        return self._state.faults
 
     @property
     def store(self) -> Store:
@@ -231,4 +245,4 @@ class Sandbox:
         return tuple(self._state.failures)
 
 
-__all__ = ["RequestRecord", "Sandbox", "Settings"]
+__all__ = ["Fault", "Faults", "RequestRecord", "Sandbox", "Settings"]

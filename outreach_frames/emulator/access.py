@@ -2,8 +2,7 @@
 
 import math
 import secrets
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -30,7 +29,7 @@ class Grant:
     scopes
         Such as ``prospects.read``; ``None`` for everything.
     expires_at
-        On the machine's monotonic clock [s]; ``None`` for never.
+        When it ends [seconds since 1970]; ``None`` for never.
     """
 
     user: int
@@ -55,15 +54,23 @@ class Grant:
 
 
 class Tokens:
-    """Bearer tokens the sandbox accepts."""
+    """
+    Bearer tokens the sandbox accepts.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    timer
+        Tells the time [seconds since 1970].
+    """
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self._timer = timer
         self._grants: dict[str, Grant] = {}
 
     def issue(self, user: int, *, scopes: Iterable[str] | None = None, lifetime: float | None = None) -> str:
         """Make a new token; `lifetime` in seconds."""
         token = secrets.token_urlsafe(32)
-        expires_at = None if lifetime is None else time.monotonic() + lifetime
+        expires_at = None if lifetime is None else self._timer() + lifetime
         self._grants[token] = Grant(user, None if scopes is None else frozenset(scopes), expires_at)
         return token
 
@@ -82,7 +89,7 @@ class Tokens:
         """
         scheme, _, token = (authorization or "").partition(" ")
         grant = self._grants.get(token.strip()) if scheme.lower() == "bearer" else None
-        live = grant is not None and (grant.expires_at is None or time.monotonic() < grant.expires_at)
+        live = grant is not None and (grant.expires_at is None or self._timer() < grant.expires_at)
         if grant is None or not live:
             raise _refused(settings)
         return grant
@@ -101,9 +108,17 @@ class _Window:
 
 
 class Budget:
-    """Requests that each user has left in the current window, which opens with a user's first request."""
+    """
+    Requests that each user has left in the current window, which opens with a user's first request.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    timer
+        Tells the time [seconds since 1970].
+    """
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self._timer = timer
         self._windows: dict[int, _Window] = {}
 
     def reset(self) -> None:
@@ -119,7 +134,7 @@ class Budget:
         Problem
             429: the budget is spent.
         """
-        now = time.time()
+        now = self._timer()
         window = self._windows.get(user)
         if window is None or now >= window.opened + settings.rate_window:
             window = self._windows[user] = _Window(now)

@@ -1,9 +1,9 @@
 """
 What every request passes through before a route sees it.
 
-Outermost first: `Recorder` writes the log and stamps the sandbox's ``Date``; `Gate` checks the token, counts the
-request against the user's budget and checks the media type. Each is a plain ASGI layer, so another (faults, say) can
-stand between them.
+Outermost first: `Recorder` writes the log and stamps the sandbox's ``Date``; `Failing` lets scripted faults happen;
+`Gate` checks the token, counts the request against the user's budget and checks the media type. Each is a plain ASGI
+layer.
 """
 
 from email.utils import format_datetime
@@ -61,6 +61,8 @@ class Recorder:
 
         try:
             await self._app(scope, receive, stamped)
+            if not status:
+                record()
         except Exception as error:
             self._state.failures.append(error)
             if status:

@@ -20,6 +20,7 @@ from outreach_frames.catalogue import ResourceType
 from outreach_frames.emulator import documents, problems
 from outreach_frames.emulator.access import Grant
 from outreach_frames.emulator.documents import Writer
+from outreach_frames.emulator.failing import Failing
 from outreach_frames.emulator.paging import Ordered, page_url
 from outreach_frames.emulator.pipeline import API, Gate, Recorder, answer, document
 from outreach_frames.emulator.problems import Problem
@@ -58,7 +59,7 @@ class Api:
                 Route(f"{API}/{{plural}}", self.collection, methods=METHODS),
                 Route(f"{API}/{{plural}}/{{id}}", self.member, methods=METHODS),
             ],
-            middleware=[Middleware(Recorder, state=state), Middleware(Gate, state=state)],
+            middleware=[Middleware(layer, state=state) for layer in (Recorder, Failing, Gate)],
             exception_handlers={
                 Problem: lambda _, problem: answer(problem),
                 HTTPException: self._unrouted,

@@ -1,18 +1,32 @@
 """An ASGI application served on loopback from a thread of this process."""
 
+import asyncio
 import socket
 import threading
-from typing import TYPE_CHECKING
 
 import uvicorn
-from starlette.types import ASGIApp
-
-if TYPE_CHECKING:
-    from uvicorn.config import HTTPProtocolType
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HOST = "127.0.0.1"
 IDLE_CONNECTION = 75
 """Seconds a quiet connection is kept: longer than a reader pauses between two pages [s]."""
+
+HANG_UP = "outreach_frames.hang_up"
+"""Extension of ASGI under which an application finds a function that closes the connection, answered or not."""
+
+
+class _Protocol(H11Protocol):
+    """HTTP that can be broken off."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        application = self.app
+
+        async def with_hang_up(scope: Scope, receive: Receive, send: Send) -> None:
+            await application({**scope, "extensions": {HANG_UP: transport.close}}, receive, send)
+
+        self.app = with_hang_up
 
 
 class Server:
@@ -35,11 +49,10 @@ class Server:
     def __init__(self, application: ASGIApp) -> None:
         self._socket = _listening_socket()
         self.port: int = self._socket.getsockname()[1]
-        http: HTTPProtocolType = "h11"
         self._server = uvicorn.Server(
             uvicorn.Config(
                 application,
-                http=http,
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 loop="asyncio",

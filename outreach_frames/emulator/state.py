@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from outreach_frames.emulator.access import Budget, Tokens
+from outreach_frames.emulator.faults import Faults
 from outreach_frames.emulator.schema import Schema
 from outreach_frames.emulator.settings import Settings
 from outreach_frames.emulator.store import Store
@@ -27,17 +28,26 @@ class Clock:
             raise ValueError("as_of has no time zone; give an aware datetime")
         self._as_of = as_of.astimezone(UTC) if as_of else None
         self._started: float | None = None
+        self._ahead = timedelta()
 
     def start(self) -> None:
         """Let the time run."""
         self._started = time.monotonic()
 
+    def advance(self, seconds: float) -> None:
+        """Let that much time pass at once [s]."""
+        self._ahead += timedelta(seconds=seconds)
+
     def now(self) -> datetime:
         """Return the time (aware, UTC)."""
         if self._as_of is None:
-            return datetime.now(UTC)
+            return datetime.now(UTC) + self._ahead
         elapsed = 0.0 if self._started is None else time.monotonic() - self._started
-        return self._as_of + timedelta(seconds=elapsed)
+        return self._as_of + timedelta(seconds=elapsed) + self._ahead
+
+    def seconds(self) -> float:
+        """Return the machine's time [seconds since 1970], as far ahead as this clock was moved."""
+        return time.time() + self._ahead.total_seconds()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +102,8 @@ class State:
         Definitions of custom fields by resource type and field, as ``GET /types`` gives them.
     tokens, budget
         Who may ask, and how often.
+    faults
+        What is to go wrong.
     log
         Requests, oldest first.
     failures
@@ -104,14 +116,17 @@ class State:
     settings: Settings
     clock: Clock
     custom_fields: Mapping[str, Mapping[str, Any]]
-    tokens: Tokens = field(default_factory=Tokens)
-    budget: Budget = field(default_factory=Budget)
+    tokens: Tokens = field(init=False)
+    budget: Budget = field(init=False)
+    faults: Faults = field(default_factory=Faults)
     log: list[RequestRecord] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     origin: str = ""
     schema: Schema = field(init=False)
 
     def __post_init__(self) -> None:
+        self.tokens = Tokens(self.clock.seconds)
+        self.budget = Budget(self.clock.seconds)
         self.schema = Schema(self.store)
 
     @property
