@@ -25,6 +25,8 @@ POLL = 0.1
 """Between two looks at the shared budget while another process waits for the answer that tells the reset [s]."""
 ANSWER_DUE = 5.0
 """How long that answer of another process is waited for [s]."""
+POLL_LOCK = 0.005
+"""Between two tries for the shared file [s]."""
 LOCK_TIMEOUT = 5.0
 """How long the shared file is waited for; it is held for well under a millisecond [s]."""
 
@@ -54,10 +56,11 @@ class Window:
     taken_at: float = 0.0
     silent: bool = False
 
-    def roll(self, now: float) -> None:
-        """Begin a new, full window if the current one has ended."""
+    def roll(self, now: float, in_flight: int) -> None:
+        """Begin a new window if the current one has ended; requests on their way may count in the new one."""
         if self.resets_at is not None and now >= self.resets_at:
-            self.remaining, self.resets_at = self.limit, None
+            self.remaining = None if self.limit is None else max(0, self.limit - in_flight)
+            self.resets_at = None
 
     def take(self, now: float) -> None:
         """Count one request."""
@@ -65,7 +68,7 @@ class Window:
         if self.remaining is not None:
             self.remaining = max(0, self.remaining - 1)
 
-    def learn(self, told: Budget, in_flight: int) -> None:
+    def learn(self, told: Budget, in_flight: int, now: float) -> None:
         """
         Take in what one answer told.
 
@@ -78,8 +81,8 @@ class Window:
         if told.remaining is None or told.resets_at is None:
             return
         resets_at = told.resets_at + ROUNDING
-        if self.resets_at is not None and resets_at < self.resets_at - SAME_WINDOW:
-            return
+        if resets_at <= now or (self.resets_at is not None and resets_at < self.resets_at - SAME_WINDOW):
+            return  # it tells of a window that has ended
         begins = self.remaining is None or (self.resets_at is not None and resets_at > self.resets_at + SAME_WINDOW)
         if begins or self.remaining is None:
             self.remaining = max(0, told.remaining - in_flight)
@@ -132,7 +135,7 @@ class Gate:
             self._changed.notify_all()
             if told is not None:
                 with self._opened() as window:
-                    window.learn(told, self._in_flight)
+                    window.learn(told, self._in_flight, self._clock())
 
     def shut(self, until: float) -> None:
         """Let nobody through before an instant [seconds since 1970]: the API turned a request away."""
@@ -150,7 +153,7 @@ class Gate:
         """Return the wait [s]; ``None``: until an answer that is under way has come."""
         with self._opened() as window:
             now = self._clock()
-            window.roll(now)
+            window.roll(now, self._in_flight)
             if window.remaining == 0 and window.resets_at is not None:
                 return window.resets_at - now
             if not window.remaining and self._in_flight and not window.silent:
@@ -175,19 +178,22 @@ class _WindowFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = FileLock(f"{path}.lock", mode=0o600, poll_interval=0.005, timeout=LOCK_TIMEOUT)
         self._own = Window()
 
     @contextmanager
     def opened(self) -> Iterator[Window]:
         with ExitStack() as holding:
             with suppress(OSError):  # filelock's Timeout is one
-                holding.enter_context(self._lock)
+                holding.enter_context(self._locked())
                 self._own = self._read()
             before = asdict(self._own)
             yield self._own
             if asdict(self._own) != before:
                 self._write()
+
+    def _locked(self) -> FileLock:
+        """Return a new lock each time: one that was made before a fork is refused after it."""
+        return FileLock(f"{self._path}.lock", mode=0o600, poll_interval=POLL_LOCK, timeout=LOCK_TIMEOUT)
 
     def _read(self) -> Window:
         try:

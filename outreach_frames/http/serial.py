@@ -1,6 +1,7 @@
 """How an answer is written to disk: a small JSON header, then a zstd frame. Reading one can execute nothing."""
 
 import struct
+import zlib
 
 import msgspec
 import zstandard
@@ -11,7 +12,8 @@ from outreach_frames.http.answers import KEPT_HEADERS
 LARGEST_BODY = 1 << 30
 """A stored body that claims to be larger is damaged or planted [bytes]."""
 
-_LENGTH = struct.Struct(">I")
+_LEAD = struct.Struct(">II")
+"""Checksum of all that follows it, and length of the header."""
 
 
 class _Head(msgspec.Struct):
@@ -25,8 +27,8 @@ def encode_answer(response: CachedResponse) -> bytes:
     """Write a response as a small JSON header and a zstd frame; headers but ``KEPT_HEADERS`` are left out."""
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
     head = msgspec.json.encode(_Head(response.status_code, headers))
-    body = zstandard.ZstdCompressor(level=1, write_checksum=True).compress(response.content)
-    return _LENGTH.pack(len(head)) + head + body
+    rest = head + zstandard.ZstdCompressor(level=1).compress(response.content)
+    return _LEAD.pack(_checksum(len(head), rest), len(head)) + rest
 
 
 def decode_answer(value: bytes) -> CachedResponse:
@@ -39,10 +41,12 @@ def decode_answer(value: bytes) -> CachedResponse:
         The bytes are damaged or were not written by `encode_answer`.
     """
     try:
-        (length,) = _LENGTH.unpack_from(value)
-        start = _LENGTH.size + length
-        head = msgspec.json.decode(value[_LENGTH.size : start], type=_Head)
-        frame = value[start:]
+        checksum, length = _LEAD.unpack_from(value)
+        rest = value[_LEAD.size :]
+        if checksum != _checksum(length, rest):
+            raise ValueError("A stored answer is damaged.")
+        head = msgspec.json.decode(rest[:length], type=_Head)
+        frame = rest[length:]
         if not 0 <= zstandard.frame_content_size(frame) <= LARGEST_BODY:
             raise ValueError("A stored body has no plausible size.")
         body = zstandard.ZstdDecompressor().decompress(frame)
@@ -51,3 +55,8 @@ def decode_answer(value: bytes) -> CachedResponse:
     response = CachedResponse(status_code=head.status, content=body)
     response.headers.update(head.headers)
     return response
+
+
+def _checksum(length: int, rest: bytes) -> int:
+    """Cover the header too: one flipped bit in a frame's own header makes zstd return an empty body."""
+    return zlib.crc32(rest, length)

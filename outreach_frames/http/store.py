@@ -105,7 +105,6 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
         self._expire_after = expire_after
         self._size_cap = size_cap
         self._lock = threading.RLock()
-        self._file_lock = FileLock(f"{path}.lock", mode=0o600, timeout=BUSY_TIMEOUT)
         self._connection: sqlite3.Connection | None = None
         self._opened_by = 0
         self._inode = 0
@@ -193,17 +192,21 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and self._opened_by == os.getpid():
             return self._connection
-        with self._file_lock:
+        with self._locked():
             tables.make_private(self.path)
             connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
             self._connection, self._opened_by, self._inode = connection, os.getpid(), self.path.stat().st_ino
             tables.prepare(connection)
         return connection
 
+    def _locked(self) -> FileLock:
+        """Return a new lock each time: one that was made before a fork is refused after it."""
+        return FileLock(f"{self.path}.lock", mode=0o600, timeout=BUSY_TIMEOUT)
+
     def _set_aside(self) -> None:
         """Move a damaged file away, unless another process has already done so."""
         self.close()
-        with suppress(OSError), self._file_lock:
+        with suppress(OSError), self._locked():
             if self.path.stat().st_ino == self._inode:
                 self._beside("wal", "-").unlink(missing_ok=True)
                 self._beside("shm", "-").unlink(missing_ok=True)

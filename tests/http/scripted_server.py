@@ -42,7 +42,7 @@ class Server(ThreadingHTTPServer):
         self.script: list[Scripted] = []
         self.respond: Callable[[Request], Scripted] | None = None
         self.requests: list[Request] = []
-        self.lock = threading.Lock()
+        self._arrived = threading.Condition()
 
     @property
     def base_url(self) -> str:
@@ -59,17 +59,24 @@ class Server(ThreadingHTTPServer):
 
     def next_answer(self, request: Request) -> Scripted:
         """Note a request and return what the script says to it."""
-        with self.lock:
+        with self._arrived:
             self.requests.append(request)
-            if self.respond is not None:
-                return self.respond(request)
-            return self.script.pop(0) if self.script else Scripted()
+            self._arrived.notify_all()
+            if self.respond is None:
+                return self.script.pop(0) if self.script else Scripted()
+        return self.respond(request)
+
+    def wait_for(self, number: int) -> None:
+        """Return when so many requests have come."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.requests) >= number, timeout=60)
 
 
 class Handler(BaseHTTPRequestHandler):
     """Sends what the script says."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes, which would cost 40 ms
     server: Server
 
     def handle_any(self) -> None:
