@@ -52,7 +52,7 @@ def _standing_out(judged: pd.DataFrame, rate: str, overall: float, *, label: str
         side = "above" if row[rate] > overall else "below"
         yield (
             f"“{row[label]}” {verb} {_percent(row[rate])} ({_percent(low)} to {_percent(high)}, "
-            f"n = {row[f'{rate}_n']:,}), {side} all together ({_percent(overall)})."
+            f"n = {int(row[f'{rate}_n']):,}), {side} all together ({_percent(overall)})."
         )
 
 
@@ -84,9 +84,9 @@ def step_findings(funnel: pd.DataFrame, names: pd.Series, *, limit: int = 5) -> 
             sentences.append(f"“{names[sequence]}” has earned no reply at any step.")
             continue
         sentences.append(
-            f"“{names[sequence]}” earns most at step {best['order']}: {_percent(best['hazard'])} of those who had not "
+            f"“{names[sequence]}” earns most at step {int(best['order'])}: {_percent(best['hazard'])} of those who had not "
             f"answered do so there ({_percent(best['hazard_lo'])} to {_percent(best['hazard_hi'])}, "
-            f"n = {best['at_risk']:,}); {_percent(steps['cumulative_reply'].astype('float64').max())} have by the last."
+            f"n = {int(best['at_risk']):,}); {_percent(steps['cumulative_reply'].astype('float64').max())} have by the last."
         )
     return sentences
 

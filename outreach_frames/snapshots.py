@@ -331,7 +331,11 @@ def _in_utc(relation: Any) -> Any:
 
 
 def _write(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file, compression="zstd")
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    # Of pandas' own notes only attrs stay: its dtype names are not all readable to pandas itself (lists), and Arrow's
+    # types say the same to everybody.
+    attrs = {b"PANDAS_ATTRS": json.dumps(frame.attrs).encode()}
+    pq.write_table(table.replace_schema_metadata(attrs), file, compression="zstd")
     _sync(file)
     return {"rows": len(frame), "sha256": _checksum(file), "as_of": frame.attrs["outreach_frames"]["as_of"]}
 

@@ -32,6 +32,15 @@ def test_each_resource_is_one_parquet_file_that_anything_reads(org, taken):
     assert taken.frame("mailings").attrs == fetched.attrs
 
 
+def test_lists_do_not_keep_a_plain_read_from_working(org, tmp_path):
+    """Names of list dtypes, as pandas would note them in the file, cannot be read back by pandas itself."""
+    snapshot = of.take_snapshot(org, tmp_path, resources=["prospects"])
+
+    plain = pd.read_parquet(snapshot.folder / "prospects.parquet")
+
+    assert list(plain["emails"].iloc[0]) == list(snapshot.frame("prospects")["emails"].iloc[0])
+
+
 def test_default_tables_are_what_the_statistics_read(org, tmp_path):
     assert of.take_snapshot(org, tmp_path).tables == sorted(DEFAULT_RESOURCES)
 
