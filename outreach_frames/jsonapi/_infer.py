@@ -91,7 +91,7 @@ def look(page: Loose) -> dict[str, Seen]:
 def _look_at_links(raw: msgspec.Raw, links: SeenLinks, seen: Mapping[str, Seen]) -> None:
     """Note what a relationship leads to; what is odd about it, the layout will say."""
     members = object_of(raw)
-    links.has_data |= "data" in members or "type" in members or (raw != NULL and not members)
+    links.has_data |= "data" in members or "id" in members or (raw != NULL and not members)
     data = linkage_of(raw) if members else NULL
     if data == NULL:
         return

@@ -88,43 +88,56 @@ def join(resource: ResourceType, name: str, step: Step, catalogue: Catalogue) ->
     QueryError
         It is to-many, sends no identifiers, or leads to no type of the catalogue.
     """
+    relationship, targets = _followed(resource, name, catalogue)
+    for wanted in step.wanted or ():
+        if not any(_member(target, wanted) for target in targets):
+            raise UnknownNameError(wanted, kind=f"attribute of {_any(targets)}", known=_names(targets))
+    joins: dict[str, list[Join]] = {target.name: [] for target in targets}
+    for following, below in step.steps.items():
+        for target, found in _joins_of_any(targets, following, below, catalogue):
+            joins[target.name].append(found)
+    return Join(relationship, [_target(target, step.wanted, joins[target.name], catalogue) for target in targets])
+
+
+def _followed(resource: ResourceType, name: str, catalogue: Catalogue) -> tuple[Relationship, list[ResourceType]]:
+    """Return a to-one relationship and what it leads to."""
     api = _relationship(resource, name)
     if api is None:
         raise UnknownNameError(name, kind=f"relationship of {resource.name}", known=resource.relationships)
     relationship = resource.relationships[api]
     targets = [catalogue.types[target] for target in relationship.targets if target in catalogue.types]
-    _refuse(resource, relationship, targets)
-    for wanted in step.wanted or ():
-        if not any(_member(target, wanted) for target in targets):
-            raise UnknownNameError(wanted, kind=f"attribute of {_any(targets)}", known=_names(targets))
-    for following in step.steps:
-        if not any(_relationship(target, following) for target in targets):
-            known = [name for target in targets for name in target.relationships]
-            raise UnknownNameError(following, kind=f"relationship of {_any(targets)}", known=known)
-    return Join(relationship, [_target(target, step, catalogue) for target in targets])
+    obstacles = {
+        "leads to many resources": relationship.many,
+        "sends only a link": not relationship.has_data,
+        "leads to resources that the API does not describe": not targets,
+    }
+    for obstacle, there in obstacles.items():
+        if there:
+            path = f"{resource.column}.{relationship.column}"
+            raise QueryError(f"{path} cannot be included beside a row: it {obstacle}.")
+    return relationship, targets
 
 
-def _refuse(resource: ResourceType, relationship: Relationship, targets: Sequence[ResourceType]) -> None:
-    path = f"{resource.column}.{relationship.column}"
-    if relationship.many:
-        raise QueryError(
-            f"{path} leads to many resources, which do not fit beside one row.",
-            hint="Fetch them as a table of their own with fetch_tables.",
-        )
-    if not relationship.has_data or not targets:
-        reason = "leads to resources that the API does not describe" if relationship.has_data else "sends only a link"
-        raise QueryError(f"{path} cannot be included: it {reason}.")
+def _joins_of_any(
+    targets: Iterable[ResourceType], name: str, step: Step, catalogue: Catalogue
+) -> list[tuple[ResourceType, Join]]:
+    """Join what leads on from the targets; of several targets not all need to."""
+    joins, errors = [], []
+    for target in targets:
+        try:
+            joins.append((target, join(target, name, step, catalogue)))
+        except (UnknownNameError, QueryError) as error:
+            errors.append(error)
+    if not joins:
+        raise errors[0]
+    return joins
 
 
-def _target(target: ResourceType, step: Step, catalogue: Catalogue) -> Target:
+def _target(target: ResourceType, wanted: Sequence[str] | None, joins: Sequence[Join], catalogue: Catalogue) -> Target:
     """Keep what this target has of the names that are asked of all targets."""
-    own = None if step.wanted is None else [found for n in step.wanted if (found := _member(target, n))]
-    return Target(
-        target,
-        columns(target, dict.fromkeys(checked(target, own)), catalogue),
-        complete=step.wanted is None,
-        joins=[join(target, n, below, catalogue) for n, below in step.steps.items() if _relationship(target, n)],
-    )
+    own = None if wanted is None else [found for name in wanted if (found := _member(target, name))]
+    names = dict.fromkeys(checked(target, own))
+    return Target(target, columns(target, names, catalogue), complete=wanted is None, joins=joins)
 
 
 def _member(resource: ResourceType, name: str) -> str | None:

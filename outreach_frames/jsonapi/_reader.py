@@ -114,7 +114,7 @@ class Reader:
         data = [_repair.repaired(members, self.shapes[self.primary]) for members in page.data]
         included = [
             _repair.repaired(members, self.shapes[name])
-            for members in page.included
+            for members in (page.included if self.joined else ())
             if (name := _repair.type_of(members, where="included")) in self.joined
         ]
         count, truncated = _repair.counts(page.meta)

@@ -8,6 +8,7 @@ reading and is needed for odd pages only.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import msgspec
@@ -32,16 +33,26 @@ class Loose:
 
     Attributes
     ----------
-    data, included
+    data
         The members of each resource.
+    beside
+        The included resources, for those who want them.
     links, meta
         Members of the page's own.
     """
 
     data: list[Members]
-    included: list[Members] = field(default_factory=list)
+    beside: msgspec.Raw = field(default_factory=lambda: NULL)
     links: Members = field(default_factory=dict)
     meta: Members = field(default_factory=dict)
+
+    @cached_property
+    def included(self) -> list[Members]:
+        """The members of each included resource."""
+        try:
+            return _resources.decode(self.beside) or []
+        except msgspec.ValidationError:
+            raise no_resources("includes something else") from None
 
 
 @contextmanager
@@ -90,7 +101,7 @@ def take_apart(body: bytes) -> Loose:
         several = bytes(data).startswith(b"[")
         return Loose(
             data=_several.decode(data) if several else [m for m in [_optional_members.decode(data)] if m is not None],
-            included=_resources.decode(members.get("included", NULL)) or [],
+            beside=members.get("included", NULL),
             links=_optional_members.decode(members.get("links", NULL)) or {},
             meta=object_of(members.get("meta", NULL)),
         )
@@ -147,9 +158,10 @@ def type_of(members: Members, *, where: str) -> str:
         It has none.
     """
     raw = members.get("type", NULL)
-    if not bytes(raw).startswith(b'"'):
+    name = msgspec.json.decode(raw, type=str) if bytes(raw).startswith(b'"') else ""
+    if not name:
         raise DocumentError(f"A resource in {where!r} has no type.", attribute="type")
-    return msgspec.json.decode(raw, type=str)
+    return name
 
 
 def new_names(members: Members, shape: Shape) -> tuple[list[str], list[str]]:
@@ -194,7 +206,6 @@ def repaired(members: Members, shape: Shape) -> Any:
                 if name in attributes
             }
         ),
-        meta=members.get("meta"),
         relationships=shape.relationships(
             **{
                 field: _relationship(shape, id_, name, relationships[name])
@@ -202,14 +213,18 @@ def repaired(members: Members, shape: Shape) -> Any:
                 if name in relationships
             }
         ),
+        meta=members.get("meta"),
     )
 
 
+_ID_STARTS = {bytes([byte]) for byte in b'"-0123456789'}
 _ID: dict[type, str] = {int: "an integer id", str: "an id"}
 
 
 def _identity(raw: msgspec.Raw, as_type: type) -> Any:
     """Read an id sent as a number or as text; ``None`` where it is neither or does not fit."""
+    if bytes(raw)[:1] not in _ID_STARTS:
+        return None
     try:
         return coerce("integer" if as_type is int else "string", raw)
     except ValueError:
@@ -267,8 +282,8 @@ def linkage_of(raw: msgspec.Raw) -> msgspec.Raw:
     ValueError
         It is no object.
     """
-    members = _optional_members.decode(raw) or {}
-    return raw if {"type", "id"} <= members.keys() else members.get("data", NULL)
+    members: Members = _optional_members.decode(raw) or {}
+    return members.get("data", NULL if members.get("id", NULL) == NULL else raw)
 
 
 def _reference(linkage: Linkage, members: Members) -> Any:
@@ -280,7 +295,8 @@ def _reference(linkage: Linkage, members: Members) -> Any:
     ValueError
         It names no resource, or one of a type that the relationship does not lead to.
     """
-    type_, id_ = text_of(members.get("type", NULL)), _identity(members.get("id", NULL), linkage.id_type)
-    if id_ is None or type_ is None or (linkage.checked and type_ != linkage.targets[0]):
+    type_ = msgspec.json.decode(members.get("type", NULL), type=str)
+    id_ = _identity(members.get("id", NULL), linkage.id_type)
+    if id_ is None or (linkage.checked and type_ != linkage.targets[0]):
         raise ValueError("not an identifier of this relationship")
     return linkage.reference(type=type_, id=id_)

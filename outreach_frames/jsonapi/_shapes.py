@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -53,7 +53,9 @@ class NoData(msgspec.Struct, gc=False):
 
 
 class _Untyped(msgspec.Struct, tag_field="type", tag=""):
-    """A type that nothing is of: only among several structs does msgspec insist that a resource has a type."""
+    """What no resource is: only among several structs does msgspec insist that each has a type."""
+
+    impossible: Annotated[int, msgspec.Meta(gt=0, lt=0)]
 
 
 class Href(msgspec.Struct):
@@ -217,7 +219,8 @@ class Linkage:
             only = Literal[targets]  # type: ignore[valid-type]
             reference = msgspec.defstruct("Identifier", [("type", only), ("id", stored)], gc=False)
         data: Any = list[reference] if relationship.many else reference  # type: ignore[valid-type]
-        struct = msgspec.defstruct(relationship.name, [("data", data | None, None)], gc=False)
+        # An id outside of data, as in webhooks, must not pass for a relationship without identifiers.
+        struct = msgspec.defstruct(relationship.name, [("data", data | None, None), ("id", None, None)], gc=False)
         return cls(struct, reference, targets, len(targets) == 1, stored, relationship.many)
 
 
