@@ -243,7 +243,7 @@ def _described(tested: pd.DataFrame, variants: pd.DataFrame, templates: pd.DataF
     else:
         described = described.merge(templates, left_on="template_id", right_on="id", how="left", validate="m:1")
         changed = flags(described["updated_at"] > described["window_from"])
-        what = "compared templates were updated after the comparison began; which text was sent when is unknown"
+        what = "Templates updated after their comparison began, so that which text was sent is unknown"
         warn(ChangedTemplateWarning, what, set(described["template_id"][changed]), stacklevel=4)
     order = ["step_id", "template_id", "variant", "name", "window_from", "arrivals", "n", "x", "rate", "lo", "hi"]
     return described[[*order, "rival_id", *_COMPARISON, "srm_p", "n_needed", "verdict"]]

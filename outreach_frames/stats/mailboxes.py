@@ -94,7 +94,8 @@ def mailbox_health(
 
     health = boxes.rename(columns={"id": "mailbox_id"})
     health = health.merge(_sending(mail), on="mailbox_id", how="left", validate="1:1").fillna({"sent": 0})
-    health["last_send_at"] = health[["send_success_at", "last_sent"]].max(axis=1)
+    succeeded, sent = health["send_success_at"], health["last_sent"]
+    health["last_send_at"] = succeeded.where(succeeded > sent, sent).fillna(succeeded)
     health["last_sync_at"] = health["sync_success_at"]
     off = {way: health[f"{way}_disabled"].fillna(value=False) for way in ("send", "sync")}
     failed = {way: _failed(health, way) for way in ("send", "sync")}
@@ -116,7 +117,7 @@ def mailbox_health(
     }
     health["reasons"] = texts(reasons, len(health))
     result = write(call, health[list(_RESULT)].astype(_RESULT), sort=["mailbox_id"], instants=_TIMES)
-    what = "mailboxes do not synchronise; their replies and bounces go unseen"
+    what = "Mailboxes that do not synchronise, so that replies and bounces go unseen"
     warn(BlindMailboxWarning, what, health["mailbox_id"][flags(blind)])
     return result
 

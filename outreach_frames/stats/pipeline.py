@@ -270,8 +270,8 @@ def _summary(credited: pd.DataFrame) -> pd.DataFrame:
 def _warn(deals: pd.DataFrame) -> None:
     usual = deals["currency"].mode()
     apart = deals["amount"].isna() | (deals["currency"].isna() | ~deals["currency"].isin(usual[:1]))
-    what = "opportunities are in another currency than most or have no amount; they are counted and never added"
+    what = "Opportunities in another currency than most or without an amount, counted and never added"
     warn(MixedCurrencyWarning, what, deals["opportunity_id"][flags(apart)], stacklevel=4)
     synced = deals["opportunity_id"][flags(deals["created_source"] == "outreach")]
-    what = "opportunities are dated by their arrival in Outreach, since the CRM's date is missing"
+    what = "Opportunities dated by their arrival in Outreach, since the CRM's date is missing"
     warn(SyncTimeWarning, what, synced, stacklevel=4)

@@ -137,7 +137,7 @@ def warn_of_machines(mail: pd.DataFrame, *, stacklevel: int = 4) -> None:
 def _warn(ids: "pd.Series[Any]", *, stacklevel: int) -> None:
     warn(
         MachineOpenWarning,
-        "mailings were opened or clicked as machines do; open and click rates are too high",
+        "Opened or clicked as machines do, so that open and click rates are too high",
         ids,
         stacklevel=stacklevel,
     )

@@ -47,7 +47,7 @@ def warn(category: type[OutreachDataWarning], what: str, ids: Iterable[Any], *, 
     category
         The trap's warning.
     what
-        What the ids have in common and what it does, beginning with a plural: ``"mailings opened at once; …"``.
+        What the ids have in common, and what it does to the figures.
     ids
         Ids of all rows concerned.
     stacklevel
@@ -56,7 +56,7 @@ def warn(category: type[OutreachDataWarning], what: str, ids: Iterable[Any], *, 
     found = sorted(ids)
     if found:
         shown = ", ".join(map(str, found[:SHOWN])) + (" …" if len(found) > SHOWN else "")
-        warnings.warn(category(f"{len(found):,} {what} (id {shown})."), stacklevel=stacklevel)
+        warnings.warn(category(f"{what}: {len(found):,} (id {shown})."), stacklevel=stacklevel)
 
 
 EFFECTS = {

@@ -1,0 +1,183 @@
+"""
+Two periods compared: whether the rate changed, or only what was counted.
+
+If a sequence that answers often was used more, the total rises although no sequence got better. The change of the total
+is split exactly into the effect of the rates and that of the mix.
+
+Notes
+-----
+E. M. Kitagawa, "Components of a difference between two rates", JASA 50 (1955) 1168–1194. With a group's shares w and
+rates r in the two periods: rate effect (r₂ − r₁)(w₁ + w₂)/2, mix effect (w₂ − w₁)(r₁ + r₂)/2. Rates in the latter are
+taken relative to the mean of the two totals. That changes no sum, as the changes of the shares add up to 0, and tells
+who moved the total: a group that grew helps only if it is better than the whole.
+"""
+
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from outreach_frames.errors import DataError
+from outreach_frames.stats._call import Call, Instant, record_of, to_micros
+from outreach_frames.stats._small import Flags, column, flags, floats, read, write
+from outreach_frames.stats.attachments import attach
+from outreach_frames.stats.flags import SENDING
+from outreach_frames.stats.intervals import newcombe_difference, wilson
+
+Period = tuple[Instant, Instant]
+
+_COLUMNS = [
+    *(f"rate_{name}{end}" for name in ("a", "b") for end in ("", "_n", "_lo", "_hi")),
+    "share_a",
+    "share_b",
+    "diff",
+    "diff_lo",
+    "diff_hi",
+    "rate_effect",
+    "mix_effect",
+]
+
+
+def compare_periods(
+    function: Callable[..., pd.DataFrame],
+    frame: pd.DataFrame,
+    *,
+    a: Period,
+    b: Period,
+    by: str,
+    metric: str = "reply_rate",
+    on: str | None = None,
+    ci: float = 0.95,
+    as_of: Instant | None = None,
+    **parameters: Any,
+) -> pd.DataFrame:
+    """
+    Compare a rate by group in two periods, and split the change of the total into rate and mix.
+
+    Parameters
+    ----------
+    function
+        A statistic that takes the frame and ``by`` and returns ``metric`` with its ``_n``, such as `engagement`.
+    frame
+        Its rows, such as mailings.
+    a, b
+        The two periods, the earlier one first: from (included) and until (not included).
+    by
+        Column to group by.
+    metric
+        The rate.
+    on
+        Column of instants that places a row in a period; default: ``delivered_at``, else ``bounced_at``, else
+        ``replied_at``, that is, when a mailing was sent.
+    ci
+        Confidence level.
+    as_of
+        When the data were extracted; kept in the record only.
+    **parameters
+        Passed on to the function.
+
+    Returns
+    -------
+    comparison : DataFrame, one row for each group of either period, sorted by key
+        Key; ``rate_a``, ``rate_a_n``, ``rate_a_lo``, ``rate_a_hi`` and the same of ``b``; ``share_a``, ``share_b`` of
+        the denominators; ``diff`` = b − a, ``diff_lo``, ``diff_hi``; ``rate_effect`` and ``mix_effect`` on the total.
+        Rates are missing in a period without trials; a group that is new or gone has no rate effect.
+        ``attrs["total"]`` (see `attached`): one row with the same columns for all groups together; there ``diff`` =
+        ``rate_effect`` + ``mix_effect``.
+
+    Raises
+    ------
+    MissingColumnError
+        The column of instants is absent.
+    DataError
+        Periods that are empty or overlap, or the function's result lacks the metric or the key.
+
+    Notes
+    -----
+    The total is over the groups' denominators; where groups overlap (people in two sequences), it counts them in each.
+    Rows in neither period, or without an instant, are left out. Intervals: Wilson; difference: Newcombe's hybrid score.
+    Source: see the module's notes.
+    """
+    call = Call("compare_periods", a=a, b=b, by=by, metric=metric, on=on, ci=ci)
+    call.parameters |= {"function": getattr(function, "__name__", "function"), **parameters}
+    spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
+    if spans["a"][1] > spans["b"][0]:
+        raise DataError("The periods must not overlap, the earlier one first.")
+    within = _placed(call, frame, spans, on)
+    call.look(as_of)
+    by_group = partial(function, by=by, **parameters)
+    parts = {name: _counted(by_group(frame[within[name]]), by, metric, name) for name in spans}
+    both = parts["a"].merge(parts["b"], on=by, how="outer", validate="1:1")
+    both = both.fillna({name: 0 for name in both.columns if name != by}).sort_values(by, ignore_index=True)
+    groups = _compared(both, ci).assign(**_effects(both))
+    totals = pd.DataFrame([both.drop(columns=by).sum()])
+    total = _compared(totals, ci).assign(
+        **{name: groups[name].sum(min_count=1) for name in ("rate_effect", "mix_effect")}
+    )
+    result = write(call, groups.assign(**{by: both[by]})[[by, *_COLUMNS]])
+    attach(result, "total", total[_COLUMNS])
+    return result
+
+
+def _span(name: str, period: Period) -> tuple[int, int]:
+    start, end = map(to_micros, period)
+    if start >= end:
+        raise DataError(f"Period {name} ends before it begins.", hint='Write ("2026-01-01", "2026-04-01").')
+    return start, end
+
+
+def _placed(call: Call, frame: pd.DataFrame, spans: dict[str, tuple[int, int]], on: str | None) -> dict[str, Flags]:
+    """Tell which rows lie in which period, and note how many lie in none."""
+    columns = list(SENDING) if on is None else [on]
+    instants = read(call, record_of(frame).get("resource", "mailings"), frame, columns)
+    when = reduce(lambda earlier, later: earlier.fillna(later), (instants[name] for name in columns))
+    within = {name: flags((when >= start) & (when < end)) for name, (start, end) in spans.items()}
+    outside = int((~np.logical_or.reduce(list(within.values()))).sum())
+    if outside:
+        call.dropped["row in neither period"] = outside
+    return within
+
+
+def _counted(rates: pd.DataFrame, by: str, metric: str, name: str) -> pd.DataFrame:
+    """Take successes and trials of a period by group; the successes follow from the rate."""
+    for needed in (by, metric, f"{metric}_n"):
+        if needed not in rates.columns:
+            raise DataError(
+                f"The function's result has no column {needed!r}.", hint="Choose a metric that it returns, by a key."
+            )
+    trials = floats(rates[f"{metric}_n"])
+    successes = np.rint(np.nan_to_num(floats(rates[metric]) * trials))
+    return pd.DataFrame({by: rates[by], f"x_{name}": successes, f"n_{name}": trials})
+
+
+def _compared(counts: pd.DataFrame, ci: float) -> pd.DataFrame:
+    """Compute the rates of both periods, the shares of the trials, and the differences, row by row."""
+    compared = pd.DataFrame(index=counts.index)
+    for name in ("a", "b"):
+        x, n = (counts[f"{kind}_{name}"].to_numpy(dtype=np.int64) for kind in ("x", "n"))
+        rates = wilson(x, n, ci=ci)
+        compared[[f"rate_{name}{end}" for end in ("", "_n", "_lo", "_hi")]] = rates[["rate", "n", "lo", "hi"]]
+        compared[f"share_{name}"] = column(n / n.sum() if n.sum() else np.full(len(n), np.nan))
+    rows = counts[["x_b", "x_a", "n_b", "n_a"]].astype(int).itertuples(index=False)
+    differences = [newcombe_difference((xb, xa), (nb, na), ci=ci) for xb, xa, nb, na in rows]
+    for place, name in enumerate(("diff", "diff_lo", "diff_hi")):
+        compared[name] = column(np.array([difference[place] for difference in differences], dtype=np.float64))
+    return compared
+
+
+def _effects(counts: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:
+    """Split the change of the total; missing where a period has no trials at all."""
+    x, n = (np.stack([floats(counts[f"{kind}_{name}"]) for name in ("a", "b")]) for kind in ("x", "n"))
+    whole = n.sum(axis=1, keepdims=True)
+    if not whole.all():
+        nothing = column(np.full(len(counts), np.nan))
+        return {"rate_effect": nothing, "mix_effect": nothing}
+    shares = n / whole
+    rates = x / np.where(n > 0, n, 1)
+    rates = np.where(n > 0, rates, rates[::-1])  # new or gone: its one rate stands for both periods
+    middle = (x.sum(axis=1) / whole[:, 0]).mean()
+    rate_effect = (rates[1] - rates[0]) * shares.mean(axis=0)
+    mix_effect = (shares[1] - shares[0]) * (rates.mean(axis=0) - middle)
+    return {"rate_effect": column(rate_effect), "mix_effect": column(mix_effect)}
