@@ -83,10 +83,11 @@ def step_findings(funnel: pd.DataFrame, names: pd.Series, *, limit: int = 5) -> 
         if best["first_replies"] == 0:
             sentences.append(f"“{names[sequence]}” has earned no reply at any step.")
             continue
+        reached = steps["cumulative_reply"].astype("float64").max()
         sentences.append(
-            f"“{names[sequence]}” earns most at step {int(best['order'])}: {_percent(best['hazard'])} of those who had not "
-            f"answered do so there ({_percent(best['hazard_lo'])} to {_percent(best['hazard_hi'])}, "
-            f"n = {int(best['at_risk']):,}); {_percent(steps['cumulative_reply'].astype('float64').max())} have by the last."
+            f"“{names[sequence]}” earns most at step {int(best['order'])}: {_percent(best['hazard'])} of those who had "
+            f"not answered do so there ({_percent(best['hazard_lo'])} to {_percent(best['hazard_hi'])}, "
+            f"n = {int(best['at_risk']):,}); {_percent(reached)} have by the last."
         )
     return sentences
 
