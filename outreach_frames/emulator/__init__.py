@@ -18,6 +18,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from outreach_frames.emulator.faults import Fault, Faults
+from outreach_frames.emulator.installs import Installs
+from outreach_frames.emulator.oauth import Authority
 from outreach_frames.emulator.settings import Settings
 from outreach_frames.emulator.state import Clock, RequestRecord, State
 from outreach_frames.emulator.store import Resources, Store, read_resource, read_resources
@@ -85,10 +87,13 @@ class Sandbox:
             as_of = as_of or AS_OF
             store = Store(read_resources(organisation(prospects, seed, as_of)))
         self._state = State(
-            store=store, settings=settings or Settings(), clock=Clock(as_of), custom_fields=custom_fields or {}
+            store=store,
+            settings=settings or Settings(),
+            clock=Clock(as_of),
+            custom_fields=custom_fields or {},
+            user=min((record.id for record in store.records("user") if isinstance(record.id, int)), default=1),
         )
-        users = (record.id for record in store.records("user") if isinstance(record.id, int))
-        self.token = self._state.tokens.issue(min(users, default=1))
+        self.token = self._state.tokens.issue(self._state.user)
         self._server: Server | None = None
         self._stop: weakref.finalize[[], Sandbox] | None = None
 
@@ -200,6 +205,16 @@ class Sandbox:
 
     # Who may ask
 
+    @property
+    def oauth(self) -> Authority:
+        """Tokens for users: client id and secret, codes, refresh tokens; see `Authority`."""
+        return self._state.authority
+
+    @property
+    def installs(self) -> Installs:
+        """Tokens for applications, server to server: keys and installations; see `Installs`."""
+        return self._state.installs
+
     def issue_token(self, *, user: int = 1, scopes: Iterable[str] | None = None, lifetime: float | None = None) -> str:
         """
         Make another bearer token.
@@ -245,4 +260,4 @@ class Sandbox:
         return tuple(self._state.failures)
 
 
-__all__ = ["Fault", "Faults", "RequestRecord", "Sandbox", "Settings"]
+__all__ = ["Authority", "Fault", "Faults", "Installs", "RequestRecord", "Sandbox", "Settings"]

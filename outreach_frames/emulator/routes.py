@@ -20,6 +20,7 @@ from outreach_frames.catalogue import ResourceType
 from outreach_frames.emulator import documents, problems
 from outreach_frames.emulator.access import Grant
 from outreach_frames.emulator.documents import Writer
+from outreach_frames.emulator.doors import Doors
 from outreach_frames.emulator.failing import Failing
 from outreach_frames.emulator.paging import Ordered, page_url
 from outreach_frames.emulator.pipeline import API, Gate, Recorder, answer, document
@@ -52,6 +53,7 @@ class Api:
         state = self._state
         application = Starlette(
             routes=[
+                *Doors(state).routes(),
                 Route(API, self.root, methods=["GET"]),
                 Route(f"{API}/types", self.types, methods=METHODS),
                 Route(f"{API}/customObjects/{{name}}", self.custom_objects, methods=METHODS),

@@ -77,6 +77,15 @@ class Settings:
         ``"pair"`` for two values in Remaining (``"9999, 19988"``, the second undocumented); or none.
     retry_after
         Form of ``Retry-After`` on a 429. Documented as an alias of Reset, which clients read as seconds to go.
+    token_lifetime, refresh_token_lifetime
+        Of access tokens and of refresh tokens [s].
+    rotated_refresh_token
+        Whether a refresh token that was used ends at once, or stays good until it is 14 days old or 100 newer ones
+        exist. Two sources disagree.
+    mint_throttle
+        A user gets one token in this time [s]; 0 for any number.
+    bad_grant_status
+        Status of ``invalid_grant``; the OAuth standard says 400.
     """
 
     strict_media_type: bool = True
@@ -106,3 +115,8 @@ class Settings:
     rate_window: float = 3600.0
     rate_headers: RateHeaders = "epoch"
     retry_after: RetryAfter = "delta"
+    token_lifetime: float = 7200.0
+    refresh_token_lifetime: float = 14 * 86_400.0
+    rotated_refresh_token: Literal["invalid", "valid"] = "invalid"
+    mint_throttle: float = 60.0
+    bad_grant_status: Literal[400, 401] = 400

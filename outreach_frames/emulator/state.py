@@ -8,6 +8,8 @@ from typing import Any
 
 from outreach_frames.emulator.access import Budget, Tokens
 from outreach_frames.emulator.faults import Faults
+from outreach_frames.emulator.installs import Installs
+from outreach_frames.emulator.oauth import Authority
 from outreach_frames.emulator.schema import Schema
 from outreach_frames.emulator.settings import Settings
 from outreach_frames.emulator.store import Store
@@ -100,8 +102,12 @@ class State:
         The sandbox's time.
     custom_fields
         Definitions of custom fields by resource type and field, as ``GET /types`` gives them.
+    user
+        Id of the user in front of the browser.
     tokens, budget
         Who may ask, and how often.
+    authority, installs
+        Who hands tokens out, to users and to applications.
     faults
         What is to go wrong.
     log
@@ -116,8 +122,11 @@ class State:
     settings: Settings
     clock: Clock
     custom_fields: Mapping[str, Mapping[str, Any]]
+    user: int = 1
     tokens: Tokens = field(init=False)
     budget: Budget = field(init=False)
+    authority: Authority = field(init=False)
+    installs: Installs = field(init=False)
     faults: Faults = field(default_factory=Faults)
     log: list[RequestRecord] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
@@ -127,6 +136,8 @@ class State:
     def __post_init__(self) -> None:
         self.tokens = Tokens(self.clock.seconds)
         self.budget = Budget(self.clock.seconds)
+        self.authority = Authority(self.tokens, self.clock.seconds, self.settings, user=self.user)
+        self.installs = Installs(self.tokens, self.clock.seconds)
         self.schema = Schema(self.store)
 
     @property

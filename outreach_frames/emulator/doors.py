@@ -1,0 +1,93 @@
+"""The paths by which one signs in: OAuth in a browser and behind it, and server to server."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from outreach_frames.emulator.oauth import Refusal
+from outreach_frames.emulator.pipeline import document
+from outreach_frames.emulator.state import State
+
+
+class Doors:
+    """
+    Answers to those who want to sign in.
+
+    Parameters
+    ----------
+    state
+        What the sandbox holds.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def routes(self) -> list[Route]:
+        """Return the paths."""
+        installs = "/api/app/installs/{id}/actions"
+        return [
+            Route("/oauth/authorize", self.authorize, methods=["GET"]),
+            Route("/oauth/token", self.token, methods=["POST"]),
+            Route(f"{installs}/setupToken", self.set_up, methods=["POST"]),
+            Route(f"{installs}/accessToken", self.access_token, methods=["POST"]),
+        ]
+
+    async def authorize(self, request: Request) -> Response:
+        """Send the browser back with a code; the user agrees at once."""
+        query = dict(request.query_params)
+        try:
+            back = self._state.authority.authorize(query)
+        except Refusal as refusal:
+            return Response(f"<p>{refusal}</p>", status_code=refusal.status, media_type="text/html")
+        joint = "&" if "?" in query["redirect_uri"] else "?"
+        return RedirectResponse(f"{query['redirect_uri']}{joint}{urlencode(back)}", status_code=302)
+
+    async def token(self, request: Request) -> Response:
+        """Give tokens for a code or a refresh token."""
+        try:
+            return _json(self._state.authority.token(_form(request, await request.body())))
+        except Refusal as refusal:
+            return _json(refusal.body(), status=refusal.status, headers=refusal.headers)
+
+    async def set_up(self, request: Request) -> Response:
+        """Tell an application the id of its installation."""
+        state = self._state
+        answer = state.installs.set_up(
+            request.path_params["id"], _bearer(request), origin=state.origin, api=state.link_base
+        )
+        return document(msgspec.json.encode(answer))
+
+    async def access_token(self, request: Request) -> Response:
+        """Give an application a token."""
+        state = self._state
+        answer = state.installs.access_token(
+            request.path_params["id"], _bearer(request), origin=state.origin, api=state.link_base
+        )
+        return document(msgspec.json.encode(answer))
+
+
+def _form(request: Request, body: bytes) -> Mapping[str, str]:
+    """Read a form, as documented, or JSON, as some clients send."""
+    if "json" not in request.headers.get("content-type", ""):
+        return dict(parse_qsl(body.decode("utf-8", "replace")))
+    try:
+        return msgspec.json.decode(body, type=dict[str, str])
+    except msgspec.DecodeError:
+        return {}
+
+
+def _bearer(request: Request) -> str:
+    return request.headers.get("authorization", "").partition(" ")[2].strip()
+
+
+def _json(content: Mapping[str, object], *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(
+        msgspec.json.encode(content),
+        status_code=status,
+        media_type="application/json",
+        headers={"cache-control": "no-store", **(headers or {})},
+    )
