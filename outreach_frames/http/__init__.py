@@ -2,8 +2,10 @@
 
 from outreach_frames.http.answers import Answer
 from outreach_frames.http.cache import Cache
+from outreach_frames.http.exchange import TokenEndpoint
+from outreach_frames.http.origin import check_origin
 from outreach_frames.http.session import Session
 from outreach_frames.http.signing import BearerAuth, Renewable
 from outreach_frames.http.store import CacheInfo
 
-__all__ = ["Answer", "BearerAuth", "Cache", "CacheInfo", "Renewable", "Session"]
+__all__ = ["Answer", "BearerAuth", "Cache", "CacheInfo", "Renewable", "Session", "TokenEndpoint", "check_origin"]

@@ -71,16 +71,18 @@ class Reply:
 
     Attributes
     ----------
-    method, path
-        The request, without host and query: what a message may name.
+    asked
+        The request, without host and query: what a message may call it.
+    method
+        HTTP method.
     status, headers, body
         The answer.
     received_at
         When it was complete [seconds since 1970].
     """
 
+    asked: str
     method: str
-    path: str
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -151,7 +153,11 @@ def read_errors(body: bytes) -> tuple[ErrorObject, ...]:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ()
-    listed = document.get("errors") if isinstance(document, dict) else None
+    if not isinstance(document, dict):
+        return ()
+    if isinstance(document.get("error"), str):  # a gateway or the sign-in endpoint
+        return (ErrorObject(id=document["error"], detail=_text(document.get("error_description"))),)
+    listed = document.get("errors")
     return tuple(_error_object(item) for item in listed if isinstance(item, dict)) if isinstance(listed, list) else ()
 
 
@@ -171,7 +177,7 @@ def _text(value: object) -> str | None:
 
 def error_of(reply: Reply) -> APIError:  # noqa: PLR0911  one return per status
     """Return the typed error for an answer that is not 2xx, with what to do about it."""
-    asked, errors, status = f"{reply.method} {reply.path}", reply.errors, reply.status
+    asked, errors, status = reply.asked, reply.errors, reply.status
     match status:
         case 401:
             return AuthError(
@@ -227,14 +233,14 @@ def _forbidden(reply: Reply) -> PermissionDeniedError:
         missing = "this user may not do that"
         hint = "Ask an administrator of the organisation for the permission, or leave out what was included."
     return PermissionDeniedError(
-        f"{reply.method} {reply.path}: {missing}.", scope=scope, status=reply.status, errors=reply.errors, hint=hint
+        f"{reply.asked}: {missing}.", scope=scope, status=reply.status, errors=reply.errors, hint=hint
     )
 
 
 def _invalid(reply: Reply) -> ValidationError:
     reasons = "; ".join(filter(None, (_reason(error) for error in reply.errors)))
     return ValidationError(
-        f"{reply.method} {reply.path}: the API refused the values{f' ({reasons})' if reasons else ''}.",
+        f"{reply.asked}: the API refused the values{f' ({reasons})' if reasons else ''}.",
         status=reply.status,
         errors=reply.errors,
         hint="Correct the named attributes; .errors holds the API's own words.",
@@ -244,7 +250,7 @@ def _invalid(reply: Reply) -> ValidationError:
 def _rate_limited(reply: Reply) -> RateLimitError:
     resets_at = _moment(read_resumption(reply.headers, reply.received_at))
     return rate_limit_error(
-        f"{reply.method} {reply.path}",
+        reply.asked,
         limit=read_budget(reply.headers, reply.received_at).limit,
         resets_at=resets_at,
         errors=reply.errors,
@@ -269,7 +275,7 @@ def rate_limit_error(
 def _maintenance(reply: Reply) -> MaintenanceError:
     until = _moment(read_resumption(reply.headers, reply.received_at))
     return MaintenanceError(
-        f"{reply.method} {reply.path}: Outreach is down for scheduled maintenance.",
+        f"{reply.asked}: Outreach is down for scheduled maintenance.",
         until=until,
         status=reply.status,
         errors=reply.errors,

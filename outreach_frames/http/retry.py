@@ -60,8 +60,8 @@ class Attempt:
 
     Attributes
     ----------
-    method
-        HTTP method.
+    repeatable
+        Whether carrying the request out twice is the same as once.
     number
         1 for the first attempt of a request.
     outcome
@@ -74,7 +74,7 @@ class Attempt:
         How long it may still wait for an announced instant [s].
     """
 
-    method: str
+    repeatable: bool
     number: int
     outcome: Outcome
     resumes_in: float | None = None
@@ -100,7 +100,7 @@ def pause_before_retry(attempt: Attempt, *, spread: float) -> float | None:
     """
     if attempt.number >= ATTEMPTS.get(attempt.outcome, 0):
         return None
-    if attempt.outcome not in NOT_CARRIED_OUT and attempt.method not in REPEATABLE_METHODS:
+    if attempt.outcome not in NOT_CARRIED_OUT and not attempt.repeatable:
         return None
     if attempt.resumes_in is not None:
         wait = attempt.resumes_in + ROUNDING + spread

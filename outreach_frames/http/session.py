@@ -16,6 +16,7 @@ from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from random import random
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import requests
 from requests import PreparedRequest, Response
@@ -34,10 +35,11 @@ from outreach_frames.errors import (
 )
 from outreach_frames.http.answers import KEPT_HEADERS, Answer
 from outreach_frames.http.cache import SIZE_CAP, Cache, default_folder, fingerprint, private_folder
+from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate, Window
 from outreach_frames.http.headers import read_date
 from outreach_frames.http.origin import check_base_url, check_origin
-from outreach_frames.http.transport import Call, Limits, Transport
+from outreach_frames.http.transport import Limits, Transport
 from outreach_frames.http.waiting import Waiter
 
 MEDIA_TYPE = "application/vnd.api+json"
@@ -130,7 +132,7 @@ class Session:
         self._gate = Gate(clock, folder / f"{owner}.budget" if folder else None)
         limits = Limits(connect=timeout[0], read=timeout[1], deadline=deadline, max_wait=max_wait)
         transport = Transport(self.base_url, auth, gate=self._gate, waiter=self.waiter, limits=limits, spread=spread)
-        self._plain = _mounted(requests.Session(), transport)
+        self._plain = mounted(requests.Session(), transport)
         self._cached = self._behind_cache(transport)
         self._headers = {
             "Accept": MEDIA_TYPE,
@@ -251,16 +253,14 @@ class Session:
             allowable_methods=("GET",),
             ignored_parameters=(),
         )
-        return _mounted(cached, transport)
+        return mounted(cached, transport)
 
     def _call(self, method: str, url: str, params: Parameters, body: bytes | None) -> Call:
-        """Build a request without a session's ways: no cookies, and no password from a .netrc file."""
         if "://" not in url:
             url = f"{self.base_url}/{url.lstrip('/')}"
         check_origin(url, self.base_url)
-        call = Call()
-        call.prepare(method=method, url=url, params=list(params), headers=dict(self._headers), data=body)
-        return call
+        asked = urlsplit(url).path.removeprefix(urlsplit(self.base_url).path) or "/"
+        return Call.of(method, url, asked=asked, headers=self._headers, params=params, body=body)
 
     def _from_cache(self, call: Call) -> Answer:
         kept = self.cache.stored(self.cache.key(call))
@@ -295,7 +295,8 @@ class _Flights:
                     del self._users[key], self._locks[key]
 
 
-def _mounted(session: requests.Session, transport: Transport) -> requests.Session:
+def mounted(session: requests.Session, transport: Transport) -> requests.Session:
+    """Send everything of a session through a transport, and let it keep no cookies."""
     session.mount("https://", transport)
     session.mount("http://", transport)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -6,7 +6,7 @@ or retries. It returns complete, readable 2xx answers and raises for everything 
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -18,25 +18,13 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 from outreach_frames.http.answers import rate_limit_error
+from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate
 from outreach_frames.http.retry import LONGEST_WAIT, NOT_CARRIED_OUT, Attempt, Outcome, pause_before_retry
 from outreach_frames.http.waiting import Patience, Waiter
 from outreach_frames.http.wire import Ending, Wire
 
 _log = logging.getLogger(__name__)
-
-
-class Call(PreparedRequest):
-    """
-    A request with what its caller wants of it.
-
-    Attributes
-    ----------
-    no_retry
-        Statuses at which asking the same again is pointless, such as 502 for a page that is too large.
-    """
-
-    no_retry: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +87,7 @@ class Transport(BaseAdapter):
         self._spread = spread
 
     def send(  # type: ignore[override]  # the session's other settings do not apply: TLS is always verified
-        self, request: PreparedRequest, *, proxies: Mapping[str, str] | None = None, **_: Any
+        self, request: Call, *, proxies: Mapping[str, str] | None = None, **_: Any
     ) -> Response:
         """
         Send a request; return a complete, readable 2xx answer.
@@ -129,9 +117,7 @@ class Transport(BaseAdapter):
             if pause is None:
                 # The causes quote the whole URL, which may hold an e-mail address.
                 raise ending.error or RuntimeError(ending.outcome) from None
-            _log.info(
-                "%s %s: %s, again in %.1f s", request.method, self._wire.path_of(request), ending.outcome.name, pause
-            )
+            _log.info("%s: %s, again in %.1f s", request.asked, ending.outcome.name, pause)
             self._hold_off(ending, pause, patience)
         raise AssertionError
 
@@ -144,13 +130,12 @@ class Transport(BaseAdapter):
     def _max_wait(self) -> float:
         return LONGEST_WAIT if self._limits.max_wait is None else self._limits.max_wait
 
-    def _attempt(self, request: PreparedRequest, patience: Patience, proxies: dict[str, str]) -> Ending:
+    def _attempt(self, request: Call, patience: Patience, proxies: dict[str, str]) -> Ending:
         def wait(seconds: float) -> None:
             if seconds > patience.wait_left:
                 window = self._gate.window
                 resets_at = None if window.resets_at is None else datetime.fromtimestamp(window.resets_at, UTC)
-                asked = f"{request.method} {self._wire.path_of(request)}"
-                raise rate_limit_error(asked, limit=window.limit, resets_at=resets_at)
+                raise rate_limit_error(request.asked, limit=window.limit, resets_at=resets_at)
             patience.wait_as_told(seconds)
 
         self._gate.acquire(wait)
@@ -169,11 +154,11 @@ class Transport(BaseAdapter):
         renew = getattr(self._auth, "renew", None)
         return renew is not None and bool(renew(ending.signed))
 
-    def _pause(self, request: PreparedRequest, number: int, ending: Ending, patience: Patience) -> float | None:
-        if ending.reply is not None and ending.reply.status in getattr(request, "no_retry", ()):
+    def _pause(self, request: Call, number: int, ending: Ending, patience: Patience) -> float | None:
+        if ending.reply is not None and ending.reply.status in request.no_retry:
             return None
         attempt = Attempt(
-            method=request.method or "",
+            repeatable=request.repeatable,
             number=number,
             outcome=ending.outcome,
             resumes_in=ending.reply.resumes_in if ending.reply else None,

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 import urllib3
@@ -14,9 +14,10 @@ from requests.adapters import HTTPAdapter
 
 from outreach_frames.errors import DeadlineError, DocumentError, OutreachError, TransportError
 from outreach_frames.http.answers import Reply
+from outreach_frames.http.call import Call
 from outreach_frames.http.headers import Budget, read_budget
 from outreach_frames.http.origin import check_origin, is_loopback, origin_of
-from outreach_frames.http.retry import REPEATABLE_METHODS, Outcome
+from outreach_frames.http.retry import Outcome
 from outreach_frames.http.store import ASKED_AT
 
 MOST_REDIRECTS = 5
@@ -85,14 +86,13 @@ class Wire:
         read: float,
     ) -> None:
         self._base_url = base_url
-        self._base_path = urlsplit(base_url).path
         self._auth = auth
         self._clock = clock
         self._connect = connect
         self._read = read
         self._adapter = HTTPAdapter(pool_maxsize=CONNECTIONS)
 
-    def attempt(self, request: PreparedRequest, *, proxies: dict[str, str], time_left: float) -> Ending:
+    def attempt(self, request: Call, *, proxies: dict[str, str], time_left: float) -> Ending:
         """
         Send a request once.
 
@@ -118,10 +118,6 @@ class Wire:
         response.request, response.url = request, url
         response.headers[ASKED_AT] = repr(asked_at)
         return self._answered(request, response, signed)
-
-    def path_of(self, request: PreparedRequest) -> str:
-        """Return the path below the base: what a message may name."""
-        return urlsplit(request.url or "").path.removeprefix(self._base_path) or "/"
 
     def close(self) -> None:
         """Close the connections."""
@@ -151,11 +147,11 @@ class Wire:
             if self._clock() > ends_at:
                 raise TimeoutError
 
-    def _answered(self, request: PreparedRequest, response: Response, signed: PreparedRequest) -> Ending:
+    def _answered(self, request: Call, response: Response, signed: PreparedRequest) -> Ending:
         now = self._clock()
         reply = Reply(
             method=request.method or "",
-            path=self.path_of(request),
+            asked=request.asked,
             status=response.status_code,
             headers=response.headers,
             body=response.content,
@@ -163,16 +159,16 @@ class Wire:
         )
         return Ending(
             outcome=reply.outcome,
-            error=_error_of(reply),
+            error=_error_of(reply, request),
             response=response,
             reply=reply,
             signed=signed,
             told=read_budget(response.headers, now),
         )
 
-    def _broken(self, request: PreparedRequest, error: Exception) -> Ending:
+    def _broken(self, request: Call, error: Exception) -> Ending:
         """Tell what a failure on the wire means; its own message is left out, since it quotes the whole URL."""
-        asked = f"{request.method} {self.path_of(request)}"
+        asked = request.asked
         scheme, host, port = origin_of(request.url or "")
         causes = list(_causes(error))
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
@@ -191,7 +187,7 @@ class Wire:
                     hint="Check the network and base_url.",
                 ),
             )
-        hint = "Try again later." if request.method in REPEATABLE_METHODS else UNSURE
+        hint = "Try again later." if request.repeatable else UNSURE
         if any(isinstance(cause, _OUT_OF_TIME) for cause in causes):
             return Ending(Outcome.DROPPED, DeadlineError(f"{asked}: no complete answer came in time.", hint=hint))
         dropped = TransportError(f"{asked}: the connection was dropped before the answer was complete.", hint=hint)
@@ -202,14 +198,14 @@ _UNSENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTime
 _OUT_OF_TIME = (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
 
 
-def _error_of(reply: Reply) -> OutreachError | None:
-    asked = f"{reply.method} {reply.path}"
+def _error_of(reply: Reply, request: Call) -> OutreachError | None:
+    asked = request.asked
     if reply.outcome is Outcome.DONE:
         return None
     if reply.outcome is Outcome.UNREADABLE:
         kind = (reply.headers.get("Content-Type") or "no content type").split(";")[0]
         hint = "Check base_url; a proxy or a sign-in page may have answered in its place."
-        if reply.method not in REPEATABLE_METHODS:
+        if not request.repeatable:
             hint = f"It was carried out ({reply.status}); fetch the record to see it."
         return DocumentError(f"{asked}: the answer is not a complete JSON document ({kind}).", hint=hint)
     if reply.status < 400:  # noqa: PLR2004  statuses are named by their number

@@ -2,32 +2,46 @@
 
 import pytest
 
-from outreach_frames.http.retry import LONGEST_PAUSE, LONGEST_WAIT, ROUNDING, Attempt, Outcome, pause_before_retry
+from outreach_frames.http.retry import (
+    LONGEST_PAUSE,
+    LONGEST_WAIT,
+    REPEATABLE_METHODS,
+    ROUNDING,
+    Attempt,
+    Outcome,
+    pause_before_retry,
+)
 
 NEVER = None
 
 
 @pytest.mark.parametrize(
-    ("outcome", "get", "delete", "post", "patch"),
+    ("outcome", "repeatable", "other"),
     [
-        (Outcome.UNSENT, 0.25, 0.25, 0.25, 0.25),
-        (Outcome.RATE_LIMITED, 0.25, 0.25, 0.25, 0.25),
-        (Outcome.MAINTENANCE, 0.25, 0.25, 0.25, 0.25),
-        (Outcome.SERVER_ERROR, 0.25, 0.25, NEVER, NEVER),
-        (Outcome.DROPPED, 0.25, 0.25, NEVER, NEVER),
-        (Outcome.UNREADABLE, 0.25, 0.25, NEVER, NEVER),
-        (Outcome.REFUSED, NEVER, NEVER, NEVER, NEVER),
+        (Outcome.UNSENT, 0.25, 0.25),
+        (Outcome.RATE_LIMITED, 0.25, 0.25),
+        (Outcome.MAINTENANCE, 0.25, 0.25),
+        (Outcome.SERVER_ERROR, 0.25, NEVER),
+        (Outcome.DROPPED, 0.25, NEVER),
+        (Outcome.UNREADABLE, 0.25, NEVER),
+        (Outcome.REFUSED, NEVER, NEVER),
     ],
 )
-def test_only_what_was_certainly_not_carried_out_is_repeated_for_every_method(
-    outcome, get, delete, post, patch
-) -> None:
+def test_only_what_was_certainly_not_carried_out_is_repeated_for_every_request(outcome, repeatable, other) -> None:
     """The API has no idempotency key: a create that is sent twice is a duplicate prospect."""
     pauses = [
-        pause_before_retry(Attempt(method, 1, outcome), spread=0.0) for method in ("GET", "DELETE", "POST", "PATCH")
+        pause_before_retry(Attempt(repeatable=yes, number=1, outcome=outcome), spread=0.0) for yes in (True, False)
     ]
 
-    assert pauses == [get, delete, post, patch]
+    assert pauses == [repeatable, other]
+
+
+@pytest.mark.parametrize(
+    ("method", "repeatable"), [("GET", True), ("DELETE", True), ("POST", False), ("PATCH", False), ("PUT", False)]
+)
+def test_reads_and_deletes_are_repeatable(method, repeatable) -> None:
+    """A second DELETE finds nothing; a second PATCH could undo what somebody else changed in between."""
+    assert (method in REPEATABLE_METHODS) is repeatable
 
 
 @pytest.mark.parametrize(
@@ -36,12 +50,12 @@ def test_only_what_was_certainly_not_carried_out_is_repeated_for_every_method(
 )
 def test_pauses_double_and_end(number, spread, pause) -> None:
     """Half of each pause is random, so that many clients do not come back at the same moment."""
-    assert pause_before_retry(Attempt("GET", number, Outcome.SERVER_ERROR), spread=spread) == pause
+    assert pause_before_retry(Attempt(True, number, Outcome.SERVER_ERROR), spread=spread) == pause
 
 
 def test_pauses_of_our_own_are_capped() -> None:
     """Doubling for ever would end in hours."""
-    assert pause_before_retry(Attempt("GET", 9, Outcome.RATE_LIMITED), spread=1.0) == LONGEST_PAUSE
+    assert pause_before_retry(Attempt(True, 9, Outcome.RATE_LIMITED), spread=1.0) == LONGEST_PAUSE
 
 
 @pytest.mark.parametrize(
@@ -56,13 +70,13 @@ def test_pauses_of_our_own_are_capped() -> None:
 )
 def test_an_announced_wait_is_kept_to_or_declined(resumes_in, wait_left, pause) -> None:
     """Coming back earlier than told is turned away again; waiting longer than allowed is not wanted."""
-    attempt = Attempt("POST", 1, Outcome.RATE_LIMITED, resumes_in=resumes_in, wait_left=wait_left)
+    attempt = Attempt(False, 1, Outcome.RATE_LIMITED, resumes_in=resumes_in, wait_left=wait_left)
 
     assert pause_before_retry(attempt, spread=0.0) == pause
 
 
 def test_no_pause_outlasts_the_deadline() -> None:
     """An answer after the deadline helps nobody."""
-    attempt = Attempt("GET", 3, Outcome.DROPPED, time_left=0.9)
+    attempt = Attempt(True, 3, Outcome.DROPPED, time_left=0.9)
 
     assert pause_before_retry(attempt, spread=0.0) is NEVER

@@ -1,0 +1,46 @@
+"""A request with what is known about it besides what is sent."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Self
+
+from requests import PreparedRequest
+
+from outreach_frames.http.retry import REPEATABLE_METHODS
+
+Body = bytes | Mapping[str, str] | None
+"""A document, or the fields of a form."""
+
+
+class Call(PreparedRequest):
+    """
+    A request, prepared without a session's ways: no cookies, and no password from a ``.netrc`` file.
+
+    Attributes
+    ----------
+    asked
+        What a message may call it: method and path, without host and query.
+    repeatable
+        Whether carrying it out twice is the same as once.
+    no_retry
+        Statuses at which asking the same again is pointless, such as 502 for a page that is too large.
+    """
+
+    asked: str
+    repeatable: bool
+    no_retry: Collection[int] = ()
+
+    @classmethod
+    def of(  # noqa: D102  see the class
+        cls,
+        method: str,
+        url: str,
+        *,
+        asked: str,
+        headers: Mapping[str, str],
+        params: Sequence[tuple[str, str]] = (),
+        body: Body = None,
+    ) -> Self:
+        call = cls()
+        call.prepare(method=method, url=url, params=list(params), headers=dict(headers), data=body)
+        call.asked, call.repeatable = f"{method} {asked}", method in REPEATABLE_METHODS
+        return call

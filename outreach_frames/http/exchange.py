@@ -1,0 +1,98 @@
+"""Where tokens come from: requests to the sign-in endpoints, never cached and never redirected."""
+
+import time
+from collections.abc import Callable, Mapping
+from random import random
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests import PreparedRequest
+
+from outreach_frames.http.call import Call
+from outreach_frames.http.gate import Gate
+from outreach_frames.http.origin import check_base_url
+from outreach_frames.http.session import mounted
+from outreach_frames.http.transport import Limits, Transport
+from outreach_frames.http.waiting import Waiter
+
+LIMITS = Limits(connect=10.0, read=30.0, deadline=120.0, max_wait=300.0)
+
+
+class TokenEndpoint:
+    """
+    Posts to the sign-in endpoints of an API host.
+
+    Parameters
+    ----------
+    base_url
+        Base of the API; the endpoints are on its host. Plain http only to this machine itself.
+    clock, sleep, spread
+        Wall clock [seconds since 1970], sleeping [s], random numbers in [0, 1): for tests.
+
+    Raises
+    ------
+    OriginError
+        ``base_url`` is nowhere to send a secret to.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        spread: Callable[[], float] = random,
+    ) -> None:
+        parts = urlsplit(check_base_url(base_url))
+        self.origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+        waiter = Waiter(clock, sleep)
+        transport = Transport(self.origin, _as_it_is, gate=Gate(clock), waiter=waiter, limits=LIMITS, spread=spread)
+        self._http = mounted(requests.Session(), transport)
+
+    def __call__(
+        self,
+        path: str,
+        form: Mapping[str, str] | None = None,
+        *,
+        bearer: str | None = None,
+        asked: str | None = None,
+    ) -> bytes:
+        """
+        Post a form, or nothing, and return the answer.
+
+        It is repeated after a dropped connection too: a token that was minted and never arrived is lost either way.
+
+        Parameters
+        ----------
+        path
+            Path on the host.
+        form
+            Fields.
+        bearer
+            Token of an app that signs the request itself.
+        asked
+            What a message may call the path, where it holds a secret.
+
+        Raises
+        ------
+        APIError
+            The endpoint refused; its own word (``invalid_grant``) is the id of the first of ``errors``.
+        TransportError
+            No complete answer came.
+        DocumentError
+            The answer is not JSON.
+        """
+        headers = {"Accept": "application/json"}
+        if bearer is not None:
+            headers["Authorization"] = f"Bearer {bearer}"
+        call = Call.of("POST", f"{self.origin}{path}", asked=asked or path, headers=headers, body=form)
+        call.repeatable = True
+        return self._http.send(call, allow_redirects=False).content
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+def _as_it_is(request: PreparedRequest) -> PreparedRequest:
+    return request
