@@ -90,6 +90,11 @@ class Session:
     on_wait
         Called with the time left [s] while a request waits.
 
+    Attributes
+    ----------
+    owner
+        Fingerprint of the account: names its files without telling who it is.
+
     Raises
     ------
     OriginError
@@ -121,7 +126,7 @@ class Session:
         self._stale_if_error = stale_if_error
         self._flights = _Flights()
         self.waiter = Waiter(clock, sleep, on_wait)
-        owner = fingerprint(self.base_url, account)
+        owner = self.owner = fingerprint(self.base_url, account)
         folder = _folder(cache_dir or default_folder())
         if isinstance(expire_after, timedelta):
             expire_after = expire_after.total_seconds()
