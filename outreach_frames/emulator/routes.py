@@ -170,10 +170,10 @@ class Api:
     # Errors
 
     def _unrouted(self, request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 404
         path = request.url.path
-        if status == 405:  # noqa: PLR2004 - Method Not Allowed
-            return answer(problems.method_not_allowed(request.method, path, ["GET"]))
+        if isinstance(error, HTTPException) and error.status_code == 405:  # noqa: PLR2004 - Method Not Allowed
+            allowed = (error.headers or {}).get("Allow", "").split(", ")
+            return answer(problems.method_not_allowed(request.method, path, allowed))
         return answer(problems.no_route(path))
 
 

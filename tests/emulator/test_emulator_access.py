@@ -202,7 +202,7 @@ def test_log_tells_what_was_asked(sandbox, ask):
     assert first.query == "filter[firstName]=Sally&count=true"
     assert first.parameters == (("filter[firstName]", "Sally"), ("count", "true"))
     assert first.headers["content-type"] == MEDIA_TYPE
-    assert (second.status, third.status) == (401, 404)
+    assert (second.status, third.status) == (401, 405)
     assert sandbox.data_requests == 2
     assert sandbox.token not in repr(sandbox.requests)
     assert "wrong" not in repr(sandbox.requests)
