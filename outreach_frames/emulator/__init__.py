@@ -15,14 +15,17 @@ import weakref
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from outreach_frames.emulator.changes import Change, Message
 from outreach_frames.emulator.faults import Fault, Faults
 from outreach_frames.emulator.installs import Installs
 from outreach_frames.emulator.oauth import Authority
 from outreach_frames.emulator.settings import Settings
 from outreach_frames.emulator.state import Clock, RequestRecord, State
 from outreach_frames.emulator.store import Resources, Store, read_resource, read_resources
+from outreach_frames.emulator.writing.editor import Editor
+from outreach_frames.emulator.writing.tasks import begin_due
 
 if TYPE_CHECKING:
     from outreach_frames.emulator.server import Server
@@ -155,13 +158,19 @@ class Sandbox:
         """Return the sandbox's present (aware, UTC): what it stamps answers and records with."""
         return self._state.clock.now()
 
+    @property
+    def outbox(self) -> tuple[Message, ...]:
+        """Mail sent to users, oldest first: invitations, and mailboxes trying whether they can send."""
+        return tuple(self._state.outbox)
+
     def seconds(self) -> float:
         """Return the time that budgets, tokens and throttles are counted by [seconds since 1970]."""
         return self._state.clock.seconds()
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass at once [s]: tokens age, budgets reopen, the ``Date`` moves on."""
+        """Let so much time pass at once [s]: tokens age, budgets reopen, tasks fall due, the ``Date`` moves on."""
         self._state.clock.advance(seconds)
+        begin_due(Editor(self._state))
 
     # What it holds
 
@@ -190,7 +199,11 @@ class Sandbox:
             One is no resource object.
         """
         for position, resource in enumerate(resources):
-            self._state.store.put(read_resource(resource, f"resource {position}"))
+            record = read_resource(resource, f"resource {position}")
+            before = self._state.store.find(*record.identifier)
+            self._state.store.put(record)
+            kind: Literal["created", "updated"] = "updated" if before else "created"
+            self._state.publish(Change(kind=kind, record=record, before=before, at=self.now()))
 
     def remove(self, type_name: str, id_: int | str) -> None:
         """

@@ -5,7 +5,7 @@ Ids, titles and wording follow the vendor's error table; what it does not publis
 sandbox's own choice and marked as such.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -39,6 +39,25 @@ class Problem(Exception):  # noqa: N818 - an answer to a request, not a fault of
         return msgspec.json.encode({"errors": self.errors})
 
 
+class Invalid(Problem):
+    """
+    Values that Outreach does not take, each with a pointer to where it stands in the request.
+
+    Parameters
+    ----------
+    faults
+        Pointer (``None`` for none) and sentence of each.
+    """
+
+    def __init__(self, faults: Sequence[tuple[str | None, str]]) -> None:
+        super().__init__(422, "validationError", "Validation Error", faults[0][1])
+        common = {"id": "validationError", "title": "Validation Error"}
+        self.errors = [
+            common | {"detail": detail} | ({"source": {"pointer": pointer}} if pointer else {})
+            for pointer, detail in faults
+        ]
+
+
 class GatewayUnauthorized(Problem):
     """A 401 from the gateway before the API, which is not a JSON:API document."""
 
@@ -57,6 +76,20 @@ class GatewayUnauthorized(Problem):
 def bad_request(id_: str, detail: str, *, status: int = 400) -> Problem:
     """Return an unacceptable query; the ids are this sandbox's choice."""
     return Problem(status, id_, "Bad Request", detail)
+
+
+def invalid(detail: str, *, pointer: str | None = None) -> Invalid:
+    """Return one value, or one state of affairs, that does not allow what was asked."""
+    return Invalid([(pointer, detail)])
+
+
+def bad_document(detail: str, *, pointer: str | None = None, status: int = 400) -> Problem:
+    """Return a request body that is no JSON:API document of what was asked; the ids are this sandbox's choice."""
+    if status == 409:  # noqa: PLR2004 - Conflict, JSON:API's own choice for a type or id that is not the URL's
+        return Problem(status, "conflict", "Conflict", detail, pointer=pointer)
+    if status == 422:  # noqa: PLR2004 - Unprocessable Content
+        return invalid(detail, pointer=pointer)
+    return Problem(status, "invalidDocument", "Bad Request", detail, pointer=pointer)
 
 
 def unauthorized(reason: str) -> Problem:

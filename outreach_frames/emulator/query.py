@@ -6,7 +6,8 @@ can disagree. Names are checked against the contract here; comparing values is `
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import parse_qsl
@@ -21,8 +22,11 @@ from outreach_frames.emulator.settings import Settings
 
 Tree = dict[str, "Tree"]
 Fieldsets = Mapping[str, frozenset[str]]
-READING = frozenset({"include", "fields", "provideDataConnections", "provideAuthorizationMeta", "actionParams"})
+WRITING = frozenset({"fields", "provideDataConnections", "provideAuthorizationMeta"})
+READING = WRITING | {"include", "actionParams"}
 LISTING = READING | {"filter", "newFilterSyntax", "sort", "page", "count"}
+Operator = Literal["equal", "gte", "lte", "literal"]
+Filter = tuple[tuple[str, ...], Operator, list[str]]
 WITH_PATH = frozenset({"filter", "fields", "page", "actionParams"})
 
 
@@ -119,6 +123,61 @@ class Reader:
         """
         return self._reading(kind, self._parameters(query, READING))
 
+    def writing(self, query: str) -> Query:
+        """
+        Read the query of a create or an update, which decides only on the answer; nothing can be included in it.
+
+        Raises
+        ------
+        Problem
+            A parameter, or a name in one, that the API would not take.
+        """
+        return self._answering(self._parameters(query, WRITING))
+
+    def action(self, query: str, taken: Collection[str]) -> tuple[Query, dict[str, str]]:
+        """
+        Read the query of an action.
+
+        Parameters
+        ----------
+        taken
+            Names of the parameters the action takes; a filter is `batch`'s business.
+
+        Returns
+        -------
+        query, parameters
+            What to answer, and ``actionParams`` by name; the last of a repeated one holds.
+
+        Raises
+        ------
+        Problem
+            400: a parameter that the action does not take.
+        """
+        parameters = self._parameters(query, WRITING | {"actionParams"})
+        given = [each for each in parameters if each.name == "actionParams" and each.path[0] != "filter"]
+        odd = [each for each in parameters if each.name == "actionParams" and each.path[0] not in taken]
+        odd += [each for each in given if len(each.path) != 1]
+        if odd:
+            raise bad_request("actionParameter.unknown", f"'{odd[0]}' is not a parameter of this action.")
+        return self._answering(parameters), {each.path[0]: each.value for each in given}
+
+    def batch(self, kind: ResourceType, query: str) -> tuple[Condition, ...]:
+        """
+        Read the filter of a batch action, which follows the new syntax.
+
+        Raises
+        ------
+        Problem
+            A filter that the API would not take.
+        """
+        parameters = self._parameters(query, WRITING | {"actionParams"})
+        given = [
+            Parameter("filter", each.path[1:], each.value)
+            for each in parameters
+            if each.name == "actionParams" and each.path[0] == "filter"
+        ]
+        return self._tests(kind, _repeated_as_any(given), _new_syntax)
+
     def _parameters(self, query: str, known: frozenset[str]) -> list[Parameter]:
         parameters = [_parameter(name, value) for name, value in parse_qsl(query, keep_blank_values=True)]
         unknown = [each for each in parameters if each.name not in known or bool(each.path) != (each.name in WITH_PATH)]
@@ -128,19 +187,29 @@ class Reader:
 
     def _reading(self, kind: ResourceType, parameters: list[Parameter]) -> Query:
         """Read what lists and single resources have in common."""
-        return Query(
+        return replace(
+            self._answering(parameters),
             include=self._include(kind, _last(parameters, "include")),
+            with_unnamed_account=_by_path(parameters, "actionParams").get("withUnnamedAccount") != "false",
+        )
+
+    def _answering(self, parameters: list[Parameter]) -> Query:
+        """Read what every answer with a resource has in common."""
+        return Query(
             fieldsets=self._fieldsets(parameters),
             data_connections=_flag(parameters, "provideDataConnections") or False,
             authorization_meta=_flag(parameters, "provideAuthorizationMeta") or False,
-            with_unnamed_account=_by_path(parameters, "actionParams").get("withUnnamedAccount") != "false",
         )
 
     # Filter
 
     def _conditions(self, kind: ResourceType, parameters: list[Parameter]) -> tuple[Condition, ...]:
         given = [parameter for parameter in parameters if parameter.name == "filter"]
-        syntax = _new_syntax if _flag(parameters, "newFilterSyntax") else _original_syntax
+        return self._tests(kind, given, _new_syntax if _flag(parameters, "newFilterSyntax") else _original_syntax)
+
+    def _tests(
+        self, kind: ResourceType, given: list[Parameter], syntax: Callable[[list[Parameter]], Iterable[Filter]]
+    ) -> tuple[Condition, ...]:
         conditions = []
         for path, operator, texts in syntax(given):
             attribute = filters.resolve(kind, path, self._schema)
@@ -206,10 +275,6 @@ class Reader:
         return frozenset(names) & known
 
 
-Operator = Literal["equal", "gte", "lte", "literal"]
-Filter = tuple[tuple[str, ...], Operator, list[str]]
-
-
 def _original_syntax(given: list[Parameter]) -> Iterable[Filter]:
     """``filter[a]=1,2``, ``filter[a]=1..2``: one value, a comma list or a range; the last of a repeated one holds."""
     for path, parameter in {parameter.path: parameter for parameter in given}.items():
@@ -230,6 +295,14 @@ def _new_syntax(given: list[Parameter]) -> Iterable[Filter]:
         else:
             any_of[parameter.path] = [parameter.value]
     yield from ((path, "literal", values) for path, values in any_of.items())
+
+
+def _repeated_as_any(given: list[Parameter]) -> list[Parameter]:
+    """Read ``[id]=1&[id]=2``, the older example of the bulk page, as ``[id][]=1&[id][]=2``."""
+    repeated = {
+        path for path, times in Counter(each.path for each in given).items() if times > 1 and path[-1:] != ("",)
+    }
+    return [replace(each, path=(*each.path, "")) if each.path in repeated else each for each in given]
 
 
 def _parameter(name: str, value: str) -> Parameter:

@@ -61,7 +61,7 @@ def related(store: Store, record: Record, relationship: str) -> tuple[Identifier
         return _along(store, related(store, record, first), second)
     if place in JOINED:
         here, there = JOINED[place]
-        roles = store.referrers("opportunityProspectRole", here).get(normal(record.identifier), [])
+        roles = store.referrers("opportunityProspectRole", here).of(normal(record.identifier))
         joined = (identifier for role in roles for identifier in as_tuple(role.relationships.get(there)))
         named = (other.identifier for other in _referring(store, record, relationship))
         return tuple(dict.fromkeys((*joined, *named)))
@@ -79,7 +79,7 @@ def _referring(store: Store, record: Record, relationship: str) -> list[Record]:
     other_side = inverse(record.type, declared) if declared and declared.many else None
     if declared is None or other_side is None:
         return []
-    return store.referrers(declared.targets[0], other_side).get(normal(record.identifier), [])
+    return store.referrers(declared.targets[0], other_side).of(normal(record.identifier))
 
 
 def _counts(place: tuple[str, str], record: Record, other: Record) -> bool:
@@ -147,3 +147,9 @@ def one_way(type_name: str) -> frozenset[str]:
         if relationship.many and not relationship.has_data and relationship.targets == (type_name,)
         if inverse(other.name, relationship) is None
     )
+
+
+def declares(type_name: str, relationship: str) -> bool:
+    """Whether the contract has that relationship for a type."""
+    known = catalogue.load().types.get(type_name)
+    return known is not None and relationship in known.relationships

@@ -1,8 +1,8 @@
 """
 The paths of the API and what they answer.
 
-Every listable type, single resources, custom objects, ``/types`` and the root, for reading. A path the API has, asked
-with a method it does not take there, is a 405; anything else a 404; both are JSON:API documents.
+Every type and operation of the catalogue, custom objects, ``/types`` and the root. A path the API has, asked with a
+method it does not take there, is a 405; anything else a 404; both are JSON:API documents.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ from outreach_frames.emulator.problems import Problem
 from outreach_frames.emulator.query import Query, Reader, Tree
 from outreach_frames.emulator.state import State
 from outreach_frames.emulator.store import Record
+from outreach_frames.emulator.writing.answers import Writes
 
 COLLECTION = {"list": "GET", "create": "POST"}
 MEMBER = {"get": "GET", "update": "PATCH", "delete": "DELETE"}
 METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
-SERVED = frozenset({"GET"})
 
 
 class Api:
@@ -47,6 +47,7 @@ class Api:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._writes = Writes(state)
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -60,6 +61,7 @@ class Api:
                 Route(f"{API}/customObjects/{{name}}/{{id}}", self.custom_object, methods=METHODS),
                 Route(f"{API}/{{plural}}", self.collection, methods=METHODS),
                 Route(f"{API}/{{plural}}/{{id}}", self.member, methods=METHODS),
+                Route(f"{API}/{{plural}}/{{id}}/actions/{{action}}", self.member_action, methods=METHODS),
             ],
             middleware=[Middleware(layer, state=state) for layer in (Recorder, Failing, Gate)],
             exception_handlers={
@@ -89,24 +91,39 @@ class Api:
         return document(documents.types_document(self._state.custom_fields, self._state.settings))
 
     async def collection(self, request: Request) -> Response:
-        """List the records of a type."""
-        kind = self._state.schema.collection(request.path_params["plural"])
-        return self._listing(request, _with_operation(request, kind, COLLECTION))
+        """List the records of a type, or create one."""
+        return await self._collection(request, self._state.schema.collection(request.path_params["plural"]))
 
     async def member(self, request: Request) -> Response:
-        """Show one record."""
+        """Show, change or delete one record."""
+        return await self._member(request, self._state.schema.collection(request.path_params["plural"]))
+
+    async def member_action(self, request: Request) -> Response:
+        """Carry out an action on one record."""
         kind = self._state.schema.collection(request.path_params["plural"])
-        return self._single(request, _with_operation(request, kind, MEMBER))
+        name = request.path_params["action"]
+        if kind is None or name not in kind.actions:
+            raise problems.no_route(request.url.path)
+        _check_method(request, ["POST"])
+        return await self._writes.act(request, kind, name)
 
     async def custom_objects(self, request: Request) -> Response:
-        """List the records of a custom object."""
-        kind = self._state.schema.custom_object(request.path_params["name"])
-        return self._listing(request, _with_operation(request, kind, COLLECTION))
+        """List the records of a custom object, or create one."""
+        return await self._collection(request, self._state.schema.custom_object(request.path_params["name"]))
 
     async def custom_object(self, request: Request) -> Response:
-        """Show one record of a custom object."""
-        kind = self._state.schema.custom_object(request.path_params["name"])
-        return self._single(request, _with_operation(request, kind, MEMBER))
+        """Show, change or delete one record of a custom object."""
+        return await self._member(request, self._state.schema.custom_object(request.path_params["name"]))
+
+    async def _collection(self, request: Request, found: ResourceType | None) -> Response:
+        kind = _with_operation(request, found, COLLECTION)
+        return await self._writes.create(request, kind) if request.method == "POST" else self._listing(request, kind)
+
+    async def _member(self, request: Request, found: ResourceType | None) -> Response:
+        kind = _with_operation(request, found, MEMBER)
+        writes = {"PATCH": self._writes.update, "DELETE": self._writes.delete}
+        write = writes.get(request.method)
+        return await write(request, kind) if write else self._single(request, kind)
 
     # Answers
 
@@ -194,7 +211,7 @@ def _with_operation(request: Request, kind: ResourceType | None, methods: Mappin
     taken = [method for operation, method in methods.items() if kind is not None and operation in kind.operations]
     if kind is None or not taken:
         raise problems.no_route(request.url.path)
-    _check_method(request, [method for method in taken if method in SERVED])
+    _check_method(request, taken)
     return kind
 
 

@@ -5,12 +5,12 @@ Records may have attributes that the contract does not name (a webhook's ``clean
 know at all, which are the organisation's custom objects.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from outreach_frames import catalogue
 from outreach_frames.catalogue import Attribute, Relationship, ResourceType, snake
-from outreach_frames.emulator.store import Record, Store, as_tuple
+from outreach_frames.emulator.store import Identifier, Record, Store, as_tuple
 
 UNDECLARED = {
     "event": (Attribute(name="updatedAt", column="updated_at", type="string", format="date-time", sortable=True),)
@@ -57,30 +57,46 @@ class Schema:
             return None
         return self._store.remember(("type", name), lambda: self._widened(name))
 
+    def holds(self, identifier: Identifier) -> bool:
+        """Whether a record exists, or is of a type that the API names and does not serve."""
+        return self.type(identifier.type) is None or self._store.find(*identifier) is not None
+
     def _widened(self, name: str) -> ResourceType:
         declared = self._declared.get(name)
         base = declared or ResourceType(
             name=name,
             plural=f"customObjects/{name}",
             id_type="integer",
-            operations=frozenset({"list", "get"}),
+            operations=frozenset({"list", "get", "create", "update", "delete"}),
             s2s_operations=frozenset(),
             actions={},
             collection_actions={},
             attributes={},
             relationships={},
         )
-        records = list(self._store.records(name))
         attributes = dict(base.attributes) | {extra.name: extra for extra in UNDECLARED.get(name, ())}
-        for found in dict.fromkeys(attribute for record in records for attribute in record.attributes):
-            if found not in attributes:
-                searchable = declared is None
-                attributes[found] = Attribute(
-                    name=found, column=snake(found), type="string", filterable=searchable, sortable=searchable
-                )
-        relationships = {found.name: found for found in _undeclared(records, base)} | dict(base.relationships)
-        id_type = base.id_type if declared or all(_is_number(record.id) for record in records) else "string"
-        return replace(base, attributes=attributes, relationships=relationships, id_type=id_type)
+
+        def extras(record: Record) -> Iterator[tuple[str, str]]:
+            yield from (("attribute", each) for each in record.attributes if each not in attributes)
+            yield from (("relationship", each) for each in record.relationships if each not in base.relationships)
+
+        index = self._store.index(name, "undeclared", extras)
+        found = [key for key in index if isinstance(key, tuple)]
+        searchable = declared is None
+        extra = {
+            each: Attribute(name=each, column=snake(each), type="string", filterable=searchable, sortable=searchable)
+            for member, each in found
+            if member == "attribute"
+        }
+        related = [record for member, each in found if member == "relationship" for record in index.of((member, each))]
+        relationships = {each.name: each for each in _undeclared(related, base)} | dict(base.relationships)
+        numbered = declared or all(_is_number(record.id) for record in self._store.records(name))
+        return replace(
+            base,
+            attributes=attributes | extra,
+            relationships=relationships,
+            id_type=base.id_type if numbered else "string",
+        )
 
 
 def _is_number(id_: int | str) -> bool:

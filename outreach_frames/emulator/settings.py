@@ -86,6 +86,51 @@ class Settings:
         A user gets one token in this time [s]; 0 for any number.
     bad_grant_status
         Status of ``invalid_grant``; the OAuth standard says 400.
+    mismatch_status
+        Status of a body whose type or id is not the URL's; JSON:API says 409.
+    create_with_id
+        What an ``id`` in the body of a create does. The guide sends one for a ruleset.
+    unknown_members, read_only_members
+        What an attribute or relationship does that the type does not have, or that cannot be written.
+    strict_values
+        Refuse values outside every closed enumeration of the schema. The guide itself then fails: it writes
+        ``onlyIfActive`` and ``completed``.
+    required_members
+        Whether a create without what a record of its type cannot be without (a name, a prospect) is refused. Only
+        "Name can't be blank" is documented.
+    missing_related
+        What a relationship to a record that does not exist does.
+    unique_external_ids
+        Whether ``prospect.externalId`` and ``account.customId`` may occur only once. Imports match on them.
+    deleted_references
+        Whether relationships to a deleted record are cleared, or go on naming it. What belongs to the record alone
+        (a prospect's enrolments, open tasks, addresses and notes) goes with it.
+    interval_unit
+        Unit of ``sequenceStep.interval``: the schema says seconds, the guide minutes.
+    enrol_in_disabled
+        Whether prospects can be added to a sequence that is not enabled.
+    enrol_without_address
+        Whether a prospect without a deliverable address can be added: to no sequence, to sequences without mail steps,
+        or to any.
+    finish_from
+        Which enrolments ``finish`` takes: active ones, as its description says, or every unfinished one.
+    specific_events
+        Whether a webhook for everything receives ``task.updated`` as well as ``task.completed`` for one change.
+    webhook_loopback
+        Whether webhooks may point to this machine and over plain http to it. The live API takes public HTTPS only.
+    webhook_relationships
+        Form of relationships in deliveries: flat identifiers, as observed, or wrapped in ``data``.
+    job_seconds
+        How long a batch, import or compliance request stays in each of its states [s, the sandbox's clock]; reading
+        its resource type moves it on at once. ``None``: only reading does.
+    batch_confirmed_count
+        Batches of more records than this must be confirmed with their count [records].
+    compliance_states
+        Names of the states: the guide's (``queued``, ``temporary_failure``) or the schema's (``failed``).
+    compliance_failures
+        Every so-many-th compliance task fails once before it succeeds; 0 for never.
+    compliance_unknown
+        What a request for an address that nobody has does.
     """
 
     strict_media_type: bool = True
@@ -120,3 +165,24 @@ class Settings:
     rotated_refresh_token: Literal["invalid", "valid"] = "invalid"
     mint_throttle: float = 60.0
     bad_grant_status: Literal[400, 401] = 400
+    mismatch_status: Literal[409, 422] = 422
+    create_with_id: Literal["ignore", "refuse"] = "ignore"
+    unknown_members: Literal["refuse", "ignore"] = "refuse"
+    read_only_members: Literal["refuse", "ignore"] = "refuse"
+    strict_values: bool = False
+    required_members: bool = True
+    missing_related: Literal["refuse", "accept"] = "refuse"
+    unique_external_ids: bool = False
+    deleted_references: Literal["clear", "keep"] = "clear"
+    interval_unit: Literal["seconds", "minutes"] = "seconds"
+    enrol_in_disabled: bool = False
+    enrol_without_address: Literal["never", "without mail steps", "always"] = "without mail steps"
+    finish_from: Literal["active", "unfinished"] = "unfinished"
+    specific_events: Literal["beside", "instead"] = "beside"
+    webhook_loopback: bool = True
+    webhook_relationships: Literal["flat", "wrapped"] = "flat"
+    job_seconds: float | None = 5.0
+    batch_confirmed_count: int = 1_000
+    compliance_states: Literal["guide", "schema"] = "guide"
+    compliance_failures: int = 3
+    compliance_unknown: Literal["accept", "refuse"] = "accept"

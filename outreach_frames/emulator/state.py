@@ -1,12 +1,13 @@
 """What one running sandbox holds, shared by its routes: records, tokens, budgets, clock, settings, request log."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from outreach_frames.emulator.access import Budget, Tokens
+from outreach_frames.emulator.changes import Change, Message
 from outreach_frames.emulator.faults import Faults
 from outreach_frames.emulator.installs import Installs
 from outreach_frames.emulator.oauth import Authority
@@ -116,6 +117,10 @@ class State:
         Exceptions of the sandbox itself, answered with 500.
     origin
         Scheme, host and port, once the server listens.
+    outbox
+        Mail sent to users.
+    listeners
+        Called with every change, in order.
     """
 
     store: Store
@@ -131,6 +136,8 @@ class State:
     log: list[RequestRecord] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     origin: str = ""
+    outbox: list[Message] = field(default_factory=list)
+    listeners: list[Callable[[Change], None]] = field(default_factory=list)
     schema: Schema = field(init=False)
 
     def __post_init__(self) -> None:
@@ -139,6 +146,11 @@ class State:
         self.authority = Authority(self.tokens, self.clock.seconds, self.settings, user=self.user)
         self.installs = Installs(self.tokens, self.clock.seconds)
         self.schema = Schema(self.store)
+
+    def publish(self, change: Change) -> None:
+        """Tell everybody who listens of a change."""
+        for listener in self.listeners:
+            listener(change)
 
     @property
     def link_base(self) -> str:

@@ -2,8 +2,9 @@
 The records the sandbox serves, in memory.
 
 A record keeps what it was given, value for value: an odd timestamp or an id sent as text goes out as it came in.
-Look-ups know that ``"7"`` and ``7`` name the same resource. Everything computed from the records (orders, reverse
-look-ups, selections) is remembered until the next change.
+Look-ups know that ``"7"`` and ``7`` name the same resource. What is computed from the records (orders, selections) is
+remembered until the next change; indexes follow the changes, so that a thousand writes do not read the store a thousand
+times. Records are replaced, never altered.
 """
 
 import json
@@ -63,6 +64,43 @@ class Record:
         """Who this is."""
         return Identifier(self.type, self.id)
 
+    @property
+    def key(self) -> Key:
+        """The id it is kept under."""
+        return key_of(self.type, self.id)
+
+
+class Index:
+    """
+    Records of one type by something they hold, kept current by the store.
+
+    Parameters
+    ----------
+    keys
+        What a record is found by.
+    """
+
+    def __init__(self, keys: Callable[[Record], Iterable[Hashable]]) -> None:
+        self._keys = keys
+        self._found: dict[Hashable, dict[Key, Record]] = {}
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter([key for key, records in self._found.items() if records])
+
+    def of(self, key: Hashable) -> list[Record]:
+        """Return the records found by a key, oldest insertion first."""
+        return list(self._found.get(key, {}).values())
+
+    def add(self, record: Record) -> None:
+        """Enter a record."""
+        for key in self._keys(record):
+            self._found.setdefault(key, {})[record.key] = record
+
+    def discard(self, record: Record) -> None:
+        """Take a record out."""
+        for key in self._keys(record):
+            self._found.get(key, {}).pop(record.key, None)
+
 
 class Store:
     """
@@ -78,11 +116,13 @@ class Store:
         self.version = 0
         self._lock = threading.RLock()
         self._tables: dict[str, dict[Key, Record]] = {}
+        self._indexes: dict[str, dict[Hashable, Index]] = {}
+        self._last_ids: dict[str, int] = {}
         self._memory: OrderedDict[Hashable, Any] = OrderedDict()
         for record in records:
             if self.find(record.type, record.id) is not None:
                 raise ValueError(f"resource {record.type} {record.id!r} is given twice")
-            self._tables.setdefault(record.type, {})[key_of(record.type, record.id)] = record
+            self._insert(record)
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -101,7 +141,12 @@ class Store:
     def put(self, record: Record) -> None:
         """Insert a record or replace the one of the same type and id."""
         with self._lock:
-            self._tables.setdefault(record.type, {})[key_of(record.type, record.id)] = record
+            before = self.find(record.type, record.id)
+            for index in self._indexes.get(record.type, {}).values():
+                if before is not None:
+                    index.discard(before)
+                index.add(record)
+            self._insert(record)
             self._changed()
 
     def remove(self, type_name: str, id_: Key) -> None:
@@ -114,12 +159,25 @@ class Store:
             There is none.
         """
         with self._lock:
-            del self._tables[type_name][key_of(type_name, id_)]
+            record = self._tables[type_name].pop(key_of(type_name, id_))
+            for index in self._indexes.get(type_name, {}).values():
+                index.discard(record)
             self._changed()
 
     def next_id(self, type_name: str) -> int:
-        """Return the id after the largest numeric one of a type."""
-        return 1 + max((key for key in self._tables.get(type_name, {}) if isinstance(key, int)), default=0)
+        """Return the id after the largest number a record of a type ever had; ids of removed records stay unused."""
+        return self._last_ids.get(type_name, 0) + 1
+
+    def index(self, type_name: str, name: Hashable, keys: Callable[[Record], Iterable[Hashable]]) -> Index:
+        """Return the index of that name over the records of a type; made when it is first asked for."""
+        with self._lock:
+            indexes = self._indexes.setdefault(type_name, {})
+            if name not in indexes:
+                made = Index(keys)
+                for record in self.records(type_name):
+                    made.add(record)
+                indexes[name] = made
+            return indexes[name]
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key since the last change; call it if it has not been asked yet."""
@@ -132,16 +190,19 @@ class Store:
                 self._memory.popitem(last=False)
             return made
 
-    def referrers(self, source: str, relationship: str) -> dict[Identifier, list[Record]]:
+    def referrers(self, source: str, relationship: str) -> Index:
         """Return, by normalised identifier, the records of type `source` whose relationship names it."""
-        return self.remember(("referrers", source, relationship), lambda: self._referrers(source, relationship))
 
-    def _referrers(self, source: str, relationship: str) -> dict[Identifier, list[Record]]:
-        found: dict[Identifier, list[Record]] = {}
-        for record in self.records(source):
-            for identifier in as_tuple(record.relationships.get(relationship)):
-                found.setdefault(normal(identifier), []).append(record)
-        return found
+        def named(record: Record) -> Iterable[Hashable]:
+            return map(normal, as_tuple(record.relationships.get(relationship)))
+
+        return self.index(source, ("referrers", relationship), named)
+
+    def _insert(self, record: Record) -> None:
+        key = record.key
+        self._tables.setdefault(record.type, {})[key] = record
+        if isinstance(key, int):
+            self._last_ids[record.type] = max(key, self._last_ids.get(record.type, 0))
 
     def _changed(self) -> None:
         self.version += 1

@@ -86,7 +86,7 @@ def test_methods_the_api_does_not_take(ask):
     """Users cannot be deleted; ``PUT`` is nowhere."""
     answer = ask("/users/1", method="DELETE")
     assert error(answer) == (405, "methodNotAllowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, PATCH"
     assert error(ask("/accounts/1", method="PUT")) == (405, "methodNotAllowed")
     assert error(ask("/types", method="POST", data="{}")) == (405, "methodNotAllowed")
 

@@ -1,0 +1,106 @@
+"""
+Both sides of a relationship in step.
+
+A record may carry linkage that another record determines: a seeded sequence lists its steps, and each step names its
+sequence. When the step's side changes, the list that was stored on the sequence's side changes with it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+
+from outreach_frames import catalogue
+from outreach_frames.emulator import relations
+from outreach_frames.emulator.store import Identifier, Linkage, Record, Store, as_tuple, normal
+
+PARTIAL = relations.AT_ACTIVE_STEP | {"activeSequenceStates"}
+"""Relationships that list only some of what points back: looked up again, since the change may concern the choice."""
+
+
+@cache
+def other_sides(type_name: str, relationship: str) -> tuple[str, ...]:
+    """Return the to-many relationships of the types pointed to that list what points to them so."""
+    found = [
+        other.name
+        for target in catalogue.load().types.values()
+        for other in target.relationships.values()
+        if other.many and type_name in other.targets and relations.inverse(target.name, other) == relationship
+    ]
+    joined = [there for (here, there), pair in relations.JOINED.items() if (type_name, relationship) in _ends(pair)]
+    return tuple(dict.fromkeys(found + joined))
+
+
+def _ends(pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    yield ("opportunityProspectRole", pair[0])
+
+
+@cache
+def pointing(type_name: str) -> tuple[tuple[str, str], ...]:
+    """Return type and relationship of everything that may name a record of this type."""
+    return tuple(
+        (source.name, relationship.name)
+        for source in catalogue.load().types.values()
+        for relationship in source.relationships.values()
+        if type_name in relationship.targets
+    )
+
+
+def keep_in_step(store: Store, before: Record | None, after: Record | None) -> None:
+    """Correct the stored linkage of the records that a change of this one concerns."""
+    record = after or before
+    if record is None:
+        return
+    names = {name for each in (before, after) if each for name in each.relationships}
+    for name in names:
+        was, now = _named(before, name), _named(after, name)
+        for identifier in was | now:
+            _correct(store, identifier, record, name, listed=identifier in now)
+    if after is not None and before is not None and _named(before, "sequenceStep") != _named(after, "sequenceStep"):
+        _look_up_again(store, after, relations.AT_ACTIVE_STEP)
+
+
+def _named(record: Record | None, relationship: str) -> set[Identifier]:
+    return {normal(each) for each in as_tuple(record.relationships.get(relationship))} if record else set()
+
+
+def _correct(store: Store, identifier: Identifier, record: Record, name: str, *, listed: bool) -> None:
+    other = store.find(*identifier)
+    stored = [each for each in other_sides(record.type, name) if other and each in other.relationships]
+    if other is None or not stored:
+        return
+    _look_up_again(store, other, set(stored) & PARTIAL)
+    for each in set(stored) - PARTIAL:
+        _list(store, identifier, each, _shown(record, each), listed=listed)
+
+
+def _shown(record: Record, relationship: str) -> Identifier:
+    """Return what a list names: the record, or for opportunities and prospects what its role joins."""
+    for (_, there), (_, end) in relations.JOINED.items():
+        if record.type == "opportunityProspectRole" and there == relationship:
+            return next(iter(as_tuple(record.relationships.get(end))), record.identifier)
+    return record.identifier
+
+
+def _list(store: Store, holder: Identifier, relationship: str, member: Identifier, *, listed: bool) -> None:
+    other = store.find(*holder)
+    if other is None:
+        return
+    kept = [each for each in as_tuple(other.relationships[relationship]) if normal(each) != normal(member)]
+    now = tuple(kept) + ((member,) if listed else ())
+    if {*map(normal, now)} != {*map(normal, as_tuple(other.relationships[relationship]))}:
+        store.put(replace(other, relationships=other.relationships | {relationship: now}))
+
+
+def _look_up_again(store: Store, record: Record, names: Iterable[str]) -> None:
+    dropped = set(names) & record.relationships.keys()
+    if dropped:
+        kept = {name: value for name, value in record.relationships.items() if name not in dropped}
+        store.put(replace(record, relationships=kept))
+
+
+def without(linkage: Linkage, identifier: Identifier) -> Linkage:
+    """Return linkage that no longer names a record."""
+    gone = normal(identifier)
+    if isinstance(linkage, Identifier):
+        return None if normal(linkage) == gone else linkage
+    return tuple(each for each in as_tuple(linkage) if normal(each) != gone)
