@@ -1,0 +1,178 @@
+"""Data quality: every trap looked for at once, so that figures are read with their doubts."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from outreach_frames.errors import MissingColumnError, OutreachDataWarning
+from outreach_frames.stats._call import SHOWN, Call, Instant
+from outreach_frames.stats._small import read, settled, typed, write
+from outreach_frames.stats._sources import frames_of
+from outreach_frames.stats.checks import CHECKS, Check, NotGivenError
+from outreach_frames.stats.traps import EFFECTS
+
+SEVERITIES = ("ok", "note", "watch", "act")
+
+_HOME = {
+    "compliance": "opt_outs",
+    "mailbox_health": "mailboxes",
+    "overlaps": "collisions",
+    "reconcile_counters": "counters",
+    "reply_attribution": "replies",
+    "suspect_engagement": "suspects",
+}
+
+_RESULT = {
+    "trap": pa.string(),
+    "check": pa.string(),
+    "resource": pa.string(),
+    "count": pa.int64(),
+    "rows": pa.int64(),
+    "share": pa.float64(),
+    "severity": pa.string(),
+    "example_ids": pa.list_(pa.int64()),
+    "effect": pa.string(),
+    "needs": pa.string(),
+}
+
+
+class Tables:
+    """
+    The frames given, made fit to be counted: each id once, every instant in UTC.
+
+    Attributes
+    ----------
+    naive, doubled
+        Ids of rows with an instant without zone, and ids that came more than once, by table.
+    """
+
+    def __init__(self, call: Call, frames: Mapping[str, pd.DataFrame]) -> None:
+        self.call = call
+        self.as_of: int | None = None
+        self.sizes = {name: len(frame) for name, frame in frames.items()}
+        self.naive = {name: _naive_rows(frame) for name, frame in frames.items()}
+        self.doubled = {name: _doubled_ids(frame) for name, frame in frames.items()}
+        self._frames = {name: _repaired(frame) for name, frame in frames.items()}
+        self._results: dict[str, pd.DataFrame] = {}
+
+    def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Take columns of a table; see `_small.read`."""
+        return read(self.call, name, self._given(name), columns)
+
+    def result(self, function: str, *tables: str, **parameters: Any) -> pd.DataFrame:
+        """Call a statistic on tables, without its warnings, and remember what it returns."""
+        key = f"{function}{tables}{parameters}"
+        if key not in self._results:
+            call = getattr(import_module(f"{__package__}.{_HOME[function]}"), function)
+            frames = [self._given(name) for name in tables]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", OutreachDataWarning)  # what they would say is in the table
+                self._results[key] = call(*frames, as_of=self.call.as_of, **parameters)
+        return self._results[key]
+
+    def _given(self, name: str) -> pd.DataFrame:
+        if name not in self._frames:
+            raise NotGivenError(name)
+        return self._frames[name]
+
+
+def data_quality(frames: Any, *, as_of: Instant | None = None) -> pd.DataFrame:
+    """
+    Look for every trap in the data, and for contradictions.
+
+    Parameters
+    ----------
+    frames
+        A mapping of resource name to pandas frame, such as ``{"mailings": …, "prospects": …}``, or a snapshot. The more
+        tables, the more is checked.
+    as_of
+        When the data were extracted; default: the frames' own record. Unknown: what needs it is not checked.
+
+    Returns
+    -------
+    quality : DataFrame, one row for each check, in the order of the traps
+        ``trap`` ("T5"; missing where it is none), ``check``, ``resource`` (whose ids are counted), ``count``, ``rows``
+        looked at, ``share`` = count / rows (missing without rows), ``severity``: "ok" if nothing was found, else "note"
+        (know it), "watch" (figures bend) or "act" (repair first); ``example_ids`` [up to 5], ``effect`` on the metrics,
+        ``needs``: the table or column that is not given, in which case count and severity are missing.
+
+    Raises
+    ------
+    DataError
+        The source holds no frames, or a column has the wrong dtype.
+
+    Notes
+    -----
+    Ids that came twice and naive instants are counted first, then the latest row of an id is kept and the instants are
+    read as UTC, so that the other checks can go on. Source: this project's metric dictionary, part 1.4.
+    """
+    call = Call("data_quality")
+    tables = Tables(call, frames_of(frames))
+    for name in tables.sizes:
+        with suppress(MissingColumnError):
+            tables.table(name, ["id"])  # the extraction times must be known before the first check
+    tables.as_of = settled(call, as_of)
+    checks = [*CHECKS, *_whole(21, "naive_instants", "watch", tables.naive, tables.sizes)]
+    checks += _whole(27, "doubled_ids", "act", tables.doubled, tables.sizes)
+    checks.sort(key=lambda check: check.trap or len(EFFECTS) + 1)
+    return write(call, typed([_run(check, tables) for check in checks], _RESULT), categories={"severity": SEVERITIES})
+
+
+def _whole(
+    trap: int, name: str, severity: str, ids: Mapping[str, "pd.Series[Any]"], sizes: Mapping[str, int]
+) -> list[Check]:
+    """Make a check for each table in which something was found, or one for all."""
+    found = [table for table in sorted(ids) if len(ids[table])]
+    if not found:
+        nothing = pd.Series([], dtype="int64[pyarrow]")
+        return [Check(trap, name, "all tables", severity, lambda _: (nothing, sum(sizes.values())))]
+    return [Check(trap, name, table, severity, partial(_counted, ids[table], sizes[table])) for table in found]
+
+
+def _counted(ids: "pd.Series[Any]", rows: int, _data: object) -> tuple["pd.Series[Any]", int]:
+    return ids, rows
+
+
+def _run(check: Check, tables: Tables) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(_RESULT)
+    row |= {"trap": f"T{check.trap}" if check.trap else None, "check": check.name, "resource": check.resource}
+    row["effect"] = check.effect or EFFECTS[check.trap]
+    try:
+        ids, looked_at = check.search(tables)
+    except NotGivenError as error:
+        return row | {"needs": str(error)}
+    except MissingColumnError as error:
+        return row | {"needs": error.column}
+    found = {"count": len(ids), "rows": looked_at, "share": len(ids) / looked_at if looked_at else None}
+    examples = sorted(ids.tolist())[:SHOWN]
+    return row | found | {"severity": check.severity if len(ids) else "ok", "example_ids": examples}
+
+
+def _naive_columns(frame: pd.DataFrame) -> list[str]:
+    kinds = {name: pa.array(frame[name], from_pandas=True).type for name in frame.columns if str(name).endswith("_at")}
+    return [name for name, kind in kinds.items() if pa.types.is_timestamp(kind) and kind.tz is None]
+
+
+def _naive_rows(frame: pd.DataFrame) -> "pd.Series[Any]":
+    return _ids(frame)[frame[_naive_columns(frame)].notna().any(axis=1).to_numpy()]
+
+
+def _doubled_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
+    ids = _ids(frame)
+    return ids[ids.duplicated().to_numpy()].drop_duplicates()
+
+
+def _ids(frame: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the ids; a table without any is counted by position."""
+    return frame["id"] if "id" in frame.columns else pd.Series(range(len(frame)))
+
+
+def _repaired(frame: pd.DataFrame) -> pd.DataFrame:
+    repaired = frame.drop_duplicates("id", keep="last") if "id" in frame.columns else frame
+    return repaired.assign(**{name: repaired[name].dt.tz_localize("UTC") for name in _naive_columns(repaired)})
