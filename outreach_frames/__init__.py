@@ -16,7 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from outreach_frames import compliance, errors, findings, patterns, plots, stats
+    from outreach_frames import compliance, errors, findings, patterns, plots, stats, webhooks
+    from outreach_frames.bulk import write_frame
     from outreach_frames.client import Client
     from outreach_frames.connections import connect, sandbox
     from outreach_frames.documents import ref
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "write_frame": "bulk",
     "Client": "client",
     "NOT_NULL": "query",
     "Snapshot": "snapshots",
@@ -89,7 +91,7 @@ _HOMES = {
     "show": "showing",
     "take_snapshot": "snapshots",
 }
-_MODULES = ("compliance", "errors", "findings", "patterns", "plots", "stats")
+_MODULES = ("compliance", "errors", "findings", "patterns", "plots", "stats", "webhooks")
 
 __all__ = [
     "NOT_NULL",
@@ -134,6 +136,8 @@ __all__ = [
     "show",
     "stats",
     "take_snapshot",
+    "webhooks",
+    "write_frame",
 ]
 
 

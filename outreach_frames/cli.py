@@ -174,3 +174,30 @@ def sandbox(prospects: int, seed: int) -> None:
         token = org.sandbox.token if org.sandbox else ""
         click.echo(f"OUTREACH_BASE_URL={org.base_url}\nOUTREACH_TOKEN={token}\nCtrl-C stops it.")
         Event().wait()
+
+
+@main.group()
+def webhooks() -> None:
+    """Receive webhooks."""
+
+
+@webhooks.command()
+@click.option("--store", type=FILE, required=True, help="File that deliveries are kept in.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8800, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option(
+    "--secret",
+    envvar="OUTREACH_WEBHOOK_SECRET",
+    prompt=True,
+    hide_input=True,
+    expose_value=True,
+    help="The webhook's secret; better in OUTREACH_WEBHOOK_SECRET, or typed when asked.",
+)
+def serve(store: Path, host: str, port: int, secret: str) -> None:
+    """Receive signed deliveries and keep them, until interrupted."""
+    import uvicorn  # noqa: PLC0415
+
+    from outreach_frames.webhooks import receiver  # noqa: PLC0415
+
+    click.echo(f"Receiving on http://{host}:{port}/ into {store}. Ctrl-C stops it.")
+    uvicorn.run(receiver(store, secret=secret), host=host, port=port, log_level="warning")

@@ -1,0 +1,226 @@
+import hashlib
+import hmac
+import json
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+import requests
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outreach_frames import webhooks
+from outreach_frames.errors import DocumentError, SignatureError, UnknownNameError
+
+SECRET = "between us"
+
+VERSION_1 = {
+    "data": {
+        "type": "task",
+        "id": 41,
+        "attributes": {"state": "complete", "completedAt": "2026-01-05T10:00:00.000Z"},
+        "relationships": {},
+    },
+    "meta": {"eventName": "task.completed", "deliveredAt": "2026-01-05T10:00:01.412+00:00"},
+}
+VERSION_2 = {
+    "data": {
+        "type": "prospect",
+        "id": 9,
+        "attributes": {"title": "CFO"},
+        "relationships": {"owner": {"type": "user", "id": 3}, "account": {"data": {"type": "account", "id": 7}}},
+    },
+    "beforeUpdate": {"attributes": {"title": "VP"}, "relationships": {"owner": {"type": "user", "id": 2}}},
+    "meta": {
+        "eventName": "prospect.updated",
+        "deliveredAt": "2026-01-05T10:00:01.412+00:00",
+        "actor": {"type": "User", "id": 3},
+    },
+}
+
+
+def sign(body, secret=SECRET):
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def encode(payload):
+    return json.dumps(payload).encode()
+
+
+@contextmanager
+def serving(store, **options):
+    """Serve a receiver with a real server on loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        application = webhooks.receiver(store, secret=SECRET, **options)
+        server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        listening.listen(128)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/hooks"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def deliver(url, body, signature):
+    headers = {"Content-Type": "application/vnd.api+json"}
+    if signature is not None:
+        headers["Outreach-Webhook-Signature"] = signature
+    return requests.post(url, data=body, headers=headers, timeout=30)
+
+
+def test_a_published_example_of_the_signature_is_accepted():
+    """RFC 4231, test case 2: the algorithm itself, not our own use of it."""
+    signature = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+
+    webhooks.verify(b"what do ya want for nothing?", signature, secret="Jefe")
+
+
+@pytest.mark.parametrize("signature", [None, "", "0" * 64, "é", sign(b"body").upper(), sign(b"body", "another")])
+def test_every_other_signature_is_refused(signature):
+    with pytest.raises(SignatureError) as caught:
+        webhooks.verify(b"body", signature, secret=SECRET)
+
+    assert SECRET not in str(caught.value)
+
+
+@given(st.binary(min_size=1), st.data())
+def test_one_changed_byte_breaks_the_signature(body, data):
+    position = data.draw(st.integers(0, len(body) - 1))
+    changed = bytearray(body)
+    changed[position] ^= data.draw(st.integers(1, 255))
+
+    webhooks.verify(body, sign(body), secret=SECRET)
+    with pytest.raises(SignatureError):
+        webhooks.verify(bytes(changed), sign(body), secret=SECRET)
+
+
+def test_both_payload_versions_are_read():
+    first, second = webhooks.parse(encode(VERSION_1)), webhooks.parse(encode(VERSION_2))
+
+    assert (first.event, first.resource["id"], first.before, first.actor) == ("task.completed", 41, {}, {})
+    assert second.delivered_at == pd.Timestamp("2026-01-05T10:00:01.412Z")
+    assert second.before["attributes"] == {"title": "VP"}
+    assert second.actor == {"type": "User", "id": 3}
+
+
+def test_flat_and_wrapped_relationships_read_the_same():
+    """Both were seen in the wild."""
+    delivery = webhooks.parse(encode(VERSION_2))
+
+    assert delivery.resource["relationships"]["owner"] == {"data": {"type": "user", "id": 3}}
+    assert delivery.resource["relationships"]["account"] == {"data": {"type": "account", "id": 7}}
+    assert delivery.before["relationships"]["owner"] == {"data": {"type": "user", "id": 2}}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"data": {}}', b'{"data": 1, "meta": {}}', b"\xff", b"[" * 9999]
+)
+def test_what_is_no_payload_is_a_typed_error(body):
+    with pytest.raises(DocumentError):
+        webhooks.parse(body)
+
+
+def test_deliveries_are_stored_once_and_read_back_as_a_frame(tmp_path):
+    store = tmp_path / "deliveries.sqlite"
+    with serving(store) as url:
+        for payload in (VERSION_1, VERSION_2, VERSION_1):
+            assert deliver(url, encode(payload), sign(encode(payload))).status_code == 200
+
+    frame = webhooks.read(store)
+
+    assert frame["event"].tolist() == ["task.completed", "prospect.updated"]
+    assert frame["resource_id"].tolist() == ["41", "9"]
+    assert frame["actor_id"].isna().tolist() == [True, False]
+    assert json.loads(frame["before"].iloc[1])["attributes"] == {"title": "VP"}
+    assert store.stat().st_mode & 0o777 == 0o600
+
+
+def test_deliveries_of_one_type_have_its_columns(tmp_path):
+    store = tmp_path / "deliveries.sqlite"
+    with serving(store) as url:
+        for payload in (VERSION_1, VERSION_2):
+            deliver(url, encode(payload), sign(encode(payload)))
+
+    tasks, prospects = webhooks.read(store, resource="tasks"), webhooks.read(store, resource="prospect")
+
+    assert tasks["state"].tolist() == ["complete"]
+    assert tasks["completed_at"].iloc[0] == pd.Timestamp("2026-01-05T10:00:00Z")
+    assert prospects[["title", "owner_id", "account_id"]].iloc[0].tolist() == ["CFO", 3, 7]
+    with pytest.raises(UnknownNameError):
+        webhooks.read(store, resource="nonsense")
+
+
+def test_what_must_not_be_stored_changes_nothing(tmp_path):
+    store = tmp_path / "deliveries.sqlite"
+    good = encode(VERSION_1)
+    with serving(store) as url:
+        assert deliver(url, good, sign(good, "another")).status_code == 401
+        assert deliver(url, good, None).status_code == 401
+        assert deliver(url, good[:-1] + b" ", sign(good)).status_code == 401
+        assert deliver(url, b"{not json", sign(b"{not json")).status_code == 400
+        assert requests.get(url, timeout=30).status_code == 405
+        large = b" " * (20 << 20)
+        assert _status_or_hang_up(url, large, sign(large)) in {413, None}
+
+    assert webhooks.read(store).empty
+
+
+def _status_or_hang_up(url, body, signature):
+    """Return the status; ``None`` where the server closed the connection on the sender."""
+    try:
+        return deliver(url, body, signature).status_code
+    except requests.ConnectionError:
+        return None
+
+
+def test_a_large_body_of_unknown_length_is_cut_off(tmp_path):
+    store = tmp_path / "deliveries.sqlite"
+
+    def chunks():
+        yield from (b" " * 65_536 for _ in range(64))
+
+    with serving(store, max_body=100_000) as url:
+        assert _status_or_hang_up(url, chunks(), "0" * 64) in {413, None}
+        good = encode(VERSION_1)
+        assert deliver(url, good, sign(good)).status_code == 200
+
+    assert len(webhooks.read(store)) == 1
+
+
+@pytest.mark.slow
+def test_a_thousand_deliveries_from_twenty_senders_are_kept_in_time(tmp_path):
+    """The vendor gives five seconds for an answer; here the 99th percentile has one."""
+    store = tmp_path / "deliveries.sqlite"
+    bodies = [encode({**VERSION_1, "data": {**VERSION_1["data"], "id": number}}) for number in range(1000)]
+
+    def send(share):
+        waits = []
+        for body in share:
+            start = time.monotonic()
+            assert deliver(url, body, sign(body)).status_code == 200
+            waits.append(time.monotonic() - start)
+        return waits
+
+    with serving(store) as url, ThreadPoolExecutor(20) as senders:
+        waits = sorted(wait for share in senders.map(send, [bodies[n::20] for n in range(20)]) for wait in share)
+
+    assert len(webhooks.read(store)) == 1000
+    assert waits[989] < 1.0
+
+
+def test_a_receiver_needs_a_secret(tmp_path):
+    with pytest.raises(ValueError, match="secret"):
+        webhooks.receiver(tmp_path / "store", secret="")
+
+
+def test_there_is_nothing_to_read_where_nothing_was_received(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        webhooks.read(tmp_path / "nowhere.sqlite")
