@@ -316,6 +316,13 @@ CHECKS = (
         "negative hours_to_reply",
     ),
     Check(0, "after_extraction", "mailings", "act", _from_the_future, "as_of is too early, or clocks disagree"),
-    Check(0, "mail_after_opt_out", "mailings", "act", _after_opt_out, "none; see compliance()"),
+    Check(
+        0,
+        "mail_after_opt_out",
+        "mailings",
+        "act",
+        _after_opt_out,
+        "bends no metric, but must not happen: see compliance()",
+    ),
 )
 """In order of the traps; T21 and T27, about whole tables, are done where the tables are read."""

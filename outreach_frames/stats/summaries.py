@@ -1,0 +1,274 @@
+"""The headline numbers of an organisation on one page, each with its interval, its definition and its doubts."""
+
+import warnings
+from dataclasses import dataclass
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy.stats import quantile_test
+
+from outreach_frames.errors import DataError, OutreachDataWarning
+from outreach_frames.stats._calendar import HOUR
+from outreach_frames.stats._call import Call, Instant, to_iso
+from outreach_frames.stats._small import flags, floats, read_deliveries, settled, typed, write
+from outreach_frames.stats._sources import frames_of
+from outreach_frames.stats._tally import RATES
+from outreach_frames.stats.collisions import overlaps
+from outreach_frames.stats.intervals import wilson
+from outreach_frames.stats.provenance import DEFINITIONS
+from outreach_frames.stats.quality import data_quality
+from outreach_frames.stats.rates import engagement
+from outreach_frames.stats.survival import reply_within, time_to_event
+
+
+class Headline(NamedTuple):
+    """A headline number: its unit, how far it can be trusted, what it means, and the traps that bend it."""
+
+    unit: str
+    trust: str
+    definition: str
+    traps: tuple[str, ...] = ()
+
+
+def _rate(name: str, trust: str, *traps: str) -> Headline:
+    return Headline("share", trust, DEFINITIONS[name], traps)
+
+
+HEADLINES = {
+    "sent": Headline("mailings", "high", "mailings that left: delivered or bounced", ("T9",)),
+    "delivered": Headline("mailings", "high", "sent and not bounced", ("T5", "T9")),
+    "prospects_emailed": Headline("prospects", "high", "people with a delivered mailing", ("T11",)),
+    "prospects_replied": Headline("prospects", "high", "of these, people who answered one", ("T11", "T16", "T18")),
+    "enrolment_reply_rate": _rate("enrolment_reply_rate", "high", "T6", "T14", "T16", "T18", "T19"),
+    "prospect_reply_rate": _rate("prospect_reply_rate", "high", "T11", "T16", "T18", "T19"),
+    "reply_rate": _rate("reply_rate", "high", "T10", "T16", "T18", "T19"),
+    "reply_within_14d": Headline(
+        "share",
+        "high",
+        "enrolments that have answered within 14 days of the first mail, recent ones included (Aalen–Johansen)",
+        ("T14", "T16", "T18"),
+    ),
+    "hours_to_reply_median": Headline("hours", "high", DEFINITIONS["hours_to_reply_median"], ("T16", "T18")),
+    "delivery_rate": _rate("delivery_rate", "high", "T5", "T18"),
+    "bounce_rate": _rate("bounce_rate", "high", "T5", "T18"),
+    "opt_out_rate": _rate("opt_out_rate", "high", "T15"),
+    "click_rate": _rate("click_rate", "low", "T4", "T12", "T17"),
+    "open_rate": _rate("open_rate", "low", "T2", "T12", "T17"),
+    "overlap_rate": Headline(
+        "share", "high", "prospects in two or more open enrolments / prospects in one or more", ("T7",)
+    ),
+}
+"""In order of appearance."""
+
+FEW = 100
+
+_RESULT = {
+    "metric": pa.string(),
+    "value": pa.float64(),
+    "unit": pa.string(),
+    "n": pa.int64(),
+    "lo": pa.float64(),
+    "hi": pa.float64(),
+    "trust": pa.string(),
+    "definition": pa.string(),
+    "caveats": pa.string(),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """
+    Headline numbers with intervals, definitions and caveats; shows itself as text and in notebooks.
+
+    Attributes
+    ----------
+    headlines
+        What `to_frame` returns.
+    caveats
+        What `data_quality` found, worst first.
+    as_of
+        When the data were extracted [ISO 8601, UTC]; ``None`` if unknown.
+    unchecked
+        Checks that could not be made, since a table or column was not given.
+    period
+        First and last mailing sent [days, UTC]; ``None`` if none was.
+    """
+
+    headlines: pd.DataFrame
+    caveats: pd.DataFrame
+    unchecked: int
+    as_of: str | None
+    period: tuple[str, str] | None
+
+    def to_frame(self) -> pd.DataFrame:
+        """
+        Return the headline numbers.
+
+        Returns
+        -------
+        headlines : DataFrame, one row for each number
+            ``metric``, ``value``, ``unit`` ("share" in [0, 1], "hours", or what is counted), ``n`` (denominator,
+            missing for counts), ``lo``, ``hi``, ``trust`` ("high" or "low"), ``definition``, ``caveats`` (found in
+            these data; missing where none). Without data, value and bounds are missing.
+        """
+        return self.headlines.copy()
+
+    def __repr__(self) -> str:
+        lines = [self._title(), ""]
+        for name, value, detail, definition in self._lines():
+            lines += [f"  {name:<22} {value:>9}  {detail}".rstrip(), f"      {definition}"]
+        lines += ["", "Caveats"]
+        lines += [f"  {severity:<6} {text}" for severity, text in self._doubts()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        numbers = "".join(_tr("td", *cells) for cells in self._lines())
+        doubts = "".join(_tr("td", *cells) for cells in self._doubts())
+        head = _tr("th", "metric", "value", "interval and base", "definition")
+        return (
+            f'<div class="outreach-summary"><p><strong>{escape(self._title())}</strong></p>'
+            f"<table><thead>{head}</thead><tbody>{numbers}</tbody></table>"
+            f"<p>Caveats</p><table><tbody>{doubts}</tbody></table></div>"
+        )
+
+    def _title(self) -> str:
+        sent = f"mail sent {self.period[0]} to {self.period[1]}" if self.period else "no mail sent"
+        return f"Outreach summary: {sent}, as of {self.as_of or 'an unknown time'}"
+
+    def _lines(self) -> list[tuple[str, str, str, str]]:
+        """Return name, value, interval with base, and definition of each number."""
+        return [_line(row) for row in self.headlines.to_dict("records")]
+
+    def _doubts(self) -> list[tuple[str, str]]:
+        """Return severity and text of what bends figures; notes are only counted."""
+        rows = self.caveats.to_dict("records")
+        told = [(str(row["severity"]), _doubt(row)) for row in rows if row["severity"] != "note"]
+        if len(told) < len(rows):
+            told.append(("note", f"{len(rows) - len(told)} more, in .caveats"))
+        if self.unchecked:
+            told.append(("?", f"{self.unchecked} checks not made: tables or columns not given"))
+        return told or [("ok", "none found")]
+
+
+def summarise(frames: Any, *, ci: float = 0.95, as_of: Instant | None = None) -> Summary:
+    """
+    Summarise an organisation: its headline numbers, with intervals, definitions and caveats.
+
+    Parameters
+    ----------
+    frames
+        A mapping of resource name to pandas frame, or a snapshot. ``mailings`` is needed (as for `engagement`);
+        ``sequence_states`` adds the overlap rate; whatever else is there is searched for traps.
+    ci
+        Confidence level.
+    as_of
+        When the data were extracted; default: the frames' own record. Unknown: what needs it is missing.
+
+    Returns
+    -------
+    summary : Summary
+        Shows itself; ``.to_frame()`` gives the numbers, ``.caveats`` what `data_quality` found.
+
+    Raises
+    ------
+    MissingColumnError
+        A column of mailings or sequence_states is absent.
+    DataError
+        There are no mailings, a wrong dtype, an id that occurs twice.
+
+    Notes
+    -----
+    All mail counts, one-off mail included. Warnings of the statistics used are not issued: they are among the caveats.
+    Intervals: Wilson; for ``reply_within_14d`` Aalen–Johansen's, for the median that of order statistics. Source: this
+    project's metric dictionary, part 2.
+    """
+    call = Call("summarise", ci=ci)
+    tables = frames_of(frames)
+    if "mailings" not in tables:
+        raise DataError("A summary needs mailings.", hint='Pass {"mailings": fetch_mailings(org), …} or a snapshot.')
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutreachDataWarning)  # they are among the caveats
+        mail = read_deliveries(call, tables["mailings"])
+        settled(call, as_of)
+        quality = data_quality(tables, as_of=call.as_of)
+        figures = _figures(tables, ci, call.as_of) | {"hours_to_reply_median": _median_hours(mail, ci)}
+    found = quality[flags(quality["count"] > 0)]
+    rows = [_row(metric, figures.get(metric, {}), found) for metric in HEADLINES]
+    caveats = found.sort_values("severity", ascending=False, kind="stable", ignore_index=True)
+    sent = mail["sent_at"].dropna()
+    period = (to_iso(int(sent.min()))[:10], to_iso(int(sent.max()))[:10]) if len(sent) else None
+    unchecked = int(quality["count"].isna().sum())
+    return Summary(write(call, typed(rows, _RESULT)), caveats, unchecked, call.as_of, period)
+
+
+def _figures(tables: dict[str, pd.DataFrame], ci: float, as_of: str | None) -> dict[str, dict[str, Any]]:
+    """Compute the numbers that the tables allow: value, and n, lo and hi where they have them."""
+    totals = engagement(tables["mailings"], ci=ci, as_of=as_of).iloc[0]
+    figures = {name: {"value": totals[name]} for name in ("sent", "delivered", "prospects_replied")}
+    figures["prospects_emailed"] = {"value": totals["prospect_reply_rate_n"]}
+    for name in RATES:
+        figures[name] = {"value": totals[name]} | {end: totals[f"{name}_{end}"] for end in ("n", "lo", "hi")}
+    if as_of is not None:
+        within = reply_within(time_to_event(tables["mailings"], as_of=as_of), days=[14], ci=ci).iloc[0]
+        ends = {end: within[f"reply_within_14d_{end}"] for end in ("lo", "hi")}
+        figures["reply_within_14d"] = {"value": within["reply_within_14d"], "n": within["n"], **ends}
+    if "sequence_states" in tables:
+        people = overlaps(tables["sequence_states"], tables["mailings"], as_of=as_of)["open_enrolments"]
+        rate = wilson([int((people > 1).sum())], [int((people > 0).sum())], ci=ci).iloc[0]
+        figures["overlap_rate"] = {"value": rate["rate"], "n": rate["n"], "lo": rate["lo"], "hi": rate["hi"]}
+    return figures
+
+
+def _median_hours(mail: pd.DataFrame, ci: float) -> dict[str, Any]:
+    """Compute the median hours from delivery to reply, with the interval that order statistics give."""
+    hours = floats(mail["replied_at"] - mail["delivered_at"])[flags(mail["is_delivered"])] / HOUR
+    hours = hours[~np.isnan(hours)]
+    if not hours.size:
+        return {}
+    bounds: Any = quantile_test(hours, p=0.5).confidence_interval(confidence_level=ci)
+    return {"value": np.median(hours), "n": hours.size, "lo": bounds.low, "hi": bounds.high}
+
+
+def _row(metric: str, figure: dict[str, Any], found: pd.DataFrame) -> dict[str, Any]:
+    headline = HEADLINES[metric]
+    bent = found[flags(found["trap"].isin(list(headline.traps)))]
+    caveats = "; ".join(f"{row['check']}: {_of(row)}" for row in bent.to_dict("records"))
+    row = {name: _float(figure.get(name)) for name in ("value", "n", "lo", "hi")}
+    told = {"unit": headline.unit, "trust": headline.trust, "definition": headline.definition}
+    return row | told | {"metric": metric, "caveats": caveats or None}
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def _line(row: dict[Any, Any]) -> tuple[str, str, str, str]:
+    low = " (low trust)" if row["trust"] == "low" else ""
+    value, n = row["value"], row["n"]
+    if pd.isna(value):
+        return row["metric"] + low, "no data", "", row["definition"]
+    if pd.isna(n):
+        return row["metric"] + low, f"{value:,.0f}", "", row["definition"]
+    value, lo, hi = (_written(row[name], n, row["unit"]) for name in ("value", "lo", "hi"))
+    bounds = "" if pd.isna(row["lo"]) or pd.isna(row["hi"]) else f"{lo} to {hi}, "
+    return row["metric"] + low, value, f"{bounds}n = {n:,.0f}", row["definition"]
+
+
+def _written(value: float, n: float, unit: str) -> str:
+    """Write hours, or a share as a percentage: with one decimal, or none where the base is below 100."""
+    return f"{value:,.1f} h" if unit == "hours" else f"{100 * value:.{1 if n >= FEW else 0}f} %"
+
+
+def _doubt(row: dict[Any, Any]) -> str:
+    return f"{row['check']}: {_of(row)} – {row['effect']}"
+
+
+def _of(row: dict[Any, Any]) -> str:
+    return f"{row['count']:,} of {row['rows']:,} {row['resource'].replace('_', ' ')}"
+
+
+def _tr(cell: str, *texts: str) -> str:
+    return "<tr>" + "".join(f"<{cell}>{escape(text)}</{cell}>" for text in texts) + "</tr>"
