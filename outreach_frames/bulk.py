@@ -189,7 +189,8 @@ def _content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tupl
 def _records_by_key(client: Client, kind: ResourceType, frame: pd.DataFrame, key: str) -> dict[str, list[Any]]:
     """Find the records that have the frame's keys: key → ids."""
     attribute = kind.attribute(key)
-    wanted = list({str(k): None for value in frame[key] for k in _listed(value)})
+    # Whether the API's filters mind case is not known: each key is asked for as it is and in small letters.
+    wanted = list({k: None for value in frame[key] for v in _listed(value) for k in (str(v), str(v).lower())})
     # Where the API cannot filter by the key, the whole table is looked through.
     narrowed = {attribute.name: wanted} if attribute.filterable else None
     records = fetch(client, kind.table, fields=[attribute.name], filter=narrowed, refresh=True, progress=False)

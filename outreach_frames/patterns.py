@@ -129,7 +129,7 @@ def create_sequence(
     steps
         Attributes of each step, in order: ``step_type`` (``"auto_email"``, ``"manual_email"``, ``"call"``,
         ``"task"``), and ``interval`` for an interval sequence or ``date`` for a date one. The guide gives intervals in
-        minutes (2880 for two days), the schema in seconds: the value is passed on as it is. ``order`` is filled in.
+        minutes (2880 for two days), the schema in seconds: the value is passed on as it is.
         ``template``: an existing template's id or row, or the attributes of a new one (without ``name`` it stays out
         of the lists).
     ruleset
@@ -167,8 +167,8 @@ def create_sequence(
     chosen = rules if rules is not None else ruleset
     head = making.create("sequences", **sequence, **({} if chosen is None else {"ruleset": chosen}))
     created: dict[str, list[pd.Series]] = {"steps": [], "templates": [], "sequence_templates": []}
-    for order, (step, template) in enumerate(planned, start=1):
-        row = making.create("sequence_steps", sequence=head, **{"order": order, **step})
+    for step, template in planned:
+        row = making.create("sequence_steps", sequence=head, **step)
         created["steps"].append(row)
         if template is None:
             continue

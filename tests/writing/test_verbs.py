@@ -1,0 +1,119 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import outreach_frames as of
+from outreach_frames.errors import NotFoundError, QueryError, UnknownNameError, ValidationError
+
+
+def test_create_gives_the_record_as_the_api_made_it(org, sent):
+    account = org.create("accounts", name="Acme", tags=["new"])
+
+    prospect = org.create("prospects", first_name="Sally", emails=["sally@acme.example"], account=account, owner_id=1)
+
+    assert prospect["first_name"] == "Sally"
+    assert prospect["account_id"] == account["id"]
+    assert prospect.name == prospect["id"]
+    assert prospect["created_at"].tzinfo is not None
+    assert sent[1].body["data"]["relationships"] == {
+        "account": {"data": {"type": "account", "id": account["id"]}},
+        "owner": {"data": {"type": "user", "id": 1}},
+    }
+
+
+def test_update_changes_what_is_named_and_none_clears(org):
+    before = of.fetch(org, "prospects", limit=1).iloc[0]
+
+    after = org.update("prospects", int(before["id"]), title="CEO", owner=None)
+
+    assert after["title"] == "CEO"
+    assert after["owner_id"] is pd.NA
+    assert after["first_name"] == before["first_name"]
+
+
+def test_values_of_frames_are_taken_as_they_are(org, sent):
+    """NumPy numbers, timestamps, missing values and rows come out of frames all the time."""
+    user = of.fetch(org, "users", limit=1).iloc[0]
+
+    org.create(
+        "tasks",
+        action="call",
+        due_at=pd.Timestamp("2026-04-01 09:00", tz="America/New_York"),
+        owner=user,
+        subject=of.ref(np.int64(1).item(), "prospect"),
+        note=pd.NA,
+    )
+
+    body = sent[0].body["data"]
+    assert body["attributes"] == {"action": "call", "dueAt": "2026-04-01T13:00:00.000Z", "note": None}
+    assert body["relationships"]["owner"]["data"]["id"] == user["id"]
+
+
+def test_delete_removes_the_record(org):
+    account = org.create("accounts", name="Acme")
+
+    assert org.delete("accounts", account["id"]) is None
+
+    with pytest.raises(NotFoundError):
+        of.fetch_one(org, "accounts", account["id"])
+
+
+def test_a_write_is_seen_by_the_next_read(org):
+    """The cache forgets what a write may have changed."""
+    before = of.count(org, "accounts")
+    names = of.fetch(org, "accounts", fields=["name"])
+
+    org.create("accounts", name="Acme", named=True)
+
+    assert len(of.fetch(org, "accounts", fields=["name"])) == len(names) + 1
+    assert of.count(org, "accounts") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (lambda org: org.create("prospects", frist_name="x"), UnknownNameError, "did you mean 'first_name'"),
+        (lambda org: org.create("prospects", created_at="2026-01-01"), QueryError, "read-only"),
+        (lambda org: org.create("prospects", first_name=5), QueryError, "takes a string"),
+        (lambda org: org.create("prospects", first_name="x" * 300), QueryError, "at most"),
+        (lambda org: org.create("prospects", opted_out=1), QueryError, "takes a boolean"),
+        (lambda org: org.create("tasks", subject=1), QueryError, "may point to account, opportunity, prospect"),
+        (lambda org: org.create("prospects", account=1.5), QueryError, "takes an id"),
+        (lambda org: org.update("calls", 1, note="x"), QueryError, "no operation 'update'"),
+        (lambda org: org.delete("users", 1), QueryError, "no operation 'delete'"),
+        (lambda org: org.act("sequence_states", 1, "finnish"), UnknownNameError, "did you mean 'finish'"),
+        (lambda org: org.act("tasks", 1, "snooze", until="tomorrow"), UnknownNameError, "parameter of task.snooze"),
+        (lambda org: org.act("batches", None, "prospects_destroy_all"), QueryError, "touch every record"),
+        (lambda org: org.act("batches", None, "prospects_destroy_all", filter={}), QueryError, "touch every record"),
+        (lambda org: org.act("tasks", 1, "snooze", filter={"id": 1}), QueryError, "takes no filter"),
+    ],
+)
+def test_what_the_api_would_refuse_is_refused_before_anything_is_sent(org, sent, call, error, said):
+    with pytest.raises(error, match=said):
+        call(org)
+
+    assert sent == []
+
+
+def test_refused_values_are_told_by_the_callers_argument(org):
+    with pytest.raises(ValidationError) as caught:
+        org.create("accounts", name="")
+
+    assert list(caught.value.arguments) == ["name"]
+    assert "name" in str(caught.value)
+
+
+def test_action_parameters_go_into_the_query(org, sent):
+    open_task = of.fetch(org, "tasks", filter={"state": "incomplete"}, limit=1).iloc[0]
+
+    task = org.act("tasks", int(open_task["id"]), "update_note", note="Call after lunch")
+
+    assert task["note"] == "Call after lunch"
+    assert sent[0].parameters == [("actionParams[note]", "Call after lunch")]
+    assert sent[0].body is None
+
+
+def test_values_that_documents_disagree_on_pass_through(org):
+    """The guide and the schema spell call outcomes differently; the client takes no side."""
+    for outcome in ("completed", "Answered"):
+        assert org.create("calls", direction="outbound", outcome=outcome, prospect=1, user=1)["outcome"] == outcome
