@@ -174,15 +174,22 @@ def join(
     Join two frames of one engine; rows whose key is missing find no partner.
 
     Dask pushes a later choice of columns through a join, and so may compute it twice, with the rows in another order
-    each time: columns put side by side afterwards would belong to different rows. `tidied` keeps it from that.
+    each time: columns put side by side afterwards would belong to different rows. `tidied` keeps it from that; before
+    the join it keeps whole numbers from turning into floats where a partner is missing.
     """
-    return tidied(left.join(right, on=on if isinstance(on, str) else list(on), how=how))
+    return tidied(left.join(tidied(right), on=on if isinstance(on, str) else list(on), how=how))
 
 
 def tidied(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Back a Dask frame's columns by Arrow, as they are in pandas, and fix its rows; other engines need nothing."""
+    """
+    Back the columns of a pandas or Dask frame by Arrow again, and fix the rows of the latter.
+
+    Literals and casts of narwhals give NumPy columns there, which turn into floats once a value is missing.
+    """
     native = frame.to_native()
-    return _wrapped(native.map_partitions(arrow_pandas)) if is_dask(native) else frame
+    if is_dask(native):
+        return _wrapped(native.map_partitions(arrow_pandas))
+    return _wrapped(arrow_pandas(native)) if isinstance(native, pd.DataFrame) else frame
 
 
 def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, Column]) -> nw.LazyFrame[Any]:

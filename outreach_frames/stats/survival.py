@@ -6,7 +6,7 @@ and overstates the share that will ever reply; the cumulative incidence (Aalenâ€
 is no outcome, since the person can still answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -201,11 +201,8 @@ def kaplan_meier(
     if event not in CAUSES:
         raise DataError(f"There is no event {event!r}.", hint=f"Choose one of {', '.join(CAUSES)}.")
     call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci)
-    curves, medians = [], []
-    for key, group in _groups(table, keys):
-        curve = _survival_curve(group, event, ci)
-        medians.append({**key, **_median(curve)})
-        curves.append(curve.assign(**key))
+    curves = _by_group(table, keys, lambda group: _survival_curve(group, event, ci))
+    medians = [{**key, **_median(curve)} for key, curve in curves if not table.empty]
     return call.finish(_stacked(curves, keys), median_d=medians)
 
 
@@ -247,12 +244,8 @@ def cumulative_incidence(
     form of M. Pintilie, "Competing Risks" (2006), equation 4.5.
     """
     call, table, keys = _read_durations("cumulative_incidence", durations, by, horizon_d=horizon_d, ci=ci)
-    curves = []
-    for key, group in _groups(table, keys):
-        curve = _incidence_curves(group, ci)
-        shown = curve if horizon_d is None else curve[curve["t_d"] <= horizon_d]
-        curves.append(shown.assign(**key))
-    return call.finish(_stacked(curves, keys))
+    stacked = _stacked(_by_group(table, keys, lambda group: _incidence_curves(group, ci)), keys)
+    return call.finish(stacked if horizon_d is None else stacked[stacked["t_d"] <= horizon_d])
 
 
 def reply_within(
@@ -297,14 +290,8 @@ def reply_within(
     if min(days, default=0) < 0:
         raise DataError("A horizon cannot be negative.", hint="Write days=(3, 7, 14, 30).")
     call, table, keys = _read_durations("reply_within", durations, by, days=list(days), ci=ci)
-    rows = []
-    for key, group in _groups(table, keys):
-        curve = _incidence_curves(group, ci)
-        row: dict[str, object] = {**key, "n": len(group)}
-        for day in days:
-            row |= _reply_at(curve, day)
-        rows.append(row)
-    return call.finish(pd.DataFrame(rows))
+    shares = _by_group(table, keys, lambda group: _reply_shares(group, days, ci))
+    return call.finish(_stacked(shares, keys))
 
 
 def _read_durations(
@@ -323,18 +310,19 @@ def _read_durations(
     return call, table, keys
 
 
-def _groups(table: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+def _by_group(
+    table: pd.DataFrame, keys: Sequence[str], curve_of: Callable[[pd.DataFrame], pd.DataFrame]
+) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """Compute a curve for each group; a table without rows gives a curve without rows."""
     if not keys:
-        yield {}, table
-        return
-    for values, group in table.groupby(list(keys), dropna=False, sort=True):
-        yield dict(zip(keys, values, strict=True)), group
+        return [({}, curve_of(table))]
+    grouped = table.groupby(list(keys), dropna=False, sort=True)
+    curves = [(dict(zip(keys, values, strict=True)), curve_of(group)) for values, group in grouped]
+    return curves or [({key: table[key] for key in keys}, curve_of(table).iloc[:0])]
 
 
-def _stacked(curves: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
-    if not curves:
-        raise DataError("durations has no rows.", hint="No enrolment has a sent mailing; check the filter.")
-    stacked = pd.concat(curves, ignore_index=True)
+def _stacked(curves: Sequence[tuple[dict[str, Any], pd.DataFrame]], keys: Sequence[str]) -> pd.DataFrame:
+    stacked = pd.concat([curve.assign(**key) for key, curve in curves], ignore_index=True)
     return stacked[[*keys, *(name for name in stacked.columns if name not in keys)]]
 
 
@@ -419,14 +407,22 @@ def _aalen_variance(incidence: Floats, before: Floats, n: Floats, d: Floats, d_a
     return np.maximum(squares + np.cumsum(b) - 2 * products, 0)
 
 
-def _reply_at(curve: pd.DataFrame, day: float) -> dict[str, float]:
-    name = f"reply_within_{day:g}d"
+def _reply_shares(group: pd.DataFrame, days: Sequence[float], ci: float) -> pd.DataFrame:
+    curve = _incidence_curves(group, ci)
+    row: dict[str, float] = {"n": len(group)}
+    for day in days:
+        name = f"reply_within_{day:g}d"
+        row |= dict(zip((name, f"{name}_lo", f"{name}_hi"), _reply_at(curve, day), strict=True))
+    return pd.DataFrame([row])
+
+
+def _reply_at(curve: pd.DataFrame, day: float) -> tuple[float, float, float]:
     until = curve[curve["t_d"] <= day]
     followed = bool((curve["t_d"] >= day).any())
     settled = bool(len(until)) and until["event_free"].iloc[-1] == 0
     if not (followed or settled):
-        return dict.fromkeys((name, f"{name}_lo", f"{name}_hi"), float("nan"))
+        return np.nan, np.nan, np.nan
     if until.empty:
-        return {name: 0.0, f"{name}_lo": float("nan"), f"{name}_hi": float("nan")}
+        return 0.0, np.nan, np.nan
     last = until.iloc[-1]
-    return {name: last["cif_reply"], f"{name}_lo": last["cif_reply_lo"], f"{name}_hi": last["cif_reply_hi"]}
+    return last["cif_reply"], last["cif_reply_lo"], last["cif_reply_hi"]
