@@ -18,18 +18,50 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from outreach_frames.plots._style import theme
+    from outreach_frames.plots.attribution import plot_attribution
+    from outreach_frames.plots.change import plot_decomposition
+    from outreach_frames.plots.cohorts import plot_cohorts
+    from outreach_frames.plots.coverage import plot_coverage
+    from outreach_frames.plots.experiments import plot_ab
     from outreach_frames.plots.funnel import plot_step_funnel
     from outreach_frames.plots.incidence import plot_incidence
+    from outreach_frames.plots.leaderboard import plot_leaderboard
+    from outreach_frames.plots.outcomes import plot_state_flow
     from outreach_frames.plots.rates import plot_rates
+    from outreach_frames.plots.reconciliation import plot_reconciliation
+    from outreach_frames.plots.send_times import plot_send_times
 
 _HOMES = {
-    "theme": "_style",
+    "plot_ab": "experiments",
+    "plot_attribution": "attribution",
+    "plot_cohorts": "cohorts",
+    "plot_coverage": "coverage",
+    "plot_decomposition": "change",
     "plot_incidence": "incidence",
+    "plot_leaderboard": "leaderboard",
     "plot_rates": "rates",
+    "plot_reconciliation": "reconciliation",
+    "plot_send_times": "send_times",
+    "plot_state_flow": "outcomes",
     "plot_step_funnel": "funnel",
+    "theme": "_style",
 }
 
-__all__ = ["plot_incidence", "plot_rates", "plot_step_funnel", "theme"]
+__all__ = [
+    "plot_ab",
+    "plot_attribution",
+    "plot_cohorts",
+    "plot_coverage",
+    "plot_decomposition",
+    "plot_incidence",
+    "plot_leaderboard",
+    "plot_rates",
+    "plot_reconciliation",
+    "plot_send_times",
+    "plot_state_flow",
+    "plot_step_funnel",
+    "theme",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,18 +6,22 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
-from outreach_frames.plots._page import Page
+from outreach_frames.plots._page import Page, rectangle_of
 from outreach_frames.plots._style import INK, LABEL_PT, MUTED, NO_DATA, NONE, SMALL_PT, Mark
+from outreach_frames.plots._text import amount
 
 Estimate = tuple[float, float, float]
 """A value with the ends of its interval."""
+Point = tuple[float, float]
 HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
 """Keeps a text readable where it crosses a line."""
 _SIDE = 0.8
+_TICK_WIDTH, _TICK_HEIGHT = 0.5, 0.22
 FADED = 0.4
 """Opacity of an estimate on too few trials."""
 
@@ -31,18 +35,25 @@ def top_of(*values: Iterable[float], least: float = 0.01, most: float = 1.0) -> 
 
 def rate_axis(axis: Axis, title: str, *, ticks: int = 5) -> None:
     """Format an axis of rates: zero-based, in percent, with faint lines."""
-    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_locator(MaxNLocator(_fitting(axis, ticks), steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 2):g}\N{NARROW NO-BREAK SPACE}%"))
     axis.set_label_text(title)
     axis.grid(visible=True)
 
 
-def count_axis(axis: Axis, title: str, *, ticks: int = 5) -> None:
-    """Format an axis of counts: whole numbers from zero, with separators for thousands."""
-    axis.set_major_locator(MaxNLocator(ticks, integer=True, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+def count_axis(axis: Axis, title: str, *, ticks: int = 5, whole: bool = True) -> None:
+    """Format an axis of counts or, where not `whole`, of amounts: short numbers, faint lines."""
+    axis.set_major_locator(MaxNLocator(_fitting(axis, ticks), integer=whole, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
     axis.set_label_text(title)
     axis.grid(visible=True)
+
+
+def _fitting(axis: Axis, ticks: int) -> int:
+    """Of so many ticks, how many have room beside each other; place the Axes first."""
+    box = rectangle_of(axis.axes)
+    length = box.width / _TICK_WIDTH if axis is axis.axes.xaxis else box.height / _TICK_HEIGHT
+    return max(1, min(ticks, int(length)))
 
 
 def no_data(ax: Axes, row: float, *, upright: bool = False) -> None:
@@ -92,6 +103,17 @@ def _turned(value: Any, row: Any, *, upright: bool) -> tuple[Any, Any]:
     return (across, along) if upright else (along, across)
 
 
+def block(ax: Axes, corner: Point, size: Point, mark: Mark, *, gid: str) -> None:
+    """Fill a rectangle with a meaning's colour and hatch, and outline it."""
+    hatch: dict[str, Any] = {
+        "hatch": mark.hatch,
+        "edgecolor": mark.hatch_ink,
+        "lw": 0,
+    }  # a hatch takes the edge's colour
+    ax.add_patch(Rectangle(corner, *size, facecolor=mark.fill, gid=gid, **hatch))
+    ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=mark.ink, lw=0.6, clip_on=False))
+
+
 def empty(page: Page, words: str) -> Axes:
     """Say on an otherwise blank page that there is nothing to draw."""
     page.hide_frame()
@@ -109,8 +131,23 @@ def reference(ax: Axes, value: float, text: str) -> None:
     ax.text(value, 1, text, transform=above, size=SMALL_PT, color=INK, ha=side, va="bottom", gid="reference-label")
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Move positions apart until neighbours are `gap` from each other, keeping their order and their middle."""
+def spread(wanted: Sequence[float], gap: float, *, low: float = -np.inf, high: float = np.inf) -> list[float]:
+    """
+    Move positions apart until neighbours are `gap` from each other, keeping their order.
+
+    They stay near their place, and between `low` and `high`; where there is no room for all, they go on beyond `high`.
+    """
+    moved = _apart(wanted, gap)
+    order = sorted(range(len(wanted)), key=lambda place: (moved[place], place))
+    for rank, place in enumerate(reversed(order)):
+        moved[place] = min(moved[place], high - rank * gap)
+    for rank, place in enumerate(order):
+        moved[place] = max(moved[place], low + rank * gap)
+    return moved
+
+
+def _apart(wanted: Sequence[float], gap: float) -> list[float]:
+    """Join what is too close into blocks around their common middle."""
     order = sorted(range(len(wanted)), key=lambda place: wanted[place])
     blocks: list[list[int]] = []
     centres: list[float] = []

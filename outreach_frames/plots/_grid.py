@@ -6,13 +6,12 @@ from math import ceil
 
 from matplotlib.axes import Axes
 
-from outreach_frames.plots._page import WIDTH, Page, rectangle_of
+from outreach_frames.plots._page import WIDTH, Page, lines_that_fit, rectangle_of
 from outreach_frames.plots._style import INK, SMALL_PT
 from outreach_frames.plots._text import fold
 
 MOST_PANELS = 12
 NAME_ROOM = 0.42
-_TEXTS = 1.3
 _LEAST, _LEAST_WIDTH = 0.8, 2.0
 
 
@@ -38,18 +37,16 @@ class Cell:
     is_lowest: bool
 
 
-def panels_shown(ax: Axes | None, panels: int, cell: float, *, below: float) -> int:
+def panels_shown(ax: Axes | None, panels: int, cell: float, *, below: float, columns: int | None = None) -> int:
     """How many of so many panels are drawn: at most twelve, and on a given Axes what it has room for."""
-    if ax is None:
-        return min(panels, MOST_PANELS)
-    box = rectangle_of(ax)
-    lines = int((box.height - _TEXTS - below) / (cell * _LEAST + NAME_ROOM))
-    return min(panels, MOST_PANELS, max(1, lines) * min(3, _columns_that_fit(box.width)))
+    lines = lines_that_fit(ax, cell * _LEAST + NAME_ROOM, fixed=below)
+    columns = columns or min(3, _columns_that_fit(WIDTH if ax is None else rectangle_of(ax).width))
+    return min(panels, MOST_PANELS, lines * columns)
 
 
-def grid_height(panels: int, cell: float, *, below: float) -> float:
+def grid_height(panels: int, cell: float, *, below: float, columns: int | None = None) -> float:
     """Room for so many panels with their names and the axis title below [inches]."""
-    return ceil(max(panels, 1) / _columns_for(panels, WIDTH)) * (cell + NAME_ROOM) + below
+    return ceil(max(panels, 1) / (columns or _columns_for(panels, WIDTH))) * (cell + NAME_ROOM) + below
 
 
 def _columns_for(panels: int, width: float) -> int:
@@ -62,7 +59,14 @@ def _columns_that_fit(width: float) -> int:
 
 
 def grid(
-    page: Page, names: Sequence[str], *, left: float, below: float, right: float = 0, gap: float = 0.15
+    page: Page,
+    names: Sequence[str],
+    *,
+    left: float,
+    below: float,
+    right: float = 0,
+    gap: float = 0.15,
+    columns: int | None = None,
 ) -> list[Cell]:
     """
     Divide a page into cells and write the name above each; the page's own Axes becomes invisible.
@@ -73,9 +77,11 @@ def grid(
         Room for what is written once for all panels of a row or column [inches].
     gap
         Distance between neighbours [inches].
+    columns
+        Panels side by side; default: one, two or three, by their number and the room.
     """
     page.hide_frame()
-    columns = _columns_for(len(names), page.width)
+    columns = columns or _columns_for(len(names), page.width)
     wide = (page.width - left - right + gap) / columns
     high = (page.height - below) / ceil(len(names) / columns)
     cells = []

@@ -92,6 +92,8 @@ _METRICS = {
 
 
 def metric(name: str) -> Metric:
-    """Look a rate up by its column name; one this module does not know is described by that name."""
+    """Look a rate up by its column name, or that without ``_rate``; an unknown one is described by its name."""
     plain = name.removesuffix("_rate").replace("_", " ").capitalize()
-    return _METRICS.get(name) or Metric(f"{plain} rate", "trial", f"column {name}", NONE)
+    return (
+        _METRICS.get(name) or _METRICS.get(f"{name}_rate") or Metric(f"{plain} rate", "trial", f"column {name}", NONE)
+    )

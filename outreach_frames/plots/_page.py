@@ -10,6 +10,7 @@ as the last value of a notebook cell; elsewhere it is saved with ``ax.figure.sav
 arrangement of one's own, pass ``ax=``.
 """
 
+import sys
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -24,6 +25,7 @@ from outreach_frames.plots._text import fold, line_height
 WIDTH = 7.0
 """Width of a new figure [inches]: a page in portrait with its margins."""
 _PAD = 0.12
+_HEADING_AND_FOOTNOTE = 1.3
 _DPI = 200
 _SCREEN_DPI = 96
 
@@ -95,6 +97,10 @@ class Page:
         bounds = self._fractions(self._bounds(left, bottom, width, height)).bounds
         return self.ax.inset_axes(bounds, transform=self.figure.transFigure, **kwargs)
 
+    def within(self, ax: Axes) -> Bbox:
+        """Find where an Axes lies on the page [inches from the page's lower left corner]."""
+        return rectangle_of(ax).translated(-self.left, -self.bottom)
+
     def x(self, inches: float) -> float:
         """Turn a distance from the page's left edge into a fraction of the figure's width."""
         return (self.left + inches) / float(self.figure.get_figwidth())
@@ -156,6 +162,13 @@ def open_page(ax: Axes | None, *, title: str, subtitle: str, footnote: str, heig
     page.write(0, page.height + above - _height(title, TITLE_PT), subtitle, size=LABEL_PT, va="top", color=MUTED)
     page.write(0, -below, footnote, size=SMALL_PT, va="bottom", color=MUTED)
     return page
+
+
+def lines_that_fit(ax: Axes | None, each: float, *, fixed: float) -> int:
+    """How many lines of a height a given Axes has room for, besides what is fixed [inches]; a new figure for all."""
+    if ax is None:
+        return sys.maxsize
+    return max(1, int((rectangle_of(ax).height - _HEADING_AND_FOOTNOTE - fixed) / each))
 
 
 def dress(ax: Axes) -> None:

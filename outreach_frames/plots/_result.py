@@ -13,6 +13,7 @@ from outreach_frames.plots._text import count, day, distinct, moment
 
 _NAMES = ("name", "sequence_name", "user_name", "template_name", "display_name", "email", "mailbox_address")
 _NONE = "none"
+_LONG_FACT = 36
 Names = Mapping[Any, str]
 """Names by id, such as ``sequences.set_index("id")["name"].to_dict()``."""
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -117,18 +118,24 @@ def confidence(frame: pd.DataFrame) -> str:
     return f"{100 * float(parameters(frame).get('ci') or 0.95):g}\N{NARROW NO-BREAK SPACE}%"
 
 
-def subtitle(frame: pd.DataFrame, *counts: str) -> str:
-    """Say which period, how much of it, and when it was extracted."""
-    given = parameters(frame)
+def _period(given: dict[str, Any]) -> str:
     since, until = given.get("since"), given.get("until")
     if since and until:
-        period = f"{day(since)} – {day(until)}"
-    elif since:
-        period = f"since {day(since)}"
-    else:
-        period = f"until {day(until)}" if until else "all dates"
+        return f"{day(since)} – {day(until)}"
+    if since:
+        return f"since {day(since)}"
+    return f"until {day(until)}" if until else "all dates"
+
+
+def subtitle(frame: pd.DataFrame, *counts: str, period: str | None = None) -> str:
+    """Say which period (default: that of the parameters), how much of it, and when it was extracted."""
     as_of = facts(frame).get("as_of")
-    return " · ".join([period, *counts, f"as of {moment(as_of)}" if as_of else "extraction time not recorded"])
+    told = [
+        period or _period(parameters(frame)),
+        *counts,
+        f"as of {moment(as_of)}" if as_of else "extraction time not recorded",
+    ]
+    return " · ".join(fact if len(fact) > _LONG_FACT else fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in told)
 
 
 def ranked(values: Floats, trials: Floats, names: Sequence[str]) -> list[int]:
@@ -169,6 +176,14 @@ class Lines:
     def gaps(self) -> list[int]:
         """Lines that stand for more than one row."""
         return [line for line, group in enumerate(self.groups) if len(group) > 1]
+
+    def drawn(self, has_value: Sequence[bool]) -> list[tuple[int, int]]:
+        """Lines that show one row with a value, each with that row."""
+        return [(line, group[0]) for line, group in enumerate(self.groups) if len(group) == 1 and has_value[group[0]]]
+
+    def without(self, has_value: Sequence[bool]) -> list[int]:
+        """Lines that stand for rows without a value."""
+        return [line for line, group in enumerate(self.groups) if not has_value[group[0]]]
 
     def write(self, texts: Sequence[str], gap: Callable[[tuple[int, ...]], str] = lambda _: "") -> list[str]:
         """Return a text for each line; `gap` words those that stand for several rows."""

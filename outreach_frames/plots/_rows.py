@@ -16,7 +16,8 @@ HEADER_ROOM = 0.2
 _MANY = 25
 _LABELS_SHARE = 0.36
 _COLUMN_GAP = 0.16
-_LEAST_PITCH = 0.135
+_LEAST_AXIS, _LEAST_LABEL = 1.3, 0.6
+LEAST_PITCH = 0.135
 _TWO_LINES = 1.9
 
 
@@ -49,35 +50,48 @@ def rows_height(names: Sequence[str], page_width: float) -> float:
     return max(len(names), 1) * pitch + AXIS_ROOM + HEADER_ROOM
 
 
-def rows_that_fit(page: Page) -> int:
-    """How many rows the page holds at the least readable distance."""
-    return max(int((page.height - AXIS_ROOM - HEADER_ROOM) / _LEAST_PITCH), 1)
+def lay_rows(
+    page: Page,
+    names: Sequence[str],
+    columns: Sequence[Column] = (),
+    *,
+    muted: Sequence[int] = (),
+    above: float = 0,
+    below: float = 0,
+) -> Axes:
+    """
+    Place the page's Axes beside the labels, first row on top; rows lie at 0, 1, 2 … on the y axis.
 
-
-def lay_rows(page: Page, names: Sequence[str], columns: Sequence[Column] = (), *, muted: Sequence[int] = ()) -> Axes:
-    """Place the page's Axes beside the labels, first row on top; rows lie at 0, 1, 2 … on the y axis."""
-    height = page.height - AXIS_ROOM - HEADER_ROOM
+    Parameters
+    ----------
+    muted
+        Rows whose labels are grey.
+    above, below
+        Room to leave for a key above the headers and for another panel below the axis [inches].
+    """
+    height = page.height - AXIS_ROOM - HEADER_ROOM - above - below
     pitch = height / len(names)
     size = min(LABEL_PT, max(pitch * 72 / 1.42, 5.0))
     lines = 2 if pitch >= _TWO_LINES * line_height(size) else 1
-    folded = [fold(name, page.width * _LABELS_SHARE, lines=lines, size=size) for name in names]
-    left = widest(folded, size) + 0.1
     right = sum(column.width for column in columns)
-    ax = page.place(left, AXIS_ROOM, page.width - left - right, height)
+    room = max(min(page.width * _LABELS_SHARE, page.width - right - _LEAST_AXIS), _LEAST_LABEL)
+    folded = [fold(name, room, lines=lines, size=size) for name in names]
+    left = widest(folded, size) + 0.1
+    ax = page.place(left, AXIS_ROOM + below, page.width - left - right, height)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_yticks(range(len(names)), folded, size=size, linespacing=1.1)
     for row in muted:
         ax.get_yticklabels()[row].set_color(MUTED)
-    _write_columns(page, ax, columns, size, right)
+    _write_columns(page, ax, columns, size, page.height - above)
     return ax
 
 
-def _write_columns(page: Page, ax: Axes, columns: Sequence[Column], size: float, right: float) -> None:
-    edge = page.width - right
+def _write_columns(page: Page, ax: Axes, columns: Sequence[Column], size: float, top: float) -> None:
+    edge = page.width - sum(column.width for column in columns)
     beside = blended_transform_factory(page.figure.transFigure, ax.transData)
     for column in columns:
         edge += column.width
-        page.write(edge, page.height - HEADER_ROOM + 0.05, column.header, size=SMALL_PT, color=MUTED, ha="right")
+        page.write(edge, top - HEADER_ROOM + 0.05, column.header, size=SMALL_PT, color=MUTED, ha="right")
         for row, cell in enumerate(column.cells):
             ax.text(page.x(edge), row, cell, transform=beside, size=size, color=INK, ha="right", va="center_baseline")
 
@@ -89,12 +103,13 @@ def open_rows(
     names: Sequence[str],
     has_value: Sequence[bool],
     max_rows: int | None,
+    above: float = 0,
     **heading: str,
 ) -> tuple[Page, Lines]:
     """Open a page as high as its rows need, or choose as many rows as the given Axes has room for."""
     lines = choose_lines(order, has_value, max_rows)
-    page = open_page(ax, height=rows_height(lines.names(names), WIDTH), **heading)
-    fits = rows_that_fit(page)
+    page = open_page(ax, height=rows_height(lines.names(names), WIDTH) + above, **heading)
+    fits = max(int((page.height - AXIS_ROOM - HEADER_ROOM - above) / LEAST_PITCH), 1)
     if ax is not None and len(lines.groups) > fits:
         lines = choose_lines(order, has_value, fits)
     return page, lines

@@ -37,6 +37,8 @@ class Mark:
         Hex colours.
     marker, hatch, dashes
         matplotlib's codes for the point, the area and the line.
+    hatch_ink
+        Colour of the hatch on the fill.
     """
 
     fill: str
@@ -44,6 +46,7 @@ class Mark:
     marker: str
     hatch: str
     dashes: Any = "-"
+    hatch_ink: str = "#FFFFFF"
 
 
 REPLY = Mark("#009E73", "#00694D", "o", "")
@@ -54,7 +57,11 @@ NONE = Mark("#B8B8B8", "#5C5C5C", "d", "", (0, (2, 2)))
 CLICK = Mark("#0072B2", "#005A8C", "D", "++++", (0, (7, 2)))
 FAILURE = Mark("#E69F00", "#8A5F00", "P", "xxxx", (0, (4, 1, 1, 1, 1, 1)))
 WAITING = Mark("#F0E442", "#736B00", "h", "\\\\\\\\", (0, (1, 2)))
-VOLUME = Mark("#8A8A8A", "#444444", "_", "||||", (0, (6, 2, 2, 2)))
+ACTIVE = Mark("#FFFFFF", "#444444", "p", "", "-", "#BDBDBD")
+PENDING = Mark("#FFFFFF", "#444444", "*", "..", "-", "#BDBDBD")
+PAUSED = Mark("#FFFFFF", "#444444", "<", "\\\\\\", "-", "#BDBDBD")
+AWAY = Mark("#FFFFFF", "#444444", ">", "oo", "-", "#BDBDBD")
+VOLUME = Mark("#8A8A8A", "#444444", "H", "||||", (0, (6, 2, 2, 2)))
 
 # Latin, Greek and Cyrillic come with matplotlib; the others are used where the machine has them.
 _FAMILIES = (
@@ -101,7 +108,6 @@ SETTINGS: dict[Any, Any] = {
     "grid.linewidth": 0.6,
     "grid.linestyle": "-",
     "hatch.linewidth": 0.6,
-    "hatch.color": "#FFFFFF",
     "lines.solid_capstyle": "butt",
     "xtick.color": MUTED,
     "ytick.color": MUTED,

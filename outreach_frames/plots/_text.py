@@ -5,6 +5,7 @@ Widths are measured by a renderer with the fonts the picture will use, in inches
 into its neighbour.
 """
 
+import re
 import unicodedata
 import warnings
 from collections import Counter
@@ -32,34 +33,60 @@ def percent(rate: Any, n: Any = None) -> str:
     """Write a fraction as a percentage: one decimal, none below 100 trials, "no data" where it is missing."""
     if pd.isna(rate):
         return NO_DATA
-    return _digits(rate, n) + _PERCENT_SIGN
+    return points(rate, n) + _PERCENT_SIGN
 
 
 def interval(rate: Any, low: Any, high: Any, n: Any = None) -> str:
     """Write a rate with its interval, such as ``4.2 % (3.1–5.6)``."""
     if pd.isna(rate) or pd.isna(low) or pd.isna(high):
         return percent(rate, n)
-    return f"{percent(rate, n)} ({_digits(low, n)}–{_digits(high, n)})"
+    return f"{percent(rate, n)} ({points(low, n)}–{points(high, n)})"
 
 
 def stretch(rates: Iterable[float], n: Any = None) -> str:
     """Write the range of several rates, such as ``2.1–4.0 %``."""
     known = [rate for rate in rates if not pd.isna(rate)]
-    return f"{_digits(min(known), n)}–{_digits(max(known), n)}{_PERCENT_SIGN}" if known else "–"
+    return f"{points(min(known), n)}–{points(max(known), n)}{_PERCENT_SIGN}" if known else "–"
 
 
-def _digits(rate: float, n: Any) -> str:
-    points = 100 * float(rate)
+def signed_points(difference: Any) -> str:
+    """Write a difference of fractions in percentage points, with its sign, such as ``+1.2``."""
+    rounded = round(100 * float(difference), 1)
+    return f"{rounded:+.1f}".replace("-", "−") if rounded else "0"
+
+
+def chance(probability: Any) -> str:
+    """Write a probability in whole percent, without the certainty of 0 or 100."""
+    if pd.isna(probability):
+        return "–"
+    rounded = round(100 * float(probability))
+    return f"{'<1' if rounded < 1 else '>99' if rounded > 99 else rounded}{_PERCENT_SIGN}"  # noqa: PLR2004  the ends
+
+
+def points(rate: float, n: Any) -> str:
+    """Write a fraction in percent without the sign."""
+    hundredths = 100 * float(rate)
     decimals = 0 if n is not None and not pd.isna(n) and n < FEW else 1
     smallest = 10.0**-decimals
-    if 0 < points < smallest / 2:
+    if 0 < hundredths < smallest / 2:
         return f"<{smallest:g}"
-    return f"{points:.{decimals}f}"
+    return f"{hundredths:.{decimals}f}"
 
 
 def count(number: Any) -> str:
     """Write a whole number with separators for thousands; a missing one as an en dash."""
     return "–" if pd.isna(number) else f"{round(number):,}"
+
+
+def amount(number: Any) -> str:
+    """Write an amount in at most three or four figures: thousands as "k", millions as "M"."""
+    if pd.isna(number):
+        return "–"
+    for size, unit in ((1e9, "bn"), (1e6, "M"), (1e4, "k")):
+        if abs(number) >= size:
+            scaled = number / (1e3 if unit == "k" else size)
+            return f"{float(f'{scaled:.3g}'):,g}\N{NARROW NO-BREAK SPACE}{unit}"
+    return count(number) if float(number).is_integer() or abs(number) >= FEW else f"{number:.1f}"
 
 
 def counted(number: Any, noun: str) -> str:
@@ -203,7 +230,7 @@ def drawable(text: str) -> str:
             OutreachDataWarning,
             stacklevel=2,
         )
-    return " ".join("".join(kept).split(" ")).strip()
+    return re.sub(" {2,}", " ", "".join(kept)).strip()
 
 
 @cache

@@ -9,7 +9,7 @@ from matplotlib.transforms import blended_transform_factory
 
 from outreach_frames.plots._axes import empty, rate_axis, spread, top_of
 from outreach_frames.plots._grid import grid, grid_height, panels_shown
-from outreach_frames.plots._page import Page, open_page
+from outreach_frames.plots._page import Page, open_page, rectangle_of
 from outreach_frames.plots._result import (
     Floats,
     Names,
@@ -26,7 +26,8 @@ from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, 
 from outreach_frames.plots._text import count, counted, interval, line_height, percent, widest
 
 _CAUSES = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
-_NEEDED = ("t_d", "at_risk", "event_free", *(f"cif_{cause}{end}" for cause in _CAUSES for end in ("", "_lo", "_hi")))
+_COUNTS = ("t_d", "at_risk", "events_any", "censored", "event_free")
+_NEEDED = (*_COUNTS, *(f"cif_{cause}{end}" for cause in _CAUSES for end in ("", "_lo", "_hi")))
 _LEFT, _RIGHT, _TABLE = 0.95, 0.95, 0.88
 _CELL = 1.5 + _TABLE
 _HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
@@ -109,28 +110,34 @@ def plot_incidence(
 
 
 class _Curves:
-    """The stacked curves of one group as steps, from day 0 to the horizon."""
+    """The curves of one group as steps from day 0, as far as anybody was followed."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        self._rows = rows
-        self._times = numbers(rows, "t_d")
-        self.entrants = float(np.nan_to_num(numbers(rows, "at_risk")[0]))
+        self._columns = {name: numbers(rows, name) for name in _NEEDED}
+        self._times = self._columns["t_d"]
+        self.entrants = self.at_risk(0)
+        self.end = float("inf") if self.at_risk(float("inf")) > 0 else float(self._times[-1])
 
     def at(self, day: float, column: str) -> float:
-        """Value of a curve at a day: that of the last change up to it, 0 before the first."""
+        """Value of a curve at a day: that of the last change up to it, 0 before the first, NaN after the end."""
+        if day > self.end:
+            return float("nan")
         past = int(np.searchsorted(self._times, day, side="right"))
-        return float(numbers(self._rows, column)[past - 1]) if past else 0.0
+        return float(self._columns[column][past - 1]) if past else 0.0
 
     def at_risk(self, day: float) -> float:
-        """Enrolments at risk when the next change after a day happens; NaN where there is none."""
-        later = int(np.searchsorted(self._times, day, side="left"))
-        return float(numbers(self._rows, "at_risk")[later]) if later < len(self._times) else float("nan")
+        """Enrolments still open and followed just before a day."""
+        past = int(np.searchsorted(self._times, day, side="left"))
+        if not past:
+            return float(self._columns["at_risk"][0])
+        gone = ("events_any", "censored")
+        return float(self._columns["at_risk"][past - 1] - sum(self._columns[name][past - 1] for name in gone))
 
     def steps(self, cause: str, horizon_d: float) -> tuple[Floats, Floats]:
         """Times and values of a curve up to the horizon, drawn as steps."""
         within = self._times <= horizon_d
-        times = np.concatenate([[0.0], self._times[within], [horizon_d]])
-        values = np.concatenate([[0.0], np.nan_to_num(numbers(self._rows, f"cif_{cause}")[within])])
+        times = np.concatenate([[0.0], self._times[within], [min(horizon_d, self.end)]])
+        values = np.concatenate([[0.0], self._columns[f"cif_{cause}"][within]])
         return times, np.append(values, values[-1])
 
     def reply(self, day: float) -> tuple[float, float, float]:
@@ -144,7 +151,7 @@ class _Drawing:
     def __init__(self, page: Page, days: Sequence[float], curves: list[_Curves]) -> None:
         self.page = page
         self.days = days
-        ends = [sum(curve.at(days[-1], f"cif_{cause}") for cause in _CAUSES) for curve in curves]
+        ends = [sum(curve.at(min(days[-1], curve.end), f"cif_{cause}") for cause in _CAUSES) for curve in curves]
         bounds = [curve.at(day, "cif_reply_hi") for curve in curves for day in days[1:]]
         self.top = min(top_of(ends, bounds) * _HEADROOM, 1.0)
 
@@ -158,7 +165,7 @@ class _Drawing:
         for cause, (_, mark) in _CAUSES.items():
             times, values = curves.steps(cause, horizon)
             ax.fill_between(
-                times, below, below + values, step="post", facecolor=mark.fill, edgecolor=mark.ink, lw=0,
+                times, below, below + values, step="post", facecolor=mark.fill, edgecolor=mark.hatch_ink, lw=0,
                 hatch=mark.hatch, gid=f"area-{cause}",
             )  # fmt: skip
             below = below + values
@@ -173,10 +180,7 @@ class _Drawing:
             self._label_areas(ax, curves)
 
     def _write_table(self, ax: Axes, bottom: float, curves: _Curves, *, is_left: bool) -> None:
-        cells = {
-            day: [count(curves.at_risk(day)) if day else count(curves.entrants), *_reply_cells(curves, day)]
-            for day in self.days
-        }
+        cells = {day: [count(curves.at_risk(day)), *_reply_cells(curves, day)] for day in self.days}
         written = self._that_fit(ax, cells)
         ax.set_xticks(self.days, [f"{day:g}" if day in written else "" for day in self.days])
         rows = [bottom - 0.32 - row * line_height(LABEL_PT) for row in range(3)]
@@ -185,13 +189,13 @@ class _Drawing:
             for y, text in zip(rows, cells[day], strict=True):
                 ax.text(day, self.page.y(y), text, transform=across, size=SMALL_PT, ha="center", va="center")
         if is_left:
-            edge = ax.get_position().x0 * self.page.figure.get_figwidth() - self.page.left - 0.2
+            edge = self.page.within(ax).x0 - 0.2
             for y, text in zip([bottom - 0.13, *rows], ("day", "at risk", "replied", "interval"), strict=True):
                 self.page.write(edge, y, text, size=SMALL_PT, color=MUTED, ha="right", va="center")
 
     def _that_fit(self, ax: Axes, cells: dict[float, list[str]]) -> list[float]:
         """Choose the days whose columns do not touch, the last one first."""
-        inch = ax.get_window_extent().width / self.page.figure.dpi / self.days[-1]
+        inch = rectangle_of(ax).width / self.days[-1]
         chosen: list[float] = []
         for day in reversed(self.days):
             room = (chosen[-1] - day) * inch if chosen else float("inf")
@@ -200,17 +204,17 @@ class _Drawing:
         return chosen
 
     def _label_areas(self, ax: Axes, curves: _Curves) -> None:
-        horizon = self.days[-1]
-        heights = [curves.at(horizon, f"cif_{cause}") for cause in _CAUSES]
+        last = min(self.days[-1], curves.end)
+        heights = [curves.at(last, f"cif_{cause}") for cause in _CAUSES]
         tops = np.cumsum(heights)
         middles = [*(tops - np.array(heights) / 2), (tops[-1] + self.top) / 2]
         texts = [f"{words} {percent(height, curves.entrants)}" for (words, _), height
                  in zip(_CAUSES.values(), heights, strict=True)]  # fmt: skip
-        texts.append(f"still open {percent(curves.at(horizon, 'event_free'), curves.entrants)}")
+        texts.append(f"still open {percent(curves.at(last, 'event_free'), curves.entrants)}")
         inks = [*(mark.ink for _, mark in _CAUSES.values()), MUTED]
-        inch = self.top / (ax.get_window_extent().height / self.page.figure.dpi)
+        inch = self.top / rectangle_of(ax).height
         beside = blended_transform_factory(ax.transAxes, ax.transData)
-        reach = 0.1 / (ax.get_window_extent().width / self.page.figure.dpi)
+        reach = 0.1 / rectangle_of(ax).width
         for middle, y, text, ink in zip(
             middles, spread(middles, inch * line_height(LABEL_PT)), texts, inks, strict=True
         ):
@@ -222,6 +226,8 @@ def _reply_cells(curves: _Curves, day: float) -> list[str]:
     share, low, high = curves.reply(day)
     if not day:
         return ["", ""]
+    if np.isnan(share):
+        return ["–", "–"]
     whole = interval(share, low, high, curves.entrants)
     return [percent(share, curves.entrants), whole.partition("(")[2].rstrip(")")]
 
@@ -230,7 +236,9 @@ def _in_words(curves: dict[str, _Curves], days: Sequence[float], kind: str) -> s
     of = f" for {counted(len(curves), kind)}" if kind else ""
     words = [f"Stacked cumulative incidence of reply, opt-out and bounce{of}."]
     for name, curve in curves.items():
-        shares = ", ".join(f"{interval(*curve.reply(day), curve.entrants)} by day {day:g}" for day in days[1:])
-        still = percent(curve.at(days[-1], "event_free"), curve.entrants)
+        shares = ", ".join(
+            f"{interval(*curve.reply(day), curve.entrants)} by day {day:g}" for day in days[1:] if day <= curve.end
+        )
+        still = percent(curve.at(min(days[-1], curve.end), "event_free"), curve.entrants)
         words.append(f"{name or 'All'}, {counted(curve.entrants, 'enrolment')}: replied {shares}; {still} still open.")
     return " ".join(words)

@@ -73,6 +73,7 @@ def plot_rates(
     require(rates, [rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi"], plot="plot_rates", source=_SOURCE)
     words = metric(rate)
     values, low, high, trials = (numbers(rates, rate + part) for part in ("", "_lo", "_hi", "_n"))
+    known = list(~np.isnan(values))
     names = labels(rates, keys, column=label)
     kind = " and ".join(noun(key) for key in keys)
     order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, names)
@@ -82,7 +83,7 @@ def plot_rates(
             ax,
             order,
             names=names,
-            has_value=list(~np.isnan(values)),
+            has_value=known,
             max_rows=max_rows,
             title=f"{words.title} by {kind}" if kind else words.title,
             subtitle=subtitle(rates, *groups, counted(np.nansum(trials), words.trials)),
@@ -101,11 +102,10 @@ def plot_rates(
         few = ~(trials >= min_n)
         drawn.set_xlim(0, top_of(high[~few], values[~few]) if not few.all() else top_of(high, values))
         rate_axis(drawn.xaxis, words.axis)
-        for line, (row, *others) in enumerate(lines.groups):
-            if np.isnan(values[row]):
-                no_data(drawn, line)
-            elif not others:
-                estimate(drawn, line, (values[row], low[row], high[row]), words.mark, faded=bool(few[row]))
+        for line in lines.without(known):
+            no_data(drawn, line)
+        for line, row in lines.drawn(known):
+            estimate(drawn, line, (values[row], low[row], high[row]), words.mark, faded=bool(few[row]))
         if np.nansum(trials) > 0 and len(rates) > 1:
             together = float(np.nansum(values * trials) / np.nansum(trials))
             reference(drawn, together, f"all {percent(together, np.nansum(trials))}")

@@ -32,8 +32,8 @@ def texts(ax: Axes) -> list[Text]:
 
 
 def words(ax: Axes) -> str:
-    """Everything that is written on the picture."""
-    return "\n".join(text.get_text() for text in texts(ax))
+    """Everything that is written on the picture, with plain blanks."""
+    return "\n".join(text.get_text() for text in texts(ax)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def extents(ax: Axes, dpi: float = 100) -> dict[Text, Bbox]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 AS_OF = "2026-03-31T00:00:00Z"
 
@@ -119,7 +120,8 @@ def incidence_result(groups: int = 0, *, enrolments: int = 400) -> pd.DataFrame:
     frames = []
     for group in range(1, max(groups, 1) + 1):
         at_risk = np.round(enrolments / group * np.array([1.0, 0.95, 0.8, 0.5]))
-        frame = pd.DataFrame({"sequence_id": group, "t_d": times, "at_risk": at_risk, "events_any": 1})
+        frame = pd.DataFrame({"sequence_id": group, "t_d": times, "at_risk": at_risk, "events_any": 1.0})
+        frame["censored"] = np.append(at_risk[:-1] - at_risk[1:], 10.0 if enrolments > 30 else at_risk[-1]) - 1
         frame["event_free"] = 1 - sum(np.array(values) for values in shares.values())
         for cause, values in shares.items():
             share = np.array(values)
@@ -132,3 +134,193 @@ def incidence_result(groups: int = 0, *, enrolments: int = 400) -> pd.DataFrame:
     if not groups:
         return arrow(result.drop(columns="sequence_id"), "cumulative_incidence", by=None)
     return arrow(result, "cumulative_incidence", by=["sequence_id"])
+
+
+def leaderboard_result(groups: int = 8, *, empty: int = 1) -> pd.DataFrame:
+    """Users ranked by a shrunken reply rate; the last ones have sent nothing."""
+    random = np.random.default_rng(8)
+    trials = np.round(np.exp(random.normal(4.5, 1.3, groups)))
+    trials[groups - empty :] = 0
+    successes = random.binomial(trials.astype(int), 0.06).astype(float)
+    prior = (3.0, 47.0)
+    shrunk = (successes + prior[0]) / (trials + sum(prior))
+    reach = 2 * np.sqrt(shrunk * (1 - shrunk) / (trials + sum(prior)))
+    order = np.argsort(-np.where(trials > 0, shrunk, -1), kind="stable")
+    with np.errstate(invalid="ignore"):
+        raw = successes / trials
+    ranks = np.where(trials[order] > 0, np.arange(1, groups + 1), np.nan)
+    frame = pd.DataFrame({"user_id": order + 1, "name": [names_for(groups)[user + 1] for user in order]})
+    frame = frame.assign(n=trials[order], x=successes[order], raw=raw[order], shrunk=shrunk[order])
+    frame = frame.assign(lo=np.clip(shrunk - reach, 0, 1)[order], hi=(shrunk + reach)[order], rank=ranks)
+    chances = np.where(trials[order] > 0, 1 / np.arange(1, groups + 1), np.nan)
+    frame = frame.assign(p_top=chances, p_above_median=chances)
+    return arrow(frame, "leaderboard", by="user_id", metric="reply_rate")
+
+
+STATES = [
+    "pending", "active", "paused", "paused_ooto", "finished_replied", "finished_no_reply", "bounced", "opted_out",
+    "failed", "disabled",
+]  # fmt: skip
+
+
+def states_result(sequences: int = 6) -> pd.DataFrame:
+    """Enrolments in each state; every third sequence has only two states."""
+    random = np.random.default_rng(4)
+    rows = []
+    for sequence in range(1, sequences + 1):
+        counts = random.multinomial(int(np.exp(random.normal(5, 1))) + 1, random.dirichlet(np.ones(10) / 2))
+        counts = [5, 0, 0, 0, 1, 0, 0, 0, 0, 0] if sequence % 3 == 0 else counts
+        total = sum(counts)
+        rows += [(sequence, state, n, n / total) for state, n in zip(STATES, counts, strict=True) if n]
+    return arrow(pd.DataFrame(rows, columns=["sequence_id", "bucket", "enrolments", "share"]), "state_flow")
+
+
+def coverage_result(accounts: int = 8, *, empty: int = 1) -> pd.DataFrame:
+    """Accounts of which the first `empty` have no prospects."""
+    random = np.random.default_rng(6)
+    known = random.integers(1, 30, accounts)
+    known[:empty] = 0
+    contacted = random.binomial(known, 0.6)
+    replied = random.binomial(contacted, 0.2)
+    frame = pd.DataFrame({"account_id": range(1, accounts + 1), "name": list(names_for(accounts).values())})
+    with np.errstate(invalid="ignore"):
+        frame = frame.assign(prospects=known, contacted=contacted, replied=replied, coverage=contacted / known)
+    return arrow(frame.assign(multi_threaded=contacted >= 2), "account_coverage")
+
+
+def counters_result(sequences: int = 2) -> pd.DataFrame:
+    """Counters of sequences beside rows, with every cause of a gap."""
+    causes = ["equal", "other definition", "rows missing", "since-last-touch", "tracking off", "pending sync"]
+    rows = []
+    for sequence in range(1, sequences + 1):
+        for place, counter in enumerate(["deliver_count", "open_count", "click_count", "reply_count", "bounce_count"]):
+            cause = causes[(sequence + place) % 6] if place else "equal"
+            api = 4_000 // (place**2 + 1) // sequence
+            counted = api if cause == "equal" else int(api * 0.8)
+            rows.append((sequence, counter, api, counted, counted, counted, api - counted, cause))
+    rows.append((sequences, "opt_out_count", None, 3, 3, 3, None, "pending sync"))
+    columns = ["sequence_id", "counter", "api", "unique_mailings", "total_events", "net", "gap", "cause"]
+    return arrow(pd.DataFrame(rows, columns=columns), "reconcile_counters", on="sequence")
+
+
+def cohorts_result(cohorts: int = 8, *, weeks: int = 6) -> pd.DataFrame:
+    """Weekly cohorts, the later ones without their full time."""
+    random = np.random.default_rng(7)
+    rows = []
+    for cohort in range(cohorts):
+        size, events = int(random.integers(20, 400)), 0
+        for week in range(weeks):
+            events += int(random.binomial(size, 0.05 / (week + 1)))
+            mature = week < cohorts - cohort
+            rows.append((cohort, week, size, events, events / size if mature else np.nan, mature))
+    frame = pd.DataFrame(rows, columns=["cohort", "week", "enrolments", "events", "rate", "mature"])
+    mondays = pd.Timestamp("2026-03-23") - pd.to_timedelta(7 * (cohorts - 1 - frame.pop("cohort")), unit="D")
+    frame = arrow(frame, "cohort_matrix", event="reply", tz="Europe/Berlin")
+    frame.insert(0, "cohort_week", pd.array(mondays.dt.date, dtype=pd.ArrowDtype(pa.date32())))
+    return frame
+
+
+def heatmap_result(*, deliveries: int = 20_000, hours: int = 24) -> pd.DataFrame:
+    """Deliveries by weekday and hour of the recipient's clock."""
+    random = np.random.default_rng(3)
+    days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    rows = []
+    for place, weekday in enumerate(days):
+        for hour in range(hours):
+            busy = np.exp(-((hour - 10) ** 2) / 18) * (0.05 if place > 4 else 1)
+            delivered = int(random.poisson(deliveries / 800 * busy))
+            if delivered:
+                replied = int(random.binomial(delivered, 0.05 + 0.03 * (hour == 9)))
+                rows.append((weekday, hour, delivered, replied, (replied + 3) / (delivered + 60)))
+    columns = ["weekday", "hour", "delivered", "replied", "shrunk"]
+    return arrow(pd.DataFrame(rows, columns=columns), "send_time_heatmap", clock="prospect", metric="reply", min_n=20)
+
+
+def experiment_result(*, variants: int = 2, steps: int = 2, scale: int = 1, verdict: str = "too early") -> pd.DataFrame:
+    """Tests of templates; the first step has the most enrolments."""
+    rows = []
+    for step in range(1, steps + 1):
+        for variant in range(variants):
+            n = scale * (400 - 10 * variant) // step
+            x = int(n * (0.04 + 0.02 * variant))
+            rate, low, high = wilson(np.array(float(x)), np.array(float(n)))
+            rival = 300 + (0 if variant else variants - 1)
+            sign = 1 if variant else -1
+            row = (100 + step, 300 + variant, "ABCDEFGH"[variant], AWKWARD_NAMES[variant], n, x, rate, low, high, rival)
+            gaps = (sign * 0.02, sign * 0.02 - 0.03, sign * 0.02 + 0.03, 0.5 + sign * 0.4) if n else (np.nan,) * 4
+            rows.append((*row, *gaps, 0.001, 0.04, 0.4, 1_514, verdict))
+    columns = ["step_id", "template_id", "variant", "name", "n", "x", "rate", "lo", "hi", "rival_id"]
+    columns += [
+        "diff",
+        "diff_lo",
+        "diff_hi",
+        "p_better",
+        "expected_loss",
+        "p_always_valid",
+        "srm_p",
+        "n_needed",
+        "verdict",
+    ]
+    result = arrow(pd.DataFrame(rows, columns=columns), "ab_test", metric="reply")
+    result.attrs["prior"] = {"alpha": 2.0, "beta": 40.0}
+    return result
+
+
+def credits_result(sequences: int = 3, *, currencies: int = 1, priced: bool = True) -> pd.DataFrame:
+    """Deals credited to sequences under four models; every fifth deal is without a touch, every seventh one-off."""
+    random = np.random.default_rng(9)
+    rows = []
+    for deal in range(1, 60 if sequences else 1):
+        value = float(random.integers(5, 60) * 1000) if priced else None
+        currency = ["USD", "EUR", "GBP", "JPY", "CHF", "SEK"][deal % currencies]
+        touched = random.integers(1, sequences + 1, 2)
+        for model in ("first", "last", "linear", "time_decay"):
+            if deal % 5 == 0:
+                shares = {("unattributed", None): 1.0}
+            elif deal % 7 == 0:
+                shares = {("none", None): 1.0}
+            else:
+                weight = {"first": 1.0, "last": 0.0, "linear": 0.5, "time_decay": 0.3}[model]
+                shares = {("sequence", int(touched[0])): weight}
+                shares["sequence", int(touched[1])] = shares.get(("sequence", int(touched[1])), 0) + 1 - weight
+            for (channel, key), share in shares.items():
+                credited = None if value is None else value * share
+                rows.append((deal, channel, key, model, credited, share, currency))
+    columns = ["opportunity_id", "channel", "channel_id", "model", "amount", "share", "currency"]
+    return arrow(pd.DataFrame(rows, columns=columns), "pipeline_attribution", by="sequence_id", window_d=30)
+
+
+def comparison_result(groups: int = 3, *, empty: bool = False) -> pd.DataFrame:
+    """Two quarters by sequence: the rates rise, the mix shifts to the weaker ones."""
+    random = np.random.default_rng(10)
+    trials = {name: random.integers(50, 900, groups).astype(float) * (not empty) for name in ("a", "b")}
+    rates = {"a": random.uniform(0.03, 0.07, groups), "b": random.uniform(0.04, 0.08, groups)}
+    frame = pd.DataFrame({"sequence_id": np.arange(1, groups + 1)})
+    total: dict[str, float | None] = {}
+    for name, n in trials.items():
+        successes = np.round(rates[name] * n)
+        columns = [f"rate_{name}", f"rate_{name}_lo", f"rate_{name}_hi"]
+        for column, values in zip(columns, wilson(successes, n), strict=True):
+            frame[column] = values
+        for column, value in zip(columns, wilson(successes.sum(), n.sum()), strict=True):
+            total[column] = None if np.isnan(value) else float(value)
+        frame[f"rate_{name}_n"], total[f"rate_{name}_n"] = n, float(n.sum())
+        frame[f"share_{name}"] = n / max(n.sum(), 1)
+    shares = frame["share_b"] - frame["share_a"]
+    frame["rate_effect"] = (frame["rate_b"] - frame["rate_a"]) * (frame["share_a"] + frame["share_b"]) / 2
+    frame["mix_effect"] = shares * (frame["rate_a"] + frame["rate_b"]) / 2
+    for effect in ("rate_effect", "mix_effect"):
+        total[effect] = None if empty else float(frame[effect].sum())
+    difference = None if empty else total["rate_b"] - total["rate_a"]
+    total |= {
+        "diff": difference,
+        "diff_lo": difference and difference - 0.02,
+        "diff_hi": difference and difference + 0.02,
+    }
+    periods = {
+        "a": ["2025-10-01T00:00:00Z", "2026-01-01T00:00:00Z"],
+        "b": ["2026-01-01T00:00:00Z", "2026-04-01T00:00:00Z"],
+    }
+    result = arrow(frame, "compare_periods", by="sequence_id", metric="reply_rate", **periods)
+    result.attrs["total"] = {name: [value] for name, value in total.items()}
+    return result

@@ -9,7 +9,21 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plot_checks import outside, overlaps, panels, words
-from plot_results import funnel_result, incidence_result, names_for, rates_result
+from plot_results import (
+    cohorts_result,
+    comparison_result,
+    counters_result,
+    coverage_result,
+    credits_result,
+    experiment_result,
+    funnel_result,
+    heatmap_result,
+    incidence_result,
+    leaderboard_result,
+    names_for,
+    rates_result,
+    states_result,
+)
 
 from outreach_frames import plots
 from outreach_frames.errors import MissingColumnError
@@ -32,16 +46,61 @@ PICTURES: dict[str, tuple[Draw, pd.DataFrame]] = {
     "incidence of 3 people": (plots.plot_incidence, incidence_result(enrolments=3)),
     "incidence by one sequence": (plots.plot_incidence, incidence_result(1)),
     "incidence by 15 sequences": (plots.plot_incidence, incidence_result(15)),
+    "leaderboard": (plots.plot_leaderboard, leaderboard_result()),
+    "leaderboard of one user": (plots.plot_leaderboard, leaderboard_result(1, empty=0)),
+    "leaderboard of 300 users": (plots.plot_leaderboard, leaderboard_result(300, empty=20)),
+    "leaderboard all null": (plots.plot_leaderboard, leaderboard_result(3, empty=3)),
+    "leaderboard no row": (plots.plot_leaderboard, leaderboard_result(2).iloc[:0]),
+    "states": (plots.plot_state_flow, states_result()),
+    "states of one sequence": (plots.plot_state_flow, states_result(1)),
+    "states of 200 sequences": (plots.plot_state_flow, states_result(200)),
+    "states no row": (plots.plot_state_flow, states_result(1).iloc[:0]),
+    "coverage": (plots.plot_coverage, coverage_result()),
+    "coverage of one account": (plots.plot_coverage, coverage_result(1, empty=0)),
+    "coverage of 300 accounts": (plots.plot_coverage, coverage_result(300, empty=30)),
+    "coverage all null": (plots.plot_coverage, coverage_result(3, empty=3)),
+    "coverage no row": (plots.plot_coverage, coverage_result(1).iloc[:0]),
+    "reconciliation": (plots.plot_reconciliation, counters_result()),
+    "reconciliation of one sequence": (plots.plot_reconciliation, counters_result(1)),
+    "reconciliation of 60 sequences": (plots.plot_reconciliation, counters_result(60)),
+    "reconciliation no row": (plots.plot_reconciliation, counters_result(1).iloc[:0]),
+    "cohorts": (plots.plot_cohorts, cohorts_result()),
+    "cohorts of one week": (plots.plot_cohorts, cohorts_result(1)),
+    "cohorts of 60 weeks": (plots.plot_cohorts, cohorts_result(60, weeks=16)),
+    "cohorts no row": (plots.plot_cohorts, cohorts_result(1).iloc[:0]),
+    "send times": (plots.plot_send_times, heatmap_result()),
+    "send times of little mail": (plots.plot_send_times, heatmap_result(deliveries=300)),
+    "send times of one hour": (plots.plot_send_times, heatmap_result(deliveries=10**6, hours=1)),
+    "send times no row": (plots.plot_send_times, heatmap_result().iloc[:0]),
+    "test": (plots.plot_ab, experiment_result()),
+    "test of 8 variants": (plots.plot_ab, experiment_result(variants=8, verdict="broken split")),
+    "test all null": (plots.plot_ab, experiment_result(scale=0)),
+    "test no row": (plots.plot_ab, experiment_result().iloc[:0]),
+    "attribution": (plots.plot_attribution, credits_result()),
+    "attribution of 20 sequences": (plots.plot_attribution, credits_result(20)),
+    "attribution in 6 currencies": (plots.plot_attribution, credits_result(4, currencies=6)),
+    "attribution without amounts": (plots.plot_attribution, credits_result(1, priced=False)),
+    "attribution no row": (plots.plot_attribution, credits_result().iloc[:0]),
+    "decomposition": (plots.plot_decomposition, comparison_result()),
+    "decomposition of one sequence": (plots.plot_decomposition, comparison_result(1)),
+    "decomposition all null": (plots.plot_decomposition, comparison_result(empty=True)),
     "incidence no row": (plots.plot_incidence, incidence_result().iloc[:0]),
 }
-NAMED = {plots.plot_step_funnel, plots.plot_incidence}
+NAMED = {
+    plots.plot_step_funnel,
+    plots.plot_incidence,
+    plots.plot_state_flow,
+    plots.plot_reconciliation,
+    plots.plot_attribution,
+    plots.plot_decomposition,
+}
 """Pictures whose result has no names: they take them as an argument."""
 
 
 def draw(picture: str, **kwargs: object) -> Axes:
     function, result = PICTURES[picture]
     if function in NAMED:
-        kwargs = {"names": names_for(20), **kwargs}
+        kwargs = {"names": names_for(400), **kwargs}
     return function(result, **kwargs)
 
 
@@ -111,7 +170,7 @@ def test_it_says_period_extraction_time_and_definition(picture: str) -> None:
     written = words(draw(picture))
 
     assert "as of 31 Mar 2026, 00:00 UTC" in written
-    assert "all dates" in written
+    assert "all dates" in written or "1 Oct 2025 – 31 Dec 2025 against 1 Jan 2026 – 31 Mar 2026" in written
 
 
 def test_it_is_described_in_words(picture: str) -> None:

@@ -1,0 +1,202 @@
+"""Whether one template beats another: what is known of each rate, and of their difference."""
+
+from math import lgamma
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from outreach_frames.errors import DataError
+from outreach_frames.plots._axes import Estimate, empty, estimate, no_data, rate_axis, top_of
+from outreach_frames.plots._metrics import metric
+from outreach_frames.plots._page import Page, lines_that_fit, open_page
+from outreach_frames.plots._result import Floats, confidence, labels, numbers, parameters, require, subtitle
+from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, Column, lay_rows
+from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, SMALL_PT, Mark, theme
+from outreach_frames.plots._text import chance, count, counted, fold, interval, line_height, percent, signed_points
+
+_DIFFERENCE = ("diff", "diff_lo", "diff_hi")
+_NEEDED = ("step_id", "template_id", "n", "x", "rate", "lo", "hi", "rival_id", *_DIFFERENCE, "p_better", "verdict")
+_ROW, _STRIP_ROW, _STRIP_AXIS = 0.6, 0.36, 0.42
+_CURVE, _BASE, _POINT = 0.66, 0.22, 0.33
+_GRID = 400
+_VERDICTS = {
+    "too early": "too early to tell",
+    "broken split": "broken split: the variants did not get equal shares, so read no rate",
+}
+
+
+def plot_ab(test: pd.DataFrame, *, step: int | None = None, ax: Axes | None = None) -> Axes:
+    """
+    Plot what a test knows: the posterior of each variant's rate, and below it the differences with the zero line.
+
+    Parameters
+    ----------
+    test
+        Result of `stats.ab_test`: one row for each variant of each step.
+    step
+        Which step to draw, by ``step_id``; default: the one with most enrolments.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
+
+    Returns
+    -------
+    ax : Axes
+        Variants lie at 0, 1, 2 … on the y axis, each a half-density above its rate and interval; rates as fractions on
+        the x axis. The inset in ``ax.child_axes`` holds the differences. A variant without trials has an open tick
+        "no data".
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.ab_test`.
+    DataError
+        The step is not in the result.
+    """
+    require(test, _NEEDED, plot="plot_ab", source="stats.ab_test(...)")
+    steps = test.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable")
+    if step is not None and step not in steps.index:
+        known = ", ".join(str(known) for known in steps.index[:5])
+        raise DataError(f"Step {step} is not in this test.", hint=f"It has the steps {known}.")
+    chosen = step if step is not None or steps.empty else steps.index[0]
+    arms = test[(test["step_id"] == chosen).fillna(value=False)]
+    shown = lines_that_fit(ax, _ROW * 0.8 + _STRIP_ROW, fixed=AXIS_ROOM + HEADER_ROOM + _STRIP_AXIS)
+    left_out = len(arms) - shown
+    arms = arms.iloc[:shown]
+    words = metric(str(parameters(test).get("metric") or "reply"))
+    letters = _letters(arms)
+    names = _names(arms, letters)
+    differences = _differences(arms, letters)
+    strip = line_height(LABEL_PT) * 2.4 + len(differences) * _STRIP_ROW + _STRIP_AXIS
+    with theme():
+        page = open_page(
+            ax,
+            title=f"{words.title} of the variants of step {chosen}" if letters else "Test of templates",
+            subtitle=subtitle(
+                test,
+                f"1 of {counted(len(steps), 'step')} tested",
+                counted(arms["n"].sum(), "enrolment"),
+                *([f"{counted(left_out, 'variant')} not drawn"] if left_out > 0 else []),
+            ),
+            footnote=f"{words.title}: enrolments with a success at the step ÷ enrolments reached there. Curves: "
+            f"posterior density, with the test's prior. Whiskers: {confidence(test)} interval (Wilson; for differences "
+            "Newcombe). Chance: that the first variant is better than the second.",
+            height=max(len(arms), 1) * _ROW + AXIS_ROOM + HEADER_ROOM + strip,
+        )
+        if not letters:
+            return empty(page, "No step with several templates in this period.")
+        rates = zip(numbers(arms, "rate"), numbers(arms, "n"), strict=True)
+        columns = [
+            Column("rate", [percent(rate, n) if n else "–" for rate, n in rates]),
+            Column("n", [count(n) for n in arms["n"]]),
+        ]
+        drawn = lay_rows(page, names, columns, below=strip)
+        drawn.set_xlim(0, top_of(numbers(arms, "hi"), numbers(arms, "rate")))
+        rate_axis(drawn.xaxis, words.axis)
+        _draw_posteriors(drawn, arms, _prior(test), words.mark)
+        verdict = str(arms["verdict"].iloc[0])
+        _draw_differences(page, drawn, differences, _VERDICTS.get(verdict, verdict) + _plan(arms))
+        page.describe(_in_words(arms, names, differences, verdict))
+        return drawn
+
+
+def _letters(arms: pd.DataFrame) -> dict[int, str]:
+    """Short names of the variants by template: their letters, else their ids."""
+    given = arms["variant"] if "variant" in arms.columns else arms["template_id"].astype(str)
+    return dict(zip(arms["template_id"], given, strict=True))
+
+
+def _names(arms: pd.DataFrame, letters: dict[int, str]) -> list[str]:
+    return [f"{letter} · {name}" for letter, name in zip(letters.values(), labels(arms, ["template_id"]), strict=True)]
+
+
+def _prior(test: pd.DataFrame) -> tuple[float, float]:
+    """Shape of the prior that the test noted; flat where it noted none."""
+    noted = test.attrs.get("prior") or {}
+    return float(noted.get("alpha") or 1), float(noted.get("beta") or 1)
+
+
+def _plan(arms: pd.DataFrame) -> str:
+    needed = numbers(arms, "n_needed")[0] if "n_needed" in arms.columns else np.nan
+    return "" if np.isnan(needed) else f" (plan: {count(needed)} enrolments in each variant)"
+
+
+def _differences(arms: pd.DataFrame, letters: dict[int, str]) -> list[tuple[str, Estimate, float]]:
+    """
+    Label, difference with interval and chance of each variant against its rival.
+
+    Of two variants the second row would be the first one turned round: only the better one's is kept.
+    """
+    rows = [
+        (f"{letters[template]} − {letters.get(rival, '?')}", (diff, low, high), p_better)
+        for template, rival, diff, low, high, p_better in zip(
+            arms["template_id"],
+            arms["rival_id"],
+            *(numbers(arms, name) for name in (*_DIFFERENCE, "p_better")),
+            strict=True,
+        )
+    ]
+    return [max(rows, key=lambda row: np.nan_to_num(row[2]))] if len(rows) == 2 else rows  # noqa: PLR2004  a pair
+
+
+def _draw_posteriors(ax: Axes, arms: pd.DataFrame, prior: tuple[float, float], mark: Mark) -> None:
+    grid = np.linspace(0, ax.get_xlim()[1], _GRID + 1)[1:]
+    shapes = [(x + prior[0], n - x + prior[1]) for x, n in zip(numbers(arms, "x"), numbers(arms, "n"), strict=True)]
+    curves = [_beta_density(grid, *shape) for shape in shapes]
+    peak = max(curve.max() for curve in curves)
+    bounds = zip(*(numbers(arms, name) for name in ("rate", "lo", "hi")), strict=True)
+    for row, (rate, curve) in enumerate(zip(bounds, curves, strict=True)):
+        if np.isnan(rate[0]):
+            no_data(ax, row)
+            continue
+        base = row + _BASE
+        ax.fill_between(grid, base, base - _CURVE * curve / peak, color=mark.fill, alpha=0.35, lw=0, gid="posterior")
+        ax.plot(grid, base - _CURVE * curve / peak, color=mark.ink, lw=0.9)
+        ax.axhline(base, color=FAINT, lw=0.6, zorder=0.5)
+        estimate(ax, row + _POINT, rate, mark)
+
+
+def _beta_density(rates: Floats, alpha: float, beta: float) -> Floats:
+    constant = lgamma(alpha + beta) - lgamma(alpha) - lgamma(beta)
+    inside = np.clip(rates, 1e-12, 1 - 1e-12)
+    density: Floats = np.exp(constant + (alpha - 1) * np.log(inside) + (beta - 1) * np.log1p(-inside))
+    return density
+
+
+def _draw_differences(page: Page, above: Axes, differences: list[tuple[str, Estimate, float]], verdict: str) -> None:
+    frame = page.within(above)
+    rows = len(differences)
+    strip = page.panel(frame.x0, _STRIP_AXIS, frame.width, rows * _STRIP_ROW)
+    reach = max((abs(bound) for _, rate, _ in differences for bound in rate if not np.isnan(bound)), default=0.01)
+    strip.set(xlim=(-1.15 * reach, 1.15 * reach), ylim=(rows - 0.5, -0.5))
+    strip.set_yticks(range(rows), [label for label, _, _ in differences])
+    rate_axis(strip.xaxis, "Difference [percentage points]")
+    strip.xaxis.set_major_formatter(FuncFormatter(lambda value, _: signed_points(value)))
+    strip.axvline(0, color=INK, lw=1.0, gid="zero")
+    edge = page.width
+    for row, (_, rate, p_better) in enumerate(differences):
+        height = _STRIP_AXIS + (rows - row - 0.5) * _STRIP_ROW
+        if np.isnan(rate[0]):
+            no_data(strip, row)
+            continue
+        estimate(strip, row + 0.2, rate, Mark(MUTED, INK, "D", ""))
+        told = f"{signed_points(rate[0])} ({signed_points(rate[1])} to {signed_points(rate[2])})"
+        strip.text(rate[0], row - 0.08, told, size=SMALL_PT, ha="center", va="bottom", color=INK)
+        page.write(edge, height, chance(p_better), size=LABEL_PT, ha="right", va="center_baseline")
+    top = _STRIP_AXIS + rows * _STRIP_ROW
+    page.write(edge, top + 0.05, "chance", size=SMALL_PT, color=MUTED, ha="right")
+    told = fold(f"Verdict: {verdict}", page.width - 0.6, lines=2, size=LABEL_PT, weight="bold")
+    page.write(0, top + 0.05, told, size=LABEL_PT, weight="bold", color=INK, va="bottom")
+
+
+def _in_words(
+    arms: pd.DataFrame, names: list[str], differences: list[tuple[str, Estimate, float]], verdict: str
+) -> str:
+    columns = (numbers(arms, name) for name in ("rate", "lo", "hi", "n"))
+    rates = (
+        f"{name}: {interval(*row)} of {count(row[3])}"
+        for name, row in zip(names, zip(*columns, strict=True), strict=True)
+    )
+    gaps = (f"{label}: chance {chance(p_better)}" for label, _, p_better in differences)
+    return f"Test of templates. {'; '.join(rates)}. {'; '.join(gaps)}. Verdict: {verdict}."

@@ -1,0 +1,133 @@
+"""Who does well: raw rates beside rates drawn towards the mean of all, so that few trials do not win."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from outreach_frames.plots._axes import FADED, Estimate, empty, estimate, no_data, rate_axis, reference, top_of
+from outreach_frames.plots._metrics import metric
+from outreach_frames.plots._result import (
+    Names,
+    ends_in_words,
+    keys_of,
+    labels,
+    noun,
+    numbers,
+    parameters,
+    ranked,
+    require,
+    subtitle,
+)
+from outreach_frames.plots._rows import Column, lay_rows, open_rows
+from outreach_frames.plots._style import MUTED, Mark, theme
+from outreach_frames.plots._text import chance, count, counted, interval, percent, stretch
+
+_ARROW = 0.05
+_NEEDED = ("n", "x", "raw", "shrunk", "lo", "hi", "p_top", "p_above_median", "rank")
+
+
+def plot_leaderboard(
+    leaderboard: pd.DataFrame,
+    *,
+    names: Names | None = None,
+    min_n: int = 30,
+    max_rows: int | None = 40,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Plot raw rates (hollow) with an arrow to the shrunken ones (filled), their intervals, and how sure the rank is.
+
+    Parameters
+    ----------
+    leaderboard
+        Result of `stats.leaderboard`, one row for each user, mailbox, sequence or template.
+    names
+        Names by id; default: the result's own names, else the ids.
+    min_n
+        Groups with fewer trials are drawn faded, and do not stretch the axis.
+    max_rows
+        Where there are more groups, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
+
+    Returns
+    -------
+    ax : Axes
+        Groups lie at 0, 1, 2 … on the y axis by rank, best first, rates as fractions on the x axis.
+        A group without trials has an open tick "no data": its shrunken rate would be the mean of all, not its own.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.leaderboard`.
+    """
+    require(leaderboard, _NEEDED, plot="plot_leaderboard", source="stats.leaderboard(...)")
+    keys = keys_of(leaderboard)[:1]
+    kind = noun(keys[0]) if keys else "group"
+    words = metric(str(parameters(leaderboard).get("metric") or "reply"))
+    trials, raw, shrunk, low, high = (numbers(leaderboard, column) for column in ("n", "raw", "shrunk", "lo", "hi"))
+    values = np.where(trials > 0, shrunk, np.nan)
+    known = list(~np.isnan(values))
+    labelled = labels(leaderboard, keys, names=names)
+    order = ranked(np.where(trials > 0, -numbers(leaderboard, "rank"), np.nan), trials, labelled)
+    with theme():
+        page, lines = open_rows(
+            ax,
+            order,
+            names=labelled,
+            has_value=known,
+            max_rows=max_rows,
+            title=f"{words.title} by {kind}, shrunk towards the mean of all",
+            subtitle=subtitle(leaderboard, counted(len(leaderboard), kind), counted(np.nansum(trials), words.trials)),
+            footnote=f"{words.title}: {words.definition}. Hollow: raw rate. Filled: rate shrunk by an empirical-Bayes "
+            f"beta-binomial prior, with its 95 % interval. Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
+            f"Best: chance that this {kind} is the best of all; > median: that it is better than the median.",
+        )
+        if leaderboard.empty:
+            return empty(page, "No data in this period.")
+        chances = ["p_top", "p_above_median"]
+        best, upper = ([chance(p) if ok else "–" for p, ok in zip(numbers(leaderboard, name), known, strict=True)]
+                       for name in chances)  # fmt: skip
+        cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shrunk, trials, known, strict=True)]
+        own = [percent(value, n) if ok else "–" for value, n, ok in zip(raw, trials, known, strict=True)]
+        columns = [
+            Column("raw", lines.write(own)),
+            Column("shrunk", lines.write(cells, lambda group: stretch(values[list(group)]))),
+            Column("n", lines.write([count(n) for n in trials])),
+            Column("best", lines.write(best)),
+            Column("> median", lines.write(upper)),
+        ]
+        drawn = lay_rows(page, lines.names(labelled), columns, muted=lines.gaps)
+        firm = trials >= min_n if (trials >= min_n).any() else trials >= 0
+        drawn.set_xlim(0, top_of(high[firm], raw[firm]))
+        rate_axis(drawn.xaxis, words.axis)
+        for line in lines.without(known):
+            no_data(drawn, line)
+        for line, row in lines.drawn(known):
+            _draw_row(drawn, line, raw[row], (shrunk[row], low[row], high[row]), words.mark, faded=trials[row] < min_n)
+        if np.nansum(trials) > 0:
+            together = float(np.nansum(numbers(leaderboard, "x")) / np.nansum(trials))
+            reference(drawn, together, f"all {percent(together, np.nansum(trials))}")
+        told = [interval(*row) for row in zip(shrunk, low, high, trials, strict=True)]
+        page.describe(f"Leaderboard of {words.axis.lower()}, shrunk. {ends_in_words(order, values, labelled, told)}")
+        return drawn
+
+
+def _draw_row(ax: Axes, line: int, raw: float, shrunk: Estimate, mark: Mark, *, faded: bool) -> None:
+    edge = ax.get_xlim()[1]
+    estimate(ax, line, shrunk, mark, faded=faded)
+    opacity = FADED if faded else 1.0
+    look: dict[str, Any] = {"mec": mark.ink, "mew": 1.0, "ms": 8, "alpha": opacity, "clip_on": False}
+    if raw > edge:
+        ax.plot([edge], [line], marker=">", mfc="none", ls="none", gid="raw-beyond", **look)
+        return
+    if abs(raw - shrunk[0]) > _ARROW * edge:
+        _draw_arrow(ax, line, raw, shrunk[0], opacity)
+    ax.plot([raw], [line], marker=mark.marker, mfc="none", ls="none", zorder=3.1, gid="raw", **look)
+
+
+def _draw_arrow(ax: Axes, line: int, start: float, end: float, opacity: float) -> None:
+    style = {"arrowstyle": "->", "color": MUTED, "lw": 0.9, "shrinkA": 4, "shrinkB": 3.5, "alpha": opacity}
+    ax.annotate("", (end, line), (start, line), arrowprops=style, annotation_clip=False)

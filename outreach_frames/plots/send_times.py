@@ -1,0 +1,155 @@
+"""When mail is answered: a week of hours, shaded by the reply rate, sized by how much was sent."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from outreach_frames.plots._axes import empty
+from outreach_frames.plots._metrics import metric
+from outreach_frames.plots._page import Page, open_page
+from outreach_frames.plots._result import Floats, numbers, parameters, require, subtitle
+from outreach_frames.plots._shades import shade
+from outreach_frames.plots._style import FAINT, MUTED, SMALL_PT, Mark, theme
+from outreach_frames.plots._text import count, counted, percent
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_HOURS = 24
+_CLOCKS = {
+    "prospect": "in the recipient's time zone",
+    "user": "in the sender's time zone",
+    "org": "in the organisation's time zone",
+}
+_LEFT, _RIGHT, _ABOVE, _BELOW, _GAP = 0.45, 0.95, 0.5, 0.85, 0.06
+_LARGEST = 0.92
+
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes | None = None) -> Axes:
+    """
+    Plot a week of hours: squares sized by deliveries and shaded by the shrunken reply rate, with totals at the edges.
+
+    Parameters
+    ----------
+    heatmap
+        Result of `stats.send_time_heatmap`: one row for each weekday and hour.
+    min_n
+        Hours with fewer deliveries are grey dots, without a shade; default: that of the result, else 30.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide.
+
+    Returns
+    -------
+    ax : Axes
+        Hours 0 to 23 on the x axis, Monday to Sunday at 0 to 6 on the y axis. ``ax.child_axes`` are the deliveries by
+        hour, by weekday, and the scale of shades. An hour without deliveries is empty.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.send_time_heatmap`.
+    """
+    needed = ("weekday", "hour", "delivered", "shrunk")
+    require(heatmap, needed, plot="plot_send_times", source="stats.send_time_heatmap(...)")
+    given = parameters(heatmap)
+    least = int(given.get("min_n") or 30) if min_n is None else min_n
+    words = metric(str(given.get("metric") or "reply"))
+    clock = _CLOCKS.get(str(given.get("clock") or "prospect"), "")
+    delivered, shrunk = _grid(heatmap, "delivered"), _grid(heatmap, "shrunk")
+    firm = (delivered >= least) & ~np.isnan(shrunk)
+    with theme():
+        page = open_page(
+            ax,
+            title=f"{words.title} by weekday and hour of sending",
+            subtitle=subtitle(heatmap, counted(np.nansum(delivered), "delivered mailing")),
+            footnote=f"{words.title}: {words.definition}; shrunk towards the rate of all hours. Area: deliveries. "
+            f"Dots: fewer than {least} deliveries. Bars: deliveries by hour and by weekday. Who is mailed when is not "
+            "random: a good hour may be an hour of good prospects.",
+            height=len(_DAYS) * 0.28 + _ABOVE + _BELOW,
+        )
+        if not np.nansum(delivered):
+            return empty(page, "No delivered mail in this period.")
+        drawn = page.place(_LEFT, _BELOW, page.width - _LEFT - _RIGHT, page.height - _ABOVE - _BELOW)
+        drawn.set(xlim=(-0.5, _HOURS - 0.5), ylim=(len(_DAYS) - 0.5, -0.5), xlabel=f"hour of sending, {clock}")
+        drawn.set_xticks(range(0, _HOURS, 3))
+        drawn.set_yticks(range(len(_DAYS)), _DAYS)
+        top = float(np.nanmax(shrunk[firm], initial=0.0))
+        _draw_cells(drawn, delivered, np.where(firm, shrunk, np.nan), top, words.mark)
+        _draw_totals(page, delivered)
+        if firm.any():
+            _draw_scale(page, top, words.mark, words.axis)
+        page.describe(_in_words(delivered, shrunk, firm, words.axis))
+        return drawn
+
+
+def _grid(heatmap: pd.DataFrame, column: str) -> Floats:
+    """Arrange a column as 7 weekdays × 24 hours; NaN where the result has no row."""
+    cells = np.full((len(_DAYS), _HOURS), np.nan)
+    rows = [_DAYS.index(str(weekday)[:3].capitalize()) for weekday in heatmap["weekday"]]
+    cells[rows, heatmap["hour"].to_numpy(dtype="int64")] = numbers(heatmap, column)
+    return cells
+
+
+def _draw_cells(ax: Axes, delivered: Floats, rates: Floats, top: float, mark: Mark) -> None:
+    largest = np.nanmax(delivered)
+    for weekday, hour in zip(*np.nonzero(delivered > 0), strict=True):
+        if np.isnan(rates[weekday, hour]):
+            ax.plot([hour], [weekday], marker=".", ms=2.5, color=MUTED, ls="none", gid="few")
+            continue
+        side = _LARGEST * np.sqrt(delivered[weekday, hour] / largest)
+        corner = (hour - side / 2, weekday - side / 2)
+        colour = shade(rates[weekday, hour], top, mark)
+        ax.add_patch(Rectangle(corner, side, side, facecolor=colour, edgecolor=mark.ink, lw=0.4, gid="cell"))
+
+
+def _draw_totals(page: Page, delivered: Floats) -> None:
+    """Draw the deliveries by hour above the grid and by weekday at its right."""
+    hours, days = np.nansum(delivered, axis=0), np.nansum(delivered, axis=1)
+    wide, high = page.width - _LEFT - _RIGHT, page.height - _ABOVE - _BELOW
+    above = page.panel(_LEFT, page.height - _ABOVE + _GAP, wide, _ABOVE - _GAP - 0.16)
+    above.bar(range(_HOURS), hours, width=0.8, color=FAINT, edgecolor=MUTED, lw=0.4)
+    above.set(xlim=(-0.5, _HOURS - 0.5), ylim=(0, hours.max()), xticks=[], yticks=[])
+    busiest = int(hours.argmax())
+    above.text(busiest, hours[busiest], count(hours[busiest]), size=SMALL_PT, ha="center", va="bottom")
+    beside = page.panel(page.width - _RIGHT + _GAP, _BELOW, _RIGHT - _GAP - 0.45, high)
+    beside.barh(range(len(_DAYS)), days, height=0.7, color=FAINT, edgecolor=MUTED, lw=0.4)
+    beside.set(ylim=(len(_DAYS) - 0.5, -0.5), xlim=(0, 1.02 * days.max()), xticks=[], yticks=[])
+    beside.spines[:].set_visible(False)
+    for weekday, total in enumerate(days):
+        beside.annotate(
+            count(total),
+            (total, weekday),
+            (3, 0),
+            textcoords="offset points",
+            size=SMALL_PT,
+            va="center_baseline",
+            annotation_clip=False,
+        )
+
+
+def _draw_scale(page: Page, top: float, mark: Mark, title: str) -> None:
+    """Draw the shades from zero to the highest rate, with their ends in numbers."""
+    scale = page.panel(_LEFT, 0.1, 1.6, 0.13)
+    steps = 32
+    for step in range(steps):
+        colour = shade((step + 0.5) / steps, 1, mark)
+        scale.add_patch(Rectangle((step / steps, 0), 1 / steps, 1, facecolor=colour, lw=0))
+    scale.set(xlim=(0, 1), ylim=(0, 1))
+    scale.set_axis_off()
+    page.write(_LEFT - 0.06, 0.165, "0", size=SMALL_PT, color=MUTED, ha="right", va="center")
+    page.write(_LEFT + 1.66, 0.165, f"{percent(top)} {title}, shrunk", size=SMALL_PT, color=MUTED, va="center")
+
+
+def _in_words(delivered: Floats, shrunk: Floats, firm: Flags, title: str) -> str:
+    """Describe the grid: its busiest hour and its best one."""
+    weekday, hour = np.unravel_index(np.nanargmax(delivered), delivered.shape)
+    words = [f"Grid of weekdays and hours shaded by {title.lower()}, shrunk."]
+    words.append(f"Busiest: {_DAYS[weekday]} {hour}:00, {counted(delivered[weekday, hour], 'delivered mailing')}.")
+    if firm.any():
+        weekday, hour = np.unravel_index(np.argmax(np.where(firm, shrunk, -1)), shrunk.shape)
+        rate = f"{percent(shrunk[weekday, hour])} of {count(delivered[weekday, hour])}"
+        words.append(f"Highest: {_DAYS[weekday]} {hour}:00, {rate}.")
+    return " ".join(words)

@@ -1,0 +1,109 @@
+"""Grids of cells: `plots.plot_cohorts` and `plots.plot_send_times`."""
+
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from plot_checks import contrast, luminance, named, words
+from plot_results import arrow, cohorts_result, heatmap_result
+
+from outreach_frames import plots
+from outreach_frames.plots._shades import readable_on, shade
+from outreach_frames.plots._style import REPLY
+
+
+def test_an_immature_cohort_is_hatched_with_its_count_and_not_coloured() -> None:
+    """The newest week always looks worst: it has not had its time."""
+    ax = plots.plot_cohorts(cohorts_result(4, weeks=4))
+
+    immature = named(ax, "immature")
+    assert len(immature) == 6
+    assert {to_hex(cell.get_facecolor()) for cell in immature} == {"#ffffff"}
+    assert all(cell.get_hatch() for cell in immature)
+    assert all(text.get_text().startswith("(") for text in named(ax, "immature-text"))
+
+
+def test_mature_cells_hold_their_percentage_and_get_darker_with_it() -> None:
+    """Colour and number say the same, so that neither is needed alone."""
+    ax = plots.plot_cohorts(cohorts_result(6, weeks=1))
+
+    numbers = [float(text.get_text()) for text in named(ax, "mature-text")]
+    shades = [luminance(to_hex(cell.get_facecolor())) for cell in named(ax, "mature")]
+    pairs = sorted(zip(numbers, shades, strict=True))
+    assert [shade for _, shade in pairs] == sorted(shades, reverse=True)
+
+
+def test_cohorts_keep_the_order_of_the_calendar() -> None:
+    """Rule 5; the day is the Monday in the zone of the statistic."""
+    ax = plots.plot_cohorts(cohorts_result(3))
+
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["9 Mar 2026", "16 Mar 2026", "23 Mar 2026"]
+    assert "Europe/Berlin" in words(ax)
+
+
+def test_only_the_latest_cohorts_and_first_weeks_are_drawn() -> None:
+    """A year of weeks would not be read; the subtitle says that there are more."""
+    ax = plots.plot_cohorts(cohorts_result(60, weeks=16), max_cohorts=10, max_weeks=5)
+
+    assert len(ax.get_yticklabels()) == 10
+    assert len(ax.get_xticklabels()) == 5
+    assert "10 latest of 60 weekly cohorts" in words(ax)
+
+
+@pytest.mark.parametrize("rate", [0, 0.25, 0.5, 0.75, 1])
+def test_text_can_be_read_on_every_shade(rate) -> None:
+    """From white to dark green there is a middle where neither black nor white is easy."""
+    colour = shade(rate, 1, REPLY)
+
+    assert contrast(colour, readable_on(colour)) >= 4.5
+
+
+def test_hours_with_little_mail_are_dots_without_a_shade() -> None:
+    """One reply to two mails is no best hour."""
+    heatmap = arrow(
+        pd.DataFrame(
+            {
+                "weekday": ["Mon", "Tue", "Sun"],
+                "hour": [9, 0, 23],
+                "delivered": [100, 2, 0],
+                "replied": [10, 1, 0],
+                "shrunk": [0.1, 0.12, None],
+            }
+        ),
+        "send_time_heatmap",
+        clock="prospect",
+        metric="reply",
+        min_n=20,
+    )
+
+    ax = plots.plot_send_times(heatmap)
+
+    (cell,) = named(ax, "cell")
+    assert (cell.get_x() + cell.get_width() / 2, cell.get_y() + cell.get_height() / 2) == pytest.approx((9, 0))
+    (dot,) = named(ax, "few")
+    assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (0, 1)
+
+
+def test_the_area_of_a_cell_is_its_share_of_the_busiest_hour() -> None:
+    """Area, not side: the eye compares areas."""
+    heatmap = heatmap_result()
+
+    cells = named(plots.plot_send_times(heatmap), "cell")
+
+    areas = sorted(cell.get_width() * cell.get_height() for cell in cells)
+    firm = sorted(heatmap.loc[heatmap["delivered"] >= 20, "delivered"])
+    assert [area / areas[-1] for area in areas] == pytest.approx([n / firm[-1] for n in firm])
+
+
+def test_the_axis_names_whose_clock_it_is() -> None:
+    """Rule 4: nine o'clock says little without the place."""
+    assert plots.plot_send_times(heatmap_result()).get_xlabel() == "hour of sending, in the recipient's time zone"
+
+
+def test_totals_stand_at_the_edges() -> None:
+    """Who is mailed when is part of the answer."""
+    heatmap = heatmap_result()
+
+    _, beside, _ = plots.plot_send_times(heatmap).child_axes
+
+    days = heatmap.groupby("weekday")["delivered"].sum()
+    assert [bar.get_width() for bar in beside.patches][:5] == [days[day] for day in ("Mon", "Tue", "Wed", "Thu", "Fri")]

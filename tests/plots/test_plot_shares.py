@@ -1,0 +1,103 @@
+"""Bars of shares: `plots.plot_state_flow` and `plots.plot_coverage`."""
+
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from plot_checks import named, words
+from plot_results import STATES, arrow, coverage_result, states_result
+
+from outreach_frames import plots
+from outreach_frames.plots._style import BOUNCE, NONE, OPT_OUT, REPLY
+
+
+def test_states_have_one_order_in_all_bars_and_fill_a_hundred_percent() -> None:
+    """Bars can only be compared if the same state lies at the same side."""
+    states = arrow(
+        pd.DataFrame(
+            {"sequence_id": 1, "bucket": list(reversed(STATES)), "enrolments": 1, "share": 0.1},
+        ),
+        "state_flow",
+    )
+
+    ax = plots.plot_state_flow(states)
+
+    bars = {gid: bar for bar in ax.patches if (gid := bar.get_gid())}
+    order = sorted(bars, key=lambda gid: bars[gid].get_x())
+    assert order[0] == "bar-finished_replied"
+    assert order.index("bar-active") < order.index("bar-finished_no_reply") < order.index("bar-opted_out")
+    assert sum(bar.get_width() for bar in bars.values()) == pytest.approx(1)
+
+
+def test_states_keep_the_colours_of_their_meaning_and_a_hatch() -> None:
+    """Rule 3: the same colour for an opt-out in every picture, and not by colour alone."""
+    ax = plots.plot_state_flow(states_result())
+
+    looks = {"finished_replied": REPLY, "finished_no_reply": NONE, "bounced": BOUNCE, "opted_out": OPT_OUT}
+    for bucket, mark in looks.items():
+        bars = named(ax, f"bar-{bucket}")
+        assert {to_hex(bar.get_facecolor()).upper() for bar in bars} == {mark.fill}
+        assert {bar.get_hatch() or "" for bar in bars} == {mark.hatch}
+
+
+def test_open_states_differ_by_their_hatch() -> None:
+    """Four states are white, since a reply can still come."""
+    ax = plots.plot_state_flow(states_result())
+
+    hatches = [named(ax, f"bar-{state}")[0].get_hatch() for state in ("active", "pending", "paused", "paused_ooto")]
+    assert len(set(hatches)) == 4
+
+
+def test_every_bar_has_its_count_of_enrolments() -> None:
+    """Rule 1: 17 % of 6 is one person."""
+    states = states_result(3)
+    totals = states.groupby("sequence_id")["enrolments"].sum()
+
+    written = words(plots.plot_state_flow(states)).split("\n")
+
+    assert {str(total) for total in totals} <= set(written)
+
+
+def test_sequences_with_most_replies_come_first() -> None:
+    """Rule 5."""
+    ax = plots.plot_state_flow(states_result(6))
+
+    widths = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in named(ax, "bar-finished_replied")}
+    assert [widths[row] for row in sorted(widths)] == sorted(widths.values(), reverse=True)
+
+
+def test_coverage_bars_are_nested_shares_of_known_prospects() -> None:
+    """The white bar is everybody known, the grey one who was contacted, the green one who replied."""
+    coverage = arrow(
+        pd.DataFrame(
+            {
+                "account_id": [1, 2],
+                "prospects": [10, 0],
+                "contacted": [6, 0],
+                "replied": [3, 0],
+                "coverage": [0.6, None],
+                "multi_threaded": [True, False],
+            }
+        ),
+        "account_coverage",
+    )
+
+    ax = plots.plot_coverage(coverage)
+
+    assert {gid: named(ax, gid)[0].get_width() for gid in ("known", "contacted", "replied")} == {
+        "known": 1,
+        "contacted": 0.6,
+        "replied": 0.3,
+    }
+    assert [tick.get_ydata()[0] for tick in named(ax, "no-data")] == [1]
+    assert [bar.get_y() for bar in named(ax, "known")] == pytest.approx([-0.33])
+
+
+def test_coverage_is_sorted_and_says_how_many_are_known() -> None:
+    """100 % of one person is less than 90 % of thirty: n stands beside it."""
+    coverage = coverage_result(20, empty=2)
+
+    ax = plots.plot_coverage(coverage)
+
+    widths = [bar.get_width() for bar in named(ax, "contacted")]
+    assert widths == sorted(widths, reverse=True)
+    assert f"contacted of {coverage['prospects'].sum()} known" in words(ax)
