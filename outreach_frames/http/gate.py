@@ -90,6 +90,16 @@ class Window:
             self.remaining = min(self.remaining, told.remaining)
         self.resets_at = resets_at if self.resets_at is None else max(self.resets_at, resets_at)
 
+    def shut(self, until: float) -> None:
+        """
+        Count the budget as spent until an instant [seconds since 1970].
+
+        Where there should have been budget left, it is another limit than the hourly one that was met, and when that
+        one's window ends says nothing.
+        """
+        spent_until = self.resets_at if self.remaining == 0 else None
+        self.remaining, self.resets_at, self.silent = 0, max(until, spent_until or until), False
+
 
 class Gate:
     """
@@ -128,19 +138,25 @@ class Gate:
         while (delay := self._try()) > 0:
             wait(delay)
 
-    def release(self, told: Budget | None) -> None:
-        """Give back the place of a request that has ended, with what its answer told; ``None``: there was none."""
+    def release(self, told: Budget | None, *, shut_until: float | None = None) -> None:
+        """
+        Give back the place of a request that has ended.
+
+        Parameters
+        ----------
+        told
+            What its answer told; ``None``: there was none.
+        shut_until
+            The API turned the request away: let nobody through before this instant [seconds since 1970].
+        """
         with self._changed:
             self._in_flight -= 1
             self._changed.notify_all()
-            if told is not None:
-                with self._opened() as window:
+            with self._opened() as window:
+                if told is not None:
                     window.learn(told, self._in_flight, self._clock())
-
-    def shut(self, until: float) -> None:
-        """Let nobody through before an instant [seconds since 1970]: the API turned a request away."""
-        with self._changed, self._opened() as window:
-            window.remaining, window.resets_at, window.silent = 0, max(until, window.resets_at or until), False
+                if shut_until is not None:
+                    window.shut(shut_until)
 
     def _try(self) -> float:
         """Take a place and return 0, or return how long to wait before trying again [s]."""

@@ -104,7 +104,7 @@ class Transport(BaseAdapter):
         patience = Patience(self._waiter, deadline=self._limits.deadline, max_wait=self._max_wait)
         renewed = unsure = False
         for number in count(1):
-            ending = self._attempt(request, patience, dict(proxies or {}))
+            ending, pause = self._attempt(request, number, patience, dict(proxies or {}))
             if ending.error is None and ending.response is not None:
                 return ending.response
             if unsure and (gone := _already_deleted(ending)) is not None:
@@ -113,12 +113,12 @@ class Transport(BaseAdapter):
                 renewed = True
                 continue
             unsure = unsure or ending.outcome not in NOT_CARRIED_OUT
-            pause = self._pause(request, number, ending, patience)
             if pause is None:
                 # The causes quote the whole URL, which may hold an e-mail address.
                 raise ending.error or RuntimeError(ending.outcome) from None
             _log.info("%s: %s, again in %.1f s", request.asked, ending.outcome.name, pause)
-            self._hold_off(ending, pause, patience)
+            if ending.outcome is not Outcome.RATE_LIMITED:  # there, the gate makes it wait with all the others
+                patience.wait(pause, as_told=ending.reply is not None and ending.reply.resumes_in is not None)
         raise AssertionError
 
     def close(self) -> None:
@@ -130,22 +130,29 @@ class Transport(BaseAdapter):
     def _max_wait(self) -> float:
         return LONGEST_WAIT if self._limits.max_wait is None else self._limits.max_wait
 
-    def _attempt(self, request: Call, patience: Patience, proxies: dict[str, str]) -> Ending:
+    def _attempt(
+        self, request: Call, number: int, patience: Patience, proxies: dict[str, str]
+    ) -> tuple[Ending, float | None]:
+        """Send it once; return how that ended, and after how long it may be sent again [s]."""
+
         def wait(seconds: float) -> None:
             if seconds > patience.wait_left:
                 window = self._gate.window
                 resets_at = None if window.resets_at is None else datetime.fromtimestamp(window.resets_at, UTC)
                 raise rate_limit_error(request.asked, limit=window.limit, resets_at=resets_at)
-            patience.wait_as_told(seconds)
+            patience.wait(seconds, as_told=True)
 
         self._gate.acquire(wait)
-        told = None
+        told = shut_until = None
         try:
             ending = self._wire.attempt(request, proxies=proxies, time_left=patience.time_left)
             told = ending.told
+            pause = self._pause(request, number, ending, patience)
+            if ending.outcome is Outcome.RATE_LIMITED and ending.reply is not None:
+                shut_until = self._waiter.clock() + (pause or ending.reply.resumes_in or 0.0)
         finally:
-            self._gate.release(told)
-        return ending
+            self._gate.release(told, shut_until=shut_until)
+        return ending, pause
 
     def _renews(self, ending: Ending) -> bool:
         """Get another token after a refusal; return whether there is one to try."""
@@ -166,15 +173,6 @@ class Transport(BaseAdapter):
             wait_left=patience.wait_left,
         )
         return pause_before_retry(attempt, spread=self._spread())
-
-    def _hold_off(self, ending: Ending, pause: float, patience: Patience) -> None:
-        """Wait; where the budget is spent, close the gate for everybody instead, which makes this request wait too."""
-        if ending.outcome is Outcome.RATE_LIMITED:
-            self._gate.shut(self._waiter.clock() + pause)
-        elif ending.reply is not None and ending.reply.resumes_in is not None:
-            patience.wait_as_told(pause)
-        else:
-            patience.pause(pause)
 
 
 def _already_deleted(ending: Ending) -> Response | None:

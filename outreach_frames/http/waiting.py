@@ -72,12 +72,9 @@ class Patience:
         """Until the deadline [s]; negative once it has passed."""
         return self._ends_at - self._waiter.clock()
 
-    def pause(self, seconds: float) -> None:
-        """Wait on the request's own time."""
-        self._waiter.wait(seconds)
-
-    def wait_as_told(self, seconds: float) -> None:
-        """Wait for an announced instant, which moves the deadline."""
-        self._ends_at += seconds
-        self.wait_left -= seconds
+    def wait(self, seconds: float, *, as_told: bool) -> None:
+        """Wait, on the request's own time or for an announced instant, which moves the deadline."""
+        if as_told:
+            self._ends_at += seconds
+            self.wait_left -= seconds
         self._waiter.wait(seconds)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from scripted_server import TOKEN, Clock, Server
+from fake_clock import Clock
+from scripted_server import TOKEN, Server
 
 from outreach_frames.http import BearerAuth, Session
 

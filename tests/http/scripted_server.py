@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as a test tells it, and time that passes only by sleeping."""
+"""A real HTTP server on loopback that answers as a test tells it."""
 
 import json
 import threading
@@ -103,25 +103,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-class Clock:
-    """Time that passes only by sleeping, so that no test waits."""
-
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
-        self.now = now
-        self.slept: list[float] = []
-        self._lock = threading.Lock()
-
-    def __call__(self) -> float:
-        """Tell the time [seconds since 1970]."""
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        with self._lock:
-            self.slept.append(seconds)
-            self.now += seconds
 
 
 def error_body(**members: object) -> bytes:

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from scripted_server import EMPTY, Clock, Scripted, error_body
+from fake_clock import Clock
+from scripted_server import EMPTY, Scripted, error_body
 
 from outreach_frames.errors import MaintenanceError, RateLimitError, TransportError
 from outreach_frames.http.gate import Gate

@@ -1,0 +1,103 @@
+"""An authority for one test, a signed-in profile on it, and time that passes only by sleeping."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import keyring
+import keyring.backend
+import keyring.errors
+import pytest
+from fake_clock import Clock
+from token_server import CLIENT_SECRET, Authority
+
+from outreach_frames.auth import Profiles, Token
+from outreach_frames.http import TokenEndpoint
+
+
+class Drawer(keyring.backend.KeyringBackend):
+    """A keyring in memory."""
+
+    priority = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: dict[tuple[str, str], str] = {}
+        self.is_locked = False
+
+    def get_password(self, service, username):
+        """Look an entry up."""
+        if self.is_locked:
+            raise keyring.errors.KeyringLocked
+        return self.entries.get((service, username))
+
+    def set_password(self, service, username, password):
+        """Put an entry in."""
+        if self.is_locked:
+            raise keyring.errors.KeyringLocked
+        self.entries[service, username] = password
+
+    def delete_password(self, service, username):
+        """Take an entry out."""
+        if self.entries.pop((service, username), None) is None:
+            raise keyring.errors.PasswordDeleteError
+
+
+@pytest.fixture(autouse=True)
+def no_keyring() -> Iterator[None]:
+    """Use no keyring of the machine that the tests run on."""
+    before = keyring.get_keyring()
+    from keyring.backends.fail import Keyring  # noqa: PLC0415  what a machine without one has
+
+    keyring.set_keyring(Keyring())
+    yield
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def drawer() -> Drawer:
+    """Give the machine a keyring; autouse fixtures come first, so this one stays until the end of the test."""
+    drawer = Drawer()
+    keyring.set_keyring(drawer)
+    return drawer
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return time that passes only by sleeping."""
+    return Clock()
+
+
+@pytest.fixture
+def authority(clock: Clock) -> Iterator[Authority]:
+    """Run an authority."""
+    with Authority(clock) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def exchange(authority: Authority, clock: Clock) -> Iterator[TokenEndpoint]:
+    """Return what posts to the authority."""
+    endpoint = TokenEndpoint(authority.base_url, clock=clock, sleep=clock.sleep, spread=lambda: 0.0)
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> Profiles:
+    """Return an empty place for sign-ins."""
+    return Profiles(tmp_path / "data")
+
+
+@pytest.fixture
+def signed_in(authority: Authority, profiles: Profiles, clock: Clock) -> Profiles:
+    """Sign in long enough ago that the mint throttle is over."""
+    token = Token.of_reply(json.dumps(authority.mint()).encode(), clock())
+    profiles.save("default", authority.app, token, CLIENT_SECRET, scopes=("prospects.read",))
+    clock.now += 100
+    return profiles

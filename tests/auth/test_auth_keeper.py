@@ -1,0 +1,296 @@
+"""The token: fresh before it is needed, renewed once after a refusal, by one of many."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from requests import PreparedRequest
+from token_server import CLIENT_SECRET
+
+from outreach_frames.auth import MemoryVault, Secrets, Token, TokenKeeper
+from outreach_frames.errors import AuthError, RateLimitError, ServerError, TransportError
+from outreach_frames.http import Session, TokenEndpoint
+
+TWO_HOURS = 7200
+
+
+@pytest.fixture
+def keeper(signed_in, exchange, clock) -> TokenKeeper:
+    """Return what signs requests of the signed-in profile."""
+    return signed_in.keeper(exchange=exchange, clock=clock, wait=clock.sleep)
+
+
+def signed(keeper: TokenKeeper) -> PreparedRequest:
+    """Sign an empty request."""
+    request = PreparedRequest()
+    request.prepare(method="GET", url="https://api.outreach.io/")
+    return keeper(request)
+
+
+def test_a_fresh_token_is_used_without_asking(keeper, authority) -> None:
+    """It lasts two hours."""
+    assert signed(keeper).headers["Authorization"] == "Bearer access-token-1-secret"
+    assert authority.forms == []
+
+
+def test_a_token_is_refreshed_ahead_of_its_expiry(keeper, authority, clock) -> None:
+    """A request that waits in a queue must not arrive with a token that has just expired."""
+    clock.now += TWO_HOURS - 100 - 119
+
+    assert keeper.token().access == "access-token-2-secret"
+    assert authority.forms == [
+        {
+            "grant_type": "refresh_token",
+            "refresh_token": "refresh-token-1-secret",
+            "client_id": "client",
+            "client_secret": CLIENT_SECRET,
+            "redirect_uri": "https://example.com/callback",
+        }
+    ]
+
+
+def test_a_short_lived_token_is_not_refreshed_all_the_time(authority, keeper, clock) -> None:
+    """Two minutes ahead of a one-minute life would be always."""
+    authority.life = 50.0
+    clock.now += TWO_HOURS
+
+    keeper.token()
+    clock.now += 40
+    keeper.token()
+
+    assert len(authority.forms) == 1
+
+
+def test_the_rotated_token_is_saved_before_it_is_used(keeper, clock, authority) -> None:
+    """The old refresh token is dead: whoever loses the new one must sign in again."""
+    clock.now += TWO_HOURS
+
+    keeper.token()
+    clock.now += TWO_HOURS
+
+    assert keeper._vault.load().token.refresh == "refresh-token-2-secret"
+    keeper.token()
+    assert [form["refresh_token"] for form in authority.forms] == ["refresh-token-1-secret", "refresh-token-2-secret"]
+
+
+def test_a_vault_that_cannot_be_written_is_found_out_before_the_old_token_is_used_up(
+    signed_in, keeper, clock, authority, monkeypatch
+) -> None:
+    """A full disk must not cost the sign-in."""
+    clock.now += TWO_HOURS
+    monkeypatch.setattr(os, "fsync", _disk_is_full)
+
+    with pytest.raises(AuthError, match="cannot be saved"):
+        keeper.token()
+
+    assert authority.forms == []
+    assert signed_in.names() == ["default"]
+
+
+def _disk_is_full(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_refused_token_is_renewed_once(authority, signed_in, exchange, clock, tmp_path) -> None:
+    """A token can be revoked before it expires; the request then goes through."""
+    authority.access.clear()
+    session = _session(authority, signed_in.keeper(exchange=exchange, clock=clock, wait=clock.sleep), clock, tmp_path)
+
+    assert session.get("/users").status == 200
+    assert (authority.refused_reads, len(authority.forms)) == (1, 1)
+    session.close()
+
+
+def test_a_token_that_stays_refused_ends_in_an_auth_error(authority, signed_in, exchange, clock, tmp_path) -> None:
+    """Once: a loop would use up the day's tokens."""
+    session = _session(authority, signed_in.keeper(exchange=exchange, clock=clock, wait=clock.sleep), clock, tmp_path)
+    authority.revokes_all = True
+
+    with pytest.raises(AuthError, match="Sign in again"):
+        session.get("/users")
+
+    assert len(authority.forms) == 1
+    session.close()
+
+
+def _session(authority, keeper, clock, folder) -> Session:
+    return Session(
+        authority.base_url, keeper, account="a", cache_dir=folder, clock=clock, sleep=clock.sleep, spread=lambda: 0.0
+    )
+
+
+def test_a_token_that_somebody_else_renewed_is_taken_up(signed_in, exchange, clock, authority) -> None:
+    """Two threads are refused with the same token: the second finds the new one."""
+    keeper = signed_in.keeper(exchange=exchange, clock=clock, wait=clock.sleep)
+    first, second = signed(keeper), signed(keeper)
+
+    assert keeper.renew(first)
+    assert keeper.renew(second)
+
+    assert len(authority.forms) == 1
+    assert keeper.token().access == "access-token-2-secret"
+
+
+def test_the_mint_throttle_is_waited_out(keeper, clock, authority) -> None:
+    """The API mints one token a minute and answers 429 otherwise."""
+    clock.now += TWO_HOURS
+    keeper.token()
+
+    keeper.renew(signed(keeper))
+
+    assert clock.slept == [60]
+    assert len(authority.forms) == 2
+
+
+def test_a_429_of_the_endpoint_is_waited_out(keeper, clock, authority) -> None:
+    """Another machine of the same user may have minted just now."""
+    clock.now += TWO_HOURS
+    authority.minted_at = clock() - 40
+
+    assert keeper.token().access == "access-token-2-secret"
+    assert sum(clock.slept) >= 20
+
+
+def test_an_ended_sign_in_says_so(keeper, clock, authority) -> None:
+    """Refresh tokens last 14 days, or until an administrator says otherwise; the description is not repeated."""
+    clock.now += TWO_HOURS
+    authority.refresh.clear()
+
+    with pytest.raises(AuthError, match="has ended") as caught:
+        keeper.token()
+
+    assert "outreach-frames login" in str(caught.value)
+    assert "refresh-token" not in str(caught.value)
+
+
+def test_a_wrong_client_secret_says_so(signed_in, exchange, clock) -> None:
+    """Somebody renewed the app's secret."""
+    keeper = signed_in.keeper(exchange=exchange, client_secret="wrong", clock=clock)
+    clock.now += TWO_HOURS
+
+    with pytest.raises(AuthError, match="client id or secret is wrong"):
+        keeper.token()
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_an_endpoint_that_fails_is_not_a_refusal(keeper, clock, authority, status) -> None:
+    """The sign-in is still good; nobody should be told to sign in again."""
+    clock.now += TWO_HOURS
+    authority.status = status
+
+    with pytest.raises(ServerError):
+        keeper.token()
+
+
+def test_an_endpoint_out_of_reach_is_a_transport_error(signed_in, authority, clock) -> None:
+    """Nor here."""
+    elsewhere = TokenEndpoint("http://127.0.0.1:9/api/v2", clock=clock, sleep=clock.sleep)
+    clock.now += TWO_HOURS
+
+    with pytest.raises(TransportError):
+        signed_in.keeper(exchange=elsewhere, clock=clock).token()
+
+    assert authority.forms == []
+
+
+def test_without_a_refresh_token_the_end_is_the_end(clock) -> None:
+    """Nothing is asked."""
+    secrets = Secrets(Token("access", None, clock(), clock() + 10), CLIENT_SECRET)
+    keeper = TokenKeeper(MemoryVault(secrets), _never, clock=clock, wait=clock.sleep)
+    clock.now += 100
+
+    with pytest.raises(AuthError, match="unexpected"):
+        keeper.token()
+
+
+def _never(_: Secrets) -> Token:
+    raise AuthError("unexpected")
+
+
+def test_eight_threads_with_an_expired_token_make_one_refresh(keeper, clock, authority) -> None:
+    """With rotating tokens two well-known libraries failed seven times of eight."""
+    clock.now += TWO_HOURS
+
+    with ThreadPoolExecutor(8) as pool:
+        tokens = {token.access for token in pool.map(lambda _: keeper.token(), range(32))}
+
+    assert tokens == {"access-token-2-secret"}
+    assert len(authority.forms) == 1
+
+
+READERS = """
+import sys, pathlib
+from concurrent.futures import ThreadPoolExecutor
+from outreach_frames.auth import Profiles
+from outreach_frames.http import Session, TokenEndpoint
+base_url, folder, now = sys.argv[1], pathlib.Path(sys.argv[2]), float(sys.argv[3])
+profiles = Profiles(folder)
+keeper = profiles.keeper(exchange=TokenEndpoint(base_url), clock=lambda: now)
+session = Session(base_url, keeper, account=profiles.load().account, cache=False, cache_dir=folder)
+print("ready", flush=True)
+sys.stdin.readline()
+with ThreadPoolExecutor(8) as pool:
+    print(*pool.map(lambda n: session.get(f"/users/{n}").status, range(16)))
+"""
+
+
+def test_eight_threads_in_two_processes_with_an_expired_token_make_one_refresh(
+    signed_in, clock, authority, tmp_path
+) -> None:
+    """No read is refused, and nobody is signed out."""
+    clock.now += TWO_HOURS
+    command = [sys.executable, "-c", READERS, authority.base_url, str(tmp_path / "data"), str(clock.now)]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in processes:
+        process.stdout.readline()
+
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    seen = [process.communicate(timeout=60)[0].split() for process in processes]
+
+    assert seen == [["200"] * 16] * 2
+    assert (len(authority.forms), authority.refused_reads) == (1, 0)
+    assert signed_in.names() == ["default"]
+
+
+def test_another_persons_sign_in_is_not_taken_up(signed_in, keeper, clock, authority) -> None:
+    """Their token would fill this account's cache with answers that this person may not see."""
+    token = Token("theirs", "r", clock(), clock() + TWO_HOURS)
+    signed_in.save("default", authority.app, token, CLIENT_SECRET)
+    clock.now += TWO_HOURS
+
+    with pytest.raises(AuthError, match="signed in anew"):
+        keeper.token()
+
+
+def test_a_sign_out_ends_running_connections_at_the_next_renewal(signed_in, keeper, clock) -> None:
+    """There is nothing left to renew with."""
+    keeper.token()
+    signed_in.remove()
+    clock.now += TWO_HOURS
+
+    with pytest.raises(AuthError, match="Nobody is signed in"):
+        keeper.token()
+
+
+def test_nothing_shows_a_secret(keeper, signed_in) -> None:
+    """Objects end up in tracebacks, logs and notebooks."""
+    token = keeper.token()
+    secrets = Secrets(token, CLIENT_SECRET)
+    shown = f"{token!r} {secrets!r} {keeper!r} {signed_in.load()!r} {[secrets]}"
+
+    assert token.access not in shown
+    assert token.refresh not in shown
+    assert CLIENT_SECRET not in shown
+
+
+def test_the_throttle_gives_up_when_the_endpoint_keeps_saying_429(keeper, clock, authority) -> None:
+    """Then it is the budget that is spent, not the sign-in."""
+    clock.now += TWO_HOURS
+    authority.status = 429
+
+    with pytest.raises(RateLimitError):
+        keeper.token()

@@ -1,0 +1,104 @@
+"""A small authority over real HTTP: rotating refresh tokens, the old one dead at once, one token a minute."""
+
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
+
+from outreach_frames.auth import App
+
+CLIENT_SECRET = "client-secret-that-must-not-leak"
+
+
+class Authority(ThreadingHTTPServer):
+    """Mints tokens and checks them; both are counted."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.numbers = itertools.count(1)
+        self.access: dict[str, float] = {}
+        self.refresh: set[str] = set()
+        self.codes: set[str] = set()
+        self.forms: list[dict[str, str]] = []
+        self.refused_reads = 0
+        self.life = 7200.0
+        self.status: int | None = None
+        self.minted_at = 0.0
+        self.revokes_all = False
+
+    @property
+    def base_url(self) -> str:
+        """Base of the API."""
+        return f"http://127.0.0.1:{self.server_port}/api/v2"
+
+    @property
+    def app(self) -> App:
+        """The one app."""
+        return App("client", "https://example.com/callback", self.base_url)
+
+    def mint(self) -> dict[str, object]:
+        """Make a token."""
+        number = next(self.numbers)
+        access, refresh = f"access-token-{number}-secret", f"refresh-token-{number}-secret"
+        self.access[access] = self.clock() + self.life
+        self.refresh.add(refresh)
+        self.minted_at = self.clock()
+        return {"access_token": access, "refresh_token": refresh, "expires_in": self.life, "scope": "prospects.read"}
+
+    def token(self, form: dict[str, str]) -> tuple[int, dict[str, object]]:
+        """Answer a form."""
+        with self.lock:
+            self.forms.append(form)
+            if self.status is not None:
+                return self.status, {}
+            if form.get("client_secret") != CLIENT_SECRET:
+                return 401, {"error": "invalid_client"}
+            refreshes = form["grant_type"] == "refresh_token"
+            grants, word = (self.refresh, "refresh_token") if refreshes else (self.codes, "code")
+            if form[word] not in grants:
+                return 400, {"error": "invalid_grant", "error_description": form[word]}
+            if self.clock() < self.minted_at + 60:
+                return 429, {}
+            grants.discard(form[word])
+            return 200, self.mint()
+
+    def read(self, authorization: str) -> tuple[int, dict[str, object]]:
+        """Answer a read with data or 401."""
+        with self.lock:
+            if not self.revokes_all and self.clock() < self.access.get(authorization.removeprefix("Bearer "), 0.0):
+                return 200, {"data": []}
+            self.refused_reads += 1
+            return 401, {"errors": [{"id": "unauthorized"}]}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Authority
+
+    def do_POST(self) -> None:
+        """Mint."""
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self._send(*self.server.token(dict(parse_qsl(body))))
+
+    def do_GET(self) -> None:
+        """Read."""
+        self._send(*self.server.read(self.headers["Authorization"]))
+
+    def _send(self, status: int, document: dict[str, object]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
