@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from outreach_frames.plots._axes import HALO, empty, estimate, no_data, rate_axis, top_of
 from outreach_frames.plots._grid import Cell, grid, grid_height, panels_shown
 from outreach_frames.plots._page import Page, open_page
-from outreach_frames.plots._result import Names, confidence, numbers, parts, require, subtitle
+from outreach_frames.plots._result import Floats, Names, confidence, numbers, parts, require, subtitle
 from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT, theme
 from outreach_frames.plots._text import count, counted, interval, percent, widest
 
@@ -48,8 +48,8 @@ def plot_step_funnel(
     -------
     ax : Axes
         An invisible frame; ``ax.child_axes`` holds two panels for each sequence, rates above counts, on shared axes
-        with the steps at 0, 1, 2 … At most twelve sequences are drawn, those with most enrolments at risk at their
-        first step. Steps without anyone at risk have an open tick.
+        with the steps at 0, 1, 2 … At most twelve sequences are drawn, those with most enrolments at
+        risk. Steps without anyone at risk have an open tick.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def plot_step_funnel(
         page = open_page(
             ax,
             title="Replies by sequence step",
-            subtitle=subtitle(funnel, of + counted(len(everyone), "sequence"), f"{entrants} at risk at the first step"),
+            subtitle=subtitle(funnel, of + counted(len(everyone), "sequence"), f"{entrants} at risk"),
             footnote=f"Points: first replies ÷ enrolments at risk at the step, with {confidence(funnel)} interval "
             f"(Wilson). Faded: fewer than {min_n} at risk. ◇ no data. Line: share that has replied up to the step, "
             f"1 − Π(1 − rate). Bars: enrolments at risk. {_legend_of_types(funnel)}",
@@ -113,7 +113,7 @@ def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> N
     panel.set(xlim=(-0.5, scale.steps - 0.5), ylim=(0, scale.rate), xticks=[])
     rate_axis(panel.yaxis, "Reply rate" if cell.is_left else "", ticks=4)
     panel.tick_params(labelleft=cell.is_left)
-    so_far = numbers(steps, "cumulative_reply")
+    so_far = _so_far(steps)
     panel.plot(range(len(steps)), so_far, color=REPLY.ink, lw=1.2, dashes=(4, 1.5), zorder=2, gid="cumulative")
     columns = ("hazard", "hazard_lo", "hazard_hi", "at_risk")
     for step, (hazard, low, high, n) in enumerate(zip(*(numbers(steps, name) for name in columns), strict=True)):
@@ -122,6 +122,8 @@ def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> N
         else:
             estimate(panel, step, (hazard, low, high), REPLY, faded=bool(n < scale.min_n), upright=True)
     last = len(steps) - 1
+    if np.isnan(so_far[last]):
+        return
     ceiling = max(so_far[last], min(np.nan_to_num(numbers(steps, "hazard_hi")[last]), scale.rate / _HEADROOM))
     reached = percent(so_far[last], _entrants(steps)) + (" in total" if cell.is_first else "")
     label = panel.annotate(
@@ -163,8 +165,14 @@ def _legend_of_types(funnel: pd.DataFrame) -> str:
 
 
 def _entrants(steps: pd.DataFrame) -> float:
-    """Enrolments at risk at the first step."""
-    return float(np.nan_to_num(numbers(steps, "at_risk")[0]))
+    """Enrolments at risk at the step with most of them: usually the first, but a call may come before all mail."""
+    return float(np.nanmax(numbers(steps, "at_risk"), initial=0.0))
+
+
+def _so_far(steps: pd.DataFrame) -> Floats:
+    """Share that has replied up to each step; missing until somebody was at risk."""
+    started = np.cumsum(~np.isnan(numbers(steps, "hazard"))) > 0
+    return np.where(started, numbers(steps, "cumulative_reply"), np.nan)
 
 
 def _in_words(shown: dict[str, pd.DataFrame], total: int) -> str:
@@ -172,5 +180,5 @@ def _in_words(shown: dict[str, pd.DataFrame], total: int) -> str:
     for name, steps in shown.items():
         columns = ("hazard", "hazard_lo", "hazard_hi", "at_risk")
         rates = ", ".join(interval(*row) for row in zip(*(numbers(steps, column) for column in columns), strict=True))
-        words.append(f"{name}: {rates}; in total {percent(numbers(steps, 'cumulative_reply')[-1], _entrants(steps))}.")
+        words.append(f"{name}: {rates}; in total {percent(_so_far(steps)[-1], _entrants(steps))}.")
     return " ".join(words)

@@ -99,3 +99,17 @@ def test_bars_of_an_empty_funnel_have_no_height() -> None:
 
     assert np.all([bar.get_height() == 0 for bar in ax.child_axes[1].patches])
     assert named(ax, "estimate") == []
+
+
+def test_before_anybody_is_at_risk_nothing_is_known_in_total() -> None:
+    """A sequence that begins with a call, without the calls at hand, has no share of 0 % there."""
+    funnel = funnel_result(1, steps=4)
+    funnel.loc[0, ["at_risk", "hazard", "hazard_lo", "hazard_hi"]] = [0, None, None, None]
+
+    rates, _ = plots.plot_step_funnel(funnel).child_axes
+    empty = plots.plot_step_funnel(funnel_result(1, empty=True))
+
+    (line,) = named(rates, "cumulative")
+    assert np.isnan(line.get_ydata()[0])
+    assert line.get_ydata()[1] > 0
+    assert named(empty, "cumulative-label") == []
