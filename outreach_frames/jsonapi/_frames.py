@@ -1,14 +1,15 @@
 """Record batches of several pages to one table and one DataFrame."""
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from functools import partial
 
 import msgspec
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.jsonapi._layout import NEW
-from outreach_frames.jsonapi._values import array, coerce, infer
+from outreach_frames.jsonapi._layout import NEW, free_name
+from outreach_frames.jsonapi._repair import reading
+from outreach_frames.jsonapi._values import array, coerce, infer, lists
 
 
 def to_frame(pages: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema) -> pd.DataFrame:
@@ -49,6 +50,11 @@ def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
         The columns of `schema`; behind them what the catalogue does not have, from pages of an open layout, each of
         the narrowest type that holds its values on all pages, missing on pages that did not have it. A new to-one
         relationship gives ``<name>_id`` and ``<name>_type``, a to-many one ``<name>_ids``.
+
+    Raises
+    ------
+    DocumentError
+        A value that the catalogue does not have is no JSON text.
     """
     tables = [pa.Table.from_batches([batch]) for batch in batches]
     table = pa.concat_tables([schema.empty_table(), *tables], promote_options="default").combine_chunks()
@@ -56,9 +62,10 @@ def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     for name in table.schema.names[len(schema) :]:
         raws = [None if text is None else msgspec.Raw(text.encode()) for text in table[name].to_pylist()]
         part = (table.schema.field(name).metadata or {}).get(NEW)
-        typed = [(name, _inferred(raws))] if part == b"attribute" else _linked(name, raws)
+        with reading():
+            typed = [(name, _inferred(raws))] if part == b"attribute" else _linked(name, raws)
         for column, values in typed:
-            columns[column if column not in columns else f"{column}_attribute"] = values
+            columns[free_name(column, columns)] = values
     return pa.table(columns)
 
 
@@ -88,21 +95,19 @@ def _linked(name: str, raws: Sequence[msgspec.Raw | None]) -> list[tuple[str, pa
         return [(name, array("json", raws))]
     if any(isinstance(linked, list) for linked in data):
         several = [[linked] if isinstance(linked, _Reference) else linked for linked in data]
-        ids = [None if linked is None else [one.id for one in linked] for linked in several]
-        return [(f"{name}_ids", _list_of_ids(ids))]
-    ones = [(one.id, one.type) if isinstance(one, _Reference) else (None, None) for one in data]
-    types = pa.array([type_ for _, type_ in ones], pa.string())
-    return [(f"{name}_id", _array_of_ids([id_ for id_, _ in ones])), (f"{name}_type", types)]
+        type_ = _id_type(one.id for linked in several for one in linked or ())
+        return [(f"{name}_ids", lists(several, partial(_id, type_), type_))]
+    ones = [one if isinstance(one, _Reference) else None for one in data]
+    type_ = _id_type(one.id for one in ones if one)
+    ids = pa.array([one and _id(type_, one) for one in ones], type_)
+    return [(f"{name}_id", ids), (f"{name}_type", pa.array([one and one.type for one in ones], pa.string()))]
 
 
-def _array_of_ids(ids: Sequence[int | str | None]) -> pa.Array:
-    """Store ids as integers where all are, as text otherwise."""
-    if all(i is None or (isinstance(i, int) and -(2**63) <= i < 2**63) for i in ids):
-        return pa.array(ids, pa.int64())
-    return pa.array([None if i is None else str(i) for i in ids], pa.string())
+def _id_type(ids: Iterable[int | str]) -> pa.DataType:
+    """Return the type that holds all ids: integers where all are, text otherwise."""
+    whole = all(isinstance(id_, int) and -(2**63) <= id_ < 2**63 for id_ in ids)
+    return pa.int64() if whole else pa.string()
 
 
-def _list_of_ids(lists: Sequence[Sequence[int | str] | None]) -> pa.Array:
-    flat = _array_of_ids([one for ids in lists for one in ids or ()])
-    offsets = pa.array([0, *accumulate(len(ids or ()) for ids in lists)], pa.int32())
-    return pa.ListArray.from_arrays(offsets, flat, mask=pa.array([ids is None for ids in lists]))
+def _id(type_: pa.DataType, reference: _Reference) -> int | str:
+    return reference.id if type_ == pa.int64() else str(reference.id)

@@ -11,7 +11,10 @@ from outreach_frames.errors import DocumentError
 from outreach_frames.jsonapi import _repair
 from outreach_frames.jsonapi._rows import Rows
 from outreach_frames.jsonapi._shapes import Href, Shape, document
+from outreach_frames.jsonapi._values import NULL
 
+MANY = 100
+"""Resources on a page from which on it pays to learn the order of their attributes [resources]."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -62,12 +65,15 @@ class Reader:
         Names of the types joined from ``included``.
     others
         Names of further types seen there.
+    ordered
+        Whether the order in which the server sends attributes is known.
     """
 
     primary: str
     shapes: Mapping[str, Shape]
     joined: frozenset[str]
     others: frozenset[str] = frozenset()
+    ordered: bool = False
 
     @cached_property
     def _decoder(self) -> msgspec.json.Decoder[Any]:
@@ -89,7 +95,8 @@ class Reader:
     def _read(self, body: bytes) -> tuple["Reader", Content]:
         content = self._strict(body)
         if content:
-            return self, content
+            worth_it = not self.ordered and content.next and len(content.primary.resources) >= MANY
+            return self._in_order(_repair.take_apart(body)) if worth_it else self, content
         page = _repair.take_apart(body)
         reader = self._grown(page)
         content = None if reader is self else reader._strict(body)  # noqa: SLF001  a reader of this same class
@@ -130,6 +137,18 @@ class Reader:
         rows = {n: Rows(self.shapes[n], list(by_struct[self.shapes[n].resource].values())) for n in self.joined}
         known = None if truncated and count == 0 else count
         return Content(Rows(self.shapes[self.primary], data), rows, link, known, truncated)
+
+    def _in_order(self, page: _repair.Loose) -> "Reader":
+        """Return a reader that expects attributes in the order of this page."""
+        resources = (*page.data, *(page.included if self.joined else ()))
+        first = {_repair.type_of(members, where="data"): members for members in reversed(resources)}
+        shapes = {
+            name: replace(shape, order=tuple(_repair.object_of(first[name].get("attributes", NULL))))
+            if name in first
+            else shape
+            for name, shape in self.shapes.items()
+        }
+        return replace(self, shapes=shapes, ordered=True)
 
     def _grown(self, page: _repair.Loose) -> "Reader":
         """Return a reader that also expects what is new in this page; this one if nothing is."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -14,7 +15,7 @@ from outreach_frames.catalogue import Catalogue, Relationship, ResourceType, sna
 from outreach_frames.errors import DocumentError
 from outreach_frames.jsonapi._shapes import Shape, Struct, id_type
 from outreach_frames.jsonapi._times import UnreadableValueError
-from outreach_frames.jsonapi._values import ARROW, MEANT, array, kind_of, typed
+from outreach_frames.jsonapi._values import ARROW, MEANT, array, kind_of, lists, typed
 
 _STORED: dict[type, pa.DataType] = {int: pa.int64(), str: pa.string()}
 
@@ -148,17 +149,17 @@ class Rows:
             kind = kind_of(self.shape.resource_type.attributes[column.source])
             values = self._attribute_values[self.shape.attribute_fields[column.source]]
             return self._checked(column.source, MEANT[kind], lambda: array(kind, values))
-        return self._checked(column.source, "resource identifiers", lambda: typed(self._linked(column), column.type))
+        return self._checked(column.source, "resource identifiers", lambda: self._linked(column))
 
-    def _linked(self, column: Column) -> list[Any]:
-        """Return the ids or types of a relationship; ``None`` where it is null, absent or only links."""
+    def _linked(self, column: Column) -> pa.Array:
+        """Build the ids or types of a relationship; missing where it is null, absent or only links."""
         found = self._relationship_values[self.shape.relationship_fields[column.source]]
+        data = [related and related.data for related in found]
         if pa.types.is_list(column.type):
-            several = [related and related.data for related in found]
-            return [None if data is None else [reference.id for reference in data] for data in several]
+            return lists(data, attrgetter("id"), column.type.value_type)
         if column.part == "types":
-            return [related and related.data and related.data.type for related in found]
-        return [related and related.data and related.data.id for related in found]
+            return typed([reference and reference.type for reference in data], column.type)
+        return typed([reference and reference.id for reference in data], column.type)
 
     def linked(self, relationship: Relationship) -> tuple[pa.Array, pa.Array | None]:
         """Return the ids that a to-one relationship points to, and their types where they may be several."""

@@ -97,6 +97,9 @@ class Shape:
         Whether resources may lack an id, as in requests to create them.
     new_attributes, new_relationships
         Names that the catalogue does not have, or not with data, but that have arrived.
+    order
+        Attributes in the order in which the server sends them; msgspec finds a member at once where it expects it,
+        and reading a shuffled record of 230 attributes takes four times as long.
     """
 
     resource_type: ResourceType
@@ -106,6 +109,7 @@ class Shape:
     anonymous: bool = False
     new_attributes: tuple[str, ...] = ()
     new_relationships: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
 
     @property
     def id_type(self) -> IdType:
@@ -115,7 +119,9 @@ class Shape:
     @cached_property
     def attribute_fields(self) -> dict[str, str]:
         """The struct's field of every attribute, by API name."""
-        return {name: f"a{n}" for n, name in enumerate((*self.resource_type.attributes, *self.new_attributes))}
+        known = dict.fromkeys((*self.resource_type.attributes, *self.new_attributes))
+        names = dict.fromkeys((*(name for name in self.order if name in known), *known))
+        return {name: f"a{n}" for n, name in enumerate(names)}
 
     @cached_property
     def relationship_fields(self) -> dict[str, str]:

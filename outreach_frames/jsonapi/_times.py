@@ -121,8 +121,10 @@ def _castable(value: pa.Scalar, to: pa.DataType) -> bool:
 
 def _within(values: pa.Array, storage: pa.DataType, low: int, high: int) -> pa.Array:
     """Refuse what Python's own dates cannot hold, for it would fail much later and far from here."""
-    numbers = values.cast(storage)
-    _raise_at(pc.or_(pc.less(numbers, pa.scalar(low, storage)), pc.greater_equal(numbers, pa.scalar(high, storage))))
+    numbers = values.view(storage)
+    ends = pc.min_max(numbers)
+    if len(numbers) > numbers.null_count and not low <= ends["min"].as_py() <= ends["max"].as_py() < high:
+        _raise_at(pc.or_(pc.less(numbers, low), pc.greater_equal(numbers, high)))
     return values
 
 

@@ -8,7 +8,9 @@ turned into a missing value.
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 import msgspec
@@ -81,12 +83,30 @@ def array(kind: Kind, values: Sequence[Any]) -> pa.Array:
 
 def typed(values: Sequence[Any], to: pa.DataType) -> pa.Array:
     """Build an Arrow array, and name the row that does not fit."""
-    if values.count(None) == len(values):  # most custom fields of most organisations
+    if not any(values) and values.count(None) == len(values):  # as most custom fields of most organisations
         return pa.nulls(len(values), to)
     try:
         return pa.array(values, to)
     except (pa.ArrowException, OverflowError, UnicodeError):
         raise UnreadableValueError(next(row for row, value in enumerate(values) if not _fits(value, to))) from None
+
+
+def lists(values: Sequence[Sequence[Any] | None], item: Callable[[Any], Any], to: pa.DataType) -> pa.Array:
+    """
+    Build an Arrow array of lists, of what `item` takes from each element; ``None`` is missing, and not empty.
+
+    Raises
+    ------
+    UnreadableValueError
+        An item does not fit; the row is that of its list.
+    """
+    offsets = [0, *accumulate(len(value or ()) for value in values)]
+    try:
+        flat = typed([item(element) for value in values if value for element in value], to)
+    except UnreadableValueError as error:
+        raise UnreadableValueError(bisect_right(offsets, error.row) - 1) from None
+    missing = pa.array([value is None for value in values], pa.bool_())
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat, mask=missing)
 
 
 def _fits(value: Any, to: pa.DataType) -> bool:

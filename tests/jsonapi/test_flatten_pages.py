@@ -1,6 +1,8 @@
 """Whole pages: links, counts, meta information, and what is no page."""
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from flat_documents import body, layout, read, records, resource
@@ -137,3 +139,18 @@ def test_a_layout_may_be_shared_by_threads():
 
     assert frame["id"].to_list() == list(range(200))
     assert frame[[f"new{n}" for n in range(7)]].sum(axis=1).to_list() == list(range(200))
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+@pytest.mark.parametrize("content", [body(resource("prospect", 1)), b"{}"], ids=["page", "no page"])
+def test_the_garbage_collector_is_left_as_it_was(content, collecting):
+    """It rests while a page is read, and is nobody's business after."""
+    asked = layout("prospect")
+    (gc.enable if collecting else gc.disable)()
+    try:
+        with suppress(DocumentError):
+            asked.page(content)
+
+        assert gc.isenabled() == collecting
+    finally:
+        gc.enable()

@@ -2,11 +2,12 @@
 
 from itertools import pairwise
 
+from flat_documents import records
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_graphs import KNOWN, graphs, page
+from random_graphs import KNOWN, graphs, own_columns, page
 
-from outreach_frames.jsonapi import Layout, concat
+from outreach_frames.jsonapi import Layout, concat, read_jsonapi
 
 
 @settings(max_examples=200, deadline=None)
@@ -21,3 +22,15 @@ def test_flattening_undoes_serialising(graph, data):
 
     assert table.schema == asked.schema
     assert table.to_pylist() == [{name: row[name] for name in asked.schema.names} for row in graph.expected()]
+
+
+@settings(max_examples=100, deadline=None)
+@given(graph=graphs(), data=st.data())
+def test_reading_a_document_gives_what_its_resources_hold(graph, data):
+    """Without a query: the columns that the document has, with the catalogue's types, and no other values."""
+    frame = read_jsonapi(page(graph, graph.rows, data.draw))
+    expected = [{"id": row.id, **own_columns(graph.kind, graph.fields, row)} for row in graph.rows]
+
+    asked_for = [name for name in frame if not expected or name in expected[0]]
+    assert records(frame[asked_for]) == [{name: row[name] for name in asked_for} for row in expected]
+    assert all(row[name] is None for row in expected for name in row if name not in frame)

@@ -274,3 +274,36 @@ def test_an_attribute_gives_way_to_a_foreign_key_of_the_same_column(type_, relat
 
     assert frame[f"{column}_attribute"].item() == sent
     assert frame[column].item() == (target if column.endswith("_type") else 3)
+
+
+def test_half_a_character_is_refused_in_unknown_attributes_too():
+    """What is kept must be text."""
+    with pytest.raises(DocumentError):
+        layout("prospect", open=True).page(
+            b'{"data": [{"type": "prospect", "id": 1, "attributes": {"nick": "\\ud800"}}]}'
+        )
+
+
+def test_unknown_numbers_that_no_type_holds_stay_text():
+    """Better text than infinity or another number."""
+    asked = layout("prospect", open=True)
+    page = asked.page(
+        b'{"data": [{"type": "prospect", "id": 1, "attributes": {"far": 1e999, "long": 18446744073709551616}}]}'
+    )
+
+    assert only(to_frame([page.batch], asked.schema)) == {"id": 1, "far": "1e999", "long": "18446744073709551616"}
+
+
+def test_many_records_in_an_order_of_their_own_are_read_alike():
+    """The order of members is learnt from the first large page and must not matter to any other."""
+    asked = layout("prospect", fields=["firstName", "openCount", "createdAt"])
+    sent = {"openCount": 3, "createdAt": "2024-01-11T12:00:00Z", "firstName": "Sally"}
+    orders = [
+        sent,
+        dict(reversed(sent.items())),
+        {"firstName": "Sally", "openCount": 3, "createdAt": sent["createdAt"]},
+    ]
+
+    for order in orders:
+        page = asked.page(body(*(resource("prospect", n, **order) for n in range(150)), links={"next": "x"}))
+        assert page.batch.to_pylist()[149] == {"id": 149, "first_name": "Sally", "open_count": 3, "created_at": NOON}
