@@ -1,0 +1,308 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chisquare
+from small_frames import extracted, frame, plain, table
+from stats_frames import AS_OF, ORACLE, TOLERANCE, mailings
+
+from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.stats.attachments import attached
+from outreach_frames.stats.comparisons import always_valid_p, expected_loss, probability_greater
+from outreach_frames.stats.experiments import ab_test
+from outreach_frames.stats.power import sample_size
+from outreach_frames.stats.traps import ChangedTemplateWarning, MachineOpenWarning
+
+START = datetime(2025, 1, 6, tzinfo=UTC)
+
+
+def mail_of(*arms, step=1, start=START, days=30, wait=timedelta(hours=5)):
+    """Make delivered mail: for each arm (template, trials, successes), evenly over the days, the first ones answered."""
+    rows = []
+    for template, trials, successes in arms:
+        for number in range(trials):
+            sent = start + timedelta(days=number * days // trials, seconds=number % 3600)
+            state = step * 1_000_000 + template * 10_000 + number
+            row = {"sequence_state_id": state, "sequence_step_id": step, "template_id": template, "delivered_at": sent}
+            rows.append(row | ({"replied_at": sent + wait} if number < successes else {}))
+    return extracted(mailings(*rows), "mailings", "2025-06-01T00:00:00Z")
+
+
+def variants(*pairs, enabled=True, since=START):
+    return frame(
+        [
+            {"id": 900 + number, "sequence_step_id": step, "template_id": template, "enabled": enabled, "enabled_at": since}
+            for number, (step, template) in enumerate(pairs)
+        ]
+    )
+
+
+TWO = variants((1, 11), (1, 12))
+
+
+def test_the_worked_examples_numbers_come_out():
+    """Part 6: Newcombe's difference, P(better) under a flat prior and the always-valid p of 12/200 against 5/210."""
+    mail = mail_of((11, 200, 12), (12, 210, 5), days=1)
+    fixtures = ORACLE["numeric_fixtures"]
+
+    test = ab_test(mail, TWO, prior="flat")
+    first = test.iloc[0]
+
+    assert (first["n"], first["x"]) == (200, 12)
+    assert first["diff"] == pytest.approx(fixtures["newcombe_95"][0]["diff"], abs=TOLERANCE)
+    assert [first["diff_lo"], first["diff_hi"]] == pytest.approx(fixtures["newcombe_95"][0]["ci"], abs=TOLERANCE)
+    assert first["p_better"] == pytest.approx(fixtures["prob_first_better_uniform_prior"][0]["p"], abs=1e-6)
+    assert first["p_always_valid"] == pytest.approx(fixtures["always_valid_single_look"][0]["p"], abs=TOLERANCE)
+    assert first["expected_loss"] == pytest.approx(expected_loss((13, 189), (6, 206)))
+    assert first["verdict"] == "too early"
+
+
+def test_the_worked_examples_mail_is_counted_by_enrolment():
+    """Templates 301 and 302 on step 101: the bounce of 302 arrived at nobody, so it is no trial."""
+    pairs = variants((101, 301), (101, 302), (102, 303), since="2025-03-01T00:00:00Z")
+
+    test = ab_test(table("mailings"), pairs, table("templates"))
+
+    assert test[["step_id", "template_id", "arrivals", "n", "x"]].to_numpy().tolist() == [
+        [101, 301, 2, 2, 0],
+        [101, 302, 2, 1, 0],
+    ]
+    assert test["name"].tolist() == ["A", "B"]
+    assert test.attrs["outreach_frames"]["dropped"]["variant alone on its step"] == 1
+
+
+def test_rates_are_of_enrolments_and_not_of_mailings():
+    """A step that is sent again, after a failure or by hand, has drawn once."""
+    mail = mail_of((11, 3, 1), (12, 3, 1))
+    again = mail.iloc[[0, 1]].assign(id=[101, 102])
+
+    test = ab_test(pd.concat([mail, again], ignore_index=True), TWO, as_of="2025-06-01")
+
+    assert test[["n", "x"]].to_numpy().tolist() == [[3, 1], [3, 1]]
+
+
+def test_an_enrolment_counts_for_the_variant_that_it_was_sent_first():
+    mail = mail_of((11, 3, 0), (12, 3, 0))
+    other = mail.iloc[[0]].assign(id=101, template_id=12)
+    other["delivered_at"] = other["delivered_at"] + pd.Timedelta(days=2)
+    other["replied_at"] = other["delivered_at"]
+
+    test = ab_test(pd.concat([mail, other], ignore_index=True), TWO)
+
+    assert test[["n", "x"]].to_numpy().tolist() == [[3, 0], [3, 0]]
+    assert test.attrs["outreach_frames"]["dropped"]["enrolment sent another variant before"] == 1
+
+
+def test_only_the_time_in_which_all_variants_ran_is_compared():
+    """The older variant met other people, in another season, before the newer one was enabled."""
+    mail = mail_of((11, 60, 6), (12, 30, 3), days=60)
+    newer = variants((1, 11), (1, 12))
+    newer.loc[1, "enabled_at"] = pd.Timestamp(START + timedelta(days=30))
+
+    test = ab_test(mail, newer)
+
+    assert test["n"].tolist() == [30, 15]
+    assert test["window_from"].tolist() == [pd.Timestamp(START + timedelta(days=30))] * 2
+    assert ab_test(mail, newer, overlap_only=False)["n"].tolist() == [60, 30]
+
+
+def test_disabled_variants_are_left_out_since_their_end_is_unknown():
+    three = pd.concat([TWO, variants((1, 13), enabled=False).assign(id=950)], ignore_index=True)
+    mail = mail_of((11, 20, 2), (12, 20, 2), (13, 20, 2))
+
+    test = ab_test(mail, three)
+
+    assert test["template_id"].tolist() == [11, 12]
+    assert test.attrs["outreach_frames"]["dropped"]["disabled variant: when it ran is unknown"] == 1
+    assert ab_test(mail, three, overlap_only=False)["template_id"].tolist() == [11, 12, 13]
+
+
+def test_the_same_template_on_another_step_is_another_variant():
+    """Mailing and variant meet by step and template; by template alone, each mailing would count on both steps."""
+    both = pd.concat([mail_of((11, 10, 1), (12, 10, 2)), mail_of((11, 10, 3), (12, 10, 4), step=2)], ignore_index=True)
+    both["id"] = range(1, len(both) + 1)
+
+    test = ab_test(both, variants((1, 11), (1, 12), (2, 11), (2, 12)))
+
+    assert test[["step_id", "n", "x"]].to_numpy().tolist() == [[1, 10, 1], [1, 10, 2], [2, 10, 3], [2, 10, 4]]
+
+
+def test_a_clear_difference_is_named_whenever_one_looks():
+    test = ab_test(mail_of((11, 3_000, 300), (12, 3_000, 150)), TWO)
+
+    assert test["verdict"].tolist() == ["A better", "A better"]
+    assert test["p_better"].iloc[0] > 0.999
+
+
+def test_variants_alike_show_no_clear_difference_once_the_plan_is_met():
+    mail = mail_of((11, 400, 20), (12, 400, 21))
+
+    assert set(ab_test(mail, TWO)["verdict"]) == {"too early"}
+    assert set(ab_test(mail, TWO, min_n=400)["verdict"]) == {"no clear difference"}
+
+
+def test_a_broken_split_comes_before_everything_else():
+    """300 against 200 enrolments were not split in halves: whatever did that can have moved the rates as well."""
+    test = ab_test(mail_of((11, 300, 90), (12, 200, 2)), TWO)
+
+    assert test["srm_p"].iloc[0] == pytest.approx(chisquare([300, 200]).pvalue)
+    assert test["srm_p"].iloc[0] < 0.001
+    assert set(test["verdict"]) == {"broken split"}
+
+
+def test_the_split_is_judged_by_arrivals_bounces_included():
+    mail = mail_of((11, 100, 0), (12, 100, 0))
+    mail.loc[mail["template_id"] == 12, "bounced_at"] = pd.Timestamp(START + timedelta(days=60))
+
+    test = ab_test(mail, TWO)
+
+    assert test["arrivals"].tolist() == [100, 100]
+    assert test["n"].tolist() == [100, 0]
+    assert test["srm_p"].tolist() == [1, 1]
+    assert test[["diff", "p_better", "expected_loss", "p_always_valid"]].isna().to_numpy().all()
+
+
+def test_the_always_valid_p_is_that_of_the_strongest_day():
+    """Early in the test A leads; later B catches up. Evidence once seen stays."""
+    early = mail_of((11, 400, 80), (12, 400, 8), days=5)
+    late = mail_of((21, 400, 8), (22, 400, 80), start=START + timedelta(days=10), days=5)
+    late["template_id"] = late["template_id"] - 10
+    mail = pd.concat([early, late], ignore_index=True).assign(id=lambda rows: range(1, len(rows) + 1))
+
+    p = ab_test(mail, TWO)["p_always_valid"].iloc[0]
+
+    days = np.arange(0, 16)
+    sent, answered = ({t: _days(mail, t, name) for t in (11, 12)} for name in ("delivered_at", "replied_at"))
+    trials = np.array([[(sent[t] <= day).sum() for t in (11, 12)] for day in days])
+    successes = np.array([[(answered[t] <= day).sum() for t in (11, 12)] for day in days])
+    assert p == pytest.approx(always_valid_p(successes, trials)[-1], rel=1e-9)
+    assert p < always_valid_p(successes[-1:], trials[-1:])[0]
+
+
+def _days(mail, template, name):
+    instants = mail.loc[mail["template_id"] == template, name].dropna()
+    return np.array([(instant - pd.Timestamp(START)).days for instant in instants])
+
+
+def test_several_variants_are_compared_with_their_strongest_rival_and_pair_by_pair():
+    test = ab_test(mail_of((11, 400, 40), (12, 400, 20), (13, 400, 30)), variants((1, 11), (1, 12), (1, 13)), prior=(2, 30))
+    pairs = attached(test, "pairs")
+
+    assert test["rival_id"].tolist() == [13, 11, 11]
+    assert test["variant"].tolist() == ["A", "B", "C"]
+    assert pairs[["template_1", "template_2"]].to_numpy().tolist() == [[11, 12], [11, 13], [12, 13]]
+    assert pairs["diff"].tolist() == pytest.approx([0.05, 0.025, -0.025])
+    assert pairs["p_better"].iloc[1] == pytest.approx(probability_greater((42, 390), (32, 400)))
+    assert test["p_better"].iloc[2] == pytest.approx(1 - pairs["p_better"].iloc[1])
+
+
+def test_a_winner_among_several_must_beat_each_of_them():
+    """C is far behind; that A beats it says nothing about A against B."""
+    mail = mail_of((11, 3_000, 300), (12, 3_000, 300), (13, 3_000, 60))
+
+    assert set(ab_test(mail, variants((1, 11), (1, 12), (1, 13)))["verdict"]) == {"no clear difference"}
+
+
+def test_the_default_prior_is_fitted_to_all_variants():
+    mail = mail_of((11, 40, 4), (12, 80, 10), (13, 20, 1), (14, 10, 0), (15, 600, 30))
+    five = variants(*((1, template) for template in range(11, 16)))
+
+    test = ab_test(mail, five)
+
+    assert test.attrs["prior"]["M"] == pytest.approx(51.344023, rel=1e-6)
+    assert ab_test(mail, five, prior="flat").attrs["prior"]["M"] == 2
+
+
+def test_a_prior_that_cannot_be_fitted_is_flat():
+    assert ab_test(mail_of((11, 40, 0), (12, 40, 0)), TWO).attrs["prior"]["alpha"] == 1
+
+
+def test_the_plan_is_for_the_stated_difference():
+    mail = mail_of((11, 200, 10), (12, 200, 10))
+
+    assert ab_test(mail, TWO, detectable=0.03)["n_needed"].tolist() == [int(sample_size(0.05, 0.03))] * 2
+
+
+def test_what_happens_after_as_of_has_not_happened_yet():
+    mail = mail_of((11, 30, 30), (12, 30, 0), wait=timedelta(days=10))
+
+    test = ab_test(mail, TWO, as_of=START + timedelta(days=15))
+
+    assert test["n"].tolist() == [15, 15]
+    assert test["x"].iloc[0] == 5
+    assert test.attrs["outreach_frames"]["as_of"].startswith("2025-01-21")
+
+
+def test_a_template_changed_meanwhile_is_warned_of():
+    """The API does not keep earlier texts: the halves of the test may have had different ones."""
+    templates = frame([{"id": 11, "name": "Old", "updated_at": "2025-01-20T00:00:00Z"}, {"id": 12, "name": "New"}])
+
+    with pytest.warns(ChangedTemplateWarning, match=r"unknown: 1 \(id 11\)\.$"):
+        test = ab_test(mail_of((11, 30, 3), (12, 30, 3)), TWO, templates)
+
+    assert test["name"].tolist() == ["Old", "New"]
+
+
+def test_opens_are_compared_with_a_warning_and_only_where_tracked():
+    mail = mail_of((11, 20, 0), (12, 20, 0)).assign(track_opens=True, open_count=0)
+    mail.loc[mail.index[:5], "track_opens"] = False
+    mail.loc[mail.index[5:8], ["open_count", "opened_at"]] = [1, mail["delivered_at"].iloc[5]]
+
+    with pytest.warns(MachineOpenWarning, match=": 3 "):
+        test = ab_test(mail, TWO, metric="open")
+
+    assert test[["n", "x"]].to_numpy().tolist() == [[15, 3], [20, 0]]
+
+
+@pytest.mark.parametrize("mail", [mail_of((11, 3, 1), (99, 3, 1)), mail_of((98, 3, 1))])
+def test_variants_without_mail_stay(mail):
+    test = ab_test(mail, TWO)
+
+    assert test["template_id"].tolist() == [11, 12]
+    assert plain(test["rate"])[1] is None
+    assert set(test["verdict"]) == {"too early"}
+
+
+def test_nothing_to_compare_keeps_columns_and_types():
+    some, none = ab_test(mail_of((11, 3, 1), (12, 3, 1)), TWO), ab_test(mail_of((11, 3, 1)).head(0), TWO.head(0))
+
+    assert len(none) == 0
+    assert none.dtypes.equals(some.dtypes)
+    assert attached(none, "pairs").columns.equals(attached(some, "pairs").columns)
+
+
+def test_the_pairs_travel_through_json_and_parquet(tmp_path):
+    test = ab_test(mail_of((11, 30, 3), (12, 30, 5)), TWO)
+    json.dumps(test.attrs, allow_nan=False)
+    test.to_parquet(tmp_path / "test.parquet")
+
+    again = pd.read_parquet(tmp_path / "test.parquet", dtype_backend="pyarrow")
+
+    pd.testing.assert_frame_equal(attached(again, "pairs"), attached(test, "pairs"))
+
+
+def test_row_order_and_other_columns_do_not_matter():
+    mail = mail_of((11, 50, 5), (12, 50, 9))
+    shuffled = mail.sample(frac=1, random_state=3).assign(subject="Hello")
+
+    pd.testing.assert_frame_equal(ab_test(shuffled, TWO.iloc[::-1]), ab_test(mail, TWO))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"metric": "bounce"}, {"prior": "sceptical"}, {"tau": 0}, {"ci": 1}, {"bounce_policy": "never"}]
+)
+def test_unknown_choices_are_refused(arguments):
+    with pytest.raises(DataError):
+        ab_test(mail_of((11, 3, 1), (12, 3, 1)), TWO, **arguments)
+
+
+def test_a_missing_column_names_itself():
+    with pytest.raises(MissingColumnError, match="'enabled_at' is missing; ab_test needs it"):
+        ab_test(table("mailings"), TWO.drop(columns="enabled_at"))
+
+
+def test_other_kinds_of_frame_are_refused():
+    with pytest.raises(DataError, match="works on pandas frames; mailings is a list"):
+        ab_test([], TWO, as_of=AS_OF)

@@ -1,0 +1,179 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import beta
+from small_frames import frame, plain, table
+from stats_frames import EXPECTED, ORACLE, TOLERANCE, mailings
+
+from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.stats.leaderboards import leaderboard
+from outreach_frames.stats.traps import MachineOpenWarning
+
+CASE = ORACLE["numeric_fixtures"]["empirical_bayes"][0]
+
+
+def mail_of(*groups, key="user_id"):
+    """Make delivered mail of groups (key, trials, successes)."""
+    return mailings(
+        *(
+            {key: group, "delivered_at": "2025-03-03T12:00:00Z"}
+            | ({"replied_at": "2025-03-04T12:00:00Z"} if number < replied else {})
+            for group, trials, replied in groups
+            for number in range(trials)
+        )
+    )
+
+
+FIVE = mail_of(*zip(range(1, 6), CASE["n"], CASE["x"], strict=True))
+
+
+def test_the_worked_examples_groups_are_ranked_by_their_shrunk_rates():
+    ranked = leaderboard(FIVE)
+
+    assert ranked["user_id"].tolist() == [2, 1, 3, 5, 4]
+    assert ranked["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert ranked["shrunk"].tolist() == pytest.approx([CASE["shrunk"][user - 1] for user in ranked["user_id"]], abs=TOLERANCE)
+    assert ranked["n"].tolist() == [CASE["n"][user - 1] for user in ranked["user_id"]]
+
+
+@pytest.mark.parametrize(("by", "key"), [("template_id", "by_template"), ("sequence_id", "by_sequence")])
+def test_counts_are_those_of_engagement(by, key):
+    ranked = leaderboard(table("mailings"), by=by).set_index(by)
+
+    expected = {int(group): values["reply_rate"] for group, values in EXPECTED[key].items() if group != "none"}
+    assert {group: (row["x"], row["n"]) for group, row in ranked.iterrows()} == {
+        group: (rate["num"], rate["den"]) for group, rate in expected.items()
+    }
+
+
+def test_the_default_headline_of_sequences_can_be_ranked():
+    ranked = leaderboard(table("mailings"), table("sequences"), by="sequence_id", metric="enrolment_reply_rate")
+
+    assert ranked[["sequence_id", "name", "x", "n"]].to_numpy().tolist() == [[10, "Alpha", 1, 3], [20, "Beta", 0, 2]]
+    assert ranked.attrs["outreach_frames"]["dropped"] == {"sequence_id missing": 2}
+
+
+def test_chances_are_those_of_independent_draws():
+    """The same question answered by integration: P(best) = ∫ f_i Π F_j over the rate."""
+    ranked = leaderboard(FIVE).sort_values("user_id")
+    prior = ranked.attrs["prior"]
+    shapes = [(x + prior["alpha"], n - x + prior["beta"]) for x, n in zip(CASE["x"], CASE["n"], strict=True)]
+    rate = np.linspace(0, 0.5, 20_001)
+
+    for number, shape in enumerate(shapes):
+        others = np.prod([beta.cdf(rate, *other) for other in shapes[:number] + shapes[number + 1 :]], axis=0)
+        expected = np.trapezoid(beta.pdf(rate, *shape) * others, rate)
+        assert ranked["p_top"].iloc[number] == pytest.approx(expected, abs=4 * 0.0035)
+    assert ranked["p_top"].sum() == pytest.approx(1)
+    assert ranked["p_above_median"].sum() == pytest.approx(2)
+
+
+def test_a_seed_gives_the_same_chances_and_row_order_does_not_matter():
+    shuffled = FIVE.sample(frac=1, random_state=1)
+
+    pd.testing.assert_frame_equal(leaderboard(shuffled, seed=7), leaderboard(FIVE, seed=7))
+    assert leaderboard(FIVE, seed=8)["p_top"].tolist() != leaderboard(FIVE, seed=7)["p_top"].tolist()
+
+
+def test_groups_without_mail_stay_last_and_unranked():
+    """Nothing is known of them: the prior's mean would put them in the middle."""
+    users = frame([{"id": user, "name": f"User {user}"} for user in range(1, 8)])
+
+    ranked = leaderboard(FIVE, users)
+
+    assert ranked["user_id"].tolist() == [2, 1, 3, 5, 4, 6, 7]
+    assert ranked["n"].tolist()[-2:] == [0, 0]
+    assert ranked["shrunk"].iloc[-1] == pytest.approx(CASE["pooled"])
+    for column in ("raw", "rank", "p_top", "p_above_median"):
+        assert plain(ranked[column])[-2:] == [None, None]
+
+
+def test_mail_of_groups_that_are_not_listed_is_left_out_and_counted():
+    ranked = leaderboard(FIVE, frame([{"id": 1, "name": "One"}]))
+
+    assert ranked["user_id"].tolist() == [1]
+    assert ranked.attrs["outreach_frames"]["dropped"] == {"mailing of a group that is not listed": 710}
+
+
+def test_equal_groups_share_a_rank():
+    ranked = leaderboard(mail_of((3, 10, 2), (1, 10, 2), (2, 10, 1)))
+
+    assert ranked["user_id"].tolist() == [1, 3, 2]
+    assert ranked["rank"].tolist() == [1, 1, 3]
+
+
+def test_of_bounces_the_lowest_rate_is_best():
+    mail = mail_of((1, 50, 0), (2, 50, 0), (3, 50, 0), key="mailbox_id")
+    mail.loc[mail["mailbox_id"] == 2, "bounced_at"] = mail["delivered_at"].iloc[0]
+    boxes = frame([{"id": number, "email": f"{number}@example.com"} for number in (1, 2, 3)])
+
+    ranked = leaderboard(mail, boxes, by="mailbox_id", metric="bounce_rate")
+
+    assert ranked["mailbox_id"].tolist() == [1, 3, 2]
+    assert ranked["p_top"].iloc[-1] == 0
+    assert ranked["name"].tolist()[0] == "1@example.com"
+
+
+def test_a_template_that_counts_on_another_is_ranked_with_it():
+    """Its own counters stay empty, and so must its row: the numbers belong to the target."""
+    mail = mail_of((301, 10, 1), (302, 30, 9), key="template_id")
+    templates = frame([{"id": 301, "name": "Original"}, {"id": 302, "name": "Copy", "stats_target_id": 301}])
+
+    ranked = leaderboard(mail, templates, by="template_id")
+
+    assert ranked[["template_id", "name", "n", "x"]].to_numpy().tolist() == [[301, "Original", 40, 10]]
+
+
+@pytest.mark.parametrize("metric", ["open_rate", "click_rate", "click_to_open_rate"])
+def test_rates_that_machines_inflate_are_refused_unless_asked_for(metric):
+    with pytest.raises(DataError, match=f"{metric} counts machines'"):
+        leaderboard(table("mailings"), metric=metric)
+
+    assert len(leaderboard(table("mailings"), metric=metric, allow_low_trust=True)) == 2
+
+
+def test_machine_opens_are_warned_of_where_opens_are_ranked():
+    mail = mail_of((1, 5, 0)).assign(open_count=1)
+    mail["opened_at"] = mail["delivered_at"] + pd.Timedelta(seconds=3)
+
+    with pytest.warns(MachineOpenWarning, match=": 5 "):
+        leaderboard(mail, metric="open_rate", allow_low_trust=True)
+
+
+def test_where_nobody_answered_nobody_is_told_their_chances():
+    ranked = leaderboard(mail_of((1, 5, 0), (2, 9, 0)))
+
+    assert ranked[["lo", "hi", "p_top"]].isna().to_numpy().all()
+    assert ranked["rank"].tolist() == [1, 1]
+
+
+def test_an_empty_frame_keeps_columns_and_types():
+    none = leaderboard(FIVE.head(0))
+
+    assert len(none) == 0
+    assert none.dtypes.equals(leaderboard(FIVE).dtypes)
+    assert none.attrs["prior"] is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=6))
+def test_chances_of_being_best_sum_to_one(groups):
+    mail = mail_of(*((user, max(a, b), min(a, b)) for user, (a, b) in enumerate(groups)))
+    ranked = leaderboard(mail)
+
+    if ranked["p_top"].notna().any():
+        assert ranked["p_top"].sum() == pytest.approx(1)
+    assert (ranked["n"].sum(), ranked["x"].sum()) == (sum(map(max, groups)), sum(map(min, groups)))
+
+
+@pytest.mark.parametrize("arguments", [{"metric": "charm"}, {"prior": (0, 0)}, {"ci": 0}])
+def test_unknown_choices_are_refused(arguments):
+    with pytest.raises(DataError):
+        leaderboard(FIVE, **arguments)
+
+
+def test_a_missing_key_names_itself():
+    with pytest.raises(MissingColumnError, match="'team_id' is missing; leaderboard needs it"):
+        leaderboard(FIVE, by="team_id")

@@ -1,0 +1,186 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.optimize import minimize
+from scipy.stats import betabinom, binom
+from scipy.stats import beta as beta_distribution
+from small_frames import plain
+from stats_frames import ORACLE, TOLERANCE
+
+from outreach_frames.errors import DataError
+from outreach_frames.stats.shrinkage import FULL_POOLING, fit_prior, shrink_rates
+
+CASE = ORACLE["numeric_fixtures"]["empirical_bayes"][0]
+COUNTS = st.lists(
+    st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1, max_size=12
+)
+
+
+def split(counts):
+    return [x for x, _ in counts], [n for _, n in counts]
+
+
+def test_the_worked_example_comes_out():
+    rates = shrink_rates(CASE["x"], CASE["n"])
+
+    assert rates["shrunk"].tolist() == pytest.approx(CASE["shrunk"], abs=TOLERANCE)
+    assert rates[["lo", "hi"]].to_numpy(dtype=float) == pytest.approx(np.array(CASE["ci"]), abs=TOLERANCE)
+    prior = rates.attrs["prior"]
+    for ours, theirs in {"pooled": "pooled", "S": "S", "rho": "rho", "alpha": "alpha", "beta": "beta"}.items():
+        assert prior[ours] == pytest.approx(CASE[theirs], abs=TOLERANCE)
+    assert prior["M"] == pytest.approx(CASE["M"], rel=1e-6)
+
+
+def exact_rho(x, n):
+    """Kleinman's estimator for any weights, in exact fractions, with the weights nᵢ put in last."""
+    trials = [Fraction(value) for value in n]
+    weights, rates = trials, [Fraction(a, b) for a, b in zip(x, n, strict=True)]
+    total = sum(weights)
+    p = sum(w * r for w, r in zip(weights, rates, strict=True)) / total
+    spread = sum(w * (r - p) ** 2 for w, r in zip(weights, rates, strict=True))
+    binomial = sum(w / t * (1 - w / total) for w, t in zip(weights, trials, strict=True))
+    between = sum(w * (1 - w / total) for w in weights)
+    return float((spread - p * (1 - p) * binomial) / (p * (1 - p) * (between - binomial)))
+
+
+@settings(max_examples=80)
+@given(COUNTS.filter(lambda counts: sum(n > 1 for _, n in counts) > 2))
+def test_the_correlation_is_kleinmans_estimator(counts):
+    """Kleinman, JASA 68 (1973) 46–54, in its general form and in exact arithmetic."""
+    seen = [(x, n) for x, n in counts if n]
+    x, n = split(seen)
+    if sum(x) in {0, sum(n)}:
+        return
+
+    prior = fit_prior(np.array(split(counts)[0]), np.array(split(counts)[1]))
+
+    assert prior.rho == pytest.approx(exact_rho(x, n), rel=1e-9, abs=1e-12)
+
+
+def test_moments_and_likelihood_agree_on_many_groups():
+    """An independent estimate of the same prior: the beta-binomial likelihood, maximised by SciPy."""
+    rng = np.random.default_rng(11)
+    n = rng.integers(30, 400, 1_500)
+    x = rng.binomial(n, rng.beta(3, 57, n.size))
+
+    prior = fit_prior(x, n)
+
+    def loss(logs):
+        return -betabinom.logpmf(x, n, *np.exp(logs)).sum()
+
+    alpha, beta = np.exp(minimize(loss, np.log([1.0, 20.0]), method="Nelder-Mead").x)
+    assert prior.pooled == pytest.approx(alpha / (alpha + beta), rel=0.02)
+    assert prior.weight == pytest.approx(alpha + beta, rel=0.1)
+    assert prior.weight == pytest.approx(60, rel=0.1)
+
+
+def test_shrunk_rates_are_posterior_means_and_quantiles():
+    """The posterior by brute force: prior times likelihood, integrated."""
+    rates = shrink_rates(CASE["x"], CASE["n"])
+    alpha, beta = (rates.attrs["prior"][name] for name in ("alpha", "beta"))
+
+    def density(rate, x, n):
+        return beta_distribution.pdf(rate, alpha, beta) * binom.pmf(x, n, rate)
+
+    for row, (x, n) in enumerate(zip(CASE["x"], CASE["n"], strict=True)):
+        whole, mean, below = (
+            quad(lambda rate, x=x, n=n, power=power: rate**power * density(rate, x, n), 0, end, points=[0.05])[0]
+            for power, end in ((0, 1), (1, 1), (0, rates["lo"].iloc[row]))
+        )
+        assert mean / whole == pytest.approx(rates["shrunk"].iloc[row], abs=1e-7)
+        assert below / whole == pytest.approx(0.025, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "n", "why"),
+    [
+        ([4, 10], [40, 80], "two groups cannot show a spread"),
+        ([5, 5, 5, 5], [50, 50, 50, 50], "they differ less than chance would"),
+        ([1, 0, 1, 1, 0], [1, 1, 1, 1, 1], "single trials cannot differ within a group"),
+        ([0, 0, 0], [50, 60, 70], "all are at 0"),
+        ([50, 60, 70], [50, 60, 70], "all are at 1"),
+    ],
+)
+def test_what_does_not_vary_is_pooled(x, n, why):
+    rates = shrink_rates(x, n)
+
+    assert rates.attrs["prior"]["M"] == FULL_POOLING, why
+    assert rates["shrunk"].tolist() == pytest.approx([(a + sum(x) / sum(n) * 1e4) / (b + 1e4) for a, b in zip(x, n, strict=True)])
+
+
+def test_one_trial_is_the_lightest_prior():
+    """Groups at the extremes: ρ near 1 would make the prior vanish."""
+    assert shrink_rates([0, 100, 0, 100], [100, 100, 100, 100]).attrs["prior"]["M"] == 1
+
+
+def test_a_group_without_trials_gets_the_prior_and_does_not_shape_it():
+    rates = shrink_rates([*CASE["x"], 0], [*CASE["n"], 0])
+    prior = rates.attrs["prior"]
+
+    assert prior["M"] == pytest.approx(CASE["M"], rel=1e-6)
+    assert plain(rates["raw"])[-1] is None
+    assert rates["shrunk"].iloc[-1] == pytest.approx(0.06)
+    assert rates["hi"].iloc[-1] == pytest.approx(beta_distribution.ppf(0.975, prior["alpha"], prior["beta"]))
+
+
+@pytest.mark.parametrize("x", [[0, 0, 0], [5, 9, 2]])
+def test_unanimity_is_no_certainty(x):
+    """A prior fitted to zeros only is degenerate; [0, 0] as an interval would claim to know."""
+    rates = shrink_rates(x, [5, 9, 2])
+
+    assert rates[["lo", "hi"]].isna().to_numpy().all()
+    assert rates["shrunk"].tolist() == [x[0] / 5] * 3
+
+
+@pytest.mark.parametrize(("x", "n"), [([], []), ([0, 0], [0, 0])])
+def test_nothing_known_gives_nothing(x, n):
+    rates = shrink_rates(x, n)
+
+    assert len(rates) == len(n)
+    assert rates.isna().to_numpy().all()
+    assert rates.attrs["prior"] is None
+    assert all(str(dtype) == "double[pyarrow]" for dtype in rates.dtypes)
+
+
+def test_a_given_prior_is_used_as_it_is():
+    rates = shrink_rates([3], [10], prior=(2, 8))
+
+    assert rates["shrunk"].item() == 5 / 20
+    assert rates.attrs["prior"]["M"] == 10
+
+
+@settings(max_examples=60)
+@given(COUNTS, st.randoms(use_true_random=False))
+def test_shrinking_pulls_towards_the_pooled_rate_whatever_the_order(counts, random):
+    x, n = split(counts)
+    rates = shrink_rates(x, n)
+    order = list(range(len(n)))
+    random.shuffle(order)
+
+    shuffled = shrink_rates([x[i] for i in order], [n[i] for i in order])
+
+    for row in rates.itertuples():
+        if sum(n):
+            pooled = rates.attrs["prior"]["pooled"]
+            raw = pooled if row.raw is None or row.raw != row.raw else row.raw  # noqa: PLR0124
+            assert min(raw, pooled) - 1e-12 <= row.shrunk <= max(raw, pooled) + 1e-12
+    assert plain(shuffled["shrunk"]) == pytest.approx([plain(rates["shrunk"])[i] for i in order], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("x", "n"),
+    [([3], [2]), ([-1], [2]), ([1, 2], [3]), ([0.5], [2]), ([None], [2]), (["a"], [2])],
+)
+def test_counts_that_cannot_be_are_refused(x, n):
+    with pytest.raises(DataError):
+        shrink_rates(x, n)
+
+
+@pytest.mark.parametrize("prior", [(0, 1), (1, -1), (float("nan"), 1)])
+def test_a_prior_that_is_no_distribution_is_refused(prior):
+    with pytest.raises(DataError, match="two parameters above 0"):
+        shrink_rates([1], [2], prior=prior)
