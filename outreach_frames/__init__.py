@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from outreach_frames import compliance, errors, findings, patterns, plots, stats, webhooks
     from outreach_frames.bulk import write_frame
     from outreach_frames.client import Client
-    from outreach_frames.connections import connect, sandbox
+    from outreach_frames.connections import connect, connect_jsonapi, sandbox
     from outreach_frames.documents import ref
     from outreach_frames.fetchers import (
         fetch_accounts,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from outreach_frames.query import NOT_NULL, between
     from outreach_frames.showing import show
     from outreach_frames.snapshots import Snapshot, open_snapshot, take_snapshot
+    from outreach_frames.tables import fetch_tables
 
 __version__ = "0.1.0"
 
@@ -59,9 +60,11 @@ _HOMES = {
     "Snapshot": "snapshots",
     "between": "query",
     "connect": "connections",
+    "connect_jsonapi": "connections",
     "count": "frames",
     "fetch": "frames",
     "fetch_batches": "frames",
+    "fetch_tables": "tables",
     "fetch_one": "frames",
     "fetch_accounts": "fetchers",
     "fetch_calls": "fetchers",
@@ -100,6 +103,7 @@ __all__ = [
     "between",
     "compliance",
     "connect",
+    "connect_jsonapi",
     "count",
     "errors",
     "fetch",
@@ -121,6 +125,7 @@ __all__ = [
     "fetch_sequences",
     "fetch_snippets",
     "fetch_stages",
+    "fetch_tables",
     "fetch_tasks",
     "fetch_teams",
     "fetch_templates",

@@ -3,15 +3,19 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from requests import PreparedRequest
+from requests.auth import HTTPBasicAuth
+
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError
 from outreach_frames.http import BearerAuth, Session
+from outreach_frames.uncatalogued import Paging, Server
 
 BASE_URL = "https://api.outreach.io/api/v2"
 EXPIRE_AFTER = timedelta(hours=1)
@@ -135,6 +139,52 @@ def sandbox(
         )
         on_failure.pop_all()
     return Client(session, sandbox=handle, closing=closing)
+
+
+def connect_jsonapi(
+    base_url: str,
+    auth: str | tuple[str, str] | Callable[[PreparedRequest], PreparedRequest] | None = None,
+    *,
+    paging: Paging = "links",
+) -> Server:
+    """
+    Connect to any JSON:API server, to read it with `fetch`, `fetch_one` and `fetch_tables`.
+
+    Names of resources, filters and attributes are the server's own and sent as they are given; columns and their
+    types are those of `read_jsonapi`. Answers are not cached.
+
+    Parameters
+    ----------
+    base_url
+        What the paths of the collections stand below. Plain http only to this machine itself.
+    auth
+        A bearer token, user name and password, or anything that signs a request as `requests` has it.
+    paging
+        Further pages are found by the server's own links. ``"offset"`` and ``"number"`` begin with ``page[offset]``
+        or ``page[number]`` and count on where a server gives no links; ``page_size`` is then ``page[limit]`` or
+        ``page[size]``.
+
+    Returns
+    -------
+    server : Client
+        Nothing is sent before the first fetch.
+
+    Raises
+    ------
+    OriginError
+        The base URL is plain http to another machine.
+
+    Examples
+    --------
+    >>> with connect_jsonapi("https://api.example.org/v1") as server:
+    ...     articles = fetch(server, "articles", include="author", sort="-published")
+    """
+    sign = BearerAuth(auth) if isinstance(auth, str) else HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth
+    return Server(Session(base_url, sign or _unsigned, account=base_url, cache=False), paging=paging)
+
+
+def _unsigned(request: PreparedRequest) -> PreparedRequest:
+    return request
 
 
 def _fingerprint(base_url: str, token: str) -> str:

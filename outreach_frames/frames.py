@@ -5,19 +5,24 @@ Every frame is a plain, Arrow-backed `pandas.DataFrame`. ``frame.attrs["outreach
 ``as_of``, the time of the extraction, which the statistics use.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypedDict
+from urllib.parse import quote
 
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames import uncatalogued
+from outreach_frames.arrange import arranged, order_of
 from outreach_frames.client import Client
-from outreach_frames.errors import DocumentError, QueryError, ServerError
-from outreach_frames.jsonapi import concat, to_frame
-from outreach_frames.query import Query, build
-from outreach_frames.walk import Walk, layout_of, read_page
+from outreach_frames.errors import DocumentError, OutreachDataWarning, QueryError, ServerError
+from outreach_frames.jsonapi import concat
+from outreach_frames.labels import Custom, CustomField, labelled, labelled_frame, labels_wanted, settled
+from outreach_frames.plan import Plan, reader_of
+from outreach_frames.query import Include, build
+from outreach_frames.walk import Walk
 
-Include = str | Sequence[str] | Mapping[str, Sequence[str] | None] | None
 Fields = Sequence[str] | Literal["*"] | None
 
 
@@ -30,7 +35,8 @@ class Options(TypedDict, total=False):
     fields: Fields
     limit: int | None
     page_size: int | None
-    custom: bool
+    custom: Custom
+    data_connections: bool
     parallel: int | None
     refresh: bool
     progress: bool | None
@@ -47,7 +53,8 @@ def fetch(
     fields: Fields = None,
     limit: int | None = None,
     page_size: int | None = None,
-    custom: bool = False,
+    custom: Custom = False,
+    data_connections: bool = False,
     parallel: int | None = None,
     refresh: bool = False,
     progress: bool | None = None,
@@ -58,13 +65,14 @@ def fetch(
     Parameters
     ----------
     client
-        Connection to an organisation; see `connect` and `sandbox`.
+        Connection to an organisation, or to any JSON:API server; see `connect`, `sandbox` and `connect_jsonapi`.
     resource
-        Resource type, singular or plural, snake_case or the API's spelling.
+        Resource type, singular or plural, snake_case or the API's spelling; ``"custom_objects/<internal name>"`` for a
+        custom object; the path of a collection on another server.
     filter
         Name → value; all must hold. Names are filterable attributes, ``id``, to-one relationships (by id, or
-        ``"account.name"`` where the API allows it). Values: a scalar, a list (any of), `between`, ``None`` (is null),
-        `NOT_NULL`.
+        ``"account.name"`` where the API allows it). Values: a scalar, a list (any of, as long as you like), `between`,
+        ``None`` (is null), `NOT_NULL`.
     sort
         Attribute or attributes, ``-`` before one for descending.
     include
@@ -78,10 +86,16 @@ def fetch(
     page_size
         Rows asked for at a time [rows], at most 1,000; by default 1,000, or 100 with message bodies.
     custom
-        Fetch the numbered custom fields too.
+        Fetch the numbered custom fields too, as text under the API's names. ``"labels"``: those that the organisation
+        has labelled, named after their labels (``"ARR (EUR)"`` is ``arr_eur``; ``…_custom12`` where that is another
+        column's name) and typed as declared: numbers, dates, instants, truth values, pick lists as categories, lists
+        of choices. A value that is not of its field's type is missing, and a warning says where.
+    data_connections
+        Add the column ``meta`` [JSON text], whose ``dataConnections`` lists links to records of a CRM.
     parallel
-        Walk this many ranges of ids side by side; ``None`` or 1: one page after the other, and so is a query with a
-        ``sort`` or a filter on ids. Not with ``limit``.
+        Read this many chains of pages side by side; ``None`` or 1: one page after the other. All records are cut into
+        ranges of ids; the first ``limit`` (up to 10,000) are read by offsets, where a record that is made or removed
+        meanwhile can shift another out. A query for all with a ``sort`` or with ids is read page after page anyway.
     refresh
         Ask the API even for what the cache has.
     progress
@@ -91,9 +105,10 @@ def fetch(
     -------
     frame : DataFrame, shape (n_records, n_columns)
         ``id`` first; attributes in snake_case; ``<relationship>_id``; included columns as
-        ``<relationship>__<column>``. Timestamps are UTC instants [microseconds]; missing is ``<NA>``. Rows are sorted
-        by ``id`` unless ``sort`` is given; a record that moved during the walk appears once, as it was last. An empty
-        result keeps every column and dtype.
+        ``<relationship>__<column>``. Timestamps are UTC instants [microseconds]; missing is ``<NA>``, also for the
+        columns of an included record that the API did not send. Rows are sorted by ``id`` unless ``sort`` is given;
+        a record that moved during the walk appears once, as it was last. An empty result keeps every column and
+        dtype. Custom objects and other servers' resources have the columns of `read_jsonapi`.
 
     Raises
     ------
@@ -102,19 +117,39 @@ def fetch(
     APIError, TransportError, DocumentError
         The walk failed. Pages already fetched stay cached: the same call resumes.
 
+    Warns
+    -----
+    UnknownAttributeWarning
+        The API sent attributes that the catalogue does not know and that are left out; it names them.
+
     Notes
     -----
     Source: ``GET /<resource>``, Outreach API v2.
     """
-    if parallel is not None and parallel > 1 and limit is not None:
-        raise QueryError("parallel and limit do not go together.", hint="Leave one of them out.")
-    query = build(client.catalogue, resource, filter=filter, sort=sort, include=include, fields=fields, custom=custom)
-    walk = Walk(client, query, limit=limit, page_size=page_size, refresh=refresh, progress=progress)
-    order = _order(query)
-    with walk:
-        batches = walk.side_by_side(parallel) if parallel and parallel > 1 and not sort else list(walk.batches())
-    frame = to_frame(_arranged(concat(batches, walk.layout.schema), order, limit), walk.layout.schema)
-    frame.attrs["outreach_frames"] = walk.provenance()
+    if uncatalogued.is_uncatalogued(client, resource):
+        uncatalogued.refuse_uncatalogued(custom=custom, data_connections=data_connections, parallel=parallel)
+        question = uncatalogued.Question(resource=resource, filter=filter, sort=sort, include=include, fields=fields)
+        return uncatalogued.fetch(
+            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress
+        )
+    labels, numbered = labels_wanted(client, client.catalogue.resource(resource), custom, refresh=refresh)
+    query = build(
+        client.catalogue,
+        resource,
+        filter=filter,
+        sort=sort,
+        include=include,
+        fields=fields,
+        custom=numbered,
+        data_connections=data_connections,
+    )
+    plan = Plan(query, limit=limit, page_size=page_size, parallel=parallel)
+    order = order_of(query, limit)
+    layout, read = reader_of(client, query)
+    with Walk(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as walk:
+        table = concat((found.content for found in plan.pages(walk)), layout.schema)
+    frame = labelled_frame(arranged(table, order, limit), labels)
+    frame.attrs["outreach_frames"] |= walk.provenance()
     return frame
 
 
@@ -129,7 +164,8 @@ def fetch_batches(
     fields: Sequence[str] | None = None,
     limit: int | None = None,
     page_size: int | None = None,
-    custom: bool = False,
+    custom: Custom = False,
+    data_connections: bool = False,
     refresh: bool = False,
     progress: bool | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -138,14 +174,16 @@ def fetch_batches(
 
     Parameters
     ----------
-    client, resource, filter, sort, include, fields, limit, page_size, custom, refresh, progress
-        As in `fetch`; ``fields="*"`` is not possible, since the schema is fixed before the first page.
+    client, resource, filter, sort, include, fields, limit, page_size, custom, data_connections, refresh, progress
+        As in `fetch`; ``fields="*"`` is not possible, since the schema is fixed before the first page, nor are
+        resources that the catalogue does not have.
 
     Yields
     ------
     batch : RecordBatch
         One page, all of one schema, in the order of the walk (``created_at`` where it can be sorted by). A record
-        that moves during the walk comes twice; `fetch` keeps its last state only.
+        that moves during the walk comes twice, and so does one that has several of the values of a list too long for
+        one URL; `fetch` keeps its last state only.
 
     Raises
     ------
@@ -154,9 +192,21 @@ def fetch_batches(
     """
     if fields == "*":
         raise QueryError('fetch_batches cannot take fields="*".', hint="Name the fields, or use fetch.")
-    query = build(client.catalogue, resource, filter=filter, sort=sort, include=include, fields=fields, custom=custom)
-    walk = Walk(client, query, limit=limit, page_size=page_size, refresh=refresh, progress=progress)
-    return _within(walk)
+    labels, numbered = labels_wanted(client, client.catalogue.resource(resource), custom, refresh=refresh)
+    query = build(
+        client.catalogue,
+        resource,
+        filter=filter,
+        sort=sort,
+        include=include,
+        fields=fields,
+        custom=numbered,
+        data_connections=data_connections,
+    )
+    plan = Plan(query, limit=limit, page_size=page_size)
+    layout, read = reader_of(client, query)
+    walk = Walk(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit)
+    return _batches(walk, plan, settled(labels, layout.schema.names))
 
 
 def fetch_one(
@@ -167,7 +217,8 @@ def fetch_one(
     *,
     include: Include = None,
     fields: Fields = None,
-    custom: bool = False,
+    custom: Custom = False,
+    data_connections: bool = False,
     refresh: bool = False,
 ) -> pd.Series:
     """
@@ -175,7 +226,7 @@ def fetch_one(
 
     Parameters
     ----------
-    client, resource, include, fields, custom, refresh
+    client, resource, include, fields, custom, data_connections, refresh
         As in `fetch`.
     id
         The record's id.
@@ -196,11 +247,24 @@ def fetch_one(
     -----
     Source: ``GET /<resource>/{id}``, Outreach API v2.
     """
-    query = build(client.catalogue, resource, include=include, fields=fields, custom=custom)
+    if uncatalogued.is_uncatalogued(client, resource):
+        uncatalogued.refuse_uncatalogued(custom=custom, data_connections=data_connections)
+        question = uncatalogued.Question(resource=resource, include=include, fields=fields)
+        return uncatalogued.fetch_one(client, question, id, refresh=refresh)
+    labels, numbered = labels_wanted(client, client.catalogue.resource(resource), custom, refresh=refresh)
+    query = build(
+        client.catalogue,
+        resource,
+        include=include,
+        fields=fields,
+        custom=numbered,
+        data_connections=data_connections,
+    )
     query.resource.require("get")
-    layout = layout_of(client, query)
-    _, page = read_page(client, f"{query.resource.path}/{id}", query.parameters(), layout, refresh=refresh)
-    frame = to_frame([page.batch], layout.schema)
+    layout, read = reader_of(client, query)
+    with Walk(client, query.resource.table, read, refresh=refresh, progress=False) as walk:
+        found = walk.page(f"{query.resource.path}/{quote(str(id), safe='')}", query.parameters())
+    frame = labelled_frame(concat([found.content], layout.schema), labels)
     if len(frame) != 1:
         kind = query.resource.name
         raise DocumentError(f"Asked for one {kind}, the answer holds {len(frame)}.", resource_type=kind, id=id)
@@ -216,7 +280,7 @@ def count(
     filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
 ) -> int:
     """
-    Count the records that fit a filter, without fetching them.
+    Count the records that fit a filter, without fetching them where that can be avoided.
 
     Parameters
     ----------
@@ -226,7 +290,7 @@ def count(
     Returns
     -------
     n : int
-        Records [count]. The API stops counting at 2,000,000.
+        Records [count].
 
     Raises
     ------
@@ -235,62 +299,47 @@ def count(
     UnknownNameError, QueryError, APIError, TransportError, DocumentError
         As in `fetch`.
 
+    Warns
+    -----
+    OutreachDataWarning
+        The API stopped counting (at 2,000,000): there are more.
+
     Notes
     -----
     Source: ``GET /<resource>?count=true``, Outreach API v2. A count is never read from the cache.
     """
+    if uncatalogued.is_uncatalogued(client, resource):
+        raise QueryError("Only the resources of the catalogue can be counted.", hint="Use len(fetch(…)).")
     query = build(client.catalogue, resource, filter=filter, fields=[])
     query.resource.require("list")
     if query.matches_nothing:
         return 0
-    layout = layout_of(client, query)
+    if query.is_cut and not query.has_disjoint_parts:
+        return len(fetch(client, resource, filter=filter, fields=[], refresh=True))
+    _, read = reader_of(client, query)
+    walk = Walk(client, query.resource.table, read, refresh=True, progress=False)
     total = 0
     for part in query.split():
-        params = [*part.parameters(), ("page[size]", "1"), ("count", "true")]
-        _, page = read_page(client, query.resource.path, params, layout, refresh=True)
-        if page.count is None or (page.count_truncated and not page.count):
+        found = walk.page(query.resource.path, [*part.parameters(), ("page[size]", "1"), ("count", "true")])
+        if found.count is None:
             raise ServerError(f"The API did not count {query.resource.table}.", hint="Try again in a minute.")
-        total += page.count
+        if found.count_truncated:
+            warnings.warn(
+                f"There are more than {found.count:,} {query.resource.table}; the API counts no further.",
+                OutreachDataWarning,
+                stacklevel=2,
+            )
+        total += found.count
     return total
 
 
-def _within(walk: Walk) -> Iterator[pa.RecordBatch]:
-    remaining = walk.limit
+def _batches(walk: Walk[pa.RecordBatch], plan: Plan, labels: list[CustomField]) -> Iterator[pa.RecordBatch]:
+    remaining = plan.limit
     with walk:
-        for batch in walk.batches():
-            if remaining is None:
-                yield batch
-            elif remaining > 0:
-                yield batch.slice(0, remaining)
+        for found in plan.pages(walk):
+            batch = found.content.slice(0, remaining)
+            if remaining is not None:
                 remaining -= batch.num_rows
-
-
-def _order(query: Query) -> list[tuple[str, str]]:
-    """
-    Return how rows are put in order after the walk; empty where they come in the order asked for.
-
-    Only the order of a query cut into parts is made here, and the order by id, which the API may not have.
-    """
-    if not query.sort:
-        return [("id", "ascending")]
-    if not query.is_cut:
-        return []
-    wanted = query.resource.attributes
-    order = [(wanted[key.removeprefix("-")], "descending" if key[0] == "-" else "ascending") for key in query.sort]
-    for attribute, _ in order:
-        if query.columns is not None and attribute.name not in query.columns:
-            raise QueryError(
-                f"This query is sent in parts, whose rows cannot be sorted by {attribute.column} without that column.",
-                hint=f"Add {attribute.column!r} to fields.",
-            )
-    return [(attribute.column, direction) for attribute, direction in order]
-
-
-def _arranged(table: pa.Table, order: list[tuple[str, str]], limit: int | None) -> pa.Table:
-    """Keep each record once, as it was last; cut to the limit; put in order."""
-    moved = table.column("id").to_pandas().duplicated(keep="last")
-    if moved.any():
-        table = table.filter(pa.array(~moved))
-    if order == [("id", "ascending")]:
-        return table.slice(0, limit).sort_by("id")
-    return (table.sort_by(order) if order else table).slice(0, limit)
+            yield from labelled(pa.Table.from_batches([batch]), labels).to_batches() if labels else [batch]
+            if remaining == 0:
+                return

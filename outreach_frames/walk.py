@@ -1,98 +1,122 @@
 """
-Walking the pages of a query: cursor by cursor, page sizes that suit the API, ranges of ids side by side.
+Walking pages: link after link, page sizes that suit the API, a bar where it takes long.
 
 A walk never gives part of an answer for the whole: what it cannot read it raises, and the pages already read stay in
-the cache, so that the same call goes on where it stopped.
+the cache, so that the same call goes on where it stopped. What a page is made of is its reader's business.
 """
 
 import warnings
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-import pyarrow as pa
 from tqdm.auto import tqdm
 
 from outreach_frames.client import Client
-from outreach_frames.errors import DocumentError, QueryError, ServerError, UnknownAttributeWarning
-from outreach_frames.http import Answer
-from outreach_frames.jsonapi import Layout, Page
-from outreach_frames.query import MAX_PAGE_SIZE, Parameters, Query
+from outreach_frames.errors import DocumentError, ServerError, UnknownAttributeWarning
+from outreach_frames.query import Parameters
+
+T = TypeVar("T")
 
 BAD_GATEWAYS = {502, 504}
 """What a proxy answers when a page is too large for it."""
 PAGES_WITHOUT_BAR = 2
 
 
-def layout_of(client: Client, query: Query) -> Layout:
-    """Return the columns that a query asks for."""
-    return Layout(
-        query.resource,
-        fields=query.columns,
-        include=query.include,
-        catalogue=client.catalogue,
-        open=query.columns is None,
-    )
-
-
-def read_page(
-    client: Client, url: str, params: Parameters, layout: Layout, *, refresh: bool, no_retry: Collection[int] = ()
-) -> tuple[Answer, Page]:
-    """Read one page, flattening it once: what cannot be flattened is not stored either."""
-    fresh: list[Page] = []
-
-    def check(body: bytes) -> None:
-        fresh.append(layout.page(body))
-
-    answer = client.get(url, params, refresh=refresh, check=check, no_retry=no_retry)
-    return answer, fresh[-1] if fresh else layout.page(answer.body)
-
-
-@dataclass
-class Walk:
+@dataclass(frozen=True, kw_only=True)
+class Found(Generic[T]):
     """
-    One walk over the pages of a query, and what is learnt on the way.
+    One page, read.
 
     Attributes
     ----------
-    layout
-        The columns.
+    content
+        What the reader made of it.
+    rows
+        Primary resources on it [rows].
+    next
+        Address of the next page; ``None`` on the last.
+    count
+        Records that match the query [records]; ``None`` where the server did not say or did not know.
+    count_truncated
+        Whether there are more than `count`.
+    unknown
+        Names that the catalogue does not have, by resource type.
+    """
+
+    content: T
+    rows: int
+    next: str | None = None
+    count: int | None = None
+    count_truncated: bool = False
+    unknown: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+Reader = Callable[[bytes], Found[T]]
+
+
+class Walk(Generic[T]):
+    """
+    One walk over pages, and what is learnt on the way; used in a ``with`` block.
+
+    Parameters
+    ----------
+    client
+        Whom to ask.
+    name
+        What is asked for, as the bar and messages call it.
+    read
+        Reads the bytes of a page; may be called by several threads.
+    refresh
+        Ask the API even for what the cache has.
+    progress
+        Show a bar; ``None``: from the third page on.
+    limit
+        Rows wanted, for the bar [rows].
+
+    Attributes
+    ----------
+    client, name, refresh
+        As given.
     as_of
         When the earliest page was extracted (aware, UTC); ``None`` before the first page.
     """
 
-    client: Client
-    query: Query
-    limit: int | None = None
-    page_size: int | None = None
-    refresh: bool = False
-    progress: bool | None = None
-    as_of: datetime | None = None
-    layout: Layout = field(init=False)
-    _closing: ExitStack = field(default_factory=ExitStack)
-    _lock: Lock = field(default_factory=Lock)
-    _unknown: dict[str, set[str]] = field(default_factory=dict)
-    _bar: "tqdm[Any] | None" = None
-    _pages: int = 0
-    _rows: int = 0
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        read: Reader[T],
+        *,
+        refresh: bool = False,
+        progress: bool | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self.client = client
+        self.name = name
+        self.as_of: datetime | None = None
+        self._read = read
+        self.refresh = refresh
+        self._progress = progress
+        self._limit = limit
+        self._closing = ExitStack()
+        self._lock = Lock()
+        self._unknown: dict[str, set[str]] = {}
+        self._bar: tqdm[Any] | None = None
+        self._pages = 0
+        self._rows = 0
 
-    def __post_init__(self) -> None:
-        self.query.resource.require("list")
-        if self.limit is not None and self.limit < 0:
-            raise QueryError(f"limit={self.limit} is negative.")
-        if self.page_size is not None and not 1 <= self.page_size <= MAX_PAGE_SIZE:
-            raise QueryError(f"page_size={self.page_size} is not between 1 and {MAX_PAGE_SIZE}.")
-        self.layout = layout_of(self.client, self.query)
+    def __enter__(self) -> Self:
+        return self
 
-    def __enter__(self) -> None:
-        self._closing.__enter__()
-
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._closing.close()
         for name, attributes in sorted(self._unknown.items()):
             warnings.warn(
@@ -102,111 +126,88 @@ class Walk:
                 stacklevel=3,
             )
 
-    def provenance(self) -> dict[str, Any]:
-        """Tell where the rows come from, in values that JSON and Parquet can keep."""
+    def provenance(self, name: str | None = None) -> dict[str, Any]:
+        """Tell where rows come from, in values that JSON and Parquet can keep."""
         extracted = (self.as_of or datetime.now(UTC)).isoformat().replace("+00:00", "Z")
-        return {"resource": self.query.resource.table, "as_of": extracted}
+        return {"resource": name or self.name, "as_of": extracted}
 
-    def batches(self, query: Query | None = None) -> Iterator[pa.RecordBatch]:
-        """Walk the pages one after the other; at least ``limit`` rows of each part of a query cut to fit URLs."""
-        query = query or self.query
-        if query.matches_nothing or self.limit == 0:
-            return
-        for part in query.in_stable_order().split():
-            rows = 0
-            for page in self._walked(part):
-                yield page.batch
-                rows += page.batch.num_rows
-                if self.limit is not None and rows >= self.limit:
-                    break
+    def pages(self, url: str, params: Parameters) -> Iterator[Found[T]]:
+        """
+        Read a page and all that follow it.
 
-    def side_by_side(self, ranges: int) -> list[pa.RecordBatch]:
-        """Walk ranges of ids at the same time; the outer ranges are open, so no id is left out."""
-        if self.query.filters_ids or self.query.matches_nothing:
-            return list(self.batches())
-        bounds = _id_ranges(self._newest_id(), ranges)
-        with ThreadPoolExecutor(ranges) as pool:
-            parts = pool.map(lambda ends: list(self.batches(self.query.narrowed(*ends))), bounds)
-            return [batch for part in parts for batch in part]
-
-    def _newest_id(self) -> int:
-        """Guess the largest id from the newest record; a wrong guess only makes the ranges uneven."""
-        if self.query.resource.id_type != "integer":
-            raise QueryError(f"{self.query.resource.table} have no numeric ids.", hint="Leave parallel out.")
-        newest = self.query.newest()
-        params = [*newest.parameters(), ("page[size]", "1"), ("count", "false")]
-        layout = layout_of(self.client, newest)
-        _, page = read_page(self.client, newest.resource.path, params, layout, refresh=self.refresh)
-        ids = page.batch.column("id").to_pylist()
-        return int(ids[0]) if ids else 1
-
-    def _walked(self, query: Query) -> Iterator[Page]:
-        url, params = query.resource.path, [*query.parameters(), *self._paging()]
+        Raises
+        ------
+        DocumentError
+            A page cannot be read, or the links run in a circle.
+        APIError, TransportError
+            The API failed, or a link leads to another origin.
+        """
         seen = set()
         while url:
-            page, url, params = self._page(url, params)
-            self._show(page)
-            yield page
-            url, params = page.next or "", []
+            found = self.page(url, params)
+            yield found
+            url, params = found.next or "", []
             if url in seen:
-                raise DocumentError(
-                    f"The pages of {query.resource.table} run in a circle.", resource_type=query.resource.name
-                )
+                raise DocumentError(f"The pages of {self.name} run in a circle.", hint="Try again with refresh=True.")
             seen.add(url)
 
-    def _paging(self) -> Parameters:
-        size = self.page_size or self.query.page_size
-        wanted = min(size, self.limit) if self.limit is not None else size
-        return [("page[size]", str(wanted)), ("count", "true")]
-
-    def _page(self, url: str, params: Parameters) -> tuple[Page, str, Parameters]:
+    def page(self, url: str, params: Parameters) -> Found[T]:
         """Read one page; where a proxy finds it too large, ask for half of it."""
         while True:
             smaller = _halved(url, params)
-            too_large = BAD_GATEWAYS if smaller else ()
             try:
-                answer, page = read_page(
-                    self.client, url, params, self.layout, refresh=self.refresh, no_retry=too_large
-                )
+                found = self._ask(url, params, BAD_GATEWAYS if smaller else ())
             except ServerError as error:
                 if smaller is None or error.status not in BAD_GATEWAYS:
                     raise
                 url, params = smaller
                 continue
+            self._show(found)
+            return found
+
+    def _ask(self, url: str, params: Parameters, no_retry: Collection[int]) -> Found[T]:
+        """Ask once, and flatten once: what cannot be flattened is not stored either."""
+        fresh: list[Found[T]] = []
+
+        def check(body: bytes) -> None:
+            fresh.append(self._read(body))
+
+        answer = self.client.get(url, params, refresh=self.refresh, check=check, no_retry=no_retry)
+        found = fresh[-1] if fresh else self._read(answer.body)
+        with self._lock:
             if answer.date is not None:
                 self.as_of = min(self.as_of or answer.date, answer.date)
-            return page, url, params
+            for name, attributes in found.unknown.items():
+                self._unknown.setdefault(name, set()).update(attributes)
+        relative = found.next is not None and not urlsplit(found.next).scheme
+        return replace(found, next=urljoin(answer.url, found.next)) if relative else found
 
-    def _show(self, page: Page) -> None:
-        """Note what is unknown; move the progress bar on, which appears where it is wanted or the walk will be long."""
+    def _show(self, found: Found[T]) -> None:
+        """Move the bar on, which appears where it is wanted or the walk is long."""
         with self._lock:
             self._pages += 1
-            if self.query.columns is not None:
-                for name, attributes in page.unknown.items():
-                    self._unknown.setdefault(name, set()).update(attributes)
-            self._rows += page.batch.num_rows
-            expected = (page.count or 0) * self._pages / max(self._rows, 1)
-            wanted = self.progress or (self.progress is None and max(expected, self._pages) > PAGES_WITHOUT_BAR)
+            wanted = self._progress or (self._progress is None and self._pages > PAGES_WITHOUT_BAR)
             if wanted and self._bar is None:
-                total = min(page.count, self.limit or page.count) if page.count else None
-                bar: tqdm[Any] = tqdm(desc=self.query.resource.table, total=total, unit=" rows")
+                total = None if found.count is None or found.count_truncated else found.count
+                total = min(total, self._limit) if total is not None and self._limit is not None else total
+                bar: tqdm[Any] = tqdm(desc=self.name, total=total, unit=" rows", initial=self._rows)
                 self._bar = self._closing.enter_context(bar)
+            self._rows += found.rows
             if self._bar is not None:
-                self._bar.update(self._rows - self._bar.n)
-
-
-def _id_ranges(newest: int, ranges: int) -> list[tuple[int | None, int | None]]:
-    cuts = [newest * n // ranges for n in range(1, ranges)]
-    lows: list[int | None] = [None, *(cut + 1 for cut in cuts)]
-    return list(zip(lows, [*cuts, None], strict=True))
+                self._bar.update(found.rows)
 
 
 def _halved(url: str, params: Parameters) -> tuple[str, Parameters] | None:
-    """Halve the page size, which stands in the parameters or in the link; ``None`` at one row."""
+    """
+    Halve the page size, which stands in the parameters or in the link.
+
+    ``None`` at one row, and where pages are counted by their number, which then means others.
+    """
     parts = urlsplit(url)
     merged = parse_qsl(parts.query, keep_blank_values=True) + params
-    size = next((int(value) for key, value in merged if key == "page[size]"), 1)
-    if size <= 1:
+    named = dict(merged)
+    size = int(named.get("page[size]", 1))
+    if size <= 1 or "page[number]" in named:
         return None
     halved = [(key, str(size // 2) if key == "page[size]" else value) for key, value in merged]
     return urlunsplit(parts._replace(query=urlencode(halved) if parts.query else "")), [] if parts.query else halved

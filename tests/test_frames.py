@@ -162,6 +162,22 @@ def test_bounded_batches_hold_the_same_rows(org):
     assert sorted(ids) == of.fetch(org, "prospects", fields=["first_name"])["id"].tolist()
 
 
+@pytest.mark.parametrize("query", [{"sort": "-created_at"}, {}])
+def test_the_first_rows_of_an_order_can_be_read_side_by_side_by_offset(org, query):
+    """The same rows as along the cursors, and no page past the last record."""
+    options = {"fields": ["state", "created_at"], "page_size": 20, "progress": False, **query}
+    alone = of.fetch(org, "mailings", limit=110, **options)
+    org.sandbox.clear_log()
+
+    together = of.fetch(org, "mailings", limit=110, parallel=3, **options)
+
+    pd.testing.assert_frame_equal(together, alone)
+    offsets = [dict(request.parameters)["page[offset]"] for request in org.sandbox.requests]
+    assert sorted(map(int, offsets)) == [0, 20, 40, 60, 80, 100]
+    users = of.fetch(org, "users", limit=10_000, parallel=4, page_size=3, progress=False)
+    assert len(users) == of.count(org, "users")
+
+
 def test_warm_cache_makes_no_request(org):
     """And a refresh asks again."""
     first = of.fetch(org, "accounts", include="owner")
@@ -198,7 +214,8 @@ def test_unknown_fields_resources_and_includes_fail_before_any_request(org):
     for call in (
         lambda: of.fetch(org, "prospects", page_size=1001),
         lambda: of.fetch(org, "prospects", limit=-1),
-        lambda: of.fetch(org, "prospects", limit=1, parallel=2),
+        lambda: of.fetch(org, "prospects", limit=10_001, parallel=2),
+        lambda: of.fetch(org, "prospects", parallel=0),
         lambda: of.fetch(org, "imports"),
         lambda: of.fetch_one(org, "duties", 1),
         lambda: of.fetch_batches(org, "prospects", fields="*"),
@@ -221,7 +238,7 @@ def test_custom_fields_come_when_asked_for(org):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(n for n in of.__all__ if n.removeprefix("fetch_") in LISTABLE and n != "fetch_batches")
+    "name", sorted(f"fetch_{table}" for table in LISTABLE if table != "batches" and hasattr(of, f"fetch_{table}"))
 )
 def test_named_fetch_functions_are_fetch_with_the_name(org, name):
     frame = getattr(of, name)(org, limit=2)

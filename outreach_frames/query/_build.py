@@ -1,15 +1,28 @@
 """From the user's words to a checked query: names looked up, what the API would refuse refused early."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from outreach_frames.catalogue import Catalogue, Relationship, ResourceType
+from outreach_frames.catalogue import Catalogue, Relationship, ResourceType, camel
 from outreach_frames.errors import QueryError, UnknownNameError
+from outreach_frames.query._include import Include, Step, asked, follow, keys, only_a_link, reached
 from outreach_frames.query._query import Query
-from outreach_frames.query.values import Parameters, checked, new_syntax
+from outreach_frames.query.values import NOT_NULL, Parameters, checked, is_ambiguous, new_syntax
 
-EXTRA_FILTERS = {"account": {"q"}, "prospect": {"q"}, "complianceRequest": {"batchComplianceRequest"}}
+EXTRA_FILTERS = {
+    "account": {"q"},
+    "auditLog": {"agentEmail", "agentIpAddress"},
+    "complianceRequest": {"batchComplianceRequest"},
+    "prospect": {"q"},
+}
 """Filters that the API takes though no attribute has the name."""
+EXTRA_SORTS = {"event": {"updatedAt"}}
+"""Sorts that the vendor's guide uses though the contract has no such attribute."""
+CONNECTED = frozenset(
+    {"account", "call", "event", "mailing", "opportunity", "opportunityStage", "product", "prospect", "purchase"}
+    | {"stage", "task", "user"}
+)
+"""Types whose records the API can link to records of a CRM."""
 
 
 def build(
@@ -18,14 +31,23 @@ def build(
     *,
     filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
     sort: str | Sequence[str] | None = None,
-    include: str | Sequence[str] | Mapping[str, Sequence[str] | None] | None = None,
+    include: Include = None,
     fields: Sequence[str] | Literal["*"] | None = None,
-    custom: bool = False,
+    custom: bool | Collection[str] = False,
+    data_connections: bool = False,
+    tables: bool = False,
 ) -> Query:
     """
     Check a query and translate its names.
 
-    Parameters are those of `outreach_frames.fetch`.
+    Parameters
+    ----------
+    custom
+        Whether all custom fields are added, or the API names of some.
+    tables
+        Whether related resources become tables of their own, so that there may be many of them to one.
+
+    The others are those of `outreach_frames.fetch`.
 
     Raises
     ------
@@ -33,31 +55,41 @@ def build(
         A resource, attribute, relationship or include that does not exist.
     QueryError
         The API cannot answer it: not listable, not filterable, not sortable, a value that does not fit, a to-many
-        relationship included into a flat frame.
+        relationship included into a flat frame, a relationship included of which it sends only a link.
     """
     kind = catalogue.resource(resource)
-    paths = dict(_included(catalogue, kind, include))
-    columns = None if fields == "*" else tuple(_columns(kind, fields, custom=custom))
+    if data_connections and kind.name not in CONNECTED:
+        able = ", ".join(catalogue.types[name].table for name in sorted(CONNECTED) if name in catalogue.types)
+        raise QueryError(f"{kind.table} have no data connections.", hint=f"Possible for {able}.")
+    steps: dict[str, list[Step]] = {}
+    paths: dict[str, tuple[str, ...]] = {}
+    for given, names in asked(include).items():
+        way = follow(catalogue, kind, given, tables=tables)
+        path = ".".join(step.name for step in way)
+        steps[path] = way
+        paths[path] = tuple(dict.fromkeys((*paths.get(path, ()), *_wanted(path, way[-1], names))))
+    columns = None if fields == "*" else tuple(_columns(catalogue, kind, fields, custom=custom))
+    filters = tuple(_filters(catalogue, kind, filter or {}))
+    _check_together(filters)
     return Query(
         resource=kind,
         columns=columns,
         include=paths,
-        filters=tuple(_filters(catalogue, kind, filter or {})),
+        reached=reached(steps.values()),
+        filters=filters,
         sort=tuple(_sort(kind, sort)),
-        fieldsets=_fieldsets(catalogue, kind, columns, paths),
+        fieldsets={} if columns is None else _fieldsets(catalogue, kind, columns, paths, steps),
+        data_connections=data_connections,
     )
 
 
-def default_columns(kind: ResourceType, *, custom: bool = False) -> list[str]:
+def default_columns(kind: ResourceType) -> list[str]:
     """
     Return the API names fetched where none are named.
 
-    All attributes but the heavy bodies, write-only ones and (unless ``custom``) the numbered custom fields; and the
-    to-one relationships.
+    All attributes but the heavy bodies, write-only ones and the numbered custom fields; and the to-one relationships.
     """
-    attributes = [
-        a.name for a in kind.attributes.values() if not (a.is_heavy or a.write_only or (a.is_custom and not custom))
-    ]
+    attributes = [a.name for a in kind.attributes.values() if not (a.is_heavy or a.write_only or a.is_custom)]
     return attributes + [r.name for r in kind.relationships.values() if r.has_data and not r.many]
 
 
@@ -85,85 +117,62 @@ def batch_filter(catalogue: Catalogue, resource: str | None, given: Mapping[str,
     return [(f"actionParams[filter]{key.removeprefix('filter')}", value) for key, value in pairs]
 
 
-def _columns(kind: ResourceType, fields: Sequence[str] | None, *, custom: bool) -> Iterator[str]:
+def _columns(
+    catalogue: Catalogue, kind: ResourceType, fields: Sequence[str] | None, *, custom: bool | Collection[str]
+) -> Iterator[str]:
     if fields is None:
-        yield from default_columns(kind, custom=custom)
-        return
-    if isinstance(fields, str):
-        raise QueryError(f"fields={fields!r} is one string.", hint=f"Write fields=[{fields!r}], or '*' for all.")
-    for name in dict.fromkeys(kind.member(name).name for name in fields if name != "id"):
+        named = default_columns(kind)
+    else:
+        _refuse_text("fields", fields)
+        named = list(dict.fromkeys(kind.member(name).name for name in fields if name != "id"))
+    for name in named:
         relationship = kind.relationships.get(name)
         if relationship and not relationship.has_data:
-            raise QueryError(
-                f"The API sends no ids for {kind.name}.{name}.",
-                hint=f"Fetch {' or '.join(relationship.targets) or 'the related resources'} filtered by {kind.name}.",
-            )
+            raise only_a_link(catalogue, kind, relationship)
         yield name
-    if custom:
-        yield from (a.name for a in kind.attributes.values() if a.is_custom)
+    numbered = [a.name for a in kind.attributes.values() if a.is_custom and a.name not in named]
+    yield from (name for name in numbered if custom is True or (custom and name in custom))
 
 
-def _included(
-    catalogue: Catalogue, kind: ResourceType, include: str | Sequence[str] | Mapping[str, Sequence[str] | None] | None
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    if isinstance(include, Mapping):
-        asked = dict(include)
-    else:
-        paths = include.split(",") if isinstance(include, str) else include or ()
-        asked = {".".join(path.split(".")[: n + 1]): None for path in paths for n in range(path.count(".") + 1)}
-    for path, names in asked.items():
-        steps = list(_steps(catalogue, kind, path))
-        targets = [catalogue.types[t] for t in steps[-1].targets if t in catalogue.types]
-        if names is None:
-            wanted = list(dict.fromkeys(name for target in targets for name in default_columns(target)))
-        else:
-            wanted = [_member_of_any(targets, name, path) for name in names if name != "id"]
-        yield ".".join(step.name for step in steps), tuple(wanted)
+def _refuse_text(what: str, names: object) -> None:
+    if isinstance(names, str):
+        raise QueryError(f"{what}={names!r} is one string.", hint=f"Write {what}=[{names!r}].")
 
 
-def _member_of_any(targets: Sequence[ResourceType], name: str, path: str) -> str:
+def _wanted(path: str, last: Step, names: Sequence[str] | None) -> list[str]:
+    """Return the API names wanted of what a path leads to."""
+    targets = last.targets.values()
+    if names is None:
+        return list(dict.fromkeys(name for target in targets for name in default_columns(target)))
+    _refuse_text(f"include[{path!r}]", names)
+    return [_member_of_any(targets, name) for name in names if name != "id"]
+
+
+def _member_of_any(targets: Iterable[ResourceType], name: str) -> str:
+    missing = None
     for target in targets:
         try:
             return target.member(name).name
         except UnknownNameError as error:
-            missing = error
-    raise missing if targets else QueryError(f"What {path!r} points to is not in the catalogue.")
-
-
-def _steps(catalogue: Catalogue, kind: ResourceType, path: str) -> Iterator[Relationship]:
-    types = [kind]
-    for step in path.split("."):
-        found = [r for t in types for r in t.relationships.values() if step in (r.name, r.column)]
-        if not found:
-            known = [r.column for t in types for r in t.relationships.values()]
-            raise UnknownNameError(step, kind=f"relationship of {' or '.join(t.name for t in types)}", known=known)
-        relationship = found[0]
-        if relationship.many or not relationship.has_data:
-            raise QueryError(
-                f"{path!r} cannot be included in a flat frame: {relationship.name} holds many records.",
-                hint="Use fetch_tables, or fetch the related resources with a filter.",
-            )
-        yield relationship
-        types = [catalogue.types[t] for r in found for t in r.targets if t in catalogue.types]
+            missing = missing or error
+    raise missing or UnknownNameError(name, kind="attribute", known=())
 
 
 def _fieldsets(
-    catalogue: Catalogue, kind: ResourceType, columns: tuple[str, ...] | None, include: Mapping[str, tuple[str, ...]]
+    catalogue: Catalogue,
+    kind: ResourceType,
+    columns: Sequence[str],
+    paths: Mapping[str, Sequence[str]],
+    steps: Mapping[str, Sequence[Step]],
 ) -> dict[str, tuple[str, ...]]:
-    """Collect the fields to ask for by type: the columns, and the relationships that a path passes through."""
-    if columns is None:
-        return {}
-    wanted: dict[str, dict[str, None]] = {kind.name: dict.fromkeys(columns)}
-    for path, names in include.items():
-        types = [kind]
-        for step in _steps(catalogue, kind, path):
-            for t in types:
-                if step.name in t.relationships:
-                    wanted.setdefault(t.name, {})[step.name] = None
-            types = [catalogue.types[t] for t in step.targets if t in catalogue.types]
-        for t in types:
-            members = t.attributes.keys() | t.relationships.keys()
-            wanted.setdefault(t.name, {}).update(dict.fromkeys(name for name in names if name in members))
+    """Collect the fields to ask for by type: what is wanted of each on any path, and what the paths need."""
+    wanted = {kind.name: dict.fromkeys(columns)} | {name: {} for name in reached(steps.values()) if name != kind.name}
+    for path, names in paths.items():
+        for target in steps[path][-1].targets.values():
+            members = target.attributes.keys() | target.relationships.keys()
+            wanted[target.name] |= dict.fromkeys(name for name in names if name in members)
+    for name, relationships in keys(catalogue, kind, steps.values()).items():
+        wanted[name] |= relationships
     return {name: tuple(fields) for name, fields in wanted.items()}
 
 
@@ -174,6 +183,9 @@ def _sort(kind: ResourceType, sort: str | Sequence[str] | None) -> Iterator[str]
             raise QueryError(
                 "The API is not known to sort by id.", hint="Leave sort out: results come sorted by id anyway."
             )
+        if camel(name) in EXTRA_SORTS.get(kind.name, ()):
+            yield f"-{camel(name)}" if descending else camel(name)
+            continue
         attribute = kind.attribute(name)
         if not attribute.sortable:
             able = ", ".join(a.column for a in kind.attributes.values() if a.sortable)
@@ -181,6 +193,19 @@ def _sort(kind: ResourceType, sort: str | Sequence[str] | None) -> Iterator[str]
                 f"{kind.table} cannot be sorted by {attribute.column}.", hint=f"Sortable: {able or 'nothing'}."
             )
         yield f"-{attribute.name}" if descending else attribute.name
+
+
+def _check_together(filters: Sequence[tuple[str, Any]]) -> None:
+    """Refuse filters that the API would read otherwise than they are meant."""
+    named = [key for key, _ in filters]
+    twice = next((key for key in named if named.count(key) > 1), None)
+    if twice:
+        raise QueryError(f"There are two filters on {twice}, of which the API would see one.", hint="Join them.")
+    if any(map(is_ambiguous, dict(filters).values())) and any(v is None or v is NOT_NULL for _, v in filters):
+        raise QueryError(
+            "A value with a comma or '..' needs the API's newer filter syntax, which is not known to have null.",
+            hint="Filter by one of the two, and by the other on the frame.",
+        )
 
 
 def _filters(catalogue: Catalogue, kind: ResourceType, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -194,8 +219,8 @@ def _filters(catalogue: Catalogue, kind: ResourceType, given: Mapping[str, Any])
 
 def _filter(catalogue: Catalogue, kind: ResourceType, name: str, value: Any) -> tuple[str, Any]:
     head, _, rest = name.partition(".")
-    if head == "id" or head in EXTRA_FILTERS.get(kind.name, ()):
-        return f"[{head}]", checked(name, value)
+    if head == "id" or camel(head) in EXTRA_FILTERS.get(kind.name, ()):
+        return f"[{camel(head)}]", checked(name, value)
     member = kind.member(head).name
     if member in kind.attributes and not rest:
         attribute = kind.attributes[member]

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from outreach_frames.catalogue import ResourceType
-from outreach_frames.query.values import Between, Parameters, is_ambiguous, new_syntax, original_syntax, text
+from outreach_frames.query.values import Between, Parameters, is_ambiguous, new_syntax, original_syntax
 
 MAX_PAGE_SIZE = 1000
 HEAVY_PAGE_SIZE = 100
 """Pages with message bodies: at 1,000 a page the API's proxy gives up."""
 MAX_QUERY_LENGTH = 4000
-"""Longest query string sent [characters]; the API documents no limit, proxies in front of it have one."""
+"""Longest query string sent [characters, encoded]; the API documents no limit, proxies in front of it have one."""
+ROOM_FOR_VALUES = 1000
+"""What a list of filter values may take where everything else already fills the URL [characters]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +32,26 @@ class Query:
     include
         Dotted API path → API names wanted of the included resource, in order. A path may be traversed only because a
         longer one needs it; then it is not a key here.
+    reached
+        Types that the included paths lead to or through, by API name.
     filters
         (key such as ``[account][id]``, value) pairs; all must hold.
     sort
         API names, ``-`` before a descending one; empty: by ``id``, which the client does.
+    fieldsets
+        Fields to ask for by type, the included types' among them; empty: everything.
+    data_connections
+        Whether links to CRM records are asked for.
     """
 
     resource: ResourceType
     columns: tuple[str, ...] | None
     include: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reached: Mapping[str, ResourceType] = field(default_factory=dict)
     filters: tuple[tuple[str, Any], ...] = ()
     sort: tuple[str, ...] = ()
     fieldsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    data_connections: bool = False
 
     @property
     def matches_nothing(self) -> bool:
@@ -47,10 +59,19 @@ class Query:
         return any(isinstance(value, tuple) and not value for _, value in self.filters)
 
     @property
+    def types(self) -> Mapping[str, ResourceType]:
+        """Every type that the answer may hold, by API name; the one asked for first."""
+        return {self.resource.name: self.resource, **self.reached}
+
+    @property
     def page_size(self) -> int:
-        """The page size that suits the columns [rows]."""
-        named = self.resource.attributes if self.columns is None else self.columns
-        heavy = any(name in self.resource.attributes and self.resource.attributes[name].is_heavy for name in named)
+        """The page size that suits what is sent [rows]."""
+        sent = self.sent_fieldsets
+        heavy = any(
+            attribute.is_heavy and (name not in sent or attribute.name in sent[name])
+            for name, kind in self.types.items()
+            for attribute in kind.attributes.values()
+        )
         return HEAVY_PAGE_SIZE if heavy else MAX_PAGE_SIZE
 
     @property
@@ -75,35 +96,47 @@ class Query:
         """Return the part of this query whose ids lie in a closed range; ``None`` leaves an end open."""
         return replace(self, filters=(*self.filters, ("[id]", Between(low, high))))
 
-    @property
+    @cached_property
     def is_cut(self) -> bool:
         """Whether this query is too long for one URL."""
-        return sum(1 for _ in self.split()) > 1
+        return next(self.split(), self) is not self
 
-    def split(self, length: int = MAX_QUERY_LENGTH) -> Iterator["Query"]:
+    @property
+    def has_disjoint_parts(self) -> bool:
+        """Whether no record is in two parts of this query: of what its lists of values name, a record has one."""
+        return all(self._is_single(key) for key, value in self.filters if isinstance(value, tuple))
+
+    def _is_single(self, key: str) -> bool:
+        head, *rest = key.strip("[]").split("][")
+        related = self.resource.relationships.get(head)
+        return head == "id" or (rest == ["id"] and related is not None and not related.many)
+
+    def split(self) -> Iterator["Query"]:
         """
         Cut the longest list of values into parts that fit a URL.
 
-        The parts are disjoint, so their answers put together are the answer to this query.
+        The answers to the parts put together are the answer to this query. Where a record may have several of the
+        values (a prospect its addresses), it is in several of the answers.
         """
-        excess = sum(len(k) + len(v) for k, v in self.parameters()) - length
-        lists = [
-            (sum(len(text(v)) + 3 for v in value), i)
-            for i, (_, value) in enumerate(self.filters)
-            if isinstance(value, tuple)
-        ]
-        if excess <= 0 or not lists:
+        fixed = replace(self, filters=tuple(f for f in self.filters if not isinstance(f[1], tuple)))
+        return self._parts(max(MAX_QUERY_LENGTH, fixed.length + ROOM_FOR_VALUES))
+
+    def _parts(self, length: int) -> Iterator["Query"]:
+        lists = [place for place, (_, value) in enumerate(self.filters) if isinstance(value, tuple) and len(value) > 1]
+        if self.length <= length or not lists:
             yield self
             return
-        _, longest = max(lists)
+        longest = max(lists, key=lambda place: len(original_syntax(self.filters[place][1])))
         key, values = self.filters[longest]
-        if len(values) < 2:  # noqa: PLR2004  one value cannot be cut
-            yield self
-            return
         half = len(values) // 2
         for part in (values[:half], values[half:]):
             filters = (*self.filters[:longest], (key, part), *self.filters[longest + 1 :])
-            yield from replace(self, filters=filters).split(length)
+            yield from replace(self, filters=filters)._parts(length)  # noqa: SLF001  a query of this same class
+
+    @property
+    def length(self) -> int:
+        """Length of the query string without paging [characters, encoded]."""
+        return len(urlencode(self.parameters()))
 
     def parameters(self) -> Parameters:
         """
@@ -119,7 +152,9 @@ class Query:
             parameters.append(("sort", ",".join(self.sort)))
         if paths := _shortest_cover(self.traversed):
             parameters.append(("include", ",".join(paths)))
-        return parameters + self._fields()
+        if self.data_connections:
+            parameters.append(("provideDataConnections", "true"))
+        return parameters + [(f"fields[{name}]", ",".join(fields)) for name, fields in self.sent_fieldsets.items()]
 
     @property
     def traversed(self) -> tuple[str, ...]:
@@ -127,12 +162,12 @@ class Query:
         prefixes = (".".join(path.split(".")[: n + 1]) for path in self.include for n in range(path.count(".") + 1))
         return tuple(dict.fromkeys(prefixes))
 
-    def _fields(self) -> Parameters:
-        """Name the fields wanted; where that makes the URL long, the included types are left unnamed first."""
-        named = [(f"fields[{name}]", ",".join(fields)) for name, fields in self.fieldsets.items()]
-        own = [pair for pair in named if pair[0] == f"fields[{self.resource.name}]"]
-        length = sum(len(k) + len(v) + 2 for k, v in named)
-        return named if length <= MAX_QUERY_LENGTH else own
+    @property
+    def sent_fieldsets(self) -> Mapping[str, tuple[str, ...]]:
+        """The fieldsets; where naming all makes the URL long, the included types are left unnamed."""
+        length = sum(len(urlencode({f"fields[{name}]": ",".join(fields)})) for name, fields in self.fieldsets.items())
+        own = {name: fields for name, fields in self.fieldsets.items() if name == self.resource.name}
+        return self.fieldsets if length <= MAX_QUERY_LENGTH else own
 
 
 def _shortest_cover(paths: Iterable[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Filter values: what may be asked for, and how it is written in a URL in the API's two filter syntaxes."""
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -52,9 +52,17 @@ def between(low: Any, high: Any) -> Between:
     """
     if low is None and high is None:
         raise QueryError("between(None, None) holds everything.", hint="Leave the filter out, or use NOT_NULL.")
-    if low is not None and high is not None and text(low) != text(high) and low > high:
+    if low is not None and high is not None and _is_above(low, high):
         raise QueryError("The low end of between(...) is above its high end.", hint="Swap the two.")
     return Between(low, high)
+
+
+def _is_above(low: Any, high: Any) -> bool:
+    """Compare two ends; what Python cannot compare (text and a date, an aware and a naive instant) as it is sent."""
+    try:
+        return bool(low > high)
+    except TypeError:
+        return text(low) > text(high)
 
 
 def checked(name: str, value: Any, attribute: Attribute | None = None) -> Any:
@@ -86,20 +94,29 @@ def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
 def _fits(value: Any, attribute: Attribute) -> bool:
     """Return whether a value is of an attribute's type, or text that can be read as one."""
     if attribute.format in {"date-time", "date"}:
-        return isinstance(value, date) or (isinstance(value, str) and _reads_as(datetime.fromisoformat, value))
+        return isinstance(value, date) or (isinstance(value, str) and _is_iso(value))
     if attribute.type in {"integer", "number"}:
-        return not isinstance(value, (bool, date)) and _reads_as(float, value)
+        return not isinstance(value, (bool, date)) and _is_number(value, whole=attribute.type == "integer")
     if attribute.type == "boolean":
         return value in (True, False, "true", "false")
     return isinstance(value, str)
 
 
-def _reads_as(reader: Callable[[str], object], value: str) -> bool:
+def _is_iso(value: str) -> bool:
     try:
-        reader(value)
+        datetime.fromisoformat(value)
     except ValueError:
         return False
     return True
+
+
+def _is_number(value: Any, *, whole: bool) -> bool:
+    """Return whether a value is a finite number, or text that can be read as one."""
+    try:
+        number = float(value)
+        return number.is_integer() and bool(int(value) == number) if whole else math.isfinite(number)
+    except (TypeError, ValueError):
+        return False
 
 
 def _shown(value: Any) -> str:
@@ -108,12 +125,18 @@ def _shown(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """Write one value as the API reads it; a naive instant is taken as UTC."""
+    """
+    Write one value as the API reads it.
+
+    A naive instant is taken as UTC; a whole number is written as such even where pandas made a float of it.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
         aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return value.isoformat() if isinstance(value, date) else str(value)
 
 

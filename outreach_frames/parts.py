@@ -1,0 +1,72 @@
+"""Pages as the resources they hold, still undecoded, to be put together by type or with those of other pages."""
+
+from codecs import BOM_UTF8
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from outreach_frames.jsonapi._infer import look
+from outreach_frames.jsonapi._repair import Loose, Members, counts, next_link, reading, take_apart, type_of
+from outreach_frames.walk import Found
+
+__all__ = ["Loose", "Members", "by_type", "document_of", "look", "merged", "parted"]
+
+
+def parted(body: bytes) -> Found[Loose]:
+    """
+    Read a page into its resources.
+
+    Raises
+    ------
+    DocumentError
+        It is no JSON:API document with resources.
+    """
+    with reading():
+        page = take_apart(body.removeprefix(BOM_UTF8))
+        count, truncated = counts(page.meta)
+        return Found(
+            content=page,
+            rows=len(page.data),
+            next=next_link(page.links),
+            count=None if truncated and not count else count,
+            count_truncated=truncated,
+        )
+
+
+def by_type(resources: Iterable[Members], *, where: str) -> dict[str, list[Members]]:
+    """
+    Sort resources by their types, in order of appearance.
+
+    Raises
+    ------
+    DocumentError
+        One has no type.
+    """
+    found = defaultdict(list)
+    for members in resources:
+        found[type_of(members, where=where)].append(members)
+    return dict(found)
+
+
+def document_of(data: Sequence[Members], included: Sequence[Members] = ()) -> bytes:
+    """Write resources as one document."""
+    return msgspec.json.encode({"data": data, "included": included})
+
+
+def merged(pages: Iterable[Loose], limit: int | None) -> Loose:
+    """Put pages together: each resource once, as and where it came last; at most ``limit`` primary ones."""
+    data: dict[object, Members] = {}
+    included: dict[object, Members] = {}
+    for page in pages:
+        for found, resources in ((data, page.data), (included, page.included)):
+            for members in resources:
+                identity = _identity(members)
+                found.pop(identity, None)
+                found[identity] = members
+    return Loose(data=list(data.values())[:limit], beside=msgspec.Raw(msgspec.json.encode(list(included.values()))))
+
+
+def _identity(members: Members) -> object:
+    """Return type and id as sent; a resource without an id is like no other."""
+    return (bytes(members["type"]), bytes(members["id"])) if {"type", "id"} <= members.keys() else object()

@@ -1,0 +1,167 @@
+"""
+Which requests make up the answer to a query: one chain of cursors, ranges of ids side by side, or offset pages.
+
+Cursors are serial: each page names the next. What can be walked side by side is what can be cut beforehand: all
+records by ranges of their ids, and the first records of an order by offsets, as far as the API counts those.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from outreach_frames.client import Client
+from outreach_frames.errors import QueryError
+from outreach_frames.jsonapi import Layout
+from outreach_frames.query import MAX_PAGE_SIZE, Query
+from outreach_frames.walk import Found, Reader, Walk
+
+T = TypeVar("T")
+
+COUNT = ("count", "true")
+MAX_OFFSET = 10_000
+"""The furthest offset that the API takes [rows]."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    How a query is walked.
+
+    Parameters
+    ----------
+    query
+        What is asked.
+    limit
+        Rows wanted [rows]; ``None``: all.
+    page_size
+        Rows asked for at a time [rows]; ``None``: what suits the query.
+    parallel
+        Chains at a time.
+
+    Raises
+    ------
+    QueryError
+        The type cannot be listed, or the numbers make no sense.
+    """
+
+    query: Query
+    limit: int | None = None
+    page_size: int | None = None
+    parallel: int | None = None
+
+    def __post_init__(self) -> None:
+        self.query.resource.require("list")
+        if self.limit is not None and self.limit < 0:
+            raise QueryError(f"limit={self.limit} is negative.", hint="Leave it out for all records.")
+        if self.page_size is not None and not 1 <= self.page_size <= MAX_PAGE_SIZE:
+            raise QueryError(
+                f"page_size={self.page_size} is not between 1 and {MAX_PAGE_SIZE:,}.",
+                hint="Leave it out: a page holds 1,000 records at most, and all further pages follow by themselves.",
+            )
+        if self.parallel is not None and self.parallel < 1:
+            raise QueryError(f"parallel={self.parallel} is not positive.", hint="Leave it out for one chain of pages.")
+        if self.is_parallel and self.limit is not None and self.limit > MAX_OFFSET:
+            raise QueryError(
+                f"limit={self.limit:,} cannot be fetched in parallel: the API takes no offset past {MAX_OFFSET:,}.",
+                hint="Leave parallel out, or leave limit and sort out: all records are fetched by ranges of ids.",
+            )
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether several chains at a time are wanted."""
+        return self.parallel is not None and self.parallel > 1
+
+    def pages(self, walk: Walk[T]) -> Iterator[Found[T]]:
+        """Ask for every page of the answer, in the order of the rows as far as the query gives one."""
+        if self.query.matches_nothing or self.limit == 0:
+            return iter(())
+        if not self.is_parallel or self.query.is_cut:
+            return self.one_by_one(walk, self.query)
+        if self.limit is not None:
+            return self._by_offset(walk, self.limit)
+        return self.one_by_one(walk, self.query) if self.query.sort or self.query.filters_ids else self._by_id(walk)
+
+    def one_by_one(self, walk: Walk[T], query: Query) -> Iterator[Found[T]]:
+        """Walk along the cursors; at least ``limit`` rows of each part of a query cut to fit URLs."""
+        for part in query.in_stable_order().split():
+            rows = 0
+            for found in walk.pages(part.resource.path, [*part.parameters(), ("page[size]", str(self._size)), COUNT]):
+                yield found
+                rows += found.rows
+                if self.limit is not None and rows >= self.limit:
+                    break
+
+    @property
+    def _size(self) -> int:
+        size = self.page_size or self.query.page_size
+        return min(size, self.limit) if self.limit is not None else size
+
+    def _by_id(self, walk: Walk[T]) -> Iterator[Found[T]]:
+        """Walk ranges of ids; the outer ranges are open, so no id is left out."""
+        bounds = _id_ranges(_newest_id(walk, self.query), self.parallel or 1)
+        with ThreadPoolExecutor(len(bounds)) as pool:
+            yield from chain.from_iterable(
+                pool.map(lambda ends: list(self.one_by_one(walk, self.query.narrowed(*ends))), bounds)
+            )
+
+    def _by_offset(self, walk: Walk[T], limit: int) -> Iterator[Found[T]]:
+        """Ask for the first page, which counts the records, then for the others at the same time."""
+        query = self.query.in_stable_order()
+
+        def page(offset: int) -> Found[T]:
+            paging = [("page[limit]", str(min(self._size, limit - offset))), ("page[offset]", str(offset)), COUNT]
+            return walk.page(query.resource.path, [*query.parameters(), *paging])
+
+        first = page(0)
+        yield first
+        there = limit if first.count is None or first.count_truncated else min(limit, first.count)
+        with ThreadPoolExecutor(self.parallel) as pool:
+            yield from pool.map(page, range(self._size, there, self._size))
+
+
+def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBatch]]:
+    """Return the columns that a query asks for, and the reader that fills them with a page."""
+    layout = Layout(
+        query.resource,
+        fields=query.columns,
+        include=query.include,
+        catalogue=client.catalogue,
+        open=query.columns is None,
+        meta=query.data_connections,
+    )
+
+    def read(body: bytes) -> Found[pa.RecordBatch]:
+        page = layout.page(body)
+        return Found(
+            content=page.batch,
+            rows=page.batch.num_rows,
+            next=page.next,
+            count=page.count,
+            count_truncated=page.count_truncated,
+            unknown={} if query.columns is None else page.unknown,
+        )
+
+    return layout, read
+
+
+def _newest_id(walk: Walk[Any], query: Query) -> int:
+    """Guess the largest id from the newest record; a wrong guess only makes the ranges uneven."""
+    kind = query.resource
+    if kind.id_type != "integer":
+        raise QueryError(f"{kind.table} have no numeric ids.", hint="Leave parallel out.")
+    newest = query.newest()
+    _, read = reader_of(walk.client, newest)
+    look = Walk(walk.client, kind.table, read, refresh=walk.refresh, progress=False)
+    found = look.page(kind.path, [*newest.parameters(), ("page[size]", "1"), ("count", "false")])
+    ids = found.content.column("id").to_pylist()
+    return int(ids[0]) if ids else 1
+
+
+def _id_ranges(newest: int, ranges: int) -> list[tuple[int | None, int | None]]:
+    cuts = sorted({newest * n // ranges for n in range(1, ranges)})
+    lows: list[int | None] = [None, *(cut + 1 for cut in cuts)]
+    return list(zip(lows, [*cuts, None], strict=True))

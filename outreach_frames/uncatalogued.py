@@ -1,0 +1,278 @@
+"""
+Resources that no catalogue describes: an organisation's custom objects, and whatever another JSON:API server has.
+
+Their names cannot be checked and are sent as they are given. Their columns are what `read_jsonapi` makes of all pages
+together: types are inferred, and an empty result has only ``id``.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+import pandas as pd
+
+from outreach_frames.catalogue import Catalogue, ResourceType
+from outreach_frames.client import Client
+from outreach_frames.errors import DocumentError, NotFoundError, OriginError, QueryError
+from outreach_frames.http import Answer, Session
+from outreach_frames.http.origin import origin_of
+from outreach_frames.jsonapi import read_jsonapi
+from outreach_frames.parts import Loose, by_type, document_of, look, merged, parted
+from outreach_frames.plan import Plan
+from outreach_frames.query import NOT_NULL, Between, Include, Parameters, Query, checked, original_syntax
+from outreach_frames.walk import Found, Walk
+
+Paging = Literal["links", "offset", "number"]
+Fieldsets = Sequence[str] | Mapping[str, Sequence[str]] | None
+
+CUSTOM_OBJECTS = ("custom_objects/", "customObjects/")
+"""What the name of a custom object's resource begins with, in either spelling."""
+PAGE_LINKS = frozenset({"first", "prev", "next", "last"})
+"""Links that a document has if its server tells where other pages are; null where there is none."""
+
+
+class Server(Client):
+    """
+    Connection to a JSON:API server other than Outreach; made by `connect_jsonapi`.
+
+    Parameters
+    ----------
+    session
+        The HTTP session, signed in where that is needed.
+    paging
+        How further pages are found.
+    """
+
+    def __init__(self, session: Session, *, paging: Paging = "links") -> None:
+        super().__init__(session, catalogue=Catalogue({}))
+        self.paging = paging
+
+    def get(self, path: str, *args: Any, **options: Any) -> Answer:
+        """Read one URL as `Client.get` does; links to another origin than the server's own are refused."""
+        if "://" in path and origin_of(path) != origin_of(self.base_url):
+            raise OriginError(
+                "A link leads away from the server; nothing was sent there.",
+                hint="If the server moved to that host, connect with it as base_url.",
+            )
+        return super().get(path, *args, **options)
+
+
+def is_uncatalogued(client: Client, resource: str) -> bool:
+    """Tell whether a resource is none of the catalogue's."""
+    return isinstance(client, Server) or resource.startswith(CUSTOM_OBJECTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """
+    What is asked of a resource, in the server's own names.
+
+    Attributes
+    ----------
+    resource
+        Path below the base, such as ``articles`` or ``custom_objects/contract``.
+    filter, sort, include, fields
+        As in `outreach_frames.fetch`; ``fields`` are names for the type that is called like the resource, or
+        type → names.
+    """
+
+    resource: str
+    filter: Mapping[str, Any] | None = None
+    sort: str | Sequence[str] | None = None
+    include: Include = None
+    fields: Fieldsets = None
+
+    @property
+    def path(self) -> str:
+        """Path of the collection below the base."""
+        own = [name for prefix in CUSTOM_OBJECTS if (name := self.resource.removeprefix(prefix)) != self.resource]
+        return f"/customObjects/{quote(own[0], safe='')}" if own else f"/{quote(self.resource.strip('/'))}"
+
+    @property
+    def paths(self) -> list[str]:
+        """The included paths."""
+        if isinstance(self.include, Mapping):
+            raise QueryError("Columns of what is included cannot be chosen here.", hint="Use fields={type: [names]}.")
+        return _names(self.include)
+
+    def query(self) -> Query:
+        """Return the query for a custom object, which follows Outreach's syntax of filters."""
+        name = self.path.rpartition("/")[2]
+        kind = ResourceType(
+            name=name,
+            plural=self.path.strip("/"),
+            id_type="string",
+            operations=frozenset({"list", "get"}),
+            s2s_operations=frozenset(),
+            actions={},
+            collection_actions={},
+            attributes={},
+            relationships={},
+        )
+        return Query(
+            resource=kind,
+            columns=None,
+            include=dict.fromkeys(self.paths, ()),
+            filters=tuple(_filters(self.filter or {})),
+            sort=tuple(_names(self.sort)),
+            fieldsets={of: tuple(names) for of, names in self._fieldsets(name).items()},
+        )
+
+    def parameters(self) -> Parameters:
+        """Return the URL parameters for a server of which nothing is known, as JSON:API has them."""
+        parameters = []
+        for key, value in _filters(self.filter or {}):
+            if value is None or value is NOT_NULL or isinstance(value, Between):
+                raise QueryError(
+                    "JSON:API leaves it to each server how null and ranges are asked for.",
+                    hint="Write the filter in the server's own words, such as {'price__gte': 5}.",
+                )
+            parameters.append((f"filter{key}", original_syntax(value)))
+        lists = {"sort": _names(self.sort), "include": self.paths}
+        lists |= {f"fields[{of}]": list(names) for of, names in self._fieldsets(self.path.rpartition("/")[2]).items()}
+        return parameters + [(name, ",".join(names)) for name, names in lists.items() if names or "[" in name]
+
+    def _fieldsets(self, own: str) -> Mapping[str, Sequence[str]]:
+        if self.fields is None or self.fields == "*":
+            return {}
+        if isinstance(self.fields, str):
+            raise QueryError(f"fields={self.fields!r} is one string.", hint=f"Write fields=[{self.fields!r}].")
+        return self.fields if isinstance(self.fields, Mapping) else {own: self.fields}
+
+
+def _names(given: str | Sequence[str] | None) -> list[str]:
+    return given.split(",") if isinstance(given, str) else list(given or ())
+
+
+def _filters(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield key and value; a mapping as value names what is filtered by across a relationship."""
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            yield from ((f"[{name}]{key}", inner) for key, inner in _filters(value))
+        else:
+            yield f"[{name}]", checked(name, value)
+
+
+def refuse_uncatalogued(**options: object) -> None:
+    """Refuse what only the resources of the catalogue have."""
+    given = next((name for name, value in options.items() if value), None)
+    if given:
+        raise QueryError(f"{given} is only for the resources of the catalogue.", hint=f"Leave {given} out.")
+
+
+def fetch(
+    client: Client,
+    question: Question,
+    *,
+    limit: int | None = None,
+    page_size: int | None = None,
+    refresh: bool = False,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """
+    Fetch all records of a resource that fit; see `outreach_frames.fetch`.
+
+    Rows are in the server's order; custom objects are sorted by id where no order is asked for.
+
+    Raises
+    ------
+    QueryError
+        Also for an include of a to-many relationship, which is noticed when it has come.
+    """
+    with Walk(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
+        document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
+    _refuse_many(document, question.paths)
+    frame = read_jsonapi(document_of(document.data, document.included))
+    if not isinstance(client, Server) and not question.sort:
+        frame = frame.sort_values("id", ignore_index=True, kind="stable")
+    frame.attrs["outreach_frames"] = walk.provenance()
+    return frame
+
+
+def fetch_parts(
+    client: Client,
+    question: Question,
+    *,
+    limit: int | None = None,
+    page_size: int | None = None,
+    refresh: bool = False,
+    progress: bool | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Fetch records and all that is included, a frame per type, by the name of the type; to-many ids are lists."""
+    with Walk(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
+        document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
+    tables = {}
+    for name, resources in by_type([*document.data, *document.included], where="data").items():
+        tables[name] = read_jsonapi(document_of(resources), include=())
+        tables[name].attrs["outreach_frames"] = walk.provenance(name)
+    return tables
+
+
+def fetch_one(client: Client, question: Question, id: int | str, *, refresh: bool = False) -> pd.Series:  # noqa: A002
+    """Fetch one record; see `outreach_frames.fetch_one`."""
+    params = question.parameters() if isinstance(client, Server) else question.query().parameters()
+    walk = Walk(client, question.resource, parted, refresh=refresh, progress=False)
+    document = walk.page(f"{question.path}/{quote(str(id), safe='')}", params).content
+    _refuse_many(document, question.paths)
+    frame = read_jsonapi(document_of(document.data, document.included))
+    if len(frame) != 1:
+        raise DocumentError(f"Asked for one record, the answer holds {len(frame)}.", id=id)
+    record = frame.iloc[0]
+    return record.rename(record["id"])
+
+
+def _pages(walk: Walk[Loose], question: Question, limit: int | None, page_size: int | None) -> Iterator[Found[Loose]]:
+    if not isinstance(walk.client, Server):
+        return Plan(question.query(), limit=limit, page_size=page_size).pages(walk)
+    pages = _server_pages(walk, walk.client.paging, question.path, question.parameters(), page_size)
+    return _enough(pages, limit)
+
+
+def _server_pages(
+    walk: Walk[Loose], paging: Paging, path: str, params: Parameters, page_size: int | None
+) -> Iterator[Found[Loose]]:
+    """
+    Follow the server's own links; count offsets or numbers on where it gives none.
+
+    The last page is then the one that is empty, shorter than the first, or not there.
+    """
+    size = [("page[limit]" if paging == "offset" else "page[size]", str(page_size))] if page_size else []
+    sizes: list[int] = []
+    has_links = paging == "links"
+    while not sizes or (not has_links and sizes[-1] == sizes[0] > 0):
+        counted = {"offset": ("page[offset]", sum(sizes)), "number": ("page[number]", len(sizes) + 1)}
+        place = [(name, str(value)) for way, (name, value) in counted.items() if way == paging]
+        try:
+            for found in walk.pages(path, [*params, *place, *size]):
+                yield found
+                sizes.append(found.rows)
+                has_links = has_links or not PAGE_LINKS.isdisjoint(found.content.links)
+        except NotFoundError:
+            if not sizes or has_links:
+                raise
+            return
+
+
+def _enough(pages: Iterable[Found[Loose]], limit: int | None) -> Iterator[Found[Loose]]:
+    rows = 0
+    for found in pages if limit != 0 else ():
+        yield found
+        rows += found.rows
+        if limit is not None and rows >= limit:
+            return
+
+
+def _refuse_many(document: Loose, paths: Iterable[str]) -> None:
+    """Refuse included resources that do not fit beside one row."""
+    seen = look(document) if paths else {}
+    for path in paths:
+        types = set(by_type(document.data, where="data"))
+        for step in path.split("."):
+            links = [seen[name].relationships[step] for name in types if step in seen[name].relationships]
+            if any(link.many for link in links):
+                raise QueryError(
+                    f"{path!r} leads to many resources, which do not fit beside one row.",
+                    hint="Use fetch_tables, which gives every type a frame of its own.",
+                )
+            types = {target for link in links for target in link.targets}

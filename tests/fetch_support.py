@@ -1,0 +1,98 @@
+"""Organisations of a few given records, and servers of a few given answers, to fetch from over real HTTP."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import outreach_frames as of
+from outreach_frames.client import Client
+from outreach_frames.emulator import Sandbox, Settings
+
+MEDIA_TYPE = "application/vnd.api+json"
+
+
+def resource(type_name: str, id_: int | str, /, attributes: Mapping[str, Any] | None = None, **related: Any) -> Any:
+    """Return a resource object; related ones as ``(type, id)``, a list of those, or ``None``."""
+
+    def linkage(value: Any) -> Any:
+        if isinstance(value, list):
+            return [linkage(entry) for entry in value]
+        return None if value is None else {"type": value[0], "id": value[1]}
+
+    relationships = {name: {"data": linkage(value)} for name, value in related.items()}
+    return {"type": type_name, "id": id_, "attributes": dict(attributes or {}), "relationships": relationships}
+
+
+@contextmanager
+def organisation(
+    folder: Path, *resources: Any, settings: Settings | None = None, custom_fields: Any = None
+) -> Iterator[Client]:
+    """Serve exactly these records; ``client.sandbox`` is the sandbox behind the connection."""
+    with Sandbox(list(resources), settings=settings, custom_fields=custom_fields) as sandbox:
+        with of.connect(sandbox.token, sandbox.base_url, cache_dir=folder) as client:
+            client.sandbox = sandbox
+            yield client
+        assert sandbox.failures == ()
+
+
+class Answers:
+    """
+    A server with given answers.
+
+    Attributes
+    ----------
+    by_path
+        Path with query → document, or bytes as they are; the path alone answers for every query.
+    asked
+        Paths with queries, in order.
+    tokens
+        ``Authorization`` headers, in order.
+    """
+
+    def __init__(self, by_path: Mapping[str, Any]) -> None:
+        self.by_path = dict(by_path)
+        self.asked: list[str] = []
+        self.tokens: list[str | None] = []
+        answers = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                answers.asked.append(self.path)
+                answers.tokens.append(self.headers["Authorization"])
+                status, body = answers.answer(self.path)
+                self.send_response(status)
+                self.send_header("Content-Type", MEDIA_TYPE)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Base of every path."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        """Return status and body for a path with its query."""
+        found = self.by_path.get(path, self.by_path.get(path.partition("?")[0]))
+        if callable(found):
+            found = found(path)
+        if found is None:
+            return 404, json.dumps({"errors": [{"title": "Not Found"}]}).encode()
+        return 200, found if isinstance(found, bytes) else json.dumps(found).encode()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
