@@ -46,7 +46,7 @@ def check_origin(url: str, base_url: str) -> None:
         The host is neither the configured one nor the vendor's over https.
     """
     scheme, host, port = origin = origin_of(url)
-    if origin == origin_of(base_url) or (scheme == "https" and port == DEFAULT_PORTS["https"] and _is_vendor(host)):
+    if origin == origin_of(base_url) or (scheme == "https" and port == DEFAULT_PORTS["https"] and is_vendor(host)):
         return
     raise OriginError(
         f"A link points to {scheme}://{host}:{port}, outside this organisation's hosts; nothing was sent there.",
@@ -74,7 +74,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _is_vendor(host: str) -> bool:
+def is_vendor(host: str) -> bool:
+    """Tell whether a host is the vendor's own."""
     return host == VENDOR_DOMAIN or host.endswith(f".{VENDOR_DOMAIN}")
 
 

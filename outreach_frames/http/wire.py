@@ -17,6 +17,7 @@ from outreach_frames.http.answers import Reply
 from outreach_frames.http.call import Call
 from outreach_frames.http.headers import Budget, read_budget
 from outreach_frames.http.origin import check_origin, is_loopback, origin_of
+from outreach_frames.http.quiet import hide_queries
 from outreach_frames.http.retry import Outcome
 from outreach_frames.http.store import ASKED_AT
 
@@ -86,6 +87,7 @@ class Wire:
         read: float,
     ) -> None:
         self._base_url = base_url
+        hide_queries(base_url)
         self._auth = auth
         self._clock = clock
         self._connect = connect

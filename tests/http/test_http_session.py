@@ -7,6 +7,7 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
+import urllib3
 from scripted_server import EMPTY, TOKEN, Scripted, error_body
 
 from outreach_frames import errors
@@ -287,6 +288,32 @@ def test_messages_tracebacks_and_logs_hold_no_token_and_no_address(server, conne
     assert address.partition("@")[0] not in str(caught.value) + caplog.text
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+def test_no_library_logs_an_address_or_a_token(server, connect, caplog) -> None:
+    """At level DEBUG urllib3 writes whole URLs; paths and statuses stay, for whoever looks for a fault."""
+    caplog.set_level(logging.DEBUG)
+    server.script = [FAULTS["not JSON"], Scripted(500, b"")]
+    session = connect(expire_after=60, stale_if_error=True)
+
+    for url in ("/prospects?filter[emails]=sally@example.com", "/installs/setup-token-of-some-length/actions"):
+        for refresh in (False, False, True):
+            session.get(url, refresh=refresh)
+
+    assert "/api/v2/prospects HTTP" in caplog.text
+    assert "/api/v2/installs/…/actions" in caplog.text
+    for secret in ("sally", TOKEN, "setup-token"):
+        assert secret not in caplog.text
+
+
+def test_the_logs_of_other_programs_are_left_alone(server, connect, caplog) -> None:
+    """Urllib3 is everybody's."""
+    caplog.set_level(logging.DEBUG, logger="urllib3.connectionpool")
+    connect()
+
+    urllib3.request("GET", f"http://localhost:{server.server_port}/elsewhere?q=1")
+
+    assert "/elsewhere?q=1" in caplog.text
 
 
 def _raw(handler, headers: bytes, body: bytes = EMPTY) -> None:
