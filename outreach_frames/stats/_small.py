@@ -6,7 +6,7 @@ these functions do not take other engines' frames. Checks, flags and the record 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import narwhals as nw
 import numpy as np
@@ -23,6 +23,17 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 _DTYPES = {"id": "int64[pyarrow]", "count": "int64[pyarrow]", "at": "int64[pyarrow]"}
+"""Of columns that are not there, by the last part of their names; other ones are text."""
+
+_KINDS: dict[str, tuple[Literal["bool[pyarrow]", "double[pyarrow]", "string[pyarrow]"], str]] = {
+    **dict.fromkeys(("is_closed", "request_proxied", "transactional"), ("bool[pyarrow]", "booleans")),
+    **dict.fromkeys(
+        ("amount", "amount_precise", "duration_in_days", "interval", "max_mailings_per_day"),
+        ("double[pyarrow]", "numbers"),
+    ),
+    **dict.fromkeys(("currency_type", "email"), ("string[pyarrow]", "text")),
+}
+"""What columns hold that `Call` does not know, since only these statistics use them."""
 
 
 def read(
@@ -43,7 +54,7 @@ def read(
     DataError
         Not a pandas frame, or what `Call.read` refuses.
     """
-    return _completed(table(_lazy(call, name, frame, columns, optional)), optional)
+    return _completed(name, table(_lazy(call, name, frame, columns, optional)), optional)
 
 
 def read_mailings(
@@ -56,7 +67,7 @@ def read_mailings(
 ) -> pd.DataFrame:
     """Take mailings with their flags; ``id`` and the columns that the flags need are always among them."""
     lazy = _lazy(call, "mailings", mailings, ["id", *ENGAGEMENT, *columns], optional)
-    return _completed(table(with_flags(lazy, bounce_policy)), optional)
+    return _completed("mailings", table(with_flags(lazy, bounce_policy)), optional)
 
 
 def read_deliveries(
@@ -69,7 +80,7 @@ def read_deliveries(
 ) -> pd.DataFrame:
     """Take mailings with ``is_sent``, ``is_bounced``, ``is_delivered`` and ``sent_at`` only, which need few columns."""
     lazy = _lazy(call, "mailings", mailings, ["id", *SENDING, *columns], optional)
-    return _completed(table(with_delivery(lazy, bounce_policy)), optional)
+    return _completed("mailings", table(with_delivery(lazy, bounce_policy)), optional)
 
 
 def _lazy(
@@ -83,9 +94,17 @@ def _lazy(
     return call.read(name, frame, columns, optional=optional)
 
 
-def _completed(frame: pd.DataFrame, optional: Iterable[str]) -> pd.DataFrame:
-    absent = [name for name in optional if name not in frame.columns]
-    return frame.assign(**{name: missing(len(frame), _dtype(name)) for name in absent})
+def _completed(name: str, frame: pd.DataFrame, optional: Iterable[str]) -> pd.DataFrame:
+    """Add the optional columns that are not there, and give those of `_KINDS` their type."""
+    absent = {column: missing(len(frame), _dtype(column)) for column in optional if column not in frame.columns}
+    frame = frame.assign(**absent)
+    for column in frame.columns.intersection(list(_KINDS)):
+        dtype, meant = _KINDS[column]
+        try:
+            frame[column] = frame[column].astype(dtype)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise DataError(f"Column {column!r} of {name} is {frame[column].dtype}, not {meant}.") from error
+    return frame
 
 
 def _dtype(column: str) -> str:

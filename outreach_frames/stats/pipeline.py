@@ -6,12 +6,10 @@ the message. Credits add up: with ``unattributed``, what no touch preceded, ever
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
@@ -192,20 +190,13 @@ def _deals(call: Call, opportunities: pd.DataFrame, stages: pd.DataFrame | None,
     deals = keep(call, deals, "opportunity without a date", deals["created"].notna())
     external = flags(deals["external_created_at"].notna())
     deals["created_source"] = pd.Series(np.where(external, "external", "outreach"), dtype="string[pyarrow]")
-    deals["amount"] = _number(deals["amount_precise"]).fillna(_number(deals["amount"]))
+    deals["amount"] = deals["amount_precise"].fillna(deals["amount"])
     deals = deals.rename(columns={"id": "opportunity_id", "currency_type": "currency"})
     if stages is None:
         return deals
     named = read(call, "opportunity_stages", stages, ["id", "name", "is_closed"])
     named = named.rename(columns={"id": "opportunity_stage_id", "name": "stage"})
     return deals.merge(named, on="opportunity_stage_id", how="left", validate="m:1")
-
-
-def _number(values: "pd.Series[Any]") -> "pd.Series[Any]":
-    try:
-        return values.astype("double[pyarrow]")
-    except pa.ArrowInvalid as error:
-        raise DataError("Amounts must be numbers.", hint="Convert them with pandas.to_numpy first.") from error
 
 
 def _people(

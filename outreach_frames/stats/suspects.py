@@ -54,7 +54,7 @@ def suspect_engagement(
     mailings
         As for `mailing_flags` without ``marked_as_spam_at``, and ``prospect_id``.
     events
-        ``name``, ``event_at``, ``mailing_id``, and ``request_proxied`` if known: every open and click with its time.
+        ``name``, ``event_at``, ``mailing_id``, ``request_proxied``: every open and click with its time.
         For mailings without an event, and without ``events``, the mailing's own columns serve: they hold the latest
         open and click only, which proves them all fast if it is, and is compared with other recipients' if it is the
         only one.
@@ -100,7 +100,7 @@ def suspect_engagement(
     mail = read_mailings(call, mailings, ["prospect_id"])
     seen = _latest(mail)
     if events is not None:
-        log = read(call, "events", events, ["name", "event_at", "mailing_id"], optional=["request_proxied"])
+        log = read(call, "events", events, ["name", "event_at", "mailing_id", "request_proxied"])
         logged = _logged(log, mail, {"open": open_events, "click": click_events})
         seen = pd.concat([logged, _without(seen, logged)], ignore_index=True)
     call.look(as_of)

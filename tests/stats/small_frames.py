@@ -4,9 +4,12 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from stats_frames import AS_OF, ORACLE, mailings
+from stats_frames import AS_OF, MAILING_COLUMNS, ORACLE
 
-FLAGS = {"enabled", "is_closed", "opted_out", "request_proxied", "send_disabled", "sync_disabled", "transactional"}
+FLAGS = {
+    *["enabled", "is_closed", "opted_out", "request_proxied", "send_disabled", "sync_disabled", "transactional"],
+    *["track_opens", "track_links"],
+}
 WHOLE = {"amount", "duration_in_days", "interval", "max_mailings_per_day", "order"}
 
 EMPTY = {
@@ -44,8 +47,13 @@ def _plain(name: str, value: Any) -> Any:
 def table(name: str) -> pd.DataFrame:
     """Return a table of the worked example with every column that its statistics need, and the record of fetch()."""
     rows = [EMPTY.get(name, {}) | row for row in ORACLE["tables"][name]]
-    made = mailings(*rows) if name == "mailings" else frame(rows, "id")
-    return extracted(made, name)
+    return extracted(mailings(*rows) if name == "mailings" else frame(rows, "id"), name)
+
+
+def mailings(*rows: dict[str, Any]) -> pd.DataFrame:
+    """Make mailings that differ from a plain unsent one in what is given; ids count up from 1."""
+    numbered = [{"id": number, **row} for number, row in enumerate(rows, start=1)]
+    return frame(numbered, *MAILING_COLUMNS, "template_id", "mailbox_id", "state")
 
 
 def extracted(made: pd.DataFrame, name: str, as_of: str = AS_OF) -> pd.DataFrame:

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import chisquare
-from small_frames import extracted, frame, plain, table
-from stats_frames import AS_OF, ORACLE, TOLERANCE, mailings
+from small_frames import extracted, frame, mailings, plain, table
+from stats_frames import AS_OF, ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.stats.attachments import attached

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
-from small_frames import frame, plain, table
-from stats_frames import EXPECTED, ORACLE, TOLERANCE, mailings
+from small_frames import frame, mailings, plain, table
+from stats_frames import EXPECTED, ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.stats.leaderboards import leaderboard

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
-from small_frames import plain, table
-from stats_frames import EXPECTED, mailings
+from small_frames import mailings, plain, table
+from stats_frames import EXPECTED
 
 from outreach_frames.errors import MissingColumnError
 from outreach_frames.stats.replies import reply_attribution

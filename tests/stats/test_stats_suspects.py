@@ -1,0 +1,165 @@
+import json
+
+import pandas as pd
+import pytest
+from small_frames import frame, mailings, plain, table
+from stats_frames import EXPECTED
+
+from outreach_frames.errors import MissingColumnError
+from outreach_frames.stats.suspects import suspect_engagement
+from outreach_frames.stats.traps import MachineOpenWarning
+
+SENT = pd.Timestamp("2025-03-03T12:00:00Z")
+
+
+def after(seconds):
+    return SENT + pd.Timedelta(seconds=seconds)
+
+
+def opened(*seconds, count=1, **other):
+    """Make a mailing opened so long after delivery."""
+    return {"delivered_at": SENT, "open_count": count, "opened_at": after(*seconds)} | other
+
+
+def clicked(seconds, **other):
+    return {"click_count": 1, "clicked_at": after(seconds)} | other
+
+
+def event(name, mailing, seconds, *, proxied=False, at=None):
+    moment = at or after(seconds)
+    return {"name": f"message_{name}", "mailing_id": mailing, "event_at": moment, "request_proxied": proxied}
+
+
+def log(*events):
+    return frame([{"id": number, **row} for number, row in enumerate(events, start=1)])
+
+
+def suspects_of(mail, events=None, **parameters):
+    with pytest.warns(MachineOpenWarning):
+        return suspect_engagement(mail, events, **parameters)
+
+
+def test_people_are_left_alone():
+    mail = mailings(opened(600, prospect_id=1) | clicked(700))
+
+    found = suspect_engagement(mail, log(event("opened", 1, 600), event("clicked", 1, 700)))
+
+    assert found[["suspect_open", "suspect_click"]].to_numpy().tolist() == [[False, False]]
+    assert plain(found["reason"]) == [None]
+
+
+@pytest.mark.parametrize(("seconds", "suspect"), [(0, True), (10, True), (11, False), (-1, True)])
+def test_an_open_within_ten_seconds_is_a_machines(seconds, suspect):
+    mail = mailings(opened(seconds), opened(1))
+
+    assert suspects_of(mail)["suspect_open"].tolist() == [suspect, True]
+
+
+def test_one_open_by_a_person_clears_the_mailing():
+    """The API's own column holds the latest open only: if that was late, earlier ones may have been people too."""
+    mail = mailings(opened(900, count=2), opened(1))
+
+    assert suspects_of(mail)["suspect_open"].tolist() == [False, True]
+
+
+def test_with_the_event_log_every_open_is_looked_at():
+    mail = mailings(opened(900, count=2), opened(4, count=2))
+    events = log(event("opened", 1, 2), event("opened", 1, 900), event("opened", 2, 2), event("opened", 2, 4))
+
+    assert suspects_of(mail, events)["suspect_open"].tolist() == [False, True]
+
+
+def test_proxied_requests_are_suspect():
+    found = suspects_of(mailings(opened(600)), log(event("opened", 1, 600, proxied=True)))
+
+    assert found["reason"].tolist() == ["through a proxy"]
+
+
+@pytest.mark.parametrize(("recipients", "suspect"), [(4, False), (5, True)])
+def test_many_recipients_do_not_open_in_the_same_second(recipients, suspect):
+    rows = [opened(600, prospect_id=number) for number in range(recipients)]
+    mail = mailings(*rows, opened(3))
+
+    assert suspects_of(mail)["suspect_open"].tolist() == [*[suspect] * recipients, True]
+
+
+def test_one_person_with_many_mailings_is_no_burst():
+    mail = mailings(*[opened(600, prospect_id=1)] * 6)
+
+    assert not suspect_engagement(mail)["suspect_open"].any()
+
+
+def test_a_click_without_an_open_is_a_scanners_where_opens_were_tracked():
+    mail = mailings(
+        {"delivered_at": SENT} | clicked(600),
+        {"delivered_at": SENT, "track_opens": False} | clicked(600),
+        opened(300) | clicked(600),
+    )
+
+    found = suspects_of(mail)
+
+    assert found["suspect_click"].tolist() == [True, False, False]
+    assert found["reason"].iloc[0] == "clicked without an open"
+
+
+def test_every_link_clicked_at_once_is_a_scanners():
+    mail = mailings(opened(300) | clicked(601), opened(300) | clicked(660))
+    events = log(
+        event("opened", 1, 300),
+        event("clicked", 1, 600),
+        event("clicked", 1, 601),
+        event("clicked", 2, 600),
+        event("clicked", 2, 660),
+    )
+
+    found = suspects_of(mail, events)
+
+    assert found["suspect_click"].tolist() == [True, False]
+    assert found["reason"].iloc[0] == "all clicks at once"
+
+
+def test_events_that_no_flag_confirms_are_not_counted():
+    """Tracking was off, or the mailing bounced: such an event is in no open rate either."""
+    mail = mailings(opened(600, track_opens=False), {"delivered_at": SENT, "bounced_at": after(60)} | clicked(1))
+
+    found = suspect_engagement(mail, log(event("opened", 1, 1), event("clicked", 2, 1)))
+
+    assert not found[["suspect_open", "suspect_click"]].to_numpy().any()
+
+
+def test_the_open_rate_is_bounded():
+    mail = mailings(opened(2), opened(500), opened(700), {"delivered_at": SENT}, opened(1, track_opens=False))
+
+    bounds = suspects_of(mail).attrs["open_rate_range"]
+
+    assert (bounds["lower"], bounds["upper"], bounds["n"]) == (0.5, 0.75, 4)
+    assert bounds["lower_lo"] < 0.5 < bounds["lower_hi"]
+    json.dumps(bounds)
+
+
+def test_the_worked_example_has_no_machines():
+    found = suspect_engagement(table("mailings"))
+
+    assert not found["suspect_open"].any()
+    assert found.attrs["open_rate_range"]["upper"] == pytest.approx(EXPECTED["overall"]["open_rate"]["rate"])
+    assert found["mailing_id"].tolist() == list(range(1, 13))
+
+
+def test_nothing_tracked_gives_no_rate():
+    bounds = suspect_engagement(table("mailings").head(0)).attrs["open_rate_range"]
+
+    assert bounds["n"] == 0
+    assert bounds["lower"] is bounds["upper_hi"] is None
+
+
+def test_mailings_without_a_delivery_time_are_only_compared_with_others():
+    mail = mailings({"replied_at": after(9), "open_count": 1, "opened_at": after(1)})
+
+    assert suspect_engagement(mail)["suspect_open"].tolist() == [False]
+
+
+def test_a_missing_column_of_the_log_names_itself():
+    events = log(event("opened", 1, 1)).drop(columns="request_proxied")
+
+    with pytest.raises(MissingColumnError, match=r'fetch\(org, "events"'):
+        suspect_engagement(table("mailings"), events)
