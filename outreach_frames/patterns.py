@@ -13,7 +13,7 @@ import pandas as pd
 
 from outreach_frames.client import Client
 from outreach_frames.documents import ref, resource_document
-from outreach_frames.errors import IncompleteError, OutreachError, QueryError
+from outreach_frames.errors import BadRequestError, IncompleteError, OutreachError, QueryError
 from outreach_frames.frames import fetch
 
 Values = Mapping[str, Any]
@@ -446,9 +446,14 @@ def recent_events(client: Client, /, limit: int = 1_000, **options: Any) -> pd.D
 
     Notes
     -----
-    Calls: ``GET /events?sort=-updatedAt``.
+    Calls: ``GET /events?sort=-updatedAt``, as in the guide; where the API refuses that, since its contract has no such
+    attribute, ``GET /events?sort=-createdAt``. Events do not change, so the two orders are the same.
     """
-    return fetch(client, "events", limit=limit, **{"sort": "-updated_at", "refresh": True, **options})
+    options = {"limit": limit, "refresh": True, **options}
+    try:
+        return fetch(client, "events", **{"sort": "-updated_at", **options})
+    except BadRequestError:
+        return fetch(client, "events", **{**options, "sort": "-created_at"})
 
 
 DELIVERY_COUNTS = ("deliver", "open", "click", "reply", "bounce", "opt_out", "failure", "schedule")

@@ -16,6 +16,9 @@ EXTRA_FILTERS = {
     "prospect": {"q"},
 }
 """Filters that the API takes though no attribute has the name."""
+
+EXTRA_SORTS = {"event": {"updatedAt"}}
+"""Sorts that the vendor's guide shows though the contract has no such attribute."""
 EXTRA_SORTS = {"event": {"updatedAt"}}
 """Sorts that the vendor's guide uses though the contract has no such attribute."""
 CONNECTED = frozenset(
@@ -183,6 +186,9 @@ def _sort(kind: ResourceType, sort: str | Sequence[str] | None) -> Iterator[str]
             raise QueryError(
                 "The API is not known to sort by id.", hint="Leave sort out: results come sorted by id anyway."
             )
+        if camel(name) in EXTRA_SORTS.get(kind.name, ()):
+            yield f"-{camel(name)}" if descending else camel(name)
+            continue
         if camel(name) in EXTRA_SORTS.get(kind.name, ()):
             yield f"-{camel(name)}" if descending else camel(name)
             continue

@@ -84,7 +84,7 @@ def walk_the_guide(org):
     assert of.fetch_one(org, "tasks", int(task["id"]))["state"] == "complete"
 
     events = patterns.recent_events(org, limit=5)
-    assert events["updated_at"].is_monotonic_decreasing
+    assert events["created_at"].is_monotonic_decreasing
     counters = patterns.delivery_statistics(org)
     assert counters.columns.tolist() == ["id", "click_count", "open_count", "reply_count"]
 
