@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from outreach_frames.emulator.changes import Change, Message
 from outreach_frames.emulator.faults import Fault, Faults
+from outreach_frames.emulator.hooks.courier import Courier
 from outreach_frames.emulator.installs import Installs
 from outreach_frames.emulator.oauth import Authority
 from outreach_frames.emulator.settings import Settings
 from outreach_frames.emulator.state import Clock, RequestRecord, State
 from outreach_frames.emulator.store import Resources, Store, read_resource, read_resources
 from outreach_frames.emulator.writing.editor import Editor
+from outreach_frames.emulator.writing.journal import Journal
 from outreach_frames.emulator.writing.tasks import begin_due
 
 if TYPE_CHECKING:
@@ -97,8 +99,10 @@ class Sandbox:
             user=min((record.id for record in store.records("user") if isinstance(record.id, int)), default=1),
         )
         self.token = self._state.tokens.issue(self._state.user)
+        self._courier = Courier(self._state)
+        self._state.listeners += [Journal(self._state), self._courier]
         self._server: Server | None = None
-        self._stop: weakref.finalize[[], Sandbox] | None = None
+        self._stop: weakref.finalize[[Server, Courier], Sandbox] | None = None
 
     # Running
 
@@ -123,7 +127,7 @@ class Sandbox:
         self._state.clock.start()
         server.start()
         self._server = server
-        self._stop = weakref.finalize(self, server.stop)
+        self._stop = weakref.finalize(self, _stop, server, self._courier)
         return self
 
     def stop(self) -> None:
@@ -158,11 +162,6 @@ class Sandbox:
         """Return the sandbox's present (aware, UTC): what it stamps answers and records with."""
         return self._state.clock.now()
 
-    @property
-    def outbox(self) -> tuple[Message, ...]:
-        """Mail sent to users, oldest first: invitations, and mailboxes trying whether they can send."""
-        return tuple(self._state.outbox)
-
     def seconds(self) -> float:
         """Return the time that budgets, tokens and throttles are counted by [seconds since 1970]."""
         return self._state.clock.seconds()
@@ -171,6 +170,11 @@ class Sandbox:
         """Let so much time pass at once [s]: tokens age, budgets reopen, tasks fall due, the ``Date`` moves on."""
         self._state.clock.advance(seconds)
         begin_due(Editor(self._state))
+        self._state.jobs.run_due()
+
+    def run_jobs(self) -> None:
+        """Let all batches, imports and compliance requests run to their end."""
+        self._state.jobs.finish()
 
     # What it holds
 
@@ -214,7 +218,26 @@ class Sandbox:
         KeyError
             There is none.
         """
+        record = self._state.store.find(type_name, id_)
         self._state.store.remove(type_name, id_)
+        if record is not None:
+            self._state.publish(Change(kind="destroyed", record=record, at=self.now()))
+
+    # What it sends
+
+    @property
+    def outbox(self) -> tuple[Message, ...]:
+        """Mail sent to users, oldest first: invitations, and mailboxes trying whether they can send."""
+        return tuple(self._state.outbox)
+
+    def clear_outbox(self) -> None:
+        """Forget the mail so far."""
+        self._state.outbox.clear()
+
+    @property
+    def courier(self) -> Courier:
+        """What is delivered to webhooks; see `Courier`."""
+        return self._courier
 
     # Who may ask
 
@@ -271,6 +294,11 @@ class Sandbox:
     def failures(self) -> tuple[Exception, ...]:
         """Exceptions of the sandbox itself, each answered with 500: mistakes in here, never part of the emulation."""
         return tuple(self._state.failures)
+
+
+def _stop(server: "Server", courier: Courier) -> None:
+    server.stop()
+    courier.stop()
 
 
 __all__ = ["Authority", "Fault", "Faults", "Installs", "RequestRecord", "Sandbox", "Settings"]

@@ -29,6 +29,8 @@ from outreach_frames.emulator.query import Query, Reader, Tree
 from outreach_frames.emulator.state import State
 from outreach_frames.emulator.store import Record
 from outreach_frames.emulator.writing.answers import Writes
+from outreach_frames.emulator.writing.unguarded import Unguarded
+from outreach_frames.emulator.writing.working import Working
 
 COLLECTION = {"list": "GET", "create": "POST"}
 MEMBER = {"get": "GET", "update": "PATCH", "delete": "DELETE"}
@@ -55,15 +57,17 @@ class Api:
         application = Starlette(
             routes=[
                 *Doors(state).routes(),
+                *Unguarded(state).routes(),
                 Route(API, self.root, methods=["GET"]),
                 Route(f"{API}/types", self.types, methods=METHODS),
                 Route(f"{API}/customObjects/{{name}}", self.custom_objects, methods=METHODS),
                 Route(f"{API}/customObjects/{{name}}/{{id}}", self.custom_object, methods=METHODS),
                 Route(f"{API}/{{plural}}", self.collection, methods=METHODS),
                 Route(f"{API}/{{plural}}/{{id}}", self.member, methods=METHODS),
+                Route(f"{API}/{{plural}}/actions/{{action}}", self.collection_action, methods=METHODS),
                 Route(f"{API}/{{plural}}/{{id}}/actions/{{action}}", self.member_action, methods=METHODS),
             ],
-            middleware=[Middleware(layer, state=state) for layer in (Recorder, Failing, Gate)],
+            middleware=[Middleware(layer, state=state) for layer in (Recorder, Failing, Gate, Working)],
             exception_handlers={
                 Problem: lambda _, problem: answer(problem),
                 HTTPException: self._unrouted,
@@ -106,6 +110,15 @@ class Api:
             raise problems.no_route(request.url.path)
         _check_method(request, ["POST"])
         return await self._writes.act(request, kind, name)
+
+    async def collection_action(self, request: Request) -> Response:
+        """Carry out an action on a collection."""
+        kind = self._state.schema.collection(request.path_params["plural"])
+        name = request.path_params["action"]
+        if kind is None or name not in kind.collection_actions:
+            raise problems.no_route(request.url.path)
+        _check_method(request, ["POST"])
+        return await self._writes.act_on_many(request, kind, name)
 
     async def custom_objects(self, request: Request) -> Response:
         """List the records of a custom object, or create one."""

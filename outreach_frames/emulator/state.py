@@ -10,6 +10,7 @@ from outreach_frames.emulator.access import Budget, Tokens
 from outreach_frames.emulator.changes import Change, Message
 from outreach_frames.emulator.faults import Faults
 from outreach_frames.emulator.installs import Installs
+from outreach_frames.emulator.jobs import Jobs
 from outreach_frames.emulator.oauth import Authority
 from outreach_frames.emulator.schema import Schema
 from outreach_frames.emulator.settings import Settings
@@ -121,6 +122,10 @@ class State:
         Mail sent to users.
     listeners
         Called with every change, in order.
+    jobs
+        What takes its time.
+    uploads
+        Files for imports, by storage key.
     """
 
     store: Store
@@ -138,6 +143,8 @@ class State:
     origin: str = ""
     outbox: list[Message] = field(default_factory=list)
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    jobs: Jobs = field(init=False)
     schema: Schema = field(init=False)
 
     def __post_init__(self) -> None:
@@ -145,6 +152,7 @@ class State:
         self.budget = Budget(self.clock.seconds)
         self.authority = Authority(self.tokens, self.clock.seconds, self.settings, user=self.user)
         self.installs = Installs(self.tokens, self.clock.seconds)
+        self.jobs = Jobs(self.clock.seconds, self.settings)
         self.schema = Schema(self.store)
 
     def publish(self, change: Change) -> None:

@@ -110,11 +110,13 @@ class Store:
     ----------
     version
         Grows with every change.
+    lock
+        Held while records change; hold it to read a record and put it back without a change between.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.version = 0
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._tables: dict[str, dict[Key, Record]] = {}
         self._indexes: dict[str, dict[Hashable, Index]] = {}
         self._last_ids: dict[str, int] = {}
@@ -135,12 +137,12 @@ class Store:
 
     def records(self, type_name: str) -> Iterator[Record]:
         """Return the records of a type as they are now, oldest insertion first."""
-        with self._lock:
+        with self.lock:
             return iter(list(self._tables.get(type_name, {}).values()))
 
     def put(self, record: Record) -> None:
         """Insert a record or replace the one of the same type and id."""
-        with self._lock:
+        with self.lock:
             before = self.find(record.type, record.id)
             for index in self._indexes.get(record.type, {}).values():
                 if before is not None:
@@ -158,7 +160,7 @@ class Store:
         KeyError
             There is none.
         """
-        with self._lock:
+        with self.lock:
             record = self._tables[type_name].pop(key_of(type_name, id_))
             for index in self._indexes.get(type_name, {}).values():
                 index.discard(record)
@@ -170,7 +172,7 @@ class Store:
 
     def index(self, type_name: str, name: Hashable, keys: Callable[[Record], Iterable[Hashable]]) -> Index:
         """Return the index of that name over the records of a type; made when it is first asked for."""
-        with self._lock:
+        with self.lock:
             indexes = self._indexes.setdefault(type_name, {})
             if name not in indexes:
                 made = Index(keys)
@@ -181,7 +183,7 @@ class Store:
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returned for this key since the last change; call it if it has not been asked yet."""
-        with self._lock:
+        with self.lock:
             if key not in self._memory:
                 self._memory[key] = make()
             self._memory.move_to_end(key)

@@ -1,9 +1,11 @@
-"""A running sandbox of the small organisation."""
+"""Running sandboxes: of the small organisation to read, and of one to write in."""
 
 from collections.abc import Iterator
 
 import pytest
 from small_organisation import Ask, asking, small_organisation
+from writing_organisation import restore
+from writing_requests import Program
 
 from outreach_frames.emulator import Sandbox, Settings
 
@@ -29,3 +31,27 @@ def sandbox(running: Sandbox) -> Iterator[Sandbox]:
 def ask(sandbox: Sandbox) -> Ask:
     """Return a function that asks the sandbox as an ordinary program would."""
     return asking(sandbox)
+
+
+@pytest.fixture(scope="module")
+def running_to_write() -> Iterator[Sandbox]:
+    """Return a sandbox that a module's tests share."""
+    with Sandbox([]) as shared:
+        yield shared
+
+
+@pytest.fixture
+def office(running_to_write: Sandbox) -> Iterator[Sandbox]:
+    """Return a running sandbox of the organisation to write in, as new; check that it never failed by itself."""
+    vars(running_to_write.settings).update(vars(Settings()))
+    restore(running_to_write)
+    yield running_to_write
+    running_to_write.run_jobs()
+    assert running_to_write.courier.flush(timeout=10)
+    assert running_to_write.failures == ()
+
+
+@pytest.fixture
+def program(office: Sandbox) -> Program:
+    """Return a program that talks to that organisation."""
+    return Program(office)

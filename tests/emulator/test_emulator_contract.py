@@ -3,8 +3,8 @@
 import copy
 import json
 
-import jsonschema
 import pytest
+from contract_schemas import strict_document, validator
 from small_organisation import asking
 
 from outreach_frames import catalogue
@@ -18,41 +18,8 @@ READABLE = sorted(name for name, kind in catalogue.load().types.items() if "get"
 
 @pytest.fixture(scope="module")
 def document(openapi_path):
-    """
-    Return the vendor's document with its schemas as JSON Schema, and strict: nothing undeclared may be sent.
-
-    A few lengths are taken out, being shorter than the values that the same schema names (``primaryReplyAction``: four
-    characters, for ``finish``).
-    """
-    document = strict(json.loads(openapi_path.read_text()))
-    for name, schema in document["components"]["schemas"].items():
-        if f"{name}Response" in document["components"]["schemas"] or name.endswith("Relationships"):
-            schema["additionalProperties"] = False
-    for kind in catalogue.load().types.values():
-        for attribute in kind.attributes.values():
-            if any(len(str(value)) > (attribute.max_length or 255) for value in attribute.enum):
-                del document["components"]["schemas"][kind.name]["properties"][attribute.name]["maxLength"]
-    return document
-
-
-def strict(schema):
-    """Return a schema with OpenAPI 3.0's ``nullable`` in JSON Schema's words, and objects that must be objects."""
-    if isinstance(schema, list):
-        return [strict(entry) for entry in schema]
-    if not isinstance(schema, dict):
-        return schema
-    changed = {key: strict(value) for key, value in schema.items()}
-    if "properties" in schema:
-        changed.setdefault("type", "object")
-    if schema.get("nullable") is True:
-        changed["type"] = [schema["type"], "null"]
-    return changed
-
-
-def validator(document, path):
-    """Return a validator of the answers that the contract declares for a path."""
-    answer = document["paths"][path]["get"]["responses"]["200"]["content"]["application/vnd.api+json"]["schema"]
-    return jsonschema.Draft4Validator(answer | {"components": document["components"]})
+    """Return the vendor's document, strict."""
+    return strict_document(openapi_path)
 
 
 def filled(openapi, name, id_):

@@ -1,11 +1,11 @@
-"""Actions on one record, apart from those of tasks and of long-running work."""
+"""Actions on one record."""
 
 from collections.abc import Callable, Mapping
 
 from outreach_frames.emulator.changes import Message
 from outreach_frames.emulator.problems import invalid
 from outreach_frames.emulator.store import Record
-from outreach_frames.emulator.writing import admission, enrolments, tasks
+from outreach_frames.emulator.writing import admission, batches, enrolments, tasks
 from outreach_frames.emulator.writing.editor import Editor
 
 Parameters = Mapping[str, str]
@@ -53,6 +53,7 @@ def _ews(_: Editor, mailbox: Record, __: Parameters) -> None:
 
 
 ACTIONS: Mapping[str, Mapping[str, Action]] = {
+    "batch": {"cancel": batches.cancel, "confirm": batches.confirm},
     "mailbox": {
         "linkEwsMasterAccount": _ews,
         "testSend": _test_send,

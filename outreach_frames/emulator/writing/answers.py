@@ -1,5 +1,8 @@
 """Answers to requests that write."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,12 +14,18 @@ from outreach_frames.emulator.documents import Writer
 from outreach_frames.emulator.pipeline import document
 from outreach_frames.emulator.query import Query, Reader
 from outreach_frames.emulator.state import State
-from outreach_frames.emulator.store import Record
-from outreach_frames.emulator.writing import actions, records
-from outreach_frames.emulator.writing.bodies import read_draft
+from outreach_frames.emulator.store import Record, key_of
+from outreach_frames.emulator.writing import actions, batches, compliance, imports, records
+from outreach_frames.emulator.writing.bodies import read_attributes, read_draft
 from outreach_frames.emulator.writing.editor import Editor
 
 CREATED, NO_CONTENT = 201, 204
+
+FILE_ACTIONS: Mapping[str, Callable[[Editor, Mapping[str, str]], dict[str, Any]]] = {
+    "generateUploadLink": imports.upload_link,
+    "validateUpload": imports.validate_upload,
+}
+"""Actions that answer with something that is no record."""
 
 
 class Writes:
@@ -36,7 +45,10 @@ class Writes:
         """Create a record: 201 with the resource in full."""
         editor = self._editor(request, kind, "write")
         query = self._reader.writing(request.url.query)
-        draft = read_draft(await request.body(), kind, self._state.settings)
+        body = await request.body()
+        if kind.name == "complianceRequest":
+            return self._compliance_request(editor, kind, body)
+        draft = read_draft(body, kind, self._state.settings)
         record = records.create(editor, kind, draft)
         return self._resource(record, query, status=CREATED)
 
@@ -62,12 +74,45 @@ class Writes:
         record = actions.act(editor, self._named(request, kind), name, parameters)
         return document(msgspec.json.encode({})) if record is None else self._resource(record, query)
 
+    async def act_on_many(self, request: Request, kind: ResourceType, name: str) -> Response:
+        """Carry out an action on a collection: a batch or an import, which begins, or something about a file."""
+        editor = self._editor(request, kind, "write")
+        query, parameters = self._reader.action(request.url.query, kind.collection_actions[name])
+        body = await request.body()
+        if name in FILE_ACTIONS:
+            return document(msgspec.json.encode({"data": FILE_ACTIONS[name](editor, parameters)}))
+        payload = read_attributes(body)
+        if kind.name == "import":
+            return self._resource(imports.begin(editor, name, payload), query)
+        return self._resource(self._batch(request, editor, name, payload, parameters), query)
+
+    def _compliance_request(self, editor: Editor, kind: ResourceType, body: bytes) -> Response:
+        draft = read_draft(body, kind, self._state.settings)
+        answer = {"data": {"batch_compliance_request_id": compliance.request(editor, draft.attributes)}}
+        return document(msgspec.json.encode(answer), status=CREATED)
+
+    def _batch(
+        self, request: Request, editor: Editor, name: str, payload: Mapping[str, Any], parameters: Mapping[str, str]
+    ) -> Record:
+        """Choose the records of a batch by filter and ids; without either they are all of them."""
+        kind = batches.target(self._state.schema, name, parameters)
+        _grant(request).require([kind.plural], "write")
+        tests = self._reader.batch(kind, request.url.query)
+        ids = batches.wanted_ids(payload)
+        if ids is None or tests:
+            store = self._state.store
+            found = [each.id for each in store.records(kind.name) if all(test.test(store, each) for test in tests)]
+            wanted = None if ids is None else {key_of(kind.name, each) for each in ids}
+            ids = [each for each in found if wanted is None or key_of(kind.name, each) in wanted]
+        confirmed = parameters.get("skipConfirmation") == "true"
+        return batches.begin(editor, kind, name, payload, ids, confirmed=confirmed)
+
     @property
     def _reader(self) -> Reader:
         return Reader(self._state.schema, self._state.settings)
 
     def _editor(self, request: Request, kind: ResourceType, level: str) -> Editor:
-        grant: Grant = request.scope["state"]["grant"]
+        grant = _grant(request)
         grant.require([kind.plural], level)
         return Editor(self._state, grant.user)
 
@@ -81,3 +126,8 @@ class Writes:
         state = self._state
         writer = Writer(state.store, state.schema, state.settings, state.link_base, query)
         return document(writer.single(record), status=status)
+
+
+def _grant(request: Request) -> Grant:
+    grant: Grant = request.scope["state"]["grant"]
+    return grant

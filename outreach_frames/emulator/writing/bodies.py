@@ -79,6 +79,18 @@ def read_data(body: bytes) -> Mapping[str, Any]:
     return data
 
 
+def read_attributes(body: bytes) -> Mapping[str, Any]:
+    """
+    Return the attributes in the body of an action on a collection, which may be empty.
+
+    Raises
+    ------
+    Problem
+        400: there is a body, and it is no document.
+    """
+    return _member(read_data(body), "attributes") if body.strip() else {}
+
+
 def _member(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = data.get(name) or {}
     if not isinstance(value, dict):

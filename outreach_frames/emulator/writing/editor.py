@@ -103,14 +103,15 @@ class Editor:
             for name in ("creator", "updater")
             if kind and self.user and "user" in getattr(kind.relationships.get(name), "targets", ())
         }
-        record = Record(
-            type=type_name,
-            id=self.store.next_id(type_name),
-            attributes={**attributes, **stamps},
-            relationships=people | dict(relationships or {}),
-        )
-        self._put(None, record)
-        return self.current(record)
+        with self.store.lock:
+            record = Record(
+                type=type_name,
+                id=self.store.next_id(type_name),
+                attributes={**attributes, **stamps},
+                relationships=people | dict(relationships or {}),
+            )
+            self._put(None, record)
+            return self.current(record)
 
     def change(
         self,
@@ -119,11 +120,14 @@ class Editor:
         relationships: Mapping[str, Linkage] | None = None,
     ) -> Record:
         """Change a record; one that would stay as it is is not touched, and nobody is told."""
-        record = self.current(record)
+        with self.store.lock:
+            return self._changed(self.current(record), attributes or {}, relationships or {})
+
+    def _changed(self, record: Record, attributes: Mapping[str, Any], relationships: Mapping[str, Linkage]) -> Record:
         changed = replace(
             record,
-            attributes=record.attributes | dict(attributes or {}),
-            relationships=record.relationships | dict(relationships or {}),
+            attributes={**record.attributes, **attributes},
+            relationships={**record.relationships, **relationships},
         )
         if (changed.attributes, changed.relationships) == (record.attributes, record.relationships):
             return record
@@ -137,13 +141,17 @@ class Editor:
 
     def remove(self, record: Record) -> None:
         """Delete a record with what belongs to it alone, and clear what else names it."""
+        with self.store.lock:
+            self._remove(record)
+
+    def _remove(self, record: Record) -> None:
         gone = record.identifier
         for source, name in linkage.pointing(record.type):
             for other in self.store.referrers(source, name).of(Identifier(record.type, record.key)):
                 if self.store.find(*other.identifier) is not other:
                     continue
                 if self._belongs(other, record, name):
-                    self.remove(other)
+                    self._remove(other)
                 elif self.settings.deleted_references == "clear":
                     cleared = linkage.without(other.relationships[name], gone)
                     self.store.put(replace(other, relationships=other.relationships | {name: cleared}))

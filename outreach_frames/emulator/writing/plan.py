@@ -32,8 +32,13 @@ class Plan:
         return self.before.attributes.get(name) if self.before else None
 
     def changes(self, name: str) -> bool:
-        """Whether an attribute would be another."""
+        """Whether an attribute would be another; all of a new record are."""
         return self.before is None or self.was(name) != self.attributes.get(name)
+
+    def moves(self, relationship: str) -> bool:
+        """Whether a relationship would name another record."""
+        before = self.before.relationships.get(relationship) if self.before else None
+        return self.before is None or before != self.relationships.get(relationship)
 
     def names(self, relationship: str) -> Identifier | None:
         """Return the record that a relationship would name first, or ``None``."""

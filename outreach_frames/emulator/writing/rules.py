@@ -71,9 +71,9 @@ def check(editor: Editor, plan: Plan, faults: Faults) -> None:
 def _check_required(plan: Plan, faults: Faults) -> None:
     for name in REQUIRED.get(plan.type, ()):
         if relations.declares(plan.type, name):
-            if plan.names(name) is None:
+            if plan.names(name) is None and plan.moves(name):
                 faults.relationship(name, "must exist")
-        elif blank(plan.attributes.get(name)):
+        elif blank(plan.attributes.get(name)) and plan.changes(name):
             faults.attribute(name, "can't be blank")
 
 
@@ -119,7 +119,7 @@ def _step(editor: Editor, plan: Plan, faults: Faults) -> None:
     """Steps of a date sequence have a date, those of an interval sequence an interval."""
     named = plan.names("sequence")
     sequence = editor.find(*named) if named else None
-    if sequence is None:
+    if sequence is None or not (plan.changes("interval") or plan.changes("date") or plan.moves("sequence")):
         return
     dated = sequence.attributes.get("sequenceType") == "date"
     wanted, other = ("date", "interval") if dated else ("interval", "date")
@@ -137,6 +137,8 @@ def _user(_: Editor, plan: Plan, faults: Faults) -> None:
 def _webhook(editor: Editor, plan: Plan, faults: Faults) -> None:
     if plan.changes("url") and not blank(plan.attributes.get("url")):
         _check_url(editor, str(plan.attributes["url"]), faults)
+    if not (plan.changes("resource") or plan.changes("action")):
+        return
     resource, action = plan.attributes.get("resource"), plan.attributes.get("action")
     if resource not in HOOKS and resource not in FEWER_HOOKS:
         faults.attribute("resource", "is not included in the list")
