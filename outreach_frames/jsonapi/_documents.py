@@ -16,7 +16,7 @@ from outreach_frames.jsonapi import _repair
 from outreach_frames.jsonapi._frames import concat, to_frame
 from outreach_frames.jsonapi._infer import catalogue_of, joined_by_itself, look
 from outreach_frames.jsonapi._joins import as_type
-from outreach_frames.jsonapi._layout import Layout
+from outreach_frames.jsonapi._layout import Layout, uncollected
 from outreach_frames.jsonapi._reader import BYTE_ORDER_MARK
 from outreach_frames.jsonapi._repair import Loose, Members, object_of, type_of
 from outreach_frames.jsonapi._values import NULL, array, text_of
@@ -40,7 +40,8 @@ def read_jsonapi(source: Source, *, include: Include = None) -> pd.DataFrame:
         with ``{`` is text, any other a path.
     include
         To-one relationships whose resources stand beside the rows: a dotted path, several, or path → columns. By
-        default whatever the document's ``included`` answers, no resource type twice on one path.
+        default whatever the document's ``included`` answers, at most three steps deep and no resource type twice on
+        one path.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def read_jsonapi(source: Source, *, include: Include = None) -> pd.DataFrame:
     0   1           9
     """
     body = _bytes(source)
-    with _repair.reading():
+    with _repair.reading(), uncollected():
         own = _repair.members_of(body)
         if "errors" in own and own.get("data", NULL) == NULL:
             frame = _errors(own["errors"])

@@ -18,6 +18,9 @@ from outreach_frames.jsonapi._rows import column_name
 from outreach_frames.jsonapi._times import UnreadableValueError
 from outreach_frames.jsonapi._values import NULL, Kind, array, coerce, infer, kind_of
 
+DEEPEST = 3
+"""Steps of the paths that are followed unasked [relationships]; nor does a resource type come twice on one of them."""
+
 _DECLARED: dict[Kind, dict[str, Any]] = {
     "string": {"type": "string"},
     "instant": {"type": "string", "format": "date-time"},
@@ -194,15 +197,16 @@ def _fit(kind: Kind, raws: Sequence[msgspec.Raw]) -> bool:
 
 
 def joined_by_itself(root: str, page: Loose, catalogue: Catalogue) -> dict[str, None]:
-    """Return the include paths that a document's own ``included`` answers, no resource type twice on one path."""
+    """Return the include paths that a document's own ``included`` answers; see `DEEPEST`."""
     held = {type_of(members, where="included") for members in page.included}
     return dict.fromkeys(_paths(catalogue.types[root], held, (root,), catalogue))
 
 
 def _paths(resource: ResourceType, held: set[str], way: tuple[str, ...], catalogue: Catalogue) -> Iterator[str]:
     for name, relationship in resource.relationships.items():
-        targets = [t for t in relationship.targets if t in held and t not in way]
-        if targets and relationship.has_data and not relationship.many:
+        to_one = relationship.has_data and not relationship.many and "." not in name
+        targets = [target for target in relationship.targets if to_one and target in held and target not in way]
+        if targets:
             yield name
-        for target in targets if not relationship.many else ():
+        for target in targets if len(way) < DEEPEST else ():
             yield from (f"{name}.{path}" for path in _paths(catalogue.types[target], held, (*way, target), catalogue))

@@ -10,6 +10,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -154,7 +155,7 @@ def text_of(raw: msgspec.Raw) -> str | None:
     ValueError
         It is an object or an array, or no JSON.
     """
-    written = bytes(raw).strip()
+    written = bytes(raw)
     if written.startswith(b'"'):
         return msgspec.json.decode(written, type=str)
     text = written.decode("ascii")
@@ -199,27 +200,34 @@ def infer(raws: Iterable[msgspec.Raw]) -> Kind:
     Strings are instants or dates only if every one is written as such; scalars of several types are text; anything
     with an object, and lists of anything but strings, are JSON text; nothing but nulls is text.
     """
-    kinds = {_kind_of_value(raw) for raw in raws} - {None}
+    raws = [raw for raw in raws if raw != NULL]
+    kinds = {_kind_of_value(raw) for raw in raws}
+    if kinds == {"string"}:
+        return _kind_of_strings([text_of(raw) or "" for raw in raws])
     if len(kinds) <= 1:
-        return next((kind for kind in kinds if kind), "string")
+        return next(iter(kinds), "string")
     if kinds <= {"integer", "number"}:
         return "number"
     return "json" if kinds & {"json", "strings"} else "string"
 
 
-def _kind_of_value(raw: msgspec.Raw) -> Kind | None:
-    first = bytes(raw).strip()[:1]
-    if first in {b"[", b"{"}:
-        value = msgspec.json.decode(raw)
-        return "strings" if isinstance(value, list) and all(isinstance(v, str | None) for v in value) else "json"
-    if first == b'"':
-        text = msgspec.json.decode(raw, type=str)
-        return _readable("date", text, _DAY) or _readable("instant", text, _INSTANT) or "string"
-    if first in {b"t", b"f"}:
-        return "boolean"
-    if first == b"n":
-        return None
-    return _kind_of_number(bytes(raw).decode().strip())
+def _kind_of_value(raw: msgspec.Raw) -> Kind:
+    first = bytes(raw)[:1]
+    if first == b"[":
+        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        return "strings" if all(item == NULL or bytes(item).startswith(b'"') for item in items) else "json"
+    by_start: dict[bytes, Kind] = {b"{": "json", b'"': "string", b"t": "boolean", b"f": "boolean"}
+    return by_start.get(first) or _kind_of_number(bytes(raw).decode())
+
+
+def _kind_of_strings(texts: Sequence[str]) -> Kind:
+    patterns: dict[Kind, re.Pattern[str]] = {"date": _DAY, "instant": _INSTANT}
+    for kind, pattern in patterns.items():
+        if all(map(pattern.fullmatch, texts)):
+            with suppress(UnreadableValueError):
+                array(kind, texts)
+                return kind
+    return "string"
 
 
 def _kind_of_number(text: str) -> Kind:
@@ -227,13 +235,3 @@ def _kind_of_number(text: str) -> Kind:
     if _INTEGER.fullmatch(text) and "." not in text:
         return "integer" if -(2**63) <= int(text) < 2**63 else "string"
     return "number" if math.isfinite(float(text)) else "string"
-
-
-def _readable(kind: Kind, text: str, pattern: re.Pattern[str]) -> Kind | None:
-    if not pattern.fullmatch(text):
-        return None
-    try:
-        array(kind, [text])
-    except UnreadableValueError:
-        return None
-    return kind
