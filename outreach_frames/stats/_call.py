@@ -30,7 +30,9 @@ SHOWN = 5
 Instant = str | date
 """An instant as callers write it: ISO 8601 text, a `datetime` or a pandas `Timestamp`; read as UTC without a zone."""
 
-_FLAGS = frozenset({"track_opens", "track_links", "opted_out", "enabled", "locked", "send_disabled", "sync_disabled"})
+_FLAGS = frozenset(
+    {"track_opens", "track_links", "opted_out", "named", "enabled", "locked", "send_disabled", "sync_disabled"}
+)
 _TEXTS = frozenset(
     {
         "action",
@@ -239,7 +241,7 @@ class Call:
         """
         frame = _engines.from_days(_engines.from_micros(_widened(frame), instants), days)
         if sort:  # last of all: Dask loses the order in a later conversion
-            frame = _engines.tidied(frame).sort(*sort, nulls_last=True)
+            frame = _sorted(_engines.tidied(frame), sort, categories or {})
         record = {**self._record(), **record}
         if frame.implementation.is_polars():
             return self._as_polars(frame, categories or {})
@@ -252,7 +254,9 @@ class Call:
 
     def table(self, frame: nw.LazyFrame[Any]) -> pd.DataFrame:
         """Collect a frame into Arrow-backed pandas, for the statistics of small tables."""
-        return _engines.arrow_pandas(frame.collect(backend="pyarrow").to_native().to_pandas(types_mapper=pd.ArrowDtype))
+        return _engines.arrow_pandas(
+            _widened(frame).collect(backend="pyarrow").to_native().to_pandas(types_mapper=pd.ArrowDtype)
+        )
 
     def finish(self, result: pd.DataFrame, **record: object) -> pd.DataFrame:
         """Give a small table back: Arrow-backed pandas with the record, whatever kind of frame went in."""
@@ -284,6 +288,20 @@ class Call:
             "dropped": self.dropped,
             "version": version("outreach_frames"),
         }
+
+
+def _sorted(frame: nw.LazyFrame[Any], by: Sequence[str], categories: Mapping[str, Sequence[str]]) -> nw.LazyFrame[Any]:
+    """Sort, missing values last, and categories in their own order in every engine."""
+    ranks = {name: f"rank of {name}" for name in by if name in categories}
+    ranked = frame.with_columns(_rank(name, categories[name]).alias(rank) for name, rank in ranks.items())
+    return ranked.sort(*(ranks.get(name, name) for name in by), nulls_last=True).drop(*ranks.values())
+
+
+def _rank(column: str, order: Sequence[str]) -> nw.Expr:
+    rank = nw.lit(len(order))
+    for place, value in enumerate(order):
+        rank = nw.when((nw.col(column) == value).fill_null(False)).then(nw.lit(place)).otherwise(rank)
+    return rank
 
 
 def _widened(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

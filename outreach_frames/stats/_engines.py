@@ -18,7 +18,7 @@ import narwhals as nw
 import pandas as pd
 import pyarrow as pa
 
-Column = Sequence[int] | Sequence[str]
+Column = Sequence[int] | Sequence[str] | pd.Series
 
 _INT64 = "int64[pyarrow]"
 _UTC_MICROS = pa.timestamp("us", tz="UTC")
@@ -175,9 +175,9 @@ def join(
 
     Dask pushes a later choice of columns through a join, and so may compute it twice, with the rows in another order
     each time: columns put side by side afterwards would belong to different rows. `tidied` keeps it from that; before
-    the join it keeps whole numbers from turning into floats where a partner is missing.
+    the join it keeps whole numbers from turning into floats where a partner is missing, and the keys of one kind.
     """
-    return tidied(left.join(tidied(right), on=on if isinstance(on, str) else list(on), how=how))
+    return tidied(tidied(left).join(tidied(right), on=on if isinstance(on, str) else list(on), how=how))
 
 
 def tidied(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -194,32 +194,42 @@ def tidied(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, Column]) -> nw.LazyFrame[Any]:
     """
-    Bring a small table into the engine (and session) of another frame, so that the two can be joined.
+    Bring a small table into the engine (and session) of another frame, to join it or to give it back.
 
     Parameters
     ----------
     like
         A frame of the engine to use.
     columns
-        Equally long, not empty lists of integers or of strings, by column name.
+        Equally long columns of integers, floats, text or booleans, by name; ``None`` is missing.
     """
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
     if like.implementation.is_duckdb():
-        rows = ", ".join(str(tuple(row)) if len(row) > 1 else f"({row[0]!r})" for row in _rows(columns))
-        names = ", ".join(map(_quoted, columns))
-        return _wrapped(like.to_native().query("rel", f"SELECT * FROM (VALUES {rows}) AS t({names})"))  # noqa: S608  own values
+        return _wrapped(like.to_native().query("rel", _select_values(table)))
     if like.implementation.is_spark_like():
-        types = ", ".join(f"{name} {'bigint' if isinstance(v[0], int) else 'string'}" for name, v in columns.items())
-        return _wrapped(like.to_native().sparkSession.createDataFrame(_rows(columns), types))
+        return _wrapped(like.to_native().sparkSession.createDataFrame(table))
     if like.implementation.is_polars():
-        return nw.from_dict(dict(columns), backend="polars").lazy()
-    table = _arrow_backed({name: pa.array(values) for name, values in columns.items()}, {})
+        return nw.from_arrow(table, backend="polars").lazy()
+    frame = _arrow_backed({name: table.column(name) for name in table.column_names}, {})
     if like.implementation.is_dask():
-        return _wrapped(import_module("dask.dataframe").from_pandas(table, npartitions=1))
-    return _wrapped(table)
+        return _wrapped(import_module("dask.dataframe").from_pandas(frame, npartitions=1))
+    return _wrapped(frame)
 
 
-def _rows(columns: Mapping[str, Column]) -> list[tuple[int | str, ...]]:
-    return list(zip(*columns.values(), strict=True))
+def _select_values(table: Any) -> str:
+    """Write a table as SQL; there is no way to a relation's connection but a query over the relation."""
+    rows = ", ".join(f"({', '.join(map(_literal, row.values()))})" for row in table.to_pylist())
+    types = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
+    names = ", ".join(map(_quoted, table.column_names))
+    casts = ", ".join(
+        f"CAST({_quoted(field.name)} AS {types.get(field.type, 'VARCHAR')}) AS {_quoted(field.name)}"
+        for field in table.schema
+    )
+    return f"SELECT {casts} FROM (VALUES {rows}) AS t({names})"  # noqa: S608  literals are escaped
+
+
+def _literal(value: float | str | bool | None) -> str:  # noqa: FBT001  a value, not a switch
+    return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
 
 
 def _duckdb_columns(frame: nw.LazyFrame[Any], replaced: Mapping[str, str]) -> nw.LazyFrame[Any]:

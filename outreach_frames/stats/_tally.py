@@ -36,7 +36,7 @@ MEDIAN = "hours_to_reply_median"
 _BASES = ("opened_click_base", "prospects_emailed", "enrolments_emailed")
 """Denominators that appear in the result as ``_n`` columns only."""
 
-_SUMMED = {
+COUNTED_FLAGS = {
     "sent": "is_sent",
     "bounced": "is_bounced",
     "delivered": "is_delivered",
@@ -47,6 +47,7 @@ _SUMMED = {
     "replied": "is_replied",
     "opted_out": "is_opted_out",
 }
+"""Flag that each count of mailings sums."""
 
 RATES = {
     "delivery_rate": ("delivered", "sent"),
@@ -74,13 +75,13 @@ def engagement_parts(flagged: nw.LazyFrame[Any], keys: Sequence[str]) -> list[nw
         Columns to group by.
     """
     summed = flagged.with_columns(
-        *(nw.col(flag).cast(nw.Int64).alias(count) for count, flag in _SUMMED.items()),
+        *(nw.col(flag).cast(nw.Int64).alias(count) for count, flag in COUNTED_FLAGS.items()),
         mailings=nw.col("is_sent").cast(nw.Int64) * 0 + 1,
         opened_clicked=(nw.col("is_opened") & nw.col("is_clicked")).cast(nw.Int64),
         opened_click_base=(nw.col("is_opened") & nw.col("is_click_tracked")).cast(nw.Int64),
         hours_to_reply=nw.when(nw.col("is_replied")).then((nw.col("replied_at") - nw.col("delivered_at")) / HOUR),
     )
-    additive = ["mailings", *_SUMMED, "opens_total", "clicks_total", "opened_clicked", "opened_click_base"]
+    additive = ["mailings", *COUNTED_FLAGS, "opens_total", "clicks_total", "opened_clicked", "opened_click_base"]
     by_mailing = summed.group_by(*keys).agg(
         *(nw.col(name).sum() for name in additive), nw.col("hours_to_reply").median().alias(MEDIAN)
     )
@@ -109,6 +110,12 @@ def count_distinct(frame: nw.LazyFrame[Any], keys: Sequence[str], who: str, name
     met = frame.filter(~nw.col(who).is_null()).with_columns(nw.col(who).is_null().cast(nw.Int64).alias(name))
     once = met.group_by(*keys, who).agg(nw.col(name).max())
     return once.with_columns(nw.col(name) + 1).group_by(*keys).agg(nw.col(name).sum())
+
+
+def with_missing(table: nw.LazyFrame[Any], columns: Sequence[str], like: str) -> nw.LazyFrame[Any]:
+    """Add those columns that are absent, without a value; ``like`` is a column of counts."""
+    absent = [name for name in columns if name not in table.collect_schema().names()]
+    return table.with_columns(nw.when(nw.col(like) < 0).then(nw.col(like)).alias(name) for name in absent)
 
 
 def stack(parts: Iterable[nw.LazyFrame[Any]], keys: Sequence[str], *, medians: Sequence[str] = ()) -> nw.LazyFrame[Any]:

@@ -10,3 +10,7 @@ from outreach_frames.errors import OutreachDataWarning
 
 class NaiveTimestampWarning(OutreachDataWarning):
     """Instants without a time zone, read as UTC."""
+
+
+class ImmatureCohortWarning(OutreachDataWarning):
+    """T19: cohorts that have not had the time in which they could be answered."""

@@ -1,5 +1,6 @@
 """Engagement by person."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
@@ -118,11 +119,11 @@ def prospect_engagement(
     return result
 
 
-def with_zone(people: nw.LazyFrame[Any], default_tz: str) -> nw.LazyFrame[Any]:
-    """Add ``tz``, the first of `ZONE_COLUMNS` that holds an IANA name, else the default, and ``tz_source``."""
+def with_zone(people: nw.LazyFrame[Any], default_tz: str, columns: Sequence[str] = ZONE_COLUMNS) -> nw.LazyFrame[Any]:
+    """Add ``tz``, that of the first column that holds an IANA name, else the default, and ``tz_source``."""
     names = sorted(zone_names())
     zone, source = nw.lit(default_tz), nw.lit("default")
-    for column in reversed(ZONE_COLUMNS):
+    for column in reversed(columns):
         valid = nw.col(column).is_in(names).fill_null(False)
         zone = nw.when(valid).then(nw.col(column)).otherwise(zone)
         source = nw.when(valid).then(nw.lit(column)).otherwise(source)

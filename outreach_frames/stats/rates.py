@@ -22,6 +22,7 @@ from outreach_frames.stats._tally import (
     engagement_columns,
     engagement_parts,
     stack,
+    with_missing,
 )
 from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
@@ -199,7 +200,7 @@ def sequence_engagement(
         parts.append(count_distinct(met, key, "prospect_id", "contacted_any"))
     table = join(with_rates(stack(parts, key, medians=[MEDIAN]), RATES, ci=ci), listed, "sequence_id")
     extra = ["enrolments", "open_enrolments", "contacted_any"]
-    table = _with_missing(table, extra)
+    table = with_missing(table, extra, like="mailings")
     result: IntoFrameT = call.write(table.select("sequence_id", "name", *engagement_columns(), *extra), sort=key)
     return result
 
@@ -267,8 +268,3 @@ def _enrolments(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     closed = nw.col("state").is_in(CLOSED_STATES).fill_null(False)
     counted = states.with_columns(enrolments=closed.cast(nw.Int64) * 0 + 1, open_enrolments=1 - closed.cast(nw.Int64))
     return counted.group_by("sequence_id").agg(nw.col("enrolments").sum(), nw.col("open_enrolments").sum())
-
-
-def _with_missing(table: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
-    absent = [name for name in columns if name not in table.collect_schema().names()]
-    return table.with_columns(nw.when(nw.col("mailings") < 0).then(nw.col("mailings")).alias(name) for name in absent)

@@ -1,0 +1,163 @@
+"""When mail arrives, on whose clock, and how often it is answered."""
+
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+from narwhals.typing import IntoFrameT
+
+from outreach_frames.errors import DataError
+from outreach_frames.stats._calendar import check_zone, weekday_of, with_clock, with_local
+from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._engines import join, small_table
+from outreach_frames.stats._tally import COUNTED_FLAGS, RATES
+from outreach_frames.stats.flags import ENGAGEMENT, with_flags
+from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
+from outreach_frames.stats.shrinkage import shrink_rates
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+METRICS = ("reply", "opt_out", "click", "open")
+
+
+def send_time_heatmap(
+    mailings: IntoFrameT,
+    prospects: IntoFrameT | None = None,
+    *,
+    users: IntoFrameT | None = None,
+    clock: str = "prospect",
+    default_tz: str = "UTC",
+    metric: str = "reply",
+    min_n: int = 30,
+    bounce_policy: str = "reply_wins",
+    ci: float = 0.95,
+    as_of: Instant | None = None,
+) -> IntoFrameT:
+    """
+    Count delivered mail by local weekday and hour of delivery, with the rate at which it was answered.
+
+    Parameters
+    ----------
+    mailings
+        As for `engagement`, without ``sequence_state_id``, and with ``user_id`` for the sender's clock.
+    prospects
+        For the recipient's clock: ``id``, ``time_zone_iana``, ``time_zone_inferred``, ``time_zone``; the first that is
+        an IANA name is used.
+    users
+        For the sender's clock: ``id`` and a ``time_zone`` that the caller adds, since the API does not give one.
+    clock
+        ``"prospect"``: the recipient's; ``"user"``: the sender's; ``"org"``: ``default_tz`` for all.
+    default_tz
+        IANA zone where none is known.
+    metric
+        ``"reply"`` (replied / delivered), ``"opt_out"``, ``"click"`` or ``"open"`` (low trust), as in `engagement`.
+    min_n
+        Hours with fewer trials are not ``enough`` to be read on their own.
+    bounce_policy
+        See `mailing_flags`.
+    ci
+        Confidence level.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    heatmap : frame of the caller's kind, shape (168, …), one row per weekday and hour, Monday 0 h first
+        ``weekday`` (ordered category), ``hour``, ``delivered``; the numerator (``replied`` …), the rate with ``_n``,
+        ``_lo``, ``_hi`` (missing without trials); ``shrunk``: the rate drawn towards that of all hours, as in
+        `shrink_rates`; ``enough``. The record's ``tz_source`` tells by share where the zones came from.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype, an unknown clock, metric or zone, or the frame with the zones is not given.
+
+    Notes
+    -----
+    Who gets mail when is not left to chance; an hour's rate is not the effect of the hour. Not counted: bounced and
+    unsent mail. The at most 168 counts are collected, from lazy engines too, since the shrinkage needs all of them.
+    Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T20) and 3.
+    """
+    people, zone_columns = _clock(clock, prospects, users)
+    if metric not in METRICS:
+        raise DataError(f"There is no metric {metric!r} by hour.", hint=f"Choose one of {', '.join(METRICS)}.")
+    call = Call(
+        "send_time_heatmap",
+        clock=clock,
+        default_tz=check_zone(default_tz),
+        metric=metric,
+        min_n=min_n,
+        bounce_policy=bounce_policy,
+        ci=ci,
+    )
+    who = "user_id" if clock == "user" else "prospect_id"
+    mail = with_flags(call.read("mailings", mailings, ["id", who, *ENGAGEMENT]), bounce_policy)
+    mail = call.drop(mail, "mailing not delivered", nw.col("is_delivered"))
+    if people is None:
+        zoned = mail.with_columns(tz=nw.lit(default_tz), tz_source=nw.lit("default"))
+        zones = [default_tz]
+    else:
+        read = call.read("users" if clock == "user" else "prospects", people, ["id", *zone_columns])
+        known = with_zone(read, default_tz, zone_columns).rename({"id": who})
+        zones = _distinct(call, known, default_tz)
+        zoned = join(mail, known.select(who, "tz", "tz_source"), who).with_columns(
+            tz=nw.col("tz").fill_null(default_tz), tz_source=nw.col("tz_source").fill_null("default")
+        )
+    call.look(as_of)
+
+    rate = f"{metric}_rate"
+    cells = call.table(_cells(with_local(zoned, "sent_at", zones=zones, zone_column="tz"), rate))
+    shares = cells.groupby("tz_source")["delivered"].sum() / max(int(cells["delivered"].sum()), 1)
+    grid = _grid(cells, rate, min_n, ci)
+    back = small_table(mail, {name: grid[name] for name in grid.columns})
+    result: IntoFrameT = call.write(
+        back,
+        sort=["weekday", "hour"],
+        categories={"weekday": WEEKDAYS},
+        tz_source={str(source): float(share) for source, share in shares.items()},
+    )
+    return result
+
+
+def _clock(clock: str, prospects: Any, users: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return the frame that has the zones, and their columns."""
+    if clock == "org":
+        return None, ()
+    given = {"prospect": (prospects, ZONE_COLUMNS), "user": (users, ("time_zone",))}
+    if clock not in given:
+        raise DataError(f"There is no clock {clock!r}.", hint='Choose "prospect", "user" or "org".')
+    people, columns = given[clock]
+    if people is None:
+        raise DataError(f"The clock {clock!r} needs {clock}s.", hint=f'Pass {clock}s=..., or clock="org".')
+    return people, columns
+
+
+def _distinct(call: Call, known: nw.LazyFrame[Any], default_tz: str) -> list[str]:
+    """List the zones that occur; a few dozen, which the table of offsets is made for."""
+    found = call.table(known.group_by("tz").agg(nw.col("tz_source").min()))
+    return sorted({default_tz, *found["tz"]})
+
+
+def _cells(zoned: nw.LazyFrame[Any], rate: str) -> nw.LazyFrame[Any]:
+    counts = list(dict.fromkeys(["delivered", *RATES[rate]]))
+    clocked = with_clock(zoned).with_columns(
+        *(nw.col(COUNTED_FLAGS[count]).cast(nw.Int64).alias(count) for count in counts),
+        weekday=weekday_of(nw.col("local_day")),
+    )
+    return clocked.group_by("tz_source", "weekday", "hour").agg(nw.col(count).sum() for count in counts)
+
+
+def _grid(cells: pd.DataFrame, rate: str, min_n: int, ci: float) -> pd.DataFrame:
+    successes, trials = RATES[rate]
+    counts = list(dict.fromkeys(["delivered", successes, trials]))
+    places = pd.MultiIndex.from_product([range(1, 8), range(24)], names=["weekday", "hour"])
+    summed = cells.groupby(["weekday", "hour"])[counts].sum().reindex(places, fill_value=0).reset_index()
+    lazy = nw.from_native(summed.astype("int64[pyarrow]")).lazy()
+    grid: pd.DataFrame = with_rates(lazy, {rate: RATES[rate]}, ci=ci).collect().to_native()
+    grid["weekday"] = pd.Series([WEEKDAYS[day - 1] for day in grid["weekday"]], dtype="string[pyarrow]")
+    grid["shrunk"] = shrink_rates(grid[successes], grid[trials], ci=ci)["shrunk"]
+    grid["enough"] = grid[trials] >= min_n
+    columns = ["weekday", "hour", "delivered", successes, rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi"]
+    return grid[[*columns, "shrunk", "enough"]]
