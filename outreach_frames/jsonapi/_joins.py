@@ -102,7 +102,7 @@ class Join:
         for target in self.targets:
             rows = included[target.type.name]
             own = ids if types is None else pc.if_else(pc.equal(types, target.type.name), ids, None)
-            there = pc.index_in(own, value_set=rows.ids.cast(own.type))
+            there = pc.index_in(own, value_set=rows.ids.cast(own.type), skip_nulls=True)
             for name, values in _columns(target, rows, included, there):
                 yield f"{self.relationship.column}__{name}", values
 

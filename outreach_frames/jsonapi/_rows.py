@@ -126,6 +126,7 @@ class Rows:
     def __init__(self, shape: Shape, resources: Sequence[Any]) -> None:
         self.shape = shape
         self.resources = resources
+        self._built: dict[Column, pa.Array] = {}
 
     @cached_property
     def ids(self) -> pa.Array:
@@ -141,6 +142,11 @@ class Rows:
         DocumentError
             A value does not fit the column.
         """
+        if column not in self._built:
+            self._built[column] = self._build(column)
+        return self._built[column]
+
+    def _build(self, column: Column) -> pa.Array:
         if column.part == "id":
             return self.ids
         if column.part == "meta":

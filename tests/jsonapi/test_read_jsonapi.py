@@ -269,6 +269,15 @@ def test_resources_without_ids_have_missing_ids():
     assert records(frame) == [{"id": None, "first_name": "Sally"}, {"id": 2, "first_name": None}]
 
 
+def test_a_resource_without_id_is_nobodys_relative():
+    """A missing foreign key does not lead to the resource whose id is missing."""
+    draft = {"type": "role", "attributes": {"name": "Draft"}, "relationships": {"parentRole": {"data": None}}}
+
+    frame = read_jsonapi({"data": [draft, resource("role", 1, name="Chief")]}, include="parentRole")
+
+    assert frame["parent_role__name"].isna().all()
+
+
 def test_members_that_differ_only_in_spelling_each_have_a_column():
     """Names that no frame can tell apart get an underscore; an attribute gives way to a foreign key and to the id."""
     page = body(
