@@ -157,7 +157,8 @@ def _read_types(body: bytes) -> _Types:
 def _columns(labels: Mapping[str, str], kind: ResourceType) -> dict[str, str]:
     slugs = {name: re.sub(r"[\W_]+", "_", label).strip("_").lower() or name for name, label in labels.items()}
     columns = [column for r in kind.relationships.values() for column in (r.id_column, r.type_column)]
-    taken = Counter(["id", "meta", *(a.column for a in kind.attributes.values()), *columns, *slugs.values()])
+    columns += [attribute.column for attribute in kind.attributes.values() if not attribute.is_custom]
+    taken = Counter(["id", "meta", *columns, *slugs.values()])
     longer = {name: slug if taken[slug] == 1 else f"{slug}_{name}" for name, slug in slugs.items()}
     again = Counter(longer.values())
     return {name: column if again[column] == 1 else name for name, column in longer.items()}
@@ -166,7 +167,7 @@ def _columns(labels: Mapping[str, str], kind: ResourceType) -> dict[str, str]:
 def settled(fields: Iterable[CustomField], names: Sequence[str]) -> list[CustomField]:
     """Return the fields that are among columns, under names that no other of the columns has."""
     return [
-        replace(field, column=f"{field.column}_{field.name}") if field.column in names else field
+        replace(field, column=f"{field.column}_{field.name}") if field.column in {*names} - {field.name} else field
         for field in fields
         if field.name in names
     ]

@@ -1,0 +1,297 @@
+"""Custom objects, and servers of which nothing is known beforehand."""
+
+import base64
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from fetch_support import Answers, organisation, resource
+
+import outreach_frames as of
+from outreach_frames.errors import DocumentError, NotFoundError, OriginError, QueryError
+
+SHELF = [resource("book", str(n), {"title": f"Book {n}", "pages": 100 + n}) for n in range(1, 8)]
+
+
+def query_of(path):
+    return {name: values[-1] for name, values in parse_qs(urlsplit(path).query).items()}
+
+
+# Custom objects
+
+
+@pytest.fixture(scope="module")
+def org(tmp_path_factory):
+    contracts = [
+        resource(
+            "contract",
+            n,
+            {"value": n * 10, "signedOn": f"2026-01-0{n}", "note": f"Contract {n}, draft"},
+            account=("account", n % 2 + 1),
+        )
+        for n in (3, 1, 2)
+    ]
+    accounts = [resource("account", n, {"name": f"A{n}", "createdAt": "2026-01-01"}) for n in (1, 2)]
+    with organisation(tmp_path_factory.mktemp("cache"), *contracts, *accounts) as client:
+        yield client
+
+
+@pytest.mark.parametrize("name", ["custom_objects/contract", "customObjects/contract"])
+def test_custom_objects_are_read_by_their_internal_name(org, name):
+    """Types are inferred: nothing about them is in the vendor's contract."""
+    frame = of.fetch(org, name, page_size=2, progress=False)
+
+    assert frame.to_dict("list") == {
+        "id": [1, 2, 3],
+        "value": [10, 20, 30],
+        "signed_on": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03"]).date.tolist(),
+        "note": ["Contract 1, draft", "Contract 2, draft", "Contract 3, draft"],
+        "account_id": [2, 1, 2],
+    }
+    assert frame.attrs["outreach_frames"]["resource"] == name
+
+
+def test_custom_objects_take_the_apis_filters_sorts_includes_and_fields(org):
+    frame = of.fetch(
+        org,
+        "custom_objects/contract",
+        filter={"note": ["Contract 2, draft", "Contract 3, draft"], "account": {"id": 2}},
+        sort="-value",
+        include="account",
+        fields=["value", "account"],
+    )
+
+    assert frame["id"].tolist() == [3]
+    assert frame["account__name"].tolist() == ["A2"]
+    assert frame["account__created_at"].dtype == pd.ArrowDtype(pa.timestamp("us", "UTC"))
+    between = of.fetch(org, "custom_objects/contract", filter={"id": of.between(2, None)}, sort="-value")
+    assert between["id"].tolist() == [3, 2]
+    long = of.fetch(org, "custom_objects/contract", filter={"id": list(range(2, 3000))})
+    assert long["id"].tolist() == [2, 3]
+
+
+def test_one_custom_object_and_its_tables(org):
+    assert of.fetch_one(org, "custom_objects/contract", 2)["value"] == 20
+    with pytest.raises(NotFoundError):
+        of.fetch_one(org, "custom_objects/contract", 9)
+    tables = of.fetch_tables(org, "custom_objects/contract", include="account")
+    assert {name: len(table) for name, table in tables.items()} == {"contract": 3, "account": 2}
+
+
+def test_an_empty_answer_has_only_ids(org):
+    assert of.fetch(org, "custom_objects/contract", filter={"id": 9}).columns.tolist() == ["id"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"custom": True}, "custom is only for"),
+        ({"parallel": 2}, "parallel is only for"),
+        ({"data_connections": True}, "data_connections is only for"),
+        ({"include": {"account": ["name"]}}, "cannot be chosen here"),
+        ({"fields": "value"}, "one string"),
+    ],
+)
+def test_what_needs_the_catalogue_is_refused(org, options, said):
+    with pytest.raises(QueryError, match=said):
+        of.fetch(org, "custom_objects/contract", **options)
+
+
+def test_counting_needs_the_catalogue(org):
+    with pytest.raises(QueryError, match="len"):
+        of.count(org, "custom_objects/contract")
+
+
+# Other servers
+
+
+@pytest.fixture
+def serve():
+    """Return a function that serves given answers and connects to them."""
+    running = []
+
+    def start(answers, auth=None, **options):
+        server = Answers(answers)
+        client = of.connect_jsonapi(server.url, auth, **options)
+        running.append((server, client))
+        return server, client
+
+    yield start
+    for server, client in running:
+        client.close()
+        server.__exit__()
+
+
+def by_offset(path):
+    asked = query_of(path)
+    start, size = int(asked.get("page[offset]", 0)), min(int(asked.get("page[limit]", 3)), 4)
+    return {"data": SHELF[start : start + size]}
+
+
+def by_number(path):
+    """Refuse pages that are not there, as Django does."""
+    asked = query_of(path)
+    number, size = int(asked.get("page[number]", 1)), int(asked.get("page[size]", 3))
+    page = SHELF[(number - 1) * size : number * size]
+    return {"data": page} if page else None
+
+
+@pytest.mark.parametrize("page_size", [None, 2, 3, 7, 50])
+@pytest.mark.parametrize(("paging", "answer"), [("offset", by_offset), ("number", by_number)])
+def test_pages_without_links_are_counted_to_the_last(serve, paging, answer, page_size):
+    """Also where the server sends fewer than asked for: its first page tells how many it sends."""
+    _, client = serve({"/book": answer}, paging=paging)
+
+    frame = of.fetch(client, "book", page_size=page_size)
+
+    assert frame["id"].tolist() == [str(n) for n in range(1, 8)]
+    assert frame["pages"].tolist() == [100 + n for n in range(1, 8)]
+
+
+@pytest.mark.parametrize("paging", ["links", "offset", "number"])
+def test_the_servers_own_links_are_followed_whatever_they_hold(serve, paging):
+    """Here a cursor, in links relative to the page."""
+
+    def by_cursor(path):
+        start = int(query_of(path).get("page[after]", 0))
+        following = f"?page[after]={start + 3}" if start + 3 < len(SHELF) else None
+        return {"data": SHELF[start : start + 3], "links": {"next": following}}
+
+    server, client = serve({"/book": by_cursor}, paging=paging)
+
+    assert len(of.fetch(client, "book")) == 7
+    assert len(server.asked) == 3
+
+
+def test_a_limit_stops_the_walk(serve):
+    server, client = serve({"/book": by_offset}, paging="offset")
+
+    assert of.fetch(client, "book", limit=4)["id"].tolist() == ["1", "2", "3", "4"]
+    assert len(server.asked) == 2
+    assert len(of.fetch(client, "book", limit=0)) == 0
+    assert len(server.asked) == 2
+
+
+def test_a_resource_that_is_not_there_is_no_empty_frame(serve):
+    _, client = serve({}, paging="number")
+
+    with pytest.raises(NotFoundError):
+        of.fetch(client, "book")
+
+
+def test_names_are_sent_as_they_are_given(serve):
+    """Which filters there are is each server's own business."""
+    server, client = serve({"/shop/books": {"data": []}})
+
+    of.fetch(
+        client,
+        "shop/books",
+        filter={"title__icontains": "a b", "author": {"name": "X"}, "id": [1, 2]},
+        sort=["-published", "title"],
+        include=["author", "publisher.country"],
+        fields={"books": ["title"], "people": []},
+        page_size=5,
+    )
+
+    assert parse_qsl(urlsplit(server.asked[0]).query, keep_blank_values=True) == [
+        ("filter[title__icontains]", "a b"),
+        ("filter[author][name]", "X"),
+        ("filter[id]", "1,2"),
+        ("sort", "-published,title"),
+        ("include", "author,publisher.country"),
+        ("fields[books]", "title"),
+        ("fields[people]", ""),
+        ("page[size]", "5"),
+    ]
+    of.fetch(client, "shop/books", fields=["title"])
+    assert parse_qsl(urlsplit(server.asked[1]).query) == [("fields[books]", "title")]
+
+
+@pytest.mark.parametrize("value", [None, of.NOT_NULL, of.between(1, 2)])
+def test_filters_that_json_api_has_no_words_for_are_refused(serve, value):
+    server, client = serve({})
+
+    with pytest.raises(QueryError, match="server's own words"):
+        of.fetch(client, "book", filter={"pages": value})
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"),
+    [
+        (None, None),
+        ("a-token", "Bearer a-token"),
+        (("ana", "secret"), "Basic " + base64.b64encode(b"ana:secret").decode()),
+        (lambda r: r.headers.update(Authorization="Signed") or r, "Signed"),
+    ],
+)
+def test_ways_to_sign_in(serve, auth, header):
+    server, client = serve({"/book": {"data": SHELF}}, auth)
+
+    of.fetch(client, "book")
+
+    assert server.tokens == [header]
+
+
+@pytest.mark.parametrize(
+    "host", ["http://127.0.0.1:9/book", "https://api.outreach.io/book", "//elsewhere.example/book"]
+)
+def test_links_to_another_origin_are_refused_even_if_it_is_outreachs(serve, host):
+    """The token belongs to this server alone."""
+    server, client = serve({"/book": {"data": SHELF, "links": {"next": host}}}, "a-token")
+
+    with pytest.raises(OriginError) as caught:
+        of.fetch(client, "book")
+
+    assert len(server.asked) == 1
+    assert "a-token" not in str(caught.value)
+
+
+def test_to_many_relationships_become_tables(serve):
+    """Beside one row there is no room for them, and they are not dropped without a word."""
+    answer = {
+        "data": [resource("book", "1", {"title": "A"}, authors=[("person", "7"), ("person", "8")], owner=None)],
+        "included": [resource("person", "7", {"name": "X"}), resource("person", "8", {"name": "Y"})],
+    }
+    _, client = serve({"/book": answer, "/book/1": answer | {"data": answer["data"][0]}})
+
+    with pytest.raises(QueryError, match="fetch_tables"):
+        of.fetch(client, "book", include="authors")
+    with pytest.raises(QueryError, match="fetch_tables"):
+        of.fetch_one(client, "book", 1, include="authors")
+    tables = of.fetch_tables(client, "book", include="authors")
+    assert list(tables) == ["book", "person"]
+    assert [list(ids) for ids in tables["book"]["authors_ids"]] == [["7", "8"]]
+    assert tables["person"]["name"].tolist() == ["X", "Y"]
+    assert of.fetch_one(client, "book", 1)["title"] == "A"
+    assert of.fetch(client, "book", include="owner")["owner_id"].isna().all()
+
+
+def test_types_are_inferred_over_all_pages(serve):
+    """A column of integers is one of numbers if a later page has a fraction."""
+    pages = {
+        "/book": {"data": [resource("book", "1", {"price": 3})], "links": {"next": "/book?p=2"}},
+        "/book?p=2": {"data": [resource("book", "2", {"price": 2.5, "extra": True})]},
+    }
+    _, client = serve(pages)
+
+    frame = of.fetch(client, "book")
+
+    assert frame["price"].tolist() == [3.0, 2.5]
+    assert frame["extra"].tolist() == [pd.NA, True]
+
+
+@pytest.mark.parametrize("body", [b"<html>", {"errors": [{"title": "no"}]}, {"data": 7}, {"data": [{"id": "1"}]}])
+def test_an_answer_that_is_no_collection_is_a_typed_error(serve, body):
+    _, client = serve({"/book": body})
+
+    with pytest.raises(DocumentError):
+        of.fetch(client, "book")
+
+
+def test_writing_needs_a_catalogue(serve):
+    _, client = serve({})
+
+    with pytest.raises(of.errors.UnknownNameError):
+        client.create("book", title="A")
