@@ -37,6 +37,7 @@ _TEXTS = frozenset(
     {
         "action",
         "direction",
+        "email",
         "event",
         "mailing_type",
         "name",
@@ -413,7 +414,7 @@ _TEXT = _Kind("text", pa.string(), nw.String)
 def _kind_of(column: str) -> _Kind | None:
     if column.endswith("_at"):
         return _INSTANT
-    if column in {"id", "order"} or column.endswith(("_id", "_count")):
+    if column in {"id", "order", "throttle_max_adds_per_day"} or column.endswith(("_id", "_count")):
         return _INTEGER
     if column in _FLAGS:
         return _FLAG

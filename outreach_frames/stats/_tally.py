@@ -7,11 +7,12 @@ so groups whose key is missing survive in every engine, and a group that only on
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import narwhals as nw
 
 from outreach_frames.stats._calendar import HOUR
+from outreach_frames.stats._engines import join
 
 COUNTS = (
     "mailings",
@@ -110,6 +111,13 @@ def count_distinct(frame: nw.LazyFrame[Any], keys: Sequence[str], who: str, name
     met = frame.filter(~nw.col(who).is_null()).with_columns(nw.col(who).is_null().cast(nw.Int64).alias(name))
     once = met.group_by(*keys, who).agg(nw.col(name).max())
     return once.with_columns(nw.col(name) + 1).group_by(*keys).agg(nw.col(name).sum())
+
+
+def at_the_end(frame: nw.LazyFrame[Any], key: str, column: str, end: Literal["min", "max"]) -> nw.LazyFrame[Any]:
+    """Keep each group's rows with its smallest or largest value."""
+    value = nw.col(column).min() if end == "min" else nw.col(column).max()
+    ends = frame.group_by(key).agg(value.alias("end_value"))
+    return join(frame, ends, key).filter(nw.col(column) == nw.col("end_value")).drop("end_value")
 
 
 def with_missing(table: nw.LazyFrame[Any], columns: Sequence[str], like: str) -> nw.LazyFrame[Any]:

@@ -14,7 +14,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join
-from outreach_frames.stats._tally import stack
+from outreach_frames.stats._tally import at_the_end, stack
 from outreach_frames.stats._touches import outbound_calls, with_conversation
 from outreach_frames.stats.flags import SENDING, with_delivery
 from outreach_frames.stats.intervals import with_rates
@@ -145,15 +145,8 @@ def _enrolment_events(mail: nw.LazyFrame[Any], attribution: str) -> nw.LazyFrame
         candidates = candidates.filter((nw.col("sent_at") <= nw.col("reply_at")).fill_null(False))
     ends: Literal["min", "max"] = "min" if attribution == "first_touch" else "max"
     for column in ("sent_at", "id"):
-        candidates = _at_the_end(candidates, column, ends)
+        candidates = at_the_end(candidates, _ENROLMENT, column, ends)
     return join(firsts, candidates.select(_ENROLMENT, credited_step=nw.col(_STEP)), _ENROLMENT)
-
-
-def _at_the_end(frame: nw.LazyFrame[Any], column: str, end: Literal["min", "max"]) -> nw.LazyFrame[Any]:
-    """Keep each enrolment's rows with its smallest or largest value."""
-    value = nw.col(column).min() if end == "min" else nw.col(column).max()
-    ends = frame.group_by(_ENROLMENT).agg(value.alias("end_value"))
-    return join(frame, ends, _ENROLMENT).filter(nw.col(column) == nw.col("end_value")).drop("end_value")
 
 
 def _reached(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

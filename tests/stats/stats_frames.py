@@ -25,15 +25,12 @@ NOT_IN_THE_EXAMPLE = {
 
 def typed(rows: Iterable[dict[str, Any]], columns: Iterable[str] = ()) -> pd.DataFrame:
     """Make a frame as fetch() does: Arrow-backed, with the API's dtypes, whatever is missing."""
-    frame = pd.DataFrame(list(rows))
-    for column in columns:
-        if column not in frame:
-            frame[column] = None
-    return pd.DataFrame({name: _series(name, frame[name].tolist()) for name in frame.columns})
+    listed = list(rows)
+    names = dict.fromkeys([*(name for row in listed for name in row), *columns])
+    return pd.DataFrame({name: _series(name, [row.get(name) for row in listed]) for name in names})
 
 
 def _series(name: str, values: list[Any]) -> "pd.Series[Any]":
-    values = [None if value is None or value is pd.NaT or value != value else value for value in values]  # noqa: PLR0124
     if name.endswith("_at"):
         instants = [None if value is None else pd.Timestamp(value) for value in values]
         array = pa.array(instants, pa.timestamp("us", "UTC"))

@@ -1,0 +1,247 @@
+"""What each rep did each week, and what is left to do."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import narwhals as nw
+from narwhals.typing import IntoFrameT
+
+from outreach_frames.stats._calendar import DAY, SECOND, with_local, with_periods
+from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._engines import join
+from outreach_frames.stats._tally import count_distinct, stack, with_missing
+from outreach_frames.stats._touches import other_tasks, outbound_calls, with_conversation
+from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.rates import CLOSED_STATES
+
+_KEYS = ["user_id", "week"]
+_RATES = {
+    "connect_rate": ("connected", "calls_dialled"),
+    "task_completion_rate": ("tasks_completed", "tasks_due"),
+    "task_on_time_rate": ("tasks_on_time", "tasks_completed"),
+}
+_BY_TASKS = ("tasks_due", "tasks_completed", "tasks_on_time", "task_backlog")
+_FLOATS = ("talk_minutes", "backlog_age_d", "throttle_used")
+
+
+def rep_activity(
+    mailings: IntoFrameT,
+    users: IntoFrameT,
+    *,
+    calls: IntoFrameT | None = None,
+    tasks: IntoFrameT | None = None,
+    sequence_states: IntoFrameT | None = None,
+    sequences: IntoFrameT | None = None,
+    tz: str = "UTC",
+    bounce_policy: str = "reply_wins",
+    ci: float = 0.95,
+    as_of: Instant | None = None,
+) -> IntoFrameT:
+    """
+    Count what each user did in each week: touches by channel, conversations, tasks kept and left, enrolments.
+
+    ``touches`` = delivered mailings + outbound calls dialled + completed tasks that are neither email nor call.
+    ``connect_rate`` = calls answered / calls dialled. ``task_completion_rate`` = tasks completed / tasks due that week
+    and not after ``as_of``. ``task_on_time_rate`` = completed by their due date / completed.
+
+    Parameters
+    ----------
+    mailings
+        ``id``, ``user_id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``. Mail is credited to its
+        sender, not to the prospect's owner, who may have changed since.
+    users
+        ``id``, ``name``: the users to report on; each has a row for every week in which anyone was active.
+    calls
+        ``id``, ``user_id``, ``prospect_id``, ``direction``, ``outcome``, ``dialed_at``, ``answered_at``,
+        ``completed_at``.
+    tasks
+        ``id``, ``owner_id``, ``completer_id``, ``action``, ``state``, ``due_at``, ``completed_at``. A touch is credited
+        to who completed the task, being due to its owner.
+    sequence_states
+        Enrolments: ``id``, ``user_id``, ``sequence_id``, ``state``, ``created_at``.
+    sequences
+        ``id``, ``throttle_max_adds_per_day``; used with ``sequence_states``.
+    tz
+        IANA zone of weeks and days.
+    bounce_policy
+        See `mailing_flags`.
+    ci
+        Confidence level.
+    as_of
+        When the data were extracted; default: what the frames' records say. Needed with ``tasks``.
+
+    Returns
+    -------
+    activity : frame of the caller's kind, one row per user and week (its Monday), sorted
+        ``user_id``, ``week``, ``name``; ``delivered``, ``calls_dialled``, ``tasks_done``, ``touches``; ``contacted``
+        [people mailed or called], ``touches_per_contacted``; ``active_days`` [days with a touch]; ``connected``,
+        ``connect_rate`` with ``_n``, ``_lo``, ``_hi``; ``talk_minutes`` [min, from answer to completion]; of the tasks
+        due that week ``tasks_due``, ``tasks_completed``, ``tasks_on_time`` with the two rates, ``task_backlog`` (still
+        open at ``as_of``) and ``backlog_age_d`` [median days since their due date]; ``enrolments_added``,
+        ``open_enrolments`` [of those added that week, open now]; ``throttle_used`` [largest share of a sequence's daily
+        limit of additions used on a day]. Columns of a frame that was not given are missing.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype, an id that occurs twice, frames of two kinds; ``as_of`` is unknown and tasks are given.
+
+    Notes
+    -----
+    Left out and counted: what belongs to no listed user. Tasks without a due date count as touches only. Interval:
+    Wilson. Definition: this project's metric dictionary, part 2.8.
+    """
+    call = Call("rep_activity", tz=tz, bounce_policy=bounce_policy, ci=ci)
+    listed = call.read("users", users, ["id", "name"]).rename({"id": "user_id"})
+    listed = listed.with_columns(is_listed=nw.col("user_id"))
+    read = _Reader(call, listed, tz)
+    touches = [read.mail(mailings, bounce_policy)]
+    parts = []
+    if calls is not None:
+        dialled = read.calls(calls)
+        touches.append(_touches(dialled, "calls_dialled", "called_at"))
+        parts.append(_talk(dialled))
+    if tasks is not None:
+        owned = read.tasks(tasks)
+        now = call.instant(as_of)
+        touches.append(read.tasks_done(owned))
+        parts.append(_due(read.by_week(owned, "owner_id", "due_at", "task"), now))
+    if sequence_states is not None:
+        added = read.enrolments(sequence_states)
+        parts.append(_added(added))
+        if sequences is not None:
+            limits = call.read("sequences", sequences, ["id", "throttle_max_adds_per_day"])
+            parts.append(_throttle(added, limits.rename({"id": "sequence_id"})))
+    call.look(as_of)
+    together = nw.concat(touches, how="diagonal")
+    parts = [*_touch_counts(together), *parts]
+    weeks = stack(parts, _KEYS, medians=_present(parts)).group_by("week").agg(nw.col("touches").max())
+    grid = listed.select("user_id").join(weeks.select("week"), how="cross")
+    result: IntoFrameT = _finished(call, [grid, *parts], listed, ci)
+    return result
+
+
+class _Reader:
+    """Reads the channels of one call: of listed users only, with the local week and day."""
+
+    def __init__(self, call: Call, listed: nw.LazyFrame[Any], tz: str) -> None:
+        self.call, self.listed, self.tz = call, listed.select("user_id", "is_listed"), tz
+
+    def by_week(self, frame: nw.LazyFrame[Any], who: str, instant: str, what: str) -> nw.LazyFrame[Any]:
+        """Keep what has a listed user and an instant, and add ``user_id``, ``week`` and ``day``."""
+        frame = frame.with_columns(user_id=nw.col(who)).filter(~nw.col(instant).is_null())
+        reason = f"{what} of no listed user"
+        kept = self.call.drop(join(frame, self.listed, "user_id"), reason, ~nw.col("is_listed").is_null())
+        return with_periods(with_local(kept, instant, zones=[self.tz]), ["day", "week"])
+
+    def mail(self, mailings: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
+        read = self.call.read("mailings", mailings, ["id", "user_id", "prospect_id", *SENDING])
+        delivered = with_delivery(read, bounce_policy).filter(nw.col("is_delivered"))
+        return _touches(self.by_week(delivered, "user_id", "sent_at", "mailing"), "delivered", "sent_at")
+
+    def calls(self, calls: Any) -> nw.LazyFrame[Any]:
+        columns = ["id", "user_id", "prospect_id", "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
+        dialled = with_conversation(outbound_calls(self.call.read("calls", calls, columns)))
+        return self.by_week(dialled, "user_id", "called_at", "call")
+
+    def tasks(self, tasks: Any) -> nw.LazyFrame[Any]:
+        columns = ["id", "owner_id", "completer_id", "action", "state", "due_at", "completed_at"]
+        return self.call.read("tasks", tasks, columns)
+
+    def tasks_done(self, tasks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        done = other_tasks(tasks).with_columns(done_by=nw.coalesce("completer_id", "owner_id"))
+        placed = self.by_week(done, "done_by", "completed_at", "completed task")
+        return placed.select(*_KEYS, "day", tasks_done=nw.col("id") * 0 + 1)
+
+    def enrolments(self, sequence_states: Any) -> nw.LazyFrame[Any]:
+        columns = ["id", "user_id", "sequence_id", "state", "created_at"]
+        states = self.call.read("sequence_states", sequence_states, columns)
+        return self.by_week(states, "user_id", "created_at", "enrolment")
+
+
+def _touches(frame: nw.LazyFrame[Any], channel: str, instant: str) -> nw.LazyFrame[Any]:
+    one = (nw.col(instant) * 0 + 1).alias(channel)
+    return frame.select(*_KEYS, "day", "prospect_id", one)
+
+
+def _touch_counts(touches: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
+    present = touches.collect_schema().names()
+    channels = [name for name in ("delivered", "calls_dialled", "tasks_done") if name in present]
+    counted = touches.with_columns(touches=nw.col("day") * 0 + 1)
+    return [
+        counted.group_by(*_KEYS).agg(nw.col(name).sum() for name in (*channels, "touches")),
+        count_distinct(touches, _KEYS, "prospect_id", "contacted"),
+        count_distinct(touches, _KEYS, "day", "active_days"),
+    ]
+
+
+def _talk(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    talked = nw.col("completed_at") - nw.col("answered_at")
+    timed = calls.with_columns(
+        connected=nw.col("is_conversation").cast(nw.Int64),
+        talk_minutes=nw.when((talked > 0).fill_null(False)).then(talked / (60 * SECOND)).otherwise(nw.lit(0.0)),
+    )
+    return timed.group_by(*_KEYS).agg(nw.col("connected").sum(), nw.col("talk_minutes").sum())
+
+
+def _due(tasks: nw.LazyFrame[Any], now: int) -> nw.LazyFrame[Any]:
+    done = (nw.col("state") == "complete").fill_null(False) | ~nw.col("completed_at").is_null()
+    due = tasks.filter(nw.col("due_at") <= now).with_columns(is_done=done)
+    counted = due.with_columns(
+        tasks_due=nw.col("due_at") * 0 + 1,
+        tasks_completed=nw.col("is_done").cast(nw.Int64),
+        tasks_on_time=(nw.col("completed_at") <= nw.col("due_at")).fill_null(False).cast(nw.Int64),
+        task_backlog=(~nw.col("is_done")).cast(nw.Int64),
+        age=nw.when(~nw.col("is_done")).then((now - nw.col("due_at")) / DAY),
+    )
+    return counted.group_by(*_KEYS).agg(
+        *(nw.col(name).sum() for name in _BY_TASKS), nw.col("age").median().alias("backlog_age_d")
+    )
+
+
+def _added(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    closed = nw.col("state").is_in(CLOSED_STATES).fill_null(False)
+    counted = states.with_columns(
+        enrolments_added=nw.col("created_at") * 0 + 1, open_enrolments=1 - closed.cast(nw.Int64)
+    )
+    return counted.group_by(*_KEYS).agg(nw.col("enrolments_added").sum(), nw.col("open_enrolments").sum())
+
+
+def _throttle(states: nw.LazyFrame[Any], limits: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Find the largest share of a sequence's daily limit that a user used on a day of the week."""
+    daily = states.group_by(*_KEYS, "day", "sequence_id").agg(added=nw.col("id").count())
+    limit = nw.when(nw.col("throttle_max_adds_per_day") > 0).then(nw.col("throttle_max_adds_per_day").cast(nw.Float64))
+    used = join(daily, limits, "sequence_id").with_columns(throttle_used=nw.col("added").cast(nw.Float64) / limit)
+    return used.group_by(*_KEYS).agg(nw.col("throttle_used").max())
+
+
+def _present(parts: Sequence[nw.LazyFrame[Any]]) -> list[str]:
+    names = {name for part in parts for name in part.collect_schema().names()}
+    return [name for name in _FLOATS if name in names]
+
+
+def _finished(call: Call, parts: Sequence[nw.LazyFrame[Any]], listed: nw.LazyFrame[Any], ci: float) -> Any:
+    floats = _present(parts)
+    table = join(stack(parts, _KEYS, medians=floats), listed, "user_id")
+    counts = ["calls_dialled", "connected", "tasks_done", *_BY_TASKS, "enrolments_added", "open_enrolments"]
+    table = with_missing(table, counts, like="touches")
+    table = with_missing(table, [name for name in _FLOATS if name not in floats], like="touches")
+    met = nw.when(nw.col("contacted") > 0).then(nw.col("contacted").cast(nw.Float64))
+    if "talk_minutes" in floats:
+        table = table.with_columns(nw.col("talk_minutes").fill_null(0.0))
+    table = with_rates(table, _RATES, ci=ci).with_columns(
+        *(nw.col(name).cast(nw.Float64) for name in _FLOATS),
+        touches_per_contacted=nw.col("touches").cast(nw.Float64) / met,
+    )
+    rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _RATES}
+    columns = [
+        *_KEYS,
+        *["name", "delivered", "calls_dialled", "tasks_done", "touches", "contacted", "touches_per_contacted"],
+        *["active_days", "connected", *rates["connect_rate"], "talk_minutes", "tasks_due", "tasks_completed"],
+        *[*rates["task_completion_rate"], "tasks_on_time", *rates["task_on_time_rate"], "task_backlog"],
+        *["backlog_age_d", "enrolments_added", "open_enrolments", "throttle_used"],
+    ]
+    return call.write(table.select(*columns), sort=_KEYS, days=["week"])
