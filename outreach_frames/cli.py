@@ -1,5 +1,6 @@
 """The command ``outreach-frames``; exit codes are 0, 1 (failed) and 2 (usage)."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -176,6 +177,115 @@ def sandbox(prospects: int, seed: int) -> None:
         Event().wait()
 
 
+PROFILE = click.option(
+    "--profile", default="default", show_default=True, envvar="OUTREACH_PROFILE", help="Sign-in to use."
+)
+SCOPES = (
+    "accounts calls events mailboxes mailings opportunities prospects sequences sequenceStates sequenceSteps "
+    "sequenceTemplates stages tasks teams templates users"
+)
+"""What the fetch functions and the report read."""
+
+
+@main.command()
+@PROFILE
+@click.option(
+    "--redirect-uri",
+    envvar="OUTREACH_REDIRECT_URI",
+    default="http://localhost:8976/callback",
+    show_default=True,
+    help="As registered with the app; on this machine the code is caught, elsewhere it is pasted.",
+)
+@click.option("--scopes", default=None, help="Scopes, separated by spaces; default: reading what this package reads.")
+@click.option("--base-url", envvar="OUTREACH_BASE_URL", default=None, help="Base of the API; default: the public host.")
+def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str | None) -> None:
+    """
+    Sign in with OAuth, in the browser.
+
+    The app's client id and secret come from OUTREACH_CLIENT_ID and OUTREACH_CLIENT_SECRET, or are asked for: never from
+    the command line, whose history keeps them.
+    """
+    from outreach_frames.auth import App, Profiles  # noqa: PLC0415
+    from outreach_frames.auth import login as sign_in  # noqa: PLC0415
+    from outreach_frames.connections import BASE_URL  # noqa: PLC0415
+    from outreach_frames.http import TokenEndpoint  # noqa: PLC0415
+
+    client_id = os.environ.get("OUTREACH_CLIENT_ID") or click.prompt("Client id of your Outreach app")
+    secret = os.environ.get("OUTREACH_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True)
+    app = App(client_id, redirect_uri, base_url or BASE_URL)
+    wanted = scopes.split() if scopes else [f"{plural}.read" for plural in SCOPES.split()]
+    sign_in(
+        app,
+        secret,
+        wanted,
+        exchange=TokenEndpoint(app.base_url),
+        profiles=Profiles(),
+        name=profile,
+        ask=lambda url: click.prompt(f"Open this page, agree, and paste the address you are sent to:\n{url}\n"),
+        open_browser=_open_browser,
+    )
+    click.echo(f"Signed in as {profile!r}.")
+
+
+def _open_browser(url: str) -> None:
+    click.echo(f"Agree in the browser. If it does not open, go to:\n{url}")
+    click.launch(url)
+
+
+@main.command()
+@PROFILE
+def whoami(profile: str) -> None:
+    """Show a sign-in, and whether the API takes it."""
+    import outreach_frames as of  # noqa: PLC0415
+    from outreach_frames.auth import Profiles  # noqa: PLC0415
+
+    known = Profiles().load(profile)
+    click.echo(f"{profile}: {known.app.base_url}\nscopes: {' '.join(known.scopes)}")
+    with of.connect(profile=profile, cache=False) as org:
+        of.fetch(org, "users", fields=[], limit=1, refresh=True, progress=False)
+    click.echo("The API takes the sign-in.")
+
+
+@main.command()
+@PROFILE
+def logout(profile: str) -> None:
+    """Forget a sign-in and its secrets on this machine."""
+    from outreach_frames.auth import Profiles  # noqa: PLC0415
+
+    Profiles().remove(profile)
+    click.echo(f"Signed out: {profile!r} is forgotten on this machine.")
+
+
+@main.group()
+def cache() -> None:
+    """Look at or empty the cache of an account's answers."""
+
+
+@cache.command()
+@PROFILE
+def info(profile: str) -> None:
+    """Tell where the cache is and what it holds."""
+    with _account(profile) as org:
+        found = org.cache.info()
+    click.echo(f"{found.answers:,} answers, {found.size / 1e6:.1f} MB compressed, in {found.path}")
+
+
+@cache.command()
+@PROFILE
+def clear(profile: str) -> None:
+    """Empty the cache."""
+    with _account(profile) as org:
+        org.cache.clear()
+    click.echo("The cache is empty.")
+
+
+def _account(profile: str) -> Any:
+    """Connect as the environment's token, or else as the profile."""
+    import outreach_frames as of  # noqa: PLC0415
+
+    return of.connect() if os.environ.get("OUTREACH_TOKEN") else of.connect(profile=profile)
+
+
 @main.group()
 def webhooks() -> None:
     """Receive webhooks."""
@@ -185,19 +295,16 @@ def webhooks() -> None:
 @click.option("--store", type=FILE, required=True, help="File that deliveries are kept in.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8800, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
-@click.option(
-    "--secret",
-    envvar="OUTREACH_WEBHOOK_SECRET",
-    prompt=True,
-    hide_input=True,
-    expose_value=True,
-    help="The webhook's secret; better in OUTREACH_WEBHOOK_SECRET, or typed when asked.",
-)
-def serve(store: Path, host: str, port: int, secret: str) -> None:
-    """Receive signed deliveries and keep them, until interrupted."""
+def serve(store: Path, host: str, port: int) -> None:
+    """
+    Receive signed deliveries and keep them, until interrupted.
+
+    The webhook's secret comes from OUTREACH_WEBHOOK_SECRET or is asked for.
+    """
     import uvicorn  # noqa: PLC0415
 
     from outreach_frames.webhooks import receiver  # noqa: PLC0415
 
+    secret = os.environ.get("OUTREACH_WEBHOOK_SECRET") or click.prompt("The webhook's secret", hide_input=True)
     click.echo(f"Receiving on http://{host}:{port}/ into {store}. Ctrl-C stops it.")
     uvicorn.run(receiver(store, secret=secret), host=host, port=port, log_level="warning")

@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from requests import PreparedRequest
-from requests.auth import HTTPBasicAuth
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError
-from outreach_frames.http import BearerAuth, Session
+from outreach_frames.http import BearerAuth, Session, TokenEndpoint
 from outreach_frames.uncatalogued import Paging, Server
 
 BASE_URL = "https://api.outreach.io/api/v2"
 EXPIRE_AFTER = timedelta(hours=1)
+DEFAULT_PROFILE = "default"
 
 
 def connect(
     token: str | None = None,
     base_url: str | None = None,
     *,
+    profile: str | None = None,
     cache: bool = True,
     cache_dir: Path | None = None,
     expire_after: timedelta | None = EXPIRE_AFTER,
@@ -38,10 +40,14 @@ def connect(
     Parameters
     ----------
     token
-        OAuth access token; default: the environment's ``OUTREACH_TOKEN``.
+        OAuth access token; default: the environment's ``OUTREACH_TOKEN``, else the sign-in of a profile, which renews
+        itself.
     base_url
         Base of the API; default: the environment's ``OUTREACH_BASE_URL``, else the public host. Plain http only to
-        this machine itself.
+        this machine itself. A profile brings its own.
+    profile
+        Name of a sign-in made with ``outreach-frames login``; default: the environment's ``OUTREACH_PROFILE``, else
+        ``"default"``.
     cache
         Keep answers in a file of this account's own and read them back.
     cache_dir
@@ -63,18 +69,21 @@ def connect(
     Raises
     ------
     AuthError
-        There is no token.
-    TransportError
+        There is neither a token nor a sign-in.
+    OriginError
         The base URL is plain http to another machine.
     """
-    token = token or os.environ.get("OUTREACH_TOKEN")
-    if not token:
-        raise AuthError("There is no access token.", hint="Pass token=…, or set OUTREACH_TOKEN.")
-    base = (base_url or os.environ.get("OUTREACH_BASE_URL") or BASE_URL).rstrip("/")
+    token = token or (None if profile else os.environ.get("OUTREACH_TOKEN"))
+    if token:
+        base = (base_url or os.environ.get("OUTREACH_BASE_URL") or BASE_URL).rstrip("/")
+        auth: AuthBase = BearerAuth(token)
+        account = _fingerprint(base, token)
+    else:
+        base, auth, account = _signed_in(profile or os.environ.get("OUTREACH_PROFILE"))
     session = Session(
         base,
-        BearerAuth(token),
-        account=_fingerprint(base, token),
+        auth,
+        account=account,
         cache=cache,
         cache_dir=cache_dir,
         expire_after=expire_after,
@@ -83,6 +92,22 @@ def connect(
         max_wait=max_wait,
     )
     return Client(session)
+
+
+def _signed_in(profile: str | None) -> tuple[str, AuthBase, str]:
+    """Return the base URL, what signs requests, and the account of a profile."""
+    from outreach_frames.auth import Profiles  # noqa: PLC0415  not for those who bring a token
+
+    profiles = Profiles()
+    name = profile or DEFAULT_PROFILE
+    if profile is None and name not in profiles.names():
+        raise AuthError(
+            "There is no access token.",
+            hint="Pass token=…, set OUTREACH_TOKEN, or sign in once: outreach-frames login.",
+        )
+    known = profiles.load(name)
+    keeper = profiles.keeper(name, exchange=TokenEndpoint(known.app.base_url))
+    return known.app.base_url, keeper, known.account
 
 
 def sandbox(
