@@ -1,0 +1,211 @@
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import click
+import pandas as pd
+import pytest
+import requests
+from click.testing import CliRunner
+
+import outreach_frames as of
+from outreach_frames.cli import main
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with of.sandbox(prospects=40, seed=2) as org:
+        yield org
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    """Nothing of the developer's own sign-ins or caches is seen or changed."""
+    for name in ("CONFIG", "DATA", "CACHE", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    for name in [name for name in os.environ if name.startswith("OUTREACH_") and name != "OUTREACH_OPENAPI"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    return tmp_path
+
+
+@pytest.fixture
+def live(sandbox, monkeypatch):
+    """Let the command see the sandbox as a live organisation."""
+    monkeypatch.setenv("OUTREACH_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("OUTREACH_TOKEN", sandbox.sandbox.token)
+    return sandbox
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False, **options)
+
+
+def test_help_is_fast_because_nothing_heavy_is_loaded():
+    code = "import sys; from outreach_frames.cli import main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert not {"pandas", "requests", "matplotlib", "nbclient", "uvicorn", "duckdb"} & set(loaded)
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_every_command_explains_itself(command):
+    result = run(command, "--help")
+
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()[2].strip()) > 10
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.usefixtures("live")
+def test_fetch_writes_a_file(tmp_path, suffix):
+    out = tmp_path / f"people.{suffix}"
+
+    result = run(
+        "fetch", "prospects", "--out", out, "--fields", "first_name,title", "--filter", "id=1", "--sort", "created_at"
+    )
+
+    assert result.exit_code == 0, result.output
+    frame = pd.read_parquet(out) if suffix == "parquet" else pd.read_csv(out)
+    assert frame.columns.tolist() == ["id", "first_name", "title"]
+    assert frame["id"].tolist() == [1]
+
+
+@pytest.mark.usefixtures("live")
+def test_snapshot_sql_and_report_work_on_each_other(tmp_path):
+    folder, page = tmp_path / "org", tmp_path / "page.html"
+
+    assert run("snapshot", folder).exit_code == 0
+    counted = run("sql", folder, "select count(*) as n from prospects")
+    reported = run("report", "--snapshot", folder, "--out", page)
+
+    assert "40" in counted.output
+    assert reported.exit_code == 0, reported.output
+    assert "How are our sequences doing?" in page.read_text()
+
+
+@pytest.mark.usefixtures("live")
+def test_sql_that_is_none_is_a_sentence(tmp_path):
+    run("snapshot", tmp_path / "org", "--resources", "users")
+
+    result = run("sql", tmp_path / "org", "select nonsense")
+
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+
+
+def test_a_report_of_nothing_is_a_sentence(tmp_path):
+    result = run("report", "--snapshot", tmp_path / "nowhere")
+
+    assert result.exit_code == 1
+    assert "There is no snapshot" in result.output
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@pytest.fixture
+def signed_in(sandbox, monkeypatch):
+    """Sign in as a person would, with a browser that agrees."""
+    authority = sandbox.sandbox.oauth
+    monkeypatch.setenv("OUTREACH_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("OUTREACH_CLIENT_ID", authority.client_id)
+    monkeypatch.setenv("OUTREACH_CLIENT_SECRET", authority.client_secret)
+
+    def browser(url):
+        threading.Thread(target=requests.get, args=(url,), kwargs={"timeout": 30}, daemon=True).start()
+
+    monkeypatch.setattr(click, "launch", browser)
+    sandbox.sandbox.advance(61)  # one token a minute
+    result = run("login", "--redirect-uri", f"http://localhost:{free_port()}/callback")
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_login_keeps_a_sign_in_that_fetches(sandbox, signed_in, tmp_path):
+    result = run("fetch", "users", "--out", tmp_path / "users.parquet")
+
+    assert "Signed in as 'default'" in signed_in.output
+    assert result.exit_code == 0, result.output
+    assert len(pd.read_parquet(tmp_path / "users.parquet")) == of.count(sandbox, "users")
+
+
+def test_whoami_shows_no_secret_and_asks_the_api(sandbox, signed_in):
+    result = run("whoami")
+
+    assert result.exit_code == 0, result.output
+    assert "prospects.read" in result.output
+    assert "takes the sign-in" in result.output
+    assert sandbox.sandbox.oauth.client_secret not in result.output + signed_in.output
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_secrets_are_the_owners_only(home, sandbox):
+    kept = [
+        path
+        for path in home.rglob("*")
+        if path.is_file() and sandbox.sandbox.oauth.client_secret in path.read_text("latin-1")
+    ]
+
+    assert kept
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in kept)
+    assert all(stat.S_IMODE(path.parent.stat().st_mode) == 0o700 for path in kept)
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_logout_forgets_everything(home, sandbox):
+    assert run("logout").exit_code == 0
+
+    assert not [
+        p for p in home.rglob("*") if p.is_file() and sandbox.sandbox.oauth.client_secret in p.read_text("latin-1")
+    ]
+    result = run("whoami")
+    assert result.exit_code == 1
+    assert "outreach-frames login" in result.output
+
+
+def test_client_id_and_secret_have_no_option():
+    """A command line stays in the shell's history."""
+    options = {option for parameter in main.commands["login"].params for option in parameter.opts}
+
+    assert not {o for o in options if "secret" in o or "client" in o}
+
+
+@pytest.mark.usefixtures("live")
+def test_cache_is_shown_and_emptied(tmp_path):
+    run("fetch", "users", "--out", tmp_path / "users.parquet")
+
+    assert run("cache", "info").output.startswith("1 answers")
+    assert run("cache", "clear").exit_code == 0
+    assert run("cache", "info").output.startswith("0 answers")
+
+
+def test_sandbox_command_serves_until_it_is_stopped():
+    command = [
+        sys.executable,
+        "-u",
+        "-c",
+        "from outreach_frames.cli import main; main()",
+        "sandbox",
+        "--prospects",
+        "20",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        try:
+            url = served.stdout.readline().strip().removeprefix("OUTREACH_BASE_URL=")
+            token = served.stdout.readline().strip().removeprefix("OUTREACH_TOKEN=")
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/vnd.api+json"}
+            answer = requests.get(f"{url}/users", headers=headers, timeout=30)
+        finally:
+            served.terminate()
+
+    assert len(json.loads(answer.content)["data"]) > 0
+    assert Path(url).name == "v2"
