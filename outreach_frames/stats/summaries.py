@@ -252,9 +252,10 @@ def _line(row: dict[Any, Any]) -> tuple[str, str, str, str]:
         return row["metric"] + low, "no data", "", row["definition"]
     if pd.isna(n):
         return row["metric"] + low, f"{value:,.0f}", "", row["definition"]
-    value, lo, hi = (_written(row[name], n, row["unit"]) for name in ("value", "lo", "hi"))
-    bounds = "" if pd.isna(row["lo"]) or pd.isna(row["hi"]) else f"{lo} to {hi}, "
-    return row["metric"] + low, value, f"{bounds}n = {n:,.0f}", row["definition"]
+    bounds = ""
+    if not (pd.isna(row["lo"]) or pd.isna(row["hi"])):
+        bounds = f"{_written(row['lo'], n, row['unit'])} to {_written(row['hi'], n, row['unit'])}, "
+    return row["metric"] + low, _written(value, n, row["unit"]), f"{bounds}n = {n:,.0f}", row["definition"]
 
 
 def _written(value: float, n: float, unit: str) -> str:

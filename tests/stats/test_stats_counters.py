@@ -16,7 +16,9 @@ def compared(counter, api, *mail, **parameters):
     return reconcile_counters(objects, mailings(*({**SENT, **row} for row in mail)), **parameters).iloc[0]
 
 
-@pytest.mark.parametrize("case", EXPECTED["reconciliation"], ids=lambda case: f"{case['sequence_id']}-{case['counter']}")
+@pytest.mark.parametrize(
+    "case", EXPECTED["reconciliation"], ids=lambda case: f"{case['sequence_id']}-{case['counter']}"
+)
 def test_the_worked_examples_counters_are_explained(case):
     table_ = reconcile_counters(table("sequences"), table("mailings"))
     row = table_[(table_["sequence_id"] == case["sequence_id"]) & (table_["counter"] == snake(case["counter"]))].iloc[0]

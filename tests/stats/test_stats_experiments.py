@@ -33,7 +33,13 @@ def mail_of(*arms, step=1, start=START, days=30, wait=timedelta(hours=5)):
 def variants(*pairs, enabled=True, since=START):
     return frame(
         [
-            {"id": 900 + number, "sequence_step_id": step, "template_id": template, "enabled": enabled, "enabled_at": since}
+            {
+                "id": 900 + number,
+                "sequence_step_id": step,
+                "template_id": template,
+                "enabled": enabled,
+                "enabled_at": since,
+            }
             for number, (step, template) in enumerate(pairs)
         ]
     )
@@ -187,7 +193,9 @@ def _days(mail, template, name):
 
 
 def test_several_variants_are_compared_with_their_strongest_rival_and_pair_by_pair():
-    test = ab_test(mail_of((11, 400, 40), (12, 400, 20), (13, 400, 30)), variants((1, 11), (1, 12), (1, 13)), prior=(2, 30))
+    test = ab_test(
+        mail_of((11, 400, 40), (12, 400, 20), (13, 400, 30)), variants((1, 11), (1, 12), (1, 13)), prior=(2, 30)
+    )
     pairs = attached(test, "pairs")
 
     assert test["rival_id"].tolist() == [13, 11, 11]

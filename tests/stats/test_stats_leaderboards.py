@@ -34,7 +34,9 @@ def test_the_worked_examples_groups_are_ranked_by_their_shrunk_rates():
 
     assert ranked["user_id"].tolist() == [2, 1, 3, 5, 4]
     assert ranked["rank"].tolist() == [1, 2, 3, 4, 5]
-    assert ranked["shrunk"].tolist() == pytest.approx([CASE["shrunk"][user - 1] for user in ranked["user_id"]], abs=TOLERANCE)
+    assert ranked["shrunk"].tolist() == pytest.approx(
+        [CASE["shrunk"][user - 1] for user in ranked["user_id"]], abs=TOLERANCE
+    )
     assert ranked["n"].tolist() == [CASE["n"][user - 1] for user in ranked["user_id"]]
 
 

@@ -108,7 +108,11 @@ def test_what_is_not_recorded_is_not_judged():
 
 def test_capacity_is_the_95th_percentile_of_days_with_mail():
     """Days of 1, 2 and 10 mailings against a limit of 10: NumPy's linear interpolation gives 0.92."""
-    mail = [*sent(1, "2025-03-03T12:00:00Z"), *sent(1, *["2025-03-04T12:00:00Z"] * 2), *sent(1, *["2025-03-05T12:00:00Z"] * 10)]
+    mail = [
+        *sent(1, "2025-03-03T12:00:00Z"),
+        *sent(1, *["2025-03-04T12:00:00Z"] * 2),
+        *sent(1, *["2025-03-05T12:00:00Z"] * 10),
+    ]
     health = health_of({}, {"max_mailings_per_day": None}, mail=mail)
 
     assert health["capacity_used_p95"].iloc[0] == pytest.approx(0.92)

@@ -53,7 +53,9 @@ def test_the_worked_examples_deals_are_credited(case, model):
 
 def test_touches_count_up_to_the_window_and_until_the_deal():
     """0 ≤ created − touch ≤ 30 days, both ends included."""
-    credited = credits_of(touch(1, 1), touch(31, 2), {**touch(1, 3), "delivered_at": "2025-02-28T23:59:59Z"}, models=["linear"])
+    credited = credits_of(
+        touch(1, 1), touch(31, 2), {**touch(1, 3), "delivered_at": "2025-02-28T23:59:59Z"}, models=["linear"]
+    )
 
     assert credited["channel_id"].tolist() == [1, 2]
     later = credits_of({**touch(31, 2), "delivered_at": "2025-03-31T00:00:01Z"}, models=["linear"])
@@ -65,7 +67,9 @@ def test_older_touches_weigh_less_by_their_half_life():
     credited = credits_of(touch(31, 1), touch(24, 2), touch(17, 3), models=["time_decay"])
 
     assert credited["share"].tolist() == pytest.approx([4 / 7, 2 / 7, 1 / 7])
-    assert credits_of(touch(31, 1), touch(17, 2), models=["time_decay"], half_life_d=14)["share"].iloc[0] == pytest.approx(2 / 3)
+    assert credits_of(touch(31, 1), touch(17, 2), models=["time_decay"], half_life_d=14)["share"].iloc[
+        0
+    ] == pytest.approx(2 / 3)
 
 
 def test_touches_at_the_same_instant_go_by_id():
@@ -81,7 +85,9 @@ def test_bounced_mail_is_no_touch():
 
 
 def test_a_person_with_two_roles_is_touched_once():
-    credited = pipeline_attribution(deals({}), roles((1, 1), (1, 1)), mailings(touch(20, 1), touch(21, 2)), models=["linear"])
+    credited = pipeline_attribution(
+        deals({}), roles((1, 1), (1, 1)), mailings(touch(20, 1), touch(21, 2)), models=["linear"]
+    )
 
     assert credited["share"].tolist() == [0.5, 0.5]
 
@@ -129,7 +135,9 @@ def test_users_can_be_credited_instead_of_sequences():
 def test_the_crms_date_is_preferred_and_its_absence_named():
     """created_at is when the deal was synchronised, which can be weeks after it began."""
     late = {"created_at": "2025-03-31T00:00:00Z"}
-    opportunities = deals({**late, "external_created_at": "2025-03-10T00:00:00Z"}, {**late, "external_created_at": None})
+    opportunities = deals(
+        {**late, "external_created_at": "2025-03-10T00:00:00Z"}, {**late, "external_created_at": None}
+    )
 
     with pytest.warns(SyncTimeWarning, match=r": 1 \(id 2\)"):
         credited = pipeline_attribution(opportunities, roles((1, 1), (2, 1)), mailings(touch(20)), models=["first"])
@@ -225,7 +233,14 @@ def test_no_deals_give_no_rows_of_the_same_types():
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"models": ["shapley"]}, {"models": []}, {"link": "domain"}, {"by": "prospect_id"}, {"half_life_d": 0}, {"link": "account"}],
+    [
+        {"models": ["shapley"]},
+        {"models": []},
+        {"link": "domain"},
+        {"by": "prospect_id"},
+        {"half_life_d": 0},
+        {"link": "account"},
+    ],
 )
 def test_unknown_choices_are_refused(arguments):
     opportunities = deals({"account_id": 1})
@@ -236,5 +251,5 @@ def test_unknown_choices_are_refused(arguments):
 def test_bad_columns_are_named():
     with pytest.raises(MissingColumnError, match="'currency_type' is missing; pipeline_attribution needs it"):
         pipeline_attribution(deals({}).drop(columns="currency_type"), roles(), mailings())
-    with pytest.raises(DataError, match="'amount' of opportunities is str.*, not numbers"):
+    with pytest.raises(DataError, match=r"'amount' of opportunities is str.*, not numbers"):
         pipeline_attribution(deals({}).assign(amount="plenty"), roles(), mailings())

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import minimize
-from scipy.stats import betabinom, binom
 from scipy.stats import beta as beta_distribution
+from scipy.stats import betabinom, binom
 from small_frames import plain
 from stats_frames import ORACLE, TOLERANCE
 
@@ -109,7 +109,9 @@ def test_what_does_not_vary_is_pooled(x, n, why):
     rates = shrink_rates(x, n)
 
     assert rates.attrs["prior"]["M"] == FULL_POOLING, why
-    assert rates["shrunk"].tolist() == pytest.approx([(a + sum(x) / sum(n) * 1e4) / (b + 1e4) for a, b in zip(x, n, strict=True)])
+    assert rates["shrunk"].tolist() == pytest.approx(
+        [(a + sum(x) / sum(n) * 1e4) / (b + 1e4) for a, b in zip(x, n, strict=True)]
+    )
 
 
 def test_one_trial_is_the_lightest_prior():
@@ -166,7 +168,7 @@ def test_shrinking_pulls_towards_the_pooled_rate_whatever_the_order(counts, rand
     for row in rates.itertuples():
         if sum(n):
             pooled = rates.attrs["prior"]["pooled"]
-            raw = pooled if row.raw is None or row.raw != row.raw else row.raw  # noqa: PLR0124
+            raw = pooled if row.raw is None or row.raw != row.raw else row.raw
             assert min(raw, pooled) - 1e-12 <= row.shrunk <= max(raw, pooled) + 1e-12
     assert plain(shuffled["shrunk"]) == pytest.approx([plain(rates["shrunk"])[i] for i in order], nan_ok=True)
 

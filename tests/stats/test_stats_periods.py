@@ -1,0 +1,167 @@
+from functools import partial
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_frames import mailings, plain, table
+
+from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.stats.attachments import attached
+from outreach_frames.stats.intervals import newcombe_difference, wilson
+from outreach_frames.stats.periods import compare_periods
+from outreach_frames.stats.rates import engagement
+
+MARCH, APRIL = ("2025-03-01", "2025-04-01"), ("2025-04-01", "2025-05-01")
+
+
+def mail_of(*groups):
+    """Make mail of groups (sequence, month, delivered, replied)."""
+    return mailings(
+        *(
+            {"sequence_id": sequence, "delivered_at": f"2025-{month:02}-10T12:00:00Z"}
+            | ({"replied_at": f"2025-{month:02}-11T12:00:00Z"} if number < replied else {})
+            for sequence, month, delivered, replied in groups
+            for number in range(delivered)
+        )
+    )
+
+
+compare = partial(compare_periods, engagement, a=MARCH, b=APRIL, by="sequence_id")
+
+
+def test_a_change_of_mix_alone_is_called_that():
+    """Simpson's paradox in a nutshell: both sequences answer as before, the better one was used more."""
+    found = compare(mail_of((1, 3, 50, 5), (2, 3, 50, 20), (1, 4, 20, 2), (2, 4, 80, 32)))
+    total = attached(found, "total").iloc[0]
+
+    assert found["diff"].tolist() == [0, 0]
+    assert found["rate_effect"].tolist() == pytest.approx([0, 0])
+    assert total["diff"] == pytest.approx(0.34 - 0.25)
+    assert total["mix_effect"] == pytest.approx(0.09)
+
+
+def test_a_change_of_rates_alone_is_called_that():
+    found = compare(mail_of((1, 3, 50, 5), (2, 3, 50, 20), (1, 4, 50, 10), (2, 4, 50, 15)))
+
+    assert found["mix_effect"].tolist() == pytest.approx([0, 0])
+    assert found["rate_effect"].tolist() == pytest.approx([0.05, -0.05])
+
+
+def test_kitagawas_components_come_out():
+    """By hand: shares .5/.5 to .25/.75, rates .1/.3 to .2/.2, totals .2 and .2."""
+    found = compare(mail_of((1, 3, 20, 2), (2, 3, 20, 6), (1, 4, 10, 2), (2, 4, 30, 6)))
+
+    assert found["share_b"].tolist() == [0.25, 0.75]
+    assert found["rate_effect"].tolist() == pytest.approx([0.1 * 0.375, -0.1 * 0.625])
+    assert found["mix_effect"].tolist() == pytest.approx([-0.25 * (0.15 - 0.2), 0.25 * (0.25 - 0.2)])
+
+
+def test_rates_and_differences_carry_their_intervals():
+    found = compare(mail_of((1, 3, 200, 5), (1, 4, 200, 12))).iloc[0]
+
+    before, after = wilson([5], [200]).iloc[0], wilson([12], [200]).iloc[0]
+    assert (
+        found[["rate_a", "rate_a_n", "rate_a_lo", "rate_a_hi"]].tolist() == before[["rate", "n", "lo", "hi"]].tolist()
+    )
+    assert found[["rate_b", "rate_b_lo"]].tolist() == after[["rate", "lo"]].tolist()
+    assert found[["diff", "diff_lo", "diff_hi"]].tolist() == pytest.approx(newcombe_difference((12, 5), (200, 200)))
+
+
+def test_a_group_that_is_new_or_gone_is_all_mix():
+    found = compare(mail_of((1, 3, 40, 4), (2, 4, 40, 12)))
+
+    assert plain(found["rate_a"]) == [0.1, None]
+    assert plain(found["diff"]) == [None, None]
+    assert found["rate_effect"].tolist() == [0, 0]
+    assert found["mix_effect"].sum() == pytest.approx(0.2)
+
+
+GROUPS = st.lists(
+    st.tuples(st.integers(1, 4), st.sampled_from([3, 4]), st.integers(1, 30), st.integers(0, 30)),
+    min_size=1,
+    max_size=10,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(GROUPS)
+def test_the_effects_always_sum_to_the_change(groups):
+    mail = mail_of(*((s, month, max(a, b), min(a, b)) for s, month, a, b in groups))
+    found = compare(mail)
+    total = attached(found, "total").iloc[0]
+    months = {month for _, month, _, _ in groups}
+
+    if len(months) == 1:
+        assert plain(total[["rate_effect", "mix_effect"]]) == [None, None]
+    else:
+        assert total["rate_effect"] + total["mix_effect"] == pytest.approx(total["diff"], abs=1e-12)
+        assert found["rate_effect"].sum() == pytest.approx(total["rate_effect"], abs=1e-12)
+    assert found[["rate_a_n", "rate_b_n"]].sum().tolist() == total[["rate_a_n", "rate_b_n"]].tolist()
+
+
+def test_periods_are_closed_at_the_start_and_open_at_the_end():
+    mail = mailings(
+        *({"sequence_id": 1, "delivered_at": instant} for instant in ("2025-02-28T23:59:59Z", "2025-03-01T00:00:00Z")),
+        *({"sequence_id": 1, "delivered_at": instant} for instant in ("2025-04-01T00:00:00Z", "2025-05-01T00:00:00Z")),
+        {"sequence_id": 1},
+    )
+
+    found = compare(mail)
+
+    assert found[["rate_a_n", "rate_b_n"]].to_numpy().tolist() == [[1, 1]]
+    assert found.attrs["outreach_frames"]["dropped"] == {"row in neither period": 3}
+
+
+def test_bounces_fall_into_the_period_they_were_sent_in():
+    mail = mailings(
+        {"sequence_id": 1, "bounced_at": "2025-03-05T12:00:00Z"},
+        {"sequence_id": 1, "delivered_at": "2025-04-05T12:00:00Z"},
+    )
+
+    found = compare(mail, metric="bounce_rate").iloc[0]
+
+    assert (found["rate_a"], found["rate_b"]) == (1, 0)
+
+
+def test_rows_can_be_placed_by_another_instant_and_parameters_passed_on():
+    mail = mail_of((1, 3, 4, 1)).assign(created_at=pd.Timestamp("2025-04-02T00:00:00Z"))
+
+    found = compare(mail, on="created_at", include_unsequenced=True).iloc[0]
+
+    assert found["rate_b_n"] == 4
+    assert compare(mail).attrs["outreach_frames"]["parameters"]["function"] == "engagement"
+
+
+def test_any_function_with_the_metric_will_do():
+    def tally(frame, *, by):
+        """Count everything as a success."""
+        n = frame.groupby(by, as_index=False).size()
+        return n.rename(columns={"size": "sure_n"}).assign(sure=1.0)
+
+    found = compare_periods(
+        tally, mail_of((1, 3, 4, 1), (1, 4, 2, 0)), a=MARCH, b=APRIL, by="sequence_id", metric="sure"
+    )
+
+    assert found[["rate_a", "rate_b"]].to_numpy().tolist() == [[1, 1]]
+
+
+def test_nothing_gives_no_rows_of_the_same_types():
+    none = compare(table("mailings").head(0))
+
+    assert len(none) == 0
+    assert none.dtypes.equals(compare(mail_of((1, 3, 4, 1), (1, 4, 4, 1))).dtypes)
+    assert attached(none, "total")["rate_a"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"a": APRIL, "b": MARCH}, {"a": ("2025-03-01", "2025-03-01")}, {"metric": "charm"}, {"ci": 1.5}]
+)
+def test_what_cannot_be_compared_is_refused(arguments):
+    with pytest.raises(DataError):
+        compare(table("mailings"), **arguments)
+
+
+def test_a_missing_instant_is_named():
+    with pytest.raises(MissingColumnError, match="'sent_on_at' is missing; compare_periods needs it"):
+        compare(table("mailings"), on="sent_on_at")
