@@ -48,7 +48,7 @@ def test_a_relationship_that_never_has_data_gives_no_column():
 
 def test_identifiers_where_the_catalogue_has_none_are_reported_and_kept_when_open():
     """The vendor's contract may be wrong; nothing is dropped in silence."""
-    page = body(resource("kaiaRecording", "1", {"owner": to("user", 7)}))
+    page = body(resource("kaiaRecording", 1, {"owner": to("user", 7)}))
     asked = layout("kaiaRecording", open=True)
 
     assert layout("kaiaRecording").page(page).unknown == {"kaiaRecording": frozenset({"owner"})}
@@ -165,3 +165,36 @@ def test_included_types_that_nobody_asked_for_are_passed_over():
 def test_a_row_that_comes_twice_stays_twice():
     """Which of them counts is for the walk over all pages to decide."""
     assert len(read("prospect", body(resource("prospect", 1), resource("prospect", 1)))) == 2
+
+
+def test_an_id_that_is_too_long_is_named_with_the_record_that_has_it():
+    """Among the lists of other records, full and empty."""
+    lists = [[1, 2], [], [3, 2**63]]
+    rows = [
+        resource("prospect", n, {"assignedUsers": {"data": [{"type": "user", "id": id_} for id_ in ids]}})
+        for n, ids in enumerate(lists)
+    ]
+
+    with pytest.raises(DocumentError) as caught:
+        read("prospect", body(*rows))
+
+    assert (caught.value.id, caught.value.attribute) == (2, "assignedUsers")
+
+
+def test_an_open_layout_keeps_of_relatives_what_was_asked_for():
+    """Their new attributes come only with all the others."""
+    page = body(resource("prospect", 1, {"owner": to("user", 3)}), included=[resource("user", 3, mood="fine")])
+
+    for wanted, columns in ((["email"], ["owner__email"]), (None, ["owner__mood"])):
+        asked = layout("prospect", fields=[], include={"owner": wanted}, open=True)
+        frame = to_frame([asked.page(page).batch], asked.schema)
+        assert set(columns) <= set(frame)
+        assert ("owner__mood" in frame) == (wanted is None)
+
+
+def test_ids_of_unknown_relationships_are_integers_where_all_are():
+    """And text as soon as one is not, or does not fit."""
+    for ids, kept in (([1, 2], [1, 2]), ([1, "x"], ["1", "x"]), ([1, 2**64], ["1", str(2**64)])):
+        asked = layout("prospect", open=True)
+        page = asked.page(body(*(resource("prospect", n, {"rival": to("user", id_)}) for n, id_ in enumerate(ids))))
+        assert to_frame([page.batch], asked.schema)["rival_id"].to_list() == kept

@@ -36,6 +36,13 @@ def test_ids_of_types_with_text_ids_stay_text():
     assert read("auditLog", page)["id"].to_list() == ["f98711fe-8a03-48b9-91d3-0f7994e999cc", "007", "7"]
 
 
+@pytest.mark.parametrize("sent", [True, None, {}, []])
+def test_an_id_that_is_neither_text_nor_number_is_refused(sent):
+    """Even where ids are text, which would take anything."""
+    with pytest.raises(DocumentError, match="an id"):
+        read("auditLog", body(resource("auditLog", sent)))
+
+
 @pytest.mark.parametrize("sent", ["f98711fe-8a03-48b9-91d3-0f7994e999cc", "007", 1.5, None, True, 2**63, [], {}])
 def test_an_id_that_is_no_integer_is_refused_where_ids_are_integers(sent):
     """Nothing else could be joined to it."""
