@@ -6,7 +6,6 @@ records by ranges of their ids, and the first records of an order by offsets, as
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from outreach_frames.client import Client
 from outreach_frames.errors import QueryError
 from outreach_frames.jsonapi import Layout
 from outreach_frames.query import MAX_PAGE_SIZE, Query
+from outreach_frames.threads import side_by_side
 from outreach_frames.walk import Found, Reader, Walk
 
 T = TypeVar("T")
@@ -103,10 +103,11 @@ class Plan:
     def _by_id(self, walk: Walk[T]) -> Iterator[Found[T]]:
         """Walk ranges of ids; the outer ranges are open, so no id is left out."""
         bounds = _id_ranges(_newest_id(walk, self.query), self.parallel or 1)
-        with ThreadPoolExecutor(len(bounds)) as pool:
-            yield from chain.from_iterable(
-                pool.map(lambda ends: list(self.one_by_one(walk, self.query.narrowed(*ends))), bounds)
-            )
+
+        def pages(ends: tuple[int | None, int | None]) -> list[Found[T]]:
+            return list(self.one_by_one(walk, self.query.narrowed(*ends)))
+
+        yield from chain.from_iterable(side_by_side(pages, bounds, threads=len(bounds), stop=walk.stop))
 
     def _by_offset(self, walk: Walk[T], limit: int) -> Iterator[Found[T]]:
         """Ask for the first page, which counts the records, then for the others at the same time."""
@@ -119,8 +120,8 @@ class Plan:
         first = page(0)
         yield first
         there = limit if first.count is None or first.count_truncated else min(limit, first.count)
-        with ThreadPoolExecutor(self.parallel) as pool:
-            yield from pool.map(page, range(self._size, there, self._size))
+        offsets = range(self._size, there, self._size)
+        yield from side_by_side(page, offsets, threads=self.parallel or 1, stop=walk.stop)
 
 
 def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBatch]]:

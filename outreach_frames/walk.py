@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from threading import Lock
+from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, ServerError, UnknownAttributeWarning
+from outreach_frames.http import check_origin
 from outreach_frames.query import Parameters
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class Found(Generic[T]):
 
 
 Reader = Callable[[bytes], Found[T]]
+Address = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Walk(Generic[T]):
@@ -106,6 +108,7 @@ class Walk(Generic[T]):
         self._limit = limit
         self._closing = ExitStack()
         self._lock = Lock()
+        self._stopped = Event()
         self._unknown: dict[str, set[str]] = {}
         self._bar: tqdm[Any] | None = None
         self._pages = 0
@@ -142,21 +145,20 @@ class Walk(Generic[T]):
         APIError, TransportError
             The API failed, or a link leads to another origin.
         """
-        seen = set()
-        while url:
-            found = self.page(url, params)
+        asked: set[Address] = set()
+        while url and not self._stopped.is_set():
+            found = self.page(url, params, asked)
             yield found
             url, params = found.next or "", []
-            if url in seen:
-                raise DocumentError(f"The pages of {self.name} run in a circle.", hint="Try again with refresh=True.")
-            seen.add(url)
 
-    def page(self, url: str, params: Parameters) -> Found[T]:
-        """Read one page; where a proxy finds it too large, ask for half of it."""
+    def page(self, url: str, params: Parameters, asked: "set[Address] | None" = None) -> Found[T]:
+        """Read one page, which must not link to one asked before; where a proxy finds it too large, half of it."""
+        asked = set() if asked is None else asked
         while True:
             smaller = _halved(url, params)
+            asked.add(self._address(url, params))
             try:
-                found = self._ask(url, params, BAD_GATEWAYS if smaller else ())
+                found = self._ask(url, params, asked, BAD_GATEWAYS if smaller else ())
             except ServerError as error:
                 if smaller is None or error.status not in BAD_GATEWAYS:
                     raise
@@ -165,25 +167,60 @@ class Walk(Generic[T]):
             self._show(found)
             return found
 
-    def _ask(self, url: str, params: Parameters, no_retry: Collection[int]) -> Found[T]:
-        """Ask once, and flatten once: what cannot be flattened is not stored either."""
+    def stop(self) -> None:
+        """Let chains of pages that other threads walk end at their next page: nobody wants it any more."""
+        self._stopped.set()
+
+    def _ask(self, url: str, params: Parameters, asked: Collection[Address], no_retry: Collection[int]) -> Found[T]:
+        """Ask once, and flatten once: a page that cannot be flattened, or leads astray, is not stored either."""
         fresh: list[Found[T]] = []
 
-        def check(body: bytes) -> None:
-            fresh.append(self._read(body))
+        def read(body: bytes) -> Found[T]:
+            return self._linked(self._read(body), url, asked)
 
-        answer = self.client.get(url, params, refresh=self.refresh, check=check, no_retry=no_retry)
-        found = fresh[-1] if fresh else self._read(answer.body)
+        answer = self.client.get(
+            url, params, refresh=self.refresh, check=lambda body: fresh.append(read(body)), no_retry=no_retry
+        )
+        found = fresh[-1] if fresh else read(answer.body)
         with self._lock:
             if answer.date is not None:
                 self.as_of = min(self.as_of or answer.date, answer.date)
             for name, attributes in found.unknown.items():
                 self._unknown.setdefault(name, set()).update(attributes)
-        relative = found.next is not None and not urlsplit(found.next).scheme
-        return replace(found, next=urljoin(answer.url, found.next)) if relative else found
+        return found
+
+    def _linked(self, found: Found[T], url: str, asked: Collection[Address]) -> Found[T]:
+        """
+        Return a page with the whole address of the next one.
+
+        Raises
+        ------
+        DocumentError
+            The links run in a circle.
+        OriginError
+            The link leads to another origin.
+        """
+        if found.next is None:
+            return found
+        link = urljoin(self._absolute(url), found.next)
+        check_origin(link, self.client.base_url)
+        if self._address(link, []) in asked:
+            raise DocumentError(f"The pages of {self.name} run in a circle.", hint="Try again; nothing was kept of it.")
+        return replace(found, next=link)
+
+    def _absolute(self, url: str) -> str:
+        return url if urlsplit(url).scheme else f"{self.client.base_url}/{url.lstrip('/')}"
+
+    def _address(self, url: str, params: Parameters) -> Address:
+        """Name a page, however its parameters are escaped and ordered."""
+        parts = urlsplit(self._absolute(url))
+        pairs = sorted([*parse_qsl(parts.query, keep_blank_values=True), *params])
+        return f"{parts.netloc}{parts.path}", tuple(pairs)
 
     def _show(self, found: Found[T]) -> None:
         """Move the bar on, which appears where it is wanted or the walk is long."""
+        if self._stopped.is_set():
+            return
         with self._lock:
             self._pages += 1
             wanted = self._progress or (self._progress is None and self._pages > PAGES_WITHOUT_BAR)
