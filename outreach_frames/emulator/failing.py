@@ -61,7 +61,7 @@ class Failing:
             answer = await _asked(self._app, scope, receive)
         if fault.rewrite is not None:
             answer.body = fault.rewrite(answer.body)
-        if fault.gzip:
+        if fault.gzip and answer.body:
             answer.body = gzip.compress(answer.body)
             answer.headers["content-encoding"] = "gzip"
         if fault.content_type is not None:
