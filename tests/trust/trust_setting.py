@@ -1,0 +1,110 @@
+"""An organisation to be trusted with: small enough for many pages of few rows, watched from the sandbox's own side."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import outreach_frames as of
+from outreach_frames.auth.keeper import TokenKeeper
+from outreach_frames.auth.oauth import App, refresher
+from outreach_frames.auth.tokens import Secrets, Token
+from outreach_frames.auth.vaults import FileVault
+from outreach_frames.client import Client
+from outreach_frames.emulator import Sandbox
+from outreach_frames.http import Session, TokenEndpoint
+
+ACCOUNTS, PAGE = 23, 5
+
+
+def organisation() -> list[dict[str, Any]]:
+    """Return the resources of the organisation."""
+    people = [{"type": "user", "id": n, "attributes": {"email": f"user{n}@example.com"}} for n in range(1, 4)]
+    return people + [account(n) for n in range(1, ACCOUNTS + 1)]
+
+
+def account(number: int, name: str | None = None) -> dict[str, Any]:
+    """Return an account; its number tells when it was created."""
+    attributes = {
+        "name": name or f"Account {number}",
+        "named": True,
+        "createdAt": f"2025-03-{number:02}T09:00:00.000Z",
+        "updatedAt": f"2025-03-{number:02}T09:00:00.000Z",
+    }
+    return {"type": "account", "id": number, "attributes": attributes, "relationships": {}}
+
+
+def as_new(sandbox: Sandbox) -> None:
+    """Undo what a test did to a sandbox that several share."""
+    sandbox.faults.clear()
+    for record in list(sandbox.store.records("account")):
+        sandbox.remove("account", record.id)
+    sandbox.put(*organisation())
+    sandbox.reset_budget()
+    sandbox.clear_log()
+
+
+def signed_in(sandbox: Sandbox, secrets: Path, **reply: Any) -> TokenKeeper:
+    """
+    Return somebody's sign-in, made long ago, whose secrets are in a file.
+
+    Parameters
+    ----------
+    sandbox
+        Who handed the tokens out, and whose time passes.
+    secrets
+        The file.
+    **reply
+        See `Authority.issue`: ``user``, ``scopes``, ``lifetime``.
+    """
+    issued = sandbox.oauth.issue(**reply)
+    now = sandbox.seconds()
+    token = Token(
+        access=issued["access_token"],
+        refresh=issued["refresh_token"],
+        minted_at=now - 3600.0,
+        expires_at=now + issued["expires_in"],
+    )
+    FileVault(secrets).save(Secrets(token, sandbox.oauth.client_secret))
+    return keeper(sandbox, secrets)
+
+
+def keeper(sandbox: Sandbox, secrets: Path) -> TokenKeeper:
+    """Return the sign-in whose secrets are in a file."""
+    app = App(sandbox.oauth.client_id, "http://127.0.0.1:8765/callback", sandbox.base_url)
+    time = {"clock": sandbox.seconds, "sleep": sandbox.advance}
+    mint = refresher(app, exchange=TokenEndpoint(sandbox.base_url, **time), clock=sandbox.seconds)
+    return TokenKeeper(FileVault(secrets), mint, clock=sandbox.seconds, wait=sandbox.advance)
+
+
+def connect(sandbox: Sandbox, folder: Path, auth: Any, **options: Any) -> Client:
+    """Connect as somebody, with the sandbox's time, which passes only by waiting."""
+    settings = {"account": "someone", "cache_dir": folder, "clock": sandbox.seconds, "sleep": sandbox.advance}
+    return Client(Session(sandbox.base_url, auth, **(settings | options)))
+
+
+def rows(frame: pd.DataFrame) -> list[tuple[int, str]]:
+    """Return id and name of each row."""
+    return list(zip(frame["id"].tolist(), frame["name"].tolist(), strict=True))
+
+
+def true_rows(sandbox: Sandbox) -> list[tuple[int, str]]:
+    """Return what the organisation holds, by id."""
+    return sorted((record.id, record.attributes["name"]) for record in sandbox.store.records("account"))
+
+
+def sent(sandbox: Sandbox, method: str) -> list[int]:
+    """Return the statuses of the requests of one method, in order; 0 for no answer."""
+    return [record.status for record in sandbox.requests if record.method == method and record.is_data]
+
+
+def pages_asked(sandbox: Sandbox) -> Counter[str]:
+    """Return how often each page was answered in full, as far as the sandbox knows."""
+    return Counter(record.query for record in sandbox.requests if record.status == 200 and record.method == "GET")
+
+
+def snapshot_rows(folder: Path) -> Iterator[tuple[int, str]]:
+    """Return id and name of each row of the accounts in the version in force."""
+    return iter(rows(of.open_snapshot(folder).frame("accounts")))
