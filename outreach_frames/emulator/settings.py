@@ -114,6 +114,8 @@ class Settings:
         or to any.
     finish_from
         Which enrolments ``finish`` takes: active ones, as its description says, or every unfinished one.
+    event_updated_at
+        Whether logged events have ``updatedAt``, which the guide shows and sorts by and the schema does not have.
     specific_events
         Whether a webhook for everything receives ``task.updated`` as well as ``task.completed`` for one change.
     webhook_loopback
@@ -178,6 +180,7 @@ class Settings:
     enrol_in_disabled: bool = False
     enrol_without_address: Literal["never", "without mail steps", "always"] = "without mail steps"
     finish_from: Literal["active", "unfinished"] = "unfinished"
+    event_updated_at: bool = False
     specific_events: Literal["beside", "instead"] = "beside"
     webhook_loopback: bool = True
     webhook_relationships: Literal["flat", "wrapped"] = "flat"

@@ -1,8 +1,11 @@
 """The vendor's guide from top to bottom: each of its requests, answered as it says."""
 
+import re
 from datetime import UTC, datetime
 
+import json5
 import pytest
+from small_organisation import resource
 from writing_requests import Program, document, made
 
 from outreach_frames.emulator import Sandbox
@@ -237,3 +240,80 @@ def test_invite_new_users(empty, program):
         ("invitation", "foo@bar.com", invited["id"])
     ]
     assert quiet["id"] == invited["id"] + 1
+
+
+def exchanges(guide):
+    """Return method, path, body and documented answer of each request that the guide shows, in order."""
+    blocks = [block.strip() for block in re.findall(r"```\n(.*?)```", guide, re.DOTALL)]
+    found = []
+    for block in blocks:
+        request = re.fullmatch(r"(GET|POST|PATCH) https://api\.outreach\.io/api/v2(\S+)", block)
+        if request:
+            found.append([request[1], request[2], None, None])
+        elif found:
+            method, _, body, answer = found[-1]
+            if body is None and method != "GET":
+                found[-1][2] = json5.loads(block)
+            elif answer is None:
+                found[-1][3] = json5.loads(block)
+    return found
+
+
+OWN = frozenset({"createdAt", "updatedAt", "stateChangedAt", "clickCount", "openCount", "replyCount"})
+
+
+def unlike(documented, answered, place=()):
+    """Yield where an answer is not what is documented; ids, times, names and counts are each organisation's own."""
+    if isinstance(documented, dict):
+        for name, value in documented.items():
+            if name not in answered:
+                yield (*place, name)
+            elif name not in OWN | {"id"} and documented.get("name") != "prospect_updated":
+                yield from unlike(value, answered[name], (*place, name))
+    elif isinstance(documented, list) and documented and isinstance(documented[0], dict):
+        yield from unlike(documented[0], answered[0], place)
+    elif isinstance(documented, str) and documented.startswith("https://"):
+        if documented.partition("/api/v2")[2].partition("=")[0] not in answered:
+            yield place
+    elif documented != answered:
+        yield place
+
+
+def test_every_request_of_the_guide_as_printed(reference, empty, program):
+    """Read from its text, sent in its order; what its author did in between is done here."""
+    between = {
+        "/sequenceTemplates": lambda: program.create("templates", "template", {"name": "Product Announcement"}),
+        "/sequenceStates": lambda: program.act("/sequences/1/actions/activate"),
+        "/tasks?filter[state]=incomplete&filter[owner][id]=1&include=prospect": lambda: empty.put(
+            resource("task", 1, {"action": "call", "state": "incomplete"}, prospect=("prospect", 1), owner=("user", 1))
+        ),
+        "/complianceRequests": lambda: [
+            program.create("prospects", "prospect", {"emails": ["prospect_email@example.com"]}),
+            program.create("users", "user", {"email": "admin@example.com"}),
+        ],
+    }
+    empty.settings.event_updated_at = True
+    walked = exchanges((reference / "common-patterns.md").read_text())
+    assert len(walked) == 23
+
+    for method, path, body, documented in walked:
+        if method == "POST" or "tasks" in path:
+            between.pop(path, lambda: None)()
+        if path == "/users":
+            for user in [each for each in empty.store.records("user") if each.attributes["email"] == "foo@bar.com"]:
+                empty.remove("user", user.id)
+
+        if path == "/prospects":
+            del documented["data"]["attributes"]["lastName"]  # answered, though nobody sent one
+
+        answer = program.send(method, path, body)
+
+        created = method == "POST" and "/actions/" not in path
+        assert answer.status_code == (201 if created else 200), (method, path, answer.text)
+        if path == "/complianceRequests":
+            assert answer.json()["data"].keys() == documented["data"].keys()
+        elif documented:
+            assert list(unlike(documented, answer.json())) == [], (method, path)
+
+    assert [message.to for message in empty.outbox] == ["foo@bar.com", "admin@example.com"]
+    assert program.get("/tasks/1")["attributes"]["state"] == "complete"

@@ -22,7 +22,13 @@ def writing_organisation() -> list[dict[str, Any]]:
         resource(
             "prospect",
             1,
-            {"firstName": "Sally", "emails": ["sally@acme.example"], "tags": ["hot"], "externalId": "P-1"},
+            {
+                "firstName": "Sally",
+                "name": "Sally",
+                "emails": ["sally@acme.example"],
+                "tags": ["hot"],
+                "externalId": "P-1",
+            },
             account=("account", 1),
             owner=("user", 1),
         ),

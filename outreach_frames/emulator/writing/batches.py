@@ -144,20 +144,24 @@ def _start(editor: Editor, kind: ResourceType, batch: Record) -> None:
 
 def _work(editor: Editor, kind: ResourceType, batch: Record) -> Iterator[None]:
     """Work through the items of a batch as the user who asked for it, at the time of each step."""
-    state, actor = editor.state, editor.actor
-    Editor(state, actor).change(batch, {"state": "running", "startedAt": editor.stamp})
-    yield
-    items = state.store.referrers("batchItem", "batch").of(batch.identifier)
+    begun = Editor(editor.state, editor.actor)
+    if _is_canceled(begun, batch):
+        return
+    begun.change(batch, {"state": "running", "startedAt": begun.stamp})
+    items = editor.store.referrers("batchItem", "batch").of(batch.identifier)
     for start in range(0, len(items), AT_ONCE):
-        now = Editor(state, actor)
-        if now.current(batch).attributes.get("state") == "canceled":
+        yield
+        now = Editor(editor.state, editor.actor)
+        if _is_canceled(now, batch):
             return
         for item in items[start : start + AT_ONCE]:
             _carry_out(now, kind, batch, item)
         _count(now, batch, done=start + AT_ONCE)
-        if start + AT_ONCE < len(items):
-            yield
-    _end(Editor(state, actor), batch)
+    _end(Editor(editor.state, editor.actor), batch)
+
+
+def _is_canceled(editor: Editor, batch: Record) -> bool:
+    return editor.current(batch).attributes.get("state") == "canceled"
 
 
 def _carry_out(editor: Editor, kind: ResourceType, batch: Record, item: Record) -> None:

@@ -176,13 +176,10 @@ def _mailing(editor: Editor, plan: Plan) -> dict[str, Any]:
 
 
 def _sequence(_: Editor, plan: Plan) -> dict[str, Any]:
-    """``finishOnReply`` is the deprecated spelling of ``primaryReplyAction``; whichever changes decides."""
+    """``finishOnReply`` is the deprecated spelling of ``primaryReplyAction``; it decides where it alone changes."""
     flag, action = plan.attributes.get("finishOnReply"), plan.attributes.get("primaryReplyAction")
-    if (
-        flag is not None
-        and flag != plan.was("finishOnReply")
-        and action == (plan.was("primaryReplyAction") or "finish")
-    ):
+    present = plan.was("primaryReplyAction") if plan.before else BLANKS["sequence"]["primaryReplyAction"]
+    if flag is not None and flag != plan.was("finishOnReply") and action == present:
         action = "finish" if flag else "continue"
     return {"primaryReplyAction": action, "finishOnReply": action == "finish"}
 

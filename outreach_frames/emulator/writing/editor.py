@@ -17,9 +17,10 @@ BELONGING = {
     "account": ("accountNote", "favorite"),
     "prospect": (
         *("emailAddress", "phoneNumber", "prospectNote", "sequenceState", "opportunityProspectRole", "recipient"),
-        *("favorite", "task"),
+        *("favorite", "mailing", "task"),
     ),
     "sequence": ("sequenceStep", "sequenceState", "contentCategoryMembership", "favorite"),
+    "sequenceState": ("mailing", "task"),
     "sequenceStep": ("sequenceTemplate",),
     "template": ("sequenceTemplate", "contentCategoryMembership", "favorite"),
     "snippet": ("contentCategoryMembership", "favorite"),
@@ -29,8 +30,14 @@ BELONGING = {
 }
 """What is deleted with a record, because it is nothing without it. The vendor does not say."""
 
-KEPT_WHEN_DONE = frozenset({"task"})
-"""Of these only unfinished ones are deleted: what was done stays on record."""
+OPEN = {
+    "mailing": frozenset({"drafted", "placeholder", "queued", "scheduled"}),
+    "task": frozenset({"incomplete", "pending"}),
+}
+"""States in which these are deleted so; what was sent or done stays on record."""
+
+THROUGH = frozenset({"target", "content", "subject", "owner"})
+"""Relationships that tell whose a record is, besides the one named after the type."""
 
 
 class Editor:
@@ -169,15 +176,10 @@ class Editor:
         return self.store.find(type_name, id_)
 
     def _belongs(self, other: Record, record: Record, relationship: str) -> bool:
-        if other.type not in BELONGING.get(record.type, ()) or relationship not in {
-            record.type,
-            "target",
-            "content",
-            "subject",
-            "owner",
-        }:
+        """Whether another record is deleted with this one, which it names so."""
+        if other.type not in BELONGING.get(record.type, ()) or relationship not in THROUGH | {record.type}:
             return False
-        return other.type not in KEPT_WHEN_DONE or other.attributes.get("state") != "complete"
+        return other.type not in OPEN or other.attributes.get("state") in OPEN[other.type]
 
     def _put(self, before: Record | None, record: Record) -> None:
         self.store.put(record)

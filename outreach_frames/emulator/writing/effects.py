@@ -8,7 +8,6 @@ from outreach_frames.emulator.store import Record
 from outreach_frames.emulator.writing import admission, contacts, enrolments, tasks
 from outreach_frames.emulator.writing.bodies import Draft
 from outreach_frames.emulator.writing.editor import Editor
-from outreach_frames.emulator.writing.enrolments import OPEN_MAILINGS
 
 MINUTES_PER_DAY, SECONDS_PER_DAY = 1_440, 86_400
 
@@ -40,8 +39,6 @@ def deleted(editor: Editor, record: Record) -> None:
         contacts.follow_entry(editor, record)
     if record.type == "sequenceStep":
         _summarise(editor, record)
-    if record.type == "sequenceState":
-        _drop_open(editor, record)
 
 
 def _invite(editor: Editor, user: Record, draft: Draft) -> None:
@@ -90,12 +87,6 @@ def _summarise(editor: Editor, step: Record, *_: Any) -> None:
             "durationInDays": sum(each.attributes.get("interval") or 0 for each in found) // day,
         },
     )
-
-
-def _drop_open(editor: Editor, state: Record) -> None:
-    for mailing in editor.store.referrers("mailing", "sequenceState").of(state.identifier):
-        if mailing.attributes.get("state") in OPEN_MAILINGS:
-            editor.remove(mailing)
 
 
 def _follow_entry(editor: Editor, entry: Record, _: Draft) -> None:

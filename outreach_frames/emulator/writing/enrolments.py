@@ -8,10 +8,8 @@ from outreach_frames.emulator.relations import UNFINISHED
 from outreach_frames.emulator.store import Linkage, Record
 from outreach_frames.emulator.writing.admission import refusals, steps
 from outreach_frames.emulator.writing.defaults import filled_attributes
-from outreach_frames.emulator.writing.editor import Editor
+from outreach_frames.emulator.writing.editor import OPEN, Editor
 from outreach_frames.emulator.writing.moments import stamp
-
-OPEN_MAILINGS = frozenset({"drafted", "placeholder", "queued", "scheduled"})
 
 STEP_TASKS = {"manual_email": ("sequence_step_email", "email"), "call": ("sequence_step_call", "call")}
 OTHER_TASK = ("sequence_step_task", "action_item")
@@ -128,12 +126,10 @@ def _enter(editor: Editor, state: Record, name: str, more: dict[str, Any]) -> Re
 
 
 def _drop_plans(editor: Editor, state: Record) -> None:
-    for task in editor.store.referrers("task", "sequenceState").of(state.identifier):
-        if task.attributes.get("state") != "complete":
-            editor.remove(task)
-    for mailing in editor.store.referrers("mailing", "sequenceState").of(state.identifier):
-        if mailing.attributes.get("state") in OPEN_MAILINGS:
-            editor.remove(mailing)
+    for type_name, open_states in OPEN.items():
+        for planned in editor.store.referrers(type_name, "sequenceState").of(state.identifier):
+            if planned.attributes.get("state") in open_states:
+                editor.remove(planned)
 
 
 # What a step makes

@@ -45,12 +45,12 @@ class Journal:
     def __call__(self, change: Change) -> None:
         """Log a change."""
         for name in _names(change):
-            moment = stamp(change.at)
+            names = ("eventAt", "createdAt", *(("updatedAt",) if self._state.settings.event_updated_at else ()))
             self._state.store.put(
                 Record(
                     type="event",
                     id=self._state.store.next_id("event"),
-                    attributes={"name": name, "eventAt": moment, "createdAt": moment},
+                    attributes={"name": name, **dict.fromkeys(names, stamp(change.at))},
                     relationships=_about(change),
                 )
             )

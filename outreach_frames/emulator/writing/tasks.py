@@ -7,7 +7,7 @@ from outreach_frames.emulator.problems import invalid
 from outreach_frames.emulator.relations import UNFINISHED
 from outreach_frames.emulator.store import Linkage, Record
 from outreach_frames.emulator.writing import enrolments
-from outreach_frames.emulator.writing.editor import Editor
+from outreach_frames.emulator.writing.editor import OPEN, Editor
 from outreach_frames.emulator.writing.moments import instant, stamp
 
 Parameters = Mapping[str, str]
@@ -73,7 +73,7 @@ def _advance(editor: Editor, task: Record, _: Parameters) -> Record:
 def _deliver(editor: Editor, task: Record, _: Parameters) -> Record:
     _require_open(task)
     mailing = editor.related(task, "mailing") or editor.related(task, "mailings")
-    if mailing is None or mailing.attributes.get("state") not in enrolments.OPEN_MAILINGS:
+    if mailing is None or mailing.attributes.get("state") not in OPEN["mailing"]:
         raise invalid("Task has no mailing that could be delivered.")
     editor.change(mailing, {"state": "scheduled", "scheduledAt": editor.stamp, "stateChangedAt": editor.stamp})
     return editor.current(task)
