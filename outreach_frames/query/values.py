@@ -23,6 +23,10 @@ NOT_NULL: Final = _NotNull()
 """Filter value: any value but null."""
 
 
+OPEN_ENDS = {"", "inf", "neginf"}
+"""What the original syntax takes for the open end of a range, or refuses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Between:
     """A closed range as a filter value; see `between`."""
@@ -141,9 +145,14 @@ def text(value: Any) -> str:
 
 
 def is_ambiguous(value: Any) -> bool:
-    """Return whether the original syntax would misread the value: it holds a comma or ``..``."""
-    values = value if isinstance(value, tuple) else (value.low, value.high) if isinstance(value, Between) else (value,)
-    return any(isinstance(v, str) and ("," in v or ".." in v) for v in values)
+    """Return whether the original syntax would misread the value: text with a comma or ``..``, or for an open end."""
+    if isinstance(value, Between):
+        return any(isinstance(end, str) and (end in OPEN_ENDS or _has_marks(end)) for end in (value.low, value.high))
+    return any(map(_has_marks, value if isinstance(value, tuple) else (value,)))
+
+
+def _has_marks(value: Any) -> bool:
+    return isinstance(value, str) and ("," in value or ".." in value)
 
 
 def original_syntax(value: Any) -> str:

@@ -85,6 +85,15 @@ def test_commas_and_dots_switch_to_the_new_syntax(text):
     ]
 
 
+@pytest.mark.parametrize("end", ["inf", "neginf", ""])
+def test_text_that_means_an_open_end_switches_to_the_new_syntax(end):
+    """A range up to the company "Inf" is no open one."""
+    sent = parameters("accounts", filter={"name": between(None, end)})
+
+    assert sent["newFilterSyntax"] == "true"
+    assert sent["filter[name][lte]"] == end
+
+
 @pytest.mark.parametrize(
     ("resource", "filters", "message"),
     [
