@@ -82,6 +82,7 @@ def write_report(
     nbformat.validator.normalize(document)
     _inject(document, parameters or {})
     _execute(document)
+    _drop_logs(document)
     exporter = HTMLExporter(
         template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
     )
@@ -118,6 +119,13 @@ def _execute(document: nbformat.NotebookNode) -> None:
         raise OutreachError(
             f"The notebook stopped: {error.ename}: {error.evalue}", hint="Open it in Jupyter to see where."
         ) from error
+
+
+def _drop_logs(document: nbformat.NotebookNode) -> None:
+    """Leave out what cells wrote to stderr: progress, and warnings that name files of this machine."""
+    for cell in document.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
 
 
 def _title(document: nbformat.NotebookNode) -> str:

@@ -9,6 +9,7 @@ from pandas.io.formats.style_render import CSSDict
 GREEN = "#009e73"
 RULE = "1px solid #e4e7eb"
 MISSING = "–"
+SPACE = "\N{NO-BREAK SPACE}"
 INTERVAL = "interval [%]"
 BOUNDS = " bounds"
 """Behind a rate's name: the column made of its two bounds."""
@@ -48,10 +49,11 @@ def show(frame: pd.DataFrame, *, columns: Sequence[str] | None = None, limit: in
     shown = pd.concat([_cells(rows, name, is_rate=name in rates) for name in wanted], axis="columns")
     bars: list[Hashable] = [name for name in wanted if name in rates]
     text: list[Hashable] = [name for name in shown.columns if not pd.api.types.is_numeric_dtype(shown[name])]
-    style = shown.style.hide(axis="index").format(na_rep=MISSING, escape="html", thousands=",", precision=1)
+    style = shown.style.hide(axis="index").format(na_rep=MISSING, escape="html", thousands=",", precision=2)
     style = style.format("{:.1%}", subset=bars, na_rep=MISSING)
-    if len(rows) > 1 and bars:  # a bar compares; alone it says nothing
-        style = style.bar(subset=bars, color=f"{GREEN}44", vmin=0, width=90)
+    compared: list[Hashable] = [name for name in bars if len(rows) > 1 and not (shown[name] < 0).any()]
+    if compared:  # alone, a bar says nothing; a difference has two sides
+        style = style.bar(subset=compared, color=f"{GREEN}44", vmin=0, width=90)
     style = style.set_properties(None, **{"text-align": "right"}).set_properties(text, **{"text-align": "left"})
     labels = [INTERVAL if name.endswith(BOUNDS) else _words(name) for name in shown.columns]
     return style.relabel_index(labels, axis="columns").set_table_styles(_TABLE)
@@ -60,7 +62,7 @@ def show(frame: pd.DataFrame, *, columns: Sequence[str] | None = None, limit: in
 _TABLE: list[CSSDict] = [
     {"selector": "", "props": "border-collapse: collapse; font-variant-numeric: tabular-nums;"},
     {"selector": "th", "props": f"padding: 4px 10px; border-bottom: {RULE}; font-weight: 600; vertical-align: bottom;"},
-    {"selector": "td", "props": f"padding: 4px 10px; border-bottom: {RULE}; white-space: nowrap;"},
+    {"selector": "td", "props": f"padding: 4px 10px; border-bottom: {RULE}; vertical-align: top;"},
 ]
 
 
@@ -72,7 +74,7 @@ def _cells(rows: pd.DataFrame, name: str, *, is_rate: bool) -> pd.DataFrame:
         shown = {name: values.astype("Float64").astype("float64"), f"{name}{BOUNDS}": [*map(_interval, ends)]}
         return pd.DataFrame(shown, index=rows.index)
     if pd.api.types.is_datetime64_any_dtype(values.dtype) or "timestamp" in str(values.dtype):
-        values = values.map(lambda t: MISSING if pd.isna(t) else f"{t:%Y-%m-%d %H:%M}").astype("str")
+        values = values.map(lambda t: MISSING if pd.isna(t) else f"{t:%Y-%m-%d}{SPACE}{t:%H:%M}").astype("str")
     elif pd.api.types.is_bool_dtype(values.dtype):
         values = values.map({True: "yes", False: "no"}).astype("str")
     elif pd.api.types.is_integer_dtype(values.dtype) and (name == "id" or name.endswith("_id")):
@@ -82,7 +84,7 @@ def _cells(rows: pd.DataFrame, name: str, *, is_rate: bool) -> pd.DataFrame:
 
 def _interval(ends: tuple[float, float]) -> str:
     low, high = ends
-    return MISSING if pd.isna(low) else f"{100 * low:.1f} – {100 * high:.1f}"
+    return MISSING if pd.isna(low) else f"{100 * low:.1f}{SPACE}–{SPACE}{100 * high:.1f}"
 
 
 def _words(name: str) -> str:

@@ -1,0 +1,23 @@
+"""Make ``data/sample``: a snapshot of a made-up organisation, for notebooks and examples. Nobody in it is real."""
+
+import shutil
+from pathlib import Path
+
+import outreach_frames as of
+from outreach_frames.snapshots import DEFAULT_RESOURCES
+
+PROSPECTS, SEED = 800, 7
+FOLDER = Path(__file__).parents[1] / "data" / "sample"
+
+
+def main() -> None:
+    """Extract the organisation anew and put it in place of the old sample."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    with of.sandbox(prospects=PROSPECTS, seed=SEED) as org:
+        sample = of.take_snapshot(org, FOLDER, resources=[*DEFAULT_RESOURCES, "events", "email_addresses"], progress=False)
+    size = sum(file.stat().st_size for file in sample.folder.iterdir())
+    print(f"{len(sample.tables)} tables, {size / 1e6:.1f} MB in {FOLDER.relative_to(Path.cwd())}")
+
+
+if __name__ == "__main__":
+    main()
