@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests_cache.models.response import CachedResponse
 from scripted_server import EMPTY, TOKEN, Scripted
@@ -70,6 +70,7 @@ def test_no_secret_is_on_disk_in_any_form(server, connect, tmp_path) -> None:
         assert secret.encode() not in written
 
 
+@settings(deadline=None)
 @given(
     st.integers(200, 599),
     st.dictionaries(st.sampled_from(["Content-Type", "Date"]), st.text(max_size=50)),
@@ -85,6 +86,7 @@ def test_what_is_written_is_read_back(status, headers, body) -> None:
     assert (back.status_code, dict(back.headers), back.content) == (status, headers, body)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_reading_any_bytes_ends_in_a_value_error(junk) -> None:
     """Not in a crash, and not in code that runs."""
@@ -92,6 +94,7 @@ def test_reading_any_bytes_ends_in_a_value_error(junk) -> None:
         decode_answer(junk)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_flipped_or_missing_byte_is_noticed(data) -> None:
     """Half downloads and bad disks poisoned other caches for years; a checksum covers every byte."""
