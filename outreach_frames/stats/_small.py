@@ -122,6 +122,21 @@ def table(lazy: nw.LazyFrame[Any]) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
+def naive_columns(frame: pd.DataFrame) -> list[str]:
+    """List the columns of instants that have no zone."""
+    instants = {str(name): dtype for name, dtype in frame.dtypes.items() if str(name).endswith("_at")}
+    return [name for name, dtype in instants.items() if dtype.kind == "M" and _zone(dtype) is None]
+
+
+def _zone(dtype: Any) -> Any:
+    return getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
+
+
+def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
+    """Read instants without a zone as UTC."""
+    return frame.assign(**{name: frame[name].dt.tz_localize("UTC") for name in naive_columns(frame)})
+
+
 def settled(call: Call, as_of: Instant | None) -> int | None:
     """Settle the instant at which the data are looked at [µs since 1970, UTC]; ``None`` where it is unknown."""
     call.look(as_of)

@@ -5,7 +5,6 @@ The unit is the enrolment at the step, since a step writes to an enrolment once.
 is compared: before that, the older one met other people in another season.
 """
 
-from itertools import product
 from string import ascii_uppercase
 
 import numpy as np
@@ -151,8 +150,7 @@ def ab_test(
     if metric != "reply":
         warn_of_machines(mail)
     units = _units(mail, *OUTCOMES[metric], until=until)
-    listed = variants["sequence_step_id"]
-    steps = {step: _arms(variants[flags(listed == step)], units) for step in listed.drop_duplicates().tolist()}
+    steps = _arms(variants, units)
     used = _prior(prior, [arm for arms in steps.values() for arm in arms])
     rules = Rules((used.alpha, used.beta), tau, min_n, detectable, ci)
     tested, pairs = [], []
@@ -207,19 +205,22 @@ def _units(mail: pd.DataFrame, success: str, happened_at: str, trial: str, *, un
     return units.assign(**{name: units[name] // DAY for name in ("arrival", "trial", "success")})
 
 
-def _arms(variants: pd.DataFrame, units: pd.DataFrame) -> list[Arm]:
-    """Make the arms of one step, labelled in the order of their templates."""
-    arms = []
-    for label, (step, template) in zip(_labels(), variants[_ARM].itertuples(index=False), strict=False):
-        mine = units[flags((units["sequence_step_id"] == step) & (units["template_id"] == template))]
+def _arms(variants: pd.DataFrame, units: pd.DataFrame) -> dict[int, list[Arm]]:
+    """Make the arms of each step, labelled in the order of their templates."""
+    sent = dict(tuple(units.groupby(_ARM)))
+    steps: dict[int, list[Arm]] = {}
+    for step, template in variants[_ARM].sort_values(_ARM).itertuples(index=False):
+        arms = steps.setdefault(int(step), [])
+        mine = sent.get((step, template), units.head(0))
         days = (mine[name].dropna().to_numpy(dtype=np.int64) for name in ("trial", "success"))
-        arms.append(Arm(int(template), label, int(mine["arrival"].notna().sum()), *days))
-    return arms
+        arms.append(Arm(int(template), _label(len(arms)), int(mine["arrival"].notna().sum()), *days))
+    return steps
 
 
-def _labels() -> list[str]:
-    pairs = ("".join(pair) for pair in product(ascii_uppercase, repeat=2))
-    return [*ascii_uppercase, *pairs]
+def _label(number: int) -> str:
+    """Return A, B … Z, AA, AB … as a sheet names its columns."""
+    first, last = divmod(number, len(ascii_uppercase))
+    return (_label(first - 1) if first else "") + ascii_uppercase[last]
 
 
 def _prior(prior: str | tuple[float, float], arms: list[Arm]) -> Prior:

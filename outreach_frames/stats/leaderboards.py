@@ -5,13 +5,16 @@ The best of many small groups is mostly the luckiest. Rates are shrunk before th
 how likely it is the best at all.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call, Instant
-from outreach_frames.stats._small import Floats, Ints, column, flags, keep, missing, read, read_mailings, table, write
+from outreach_frames.stats._small import Floats, Ints, column, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._tally import MEDIAN, RATES, engagement_parts, stack
 from outreach_frames.stats.shrinkage import Prior, fit_prior, given_prior, shrunk
 from outreach_frames.stats.suspects import warn_of_machines
@@ -34,6 +37,7 @@ def leaderboard(
     *,
     by: str = "user_id",
     metric: str = "reply_rate",
+    alias: Mapping[int, int] | None = None,
     prior: tuple[float, float] | None = None,
     seed: int = 0,
     ci: float = 0.95,
@@ -58,6 +62,8 @@ def leaderboard(
         Column to group by. Mail is credited to its sender (``user_id``), not to the owner of the prospect now.
     metric
         A rate of `engagement`. Rates of opens and clicks need ``allow_low_trust=True``.
+    alias
+        Id of a group → id of the group to count it under, to pool copies of a sequence.
     prior
         (alpha, beta) of a prior to use instead of the fitted one.
     seed
@@ -98,8 +104,8 @@ def leaderboard(
     part 2.7.
     """
     _check_metric(metric, allow_low_trust=allow_low_trust)
-    call = Call("leaderboard", by=by, metric=metric, prior=prior, seed=seed, ci=ci, bounce_policy=bounce_policy)
-    call.parameters["allow_low_trust"] = allow_low_trust
+    call = Call("leaderboard", by=by, metric=metric, alias=alias, prior=prior, seed=seed, ci=ci)
+    call.parameters |= {"bounce_policy": bounce_policy, "allow_low_trust": allow_low_trust}
     mail = read_mailings(call, mailings, [by, "prospect_id", "sequence_state_id"], bounce_policy=bounce_policy)
     if metric in LOW_TRUST:
         warn_of_machines(mail)
@@ -108,6 +114,8 @@ def leaderboard(
         listed = read(call, _FRAMES.get(by, "groups"), groups, ["id"], optional=[*_NAMES, "stats_target_id"])
     call.look(as_of)
 
+    mail = keep(call, mail, f"{by} missing", mail[by].notna())
+    mail, listed = _pooled(mail, listed, by, alias or {})
     counted = _counted(call, mail, listed, by, metric)
     x, n = (counted[name].to_numpy(dtype=np.int64) for name in ("x", "n"))
     fitted = fit_prior(x, n) if prior is None else given_prior(prior)
@@ -133,15 +141,24 @@ def _check_metric(metric: str, *, allow_low_trust: bool) -> None:
         )
 
 
+def _pooled(
+    mail: pd.DataFrame, listed: pd.DataFrame | None, by: str, alias: Mapping[int, int]
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Credit the mail of templates that count on another, and of aliases, to where they count."""
+    target: dict[Any, Any] = dict(alias)
+    if listed is not None:
+        target |= listed.set_index("id")["stats_target_id"].dropna().to_dict()
+        listed = listed[~listed["id"].isin(target)]
+    if target:
+        mail = mail.assign(**{by: mail[by].map(target).astype(mail[by].dtype).fillna(mail[by])})
+    return mail, listed
+
+
 def _counted(call: Call, mail: pd.DataFrame, listed: pd.DataFrame | None, by: str, metric: str) -> pd.DataFrame:
     """Count successes ``x`` and trials ``n`` by group, sorted by key; listed groups without mail have none."""
-    mail = keep(call, mail, f"{by} missing", mail[by].notna())
     successes, trials = RATES[metric]
     if listed is not None:
-        target = listed.set_index("id")["stats_target_id"].dropna()
-        mail = mail.assign(**{by: mail[by].map(target).astype(mail[by].dtype).fillna(mail[by])})
         mail = keep(call, mail, "mailing of a group that is not listed", mail[by].isin(listed["id"]))
-        listed = listed[~flags(listed["id"].isin(target.index))]
     parts = engagement_parts(nw.from_native(mail).lazy(), [by])
     counted = table(stack(parts, [by], medians=[MEDIAN]))[[by, successes, trials]]
     counted = counted.rename(columns={successes: "x", trials: "n"})

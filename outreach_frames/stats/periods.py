@@ -21,7 +21,7 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call, Instant, record_of, to_micros
-from outreach_frames.stats._small import Flags, column, flags, floats, read, write
+from outreach_frames.stats._small import Flags, column, flags, floats, in_utc, naive_columns, read, write
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import newcombe_difference, wilson
@@ -107,8 +107,8 @@ def compare_periods(
         raise DataError("The periods must not overlap, the earlier one first.")
     within = _placed(call, frame, spans, on)
     call.look(as_of)
-    by_group = partial(function, by=by, **parameters)
-    parts = {name: _counted(by_group(frame[within[name]]), by, metric, name) for name in spans}
+    by_group, rows = partial(function, by=by, **parameters), in_utc(frame)  # said once, not by each call
+    parts = {name: _counted(by_group(rows[within[name]]), by, metric, name) for name in spans}
     both = parts["a"].merge(parts["b"], on=by, how="outer", validate="1:1")
     both = both.fillna({name: 0 for name in both.columns if name != by}).sort_values(by, ignore_index=True)
     groups = _compared(both, ci).assign(**_effects(both))
@@ -131,7 +131,8 @@ def _span(name: str, period: Period) -> tuple[int, int]:
 def _placed(call: Call, frame: pd.DataFrame, spans: dict[str, tuple[int, int]], on: str | None) -> dict[str, Flags]:
     """Tell which rows lie in which period, and note how many lie in none."""
     columns = list(SENDING) if on is None else [on]
-    instants = read(call, record_of(frame).get("resource", "mailings"), frame, columns)
+    also_naive = naive_columns(frame) if isinstance(frame, pd.DataFrame) else []
+    instants = read(call, record_of(frame).get("resource", "mailings"), frame, columns, optional=also_naive)
     when = reduce(lambda earlier, later: earlier.fillna(later), (instants[name] for name in columns))
     within = {name: flags((when >= start) & (when < end)) for name, (start, end) in spans.items()}
     outside = int((~np.logical_or.reduce(list(within.values()))).sum())

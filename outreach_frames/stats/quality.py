@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from outreach_frames.errors import MissingColumnError, OutreachDataWarning
 from outreach_frames.stats._call import SHOWN, Call, Instant
-from outreach_frames.stats._small import read, settled, typed, write
+from outreach_frames.stats._small import in_utc, naive_columns, read, settled, typed, write
 from outreach_frames.stats._sources import frames_of
 from outreach_frames.stats.checks import CHECKS, Check, NotGivenError
 from outreach_frames.stats.traps import EFFECTS
@@ -154,13 +154,8 @@ def _run(check: Check, tables: Tables) -> dict[str, Any]:
     return row | found | {"severity": check.severity if len(ids) else "ok", "example_ids": examples}
 
 
-def _naive_columns(frame: pd.DataFrame) -> list[str]:
-    kinds = {name: pa.array(frame[name], from_pandas=True).type for name in frame.columns if str(name).endswith("_at")}
-    return [name for name, kind in kinds.items() if pa.types.is_timestamp(kind) and kind.tz is None]
-
-
 def _naive_rows(frame: pd.DataFrame) -> "pd.Series[Any]":
-    return _ids(frame)[frame[_naive_columns(frame)].notna().any(axis=1).to_numpy()]
+    return _ids(frame)[frame[naive_columns(frame)].notna().any(axis=1).to_numpy()]
 
 
 def _doubled_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
@@ -174,5 +169,4 @@ def _ids(frame: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def _repaired(frame: pd.DataFrame) -> pd.DataFrame:
-    repaired = frame.drop_duplicates("id", keep="last") if "id" in frame.columns else frame
-    return repaired.assign(**{name: repaired[name].dt.tz_localize("UTC") for name in _naive_columns(repaired)})
+    return in_utc(frame.drop_duplicates("id", keep="last") if "id" in frame.columns else frame)

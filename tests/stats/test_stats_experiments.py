@@ -19,7 +19,7 @@ START = datetime(2025, 1, 6, tzinfo=UTC)
 
 
 def mail_of(*arms, step=1, start=START, days=30, wait=timedelta(hours=5)):
-    """Make delivered mail: for each arm (template, trials, successes), evenly over the days, the first ones answered."""
+    """Make delivered mail of arms (template, trials, successes), evenly over the days, the first ones answered."""
     rows = []
     for template, trials, successes in arms:
         for number in range(trials):
@@ -31,18 +31,11 @@ def mail_of(*arms, step=1, start=START, days=30, wait=timedelta(hours=5)):
 
 
 def variants(*pairs, enabled=True, since=START):
-    return frame(
-        [
-            {
-                "id": 900 + number,
-                "sequence_step_id": step,
-                "template_id": template,
-                "enabled": enabled,
-                "enabled_at": since,
-            }
-            for number, (step, template) in enumerate(pairs)
-        ]
-    )
+    same = {"enabled": enabled, "enabled_at": since}
+    rows = [
+        {"id": 900 + n, "sequence_step_id": pair[0], "template_id": pair[1], **same} for n, pair in enumerate(pairs)
+    ]
+    return frame(rows)
 
 
 TWO = variants((1, 11), (1, 12))
@@ -204,6 +197,15 @@ def test_several_variants_are_compared_with_their_strongest_rival_and_pair_by_pa
     assert pairs["diff"].tolist() == pytest.approx([0.05, 0.025, -0.025])
     assert pairs["p_better"].iloc[1] == pytest.approx(probability_greater((42, 390), (32, 400)))
     assert test["p_better"].iloc[2] == pytest.approx(1 - pairs["p_better"].iloc[1])
+
+
+def test_many_variants_have_letters_like_columns_of_a_sheet():
+    templates = range(100, 128)
+
+    test = ab_test(mail_of((100, 1, 0)), variants(*((1, template) for template in templates)))
+
+    assert test["variant"].tolist()[:2] == ["A", "B"]
+    assert test["variant"].tolist()[25:] == ["Z", "AA", "AB"]
 
 
 def test_a_winner_among_several_must_beat_each_of_them():

@@ -128,6 +128,16 @@ def test_a_template_that_counts_on_another_is_ranked_with_it():
     assert ranked[["template_id", "name", "n", "x"]].to_numpy().tolist() == [[301, "Original", 40, 10]]
 
 
+def test_copies_of_a_sequence_can_be_pooled():
+    """A copy starts with empty counters; its rows say which sequence they came from."""
+    mail = mail_of((10, 10, 1), (11, 30, 9), key="sequence_id")
+    plans = frame([{"id": 10, "name": "Cold"}, {"id": 11, "name": "Cold (copy)"}])
+
+    for listed in (None, plans):
+        ranked = leaderboard(mail, listed, by="sequence_id", alias={11: 10})
+        assert ranked[["sequence_id", "n", "x"]].to_numpy().tolist() == [[10, 40, 10]]
+
+
 @pytest.mark.parametrize("metric", ["open_rate", "click_rate", "click_to_open_rate"])
 def test_rates_that_machines_inflate_are_refused_unless_asked_for(metric):
     with pytest.raises(DataError, match=f"{metric} counts machines'"):
