@@ -17,6 +17,7 @@ from outreach_frames.jsonapi._frames import concat, to_frame
 from outreach_frames.jsonapi._infer import catalogue_of, joined_by_itself, look
 from outreach_frames.jsonapi._joins import as_type
 from outreach_frames.jsonapi._layout import Layout, uncollected
+from outreach_frames.jsonapi._plan import relationship_of
 from outreach_frames.jsonapi._reader import BYTE_ORDER_MARK
 from outreach_frames.jsonapi._repair import Loose, Members, object_of, type_of
 from outreach_frames.jsonapi._values import NULL, array, text_of
@@ -159,7 +160,7 @@ def _table_of(name: str, page: Loose, include: Include, known: Catalogue) -> pa.
     others = [members for members in page.data if type_of(members, where="data") != name]
     layout = Layout(
         known.types[name],
-        include=joined_by_itself(name, page, known) if include is None else _paths(include),
+        include=joined_by_itself(name, page, known) if include is None else _paths(include, name, page, known),
         catalogue=known,
         meta=any("meta" in members for members in data),
         anonymous=any(members.get("id", NULL) == NULL for members in data),
@@ -168,10 +169,20 @@ def _table_of(name: str, page: Loose, include: Include, known: Catalogue) -> pa.
     return concat([layout.page(body).batch], layout.schema)
 
 
-def _paths(include: str | Sequence[str] | Mapping[str, Sequence[str] | None]) -> Mapping[str, Sequence[str] | None]:
-    if isinstance(include, Mapping):
-        return include
-    return dict.fromkeys([include] if isinstance(include, str) else include)
+def _paths(
+    include: str | Sequence[str] | Mapping[str, Sequence[str] | None], name: str, page: Loose, known: Catalogue
+) -> Mapping[str, Sequence[str] | None]:
+    """Return the paths that begin at a type, and those that begin at no type of the page, which is an error."""
+    wanted = (
+        include if isinstance(include, Mapping) else dict.fromkeys([include] if isinstance(include, str) else include)
+    )
+    others = {type_of(members, where="data") for members in page.data} - {name}
+    return {
+        path: columns
+        for path, columns in wanted.items()
+        if relationship_of(known.types[name], path.partition(".")[0])
+        or not any(relationship_of(known.types[other], path.partition(".")[0]) for other in others)
+    }
 
 
 def _stacked(tables: Mapping[str, pa.Table], types: Sequence[str]) -> pa.Table:

@@ -101,7 +101,7 @@ def join(resource: ResourceType, name: str, step: Step, catalogue: Catalogue) ->
 
 def _followed(resource: ResourceType, name: str, catalogue: Catalogue) -> tuple[Relationship, list[ResourceType]]:
     """Return a to-one relationship and what it leads to."""
-    api = _relationship(resource, name)
+    api = relationship_of(resource, name)
     if api is None:
         raise UnknownNameError(name, kind=f"relationship of {resource.name}", known=resource.relationships)
     relationship = resource.relationships[api]
@@ -142,10 +142,11 @@ def _target(target: ResourceType, wanted: Sequence[str] | None, joins: Sequence[
 
 def _member(resource: ResourceType, name: str) -> str | None:
     attributes = {n: a.column for n, a in resource.attributes.items()}
-    return "id" if name == "id" else spelled(name, attributes) or _relationship(resource, name)
+    return "id" if name == "id" else spelled(name, attributes) or relationship_of(resource, name)
 
 
-def _relationship(resource: ResourceType, name: str) -> str | None:
+def relationship_of(resource: ResourceType, name: str) -> str | None:
+    """Return the API's spelling of a relationship; ``None`` where the type has none of that name."""
     return spelled(name, {n: r.column for n, r in resource.relationships.items()})
 
 

@@ -196,6 +196,26 @@ def test_a_collection_of_several_types_tells_which():
     ]
 
 
+def test_rows_of_one_type_may_stand_beside_those_of_another():
+    """A document holds each resource once; a path need not begin at every type."""
+    page = body(resource("car", 1, wheels=4), resource("bus", 7, {"depot": to("car", 1)}))
+
+    assert records(read_jsonapi(page, include="depot")) == [
+        {"id": 1, "type": "car", "wheels": 4, "depot_id": None, "depot__wheels": None},
+        {"id": 7, "type": "bus", "wheels": None, "depot_id": 1, "depot__wheels": 4},
+    ]
+    with pytest.raises(UnknownNameError):
+        read_jsonapi(page, include="garage")
+
+
+def test_a_flat_relationship_is_understood():
+    """Webhooks write identifiers without the data around them."""
+    assert only(read_jsonapi(body(resource("prospect", 9, {"owner": {"type": "user", "id": 3}})))) == {
+        "id": 9,
+        "owner_id": 3,
+    }
+
+
 @pytest.mark.parametrize("document", ['{"data": []}', '{"data": null}', '{"meta": {"count": 0}}', '{"jsonapi": {}}'])
 def test_a_document_without_resources_is_an_empty_frame(document):
     """Nothing is known but that there would be ids."""
