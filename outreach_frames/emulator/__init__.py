@@ -51,7 +51,7 @@ class Sandbox:
         Answers to what the vendor does not document.
     custom_fields
         Definitions of custom fields by resource type and field name, as ``GET /types`` gives them: ``type``,
-        ``required``, ``label``, ``definition``.
+        ``required``, ``label``, ``definition``. A type that the API does not have is a custom object.
 
     Attributes
     ----------

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from outreach_frames.emulator.settings import Settings
 
+ENDED = object()
+
 
 @dataclass(eq=False)
 class Job:
@@ -77,12 +79,8 @@ class Jobs:
 
     def _step(self, job: Job, *, since: float | None = None) -> None:
         job.due = self._next_due(since)
-        try:
-            next(job.steps)
-        except BaseException as error:
+        if next(job.steps, ENDED) is ENDED:
             self._running.remove(job)
-            if not isinstance(error, StopIteration):
-                raise
 
     def _next_due(self, since: float | None = None) -> float | None:
         step = self._settings.job_seconds

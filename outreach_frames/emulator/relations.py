@@ -47,8 +47,11 @@ PATHS = {
 UNFINISHED = frozenset({"active", "paused", "failed", "bounced", "pending", "disabled"})
 """States of an enrolment that ``activeSequenceStates`` lists."""
 
-AT_ACTIVE_STEP = frozenset({"activeStepMailings", "activeStepTasks"})
-"""Relationships of an enrolment to what its present step made."""
+AT_ACTIVE_STEP = {
+    "activeStepMailings": "filter[deliveredAt]=__null__",
+    "activeStepTasks": "filter[state]=incomplete,pending",
+}
+"""Relationships of an enrolment to what its present step made and is not done, and how their links say so."""
 
 
 def related(store: Store, record: Record, relationship: str) -> tuple[Identifier, ...]:
@@ -88,7 +91,8 @@ def _counts(place: tuple[str, str], record: Record, other: Record) -> bool:
     if place == ("prospect", "activeSequenceStates"):
         return other.attributes.get("state") in UNFINISHED
     if relationship_name in AT_ACTIVE_STEP:
-        return other.relationships.get("sequenceStep") == record.relationships.get("sequenceStep")
+        same = other.relationships.get("sequenceStep") == record.relationships.get("sequenceStep")
+        return same and other.attributes.get("state") != "complete" and other.attributes.get("deliveredAt") is None
     return True
 
 
@@ -133,7 +137,7 @@ def _narrowing(record: Record, relationship: Relationship) -> str:
         return f"&filter[state]={','.join(sorted(UNFINISHED))}"
     if relationship.name in AT_ACTIVE_STEP:
         (step,) = as_tuple(record.relationships.get("sequenceStep")) or (None,)
-        return f"&filter[sequenceStep][id]={step.id if step else '__null__'}"
+        return f"&filter[sequenceStep][id]={step.id if step else '__null__'}&{AT_ACTIVE_STEP[relationship.name]}"
     return ""
 
 

@@ -164,7 +164,7 @@ class Settings:
     retry_after: RetryAfter = "delta"
     token_lifetime: float = 7200.0
     refresh_token_lifetime: float = 14 * 86_400.0
-    rotated_refresh_token: Literal["invalid", "valid"] = "invalid"
+    rotated_refresh_token: Literal["invalid", "valid"] = "invalid"  # noqa: S105 - no secret
     mint_throttle: float = 60.0
     bad_grant_status: Literal[400, 401] = 400
     mismatch_status: Literal[409, 422] = 422

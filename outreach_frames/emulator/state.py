@@ -154,6 +154,9 @@ class State:
         self.installs = Installs(self.tokens, self.clock.seconds)
         self.jobs = Jobs(self.clock.seconds, self.settings)
         self.schema = Schema(self.store)
+        for name in self.custom_fields:
+            if self.schema.declared(name) is None:
+                self.store.declare(name)
 
     def publish(self, change: Change) -> None:
         """Tell everybody who listens of a change."""

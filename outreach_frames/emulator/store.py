@@ -166,6 +166,11 @@ class Store:
                 index.discard(record)
             self._changed()
 
+    def declare(self, type_name: str) -> None:
+        """Let there be a type, though it has no records yet."""
+        with self.lock:
+            self._tables.setdefault(type_name, {})
+
     def next_id(self, type_name: str) -> int:
         """Return the id after the largest number a record of a type ever had; ids of removed records stay unused."""
         return self._last_ids.get(type_name, 0) + 1

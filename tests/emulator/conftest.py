@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from receiver import Receiver
 from small_organisation import Ask, asking, small_organisation
 from writing_organisation import restore
 from writing_requests import Program
@@ -55,3 +56,10 @@ def office(running_to_write: Sandbox) -> Iterator[Sandbox]:
 def program(office: Sandbox) -> Program:
     """Return a program that talks to that organisation."""
     return Program(office)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Return a receiver that takes everything."""
+    with Receiver() as running:
+        yield running

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from writing_requests import Program, made
+
+from outreach_frames.emulator import Sandbox
+
 
 @dataclass
 class Received:
@@ -71,3 +75,14 @@ class Receiver:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def subscribe(program: Program, url: str, resource: str = "*", action: str = "*", **more: Any) -> Any:
+    """Create a webhook."""
+    return made(program.create("webhooks", "webhook", {"url": url, "resource": resource, "action": action, **more}))
+
+
+def delivered(office: Sandbox, receiver: Receiver) -> list[Received]:
+    """Return what a receiver has got once everything has been sent."""
+    assert office.courier.flush(timeout=10)
+    return receiver.received

@@ -8,6 +8,7 @@ from small_organisation import error
 from writing_requests import Program, faults, made
 
 from outreach_frames import catalogue
+from outreach_frames.emulator.writing import batches
 
 
 def bulk(program, action, query="", **attributes):
@@ -140,6 +141,48 @@ def test_canceling(office, program):
     assert len(tags(office)) == 3
     assert not any("vip" in (held or []) for held in tags(office).values())
     assert faults(program.act(f"/batches/{ended}/actions/cancel"))
+
+
+def test_batches_stop_halfway(office, program, monkeypatch):
+    """What was done stays done."""
+    monkeypatch.setattr(batches, "AT_ONCE", 1)
+    batch = made(bulk(program, "prospectsAddTags", tags=["vip"]), 200)["id"]
+    seen = [program.get(f"/batches/{batch}")["attributes"]["pending"] for _ in range(3)]
+
+    made(program.act(f"/batches/{batch}/actions/cancel"), 200)
+    office.run_jobs()
+
+    assert seen == [3, 3, 2]
+    assert [("vip" in (held or [])) for held in tags(office).values()] == [True, True, False]
+    assert program.get(f"/batches/{batch}")["attributes"]["state"] == "canceled"
+
+
+def test_batches_have_a_limit(program, monkeypatch):
+    """A hundred thousand records."""
+    assert batches.MOST_RECORDS == 100_000
+    monkeypatch.setattr(batches, "MOST_RECORDS", 2)
+
+    assert "at most 2" in faults(bulk(program, "prospectsAddTags", tags=["vip"]))[None]
+    assert made(bulk(program, "prospectsAddTags", ids=[1, 2], tags=["vip"]), 200)
+
+
+def test_what_a_batch_needs_may_vanish(office, program):
+    """Between the request and the work: every item fails."""
+    batch = made(bulk(program, "prospectsAssignAccount", ids=[3], accountId=2), 200)["id"]
+    program.send("DELETE", "/accounts/2")
+    office.run_jobs()
+
+    assert program.get(f"/batches/{batch}")["attributes"]["state"] == "failed"
+    (item,) = program.get(f"/batchItems?filter[batchId]={batch}")
+    assert item["attributes"]["info"] == "Account id names nothing any more."
+
+
+def test_one_role_joins_two_records(office, program):
+    """A prospect that has the opportunity already is not joined to it again."""
+    made(bulk(program, "prospectsAssignOpportunity", ids=[2], opportunityId=1), 200)
+    office.run_jobs()
+
+    assert len(program.get("/opportunityProspectRoles?filter[prospect][id]=2")) == 1
 
 
 def test_failures_are_told_item_by_item(office, program):

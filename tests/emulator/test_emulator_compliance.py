@@ -97,6 +97,14 @@ def test_in_the_end_the_person_is_gone(office, program):
     assert [each["attributes"]["pii"] for each in program.get("/complianceRequests")] == [{}, {}]
 
 
+def test_asking_twice_does_no_harm(office, program):
+    """The second request finds the prospect gone by the time it is worked on."""
+    first, second = (ask(program).json()["data"]["batch_compliance_request_id"] for _ in range(2))
+    office.run_jobs()
+
+    assert states(program, first)["Prospect"] == states(program, second)["Prospect"] == "done"
+
+
 def test_time_moves_requests_on_too(office, program):
     """A request is worked on whether or not anybody looks."""
     ask(program)

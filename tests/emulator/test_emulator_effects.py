@@ -85,6 +85,15 @@ def test_opting_out_is_stamped(program):
     assert back["emailOptedOut"] is True
 
 
+def test_a_channels_status_sets_its_flag(program):
+    """The newer spelling of the same choice."""
+    out = made(program.update("prospects", "prospect", 1, {"callsOptStatus": "opted_out"}), 200)["attributes"]
+    back = made(program.update("prospects", "prospect", 1, {"callsOptStatus": "opted_in"}), 200)["attributes"]
+
+    assert (out["callOptedOut"], out["callsOptedAt"]) == (True, out["updatedAt"])
+    assert back["callOptedOut"] is False
+
+
 def test_reply_action_has_an_older_spelling(program):
     """``finishOnReply`` is true exactly if the primary reply action is ``finish``."""
     new = made(program.create("sequences", "sequence", {"name": "X", "sequenceType": "date"}))["attributes"]
@@ -157,6 +166,49 @@ def test_lists_on_the_other_side_follow():
         made(seeded_program.update("users", "user", 1, teams=[("team", other["id"])]), 200)
         members = seeded_program.get(f"/teams/{mine['id']}")["relationships"]["users"]["data"]
         assert {"type": "user", "id": 1} not in members
+    assert seeded.failures == ()
+
+
+def test_enrolments_list_what_their_step_has_open():
+    """A seeded enrolment lists its task; when the task is done, the list is of the next step."""
+    with Sandbox(prospects=60, seed=3) as seeded:
+        program = Program(seeded)
+        state, task = next(
+            (each, open_[0])
+            for each in program.get("/sequenceStates?filter[state]=active&page[size]=1000")
+            if (open_ := each["relationships"]["activeStepTasks"]["data"])
+        )
+        made(program.act(f"/tasks/{task['id']}/actions/markComplete"), 200)
+
+        after = program.get(f"/sequenceStates/{state['id']}")
+        assert task not in after["relationships"]["activeStepTasks"]["data"]
+        assert after["relationships"]["sequenceStep"] != state["relationships"]["sequenceStep"] or (
+            after["attributes"]["state"] == "finished"
+        )
+    assert seeded.failures == ()
+
+
+def test_roles_join_prospects_and_opportunities():
+    """Also where a seeded prospect lists its opportunities itself."""
+    with Sandbox(prospects=60, seed=3) as seeded:
+        program = Program(seeded)
+        role = program.get("/opportunityProspectRoles?page[size]=1")[0]["relationships"]
+        prospect, known = role["prospect"]["data"]["id"], role["opportunity"]["data"]
+        deal = made(program.create("opportunities", "opportunity", {"name": "Deal"}))["id"]
+        joined = made(
+            program.create(
+                "opportunityProspectRoles",
+                "opportunityProspectRole",
+                prospect=("prospect", prospect),
+                opportunity=("opportunity", deal),
+            )
+        )
+        listed = program.get(f"/prospects/{prospect}")["relationships"]["opportunities"]["data"]
+        assert listed[-1] == {"type": "opportunity", "id": deal}
+        assert known in listed
+
+        program.send("DELETE", f"/opportunityProspectRoles/{joined['id']}")
+        assert program.get(f"/prospects/{prospect}")["relationships"]["opportunities"]["data"] == listed[:-1]
     assert seeded.failures == ()
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 import requests
-from small_organisation import MEDIA_TYPE, error
+from small_organisation import MEDIA_TYPE, error, resource
 from writing_requests import Program, document, faults, made
+
+from outreach_frames.emulator import Sandbox
 
 # What a request must be
 
@@ -31,6 +33,17 @@ def test_bodies_that_are_no_documents(office, body):
 
     assert error(answer) == (400, "invalidDocument")
     assert len(list(office.store.records("account"))) == 2
+
+
+@pytest.mark.parametrize("relationship", [None, 5, {}, {"meta": {}}, {"type": "user", "id": 1}])
+def test_relationships_have_data(program, relationship):
+    """A bare identifier is the likeliest mistake."""
+    data = {"type": "account", "attributes": {"name": "Cedar"}, "relationships": {"owner": relationship}}
+
+    answer = program.send("POST", "/accounts", {"data": data})
+
+    assert error(answer) == (400, "invalidDocument")
+    assert answer.json()["errors"][0]["source"] == {"pointer": "/data/relationships/owner"}
 
 
 @pytest.mark.parametrize(
@@ -178,6 +191,33 @@ def test_every_fault_is_told_at_once_with_its_place(office, program):
     assert len(list(office.store.records("prospect"))) == 3
 
 
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ("1", "must be a resource identifier"),
+        ({"type": "user"}, "must be a resource identifier with an id"),
+        ({"type": "user", "id": True}, "must be a resource identifier with an id"),
+        ({"type": "team", "id": 1}, "must be a resource identifier of type user"),
+    ],
+)
+def test_identifiers_are_told_apart(program, data, complaint):
+    answer = program.create("accounts", "account", {"name": "Cedar"}, owner={"data": data})
+
+    assert faults(answer) == {"/data/relationships/owner": f"Owner {complaint}."}
+
+
+def test_lists_of_identifiers_are_lists(program):
+    answer = program.create("teams", "team", {"name": "East"}, users=("user", 1))
+
+    assert faults(answer) == {"/data/relationships/users": "Users must be a list of resource identifiers."}
+
+
+@pytest.mark.parametrize("address", ["ana", "ana@", "@example.com", "ana @example.com", 5])
+def test_addresses_look_like_addresses(program, address):
+    """Where the schema says that they are; a prospect's list is of plain text."""
+    assert list(faults(program.create("users", "user", {"email": address}))) == ["/data/attributes/email"]
+
+
 def test_documented_error_of_a_name(program):
     """The vendor's own example."""
     for name in (None, "", "  "):
@@ -312,3 +352,22 @@ def test_records_may_lack_what_only_reason_demands(office, program):
     ]
     office.settings.required_members = False
     assert made(program.create("prospectNotes", "prospectNote", {"message": "Hm"}))
+
+
+def test_custom_fields_are_what_the_organisation_made_of_them():
+    """Required ones must be there, choices must be among the options; unlike names these are each company's own."""
+    fields = {
+        "custom1": {"type": "inclusion", "required": True, "label": "Tier", "definition": ["Gold", "Silver"]},
+        "custom2": {"type": "string", "required": False, "label": "Nickname", "definition": None},
+    }
+    with Sandbox([resource("prospect", 1, {"custom1": None})], custom_fields={"prospect": fields, "asset": {}}) as own:
+        program = Program(own)
+        missing = program.create("prospects", "prospect", {"firstName": "Ola"})
+        other = program.create("prospects", "prospect", {"custom1": "Bronze"})
+        assert faults(missing) == {"/data/attributes/custom1": "Custom1 can't be blank."}
+        assert faults(other) == {"/data/attributes/custom1": "Custom1 is not included in the list."}
+        assert made(program.create("prospects", "prospect", {"custom1": "Gold", "custom2": "x"}))
+        assert made(program.update("prospects", "prospect", 1, {"title": "CEO"}), 200)
+        assert program.get("/customObjects/asset") == []
+        assert made(program.create("customObjects/asset", "asset", {"serial": "S-1"}))["id"] == 1
+    assert own.failures == ()

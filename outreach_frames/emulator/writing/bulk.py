@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from outreach_frames.catalogue import ResourceType
+from outreach_frames.emulator.problems import invalid
 from outreach_frames.emulator.relations import UNFINISHED
 from outreach_frames.emulator.store import Identifier, Linkage, Record, as_tuple, key_of
 from outreach_frames.emulator.writing import checks, enrolments, records
 from outreach_frames.emulator.writing.bodies import Draft
-from outreach_frames.emulator.writing.checks import Faults, blank
+from outreach_frames.emulator.writing.checks import Faults, blank, spoken
 from outreach_frames.emulator.writing.editor import Editor
 
 Payload = Mapping[str, Any]
@@ -93,7 +94,7 @@ def changes(payload: Payload) -> dict[str, Any]:
 def _named(editor: Editor, payload: Payload, name: str) -> Record:
     record = editor.find(NAMED[name], payload[name])
     if record is None:
-        raise LookupError(f"{name} was there when the batch was asked for")
+        raise invalid(f"{spoken(name)} names nothing any more.")
     return record
 
 

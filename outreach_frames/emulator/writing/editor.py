@@ -126,9 +126,10 @@ class Editor:
         attributes: Mapping[str, Any] | None = None,
         relationships: Mapping[str, Linkage] | None = None,
     ) -> Record:
-        """Change a record; one that would stay as it is is not touched, and nobody is told."""
+        """Change a record; one that would stay as it is is not touched, and nobody is told, nor of one that is gone."""
         with self.store.lock:
-            return self._changed(self.current(record), attributes or {}, relationships or {})
+            present = self.store.find(*record.identifier)
+            return self._changed(present, attributes or {}, relationships or {}) if present else record
 
     def _changed(self, record: Record, attributes: Mapping[str, Any], relationships: Mapping[str, Linkage]) -> Record:
         changed = replace(
@@ -155,13 +156,14 @@ class Editor:
         gone = record.identifier
         for source, name in linkage.pointing(record.type):
             for other in self.store.referrers(source, name).of(Identifier(record.type, record.key)):
-                if self.store.find(*other.identifier) is not other:
+                present = self.store.find(*other.identifier)
+                if present is None:
                     continue
-                if self._belongs(other, record, name):
-                    self._remove(other)
+                if self._belongs(present, record, name):
+                    self._remove(present)
                 elif self.settings.deleted_references == "clear":
-                    cleared = linkage.without(other.relationships[name], gone)
-                    self.store.put(replace(other, relationships=other.relationships | {name: cleared}))
+                    cleared = linkage.without(present.relationships[name], gone)
+                    self.store.put(replace(present, relationships=present.relationships | {name: cleared}))
         if self.store.find(*gone) is not None:
             self.store.remove(*gone)
             linkage.keep_in_step(self.store, record, None)

@@ -37,8 +37,6 @@ def deleted(editor: Editor, record: Record) -> None:
     """Carry out what follows from a deleted record."""
     if record.type in {"emailAddress", "phoneNumber"}:
         contacts.follow_entry(editor, record)
-    if record.type == "sequenceStep":
-        _summarise(editor, record)
 
 
 def _invite(editor: Editor, user: Record, draft: Draft) -> None:

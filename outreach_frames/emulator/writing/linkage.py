@@ -13,7 +13,7 @@ from outreach_frames import catalogue
 from outreach_frames.emulator import relations
 from outreach_frames.emulator.store import Identifier, Linkage, Record, Store, as_tuple, normal
 
-PARTIAL = relations.AT_ACTIVE_STEP | {"activeSequenceStates"}
+PARTIAL = {*relations.AT_ACTIVE_STEP, "activeSequenceStates"}
 """Relationships that list only some of what points back: looked up again, since the change may concern the choice."""
 
 
@@ -47,14 +47,13 @@ def pointing(type_name: str) -> tuple[tuple[str, str], ...]:
 
 def keep_in_step(store: Store, before: Record | None, after: Record | None) -> None:
     """Correct the stored linkage of the records that a change of this one concerns."""
-    record = after or before
-    if record is None:
-        return
-    names = {name for each in (before, after) if each for name in each.relationships}
-    for name in names:
-        was, now = _named(before, name), _named(after, name)
-        for identifier in was | now:
-            _correct(store, identifier, record, name, listed=identifier in now)
+    for record, listed in ((before, False), (after, True)):
+        if record is None:
+            continue
+        for name in record.relationships:
+            named = _named(after, name) if listed else _named(before, name) - _named(after, name)
+            for identifier in named:
+                _correct(store, identifier, record, name, listed=listed)
     if after is not None and before is not None and _named(before, "sequenceStep") != _named(after, "sequenceStep"):
         _look_up_again(store, after, relations.AT_ACTIVE_STEP)
 

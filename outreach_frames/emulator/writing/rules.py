@@ -63,6 +63,7 @@ def check(editor: Editor, plan: Plan, faults: Faults) -> None:
     if editor.settings.required_members:
         _check_required(plan, faults)
     _check_unique(editor, plan, faults)
+    _check_custom(editor, plan, faults)
     rule = RULES.get(plan.type)
     if rule is not None:
         rule(editor, plan, faults)
@@ -94,6 +95,18 @@ def _is_taken(editor: Editor, plan: Plan, name: str) -> bool:
         own |= set(as_tuple(plan.relationships.get("prospect")))
         holders += [record for value in values for record in values_index(editor, "prospect", "emails").of(value)]
     return any(record.identifier not in own for record in holders)
+
+
+def _check_custom(editor: Editor, plan: Plan, faults: Faults) -> None:
+    """Check custom fields by what the organisation has defined them to be."""
+    for name, definition in editor.state.custom_fields.get(plan.type, {}).items():
+        value = plan.attributes.get(name)
+        if not plan.changes(name):
+            continue
+        if definition.get("required") and blank(value):
+            faults.attribute(name, "can't be blank")
+        elif definition.get("type") == "inclusion" and not blank(value) and value not in definition["definition"]:
+            faults.attribute(name, "is not included in the list")
 
 
 def values_index(editor: Editor, type_name: str, name: str) -> Any:
