@@ -26,6 +26,10 @@ HEAVY = frozenset({"bodyHtml", "bodyText", "errorBacktrace", "compiledSequenceTe
 """Attributes that make a page large and that statistics never read; fetched only when named."""
 
 
+SECRETS = frozenset({"cleanupToken", "password", "secret", "sendgridApiKey", "smtpPassword"})
+"""Attributes that open something; fetched only when named, and kept on no disk."""
+
+
 def snake(name: str) -> str:
     """Return the snake_case of an API name: ``sequenceState`` → ``sequence_state``; the inverse of `camel`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
@@ -88,6 +92,11 @@ class Attribute:
     def is_heavy(self) -> bool:
         """Whether it is fetched only when named, because it makes a page large."""
         return self.name in HEAVY
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value opens something (a webhook's secret)."""
+        return self.name in SECRETS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +196,11 @@ class ResourceType:
     def table(self) -> str:
         """snake_case of the plural (``sequence_states``): the name of its frames and files."""
         return snake(self.plural)
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether its records carry an attribute that must be kept on no disk."""
+        return any(a.is_secret and not a.write_only for a in self.attributes.values())
 
     def attribute(self, name: str) -> Attribute:
         """

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -91,6 +92,8 @@ class Client:
         no_retry
             Statuses that are raised at once.
 
+        Records that carry secrets (webhooks) are asked for each time and kept nowhere.
+
         Raises
         ------
         APIError
@@ -100,7 +103,13 @@ class Client:
         DocumentError
             The answer is no complete JSON document.
         """
-        return self.session.get(path, params, refresh=refresh, check=check, no_retry=no_retry)
+        store = not self._holds_secrets(path)
+        return self.session.get(path, params, refresh=refresh, check=check, no_retry=no_retry, store=store)
+
+    def _holds_secrets(self, path: str) -> bool:
+        """Return whether a collection's records carry secrets, which the cache must not keep."""
+        parts = urlsplit(path).path.removeprefix(urlsplit(self.base_url).path).strip("/").split("/")
+        return any(kind.holds_secrets for kind in self.catalogue.types.values() if kind.plural == parts[0])
 
     def create(self, resource: str, /, *, meta: Mapping[str, Any] | None = None, **values: Any) -> pd.Series:
         """

@@ -90,9 +90,12 @@ def default_columns(kind: ResourceType) -> list[str]:
     """
     Return the API names fetched where none are named.
 
-    All attributes but the heavy bodies, write-only ones and the numbered custom fields; and the to-one relationships.
+    All attributes but the heavy bodies, secrets, write-only ones and the numbered custom fields; and the to-one
+    relationships.
     """
-    attributes = [a.name for a in kind.attributes.values() if not (a.is_heavy or a.write_only or a.is_custom)]
+    attributes = [
+        a.name for a in kind.attributes.values() if not (a.is_heavy or a.is_secret or a.write_only or a.is_custom)
+    ]
     return attributes + [r.name for r in kind.relationships.values() if r.has_data and not r.many]
 
 

@@ -117,3 +117,15 @@ def test_values_that_documents_disagree_on_pass_through(org):
     """The guide and the schema spell call outcomes differently; the client takes no side."""
     for outcome in ("completed", "Answered"):
         assert org.create("calls", direction="outbound", outcome=outcome, prospect=1, user=1)["outcome"] == outcome
+
+
+def test_a_webhooks_secret_is_fetched_only_when_named_and_kept_nowhere(org):
+    hook = org.create("webhooks", url="https://hooks.example/x", secret="between us")
+
+    assert "secret" not in of.fetch_webhooks(org)
+    of.fetch(org, "webhooks", fields=["url", "secret"])
+    of.fetch_one(org, "webhooks", int(hook["id"]), fields="*")
+
+    path = org.cache.info().path
+    assert not any(b"between us" in file.read_bytes() for file in path.parent.iterdir())
+    assert org.cache.info().answers == 0
