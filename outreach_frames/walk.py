@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from math import ceil
 from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -115,6 +116,7 @@ class Walk(Generic[T]):
         self._rows = 0
 
     def __enter__(self) -> Self:
+        self._closing.enter_context(self.client.session.waiter.reporting_to(self._show_wait))
         return self
 
     def __exit__(
@@ -223,15 +225,29 @@ class Walk(Generic[T]):
             return
         with self._lock:
             self._pages += 1
-            wanted = self._progress or (self._progress is None and self._pages > PAGES_WITHOUT_BAR)
-            if wanted and self._bar is None:
-                total = None if found.count is None or found.count_truncated else found.count
-                total = min(total, self._limit) if total is not None and self._limit is not None else total
-                bar: tqdm[Any] = tqdm(desc=self.name, total=total, unit=" rows", initial=self._rows)
-                self._bar = self._closing.enter_context(bar)
             self._rows += found.rows
-            if self._bar is not None:
-                self._bar.update(found.rows)
+            total = None if found.count is None or found.count_truncated else found.count
+            total = min(total, self._limit) if total is not None and self._limit is not None else total
+            pages = max(self._pages, (total or 0) * self._pages / max(self._rows, 1))
+            if self._progress or (self._progress is None and pages > PAGES_WITHOUT_BAR):
+                bar = self._opened_bar()
+                bar.total = total
+                bar.update(self._rows - bar.n)
+
+    def _show_wait(self, left: float) -> None:
+        """Say at the bar how long a wait for the request budget still takes [s]."""
+        if self._progress is False or self._stopped.is_set():
+            return
+        with self._lock:
+            self._opened_bar().set_postfix_str(
+                f"waiting {timedelta(seconds=ceil(left))} for the budget" if left else ""
+            )
+
+    def _opened_bar(self) -> "tqdm[Any]":
+        if self._bar is None:
+            bar: tqdm[Any] = tqdm(desc=self.name, unit=" rows")
+            self._bar = self._closing.enter_context(bar)
+        return self._bar
 
 
 def _halved(url: str, params: Parameters) -> tuple[str, Parameters] | None:

@@ -1,7 +1,8 @@
 """Waiting in the open: in short steps, with the time left reported, and cut short when the connection is closed."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from outreach_frames.errors import TransportError
@@ -29,19 +30,33 @@ class Waiter:
     sleep: Callable[[float], None]
     on_wait: Callable[[float], None] | None = None
     _closed: threading.Event = field(default_factory=threading.Event)
+    _listeners: list[Callable[[float], None]] = field(default_factory=list)
+
+    @contextmanager
+    def reporting_to(self, listener: Callable[[float], None]) -> Iterator[None]:
+        """Report waits to a listener too, as to `on_wait`."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     def wait(self, seconds: float) -> None:
         """Wait; raise `TransportError` if the connection is closed meanwhile."""
         until = self.clock() + seconds
-        report = self.on_wait if seconds >= STEP else None
         while not self._closed.is_set() and (left := until - self.clock()) > 0:
-            if report:
-                report(left)
+            if seconds >= STEP:
+                self._report(left)
             self.sleep(min(STEP, left))
-        if report:
-            report(0.0)
+        if seconds >= STEP:
+            self._report(0.0)
         if self._closed.is_set():
             raise TransportError("The connection was closed while a request was waiting.")
+
+    def _report(self, left: float) -> None:
+        for listener in (self.on_wait, *self._listeners):
+            if listener is not None:
+                listener(left)
 
     def close(self) -> None:
         """End every wait."""
