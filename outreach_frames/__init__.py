@@ -16,10 +16,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from outreach_frames import compliance, errors, findings, patterns, plots, stats, webhooks
+    from outreach_frames import compliance, errors, findings, patterns, plots, stats, webhooks, widgets
     from outreach_frames.bulk import write_frame
     from outreach_frames.client import Client
-    from outreach_frames.connections import connect, connect_jsonapi, sandbox
+    from outreach_frames.connections import connect, connect_jsonapi, connect_server, sandbox
     from outreach_frames.documents import ref
     from outreach_frames.fetchers import (
         fetch_accounts,
@@ -61,6 +61,7 @@ _HOMES = {
     "between": "query",
     "connect": "connections",
     "connect_jsonapi": "connections",
+    "connect_server": "connections",
     "count": "frames",
     "fetch": "frames",
     "fetch_batches": "frames",
@@ -94,7 +95,7 @@ _HOMES = {
     "show": "showing",
     "take_snapshot": "snapshots",
 }
-_MODULES = ("compliance", "errors", "findings", "patterns", "plots", "stats", "webhooks")
+_MODULES = ("compliance", "errors", "findings", "patterns", "plots", "stats", "webhooks", "widgets")
 
 __all__ = [
     "NOT_NULL",
@@ -104,6 +105,7 @@ __all__ = [
     "compliance",
     "connect",
     "connect_jsonapi",
+    "connect_server",
     "count",
     "errors",
     "fetch",
@@ -142,6 +144,7 @@ __all__ = [
     "stats",
     "take_snapshot",
     "webhooks",
+    "widgets",
     "write_frame",
 ]
 

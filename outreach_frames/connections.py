@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError
-from outreach_frames.http import BearerAuth, Session, TokenEndpoint
+from outreach_frames.http import BearerAuth, Session, TokenEndpoint, check_origin
 from outreach_frames.uncatalogued import Paging, Server
 
 BASE_URL = "https://api.outreach.io/api/v2"
@@ -89,6 +90,80 @@ def connect(
         expire_after=expire_after,
         offline=offline,
         stale_if_error=stale_if_error,
+        max_wait=max_wait,
+    )
+    return Client(session)
+
+
+def connect_server(
+    guid: str,
+    private_key: str,
+    installation: str,
+    *,
+    base_url: str = BASE_URL,
+    cache: bool = True,
+    cache_dir: Path | None = None,
+    expire_after: timedelta | None = EXPIRE_AFTER,
+    max_wait: float | None = None,
+) -> Client:
+    """
+    Connect as an app installed in an organisation, without a user (server to server).
+
+    Parameters
+    ----------
+    guid
+        ``S2S_GUID`` of the app, from the developer portal.
+    private_key
+        PEM of the RSA key whose public half is registered.
+    installation
+        UUID of the installation.
+    base_url
+        Base of the API that tokens come from; the organisation's own API may live on another host, which the first
+        token names.
+    cache, cache_dir, expire_after, max_wait
+        As in `connect`.
+
+    Returns
+    -------
+    client : Client
+        Its token lasts an hour and is asked for anew by itself; it is kept in memory only.
+
+    Raises
+    ------
+    AuthError
+        The key or the installation is refused, or the extra is missing: ``pip install "outreach_frames[s2s]"``.
+    OriginError
+        The reply names a host that is none of Outreach's.
+
+    Notes
+    -----
+    Calls: ``POST /api/app/installs/{installation}/actions/accessToken``.
+    """
+    from outreach_frames.auth import (  # noqa: PLC0415  needs the extra
+        Installation,
+        MemoryVault,
+        Secrets,
+        ServerApp,
+        TokenKeeper,
+        installation_minter,
+    )
+
+    told: list[Installation] = []
+    exchange = TokenEndpoint(base_url)
+    mint = installation_minter(
+        ServerApp(guid, private_key), installation, exchange=exchange, clock=time.time, on_reply=told.append
+    )
+    keeper = TokenKeeper(MemoryVault(Secrets()), mint)
+    keeper.token()
+    own = told[-1].api or base_url
+    check_origin(own, base_url)
+    session = Session(
+        own.rstrip("/"),
+        keeper,
+        account=installation,
+        cache=cache,
+        cache_dir=cache_dir,
+        expire_after=expire_after,
         max_wait=max_wait,
     )
     return Client(session)
