@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from filelock import FileLock
 
 from outreach_frames.http.headers import Budget
@@ -21,6 +21,8 @@ from outreach_frames.http.retry import ROUNDING
 
 SAME_WINDOW = 1.5
 """Two Reset headers that differ by less name the same window: they are rounded, and answers take time to come [s]."""
+LONGEST_WINDOW = 86_400.0
+"""A Reset that lies further ahead is a mistake of whoever says so, and would lock everybody out [s]."""
 POLL = 0.1
 """Between two looks at the shared budget while another process waits for the answer that tells the reset [s]."""
 ANSWER_DUE = 5.0
@@ -77,8 +79,8 @@ class Window:
         """
         if told.limit is not None:
             self.limit = told.limit
-        self.silent = told.remaining is None or told.resets_at is None
-        if told.remaining is None or told.resets_at is None:
+        self.silent = told.remaining is None or told.resets_at is None or told.resets_at > now + LONGEST_WINDOW
+        if self.silent or told.remaining is None or told.resets_at is None:
             return
         resets_at = told.resets_at + ROUNDING
         if resets_at <= now or (self.resets_at is not None and resets_at < self.resets_at - SAME_WINDOW):
@@ -117,7 +119,7 @@ class Gate:
         self._clock = clock
         self._changed = threading.Condition()
         self._in_flight = 0
-        self._shared = _WindowFile(path) if path else None
+        self._shared = _WindowFile(path, clock) if path else None
         self._window = Window()
 
     @property
@@ -174,7 +176,7 @@ class Gate:
                 return window.resets_at - now
             if not window.remaining and self._in_flight and not window.silent:
                 return None
-            if window.remaining == 0 and now - window.taken_at < ANSWER_DUE and self._shared:
+            if window.remaining == 0 and 0 <= now - window.taken_at < ANSWER_DUE and self._shared:
                 return POLL
             window.take(now)
             self._in_flight += 1
@@ -192,8 +194,9 @@ class Gate:
 class _WindowFile:
     """The window in a small JSON file under a lock; where that cannot be had, this process keeps its own."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path = path
+        self._clock = clock
         self._own = Window()
 
     @contextmanager
@@ -201,31 +204,30 @@ class _WindowFile:
         with ExitStack() as holding:
             with suppress(OSError):  # filelock's Timeout is one
                 holding.enter_context(self._locked())
-                self._own = self._read()
+                self._own = Window() if self._is_in_the_way() else self._read()
             before = asdict(self._own)
             yield self._own
-            if asdict(self._own) != before:
+            if asdict(self._own) != before and not self._is_in_the_way():
                 self._write()
 
     def _locked(self) -> FileLock:
         """Return a new lock each time: one that was made before a fork is refused after it."""
         return FileLock(f"{self._path}.lock", mode=0o600, poll_interval=POLL_LOCK, timeout=LOCK_TIMEOUT)
 
+    def _is_in_the_way(self) -> bool:
+        """Tell whether something else than a file lies there, such as a link that we would write through."""
+        return self._path.is_symlink() or (self._path.exists() and not self._path.is_file())
+
     def _read(self) -> Window:
+        """Read what was kept; anything else in its place, or a reset that never comes, counts as nothing known."""
         try:
-            return _window(json.loads(self._path.read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError):
+            window = msgspec.json.decode(self._path.read_bytes(), type=Window)
+        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Window()
+        is_near = window.resets_at is None or window.resets_at <= self._clock() + LONGEST_WINDOW
+        return window if is_near else Window()
 
     def _write(self) -> None:
         with suppress(OSError):
             self._path.touch(mode=0o600)
             self._path.write_text(json.dumps(asdict(self._own)), encoding="utf-8")
-
-
-def _window(kept: dict[str, Any]) -> Window:
-    """Read a window that was kept, refusing anything but numbers."""
-    window = Window(**kept)
-    if not all(value is None or isinstance(value, (int, float)) for value in asdict(window).values()):
-        raise TypeError
-    return window
