@@ -30,7 +30,7 @@ with Client(session) as org:
 @pytest.fixture
 def org(sandbox, tmp_path):
     """Return somebody's connection."""
-    with connect(sandbox, tmp_path, signed_in(sandbox, tmp_path / "secrets")) as client:
+    with connect(sandbox, tmp_path, signed_in(sandbox, tmp_path / "data")) as client:
         yield client
 
 
@@ -152,7 +152,7 @@ def test_ctrl_c_ends_a_fetch_and_the_same_call_goes_on(sandbox, tmp_path, parall
     sandbox.faults.clear()
     sandbox.clear_log()
 
-    with connect(sandbox, tmp_path, signed_in(sandbox, tmp_path / "secrets")) as org:
+    with connect(sandbox, tmp_path, signed_in(sandbox, tmp_path / "data")) as org:
         found = rows(of.fetch(org, "accounts", page_size=PAGE, parallel=parallel))
 
     assert child.returncode

@@ -8,12 +8,9 @@ from typing import Any
 import pandas as pd
 
 import outreach_frames as of
-from outreach_frames.auth.keeper import TokenKeeper
-from outreach_frames.auth.oauth import App, refresher
-from outreach_frames.auth.tokens import Secrets, Token
-from outreach_frames.auth.vaults import FileVault
+from outreach_frames.auth import App, Profiles, Token, TokenKeeper
 from outreach_frames.client import Client
-from outreach_frames.emulator import Sandbox
+from outreach_frames.emulator import Sandbox, Settings
 from outreach_frames.http import Session, TokenEndpoint
 
 ACCOUNTS, PAGE = 23, 5
@@ -37,8 +34,10 @@ def account(number: int, name: str | None = None) -> dict[str, Any]:
 
 
 def as_new(sandbox: Sandbox) -> None:
-    """Undo what a test did to a sandbox that several share."""
+    """Undo what a test did to a sandbox that several share, and let the minute pass in which it hands out one token."""
     sandbox.faults.clear()
+    vars(sandbox.settings).update(vars(Settings()))
+    sandbox.advance(61.0)
     for record in list(sandbox.store.records("account")):
         sandbox.remove("account", record.id)
     sandbox.put(*organisation())
@@ -46,37 +45,45 @@ def as_new(sandbox: Sandbox) -> None:
     sandbox.clear_log()
 
 
-def signed_in(sandbox: Sandbox, secrets: Path, **reply: Any) -> TokenKeeper:
+def signed_in(sandbox: Sandbox, folder: Path, **reply: Any) -> TokenKeeper:
     """
-    Return somebody's sign-in, made long ago, whose secrets are in a file.
+    Return somebody's sign-in, made long ago and kept as a profile.
 
     Parameters
     ----------
     sandbox
         Who handed the tokens out, and whose time passes.
-    secrets
-        The file.
+    folder
+        Where the profile is kept.
     **reply
         See `Authority.issue`: ``user``, ``scopes``, ``lifetime``.
     """
+    keep_profile(sandbox, folder, **reply)
+    return keeper(sandbox, folder)
+
+
+def keeper(sandbox: Sandbox, folder: Path) -> TokenKeeper:
+    """Return what signs requests for the profile that is kept in a folder."""
+    time = {"clock": sandbox.seconds, "sleep": sandbox.advance}
+    exchange = TokenEndpoint(sandbox.base_url, **time)
+    return Profiles(folder).keeper(exchange=exchange, clock=sandbox.seconds, wait=sandbox.advance)
+
+
+def keep_profile(
+    sandbox: Sandbox, folder: Path, *, name: str = "default", said_lifetime: float | None = None, **reply: Any
+) -> Token:
+    """Sign in without a browser; return the token. A `said_lifetime` is what the client takes it to be [s]."""
     issued = sandbox.oauth.issue(**reply)
     now = sandbox.seconds()
     token = Token(
         access=issued["access_token"],
         refresh=issued["refresh_token"],
         minted_at=now - 3600.0,
-        expires_at=now + issued["expires_in"],
+        expires_at=now + (issued["expires_in"] if said_lifetime is None else said_lifetime),
     )
-    FileVault(secrets).save(Secrets(token, sandbox.oauth.client_secret))
-    return keeper(sandbox, secrets)
-
-
-def keeper(sandbox: Sandbox, secrets: Path) -> TokenKeeper:
-    """Return the sign-in whose secrets are in a file."""
     app = App(sandbox.oauth.client_id, "http://127.0.0.1:8765/callback", sandbox.base_url)
-    time = {"clock": sandbox.seconds, "sleep": sandbox.advance}
-    mint = refresher(app, exchange=TokenEndpoint(sandbox.base_url, **time), clock=sandbox.seconds)
-    return TokenKeeper(FileVault(secrets), mint, clock=sandbox.seconds, wait=sandbox.advance)
+    Profiles(folder).save(name, app, token, sandbox.oauth.client_secret)
+    return token
 
 
 def connect(sandbox: Sandbox, folder: Path, auth: Any, **options: Any) -> Client:

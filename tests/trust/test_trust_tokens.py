@@ -1,0 +1,174 @@
+"""Tokens that expire, rotate, get lost or are refused, among threads and processes; and a budget shared by threads."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from trust_setting import connect, keep_profile, keeper, rows, signed_in, true_rows
+
+import outreach_frames as of
+from outreach_frames.auth import MemoryVault, Secrets, ServerApp, TokenKeeper, find_installation, installation_minter
+from outreach_frames.errors import AuthError, RateLimitError
+from outreach_frames.http import TokenEndpoint
+
+FOUR_THREADS = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import outreach_frames as of
+from outreach_frames.auth import Profiles
+from outreach_frames.client import Client
+from outreach_frames.http import Session, TokenEndpoint
+url, folder, first = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+keeper = Profiles(folder).keeper(exchange=TokenEndpoint(url))
+with Client(Session(url, keeper, account="someone", cache_dir=folder / "cache")) as org:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    with ThreadPoolExecutor(4) as pool:
+        names = list(pool.map(lambda n: str(of.fetch_one(org, "accounts", n)["name"]), range(first, first + 8)))
+print(json.dumps(names))
+"""
+
+
+def in_two_processes(program: str, *arguments: list[str]) -> list[str]:
+    """Run a program twice side by side, with its own arguments each, from the same moment on; return what each says."""
+    with ExitStack() as running:
+        both = [
+            running.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", program, *each], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for each in arguments
+        ]
+        for one in both:
+            assert one.stdout.readline() == "ready\n"
+        for one in both:
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        return [one.communicate(timeout=60)[0] for one in both]
+
+
+def asked_for_tokens(sandbox) -> list[int]:
+    """Return how each request for a token was answered."""
+    return [record.status for record in sandbox.requests if record.path == "/oauth/token"]
+
+
+@pytest.mark.parametrize(
+    ("said_lifetime", "refused"), [(-1.0, 0), (3600.0, 8)], ids=["expired by its own word", "expired unexpectedly"]
+)
+def test_eight_threads_in_two_processes_with_an_expired_token_make_one_refresh(
+    sandbox, tmp_path, said_lifetime, refused
+):
+    """With rotating tokens a second refresh is refused, and so would be whoever made it; two libraries fail 7 of 8."""
+    keep_profile(sandbox, tmp_path, lifetime=-1.0, said_lifetime=said_lifetime)
+
+    said = in_two_processes(
+        FOUR_THREADS, [sandbox.base_url, str(tmp_path), "1"], [sandbox.base_url, str(tmp_path), "9"]
+    )
+
+    assert [json.loads(each) for each in said] == [
+        [f"Account {n}" for n in range(1, 9)],
+        [f"Account {n}" for n in range(9, 17)],
+    ]
+    assert asked_for_tokens(sandbox) == [200]
+    statuses = [record.status for record in sandbox.requests if record.is_data]
+    assert statuses.count(200) == 16
+    assert statuses.count(401) <= refused
+    assert len(statuses) == statuses.count(200) + statuses.count(401)
+
+
+@pytest.mark.parametrize("form", ["epoch", "delta", "iso", "pair"])
+def test_seventy_requests_at_twenty_per_two_seconds_from_eight_threads_meet_no_429(sandbox, tmp_path, form):
+    """A 429 on the wire is a request wasted; retrying after the fact makes dozens of them."""
+    sandbox.settings.rate_limit, sandbox.settings.rate_window = 20, 2.0
+    sandbox.settings.rate_headers = form
+    began = sandbox.seconds()
+
+    with connect(sandbox, tmp_path, signed_in(sandbox, tmp_path), cache=False) as org, ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(lambda n: of.fetch_one(org, "accounts", n % 23 + 1)["name"], range(70)))
+
+    assert names == [f"Account {n % 23 + 1}" for n in range(70)]
+    assert [record.status for record in sandbox.requests] == [200] * 70
+    assert sandbox.seconds() - began >= 3 * 2.0
+
+
+def test_a_wait_can_be_declined(sandbox, tmp_path):
+    """A service would rather be told when to come back than hang for an hour."""
+    sandbox.settings.rate_limit = 3
+
+    with connect(sandbox, tmp_path, signed_in(sandbox, tmp_path), max_wait=60) as org:
+        with pytest.raises(RateLimitError) as caught:
+            of.fetch(org, "accounts", page_size=5)
+        assert 3500 < caught.value.resets_at.timestamp() - sandbox.seconds() <= 3605
+        sandbox.advance(3605)
+        assert rows(of.fetch(org, "accounts", page_size=5)) == true_rows(sandbox)
+
+    assert [record.status for record in sandbox.requests] == [200] * 5
+
+
+def test_a_token_is_refreshed_before_it_expires(sandbox, tmp_path):
+    """A walk across the expiry meets no 401 at all."""
+    with connect(sandbox, tmp_path, signed_in(sandbox, tmp_path), cache=False) as org:
+        for _ in range(12):
+            of.fetch_one(org, "accounts", 1)
+            sandbox.advance(1_500)
+
+    assert asked_for_tokens(sandbox) == [200, 200]
+    assert 401 not in [record.status for record in sandbox.requests]
+
+
+@pytest.mark.parametrize("old", ["invalid", "valid"])
+def test_a_refresh_whose_answer_is_lost_ends_in_a_sentence_or_a_token(sandbox, tmp_path, old):
+    """The server has rotated the token and the client does not know the new one: only the vendor's rule can save it."""
+    sandbox.settings.rotated_refresh_token = old
+    fault = sandbox.faults.add(path="/oauth/token", delivery="cut")
+
+    with connect(sandbox, tmp_path, signed_in(sandbox, tmp_path, lifetime=-1.0)) as org:
+        if old == "valid":
+            assert len(of.fetch(org, "accounts")) == 23
+        else:
+            with pytest.raises(AuthError, match="Sign in again"):
+                of.fetch(org, "accounts")
+
+    assert fault.used == 1
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_refresh_token_rotated_away_ends_in_a_sentence(sandbox, tmp_path, status):
+    """Another program has used it, or 14 days have passed."""
+    sandbox.settings.bad_grant_status = status
+    token = keep_profile(sandbox, tmp_path, lifetime=-1.0)
+    sandbox.oauth.end(token.refresh)
+
+    with connect(sandbox, tmp_path, keeper(sandbox, tmp_path)) as org, pytest.raises(AuthError, match="Sign in again"):
+        of.fetch(org, "accounts")
+
+    assert asked_for_tokens(sandbox) == [status]
+    assert sandbox.data_requests == 0
+
+
+def test_an_app_signs_in_by_itself_and_is_told_where_its_organisation_lives(sandbox, tmp_path):
+    """Checked by the sandbox with its own reading of the token, against the registered key."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    guid = sandbox.installs.register_key(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    setup_token = sandbox.installs.setup_token(sandbox.installs.install(guid))
+    app = ServerApp(guid, pem)
+    exchange = TokenEndpoint(sandbox.base_url, clock=sandbox.seconds, sleep=sandbox.advance)
+
+    found = find_installation(app, setup_token, exchange=exchange, clock=sandbox.seconds)
+    mint = installation_minter(app, found.id, exchange=exchange, clock=sandbox.seconds)
+    sign = TokenKeeper(MemoryVault(Secrets()), mint, clock=sandbox.seconds, wait=sandbox.advance)
+    with connect(sandbox, tmp_path, sign, cache=False) as org:
+        assert len(of.fetch(org, "accounts")) == 23
+        sandbox.advance(4_000)
+        assert len(of.fetch(org, "accounts")) == 23
+
+    assert found.api == sandbox.base_url
+    assert len([record for record in sandbox.requests if record.path.endswith("/actions/accessToken")]) == 2
