@@ -128,8 +128,12 @@ class Layout:
             and attribute.
         """
         with uncollected():
-            self._reader, content = self._reader.read(body)
-            arrays, new = self._arrays(content)
+            return self._page(body)
+
+    def _page(self, body: bytes) -> Page:
+        """Read one page; all that was decoded is gone on return, so that no collector ever sees it."""
+        self._reader, content = self._reader.read(body)
+        arrays, new = self._arrays(content)
         fields = list(self.schema)
         if self._open:
             for name, column in new.items():
