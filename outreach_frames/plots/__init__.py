@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from outreach_frames.plots.change import plot_decomposition
     from outreach_frames.plots.cohorts import plot_cohorts
     from outreach_frames.plots.coverage import plot_coverage
+    from outreach_frames.plots.deliverability import plot_deliverability
     from outreach_frames.plots.experiments import plot_ab
     from outreach_frames.plots.funnel import plot_step_funnel
     from outreach_frames.plots.incidence import plot_incidence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from outreach_frames.plots.rates import plot_rates
     from outreach_frames.plots.reconciliation import plot_reconciliation
     from outreach_frames.plots.send_times import plot_send_times
+    from outreach_frames.plots.workload import plot_workload
 
 _HOMES = {
     "plot_ab": "experiments",
@@ -37,6 +39,7 @@ _HOMES = {
     "plot_cohorts": "cohorts",
     "plot_coverage": "coverage",
     "plot_decomposition": "change",
+    "plot_deliverability": "deliverability",
     "plot_incidence": "incidence",
     "plot_leaderboard": "leaderboard",
     "plot_rates": "rates",
@@ -44,6 +47,7 @@ _HOMES = {
     "plot_send_times": "send_times",
     "plot_state_flow": "outcomes",
     "plot_step_funnel": "funnel",
+    "plot_workload": "workload",
     "theme": "_style",
 }
 
@@ -53,6 +57,7 @@ __all__ = [
     "plot_cohorts",
     "plot_coverage",
     "plot_decomposition",
+    "plot_deliverability",
     "plot_incidence",
     "plot_leaderboard",
     "plot_rates",
@@ -60,6 +65,7 @@ __all__ = [
     "plot_send_times",
     "plot_state_flow",
     "plot_step_funnel",
+    "plot_workload",
     "theme",
 ]
 

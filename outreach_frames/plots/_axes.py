@@ -6,22 +6,26 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.patches import Rectangle
+from matplotlib.collections import PolyCollection
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from matplotlib.transforms import blended_transform_factory
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
-from outreach_frames.plots._page import Page, rectangle_of
+from outreach_frames.plots._page import Page, rectangle_of, root_of
+from outreach_frames.plots._result import Flags, Floats
 from outreach_frames.plots._style import INK, LABEL_PT, MUTED, NO_DATA, NONE, SMALL_PT, Mark
 from outreach_frames.plots._text import amount
 
 Estimate = tuple[float, float, float]
 """A value with the ends of its interval."""
-Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+"""Left and lower edge, width and height."""
 HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
 """Keeps a text readable where it crosses a line."""
 _SIDE = 0.8
 _TICK_WIDTH, _TICK_HEIGHT = 0.5, 0.22
+_BELOW_AXIS = 7
+_ROOMY = 0.16
 FADED = 0.4
 """Opacity of an estimate on too few trials."""
 
@@ -62,56 +66,83 @@ def no_data(ax: Axes, row: float, *, upright: bool = False) -> None:
 
     Where rows lie side by side (`upright`) the tick is below the axis, without words: the footnote explains it.
     """
-    axes = (ax.transData, ax.transAxes) if upright else (ax.transAxes, ax.transData)
-    beside = blended_transform_factory(*axes)
-    look: dict[str, Any] = {"marker": NONE.marker, "ms": 7, "mfc": "none", "mec": MUTED, "mew": 0.8, "ls": "none"}
-    ax.plot(
-        *_turned(-0.12 if upright else 0.025, row, upright=upright),
-        transform=beside,
-        gid="no-data",
-        clip_on=False,
-        **look,
-    )
+    below = ScaledTranslation(0, -_BELOW_AXIS / 72, root_of(ax).dpi_scale_trans)
+    across = blended_transform_factory(ax.transAxes, ax.transData)
+    beside = blended_transform_factory(ax.transData, ax.transAxes) + below if upright else across
+    size = 7 * _crowding(ax, upright=upright)
+    look: dict[str, Any] = {"marker": NONE.marker, "ms": size, "mfc": "none", "mec": MUTED, "mew": 0.8, "ls": "none"}
+    place = _turned([0 if upright else 0.025], [row], upright=upright)
+    ax.plot(*place, transform=beside, gid="no-data", clip_on=False, **look)
     if not upright:
-        words = ax.text(0.05, row, NO_DATA, transform=beside, size=SMALL_PT, color=MUTED, va="center_baseline")
+        words = ax.text(0.05, row, NO_DATA, transform=across, size=SMALL_PT, color=MUTED, va="center_baseline")
         words.set(style="italic", path_effects=HALO)
 
 
-def estimate(ax: Axes, row: float, rate: Estimate, mark: Mark, *, faded: bool = False, upright: bool = False) -> None:
+def estimates(
+    ax: Axes,
+    rows: Sequence[float] | Floats,
+    rates: Sequence[Estimate] | Floats,
+    mark: Mark,
+    *,
+    faded: Sequence[bool] | Flags | None = None,
+    upright: bool = False,
+) -> None:
     """
-    Draw a point with its whisker along a row; what lies beyond the axis becomes an arrow at its edge.
+    Draw points with their whiskers along rows; what lies beyond the axis becomes an arrow at its edge.
 
-    Set the limits of the value axis first: that is the x axis, or the y axis where `upright`.
+    A row without a value gets the tick for missing data. Set the limits of the value axis first: that is the x axis, or
+    the y axis where `upright`.
     """
-    value, low, high = rate
+    at, bounds = np.asarray(rows, dtype=np.float64), np.asarray(rates, dtype=np.float64).reshape(-1, 3)
+    missing = np.isnan(bounds[:, 0])
+    for row in at[missing]:
+        no_data(ax, row, upright=upright)
+    pale_rows = np.zeros(len(at), dtype=bool) if faded is None else np.asarray(faded, dtype=bool)
+    for pale in (False, True):
+        chosen = ~missing & (pale_rows == pale)
+        if chosen.any():
+            _draw_estimates(ax, at[chosen], bounds[chosen], mark, pale=pale, upright=upright)
+
+
+def _draw_estimates(ax: Axes, rows: Floats, rates: Floats, mark: Mark, *, pale: bool, upright: bool) -> None:
+    values, low, high = rates.T
     edge = (ax.get_ylim() if upright else ax.get_xlim())[1]
-    look: dict[str, Any] = {"color": mark.fill, "alpha": FADED if faded else 1.0, "clip_on": False}
-    if not np.isnan(low):
-        ax.plot(
-            *_turned([min(low, edge), min(high, edge)], [row, row], upright=upright), lw=2.2, gid="interval", **look
-        )
-    if max(value, high) > edge:
-        arrow = "^" if upright else ">"
-        ax.plot(*_turned(edge, row, upright=upright), marker=arrow, ms=5, mec="none", ls="none", gid="beyond", **look)
-    if value <= edge:
-        look |= {"marker": mark.marker, "ms": 6, "mec": "none" if faded else mark.ink, "mew": 0.8, "ls": "none"}
-        ax.plot(*_turned(value, row, upright=upright), zorder=3, gid="estimate", **look)
+    scale = _crowding(ax, upright=upright)
+    look: dict[str, Any] = {"color": mark.fill, "alpha": FADED if pale else 1.0, "clip_on": False}
+    whiskers = ax.vlines if upright else ax.hlines
+    whiskers(rows, np.minimum(low, edge), np.minimum(high, edge), lw=2.2 * scale, gid="interval", **look)
+    look |= {"ls": "none", "mew": 0.8 * scale}
+    beyond = np.fmax(values, high) > edge
+    arrows = _turned(np.full(beyond.sum(), edge), rows[beyond], upright=upright)
+    ax.plot(*arrows, marker="^" if upright else ">", ms=5 * scale, mec="none", gid="beyond", **look)
+    look |= {"marker": mark.marker, "ms": 6 * scale, "mec": "none" if pale else mark.ink}
+    inside = values <= edge
+    ax.plot(*_turned(values[inside], rows[inside], upright=upright), zorder=3, gid="estimate", **look)
 
 
-def _turned(value: Any, row: Any, *, upright: bool) -> tuple[Any, Any]:
-    along, across = np.atleast_1d(value), np.atleast_1d(row)
-    return (across, along) if upright else (along, across)
+def _crowding(ax: Axes, *, upright: bool) -> float:
+    """Scale for marks whose rows lie at a unit's distance: 1 where they have room, down to one half."""
+    box = rectangle_of(ax)
+    low, high = ax.get_xlim() if upright else ax.get_ylim()
+    slot = (box.width if upright else box.height) / abs(high - low)
+    return min(1.0, max(0.5, slot / _ROOMY))
 
 
-def block(ax: Axes, corner: Point, size: Point, mark: Mark, *, gid: str) -> None:
-    """Fill a rectangle with a meaning's colour and hatch, and outline it."""
-    hatch: dict[str, Any] = {
-        "hatch": mark.hatch,
-        "edgecolor": mark.hatch_ink,
-        "lw": 0,
-    }  # a hatch takes the edge's colour
-    ax.add_patch(Rectangle(corner, *size, facecolor=mark.fill, gid=gid, **hatch))
-    ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=mark.ink, lw=0.6, clip_on=False))
+def _turned(values: Any, rows: Any, *, upright: bool) -> tuple[Any, Any]:
+    return (rows, values) if upright else (values, rows)
+
+
+def blocks(ax: Axes, boxes: Iterable[Box], mark: Mark, *, gid: str, lw: float = 0.6) -> None:
+    """Fill rectangles with a meaning's colour and hatch, and outline them; two artists however many there are."""
+    corners = [
+        ((left, low), (left + wide, low), (left + wide, low + high), (left, low + high))
+        for left, low, wide, high in boxes
+    ]
+    # A hatch takes the colour of the edge, so that the outline is drawn apart.
+    hatched: dict[str, Any] = {"hatch": mark.hatch or None, "edgecolors": mark.hatch_ink, "linewidths": 0}
+    ax.add_collection(PolyCollection(corners, facecolors=mark.fill, gid=gid, **hatched), autolim=False)
+    outline: dict[str, Any] = {"facecolors": "none", "edgecolors": mark.ink, "linewidths": lw, "clip_on": False}
+    ax.add_collection(PolyCollection(corners, **outline), autolim=False)
 
 
 def empty(page: Page, words: str) -> Axes:
@@ -129,38 +160,3 @@ def reference(ax: Axes, value: float, text: str) -> None:
     side = "right" if across > _SIDE else "left" if across < 1 - _SIDE else "center"
     above = blended_transform_factory(ax.transData, ax.transAxes)
     ax.text(value, 1, text, transform=above, size=SMALL_PT, color=INK, ha=side, va="bottom", gid="reference-label")
-
-
-def spread(wanted: Sequence[float], gap: float, *, low: float = -np.inf, high: float = np.inf) -> list[float]:
-    """
-    Move positions apart until neighbours are `gap` from each other, keeping their order.
-
-    They stay near their place, and between `low` and `high`; where there is no room for all, they go on beyond `high`.
-    """
-    moved = _apart(wanted, gap)
-    order = sorted(range(len(wanted)), key=lambda place: (moved[place], place))
-    for rank, place in enumerate(reversed(order)):
-        moved[place] = min(moved[place], high - rank * gap)
-    for rank, place in enumerate(order):
-        moved[place] = max(moved[place], low + rank * gap)
-    return moved
-
-
-def _apart(wanted: Sequence[float], gap: float) -> list[float]:
-    """Join what is too close into blocks around their common middle."""
-    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
-    blocks: list[list[int]] = []
-    centres: list[float] = []
-    for place in order:
-        blocks.append([place])
-        centres.append(wanted[place])
-        while len(blocks) > 1 and centres[-1] - centres[-2] < gap * (len(blocks[-1]) + len(blocks[-2])) / 2:
-            joined = blocks.pop(-2) + blocks.pop()
-            del centres[-2:]
-            blocks.append(joined)
-            centres.append(sum(wanted[member] for member in joined) / len(joined))
-    moved = [0.0] * len(wanted)
-    for block, centre in zip(blocks, centres, strict=True):
-        for rank, place in enumerate(block):
-            moved[place] = centre + (rank - (len(block) - 1) / 2) * gap
-    return moved

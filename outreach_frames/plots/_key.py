@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from outreach_frames.plots._axes import block
+from outreach_frames.plots._axes import blocks
 from outreach_frames.plots._page import Page
 from outreach_frames.plots._style import INK, SMALL_PT, Mark
 from outreach_frames.plots._text import line_height, width
@@ -24,7 +24,7 @@ def draw_key(page: Page, marks: Mapping[str, Mark]) -> None:
     panel.set_axis_off()
     for (line, x), (words, mark) in zip(_places(marks, page.width), marks.items(), strict=True):
         top = line * _PITCH
-        block(panel, (x, top + 0.02), (_SWATCH, _PITCH - 0.05), mark, gid="swatch")
+        blocks(panel, [(x, top + 0.02, _SWATCH, _PITCH - 0.05)], mark, gid="swatch")
         panel.text(x + _SWATCH + _BESIDE, top + _PITCH / 2, words, size=SMALL_PT, color=INK, va="center")
 
 

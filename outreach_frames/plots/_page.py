@@ -45,7 +45,7 @@ class ShownAxes(Axes):
     """Axes of a new figure, which a notebook shows as a picture with its alternative text."""
 
     def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        figure = _root(self)
+        figure = root_of(self)
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI)
         text = alternative_text(figure)
@@ -83,7 +83,7 @@ class Page:
     @property
     def figure(self) -> Figure:
         """The whole figure, also where the Axes lies in a subfigure."""
-        return _root(self.ax)
+        return root_of(self.ax)
 
     def place(self, left: float, bottom: float, width: float, height: float) -> Axes:
         """Move the Axes itself to a rectangle of the page [inches from the page's lower left corner]."""
@@ -130,7 +130,7 @@ class Page:
         return inches.transformed(Affine2D().scale(*(1 / side for side in self.figure.get_size_inches())))
 
 
-def _root(ax: Axes) -> Figure:
+def root_of(ax: Axes) -> Figure:
     figure = ax.get_figure(root=True)
     if not isinstance(figure, Figure):
         raise TypeError("The Axes given as ax= belongs to no figure.")
@@ -146,6 +146,8 @@ def open_page(ax: Axes | None, *, title: str, subtitle: str, footnote: str, heig
     height
         Room the picture would like [inches]. A new figure gives it; the rectangle of `ax` is what it is.
     """
+    if ax is not None:
+        _settle(ax)
     room = (WIDTH if ax is None else rectangle_of(ax).width) - 2 * _PAD
     title = fold(title, room, lines=2, size=TITLE_PT, weight="bold")
     subtitle = fold(subtitle, room, lines=3, size=LABEL_PT)
@@ -168,6 +170,7 @@ def lines_that_fit(ax: Axes | None, each: float, *, fixed: float) -> int:
     """How many lines of a height a given Axes has room for, besides what is fixed [inches]; a new figure for all."""
     if ax is None:
         return sys.maxsize
+    _settle(ax)
     return max(1, int((rectangle_of(ax).height - _HEADING_AND_FOOTNOTE - fixed) / each))
 
 
@@ -196,12 +199,17 @@ def dress(ax: Axes) -> None:
         axis.label.set(size=SETTINGS["axes.labelsize"], color=SETTINGS["axes.labelcolor"], family=fonts)
 
 
-def rectangle_of(ax: Axes) -> Bbox:
-    """Find the rectangle of an Axes, from the lower left corner of the whole figure [inches]."""
-    figure = _root(ax)
+def _settle(ax: Axes) -> None:
+    """Let the figure's layout move the Axes now: by itself it does so only when the figure is drawn."""
+    figure = root_of(ax)
     engine = figure.get_layout_engine()
     if engine is not None:
-        engine.execute(figure)  # its layout moves the Axes only when the figure is drawn
+        engine.execute(figure)
+
+
+def rectangle_of(ax: Axes) -> Bbox:
+    """Find the rectangle of an Axes, from the lower left corner of the whole figure [inches]."""
+    figure = root_of(ax)
     return ax.bbox.transformed(Affine2D().scale(1 / figure.dpi)).frozen()
 
 

@@ -17,6 +17,7 @@ _LONG_FACT = 36
 Names = Mapping[Any, str]
 """Names by id, such as ``sequences.set_index("id")["name"].to_dict()``."""
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def require(frame: pd.DataFrame, columns: Iterable[str], *, plot: str, source: str) -> None:
@@ -180,6 +181,11 @@ class Lines:
     def drawn(self, has_value: Sequence[bool]) -> list[tuple[int, int]]:
         """Lines that show one row with a value, each with that row."""
         return [(line, group[0]) for line, group in enumerate(self.groups) if len(group) == 1 and has_value[group[0]]]
+
+    def marked(self, has_value: Sequence[bool]) -> tuple[list[int], list[int]]:
+        """Lines that get a mark, and the row of each: all but those that sum up several rows with values."""
+        lines = [line for line, group in enumerate(self.groups) if len(group) == 1 or not has_value[group[0]]]
+        return lines, [self.groups[line][0] for line in lines]
 
     def without(self, has_value: Sequence[bool]) -> list[int]:
         """Lines that stand for rows without a value."""

@@ -61,6 +61,9 @@ ACTIVE = Mark("#FFFFFF", "#444444", "p", "", "-", "#BDBDBD")
 PENDING = Mark("#FFFFFF", "#444444", "*", "..", "-", "#BDBDBD")
 PAUSED = Mark("#FFFFFF", "#444444", "<", "\\\\\\", "-", "#BDBDBD")
 AWAY = Mark("#FFFFFF", "#444444", ">", "oo", "-", "#BDBDBD")
+MAIL = Mark("#E4E4E4", "#444444", "1", "", "-", "#8A8A8A")
+CALL = Mark("#A6A6A6", "#444444", "2", "////", "-")
+TASK = Mark("#5C5C5C", "#222222", "3", "...", "-")
 VOLUME = Mark("#8A8A8A", "#444444", "H", "||||", (0, (6, 2, 2, 2)))
 
 # Latin, Greek and Cyrillic come with matplotlib; the others are used where the machine has them.

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.transforms import blended_transform_factory
 
-from outreach_frames.plots._axes import count_axis, empty, spread
+from outreach_frames.plots._axes import count_axis, empty
+from outreach_frames.plots._beside import label_beside
 from outreach_frames.plots._grid import grid, grid_height, panels_shown
-from outreach_frames.plots._page import open_page, rectangle_of
+from outreach_frames.plots._page import open_page
 from outreach_frames.plots._result import Floats, Names, noun, numbers, parameters, require, subtitle
 from outreach_frames.plots._style import CLICK, FAILURE, INK, MUTED, SMALL_PT, WAITING, theme
-from outreach_frames.plots._text import amount, counted, distinct, line_height, plural, shorten, width
+from outreach_frames.plots._text import amount, counted, distinct, plural, shorten, width
 
 _NEEDED = ("opportunity_id", "channel", "channel_id", "model", "currency", "amount", "share")
 _LOOKS = (
@@ -139,22 +139,19 @@ def _draw_panel(ax: Axes, lines: dict[str, Floats], models: list[str], unit: str
     ax.set(xlim=(-0.1, len(models) - 0.9), ylim=(0, top))
     ax.set_xticks(range(len(models)), [_MODELS[model].replace(" ", "\n") for model in models])
     count_axis(ax.yaxis, "Deals credited" if unit == "deals" else f"Amount credited [{unit}]", whole=False)
-    box = rectangle_of(ax)
-    gap = line_height(SMALL_PT) * top / box.height
-    heights = spread([min(values[-1], top) for values in lines.values()], gap, low=gap / 2, high=top + gap / 2)
-    beside = blended_transform_factory(ax.transAxes, ax.transData)
-    for place, ((label, values), y) in enumerate(zip(lines.items(), heights, strict=True)):
+    texts, inks = [], []
+    for place, (label, values) in enumerate(lines.items()):
         is_rest = label in _REST.values()
         marker, dashes, ink = ("", (1, 1.5), MUTED) if is_rest else _LOOKS[place % len(_LOOKS)]
-        look: dict[str, Any] = {"color": ink, "clip_on": False, "gid": "channel"}
-        if values.max() <= top:
+        fits = values.max() <= top
+        if fits:
             style = "-" if dashes == "-" else (0, dashes)
-            ax.plot(range(len(models)), values, lw=1.3, ls=style, marker=marker, ms=4.5, **look)
-            ax.plot([1, 1 + 0.12 / box.width], [values[-1], y], transform=beside, lw=0.5, color=ink, clip_on=False)
-        told = _stretch(values) if values.max() <= top else f"{_stretch(values)} ↑"
-        name = shorten(label, right - 0.3 - width(told, SMALL_PT), size=SMALL_PT)
-        words = f"{name}  {told}"
-        ax.text(1 + 0.17 / box.width, y, words, transform=beside, size=SMALL_PT, color=ink, va="center_baseline")
+            look: dict[str, Any] = {"marker": marker, "ms": 4.5, "lw": 1.3, "ls": style, "color": ink}
+            ax.plot(range(len(models)), values, gid="channel", clip_on=False, **look)
+        told = _stretch(values) + ("" if fits else " ↑")
+        texts.append(f"{shorten(label, right - 0.3 - width(told, SMALL_PT), size=SMALL_PT)}  {told}")
+        inks.append(ink)
+    label_beside(ax, [values[-1] if values.max() <= top else np.inf for values in lines.values()], texts, inks)
 
 
 def _stretch(values: Floats) -> str:

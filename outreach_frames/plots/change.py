@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames.errors import DataError
-from outreach_frames.plots._axes import Estimate, block, empty, estimate, no_data, rate_axis, top_of
+from outreach_frames.plots._axes import Estimate, blocks, empty, estimates, rate_axis, top_of
 from outreach_frames.plots._metrics import Metric, metric
 from outreach_frames.plots._page import open_page
 from outreach_frames.plots._result import (
@@ -88,11 +88,7 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
         drawn = lay_rows(page, rows, [Column("rate", cells), Column("n", sizes)])
         drawn.set_xlim(0, top_of(*(rate for rate, _ in ends), [ends[0][0][0] + effects[0]]))
         rate_axis(drawn.xaxis, words.axis)
-        for row, (rate, _) in zip((0, 3), ends, strict=True):
-            if np.isnan(rate[0]):
-                no_data(drawn, row)
-            else:
-                estimate(drawn, row, rate, words.mark)
+        estimates(drawn, (0, 3), [rate for rate, _ in ends], words.mark)
         if not np.isnan(effects).any():
             _draw_effects(drawn, ends[0][0][0], effects, words)
         page.describe(_in_words(rows, ends, effects, words))
@@ -147,7 +143,7 @@ def _draw_effects(ax: Axes, start: float, effects: tuple[float, float], words: M
     level = start
     for row, (effect, mark) in enumerate(zip(effects, (VOLUME, words.mark), strict=True), start=1):
         ax.plot([level, level], [row - 1, row + _THICK / 2], color=MUTED, lw=0.7, dashes=(2, 2), zorder=1)
-        block(ax, (min(level, level + effect), row - _THICK / 2), (abs(effect), _THICK), mark, gid="effect")
+        blocks(ax, [(min(level, level + effect), row - _THICK / 2, abs(effect), _THICK)], mark, gid="effect")
         level += effect
     ax.plot([level, level], [2, 3], color=MUTED, lw=0.7, dashes=(2, 2), zorder=1)
 

@@ -9,7 +9,7 @@ from outreach_frames.plots._page import WIDTH, open_page
 from outreach_frames.plots._result import numbers, parameters, require, subtitle
 from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, LEAST_PITCH, Column, lay_rows, rows_height
 from outreach_frames.plots._shades import draw_cell, shade
-from outreach_frames.plots._style import BOUNCE, OPT_OUT, REPLY, Mark, theme
+from outreach_frames.plots._style import BOUNCE, OPT_OUT, REPLY, VOLUME, Mark, theme
 from outreach_frames.plots._text import count, counted, day, percent, points
 
 _NEEDED = ("cohort_week", "week", "enrolments", "events", "rate", "mature")
@@ -17,6 +17,7 @@ _EVENTS: dict[str, tuple[str, Mark]] = {
     "reply": ("replied", REPLY),
     "opt_out": ("opted out", OPT_OUT),
     "bounce": ("bounced", BOUNCE),
+    "contact": ("been contacted", VOLUME),
 }
 
 

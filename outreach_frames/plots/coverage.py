@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames.plots._axes import block, empty, no_data, rate_axis
+from outreach_frames.plots._axes import blocks, empty, no_data, rate_axis
 from outreach_frames.plots._key import draw_key, key_height
 from outreach_frames.plots._page import WIDTH
 from outreach_frames.plots._result import Names, ends_in_words, labels, numbers, ranked, require, subtitle
@@ -87,10 +87,9 @@ def plot_coverage(
         draw_key(page, _KEY)
         for line in lines.without(has_value):
             no_data(drawn, line)
-        for line, row in lines.drawn(has_value):
-            for people, gid in ((known, "known"), (contacted, "contacted"), (replied, "replied")):
-                share = people[row] / known[row]
-                block(drawn, (0, line - _THICK / 2), (share, _THICK), _KEY[gid], gid=gid)
+        for people, gid in ((known, "known"), (contacted, "contacted"), (replied, "replied")):
+            bars = ((0.0, line - _THICK / 2, people[row] / known[row], _THICK) for line, row in lines.drawn(has_value))
+            blocks(drawn, bars, _KEY[gid], gid=gid)
         told = [f"{percent(value, n)} of {count(n)}" for value, n in zip(shares, known, strict=True)]
         page.describe(f"Share of known prospects contacted. {ends_in_words(order, shares, labelled, told)}")
         return drawn

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from outreach_frames.errors import DataError
-from outreach_frames.plots._axes import Estimate, empty, estimate, no_data, rate_axis, top_of
+from outreach_frames.plots._axes import Estimate, empty, estimates, no_data, rate_axis, top_of
 from outreach_frames.plots._metrics import metric
 from outreach_frames.plots._page import Page, lines_that_fit, open_page
 from outreach_frames.plots._result import Floats, confidence, labels, numbers, parameters, require, subtitle
@@ -154,7 +154,7 @@ def _draw_posteriors(ax: Axes, arms: pd.DataFrame, prior: tuple[float, float], m
         ax.fill_between(grid, base, base - _CURVE * curve / peak, color=mark.fill, alpha=0.35, lw=0, gid="posterior")
         ax.plot(grid, base - _CURVE * curve / peak, color=mark.ink, lw=0.9)
         ax.axhline(base, color=FAINT, lw=0.6, zorder=0.5)
-        estimate(ax, row + _POINT, rate, mark)
+        estimates(ax, [row + _POINT], [rate], mark)
 
 
 def _beta_density(rates: Floats, alpha: float, beta: float) -> Floats:
@@ -180,7 +180,7 @@ def _draw_differences(page: Page, above: Axes, differences: list[tuple[str, Esti
         if np.isnan(rate[0]):
             no_data(strip, row)
             continue
-        estimate(strip, row + 0.2, rate, Mark(MUTED, INK, "D", ""))
+        estimates(strip, [row + 0.2], [rate], Mark(MUTED, INK, "D", ""))
         told = f"{signed_points(rate[0])} ({signed_points(rate[1])} to {signed_points(rate[2])})"
         strip.text(rate[0], row - 0.08, told, size=SMALL_PT, ha="center", va="bottom", color=INK)
         page.write(edge, height, chance(p_better), size=LABEL_PT, ha="right", va="center_baseline")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames.plots._axes import HALO, empty, estimate, no_data, rate_axis, top_of
+from outreach_frames.plots._axes import HALO, empty, estimates, rate_axis, top_of
 from outreach_frames.plots._grid import Cell, grid, grid_height, panels_shown
 from outreach_frames.plots._page import Page, open_page
 from outreach_frames.plots._result import Floats, Names, confidence, numbers, parts, require, subtitle
@@ -115,12 +115,9 @@ def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> N
     panel.tick_params(labelleft=cell.is_left)
     so_far = _so_far(steps)
     panel.plot(range(len(steps)), so_far, color=REPLY.ink, lw=1.2, dashes=(4, 1.5), zorder=2, gid="cumulative")
-    columns = ("hazard", "hazard_lo", "hazard_hi", "at_risk")
-    for step, (hazard, low, high, n) in enumerate(zip(*(numbers(steps, name) for name in columns), strict=True)):
-        if np.isnan(hazard):
-            no_data(panel, step, upright=True)
-        else:
-            estimate(panel, step, (hazard, low, high), REPLY, faded=bool(n < scale.min_n), upright=True)
+    hazards = np.stack([numbers(steps, name) for name in ("hazard", "hazard_lo", "hazard_hi")], axis=1)
+    few = numbers(steps, "at_risk") < scale.min_n
+    estimates(panel, range(len(steps)), hazards, REPLY, faded=few, upright=True)
     last = len(steps) - 1
     if np.isnan(so_far[last]):
         return

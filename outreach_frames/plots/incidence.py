@@ -1,13 +1,15 @@
 """When people answer: the share with each outcome, by days since the first mail."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
-from outreach_frames.plots._axes import empty, rate_axis, spread, top_of
+from outreach_frames.plots._axes import empty, rate_axis, top_of
+from outreach_frames.plots._beside import label_beside
 from outreach_frames.plots._grid import grid, grid_height, panels_shown
 from outreach_frames.plots._page import Page, open_page, rectangle_of
 from outreach_frames.plots._result import (
@@ -172,9 +174,9 @@ class _Drawing:
             ax.step(times, below, where="post", color=mark.ink, lw=0.9, gid=f"line-{cause}")
         for day in self.days[1:-1]:
             ax.axvline(day, color=INK, lw=0.5, dashes=(2, 3), zorder=1)
-        for day in self.days[1:]:
-            _, low, high = curves.reply(day)
-            ax.plot([day, day], [low, high], color=INK, lw=1.4, zorder=4, gid="interval", clip_on=False)
+        replied = np.array([curves.reply(day) for day in self.days[1:]])
+        look: dict[str, Any] = {"color": INK, "lw": 1.4, "zorder": 4, "clip_on": False}
+        ax.vlines(self.days[1:], replied[:, 1], replied[:, 2], gid="interval", **look)
         self._write_table(ax, bottom, curves, is_left=is_left)
         if is_labelled:
             self._label_areas(ax, curves)
@@ -212,14 +214,7 @@ class _Drawing:
                  in zip(_CAUSES.values(), heights, strict=True)]  # fmt: skip
         texts.append(f"still open {percent(curves.at(last, 'event_free'), curves.entrants)}")
         inks = [*(mark.ink for _, mark in _CAUSES.values()), MUTED]
-        inch = self.top / rectangle_of(ax).height
-        beside = blended_transform_factory(ax.transAxes, ax.transData)
-        reach = 0.1 / rectangle_of(ax).width
-        for middle, y, text, ink in zip(
-            middles, spread(middles, inch * line_height(LABEL_PT)), texts, inks, strict=True
-        ):
-            ax.plot([1, 1 + reach], [middle, y], color=ink, lw=0.6, transform=beside, clip_on=False)
-            ax.text(1 + 1.4 * reach, y, text, transform=beside, size=SMALL_PT, color=ink, va="center_baseline")
+        label_beside(ax, middles, texts, inks)
 
 
 def _reply_cells(curves: _Curves, day: float) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames.plots._axes import FADED, Estimate, empty, estimate, no_data, rate_axis, reference, top_of
+from outreach_frames.plots._axes import FADED, empty, estimates, rate_axis, reference, top_of
 from outreach_frames.plots._metrics import metric
 from outreach_frames.plots._result import (
     Names,
@@ -103,10 +103,11 @@ def plot_leaderboard(
         firm = trials >= min_n if (trials >= min_n).any() else trials >= 0
         drawn.set_xlim(0, top_of(high[firm], raw[firm]))
         rate_axis(drawn.xaxis, words.axis)
-        for line in lines.without(known):
-            no_data(drawn, line)
+        at, rows = lines.marked(known)
+        bounds = np.stack([values, low, high], axis=1)
+        estimates(drawn, at, bounds[rows], words.mark, faded=(trials < min_n)[rows])
         for line, row in lines.drawn(known):
-            _draw_row(drawn, line, raw[row], (shrunk[row], low[row], high[row]), words.mark, faded=trials[row] < min_n)
+            _draw_raw(drawn, line, (raw[row], shrunk[row]), words.mark, faded=trials[row] < min_n)
         if np.nansum(trials) > 0:
             together = float(np.nansum(numbers(leaderboard, "x")) / np.nansum(trials))
             reference(drawn, together, f"all {percent(together, np.nansum(trials))}")
@@ -115,17 +116,18 @@ def plot_leaderboard(
         return drawn
 
 
-def _draw_row(ax: Axes, line: int, raw: float, shrunk: Estimate, mark: Mark, *, faded: bool) -> None:
+def _draw_raw(ax: Axes, line: int, rates: tuple[float, float], mark: Mark, *, faded: bool) -> None:
+    """Draw the raw rate as a hollow point, and an arrow from it to the shrunken one where they are apart."""
+    raw, shrunk = rates
     edge = ax.get_xlim()[1]
-    estimate(ax, line, shrunk, mark, faded=faded)
     opacity = FADED if faded else 1.0
-    look: dict[str, Any] = {"mec": mark.ink, "mew": 1.0, "ms": 8, "alpha": opacity, "clip_on": False}
+    look: dict[str, Any] = {"mec": mark.ink, "mfc": "none", "mew": 1.0, "ms": 8, "alpha": opacity, "clip_on": False}
     if raw > edge:
-        ax.plot([edge], [line], marker=">", mfc="none", ls="none", gid="raw-beyond", **look)
+        ax.plot([edge], [line], marker=">", ls="none", gid="raw-beyond", **look)
         return
-    if abs(raw - shrunk[0]) > _ARROW * edge:
-        _draw_arrow(ax, line, raw, shrunk[0], opacity)
-    ax.plot([raw], [line], marker=mark.marker, mfc="none", ls="none", zorder=3.1, gid="raw", **look)
+    if abs(raw - shrunk) > _ARROW * edge:
+        _draw_arrow(ax, line, raw, shrunk, opacity)
+    ax.plot([raw], [line], marker=mark.marker, ls="none", zorder=3.1, gid="raw", **look)
 
 
 def _draw_arrow(ax: Axes, line: int, start: float, end: float, opacity: float) -> None:

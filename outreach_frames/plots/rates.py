@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames.plots._axes import empty, estimate, no_data, rate_axis, reference, top_of
+from outreach_frames.plots._axes import empty, estimates, rate_axis, reference, top_of
 from outreach_frames.plots._metrics import metric
 from outreach_frames.plots._result import (
     confidence,
@@ -72,7 +72,9 @@ def plot_rates(
     rate = rate or ("enrolment_reply_rate" if keys == ["sequence_id"] else "reply_rate")
     require(rates, [rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi"], plot="plot_rates", source=_SOURCE)
     words = metric(rate)
-    values, low, high, trials = (numbers(rates, rate + part) for part in ("", "_lo", "_hi", "_n"))
+    bounds = np.stack([numbers(rates, rate + part) for part in ("", "_lo", "_hi")], axis=1)
+    values, low, high = bounds.T
+    trials = numbers(rates, f"{rate}_n")
     known = list(~np.isnan(values))
     names = labels(rates, keys, column=label)
     kind = " and ".join(noun(key) for key in keys)
@@ -102,10 +104,8 @@ def plot_rates(
         few = ~(trials >= min_n)
         drawn.set_xlim(0, top_of(high[~few], values[~few]) if not few.all() else top_of(high, values))
         rate_axis(drawn.xaxis, words.axis)
-        for line in lines.without(known):
-            no_data(drawn, line)
-        for line, row in lines.drawn(known):
-            estimate(drawn, line, (values[row], low[row], high[row]), words.mark, faded=bool(few[row]))
+        at, rows = lines.marked(known)
+        estimates(drawn, at, bounds[rows], words.mark, faded=few[rows])
         if np.nansum(trials) > 0 and len(rates) > 1:
             together = float(np.nansum(values * trials) / np.nansum(trials))
             reference(drawn, together, f"all {percent(together, np.nansum(trials))}")

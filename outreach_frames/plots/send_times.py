@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from outreach_frames.plots._axes import empty
 from outreach_frames.plots._metrics import metric
 from outreach_frames.plots._page import Page, open_page
-from outreach_frames.plots._result import Floats, numbers, parameters, require, subtitle
+from outreach_frames.plots._result import Floats, facts, numbers, parameters, require, subtitle
 from outreach_frames.plots._shades import shade
 from outreach_frames.plots._style import FAINT, MUTED, SMALL_PT, Mark, theme
 from outreach_frames.plots._text import count, counted, percent
@@ -67,7 +67,7 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
             subtitle=subtitle(heatmap, counted(np.nansum(delivered), "delivered mailing")),
             footnote=f"{words.title}: {words.definition}; shrunk towards the rate of all hours. Area: deliveries. "
             f"Dots: fewer than {least} deliveries. Bars: deliveries by hour and by weekday. Who is mailed when is not "
-            "random: a good hour may be an hour of good prospects.",
+            "random: a good hour may be an hour of good prospects." + _assumed(heatmap),
             height=len(_DAYS) * 0.28 + _ABOVE + _BELOW,
         )
         if not np.nansum(delivered):
@@ -83,6 +83,13 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
             _draw_scale(page, top, words.mark, words.axis)
         page.describe(_in_words(delivered, shrunk, firm, words.axis))
         return drawn
+
+
+def _assumed(heatmap: pd.DataFrame) -> str:
+    """Say for how much of the mail the time zone was not known."""
+    share = (facts(heatmap).get("tz_source") or {}).get("default")
+    zone = parameters(heatmap).get("default_tz") or "UTC"
+    return f" Zone unknown, {zone} assumed: {percent(share)} of deliveries." if share else ""
 
 
 def _grid(heatmap: pd.DataFrame, column: str) -> Floats:

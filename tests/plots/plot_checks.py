@@ -19,6 +19,21 @@ def named(ax: Axes, gid: str) -> list:
     return ax.findobj(lambda artist: artist.get_gid() == gid)
 
 
+def points(ax: Axes, gid: str = "estimate") -> list[tuple[float, float]]:
+    """Where the points with this role lie."""
+    return [(float(x), float(y)) for line in named(ax, gid) for x, y in zip(*line.get_data(), strict=True)]
+
+
+def whiskers(ax: Axes) -> list[tuple[float, float, float, float]]:
+    """Ends of all intervals: x and y of the one, x and y of the other."""
+    return [tuple(map(float, segment.ravel())) for lines in named(ax, "interval") for segment in lines.get_segments()]
+
+
+def boxes(ax: Axes, gid: str) -> list[Bbox]:
+    """Rectangles with this role, as far as they are drawn together."""
+    return [path.get_extents() for collection in named(ax, gid) for path in collection.get_paths()]
+
+
 def texts(ax: Axes) -> list[Text]:
     """All texts that are drawn, those of axes in view included."""
     found: list[Text] = []

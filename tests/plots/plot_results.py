@@ -175,6 +175,18 @@ def states_result(sequences: int = 6) -> pd.DataFrame:
     return arrow(pd.DataFrame(rows, columns=["sequence_id", "bucket", "enrolments", "share"]), "state_flow")
 
 
+def transitions_result(*, states: int = 6) -> pd.DataFrame:
+    """State flow of two snapshots; one enrolment is new, one is gone."""
+    random = np.random.default_rng(14)
+    flows = [
+        (one, other, int(random.poisson(40 if one == other else 6))) for one in STATES[:states] for other in STATES
+    ]
+    flows += [(None, "active", 1), ("active", None, 1)]
+    result = states_result(2)
+    result.attrs["transitions"] = dict(zip(("from", "to", "count"), map(list, zip(*flows, strict=True)), strict=True))
+    return result
+
+
 def coverage_result(accounts: int = 8, *, empty: int = 1) -> pd.DataFrame:
     """Accounts of which the first `empty` have no prospects."""
     random = np.random.default_rng(6)
@@ -323,4 +335,50 @@ def comparison_result(groups: int = 3, *, empty: bool = False) -> pd.DataFrame:
     }
     result = arrow(frame, "compare_periods", by="sequence_id", metric="reply_rate", **periods)
     result.attrs["total"] = {name: [value] for name, value in total.items()}
+    return result
+
+
+def mondays(weeks: int) -> pd.Series:
+    """The last Mondays before the extraction."""
+    first = pd.Timestamp("2026-03-30") - pd.Timedelta(weeks=weeks - 1)
+    days = [(first + pd.Timedelta(weeks=week)).date() for week in range(weeks)]
+    return pd.Series(pd.array(days, dtype=pd.ArrowDtype(pa.date32())))
+
+
+def deliverability_result(mailboxes: int = 3, *, weeks: int = 12, empty: bool = False) -> pd.DataFrame:
+    """Weekly bounce rates; the second mailbox gets into trouble, the third did not send in its fourth week."""
+    random = np.random.default_rng(12)
+    frames = []
+    for mailbox in range(1, mailboxes + 1):
+        trials = random.integers(5, 400, weeks).astype(float) * (not empty)
+        if mailbox == 3 and weeks > 3:
+            trials[3] = 0
+        risk = np.where(np.arange(weeks) > weeks - 4, 0.08 if mailbox == 2 else 0.015, 0.015)
+        rate, low, high = wilson(random.binomial(trials.astype(int), risk).astype(float), trials)
+        frame = pd.DataFrame({"mailbox_id": mailbox, "bounce_rate": rate, "bounce_rate_n": trials})
+        frame = frame.assign(bounce_rate_lo=low, bounce_rate_hi=high, sent=trials, baseline=0.015)
+        frames.append(
+            frame.assign(alert=np.select([rate > 0.05, rate > 0.02], ["act", "watch"], "ok"), week=range(weeks))
+        )
+    result = pd.concat(frames, ignore_index=True)
+    places = result.pop("week")
+    result = arrow(result, "deliverability", by="mailbox")
+    result.insert(1, "week", mondays(weeks)[places].array)
+    return result
+
+
+def activity_result(users: int = 3, *, weeks: int = 12, empty: bool = False) -> pd.DataFrame:
+    """Touches by channel and week; the second user's backlog grows."""
+    random = np.random.default_rng(13)
+    frames = []
+    for user in range(1, users + 1):
+        load = 0 if empty else 1
+        frame = pd.DataFrame({"user_id": user, "emails": random.poisson(60 * load, weeks)})
+        frame = frame.assign(calls=random.poisson(15 * load, weeks), tasks=random.poisson(6 * load, weeks))
+        backlog = np.arange(weeks) * (6 if user == 2 else 1) * load
+        frames.append(frame.assign(task_backlog=backlog, place=range(weeks)))
+    result = pd.concat(frames, ignore_index=True)
+    places = result.pop("place")
+    result = arrow(result, "rep_activity", tz="Europe/Berlin")
+    result.insert(1, "week", mondays(weeks)[places].array)
     return result

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from plot_checks import named, words
+from plot_checks import boxes, named, points, words
 from plot_results import arrow, comparison_result, counters_result, credits_result
 
 from outreach_frames import plots
@@ -97,14 +97,11 @@ def test_the_waterfall_leads_from_one_rate_over_mix_and_rates_to_the_other() -> 
 
     ax = plots.plot_decomposition(comparison)
 
-    points = {line.get_ydata()[0]: line.get_xdata()[0] for line in named(ax, "estimate")}
-    assert points == {0: total["rate_a"], 3: total["rate_b"]}
-    mix, rates = named(ax, "effect")
-    assert mix.get_width() == pytest.approx(abs(total["mix_effect"]))
-    assert rates.get_width() == pytest.approx(abs(total["rate_effect"]))
-    ends = {round(bar.get_x(), 9) for bar in (mix, rates)} | {
-        round(bar.get_x() + bar.get_width(), 9) for bar in (mix, rates)
-    }
+    assert points(ax) == [(total["rate_a"], 0), (total["rate_b"], 3)]
+    mix, rates = boxes(ax, "effect")
+    assert mix.width == pytest.approx(abs(total["mix_effect"]))
+    assert rates.width == pytest.approx(abs(total["rate_effect"]))
+    ends = {round(end, 9) for bar in (mix, rates) for end in (bar.x0, bar.x1)}
     assert {round(total["rate_a"], 9), round(total["rate_b"], 9)} <= ends
 
 

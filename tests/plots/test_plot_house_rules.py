@@ -1,6 +1,7 @@
 """What holds for every picture: nothing overlaps or is cut off, nothing global changes, it says where it comes from."""
 
 from collections.abc import Callable
+from functools import cache, partial
 
 import matplotlib as mpl
 import pandas as pd
@@ -10,11 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plot_checks import outside, overlaps, panels, words
 from plot_results import (
+    activity_result,
     cohorts_result,
     comparison_result,
     counters_result,
     coverage_result,
     credits_result,
+    deliverability_result,
     experiment_result,
     funnel_result,
     heatmap_result,
@@ -23,6 +26,7 @@ from plot_results import (
     names_for,
     rates_result,
     states_result,
+    transitions_result,
 )
 
 from outreach_frames import plots
@@ -84,6 +88,19 @@ PICTURES: dict[str, tuple[Draw, pd.DataFrame]] = {
     "decomposition": (plots.plot_decomposition, comparison_result()),
     "decomposition of one sequence": (plots.plot_decomposition, comparison_result(1)),
     "decomposition all null": (plots.plot_decomposition, comparison_result(empty=True)),
+    "deliverability": (plots.plot_deliverability, deliverability_result()),
+    "deliverability of one mailbox": (plots.plot_deliverability, deliverability_result(1)),
+    "deliverability of 20 mailboxes": (plots.plot_deliverability, deliverability_result(20, weeks=26)),
+    "deliverability all null": (plots.plot_deliverability, deliverability_result(2, empty=True)),
+    "deliverability no row": (plots.plot_deliverability, deliverability_result(1).iloc[:0]),
+    "workload": (plots.plot_workload, activity_result()),
+    "workload of one user": (plots.plot_workload, activity_result(1)),
+    "workload of 300 users": (plots.plot_workload, activity_result(300, weeks=26)),
+    "workload all zero": (plots.plot_workload, activity_result(2, empty=True)),
+    "workload no row": (plots.plot_workload, activity_result(1).iloc[:0]),
+    "transitions": (partial(plots.plot_state_flow, transitions=True), transitions_result()),
+    "transitions of all states": (partial(plots.plot_state_flow, transitions=True), transitions_result(states=10)),
+    "transitions of nobody": (partial(plots.plot_state_flow, transitions=True), transitions_result(states=0)),
     "incidence no row": (plots.plot_incidence, incidence_result().iloc[:0]),
 }
 NAMED = {
@@ -93,6 +110,8 @@ NAMED = {
     plots.plot_reconciliation,
     plots.plot_attribution,
     plots.plot_decomposition,
+    plots.plot_deliverability,
+    plots.plot_workload,
 }
 """Pictures whose result has no names: they take them as an argument."""
 
@@ -104,17 +123,30 @@ def draw(picture: str, **kwargs: object) -> Axes:
     return function(result, **kwargs)
 
 
-pytestmark = pytest.mark.parametrize("picture", PICTURES)
+@cache
+def drawn(picture: str) -> tuple[Axes, list[str]]:
+    """Draw a picture once for all tests that only look at it, and note what else has changed meanwhile."""
+    _, result = PICTURES[picture]
+    before, settings, open_figures = result.copy(), dict(mpl.rcParams), plt.get_fignums()
+    ax = draw(picture)
+    changed = ["settings"] * (dict(mpl.rcParams) != settings) + ["figures"] * (plt.get_fignums() != open_figures)
+    changed += ["result"] * (not result.equals(before) or result.attrs != before.attrs)
+    return ax, changed
 
 
+for_each_picture = pytest.mark.parametrize("picture", PICTURES)
+
+
+@for_each_picture
 def test_no_two_texts_touch_and_none_leaves_the_figure(picture: str) -> None:
     """A label that runs into another or over the edge cannot be read in print."""
-    ax = draw(picture)
+    ax, _ = drawn(picture)
 
     assert overlaps(ax) == []
     assert outside(ax, ax.get_figure(root=True).bbox) == []
 
 
+@for_each_picture
 def test_a_given_axes_keeps_everything_inside_its_rectangle(picture: str) -> None:
     """A dashboard of several pictures must not have one write over its neighbour."""
     figure = Figure(figsize=(14, 7))
@@ -129,24 +161,47 @@ def test_a_given_axes_keeps_everything_inside_its_rectangle(picture: str) -> Non
     assert overlaps(given) == []
 
 
-def test_a_new_figure_is_seven_inches_wide(picture: str) -> None:
-    """Rule 11: it fits a printed page as it is."""
-    assert draw(picture).get_figure(root=True).get_figwidth() == 7
+@for_each_picture
+def test_a_new_figure_is_seven_inches_wide_white_and_described_in_words(picture: str) -> None:
+    """Rules 10 and 11: it fits a printed page as it is, and who cannot see it hears what it says."""
+    ax, _ = drawn(picture)
+
+    figure = ax.get_figure(root=True)
+    assert figure.get_figwidth() == 7
+    assert len(figure.outreach_alt) > 20
+    assert all(panel.get_facecolor()[:3] == (1, 1, 1) for panel in panels(ax))
 
 
-def test_nothing_of_matplotlib_is_changed_and_no_figure_is_left_open(picture: str) -> None:
-    """A picture in a loop must not leak memory, nor change the reader's own plots."""
-    settings = dict(mpl.rcParams)
-    open_before = plt.get_fignums()
+@for_each_picture
+def test_nothing_else_is_changed(picture: str) -> None:
+    """Neither matplotlib's settings, nor pyplot's figures, nor the caller's frame: pictures are drawn in loops."""
+    _, changed = drawn(picture)
 
-    draw(picture)
-
-    assert dict(mpl.rcParams) == settings
-    assert plt.get_fignums() == open_before
+    assert changed == []
 
 
+@for_each_picture
+def test_it_says_which_period_and_when_it_was_extracted(picture: str) -> None:
+    """A picture is passed on without its notebook: it must say what it counts, and when."""
+    written = words(drawn(picture)[0])
+
+    assert "as of 31 Mar 2026, 00:00 UTC" in written
+    assert "all dates" in written or "1 Oct 2025 – 31 Dec 2025 against 1 Jan 2026 – 31 Mar 2026" in written
+
+
+@for_each_picture
+def test_a_frame_of_something_else_is_refused_by_name(picture: str) -> None:
+    """Raw frames are a likely mistake: the message says which statistic to call first."""
+    function, _ = PICTURES[picture]
+    name = getattr(function, "func", function).__name__
+
+    with pytest.raises(MissingColumnError, match=rf"plots\.{name} needs it.\n.*stats\."):
+        function(pd.DataFrame({"id": [1]}))
+
+
+@pytest.mark.parametrize("picture", ["rates", "funnel", "incidence", "deliverability", "test", "attribution"])
 def test_the_reader_s_own_style_does_not_leak_in(picture: str) -> None:
-    """A dark theme or a serif font in the notebook must not make the picture unreadable."""
+    """A dark theme or a large font in the notebook must not make the picture unreadable."""
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "black", "text.usetex": True, "axes.grid": True}):
         ax = draw(picture)
         assert overlaps(ax) == []
@@ -154,32 +209,7 @@ def test_the_reader_s_own_style_does_not_leak_in(picture: str) -> None:
     assert all(panel.get_facecolor()[:3] == (1, 1, 1) for panel in panels(ax))
 
 
-def test_the_result_is_not_changed(picture: str) -> None:
-    """The caller's frame is theirs."""
-    _, result = PICTURES[picture]
-    before = result.copy()
-
-    draw(picture)
-
-    pd.testing.assert_frame_equal(result, before)
-    assert result.attrs == before.attrs
-
-
-def test_it_says_period_extraction_time_and_definition(picture: str) -> None:
-    """A picture is passed on without its notebook: it must say what it counts, and when."""
-    written = words(draw(picture))
-
-    assert "as of 31 Mar 2026, 00:00 UTC" in written
-    assert "all dates" in written or "1 Oct 2025 – 31 Dec 2025 against 1 Jan 2026 – 31 Mar 2026" in written
-
-
-def test_it_is_described_in_words(picture: str) -> None:
-    """Rule 10: who cannot see it hears what it says."""
-    ax = draw(picture)
-
-    assert len(ax.get_figure(root=True).outreach_alt) > 20
-
-
+@pytest.mark.parametrize("picture", ["rates", "funnel"])
 def test_a_notebook_shows_it_with_its_description(picture: str) -> None:
     """The Axes is no pyplot figure, so that it must show itself."""
     ax = draw(picture)
@@ -191,9 +221,8 @@ def test_a_notebook_shows_it_with_its_description(picture: str) -> None:
     assert metadata["image/png"]["alt"] == data["text/plain"] == ax.figure.outreach_alt
 
 
-def test_a_frame_of_something_else_is_refused_by_name(picture: str) -> None:
-    """Raw frames are a likely mistake: the message says which statistic to call first."""
-    function, _ = PICTURES[picture]
+def test_every_picture_is_looked_at_here() -> None:
+    """A new plot that is not in the list would escape these rules."""
+    tested = {getattr(function, "func", function).__name__ for function, _ in PICTURES.values()}
 
-    with pytest.raises(MissingColumnError, match=rf"plots\.{function.__name__} needs it.\n.*stats\."):
-        function(pd.DataFrame({"id": [1]}))
+    assert tested == {name for name in plots.__all__ if name.startswith("plot_")}

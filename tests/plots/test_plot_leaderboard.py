@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from plot_checks import named, words
+from plot_checks import named, points, words
 from plot_results import arrow
 
 from outreach_frames import plots
@@ -25,10 +25,8 @@ def test_filled_points_are_shrunken_and_hollow_ones_raw(leaderboard) -> None:
     """The reader sees how far each was drawn to the mean."""
     ax = plots.plot_leaderboard(leaderboard)
 
-    filled = {line.get_ydata()[0]: line.get_xdata()[0] for line in named(ax, "estimate")}
-    hollow = {line.get_ydata()[0]: line.get_xdata()[0] for line in named(ax, "raw")}
-    assert filled == {0: 0.079, 1: 0.07, 2: 0.05}
-    assert hollow == {0: 0.08, 2: 0.0}
+    assert sorted(points(ax)) == [(0.05, 2), (0.07, 1), (0.079, 0)]
+    assert sorted(points(ax, "raw")) == [(0.0, 2), (0.08, 0)]
     assert {line.get_markerfacecolor() for line in named(ax, "raw")} == {"none"}
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from plot_checks import named, overlaps, words
+from plot_checks import named, overlaps, points, whiskers, words
 
 import outreach_frames as of
 from outreach_frames import plots, stats
@@ -27,10 +27,9 @@ def test_rates_lie_where_the_oracle_says(frames) -> None:
     ax = plots.plot_rates(rates, min_n=1)
 
     expected = [EXPECTED["by_sequence"][key]["enrolment_reply_rate"] for key in ("10", "20")]
-    points = {line.get_ydata()[0]: line.get_xdata()[0] for line in named(ax, "estimate")}
-    assert points == {row: pytest.approx(rate["rate"], abs=1e-6) for row, rate in enumerate(expected)}
-    whiskers = {line.get_ydata()[0]: list(line.get_xdata()) for line in named(ax, "interval")}
-    assert whiskers == {row: pytest.approx(rate["ci"], abs=1e-6) for row, rate in enumerate(expected)}
+    assert points(ax) == [(pytest.approx(rate["rate"], abs=1e-6), row) for row, rate in enumerate(expected)]
+    ends = {row: [low, high] for low, row, high, _ in whiskers(ax)}
+    assert ends == {row: pytest.approx(rate["ci"], abs=1e-6) for row, rate in enumerate(expected)}
     assert "as of 31 Mar 2025, 00:00 UTC" in words(ax)
 
 
@@ -41,7 +40,7 @@ def test_steps_lie_where_the_oracle_says(frames) -> None:
     ax = plots.plot_step_funnel(funnel, names={10: "Cold", 20: "Warm"}, min_n=1)
 
     expected = sorted(EXPECTED["step_funnel"], key=lambda step: (step["sequence_id"], step["order"]))
-    hazards = [line.get_ydata()[0] for line in named(ax, "estimate")]
+    hazards = [y for _, y in points(ax)]
     assert hazards == pytest.approx([step["hazard"] for step in expected])
     bars = [bar.get_height() for panel in ax.child_axes[1::2] for bar in panel.patches]
     assert bars == [step["at_risk"] for step in expected]

@@ -16,7 +16,7 @@ from plot_results import JAPANESE, rates_result
 from outreach_frames import plots
 from outreach_frames.errors import OutreachDataWarning
 from outreach_frames.plots import _style, _text
-from outreach_frames.plots._axes import spread
+from outreach_frames.plots._beside import spread
 from outreach_frames.plots._result import choose_lines, ranked
 
 MARKS = {name: mark for name, mark in vars(_style).items() if isinstance(mark, _style.Mark)}

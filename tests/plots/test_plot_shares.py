@@ -3,10 +3,11 @@
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
-from plot_checks import named, words
-from plot_results import STATES, arrow, coverage_result, states_result
+from plot_checks import boxes, named, words
+from plot_results import STATES, arrow, coverage_result, states_result, transitions_result
 
 from outreach_frames import plots
+from outreach_frames.errors import DataError
 from outreach_frames.plots._style import BOUNCE, NONE, OPT_OUT, REPLY
 
 
@@ -21,11 +22,11 @@ def test_states_have_one_order_in_all_bars_and_fill_a_hundred_percent() -> None:
 
     ax = plots.plot_state_flow(states)
 
-    bars = {gid: bar for bar in ax.patches if (gid := bar.get_gid())}
-    order = sorted(bars, key=lambda gid: bars[gid].get_x())
-    assert order[0] == "bar-finished_replied"
-    assert order.index("bar-active") < order.index("bar-finished_no_reply") < order.index("bar-opted_out")
-    assert sum(bar.get_width() for bar in bars.values()) == pytest.approx(1)
+    bars = {state: boxes(ax, f"bar-{state}")[0] for state in STATES}
+    order = sorted(STATES, key=lambda state: bars[state].x0)
+    assert order[0] == "finished_replied"
+    assert order.index("active") < order.index("finished_no_reply") < order.index("opted_out")
+    assert sum(bar.width for bar in bars.values()) == pytest.approx(1)
 
 
 def test_states_keep_the_colours_of_their_meaning_and_a_hatch() -> None:
@@ -35,7 +36,7 @@ def test_states_keep_the_colours_of_their_meaning_and_a_hatch() -> None:
     looks = {"finished_replied": REPLY, "finished_no_reply": NONE, "bounced": BOUNCE, "opted_out": OPT_OUT}
     for bucket, mark in looks.items():
         bars = named(ax, f"bar-{bucket}")
-        assert {to_hex(bar.get_facecolor()).upper() for bar in bars} == {mark.fill}
+        assert {to_hex(bar.get_facecolor()[0]).upper() for bar in bars} == {mark.fill}
         assert {bar.get_hatch() or "" for bar in bars} == {mark.hatch}
 
 
@@ -61,7 +62,7 @@ def test_sequences_with_most_replies_come_first() -> None:
     """Rule 5."""
     ax = plots.plot_state_flow(states_result(6))
 
-    widths = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in named(ax, "bar-finished_replied")}
+    widths = {round((bar.y0 + bar.y1) / 2): bar.width for bar in boxes(ax, "bar-finished_replied")}
     assert [widths[row] for row in sorted(widths)] == sorted(widths.values(), reverse=True)
 
 
@@ -83,13 +84,13 @@ def test_coverage_bars_are_nested_shares_of_known_prospects() -> None:
 
     ax = plots.plot_coverage(coverage)
 
-    assert {gid: named(ax, gid)[0].get_width() for gid in ("known", "contacted", "replied")} == {
+    assert {gid: boxes(ax, gid)[0].width for gid in ("known", "contacted", "replied")} == {
         "known": 1,
         "contacted": 0.6,
         "replied": 0.3,
     }
     assert [tick.get_ydata()[0] for tick in named(ax, "no-data")] == [1]
-    assert [bar.get_y() for bar in named(ax, "known")] == pytest.approx([-0.33])
+    assert [bar.y0 for bar in boxes(ax, "known")] == pytest.approx([-0.33])
 
 
 def test_coverage_is_sorted_and_says_how_many_are_known() -> None:
@@ -98,6 +99,25 @@ def test_coverage_is_sorted_and_says_how_many_are_known() -> None:
 
     ax = plots.plot_coverage(coverage)
 
-    widths = [bar.get_width() for bar in named(ax, "contacted")]
+    widths = [bar.width for bar in boxes(ax, "contacted")]
     assert widths == sorted(widths, reverse=True)
     assert f"contacted of {coverage['prospects'].sum()} known" in words(ax)
+
+
+def test_transitions_keep_their_numbers_on_both_sides() -> None:
+    """Every enrolment leaves one state and arrives in one."""
+    result = transitions_result()
+    counts = pd.DataFrame(result.attrs["transitions"])
+
+    ax = plots.plot_state_flow(result, transitions=True)
+
+    assert len(named(ax, "band")) == (counts["count"] > 0).sum()
+    for column in ("from", "to"):
+        active = counts.loc[counts[column] == "active", "count"].sum()
+        assert f"active  {active}" in words(ax).split("\n")
+
+
+def test_transitions_of_one_snapshot_are_refused() -> None:
+    """A state alone has no direction."""
+    with pytest.raises(DataError, match=r"no transitions\.\nHint: Give stats\.state_flow the earlier snapshot"):
+        plots.plot_state_flow(states_result(), transitions=True)

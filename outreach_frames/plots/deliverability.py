@@ -1,0 +1,162 @@
+"""Whether a mailbox is in trouble: its weekly bounce rate against its own limits and against thresholds."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from outreach_frames.plots._axes import empty, estimates, rate_axis, top_of
+from outreach_frames.plots._beside import label_beside
+from outreach_frames.plots._grid import grid, grid_height, panels_shown
+from outreach_frames.plots._metrics import metric
+from outreach_frames.plots._page import open_page
+from outreach_frames.plots._result import Names, numbers, parameters, parts, require, subtitle
+from outreach_frames.plots._style import INK, MUTED, theme
+from outreach_frames.plots._text import count, counted, percent
+from outreach_frames.plots._weeks import Weeks
+
+_LEFT, _RIGHT, _GAP, _BELOW, _TICKS, _CELL = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
+_THRESHOLDS = {"bounce_rate": (0.02, 0.05), "spam_rate": (0.001, 0.003)}
+_SIGMAS = 3
+_GRAVE = {"act": 2, "watch": 1}
+_LATELY = 4
+_PAD = 12
+_WATCH, _ACT = "#F6F6F6", "#EAEAEA"
+_HEADROOM = 1.15
+
+
+def plot_deliverability(
+    deliverability: pd.DataFrame,
+    rate: str = "bounce_rate",
+    *,
+    names: Names | None = None,
+    min_n: int = 20,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Plot a control chart for each mailbox: its weekly rate, its own limits, and bands in which to watch or to act.
+
+    Parameters
+    ----------
+    deliverability
+        Result of `stats.deliverability` by mailbox and week.
+    rate
+        The rate's column: ``"bounce_rate"``, ``"failure_rate"``, ``"spam_rate"`` or ``"opt_out_rate"``.
+    names
+        Mailbox names by id; default: the result's own names, else the ids.
+    min_n
+        Weeks with fewer mailings are drawn faded, and do not stretch the axis.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide.
+
+    Returns
+    -------
+    ax : Axes
+        An invisible frame; ``ax.child_axes`` holds a panel for each mailbox on shared axes, weeks at 0, 1, 2 … and
+        rates as fractions from 0. At most twelve are drawn: those with the gravest alert in their last weeks, then
+        those that sent most. A week without mail has an open tick below the axis.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.deliverability` by mailbox and week.
+
+    Notes
+    -----
+    The limits are three standard errors about the mailbox's baseline, √(p(1 − p)/n): they narrow in weeks with much
+    mail. They are drawn where the result has a baseline.
+    """
+    ends = [f"{rate}{end}" for end in ("", "_n", "_lo", "_hi")]
+    needed = ("mailbox_id", "week", *ends, "alert")
+    require(deliverability, needed, plot="plot_deliverability", source="stats.deliverability(...) by mailbox and week")
+    words = metric(rate)
+    everyone = parts(deliverability.sort_values(["mailbox_id", "week"]), "mailbox_id", names=names)
+    order = sorted(everyone, key=lambda name: _gravity(everyone[name], rate))
+    order = order[: panels_shown(ax, len(order), _CELL, below=_BELOW)]
+    watch, act = _thresholds(deliverability, rate)
+    alerts = deliverability["alert"].astype(str)
+    with theme():
+        page = open_page(
+            ax,
+            title=f"{words.title} by mailbox and week",
+            subtitle=subtitle(
+                deliverability,
+                (f"{len(order)} gravest of " if len(order) < len(everyone) else "") + counted(len(everyone), "mailbox"),
+                counted(np.nansum(numbers(deliverability, f"{rate}_n")), words.trials),
+                f"{counted((alerts == 'act').sum(), 'week')} to act on, {count((alerts == 'watch').sum())} to watch",
+            ),
+            footnote=f"{words.title}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded: "
+            f"n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. ◇ no mail. "
+            + (f"Bands: watch from {percent(watch)}, act from {percent(act)}. " if act else "")
+            + "Ringed: act. Dashed: limits of three standard errors about the mailbox's own baseline.",
+            height=grid_height(len(order), _CELL, below=_BELOW),
+        )
+        if not order:
+            return empty(page, "No mail sent in this period.")
+        shown = pd.concat([everyone[name] for name in order])
+        weeks = Weeks(shown["week"])
+        firm = shown[numbers(shown, f"{rate}_n") >= min_n]
+        top = _HEADROOM * top_of(numbers(firm if len(firm) else shown, f"{rate}_hi"), [act or 0.0])
+        for cell, name in zip(grid(page, order, left=_LEFT, below=_BELOW, right=_RIGHT, gap=_GAP), order, strict=True):
+            panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, cell.height - _TICKS)
+            panel.set_ylim(0, top)
+            rate_axis(panel.yaxis, words.title if cell.is_left else "", ticks=4)
+            panel.tick_params(labelleft=cell.is_left)
+            weeks.axis(panel)
+            panel.tick_params(axis="x", pad=_PAD)
+            if act:
+                _draw_bands(panel, watch, act, is_labelled=cell.is_right)
+            _draw_weeks(panel, everyone[name], rate, weeks, min_n)
+        page.describe(_in_words({name: everyone[name] for name in order}, rate, len(everyone)))
+        return page.ax
+
+
+def _gravity(rows: pd.DataFrame, rate: str) -> tuple[int, int, float]:
+    """Sort key of a mailbox: gravest alert in its last weeks, then number of alerts, then mail sent; gravest first."""
+    grades = [_GRAVE.get(str(alert), 0) for alert in rows["alert"]]
+    sent = float(np.nansum(numbers(rows, f"{rate}_n")))
+    return -max(grades[-_LATELY:], default=0), -sum(grade > 0 for grade in grades), -sent
+
+
+def _thresholds(deliverability: pd.DataFrame, rate: str) -> tuple[float, float]:
+    """Rates from which to watch and to act: those the statistic used, else the usual ones; 0 where there are none."""
+    given = parameters(deliverability).get("thresholds") or {}
+    watch, act = given.get(rate) or _THRESHOLDS.get(rate, (0.0, 0.0))
+    return float(watch), float(act)
+
+
+def _draw_bands(ax: Axes, watch: float, act: float, *, is_labelled: bool) -> None:
+    ax.axhspan(watch, act, color=_WATCH, lw=0, zorder=0.4, gid="watch")
+    ax.axhspan(act, ax.get_ylim()[1], color=_ACT, lw=0, zorder=0.4, gid="act")
+    if is_labelled:
+        label_beside(ax, [(watch + act) / 2, (act + ax.get_ylim()[1]) / 2], ["watch", "act"], [MUTED, INK])
+
+
+def _draw_weeks(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: int) -> None:
+    mark = metric(rate).mark
+    places, trials = weeks.places(rows["week"]), numbers(rows, f"{rate}_n")
+    bounds = np.stack([numbers(rows, f"{rate}{end}") for end in ("", "_lo", "_hi")], axis=1)
+    if "baseline" in rows.columns:
+        baseline = numbers(rows, "baseline")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = _SIGMAS * np.sqrt(baseline * (1 - baseline) / trials)
+        limits = np.clip(np.stack([baseline - reach, baseline + reach]), 0, None)
+        for limit in limits:
+            ax.step(places, limit, where="mid", color=INK, lw=0.8, dashes=(3, 2), zorder=1.5, gid="limit")
+        ax.plot(places, baseline, color=MUTED, lw=0.8, zorder=1.5, gid="baseline")
+    ax.plot(places, bounds[:, 0], color=mark.ink, lw=0.7, zorder=1.8)
+    estimates(ax, places, bounds, mark, faded=trials < min_n, upright=True)
+    grave = (rows["alert"].astype(str) == "act").to_numpy() & (bounds[:, 0] <= ax.get_ylim()[1])
+    ring: dict[str, Any] = {"marker": "o", "ms": 10, "mfc": "none", "mec": INK, "mew": 1.0, "ls": "none"}
+    ax.plot(places[grave], bounds[grave, 0], zorder=3.2, gid="alert", **ring)
+
+
+def _in_words(shown: dict[str, pd.DataFrame], rate: str, total: int) -> str:
+    words = [f"Control charts of weekly {metric(rate).title.lower()} for {len(shown)} of {counted(total, 'mailbox')}."]
+    for name, rows in shown.items():
+        alerts = rows["alert"].astype(str)
+        last = percent(numbers(rows, rate)[-1], numbers(rows, f"{rate}_n")[-1])
+        grave = f"{(alerts == 'act').sum()} weeks to act on, {(alerts == 'watch').sum()} to watch"
+        words.append(f"{name}: last week {last}, {grave}.")
+    return " ".join(words)

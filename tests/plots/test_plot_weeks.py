@@ -1,0 +1,116 @@
+"""Pictures by week: `plots.plot_deliverability` and `plots.plot_workload`."""
+
+import numpy as np
+import pytest
+from plot_checks import boxes, named, points, words
+from plot_results import activity_result, deliverability_result
+
+from outreach_frames import plots
+from outreach_frames.plots._weeks import Weeks
+
+
+def test_weeks_without_rows_keep_their_place() -> None:
+    """A gap in the sending must show as a gap."""
+    weeks = Weeks(["2026-03-02", "2026-03-30"])
+
+    assert weeks.count == 5
+    assert list(weeks.places(["2026-03-02", "2026-03-16", "2026-03-30"])) == [0, 2, 4]
+
+
+def test_the_limits_are_three_standard_errors_about_the_baseline() -> None:
+    """A p-chart: little mail, wide limits."""
+    result = deliverability_result(1)
+
+    lower, upper = (line.get_ydata() for line in named(plots.plot_deliverability(result), "limit"))
+
+    reach = 3 * np.sqrt(0.015 * 0.985 / result["bounce_rate_n"].to_numpy(dtype=float))
+    assert upper == pytest.approx(0.015 + reach)
+    assert lower == pytest.approx(np.maximum(0.015 - reach, 0))
+
+
+def test_thresholds_are_bands_that_are_named() -> None:
+    """Watch from 2 %, act from 5 %: practice, not law, and adjustable in the statistic."""
+    ax = plots.plot_deliverability(deliverability_result(1))
+
+    (watch,), (act,) = named(ax, "watch"), named(ax, "act")
+    assert (watch.get_y(), watch.get_height()) == pytest.approx((0.02, 0.03))
+    assert act.get_y() == 0.05
+    assert {"watch", "act"} <= set(words(ax).split("\n"))
+
+
+def test_weeks_to_act_on_are_ringed() -> None:
+    """The alert is the statistic's, not the picture's."""
+    result = deliverability_result(2)
+
+    rings = points(plots.plot_deliverability(result), "alert")
+
+    assert len(rings) == (result["alert"] == "act").sum() > 0
+
+
+def test_the_mailbox_in_trouble_comes_first() -> None:
+    """Twelve are drawn: those that need a look."""
+    result = deliverability_result(20)
+
+    ax = plots.plot_deliverability(result, names={2: "in trouble"})
+
+    assert len(ax.child_axes) == 12
+    assert [text.get_text() for text in ax.texts if text.get_weight() == "bold"][1] == "in trouble"
+
+
+def test_a_week_without_mail_has_an_open_tick() -> None:
+    """Nothing sent is no bounce rate of 0."""
+    ax = plots.plot_deliverability(deliverability_result(3))
+
+    ticks = named(ax, "no-data")
+    assert [tick.get_xdata()[0] for tick in ticks] == [3]
+    assert ticks[0].get_transform() != ax.transData
+
+
+def test_another_rate_can_be_charted() -> None:
+    """Failures, complaints and opt-outs have the same form; those without thresholds have no bands."""
+    result = deliverability_result(1)
+    result.columns = [column.replace("bounce", "failure") for column in result.columns]
+
+    ax = plots.plot_deliverability(result, "failure_rate")
+
+    assert "Failure rate by mailbox and week" in words(ax)
+    assert named(ax, "watch") == []
+
+
+def test_touches_are_stacked_by_channel_and_week() -> None:
+    """Their sum is the height of the bar."""
+    activity = activity_result(1)
+
+    ax = plots.plot_workload(activity)
+
+    tops = [bar.y1 for bar in boxes(ax, "tasks")]
+    touches = (activity["emails"] + activity["calls"] + activity["tasks"])[activity["tasks"] > 0]
+    assert tops == touches.tolist()
+
+
+def test_the_backlog_is_a_line_of_counts_on_the_same_axis() -> None:
+    """Rule 12: no second axis."""
+    activity = activity_result(1)
+
+    (panel,) = plots.plot_workload(activity).child_axes
+
+    (line,) = named(panel, "backlog")
+    assert list(line.get_ydata()) == activity["task_backlog"].tolist()
+    assert len(panel.figure.axes) == 1
+
+
+def test_the_busiest_users_are_drawn_on_shared_axes() -> None:
+    """Is the load fair? Equal heights must mean equal work."""
+    ax = plots.plot_workload(activity_result(300))
+
+    assert len(ax.child_axes) == 12
+    assert len({panel.get_ylim() for panel in ax.child_axes}) == 1
+    assert len({panel.get_xlim() for panel in ax.child_axes}) == 1
+    assert "12 busiest of 300 users" in words(ax)
+
+
+def test_channels_are_named_beside_the_bars() -> None:
+    """Rule 2: no legend for four series."""
+    assert {"e-mail", "calls", "other tasks", "overdue"} <= set(
+        words(plots.plot_workload(activity_result())).split("\n")
+    )
