@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,7 +273,7 @@ def take_snapshot(
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     wanted = resources if isinstance(resources, Mapping) else {key: {} for key in resources or DEFAULT_RESOURCES}
-    aside = path / f".writing-{os.getpid()}"
+    aside = path / f".writing-{uuid.uuid4().hex}"
     aside.mkdir()
     try:
         tables = {}
@@ -347,7 +348,7 @@ def _put_in_place(aside: Path, path: Path, as_of: str) -> str:
     number = 1 + max((int(f.name.rpartition("-")[2]) for f in path.glob(f"{stem}-*")), default=0)
     version = f"{stem}-{number}"
     aside.rename(path / version)
-    pointer = path / f".{POINTER}-{os.getpid()}"
+    pointer = path / f".{POINTER}-{uuid.uuid4().hex}"
     _write_text(pointer, f"{version}\n")
     pointer.replace(path / POINTER)
     _sync(path)
