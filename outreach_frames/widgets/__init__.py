@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from outreach_frames.widgets.definitions import DefinitionSwitch
     from outreach_frames.widgets.experiments import ABMonitor
     from outreach_frames.widgets.sequences import SequenceExplorer
-    from outreach_frames.widgets.timelines import ReplyTimeline
+    from outreach_frames.widgets.timelines import ReplyTimeline, draw_timeline
 
 _HOMES = {
     "ABMonitor": "experiments",
     "DefinitionSwitch": "definitions",
     "ReplyTimeline": "timelines",
     "SequenceExplorer": "sequences",
+    "draw_timeline": "timelines",
 }
 
-__all__ = ["ABMonitor", "DefinitionSwitch", "ReplyTimeline", "SequenceExplorer"]
+__all__ = ["ABMonitor", "DefinitionSwitch", "ReplyTimeline", "SequenceExplorer", "draw_timeline"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from io import BytesIO
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import ipywidgets as w
 import pandas as pd
@@ -13,93 +13,157 @@ from matplotlib.axes import Axes
 from pandas.io.formats.style import Styler
 
 from outreach_frames.client import Client
-from outreach_frames.errors import OutreachDataWarning, OutreachError
+from outreach_frames.errors import MissingColumnError, OutreachDataWarning, OutreachError
 from outreach_frames.frames import fetch
 from outreach_frames.plots import theme
+from outreach_frames.snapshots import Snapshot
 
 SCREEN_DPI = 110
+REMEMBERED = 64
+"""Views kept, so that going back is instant [views]."""
 Shown = Axes | Styler | str
 
-
-@runtime_checkable
-class _Tables(Protocol):
-    def frame(self, name: str) -> pd.DataFrame: ...
-
-
-Source = _Tables | Mapping[str, pd.DataFrame] | Client
+Source = Snapshot | Mapping[str, pd.DataFrame] | Client
 """A snapshot, frames by their table's name, or a connection."""
 
 
-def frames_of(source: Source, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+def frames_of(source: Source, needed: Mapping[str, Sequence[str]], *, needed_for: str) -> dict[str, pd.DataFrame]:
     """
-    Take the named tables from a source.
+    Take tables from a source.
+
+    Parameters
+    ----------
+    needed
+        Table → columns that it must have.
+    needed_for
+        What needs them, for the message.
 
     Raises
     ------
-    KeyError
-        A mapping lacks one.
     OutreachError
-        A snapshot lacks one, or a fetch failed.
+        A table is missing, or a fetch failed.
+    MissingColumnError
+        A table lacks a column.
     """
+    tables = {name: _frame(source, name) for name in needed}
+    for name, columns in needed.items():
+        for column in columns:
+            if column not in tables[name].columns:
+                raise MissingColumnError(column, needed_for=needed_for, hint=f"It belongs to the table {name}.")
+    return tables
+
+
+def _frame(source: Source, name: str) -> pd.DataFrame:
     if isinstance(source, Client):
-        return {name: fetch(source, name, progress=False) for name in names}
+        return fetch(source, name, progress=False)
     if isinstance(source, Mapping):
-        return {name: source[name] for name in names}
-    return {name: source.frame(name) for name in names}
+        if name not in source:
+            raise OutreachError(f"There is no table {name!r}.", hint=f"The frames given are: {', '.join(source)}.")
+        return source[name]
+    return source.frame(name)
 
 
 class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """
     Controls above, one picture or table below.
 
+    A table that is missing, or a connection that is lost while the tables are read, is said in place of the picture,
+    beside a button that tries again. Once read, nothing more is fetched.
+
     Parameters
     ----------
-    controls
-        Name → control, in the order of the keyboard's Tab.
-    height
-        Room kept for what is shown, so that nothing below it jumps [pixels].
+    source
+        A snapshot, frames by their table's name, or a connection.
 
     Attributes
     ----------
+    TABLES
+        Table → columns that the explorer itself reads.
+    HEIGHT
+        Room for what is shown, so that nothing below it jumps; what is higher scrolls [pixels].
     controls
-        As given.
+        Controls by name, in the order of the keyboard's Tab; none while the tables could not be read.
     view
         What is shown for a state of the controls: a picture, a table or a sentence; each explorer's own.
     code
         The call that gives the same outside the explorer.
     """
 
+    TABLES: ClassVar[Mapping[str, Sequence[str]]]
+    HEIGHT: ClassVar[int]
     view: Callable[..., Shown]
     code: Callable[..., str]
+    prepare: Callable[[dict[str, pd.DataFrame]], Mapping[str, w.ValueWidget]]
 
-    def __init__(self, controls: Mapping[str, w.ValueWidget], *, height: int) -> None:
-        self.controls = dict(controls)
-        self._shown = w.HTML(layout=w.Layout(min_height=f"{height}px"))
-        self._code = w.HTML()
-        as_code = w.ToggleButton(value=False, description="as code", tooltip="Show the call that gives the same")
-        self._as_code = as_code
-        for control in (*self.controls.values(), as_code):
-            control.observe(self._refresh, names="value")
-        row = w.HBox([*self.controls.values(), as_code], layout=w.Layout(flex_flow="row wrap"))
-        super().__init__([row, self._code, self._shown])
-        self._refresh()
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._drawn: dict[tuple[Any, ...], str] = {}
+        self.controls: dict[str, w.ValueWidget] = {}
+        self._row = w.HBox(layout=w.Layout(flex_flow="row wrap", align_items="center", flex="0 0 auto"))
+        self._shown = w.HTML(layout=w.Layout(height=f"{self.HEIGHT}px", overflow="auto", flex="0 0 auto"))
+        self._as_code = w.ToggleButton(value=False, description="as code", tooltip="Show the call that gives the same")
+        self._as_code.observe(self._refresh, names="value")
+        wide = w.Layout(width="100%", height="12em", display="none", flex="0 0 auto")
+        self._code = w.Textarea(layout=wide, tooltip="The call that gives the same")
+        super().__init__([self._row, self._shown, self._code])
+        self._open()
 
     @property
     def state(self) -> dict[str, Any]:
         """The controls' values by name."""
         return {name: control.value for name, control in self.controls.items()}
 
-    def _refresh(self, _change: object = None) -> None:
+    def table(self, name: str) -> str:
+        """Return the code that reads a table from this source."""
+        if isinstance(self._source, Client):
+            return f'of.fetch(org, "{name}")'
+        return f'frames["{name}"]' if isinstance(self._source, Mapping) else f'snapshot.frame("{name}")'
+
+    def _open(self, _button: object = None) -> None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", OutreachDataWarning
-                )  # the reports name them; a slider would repeat them
-                self._shown.value = as_html(self.view(**self.state))
+            tables = frames_of(self._source, self.TABLES, needed_for=type(self).__name__)
+            self.controls = dict(self.prepare(tables))
+        except OutreachError as error:
+            again = w.Button(description="try again")
+            again.on_click(self._open)
+            self._row.children = [again]
+            self._shown.value = as_html(str(error))
+            return
+        for control in self.controls.values():
+            control.observe(self._refresh, names="value")
+        self._row.children = [*self.controls.values(), self._as_code]
+        self._refresh()
+
+    def _refresh(self, _change: object = None) -> None:
+        self._code.value = self._program() if self._as_code.value else ""
+        self._code.layout.display = None if self._as_code.value else "none"
+        try:
+            self._shown.value = self._draw()
         except OutreachError as error:
             self._shown.value = as_html(str(error))
-        code = self.code(**self.state) if self._as_code.value else ""
-        self._code.value = f"<pre>{escape(code)}</pre>" if code else ""
+        except BaseException:
+            self._shown.value = as_html("This view could not be drawn.")  # not the one of other controls
+            raise
+
+    def _draw(self) -> str:
+        state = self.state
+        key = tuple(state.values())
+        if key not in self._drawn:
+            with warnings.catch_warnings():
+                # The reports name them; a slider would repeat them.
+                warnings.simplefilter("ignore", OutreachDataWarning)
+                drawn = as_html(self.view(**state))
+            while len(self._drawn) >= REMEMBERED:
+                self._drawn.pop(next(iter(self._drawn)))
+            self._drawn[key] = drawn
+        return self._drawn[key]
+
+    def _program(self) -> str:
+        opened = []
+        if isinstance(self._source, Snapshot):
+            opened = [f"snapshot = of.open_snapshot({str(self._source.path)!r}, version={self._source.version!r})"]
+        lines = ["import pandas as pd", "", "import outreach_frames as of", "", *opened, self.code(**self.state)]
+        return "\n".join(lines)
 
 
 def as_html(shown: Shown) -> str:
@@ -107,26 +171,40 @@ def as_html(shown: Shown) -> str:
     if isinstance(shown, Styler):
         return str(shown.to_html())
     if isinstance(shown, str):
-        return f"<p>{escape(shown)}</p>"
+        return f'<p style="white-space: pre-line; line-height: 1.5">{escape(shown)}</p>'
     buffer = BytesIO()
     figure = shown.get_figure(root=True)
     if figure is None:
         raise TypeError("The axes belong to no figure.")
     with theme():
-        figure.savefig(buffer, format="png", dpi=SCREEN_DPI)
+        figure.savefig(buffer, format="png", dpi=SCREEN_DPI, pil_kwargs={"compress_level": 1})
     alt = escape(str(getattr(figure, "outreach_alt", "")), quote=True)
     return (
         f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{b64encode(buffer.getvalue()).decode()}">'
     )
 
 
-def dropdown(description: str, options: Sequence[tuple[str, Any]]) -> w.Dropdown:
-    """Make a drop-down list whose label is not cut off."""
-    return w.Dropdown(
-        description=description, options=options, style={"description_width": "initial"}, layout=w.Layout(width="auto")
+def dropdown(description: str, options: Sequence[tuple[str, Any]], value: Any = None) -> w.Dropdown:
+    """Make a drop-down list whose label is not cut off; without a value given, the first option is chosen."""
+    made = w.Dropdown(
+        description=description,
+        options=options,
+        style={"description_width": "initial"},
+        layout=w.Layout(width="auto", max_width="100%"),
     )
+    if value is not None:
+        made.value = value
+    return made
 
 
 def choice(description: str, options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
     """Make a row of buttons of which one is pressed."""
-    return w.ToggleButtons(description=description, options=options, style={"button_width": "auto"})
+    return w.ToggleButtons(
+        description=description, options=options, style={"button_width": "auto", "description_width": "initial"}
+    )
+
+
+def numbered(names: "pd.Series[str]") -> list[tuple[str, int]]:
+    """Return what a drop-down list offers: ``name (id)`` → id, for names by id; a missing name is said."""
+    texts = names.astype("string").fillna("").str.strip()
+    return [(f"{text or 'no name'} ({number})", int(number)) for number, text in zip(texts.index, texts, strict=True)]

@@ -1,11 +1,13 @@
 """One sequence at a time: its steps, its outcomes, and where it stands among the others."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
-from outreach_frames.widgets._explorer import Explorer, Shown, Source, choice, dropdown, frames_of
+from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered
 
 PERIODS = [("all time", None), ("last 30 days", 30), ("last 90 days", 90), ("last 180 days", 180)]
 
@@ -18,30 +20,38 @@ class SequenceExplorer(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, sequences, sequence steps.
-
-    Raises
-    ------
-    OutreachError
-        A table is missing.
     """
 
-    def __init__(self, source: Source) -> None:
-        tables = frames_of(source, ["mailings", "sequences", "sequence_steps"])
-        self._mailings = tables["mailings"]
-        self._sequences = tables["sequences"].sort_values("name")
+    HEIGHT = 560
+    TABLES: ClassVar = {
+        "mailings": ("sequence_id", "delivered_at"),
+        "sequences": ("id", "name"),
+        "sequence_steps": ("sequence_id",),
+    }
+
+    def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
+        """Keep the tables and return the controls; the sequence with most mail comes first."""
+        self._mailings, self._sequences = tables["mailings"], tables["sequences"]
         self._steps = tables["sequence_steps"]
-        named = list(zip(self._sequences["name"].astype(str), self._sequences["id"].astype(int), strict=True))
-        self._names = {number: name for name, number in named}
-        controls = {
+        record: dict[str, Any] = self._mailings.attrs.get("outreach_frames", {})
+        self._end = pd.Timestamp(record.get("as_of") or self._mailings["delivered_at"].max())
+        named = numbered(self._sequences.set_index("id")["name"].sort_values())
+        self._names = {number: label.rsplit(" (", 1)[0] for label, number in named}
+        delivered = self._mailings.dropna(subset=["delivered_at", "sequence_id"])["sequence_id"]
+        busiest = next((number for number in delivered.value_counts().index if number in self._names), None)
+        return {
             "picture": choice("", [("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")]),
-            "sequence": dropdown("Sequence", named),
+            "sequence": dropdown("Sequence", named or [("none", 0)], busiest),
             "days": dropdown("Mail of", PERIODS),
         }
-        super().__init__(controls, height=460)
 
     def view(self, *, picture: str, sequence: int, days: int | None) -> Shown:
         """Return the picture for a sequence [id] and a period [days before the extraction]."""
-        mailings = self._of_period(days)
+        if sequence not in self._names:
+            return "There are no sequences."
+        mailings = self._mailings
+        if days is not None:
+            mailings = mailings[mailings["delivered_at"] >= self._end - pd.Timedelta(days=days)]
         if picture == "rates":
             return plots.plot_rates(stats.sequence_engagement(mailings, self._sequences))
         mailings = mailings[mailings["sequence_id"] == sequence]
@@ -54,23 +64,19 @@ class SequenceExplorer(Explorer):
 
     def code(self, *, picture: str, sequence: int, days: int | None) -> str:
         """Return the call that gives the same."""
-        lines = ['mailings = snapshot.frame("mailings")']
+        lines = [f"mailings = {self.table('mailings')}", f"sequences = {self.table('sequences')}"]
         if days is not None:
-            lines.append(f'mailings = mailings[mailings["delivered_at"] >= snapshot.as_of - pd.Timedelta(days={days})]')
+            since = (self._end - pd.Timedelta(days=days)).isoformat()
+            lines.append(f'mailings = mailings[mailings["delivered_at"] >= pd.Timestamp("{since}")]')
         if picture == "rates":
-            sequences = 'snapshot.frame("sequences")'
-            return "\n".join([*lines, f"of.plots.plot_rates(of.stats.sequence_engagement(mailings, {sequences}))"])
+            return "\n".join([*lines, "of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences))"])
         lines.append(f'mailings = mailings[mailings["sequence_id"] == {sequence}]')
         if picture == "outcomes":
             lines.append("of.plots.plot_incidence(of.stats.cumulative_incidence(of.stats.time_to_event(mailings)))")
         else:
-            lines.append(f'steps = snapshot.frame("sequence_steps").query("sequence_id == {sequence}")')
-            lines.append("of.plots.plot_step_funnel(of.stats.step_funnel(mailings, steps))")
+            lines += [
+                f"steps = {self.table('sequence_steps')}",
+                f'funnel = of.stats.step_funnel(mailings, steps[steps["sequence_id"] == {sequence}])',
+                'of.plots.plot_step_funnel(funnel, names=sequences.set_index("id")["name"].to_dict())',
+            ]
         return "\n".join(lines)
-
-    def _of_period(self, days: int | None) -> pd.DataFrame:
-        if days is None:
-            return self._mailings
-        record: dict[str, Any] = self._mailings.attrs.get("outreach_frames", {})
-        end = pd.Timestamp(record["as_of"]) if "as_of" in record else self._mailings["delivered_at"].max()
-        return self._mailings[self._mailings["delivered_at"] >= end - pd.Timedelta(days=days)]
