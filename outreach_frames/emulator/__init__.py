@@ -2,8 +2,9 @@
 An embedded Outreach: real HTTP on loopback, served from memory.
 
 It answers as the vendor's documents say, and where they say nothing as `Settings` says. It shares only the catalogue
-with the client: it reads queries, compares values and writes documents with code of its own, so that a mistake of the
-client cannot agree with itself.
+with the client: it reads queries and bodies, compares values, writes documents and signs webhooks with code of its own,
+so that a mistake of the client cannot agree with itself. What is written is really done: enrolments move, batches and
+erasures run, invitations lie in the `outbox`, webhooks are called, on this machine and nowhere else.
 
 ::
 

@@ -131,6 +131,8 @@ class Settings:
         Names of the states: the guide's (``queued``, ``temporary_failure``) or the schema's (``failed``).
     compliance_failures
         Every so-many-th compliance task fails once before it succeeds; 0 for never.
+    compliance_requester
+        Whether the requester's address must be that of a user, as the guide describes it.
     compliance_unknown
         What a request for an address that nobody has does.
     """
@@ -188,4 +190,5 @@ class Settings:
     batch_confirmed_count: int = 1_000
     compliance_states: Literal["guide", "schema"] = "guide"
     compliance_failures: int = 3
+    compliance_requester: Literal["any", "user"] = "any"
     compliance_unknown: Literal["accept", "refuse"] = "accept"

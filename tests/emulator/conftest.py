@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from receiver import Receiver
+from plain_receiver import Receiver
 from small_organisation import Ask, asking, small_organisation
 from writing_organisation import restore
 from writing_requests import Program

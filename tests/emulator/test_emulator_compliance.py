@@ -123,10 +123,21 @@ def test_addresses_nobody_has(office, program):
     ]
 
 
+def test_who_asks_may_have_to_be_a_user(office, program):
+    """By the guide's words; whether the API looks is not known."""
+    assert ask(program, requester_email="nobody@example.com").status_code == 201
+    assert ask(program, requester_email="Ana@example.com").status_code == 201
+    asked = program.get("/complianceRequests")
+    assert [each["attributes"]["requesterId"] for each in asked] == [None, None, 1, 1]
+    assert asked[-1]["relationships"]["requester"]["data"] == {"type": "user", "id": 1}
+
+    office.settings.compliance_requester = "user"
+    assert list(faults(ask(program, requester_email="nobody@example.com"))) == ["/data/attributes/requester_email"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"requester_email": "nobody@example.com"},
         {"requester_email": None},
         {"request_type": "Export"},
         {"object_type": "Account"},

@@ -5,7 +5,7 @@ import socket
 from datetime import datetime
 
 import pytest
-from receiver import Receiver, delivered, subscribe
+from plain_receiver import Receiver, delivered, subscribe
 from writing_requests import made
 
 # Trying again

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 import requests
-from receiver import delivered, subscribe
+from plain_receiver import delivered, subscribe
 from small_organisation import error, resource
 from writing_requests import Program, faults, made
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
-from outreach_frames.emulator.store import Record
+from outreach_frames.emulator.store import Identifier, Record
 from outreach_frames.emulator.writing.checks import Faults, blank
 from outreach_frames.emulator.writing.editor import Editor
 from outreach_frames.emulator.writing.rules import values_index
@@ -42,7 +42,7 @@ def request(editor: Editor, attributes: Mapping[str, Any]) -> str:
     """
     _check(editor, attributes)
     address = str(attributes[ADDRESS])
-    requester = values_index(editor, "user", "email").of(str(attributes["requester_email"]).casefold())[0]
+    requester = _requester(editor, attributes)
     batch = str(uuid4())
     found = values_index(editor, "prospect", "emails").of(address.casefold())
     targets = [("Prospect", str(prospect.id)) for prospect in found] + [("Recipient", address)]
@@ -56,13 +56,19 @@ def request(editor: Editor, attributes: Mapping[str, Any]) -> str:
                 "objectType": object_type,
                 "requestType": "Delete",
                 "requestObjectId": id_,
-                "requesterId": requester.id,
+                "requesterId": requester.id if requester else None,
                 "pii": {"email": address},
             },
-            {"requester": requester.identifier},
+            {"requester": requester},
         )
         editor.state.jobs.start("complianceRequest", _run(editor, task))
     return batch
+
+
+def _requester(editor: Editor, attributes: Mapping[str, Any]) -> Identifier | None:
+    """Return the user of the address that the request gives, if there is one."""
+    users = values_index(editor, "user", "email").of(str(attributes.get("requester_email")).casefold())
+    return next((user.identifier for user in users), None)
 
 
 def _check(editor: Editor, attributes: Mapping[str, Any]) -> None:
@@ -74,7 +80,7 @@ def _check(editor: Editor, attributes: Mapping[str, Any]) -> None:
             faults.attribute(name, "can't be blank")
         elif choices and attributes[name] not in choices:
             faults.attribute(name, f"must be one of {', '.join(choices)}")
-    if not values_index(editor, "user", "email").of(str(attributes.get("requester_email")).casefold()):
+    if editor.settings.compliance_requester == "user" and _requester(editor, attributes) is None:
         faults.attribute("requester_email", "must be the email of a user")
     address = attributes.get(ADDRESS)
     if blank(address):

@@ -5,7 +5,7 @@ A record may carry linkage that another record determines: a seeded sequence lis
 sequence. When the step's side changes, the list that was stored on the sequence's side changes with it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -55,7 +55,8 @@ def keep_in_step(store: Store, before: Record | None, after: Record | None) -> N
             for identifier in named:
                 _correct(store, identifier, record, name, listed=listed)
     if after is not None and before is not None and _named(before, "sequenceStep") != _named(after, "sequenceStep"):
-        _look_up_again(store, after, relations.AT_ACTIVE_STEP)
+        kept = {name: each for name, each in after.relationships.items() if name not in relations.AT_ACTIVE_STEP}
+        store.put(replace(after, relationships=kept))
 
 
 def _named(record: Record | None, relationship: str) -> set[Identifier]:
@@ -64,12 +65,14 @@ def _named(record: Record | None, relationship: str) -> set[Identifier]:
 
 def _correct(store: Store, identifier: Identifier, record: Record, name: str, *, listed: bool) -> None:
     other = store.find(*identifier)
-    stored = [each for each in other_sides(record.type, name) if other and each in other.relationships]
+    stored = {each for each in other_sides(record.type, name) if other and each in other.relationships}
     if other is None or not stored:
         return
-    _look_up_again(store, other, set(stored) & PARTIAL)
-    for each in set(stored) - PARTIAL:
-        _list(store, identifier, each, _shown(record, each), listed=listed)
+    kept = {each: linkage for each, linkage in other.relationships.items() if each not in stored & PARTIAL}
+    for each in stored - PARTIAL:
+        kept[each] = _listing(kept[each], _shown(record, each), listed=listed)
+    if kept != other.relationships:
+        store.put(replace(other, relationships=kept))
 
 
 def _shown(record: Record, relationship: str) -> Identifier:
@@ -80,21 +83,12 @@ def _shown(record: Record, relationship: str) -> Identifier:
     return record.identifier
 
 
-def _list(store: Store, holder: Identifier, relationship: str, member: Identifier, *, listed: bool) -> None:
-    other = store.find(*holder)
-    if other is None:
-        return
-    kept = [each for each in as_tuple(other.relationships[relationship]) if normal(each) != normal(member)]
-    now = tuple(kept) + ((member,) if listed else ())
-    if {*map(normal, now)} != {*map(normal, as_tuple(other.relationships[relationship]))}:
-        store.put(replace(other, relationships=other.relationships | {relationship: now}))
-
-
-def _look_up_again(store: Store, record: Record, names: Iterable[str]) -> None:
-    dropped = set(names) & record.relationships.keys()
-    if dropped:
-        kept = {name: value for name, value in record.relationships.items() if name not in dropped}
-        store.put(replace(record, relationships=kept))
+def _listing(linkage: Linkage, member: Identifier, *, listed: bool) -> Linkage:
+    """Return a list with or without a member."""
+    present = any(normal(each) == normal(member) for each in as_tuple(linkage))
+    if listed:
+        return linkage if present else (*as_tuple(linkage), member)
+    return without(linkage, member) if present else linkage
 
 
 def without(linkage: Linkage, identifier: Identifier) -> Linkage:
