@@ -1,6 +1,7 @@
 """The headline numbers of an organisation on one page, each with its interval, its definition and its doubts."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from scipy.stats import quantile_test
 
 from outreach_frames.errors import DataError, OutreachDataWarning
 from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call, Instant, to_iso
+from outreach_frames.stats._call import Call, Instant, record_of, to_iso, to_micros
 from outreach_frames.stats._small import flags, floats, read_deliveries, settled, typed, write
 from outreach_frames.stats._sources import frames_of
 from outreach_frames.stats._tally import RATES
@@ -192,7 +193,7 @@ def summarise(frames: Any, *, ci: float = 0.95, as_of: Instant | None = None) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutreachDataWarning)  # they are among the caveats
         mail = read_deliveries(call, tables["mailings"])
-        settled(call, as_of)
+        settled(call, as_of or _earliest(tables))
         quality = data_quality(tables, as_of=call.as_of)
         figures = _figures(tables, ci, call.as_of) | {"hours_to_reply_median": _median_hours(mail, ci)}
     found = quality[flags(quality["count"] > 0)]
@@ -202,6 +203,12 @@ def summarise(frames: Any, *, ci: float = 0.95, as_of: Instant | None = None) ->
     period = (to_iso(int(sent.min()))[:10], to_iso(int(sent.max()))[:10]) if len(sent) else None
     unchecked = int(quality["count"].isna().sum())
     return Summary(write(call, typed(rows, _RESULT)), caveats, unchecked, call.as_of, period)
+
+
+def _earliest(tables: Mapping[str, pd.DataFrame]) -> str | None:
+    """Return when the first of the tables was extracted: what happened later is not in all of them."""
+    known = [record_of(table).get("as_of") for table in tables.values()]
+    return min((at for at in known if at is not None), key=to_micros, default=None)
 
 
 def _figures(tables: dict[str, pd.DataFrame], ci: float, as_of: str | None) -> dict[str, dict[str, Any]]:

@@ -184,3 +184,13 @@ def test_a_summary_needs_mailings_and_each_once():
         summarise({"prospects": table("prospects")})
     with pytest.raises(DataError, match="occur more than once"):
         summarise({"mailings": pd.concat([table("mailings")] * 2)})
+
+
+def test_tables_extracted_one_after_the_other_are_looked_at_when_the_first_was():
+    """A snapshot takes its tables within seconds of each other; what came later is not in all of them."""
+    tables = {
+        "mailings": extracted(table("mailings"), "mailings", "2025-03-31T00:00:05Z"),
+        "sequence_states": extracted(table("sequence_states"), "sequence_states", "2025-03-31T00:00:00Z"),
+    }
+
+    assert summarise(tables).as_of == "2025-03-31T00:00:00Z"
