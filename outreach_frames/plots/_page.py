@@ -150,7 +150,7 @@ def open_page(ax: Axes | None, *, title: str, subtitle: str, footnote: str, heig
         _settle(ax)
     room = (WIDTH if ax is None else rectangle_of(ax).width) - 2 * _PAD
     title = fold(title, room, lines=2, size=TITLE_PT, weight="bold")
-    subtitle = fold(subtitle, room, lines=3, size=LABEL_PT)
+    subtitle = fold(subtitle, room, lines=3, size=LABEL_PT).replace(" ·\n", "\n")
     footnote = fold(footnote, room, size=SMALL_PT)
     above = _height(title, TITLE_PT) + _height(subtitle, LABEL_PT) + 0.06
     below = _height(footnote, SMALL_PT) + 0.08

@@ -200,18 +200,25 @@ class Lines:
         return self.write(names, lambda group: f"⋮ {count(len(group))} more")
 
 
-def choose_lines(order: Sequence[int], has_value: Sequence[bool], most: int | None) -> Lines:
-    """Choose the lines: every row, or both ends with one line for the middle and one for the rest without data."""
-    singles = [(row,) for row in order]
-    if most is None or len(order) <= most:
-        return Lines(tuple(singles))
+def choose_lines(
+    order: Sequence[int], has_value: Sequence[bool], most: int | None, *, apart: Sequence[int] = ()
+) -> Lines:
+    """
+    Choose the lines: every row, or both ends with one line for the middle and one for the rest without data.
+
+    Rows `apart` get one line at the end, whatever room there is.
+    """
+    last = [tuple(apart)] if apart else []
+    if most is None or len(order) + len(last) <= most:
+        return Lines((*((row,) for row in order), *last))
     valued = [row for row in order if has_value[row]]
     empty = [row for row in order if not has_value[row]]
-    lines = _leave_out_middle(valued, max(most - bool(empty), 3))
-    spare = max(most - len(lines), 1)
+    room = most - len(last)
+    lines = _leave_out_middle(valued, max(room - bool(empty), 3))
+    spare = max(room - len(lines), 1)
     if len(empty) > spare:
-        return Lines((*lines, *((row,) for row in empty[: spare - 1]), tuple(empty[spare - 1 :])))
-    return Lines((*lines, *((row,) for row in empty)))
+        return Lines((*lines, *((row,) for row in empty[: spare - 1]), tuple(empty[spare - 1 :]), *last))
+    return Lines((*lines, *((row,) for row in empty), *last))
 
 
 def _leave_out_middle(rows: Sequence[int], most: int) -> list[tuple[int, ...]]:

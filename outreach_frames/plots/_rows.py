@@ -103,13 +103,18 @@ def open_rows(
     names: Sequence[str],
     has_value: Sequence[bool],
     max_rows: int | None,
+    apart: Sequence[int] = (),
     above: float = 0,
     **heading: str,
 ) -> tuple[Page, Lines]:
-    """Open a page as high as its rows need, or choose as many rows as the given Axes has room for."""
-    lines = choose_lines(order, has_value, max_rows)
+    """
+    Open a page as high as its rows need, or choose as many rows as the given Axes has room for.
+
+    Rows `apart` are no part of the order: they are summed up in one line at the end.
+    """
+    lines = choose_lines(order, has_value, max_rows, apart=apart)
     page = open_page(ax, height=rows_height(lines.names(names), WIDTH) + above, **heading)
     fits = max(int((page.height - AXIS_ROOM - HEADER_ROOM - above) / LEAST_PITCH), 1)
     if ax is not None and len(lines.groups) > fits:
-        lines = choose_lines(order, has_value, fits)
+        lines = choose_lines(order, has_value, fits, apart=apart)
     return page, lines

@@ -171,7 +171,10 @@ def _fold_greedily(text: str, room: float, size: float, weight: str) -> list[str
 
 
 def _cut(word: str, room: float, size: float, weight: str) -> list[str]:
-    """Cut a word that is wider than the room; every piece holds at least one letter."""
+    """Cut a word that is wider than the room, before an @ sign if that helps; every piece holds at least one letter."""
+    user, at, domain = word.partition("@")
+    if at and user and width(user, size, weight) <= room:
+        return [user, *_cut(at + domain, room, size, weight)]
     pieces = [""]
     for letter in word:
         if pieces[-1] and width(pieces[-1] + letter, size, weight) > room:

@@ -11,14 +11,14 @@ from outreach_frames.plots._beside import label_beside
 from outreach_frames.plots._grid import grid, grid_height, panels_shown
 from outreach_frames.plots._metrics import metric
 from outreach_frames.plots._page import open_page
-from outreach_frames.plots._result import Names, numbers, parameters, parts, require, subtitle
+from outreach_frames.plots._result import Floats, Names, numbers, parameters, parts, require, subtitle
 from outreach_frames.plots._style import INK, MUTED, theme
 from outreach_frames.plots._text import count, counted, percent
 from outreach_frames.plots._weeks import Weeks
 
 _LEFT, _RIGHT, _GAP, _BELOW, _TICKS, _CELL = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
-_THRESHOLDS = {"bounce_rate": (0.02, 0.05), "spam_rate": (0.001, 0.003)}
 _SIGMAS = 3
+_BOUNCE = "bounce_rate"
 _GRAVE = {"act": 2, "watch": 1}
 _LATELY = 4
 _PAD = 12
@@ -28,10 +28,10 @@ _HEADROOM = 1.15
 
 def plot_deliverability(
     deliverability: pd.DataFrame,
-    rate: str = "bounce_rate",
+    rate: str = _BOUNCE,
     *,
     names: Names | None = None,
-    min_n: int = 20,
+    min_n: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -46,7 +46,7 @@ def plot_deliverability(
     names
         Mailbox names by id; default: the result's own names, else the ids.
     min_n
-        Weeks with fewer mailings are drawn faded, and do not stretch the axis.
+        Weeks with fewer mailings are drawn faded, and do not stretch the axis; default: that of the result, else 20.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -64,13 +64,14 @@ def plot_deliverability(
 
     Notes
     -----
-    The limits are three standard errors about the mailbox's baseline, √(p(1 − p)/n): they narrow in weeks with much
-    mail. They are drawn where the result has a baseline.
+    The limits of bounce rates are three standard errors, √(b(1 − b)/n), about the baseline b of the mailbox's earlier
+    weeks: they narrow in weeks with much mail. A week without a baseline has none.
     """
     ends = [f"{rate}{end}" for end in ("", "_n", "_lo", "_hi")]
     needed = ("mailbox_id", "week", *ends, "alert")
     require(deliverability, needed, plot="plot_deliverability", source="stats.deliverability(...) by mailbox and week")
     words = metric(rate)
+    min_n = int(parameters(deliverability).get("min_n") or 20) if min_n is None else min_n
     everyone = parts(deliverability.sort_values(["mailbox_id", "week"]), "mailbox_id", names=names)
     order = sorted(everyone, key=lambda name: _gravity(everyone[name], rate))
     order = order[: panels_shown(ax, len(order), _CELL, below=_BELOW)]
@@ -86,10 +87,11 @@ def plot_deliverability(
                 counted(np.nansum(numbers(deliverability, f"{rate}_n")), words.trials),
                 f"{counted((alerts == 'act').sum(), 'week')} to act on, {count((alerts == 'watch').sum())} to watch",
             ),
-            footnote=f"{words.title}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded: "
+            footnote=f"{words.title}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded, without whiskers: "
             f"n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. ◇ no mail. "
             + (f"Bands: watch from {percent(watch)}, act from {percent(act)}. " if act else "")
-            + "Ringed: act. Dashed: limits of three standard errors about the mailbox's own baseline.",
+            + "Ringed: act."
+            + (" Line and dashes: the mailbox's earlier weeks, with three standard errors." if rate == _BOUNCE else ""),
             height=grid_height(len(order), _CELL, below=_BELOW),
         )
         if not order:
@@ -120,10 +122,23 @@ def _gravity(rows: pd.DataFrame, rate: str) -> tuple[int, int, float]:
 
 
 def _thresholds(deliverability: pd.DataFrame, rate: str) -> tuple[float, float]:
-    """Rates from which to watch and to act: those the statistic used, else the usual ones; 0 where there are none."""
-    given = parameters(deliverability).get("thresholds") or {}
-    watch, act = given.get(rate) or _THRESHOLDS.get(rate, (0.0, 0.0))
+    """Rates from which the statistic says to watch and to act; 0 where it has no threshold."""
+    watch, act = (parameters(deliverability).get("thresholds") or {}).get(rate) or (0.0, 0.0)
     return float(watch), float(act)
+
+
+def _baseline(rows: pd.DataFrame) -> Floats:
+    """
+    Find the baseline b that the statistic compared each week's bounce rate p with.
+
+    The result has z = (p − b) / √(b(1 − b)/n) instead: solved for b, this is the bound of Wilson's interval on the side
+    from which p deviates.
+    """
+    p, n, z = (numbers(rows, name) for name in ("bounce_rate", "bounce_rate_n", "z_vs_baseline"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+        baseline: Floats = (p + z**2 / (2 * n) - reach) / (1 + z**2 / n)
+    return baseline
 
 
 def _draw_bands(ax: Axes, watch: float, act: float, *, is_labelled: bool) -> None:
@@ -137,19 +152,23 @@ def _draw_weeks(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: in
     mark = metric(rate).mark
     places, trials = weeks.places(rows["week"]), numbers(rows, f"{rate}_n")
     bounds = np.stack([numbers(rows, f"{rate}{end}") for end in ("", "_lo", "_hi")], axis=1)
-    if "baseline" in rows.columns:
-        baseline = numbers(rows, "baseline")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            reach = _SIGMAS * np.sqrt(baseline * (1 - baseline) / trials)
-        limits = np.clip(np.stack([baseline - reach, baseline + reach]), 0, None)
-        for limit in limits:
-            ax.step(places, limit, where="mid", color=INK, lw=0.8, dashes=(3, 2), zorder=1.5, gid="limit")
-        ax.plot(places, baseline, color=MUTED, lw=0.8, zorder=1.5, gid="baseline")
-    ax.plot(places, bounds[:, 0], color=mark.ink, lw=0.7, zorder=1.8)
-    estimates(ax, places, bounds, mark, faded=trials < min_n, upright=True)
+    if rate == _BOUNCE and "z_vs_baseline" in rows.columns:
+        _draw_limits(ax, places, _baseline(rows), trials)
+    few = trials < min_n
+    bounds[few, 1:] = np.nan  # the whisker of a few mailings would fill the panel and say nothing
+    ax.plot(places, bounds[:, 0], color=mark.ink, lw=0.5, alpha=0.5, zorder=1.8)
+    estimates(ax, places, bounds, mark, faded=few, upright=True)
     grave = (rows["alert"].astype(str) == "act").to_numpy() & (bounds[:, 0] <= ax.get_ylim()[1])
     ring: dict[str, Any] = {"marker": "o", "ms": 10, "mfc": "none", "mec": INK, "mew": 1.0, "ls": "none"}
     ax.plot(places[grave], bounds[grave, 0], zorder=3.2, gid="alert", **ring)
+
+
+def _draw_limits(ax: Axes, places: Floats, baseline: Floats, trials: Floats) -> None:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = _SIGMAS * np.sqrt(baseline * (1 - baseline) / trials)
+    for limit in (np.maximum(baseline - reach, 0), baseline + reach):
+        ax.step(places, limit, where="mid", color=INK, lw=0.8, dashes=(3, 2), zorder=1.5, gid="limit")
+    ax.step(places, baseline, where="mid", color=MUTED, lw=0.8, zorder=1.5, gid="baseline")
 
 
 def _in_words(shown: dict[str, pd.DataFrame], rate: str, total: int) -> str:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from outreach_frames.errors import DataError
-from outreach_frames.plots._axes import Estimate, empty, estimates, no_data, rate_axis, top_of
+from outreach_frames.plots._axes import HALO, Estimate, empty, estimates, no_data, rate_axis, top_of
 from outreach_frames.plots._metrics import metric
 from outreach_frames.plots._page import Page, lines_that_fit, open_page
 from outreach_frames.plots._result import Floats, confidence, labels, numbers, parameters, require, subtitle
@@ -182,7 +182,8 @@ def _draw_differences(page: Page, above: Axes, differences: list[tuple[str, Esti
             continue
         estimates(strip, [row + 0.2], [rate], Mark(MUTED, INK, "D", ""))
         told = f"{signed_points(rate[0])} ({signed_points(rate[1])} to {signed_points(rate[2])})"
-        strip.text(rate[0], row - 0.08, told, size=SMALL_PT, ha="center", va="bottom", color=INK)
+        label = strip.text(rate[0], row - 0.08, told, size=SMALL_PT, ha="center", va="bottom", color=INK)
+        label.set_path_effects(HALO)
         page.write(edge, height, chance(p_better), size=LABEL_PT, ha="right", va="center_baseline")
     top = _STRIP_AXIS + rows * _STRIP_ROW
     page.write(edge, top + 0.05, "chance", size=SMALL_PT, color=MUTED, ha="right")

@@ -25,8 +25,9 @@ from outreach_frames.plots._text import count, counted
 
 _NEEDED = ("counter", "api", "unique_mailings", "gap", "cause")
 _FAR = 2.0
+_EQUAL, _FEW = "equal", 12
 _CAUSES: dict[str, Mark] = {
-    "equal": NONE,
+    _EQUAL: NONE,
     "other definition": CLICK,
     "rows missing": FAILURE,
     "since-last-touch": OPEN,
@@ -48,14 +49,16 @@ def plot_reconciliation(
     names
         Names of the objects by id; default: the result's own names, else the ids.
     max_rows
-        Where there are more rows, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+        Where there are more unequal ones, both ends are drawn and the middle is summed up in one line; ``None`` draws
+        all.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
     Returns
     -------
     ax : Axes
-        Counters lie at 0, 1, 2 … on the y axis, those with the largest gap first; on the x axis the counted rows as a
+        Counters lie at 0, 1, 2 … on the y axis, those with the largest gap first, and of more
+        than twelve the equal ones in one line; on the x axis the counted rows as a
         fraction of the API's counter, which is 1. A counter without its number has an open tick "no data".
 
     Raises
@@ -76,6 +79,9 @@ def plot_reconciliation(
         words = [f"{named[key]} · {word}" for key, word in zip(counters[keys[0]], words, strict=True)]
     causes = counters["cause"].astype("object").fillna("").astype(str).tolist()
     order = ranked(np.where(known, abs(gaps), np.nan), api, words)
+    equal = [row for row in order if causes[row] == _EQUAL]
+    apart = equal if len(order) > _FEW and len(equal) > 1 else []
+    order = [row for row in order if row not in set(apart)]
     with theme():
         page, lines = open_rows(
             ax,
@@ -83,11 +89,12 @@ def plot_reconciliation(
             names=words,
             has_value=known,
             max_rows=max_rows,
+            apart=apart,
             title=f"Counters of the API beside counted mailings, by {kind}",
             subtitle=subtitle(
                 counters,
                 *([counted(len(named), kind)] if named else []),
-                f"{count(sum(cause == 'equal' for cause in causes))} of {counted(len(counters), 'counter')} equal",
+                f"{count(len(equal))} of {counted(len(counters), 'counter')} equal",
             ),
             footnote="Hollow square: the counter as the API gives it. Filled: mailings counted in the rows, each once. "
             "Gap: API minus rows.",
@@ -98,7 +105,7 @@ def plot_reconciliation(
             Column("API", lines.write([count(number) for number in api])),
             Column("rows", lines.write([count(number) for number in rows])),
             Column("gap", lines.write([_signed(gap) for gap in gaps])),
-            Column("why", lines.write(causes)),
+            Column("why", lines.write(causes, lambda group: _EQUAL if group[0] in set(apart) else "")),
         ]
         drawn = lay_rows(page, lines.names(words), columns, muted=lines.gaps)
         shares = np.array([_share(row, counter) for row, counter in zip(rows, api, strict=True)])

@@ -16,7 +16,7 @@ from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK, theme
 from outreach_frames.plots._text import count, counted
 from outreach_frames.plots._weeks import Weeks
 
-_CHANNELS = {"emails": ("e-mail", MAIL), "calls": ("calls", CALL), "tasks": ("other tasks", TASK)}
+_CHANNELS = {"delivered": ("e-mail", MAIL), "calls_dialled": ("calls", CALL), "tasks_done": ("other tasks", TASK)}
 _NEEDED = ("user_id", "week", *_CHANNELS, "task_backlog")
 _LEFT, _RIGHT, _GAP, _TICKS = 0.6, 0.8, 0.4, 0.34
 _THICK, _THIN, _HEADROOM = 0.8, 0.35, 1.08
@@ -24,7 +24,7 @@ _THICK, _THIN, _HEADROOM = 0.8, 0.35, 1.08
 
 def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axes | None = None) -> Axes:
     """
-    Plot, for each person, touches by channel and week (stacked bars) and the backlog of overdue tasks (line).
+    Plot, for each person, touches by channel and week (bars) and how many tasks due that week are still open (line).
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axe
     with theme():
         page = open_page(
             ax,
-            title="Touches and overdue tasks by user and week",
+            title="Touches and open tasks by user and week",
             subtitle=subtitle(
                 activity,
                 (f"{len(order)} busiest of " if len(order) < len(everyone) else "") + counted(len(everyone), "user"),
                 counted(sum(map(_touches, everyone.values())), "touch"),
             ),
-            footnote="Bars: mailings delivered, outbound calls dialled, other tasks completed. Line: open tasks past "
-            f"their due date at the end of the week. Weeks begin on Monday, {zone}.",
+            footnote="Bars: mailings delivered, outbound calls dialled, other tasks completed. Line: tasks due that "
+            f"week that are still open at the time of extraction. Weeks begin on Monday, {zone}.",
             height=grid_height(len(order), cell_height, below=0),
         )
         if not order:
@@ -105,13 +105,13 @@ def _draw_weeks(ax: Axes, rows: pd.DataFrame, weeks: Weeks) -> None:
 
 
 def _label(ax: Axes, rows: pd.DataFrame) -> None:
-    """Name the channels and the backlog beside the last week."""
-    edges = [0.0, *(float(edge[-1]) for edge in _stack(rows))]
+    """Name the channels at the heights they have on average, and the line at its end."""
+    edges = [0.0, *(float(edge.mean()) for edge in _stack(rows))]
     middles = [(low + high) / 2 for low, high in pairwise(edges)]
     texts, inks = [words for words, _ in _CHANNELS.values()], [mark.ink for _, mark in _CHANNELS.values()]
     backlog = float(numbers(rows, "task_backlog")[-1])
     if not np.isnan(backlog):
-        middles, texts, inks = [*middles, backlog], [*texts, "overdue"], [*inks, FAILURE.ink]
+        middles, texts, inks = [*middles, backlog], [*texts, "still open"], [*inks, FAILURE.ink]
     label_beside(ax, middles, texts, inks)
 
 
@@ -119,5 +119,5 @@ def _in_words(shown: dict[str, pd.DataFrame], total: int) -> str:
     words = [f"Touches by channel and week for {len(shown)} of {counted(total, 'user')}."]
     for name, rows in shown.items():
         each = ", ".join(f"{count(np.nansum(numbers(rows, key)))} {told}" for key, (told, _) in _CHANNELS.items())
-        words.append(f"{name}: {each}; {count(numbers(rows, 'task_backlog')[-1])} overdue at the end.")
+        words.append(f"{name}: {each}; {count(np.nansum(numbers(rows, 'task_backlog')))} tasks still open.")
     return " ".join(words)

@@ -355,14 +355,17 @@ def deliverability_result(mailboxes: int = 3, *, weeks: int = 12, empty: bool = 
             trials[3] = 0
         risk = np.where(np.arange(weeks) > weeks - 4, 0.08 if mailbox == 2 else 0.015, 0.015)
         rate, low, high = wilson(random.binomial(trials.astype(int), risk).astype(float), trials)
+        with np.errstate(divide="ignore"):
+            error = np.sqrt(0.015 * 0.985 / trials)
         frame = pd.DataFrame({"mailbox_id": mailbox, "bounce_rate": rate, "bounce_rate_n": trials})
-        frame = frame.assign(bounce_rate_lo=low, bounce_rate_hi=high, sent=trials, baseline=0.015)
+        frame = frame.assign(bounce_rate_lo=low, bounce_rate_hi=high, sent=trials, z_vs_baseline=(rate - 0.015) / error)
         frames.append(
             frame.assign(alert=np.select([rate > 0.05, rate > 0.02], ["act", "watch"], "ok"), week=range(weeks))
         )
     result = pd.concat(frames, ignore_index=True)
     places = result.pop("week")
-    result = arrow(result, "deliverability", by="mailbox")
+    thresholds = {"bounce_rate": [0.02, 0.05], "spam_rate": [0.001, 0.003]}
+    result = arrow(result, "deliverability", by="mailbox", thresholds=thresholds, min_n=20)
     result.insert(1, "week", mondays(weeks)[places].array)
     return result
 
@@ -373,8 +376,8 @@ def activity_result(users: int = 3, *, weeks: int = 12, empty: bool = False) -> 
     frames = []
     for user in range(1, users + 1):
         load = 0 if empty else 1
-        frame = pd.DataFrame({"user_id": user, "emails": random.poisson(60 * load, weeks)})
-        frame = frame.assign(calls=random.poisson(15 * load, weeks), tasks=random.poisson(6 * load, weeks))
+        frame = pd.DataFrame({"user_id": user, "delivered": random.poisson(60 * load, weeks)})
+        frame = frame.assign(calls_dialled=random.poisson(15 * load, weeks), tasks_done=random.poisson(6 * load, weeks))
         backlog = np.arange(weeks) * (6 if user == 2 else 1) * load
         frames.append(frame.assign(task_backlog=backlog, place=range(weeks)))
     result = pd.concat(frames, ignore_index=True)

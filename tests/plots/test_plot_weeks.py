@@ -18,7 +18,7 @@ def test_weeks_without_rows_keep_their_place() -> None:
 
 
 def test_the_limits_are_three_standard_errors_about_the_baseline() -> None:
-    """A p-chart: little mail, wide limits."""
+    """A p-chart: little mail, wide limits. The result has z instead of the baseline, which was 1.5 %."""
     result = deliverability_result(1)
 
     lower, upper = (line.get_ydata() for line in named(plots.plot_deliverability(result), "limit"))
@@ -83,8 +83,8 @@ def test_touches_are_stacked_by_channel_and_week() -> None:
 
     ax = plots.plot_workload(activity)
 
-    tops = [bar.y1 for bar in boxes(ax, "tasks")]
-    touches = (activity["emails"] + activity["calls"] + activity["tasks"])[activity["tasks"] > 0]
+    tops = [bar.y1 for bar in boxes(ax, "tasks_done")]
+    touches = (activity["delivered"] + activity["calls_dialled"] + activity["tasks_done"])[activity["tasks_done"] > 0]
     assert tops == touches.tolist()
 
 
@@ -111,6 +111,6 @@ def test_the_busiest_users_are_drawn_on_shared_axes() -> None:
 
 def test_channels_are_named_beside_the_bars() -> None:
     """Rule 2: no legend for four series."""
-    assert {"e-mail", "calls", "other tasks", "overdue"} <= set(
+    assert {"e-mail", "calls", "other tasks", "still open"} <= set(
         words(plots.plot_workload(activity_result())).split("\n")
     )
