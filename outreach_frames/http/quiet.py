@@ -14,6 +14,8 @@ _HOST, _TARGET = 1, 4
 """Where host and target stand in the arguments of urllib3's one message about an answer."""
 _LONG_SEGMENT = re.compile(r"/[^/]{20,}")
 """Setup tokens stand in a path."""
+_ADDRESS = re.compile(r"[^/]*(?:@|%40)[^/]*")
+"""Somebody may take an e-mail address for an id."""
 
 
 class _OnlyPaths(logging.Filter):
@@ -27,7 +29,7 @@ class _OnlyPaths(logging.Filter):
         """Let every record through, without its query."""
         told = record.args
         if isinstance(told, tuple) and len(told) > _TARGET and self._is_ours(told[_HOST]):
-            path = _LONG_SEGMENT.sub("/…", str(told[_TARGET]).partition("?")[0])
+            path = _LONG_SEGMENT.sub("/…", without_addresses(str(told[_TARGET]).partition("?")[0]))
             record.args = (*told[:_TARGET], path, *told[_TARGET + 1 :])
         return True
 
@@ -36,6 +38,11 @@ class _OnlyPaths(logging.Filter):
 
 
 _ONLY_PATHS = _OnlyPaths()
+
+
+def without_addresses(path: str) -> str:
+    """Return a path as it may be named in logs and messages."""
+    return _ADDRESS.sub("…", path)
 
 
 def hide_queries(base_url: str) -> None:

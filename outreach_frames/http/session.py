@@ -39,6 +39,7 @@ from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate, Window
 from outreach_frames.http.headers import read_date
 from outreach_frames.http.origin import check_base_url, check_origin
+from outreach_frames.http.quiet import without_addresses
 from outreach_frames.http.transport import Limits, Transport
 from outreach_frames.http.waiting import Waiter
 
@@ -264,8 +265,8 @@ class Session:
         if "://" not in url:
             url = f"{self.base_url}/{url.lstrip('/')}"
         check_origin(url, self.base_url)
-        asked = urlsplit(url).path.removeprefix(urlsplit(self.base_url).path) or "/"
-        return Call.of(method, url, asked=asked, headers=self._headers, params=params, body=body)
+        path = urlsplit(url).path.removeprefix(urlsplit(self.base_url).path) or "/"
+        return Call.of(method, url, asked=without_addresses(path), headers=self._headers, params=params, body=body)
 
     def _from_cache(self, call: Call) -> Answer:
         kept = self.cache.stored(self.cache.key(call))
