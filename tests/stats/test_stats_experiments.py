@@ -215,6 +215,28 @@ def test_a_winner_among_several_must_beat_each_of_them():
     assert set(ab_test(mail, variants((1, 11), (1, 12), (1, 13)))["verdict"]) == {"no clear difference"}
 
 
+def test_more_pairs_ask_for_more_evidence():
+    """Of three pairs one is below 0.05 by chance three times as often; the level is shared among them."""
+    arms = [(11, 3_000, 300), (12, 3_000, 230), (13, 3_000, 230)]
+    rules = {"tau": 0.03, "min_n": 3_000}
+
+    two = ab_test(mail_of(*arms[:2], days=1), TWO, **rules)
+    three = ab_test(mail_of(*arms, days=1), variants((1, 11), (1, 12), (1, 13)), **rules)
+
+    assert 0.05 / 3 < two["p_always_valid"].iloc[0] < 0.05
+    assert set(two["verdict"]) == {"A better"}
+    assert set(three["verdict"]) == {"no clear difference"}
+
+
+def test_a_template_that_was_put_on_a_step_again_has_run_since_the_first_time():
+    mail = mail_of((11, 30, 3), (12, 30, 3))
+    again = variants((1, 11), since=START + timedelta(days=20)).assign(id=950)
+
+    test = ab_test(mail, pd.concat([TWO, again], ignore_index=True))
+
+    assert test["n"].tolist() == [30, 30]
+
+
 def test_the_default_prior_is_fitted_to_all_variants():
     mail = mail_of((11, 40, 4), (12, 80, 10), (13, 20, 1), (14, 10, 0), (15, 600, 30))
     five = variants(*((1, template) for template in range(11, 16)))

@@ -39,6 +39,12 @@ def test_the_link_in_an_earlier_mailing_opts_out_as_well():
     assert found["hours_after_opt_out"].tolist() == [24, 48]
 
 
+def test_the_earlier_of_two_opt_outs_counts():
+    mail = mailings(sent(4, unsubscribed_at="2025-03-08T12:00:00Z"), sent(7))
+
+    assert compliance(mail, PEOPLE, PLANS)["opt_out_source"].tolist() == ["manual"]
+
+
 def test_transactional_sequences_may_write():
     found = compliance(mailings(sent(7, sequence_id=20)), PEOPLE, PLANS)
 

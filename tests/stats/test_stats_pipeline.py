@@ -73,7 +73,8 @@ def test_older_touches_weigh_less_by_their_half_life():
 
 
 def test_touches_at_the_same_instant_go_by_id():
-    credited = credits_of(touch(20, 5), touch(20, 4), models=["first", "last"])
+    mail = mailings(touch(20, 5), touch(20, 4)).iloc[::-1]
+    credited = pipeline_attribution(deals({}), roles((1, 1)), mail, models=["first", "last"])
 
     assert credited[["model", "channel_id"]].astype(str).to_numpy().tolist() == [["first", "5"], ["last", "4"]]
 
@@ -85,9 +86,8 @@ def test_bounced_mail_is_no_touch():
 
 
 def test_a_person_with_two_roles_is_touched_once():
-    credited = pipeline_attribution(
-        deals({}), roles((1, 1), (1, 1)), mailings(touch(20, 1), touch(21, 2)), models=["linear"]
-    )
+    mail = mailings(touch(20, 1, 1), touch(21, 2, 2))
+    credited = pipeline_attribution(deals({}), roles((1, 1), (1, 1), (1, 2)), mail, models=["linear"])
 
     assert credited["share"].tolist() == [0.5, 0.5]
 

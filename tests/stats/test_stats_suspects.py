@@ -83,6 +83,13 @@ def test_many_recipients_do_not_open_in_the_same_second(recipients, suspect):
     assert suspects_of(mail)["suspect_open"].tolist() == [*[suspect] * recipients, True]
 
 
+def test_a_burst_says_nothing_of_earlier_opens():
+    """Without the log only the latest open is known; the others may have been a person's."""
+    mail = mailings(*(opened(600, prospect_id=number, count=2) for number in range(5)))
+
+    assert not suspect_engagement(mail)["suspect_open"].any()
+
+
 def test_one_person_with_many_mailings_is_no_burst():
     mail = mailings(*[opened(600, prospect_id=1)] * 6)
 
