@@ -1,15 +1,21 @@
 #!/bin/sh
-# Installs the development set into .venv (and a browser, where apt-get can) and runs all tests.
+# Installs the development set into .venv, system programs where apt-get can, and runs all tests.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 [ -x .venv/bin/python ] || "$python" -m venv .venv 2>/dev/null || "$python" -m venv --clear --without-pip .venv
 "$python" -m pip --python .venv/bin/python install --quiet --disable-pip-version-check --editable '.[dev]'
-if ! command -v chromium >/dev/null 2>&1; then
+
+# provide PROGRAM PACKAGE WHAT: installs a system package for a program that is not there, or says what goes without it.
+provide() {
+    command -v "$1" >/dev/null 2>&1 && return
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null
-    else
-        echo "No Chromium: the browser tests are skipped; install the package chromium to run them."
+        { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2"; } >/dev/null 2>&1 && return
     fi
-fi
-exec .venv/bin/python -m pytest "$@"
+    echo "No $1: $3 are skipped; install the package $2 to run them."
+}
+provide chromium chromium "tests in a browser"
+provide java default-jre-headless "tests on Spark"
+provide npm npm "tests against Prism"
+
+exec .venv/bin/python -m pytest -n auto --dist worksteal "$@"
