@@ -12,5 +12,9 @@ class NaiveTimestampWarning(OutreachDataWarning):
     """Instants without a time zone, read as UTC."""
 
 
+class ContradictoryFlagsWarning(OutreachDataWarning):
+    """T5, T14: mailings that bounced and were answered; ``bounce_policy`` decides what they count as."""
+
+
 class ImmatureCohortWarning(OutreachDataWarning):
     """T19: cohorts that have not had the time in which they could be answered."""

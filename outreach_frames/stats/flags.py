@@ -12,6 +12,8 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
+from outreach_frames.stats.caveats import ContradictoryFlagsWarning
+from outreach_frames.stats.traps import warn
 
 SENDING = ("delivered_at", "bounced_at", "replied_at")
 """Timestamps that prove that a message left."""
@@ -75,6 +77,11 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     DataError
         A column has the wrong dtype, an id occurs twice, or the policy does not exist.
 
+    Warns
+    -----
+    ContradictoryFlagsWarning
+        Mailings bounced and were answered. Only here, where the flags are the result: the rates treat them by policy.
+
     Notes
     -----
     ``opened_at`` and ``clicked_at`` are the most recent events in the API, not the first. Source: attribute
@@ -83,6 +90,9 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     call = Call("mailing_flags", bounce_policy=bounce_policy)
     frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"])
     frame = with_flags(frame, bounce_policy).with_columns(is_spam=_set("marked_as_spam_at") & nw.col("is_delivered"))
+    if call.in_memory:
+        both = call.table(frame.filter(_set("bounced_at") & _set("replied_at")).select("id"))
+        warn(ContradictoryFlagsWarning, f"Mailings that bounced and were answered ({bounce_policy})", both["id"])
     result: IntoFrameT = call.write(frame.select("id", *FLAGS, "opens_total", "clicks_total"), keep_index=True)
     return result
 

@@ -133,7 +133,8 @@ def first_events(
     Returns
     -------
     firsts : LazyFrame
-        ``sequence_state_id``, ``t0``, ``reply_at``, ``opt_out_at``, ``bounce_at`` [µs].
+        ``sequence_state_id``, ``t0``, ``contact_at`` (first delivery), ``reply_at``, ``opt_out_at``, ``bounce_at``
+        [µs], and the carried columns.
     """
     known = mail.with_columns(
         nw.when(nw.col(name) <= now).then(nw.col(name)).alias(name) for name in (*SENDING, "unsubscribed_at")
@@ -142,9 +143,10 @@ def first_events(
         reply_at=nw.when(nw.col("is_delivered")).then(nw.col("replied_at")),
         bounce_at=nw.when(nw.col("is_bounced")).then(nw.col("bounced_at")),
         opt_out_at=nw.col("unsubscribed_at"),
+        contact_at=nw.when(nw.col("is_delivered")).then(nw.col("sent_at")),
         t0=nw.col("sent_at"),
     )
-    firsts = ("t0", "reply_at", "opt_out_at", "bounce_at", *carried)
+    firsts = ("t0", "contact_at", "reply_at", "opt_out_at", "bounce_at", *carried)
     return flagged.group_by("sequence_state_id").agg(nw.col(name).min() for name in firsts)
 
 

@@ -1,0 +1,76 @@
+import pandas as pd
+from stats_frames import EXPECTED, example, mailings, typed
+
+from outreach_frames import stats
+
+MONDAY, TUESDAY = "2025-03-03T10:00:00Z", "2025-03-04T10:00:00Z"
+
+
+def accounts(*rows):
+    return typed([{"id": number, **row} for number, row in enumerate(rows, start=1)], ["owner_id", "named"])
+
+
+def people(*rows):
+    numbered = [{"id": number, "account_id": 1, **row} for number, row in enumerate(rows, start=1)]
+    return typed(numbered, ["opted_out", "opted_out_at"])
+
+
+def test_the_worked_example():
+    listed = typed(example("accounts").to_dict("records"), ["owner_id"])
+
+    found = stats.account_coverage(listed, example("prospects"), example("mailings")).set_index("account_id")
+
+    for expected in EXPECTED["account_coverage"]:
+        row = found.loc[expected["account_id"]]
+        for name in ("prospects", "contacted", "replied", "coverage", "multi_threaded"):
+            assert row[name] == expected[name], name
+    assert found.loc[62, "opted_out"] == 1
+    assert found.loc[61, "last_touch_at"] == pd.Timestamp("2025-03-12T18:00:00Z")
+
+
+def test_an_account_where_nobody_is_known_stays_without_coverage():
+    found = stats.account_coverage(accounts({"owner_id": 7}), people({}).iloc[:0], mailings()).iloc[0]
+
+    assert (found["prospects"], found["contacted"], found["owner_id"]) == (0, 0, 7)
+    assert found["coverage"] is pd.NA
+    assert found["last_touch_at"] is pd.NaT or found["last_touch_at"] is pd.NA
+    assert not found["multi_threaded"]
+
+
+def test_a_bounce_contacts_nobody_and_a_call_does():
+    calls = typed(
+        [{"id": 1, "prospect_id": 2, "direction": "outbound", "dialed_at": TUESDAY}], ["answered_at", "completed_at"]
+    )
+    mail = mailings({"prospect_id": 1, "delivered_at": MONDAY, "bounced_at": TUESDAY})
+
+    by_mail = stats.account_coverage(accounts({}), people({}, {}), mail).iloc[0]
+    by_both = stats.account_coverage(accounts({}), people({}, {}), mail, calls=calls).iloc[0]
+
+    assert (by_mail["contacted"], by_mail["coverage"]) == (0, 0.0)
+    assert (by_both["contacted"], by_both["coverage"]) == (1, 0.5)
+    assert by_both["last_touch_at"] == pd.Timestamp(TUESDAY)
+
+
+def test_only_named_accounts_on_request():
+    found = stats.account_coverage(
+        accounts({"named": True}, {"named": False}, {}), people({}, {"account_id": 2}), mailings(), named_only=True
+    )
+
+    assert found["account_id"].tolist() == [1]
+    assert found.attrs["outreach_frames"]["dropped"] == {"account not named": 2, "prospect of another account": 1}
+
+
+def test_people_without_a_listed_account_are_left_out_and_counted():
+    found = stats.account_coverage(accounts({}), people({}, {"account_id": None}, {"account_id": 8}), mailings())
+
+    assert found["prospects"].tolist() == [1]
+    assert found.attrs["outreach_frames"]["dropped"] == {
+        "prospect without an account": 1,
+        "prospect of another account": 1,
+    }
+
+
+def test_an_opt_out_shows_by_flag_or_by_time():
+    found = stats.account_coverage(accounts({}), people({"opted_out": True}, {"opted_out_at": MONDAY}, {}), mailings())
+
+    assert found["opted_out"].tolist() == [2]

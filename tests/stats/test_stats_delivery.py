@@ -1,0 +1,199 @@
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from stats_frames import mailings, typed
+
+from outreach_frames import stats
+from outreach_frames.errors import DataError
+
+BOXES = typed([{"id": 1, "email": "ana@example.com"}, {"id": 2, "email": "ben@example.com"}])
+EXTRA = ["state", "created_at", "scheduled_at", "mailbox_id"]
+
+
+def at(day):
+    return (pd.Timestamp("2025-03-03T10:00:00Z") + pd.Timedelta(days=day)).isoformat()
+
+
+def mail(*rows):
+    frame = mailings(*({"mailbox_id": 1, **row} for row in rows))
+    return typed(frame.to_dict("records"), EXTRA)
+
+
+def batch(day, sent, bounced=0, **columns):
+    return [
+        {"delivered_at": at(day), "bounced_at": at(day) if number < bounced else None, **columns}
+        for number in range(sent)
+    ]
+
+
+def by_key(found):
+    return found.set_index(["mailbox_id", "week"])
+
+
+def test_rates_of_a_week():
+    rows = [
+        *batch(0, 8, bounced=2),
+        {"delivered_at": at(1), "marked_as_spam_at": at(2)},
+        {"delivered_at": at(1), "unsubscribed_at": at(2)},
+        {"state": "failed", "scheduled_at": at(1)},
+        {"state": "failed", "created_at": at(1)},
+        {"state": "scheduled", "scheduled_at": at(1)},
+    ]
+
+    found = stats.deliverability(mail(*rows), BOXES)
+
+    row = by_key(found).loc[(1, date(2025, 3, 3))]
+    assert row[["sent", "delivered", "bounced", "failed", "spam", "opted_out"]].tolist() == [10, 8, 2, 2, 1, 1]
+    assert (row["bounce_rate"], row["bounce_rate_n"]) == (0.2, 10)
+    assert (row["failure_rate"], row["failure_rate_n"]) == (pytest.approx(2 / 12), 12)
+    assert (row["spam_rate"], row["opt_out_rate"], row["opt_out_rate_n"]) == (0.125, 0.125, 8)
+    assert found.attrs["outreach_frames"]["dropped"] == {"mailing neither sent nor failed": 1}
+
+
+def test_a_failed_state_on_a_message_that_left_is_no_failure():
+    found = stats.deliverability(mail({"state": "failed", "delivered_at": at(0)}), BOXES)
+
+    assert found["failed"].sum() == 0
+
+
+def test_mailboxes_without_mail_stay_for_every_week():
+    found = stats.deliverability(mail(*batch(0, 1), *batch(7, 1)), BOXES)
+
+    assert by_key(found)["sent"].tolist() == [1, 1, 0, 0]
+    assert found["email"].tolist() == [*["ana@example.com"] * 2, *["ben@example.com"] * 2]
+    assert found["bounce_rate"].isna().tolist() == [False, False, True, True]
+
+
+def test_mail_of_a_mailbox_that_is_not_listed_is_left_out_and_counted():
+    found = stats.deliverability(mail(*batch(0, 1), *batch(0, 2, mailbox_id=7)), BOXES)
+
+    assert found["sent"].sum() == 1
+    assert found.attrs["outreach_frames"]["dropped"] == {"mailing of a mailbox not listed": 2}
+
+
+@pytest.mark.parametrize(
+    ("bounced", "alert"), [(0, "ok"), (1, "ok"), (2, "watch"), (4, "watch"), (5, "act"), (60, "act")]
+)
+def test_the_bounce_rate_alerts_from_its_thresholds_on(bounced, alert):
+    """Watch from 2 %, act from 5 %."""
+    found = stats.deliverability(mail(*batch(0, 100, bounced=bounced)), BOXES.iloc[:1])
+
+    assert found["alert"].item() == alert
+    assert found["alert"].dtype.categories.tolist() == ["ok", "watch", "act"]
+
+
+def test_spam_alerts_much_earlier():
+    """Gmail asks bulk senders to stay below 0.1 % and never to reach 0.3 %."""
+    spam = batch(0, 1, marked_as_spam_at=at(1))
+
+    watched = stats.deliverability(mail(*spam, *batch(0, 499)), BOXES.iloc[:1])
+    acted = stats.deliverability(mail(*spam, *batch(0, 299)), BOXES.iloc[:1])
+
+    assert watched["alert"].item() == "watch"
+    assert acted["alert"].item() == "act"
+
+
+def test_too_little_mail_alerts_nobody():
+    """One bounce of three is 33 %, and says nothing."""
+    few = stats.deliverability(mail(*batch(0, 3, bounced=1)), BOXES.iloc[:1])
+    enough = stats.deliverability(mail(*batch(0, 3, bounced=1)), BOXES.iloc[:1], min_n=3)
+
+    assert few["alert"].isna().item()
+    assert enough["alert"].item() == "act"
+
+
+def test_thresholds_can_be_set_by_rate():
+    found = stats.deliverability(
+        mail(*batch(0, 20, unsubscribed_at=at(1))), BOXES.iloc[:1], thresholds={"opt_out_rate": (0.1, 0.2)}
+    )
+
+    assert found["alert"].item() == "act"
+    assert found.attrs["outreach_frames"]["parameters"]["thresholds"]["bounce_rate"] == [0.02, 0.05]
+
+
+def test_z_compares_with_the_mailboxs_own_earlier_weeks():
+    """(0.2 − 0.05) / √(0.05 · 0.95 / 50), with 5 bounces of 100 before."""
+    rows = [*batch(0, 60, bounced=3), *batch(7, 40, bounced=2), *batch(14, 50, bounced=10)]
+
+    found = stats.deliverability(mail(*rows), BOXES.iloc[:1])
+
+    assert found["z_vs_baseline"].iloc[0] is pd.NA
+    assert found["z_vs_baseline"].iloc[2] == pytest.approx(0.15 / np.sqrt(0.05 * 0.95 / 50))
+
+
+def test_the_baseline_goes_back_only_so_far():
+    rows = [*batch(0, 50, bounced=25), *batch(7, 50, bounced=5), *batch(14, 50, bounced=5)]
+
+    found = stats.deliverability(mail(*rows), BOXES.iloc[:1], baseline_weeks=1)
+
+    assert found["z_vs_baseline"].iloc[2] == pytest.approx(0)
+
+
+def test_a_baseline_without_any_bounce_gives_no_z():
+    """Its standard error would be 0, and any bounce infinitely far away."""
+    found = stats.deliverability(mail(*batch(0, 50), *batch(7, 50, bounced=1)), BOXES.iloc[:1])
+
+    assert found["z_vs_baseline"].isna().all()
+
+
+def test_an_opt_out_by_hand_is_credited_to_the_last_mailing_before_it():
+    """No mailing shows it, so the rate of opt-outs by link is too low."""
+    people = typed(
+        [{"id": 1, "opted_out_at": at(9)}, {"id": 2, "opted_out_at": at(9)}, {"id": 3, "opted_out_at": None}]
+    )
+    rows = [
+        {"prospect_id": 1, "delivered_at": at(0)},
+        {"prospect_id": 1, "delivered_at": at(7), "mailbox_id": 2},
+        {"prospect_id": 1, "delivered_at": at(10)},
+        {"prospect_id": 2, "delivered_at": at(0), "unsubscribed_at": at(9)},
+        {"prospect_id": 3, "delivered_at": at(0)},
+    ]
+
+    found = by_key(stats.deliverability(mail(*rows), BOXES, prospects=people))
+
+    assert found["manual_opt_outs"].to_dict() == {
+        (1, date(2025, 3, 3)): 0,
+        (1, date(2025, 3, 10)): 0,
+        (2, date(2025, 3, 3)): 0,
+        (2, date(2025, 3, 10)): 1,
+    }
+
+
+def test_without_prospects_opt_outs_by_hand_are_unknown():
+    assert stats.deliverability(mail(*batch(0, 1)), BOXES)["manual_opt_outs"].isna().all()
+
+
+ADDRESSES = typed(
+    [
+        {"id": 1, "prospect_id": 1, "email": "jo@Acme.example"},
+        {"id": 2, "prospect_id": 1, "email": "jo@old.example"},
+        {"id": 3, "prospect_id": 2, "email": "al@other.example"},
+        {"id": 4, "prospect_id": None, "email": "x@acme.example"},
+    ]
+)
+
+
+def test_recipients_domains_are_compared_with_all_others():
+    rows = [*batch(0, 10, bounced=3, prospect_id=1), *batch(0, 20, bounced=2, prospect_id=2), *batch(0, 1)]
+
+    found = stats.deliverability(mail(*rows), BOXES, email_addresses=ADDRESSES, by="recipient_domain")
+
+    assert found["recipient_domain"].tolist() == ["acme.example", "other.example"]
+    assert found["sent"].tolist() == [10, 20]
+    assert found["z_vs_baseline"].iloc[0] == pytest.approx((0.3 - 0.1) / np.sqrt(0.1 * 0.9 / 10))
+    assert found.attrs["outreach_frames"]["dropped"] == {"mailing to an unknown domain": 1}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"by": "moon"}, "no deliverability by 'moon'"),
+        ({"thresholds": {"open_rate": (1, 2)}}, "thresholds for .*open_rate"),
+        ({"by": "recipient_domain"}, "needs email_addresses"),
+    ],
+)
+def test_impossible_groupings_are_refused(parameters, message):
+    with pytest.raises(DataError, match=message):
+        stats.deliverability(mail(*batch(0, 1)), BOXES, **parameters)
