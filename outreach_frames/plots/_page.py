@@ -197,6 +197,7 @@ def dress(ax: Axes) -> None:
             grid_linestyle=SETTINGS["grid.linestyle"],
         )
         axis.label.set(size=SETTINGS["axes.labelsize"], color=SETTINGS["axes.labelcolor"], family=fonts)
+        axis.label.set_parse_math(SETTINGS["text.parse_math"])
 
 
 def _settle(ax: Axes) -> None:

@@ -79,7 +79,7 @@ def lay_rows(
     left = widest(folded, size) + 0.1
     ax = page.place(left, AXIS_ROOM + below, page.width - left - right, height)
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_yticks(range(len(names)), folded, size=size, linespacing=1.1)
+    ax.set_yticks(range(len(names)), folded, size=size, linespacing=1.1, parse_math=False)
     for row in muted:
         ax.get_yticklabels()[row].set_color(MUTED)
     _write_columns(page, ax, columns, size, page.height - above)

@@ -161,7 +161,7 @@ class _Drawing:
         """Draw one group: the stacked areas, the numbered days, the table `bottom` inches up the page."""
         horizon = self.days[-1]
         ax.set(xlim=(0, horizon), ylim=(0, self.top))
-        rate_axis(ax.yaxis, "Share of enrolments" if is_left else "", ticks=4)
+        rate_axis(ax.yaxis, "Share" if is_left else "", ticks=4)
         ax.tick_params(labelleft=is_left)
         below = np.zeros(1)
         for cause, (_, mark) in _CAUSES.items():

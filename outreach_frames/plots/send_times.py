@@ -81,6 +81,8 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         _draw_totals(page, delivered)
         if firm.any():
             _draw_scale(page, top, words.mark, words.axis)
+        else:
+            page.write(_LEFT, 0.1, f"No hour has {least} deliveries.", size=SMALL_PT, color=MUTED)
         page.describe(_in_words(delivered, shrunk, firm, words.axis))
         return drawn
 

@@ -92,14 +92,16 @@ def test_pictographs_and_control_characters_are_left_out() -> None:
     assert _text.drawable("\N{ROCKET} Q4\u202e blitz") == "Q4 blitz"
 
 
-def test_dollar_signs_are_no_formula() -> None:
+@pytest.mark.parametrize("given", [None, Figure(figsize=(7, 4)).add_subplot()])
+def test_dollar_signs_are_no_formula(given) -> None:
     """What stands between two dollar signs is typeset by matplotlib unless told otherwise."""
     frame = rates_result(3).assign(name=["$5k to $9k", "$_{", "a"])
 
-    ax = plots.plot_rates(frame)
+    ax = plots.plot_rates(frame, ax=given)
 
     assert overlaps(ax) == []
     assert "$5k to $9k" in words(ax)
+    assert not any(label.get_parse_math() for label in ax.get_yticklabels())
 
 
 def test_rows_are_sorted_by_value_then_trials_then_name_with_missing_ones_last() -> None:
