@@ -81,7 +81,7 @@ def test_the_likelihood_ratio_is_that_of_a_normal_mixture():
     assert always_valid_p(x, n, tau=tau)[0] == pytest.approx(1 / ratio)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(*[st.booleans()] * 2), min_size=1, max_size=200))
 def test_evidence_is_never_taken_back(outcomes):
     """The p-value is that of the strongest look so far, so that looking again cannot undo a stop."""

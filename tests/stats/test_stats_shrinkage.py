@@ -47,7 +47,7 @@ def exact_rho(x, n):
     return float((spread - p * (1 - p) * binomial) / (p * (1 - p) * (between - binomial)))
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(COUNTS.filter(lambda counts: sum(n > 1 for _, n in counts) > 2))
 def test_the_correlation_is_kleinmans_estimator(counts):
     """Kleinman, JASA 68 (1973) 46–54, in its general form and in exact arithmetic."""
@@ -58,7 +58,7 @@ def test_the_correlation_is_kleinmans_estimator(counts):
 
     prior = fit_prior(np.array(split(counts)[0]), np.array(split(counts)[1]))
 
-    assert prior.rho == pytest.approx(exact_rho(x, n), rel=1e-9, abs=1e-12)
+    assert prior.rho == pytest.approx(exact_rho(x, n), rel=1e-8, abs=1e-9)
 
 
 def test_moments_and_likelihood_agree_on_many_groups():
@@ -155,7 +155,7 @@ def test_a_given_prior_is_used_as_it_is():
     assert rates.attrs["prior"]["M"] == 10
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(COUNTS, st.randoms(use_true_random=False))
 def test_shrinking_pulls_towards_the_pooled_rate_whatever_the_order(counts, random):
     x, n = split(counts)
@@ -165,11 +165,11 @@ def test_shrinking_pulls_towards_the_pooled_rate_whatever_the_order(counts, rand
 
     shuffled = shrink_rates([x[i] for i in order], [n[i] for i in order])
 
-    for row in rates.itertuples():
-        if sum(n):
-            pooled = rates.attrs["prior"]["pooled"]
-            raw = pooled if row.raw is None or row.raw != row.raw else row.raw
-            assert min(raw, pooled) - 1e-12 <= row.shrunk <= max(raw, pooled) + 1e-12
+    if sum(n):
+        pooled = rates.attrs["prior"]["pooled"]
+        for raw, drawn in zip(plain(rates["raw"]), rates["shrunk"], strict=True):
+            lower, upper = sorted([pooled, pooled if raw is None else raw])
+            assert lower - 1e-12 <= drawn <= upper + 1e-12
     assert plain(shuffled["shrunk"]) == pytest.approx([plain(rates["shrunk"])[i] for i in order], nan_ok=True)
 
 
