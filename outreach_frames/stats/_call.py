@@ -8,7 +8,6 @@ result through it (which gives the caller's kind of frame back, with the record 
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -17,8 +16,9 @@ import narwhals as nw
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.errors import DataError
 from outreach_frames.stats import _engines
+from outreach_frames.stats._columns import cast, check_dtype, kind_of, missing_column
 from outreach_frames.stats.caveats import NaiveTimestampWarning
 
 RECORD = "outreach_frames"
@@ -29,27 +29,6 @@ SHOWN = 5
 
 Instant = str | date
 """An instant as callers write it: ISO 8601 text, a `datetime` or a pandas `Timestamp`; read as UTC without a zone."""
-
-_FLAGS = frozenset(
-    {"track_opens", "track_links", "opted_out", "named", "enabled", "locked", "send_disabled", "sync_disabled"}
-)
-_TEXTS = frozenset(
-    {
-        "action",
-        "direction",
-        "email",
-        "event",
-        "mailing_type",
-        "name",
-        "outcome",
-        "pause_reason",
-        "state",
-        "step_type",
-        "time_zone",
-        "time_zone_iana",
-        "time_zone_inferred",
-    }
-)
 
 
 class Call:
@@ -129,7 +108,7 @@ class Call:
             self._extracted.append(extracted)
 
     def _typed(self, name: str, native: Any, columns: Sequence[str]) -> nw.LazyFrame[Any]:
-        types = {column: kind.arrow for column in columns if (kind := _kind_of(column)) is not None}
+        types = {column: kind.arrow for column in columns if (kind := kind_of(column)) is not None}
         try:
             frame = _engines.plain(native, columns, types)
         except pa.ArrowInvalid as error:
@@ -139,11 +118,11 @@ class Call:
             ) from error
         schema = frame.collect_schema()
         for column in columns:
-            _check_dtype(name, column, schema[column])
+            check_dtype(name, column, schema[column])
         instants = [column for column in columns if column.endswith("_at")]
         self._warn_of_naive(name, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
         frame = _engines.to_micros(frame, instants)
-        return _cast(frame, [column for column in columns if column not in instants])
+        return cast(frame, [column for column in columns if column not in instants])
 
     def _warn_of_naive(self, name: str, columns: Sequence[str]) -> None:
         if columns:
@@ -153,9 +132,9 @@ class Call:
             warnings.warn(NaiveTimestampWarning(message), stacklevel=5)
 
     def drop(self, frame: nw.LazyFrame[Any], reason: str, keep: nw.Expr) -> nw.LazyFrame[Any]:
-        """Keep the rows where an expression is true; in memory, count those that go, by reason."""
+        """Keep the rows where an expression is true; where the result can tell it, count those that go, by reason."""
         kept = frame.filter(keep)
-        if self.in_memory:
+        if isinstance(self._native, pd.DataFrame | pa.Table):
             gone = row_count(frame) - row_count(kept)
             if gone:
                 self.dropped[reason] = self.dropped.get(reason, 0) + gone
@@ -328,13 +307,6 @@ def row_count(frame: nw.LazyFrame[Any]) -> int:
     return int(frame.select(nw.len()).collect().item())
 
 
-def missing_column(name: str, column: str, *, needed_for: str) -> MissingColumnError:
-    """Build the error for an absent column, naming the ``fields`` to request."""
-    field = column.removesuffix("_id") if column.endswith("_id") else column
-    hint = f'Request it: fetch(org, "{name}", fields=[..., "{field}"]).'
-    return MissingColumnError(column, needed_for=needed_for, hint=hint)
-
-
 def to_micros(instant: Instant) -> int:
     """
     Read an instant.
@@ -384,55 +356,6 @@ def _column_names(name: str, native: Any) -> list[str]:
 def _kind(native: Any) -> str:
     package = type(native).__module__.partition(".")[0].lstrip("_")
     return "pandas" if package in {"pandas", "pyarrow"} else package
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """What a column of the API holds."""
-
-    meant: str
-    arrow: Any
-    dtype: Any
-    hint: str | None = None
-
-    def fits(self, dtype: nw.dtypes.DType) -> bool:
-        if self.dtype == nw.Int64:
-            return dtype.is_integer()
-        if self.dtype == nw.String:
-            return isinstance(dtype, nw.String | nw.Categorical | nw.Enum)
-        return isinstance(dtype, nw.Datetime) if self.dtype == nw.Datetime else dtype == self.dtype
-
-
-_INSTANT = _Kind(
-    "instants", pa.timestamp("us", "UTC"), nw.Datetime, hint="Convert it first: pandas.to_datetime(..., utc=True)."
-)
-_INTEGER = _Kind("integers", pa.int64(), nw.Int64)
-_FLAG = _Kind("booleans", pa.bool_(), nw.Boolean)
-_TEXT = _Kind("text", pa.string(), nw.String)
-
-
-def _kind_of(column: str) -> _Kind | None:
-    if column.endswith("_at"):
-        return _INSTANT
-    if column in {"id", "order", "throttle_max_adds_per_day"} or column.endswith(("_id", "_count")):
-        return _INTEGER
-    if column in _FLAGS:
-        return _FLAG
-    return _TEXT if column in _TEXTS else None
-
-
-def _check_dtype(name: str, column: str, dtype: nw.dtypes.DType) -> None:
-    kind = _kind_of(column)
-    if kind is not None and not kind.fits(dtype) and dtype != nw.Unknown:  # nothing but nulls has no dtype of its own
-        raise DataError(f"Column {column!r} of {name} is {dtype}, not {kind.meant}.", hint=kind.hint)
-
-
-def _cast(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
-    """Widen integers and give nulls a type, only where needed: in Dask a cast leaves Arrow and refuses nulls."""
-    schema = frame.collect_schema()
-    kinds = {column: kind for column in columns if (kind := _kind_of(column)) is not None}
-    casts = [nw.col(column).cast(kind.dtype) for column, kind in kinds.items() if schema[column] != kind.dtype]
-    return frame.with_columns(casts) if casts else frame
 
 
 def _refuse_duplicates(name: str, frame: nw.LazyFrame[Any]) -> None:

@@ -26,8 +26,15 @@ DEFINITIONS = {
     "cif_bounce": "Aalen–Johansen: share that has bounced, replies and opt-outs being final",
     "shrunk": "rate drawn towards the pooled rate by an empirical-Bayes beta-binomial prior",
     "coverage": "prospects contacted / prospects known in the account",
+    "connect_rate": "outbound calls answered / outbound calls dialled",
+    "task_completion_rate": "tasks completed / tasks due by now (tasks without a due date left out)",
+    "task_on_time_rate": "tasks completed by their due date / tasks completed that had one",
+    "touches": "delivered mailings + outbound calls dialled + other tasks completed",
+    "z_vs_baseline": "standard errors by which the bounce rate lies above that of the baseline",
+    "cohort_matrix.rate": "enrolments with a first event within so many weeks / all enrolments of the cohort",
+    "state_flow.share": "enrolments in the bucket / enrolments of the sequence",
 }
-"""Numerator, denominator and what is not counted, by column."""
+"""Numerator, denominator and what is not counted, by column; with the function where a name means several things."""
 
 
 def explain(frame: Any) -> None:
@@ -56,10 +63,11 @@ def explanation(frame: Any) -> str:
             hint="Pass a result of outreach_frames.stats in pandas or PyArrow; merging and grouping drop the record.",
         )
     columns = getattr(frame, "column_names", None) or list(frame.columns)
+    meant = {name: DEFINITIONS.get(f"{record['function']}.{name}", DEFINITIONS.get(name)) for name in columns}
     lines = [
         f"{record['function']} (outreach_frames {record['version']})",
         *_facts(record),
-        *(f"  {name} = {DEFINITIONS[name]}" for name in columns if name in DEFINITIONS),
+        *(f"  {name} = {definition}" for name, definition in meant.items() if definition),
     ]
     return "\n".join(lines)
 

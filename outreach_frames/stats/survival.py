@@ -10,21 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import narwhals as nw
-import numpy as np
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._curves import CAUSES, EVENTS, incidence_curves, median, reply_shares, survival_curve
 from outreach_frames.stats._engines import column_names, join
 from outreach_frames.stats.flags import SENDING, with_delivery
-from outreach_frames.stats.intervals import Floats, loglog_band
-
-CAUSES = ("reply", "opt_out", "bounce")
-"""Outcomes; at exact ties the earlier in this list wins."""
-
-EVENTS = (*CAUSES, "censored")
 
 
 def time_to_event(
@@ -203,8 +197,8 @@ def kaplan_meier(
     if event not in CAUSES:
         raise DataError(f"There is no event {event!r}.", hint=f"Choose one of {', '.join(CAUSES)}.")
     call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci)
-    curves = _by_group(table, keys, lambda group: _survival_curve(group, event, ci))
-    medians = [{**key, **_median(curve)} for key, curve in curves if not table.empty]
+    curves = _by_group(table, keys, lambda group: survival_curve(group, event, ci))
+    medians = [{**key, **median(curve)} for key, curve in curves if not table.empty]
     return call.finish(_stacked(curves, keys), median_d=medians)
 
 
@@ -246,7 +240,7 @@ def cumulative_incidence(
     form of M. Pintilie, "Competing Risks" (2006), equation 4.5.
     """
     call, table, keys = _read_durations("cumulative_incidence", durations, by, horizon_d=horizon_d, ci=ci)
-    stacked = _stacked(_by_group(table, keys, lambda group: _incidence_curves(group, ci)), keys)
+    stacked = _stacked(_by_group(table, keys, lambda group: incidence_curves(group, ci)), keys)
     return call.finish(stacked if horizon_d is None else stacked[stacked["t_d"] <= horizon_d])
 
 
@@ -292,7 +286,7 @@ def reply_within(
     if min(days, default=0) < 0:
         raise DataError("A horizon cannot be negative.", hint="Write days=(3, 7, 14, 30).")
     call, table, keys = _read_durations("reply_within", durations, by, days=list(days), ci=ci)
-    shares = _by_group(table, keys, lambda group: _reply_shares(group, days, ci))
+    shares = _by_group(table, keys, lambda group: reply_shares(group, days, ci))
     return call.finish(_stacked(shares, keys))
 
 
@@ -326,105 +320,3 @@ def _by_group(
 def _stacked(curves: Sequence[tuple[dict[str, Any], pd.DataFrame]], keys: Sequence[str]) -> pd.DataFrame:
     stacked = pd.concat([curve.assign(**key) for key, curve in curves], ignore_index=True)
     return stacked[[*keys, *(name for name in stacked.columns if name not in keys)]]
-
-
-def _counts(group: pd.DataFrame) -> pd.DataFrame:
-    """Count, at each distinct time, who is at risk and what happens."""
-    crossed = pd.crosstab(group["duration_d"].to_numpy(dtype=np.float64), group["event"].to_numpy(dtype=object))
-    counts = crossed.reindex(columns=list(EVENTS), fill_value=0)
-    happened = counts.sum(axis=1)
-    return counts.assign(at_risk=happened[::-1].cumsum()[::-1]).rename_axis("t_d").reset_index()
-
-
-def _survival_curve(group: pd.DataFrame, event: str, ci: float) -> pd.DataFrame:
-    counts = _counts(group)
-    n = counts["at_risk"].to_numpy(dtype=np.float64)
-    d = counts[event].to_numpy(dtype=np.float64)
-    survival = np.cumprod(1 - d / n)
-    left = n - d
-    greenwood = np.cumsum(np.divide(d, n * left, out=np.zeros_like(n), where=left > 0))
-    lo, hi = loglog_band(survival, survival * np.sqrt(greenwood), ci=ci)
-    return pd.DataFrame(
-        {
-            "t_d": counts["t_d"],
-            "at_risk": counts["at_risk"],
-            "events": counts[event],
-            "censored": counts[list(EVENTS)].sum(axis=1) - counts[event],
-            "survival": survival,
-            "lo": lo,
-            "hi": hi,
-        }
-    )
-
-
-def _median(curve: pd.DataFrame) -> dict[str, float | None]:
-    def first_below(column: str) -> float | None:
-        reached = curve.loc[curve[column] <= 0.5 + 1e-12, "t_d"]
-        return None if reached.empty else float(reached.iloc[0])
-
-    return {"median_d": first_below("survival"), "lo": first_below("lo"), "hi": first_below("hi")}
-
-
-def _incidence_curves(group: pd.DataFrame, ci: float) -> pd.DataFrame:
-    counts = _counts(group)
-    n = counts["at_risk"].to_numpy(dtype=np.float64)
-    d_any = counts[list(CAUSES)].sum(axis=1).to_numpy(dtype=np.float64)
-    event_free = np.cumprod(1 - d_any / n)
-    before = np.concatenate(([1.0], event_free[:-1]))
-    curves = pd.DataFrame(
-        {
-            "t_d": counts["t_d"],
-            "at_risk": counts["at_risk"],
-            "events_any": d_any.astype(np.int64),
-            "censored": counts["censored"],
-            "event_free": event_free,
-        }
-    )
-    for cause in CAUSES:
-        d = counts[cause].to_numpy(dtype=np.float64)
-        incidence = np.cumsum(before * d / n)
-        lo, hi = loglog_band(incidence, np.sqrt(_aalen_variance(incidence, before, n, d, d_any)), ci=ci)
-        curves[f"events_{cause}"] = counts[cause]
-        curves[f"cif_{cause}"], curves[f"cif_{cause}_lo"], curves[f"cif_{cause}_hi"] = incidence, lo, hi
-    return curves
-
-
-def _aalen_variance(incidence: Floats, before: Floats, n: Floats, d: Floats, d_any: Floats) -> Floats:
-    """
-    Compute Aalen's variance of an incidence curve.
-
-    With F the incidence, Var F(t) = Σ (F(t) − F(tᵢ))² aᵢ + Σ bᵢ − 2 Σ (F(t) − F(tᵢ)) cᵢ over tᵢ ≤ t. Multiplied out,
-    it needs running sums only and no table of times by times.
-    """
-    rest = n - 1
-
-    def ratio(numerator: Floats, denominator: Floats) -> Floats:
-        return np.divide(numerator, denominator, out=np.zeros_like(n), where=denominator > 0)
-
-    a = ratio(d_any, rest * (n - d_any))
-    b = ratio(before**2 * d * (n - d), rest * n**2)
-    c = ratio(before * d * (n - d), rest * n * (n - d_any))
-    squares = incidence**2 * np.cumsum(a) - 2 * incidence * np.cumsum(a * incidence) + np.cumsum(a * incidence**2)
-    products = incidence * np.cumsum(c) - np.cumsum(c * incidence)
-    return np.maximum(squares + np.cumsum(b) - 2 * products, 0)
-
-
-def _reply_shares(group: pd.DataFrame, days: Sequence[float], ci: float) -> pd.DataFrame:
-    curve = _incidence_curves(group, ci)
-    row: dict[str, float] = {"n": len(group)}
-    for day in days:
-        name = f"reply_within_{day:g}d"
-        row |= dict(zip((name, f"{name}_lo", f"{name}_hi"), _reply_at(curve, day), strict=True))
-    return pd.DataFrame([row])
-
-
-def _reply_at(curve: pd.DataFrame, day: float) -> tuple[float, float, float]:
-    until = curve[curve["t_d"] <= day]
-    followed = bool((curve["t_d"] >= day).any())
-    settled = bool(len(until)) and until["event_free"].iloc[-1] == 0
-    if not (followed or settled):
-        return np.nan, np.nan, np.nan
-    if until.empty:
-        return 0.0, np.nan, np.nan
-    last = until.iloc[-1]
-    return last["cif_reply"], last["cif_reply_lo"], last["cif_reply_hi"]

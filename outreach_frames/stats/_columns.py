@@ -1,0 +1,90 @@
+"""What the API's columns hold, by their names, and what a frame's columns must therefore be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import pyarrow as pa
+
+from outreach_frames.errors import DataError, MissingColumnError
+
+_FLAGS = frozenset(
+    {"track_opens", "track_links", "opted_out", "named", "enabled", "locked", "send_disabled", "sync_disabled"}
+)
+_TEXTS = frozenset(
+    {
+        "action",
+        "direction",
+        "email",
+        "event",
+        "mailing_type",
+        "name",
+        "outcome",
+        "pause_reason",
+        "state",
+        "step_type",
+        "time_zone",
+        "time_zone_iana",
+        "time_zone_inferred",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column of the API holds."""
+
+    meant: str
+    arrow: Any
+    dtype: Any
+    hint: str | None = None
+
+    def fits(self, dtype: nw.dtypes.DType) -> bool:
+        """Whether a column of this dtype can hold it."""
+        if self.dtype == nw.Int64:
+            return dtype.is_integer()
+        if self.dtype == nw.String:
+            return isinstance(dtype, nw.String | nw.Categorical | nw.Enum)
+        return isinstance(dtype, nw.Datetime) if self.dtype == nw.Datetime else dtype == self.dtype
+
+
+_INSTANT = Kind(
+    "instants", pa.timestamp("us", "UTC"), nw.Datetime, hint="Convert it first: pandas.to_datetime(..., utc=True)."
+)
+_INTEGER = Kind("integers", pa.int64(), nw.Int64)
+_FLAG = Kind("booleans", pa.bool_(), nw.Boolean)
+_TEXT = Kind("text", pa.string(), nw.String)
+
+
+def kind_of(column: str) -> Kind | None:
+    """Tell what a column holds; ``None`` for the caller's own columns, which may hold anything."""
+    if column.endswith("_at"):
+        return _INSTANT
+    if column in {"id", "order", "throttle_max_adds_per_day"} or column.endswith(("_id", "_count")):
+        return _INTEGER
+    if column in _FLAGS:
+        return _FLAG
+    return _TEXT if column in _TEXTS else None
+
+
+def check_dtype(name: str, column: str, dtype: nw.dtypes.DType) -> None:
+    """Raise `DataError` where a column of the API has another dtype than it must have."""
+    kind = kind_of(column)
+    if kind is not None and not kind.fits(dtype) and dtype != nw.Unknown:  # nothing but nulls has no dtype of its own
+        raise DataError(f"Column {column!r} of {name} is {dtype}, not {kind.meant}.", hint=kind.hint)
+
+
+def cast(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Widen integers and give nulls a type, only where needed: in Dask a cast leaves Arrow and refuses nulls."""
+    schema = frame.collect_schema()
+    kinds = {column: kind for column in columns if (kind := kind_of(column)) is not None}
+    casts = [nw.col(column).cast(kind.dtype) for column, kind in kinds.items() if schema[column] != kind.dtype]
+    return frame.with_columns(casts) if casts else frame
+
+
+def missing_column(name: str, column: str, *, needed_for: str) -> MissingColumnError:
+    """Build the error for an absent column, naming the ``fields`` to request."""
+    field = column.removesuffix("_id") if column.endswith("_id") else column
+    hint = f'Request it: fetch(org, "{name}", fields=[..., "{field}"]).'
+    return MissingColumnError(column, needed_for=needed_for, hint=hint)

@@ -1,0 +1,125 @@
+"""
+The arithmetic of survival and incidence curves, for one group at a time.
+
+A group is a table with ``duration_d`` [days] and ``event``, one row per enrolment. At a tie events precede censorings:
+who is censored at a time is still at risk there.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from outreach_frames.stats.intervals import Floats, loglog_band
+
+CAUSES = ("reply", "opt_out", "bounce")
+"""Outcomes; at exact ties the earlier in this list wins."""
+
+EVENTS = (*CAUSES, "censored")
+
+
+def _counts(group: pd.DataFrame) -> pd.DataFrame:
+    """Count, at each distinct time, who is at risk and what happens."""
+    crossed = pd.crosstab(group["duration_d"].to_numpy(dtype=np.float64), group["event"].to_numpy(dtype=object))
+    counts = crossed.reindex(columns=list(EVENTS), fill_value=0)
+    happened = counts.sum(axis=1)
+    return counts.assign(at_risk=happened[::-1].cumsum()[::-1]).rename_axis("t_d").reset_index()
+
+
+def survival_curve(group: pd.DataFrame, event: str, ci: float) -> pd.DataFrame:
+    """Compute the Kaplan–Meier curve of one event with its Greenwood band."""
+    counts = _counts(group)
+    n = counts["at_risk"].to_numpy(dtype=np.float64)
+    d = counts[event].to_numpy(dtype=np.float64)
+    survival = np.cumprod(1 - d / n)
+    left = n - d
+    greenwood = np.cumsum(np.divide(d, n * left, out=np.zeros_like(n), where=left > 0))
+    lo, hi = loglog_band(survival, survival * np.sqrt(greenwood), ci=ci)
+    return pd.DataFrame(
+        {
+            "t_d": counts["t_d"],
+            "at_risk": counts["at_risk"],
+            "events": counts[event],
+            "censored": counts[list(EVENTS)].sum(axis=1) - counts[event],
+            "survival": survival,
+            "lo": lo,
+            "hi": hi,
+        }
+    )
+
+
+def median(curve: pd.DataFrame) -> dict[str, float | None]:
+    """Read the median off a survival curve and off its band [days]."""
+
+    def first_below(column: str) -> float | None:
+        reached = curve.loc[curve[column] <= 0.5 + 1e-12, "t_d"]
+        return None if reached.empty else float(reached.iloc[0])
+
+    return {"median_d": first_below("survival"), "lo": first_below("lo"), "hi": first_below("hi")}
+
+
+def incidence_curves(group: pd.DataFrame, ci: float) -> pd.DataFrame:
+    """Compute the Aalen–Johansen curve of every cause with its band."""
+    counts = _counts(group)
+    n = counts["at_risk"].to_numpy(dtype=np.float64)
+    d_any = counts[list(CAUSES)].sum(axis=1).to_numpy(dtype=np.float64)
+    event_free = np.cumprod(1 - d_any / n)
+    before = np.concatenate(([1.0], event_free[:-1]))
+    curves = pd.DataFrame(
+        {
+            "t_d": counts["t_d"],
+            "at_risk": counts["at_risk"],
+            "events_any": d_any.astype(np.int64),
+            "censored": counts["censored"],
+            "event_free": event_free,
+        }
+    )
+    for cause in CAUSES:
+        d = counts[cause].to_numpy(dtype=np.float64)
+        incidence = np.cumsum(before * d / n)
+        lo, hi = loglog_band(incidence, np.sqrt(_aalen_variance(incidence, before, n, d, d_any)), ci=ci)
+        curves[f"events_{cause}"] = counts[cause]
+        curves[f"cif_{cause}"], curves[f"cif_{cause}_lo"], curves[f"cif_{cause}_hi"] = incidence, lo, hi
+    return curves
+
+
+def _aalen_variance(incidence: Floats, before: Floats, n: Floats, d: Floats, d_any: Floats) -> Floats:
+    """
+    Compute Aalen's variance of an incidence curve.
+
+    With F the incidence, Var F(t) = Σ (F(t) − F(tᵢ))² aᵢ + Σ bᵢ − 2 Σ (F(t) − F(tᵢ)) cᵢ over tᵢ ≤ t. Multiplied out,
+    it needs running sums only and no table of times by times.
+    """
+    rest = n - 1
+
+    def ratio(numerator: Floats, denominator: Floats) -> Floats:
+        return np.divide(numerator, denominator, out=np.zeros_like(n), where=denominator > 0)
+
+    a = ratio(d_any, rest * (n - d_any))
+    b = ratio(before**2 * d * (n - d), rest * n**2)
+    c = ratio(before * d * (n - d), rest * n * (n - d_any))
+    squares = incidence**2 * np.cumsum(a) - 2 * incidence * np.cumsum(a * incidence) + np.cumsum(a * incidence**2)
+    products = incidence * np.cumsum(c) - np.cumsum(c * incidence)
+    return np.maximum(squares + np.cumsum(b) - 2 * products, 0)
+
+
+def reply_shares(group: pd.DataFrame, days: Sequence[float], ci: float) -> pd.DataFrame:
+    """Read the incidence of reply at some horizons [days], as one row."""
+    curve = incidence_curves(group, ci)
+    row: dict[str, float] = {"n": len(group)}
+    for day in days:
+        name = f"reply_within_{day:g}d"
+        row |= dict(zip((name, f"{name}_lo", f"{name}_hi"), _reply_at(curve, day), strict=True))
+    return pd.DataFrame([row])
+
+
+def _reply_at(curve: pd.DataFrame, day: float) -> tuple[float, float, float]:
+    until = curve[curve["t_d"] <= day]
+    followed = bool((curve["t_d"] >= day).any())
+    settled = bool(len(until)) and until["event_free"].iloc[-1] == 0
+    if not (followed or settled):
+        return np.nan, np.nan, np.nan
+    if until.empty:
+        return 0.0, np.nan, np.nan
+    last = until.iloc[-1]
+    return last["cif_reply"], last["cif_reply_lo"], last["cif_reply_hi"]
