@@ -10,7 +10,13 @@ description in words in ``ax.figure.outreach_alt``.
 >>> ax.figure.savefig("rates.png")
 >>> plots.plot_rates(rates, ax=some_axes)  # or inside an arrangement of one's own
 
-See `outreach_frames.plots._page` for how pictures, small multiples and given axes relate.
+A picture with one panel is drawn into the Axes that is returned; small multiples are insets of it, in
+``ax.child_axes``. A given Axes keeps everything inside its rectangle. A new one belongs to no pyplot figure, so that
+none is left open: it shows itself as the value of a notebook cell, and pyplot's ``show`` does not know it.
+
+Names in Latin, Greek, Cyrillic, Arabic and Hebrew letters are drawn with matplotlib's own font. Other scripts need an
+installed font, such as Noto Sans CJK for Chinese, Japanese and Korean; without one their letters become boxes, the
+record's id is added, and a warning says so once.
 """
 
 from importlib import import_module

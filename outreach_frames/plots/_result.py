@@ -48,8 +48,10 @@ def keys_of(frame: pd.DataFrame) -> list[str]:
     """Find the key columns: those grouped by, else the first column if it looks like one; none for a total."""
     by = parameters(frame).get("by")
     wanted = [column for column in ([by] if isinstance(by, str) else by or []) if column in frame.columns]
+    if wanted or not len(frame.columns):
+        return wanted
     first = str(frame.columns[0])
-    return wanted or ([first] if first.endswith("_id") or not is_numeric_dtype(frame[first].dtype) else [])
+    return [first] if first.endswith("_id") or not is_numeric_dtype(frame[first].dtype) else []
 
 
 def is_calendar(frame: pd.DataFrame, keys: Sequence[str]) -> bool:

@@ -2,8 +2,8 @@
 Colours with a fixed meaning, and the theme that every picture is drawn in.
 
 The hues are those of Okabe and Ito, which people with the common colour-vision deficiencies can tell apart. Printed in
-grey some of them come close, so each meaning also has a marker, a hatch and a dash pattern of its own. The pure hues
-are too light for text and thin lines on white; each has a darker `ink` for those, at a contrast of at least 4.5 to 1.
+grey some of them come close, so each meaning also has a marker and a hatch of its own. The pure hues are too light for
+text and thin lines on white; each has a darker `ink` for those, at a contrast of at least 4.5 to 1.
 
 Source: M. Okabe and K. Ito, "Color universal design", 2002; contrast as in WCAG 2.2, success criteria 1.4.3 and 1.4.11.
 """
@@ -20,7 +20,6 @@ from matplotlib import font_manager
 INK = "#222222"
 MUTED = "#5C5C5C"
 FAINT = "#DADADA"
-PALE = "#EFEFEF"
 
 TITLE_PT, BODY_PT, LABEL_PT, SMALL_PT = 11.0, 8.5, 8.0, 7.0
 NO_DATA = "no data"
@@ -35,8 +34,8 @@ class Mark:
     ----------
     fill, ink
         Hex colours.
-    marker, hatch, dashes
-        matplotlib's codes for the point, the area and the line.
+    marker, hatch
+        matplotlib's codes for the point and the area.
     hatch_ink
         Colour of the hatch on the fill.
     """
@@ -45,26 +44,25 @@ class Mark:
     ink: str
     marker: str
     hatch: str
-    dashes: Any = "-"
     hatch_ink: str = "#FFFFFF"
 
 
 REPLY = Mark("#009E73", "#00694D", "o", "")
-OPT_OUT = Mark("#D55E00", "#A34700", "X", "////", (0, (5, 1.5)))
-BOUNCE = Mark("#CC79A7", "#96426F", "v", "....", (0, (1, 1)))
-OPEN = Mark("#56B4E9", "#1F6F9F", "s", "----", (0, (3, 1, 1, 1)))
-NONE = Mark("#B8B8B8", "#5C5C5C", "d", "", (0, (2, 2)))
-CLICK = Mark("#0072B2", "#005A8C", "D", "++++", (0, (7, 2)))
-FAILURE = Mark("#E69F00", "#8A5F00", "P", "xxxx", (0, (4, 1, 1, 1, 1, 1)))
-WAITING = Mark("#F0E442", "#736B00", "h", "\\\\\\\\", (0, (1, 2)))
-ACTIVE = Mark("#FFFFFF", "#444444", "p", "", "-", "#BDBDBD")
-PENDING = Mark("#FFFFFF", "#444444", "*", "..", "-", "#BDBDBD")
-PAUSED = Mark("#FFFFFF", "#444444", "<", "\\\\\\", "-", "#BDBDBD")
-AWAY = Mark("#FFFFFF", "#444444", ">", "oo", "-", "#BDBDBD")
-MAIL = Mark("#E4E4E4", "#444444", "1", "", "-", "#8A8A8A")
-CALL = Mark("#A6A6A6", "#444444", "2", "////", "-")
-TASK = Mark("#5C5C5C", "#222222", "3", "...", "-")
-VOLUME = Mark("#8A8A8A", "#444444", "H", "||||", (0, (6, 2, 2, 2)))
+OPT_OUT = Mark("#D55E00", "#A34700", "X", "////")
+BOUNCE = Mark("#CC79A7", "#96426F", "v", "....")
+OPEN = Mark("#56B4E9", "#1F6F9F", "s", "----")
+NONE = Mark("#B8B8B8", "#5C5C5C", "d", "")
+CLICK = Mark("#0072B2", "#005A8C", "D", "++++")
+FAILURE = Mark("#E69F00", "#8A5F00", "P", "xxxx")
+WAITING = Mark("#F0E442", "#736B00", "h", "\\\\\\\\")
+ACTIVE = Mark("#FFFFFF", "#444444", "p", "", "#BDBDBD")
+PENDING = Mark("#FFFFFF", "#444444", "*", "..", "#BDBDBD")
+PAUSED = Mark("#FFFFFF", "#444444", "<", "\\\\\\", "#BDBDBD")
+AWAY = Mark("#FFFFFF", "#444444", ">", "oo", "#BDBDBD")
+MAIL = Mark("#E4E4E4", "#444444", "1", "", "#8A8A8A")
+CALL = Mark("#A6A6A6", "#444444", "2", "////")
+TASK = Mark("#5C5C5C", "#222222", "3", "...")
+VOLUME = Mark("#8A8A8A", "#444444", "H", "||||")
 
 # Latin, Greek and Cyrillic come with matplotlib; the others are used where the machine has them.
 _FAMILIES = (
@@ -86,8 +84,21 @@ _FAMILIES = (
 )
 
 # The groups of settings that change a picture: the reader's own style must not leak into ours.
-_DRAWN = {"axes", "errorbar", "figure", "font", "grid", "hatch", "lines", "patch", "scatter", "text", "xtick", "ytick"}
-
+_DRAWN = {
+    "axes",
+    "errorbar",
+    "figure",
+    "font",
+    "grid",
+    "hatch",
+    "lines",
+    "patch",
+    "path",
+    "scatter",
+    "text",
+    "xtick",
+    "ytick",
+}
 
 SETTINGS: dict[Any, Any] = {
     "font.size": BODY_PT,

@@ -51,8 +51,19 @@ def test_causes_have_their_own_colour_marker_and_words() -> None:
     ax = plots.plot_reconciliation(counters_result(6), max_rows=None)
 
     looks = {(line.get_color(), line.get_marker()) for line in named(ax, "rows")}
-    assert len(looks) == len({colour for colour, _ in looks}) == 6
+    assert len(looks) == len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == 5
     assert {"equal", "rows missing", "tracking off"} <= set(words(ax).split("\n"))
+
+
+def test_of_many_counters_the_equal_ones_share_a_line() -> None:
+    """Sixty rows of "equal" would hide the three that are not; they are counted, not dropped."""
+    counters = counters_result(6)
+    equal = (counters["cause"] == "equal").sum()
+
+    ax = plots.plot_reconciliation(counters)
+
+    assert [label.get_text() for label in ax.get_yticklabels()][-1] == f"⋮ {equal} more"
+    assert f"{equal} of {len(counters)} counters equal" in words(ax)
 
 
 def test_credit_is_summed_by_channel_and_model() -> None:

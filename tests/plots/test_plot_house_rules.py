@@ -197,6 +197,8 @@ def test_a_frame_of_something_else_is_refused_by_name(picture: str) -> None:
 
     with pytest.raises(MissingColumnError, match=rf"plots\.{name} needs it.\n.*stats\."):
         function(pd.DataFrame({"id": [1]}))
+    with pytest.raises(MissingColumnError):
+        function(pd.DataFrame())
 
 
 @pytest.mark.parametrize("picture", ["rates", "funnel", "incidence", "deliverability", "test", "attribution"])
