@@ -10,7 +10,7 @@ from outreach_frames.jsonapi._infer import look
 from outreach_frames.jsonapi._repair import Loose, Members, counts, next_link, reading, take_apart, type_of
 from outreach_frames.walk import Found
 
-__all__ = ["Loose", "Members", "by_type", "document_of", "look", "merged", "parted"]
+__all__ = ["Loose", "Members", "by_type", "document_of", "identity", "link_of", "look", "merged", "parted"]
 
 
 def parted(body: bytes) -> Found[Loose]:
@@ -32,6 +32,18 @@ def parted(body: bytes) -> Found[Loose]:
             count=None if truncated and not count else count,
             count_truncated=truncated,
         )
+
+
+def link_of(links: Members, name: str) -> str | None:
+    """
+    Return the address of a link; ``None`` where there is none.
+
+    Raises
+    ------
+    DocumentError
+        It is no text.
+    """
+    return next_link({"next": links[name]}) if name in links else None
 
 
 def by_type(resources: Iterable[Members], *, where: str) -> dict[str, list[Members]]:
@@ -61,12 +73,12 @@ def merged(pages: Iterable[Loose], limit: int | None) -> Loose:
     for page in pages:
         for found, resources in ((data, page.data), (included, page.included)):
             for members in resources:
-                identity = _identity(members)
-                found.pop(identity, None)
-                found[identity] = members
+                key = identity(members)
+                found.pop(key, None)
+                found[key] = members
     return Loose(data=list(data.values())[:limit], beside=msgspec.Raw(msgspec.json.encode(list(included.values()))))
 
 
-def _identity(members: Members) -> object:
+def identity(members: Members) -> object:
     """Return type and id as sent; a resource without an id is like no other."""
     return (bytes(members["type"]), bytes(members["id"])) if {"type", "id"} <= members.keys() else object()

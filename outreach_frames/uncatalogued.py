@@ -7,55 +7,25 @@ together: types are inferred, and an empty result has only ``id``.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
-from outreach_frames.catalogue import Catalogue, ResourceType
+from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
-from outreach_frames.errors import DocumentError, NotFoundError, OriginError, QueryError
-from outreach_frames.http import Answer, Session
-from outreach_frames.http.origin import origin_of
+from outreach_frames.errors import DocumentError, QueryError
 from outreach_frames.jsonapi import read_jsonapi
 from outreach_frames.parts import Loose, by_type, document_of, look, merged, parted
 from outreach_frames.plan import Plan
 from outreach_frames.query import NOT_NULL, Between, Include, Parameters, Query, checked, original_syntax
+from outreach_frames.servers import Pages, Server
 from outreach_frames.walk import Found, Walk
 
-Paging = Literal["links", "offset", "number"]
 Fieldsets = Sequence[str] | Mapping[str, Sequence[str]] | None
 
 CUSTOM_OBJECTS = ("custom_objects/", "customObjects/")
 """What the name of a custom object's resource begins with, in either spelling."""
-PAGE_LINKS = frozenset({"first", "prev", "next", "last"})
-"""Links that a document has if its server tells where other pages are; null where there is none."""
-
-
-class Server(Client):
-    """
-    Connection to a JSON:API server other than Outreach; made by `connect_jsonapi`.
-
-    Parameters
-    ----------
-    session
-        The HTTP session, signed in where that is needed.
-    paging
-        How further pages are found.
-    """
-
-    def __init__(self, session: Session, *, paging: Paging = "links") -> None:
-        super().__init__(session, catalogue=Catalogue({}))
-        self.paging = paging
-
-    def get(self, path: str, *args: Any, **options: Any) -> Answer:
-        """Read one URL as `Client.get` does; links to another origin than the server's own are refused."""
-        if "://" in path and origin_of(path) != origin_of(self.base_url):
-            raise OriginError(
-                "A link leads away from the server; nothing was sent there.",
-                hint="If the server moved to that host, connect with it as base_url.",
-            )
-        return super().get(path, *args, **options)
 
 
 def is_uncatalogued(client: Client, resource: str) -> bool:
@@ -87,7 +57,16 @@ class Question:
     def path(self) -> str:
         """Path of the collection below the base."""
         own = [name for prefix in CUSTOM_OBJECTS if (name := self.resource.removeprefix(prefix)) != self.resource]
-        return f"/customObjects/{quote(own[0], safe='')}" if own else f"/{quote(self.resource.strip('/'))}"
+        return f"/customObjects/{quote(own[0], safe='')}" if own else f"/{quote(self.resource.lstrip('/'))}"
+
+    @property
+    def name(self) -> str:
+        """Name of the collection, which is what many servers call the type as well."""
+        return self.path.rstrip("/").rpartition("/")[2]
+
+    def path_of(self, id: int | str) -> str:  # noqa: A002  JSON:API's own word
+        """Path of one record; a collection that ends in a slash has records that do."""
+        return f"{self.path.rstrip('/')}/{quote(str(id), safe='')}{'/' if self.path.endswith('/') else ''}"
 
     @property
     def paths(self) -> list[str]:
@@ -98,9 +77,8 @@ class Question:
 
     def query(self) -> Query:
         """Return the query for a custom object, which follows Outreach's syntax of filters."""
-        name = self.path.rpartition("/")[2]
         kind = ResourceType(
-            name=name,
+            name=self.name,
             plural=self.path.strip("/"),
             id_type="string",
             operations=frozenset({"list", "get"}),
@@ -116,7 +94,7 @@ class Question:
             include=dict.fromkeys(self.paths, ()),
             filters=tuple(_filters(self.filter or {})),
             sort=tuple(_names(self.sort)),
-            fieldsets={of: tuple(names) for of, names in self._fieldsets(name).items()},
+            fieldsets={of: tuple(names) for of, names in self._fieldsets().items()},
         )
 
     def parameters(self) -> Parameters:
@@ -130,15 +108,15 @@ class Question:
                 )
             parameters.append((f"filter{key}", original_syntax(value)))
         lists = {"sort": _names(self.sort), "include": self.paths}
-        lists |= {f"fields[{of}]": list(names) for of, names in self._fieldsets(self.path.rpartition("/")[2]).items()}
+        lists |= {f"fields[{of}]": list(names) for of, names in self._fieldsets().items()}
         return parameters + [(name, ",".join(names)) for name, names in lists.items() if names or "[" in name]
 
-    def _fieldsets(self, own: str) -> Mapping[str, Sequence[str]]:
+    def _fieldsets(self) -> Mapping[str, Sequence[str]]:
         if self.fields is None or self.fields == "*":
             return {}
         if isinstance(self.fields, str):
             raise QueryError(f"fields={self.fields!r} is one string.", hint=f"Write fields=[{self.fields!r}].")
-        return self.fields if isinstance(self.fields, Mapping) else {own: self.fields}
+        return self.fields if isinstance(self.fields, Mapping) else {self.name: self.fields}
 
 
 def _names(given: str | Sequence[str] | None) -> list[str]:
@@ -213,7 +191,7 @@ def fetch_one(client: Client, question: Question, id: int | str, *, refresh: boo
     """Fetch one record; see `outreach_frames.fetch_one`."""
     params = question.parameters() if isinstance(client, Server) else question.query().parameters()
     walk = Walk(client, question.resource, parted, refresh=refresh, progress=False)
-    document = walk.page(f"{question.path}/{quote(str(id), safe='')}", params).content
+    document = walk.page(question.path_of(id), params).content
     _refuse_many(document, question.paths)
     frame = read_jsonapi(document_of(document.data, document.included))
     if len(frame) != 1:
@@ -225,33 +203,8 @@ def fetch_one(client: Client, question: Question, id: int | str, *, refresh: boo
 def _pages(walk: Walk[Loose], question: Question, limit: int | None, page_size: int | None) -> Iterator[Found[Loose]]:
     if not isinstance(walk.client, Server):
         return Plan(question.query(), limit=limit, page_size=page_size).pages(walk)
-    pages = _server_pages(walk, walk.client.paging, question.path, question.parameters(), page_size)
+    pages = Pages(walk, walk.client.paging, question.path, question.parameters(), page_size=page_size)
     return _enough(pages, limit)
-
-
-def _server_pages(
-    walk: Walk[Loose], paging: Paging, path: str, params: Parameters, page_size: int | None
-) -> Iterator[Found[Loose]]:
-    """
-    Follow the server's own links; count offsets or numbers on where it gives none.
-
-    The last page is then the one that is empty, shorter than the first, or not there.
-    """
-    size = [("page[limit]" if paging == "offset" else "page[size]", str(page_size))] if page_size else []
-    sizes: list[int] = []
-    has_links = paging == "links"
-    while not sizes or (not has_links and sizes[-1] == sizes[0] > 0):
-        counted = {"offset": ("page[offset]", sum(sizes)), "number": ("page[number]", len(sizes) + 1)}
-        place = [(name, str(value)) for way, (name, value) in counted.items() if way == paging]
-        try:
-            for found in walk.pages(path, [*params, *place, *size]):
-                yield found
-                sizes.append(found.rows)
-                has_links = has_links or not PAGE_LINKS.isdisjoint(found.content.links)
-        except NotFoundError:
-            if not sizes or has_links:
-                raise
-            return
 
 
 def _enough(pages: Iterable[Found[Loose]], limit: int | None) -> Iterator[Found[Loose]]:

@@ -49,6 +49,8 @@ class Found(Generic[T]):
         Whether there are more than `count`.
     unknown
         Names that the catalogue does not have, by resource type.
+    url
+        Where it was asked for, without the parameters of the first page of a chain.
     """
 
     content: T
@@ -57,6 +59,7 @@ class Found(Generic[T]):
     count: int | None = None
     count_truncated: bool = False
     unknown: Mapping[str, Collection[str]] = field(default_factory=dict)
+    url: str = ""
 
 
 Reader = Callable[[bytes], Found[T]]
@@ -136,9 +139,14 @@ class Walk(Generic[T]):
         extracted = (self.as_of or datetime.now(UTC)).isoformat().replace("+00:00", "Z")
         return {"resource": name or self.name, "as_of": extracted}
 
-    def pages(self, url: str, params: Parameters) -> Iterator[Found[T]]:
+    def pages(self, url: str, params: Parameters, asked: "set[Address] | None" = None) -> Iterator[Found[T]]:
         """
         Read a page and all that follow it.
+
+        Parameters
+        ----------
+        asked
+            Addresses of pages that none may link to; those that are read are added.
 
         Raises
         ------
@@ -147,7 +155,7 @@ class Walk(Generic[T]):
         APIError, TransportError
             The API failed, or a link leads to another origin.
         """
-        asked: set[Address] = set()
+        asked = set() if asked is None else asked
         while url and not self._stopped.is_set():
             found = self.page(url, params, asked)
             yield found
@@ -158,7 +166,7 @@ class Walk(Generic[T]):
         asked = set() if asked is None else asked
         while True:
             smaller = _halved(url, params)
-            asked.add(self._address(url, params))
+            asked.add(self.address(url, params))
             try:
                 found = self._ask(url, params, asked, BAD_GATEWAYS if smaller else ())
             except ServerError as error:
@@ -202,18 +210,19 @@ class Walk(Generic[T]):
         OriginError
             The link leads to another origin.
         """
+        here = self._absolute(url)
         if found.next is None:
-            return found
-        link = urljoin(self._absolute(url), found.next)
+            return replace(found, url=here)
+        link = urljoin(here, found.next)
         check_origin(link, self.client.base_url)
-        if self._address(link, []) in asked:
+        if self.address(link, []) in asked:
             raise DocumentError(f"The pages of {self.name} run in a circle.", hint="Try again; nothing was kept of it.")
-        return replace(found, next=link)
+        return replace(found, url=here, next=link)
 
     def _absolute(self, url: str) -> str:
         return url if urlsplit(url).scheme else f"{self.client.base_url}/{url.lstrip('/')}"
 
-    def _address(self, url: str, params: Parameters) -> Address:
+    def address(self, url: str, params: Parameters) -> Address:
         """Name a page, however its parameters are escaped and ordered."""
         parts = urlsplit(self._absolute(url))
         pairs = sorted([*parse_qsl(parts.query, keep_blank_values=True), *params])

@@ -149,6 +149,15 @@ def test_pages_without_links_are_counted_to_the_last(serve, paging, answer, page
     assert frame["pages"].tolist() == [100 + n for n in range(1, 8)]
 
 
+@pytest.mark.parametrize("paging", ["offset", "number"])
+def test_a_server_that_does_not_count_has_one_page(serve, paging):
+    """It sends the same again whatever it is asked for, for ever."""
+    server, client = serve({"/book": {"data": SHELF}}, paging=paging)
+
+    assert len(of.fetch(client, "book")) == 7
+    assert len(server.asked) == 2
+
+
 @pytest.mark.parametrize("paging", ["links", "offset", "number"])
 def test_the_servers_own_links_are_followed_whatever_they_hold(serve, paging):
     """Here a cursor, in links relative to the page."""
@@ -162,6 +171,36 @@ def test_the_servers_own_links_are_followed_whatever_they_hold(serve, paging):
 
     assert len(of.fetch(client, "book")) == 7
     assert len(server.asked) == 3
+
+
+def offsets(step, last):
+    """Return an answer by offset whose last link is at an offset, and that does not link to it, as safrs does not."""
+
+    def answer(path):
+        start = int(query_of(path).get("page[offset]", 0))
+        links = {"first": "?page[offset]=0", "last": f"?page[offset]={last}"}
+        following = f"?page[offset]={start + step}" if start + step < last else None
+        return {"data": SHELF[start : start + step], "links": links | {"next": following}}
+
+    return answer
+
+
+def test_links_that_end_before_the_last_page_are_noticed(serve):
+    """To take that for the end would pass a part for the whole."""
+    _, by_links = serve({"/book": offsets(step=3, last=6)})
+    _, by_count = serve({"/book": offsets(step=3, last=6)}, paging="offset")
+
+    with pytest.raises(DocumentError, match='paging="offset"'):
+        of.fetch(by_links, "book")
+    assert len(of.fetch(by_count, "book")) == 7
+
+
+def test_a_last_page_beyond_the_end_is_none(serve):
+    """Where pages divide evenly, some servers call the empty one behind them the last."""
+    server, client = serve({"/book": offsets(step=7, last=7)})
+
+    assert len(of.fetch(client, "book")) == 7
+    assert len(server.asked) == 2
 
 
 def test_a_limit_stops_the_walk(serve):
