@@ -10,6 +10,7 @@ from outreach_frames.plots._style import (
     PAUSED,
     PENDING,
     REPLY,
+    UNKNOWN,
     VOLUME,
     Mark,
 )
@@ -25,4 +26,5 @@ BUCKETS: dict[str, tuple[str, Mark]] = {
     "opted_out": ("opted out", OPT_OUT),
     "failed": ("failed", FAILURE),
     "disabled": ("disabled", VOLUME),
+    "unknown": ("unknown state", UNKNOWN),
 }

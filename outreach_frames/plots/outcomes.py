@@ -63,7 +63,7 @@ def plot_state_flow(
         return draw_transitions(states, ax)
     groups = parts(states, "sequence_id", names=names)
     labelled = list(groups)
-    shares = [dict(zip(rows["bucket"].astype(str), numbers(rows, "share"), strict=True)) for rows in groups.values()]
+    shares = [_shares(rows) for rows in groups.values()]
     trials = np.array([np.nansum(numbers(rows, "enrolments")) for rows in groups.values()])
     replied = np.array([share.get("finished_replied", 0.0) for share in shares])
     present = {bucket for share in shares for bucket in share}
@@ -96,6 +96,15 @@ def plot_state_flow(
         told = [f"replied {percent(value, n)} of {count(n)}" for value, n in zip(replied, trials, strict=True)]
         page.describe(f"Bars of 100 % by state of enrolment. {ends_in_words(order, replied, labelled, told)}")
         return drawn
+
+
+def _shares(rows: pd.DataFrame) -> dict[str, float]:
+    """Share of each state; one that is not known here counts as unknown, so that the bar stays whole."""
+    shares: dict[str, float] = {}
+    for bucket, share in zip(rows["bucket"].astype(str), numbers(rows, "share"), strict=True):
+        known = bucket if bucket in BUCKETS else "unknown"
+        shares[known] = shares.get(known, 0.0) + float(share)
+    return shares
 
 
 def _draw_bars(ax: Axes, bars: list[tuple[int, dict[str, float], float]]) -> None:

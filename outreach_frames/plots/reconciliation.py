@@ -96,8 +96,8 @@ def plot_reconciliation(
                 *([counted(len(named), kind)] if named else []),
                 f"{count(len(equal))} of {counted(len(counters), 'counter')} equal",
             ),
-            footnote="Hollow square: the counter as the API gives it. Filled: mailings counted in the rows, each once. "
-            "Gap: API minus rows.",
+            footnote="Hollow square: the counter as the API gives it. Filled: what the rows say by the same "
+            "definition. Gap: API minus rows.",
         )
         if counters.empty:
             return empty(page, "No counters to compare.")

@@ -67,6 +67,7 @@ PICTURES: dict[str, tuple[Draw, pd.DataFrame]] = {
     "reconciliation": (plots.plot_reconciliation, counters_result()),
     "reconciliation of one sequence": (plots.plot_reconciliation, counters_result(1)),
     "reconciliation of 60 sequences": (plots.plot_reconciliation, counters_result(60)),
+    "reconciliation all equal": (plots.plot_reconciliation, counters_result(20).query("cause == 'equal'")),
     "reconciliation no row": (plots.plot_reconciliation, counters_result(1).iloc[:0]),
     "cohorts": (plots.plot_cohorts, cohorts_result()),
     "cohorts of one week": (plots.plot_cohorts, cohorts_result(1)),

@@ -29,6 +29,18 @@ def test_states_have_one_order_in_all_bars_and_fill_a_hundred_percent() -> None:
     assert sum(bar.width for bar in bars.values()) == pytest.approx(1)
 
 
+def test_a_state_of_tomorrow_is_drawn_as_unknown() -> None:
+    """Leaving it out would make the others look larger."""
+    states = states_result(1)
+    states.loc[0, "bucket"] = "hibernating"
+
+    ax = plots.plot_state_flow(states)
+
+    (unknown,) = boxes(ax, "bar-unknown")
+    assert unknown.width == pytest.approx(states.loc[0, "share"])
+    assert "unknown state" in words(ax).split("\n")
+
+
 def test_states_keep_the_colours_of_their_meaning_and_a_hatch() -> None:
     """Rule 3: the same colour for an opt-out in every picture, and not by colour alone."""
     ax = plots.plot_state_flow(states_result())
