@@ -93,7 +93,7 @@ class TokenKeeper(AuthBase):
 
     def _minted(self, secrets: Secrets) -> Token:
         if secrets.token is not None and (left := secrets.token.minted_at + THROTTLE - self._clock()) > 0:
-            self._wait(left)
+            self._wait(min(left, THROTTLE))  # more is left only where the clock was set back
         # A vault that cannot be written is found out before the old token is used up, not after.
         self._vault.save(secrets)
         token = self._mint(secrets)
