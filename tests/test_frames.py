@@ -1,5 +1,7 @@
 """Fetching over real HTTP from the embedded organisation."""
 
+import re
+
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -178,6 +180,22 @@ def test_the_first_rows_of_an_order_can_be_read_side_by_side_by_offset(org, quer
     assert len(users) == of.count(org, "users")
 
 
+def test_batches_are_read_when_they_are_wanted(org):
+    """So that memory is bounded by a page: the second is asked for after the first was taken."""
+    org.cache.clear()
+    org.sandbox.clear_log()
+
+    batches = of.fetch_batches(org, "mailings", fields=["state"], page_size=20, progress=False)
+
+    assert org.sandbox.data_requests == 0
+    first = next(batches)
+    assert first.num_rows == 20
+    assert org.sandbox.data_requests == 1
+    batches.close()
+    limited = of.fetch_batches(org, "mailings", fields=["state"], page_size=20, limit=50, progress=False)
+    assert [batch.num_rows for batch in limited] == [20, 20, 10]
+
+
 def test_warm_cache_makes_no_request(org):
     """And a refresh asks again."""
     first = of.fetch(org, "accounts", include="owner")
@@ -244,3 +262,17 @@ def test_named_fetch_functions_are_fetch_with_the_name(org, name):
     frame = getattr(of, name)(org, limit=2)
 
     assert frame.attrs["outreach_frames"]["resource"] == name.removeprefix("fetch_")
+
+
+@pytest.mark.parametrize(
+    "name", sorted(f"fetch_{table}" for table in LISTABLE if table != "batches" and hasattr(of, f"fetch_{table}"))
+)
+def test_documented_columns_are_columns(org, name):
+    """The main columns of each function's docstring, with their units, are what it returns."""
+    returned = getattr(of, name).__doc__.partition("Returns")[2].partition("Raises")[0]
+
+    named = set(re.findall(r"``(\w+)``", returned)) - {"fields", "userId"}
+
+    assert len(named) >= 3
+    assert named <= set(getattr(of, name)(org, limit=1))
+    assert "[" in returned

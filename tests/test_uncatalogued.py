@@ -79,6 +79,14 @@ def test_one_custom_object_and_its_tables(org):
     assert {name: len(table) for name, table in tables.items()} == {"contract": 3, "account": 2}
 
 
+def test_ids_may_be_uuids(tmp_path):
+    """Installs and batches of compliance requests have them, and so may custom objects."""
+    ids = ["f98711fe-8a03-48b9-91d3-0f7994e999cc", "0a98711f-8a03-48b9-91d3-0f7994e999cc"]
+    with organisation(tmp_path, *(resource("lease", id_, {"n": n}) for n, id_ in enumerate(ids))) as org:
+        assert of.fetch(org, "custom_objects/lease")["id"].tolist() == sorted(ids)
+        assert of.fetch_one(org, "custom_objects/lease", ids[0])["n"] == 0
+
+
 def test_an_empty_answer_has_only_ids(org):
     assert of.fetch(org, "custom_objects/contract", filter={"id": 9}).columns.tolist() == ["id"]
 

@@ -131,6 +131,32 @@ def test_unknown_attributes_are_named_once_per_type_and_kept_with_a_star(served)
     assert kept["glove_size"].tolist() == [pd.NA, 9]
 
 
+def test_values_of_surprising_types_are_read_where_nothing_is_lost(served):
+    """One odd record must not lose a sync, and must not be nulled without a word: what does not fit names its place."""
+    odd = {
+        "name": 7,
+        "numberOfEmployees": "120",
+        "createdAt": "2025-01-01T10:00:00+02:00",
+        "touchedAt": "2025-01-01T10:00:00",
+        "tags": ["a", None],
+    }
+    server, org = served({"/accounts": page(resource("account", "1", odd, owner=("user", "7")))})
+
+    row = of.fetch(org, "accounts", fields=["name", "number_of_employees", "created_at", "touched_at", "tags", "owner"])
+
+    assert row.drop(columns="tags").iloc[0].tolist() == [
+        *(1, "7", 120),
+        *(pd.Timestamp("2025-01-01T08:00:00Z"), pd.Timestamp("2025-01-01T10:00:00Z")),
+        7,
+    ]
+    assert list(row["tags"][0]) == ["a", None]
+    server.by_path["/accounts"] = page(resource("account", 1, {"numberOfEmployees": "many"}))
+    with pytest.raises(DocumentError) as caught:
+        of.fetch(org, "accounts", refresh=True)
+    assert (caught.value.resource_type, caught.value.id, caught.value.attribute) == ("account", 1, "numberOfEmployees")
+    assert "many" not in str(caught.value)
+
+
 def test_an_included_record_that_was_not_sent_leaves_its_columns_missing(served):
     """The foreign key still says which it was; ``included`` may also be absent altogether."""
     accounts = [resource("account", 1, NAME, owner=("user", 7)), resource("account", 2, NAME, owner=("user", 8))]
