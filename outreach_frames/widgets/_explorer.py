@@ -99,13 +99,17 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._source = source
         self._drawn: dict[tuple[Any, ...], str] = {}
         self.controls: dict[str, w.ValueWidget] = {}
-        self._row = w.HBox(layout=w.Layout(flex_flow="row wrap", align_items="center", flex="0 0 auto"))
+        self._row = w.HBox(
+            layout=w.Layout(flex_flow="row wrap", align_items="center", flex="0 0 auto", grid_gap="4px 16px")
+        )
         self._shown = w.HTML(layout=w.Layout(height=f"{self.HEIGHT}px", overflow="auto", flex="0 0 auto"))
         self._as_code = w.ToggleButton(value=False, description="as code", tooltip="Show the call that gives the same")
+        self._as_code.layout.width = "auto"
         self._as_code.observe(self._refresh, names="value")
         wide = w.Layout(width="100%", height="12em", display="none", flex="0 0 auto")
         self._code = w.Textarea(layout=wide, tooltip="The call that gives the same")
         super().__init__([self._row, self._shown, self._code])
+        self.add_class("outreach-explorer")
         self._open()
 
     @property

@@ -40,7 +40,7 @@ class DefinitionSwitch(Explorer):
         self._usual = stats.engagement(self._mailings)
         bounced = [("arrived", "reply_wins"), ("bounced", "bounce_wins")]
         return {
-            "bounce_policy": choice("A bounce that was answered", bounced),
+            "bounce_policy": choice("Answered bounce:", bounced),
             "one_off": _checkbox("count one-off mail", value=True),
             "automatic": _checkbox("count automatic replies", value=True),
             "untracked": _checkbox("count untracked mail as unopened", value=False),

@@ -9,7 +9,7 @@ import pandas as pd
 from outreach_frames import plots, stats
 from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered
 
-PERIODS = [("all time", None), ("last 30 days", 30), ("last 90 days", 90), ("last 180 days", 180)]
+PERIODS = [("all time", 0), ("last 30 days", 30), ("last 90 days", 90), ("last 180 days", 180)]
 
 
 class SequenceExplorer(Explorer):
@@ -45,12 +45,12 @@ class SequenceExplorer(Explorer):
             "days": dropdown("Mail of", PERIODS),
         }
 
-    def view(self, *, picture: str, sequence: int, days: int | None) -> Shown:
-        """Return the picture for a sequence [id] and a period [days before the extraction]."""
+    def view(self, *, picture: str, sequence: int, days: int) -> Shown:
+        """Return the picture for a sequence [id] and a period [days before the extraction; 0: all]."""
         if sequence not in self._names:
             return "There are no sequences."
         mailings = self._mailings
-        if days is not None:
+        if days:
             mailings = mailings[mailings["delivered_at"] >= self._end - pd.Timedelta(days=days)]
         if picture == "rates":
             return plots.plot_rates(stats.sequence_engagement(mailings, self._sequences))
@@ -62,10 +62,10 @@ class SequenceExplorer(Explorer):
         steps = self._steps[self._steps["sequence_id"] == sequence]
         return plots.plot_step_funnel(stats.step_funnel(mailings, steps), names=self._names)
 
-    def code(self, *, picture: str, sequence: int, days: int | None) -> str:
+    def code(self, *, picture: str, sequence: int, days: int) -> str:
         """Return the call that gives the same."""
         lines = [f"mailings = {self.table('mailings')}", f"sequences = {self.table('sequences')}"]
-        if days is not None:
+        if days:
             since = (self._end - pd.Timedelta(days=days)).isoformat()
             lines.append(f'mailings = mailings[mailings["delivered_at"] >= pd.Timestamp("{since}")]')
         if picture == "rates":
