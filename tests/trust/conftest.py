@@ -30,6 +30,14 @@ def running() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
+def punctual() -> Iterator[Sandbox]:
+    """Return a sandbox whose time is the machine's, for programs that have no other."""
+    with Sandbox(organisation()) as sandbox:
+        yield sandbox
+        assert sandbox.failures == ()
+
+
+@pytest.fixture
 def sandbox(running: Sandbox) -> Iterator[Sandbox]:
     """Return a running sandbox as new; check that it never failed by itself."""
     as_new(running)

@@ -46,12 +46,16 @@ def in_two_processes(program: str, *arguments: list[str]) -> list[str]:
             )
             for each in arguments
         ]
-        for one in both:
-            assert one.stdout.readline() == "ready\n"
-        for one in both:
-            one.stdin.write("go\n")
-            one.stdin.flush()
-        return [one.communicate(timeout=60)[0] for one in both]
+        try:
+            for one in both:
+                assert one.stdout.readline() == "ready\n"
+            for one in both:
+                one.stdin.write("go\n")
+                one.stdin.flush()
+            return [one.communicate(timeout=60)[0] for one in both]
+        finally:
+            for one in both:
+                one.kill()
 
 
 def asked_for_tokens(sandbox) -> list[int]:
@@ -63,21 +67,21 @@ def asked_for_tokens(sandbox) -> list[int]:
     ("said_lifetime", "refused"), [(-1.0, 0), (3600.0, 8)], ids=["expired by its own word", "expired unexpectedly"]
 )
 def test_eight_threads_in_two_processes_with_an_expired_token_make_one_refresh(
-    sandbox, tmp_path, said_lifetime, refused
+    punctual, tmp_path, said_lifetime, refused
 ):
     """With rotating tokens a second refresh is refused, and so would be whoever made it; two libraries fail 7 of 8."""
-    keep_profile(sandbox, tmp_path, lifetime=-1.0, said_lifetime=said_lifetime)
+    keep_profile(punctual, tmp_path, lifetime=-1.0, said_lifetime=said_lifetime)
 
     said = in_two_processes(
-        FOUR_THREADS, [sandbox.base_url, str(tmp_path), "1"], [sandbox.base_url, str(tmp_path), "9"]
+        FOUR_THREADS, [punctual.base_url, str(tmp_path), "1"], [punctual.base_url, str(tmp_path), "9"]
     )
 
     assert [json.loads(each) for each in said] == [
         [f"Account {n}" for n in range(1, 9)],
         [f"Account {n}" for n in range(9, 17)],
     ]
-    assert asked_for_tokens(sandbox) == [200]
-    statuses = [record.status for record in sandbox.requests if record.is_data]
+    assert asked_for_tokens(punctual) == [200]
+    statuses = [record.status for record in punctual.requests if record.is_data]
     assert statuses.count(200) == 16
     assert statuses.count(401) <= refused
     assert len(statuses) == statuses.count(200) + statuses.count(401)
@@ -172,3 +176,15 @@ def test_an_app_signs_in_by_itself_and_is_told_where_its_organisation_lives(sand
 
     assert found.api == sandbox.base_url
     assert len([record for record in sandbox.requests if record.path.endswith("/actions/accessToken")]) == 2
+
+
+def test_a_clock_that_was_set_back_holds_nobody_for_longer_than_the_throttle(punctual, tmp_path):
+    """A sign-in from the future, made before a laptop's clock was corrected, would be waited for."""
+    keeping = signed_in(punctual, tmp_path, lifetime=-1.0, said_lifetime=-1.0)
+    punctual.advance(-30 * 86_400.0)
+    began = punctual.seconds()
+
+    with connect(punctual, tmp_path, keeping) as org:
+        assert len(of.fetch(org, "accounts")) == 23
+
+    assert punctual.seconds() - began < 120.0
