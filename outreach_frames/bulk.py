@@ -101,8 +101,9 @@ def write_frame(
     confirm
         Write. Otherwise nothing is sent but look-ups, and the result tells what would be done.
     journal
-        File that makes the call resumable; default: one of its own for this organisation, frame and mode in the
-        user's state folder. The same call again sends only what is not done yet.
+        File that makes the call resumable: a call that was cut short goes on where it stopped, and creates of an
+        earlier call with the same file are not sent again. Default: a file of the call's own in the user's state
+        folder, which goes when the call has come to its end.
     progress
         Show a progress bar; ``None``: above 20 rows.
 
@@ -130,11 +131,14 @@ def write_frame(
     rows = list(_rows(client, kind, frame, mode, key))
     if not confirm:
         return _result(frame, [_planned(row) for row in rows], kind)
-    book = Journal(Path(journal) if journal else _own_journal(client, kind, mode, rows))
+    path = Path(journal) if journal else _own_journal(client, kind, mode, rows)
+    book = Journal(path)
     known = book.entries()
     wanted = progress or (progress is None and len(rows) > SHOWN_FROM)
     shown = tqdm(rows, desc=f"{mode} {kind.table}", unit=" rows", disable=not wanted)
     outcomes = [_settled(client, kind, row, entry=known.get(row.digest), key=key, book=book) for row in shown]
+    if journal is None and not any(outcome.status == "unknown" for outcome in outcomes):
+        path.unlink()
     return _result(frame, outcomes, kind)
 
 
@@ -226,8 +230,8 @@ def _settled(
     client: Client, kind: ResourceType, row: _Row, *, entry: Entry | None, key: str | None, book: Journal
 ) -> _Outcome:
     """Bring one row to its end, which an earlier call may have done already or begun."""
-    if entry is not None and entry.state != "under way":
-        return _Outcome(entry.state, id=entry.id)
+    if entry is not None and entry.state == "created":
+        return _Outcome("created", id=entry.id)
     if row.problem:
         return _Outcome("refused", reason=row.problem)
     if row.existing is not None:
@@ -257,7 +261,10 @@ def _written(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _O
         first = error.errors[0] if error.errors else None
         pointer = first.pointer if first else None
         return _Outcome("refused", error_id=first.id if first else None, pointer=pointer, reason=str(error.args[0]))
-    book.note(row.digest, Entry("created" if status == "created" else "updated", str(record["id"])))
+    if status == "created":
+        book.note(row.digest, Entry("created", str(record["id"])))
+    else:
+        book.forget(row.digest)  # an update can be sent again: twice is the same as once
     return _Outcome(status, id=record["id"])
 
 

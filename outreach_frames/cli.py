@@ -1,6 +1,7 @@
 """The command ``outreach-frames``; exit codes are 0, 1 (failed) and 2 (usage)."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -77,7 +78,13 @@ def _say_headlines(engagement: Any) -> None:
 @main.command()
 @click.argument("resource")
 @click.option("--out", type=FILE, required=True, help="File to write; .parquet or .csv.")
-@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="Keep what fits; may be repeated.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Keep what fits; LOW..HIGH for a range, a name given twice for any of.",
+)
 @click.option("--fields", help="Columns, separated by commas.")
 @click.option("--include", help="Relationships to join, separated by commas.")
 @click.option("--sort", help="Attributes to sort by, separated by commas; - before one for descending.")
@@ -97,11 +104,13 @@ def fetch(
 
     if out.suffix not in {".parquet", ".csv"}:
         raise click.BadParameter("the file must end in .parquet or .csv", param_hint="--out")
+    if not out.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
     with of.connect() as org:
         frame = of.fetch(
             org,
             resource,
-            filter=dict(map(_pair, filters)),
+            filter=_filters(filters),
             fields=fields.split(",") if fields and fields != "*" else fields,
             include=include,
             sort=sort,
@@ -112,11 +121,25 @@ def fetch(
     click.echo(f"{len(frame):,} rows in {out}")
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--filter")
-    return name, value
+def _filters(texts: Sequence[str]) -> dict[str, Any]:
+    """Read NAME=VALUE, NAME=LOW..HIGH with either end open, and NAME= for null; a name given twice means any of."""
+    from outreach_frames.query import between  # noqa: PLC0415
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--filter")
+        low, dots, high = value.partition("..")
+        read = between(low or None, high or None) if dots else value or None
+        found[name] = (
+            [*found[name], read]
+            if isinstance(found.get(name), list)
+            else [found[name], read]
+            if name in found
+            else read
+        )
+    return found
 
 
 @main.command()
@@ -127,7 +150,9 @@ def snapshot(path: Path, resources: str | None) -> None:
     import outreach_frames as of  # noqa: PLC0415
 
     with of.connect() as org:
-        taken = of.take_snapshot(org, path, resources=resources.split(",") if resources else None)
+        taken = of.take_snapshot(
+            org, path, resources=[name.strip() for name in resources.split(",")] if resources else None
+        )
     _say_tables(taken)
     click.echo(f"Written to {taken.folder}")
 
@@ -239,9 +264,12 @@ def whoami(profile: str) -> None:
     import outreach_frames as of  # noqa: PLC0415
     from outreach_frames.auth import Profiles  # noqa: PLC0415
 
-    known = Profiles().load(profile)
-    click.echo(f"{profile}: {known.app.base_url}\nscopes: {' '.join(known.scopes)}")
-    with of.connect(profile=profile, cache=False) as org:
+    if "OUTREACH_TOKEN" in os.environ:
+        click.echo("Signed in by the environment's OUTREACH_TOKEN.")
+    else:
+        known = Profiles().load(profile)
+        click.echo(f"{profile}: {known.app.base_url}\nscopes: {' '.join(known.scopes)}")
+    with _account(profile) as org:
         of.fetch(org, "users", fields=[], limit=1, refresh=True, progress=False)
     click.echo("The API takes the sign-in.")
 

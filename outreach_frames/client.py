@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from outreach_frames import catalogue
-from outreach_frames.documents import RequestDocument, action_parameters, resource_document
+from outreach_frames.documents import RequestDocument, action_parameters, record_path, resource_document
 from outreach_frames.errors import DocumentError, QueryError, ValidationError
 from outreach_frames.jsonapi import Layout, to_frame
 
@@ -186,7 +186,7 @@ class Client:
         kind = self.catalogue.resource(resource)
         kind.require("update")
         document = resource_document(kind, values, id=id, meta=meta)
-        return self._record(kind, self._write("PATCH", f"{kind.path}/{id}", document))
+        return self._record(kind, self._write("PATCH", record_path(kind, id), document))
 
     def delete(self, resource: str, id: int | str, /) -> None:  # noqa: A002  JSON:API's own word
         """
@@ -214,7 +214,7 @@ class Client:
         """
         kind = self.catalogue.resource(resource)
         kind.require("delete")
-        self.session.send("DELETE", f"{kind.path}/{id}")
+        self.session.send("DELETE", record_path(kind, id))
 
     def act(
         self,
@@ -268,7 +268,7 @@ class Client:
         params, document = action_parameters(
             self.catalogue, kind, name, values, on_collection=id is None, filter=filter
         )
-        path = f"{kind.path}/actions/{name}" if id is None else f"{kind.path}/{id}/actions/{name}"
+        path = f"{kind.path if id is None else record_path(kind, id)}/actions/{name}"
         return self._record(kind, self._write("POST", path, document, params))
 
     def _write(
@@ -280,11 +280,11 @@ class Client:
             named = {document.arguments.get(e.pointer or "", ""): e.detail or e.title or "" for e in error.errors}
             named.pop("", None)
             raise ValidationError(
-                f"The API refused {', '.join(named) or 'the values'}.",
+                str(error.args[0]),
                 arguments=named,
                 status=error.status,
                 errors=error.errors,
-                hint="Correct what .arguments names; .errors holds the API's own words.",
+                hint=f"Correct {', '.join(named)}." if named else error.hint,
             ) from error
 
     def _record(self, kind: "ResourceType", answer: "Answer") -> pd.Series:

@@ -17,6 +17,8 @@ from outreach_frames.client import Client
 from outreach_frames.errors import DeadlineError, DocumentError
 from outreach_frames.frames import fetch
 
+__all__ = ["request_deletion", "status", "wait"]
+
 POLL_S = 30.0
 """Pause between two looks at a request [seconds]."""
 

@@ -1,5 +1,6 @@
 """Ways to get a connection: to a live organisation, or to an embedded one."""
 
+import atexit
 import hashlib
 import os
 import tempfile
@@ -76,6 +77,8 @@ def connect(
     """
     token = token or (None if profile else os.environ.get("OUTREACH_TOKEN"))
     if token:
+        if not (token.isascii() and token.isprintable()) or " " in token:
+            raise AuthError("The access token holds characters that no token has.", hint="Copy it without line ends.")
         base = (base_url or os.environ.get("OUTREACH_BASE_URL") or BASE_URL).rstrip("/")
         auth: AuthBase = BearerAuth(token)
         account = _fingerprint(base, token)
@@ -225,6 +228,8 @@ def sandbox(
     from outreach_frames.emulator import Sandbox  # noqa: PLC0415  a server is loaded only where one is started
 
     closing = ExitStack()
+    atexit.register(closing.close)
+    closing.callback(atexit.unregister, closing.close)
     with ExitStack() as on_failure:
         on_failure.push(closing)
         cache_dir = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="outreach-sandbox-")))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import numpy as np
@@ -49,6 +50,26 @@ def ref(id: int | str, /, type: str | None = None, **meta: Any) -> Reference:  #
     Reference(id=1, type=None, meta={'complete': True})
     """
     return Reference(id, type, meta)
+
+
+def record_path(kind: ResourceType, id: Any) -> str:  # noqa: A002  JSON:API's own word
+    """
+    Return the path of one record.
+
+    Raises
+    ------
+    QueryError
+        The id cannot be one of this type: it would name another record, or none.
+    """
+    number = id.item() if isinstance(id, np.generic) else id
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    fits = isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    if kind.id_type == "string" or (isinstance(number, str) and number.isascii() and number.isdigit()):
+        fits = isinstance(number, str) and number != ""
+    if not fits:
+        raise QueryError(f"An id of {kind.table} is a whole number; {type(id).__name__} given is none.")
+    return f"{kind.path}/{quote(str(number), safe='')}"
 
 
 @dataclass(frozen=True)
@@ -194,10 +215,16 @@ def _attribute_value(name: str, value: Any, attribute: Attribute) -> Any:
         return _instant(value) if attribute.format == "date-time" else value.isoformat()[:10]
     fits = isinstance(value, JSON_TYPES[attribute.type]) and isinstance(value, bool) <= (attribute.type == "boolean")
     if not fits:
-        raise QueryError(f"{name} takes a {attribute.type}, not a {type(value).__name__}.")
-    if attribute.max_length and isinstance(value, str) and len(value) > attribute.max_length:
+        raise QueryError(f"{name} takes {_a(attribute.type)}, not {_a(type(value).__name__)}.")
+    # The vendor documents values that are longer than the length it gives beside them (``primaryReplyAction``: 4).
+    documented = attribute.type == "string" and value in attribute.enum
+    if attribute.max_length and isinstance(value, str) and not documented and len(value) > attribute.max_length:
         raise QueryError(f"{name} takes at most {attribute.max_length:,} characters; these are {len(value):,}.")
     return value
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _plain(value: Any) -> Any:

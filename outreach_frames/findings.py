@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+__all__ = ["rate_findings", "step_findings"]
+
 MIN_N = 30
 """Groups with a smaller denominator are not judged."""
 

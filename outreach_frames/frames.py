@@ -8,7 +8,6 @@ Every frame is a plain, Arrow-backed `pandas.DataFrame`. ``frame.attrs["outreach
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypedDict
-from urllib.parse import quote
 
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pyarrow as pa
 from outreach_frames import uncatalogued
 from outreach_frames.arrange import arranged, order_of
 from outreach_frames.client import Client
+from outreach_frames.documents import record_path
 from outreach_frames.errors import DocumentError, OutreachDataWarning, QueryError, ServerError
 from outreach_frames.jsonapi import concat
 from outreach_frames.labels import Custom, CustomField, labelled, labelled_frame, labels_wanted, settled
@@ -263,7 +263,7 @@ def fetch_one(
     query.resource.require("get")
     layout, read = reader_of(client, query)
     with Walk(client, query.resource.table, read, refresh=refresh, progress=False) as walk:
-        found = walk.page(f"{query.resource.path}/{quote(str(id), safe='')}", query.parameters())
+        found = walk.page(record_path(query.resource, id), query.parameters())
     frame = labelled_frame(concat([found.content], layout.schema), labels)
     if len(frame) != 1:
         kind = query.resource.name

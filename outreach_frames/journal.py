@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-State = Literal["under way", "created", "updated"]
+State = Literal["under way", "created"]
 
 
 @dataclass(frozen=True, slots=True)

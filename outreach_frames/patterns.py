@@ -16,6 +16,26 @@ from outreach_frames.documents import ref, resource_document
 from outreach_frames.errors import BadRequestError, IncompleteError, OutreachError, QueryError
 from outreach_frames.frames import fetch
 
+__all__ = [
+    "AccountWithProspects",
+    "SequenceWithSteps",
+    "add_account",
+    "create_sequence",
+    "delivery_statistics",
+    "enroll",
+    "finish",
+    "invite_user",
+    "log_call",
+    "open_tasks",
+    "pause",
+    "recent_events",
+    "resume",
+    "save_snippet",
+    "save_template",
+    "subscribe",
+    "unsubscribe",
+]
+
 Values = Mapping[str, Any]
 Record = int | str | pd.Series
 

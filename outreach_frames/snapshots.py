@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from outreach_frames import __version__
 from outreach_frames.client import Client
-from outreach_frames.errors import SnapshotError
+from outreach_frames.errors import QueryError, SnapshotError
 from outreach_frames.frames import fetch
 
 POINTER = "CURRENT"
@@ -185,7 +185,7 @@ class Snapshot:
         Raises
         ------
         SnapshotError
-            A table's file is missing.
+            A table's file is missing, or the query is no SELECT.
         duckdb.Error
             The query is not valid.
         """
@@ -194,21 +194,33 @@ class Snapshot:
         with duckdb.connect() as connection:
             for name in self.tables:
                 _in_utc(connection.read_parquet(str(self._file(name)))).create_view(name)
-            table = connection.sql(query).to_arrow_table()
+            relation = connection.sql(query)
+            if relation is None:
+                raise SnapshotError("The query gives no rows.", hint="Write one SELECT statement.")
+            table = relation.to_arrow_table()
         zoned = [f.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(f.type) else f for f in table.schema]
-        result: pd.DataFrame = table.cast(pa.schema(zoned)).to_pandas(types_mapper=pd.ArrowDtype)
+        result: pd.DataFrame = table.cast(pa.schema(zoned), safe=False).to_pandas(types_mapper=pd.ArrowDtype)
         return result
 
     def refresh(self, client: Client, *, progress: bool | None = None) -> "Snapshot":
         """
-        Extract the same tables again, as a new version; the old one stays.
+        Extract the same tables in the same way again, as a new version; the old one stays.
 
         Raises
         ------
+        SnapshotError
+            A table was taken with options that a manifest cannot keep, such as a range; take it again by hand.
         OutreachError
             As in `fetch`; the version in force does not change then.
         """
-        return take_snapshot(client, self.path, resources=self.tables, refresh=True, progress=progress)
+        options = {name: facts["options"] for name, facts in self.manifest["tables"].items()}
+        lost = [name for name, kept in options.items() if kept is None]
+        if lost:
+            raise SnapshotError(
+                f"How {', '.join(lost)} was taken cannot be repeated from the manifest.",
+                hint="Call take_snapshot with the same resources again.",
+            )
+        return take_snapshot(client, self.path, resources=options, refresh=True, progress=progress)
 
     def verify(self) -> None:
         """
@@ -270,17 +282,16 @@ def take_snapshot(
         As in `fetch`. Nothing of the failed version stays, and the version in force does not change; pages already
         fetched are cached, so the same call resumes.
     """
+    wanted = _wanted(client, resources)
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    wanted = resources if isinstance(resources, Mapping) else {key: {} for key in resources or DEFAULT_RESOURCES}
     aside = path / f".writing-{uuid.uuid4().hex}"
     aside.mkdir()
     try:
         tables = {}
-        for name, options in wanted.items():
-            table = client.catalogue.resource(name).table
+        for table, options in wanted.items():
             frame = fetch(client, table, refresh=refresh, progress=progress, **options)
-            tables[table] = _write(frame, aside / f"{table}.parquet")
+            tables[table] = {**_write(frame, aside / f"{table}.parquet"), "options": _kept(options)}
         as_of = min(facts["as_of"] for facts in tables.values())
         manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
         _write_text(aside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
@@ -288,6 +299,28 @@ def take_snapshot(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return Snapshot(path, version)
+
+
+def _wanted(
+    client: Client, resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None
+) -> dict[str, Mapping[str, Any]]:
+    """Return the options of each table by its name, every name known."""
+    if isinstance(resources, str):
+        raise QueryError(f"resources={resources!r} is one string.", hint=f"Write resources=[{resources!r}].")
+    named = DEFAULT_RESOURCES if resources is None else resources
+    options = named if isinstance(named, Mapping) else {name: {} for name in named}
+    if not options:
+        raise QueryError("A snapshot needs at least one table.", hint="Leave resources out for the usual ones.")
+    return {client.catalogue.resource(name).table: chosen for name, chosen in options.items()}
+
+
+def _kept(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return options as a manifest can keep them; ``None`` where it cannot."""
+    try:
+        kept: dict[str, Any] = json.loads(json.dumps(options))
+    except TypeError:
+        return None
+    return kept
 
 
 def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
@@ -313,7 +346,8 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
         raise SnapshotError(f"There is no snapshot in {path.name}.", hint="Take one with take_snapshot.") from error
     snapshot = Snapshot(path, version)
     if not (snapshot.folder / MANIFEST).is_file():
-        raise SnapshotError(f"The snapshot has no version {version}.", hint=f"It has: {', '.join(snapshot.versions)}.")
+        known = ", ".join(snapshot.versions) if path.is_dir() else "none"
+        raise SnapshotError(f"The snapshot has no version {version}.", hint=f"It has: {known}.")
     return snapshot
 
 

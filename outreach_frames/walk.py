@@ -244,13 +244,11 @@ class Walk(Generic[T]):
                 bar.update(self._rows - bar.n)
 
     def _show_wait(self, left: float) -> None:
-        """Say at the bar how long a wait for the request budget still takes [s]."""
+        """Say at the bar how long a wait, for the budget or before a retry, still takes [s]."""
         if self._progress is False or self._stopped.is_set():
             return
         with self._lock:
-            self._opened_bar().set_postfix_str(
-                f"waiting {timedelta(seconds=ceil(left))} for the budget" if left else ""
-            )
+            self._opened_bar().set_postfix_str(f"asking again in {timedelta(seconds=ceil(left))}" if left else "")
 
     def _opened_bar(self) -> "tqdm[Any]":
         if self._bar is None:

@@ -45,5 +45,5 @@ def test_a_wait_for_the_budget_is_shown_with_the_time_left(org, capsys):
             org.session.waiter.clock, org.session.waiter.sleep = clock, sleep
 
     shown = capsys.readouterr().err
-    assert "waiting 0:02:03 for the budget" in shown
-    assert "waiting 0:01:02" in shown
+    assert "asking again in 0:02:03" in shown
+    assert "asking again in 0:01:02" in shown

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import outreach_frames as of
-from outreach_frames.errors import SnapshotError, UnknownNameError
+from outreach_frames.errors import QueryError, SnapshotError, UnknownNameError
 from outreach_frames.snapshots import DEFAULT_RESOURCES
 
 
@@ -138,3 +138,28 @@ def test_sql_means_utc_wherever_the_machine_stands(taken, monkeypatch, zone):
     expected = taken.frame("mailings")["created_at"].max()
     assert latest["latest"].item() == expected
     assert latest["day"].item() == expected.floor("D")
+
+
+def test_a_refresh_takes_each_table_as_it_was_taken(org, tmp_path):
+    """A filtered extract must not become the whole table."""
+    options = {"prospects": {"filter": {"owner": 1}, "fields": ["first_name"], "include": {"owner": ["name"]}}}
+    taken = of.take_snapshot(org, tmp_path, resources=options)
+
+    again = taken.refresh(org)
+
+    pd.testing.assert_frame_equal(again.frame("prospects"), taken.frame("prospects"))
+    ranged = {"prospects": {"filter": {"id": of.between(1, 5)}}}
+    with pytest.raises(SnapshotError, match="prospects was taken"):
+        of.take_snapshot(org, tmp_path, resources=ranged).refresh(org)
+
+
+@pytest.mark.parametrize("resources", ["mailings", [], {}])
+def test_resources_that_name_no_table_are_refused_before_anything_is_made(org, tmp_path, resources):
+    with pytest.raises(QueryError):
+        of.take_snapshot(org, tmp_path / "new", resources=resources)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_query_without_rows_is_told(taken):
+    with pytest.raises(SnapshotError, match="SELECT"):
+        taken.sql("")

@@ -47,14 +47,30 @@ def test_each_row_becomes_a_record(org, people):
     assert found["account_id"].fillna(0).tolist() == [1, 0, 2]
 
 
-def test_the_same_call_again_sends_nothing(org, sent, people):
-    first = of.write_frame(org, "prospects", people, confirm=True)
+def test_a_journal_of_ones_own_keeps_creates_from_being_sent_again(org, sent, people, tmp_path):
+    first = of.write_frame(org, "prospects", people, confirm=True, journal=tmp_path / "journal")
     n = len(sent)
 
-    again = of.write_frame(org, "prospects", people, confirm=True)
+    again = of.write_frame(org, "prospects", people, confirm=True, journal=tmp_path / "journal")
 
     assert len(sent) == n
     pd.testing.assert_frame_equal(again, first)
+
+
+def test_a_finished_call_leaves_nothing_that_would_answer_a_later_one(org, tmp_path):
+    """A record may have been changed or deleted since."""
+    for title in ("CEO", "Other", "CEO"):
+        rows = pd.DataFrame({"id": [1], "title": [title]})
+        assert of.write_frame(org, "prospects", rows, mode="update", confirm=True)["status"].tolist() == ["updated"]
+        assert of.fetch_one(org, "prospects", 1)["title"] == title
+    acme = pd.DataFrame({"name": ["Acme"]})
+    first = of.write_frame(org, "accounts", acme, confirm=True)["id"].iloc[0]
+    org.delete("accounts", int(first))
+
+    again = of.write_frame(org, "accounts", acme, confirm=True)["id"].iloc[0]
+
+    assert of.fetch_one(org, "accounts", int(again))["name"] == "Acme"
+    assert not list((tmp_path / "state").rglob("*.sqlite"))
 
 
 def test_another_journal_starts_anew(org, sent, tmp_path):
