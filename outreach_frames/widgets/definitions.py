@@ -54,6 +54,8 @@ class DefinitionSwitch(Explorer):
         if untracked:
             mailings = mailings.assign(track_opens=True)
         chosen = stats.engagement(mailings, bounce_policy=bounce_policy)
+        if not chosen["sent"].iloc[0]:
+            return "No mail was sent, so there are no rates."
         return show(pd.DataFrame([_compared(rate, chosen.iloc[0], self._usual.iloc[0]) for rate in RATES]))
 
     def code(self, *, bounce_policy: str, one_off: bool, automatic: bool, untracked: bool) -> str:

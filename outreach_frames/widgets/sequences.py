@@ -39,11 +39,10 @@ class SequenceExplorer(Explorer):
         self._names = {number: label.rsplit(" (", 1)[0] for label, number in named}
         delivered = self._mailings.dropna(subset=["delivered_at", "sequence_id"])["sequence_id"]
         busiest = next((number for number in delivered.value_counts().index if number in self._names), None)
-        return {
-            "picture": choice("", [("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")]),
-            "sequence": dropdown("Sequence", named or [("none", 0)], busiest),
-            "days": dropdown("Mail of", PERIODS),
-        }
+        picture = choice("", [("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
+        sequence = dropdown("Sequence", named or [("none", 0)], busiest)
+        picture.observe(lambda change: setattr(sequence, "disabled", change["new"] == "rates"), names="value")
+        return {"picture": picture, "sequence": sequence, "days": dropdown("Mail of", PERIODS)}
 
     def view(self, *, picture: str, sequence: int, days: int) -> Shown:
         """Return the picture for a sequence [id] and a period [days before the extraction; 0: all]."""
