@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call, Instant, record_of
 from outreach_frames.stats._small import flags, keep, missing, read, read_mailings, write
 from outreach_frames.stats.traps import CounterGapWarning, warn
 
@@ -83,7 +83,7 @@ def reconcile_counters(
     MissingColumnError
         A column is absent, or the objects have no counter at all.
     DataError
-        An unknown ``on``, a wrong dtype, an id that occurs twice.
+        An unknown ``on``, or one that does not fit the objects; a wrong dtype, an id that occurs twice.
 
     Warns
     -----
@@ -100,6 +100,9 @@ def reconcile_counters(
     if on not in KEYS:
         raise DataError(f"Nothing can be reconciled on {on!r}.", hint=f"Choose one of {', '.join(KEYS)}.")
     name, key = KEYS[on]
+    told = record_of(objects).get("resource", name)
+    if told != name:
+        raise DataError(f"These are {told}, not {name}.", hint=f"Choose on= for {told}: one of {', '.join(KEYS)}.")
     call = Call("reconcile_counters", on=on, bounce_policy=bounce_policy)
     listed = _objects(call, name, objects)
     mail = read_mailings(call, mailings, [key], bounce_policy=bounce_policy)

@@ -1,5 +1,5 @@
 import pytest
-from small_frames import frame, mailings, plain, table
+from small_frames import extracted, frame, mailings, plain, table
 from stats_frames import EXPECTED
 
 from outreach_frames.catalogue import snake
@@ -130,3 +130,11 @@ def test_bad_input_is_named():
         reconcile_counters(frame([{"id": 1}]), table("mailings"))
     with pytest.raises(DataError, match="works on pandas frames"):
         reconcile_counters({"id": [1]}, table("mailings"))
+
+
+def test_objects_of_another_kind_are_not_taken_for_sequences():
+    """Their ids would be matched with those of sequences, and give plausible nonsense."""
+    prospects = extracted(frame([{"id": 1, "open_count": 1}]), "prospects")
+
+    with pytest.raises(DataError, match="These are prospects, not sequences"):
+        reconcile_counters(prospects, mailings({}))
