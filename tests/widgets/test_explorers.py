@@ -1,0 +1,283 @@
+"""Explorers without a browser: what they show follows from the values of their controls."""
+
+import ast
+import re
+from html.parser import HTMLParser
+from itertools import islice, product
+
+import ipywidgets as w
+import pytest
+
+import outreach_frames as of
+from outreach_frames import widgets
+from outreach_frames.errors import TransportError
+from outreach_frames.widgets import _explorer
+from outreach_frames.widgets._explorer import as_html
+
+EXPLORERS = [widgets.SequenceExplorer, widgets.DefinitionSwitch, widgets.ABMonitor, widgets.ReplyTimeline]
+each = pytest.mark.parametrize("kind", EXPLORERS, ids=lambda kind: kind.__name__)
+
+
+def shown(explorer):
+    return explorer._shown.value
+
+
+def values(control):
+    """Some values a control can take."""
+    if isinstance(control, w.Checkbox):
+        return [True, False]
+    if isinstance(control, w.FloatSlider):
+        return [control.min, control.value, control.max]
+    return [value for _, value in control.options[:4]]
+
+
+def states(explorer):
+    names = list(explorer.controls)
+    return [dict(zip(names, chosen, strict=True)) for chosen in product(*map(values, explorer.controls.values()))]
+
+
+def run(code, **names):
+    """Run printed code; return the value of its last line, as a notebook would."""
+    *before, last = ast.parse(code).body
+    assert isinstance(last, ast.Expr)
+    exec(compile(ast.Module(before, []), "code", "exec"), names)  # noqa: S102  that it runs is what is tested
+    return eval(compile(ast.Expression(last.value), "code", "eval"), names)  # noqa: S307  as above
+
+
+class Elements(HTMLParser):
+    """Collect the elements and attributes that a browser would make."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        """Keep one element."""
+        self.found.append((tag, dict(attrs)))
+
+
+@each
+def test_each_control_moves_what_is_shown(kind, frames):
+    explorer = kind(frames)
+    for name, control in explorer.controls.items():
+        seen, first = set(), control.value
+        for value in values(control):
+            control.value = value
+            seen.add(_unnamed(shown(explorer)))
+        control.value = first
+        assert len(seen) > 1, name
+
+
+@each
+def test_what_is_shown_is_the_view_of_the_state(kind, frames):
+    """Nothing hidden decides: the same values give the same picture."""
+    explorer = kind(frames)
+    for name, control in explorer.controls.items():
+        control.value = values(control)[-1]
+        assert _unnamed(shown(explorer)) == _unnamed(shown(_with(kind(frames), explorer.state))), name
+
+
+def _unnamed(html):
+    """Leave out the random name that pandas gives to each table."""
+    return re.sub(r"T_[0-9a-f]{5}", "T_", html)
+
+
+def _with(explorer, state):
+    for name, value in state.items():
+        explorer.controls[name].value = value
+    return explorer
+
+
+@each
+@pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")  # the notebook shows them
+@pytest.mark.parametrize("origin", ["snapshot", "frames"])
+def test_the_code_runs_and_gives_the_same(kind, origin, sample, frames):
+    """What "as code" prints is run as printed; pictures are compared by their description, tables by their figures."""
+    explorer = kind(sample if origin == "snapshot" else frames)
+    explorer._as_code.value = True
+    for state in islice(states(explorer), 0, None, 7):
+        _with(explorer, state)
+        mine = explorer.view(**state)
+        if isinstance(mine, str):
+            continue
+
+        theirs = run(explorer._code.value, **({} if origin == "snapshot" else {"frames": frames}))
+
+        if kind is widgets.DefinitionSwitch:
+            figures = mine.data.set_index("rate")["as chosen"]
+            assert [theirs.data[name].item() for name in theirs.data if not name.endswith(" bounds")] == list(figures)
+        else:
+            assert theirs.get_figure(root=True).outreach_alt == mine.get_figure(root=True).outreach_alt
+
+
+def test_code_is_shown_only_when_asked_for(frames):
+    explorer = widgets.ReplyTimeline(frames)
+    assert explorer._code.layout.display == "none"
+
+    explorer._as_code.value = True
+
+    assert "draw_timeline" in explorer._code.value
+    assert explorer._code.layout.display is None
+
+
+@each
+def test_markup_in_names_stays_text_in_every_view(kind, nasty):
+    """Whatever a prospect, sequence or template is called: the only elements are ours, and none has a handler."""
+    explorer = kind(nasty)
+    for state in islice(states(explorer), 0, None, 7):
+        _with(explorer, state)
+        for tag, attributes in Elements(shown(explorer)).found:
+            assert tag in {"img", "p", "style", "table", "thead", "tbody", "tr", "th", "td"}
+            assert not [name for name in attributes if name.startswith("on")]
+            assert tag != "img" or attributes["src"].startswith("data:image/png;base64,")
+
+
+@each
+def test_markup_in_names_stays_text_in_labels(kind, nasty):
+    """Lists of options are text in a browser; descriptions would be markup only if that were allowed."""
+    for control in kind(nasty).controls.values():
+        assert not getattr(control, "description_allow_html", False)
+        assert "<" not in control.description
+
+
+def test_a_sentence_with_a_name_in_it_is_escaped(nasty):
+    explorer = widgets.SequenceExplorer(nasty | {"mailings": nasty["mailings"].head(0)})
+
+    assert "&lt;img src=x" in shown(explorer)
+    assert "<img" not in shown(explorer)
+
+
+@each
+def test_no_rows_are_a_sentence_or_missing_figures(kind, empty):
+    text = shown(kind(empty))
+
+    assert "<img" not in text
+    assert "nan" not in text.lower()
+    assert re.search(r"There are no|No step|No mail", text)
+
+
+@each
+def test_a_missing_table_is_said_in_place(kind, frames):
+    table = next(iter(kind.TABLES))
+
+    explorer = kind({name: frame for name, frame in frames.items() if name != table})
+
+    assert f"There is no table &#x27;{table}&#x27;." in shown(explorer)
+    assert "Hint:" in shown(explorer)
+    assert explorer.controls == {}
+
+
+@each
+def test_a_missing_column_is_said_in_place(kind, frames):
+    table, columns = next(iter(kind.TABLES.items()))
+
+    explorer = kind(frames | {table: frames[table].drop(columns=columns[0])})
+
+    assert f"Column &#x27;{columns[0]}&#x27; is missing" in shown(explorer)
+
+
+def test_a_snapshot_without_a_table_is_said_in_place(tmp_path):
+    with of.sandbox(prospects=5) as org:
+        snapshot = of.take_snapshot(org, tmp_path, resources=["mailings"], progress=False)
+
+    assert "sequence_states" in shown(widgets.DefinitionSwitch(snapshot))
+
+
+@each
+def test_a_live_organisation_is_read_once(kind):
+    """What was read stays usable when the connection is gone: the controls ask for nothing more."""
+    with of.sandbox(prospects=60) as org:
+        explorer = kind(org)
+        assert explorer.controls
+        assert "of.fetch(org" in explorer.code(**explorer.state)
+
+    for control in explorer.controls.values():
+        control.value = values(control)[-1]
+
+    assert "<img" in shown(explorer) or "<table" in shown(explorer)
+
+
+def test_a_connection_that_is_gone_is_said_in_place():
+    """Over real HTTP: the organisation has stopped listening."""
+    with of.sandbox(prospects=5) as org:
+        pass
+
+    explorer = widgets.DefinitionSwitch(org)
+
+    assert "connection was closed" in shown(explorer)
+    assert "Traceback" not in shown(explorer)
+    assert explorer.controls == {}
+
+
+def test_a_connection_lost_while_reading_is_said_and_tried_again(frames, monkeypatch):
+    """The button reads anew; when the connection is back, the controls appear."""
+    lost = [True]
+
+    def frame(source, name):
+        if lost[0] and name == "calls":
+            raise TransportError("The connection was lost.", hint="Look at the network.")
+        return source[name]
+
+    monkeypatch.setattr(_explorer, "_frame", frame)
+    explorer = widgets.ReplyTimeline(frames)
+    assert "The connection was lost." in shown(explorer)
+    (again,) = explorer._row.children
+
+    lost[0] = False
+    again.click()
+
+    assert "<img" in shown(explorer)
+    assert explorer.controls
+
+
+def test_a_view_that_fails_does_not_leave_the_one_before(frames, monkeypatch):
+    """A picture under controls that do not belong to it would be read as theirs."""
+    explorer = widgets.ReplyTimeline(frames)
+
+    def fail(**_state):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(explorer, "view", fail)
+    with pytest.raises(ZeroDivisionError):
+        explorer.controls["prospect"].index = 3
+
+    assert "could not be drawn" in shown(explorer)
+
+
+def test_pictures_carry_their_description(frames):
+    text = shown(widgets.ReplyTimeline(frames))
+
+    assert re.search(r'alt="Time line of one prospect, \d+ rows: \d+ delivered', text)
+
+
+def test_room_is_kept_whatever_is_shown(frames):
+    explorer = widgets.SequenceExplorer(frames)
+
+    assert explorer._shown.layout.height == f"{explorer.HEIGHT}px"
+    assert explorer._shown.layout.overflow == "auto"
+
+
+def test_one_off_mail_is_left_out_where_it_is_not_to_count(frames):
+    chosen = {"bounce_policy": "reply_wins", "automatic": True, "untracked": False}
+    explorer = widgets.DefinitionSwitch(frames)
+    with_it, without = (explorer.view(one_off=value, **chosen).data.set_index("rate") for value in (True, False))
+
+    mailings = frames["mailings"]
+    arrived = mailings["delivered_at"].notna() & (mailings["bounced_at"].isna() | mailings["replied_at"].notna())
+    assert with_it["of"]["reply rate"] == arrived.sum()
+    assert without["of"]["reply rate"] == (arrived & mailings["sequence_id"].notna()).sum()
+
+
+def test_the_list_of_sequences_rests_where_it_decides_nothing(frames):
+    explorer = widgets.SequenceExplorer(frames)
+
+    explorer.controls["picture"].value = "rates"
+    assert explorer.controls["sequence"].disabled
+
+    explorer.controls["picture"].value = "steps"
+    assert not explorer.controls["sequence"].disabled
+
+
+def test_text_is_escaped():
+    assert "<b>" not in as_html("<b>bold</b>")
