@@ -21,7 +21,7 @@ import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from trust_setting import PAGE, as_new, organisation
+from trust_setting import PAGE, app_key, organisation
 
 import outreach_frames as of
 from outreach_frames.cli import main
@@ -54,13 +54,14 @@ class Run:
         self.sandbox = sandbox
         self.home = home
         self.codes: list[str] = []
+        self.keys: list[str] = []
         self.said = ""
 
     @property
     def secrets(self) -> list[str]:
         """Return the secrets, from the sandbox's own books."""
         tokens = [*self.sandbox._state.tokens._grants, *self.sandbox.oauth._refreshes]
-        return [*tokens, *self.codes, self.sandbox.oauth.client_secret, COOKIE]
+        return [*tokens, *self.codes, *self.keys, self.sandbox.oauth.client_secret, COOKIE]
 
     def command(self, *arguments: object) -> None:
         """Run a command."""
@@ -102,6 +103,7 @@ def everything(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run.command("fetch", "accounts", "--out", home / "accounts.parquet")
     run.command("snapshot", home / "snapshot", "--resources", "accounts,users")
     run.command("cache", "info")
+    by_itself(run)
     with of.connect() as org:
         reading(run, org)
         writing(run, org)
@@ -163,15 +165,31 @@ def renewing(run: Run, org: Client) -> None:
     run.attempt(lambda: of.fetch(org, "accounts", refresh=True))
 
 
+def by_itself(run: Run) -> None:
+    """Sign in as an app, with its key and with another."""
+    private, public = app_key()
+    run.keys.append(private.splitlines()[3])
+    installs = run.sandbox.installs
+    installation = installs.install(guid := installs.register_key(public))
+    run.sandbox.faults.add(path="/api/app/*", times=None, headers={"set-cookie": f"session={COOKIE}"})
+    with of.connect_server(guid, private, installation, base_url=run.sandbox.base_url) as org:
+        of.fetch(org, "prospects", filter={"emails": ADDRESS})
+    run.attempt(lambda: of.connect_server(guid, app_key()[0], installation, base_url=run.sandbox.base_url))
+
+
 @pytest.fixture(scope="module")
-def run(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Run everything once, with everything logged that anybody logs; the cookie comes with every answer."""
-    as_new(running)
-    people = [{"type": "prospect", "id": 1, "attributes": {"emails": [ADDRESS], "firstName": "Sally"}}]
-    secret = {"type": "account", "id": 24, "attributes": {"name": NAME, "named": True}}
-    running.put(*organisation(), secret, *people)
-    home = tmp_path_factory.mktemp("everything")
-    run = Run(running, home)
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Run everything once, with everything logged that anybody logs, and with a cookie from every endpoint."""
+    person = {"type": "prospect", "id": 1, "attributes": {"emails": [ADDRESS], "firstName": "Sally"}}
+    firm = {"type": "account", "id": 24, "attributes": {"name": NAME, "named": True}}
+    with Sandbox([*organisation(), firm, person]) as sandbox:
+        yield ran(sandbox, tmp_path_factory.mktemp("everything"))
+        assert sandbox.failures == ()
+
+
+def ran(sandbox: Sandbox, home: Path) -> Run:
+    """Run everything, in a home of its own."""
+    run = Run(sandbox, home)
     (home / "log").mkdir()
     handler = logging.FileHandler(home / "log" / "everything.log")
     root = logging.getLogger()
@@ -189,8 +207,7 @@ def run(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             root.setLevel(level)
             handler.close()
     run.said += "".join(str(each.message) for each in warned) + (home / "log" / "everything.log").read_text()
-    yield run
-    running.remove("prospect", 1)
+    return run
 
 
 def written(folder: Path) -> dict[str, bytes]:

@@ -7,13 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from trust_setting import connect, keep_profile, keeper, rows, signed_in, true_rows
+from trust_setting import app_key, connect, keep_profile, keeper, rows, signed_in, true_rows
 
 import outreach_frames as of
 from outreach_frames.auth import MemoryVault, Secrets, ServerApp, TokenKeeper, find_installation, installation_minter
-from outreach_frames.errors import AuthError, RateLimitError
+from outreach_frames.errors import AuthError, OutreachError, RateLimitError
 from outreach_frames.http import TokenEndpoint
 
 FOUR_THREADS = """
@@ -159,11 +157,10 @@ def test_a_refresh_token_rotated_away_ends_in_a_sentence(sandbox, tmp_path, stat
 
 def test_an_app_signs_in_by_itself_and_is_told_where_its_organisation_lives(sandbox, tmp_path):
     """Checked by the sandbox with its own reading of the token, against the registered key."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    guid = sandbox.installs.register_key(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    private, public = app_key()
+    guid = sandbox.installs.register_key(public)
     setup_token = sandbox.installs.setup_token(sandbox.installs.install(guid))
-    app = ServerApp(guid, pem)
+    app = ServerApp(guid, private)
     exchange = TokenEndpoint(sandbox.base_url, clock=sandbox.seconds, sleep=sandbox.advance)
 
     found = find_installation(app, setup_token, exchange=exchange, clock=sandbox.seconds)
@@ -176,6 +173,26 @@ def test_an_app_signs_in_by_itself_and_is_told_where_its_organisation_lives(sand
 
     assert found.api == sandbox.base_url
     assert len([record for record in sandbox.requests if record.path.endswith("/actions/accessToken")]) == 2
+
+
+@pytest.mark.parametrize("host", ["https://evil.example/api/v2", "http://api.outreach.io/api/v2", "nonsense"])
+def test_an_app_that_is_sent_to_another_host_sends_no_token_there(punctual, host):
+    """The organisation's own address comes in a reply, which is data from outside."""
+    private, public = app_key()
+    guid = punctual.installs.register_key(public)
+    installation = punctual.installs.install(guid)
+    with of.connect_server(guid, private, installation, base_url=punctual.base_url, cache=False) as org:
+        assert len(of.fetch(org, "accounts")) == 23
+    punctual.settings.links_base_url = host
+    punctual.clear_log()
+
+    with (
+        pytest.raises(OutreachError),
+        of.connect_server(guid, private, installation, base_url=punctual.base_url) as org,
+    ):
+        of.fetch(org, "accounts")
+
+    assert punctual.data_requests == 0
 
 
 def test_a_clock_that_was_set_back_holds_nobody_for_longer_than_the_throttle(punctual, tmp_path):

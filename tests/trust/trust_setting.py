@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 import outreach_frames as of
 from outreach_frames.auth import App, Profiles, Token, TokenKeeper
@@ -84,6 +86,13 @@ def keep_profile(
     app = App(sandbox.oauth.client_id, "http://127.0.0.1:8765/callback", sandbox.base_url)
     Profiles(folder).save(name, app, token, sandbox.oauth.client_secret)
     return token
+
+
+def app_key() -> tuple[str, str]:
+    """Return a new key of an app in PEM: the private half and the public one."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private.decode(), key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def connect(sandbox: Sandbox, folder: Path, auth: Any, **options: Any) -> Client:
