@@ -285,3 +285,24 @@ def test_a_request_that_is_not_of_the_contract_would_be_noticed(contract, url, b
 def test_a_parameter_that_is_missing_or_undeclared_would_be_noticed(contract, query):
     with pytest.raises(AssertionError):
         contract.check(("POST", "/tasks/{id}/actions/reassignOwner"), f"/tasks/7/actions/reassignOwner?{query}", b"")
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute", "documented"),
+    [
+        (kind.name, attribute.name, documented)
+        for kind in TYPES.values()
+        if "create" in kind.operations and kind.name != "complianceRequest"
+        for attribute in kind.attributes.values()
+        if attribute.type == "string" and not attribute.read_only
+        for documented in attribute.enum
+    ],
+)
+def test_every_documented_value_can_be_sent(org, organisation, kind, attribute, documented):
+    """Also where the document gives a length that is shorter than its own values (a sequence's reply actions)."""
+    organisation.requests.clear()
+
+    org.create(kind, **{attribute: documented})
+
+    ((*_, body),) = organisation.requests
+    assert json.loads(body)["data"]["attributes"] == {attribute: documented}
