@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 import pytest
-from contract_schemas import strict_document, validator
+from answer_schemas import strict_document, validator
 from small_organisation import error
 from writing_requests import Program, faults, made
 

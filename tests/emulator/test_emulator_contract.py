@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from contract_schemas import strict_document, validator
+from answer_schemas import strict_document, validator
 from small_organisation import asking
 
 from outreach_frames import catalogue

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from contract_schemas import body_validator, strict_document, validator
+from answer_schemas import body_validator, strict_document, validator
 from writing_requests import document, made
 
 from outreach_frames import catalogue

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 import requests
-from contract_schemas import strict_document, validator
+from answer_schemas import strict_document, validator
 from small_organisation import error
 from writing_requests import faults, made
 
