@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+import msgspec
 import pandas as pd
 
 from outreach_frames import catalogue
@@ -246,7 +247,8 @@ class Client:
         Returns
         -------
         record : Series
-            The record, batch or import as it is now.
+            The record, batch or import as it is now. Where the API answers something else (the link for an upload),
+            its members under the API's names; where it answers nothing, empty.
 
         Raises
         ------
@@ -269,7 +271,8 @@ class Client:
             self.catalogue, kind, name, values, on_collection=id is None, filter=filter
         )
         path = f"{kind.path if id is None else record_path(kind, id)}/actions/{name}"
-        return self._record(kind, self._write("POST", path, document, params))
+        answer = self._write("POST", path, document, params)
+        return self._record(kind, answer) if _is_record(kind, answer.body) else _members(answer.body)
 
     def _write(
         self, method: str, path: str, document: RequestDocument, params: Sequence[tuple[str, str]] = ()
@@ -310,6 +313,26 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<outreach_frames.Client {self.base_url}>"
+
+
+class _Data(msgspec.Struct):
+    type: str | None = None
+    attributes: dict[str, Any] = {}
+
+
+class _Document(msgspec.Struct):
+    data: _Data | None = None
+
+
+def _is_record(kind: "ResourceType", body: bytes) -> bool:
+    """Return whether an action was answered with a record of its own type; some give other things, or nothing."""
+    data = msgspec.json.decode(body, type=_Document).data if body.strip() else None
+    return data is not None and data.type == kind.name
+
+
+def _members(body: bytes) -> pd.Series:
+    data = msgspec.json.decode(body, type=_Document).data if body.strip() else None
+    return pd.Series({} if data is None else data.attributes, dtype=object)
 
 
 def _own_catalogue() -> "Catalogue":

@@ -129,3 +129,12 @@ def test_a_webhooks_secret_is_fetched_only_when_named_and_kept_nowhere(org):
     path = org.cache.info().path
     assert not any(b"between us" in file.read_bytes() for file in path.parent.iterdir())
     assert org.cache.info().answers == 0
+
+
+def test_actions_that_answer_something_else_give_what_they_answer(org):
+    """They were carried out: an error would say the contrary."""
+    methods = {"sendMethod": "ews", "syncMethod": "ews"}
+    org.sandbox.put({"type": "mailbox", "id": 999, "attributes": {"email": "ews@example.com", **methods}})
+
+    assert org.act("mailboxes", 999, "link_ews_master_account").empty
+    assert any("upload" in name.lower() for name in org.act("imports", None, "generate_upload_link").index)
