@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from outreach_frames.emulator.access import rate_headers, retry_after
 from outreach_frames.emulator.faults import NO_ANSWER, Fault
+from outreach_frames.emulator.pipeline import UNANSWERED
 from outreach_frames.emulator.problems import Problem, rate_limited, unauthorized
 from outreach_frames.emulator.server import HANG_UP
 from outreach_frames.emulator.state import State
@@ -38,7 +39,7 @@ class Failing:
         """Serve one request, or fail to."""
         request = Request(scope)
         path = request.url.path.removeprefix("/api/v2")
-        size = request.query_params.get("page[size]", "")
+        size = request.query_params.get("page[size]") or request.query_params.get("page[limit]", "")
         fault = self._state.faults.meeting(request.method, path, int(size) if size.isdecimal() else DEFAULT_PAGE)
         if fault is None:
             await self._app(scope, receive, send)
@@ -131,6 +132,7 @@ async def _deliver(answer: _Answer, fault: Fault, scope: Scope, receive: Receive
     if delivery == "short":
         answer.body = half
     if delivery in NO_ANSWER or (delivery == "cut" and not answer.body):
+        await send({"type": UNANSWERED})
         if delivery != "silent":
             scope["extensions"][HANG_UP]()
         await _gone(receive)

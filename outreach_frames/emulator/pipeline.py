@@ -21,6 +21,8 @@ API = "/api/v2"
 UNGUARDED = frozenset({f"{API}/webhooks/cleanup"})
 """Paths below the API that ask for no token."""
 
+UNANSWERED = "outreach_frames.unanswered"
+"""Sent inwards of the log in place of an answer that never comes."""
 PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
@@ -42,6 +44,9 @@ class Recorder:
 
         async def stamped(message: Message) -> None:
             nonlocal status
+            if message["type"] == UNANSWERED:
+                record()
+                return
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["date"] = format_datetime(at, usegmt=True)
@@ -64,8 +69,6 @@ class Recorder:
 
         try:
             await self._app(scope, receive, stamped)
-            if not status:
-                record()
         except Exception as error:
             self._state.failures.append(error)
             if status:
