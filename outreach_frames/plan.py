@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from outreach_frames.client import Client
-from outreach_frames.errors import QueryError
+from outreach_frames.errors import QueryError, ServerError
 from outreach_frames.jsonapi import Layout
 from outreach_frames.query import MAX_PAGE_SIZE, Query
 from outreach_frames.threads import side_by_side
-from outreach_frames.walk import Found, Reader, Walk
+from outreach_frames.walk import BAD_GATEWAYS, Found, Reader, Walk
 
 T = TypeVar("T")
 
@@ -113,15 +113,26 @@ class Plan:
         """Ask for the first page, which counts the records, then for the others at the same time."""
         query = self.query.in_stable_order()
 
-        def page(offset: int) -> Found[T]:
-            paging = [("page[limit]", str(min(self._size, limit - offset))), ("page[offset]", str(offset)), COUNT]
-            return walk.page(query.resource.path, [*query.parameters(), *paging])
+        def part(offset: int, size: int) -> list[Found[T]]:
+            paging = [("page[limit]", str(size)), ("page[offset]", str(offset)), COUNT]
+            splits = BAD_GATEWAYS if size > 1 else ()
+            try:
+                return [walk.page(query.resource.path, [*query.parameters(), *paging], no_retry=splits)]
+            except ServerError as error:
+                if error.status not in splits:
+                    raise
+            half = size // 2
+            return [*part(offset, half), *part(offset + half, size - half)]
+
+        def page(offset: int) -> list[Found[T]]:
+            return part(offset, min(self._size, limit - offset))
 
         first = page(0)
-        yield first
-        there = limit if first.count is None or first.count_truncated else min(limit, first.count)
+        yield from first
+        count = first[0].count
+        there = limit if count is None or first[0].count_truncated else min(limit, count)
         offsets = range(self._size, there, self._size)
-        yield from side_by_side(page, offsets, threads=self.parallel or 1, stop=walk.stop)
+        yield from chain.from_iterable(side_by_side(page, offsets, threads=self.parallel or 1, stop=walk.stop))
 
 
 def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBatch]]:

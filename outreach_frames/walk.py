@@ -161,14 +161,20 @@ class Walk(Generic[T]):
             yield found
             url, params = found.next or "", []
 
-    def page(self, url: str, params: Parameters, asked: "set[Address] | None" = None) -> Found[T]:
-        """Read one page, which must not link to one asked before; where a proxy finds it too large, half of it."""
+    def page(
+        self, url: str, params: Parameters, asked: "set[Address] | None" = None, *, no_retry: Collection[int] = ()
+    ) -> Found[T]:
+        """
+        Read one page, which must not link to one asked before; where a proxy finds it too large, half of it.
+
+        A page without ``page[size]`` cannot be halved here; with statuses in `no_retry` the caller can do so.
+        """
         asked = set() if asked is None else asked
         while True:
             smaller = _halved(url, params)
             asked.add(self.address(url, params))
             try:
-                found = self._ask(url, params, asked, BAD_GATEWAYS if smaller else ())
+                found = self._ask(url, params, asked, BAD_GATEWAYS if smaller else no_retry)
             except ServerError as error:
                 if smaller is None or error.status not in BAD_GATEWAYS:
                     raise
