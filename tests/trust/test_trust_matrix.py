@@ -116,8 +116,15 @@ READ_ONLY = {
     "another type": Case({"body": b'{"data": [{"type": "user", "id": 1}]}'}, read=DocumentError),
 }
 
+WAYS = [
+    pytest.param({}, id="one by one"),
+    pytest.param({"parallel": 3}, id="by ranges of ids"),
+    pytest.param({"parallel": 3, "limit": ACCOUNTS}, id="by offsets"),
+]
 READS = [pytest.param(case, id=name) for name, case in (CASES | READ_ONLY).items()]
 WRITES = [pytest.param(case, id=name) for name, case in CASES.items()]
+ACTIONS = [case for case in WRITES if case.id != "an empty body"]
+"""An action may well answer with nothing."""
 
 
 def patience(case: Case) -> dict[str, Any]:
@@ -133,22 +140,22 @@ def org(sandbox, tmp_path, request):
         yield client
 
 
-@pytest.mark.parametrize("parallel", [None, 3], ids=["one by one", "parallel"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("case", READS)
-def test_a_fetch_is_right_or_fails_and_goes_on_where_it_stopped(sandbox, org, case, parallel):
+def test_a_fetch_is_right_or_fails_and_goes_on_where_it_stopped(sandbox, org, case, way):
     """The fault comes on the third page; what was fetched before it is not asked for again."""
     fault = sandbox.faults.add(path="/accounts", method="GET", after=2, **case.fault)
 
     if case.read is None:
-        frame = of.fetch(org, "accounts", page_size=PAGE, parallel=parallel)
+        frame = of.fetch(org, "accounts", page_size=PAGE, **way)
     else:
         with pytest.raises(case.read) as caught:
-            of.fetch(org, "accounts", page_size=PAGE, parallel=parallel)
+            of.fetch(org, "accounts", page_size=PAGE, **way)
         assert isinstance(caught.value, OutreachError)
         kept = {record.query for record in sandbox.requests[:2]}
         sandbox.faults.clear()
         sandbox.clear_log()
-        frame = of.fetch(org, "accounts", page_size=PAGE, parallel=parallel)
+        frame = of.fetch(org, "accounts", page_size=PAGE, **way)
         assert not kept & {record.query for record in sandbox.requests}
 
     assert fault.used
@@ -212,6 +219,23 @@ def test_a_change_is_made_or_may_have_been(sandbox, org, case):
     assert fault.used
     assert case.turns_away or len(sent(sandbox, "PATCH")) == 1
     assert changed == ([3] if case.write is None or fault.carried_out or not fault.is_canned else [])
+
+
+@pytest.mark.parametrize("case", ACTIONS)
+def test_an_action_is_carried_out_or_may_have_been(sandbox, org, case):
+    """Finishing an enrolment twice is refused, and advancing a task twice would skip a step."""
+    fault = sandbox.faults.add(path="/sequences/1/actions/deactivate", **case.fault)
+
+    if case.write is None:
+        assert not org.act("sequences", 1, "deactivate")["enabled"]
+    else:
+        with pytest.raises(case.write):
+            org.act("sequences", 1, "deactivate")
+
+    done = not sandbox.store.find("sequence", 1).attributes["enabled"]
+    assert fault.used
+    assert case.turns_away or len(sent(sandbox, "POST")) == 1
+    assert done == (case.write is None or fault.carried_out or not fault.is_canned)
 
 
 @pytest.mark.parametrize("case", WRITES)

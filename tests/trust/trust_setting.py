@@ -21,7 +21,8 @@ ACCOUNTS, PAGE = 23, 5
 def organisation() -> list[dict[str, Any]]:
     """Return the resources of the organisation."""
     people = [{"type": "user", "id": n, "attributes": {"email": f"user{n}@example.com"}} for n in range(1, 4)]
-    return people + [account(n) for n in range(1, ACCOUNTS + 1)]
+    sequence = {"type": "sequence", "id": 1, "attributes": {"name": "Spring", "enabled": True}}
+    return [*people, sequence, *(account(n) for n in range(1, ACCOUNTS + 1))]
 
 
 def account(number: int, name: str | None = None) -> dict[str, Any]:
