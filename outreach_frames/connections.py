@@ -265,9 +265,9 @@ def connect_jsonapi(
     auth
         A bearer token, user name and password, or anything that signs a request as `requests` has it.
     paging
-        Further pages are found by the server's own links. ``"offset"`` and ``"number"`` begin with ``page[offset]``
-        or ``page[number]`` and count on where a server gives no links; ``page_size`` is then ``page[limit]`` or
-        ``page[size]``.
+        Further pages are found by the server's own links, whatever they hold; one that gives none is taken to send
+        everything at once. ``"offset"`` and ``"number"`` ask for ``page[offset]`` or ``page[number]`` and count on
+        where there are no links; ``page_size`` is sent as ``page[limit]`` or ``page[size]``.
 
     Returns
     -------

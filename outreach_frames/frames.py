@@ -5,7 +5,6 @@ Every frame is a plain, Arrow-backed `pandas.DataFrame`. ``frame.attrs["outreach
 ``as_of``, the time of the extraction, which the statistics use.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
@@ -13,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames import uncatalogued
+from outreach_frames._warn import warn
 from outreach_frames.arrange import arranged, order_of
 from outreach_frames.client import Client
 from outreach_frames.documents import record_path
@@ -324,10 +324,9 @@ def count(
         if found.count is None:
             raise ServerError(f"The API did not count {query.resource.table}.", hint="Try again in a minute.")
         if found.count_truncated:
-            warnings.warn(
+            warn(
                 f"There are more than {found.count:,} {query.resource.table}; the API counts no further.",
                 OutreachDataWarning,
-                stacklevel=2,
             )
         total += found.count
     return total

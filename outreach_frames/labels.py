@@ -6,7 +6,6 @@ The API sends custom fields as numbered text (``custom12``); what each means sta
 
 import math
 import re
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._warn import warn
 from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning
@@ -200,11 +200,10 @@ def labelled(table: pa.Table, fields: Iterable[CustomField]) -> pa.Table:
         columns[field.column], wrong = _typed(table[name].to_pylist(), field)
         misfits += [_told(field, table["id"].take(pa.array(wrong)).to_pylist())] if wrong else []
     if misfits:
-        warnings.warn(
+        warn(
             f"Values that are not of their field's type are missing here: {'; '.join(misfits)}. "
             "custom=True gives them as text.",
             OutreachDataWarning,
-            stacklevel=4,
         )
     return pa.table(columns)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from outreach_frames.jsonapi._infer import look
+from outreach_frames.jsonapi._infer import Seen, look
 from outreach_frames.jsonapi._repair import Loose, Members, counts, next_link, reading, take_apart, type_of
 from outreach_frames.walk import Found
 
-__all__ = ["Loose", "Members", "by_type", "document_of", "identity", "link_of", "look", "merged", "parted"]
+__all__ = ["Loose", "Members", "by_type", "document_of", "identity", "link_of", "merged", "parted", "seen_in"]
 
 
 def parted(body: bytes) -> Found[Loose]:
@@ -61,6 +61,19 @@ def by_type(resources: Iterable[Members], *, where: str) -> dict[str, list[Membe
     return dict(found)
 
 
+def seen_in(document: Loose) -> dict[str, Seen]:
+    """
+    Return what a document holds of each resource type, those that are only pointed to among them.
+
+    Raises
+    ------
+    DocumentError
+        A resource has no type, or is laid out differently.
+    """
+    with reading():
+        return look(document)
+
+
 def document_of(data: Sequence[Members], included: Sequence[Members] = ()) -> bytes:
     """Write resources as one document."""
     return msgspec.json.encode({"data": data, "included": included})
@@ -73,12 +86,12 @@ def merged(pages: Iterable[Loose], limit: int | None) -> Loose:
     for page in pages:
         for found, resources in ((data, page.data), (included, page.included)):
             for members in resources:
-                key = identity(members)
+                key = identity(members) or object()
                 found.pop(key, None)
                 found[key] = members
     return Loose(data=list(data.values())[:limit], beside=msgspec.Raw(msgspec.json.encode(list(included.values()))))
 
 
-def identity(members: Members) -> object:
-    """Return type and id as sent; a resource without an id is like no other."""
-    return (bytes(members["type"]), bytes(members["id"])) if {"type", "id"} <= members.keys() else object()
+def identity(members: Members) -> tuple[bytes, bytes] | None:
+    """Return type and id as sent; ``None`` of what has none, and is like no other resource."""
+    return (bytes(members["type"]), bytes(members["id"])) if {"type", "id"} <= members.keys() else None

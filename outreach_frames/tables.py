@@ -60,6 +60,9 @@ def fetch_tables(
         Records of the type asked for that came only as related ones stand with the others. Frames are sorted by
         ``id``, the one asked for by ``sort``; empty ones keep every column and dtype.
 
+        Custom objects and other servers' resources are tables by the name of their type, as far as any came, with the
+        columns of `read_jsonapi` and ids of to-many relationships as lists.
+
     Raises
     ------
     QueryError

@@ -16,7 +16,7 @@ from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError
 from outreach_frames.jsonapi import read_jsonapi
-from outreach_frames.parts import Loose, by_type, document_of, look, merged, parted
+from outreach_frames.parts import Loose, by_type, document_of, merged, parted, seen_in
 from outreach_frames.plan import Plan
 from outreach_frames.query import NOT_NULL, Between, Include, Parameters, Query, checked, original_syntax
 from outreach_frames.servers import Pages, Server
@@ -160,7 +160,7 @@ def fetch(
     """
     with Walk(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
         document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
-    _refuse_many(document, question.paths)
+    _check(document, question.paths)
     frame = read_jsonapi(document_of(document.data, document.included))
     if not isinstance(client, Server) and not question.sort:
         frame = frame.sort_values("id", ignore_index=True, kind="stable")
@@ -192,7 +192,7 @@ def fetch_one(client: Client, question: Question, id: int | str, *, refresh: boo
     params = question.parameters() if isinstance(client, Server) else question.query().parameters()
     walk = Walk(client, question.resource, parted, refresh=refresh, progress=False)
     document = walk.page(question.path_of(id), params).content
-    _refuse_many(document, question.paths)
+    _check(document, question.paths)
     frame = read_jsonapi(document_of(document.data, document.included))
     if len(frame) != 1:
         raise DocumentError(f"Asked for one record, the answer holds {len(frame)}.", id=id)
@@ -216,11 +216,20 @@ def _enough(pages: Iterable[Found[Loose]], limit: int | None) -> Iterator[Found[
             return
 
 
-def _refuse_many(document: Loose, paths: Iterable[str]) -> None:
-    """Refuse included resources that do not fit beside one row."""
-    seen = look(document) if paths else {}
+def _check(document: Loose, paths: Iterable[str]) -> None:
+    """
+    Refuse what does not fit into one row for each resource.
+
+    Raises
+    ------
+    DocumentError
+        A resource has no type.
+    QueryError
+        A path leads to many resources.
+    """
+    seen, own = seen_in(document), set(by_type(document.data, where="data"))
     for path in paths:
-        types = set(by_type(document.data, where="data"))
+        types = own
         for step in path.split("."):
             links = [seen[name].relationships[step] for name in types if step in seen[name].relationships]
             if any(link.many for link in links):

@@ -5,7 +5,6 @@ A walk never gives part of an answer for the whole: what it cannot read it raise
 the cache, so that the same call goes on where it stopped. What a page is made of is its reader's business.
 """
 
-import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from tqdm.auto import tqdm
 
+from outreach_frames._warn import warn
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, ServerError, UnknownAttributeWarning
 from outreach_frames.http import check_origin
@@ -127,11 +127,10 @@ class Walk(Generic[T]):
     ) -> None:
         self._closing.close()
         for name, attributes in sorted(self._unknown.items()):
-            warnings.warn(
+            warn(
                 f"{name} has attributes that the catalogue does not know, left out: {', '.join(sorted(attributes))}. "
                 'fields="*" keeps them.',
                 UnknownAttributeWarning,
-                stacklevel=3,
             )
 
     def provenance(self, name: str | None = None) -> dict[str, Any]:

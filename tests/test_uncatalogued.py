@@ -1,15 +1,19 @@
 """Custom objects, and servers of which nothing is known beforehand."""
 
 import base64
+import json
+from contextlib import suppress
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 from fetch_support import Answers, organisation, resource
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import outreach_frames as of
-from outreach_frames.errors import DocumentError, NotFoundError, OriginError, QueryError
+from outreach_frames.errors import DocumentError, NotFoundError, OriginError, OutreachError, QueryError
 
 SHELF = [resource("book", str(n), {"title": f"Book {n}", "pages": 100 + n}) for n in range(1, 8)]
 
@@ -329,9 +333,12 @@ def test_types_are_inferred_over_all_pages(serve):
     assert frame["extra"].tolist() == [pd.NA, True]
 
 
-@pytest.mark.parametrize("body", [b"<html>", {"errors": [{"title": "no"}]}, {"data": 7}, {"data": [{"id": "1"}]}])
-def test_an_answer_that_is_no_collection_is_a_typed_error(serve, body):
-    _, client = serve({"/book": body})
+@pytest.mark.parametrize(
+    "body", [b"<html>", {"errors": [{"title": "no"}]}, {"data": 7}, {"data": [{"id": "1"}]}, {"data": [{"a": 1}]}]
+)
+@pytest.mark.parametrize("paging", ["links", "offset"])
+def test_an_answer_that_is_no_collection_is_a_typed_error(serve, body, paging):
+    _, client = serve({"/book": body}, paging=paging)
 
     with pytest.raises(DocumentError):
         of.fetch(client, "book")
@@ -342,3 +349,51 @@ def test_writing_needs_a_catalogue(serve):
 
     with pytest.raises(of.errors.UnknownNameError):
         client.create("book", title="A")
+
+
+WHOLE = {
+    "data": [
+        resource("book", "1", {"title": "A", "pages": 3}, author=("person", "7"), tags=[("tag", "1")]),
+        resource("book", "2", {"title": None, "pages": 4.5}, author=None, tags=[]),
+    ],
+    "included": [resource("person", "7", {"name": "X"}, books=[("book", "1")])],
+    "links": {"first": "?p=1", "next": None, "last": "?p=1"},
+    "meta": {"count": 2},
+}
+
+
+ODD = [None, True, 0, -1.5, "", "x", [], {}, [None], [[]], {"id": []}, {"data": 1}, {"type": "x", "id": None}]
+
+
+@st.composite
+def damaged(draw):
+    """Draw the document above with a member of it, however deep, replaced by something else."""
+    document = json.loads(json.dumps(WHOLE))
+    place = document
+    while True:
+        key = draw(st.sampled_from(sorted(place)) if isinstance(place, dict) else st.integers(0, len(place) - 1))
+        inner = place[key]
+        if not isinstance(inner, dict | list) or not inner or draw(st.booleans()):
+            place[key] = draw(st.sampled_from(ODD))
+            return document
+        place = inner
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(document=damaged())
+def test_a_damaged_answer_is_a_typed_error_or_a_frame(damaged_server, document):
+    """Whatever JSON a server sends; what is no JSON does not come as far as this."""
+    server, client = damaged_server
+    server.by_path["/book"] = document
+
+    for read in (of.fetch, of.fetch_tables):
+        with suppress(OutreachError):
+            read(client, "book", include="author")
+    with suppress(OutreachError):
+        of.fetch(client, "book", include="tags")
+
+
+@pytest.fixture(scope="module")
+def damaged_server():
+    with Answers({}) as server, of.connect_jsonapi(server.url, paging="offset") as client:
+        yield server, client

@@ -116,8 +116,9 @@ def test_unknown_attributes_are_named_once_per_type_and_kept_with_a_star(served)
     server.by_path["/accounts/1"] = first | {"data": first["data"][0]}
 
     with pytest.warns(UnknownAttributeWarning) as caught:
-        frame = of.fetch(org, "accounts", fields=["name"], include={"owner": ["email"]})
+        frame = of.fetch_accounts(org, fields=["name"], include={"owner": ["email"]})
 
+    assert {w.filename for w in caught} == {__file__}
     assert [str(w.message).partition(",")[0] for w in caught] == [
         "account has attributes that the catalogue does not know",
         "user has attributes that the catalogue does not know",
