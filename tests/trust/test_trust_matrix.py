@@ -11,6 +11,7 @@ import pytest
 from trust_setting import (
     ACCOUNTS,
     PAGE,
+    account,
     connect,
     rows,
     sent,
@@ -129,7 +130,7 @@ ACTIONS = [case for case in WRITES if case.id != "an empty body"]
 
 def patience(case: Case) -> dict[str, Any]:
     """Return the session's patience: little, where a fault is over only when somebody gives up."""
-    return {"timeout": (5.0, 0.15)} if case.fault.get("delivery") in {"silent", "stalled"} else {}
+    return {"timeout": (5.0, 0.25)} if case.fault.get("delivery") in {"silent", "stalled"} else {}
 
 
 @pytest.fixture
@@ -149,9 +150,8 @@ def test_a_fetch_is_right_or_fails_and_goes_on_where_it_stopped(sandbox, org, ca
     if case.read is None:
         frame = of.fetch(org, "accounts", page_size=PAGE, **way)
     else:
-        with pytest.raises(case.read) as caught:
+        with pytest.raises(case.read):
             of.fetch(org, "accounts", page_size=PAGE, **way)
-        assert isinstance(caught.value, OutreachError)
         kept = {record.query for record in sandbox.requests[:2]}
         sandbox.faults.clear()
         sandbox.clear_log()
@@ -170,20 +170,21 @@ def test_a_snapshot_is_right_or_leaves_the_one_before(sandbox, org, case, tmp_pa
     wanted = {"accounts": {"page_size": PAGE}}
     before = of.take_snapshot(org, folder, resources=["accounts"])
     old = true_rows(sandbox)
-    org.update("accounts", 1, name="Renamed")
+    sandbox.put(account(1, "Renamed"))
+    org.cache.clear()
     fault = sandbox.faults.add(path="/accounts", method="GET", after=2, **case.fault)
 
     if case.read is not None:
         with pytest.raises(case.read):
             of.take_snapshot(org, folder, resources=wanted)
-        assert list(snapshot_rows(folder)) == old
+        assert snapshot_rows(folder) == old
         assert sorted(path.name for path in folder.iterdir()) == sorted([before.version, "CURRENT"])
         sandbox.faults.clear()
     taken = of.take_snapshot(org, folder, resources=wanted)
 
     assert fault.used
     taken.verify()
-    assert list(snapshot_rows(folder)) == true_rows(sandbox) != old
+    assert snapshot_rows(folder) == true_rows(sandbox) != old
 
 
 @pytest.mark.parametrize("case", WRITES)

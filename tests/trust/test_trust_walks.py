@@ -145,7 +145,7 @@ def test_ctrl_c_ends_a_fetch_and_the_same_call_goes_on(sandbox, tmp_path, parall
         assert all(waiting.acquire(timeout=60) for _ in range(parallel))
         child.send_signal(signal.SIGINT)
         try:
-            _, said = child.communicate(timeout=10)
+            _, said = child.communicate(timeout=30)
         finally:
             child.kill()
     kept = [record.query for record in sandbox.requests if record.status == 200]

@@ -1,7 +1,5 @@
 """An organisation to be trusted with: small enough for many pages of few rows, watched from the sandbox's own side."""
 
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +115,6 @@ def sent(sandbox: Sandbox, method: str) -> list[int]:
     return [record.status for record in sandbox.requests if record.method == method and record.is_data]
 
 
-def pages_asked(sandbox: Sandbox) -> Counter[str]:
-    """Return how often each page was answered in full, as far as the sandbox knows."""
-    return Counter(record.query for record in sandbox.requests if record.status == 200 and record.method == "GET")
-
-
-def snapshot_rows(folder: Path) -> Iterator[tuple[int, str]]:
+def snapshot_rows(folder: Path) -> list[tuple[int, str]]:
     """Return id and name of each row of the accounts in the version in force."""
-    return iter(rows(of.open_snapshot(folder).frame("accounts")))
+    return rows(of.open_snapshot(folder).frame("accounts"))
