@@ -6,6 +6,9 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
 
+UNDER_WAY = 5.0
+"""How long an error is held back for work that is under way; less than a wait for the request budget [s]."""
+
 T = TypeVar("T")
 Item = TypeVar("Item")
 
@@ -38,7 +41,7 @@ def side_by_side(
     Raises
     ------
     Exception
-        Whatever the work for an item raised, once all threads have ended.
+        Whatever the work for an item raised, once the other threads have ended, or are taking too long to.
     """
     waiting: deque[tuple[Item, Future[T]]] = deque((item, Future()) for item in items)
     results = [result for _, result in waiting]
@@ -53,7 +56,7 @@ def side_by_side(
         stop()
         if isinstance(error, Exception):
             for thread in crew:
-                thread.join()
+                thread.join(UNDER_WAY)
         raise
 
 
