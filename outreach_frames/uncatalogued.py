@@ -57,7 +57,7 @@ class Question:
     def path(self) -> str:
         """Path of the collection below the base."""
         own = [name for prefix in CUSTOM_OBJECTS if (name := self.resource.removeprefix(prefix)) != self.resource]
-        return f"/customObjects/{quote(own[0], safe='')}" if own else f"/{quote(self.resource.lstrip('/'))}"
+        return f"/customObjects/{_segment(own[0])}" if own else f"/{quote(self.resource.lstrip('/'))}"
 
     @property
     def name(self) -> str:
@@ -66,7 +66,7 @@ class Question:
 
     def path_of(self, id: int | str) -> str:  # noqa: A002  JSON:API's own word
         """Path of one record; a collection that ends in a slash has records that do."""
-        return f"{self.path.rstrip('/')}/{quote(str(id), safe='')}{'/' if self.path.endswith('/') else ''}"
+        return f"{self.path.rstrip('/')}/{_segment(id)}{'/' if self.path.endswith('/') else ''}"
 
     @property
     def paths(self) -> list[str]:
@@ -117,6 +117,13 @@ class Question:
         if isinstance(self.fields, str):
             raise QueryError(f"fields={self.fields!r} is one string.", hint=f"Write fields=[{self.fields!r}].")
         return self.fields if isinstance(self.fields, Mapping) else {self.name: self.fields}
+
+
+def _segment(name: int | str) -> str:
+    """Write a name as one step of a path; one that would lead elsewhere is refused."""
+    if str(name) in {"", ".", ".."}:
+        raise QueryError(f"{name!r} is no name or id.", hint="Give it as the server writes it.")
+    return quote(str(name), safe="")
 
 
 def _names(given: str | Sequence[str] | None) -> list[str]:

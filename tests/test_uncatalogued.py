@@ -110,6 +110,18 @@ def test_what_needs_the_catalogue_is_refused(org, options, said):
         of.fetch(org, "custom_objects/contract", **options)
 
 
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_names_and_ids_that_lead_elsewhere_are_refused(org, name):
+    """A path's dots are resolved on the way: the record asked for would be another."""
+    org.sandbox.clear_log()
+
+    with pytest.raises(QueryError, match="no name or id"):
+        of.fetch_one(org, "custom_objects/contract", name)
+    with pytest.raises(QueryError, match="no name or id"):
+        of.fetch(org, f"custom_objects/{name}")
+    assert org.sandbox.requests == ()
+
+
 def test_counting_needs_the_catalogue(org):
     with pytest.raises(QueryError, match="len"):
         of.count(org, "custom_objects/contract")
