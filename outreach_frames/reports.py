@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
@@ -111,14 +112,16 @@ def _inject(document: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> N
 
 
 def _execute(document: nbformat.NotebookNode) -> None:
-    sockets = Config({"KernelManager": {"transport": "ipc"}})  # files of this user, no port that others could reach
-    client = NotebookClient(document, timeout=CELL_TIMEOUT, kernel_name="python3", config=sockets)
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        raise OutreachError(
-            f"The notebook stopped: {error.ename}: {error.evalue}", hint="Open it in Jupyter to see where."
-        ) from error
+    # Files of this user instead of a port that others could reach; in a short folder, since their path is limited.
+    with TemporaryDirectory(prefix="report-") as folder:
+        sockets = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
+        client = NotebookClient(document, timeout=CELL_TIMEOUT, kernel_name="python3", config=sockets)
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            raise OutreachError(
+                f"The notebook stopped: {error.ename}: {error.evalue}", hint="Open it in Jupyter to see where."
+            ) from error
 
 
 def _drop_logs(document: nbformat.NotebookNode) -> None:

@@ -12,7 +12,7 @@ PACKAGE = Path(of.__file__).parent
 
 LAYERS = (
     {"_openapi", "errors", "findings", "journal", "showing", "threads"},
-    {"auth", "catalogue", "http", "plots", "reports", "stats"},
+    {"_warn", "auth", "catalogue", "http", "plots", "reports", "stats"},
     {"emulator", "jsonapi", "query"},
     {"arrange", "documents", "webhooks"},
     {"client"},
