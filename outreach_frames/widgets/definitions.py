@@ -88,8 +88,13 @@ def _compared(rate: str, chosen: "pd.Series[float]", usual: "pd.Series[float]") 
         "as chosen": chosen[rate],
         "as chosen_lo": chosen[f"{rate}_lo"],
         "as chosen_hi": chosen[f"{rate}_hi"],
-        "of": chosen[f"{rate}_n"],
+        "of": int(chosen[f"{rate}_n"]),
         "usually": f"{usual[rate]:.1%}" if pd.notna(usual[rate]) else None,
-        "usually of": usual[f"{rate}_n"],
-        "change [points]": None if change is None else f"{change:+.2f}".replace("-", "−"),
+        "usually of": int(usual[f"{rate}_n"]),
+        "change [points]": None if change is None else _signed(change),
     }
+
+
+def _signed(points: float) -> str:
+    rounded = round(points, 2)
+    return f"{rounded:+.2f}".replace("-", "−") if rounded else "0"
