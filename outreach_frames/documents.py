@@ -65,10 +65,10 @@ def record_path(kind: ResourceType, id: Any) -> str:  # noqa: A002  JSON:API's o
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     fits = isinstance(number, int) and not isinstance(number, bool) and number >= 0
-    if kind.id_type == "string" or (isinstance(number, str) and number.isascii() and number.isdigit()):
-        fits = isinstance(number, str) and number != ""
+    if isinstance(number, str):
+        fits = number != "" if kind.id_type == "string" else number.isascii() and number.isdigit()
     if not fits:
-        raise QueryError(f"An id of {kind.table} is a whole number; {type(id).__name__} given is none.")
+        raise QueryError(f"What was given is no id of {kind.table}.", hint="Take it from the column id of a frame.")
     return f"{kind.path}/{quote(str(number), safe='')}"
 
 

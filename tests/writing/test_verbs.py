@@ -138,3 +138,21 @@ def test_actions_that_answer_something_else_give_what_they_answer(org):
 
     assert org.act("mailboxes", 999, "link_ews_master_account").empty
     assert any("upload" in name.lower() for name in org.act("imports", None, "generate_upload_link").index)
+
+
+@pytest.mark.parametrize("bad", [None, "", "11/../21", "1?x=1", 1.5, float("nan"), True, -1, pd.NA])
+def test_what_is_no_id_names_no_record(org, sent, bad):
+    """A path may not be led to another record."""
+    for call in (
+        lambda: org.update("prospects", bad, title="CEO"),
+        lambda: org.delete("prospects", bad),
+        lambda: of.fetch_one(org, "prospects", bad),
+    ):
+        with pytest.raises(QueryError, match="no id of prospects"):
+            call()
+    assert sent == []
+
+
+def test_ids_of_frames_are_ids(org):
+    for good in (np.int64(1), "1", 1.0):
+        assert of.fetch_one(org, "prospects", good)["id"] == 1
