@@ -186,8 +186,9 @@ class Client:
         """
         kind = self.catalogue.resource(resource)
         kind.require("update")
+        path = record_path(kind, id)
         document = resource_document(kind, values, id=id, meta=meta)
-        return self._record(kind, self._write("PATCH", record_path(kind, id), document))
+        return self._record(kind, self._write("PATCH", path, document))
 
     def delete(self, resource: str, id: int | str, /) -> None:  # noqa: A002  JSON:API's own word
         """

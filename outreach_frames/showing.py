@@ -51,7 +51,7 @@ def show(frame: pd.DataFrame, *, columns: Sequence[str] | None = None, limit: in
     text: list[Hashable] = [name for name in shown.columns if not pd.api.types.is_numeric_dtype(shown[name])]
     style = shown.style.hide(axis="index").format(na_rep=MISSING, escape="html", thousands=",", precision=2)
     style = style.format("{:.1%}", subset=bars, na_rep=MISSING)
-    compared: list[Hashable] = [name for name in bars if len(rows) > 1 and not (shown[name] < 0).any()]
+    compared: list[Hashable] = [name for name in bars if shown[name].count() > 1 and not (shown[name] < 0).any()]
     if compared:  # alone, a bar says nothing; a difference has two sides
         style = style.bar(subset=compared, color=f"{GREEN}44", vmin=0, width=90)
     style = style.set_properties(None, **{"text-align": "right"}).set_properties(text, **{"text-align": "left"})

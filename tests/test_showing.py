@@ -80,3 +80,9 @@ def test_the_frame_is_not_changed(rates):
 def test_the_page_needs_no_script(rates):
     """It must survive an e-mail."""
     assert "<script" not in of.show(rates).to_html()
+
+
+def test_a_rate_of_nothing_but_missing_values_has_no_bar(rates):
+    page = of.show(rates.assign(reply_rate=pd.array([None] * 3, dtype="double[pyarrow]"))).to_html()
+
+    assert "linear-gradient" not in page
