@@ -63,7 +63,7 @@ def _say_tables(snapshot: Any) -> None:
 
 def _say_headlines(engagement: Any) -> None:
     """Print the headline rates with their 95 % intervals."""
-    row = engagement.iloc[0]
+    row = engagement.astype(object).iloc[0]  # whole numbers stay whole beside fractions
     click.echo(f"\nOf {row['sent']:,} mails sent, {row['delivered']:,} were delivered:")
     for name, label in {
         "enrolment_reply_rate": "enrolments that replied",

@@ -33,7 +33,7 @@ def test_it_says_in_plain_words_what_it_did(demo):
 
     assert "400 made-up prospects" in said
     assert re.search(r"mailings +[\d,]+ rows", said)
-    assert re.search(r"enrolments that replied +\d+\.\d%.*95 % interval", said)
+    assert re.search(r"enrolments that replied +\d+\.\d%.*95 % interval .* n = \d[\d,]*\)", said)
     assert "report.html" in said
 
 
