@@ -18,4 +18,11 @@ provide chromium chromium "tests in a browser"
 provide java default-jre-headless "tests on Spark"
 provide npm npm "tests against Prism"
 
-exec .venv/bin/python -m pytest -n auto --dist worksteal "$@"
+# Kernels, notebook servers and browsers want the machine to themselves: their tests run one by one, after all others.
+alone="tests/browser tests/test_notebooks.py tests/widgets tests/test_demo.py"
+if [ $# -gt 0 ]; then
+    exec .venv/bin/python -m pytest "$@"
+fi
+.venv/bin/python -m pytest -n auto --dist worksteal $(printf -- '--ignore=%s ' $alone)
+# shellcheck disable=SC2086  the list is meant to be split
+exec .venv/bin/python -m pytest $alone
