@@ -17,7 +17,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._curves import CAUSES, EVENTS, incidence_curves, median, reply_shares, survival_curve
-from outreach_frames.stats._engines import column_names, join
+from outreach_frames.stats._engines import column_names, join, tidied
 from outreach_frames.stats.flags import SENDING, with_delivery
 
 
@@ -141,7 +141,7 @@ def first_events(
         t0=nw.col("sent_at"),
     )
     firsts = ("t0", "contact_at", "reply_at", "opt_out_at", "bounce_at", *carried)
-    return flagged.group_by("sequence_state_id").agg(nw.col(name).min() for name in firsts)
+    return tidied(flagged.group_by("sequence_state_id").agg(nw.col(name).min() for name in firsts))
 
 
 def _with_outcome(firsts: nw.LazyFrame[Any], now: int) -> nw.LazyFrame[Any]:
