@@ -1,11 +1,23 @@
-"""Where the tests find material that is not committed."""
+"""What all tests have in common: no keyring, and where they find material that is not committed."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import keyring
+import keyring.backends.fail
 import pytest
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_keyring() -> Iterator[None]:
+    """Use no keyring: neither the machine's nor one that a test defines, here and in programs started by tests."""
+    keyring.set_keyring(keyring.backends.fail.Keyring())
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+        yield
 
 
 @pytest.fixture(scope="session")

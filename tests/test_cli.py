@@ -30,7 +30,6 @@ def home(monkeypatch, tmp_path):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
     for name in [name for name in os.environ if name.startswith("OUTREACH_") and name != "OUTREACH_OPENAPI"]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return tmp_path
 
 

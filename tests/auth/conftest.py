@@ -44,23 +44,14 @@ class Drawer(keyring.backend.KeyringBackend):
             raise keyring.errors.PasswordDeleteError
 
 
-@pytest.fixture(autouse=True)
-def no_keyring() -> Iterator[None]:
-    """Use no keyring of the machine that the tests run on."""
-    before = keyring.get_keyring()
-    from keyring.backends.fail import Keyring  # noqa: PLC0415  what a machine without one has
-
-    keyring.set_keyring(Keyring())
-    yield
-    keyring.set_keyring(before)
-
-
 @pytest.fixture
-def drawer() -> Drawer:
-    """Give the machine a keyring; autouse fixtures come first, so this one stays until the end of the test."""
+def drawer() -> Iterator[Drawer]:
+    """Give the machine a keyring for one test."""
+    before = keyring.get_keyring()
     drawer = Drawer()
     keyring.set_keyring(drawer)
-    return drawer
+    yield drawer
+    keyring.set_keyring(before)
 
 
 @pytest.fixture

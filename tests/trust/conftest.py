@@ -12,13 +12,12 @@ from outreach_frames.emulator import Sandbox
 
 @pytest.fixture(autouse=True)
 def nothing_of_the_developer(monkeypatch, tmp_path_factory) -> Path:
-    """Use no keyring, sign-in, cache or environment of whoever runs the tests, in programs started here neither."""
+    """Use no sign-in, cache or environment of whoever runs the tests, in programs started here neither."""
     home = tmp_path_factory.mktemp("home")
     for name in ("CONFIG", "DATA", "CACHE", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
     for name in [name for name in os.environ if name.startswith("OUTREACH_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return home
 
 

@@ -197,7 +197,6 @@ def ran(sandbox: Sandbox, home: Path) -> Run:
     with pytest.MonkeyPatch.context() as monkeypatch, warnings.catch_warnings(record=True) as warned:
         for name in ("CONFIG", "DATA", "CACHE", "STATE"):
             monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
-        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
         root.addHandler(handler)
         root.setLevel(logging.DEBUG)
         try:
