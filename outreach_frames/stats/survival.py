@@ -7,6 +7,7 @@ is no outcome, since the person can still answer.
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import narwhals as nw
@@ -17,7 +18,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._curves import CAUSES, EVENTS, incidence_curves, median, reply_shares, survival_curve
-from outreach_frames.stats._engines import column_names, join, tidied
+from outreach_frames.stats._engines import column_names, join
 from outreach_frames.stats.flags import SENDING, with_delivery
 
 
@@ -141,11 +142,11 @@ def first_events(
         t0=nw.col("sent_at"),
     )
     firsts = ("t0", "contact_at", "reply_at", "opt_out_at", "bounce_at", *carried)
-    return tidied(flagged.group_by("sequence_state_id").agg(nw.col(name).min() for name in firsts))
+    return flagged.group_by("sequence_state_id").agg(nw.col(name).min() for name in firsts)
 
 
 def _with_outcome(firsts: nw.LazyFrame[Any], now: int) -> nw.LazyFrame[Any]:
-    timed = firsts.with_columns(event_at=nw.min_horizontal("reply_at", "opt_out_at", "bounce_at"))
+    timed = firsts.with_columns(event_at=reduce(_earlier, (nw.col(f"{cause}_at") for cause in CAUSES)))
     event = nw.lit("censored")
     for cause in reversed(CAUSES):
         event = (
@@ -153,6 +154,11 @@ def _with_outcome(firsts: nw.LazyFrame[Any], now: int) -> nw.LazyFrame[Any]:
         )
     elapsed = (nw.col("event_at").fill_null(now) - nw.col("t0")) / DAY
     return timed.with_columns(event=event, duration_d=nw.when(elapsed > 0).then(elapsed).otherwise(nw.lit(0.0)))
+
+
+def _earlier(a: nw.Expr, b: nw.Expr) -> nw.Expr:
+    """Return the smaller or the one there is; `min_horizontal` loses track of which rows belong together on Dask."""
+    return nw.when((a.is_null() | (b < a)).fill_null(False)).then(b).otherwise(a)
 
 
 def kaplan_meier(
