@@ -15,8 +15,8 @@ from outreach_frames.catalogue import Attribute, ResourceType
 from outreach_frames.client import Client
 from outreach_frames.documents import resource_document
 from outreach_frames.errors import APIError, BadRequestError, NotFoundError, QueryError, ValidationError
-from outreach_frames.frames import fetch
 from outreach_frames.journal import Entry, Journal
+from outreach_frames.reading import fetch
 
 Mode = Literal["create", "update", "upsert"]
 OPERATIONS: Mapping[str, tuple[str, ...]] = {

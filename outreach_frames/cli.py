@@ -230,8 +230,11 @@ def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str 
     The app's client id and secret come from OUTREACH_CLIENT_ID and OUTREACH_CLIENT_SECRET, or are asked for: never from
     the command line, whose history keeps them.
     """
-    from outreach_frames.auth import App, Profiles  # noqa: PLC0415
-    from outreach_frames.auth import login as sign_in  # noqa: PLC0415
+    from outreach_frames.auth import (  # noqa: PLC0415
+        App,
+        Profiles,
+        login as sign_in,
+    )
     from outreach_frames.connections import BASE_URL  # noqa: PLC0415
     from outreach_frames.http import TokenEndpoint  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """
 A connection to one organisation: the session (cache, rate limit, retries, sign-in), the catalogue, and the four verbs.
 
-Reads that become frames live in `outreach_frames.frames`.
+Reads that become frames live in `outreach_frames.reading.frames`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

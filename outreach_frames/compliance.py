@@ -15,7 +15,7 @@ import pandas as pd
 
 from outreach_frames.client import Client
 from outreach_frames.errors import DeadlineError, DocumentError
-from outreach_frames.frames import fetch
+from outreach_frames.reading import fetch
 
 __all__ = ["request_deletion", "status", "wait"]
 

@@ -17,7 +17,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError
 from outreach_frames.http import BearerAuth, Session, TokenEndpoint, check_origin
-from outreach_frames.servers import Paging, Server
+from outreach_frames.reading import Paging, Server
 
 BASE_URL = "https://api.outreach.io/api/v2"
 EXPIRE_AFTER = timedelta(hours=1)

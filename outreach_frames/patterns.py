@@ -14,7 +14,7 @@ import pandas as pd
 from outreach_frames.client import Client
 from outreach_frames.documents import ref, resource_document
 from outreach_frames.errors import BadRequestError, IncompleteError, OutreachError, QueryError
-from outreach_frames.frames import fetch
+from outreach_frames.reading import fetch
 
 __all__ = [
     "AccountWithProspects",

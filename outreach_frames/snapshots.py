@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from outreach_frames import __version__
 from outreach_frames.client import Client
 from outreach_frames.errors import QueryError, SnapshotError
-from outreach_frames.frames import fetch
+from outreach_frames.reading import fetch
 
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"

@@ -14,8 +14,8 @@ from pandas.io.formats.style import Styler
 
 from outreach_frames.client import Client
 from outreach_frames.errors import MissingColumnError, OutreachDataWarning, OutreachError
-from outreach_frames.frames import fetch
 from outreach_frames.plots import theme
+from outreach_frames.reading import fetch
 from outreach_frames.snapshots import Snapshot
 
 SCREEN_DPI = 110

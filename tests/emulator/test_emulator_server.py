@@ -10,8 +10,7 @@ import pytest
 import requests
 from small_organisation import asking, ids, resource, small_organisation
 
-from outreach_frames.emulator import Sandbox, Settings
-from outreach_frames.emulator import server as server_module
+from outreach_frames.emulator import Sandbox, Settings, server as server_module
 from outreach_frames.emulator.server import Server
 
 

@@ -13,8 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from requests_cache.models.response import CachedResponse
 from scripted_server import EMPTY, TOKEN, Scripted
 

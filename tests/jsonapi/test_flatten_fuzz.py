@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from flat_documents import body, resource, to
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from slow_flatten import Flattener, Misfit, parse
 
 from outreach_frames import catalogue

@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 from flat_documents import records
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from random_graphs import KNOWN, graphs, own_columns, page
 
 from outreach_frames.jsonapi import Layout, concat, read_jsonapi

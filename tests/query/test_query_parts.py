@@ -3,8 +3,7 @@
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from outreach_frames import catalogue
 from outreach_frames.query import MAX_QUERY_LENGTH, build

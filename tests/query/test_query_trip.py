@@ -6,8 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from fetch_support import organisation, resource
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import outreach_frames as of
 from outreach_frames import catalogue

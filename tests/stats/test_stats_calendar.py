@@ -6,8 +6,7 @@ from zoneinfo import ZoneInfo
 import narwhals as nw
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from stats_frames import ENGINES, typed
 
 from outreach_frames.errors import DataError

@@ -1,8 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.stats import beta
 from small_frames import frame, mailings, plain, table
 from stats_frames import EXPECTED, ORACLE, TOLERANCE

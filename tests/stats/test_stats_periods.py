@@ -2,8 +2,7 @@ from functools import partial
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from small_frames import mailings, plain, table
 
 from outreach_frames.errors import DataError, MissingColumnError

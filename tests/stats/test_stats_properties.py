@@ -1,8 +1,7 @@
 """What holds for any mail whatsoever."""
 
 import pandas as pd
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from stats_frames import MAILING_COLUMNS, mailings
 
 from outreach_frames import stats

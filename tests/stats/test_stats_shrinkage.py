@@ -2,12 +2,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.integrate import quad
 from scipy.optimize import minimize
-from scipy.stats import beta as beta_distribution
-from scipy.stats import betabinom, binom
+from scipy.stats import beta as beta_distribution, betabinom, binom
 from small_frames import plain
 from stats_frames import ORACLE, TOLERANCE
 

@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 import requests
 import uvicorn
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from outreach_frames import webhooks
 from outreach_frames.errors import DocumentError, SignatureError, UnknownNameError

@@ -3,7 +3,7 @@
 import pytest
 
 import outreach_frames as of
-from outreach_frames.walk import Walk
+from outreach_frames.reading.walk import Walk
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, NotFoundError, OriginError
 from outreach_frames.http import Answer, Session
 from outreach_frames.http.origin import origin_of
-from outreach_frames.parts import Loose, identity, link_of
 from outreach_frames.query import Parameters
-from outreach_frames.walk import Address, Found, Walk
+from outreach_frames.reading.parts import Loose, identity, link_of
+from outreach_frames.reading.walk import Address, Found, Walk
 
 Paging = Literal["links", "offset", "number"]
 

@@ -16,11 +16,11 @@ from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError
 from outreach_frames.jsonapi import read_jsonapi
-from outreach_frames.parts import Loose, by_type, document_of, merged, parted, seen_in
-from outreach_frames.plan import Plan
 from outreach_frames.query import NOT_NULL, Between, Include, Parameters, Query, checked, original_syntax
-from outreach_frames.servers import Pages, Server
-from outreach_frames.walk import Found, Walk
+from outreach_frames.reading.parts import Loose, by_type, document_of, merged, parted, seen_in
+from outreach_frames.reading.plan import Plan
+from outreach_frames.reading.servers import Pages, Server
+from outreach_frames.reading.walk import Found, Walk
 
 Fieldsets = Sequence[str] | Mapping[str, Sequence[str]] | None
 

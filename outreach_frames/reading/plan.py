@@ -16,8 +16,8 @@ from outreach_frames.client import Client
 from outreach_frames.errors import QueryError, ServerError
 from outreach_frames.jsonapi import Layout
 from outreach_frames.query import MAX_PAGE_SIZE, Query
-from outreach_frames.threads import side_by_side
-from outreach_frames.walk import BAD_GATEWAYS, Found, Reader, Walk
+from outreach_frames.reading.threads import side_by_side
+from outreach_frames.reading.walk import BAD_GATEWAYS, Found, Reader, Walk
 
 T = TypeVar("T")
 

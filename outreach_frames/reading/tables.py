@@ -8,16 +8,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from outreach_frames.arrange import BY_ID, Order, arranged, order_of
 from outreach_frames.catalogue import Catalogue, Relationship, ResourceType
 from outreach_frames.client import Client
 from outreach_frames.jsonapi import Layout, concat
-from outreach_frames.labels import Custom, CustomField, labelled_frame, labels_wanted
-from outreach_frames.parts import by_type, document_of, parted
-from outreach_frames.plan import Plan
 from outreach_frames.query import Include, Query, back_reference, build, follow
-from outreach_frames.uncatalogued import Question, fetch_parts, is_uncatalogued, refuse_uncatalogued
-from outreach_frames.walk import Found, Walk
+from outreach_frames.reading.arrange import BY_ID, Order, arranged, order_of
+from outreach_frames.reading.labels import Custom, CustomField, labelled_frame, labels_wanted
+from outreach_frames.reading.parts import by_type, document_of, parted
+from outreach_frames.reading.plan import Plan
+from outreach_frames.reading.uncatalogued import Question, fetch_parts, is_uncatalogued, refuse_uncatalogued
+from outreach_frames.reading.walk import Found, Walk
 
 
 def fetch_tables(

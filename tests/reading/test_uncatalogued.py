@@ -9,8 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from fetch_support import Answers, organisation, resource
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import outreach_frames as of
 from outreach_frames.errors import DocumentError, NotFoundError, OriginError, OutreachError, QueryError

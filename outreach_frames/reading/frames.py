@@ -11,17 +11,17 @@ from typing import Any, Literal, TypedDict
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames import uncatalogued
 from outreach_frames._warn import warn
-from outreach_frames.arrange import arranged, order_of
 from outreach_frames.client import Client
 from outreach_frames.documents import record_path
 from outreach_frames.errors import DocumentError, OutreachDataWarning, QueryError, ServerError
 from outreach_frames.jsonapi import concat
-from outreach_frames.labels import Custom, CustomField, labelled, labelled_frame, labels_wanted, settled
-from outreach_frames.plan import Plan, reader_of
 from outreach_frames.query import Include, build
-from outreach_frames.walk import Walk
+from outreach_frames.reading import uncatalogued
+from outreach_frames.reading.arrange import arranged, order_of
+from outreach_frames.reading.labels import Custom, CustomField, labelled, labelled_frame, labels_wanted, settled
+from outreach_frames.reading.plan import Plan, reader_of
+from outreach_frames.reading.walk import Walk
 
 Fields = Sequence[str] | Literal["*"] | None
 

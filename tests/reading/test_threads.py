@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from outreach_frames import threads
-from outreach_frames.threads import side_by_side
+from outreach_frames.reading import threads
+from outreach_frames.reading.threads import side_by_side
 
 
 def test_results_come_in_the_order_of_the_items():
@@ -73,7 +73,7 @@ def test_whoever_wants_no_more_does_not_wait():
 def test_work_that_does_not_end_does_not_keep_the_interpreter():
     """An executor's threads are waited for at exit."""
     program = (
-        "import threading; from outreach_frames.threads import side_by_side;"
+        "import threading; from outreach_frames.reading.threads import side_by_side;"
         "results = side_by_side(lambda item: item or threading.Event().wait(), [1, 0], threads=2, stop=lambda: None);"
         "print(next(results))"
     )

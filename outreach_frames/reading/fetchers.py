@@ -9,7 +9,7 @@ from typing import Unpack
 import pandas as pd
 
 from outreach_frames.client import Client
-from outreach_frames.frames import Options, fetch
+from outreach_frames.reading.frames import Options, fetch
 
 
 def fetch_prospects(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:

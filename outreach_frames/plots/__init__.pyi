@@ -1,0 +1,15 @@
+from ._style import theme as theme
+from .attribution import plot_attribution as plot_attribution
+from .change import plot_decomposition as plot_decomposition
+from .cohorts import plot_cohorts as plot_cohorts
+from .coverage import plot_coverage as plot_coverage
+from .deliverability import plot_deliverability as plot_deliverability
+from .experiments import plot_ab as plot_ab
+from .funnel import plot_step_funnel as plot_step_funnel
+from .incidence import plot_incidence as plot_incidence
+from .leaderboard import plot_leaderboard as plot_leaderboard
+from .outcomes import plot_state_flow as plot_state_flow
+from .rates import plot_rates as plot_rates
+from .reconciliation import plot_reconciliation as plot_reconciliation
+from .send_times import plot_send_times as plot_send_times
+from .workload import plot_workload as plot_workload
