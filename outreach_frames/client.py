@@ -14,7 +14,7 @@ import msgspec
 import pandas as pd
 
 from outreach_frames import catalogue
-from outreach_frames.documents import RequestDocument, action_parameters, record_path, resource_document
+from outreach_frames.documents import Record, RequestDocument, action_parameters, id_of, record_path, resource_document
 from outreach_frames.errors import DocumentError, QueryError, ValidationError
 from outreach_frames.jsonapi import Layout, to_frame
 
@@ -152,7 +152,7 @@ class Client:
     def update(
         self,
         resource: str,
-        id: int | str,  # noqa: A002  JSON:API's own word
+        record: Record,
         /,
         *,
         meta: Mapping[str, Any] | None = None,
@@ -165,8 +165,8 @@ class Client:
         ----------
         resource, meta, **values
             As in `create`.
-        id
-            The record's id.
+        record
+            Its id, or its row of a frame.
 
         Returns
         -------
@@ -186,11 +186,11 @@ class Client:
         """
         kind = self.catalogue.resource(resource)
         kind.require("update")
-        path = record_path(kind, id)
-        document = resource_document(kind, values, id=id, meta=meta)
+        path = record_path(kind, record)
+        document = resource_document(kind, values, id=id_of(record), meta=meta)
         return self._record(kind, self._write("PATCH", path, document))
 
-    def delete(self, resource: str, id: int | str, /) -> None:  # noqa: A002  JSON:API's own word
+    def delete(self, resource: str, record: Record, /) -> None:
         """
         Delete a record.
 
@@ -198,8 +198,8 @@ class Client:
         ----------
         resource
             Resource type, in any spelling.
-        id
-            The record's id.
+        record
+            Its id, or its row of a frame.
 
         Raises
         ------
@@ -216,12 +216,12 @@ class Client:
         """
         kind = self.catalogue.resource(resource)
         kind.require("delete")
-        self.session.send("DELETE", record_path(kind, id))
+        self.session.send("DELETE", record_path(kind, record))
 
     def act(
         self,
         resource: str,
-        id: int | str | None,  # noqa: A002  JSON:API's own word
+        record: Record | None,
         action: str,
         /,
         *,
@@ -229,14 +229,14 @@ class Client:
         **values: Any,
     ) -> pd.Series:
         """
-        Carry out an action on one record, or (``id=None``) on a collection.
+        Carry out an action on one record, or (``None`` in its place) on a collection.
 
         Parameters
         ----------
         resource
             Resource type, in any spelling.
-        id
-            The record; ``None`` for an action on the collection, such as a batch's or an import's.
+        record
+            Its id, or its row of a frame; ``None`` for an action on the collection, such as a batch's or an import's.
         action
             The action's name, in either spelling.
         filter
@@ -265,13 +265,13 @@ class Client:
         Source: ``POST /<resource>/{id}/actions/<action>``, Outreach API v2.
         """
         kind = self.catalogue.resource(resource)
-        name = kind.action(action, on_collection=id is None)
-        if id is not None and filter is not None:
+        name = kind.action(action, on_collection=record is None)
+        if record is not None and filter is not None:
             raise QueryError("An action on one record takes no filter.", hint="Leave filter out.")
         params, document = action_parameters(
-            self.catalogue, kind, name, values, on_collection=id is None, filter=filter
+            self.catalogue, kind, name, values, on_collection=record is None, filter=filter
         )
-        path = f"{kind.path if id is None else record_path(kind, id)}/actions/{name}"
+        path = f"{kind.path if record is None else record_path(kind, record)}/actions/{name}"
         answer = self._write("POST", path, document, params)
         return self._record(kind, answer) if _is_record(kind, answer.body) else _members(answer.body)
 

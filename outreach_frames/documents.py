@@ -52,16 +52,26 @@ def ref(id: int | str, /, type: str | None = None, **meta: Any) -> Reference:  #
     return Reference(id, type, meta)
 
 
-def record_path(kind: ResourceType, id: Any) -> str:  # noqa: A002  JSON:API's own word
+Record = int | str | pd.Series
+"""A record: its id, or its row of a frame."""
+
+
+def id_of(record: Any) -> Any:
+    """Return the ``id`` of a row, ``None`` if it has none, and anything else as it is."""
+    return record.get("id") if isinstance(record, (pd.Series, Mapping)) else record
+
+
+def record_path(kind: ResourceType, record: Any) -> str:
     """
-    Return the path of one record.
+    Return the path of one record, given by its id or its row of a frame.
 
     Raises
     ------
     QueryError
         The id cannot be one of this type: it would name another record, or none.
     """
-    number = id.item() if isinstance(id, np.generic) else id
+    number = id_of(record)
+    number = number.item() if isinstance(number, np.generic) else number
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     fits = isinstance(number, int) and not isinstance(number, bool) and number >= 0
@@ -267,7 +277,7 @@ def _identifier(name: str, value: Any, relationship: Relationship) -> dict[str, 
 
 def _id(name: str, value: Any) -> int | str:
     """Read an id from a number, a text or the row of a frame."""
-    found = value["id"] if isinstance(value, (pd.Series, Mapping)) else value
+    found = id_of(value)
     found = found.item() if isinstance(found, np.generic) else found
     if isinstance(found, bool) or not isinstance(found, (int, str)):
         raise QueryError(f"{name} takes an id, of.ref(…) or the row of a frame, not a {type(value).__name__}.")

@@ -66,7 +66,9 @@ def test_names_that_other_code_calls_are_there():
     assert set(NAMES.split()) <= set(of.__all__)
 
 
-@pytest.mark.parametrize("package", [of, of.plots, of.stats, of.webhooks, of.widgets], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "package", [of, of.patterns, of.plots, of.stats, of.webhooks, of.widgets], ids=lambda each: each.__name__
+)
 def test_every_advertised_name_loads(package):
     """Names are loaded when first used, from where the stub beside the package says."""
     assert set(dir(package)) == set(package.__all__)

@@ -1,0 +1,94 @@
+"""Who else takes part: systems that want to be told of changes, and people who are invited."""
+
+from typing import Any
+
+import pandas as pd
+
+from outreach_frames.client import Client
+from outreach_frames.documents import Record
+
+
+def subscribe(
+    client: Client, /, url: str, *, resource: str = "*", action: str = "*", secret: str | None = None, **values: Any
+) -> pd.Series:
+    """
+    Have Outreach call a URL when something happens.
+
+    Parameters
+    ----------
+    client
+        Connection to an organisation.
+    url
+        Where deliveries go (https).
+    resource, action
+        Of what, and what, such as ``"mailing"`` and ``"replied"``; ``"*"`` for all.
+    secret
+        Key that deliveries are signed with; see `webhooks.verify`.
+    **values
+        Further attributes, such as ``payload_version=2``.
+
+    Returns
+    -------
+    webhook : Series
+
+    Raises
+    ------
+    OutreachError
+        As `Client.create`.
+
+    Notes
+    -----
+    Calls: ``POST /webhooks``.
+    """
+    values |= {"url": url, "resource": resource, "action": action}
+    if secret is not None:
+        values["secret"] = secret
+    return client.create("webhooks", **values)
+
+
+def unsubscribe(client: Client, /, webhook: Record) -> None:
+    """
+    Remove a webhook.
+
+    Raises
+    ------
+    OutreachError
+        As `Client.delete`.
+
+    Notes
+    -----
+    Calls: ``DELETE /webhooks/{id}``.
+    """
+    client.delete("webhooks", webhook)
+
+
+def invite_user(client: Client, /, *, email: str, send_invite: bool = True, **values: Any) -> pd.Series:
+    """
+    Create a user, who gets an invitation by mail unless ``send_invite`` is false.
+
+    Parameters
+    ----------
+    client
+        Connection to an organisation.
+    email
+        The user's address.
+    send_invite
+        Whether the invitation is sent.
+    **values
+        Further attributes and relationships: ``first_name``, ``last_name`` …
+
+    Returns
+    -------
+    user : Series
+
+    Raises
+    ------
+    OutreachError
+        As `Client.create`.
+
+    Notes
+    -----
+    Calls: ``POST /users``, with ``meta.sendInvite`` false where no invitation is wanted.
+    """
+    meta = None if send_invite else {"send_invite": False}
+    return client.create("users", meta=meta, email=email, **values)
