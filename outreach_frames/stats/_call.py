@@ -19,13 +19,12 @@ import pyarrow as pa
 from outreach_frames.errors import DataError
 from outreach_frames.stats import _engines
 from outreach_frames.stats._columns import cast, check_dtype, kind_of, missing_column
-from outreach_frames.stats.caveats import NaiveTimestampWarning
+from outreach_frames.stats.traps import SHOWN, NaiveTimestampWarning
 
 RECORD = "outreach_frames"
 """Where a frame keeps its record: the key of pandas ``attrs`` and of a PyArrow schema's metadata."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SHOWN = 5
 
 Instant = str | date
 """An instant as callers write it: ISO 8601 text, a `datetime` or a pandas `Timestamp`; read as UTC without a zone."""

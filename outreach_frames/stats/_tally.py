@@ -34,9 +34,6 @@ COUNTS = (
 
 MEDIAN = "hours_to_reply_median"
 
-_BASES = ("opened_click_base", "prospects_emailed", "enrolments_emailed")
-"""Denominators that appear in the result as ``_n`` columns only."""
-
 COUNTED_FLAGS = {
     "sent": "is_sent",
     "bounced": "is_bounced",

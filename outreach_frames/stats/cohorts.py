@@ -12,10 +12,10 @@ from outreach_frames.stats._calendar import DAY, with_local, with_periods
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join, tidied
 from outreach_frames.stats.attachments import attach
-from outreach_frames.stats.caveats import ImmatureCohortWarning
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.survival import first_events
+from outreach_frames.stats.traps import ImmatureCohortWarning
 
 _EVENT_AT = {"reply": "reply_at", "opt_out": "opt_out_at", "bounce": "bounce_at", "contact": "contact_at"}
 _WEEK = 7 * DAY

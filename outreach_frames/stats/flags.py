@@ -12,8 +12,7 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
-from outreach_frames.stats.caveats import ContradictoryFlagsWarning
-from outreach_frames.stats.traps import warn
+from outreach_frames.stats.traps import ContradictoryFlagsWarning, warn
 
 SENDING = ("delivered_at", "bounced_at", "replied_at")
 """Timestamps that prove that a message left."""

@@ -2,8 +2,9 @@
 What the data do to a figure, trap by trap, and the warnings that say so.
 
 A trap is something in an organisation's data that bends a statistic without breaking it. `data_quality` looks for all
-of them; a statistic that meets one warns once per call, with a count and a few ids. The numbers are those of this
-project's metric dictionary, part 1.4.
+of them; a statistic that meets one warns once per call, with a count and a few ids, for frames in memory only: on
+DuckDB, Dask, Spark and lazy polars the count would cost a pass over the data. The numbers are those of this project's
+metric dictionary, part 1.4.
 """
 
 import warnings
@@ -11,7 +12,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from outreach_frames.errors import OutreachDataWarning
-from outreach_frames.stats._call import SHOWN
+
+SHOWN = 5
+"""How many ids stand in a message."""
+
+
+class ContradictoryFlagsWarning(OutreachDataWarning):
+    """T5, T14: mailings that bounced and were answered; ``bounce_policy`` decides what they count as."""
+
+
+class CounterGapWarning(OutreachDataWarning):
+    """T9: counters of the API above what the rows hold: mailings were deleted, or are not visible."""
 
 
 class MachineOpenWarning(OutreachDataWarning):
@@ -22,16 +33,20 @@ class BlindMailboxWarning(OutreachDataWarning):
     """T18: mailboxes whose synchronisation is broken, so that replies and bounces go unseen."""
 
 
-class CounterGapWarning(OutreachDataWarning):
-    """T9: counters of the API above what the rows hold: mailings were deleted, or are not visible."""
+class ImmatureCohortWarning(OutreachDataWarning):
+    """T19: cohorts that have not had the time in which they could be answered."""
 
 
-class MixedCurrencyWarning(OutreachDataWarning):
-    """T30: amounts in several currencies, or none, which no sum may mix."""
+class NaiveTimestampWarning(OutreachDataWarning):
+    """T21: instants without a time zone, read as UTC."""
 
 
 class SyncTimeWarning(OutreachDataWarning):
     """T29: opportunities dated by their arrival in Outreach, since the CRM's date is missing."""
+
+
+class MixedCurrencyWarning(OutreachDataWarning):
+    """T30: amounts in several currencies, or none, which no sum may mix."""
 
 
 class ChangedTemplateWarning(OutreachDataWarning):

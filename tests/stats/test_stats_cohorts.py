@@ -5,7 +5,7 @@ from stats_frames import AS_OF, EXPECTED, TOLERANCE, example, mailings, typed
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
-from outreach_frames.stats.caveats import ImmatureCohortWarning
+from outreach_frames.stats.traps import ImmatureCohortWarning
 
 
 def enrolments(*created):

@@ -10,7 +10,7 @@ from statistics_of_mail import STATISTICS
 from stats_frames import ENGINES, as_pandas, assert_equal_tables, example, mailings
 
 from outreach_frames import stats
-from outreach_frames.stats.caveats import NaiveTimestampWarning
+from outreach_frames.stats.traps import NaiveTimestampWarning
 
 pytestmark = [
     pytest.mark.slow,

@@ -12,7 +12,7 @@ from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
-from outreach_frames.stats.caveats import ContradictoryFlagsWarning
+from outreach_frames.stats.traps import ContradictoryFlagsWarning
 
 KINDS = {
     "pandas": pd.DataFrame,

@@ -13,7 +13,7 @@ from stats_frames import AS_OF
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.caveats import NaiveTimestampWarning
+from outreach_frames.stats.traps import NaiveTimestampWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 
