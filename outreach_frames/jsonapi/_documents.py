@@ -12,15 +12,15 @@ import pyarrow as pa
 from outreach_frames import catalogue
 from outreach_frames.catalogue import Catalogue
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi import _repair
+from outreach_frames.jsonapi import repair
 from outreach_frames.jsonapi._frames import concat, to_frame
-from outreach_frames.jsonapi._infer import catalogue_of, joined_by_itself, look
 from outreach_frames.jsonapi._joins import as_type
 from outreach_frames.jsonapi._layout import Layout, uncollected
 from outreach_frames.jsonapi._plan import relationship_of
 from outreach_frames.jsonapi._reader import BYTE_ORDER_MARK
-from outreach_frames.jsonapi._repair import Loose, Members, object_of, type_of
 from outreach_frames.jsonapi._values import NULL, array, text_of
+from outreach_frames.jsonapi.infer import catalogue_of, joined_by_itself, look
+from outreach_frames.jsonapi.repair import Loose, Members, object_of, type_of
 
 Source: TypeAlias = bytes | str | Path | Mapping[str, Any]
 Include: TypeAlias = str | Sequence[str] | Mapping[str, Sequence[str] | None] | None
@@ -82,14 +82,14 @@ def read_jsonapi(source: Source, *, include: Include = None) -> pd.DataFrame:
     0   1           9
     """
     body = _bytes(source)
-    with _repair.reading(), uncollected():
-        own = _repair.members_of(body)
+    with repair.reading(), uncollected():
+        own = repair.members_of(body)
         if "errors" in own and own.get("data", NULL) == NULL:
             frame = _errors(own["errors"])
         elif "data" not in own and own.keys() & {"meta", "jsonapi"}:
             frame = _nothing()
         else:
-            frame = _resources(_repair.take_apart(body), include)
+            frame = _resources(repair.take_apart(body), include)
         about = {name: msgspec.json.decode(own[name]) for name in ("links", "meta", "jsonapi") if name in own}
     if about:
         frame.attrs["outreach_frames"] = about
@@ -118,7 +118,7 @@ def _errors(raw: msgspec.Raw) -> pd.DataFrame:
     try:
         errors = _objects.decode(raw)
     except msgspec.ValidationError:
-        raise _repair.no_resources("lists errors that are no objects") from None
+        raise repair.no_resources("lists errors that are no objects") from None
     rows = [{**object_of(e.get("source", NULL)), **_about(e), "detail": e.get("details", NULL), **e} for e in errors]
     columns = {name: pa.array([_text(row.get(name, NULL)) for row in rows], pa.string()) for name in _ERROR}
     return to_frame(pa.table(columns), pa.schema([(name, pa.string()) for name in _ERROR]))

@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.jsonapi._layout import NEW, free_name
-from outreach_frames.jsonapi._repair import reading
 from outreach_frames.jsonapi._values import array, coerce, infer, lists
+from outreach_frames.jsonapi.repair import reading
 
 
 def to_frame(pages: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi import _repair
+from outreach_frames.jsonapi import repair
 from outreach_frames.jsonapi._rows import Rows
 from outreach_frames.jsonapi._shapes import Href, Shape, document
 from outreach_frames.jsonapi._values import NULL
@@ -89,15 +89,15 @@ class Reader:
         DocumentError
             The body is no JSON:API page, or a value does not fit.
         """
-        with _repair.reading():
+        with repair.reading():
             return self._read(body.removeprefix(BYTE_ORDER_MARK))
 
     def _read(self, body: bytes) -> tuple["Reader", Content]:
         content = self._strict(body)
         if content:
             worth_it = not self.ordered and content.next and len(content.primary.resources) >= MANY
-            return self._in_order(_repair.take_apart(body)) if worth_it else self, content
-        page = _repair.take_apart(body)
+            return self._in_order(repair.take_apart(body)) if worth_it else self, content
+        page = repair.take_apart(body)
         reader = self._grown(page)
         content = None if reader is self else reader._strict(body)  # noqa: SLF001  a reader of this same class
         return reader, content or reader._repaired(page)  # noqa: SLF001
@@ -109,7 +109,7 @@ class Reader:
         except msgspec.ValidationError:
             return None
         if page.data is msgspec.UNSET:
-            raise _repair.no_resources("has no data")
+            raise repair.no_resources("has no data")
         data = page.data if isinstance(page.data, list) else [r for r in [page.data] if r is not None]
         link = page.links and page.links.next
         count, truncated = (page.meta.count, page.meta.count_truncated) if page.meta else (None, None)
@@ -117,15 +117,15 @@ class Reader:
         address = (link.href if isinstance(link, Href) else link) or None
         return self._content(data, included, link=address, count=count, truncated=bool(truncated))
 
-    def _repaired(self, page: _repair.Loose) -> Content:
-        data = [_repair.repaired(members, self.shapes[self.primary]) for members in page.data]
+    def _repaired(self, page: repair.Loose) -> Content:
+        data = [repair.repaired(members, self.shapes[self.primary]) for members in page.data]
         included = [
-            _repair.repaired(members, self.shapes[name])
+            repair.repaired(members, self.shapes[name])
             for members in (page.included if self.joined else ())
-            if (name := _repair.type_of(members, where="included")) in self.joined
+            if (name := repair.type_of(members, where="included")) in self.joined
         ]
-        count, truncated = _repair.counts(page.meta)
-        return self._content(data, included, link=_repair.next_link(page.links), count=count, truncated=truncated)
+        count, truncated = repair.counts(page.meta)
+        return self._content(data, included, link=repair.next_link(page.links), count=count, truncated=truncated)
 
     def _content(
         self, data: list[Any], included: list[Any], *, link: str | None, count: int | None, truncated: bool
@@ -138,23 +138,23 @@ class Reader:
         known = None if truncated and count == 0 else count
         return Content(Rows(self.shapes[self.primary], data), rows, link, known, truncated)
 
-    def _in_order(self, page: _repair.Loose) -> "Reader":
+    def _in_order(self, page: repair.Loose) -> "Reader":
         """Return a reader that expects attributes in the order of this page."""
         resources = (*page.data, *(page.included if self.joined else ()))
-        first = {_repair.type_of(members, where="data"): members for members in reversed(resources)}
+        first = {repair.type_of(members, where="data"): members for members in reversed(resources)}
         shapes = {
-            name: replace(shape, order=tuple(_repair.object_of(first[name].get("attributes", NULL))))
+            name: replace(shape, order=tuple(repair.object_of(first[name].get("attributes", NULL))))
             if name in first
             else shape
             for name, shape in self.shapes.items()
         }
         return replace(self, shapes=shapes, ordered=True)
 
-    def _grown(self, page: _repair.Loose) -> "Reader":
+    def _grown(self, page: repair.Loose) -> "Reader":
         """Return a reader that also expects what is new in this page; this one if nothing is."""
         shapes, others = dict(self.shapes), set(self.others)
         for members in page.data:
-            name = _repair.type_of(members, where="data")
+            name = repair.type_of(members, where="data")
             if name != self.primary:
                 raise DocumentError(
                     f"The document holds a record of the type {name!r:.60} among {self.primary} records.",
@@ -162,10 +162,10 @@ class Reader:
                     attribute="type",
                 )
         for members in (*page.data, *(page.included if self.joined else ())):
-            name = _repair.type_of(members, where="included")
+            name = repair.type_of(members, where="included")
             if name not in shapes:
                 others.add(name)
-            elif any(new := _repair.new_names(members, shapes[name])):
+            elif any(new := repair.new_names(members, shapes[name])):
                 shapes[name] = shapes[name].grown(*new)
         grown = replace(self, shapes=shapes, others=frozenset(others))
         return self if (grown.shapes, grown.others) == (self.shapes, self.others) else grown

@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from outreach_frames._warn import warn
 from outreach_frames.client import Client
-from outreach_frames.documents import record_path
+from outreach_frames.documents import Record, id_of, record_path
 from outreach_frames.errors import DocumentError, OutreachDataWarning, QueryError, ServerError
 from outreach_frames.jsonapi import concat
 from outreach_frames.query import Include, build
 from outreach_frames.reading import uncatalogued
 from outreach_frames.reading.arrange import arranged, order_of
-from outreach_frames.reading.labels import Custom, CustomField, labelled, labelled_frame, labels_wanted, settled
+from outreach_frames.reading.labels import Custom, CustomField, labelled, labelled_frame, labelled_query, settled
 from outreach_frames.reading.plan import Plan, reader_of
 from outreach_frames.reading.walk import Walk
 
@@ -132,15 +132,15 @@ def fetch(
         return uncatalogued.fetch(
             client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress
         )
-    labels, numbered = labels_wanted(client, client.catalogue.resource(resource), custom, refresh=refresh)
-    query = build(
-        client.catalogue,
+    labels, query = labelled_query(
+        client,
         resource,
+        custom,
+        refresh=refresh,
         filter=filter,
         sort=sort,
         include=include,
         fields=fields,
-        custom=numbered,
         data_connections=data_connections,
     )
     plan = Plan(query, limit=limit, page_size=page_size, parallel=parallel)
@@ -192,15 +192,15 @@ def fetch_batches(
     """
     if fields == "*":
         raise QueryError('fetch_batches cannot take fields="*".', hint="Name the fields, or use fetch.")
-    labels, numbered = labels_wanted(client, client.catalogue.resource(resource), custom, refresh=refresh)
-    query = build(
-        client.catalogue,
+    labels, query = labelled_query(
+        client,
         resource,
+        custom,
+        refresh=refresh,
         filter=filter,
         sort=sort,
         include=include,
         fields=fields,
-        custom=numbered,
         data_connections=data_connections,
     )
     plan = Plan(query, limit=limit, page_size=page_size)
@@ -212,7 +212,7 @@ def fetch_batches(
 def fetch_one(
     client: Client,
     resource: str,
-    id: int | str,  # noqa: A002  JSON:API's own word
+    record: Record,
     /,
     *,
     include: Include = None,
@@ -228,8 +228,8 @@ def fetch_one(
     ----------
     client, resource, include, fields, custom, data_connections, refresh
         As in `fetch`.
-    id
-        The record's id.
+    record
+        Its id, or its row of a frame.
 
     Returns
     -------
@@ -250,26 +250,28 @@ def fetch_one(
     if uncatalogued.is_uncatalogued(client, resource):
         uncatalogued.refuse_uncatalogued(custom=custom, data_connections=data_connections)
         question = uncatalogued.Question(resource=resource, include=include, fields=fields)
-        return uncatalogued.fetch_one(client, question, id, refresh=refresh)
-    labels, numbered = labels_wanted(client, client.catalogue.resource(resource), custom, refresh=refresh)
-    query = build(
-        client.catalogue,
+        return uncatalogued.fetch_one(client, question, id_of(record), refresh=refresh)
+    labels, query = labelled_query(
+        client,
         resource,
+        custom,
+        refresh=refresh,
         include=include,
         fields=fields,
-        custom=numbered,
         data_connections=data_connections,
     )
     query.resource.require("get")
     layout, read = reader_of(client, query)
     with Walk(client, query.resource.table, read, refresh=refresh, progress=False) as walk:
-        found = walk.page(record_path(query.resource, id), query.parameters())
+        found = walk.page(record_path(query.resource, record), query.parameters())
     frame = labelled_frame(concat([found.content], layout.schema), labels)
     if len(frame) != 1:
         kind = query.resource.name
-        raise DocumentError(f"Asked for one {kind}, the answer holds {len(frame)}.", resource_type=kind, id=id)
-    record = frame.iloc[0]
-    return record.rename(record["id"])
+        raise DocumentError(
+            f"Asked for one {kind}, the answer holds {len(frame)}.", resource_type=kind, id=id_of(record)
+        )
+    found_record = frame.iloc[0]
+    return found_record.rename(found_record["id"])
 
 
 def count(

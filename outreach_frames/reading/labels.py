@@ -22,6 +22,7 @@ from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 from outreach_frames.jsonapi import to_frame
+from outreach_frames.query import Query, build
 
 Custom: TypeAlias = bool | Literal["labels"]
 
@@ -135,14 +136,14 @@ def custom_fields(client: Client, kind: ResourceType, *, refresh: bool = False) 
     ]
 
 
-def labels_wanted(
-    client: Client, kind: ResourceType, custom: Custom, *, refresh: bool
-) -> tuple[list[CustomField], bool | list[str]]:
-    """Return the labelled custom fields where they are wanted, and which numbered ones to ask for."""
+def labelled_query(
+    client: Client, resource: str, custom: Custom, *, refresh: bool, **parts: Any
+) -> tuple[list[CustomField], Query]:
+    """Build a query from its parts (see `build`), and return the custom fields that are to come under their labels."""
     if custom != "labels":
-        return [], custom
-    fields = custom_fields(client, kind, refresh=refresh)
-    return fields, [field.name for field in fields]
+        return [], build(client.catalogue, resource, custom=custom, **parts)
+    fields = custom_fields(client, client.catalogue.resource(resource), refresh=refresh)
+    return fields, build(client.catalogue, resource, custom=[field.name for field in fields], **parts)
 
 
 def _read_types(body: bytes) -> _Types:

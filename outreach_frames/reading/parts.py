@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from outreach_frames.jsonapi._infer import Seen, look
-from outreach_frames.jsonapi._repair import Loose, Members, counts, next_link, reading, take_apart, type_of
+from outreach_frames.jsonapi.infer import Seen, look
+from outreach_frames.jsonapi.repair import Loose, Members, counts, next_link, reading, take_apart, type_of
 from outreach_frames.reading.walk import Found
 
 __all__ = ["Loose", "Members", "by_type", "document_of", "identity", "link_of", "merged", "parted", "seen_in"]

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from outreach_frames.catalogue import Catalogue, Relationship, ResourceType
 from outreach_frames.client import Client
 from outreach_frames.jsonapi import Layout, concat
-from outreach_frames.query import Include, Query, back_reference, build, follow
+from outreach_frames.query import Include, Query, back_reference, follow
 from outreach_frames.reading.arrange import BY_ID, Order, arranged, order_of
-from outreach_frames.reading.labels import Custom, CustomField, labelled_frame, labels_wanted
+from outreach_frames.reading.labels import Custom, CustomField, labelled_frame, labelled_query
 from outreach_frames.reading.parts import by_type, document_of, parted
 from outreach_frames.reading.plan import Plan
 from outreach_frames.reading.uncatalogued import Question, fetch_parts, is_uncatalogued, refuse_uncatalogued
@@ -79,15 +79,15 @@ def fetch_tables(
         question = Question(resource=resource, filter=filter, sort=sort, include=include, fields=fields)
         return fetch_parts(client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress)
     kind = client.catalogue.resource(resource)
-    labels, numbered = labels_wanted(client, kind, custom, refresh=refresh)
-    query = build(
-        client.catalogue,
+    labels, query = labelled_query(
+        client,
         resource,
+        custom,
+        refresh=refresh,
         filter=filter,
         sort=sort,
         include=include,
         fields=fields,
-        custom=numbered,
         data_connections=data_connections,
         tables=True,
     )

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from outreach_frames.catalogue import Attribute, Catalogue, Relationship, ResourceType
-from outreach_frames.jsonapi._repair import Loose, linkage_of, object_of, text_or_none, type_of
 from outreach_frames.jsonapi._rows import column_name
 from outreach_frames.jsonapi._times import UnreadableValueError
 from outreach_frames.jsonapi._values import NULL, Kind, array, coerce, infer, kind_of
+from outreach_frames.jsonapi.repair import Loose, linkage_of, object_of, text_or_none, type_of
 
 DEEPEST = 3
 """Steps of the paths that are followed unasked [relationships]; nor does a resource type come twice on one of them."""
