@@ -30,6 +30,7 @@ Everything this package raises or warns of.
     OutreachWarning                    (UserWarning)   doubtful, not wrong
     ├── OutreachDataWarning            the data hold something that bends a statistic
     ├── UnknownAttributeWarning        the API sent attributes that the catalogue does not know
+    ├── UnknownValueWarning            a filter by a value that looks like a slip of a documented one
     └── CacheWarning                   the cache was damaged or unusable and was set aside
 
 Messages are one sentence about what happened to which thing, then a ``Hint:``. They never hold a token, an e-mail
@@ -341,6 +342,10 @@ class OutreachDataWarning(OutreachWarning):
 
 class UnknownAttributeWarning(OutreachWarning):
     """The API sent attributes that the catalogue does not know; the message names them once per type."""
+
+
+class UnknownValueWarning(OutreachWarning):
+    """A filter names a value that the vendor does not document and that is close to one it does."""
 
 
 class CacheWarning(OutreachWarning):

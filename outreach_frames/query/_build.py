@@ -192,9 +192,6 @@ def _sort(kind: ResourceType, sort: str | Sequence[str] | None) -> Iterator[str]
         if camel(name) in EXTRA_SORTS.get(kind.name, ()):
             yield f"-{camel(name)}" if descending else camel(name)
             continue
-        if camel(name) in EXTRA_SORTS.get(kind.name, ()):
-            yield f"-{camel(name)}" if descending else camel(name)
-            continue
         attribute = next((a for a in kind.attributes.values() if a.column == name), None) or kind.attribute(name)
         if not attribute.sortable:
             able = ", ".join(a.column for a in kind.attributes.values() if a.sortable)

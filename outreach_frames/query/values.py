@@ -3,13 +3,15 @@
 import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from outreach_frames._warn import warn
 from outreach_frames.catalogue import Attribute
-from outreach_frames.errors import QueryError
+from outreach_frames.errors import QueryError, UnknownValueWarning
 
 Parameters = list[tuple[str, str]]
 
@@ -92,7 +94,20 @@ def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
         raise QueryError(f"{name} holds a {kind}; {type(value).__name__} {_shown(value)} is none.")
     if not isinstance(value, (str, int, float, bool, date)):
         raise QueryError(f"A filter cannot hold a {type(value).__name__}; {name} got one.")
+    if attribute and isinstance(value, str) and value not in attribute.enum:
+        _warn_of_slip(name, value, attribute)
     return value
+
+
+def _warn_of_slip(name: str, value: str, attribute: Attribute) -> None:
+    """Warn of a value that is almost a documented one; the vendor's lists are open, so others are taken as meant."""
+    known = {str(each).casefold(): each for each in attribute.enum}
+    close = get_close_matches(value.casefold(), known, n=1, cutoff=0.8)
+    if close:
+        warn(
+            f"{name} is filtered by a value that the vendor does not document. Did you mean {known[close[0]]!r}?",
+            UnknownValueWarning,
+        )
 
 
 def _fits(value: Any, attribute: Attribute) -> bool:

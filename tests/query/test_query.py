@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from outreach_frames import catalogue
-from outreach_frames.errors import QueryError, UnknownNameError
+from outreach_frames.errors import QueryError, UnknownNameError, UnknownValueWarning
 from outreach_frames.query import NOT_NULL, between, build
 
 CATALOGUE = catalogue.load()
@@ -122,6 +122,18 @@ def test_a_wrong_value_is_not_repeated_in_the_message():
         parameters("mailings", filter={"delivered_at": "sally@acme.example"})
 
     assert "sally" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("slip", "meant"), [("deliverd", "'delivered'"), ("Delivered", "'delivered'")])
+def test_a_slip_of_a_documented_value_is_sent_with_a_warning(slip, meant):
+    """The vendor's lists are open, but an empty frame for a slip looks like an answer."""
+    with pytest.warns(UnknownValueWarning, match=f"Did you mean {meant}"):
+        assert parameters("mailings", filter={"state": ["bounced", slip]})["filter[state]"] == f"bounced,{slip}"
+
+
+def test_values_that_the_vendor_may_have_added_are_taken_as_meant():
+    """The guide's call outcomes are none of those that the contract lists."""
+    assert parameters("calls", filter={"outcome": "completed"})["filter[outcome]"] == "completed"
 
 
 @pytest.mark.parametrize("bad", [{"titel": 1}, {"acount": 1}])
