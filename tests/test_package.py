@@ -21,8 +21,8 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_openapi", "errors", "findings", "journal", "showing"},
-    {"_warn", "auth", "catalogue", "http", "plots", "reports", "stats"},
+    {"_openapi", "errors", "findings", "journal"},
+    {"_warn", "auth", "catalogue", "http", "plots", "reports", "showing", "stats"},
     {"emulator", "jsonapi", "query"},
     {"documents", "webhooks"},
     {"client"},
