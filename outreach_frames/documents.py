@@ -125,8 +125,13 @@ def resource_document(
     UnknownNameError
         The type has no such attribute or relationship.
     QueryError
-        It is read-only, or a value does not fit.
+        It is read-only, or a value does not fit; deletion requests, which are written and answered unlike all else.
     """
+    if kind.name == "complianceRequest":
+        raise QueryError(
+            "Deletion requests are written and answered unlike any other record.",
+            hint="Use of.compliance.request_deletion.",
+        )
     attributes: dict[str, Any] = {}
     relationships: dict[str, Any] = {}
     arguments: dict[str, str] = {}

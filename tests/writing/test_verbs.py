@@ -79,6 +79,7 @@ def test_a_write_is_seen_by_the_next_read(org):
         (lambda org: org.create("prospects", opted_out=1), QueryError, "takes a boolean"),
         (lambda org: org.create("tasks", subject=1), QueryError, "may point to account, opportunity, prospect"),
         (lambda org: org.create("prospects", account=1.5), QueryError, "takes an id"),
+        (lambda org: org.create("compliance_requests", requester=1), QueryError, "compliance.request_deletion"),
         (lambda org: org.update("calls", 1, note="x"), QueryError, "no operation 'update'"),
         (lambda org: org.delete("users", 1), QueryError, "no operation 'delete'"),
         (lambda org: org.act("sequence_states", 1, "finnish"), UnknownNameError, "did you mean 'finish'"),
@@ -140,7 +141,9 @@ def test_actions_that_answer_something_else_give_what_they_answer(org):
     assert any("upload" in name.lower() for name in org.act("imports", None, "generate_upload_link").index)
 
 
-@pytest.mark.parametrize("bad", [None, "", "11/../21", "1?x=1", 1.5, float("nan"), True, -1, pd.NA])
+@pytest.mark.parametrize(
+    "bad", [None, "", "11/../21", "1?x=1", 1.5, float("nan"), True, -1, pd.NA, pd.Series({"name": 1})]
+)
 def test_what_is_no_id_names_no_record(org, sent, bad):
     """A path may not be led to another record."""
     for call in (
@@ -156,3 +159,14 @@ def test_what_is_no_id_names_no_record(org, sent, bad):
 def test_ids_of_frames_are_ids(org):
     for good in (np.int64(1), "1", 1.0):
         assert of.fetch_one(org, "prospects", good)["id"] == 1
+
+
+def test_rows_of_frames_name_their_records(org):
+    """As in relationships, so with the verbs: what was found is what is changed."""
+    prospect = of.fetch_prospects(org, limit=1).iloc[0]
+
+    assert org.update("prospects", prospect, title="CEO")["id"] == prospect["id"]
+    assert of.fetch_one(org, "prospects", prospect)["title"] == "CEO"
+    org.delete("prospects", prospect)
+    with pytest.raises(NotFoundError):
+        of.fetch_one(org, "prospects", prospect)
