@@ -4,7 +4,6 @@ import atexit
 import hashlib
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError
-from outreach_frames.http import BearerAuth, Session, TokenEndpoint, check_origin
+from outreach_frames.http import BearerAuth, Session, TokenEndpoint, Waiter, check_origin
 from outreach_frames.reading import Paging, Server
 
 BASE_URL = "https://api.outreach.io/api/v2"
@@ -75,6 +74,7 @@ def connect(
     OriginError
         The base URL is plain http to another machine.
     """
+    waiter = Waiter()
     token = token or (None if profile else os.environ.get("OUTREACH_TOKEN"))
     if token:
         if not (token.isascii() and token.isprintable()) or " " in token:
@@ -83,7 +83,7 @@ def connect(
         auth: AuthBase = BearerAuth(token)
         account = _fingerprint(base, token)
     else:
-        base, auth, account = _signed_in(profile or os.environ.get("OUTREACH_PROFILE"))
+        base, auth, account = _signed_in(profile or os.environ.get("OUTREACH_PROFILE"), waiter)
     session = Session(
         base,
         auth,
@@ -94,6 +94,7 @@ def connect(
         offline=offline,
         stale_if_error=stale_if_error,
         max_wait=max_wait,
+        waiter=waiter,
     )
     return Client(session)
 
@@ -152,11 +153,12 @@ def connect_server(
     )
 
     told: list[Installation] = []
-    exchange = TokenEndpoint(base_url)
+    waiter = Waiter()
+    exchange = TokenEndpoint(base_url, waiter=waiter)
     mint = installation_minter(
-        ServerApp(guid, private_key), installation, exchange=exchange, clock=time.time, on_reply=told.append
+        ServerApp(guid, private_key), installation, exchange=exchange, clock=waiter.clock, on_reply=told.append
     )
-    keeper = TokenKeeper(MemoryVault(Secrets()), mint)
+    keeper = TokenKeeper(MemoryVault(Secrets()), mint, clock=waiter.clock, wait=waiter.wait)
     keeper.token()
     own = told[-1].api or base_url
     check_origin(own, base_url)
@@ -168,12 +170,13 @@ def connect_server(
         cache_dir=cache_dir,
         expire_after=expire_after,
         max_wait=max_wait,
+        waiter=waiter,
     )
     return Client(session)
 
 
-def _signed_in(profile: str | None) -> tuple[str, AuthBase, str]:
-    """Return the base URL, what signs requests, and the account of a profile."""
+def _signed_in(profile: str | None, waiter: Waiter) -> tuple[str, AuthBase, str]:
+    """Return the base URL, what signs requests (and waits as told), and the account of a profile."""
     from outreach_frames.auth import Profiles  # noqa: PLC0415  not for those who bring a token
 
     profiles = Profiles()
@@ -184,7 +187,8 @@ def _signed_in(profile: str | None) -> tuple[str, AuthBase, str]:
             hint="Pass token=…, set OUTREACH_TOKEN, or sign in once: outreach-frames login.",
         )
     known = profiles.load(name)
-    keeper = profiles.keeper(name, exchange=TokenEndpoint(known.app.base_url))
+    exchange = TokenEndpoint(known.app.base_url, waiter=waiter)
+    keeper = profiles.keeper(name, exchange=exchange, clock=waiter.clock, wait=waiter.wait)
     return known.app.base_url, keeper, known.account
 
 

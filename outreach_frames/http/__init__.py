@@ -7,5 +7,16 @@ from outreach_frames.http.origin import check_origin
 from outreach_frames.http.session import Session
 from outreach_frames.http.signing import BearerAuth, Renewable
 from outreach_frames.http.store import CacheInfo
+from outreach_frames.http.waiting import Waiter
 
-__all__ = ["Answer", "BearerAuth", "Cache", "CacheInfo", "Renewable", "Session", "TokenEndpoint", "check_origin"]
+__all__ = [
+    "Answer",
+    "BearerAuth",
+    "Cache",
+    "CacheInfo",
+    "Renewable",
+    "Session",
+    "TokenEndpoint",
+    "Waiter",
+    "check_origin",
+]

@@ -1,6 +1,5 @@
 """Where tokens come from: requests to the sign-in endpoints, never cached and never redirected."""
 
-import time
 from collections.abc import Callable, Mapping
 from random import random
 from urllib.parse import urlsplit, urlunsplit
@@ -26,8 +25,10 @@ class TokenEndpoint:
     ----------
     base_url
         Base of the API; the endpoints are on its host. Plain http only to this machine itself.
-    clock, sleep, spread
-        Wall clock [seconds since 1970], sleeping [s], random numbers in [0, 1): for tests.
+    waiter
+        What waits, where something else waits with it.
+    spread
+        Random numbers in [0, 1): for tests.
 
     Raises
     ------
@@ -39,14 +40,14 @@ class TokenEndpoint:
         self,
         base_url: str,
         *,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        waiter: Waiter | None = None,
         spread: Callable[[], float] = random,
     ) -> None:
         parts = urlsplit(check_base_url(base_url))
         self.origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
-        waiter = Waiter(clock, sleep)
-        transport = Transport(self.origin, _as_it_is, gate=Gate(clock), waiter=waiter, limits=LIMITS, spread=spread)
+        waiter = waiter or Waiter()
+        gate = Gate(waiter.clock)
+        transport = Transport(self.origin, _as_it_is, gate=gate, waiter=waiter, limits=LIMITS, spread=spread)
         self._http = mounted(requests.Session(), transport)
 
     def __call__(

@@ -6,7 +6,6 @@ A cached answer touches nothing below the cache.
 """
 
 import threading
-import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -86,10 +85,10 @@ class Session:
         For the connection to come about, and between two pieces of an answer [s].
     deadline
         For all attempts of a request and the pauses between them; announced waits are extra [s].
-    clock, sleep, spread
-        Wall clock [seconds since 1970], sleeping [s], random numbers in [0, 1): for tests.
-    on_wait
-        Called with the time left [s] while a request waits.
+    waiter
+        What waits, where something else waits with it.
+    spread
+        Random numbers in [0, 1): for tests.
 
     Attributes
     ----------
@@ -117,16 +116,15 @@ class Session:
         max_wait: float | None = None,
         timeout: tuple[float, float] = (CONNECT, READ),
         deadline: float = DEADLINE,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        waiter: Waiter | None = None,
         spread: Callable[[], float] = random,
-        on_wait: Callable[[float], None] | None = None,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._offline = offline
         self._stale_if_error = stale_if_error
         self._flights = _Flights()
-        self.waiter = Waiter(clock, sleep, on_wait)
+        self.waiter = waiter or Waiter()
+        clock = self.waiter.clock
         owner = self.owner = fingerprint(self.base_url, account)
         folder = _folder(cache_dir or default_folder())
         if isinstance(expire_after, timedelta):

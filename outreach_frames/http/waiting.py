@@ -1,6 +1,7 @@
 """Waiting in the open: in short steps, with the time left reported, and cut short when the connection is closed."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ STEP = 1.0
 @dataclass
 class Waiter:
     """
-    Waits, for all requests of a session.
+    Waits, for all requests of a session and for the tokens that they need.
 
     Attributes
     ----------
@@ -26,8 +27,8 @@ class Waiter:
         Called with the time left [s] about once a second during a wait of a second or more, and with 0 at its end.
     """
 
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
     on_wait: Callable[[float], None] | None = None
     _closed: threading.Event = field(default_factory=threading.Event)
     _listeners: list[Callable[[float], None]] = field(default_factory=list)

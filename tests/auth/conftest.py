@@ -13,7 +13,7 @@ from fake_clock import Clock
 from token_server import CLIENT_SECRET, Authority
 
 from outreach_frames.auth import Profiles, Token
-from outreach_frames.http import TokenEndpoint
+from outreach_frames.http import TokenEndpoint, Waiter
 
 
 class Drawer(keyring.backend.KeyringBackend):
@@ -74,7 +74,7 @@ def authority(clock: Clock) -> Iterator[Authority]:
 @pytest.fixture
 def exchange(authority: Authority, clock: Clock) -> Iterator[TokenEndpoint]:
     """Return what posts to the authority."""
-    endpoint = TokenEndpoint(authority.base_url, clock=clock, sleep=clock.sleep, spread=lambda: 0.0)
+    endpoint = TokenEndpoint(authority.base_url, waiter=Waiter(clock, clock.sleep), spread=lambda: 0.0)
     yield endpoint
     endpoint.close()
 

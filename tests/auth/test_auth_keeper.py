@@ -11,7 +11,7 @@ from token_server import CLIENT_SECRET
 
 from outreach_frames.auth import MemoryVault, Secrets, Token, TokenKeeper
 from outreach_frames.errors import AuthError, RateLimitError, ServerError, TransportError
-from outreach_frames.http import Session, TokenEndpoint
+from outreach_frames.http import Session, TokenEndpoint, Waiter
 
 TWO_HOURS = 7200
 
@@ -117,7 +117,7 @@ def test_a_token_that_stays_refused_ends_in_an_auth_error(authority, signed_in, 
 
 def _session(authority, keeper, clock, folder) -> Session:
     return Session(
-        authority.base_url, keeper, account="a", cache_dir=folder, clock=clock, sleep=clock.sleep, spread=lambda: 0.0
+        authority.base_url, keeper, account="a", cache_dir=folder, waiter=Waiter(clock, clock.sleep), spread=lambda: 0.0
     )
 
 
@@ -186,7 +186,7 @@ def test_an_endpoint_that_fails_is_not_a_refusal(keeper, clock, authority, statu
 
 def test_an_endpoint_out_of_reach_is_a_transport_error(signed_in, authority, clock) -> None:
     """Nor here."""
-    elsewhere = TokenEndpoint("http://127.0.0.1:9/api/v2", clock=clock, sleep=clock.sleep)
+    elsewhere = TokenEndpoint("http://127.0.0.1:9/api/v2", waiter=Waiter(clock, clock.sleep))
     clock.now += TWO_HOURS
 
     with pytest.raises(TransportError):

@@ -8,7 +8,7 @@ import pytest
 from fake_clock import Clock
 from scripted_server import TOKEN, Server
 
-from outreach_frames.http import BearerAuth, Session
+from outreach_frames.http import BearerAuth, Session, Waiter
 
 
 @pytest.fixture
@@ -37,8 +37,7 @@ def connect(server: Server, clock: Clock, tmp_path: Path) -> Iterator[Callable[.
         settings = {
             "account": "someone",
             "cache_dir": tmp_path,
-            "clock": clock,
-            "sleep": clock.sleep,
+            "waiter": Waiter(clock, clock.sleep),
             "spread": lambda: 0.0,
         }
         session = Session(base_url or server.base_url, auth or BearerAuth(TOKEN), **(settings | options))

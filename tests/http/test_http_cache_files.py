@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import zlib
 from contextlib import ExitStack
 from multiprocessing import get_context
@@ -18,6 +17,7 @@ from requests_cache.models.response import CachedResponse
 from scripted_server import EMPTY, TOKEN, Scripted
 
 from outreach_frames import errors
+from outreach_frames.http import Waiter
 from outreach_frames.http.serial import decode_answer, encode_answer
 
 COOKIE = "cookie-that-must-not-leak"
@@ -298,7 +298,7 @@ def test_killed_twenty_times_while_writing_the_next_start_works(server, connect,
         writer.wait()
         writer.stdout.close()
 
-        session = connect(clock=time.time)
+        session = connect(waiter=Waiter())
         assert session.get("/users/0").body == EMPTY
         assert session.get("/users/0").from_cache
         session.close()

@@ -12,6 +12,7 @@ from fake_clock import Clock
 from scripted_server import EMPTY, Scripted, error_body
 
 from outreach_frames.errors import MaintenanceError, RateLimitError, TransportError
+from outreach_frames.http import Waiter
 from outreach_frames.http.gate import Gate
 from outreach_frames.http.headers import Budget
 
@@ -109,7 +110,7 @@ def test_waits_are_reported_with_the_time_left(server, connect, clock) -> None:
     """A progress bar shows them; the last report is 0."""
     server.respond = Limited(clock, limit=1, window=5.0)
     told = []
-    session = connect(on_wait=told.append)
+    session = connect(waiter=Waiter(clock, clock.sleep, told.append))
 
     session.get("/users")
     session.get("/prospects")
@@ -210,7 +211,7 @@ def test_waits_do_not_use_up_the_deadline(server, connect) -> None:
 def test_closing_ends_a_wait(server, connect, clock) -> None:
     """A worker thread must not outlive its connection by an hour."""
     server.script = [Scripted(429, b"", {"Retry-After": "3000"})]
-    session = connect(on_wait=lambda _: session.close())
+    session = connect(waiter=Waiter(clock, clock.sleep, lambda _: session.close()))
 
     with pytest.raises(TransportError, match="closed"):
         session.get("/users")

@@ -20,7 +20,7 @@ from outreach_frames.errors import (
     TransportError,
     UnknownNameError,
 )
-from outreach_frames.http import BearerAuth, Session
+from outreach_frames.http import BearerAuth, Session, Waiter
 
 WHOLE = b'{"data": [{"type": "account", "id": 1, "attributes": {"name": "Acme"}}]}'
 TOKEN = "a-secret-that-no-message-may-show"
@@ -50,7 +50,9 @@ def server_that_answers(status, body, *, announced=None):
 
 def impatient(base_url, folder):
     """Connect as `connect` does, with pauses that take no time."""
-    session = Session(base_url, BearerAuth(TOKEN), account="test", cache_dir=folder, sleep=lambda _: None)
+    session = Session(
+        base_url, BearerAuth(TOKEN), account="test", cache_dir=folder, waiter=Waiter(sleep=lambda _: None)
+    )
     return Client(session)
 
 

@@ -28,7 +28,7 @@ from outreach_frames.cli import main
 from outreach_frames.client import Client
 from outreach_frames.emulator import Sandbox
 from outreach_frames.errors import OutreachError
-from outreach_frames.http import Session, TokenEndpoint
+from outreach_frames.http import Session, TokenEndpoint, Waiter
 from outreach_frames.http.serial import decode_answer
 
 ADDRESS = "sally.confidential@example.com"
@@ -151,11 +151,11 @@ def renewing(run: Run, org: Client) -> None:
     """Use a token up, get another, and lose that one too."""
     sandbox = run.sandbox
     sandbox.faults.clear()
-    waits = {"clock": sandbox.seconds, "sleep": sandbox.advance}
+    waiter = Waiter(sandbox.seconds, sandbox.advance)
     keeper = of.auth.Profiles().keeper(
-        exchange=TokenEndpoint(sandbox.base_url, **waits), clock=sandbox.seconds, wait=sandbox.advance
+        exchange=TokenEndpoint(sandbox.base_url, waiter=waiter), clock=waiter.clock, wait=waiter.wait
     )
-    with Client(Session(sandbox.base_url, keeper, account="again", **waits)) as again:
+    with Client(Session(sandbox.base_url, keeper, account="again", waiter=waiter)) as again:
         for fault in ({"revokes_token": True}, {"status": 429, "times": 3}, {"status": 503, "wait": 60.0}):
             sandbox.faults.add(path="/accounts", headers={"set-cookie": f"session={COOKIE}"}, **fault)
             of.fetch(again, "accounts", refresh=True)

@@ -10,9 +10,17 @@ import pytest
 from trust_setting import app_key, connect, keep_profile, keeper, rows, signed_in, true_rows
 
 import outreach_frames as of
-from outreach_frames.auth import MemoryVault, Secrets, ServerApp, TokenKeeper, find_installation, installation_minter
+from outreach_frames import connections
+from outreach_frames.auth import (
+    MemoryVault,
+    Secrets,
+    ServerApp,
+    TokenKeeper,
+    find_installation,
+    installation_minter,
+)
 from outreach_frames.errors import AuthError, OutreachError, RateLimitError
-from outreach_frames.http import TokenEndpoint
+from outreach_frames.http import TokenEndpoint, Waiter
 
 FOUR_THREADS = """
 import json, sys
@@ -21,7 +29,7 @@ from pathlib import Path
 import outreach_frames as of
 from outreach_frames.auth import Profiles
 from outreach_frames.client import Client
-from outreach_frames.http import Session, TokenEndpoint
+from outreach_frames.http import Session, TokenEndpoint, Waiter
 url, folder, first = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 keeper = Profiles(folder).keeper(exchange=TokenEndpoint(url))
 with Client(Session(url, keeper, account="someone", cache_dir=folder / "cache")) as org:
@@ -125,6 +133,23 @@ def test_a_token_is_refreshed_before_it_expires(sandbox, tmp_path):
     assert 401 not in [record.status for record in sandbox.requests]
 
 
+def test_waiting_for_the_mint_shows_like_any_other_wait(sandbox, monkeypatch):
+    """One token a minute: a minute in which nothing seems to happen is taken for a hang."""
+    waiter = Waiter(sandbox.seconds, sandbox.advance)
+    monkeypatch.setattr(connections, "Waiter", lambda: waiter)
+    keep_profile(sandbox, None, lifetime=-1.0)
+    told = []
+
+    with of.connect() as org, waiter.reporting_to(told.append):
+        of.fetch_one(org, "accounts", 1)
+        assert told == []
+        sandbox.faults.add(path="/accounts", revokes_token=True)
+        assert len(of.fetch(org, "accounts")) == 23
+
+    assert max(told) == pytest.approx(60.0, abs=5.0)
+    assert told[-1] == 0.0
+
+
 @pytest.mark.parametrize("old", ["invalid", "valid"])
 def test_a_refresh_whose_answer_is_lost_ends_in_a_sentence_or_a_token(sandbox, tmp_path, old):
     """The server has rotated the token and the client does not know the new one: only the vendor's rule can save it."""
@@ -161,7 +186,7 @@ def test_an_app_signs_in_by_itself_and_is_told_where_its_organisation_lives(sand
     guid = sandbox.installs.register_key(public)
     setup_token = sandbox.installs.setup_token(sandbox.installs.install(guid))
     app = ServerApp(guid, private)
-    exchange = TokenEndpoint(sandbox.base_url, clock=sandbox.seconds, sleep=sandbox.advance)
+    exchange = TokenEndpoint(sandbox.base_url, waiter=Waiter(sandbox.seconds, sandbox.advance))
 
     found = find_installation(app, setup_token, exchange=exchange, clock=sandbox.seconds)
     mint = installation_minter(app, found.id, exchange=exchange, clock=sandbox.seconds)

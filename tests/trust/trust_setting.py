@@ -11,7 +11,7 @@ import outreach_frames as of
 from outreach_frames.auth import App, Profiles, Token, TokenKeeper
 from outreach_frames.client import Client
 from outreach_frames.emulator import Sandbox, Settings
-from outreach_frames.http import Session, TokenEndpoint
+from outreach_frames.http import Session, TokenEndpoint, Waiter
 
 ACCOUNTS, PAGE = 23, 5
 
@@ -65,13 +65,12 @@ def signed_in(sandbox: Sandbox, folder: Path, **reply: Any) -> TokenKeeper:
 
 def keeper(sandbox: Sandbox, folder: Path) -> TokenKeeper:
     """Return what signs requests for the profile that is kept in a folder."""
-    time = {"clock": sandbox.seconds, "sleep": sandbox.advance}
-    exchange = TokenEndpoint(sandbox.base_url, **time)
+    exchange = TokenEndpoint(sandbox.base_url, waiter=Waiter(sandbox.seconds, sandbox.advance))
     return Profiles(folder).keeper(exchange=exchange, clock=sandbox.seconds, wait=sandbox.advance)
 
 
 def keep_profile(
-    sandbox: Sandbox, folder: Path, *, name: str = "default", said_lifetime: float | None = None, **reply: Any
+    sandbox: Sandbox, folder: Path | None, *, name: str = "default", said_lifetime: float | None = None, **reply: Any
 ) -> Token:
     """Sign in without a browser; return the token. A `said_lifetime` is what the client takes it to be [s]."""
     issued = sandbox.oauth.issue(**reply)
@@ -96,7 +95,7 @@ def app_key() -> tuple[str, str]:
 
 def connect(sandbox: Sandbox, folder: Path, auth: Any, **options: Any) -> Client:
     """Connect as somebody, with the sandbox's time, which passes only by waiting."""
-    settings = {"account": "someone", "cache_dir": folder, "clock": sandbox.seconds, "sleep": sandbox.advance}
+    settings = {"account": "someone", "cache_dir": folder, "waiter": Waiter(sandbox.seconds, sandbox.advance)}
     return Client(Session(sandbox.base_url, auth, **(settings | options)))
 
 
