@@ -197,8 +197,9 @@ def infer(raws: Iterable[msgspec.Raw]) -> Kind:
     """
     Tell the narrowest kind that holds all of an unknown attribute's values.
 
-    Strings are instants or dates only if every one is written as such; scalars of several types are text; anything
-    with an object, and lists of anything but strings, are JSON text; nothing but nulls is text.
+    Strings are instants or dates only if every one is written as such; scalars of several types are text, and so are
+    fractions beside whole numbers that no float holds; anything with an object, and lists of anything but strings, are
+    JSON text; nothing but nulls is text.
     """
     raws = [raw for raw in raws if raw != NULL]
     kinds = {_kind_of_value(raw) for raw in raws}
@@ -207,7 +208,7 @@ def infer(raws: Iterable[msgspec.Raw]) -> Kind:
     if len(kinds) <= 1:
         return next(iter(kinds), "string")
     if kinds <= {"integer", "number"}:
-        return "number"
+        return "number" if all(map(_is_exact, raws)) else "string"
     return "json" if kinds & {"json", "strings"} else "string"
 
 
@@ -228,6 +229,12 @@ def _kind_of_strings(texts: Sequence[str]) -> Kind:
                 array(kind, texts)
                 return kind
     return "string"
+
+
+def _is_exact(raw: msgspec.Raw) -> bool:
+    """Tell whether a number is a fraction, or a whole one that a float holds digit by digit."""
+    text = bytes(raw).decode()
+    return not text.lstrip("-").isdigit() or int(float(text)) == int(text)
 
 
 def _kind_of_number(text: str) -> Kind:

@@ -369,3 +369,12 @@ def test_an_object_that_refers_to_itself_is_refused():
 
     with pytest.raises(DocumentError):
         read_jsonapi(circle)
+
+
+def test_whole_numbers_that_no_float_holds_keep_their_digits_beside_fractions():
+    """2^53 + 1 would become 2^53: a wrong value, of which nobody is told."""
+    found = read_jsonapi(
+        {"data": [{"type": "t", "id": str(n), "attributes": {"size": size}} for n, size in enumerate([2**53 + 1, 0.5])]}
+    )
+
+    assert found["size"].tolist() == ["9007199254740993", "0.5"]
