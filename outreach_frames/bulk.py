@@ -127,6 +127,8 @@ def write_frame(
     Calls: ``POST`` and ``PATCH /<resource>``, one for each row; look-ups by ``key`` for an upsert or a lost answer.
     """
     kind = client.catalogue.resource(resource)
+    if not isinstance(frame, pd.DataFrame):
+        raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
     _check_columns(kind, frame, mode, key)
     rows = list(_rows(client, kind, frame, mode, key))
     if not confirm:

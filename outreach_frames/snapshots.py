@@ -146,6 +146,8 @@ class Snapshot:
         ------
         SnapshotError
             The snapshot has no such table.
+        QueryError
+            There is no such engine.
         ModuleNotFoundError
             The engine is not installed.
         """
@@ -166,7 +168,7 @@ class Snapshot:
             from pyspark.sql import SparkSession  # noqa: PLC0415
 
             return SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate().read.parquet(file)
-        raise ValueError(f"There is no engine {engine!r}; possible: duckdb, polars, dask, spark.")
+        raise QueryError(f"There is no engine {engine!r}.", hint="Choose duckdb, polars, dask or spark.")
 
     def sql(self, query: str) -> pd.DataFrame:
         """

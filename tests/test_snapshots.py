@@ -103,7 +103,7 @@ def test_what_is_not_there_is_named(taken, tmp_path):
         of.open_snapshot(tmp_path / "nowhere")
     with pytest.raises(SnapshotError, match="no version"):
         of.open_snapshot(taken.path, version="19700101T000000Z-1")
-    with pytest.raises(ValueError, match="no engine"):
+    with pytest.raises(QueryError, match="no engine"):
         taken.scan("users", engine="abacus")
     with pytest.raises(duckdb.Error):
         taken.sql("select nonsense from nowhere")

@@ -61,6 +61,10 @@ def build(
         relationship included into a flat frame, a relationship included of which it sends only a link.
     """
     kind = catalogue.resource(resource)
+    if not isinstance(filter, Mapping | None):
+        raise QueryError("filter takes names and values.", hint='Write it like filter={"state": "delivered"}.')
+    if isinstance(custom, str):
+        raise QueryError(f"There is no custom={custom!r}.", hint='Choose True, False or "labels".')
     if data_connections and kind.name not in CONNECTED:
         able = ", ".join(catalogue.types[name].table for name in sorted(CONNECTED) if name in catalogue.types)
         raise QueryError(f"{kind.table} have no data connections.", hint=f"Possible for {able}.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from outreach_frames.client import Client
@@ -24,6 +25,12 @@ T = TypeVar("T")
 COUNT = ("count", "true")
 MAX_OFFSET = 10_000
 """The furthest offset that the API takes [rows]."""
+
+
+def check_whole(name: str, number: object) -> None:
+    """Raise `QueryError` for an option that is neither a whole number nor left out."""
+    if isinstance(number, bool) or not isinstance(number, int | np.integer | None):
+        raise QueryError(f"{name} takes a whole number, not a {type(number).__name__}.")
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         self.query.resource.require("list")
+        for name in ("limit", "page_size", "parallel"):
+            check_whole(name, getattr(self, name))
         if self.limit is not None and self.limit < 0:
             raise QueryError(f"limit={self.limit} is negative.", hint="Leave it out for all records.")
         if self.page_size is not None and not 1 <= self.page_size <= MAX_PAGE_SIZE:

@@ -18,7 +18,7 @@ from outreach_frames.errors import DocumentError, QueryError
 from outreach_frames.jsonapi import read_jsonapi
 from outreach_frames.query import NOT_NULL, Between, Include, Parameters, Query, checked, original_syntax
 from outreach_frames.reading.parts import Loose, by_type, document_of, merged, parted, seen_in
-from outreach_frames.reading.plan import Plan
+from outreach_frames.reading.plan import Plan, check_whole
 from outreach_frames.reading.servers import Pages, Server
 from outreach_frames.reading.walk import Found, Walk
 
@@ -208,6 +208,8 @@ def fetch_one(client: Client, question: Question, id: int | str, *, refresh: boo
 
 
 def _pages(walk: Walk[Loose], question: Question, limit: int | None, page_size: int | None) -> Iterator[Found[Loose]]:
+    check_whole("limit", limit)
+    check_whole("page_size", page_size)
     if not isinstance(walk.client, Server):
         return Plan(question.query(), limit=limit, page_size=page_size).pages(walk)
     pages = Pages(walk, walk.client.paging, question.path, question.parameters(), page_size=page_size)

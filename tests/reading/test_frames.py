@@ -232,6 +232,10 @@ def test_unknown_fields_resources_and_includes_fail_before_any_request(org):
     for call in (
         lambda: of.fetch(org, "prospects", page_size=1001),
         lambda: of.fetch(org, "prospects", limit=-1),
+        lambda: of.fetch(org, "prospects", limit="10"),
+        lambda: of.fetch(org, "prospects", page_size=10.0),
+        lambda: of.fetch(org, "prospects", filter="title=CEO"),
+        lambda: of.fetch(org, "prospects", custom="label"),
         lambda: of.fetch(org, "prospects", limit=10_001, parallel=2),
         lambda: of.fetch(org, "prospects", parallel=0),
         lambda: of.fetch(org, "imports"),

@@ -180,6 +180,12 @@ def test_what_cannot_work_is_said_at_once(org, sent, columns, options, expected)
     assert sent == []
 
 
+def test_a_list_of_records_is_no_frame(org, sent):
+    with pytest.raises(QueryError, match="takes a DataFrame"):
+        of.write_frame(org, "prospects", [{"first_name": "x"}])
+    assert sent == []
+
+
 def lose_answer_of(org, monkeypatch, number):
     """Let one write reach the sandbox and lose its answer on the way back."""
     send, count = org.session.send, iter(range(1, 1000))
