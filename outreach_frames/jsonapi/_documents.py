@@ -9,8 +9,7 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames import catalogue
-from outreach_frames.catalogue import Catalogue
+from outreach_frames.catalogue import Catalogue, load
 from outreach_frames.errors import DocumentError
 from outreach_frames.jsonapi import repair
 from outreach_frames.jsonapi._frames import concat, to_frame
@@ -30,7 +29,7 @@ _ERROR = ("id", "status", "code", "title", "detail", "pointer", "parameter", "he
 _objects = msgspec.json.Decoder(list[Members])
 
 
-def read_jsonapi(source: Source, *, include: Include = None) -> pd.DataFrame:
+def read_jsonapi(source: Source, *, include: Include = None, catalogue: Catalogue | bool = True) -> pd.DataFrame:
     """
     Flatten a JSON:API document: one row per primary resource, or per error.
 
@@ -43,6 +42,8 @@ def read_jsonapi(source: Source, *, include: Include = None) -> pd.DataFrame:
         To-one relationships whose resources stand beside the rows: a dotted path, several, or path → columns. By
         default whatever the document's ``included`` answers, at most three steps deep and no resource type twice on
         one path.
+    catalogue
+        Where types are known from: ``True`` for Outreach's, ``False`` for nothing but the document itself.
 
     Returns
     -------
@@ -50,9 +51,9 @@ def read_jsonapi(source: Source, *, include: Include = None) -> pd.DataFrame:
         ``id`` first, then what the resources hold, in the order of appearance: attributes in snake_case,
         ``<relationship>_id`` (and ``_type`` where it leads to several), ``<relationship>_ids``,
         ``<relationship>__<column>`` of included resources, and ``meta`` as JSON text where resources have some.
-        Attributes of Outreach's types have Outreach's types where all values fit; the others the narrowest type that
-        holds them all, objects and lists of anything but strings as JSON text. Ids are integers for Outreach's types
-        and where they are sent as integers, text otherwise.
+        Attributes of the catalogue's types have its types where all values fit; the others the narrowest type that
+        holds them all, objects and lists of anything but strings as JSON text. Ids are integers where the catalogue
+        has them so and where they are sent as integers, text otherwise.
 
         Resources of several types in one list have a column ``type`` after ``id``; columns of one name and several
         types are text. Without resources there is only ``id``. A document of errors has one row per error and the
@@ -89,7 +90,8 @@ def read_jsonapi(source: Source, *, include: Include = None) -> pd.DataFrame:
         elif "data" not in own and own.keys() & {"meta", "jsonapi"}:
             frame = _nothing()
         else:
-            frame = _resources(repair.take_apart(body), include)
+            base = catalogue if isinstance(catalogue, Catalogue) else load() if catalogue else Catalogue({})
+            frame = _resources(repair.take_apart(body), include, base)
         about = {name: msgspec.json.decode(own[name]) for name in ("links", "meta", "jsonapi") if name in own}
     if about:
         frame.attrs["outreach_frames"] = about
@@ -133,18 +135,18 @@ def _text(raw: msgspec.Raw) -> str | None:
     return array("json", [raw])[0].as_py() if bytes(raw)[:1] in {b"{", b"["} else text_of(raw)
 
 
-def _resources(page: Loose, include: Include) -> pd.DataFrame:
+def _resources(page: Loose, include: Include, base: Catalogue) -> pd.DataFrame:
     no_resource = [m for m in page.data if m and m.keys().isdisjoint({"type", "id", "attributes", "relationships"})]
     if no_resource and len(page.data) == 1:
         members = {"type": msgspec.Raw(b'"answer"'), "attributes": msgspec.Raw(msgspec.json.encode(no_resource[0]))}
-        return _resources(Loose(data=[members]), include).drop(columns="id")
+        return _resources(Loose(data=[members]), include, base).drop(columns="id")
     if not page.data:
         return _nothing()
     seen = look(page)
     try:
-        table = _table(page, include, catalogue_of(seen, catalogue.load(), check=False))
+        table = _table(page, include, catalogue_of(seen, base, check=False))
     except DocumentError:
-        table = _table(page, include, catalogue_of(seen, catalogue.load(), check=True))
+        table = _table(page, include, catalogue_of(seen, base, check=True))
     return to_frame(table, table.schema)
 
 

@@ -168,8 +168,8 @@ def fetch(
     with Walk(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
         document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
     _check(document, question.paths)
-    frame = read_jsonapi(document_of(document.data, document.included))
-    if not isinstance(client, Server) and not question.sort:
+    frame = read_jsonapi(document_of(document.data, document.included), catalogue=_is_outreach(client))
+    if _is_outreach(client) and not question.sort:
         frame = frame.sort_values("id", ignore_index=True, kind="stable")
     frame.attrs["outreach_frames"] = walk.provenance()
     return frame
@@ -189,22 +189,27 @@ def fetch_parts(
         document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
     tables = {}
     for name, resources in by_type([*document.data, *document.included], where="data").items():
-        tables[name] = read_jsonapi(document_of(resources), include=())
+        tables[name] = read_jsonapi(document_of(resources), include=(), catalogue=_is_outreach(client))
         tables[name].attrs["outreach_frames"] = walk.provenance(name)
     return tables
 
 
 def fetch_one(client: Client, question: Question, id: int | str, *, refresh: bool = False) -> pd.Series:  # noqa: A002
     """Fetch one record; see `outreach_frames.fetch_one`."""
-    params = question.parameters() if isinstance(client, Server) else question.query().parameters()
+    params = question.query().parameters() if _is_outreach(client) else question.parameters()
     walk = Walk(client, question.resource, parted, refresh=refresh, progress=False)
     document = walk.page(question.path_of(id), params).content
     _check(document, question.paths)
-    frame = read_jsonapi(document_of(document.data, document.included))
+    frame = read_jsonapi(document_of(document.data, document.included), catalogue=_is_outreach(client))
     if len(frame) != 1:
         raise DocumentError(f"Asked for one record, the answer holds {len(frame)}.", id=id)
     record = frame.iloc[0]
     return record.rename(record["id"])
+
+
+def _is_outreach(client: Client) -> bool:
+    """Tell whether types mean what the catalogue says; another server's ``user`` is not Outreach's."""
+    return not isinstance(client, Server)
 
 
 def _pages(walk: Walk[Loose], question: Question, limit: int | None, page_size: int | None) -> Iterator[Found[Loose]]:

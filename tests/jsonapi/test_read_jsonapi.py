@@ -378,3 +378,15 @@ def test_whole_numbers_that_no_float_holds_keep_their_digits_beside_fractions():
     )
 
     assert found["size"].tolist() == ["9007199254740993", "0.5"]
+
+
+def test_another_servers_types_need_not_mean_what_outreachs_do():
+    """Both have users; the other's ids are text, and so is what it calls a count."""
+    user = {"type": "user", "id": "7", "attributes": {"activityNotificationsDisabled": None, "phoneNumber": 5}}
+
+    outreachs, anothers = read_jsonapi({"data": user}), read_jsonapi({"data": user}, catalogue=False)
+
+    assert records(outreachs) == [{"id": 7, "activity_notifications_disabled": None, "phone_number": "5"}]
+    assert records(anothers) == [{"id": "7", "activity_notifications_disabled": None, "phone_number": 5}]
+    assert outreachs["activity_notifications_disabled"].dtype == "bool[pyarrow]"
+    assert anothers["activity_notifications_disabled"].dtype == "string[pyarrow]"
