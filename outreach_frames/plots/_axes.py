@@ -24,7 +24,7 @@ HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
 """Keeps a text readable where it crosses a line."""
 _SIDE = 0.8
 _TICK_WIDTH, _TICK_HEIGHT = 0.5, 0.22
-_BELOW_AXIS = 7
+_BELOW_AXIS, _BESIDE_AXIS = 7, 6
 _ROOMY = 0.16
 FADED = 0.4
 """Opacity of an estimate on too few trials."""
@@ -66,15 +66,18 @@ def no_data(ax: Axes, row: float, *, upright: bool = False) -> None:
 
     Where rows lie side by side (`upright`) the tick is below the axis, without words: the footnote explains it.
     """
-    below = ScaledTranslation(0, -_BELOW_AXIS / 72, root_of(ax).dpi_scale_trans)
+    inches = root_of(ax).dpi_scale_trans
     across = blended_transform_factory(ax.transAxes, ax.transData)
-    beside = blended_transform_factory(ax.transData, ax.transAxes) + below if upright else across
+    beside = across + ScaledTranslation(_BESIDE_AXIS / 72, 0, inches)
+    if upright:
+        below = ScaledTranslation(0, -_BELOW_AXIS / 72, inches)
+        beside = blended_transform_factory(ax.transData, ax.transAxes) + below
     size = 7 * _crowding(ax, upright=upright)
     look: dict[str, Any] = {"marker": NONE.marker, "ms": size, "mfc": "none", "mec": MUTED, "mew": 0.8, "ls": "none"}
-    place = _turned([0 if upright else 0.025], [row], upright=upright)
-    ax.plot(*place, transform=beside, gid="no-data", clip_on=False, **look)
+    ax.plot(*_turned([0], [row], upright=upright), transform=beside, gid="no-data", clip_on=False, **look)
     if not upright:
-        words = ax.text(0.05, row, NO_DATA, transform=across, size=SMALL_PT, color=MUTED, va="center_baseline")
+        further = across + ScaledTranslation(2 * _BESIDE_AXIS / 72, 0, inches)
+        words = ax.text(0, row, NO_DATA, transform=further, size=SMALL_PT, color=MUTED, va="center_baseline")
         words.set(style="italic", path_effects=HALO)
 
 

@@ -19,8 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Affine2D, Bbox
 
+from outreach_frames.errors import DataError
 from outreach_frames.plots._style import INK, LABEL_PT, MUTED, SETTINGS, SMALL_PT, TITLE_PT, families, theme
-from outreach_frames.plots._text import fold, line_height
+from outreach_frames.plots._text import fold, kind_of, line_height
 
 WIDTH = 7.0
 """Width of a new figure [inches]: a page in portrait with its margins."""
@@ -202,6 +203,8 @@ def dress(ax: Axes) -> None:
 
 def _settle(ax: Axes) -> None:
     """Let the figure's layout move the Axes now: by itself it does so only when the figure is drawn."""
+    if not isinstance(ax, Axes):
+        raise DataError(f"ax= is {kind_of(ax)}.", hint="Pass one Axes of matplotlib; of several, one by one.")
     figure = root_of(ax)
     engine = figure.get_layout_engine()
     if engine is not None:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from outreach_frames.errors import MissingColumnError
-from outreach_frames.plots._text import count, day, distinct, moment
+from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.plots._text import count, day, distinct, kind_of, moment
 
 _NAMES = ("name", "sequence_name", "user_name", "template_name", "display_name", "email", "mailbox_address")
 _NONE = "none"
@@ -20,23 +20,43 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def require(frame: pd.DataFrame, columns: Iterable[str], *, plot: str, source: str) -> None:
+def require(frame: Any, columns: Iterable[str], *, plot: str, source: str, names: Any = None) -> None:
     """
-    Check that a result has the columns that a picture draws.
+    Check that a result has the columns that a picture draws, and that names are names by id.
 
     Raises
     ------
+    DataError
+        The result is no pandas frame, or the names are a list or the like; says what to pass.
     MissingColumnError
         Names the first missing column, the picture and the statistic whose result has it.
     """
+    if not isinstance(frame, pd.DataFrame):
+        turned = ", turned into pandas with .to_pandas()" if hasattr(frame, "to_pandas") else ""
+        raise DataError(f"plots.{plot} cannot draw {kind_of(frame)}.", hint=f"Pass the result of {source}{turned}.")
+    if names is not None and not isinstance(names, Mapping | pd.Series):
+        raise DataError(
+            f"names= of plots.{plot} is {kind_of(names)}.",
+            hint='Pass names by id, such as sequences.set_index("id")["name"].to_dict().',
+        )
     for column in columns:
         if column not in frame.columns:
             raise MissingColumnError(column, needed_for=f"plots.{plot}", hint=f"Pass the result of {source}.")
 
 
 def numbers(frame: pd.DataFrame, column: str) -> Floats:
-    """Return a column as floats, missing values as NaN."""
-    return frame[column].to_numpy(dtype="float64", na_value=np.nan)
+    """
+    Return a column as floats, missing values as NaN.
+
+    Raises
+    ------
+    DataError
+        It holds something else than numbers.
+    """
+    try:
+        return frame[column].to_numpy(dtype="float64", na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"Column {column!r} holds no numbers.", hint="Pass the statistic's result as it is.") from error
 
 
 def noun(key: str) -> str:

@@ -101,6 +101,12 @@ def plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
 
 
+def kind_of(value: object) -> str:
+    """Name what kind of thing a value is, such as "a list"."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def day(instant: Any) -> str:
     """Write a date such as ``31 Mar 2026``."""
     moment = pd.Timestamp(instant)

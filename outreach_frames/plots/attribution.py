@@ -62,7 +62,7 @@ def plot_attribution(credited: pd.DataFrame, *, names: Names | None = None, ax: 
     -----
     The models are additive, so the lines of a panel add up to the same total at each model.
     """
-    require(credited, _NEEDED, plot="plot_attribution", source="stats.pipeline_attribution(...)")
+    require(credited, _NEEDED, plot="plot_attribution", source="stats.pipeline_attribution(...)", names=names)
     given = parameters(credited)
     kind = noun(str(given.get("by") or "sequence_id"))
     models = [model for model in _MODELS if (credited["model"] == model).fillna(value=False).any()]
@@ -112,7 +112,8 @@ def _panels(credited: pd.DataFrame, models: list[str], names: Names | None, kind
 def _labels(rows: pd.DataFrame, names: Names | None, kind: str) -> list[str]:
     channels = rows[["channel", "channel_id"]].drop_duplicates()
     ids = channels["channel_id"]
-    told = distinct([(names or {}).get(key, f"{kind} {key}") if pd.notna(key) else "" for key in ids], list(ids))
+    given = {} if names is None else names
+    told = distinct([given.get(key, f"{kind} {key}") if pd.notna(key) else "" for key in ids], list(ids))
     known = dict(zip(ids, told, strict=True))
     pairs = zip(rows["channel"].astype(str), rows["channel_id"], strict=True)
     return [_REST.get(channel) or known[key] for channel, key in pairs]

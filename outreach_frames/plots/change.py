@@ -56,7 +56,7 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
     DataError
         The total that came with the result has been lost, as merging and grouping do.
     """
-    require(comparison, _NEEDED, plot="plot_decomposition", source="stats.compare_periods(...)")
+    require(comparison, _NEEDED, plot="plot_decomposition", source="stats.compare_periods(...)", names=names)
     total = _total(comparison)
     keys = keys_of(comparison)[:1]
     kind = plural(noun(keys[0])) if keys else "groups"

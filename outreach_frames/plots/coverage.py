@@ -45,7 +45,7 @@ def plot_coverage(
     MissingColumnError
         The frame is not a result of `stats.account_coverage`.
     """
-    require(coverage, _NEEDED, plot="plot_coverage", source="stats.account_coverage(...)")
+    require(coverage, _NEEDED, plot="plot_coverage", source="stats.account_coverage(...)", names=names)
     known, contacted, replied = (numbers(coverage, column) for column in ("prospects", "contacted", "replied"))
     shares = numbers(coverage, "coverage")
     has_value = list(~np.isnan(shares))

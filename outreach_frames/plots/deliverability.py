@@ -23,7 +23,7 @@ _GRAVE = {"act": 2, "watch": 1}
 _LATELY = 4
 _PAD = 12
 _WATCH, _ACT = "#F6F6F6", "#EAEAEA"
-_HEADROOM = 1.15
+_HEADROOM, _ABOVE = 1.15, 1.5
 
 
 def plot_deliverability(
@@ -69,7 +69,13 @@ def plot_deliverability(
     """
     ends = [f"{rate}{end}" for end in ("", "_n", "_lo", "_hi")]
     needed = ("mailbox_id", "week", *ends, "alert")
-    require(deliverability, needed, plot="plot_deliverability", source="stats.deliverability(...) by mailbox and week")
+    require(
+        deliverability,
+        needed,
+        plot="plot_deliverability",
+        source="stats.deliverability(...) by mailbox and week",
+        names=names,
+    )
     words = metric(rate)
     min_n = int(parameters(deliverability).get("min_n") or 20) if min_n is None else min_n
     everyone = parts(deliverability.sort_values(["mailbox_id", "week"]), "mailbox_id", names=names)
@@ -99,7 +105,8 @@ def plot_deliverability(
         shown = pd.concat([everyone[name] for name in order])
         weeks = Weeks(shown["week"])
         firm = shown[numbers(shown, f"{rate}_n") >= min_n]
-        top = _HEADROOM * top_of(numbers(firm if len(firm) else shown, f"{rate}_hi"), [act or 0.0])
+        rates = numbers(firm if len(firm) else shown, rate)
+        top = _HEADROOM * top_of(_ABOVE * rates, [_ABOVE * act])
         for cell, name in zip(grid(page, order, left=_LEFT, below=_BELOW, right=_RIGHT, gap=_GAP), order, strict=True):
             panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, cell.height - _TICKS)
             panel.set_ylim(0, top)
@@ -156,7 +163,8 @@ def _draw_weeks(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: in
         _draw_limits(ax, places, _baseline(rows), trials)
     few = trials < min_n
     bounds[few, 1:] = np.nan  # the whisker of a few mailings would fill the panel and say nothing
-    ax.plot(places, bounds[:, 0], color=mark.ink, lw=0.5, alpha=0.5, zorder=1.8)
+    firm = np.where(few, np.nan, bounds[:, 0])  # from week to week a few mailings jump between the ends of the axis
+    ax.plot(places, firm, color=mark.ink, lw=0.5, alpha=0.5, zorder=1.8, gid="course")
     estimates(ax, places, bounds, mark, faded=few, upright=True)
     grave = (rows["alert"].astype(str) == "act").to_numpy() & (bounds[:, 0] <= ax.get_ylim()[1])
     ring: dict[str, Any] = {"marker": "o", "ms": 10, "mfc": "none", "mec": INK, "mew": 1.0, "ls": "none"}

@@ -56,7 +56,7 @@ def plot_step_funnel(
     MissingColumnError
         The frame is not a result of `stats.step_funnel`.
     """
-    require(funnel, _NEEDED, plot="plot_step_funnel", source="stats.step_funnel(...)")
+    require(funnel, _NEEDED, plot="plot_step_funnel", source="stats.step_funnel(...)", names=names)
     everyone = parts(funnel.sort_values(["sequence_id", "order"]), "sequence_id", names=names)
     largest = sorted(everyone, key=lambda name: -_entrants(everyone[name]))
     cell = 2.3 if len(largest) == 1 else 1.9

@@ -63,7 +63,7 @@ def plot_leaderboard(
     MissingColumnError
         The frame is not a result of `stats.leaderboard`.
     """
-    require(leaderboard, _NEEDED, plot="plot_leaderboard", source="stats.leaderboard(...)")
+    require(leaderboard, _NEEDED, plot="plot_leaderboard", source="stats.leaderboard(...)", names=names)
     keys = keys_of(leaderboard)[:1]
     kind = noun(keys[0]) if keys else "group"
     words = metric(str(parameters(leaderboard).get("metric") or "reply"))

@@ -14,6 +14,7 @@ from outreach_frames.plots._rows import Column, lay_rows, open_rows
 from outreach_frames.plots._style import INK, SMALL_PT, theme
 from outreach_frames.plots._text import count, counted, percent, width
 
+_NEEDED = ("sequence_id", "bucket", "enrolments", "share")
 _THICK = 0.72
 
 
@@ -56,9 +57,7 @@ def plot_state_flow(
     DataError
         Transitions are asked of a result that has none.
     """
-    require(
-        states, ("sequence_id", "bucket", "enrolments", "share"), plot="plot_state_flow", source="stats.state_flow(...)"
-    )
+    require(states, _NEEDED, plot="plot_state_flow", source="stats.state_flow(...)", names=names)
     if transitions:
         return draw_transitions(states, ax)
     groups = parts(states, "sequence_id", names=names)

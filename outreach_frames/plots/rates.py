@@ -62,15 +62,17 @@ def plot_rates(
     Raises
     ------
     MissingColumnError
-        The frame lacks the rate, its denominator or its interval.
+        The frame lacks the rate, its denominator or its interval, or the column of labels.
 
     Notes
     -----
     The vertical rule is the rate of all groups together: the sum of numerators over the sum of denominators.
     """
+    require(rates, [], plot="plot_rates", source=_SOURCE)
     keys = keys_of(rates)
     rate = rate or ("enrolment_reply_rate" if keys == ["sequence_id"] else "reply_rate")
-    require(rates, [rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi"], plot="plot_rates", source=_SOURCE)
+    drawn_from = [rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi", *([label] if label else [])]
+    require(rates, drawn_from, plot="plot_rates", source=_SOURCE)
     words = metric(rate)
     bounds = np.stack([numbers(rates, rate + part) for part in ("", "_lo", "_hi")], axis=1)
     values, low, high = bounds.T

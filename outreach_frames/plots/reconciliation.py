@@ -40,7 +40,7 @@ def plot_reconciliation(
     counters: pd.DataFrame, *, names: Names | None = None, max_rows: int | None = 40, ax: Axes | None = None
 ) -> Axes:
     """
-    Plot each counter of the API (hollow) beside the count of mailings (filled), coloured by why they differ.
+    Plot each counter of the API (a ring) beside the count of mailings (filled), coloured by why they differ.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def plot_reconciliation(
     MissingColumnError
         The frame is not a result of `stats.reconcile_counters`.
     """
-    require(counters, _NEEDED, plot="plot_reconciliation", source="stats.reconcile_counters(...)")
+    require(counters, _NEEDED, plot="plot_reconciliation", source="stats.reconcile_counters(...)", names=names)
     keys = keys_of(counters)[:1]
     kind = noun(keys[0]) if keys else "object"
     api, mailings, gaps = (numbers(counters, column) for column in ("api", "unique_mailings", "gap"))
@@ -96,7 +96,7 @@ def plot_reconciliation(
                 *([counted(len(named), kind)] if named else []),
                 f"{count(len(equal))} of {counted(len(counters), 'counter')} equal",
             ),
-            footnote="Hollow square: the counter as the API gives it. Filled: what the rows say by the same "
+            footnote="Ring at 100 %: the counter as the API gives it. Filled: what the rows say by the same "
             "definition. Gap: API minus rows.",
         )
         if counters.empty:
@@ -107,21 +107,24 @@ def plot_reconciliation(
             Column("gap", lines.write([_signed(gap) for gap in gaps])),
             Column("why", lines.write(causes, lambda group: _EQUAL if group[0] in set(apart) else "")),
         ]
-        drawn = lay_rows(page, lines.names(words), columns, muted=lines.gaps)
+        named_lines = lines.names(words)
+        if apart:
+            named_lines[-1] = f"{count(len(apart))} {'others' if order else 'counters'}"
+        drawn = lay_rows(page, named_lines, columns, muted=lines.gaps)
         shares = np.array([_share(row, counter) for row, counter in zip(rows, api, strict=True)])
         drawn.set_xlim(0, top_of([1.0], shares[shares < _FAR], most=_FAR))
         rate_axis(drawn.xaxis, "Rows ÷ API counter")
         drawn.axvline(1, color=MUTED, lw=0.8, zorder=1, gid="api-line")
         for line in lines.without(known):
             no_data(drawn, line)
+        edge = drawn.get_xlim()[1]
+        look: dict[str, Any] = {"ls": "none", "clip_on": False}
         for line, row in lines.drawn(known):
             mark = _CAUSES.get(causes[row], NONE)
-            look: dict[str, Any] = {"color": mark.ink, "ls": "none", "ms": 6, "clip_on": False}
-            edge = drawn.get_xlim()[1]
-            marker = mark.marker if shares[row] <= edge else ">"
-            drawn.plot([1, min(shares[row], edge)], [line, line], color=mark.ink, lw=1.6, gid="gap")
-            drawn.plot([min(shares[row], edge)], [line], marker=marker, zorder=3.1, gid="rows", **look)
-            drawn.plot([1], [line], marker="s", mfc="white", mew=1.1, gid="api", zorder=3, **(look | {"ms": 8}))
+            at, marker = min(shares[row], edge), mark.marker if shares[row] <= edge else ">"
+            drawn.plot([1, at], [line, line], color=mark.ink, lw=1.1, gid="gap")
+            drawn.plot([1], [line], marker="o", ms=5, color=MUTED, mfc="white", mew=0.9, zorder=3, gid="api", **look)
+            drawn.plot([at], [line], marker=marker, ms=5, color=mark.ink, zorder=3.1, gid="rows", **look)
         told = [f"API {count(a)}, rows {count(r)}, {why}" for a, r, why in zip(api, rows, causes, strict=True)]
         page.describe(
             f"Counters beside counted mailings. {ends_in_words(order, np.where(known, gaps, np.nan), words, told)}"

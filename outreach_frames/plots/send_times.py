@@ -24,6 +24,8 @@ _CLOCKS = {
 }
 _LEFT, _RIGHT, _ABOVE, _BELOW, _GAP = 0.45, 0.95, 0.5, 0.85, 0.06
 _LARGEST = 0.92
+_ALIKE = 0.001
+"""Rates nearer than this look the same in the picture, and in its numbers."""
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -80,7 +82,8 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         _draw_cells(drawn, delivered, np.where(firm, shrunk, np.nan), top, words.mark)
         _draw_totals(page, delivered)
         if firm.any():
-            _draw_scale(page, top, words.mark, words.axis)
+            alike = top - float(np.nanmin(shrunk[firm])) < _ALIKE
+            _draw_scale(page, top, words.mark, words.axis + (", shrunk: no hour stands out" if alike else ", shrunk"))
         else:
             page.write(_LEFT, 0.1, f"No hour has {least} deliveries.", size=SMALL_PT, color=MUTED)
         page.describe(_in_words(delivered, shrunk, firm, words.axis))
@@ -149,7 +152,7 @@ def _draw_scale(page: Page, top: float, mark: Mark, title: str) -> None:
     scale.set(xlim=(0, 1), ylim=(0, 1))
     scale.set_axis_off()
     page.write(_LEFT - 0.06, 0.165, "0", size=SMALL_PT, color=MUTED, ha="right", va="center")
-    page.write(_LEFT + 1.66, 0.165, f"{percent(top)} {title}, shrunk", size=SMALL_PT, color=MUTED, va="center")
+    page.write(_LEFT + 1.66, 0.165, f"{percent(top)} {title}", size=SMALL_PT, color=MUTED, va="center")
 
 
 def _in_words(delivered: Floats, shrunk: Floats, firm: Flags, title: str) -> str:

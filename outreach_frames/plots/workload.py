@@ -1,5 +1,6 @@
 """Whether the load is fair: what each person did in each week, and what is left undone."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +20,7 @@ from outreach_frames.plots._weeks import Weeks
 _CHANNELS = {"delivered": ("e-mail", MAIL), "calls_dialled": ("calls", CALL), "tasks_done": ("other tasks", TASK)}
 _NEEDED = ("user_id", "week", *_CHANNELS, "task_backlog")
 _LEFT, _RIGHT, _GAP, _TICKS = 0.6, 0.8, 0.4, 0.34
-_THICK, _THIN, _HEADROOM = 0.8, 0.35, 1.08
+_THICK, _HEADROOM = 0.84, 1.08
 
 
 def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axes | None = None) -> Axes:
@@ -46,7 +47,7 @@ def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axe
     MissingColumnError
         The frame is not a result of `stats.rep_activity`.
     """
-    require(activity, _NEEDED, plot="plot_workload", source="stats.rep_activity(...)")
+    require(activity, _NEEDED, plot="plot_workload", source="stats.rep_activity(...)", names=names)
     everyone = parts(activity.sort_values(["user_id", "week"]), "user_id", names=names)
     order = sorted(everyone, key=lambda name: (-_touches(everyone[name]), name))
     cell_height = 2.0 if len(order) == 1 else 1.4
@@ -70,14 +71,16 @@ def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axe
         shown = pd.concat([everyone[name] for name in order])
         weeks = Weeks(shown["week"])
         top = _HEADROOM * max(_stack(shown)[-1].max(), np.nanmax(numbers(shown, "task_backlog"), initial=0.0), 1.0)
-        for cell, name in zip(grid(page, order, left=_LEFT, below=0, right=_RIGHT, gap=_GAP), order, strict=True):
+        cells = grid(page, order, left=_LEFT, below=0, right=_RIGHT, gap=_GAP)
+        named = next(cell for cell in cells if cell.is_right)
+        for cell, name in zip(cells, order, strict=True):
             panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, cell.height - _TICKS)
             panel.set_ylim(0, top)
             weeks.axis(panel)
             count_axis(panel.yaxis, "Per week" if cell.is_left else "", ticks=4)
             panel.tick_params(labelleft=cell.is_left)
             _draw_weeks(panel, everyone[name], weeks)
-            if cell.is_right:
+            if cell is named:
                 _label(panel, everyone[name])
         page.describe(_in_words({name: everyone[name] for name in order}, len(everyone)))
         return page.ax
@@ -97,11 +100,11 @@ def _draw_weeks(ax: Axes, rows: pd.DataFrame, weeks: Weeks) -> None:
     below = np.zeros(len(rows))
     for (channel, (_, mark)), edge in zip(_CHANNELS.items(), _stack(rows), strict=True):
         bars = zip(places - _THICK / 2, below, np.full(len(rows), _THICK), edge - below, strict=True)
-        blocks(ax, [bar for bar in bars if bar[-1] > 0], mark, gid=channel, lw=_THIN)
+        blocks(ax, [bar for bar in bars if bar[-1] > 0], replace(mark, hatch=""), gid=channel, lw=0)
         below = edge
     backlog = numbers(rows, "task_backlog")
-    look: dict[str, Any] = {"color": FAILURE.ink, "marker": FAILURE.marker, "ms": 4.5, "markevery": [-1], "zorder": 3}
-    ax.plot(places, backlog, lw=1.6, gid="backlog", clip_on=False, **look)
+    look: dict[str, Any] = {"color": FAILURE.ink, "marker": FAILURE.marker, "ms": 4, "markevery": [-1], "zorder": 3}
+    ax.plot(places, backlog, lw=1.1, gid="backlog", clip_on=False, **look)
 
 
 def _label(ax: Axes, rows: pd.DataFrame) -> None:

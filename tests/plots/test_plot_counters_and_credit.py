@@ -62,8 +62,17 @@ def test_of_many_counters_the_equal_ones_share_a_line() -> None:
 
     ax = plots.plot_reconciliation(counters)
 
-    assert [label.get_text() for label in ax.get_yticklabels()][-1] == f"⋮ {equal} more"
+    assert [label.get_text() for label in ax.get_yticklabels()][-1] == f"{equal} others"
     assert f"{equal} of {len(counters)} counters equal" in words(ax)
+
+
+def test_counters_that_are_all_equal_are_counted_on_one_line() -> None:
+    """Nothing above them, so they are not "others"."""
+    counters = counters_result(20).query("cause == 'equal'")
+
+    ax = plots.plot_reconciliation(counters)
+
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"{len(counters)} counters"]
 
 
 def test_credit_is_summed_by_channel_and_model() -> None:

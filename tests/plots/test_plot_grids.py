@@ -99,6 +99,14 @@ def test_the_axis_names_whose_clock_it_is() -> None:
     assert plots.plot_send_times(heatmap_result()).get_xlabel() == "hour of sending, in the recipient's time zone"
 
 
+def test_hours_that_are_all_alike_are_said_to_be() -> None:
+    """Where nothing is known to differ every cell has the same dark shade, which looks like a fault until explained."""
+    heatmap = heatmap_result()
+
+    assert "no hour stands out" not in words(plots.plot_send_times(heatmap))
+    assert "no hour stands out" in words(plots.plot_send_times(heatmap.assign(shrunk=0.049)))
+
+
 def test_totals_stand_at_the_edges() -> None:
     """Who is mailed when is part of the answer."""
     heatmap = heatmap_result()

@@ -5,6 +5,7 @@ from functools import cache, partial
 
 import matplotlib as mpl
 import pandas as pd
+import polars as pl
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ from plot_results import (
 )
 
 from outreach_frames import plots
-from outreach_frames.errors import MissingColumnError
+from outreach_frames.errors import DataError, MissingColumnError
 
 Draw = Callable[..., Axes]
 
@@ -136,6 +137,9 @@ def drawn(picture: str) -> tuple[Axes, list[str]]:
 
 
 for_each_picture = pytest.mark.parametrize("picture", PICTURES)
+for_each_plot = pytest.mark.parametrize(
+    "picture", {getattr(function, "func", function): picture for picture, (function, _) in PICTURES.items()}.values()
+)
 
 
 @for_each_picture
@@ -200,6 +204,55 @@ def test_a_frame_of_something_else_is_refused_by_name(picture: str) -> None:
         function(pd.DataFrame({"id": [1]}))
     with pytest.raises(MissingColumnError):
         function(pd.DataFrame())
+
+
+@for_each_plot
+@pytest.mark.parametrize("given", [[1, 2], None, "rates", {"rate": [1]}], ids=["list", "nothing", "text", "mapping"])
+def test_what_is_no_frame_is_refused_by_name(picture: str, given: object) -> None:
+    """A statistic not yet called, a list of rows: the message says which result to pass."""
+    function, _ = PICTURES[picture]
+    name = getattr(function, "func", function).__name__
+
+    with pytest.raises(DataError, match=rf"plots\.{name} cannot draw .*\n.*Pass the result of stats\."):
+        function(given)
+
+
+def test_a_result_of_another_library_is_refused_with_the_way_to_turn_it() -> None:
+    """Statistics give polars frames back for polars frames; pictures are drawn from pandas frames."""
+    with pytest.raises(DataError, match=r"turned into pandas with \.to_pandas\(\)"):
+        plots.plot_rates(pl.from_pandas(rates_result()))
+
+
+@pytest.mark.parametrize("function", sorted(NAMED, key=lambda plot: plot.__name__), ids=lambda plot: plot.__name__)
+def test_names_are_names_by_id(function: Draw) -> None:
+    """A list of names has no ids to go by; a series of names by id, as frames give it, has."""
+    result = next(result for drawing, result in PICTURES.values() if drawing is function)
+
+    with pytest.raises(DataError, match=r"names= of plots\.plot_\w+ is a list.\n.*set_index"):
+        function(result, names=list(names_for(400).values()))
+    by_mapping, by_series = (
+        function(result, names=names).get_figure(root=True).outreach_alt
+        for names in (names_for(400), pd.Series(names_for(400)))
+    )
+    assert by_series == by_mapping
+
+
+@for_each_plot
+def test_several_axes_at_once_are_refused(picture: str) -> None:
+    """What ``plt.subplots(1, 2)`` gives is an array of Axes, of which a picture takes one."""
+    with pytest.raises(DataError, match=r"ax= is a.*\n.*Pass one Axes"):
+        draw(picture, ax=Figure().subplots(1, 2))
+
+
+def test_text_in_a_column_of_numbers_is_said() -> None:
+    """A result that went through a CSV file and came back as text."""
+    with pytest.raises(DataError, match="Column 'reply_rate_n' holds no numbers"):
+        plots.plot_rates(rates_result(rate="reply_rate").assign(reply_rate_n="many"), "reply_rate")
+
+
+def test_a_column_of_labels_that_is_not_there_is_said() -> None:
+    with pytest.raises(MissingColumnError, match="'nickname'"):
+        plots.plot_rates(rates_result(), label="nickname")
 
 
 @pytest.mark.parametrize("picture", ["rates", "funnel", "incidence", "deliverability", "test", "attribution"])

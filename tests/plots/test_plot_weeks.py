@@ -1,8 +1,11 @@
 """Pictures by week: `plots.plot_deliverability` and `plots.plot_workload`."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from plot_checks import boxes, named, points, words
+from matplotlib.colors import to_hex
+from plot_checks import boxes, luminance, named, points, words
 from plot_results import activity_result, deliverability_result
 
 from outreach_frames import plots
@@ -45,6 +48,28 @@ def test_weeks_to_act_on_are_ringed() -> None:
     rings = points(plots.plot_deliverability(result), "alert")
 
     assert len(rings) == (result["alert"] == "act").sum() > 0
+
+
+def test_the_course_leaves_out_weeks_of_little_mail() -> None:
+    """One bounce of five mailings is 20 %: the line would jump between the ends of the panel, and hide the rest."""
+    result = deliverability_result(1)
+
+    ax = plots.plot_deliverability(result, min_n=200)
+
+    (course,) = named(ax, "course")
+    assert np.isnan(course.get_ydata()).tolist() == (result["bounce_rate_n"] < 200).tolist()
+
+
+def test_the_axis_shows_rates_rather_than_the_ends_of_wide_intervals() -> None:
+    """A week of 25 mailings may be anything up to 15 %; what is beyond the axis is an arrow at its edge."""
+    result = deliverability_result(1)
+    result["bounce_rate_hi"] = result["bounce_rate_hi"].where(result.index != 2, 0.9)
+
+    ax = plots.plot_deliverability(result)
+
+    top = ax.child_axes[0].get_ylim()[1]
+    assert 0.05 < top < 0.2
+    assert (2, top) in points(ax, "beyond")
 
 
 def test_the_mailbox_in_trouble_comes_first() -> None:
@@ -109,8 +134,17 @@ def test_the_busiest_users_are_drawn_on_shared_axes() -> None:
     assert "12 busiest of 300 users" in words(ax)
 
 
-def test_channels_are_named_beside_the_bars() -> None:
-    """Rule 2: no legend for four series."""
-    assert {"e-mail", "calls", "other tasks", "still open"} <= set(
-        words(plots.plot_workload(activity_result())).split("\n")
-    )
+def test_channels_are_named_once_beside_the_bars() -> None:
+    """Rule 2: no legend for four series; twelve panels share the names of one."""
+    written = words(plots.plot_workload(activity_result(12))).split("\n")
+
+    assert [written.count(name) for name in ("e-mail", "calls", "other tasks", "still open")] == [1, 1, 1, 1]
+
+
+def test_channels_differ_in_print() -> None:
+    """Without hatches, which turn many thin bars into noise: greys that differ clearly in lightness."""
+    (panel,) = plots.plot_workload(activity_result(1)).child_axes
+
+    fills = [named(panel, channel)[0].get_facecolor()[0] for channel in ("delivered", "calls_dialled", "tasks_done")]
+    light = [luminance(to_hex(fill)) for fill in fills]
+    assert all(one - other > 0.2 for one, other in pairwise(light))
