@@ -22,6 +22,8 @@ SECOND = 1_000_000
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 PERIODS = ("day", "week", "month")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+"""In ISO order; `weekday_of` counts from 1."""
 
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST = datetime(2051, 1, 1, tzinfo=UTC)

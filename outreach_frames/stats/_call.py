@@ -13,12 +13,13 @@ from importlib.metadata import version
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats import _engines
-from outreach_frames.stats._columns import cast, check_dtype, kind_of, missing_column
+from outreach_frames.stats._columns import cast, check_dtype, kind_of, missing_column, missing_key
 from outreach_frames.stats.traps import SHOWN, NaiveTimestampWarning
 
 RECORD = "outreach_frames"
@@ -26,8 +27,8 @@ RECORD = "outreach_frames"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Instant = str | date
-"""An instant as callers write it: ISO 8601 text, a `datetime` or a pandas `Timestamp`; read as UTC without a zone."""
+Instant = str | date | np.datetime64
+"""An instant as callers write it: ISO 8601 text, a `datetime`, pandas' or NumPy's; read as UTC without a zone."""
 
 
 class Call:
@@ -52,7 +53,13 @@ class Call:
         self._extracted: list[str] = []
 
     def read(
-        self, name: str, native: Any, columns: Iterable[str], *, optional: Iterable[str] = ()
+        self,
+        name: str,
+        native: Any,
+        columns: Iterable[str],
+        *,
+        keys: Iterable[str] = (),
+        optional: Iterable[str] = (),
     ) -> nw.LazyFrame[Any]:
         """
         Take columns of one of the caller's frames, checked.
@@ -65,6 +72,8 @@ class Call:
             The frame.
         columns
             What the statistic needs.
+        keys
+            What the caller chose to group by, which need not be a column of the API.
         optional
             What it uses when it is there.
 
@@ -81,11 +90,15 @@ class Call:
             Not a frame; frames of two kinds; a column of the wrong dtype; an id that occurs twice (checked in
             memory only: on DuckDB, Dask, Spark and lazy polars it would cost a pass over the data).
         """
-        present = _column_names(name, native)
+        present = columns_of(name, native)
         wanted = list(dict.fromkeys(columns))
         for column in wanted:
             if column not in present:
                 raise missing_column(name, column, needed_for=self.function)
+        for column in keys:
+            if column not in present:
+                raise missing_key(name, column, needed_for=self.function)
+        wanted += [column for column in dict.fromkeys(keys) if column not in wanted]
         wanted += [column for column in dict.fromkeys(optional) if column in present and column not in wanted]
         self._remember(name, native)
         frame = self._typed(name, native, wanted)
@@ -133,11 +146,16 @@ class Call:
     def drop(self, frame: nw.LazyFrame[Any], reason: str, keep: nw.Expr) -> nw.LazyFrame[Any]:
         """Keep the rows where an expression is true; where the result can tell it, count those that go, by reason."""
         kept = frame.filter(keep)
-        if isinstance(self._native, pd.DataFrame | pa.Table):
+        if self.counts_rows:
             gone = row_count(frame) - row_count(kept)
             if gone:
                 self.dropped[reason] = self.dropped.get(reason, 0) + gone
         return kept
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether the result can tell what was left out."""
+        return isinstance(self._native, pd.DataFrame | pa.Table)
 
     @property
     def in_memory(self) -> bool:
@@ -320,9 +338,11 @@ def to_micros(instant: Instant) -> int:
     DataError
         The text is not ISO 8601.
     """
+    if isinstance(instant, np.datetime64):
+        instant = pd.Timestamp(instant)
     try:
         parsed = datetime.fromisoformat(instant if isinstance(instant, str) else instant.isoformat())
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise DataError(f"{instant!r} is not an instant.", hint='Write it like "2026-03-31T00:00:00Z".') from error
     aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     return (aware - EPOCH) // timedelta(microseconds=1)
@@ -334,16 +354,21 @@ def to_iso(micros: int) -> str:
 
 
 def _jsonable(value: object) -> object:
+    if isinstance(value, np.datetime64):
+        return str(value)
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple | set | frozenset | np.ndarray | pd.Index | pd.Series):
         return [_jsonable(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): _jsonable(item) for key, item in value.items()}
     return value
 
 
-def _column_names(name: str, native: Any) -> list[str]:
+def columns_of(name: str, native: Any) -> list[str]:
+    """List the columns of one of the caller's frames; `DataError` where it is none."""
     try:
         return _engines.column_names(native)
     except TypeError as error:

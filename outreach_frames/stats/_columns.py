@@ -12,18 +12,22 @@ from outreach_frames.errors import DataError, MissingColumnError
 _FLAGS = frozenset(
     {"track_opens", "track_links", "opted_out", "named", "enabled", "locked", "send_disabled", "sync_disabled"}
 )
+_INTEGERS = frozenset({"id", "max_mailings_per_day", "order", "throttle_max_adds_per_day"})
 _TEXTS = frozenset(
     {
         "action",
         "direction",
         "email",
+        "error_reason",
         "event",
+        "mailbox_address",
         "mailing_type",
         "name",
         "outcome",
         "pause_reason",
         "state",
         "step_type",
+        "task_type",
         "time_zone",
         "time_zone_iana",
         "time_zone_inferred",
@@ -57,11 +61,34 @@ _FLAG = Kind("booleans", pa.bool_(), nw.Boolean)
 _TEXT = Kind("text", pa.string(), nw.String)
 
 
+_DURATIONS = "Pass a result of time_to_event(mailings)."
+_MADE_ELSEWHERE = {
+    ("durations", "duration_d"): _DURATIONS,
+    ("durations", "event"): _DURATIONS,
+    ("users", "time_zone"): 'Outreach gives users none: add it, for instance users.assign(time_zone="Europe/Berlin").',
+}
+"""Columns that no request brings, by table, and where they come from."""
+
+_MAKERS = {
+    **dict.fromkeys(
+        ("is_sent", "is_delivered", "is_bounced", "is_opened", "is_clicked", "is_replied", "is_opted_out", "is_spam"),
+        "mailing_flags(mailings)",
+    ),
+    **dict.fromkeys(("opens_total", "clicks_total"), "mailing_flags(mailings)"),
+    **dict.fromkeys(("day", "week", "month", "origin"), "engagement(mailings, by=...)"),
+    **dict.fromkeys(("suspect_open", "suspect_click"), "suspect_engagement(mailings)"),
+    **dict.fromkeys(("duration_d", "event", "t0"), "time_to_event(mailings)"),
+    **dict.fromkeys(("tz", "tz_source"), "prospect_engagement(prospects, mailings)"),
+    "bucket": "state_flow(sequence_states, mailings)",
+}
+"""Which statistic makes a column that callers may take for one of Outreach's."""
+
+
 def kind_of(column: str) -> Kind | None:
     """Tell what a column holds; ``None`` for the caller's own columns, which may hold anything."""
     if column.endswith("_at"):
         return _INSTANT
-    if column in {"id", "order", "throttle_max_adds_per_day"} or column.endswith(("_id", "_count")):
+    if column in _INTEGERS or column.endswith(("_id", "_count")):
         return _INTEGER
     if column in _FLAGS:
         return _FLAG
@@ -84,7 +111,25 @@ def cast(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
 
 
 def missing_column(name: str, column: str, *, needed_for: str) -> MissingColumnError:
-    """Build the error for an absent column, naming the ``fields`` to request."""
-    field = column.removesuffix("_id") if column.endswith("_id") else column
-    hint = f'Request it: fetch(org, "{name}", fields=[..., "{field}"]).'
+    """Build the error for an absent column that a statistic needs: how to request it, or which function makes it."""
+    hint = _MADE_ELSEWHERE.get((name, column)) or _made(column) or _request(name, column)
     return MissingColumnError(column, needed_for=needed_for, hint=hint)
+
+
+def missing_key(name: str, column: str, *, needed_for: str) -> MissingColumnError:
+    """Build the error for an absent column that the caller chose, which need not be one of the API's."""
+    if name == "durations":
+        hint = f'Carry it along: time_to_event(mailings, by="{column}").'
+    else:
+        hint = _made(column) or f"If Outreach has it, request it, else add it. {_request(name, column)}"
+    return MissingColumnError(column, needed_for=needed_for, hint=hint)
+
+
+def _request(name: str, column: str) -> str:
+    field = column.removesuffix("_id") if column.endswith("_id") else column
+    return f'Request it: fetch(org, "{name}", fields=[..., "{field}"]).'
+
+
+def _made(column: str) -> str | None:
+    maker = _MAKERS.get(column)
+    return f"No attribute of Outreach: {maker} makes it." if maker else None

@@ -192,6 +192,32 @@ def tidied(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return _wrapped(arrow_pandas(native)) if isinstance(native, pd.DataFrame) else frame
 
 
+def joined_text(frame: nw.LazyFrame[Any], column: str) -> nw.LazyFrame[Any]:
+    """Turn a column of lists of text into text, an item a line; text stays as it is."""
+    dtype = frame.collect_schema()[column]
+    native = frame.to_native()
+    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
+        return frame
+    if frame.implementation.is_duckdb():
+        return _duckdb_columns(frame, {column: f"array_to_string({_quoted(column)}, chr(10))"})
+    if frame.implementation.is_spark_like():
+        from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
+
+        return _wrapped(native.withColumn(column, functions.array_join(native[column], "\n")))
+    if frame.implementation.is_polars():
+        import polars as pl  # noqa: PLC0415  only those who have polars come here
+
+        return _wrapped(native.with_columns(pl.col(column).list.join("\n", ignore_nulls=True)))
+    if frame.implementation.is_dask():
+        return _wrapped(native.map_partitions(_with_joined, column))
+    return _wrapped(_with_joined(native, column))
+
+
+def _with_joined(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    texts = [None if items is None else "\n".join(filter(None, items)) for items in pa.array(frame[column]).to_pylist()]
+    return frame.assign(**{column: _arrow_series(pa.array(texts, pa.string())).set_axis(frame.index)})
+
+
 def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, Column]) -> nw.LazyFrame[Any]:
     """
     Bring a small table into the engine (and session) of another frame, to join it or to give it back.

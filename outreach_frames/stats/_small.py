@@ -5,7 +5,7 @@ Rates by group, opportunities or mailboxes are thousands of rows, and the mathem
 these functions do not take other engines' frames. Checks, flags and the record are those of `Call`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import narwhals as nw
@@ -37,14 +37,20 @@ _KINDS: dict[str, tuple[Literal["bool[pyarrow]", "double[pyarrow]", "string[pyar
 
 
 def read(
-    call: Call, name: str, frame: pd.DataFrame, columns: Iterable[str], *, optional: Iterable[str] = ()
+    call: Call,
+    name: str,
+    frame: pd.DataFrame,
+    columns: Iterable[str],
+    *,
+    keys: Iterable[str] = (),
+    optional: Iterable[str] = (),
 ) -> pd.DataFrame:
     """
     Take columns of one of the caller's pandas frames, checked; instants become integers [µs since 1970, UTC].
 
     Parameters
     ----------
-    call, name, frame, columns
+    call, name, frame, columns, keys
         See `Call.read`.
     optional
         Columns used when they are there; those that are not come back with nothing but missing values.
@@ -54,7 +60,7 @@ def read(
     DataError
         Not a pandas frame, or what `Call.read` refuses.
     """
-    return _completed(name, table(_lazy(call, name, frame, columns, optional)), optional)
+    return _completed(name, table(_lazy(call, name, frame, columns, keys=keys, optional=optional)), optional)
 
 
 def read_mailings(
@@ -62,11 +68,12 @@ def read_mailings(
     mailings: pd.DataFrame,
     columns: Iterable[str] = (),
     *,
+    keys: Iterable[str] = (),
     optional: Iterable[str] = (),
     bounce_policy: str = "reply_wins",
 ) -> pd.DataFrame:
     """Take mailings with their flags; ``id`` and the columns that the flags need are always among them."""
-    lazy = _lazy(call, "mailings", mailings, ["id", *ENGAGEMENT, *columns], optional)
+    lazy = _lazy(call, "mailings", mailings, ["id", *ENGAGEMENT, *columns], keys=keys, optional=optional)
     return _completed("mailings", table(with_flags(lazy, bounce_policy)), optional)
 
 
@@ -75,23 +82,24 @@ def read_deliveries(
     mailings: pd.DataFrame,
     columns: Iterable[str] = (),
     *,
+    keys: Iterable[str] = (),
     optional: Iterable[str] = (),
     bounce_policy: str = "reply_wins",
 ) -> pd.DataFrame:
     """Take mailings with ``is_sent``, ``is_bounced``, ``is_delivered`` and ``sent_at`` only, which need few columns."""
-    lazy = _lazy(call, "mailings", mailings, ["id", *SENDING, *columns], optional)
+    lazy = _lazy(call, "mailings", mailings, ["id", *SENDING, *columns], keys=keys, optional=optional)
     return _completed("mailings", table(with_delivery(lazy, bounce_policy)), optional)
 
 
 def _lazy(
-    call: Call, name: str, frame: pd.DataFrame, columns: Iterable[str], optional: Iterable[str]
+    call: Call, name: str, frame: pd.DataFrame, columns: Iterable[str], **others: Iterable[str]
 ) -> nw.LazyFrame[Any]:
     if not isinstance(frame, pd.DataFrame):
         raise DataError(
             f"{call.function} works on pandas frames; {name} is a {type(frame).__name__}.",
             hint="Convert it, for instance with .to_pandas().",
         )
-    return call.read(name, frame, columns, optional=optional)
+    return call.read(name, frame, columns, **others)
 
 
 def _completed(name: str, frame: pd.DataFrame, optional: Iterable[str]) -> pd.DataFrame:
@@ -150,6 +158,29 @@ def keep(call: Call, frame: pd.DataFrame, reason: str, wanted: "pd.Series[Any]")
     if gone:
         call.dropped[reason] = call.dropped.get(reason, 0) + gone
     return frame[chosen].reset_index(drop=True)
+
+
+def keyed(call: Call, frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Keep the rows whose keys are all known, and note how many went."""
+    for key in keys:
+        frame = keep(call, frame, f"{key} missing", frame[key].notna())
+    return frame
+
+
+def groups_of(frame: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Yield the values of the keys and the rows, by group; without keys, all rows, even if there are none."""
+    if keys:
+        yield from frame.groupby(list(keys), sort=True)
+    else:
+        yield (), frame
+
+
+def table_of(
+    frame: pd.DataFrame, keys: Sequence[str], rows: Sequence[Sequence[Any]], schema: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Make a table of rows: first the keys, with the types they have in a frame, then columns of the given types."""
+    kinds = {key: pa.array(frame[key]).type for key in keys} | dict(schema)
+    return typed([dict(zip(kinds, row, strict=True)) for row in rows], kinds)
 
 
 def floats(values: "pd.Series[Any]") -> Floats:

@@ -10,6 +10,7 @@ from outreach_frames.errors import DataError, OutreachError
 KNOWN = (
     "accounts",
     "calls",
+    "email_addresses",
     "events",
     "mailboxes",
     "mailings",

@@ -12,7 +12,9 @@ from typing import Any, Literal
 import narwhals as nw
 
 from outreach_frames.stats._calendar import HOUR
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
+from outreach_frames.stats.intervals import with_rates
 
 COUNTS = (
     "mailings",
@@ -33,6 +35,9 @@ COUNTS = (
 )
 
 MEDIAN = "hours_to_reply_median"
+PER_100 = "replies_per_100_contacted"
+EVERYTHING = "everything"
+"""Key of the one group where nothing is grouped by."""
 
 COUNTED_FLAGS = {
     "sent": "is_sent",
@@ -85,12 +90,12 @@ def engagement_parts(flagged: nw.LazyFrame[Any], keys: Sequence[str]) -> list[nw
     )
     return [
         by_mailing,
-        _reached_and_replied(summed, keys, "prospect_id", "prospects"),
-        _reached_and_replied(summed, keys, "sequence_state_id", "enrolments"),
+        reached_and_replied(summed, keys, "prospect_id", "prospects"),
+        reached_and_replied(summed, keys, "sequence_state_id", "enrolments"),
     ]
 
 
-def _reached_and_replied(summed: nw.LazyFrame[Any], keys: Sequence[str], who: str, name: str) -> nw.LazyFrame[Any]:
+def reached_and_replied(summed: nw.LazyFrame[Any], keys: Sequence[str], who: str, name: str) -> nw.LazyFrame[Any]:
     """Count distinct people or enrolments: grouping twice is exact in every engine, `n_unique` is not (Dask)."""
     inner = [key for key in keys if key != who]
     once = (
@@ -101,6 +106,25 @@ def _reached_and_replied(summed: nw.LazyFrame[Any], keys: Sequence[str], who: st
     return once.group_by(*keys).agg(
         nw.col("delivered").sum().alias(f"{name}_emailed"), nw.col("replied").sum().alias(f"{name}_replied")
     )
+
+
+def grouping(
+    frame: nw.LazyFrame[Any], keys: Sequence[str]
+) -> tuple[nw.LazyFrame[Any], list[str], list[nw.LazyFrame[Any]]]:
+    """
+    Prepare to count by some columns, or by none.
+
+    Returns
+    -------
+    frame, keys
+        What to group, and by what: without columns, by one that is the same in all rows.
+    parts
+        What to `stack` besides the counts: without columns, a row that is there even where the frame has none.
+    """
+    if keys:
+        return frame, list(keys), []
+    one = frame.select((nw.len() * 0).cast(nw.Int64).alias(EVERYTHING))
+    return frame.with_columns(nw.lit(0, dtype=nw.Int64).alias(EVERYTHING)), [EVERYTHING], [one]
 
 
 def count_distinct(frame: nw.LazyFrame[Any], keys: Sequence[str], who: str, name: str) -> nw.LazyFrame[Any]:
@@ -144,7 +168,24 @@ def stack(parts: Iterable[nw.LazyFrame[Any]], keys: Sequence[str], *, medians: S
     return summed.with_columns(nw.col(name).fill_null(0).cast(nw.Int64) for name in counts)
 
 
+def with_engagement(table: nw.LazyFrame[Any], *, ci: float) -> nw.LazyFrame[Any]:
+    """Add the rates of an engagement table, and the one figure on a scale of a hundred."""
+    rated = with_rates(table, RATES, ci=ci)
+    return rated.with_columns(
+        nw.col("prospect_reply_rate_n").alias(f"{PER_100}_n"),
+        *((100.0 * nw.col(f"prospect_reply_rate{end}")).alias(f"{PER_100}{end}") for end in ("", "_lo", "_hi")),
+    )
+
+
 def engagement_columns() -> list[str]:
     """List the columns of an engagement table after its keys, in order."""
-    rates = [f"{name}{end}" for name in RATES for end in ("", "_n", "_lo", "_hi")]
+    rates = [f"{name}{end}" for name in (*RATES, PER_100) for end in ("", "_n", "_lo", "_hi")]
     return [*COUNTS, *rates, MEDIAN]
+
+
+def note_unknown(call: Call, flagged: nw.LazyFrame[Any]) -> None:
+    """Note how many delivered mailings went to nobody known: they are mailings, and no people."""
+    if call.counts_rows:
+        unknown = flagged.select(((nw.col("prospect_id").is_null()) & nw.col("is_delivered")).cast(nw.Int64).sum())
+        if found := int(unknown.collect().item() or 0):
+            call.dropped["mail to nobody known, from the counts of people only"] = found

@@ -13,9 +13,9 @@ import pandas as pd
 from outreach_frames.errors import MissingColumnError
 from outreach_frames.stats._calendar import DAY, HOUR, zone_names
 from outreach_frames.stats._small import flags, floats
+from outreach_frames.stats.sequences import AUTOMATIC_REPLY
 
 MATURE_D = 14
-FAST_REPLY = HOUR // 12
 OUTCOMES = ("answered", "not answered", "completed", "no_answer")
 OOTO = "ooto"
 
@@ -120,6 +120,15 @@ def _collisions(data: Data) -> tuple["pd.Series[Any]", int]:
     return people["prospect_id"][flags(people["open_enrolments"] > 1)], len(people)
 
 
+def _to_colleagues(data: Data) -> tuple["pd.Series[Any]", int]:
+    """Find mail to people with an address on the domain of a mailbox that mail came from."""
+    mail = data.table("mailings", ["id", "prospect_id", "mailbox_address"])
+    known = data.table("email_addresses", ["id", "prospect_id", "email"])
+    own, theirs = (texts.str.split("@").str[-1].str.lower() for texts in (mail["mailbox_address"], known["email"]))
+    colleagues = known["prospect_id"][flags(theirs.isin(own.dropna()))].dropna()
+    return mail["id"][flags(mail["prospect_id"].isin(colleagues))], len(mail)
+
+
 def _disputed_replies(data: Data) -> tuple["pd.Series[Any]", int]:
     credits_ = data.result("reply_attribution", "mailings")
     return credits_["mailing_id"][flags(~credits_["agree"])], len(credits_)
@@ -145,7 +154,7 @@ def _automatic_replies(data: Data) -> tuple["pd.Series[Any]", int]:
     states = data.table("sequence_states", ["id", "state"])
     paused = states["id"][flags(states["state"] == "paused")]
     replied = mail[flags(mail["replied_at"].notna())]
-    fast = replied["replied_at"] - replied["delivered_at"] <= FAST_REPLY
+    fast = replied["replied_at"] - replied["delivered_at"] <= AUTOMATIC_REPLY
     return replied["id"][flags(fast & replied["sequence_state_id"].isin(paused))], len(replied)
 
 
@@ -267,6 +276,14 @@ CHECKS = (
     ),
     Check(
         11, "mailing_without_prospect", "mailings", "note", _rows("mailings", ["prospect_id"], _missing("prospect_id"))
+    ),
+    Check(
+        11,
+        "mail_to_colleagues",
+        "mailings",
+        "watch",
+        _to_colleagues,
+        "tests and internal mail count as mail to people: see exclude_internal",
     ),
     Check(
         12,

@@ -1,6 +1,7 @@
 """Cohorts: whether enrolments of later weeks do better, once they have had the same time."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
@@ -10,25 +11,38 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY, with_local, with_periods
 from outreach_frames.stats._call import Call, Instant
-from outreach_frames.stats._engines import join, tidied
+from outreach_frames.stats._engines import join, small_table, tidied
+from outreach_frames.stats._parameters import choice, count, words
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.meeting_calls import MEETING_WORDS, meeting_times, proxy, read_calls
 from outreach_frames.stats.survival import first_events
 from outreach_frames.stats.traps import ImmatureCohortWarning
 
-_EVENT_AT = {"reply": "reply_at", "opt_out": "opt_out_at", "bounce": "bounce_at", "contact": "contact_at"}
+_EVENT_AT = {
+    "reply": "reply_at",
+    "opt_out": "opt_out_at",
+    "bounce": "bounce_at",
+    "contact": "contact_at",
+    "meeting_proxy": "meeting_at",
+}
 _WEEK = 7 * DAY
+_FREQUENCIES = ("W-MON",)
 
 
 def cohort_matrix(
     sequence_states: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    calls: IntoFrameT | None = None,
+    call_dispositions: IntoFrameT | None = None,
+    mailbox_health: pd.DataFrame | None = None,
     event: str = "reply",
     freq: str = "W-MON",
     weeks: int = 8,
     tz: str = "UTC",
+    meeting_words: str | Sequence[str] = MEETING_WORDS,
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
     as_of: Instant | None = None,
@@ -45,14 +59,22 @@ def cohort_matrix(
         Enrolments: ``id``, ``created_at``.
     mailings
         ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``, ``unsubscribed_at``.
+    calls, call_dispositions
+        For ``event="meeting_proxy"``; see `meetings`.
+    mailbox_health
+        Result of `mailbox_health`: to flag the cells in which answers may have gone unseen. The mailings then need
+        ``mailbox_id``.
     event
-        ``"reply"``, ``"opt_out"`` (by link), ``"bounce"`` or ``"contact"`` (first delivered mailing).
+        ``"reply"``, ``"opt_out"`` (by link), ``"bounce"``, ``"contact"`` (first delivered mailing) or
+        ``"meeting_proxy"``: a call of the enrolment whose disposition or tag contains one of ``meeting_words``.
     freq
         ``"W-MON"``: weeks that begin on Monday.
     weeks
         How many weeks to follow [weeks].
     tz
         IANA zone of the weeks.
+    meeting_words
+        See `meetings`.
     bounce_policy
         See `mailing_flags`.
     ci
@@ -64,15 +86,19 @@ def cohort_matrix(
     -------
     cohorts : frame of the caller's kind, one row per cohort and week, sorted
         ``cohort_week`` (its Monday), ``week`` (k, from 0), ``enrolments``, ``events``, ``rate`` with ``_n``, ``_lo``,
-        ``_hi``, ``mature``. A cell is mature when even the youngest enrolment has had its 7(k + 1) days at ``as_of``;
-        an immature one has its count so far, and no rate. In pandas, `attached` gives the ``"wide"`` table of rates.
+        ``_hi``, ``mature``, ``blind``. A cell is mature when even the youngest enrolment has had its 7(k + 1) days at
+        ``as_of``; an immature one has its count so far, and no rate. It is blind when an enrolment of it was mailed
+        from a mailbox that has not synchronised since before the cell's time was over (missing without
+        ``mailbox_health``). In pandas, `attached` gives the ``"wide"`` table of rates. For meetings, the record's
+        ``proxy`` says in words what was taken for one.
 
     Raises
     ------
     MissingColumnError
         A column is absent.
     DataError
-        ``as_of`` is unknown or later than the extraction; an unknown event, frequency or zone; no weeks.
+        ``as_of`` is unknown or later than the extraction; an unknown event, frequency or zone; no weeks; meetings
+        without calls.
 
     Warns
     -----
@@ -84,36 +110,65 @@ def cohort_matrix(
     Left out and counted: enrolments without ``created_at`` or created after ``as_of``. Interval: Wilson. Definition:
     this project's metric dictionary, part 2.9.
     """
-    if event not in _EVENT_AT or freq != "W-MON" or weeks < 1:
-        raise DataError(
-            f"There are no cohorts of event {event!r} by {freq!r} over {weeks} weeks.",
-            hint=f'Events are {", ".join(_EVENT_AT)}; freq is "W-MON"; weeks is at least 1.',
-        )
+    event_at = _EVENT_AT[choice("event of cohorts", event, _EVENT_AT)]
+    choice("freq", freq, _FREQUENCIES)
+    weeks = count("weeks", weeks, least=1)
+    if event == "meeting_proxy" and calls is None:
+        raise DataError('event="meeting_proxy" needs calls.', hint="Pass calls, and call_dispositions if you can.")
     call = Call("cohort_matrix", event=event, freq=freq, weeks=weeks, tz=tz, bounce_policy=bounce_policy, ci=ci)
+    sending = ["mailbox_id"] if mailbox_health is not None else []
     states = call.read("sequence_states", sequence_states, ["id", "created_at"])
-    mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at"])
+    mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at", *sending])
+    made, told = None, None
+    if event == "meeting_proxy":
+        call.parameters["meeting_words"] = sought = words("meeting_words", meeting_words)
+        made = read_calls(call, calls, call_dispositions, sought)
+        told = proxy(sought, named=call_dispositions is not None)
     now = call.instant(as_of)
 
     states = call.drop(states, "enrolment without created_at", ~nw.col("created_at").is_null())
     states = call.drop(states, "enrolment created after as_of", nw.col("created_at") <= now)
     states = with_periods(with_local(states, "created_at", zones=[tz]), ["week"])
     enrolled = mail.filter(~nw.col("sequence_state_id").is_null())
-    firsts = first_events(enrolled, now, bounce_policy).rename({"sequence_state_id": "id"})
-    cells = _cells(join(states, firsts, "id"), _EVENT_AT[event], weeks, now)
+    if made is None:
+        firsts = first_events(enrolled, now, bounce_policy)
+    else:
+        known = meeting_times(call, made).filter(nw.col("meeting_at") <= now)
+        firsts = known.group_by("sequence_state_id").agg(nw.col("meeting_at").min())
+    joined = join(states, firsts.rename({"sequence_state_id": "id"}), "id")
+    if mailbox_health is not None:
+        joined = join(joined, _blind_since(enrolled, mailbox_health), "id")
+    cells = _cells(joined, event_at, weeks, now)
     table = with_rates(cells, {"rate": ("events", "enrolments")}, ci=ci).with_columns(
         nw.when(nw.col("mature")).then(nw.col(name)).alias(name) for name in ("rate", "rate_lo", "rate_hi")
     )
+    if mailbox_health is None:
+        table = table.with_columns(blind=nw.when(nw.col("enrolments") < 0).then(nw.col("mature")))
     keys = ["cohort_week", "week"]
-    columns = [*keys, "enrolments", "events", "rate", "rate_n", "rate_lo", "rate_hi", "mature"]
-    result: IntoFrameT = call.write(tidied(table).select(*columns), sort=keys, days=["cohort_week"])
+    columns = [*keys, "enrolments", "events", "rate", "rate_n", "rate_lo", "rate_hi", "mature", "blind"]
+    result: IntoFrameT = call.write(tidied(table).select(*columns), sort=keys, days=["cohort_week"], proxy=told)
     if isinstance(result, pd.DataFrame):
         _finish(result)
     return result
 
 
+def _blind_since(mail: nw.LazyFrame[Any], mailbox_health: pd.DataFrame) -> nw.LazyFrame[Any]:
+    """Find for each enrolment since when a mailbox that wrote to it has been blind [µs]; others are not listed."""
+    health = Call("cohort_matrix")
+    known = health.table(health.read("mailbox_health", mailbox_health, ["mailbox_id", "blind_since"]))
+    known = known.dropna()
+    since = pd.to_datetime(known["blind_since"], utc=True).astype("int64[pyarrow]")
+    table = small_table(mail, {"mailbox_id": known["mailbox_id"].astype("int64[pyarrow]"), "blind_since": since})
+    sent = join(mail, table, "mailbox_id", how="inner")
+    return sent.group_by("sequence_state_id").agg(nw.col("blind_since").min()).rename({"sequence_state_id": "id"})
+
+
 def _cells(enrolments: nw.LazyFrame[Any], event_at: str, weeks: int, now: int) -> nw.LazyFrame[Any]:
     """Count by cohort and week; each week is a column first, so that the rows are gone through once."""
     waited = (nw.col(event_at) - nw.col("created_at")).fill_null(now)
+    flagged = "blind_since" in enrolments.collect_schema().names()
+    if flagged:  # the enrolment whose time reaches furthest beyond the loss of sight decides
+        enrolments = enrolments.with_columns(seen_for=nw.col("blind_since") - nw.col("created_at"))
     counted = enrolments.with_columns(
         *((waited < _WEEK * (week + 1)).cast(nw.Int64).alias(f"events_{week}") for week in range(weeks)),
         enrolments=nw.col("created_at") * 0 + 1,
@@ -122,6 +177,7 @@ def _cells(enrolments: nw.LazyFrame[Any], event_at: str, weeks: int, now: int) -
         *(nw.col(f"events_{week}").sum() for week in range(weeks)),
         nw.col("enrolments").sum(),
         nw.col("created_at").max(),
+        *([nw.col("seen_for").min()] if flagged else []),
     )
     return nw.concat(
         [
@@ -131,6 +187,7 @@ def _cells(enrolments: nw.LazyFrame[Any], event_at: str, weeks: int, now: int) -
                 week=nw.col("week") * 0 + week,
                 events=nw.col(f"events_{week}"),
                 mature=nw.col("created_at") + _WEEK * (week + 1) <= now,
+                **({"blind": (nw.col("seen_for") < _WEEK * (week + 1)).fill_null(False)} if flagged else {}),
             )
             for week in range(weeks)
         ],

@@ -7,7 +7,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._small import Ints, keep, read, read_deliveries, settled, write
-from outreach_frames.stats.rates import CLOSED_STATES
+from outreach_frames.stats.outcomes import CLOSED_STATES
 
 _RESULT = {
     "prospect_id": "int64[pyarrow]",

@@ -1,5 +1,6 @@
-"""How much of an account is in touch: people known, contacted, replied."""
+"""How much of an account is in touch, and how many accounts are: people known, contacted, replied."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
@@ -7,12 +8,18 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join
-from outreach_frames.stats._tally import stack
+from outreach_frames.stats._parameters import columns
+from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
 from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.intervals import with_rates
 
 _KEY = ["account_id"]
-_COUNTS = ["prospects", "contacted", "replied", "opted_out"]
+_PEOPLE = ["prospects", "contacted", "replied", "opted_out"]
+_REACH = {
+    "accounts_touched_rate": ("named_touched", "named_accounts"),
+    "account_reply_rate": ("accounts_replied", "accounts_contacted"),
+}
 
 
 def account_coverage(
@@ -52,7 +59,8 @@ def account_coverage(
     -------
     coverage : frame of the caller's kind, one row per account, sorted by ``account_id``
         ``account_id``, ``prospects``, ``contacted``, ``replied`` (to a mailing), ``opted_out``, ``coverage`` (missing
-        where nobody is known), ``multi_threaded``, ``last_touch_at`` (mail, and calls where given), ``owner_id``.
+        where nobody is known), ``multi_threaded``, ``touches`` [delivered mailings, and outbound calls where given],
+        ``touches_per_contacted`` (missing where nobody was), ``last_touch_at``, ``owner_id``.
 
     Raises
     ------
@@ -69,28 +77,132 @@ def account_coverage(
     call = Call("account_coverage", named_only=named_only, bounce_policy=bounce_policy)
     listed = call.read("accounts", accounts, ["id", "owner_id", *(["named"] if named_only else [])])
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
+    touches = _touches(call, mailings, calls, bounce_policy)
+    call.look(as_of)
+
+    if named_only:
+        listed = call.drop(listed, "account not named", nw.col("named").fill_null(False))
+    table = _covered(call, listed.rename({"id": "account_id"}), people, touches)
+    known, met = (nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for n in ("prospects", "contacted"))
+    table = table.with_columns(
+        coverage=nw.col("contacted").cast(nw.Float64) / known,
+        multi_threaded=nw.col("contacted") > 1,
+        touches_per_contacted=nw.col("touches").cast(nw.Float64) / met,
+    )
+    shown = [*_KEY, *_PEOPLE, "coverage", "multi_threaded", "touches", "touches_per_contacted"]
+    result: IntoFrameT = call.write(
+        table.select(*shown, "last_touch_at", "owner_id"), sort=_KEY, instants=["last_touch_at"]
+    )
+    return result
+
+
+def account_reach(
+    accounts: IntoFrameT,
+    prospects: IntoFrameT,
+    mailings: IntoFrameT,
+    *,
+    calls: IntoFrameT | None = None,
+    by: str | Sequence[str] | None = "owner_id",
+    bounce_policy: str = "reply_wins",
+    ci: float = 0.95,
+    as_of: Instant | None = None,
+) -> IntoFrameT:
+    """
+    Count the accounts that were touched and those that answered, by owner or segment.
+
+    ``accounts_touched_rate`` = named accounts with one or more people contacted / named accounts.
+    ``account_reply_rate`` = accounts with one or more people who replied / accounts contacted.
+
+    Parameters
+    ----------
+    accounts
+        ``id``, ``named``, and the columns of ``by``.
+    prospects
+        ``id``, ``account_id``, ``opted_out``, ``opted_out_at``.
+    mailings
+        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
+    calls
+        ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
+    by
+        Columns of the accounts to group by, such as ``"owner_id"`` or ``"industry"``; ``None`` for one row.
+    bounce_policy
+        See `mailing_flags`.
+    ci
+        Confidence level.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    reach : frame of the caller's kind, one row per group, sorted by key
+        Keys; ``accounts``, ``named_accounts``, ``named_touched`` [named accounts with somebody contacted],
+        ``accounts_touched_rate``; ``accounts_contacted`` and ``accounts_replied`` [named or not],
+        ``account_reply_rate``; both rates with ``_n``, ``_lo``, ``_hi``.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype, an id that occurs twice, frames of two kinds.
+
+    Notes
+    -----
+    Contacted: a delivered mailing or an outbound call; replied: to a mailing. Left out and counted: people without an
+    account, or of one not listed; accounts whose key is missing. Interval: Wilson. Definition: this project's metric
+    dictionary, part 2.8.
+    """
+    keys = columns("by", by)
+    call = Call("account_reach", by=keys, bounce_policy=bounce_policy, ci=ci)
+    listed = call.read("accounts", accounts, ["id", "named"], keys=keys).rename({"id": "account_id"})
+    people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
+    touches = _touches(call, mailings, calls, bounce_policy)
+    call.look(as_of)
+
+    for key in keys:
+        listed = call.drop(listed, f"{key} missing", ~nw.col(key).is_null())
+    covered, groups, parts = grouping(_covered(call, listed, people, touches), keys)
+    named, contacted = nw.col("named").fill_null(False), nw.col("contacted") > 0
+    flagged = {
+        "named_accounts": named,
+        "named_touched": named & contacted,
+        "accounts_contacted": contacted,
+        "accounts_replied": contacted & (nw.col("replied") > 0),
+    }
+    counted = covered.with_columns(
+        *(flag.cast(nw.Int64).alias(name) for name, flag in flagged.items()), accounts=nw.col("account_id") * 0 + 1
+    )
+    sums = counted.group_by(*groups).agg(nw.col(name).sum() for name in ("accounts", *flagged))
+    table = with_rates(stack([*parts, sums], groups), _REACH, ci=ci)
+    rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _REACH}
+    shown = ["accounts", "named_accounts", "named_touched", *rates["accounts_touched_rate"]]
+    shown += ["accounts_contacted", "accounts_replied", *rates["account_reply_rate"]]
+    result: IntoFrameT = call.write(
+        table.select(*keys, *shown), sort=keys, instants=[key for key in keys if key.endswith("_at")]
+    )
+    return result
+
+
+def _touches(call: Call, mailings: Any, calls: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
+    """List who was touched when, and whether they answered."""
     mail = with_delivery(call.read("mailings", mailings, ["id", "prospect_id", *SENDING]), bounce_policy)
     touches = [_mail_touches(mail)]
     if calls is not None:
         called = outbound_calls(call.read("calls", calls, CALL_COLUMNS))
         touches.append(called.select("prospect_id", touched_at=nw.col("called_at"), answers=nw.col("called_at") * 0))
-    call.look(as_of)
+    return nw.concat(touches, how="vertical")
 
-    if named_only:
-        listed = call.drop(listed, "account not named", nw.col("named").fill_null(False))
-    listed = listed.rename({"id": "account_id"}).with_columns(is_listed=nw.col("account_id"))
+
+def _covered(
+    call: Call, listed: nw.LazyFrame[Any], people: nw.LazyFrame[Any], touches: nw.LazyFrame[Any]
+) -> nw.LazyFrame[Any]:
+    """Count each listed account's people; accounts without any stay."""
+    listed = listed.with_columns(is_listed=nw.col("account_id"))
     people = call.drop(people, "prospect without an account", ~nw.col("account_id").is_null())
-    people = call.drop(join(people, listed, _KEY), "prospect of another account", ~nw.col("is_listed").is_null())
-    reached = _by_person(nw.concat(touches, how="vertical"))
-    by_account = _by_account(join(people.rename({"id": "prospect_id"}), reached, ["prospect_id"]))
-    table = join(stack([listed.select(*_KEY), by_account], _KEY, medians=["last_touch_at"]), listed, _KEY)
-    known = nw.when(nw.col("prospects") > 0).then(nw.col("prospects").cast(nw.Float64))
-    table = table.with_columns(
-        coverage=nw.col("contacted").cast(nw.Float64) / known, multi_threaded=nw.col("contacted") > 1
-    )
-    columns = [*_KEY, *_COUNTS, "coverage", "multi_threaded", "last_touch_at", "owner_id"]
-    result: IntoFrameT = call.write(table.select(*columns), sort=_KEY, instants=["last_touch_at"])
-    return result
+    marked = join(people, listed.select(*_KEY, "is_listed"), _KEY)
+    people = call.drop(marked, "prospect of another account", ~nw.col("is_listed").is_null())
+    by_account = _by_account(join(people.rename({"id": "prospect_id"}), _by_person(touches), ["prospect_id"]))
+    return join(stack([listed.select(*_KEY), by_account], _KEY, medians=["last_touch_at"]), listed, _KEY)
 
 
 def _mail_touches(mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -102,7 +214,10 @@ def _mail_touches(mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 def _by_person(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     known = touches.filter(~nw.col("prospect_id").is_null())
-    return known.group_by("prospect_id").agg(nw.col("touched_at").max(), nw.col("answers").max())
+    counted = known.with_columns(touches=nw.col("touched_at") * 0 + 1)
+    return counted.group_by("prospect_id").agg(
+        nw.col("touched_at").max(), nw.col("answers").max(), nw.col("touches").sum()
+    )
 
 
 def _by_account(people: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -114,5 +229,5 @@ def _by_account(people: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         opted_out=gone.cast(nw.Int64),
     )
     return flagged.group_by(*_KEY).agg(
-        *(nw.col(name).sum() for name in _COUNTS), nw.col("touched_at").max().alias("last_touch_at")
+        *(nw.col(name).sum() for name in (*_PEOPLE, "touches")), nw.col("touched_at").max().alias("last_touch_at")
     )

@@ -7,11 +7,12 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
+from outreach_frames.stats._addresses import domain_of
 from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join
 from outreach_frames.stats._tally import at_the_end, stack
-from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.flags import SENDING, with_delivery, with_failure
 from outreach_frames.stats.intervals import with_rates
 
 ALERTS = ("ok", "watch", "act")
@@ -146,9 +147,8 @@ def deliverability(
 def _read_mail(call: Call, mailings: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
     columns = ["id", "mailbox_id", "prospect_id", "state", "created_at", "scheduled_at", *SENDING]
     read = call.read("mailings", mailings, [*columns, "unsubscribed_at", "marked_as_spam_at"])
-    flagged = with_delivery(read, bounce_policy)
-    failed = (nw.col("state") == "failed").fill_null(False) & ~nw.col("is_sent")
-    placed = flagged.with_columns(is_failed=failed, placed_at=nw.coalesce("sent_at", "scheduled_at", "created_at"))
+    flagged = with_failure(with_delivery(read, bounce_policy))
+    placed = flagged.with_columns(placed_at=nw.coalesce("sent_at", "scheduled_at", "created_at"))
     tried = (nw.col("is_sent") | nw.col("is_failed")) & ~nw.col("placed_at").is_null()
     return call.drop(placed, "mailing neither sent nor failed", tried)
 
@@ -159,8 +159,7 @@ def _with_domain(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> n
     addresses = call.read("email_addresses", email_addresses, ["id", "prospect_id", "email"])
     addresses = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
     first = addresses.group_by("prospect_id").agg(nw.col("id").min())
-    domain = nw.col("email").str.replace_all(".*@", "").str.to_lowercase()
-    domains = join(first, addresses.select("id", recipient_domain=domain), "id").drop("id")
+    domains = join(first, addresses.select("id", recipient_domain=domain_of("email")), "id").drop("id")
     known = ~nw.col("recipient_domain").is_null()
     return call.drop(join(mail, domains, "prospect_id"), "mailing to an unknown domain", known)
 

@@ -88,6 +88,7 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     """
     call = Call("mailing_flags", bounce_policy=bounce_policy)
     frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"])
+    call.look(None)
     frame = with_flags(frame, bounce_policy).with_columns(is_spam=_set("marked_as_spam_at") & nw.col("is_delivered"))
     if call.in_memory:
         both = call.table(frame.filter(_set("bounced_at") & _set("replied_at")).select("id"))
@@ -129,6 +130,11 @@ def with_delivery(mailings: nw.LazyFrame[Any], bounce_policy: str = "reply_wins"
         is_bounced=bounced,
         sent_at=nw.coalesce(*SENDING),
     ).with_columns(is_delivered=nw.col("is_sent") & ~nw.col("is_bounced"))
+
+
+def with_failure(mailings: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add ``is_failed`` to mailings with their delivery flags: the state says so, and nothing says that it left."""
+    return mailings.with_columns(is_failed=(nw.col("state") == "failed").fill_null(False) & ~nw.col("is_sent"))
 
 
 def _set(column: str) -> nw.Expr:

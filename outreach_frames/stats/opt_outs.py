@@ -1,10 +1,20 @@
-"""Mail to people who had opted out before."""
+"""People who opted out: how many did after they were contacted, and who was written to all the same."""
 
+from collections.abc import Sequence
+
+import narwhals as nw
 import pandas as pd
+from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call, Instant, columns_of
+from outreach_frames.stats._engines import join
+from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, write
+from outreach_frames.stats._tally import grouping, stack
+from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
+from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.intervals import with_rates
 
 _ORDER = [
     "mailing_id",
@@ -17,6 +27,98 @@ _ORDER = [
     "sequence_name",
     "user_id",
 ]
+
+
+def prospect_opt_outs(
+    prospects: IntoFrameT,
+    mailings: IntoFrameT,
+    *,
+    calls: IntoFrameT | None = None,
+    by: str | Sequence[str] | None = "sequence_id",
+    bounce_policy: str = "reply_wins",
+    ci: float = 0.95,
+    as_of: Instant | None = None,
+) -> IntoFrameT:
+    """
+    Count the people who opted out after they had been contacted, by whatever way.
+
+    ``prospect_opt_out_rate`` = people contacted with ``opted_out_at`` after their first contact / people contacted.
+
+    Parameters
+    ----------
+    prospects
+        ``id``, ``opted_out_at``.
+    mailings
+        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
+    calls
+        ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``: outbound ones are
+        contacts.
+    by
+        Columns to group by, each of the prospects if they have it, such as ``"owner_id"``, else of the mailings (and
+        calls), such as ``"sequence_id"``; ``None`` for one row. A person counts in every group in which they were
+        contacted.
+    bounce_policy
+        See `mailing_flags`.
+    ci
+        Confidence level.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    opt_outs : frame of the caller's kind, one row per group, sorted by key
+        Keys; ``contacted`` and ``prospects_opted_out`` [people]; ``prospect_opt_out_rate`` with ``_n``, ``_lo``,
+        ``_hi``.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype, an id that occurs twice, frames of two kinds.
+
+    Notes
+    -----
+    Opt-outs by link and by hand both count, which ``opt_out_rate`` of `engagement` does not; they need not have to do
+    with the group's mail. Not counted: people who had opted out before the group contacted them, or are opted in again.
+    Left out and counted: touches of nobody known or not listed, and rows whose key is missing. Interval: Wilson.
+    Definition: this project's metric dictionary, parts 1.4 (T15) and 2.1.
+    """
+    keys = columns("by", by)
+    known = columns_of("prospects", prospects)
+    of_people = [key for key in keys if key in known]
+    of_touches = [key for key in keys if key not in of_people]
+    call = Call("prospect_opt_outs", by=keys, bounce_policy=bounce_policy, ci=ci)
+    people = call.read("prospects", prospects, ["id", "opted_out_at"], keys=of_people)
+    mail = call.read("mailings", mailings, ["id", "prospect_id", *SENDING], keys=of_touches)
+    delivered = with_delivery(mail, bounce_policy).filter(nw.col("is_delivered"))
+    touches = [delivered.select("prospect_id", *of_touches, touched_at=nw.col("sent_at"))]
+    if calls is not None:
+        called = outbound_calls(call.read("calls", calls, CALL_COLUMNS, keys=of_touches))
+        touches.append(called.select("prospect_id", *of_touches, touched_at=nw.col("called_at")))
+    call.look(as_of)
+
+    people = people.rename({"id": "prospect_id"}).with_columns(is_listed=nw.col("prospect_id"))
+    touched = join(nw.concat(touches, how="vertical"), people, "prospect_id")
+    touched = call.drop(touched, "touch of nobody known or listed", ~nw.col("is_listed").is_null())
+    for key in keys:
+        touched = call.drop(touched, f"{key} missing", ~nw.col(key).is_null())
+    touched, groups, parts = grouping(touched, keys)
+    met = touched.group_by("prospect_id", *(key for key in groups if key != "prospect_id")).agg(
+        nw.col("touched_at").min(), nw.col("opted_out_at").min()
+    )
+    gone = (nw.col("opted_out_at") > nw.col("touched_at")).fill_null(False)
+    counted = met.with_columns(contacted=nw.col("prospect_id") * 0 + 1, prospects_opted_out=gone.cast(nw.Int64))
+    sums = counted.group_by(*groups).agg(nw.col("contacted").sum(), nw.col("prospects_opted_out").sum())
+    rate = {"prospect_opt_out_rate": ("prospects_opted_out", "contacted")}
+    table = with_rates(stack([*parts, sums], groups), rate, ci=ci)
+    rates = [f"prospect_opt_out_rate{end}" for end in ("", "_n", "_lo", "_hi")]
+    result: IntoFrameT = call.write(
+        table.select(*keys, "contacted", "prospects_opted_out", *rates),
+        sort=keys,
+        instants=[key for key in keys if key.endswith("_at")],
+    )
+    return result
 
 
 def compliance(
@@ -68,8 +170,8 @@ def compliance(
     1.4 (T14, T15) and 3.
     """
     call = Call("compliance", grace_h=grace_h, bounce_policy=bounce_policy)
-    columns = ["prospect_id", "sequence_id", "user_id", "unsubscribed_at"]
-    mail = read_deliveries(call, mailings, columns, bounce_policy=bounce_policy)
+    needed = ["prospect_id", "sequence_id", "user_id", "unsubscribed_at"]
+    mail = read_deliveries(call, mailings, needed, bounce_policy=bounce_policy)
     people = read(call, "prospects", prospects, ["id", "opted_out", "opted_out_at"])
     plans = read(call, "sequences", sequences, ["id", "transactional"], optional=["name"])
     until = settled(call, as_of)

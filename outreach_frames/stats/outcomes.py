@@ -28,6 +28,9 @@ BUCKETS = (
 )
 """Where an enrolment can stand, in the order of a picture; a state that is none of the known ones is ``unknown``."""
 
+CLOSED_STATES = ("finished", "opted_out")
+"""States that end an enrolment; Outreach's interface treats every other one as active."""
+
 _KNOWN = ("active", "pending", "paused", "bounced", "opted_out", "failed", "disabled")
 _STATE_COLUMNS = ("id", "sequence_id", "state", "replied_at", "reply_count", "pause_reason")
 

@@ -6,6 +6,7 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
+from outreach_frames.stats._addresses import external_only
 from outreach_frames.stats._calendar import check_zone, zone_names
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join
@@ -28,6 +29,7 @@ def prospect_engagement(
     tasks: IntoFrameT | None = None,
     default_tz: str = "UTC",
     bounce_policy: str = "reply_wins",
+    exclude_internal: IntoFrameT | None = None,
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -50,6 +52,8 @@ def prospect_engagement(
         IANA zone of people without a valid one.
     bounce_policy
         See `mailing_flags`.
+    exclude_internal
+        E-mail addresses: leave out mail to colleagues, who stay as people without it; see `engagement`.
     as_of
         When the data were extracted; kept in the record only.
 
@@ -75,7 +79,9 @@ def prospect_engagement(
     dictionary, parts 1.4 and 3.
     """
     call = Call("prospect_engagement", default_tz=check_zone(default_tz), bounce_policy=bounce_policy)
-    columns = ["id", "prospect_id", "sequence_id", "sequence_state_id", *ENGAGEMENT]
+    call.parameters["exclude_internal"] = exclude_internal is not None
+    own = [] if exclude_internal is None else ["mailbox_address"]
+    columns = ["id", "prospect_id", "sequence_id", "sequence_state_id", *ENGAGEMENT, *own]
     people = call.read("prospects", prospects, ["id", "opted_out", "opted_out_at", *ZONE_COLUMNS])
     people = people.rename({"id": "prospect_id"})
     mail = with_flags(call.read("mailings", mailings, columns), bounce_policy)
@@ -88,6 +94,8 @@ def prospect_engagement(
         channels.append(done.select("prospect_id", touched_at=nw.col("completed_at"), to_reply=nw.lit(False)))
     call.look(as_of)
 
+    if exclude_internal is not None:
+        mail = external_only(call, mail, exclude_internal)
     mail = call.drop(mail, "mailing to nobody known", ~nw.col("prospect_id").is_null())
     known = people.select("prospect_id", is_listed=nw.col("prospect_id"))
     mail = call.drop(join(mail, known, _WHO), "mailing to a prospect not listed", ~nw.col("is_listed").is_null())

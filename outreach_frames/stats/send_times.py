@@ -7,7 +7,7 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._calendar import check_zone, weekday_of, with_clock, with_local
+from outreach_frames.stats._calendar import WEEKDAYS, check_zone, weekday_of, with_clock, with_local
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join, small_table
 from outreach_frames.stats._tally import COUNTED_FLAGS, RATES
@@ -16,7 +16,6 @@ from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
 from outreach_frames.stats.shrinkage import shrink_rates
 
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 METRICS = ("reply", "opt_out", "click", "open")
 
 

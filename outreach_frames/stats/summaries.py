@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.stats import quantile_test
 
 from outreach_frames.errors import DataError, OutreachDataWarning
-from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call, Instant, record_of, to_iso, to_micros
-from outreach_frames.stats._small import flags, floats, read_deliveries, settled, typed, write
+from outreach_frames.stats._resampling import quantile_bounds
+from outreach_frames.stats._small import flags, read_deliveries, settled, typed, write
 from outreach_frames.stats._sources import frames_of
 from outreach_frames.stats._tally import RATES
 from outreach_frames.stats.collisions import overlaps
+from outreach_frames.stats.effort import hours_to_reply
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.provenance import DEFINITIONS
 from outreach_frames.stats.quality import data_quality
@@ -231,12 +231,11 @@ def _figures(tables: dict[str, pd.DataFrame], ci: float, as_of: str | None) -> d
 
 def _median_hours(mail: pd.DataFrame, ci: float) -> dict[str, Any]:
     """Compute the median hours from delivery to reply, with the interval that order statistics give."""
-    hours = floats(mail["replied_at"] - mail["delivered_at"])[flags(mail["is_delivered"])] / HOUR
-    hours = hours[~np.isnan(hours)]
+    hours = hours_to_reply(mail[flags(mail["is_delivered"])])
     if not hours.size:
         return {}
-    bounds: Any = quantile_test(hours, p=0.5).confidence_interval(confidence_level=ci)
-    return {"value": np.median(hours), "n": hours.size, "lo": bounds.low, "hi": bounds.high}
+    lo, hi = quantile_bounds(hours, 0.5, ci=ci)
+    return {"value": np.median(hours), "n": hours.size, "lo": lo, "hi": hi}
 
 
 def _row(metric: str, figure: dict[str, Any], found: pd.DataFrame) -> dict[str, Any]:

@@ -6,23 +6,23 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._calendar import DAY, SECOND, with_local, with_periods
+from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join
 from outreach_frames.stats._tally import count_distinct, stack, with_missing
 from outreach_frames.stats._touches import other_tasks, outbound_calls, with_conversation
+from outreach_frames.stats.conversations import call_counts
 from outreach_frames.stats.flags import SENDING, with_delivery
 from outreach_frames.stats.intervals import with_rates
-from outreach_frames.stats.rates import CLOSED_STATES
+from outreach_frames.stats.outcomes import CLOSED_STATES
+from outreach_frames.stats.tasks import AGE, DUE_COUNTS, TASK_RATES, due_counts
 
 _KEYS = ["user_id", "week"]
 _RATES = {
     "connect_rate": ("connected", "calls_dialled"),
-    "task_completion_rate": ("tasks_completed", "tasks_due"),
-    "task_on_time_rate": ("tasks_on_time", "tasks_completed"),
+    **TASK_RATES,
 }
-_BY_TASKS = ("tasks_due", "tasks_completed", "tasks_on_time", "task_backlog")
-_FLOATS = ("talk_minutes", "backlog_age_d", "throttle_used")
+_FLOATS = ("talk_minutes", AGE, "throttle_used")
 
 
 def rep_activity(
@@ -103,12 +103,12 @@ def rep_activity(
     if calls is not None:
         dialled = read.calls(calls)
         touches.append(_touches(dialled, "calls_dialled", "called_at"))
-        parts.append(_talk(dialled))
+        parts.append(call_counts(dialled, _KEYS).drop("calls_dialled"))
     if tasks is not None:
         owned = read.tasks(tasks)
         now = call.instant(as_of)
         touches.append(read.tasks_done(owned))
-        parts.append(_due(read.by_week(owned, "owner_id", "due_at", "task"), now))
+        parts.append(due_counts(read.by_week(owned, "owner_id", "due_at", "task"), _KEYS, now))
     if sequence_states is not None:
         added = read.enrolments(sequence_states)
         parts.append(_added(added))
@@ -178,30 +178,6 @@ def _touch_counts(touches: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
     ]
 
 
-def _talk(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    talked = nw.col("completed_at") - nw.col("answered_at")
-    timed = calls.with_columns(
-        connected=nw.col("is_conversation").cast(nw.Int64),
-        talk_minutes=nw.when((talked > 0).fill_null(False)).then(talked / (60 * SECOND)).otherwise(nw.lit(0.0)),
-    )
-    return timed.group_by(*_KEYS).agg(nw.col("connected").sum(), nw.col("talk_minutes").sum())
-
-
-def _due(tasks: nw.LazyFrame[Any], now: int) -> nw.LazyFrame[Any]:
-    done = (nw.col("state") == "complete").fill_null(False) | ~nw.col("completed_at").is_null()
-    due = tasks.filter(nw.col("due_at") <= now).with_columns(is_done=done)
-    counted = due.with_columns(
-        tasks_due=nw.col("due_at") * 0 + 1,
-        tasks_completed=nw.col("is_done").cast(nw.Int64),
-        tasks_on_time=(nw.col("completed_at") <= nw.col("due_at")).fill_null(False).cast(nw.Int64),
-        task_backlog=(~nw.col("is_done")).cast(nw.Int64),
-        age=nw.when(~nw.col("is_done")).then((now - nw.col("due_at")) / DAY),
-    )
-    return counted.group_by(*_KEYS).agg(
-        *(nw.col(name).sum() for name in _BY_TASKS), nw.col("age").median().alias("backlog_age_d")
-    )
-
-
 def _added(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     closed = nw.col("state").is_in(CLOSED_STATES).fill_null(False)
     counted = states.with_columns(
@@ -226,7 +202,7 @@ def _present(parts: Sequence[nw.LazyFrame[Any]]) -> list[str]:
 def _finished(call: Call, parts: Sequence[nw.LazyFrame[Any]], listed: nw.LazyFrame[Any], ci: float) -> Any:
     floats = _present(parts)
     table = join(stack(parts, _KEYS, medians=floats), listed, "user_id")
-    counts = ["calls_dialled", "connected", "tasks_done", *_BY_TASKS, "enrolments_added", "open_enrolments"]
+    counts = ["calls_dialled", "connected", "tasks_done", *DUE_COUNTS, "enrolments_added", "open_enrolments"]
     table = with_missing(table, counts, like="touches")
     table = with_missing(table, [name for name in _FLOATS if name not in floats], like="touches")
     met = nw.when(nw.col("contacted") > 0).then(nw.col("contacted").cast(nw.Float64))
@@ -242,6 +218,6 @@ def _finished(call: Call, parts: Sequence[nw.LazyFrame[Any]], listed: nw.LazyFra
         *["name", "delivered", "calls_dialled", "tasks_done", "touches", "contacted", "touches_per_contacted"],
         *["active_days", "connected", *rates["connect_rate"], "talk_minutes", "tasks_due", "tasks_completed"],
         *[*rates["task_completion_rate"], "tasks_on_time", *rates["task_on_time_rate"], "task_backlog"],
-        *["backlog_age_d", "enrolments_added", "open_enrolments", "throttle_used"],
+        *[AGE, "enrolments_added", "open_enrolments", "throttle_used"],
     ]
     return call.write(table.select(*columns), sort=_KEYS, days=["week"])

@@ -119,7 +119,15 @@ def test_no_enrolments_give_no_cohorts():
     assert str(found["cohort_week"].dtype) == "date32[day][pyarrow]"
 
 
-@pytest.mark.parametrize("parameters", [{"event": "open"}, {"freq": "MS"}, {"weeks": 0}])
-def test_impossible_cohorts_are_refused(parameters):
-    with pytest.raises(DataError, match="There are no cohorts"):
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"event": "open"}, "no event of cohorts 'open'"),
+        ({"freq": "MS"}, "no freq 'MS'"),
+        ({"weeks": 0}, "weeks must be a whole number at least 1, not 0"),
+        ({"event": "meeting_proxy"}, "needs calls"),
+    ],
+)
+def test_impossible_cohorts_are_refused(parameters, message):
+    with pytest.raises(DataError, match=message):
         stats.cohort_matrix(example("sequence_states"), example("mailings"), **parameters)

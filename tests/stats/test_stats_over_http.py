@@ -11,8 +11,17 @@ from outreach_frames.catalogue import snake
 pytestmark = pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 
 TABLES = [
-    *["calls", "events", "mailboxes", "mailings", "opportunities", "opportunity_prospect_roles", "opportunity_stages"],
-    *["prospects", "sequence_states", "sequence_steps", "sequence_templates", "sequences", "templates", "users"],
+    *["calls", "email_addresses", "events", "mailboxes", "mailings", "opportunities", "opportunity_prospect_roles"],
+    *[
+        "opportunity_stages",
+        "prospects",
+        "sequence_states",
+        "sequence_steps",
+        "sequence_templates",
+        "sequences",
+        "templates",
+        "users",
+    ],
 ]
 
 

@@ -1,0 +1,39 @@
+"""Domains of addresses, and who is a colleague by theirs."""
+
+from typing import Any
+
+import narwhals as nw
+
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._engines import join
+
+
+def domain_of(column: str) -> nw.Expr:
+    """Return what stands after the last @ of an address, in lower case."""
+    return nw.col(column).str.replace_all(".*@", "").str.to_lowercase()
+
+
+def external_only(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> nw.LazyFrame[Any]:
+    """
+    Leave out mail to colleagues, and count it.
+
+    A colleague is a prospect with an address on the domain of any mailbox that the mailings were written from. Mail to
+    nobody known stays: its recipient's address is not in mailings.
+
+    Parameters
+    ----------
+    call
+        The statistic's.
+    mail
+        ``id``, ``prospect_id`` and ``mailbox_address``.
+    email_addresses
+        The caller's frame: ``prospect_id``, ``email``.
+    """
+    read = call.read("email_addresses", email_addresses, ["prospect_id", "email"])
+    known = read.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
+    own = mail.filter(~nw.col("mailbox_address").is_null()).with_columns(domain=domain_of("mailbox_address"))
+    own = own.group_by("domain").agg(mailings=nw.col("id").count())
+    inside = join(known.with_columns(domain=domain_of("email")), own, "domain", how="inner")
+    colleagues = inside.group_by("prospect_id").agg(is_colleague=nw.col("mailings").max())
+    marked = join(mail, colleagues, "prospect_id")
+    return call.drop(marked, "mailing to a colleague", nw.col("is_colleague").is_null()).drop("is_colleague")

@@ -1,0 +1,208 @@
+"""Engagement by sequence, with the enrolments and people behind it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import narwhals as nw
+from narwhals.typing import IntoFrameT
+
+from outreach_frames.stats._addresses import external_only
+from outreach_frames.stats._calendar import HOUR
+from outreach_frames.stats._call import Call, Instant, to_micros
+from outreach_frames.stats._engines import join, small_table
+from outreach_frames.stats._parameters import id_mapping
+from outreach_frames.stats._tally import (
+    MEDIAN,
+    count_distinct,
+    engagement_columns,
+    engagement_parts,
+    note_unknown,
+    reached_and_replied,
+    stack,
+    with_engagement,
+    with_missing,
+)
+from outreach_frames.stats._touches import CALL_COLUMNS, TASK_COLUMNS, other_tasks, outbound_calls
+from outreach_frames.stats.flags import ENGAGEMENT, with_flags
+from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.outcomes import CLOSED_STATES
+
+AUTOMATIC_REPLY = HOUR // 12
+"""An answer to a paused enrolment that came within this time of delivery is suspected to be a machine's [µs]."""
+
+_STRICT = "enrolment_reply_rate_strict"
+_COUNTS = (
+    *("enrolments", "open_enrolments", "automatic_replies"),
+    *("contacted_email", "contacted_call", "contacted_any", "touches"),
+)
+_KEY = ["sequence_id"]
+
+
+def sequence_engagement(
+    mailings: IntoFrameT,
+    sequences: IntoFrameT,
+    *,
+    sequence_states: IntoFrameT | None = None,
+    calls: IntoFrameT | None = None,
+    tasks: IntoFrameT | None = None,
+    alias: Mapping[int, int] | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    bounce_policy: str = "reply_wins",
+    ci: float = 0.95,
+    exclude_internal: IntoFrameT | None = None,
+    as_of: Instant | None = None,
+) -> IntoFrameT:
+    """
+    Measure engagement by sequence; sequences without mail stay, with missing rates.
+
+    The rates are those of `engagement`; ``enrolment_reply_rate`` is the headline, since adding steps does not lower it.
+
+    Parameters
+    ----------
+    mailings
+        As for `engagement`, with ``sequence_id``.
+    sequences
+        ``id`` and ``name``: the sequences to report on. Mail of others, and one-off mail, is left out and counted.
+    sequence_states
+        Enrolments: ``id``, ``sequence_id``, ``state``.
+    calls
+        ``id``, ``sequence_id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
+    tasks
+        ``id``, ``sequence_id``, ``prospect_id``, ``action``, ``completed_at``; completed ones that are neither email
+        nor call are touches.
+    alias
+        Sequence id → id of the sequence to count it under, to pool copies, whose counters start empty.
+    since, until
+        Mail sent, and calls and tasks done, at or after ``since`` and before ``until``. The time of sending is
+        ``delivered_at``, else ``bounced_at``, else ``replied_at``, so that bounces stay in; with either, unsent mail is
+        left out.
+    bounce_policy, ci, exclude_internal
+        See `engagement`.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    engagement : frame of the caller's kind, one row per sequence, sorted by ``sequence_id``
+        ``sequence_id``, ``name``, the columns of `engagement`; ``enrolments`` and ``open_enrolments`` (neither
+        finished nor opted out; of all time, whatever ``since``); ``automatic_replies`` [replied mailings of paused
+        enrolments, answered within five minutes of delivery] and ``enrolment_reply_rate_strict`` with ``_n``, ``_lo``,
+        ``_hi``, which does not take those for replies; ``contacted_email``, ``contacted_call``, ``contacted_any``
+        [people with a delivered mailing, an outbound call of the sequence, either]; ``touches`` [delivered mailings,
+        and calls and other tasks where given] and ``touches_per_contacted``. What needs a frame that was not given is
+        missing.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype, an id that occurs twice, frames of two kinds.
+
+    Notes
+    -----
+    Out-of-office answers may count as replies; how far the strict rate lies below the usual one tells how much they
+    could matter. Interval: Wilson. Definitions: this project's metric dictionary, parts 1.4 (T11, T16), 2.2, 2.8 and 3.
+    """
+    alias = id_mapping("alias", alias)
+    call = Call("sequence_engagement", alias=alias, since=since, until=until, bounce_policy=bounce_policy, ci=ci)
+    call.parameters["exclude_internal"] = exclude_internal is not None
+    own = [] if exclude_internal is None else ["mailbox_address"]
+    columns = ["id", "sequence_id", "sequence_state_id", "prospect_id", *ENGAGEMENT, *own]
+    mail = with_flags(call.read("mailings", mailings, columns), bounce_policy)
+    listed = call.read("sequences", sequences, ["id", "name"]).select("name", sequence_id=nw.col("id"))
+    listed = call.drop(listed, "sequence counted under its alias", ~nw.col("sequence_id").is_in(list(alias)))
+    if exclude_internal is not None:
+        mail = external_only(call, mail, exclude_internal)
+    call.look(as_of)
+
+    mail = call.drop(mail, "mailing of no sequence", ~nw.col("sequence_id").is_null())
+    mail = _listed_only(call, _aliased(mail, alias), listed, "mailing of a sequence that is not listed")
+    mail = _sent_between(call, mail, "sent_at", since, until)
+    note_unknown(call, mail)
+    parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY)]
+    emailed = mail.filter(nw.col("is_delivered")).select(*_KEY, "prospect_id")
+    others = []
+    if sequence_states is not None:
+        states = call.read("sequence_states", sequence_states, ["id", "sequence_id", "state"])
+        parts.append(_enrolments(_listed_only(call, _aliased(states, alias), listed, "enrolment in another sequence")))
+        parts += _strict(mail, states)
+    if calls is not None:
+        called = outbound_calls(call.read("calls", calls, ["sequence_id", *CALL_COLUMNS]))
+        called = _sent_between(call, _aliased(called, alias), "called_at", since, until)
+        called = join(called, listed.select("sequence_id"), "sequence_id", how="semi").select(*_KEY, "prospect_id")
+        parts.append(count_distinct(called, _KEY, "prospect_id", "contacted_call"))
+        parts.append(_people([emailed, called], "contacted_any"))
+        others.append(called)
+    if tasks is not None:
+        done = other_tasks(call.read("tasks", tasks, ["sequence_id", *TASK_COLUMNS]))
+        done = _sent_between(call, _aliased(done, alias), "completed_at", since, until)
+        others.append(join(done, listed.select("sequence_id"), "sequence_id", how="semi").select(*_KEY, "prospect_id"))
+    parts += [_people([emailed], "contacted_email"), _touch_counts([emailed, *others])]
+    table = with_engagement(stack(parts, _KEY, medians=[MEDIAN]), ci=ci)
+    table = with_missing(table, [*_COUNTS, "strict_emailed", "strict_replied"], like="mailings")
+    table = with_rates(table, {_STRICT: ("strict_replied", "strict_emailed")}, ci=ci)
+    met = nw.col("contacted_email" if calls is None else "contacted_any")
+    per = nw.col("touches").cast(nw.Float64) / nw.when(met > 0).then(met.cast(nw.Float64))
+    table = join(table.with_columns(touches_per_contacted=per), listed, "sequence_id")
+    strict = [f"{_STRICT}{end}" for end in ("", "_n", "_lo", "_hi")]
+    extra = [*_COUNTS[:3], *strict, *_COUNTS[3:], "touches_per_contacted"]
+    result: IntoFrameT = call.write(table.select(*_KEY, "name", *engagement_columns(), *extra), sort=_KEY)
+    return result
+
+
+def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
+    """Count the answers that look automatic, and the enrolments that gave another one."""
+    paused = states.filter((nw.col("state") == "paused").fill_null(False))
+    paused = paused.select(sequence_state_id=nw.col("id"), paused=nw.col("id"))
+    fast = (nw.col("replied_at") - nw.col("delivered_at") <= AUTOMATIC_REPLY).fill_null(False)
+    told = join(mail, paused, "sequence_state_id")
+    told = told.with_columns(is_automatic=nw.col("is_replied") & fast & ~nw.col("paused").is_null())
+    counted = told.with_columns(
+        automatic_replies=nw.col("is_automatic").cast(nw.Int64),
+        delivered=nw.col("is_delivered").cast(nw.Int64),
+        replied=(nw.col("is_replied") & ~nw.col("is_automatic")).cast(nw.Int64),
+    )
+    automatic = counted.group_by(*_KEY).agg(nw.col("automatic_replies").sum())
+    return [automatic, reached_and_replied(counted, _KEY, "sequence_state_id", "strict")]
+
+
+def _people(touches: Sequence[nw.LazyFrame[Any]], name: str) -> nw.LazyFrame[Any]:
+    return count_distinct(nw.concat(list(touches), how="vertical"), _KEY, "prospect_id", name)
+
+
+def _touch_counts(touches: Sequence[nw.LazyFrame[Any]]) -> nw.LazyFrame[Any]:
+    counted = nw.concat(list(touches), how="vertical").with_columns(touches=nw.col("sequence_id") * 0 + 1)
+    return counted.group_by(*_KEY).agg(nw.col("touches").sum())
+
+
+def _aliased(frame: nw.LazyFrame[Any], alias: Mapping[int, int]) -> nw.LazyFrame[Any]:
+    if not alias:
+        return frame
+    table = small_table(frame, {"sequence_id": list(alias), "counted_under": list(alias.values())})
+    joined = join(frame, table, "sequence_id")
+    return joined.with_columns(sequence_id=nw.coalesce("counted_under", "sequence_id")).drop("counted_under")
+
+
+def _listed_only(call: Call, frame: nw.LazyFrame[Any], listed: nw.LazyFrame[Any], reason: str) -> nw.LazyFrame[Any]:
+    marked = join(frame, listed.select("sequence_id", is_listed=nw.col("sequence_id")), "sequence_id")
+    return call.drop(marked, reason, ~nw.col("is_listed").is_null()).drop("is_listed")
+
+
+def _sent_between(
+    call: Call, frame: nw.LazyFrame[Any], instant: str, since: Instant | None, until: Instant | None
+) -> nw.LazyFrame[Any]:
+    if since is not None:
+        frame = call.drop(frame, "before since, or never sent", (nw.col(instant) >= to_micros(since)).fill_null(False))
+    if until is not None:
+        frame = call.drop(
+            frame, "not before until, or never sent", (nw.col(instant) < to_micros(until)).fill_null(False)
+        )
+    return frame
+
+
+def _enrolments(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    closed = nw.col("state").is_in(CLOSED_STATES).fill_null(False)
+    counted = states.with_columns(enrolments=closed.cast(nw.Int64) * 0 + 1, open_enrolments=1 - closed.cast(nw.Int64))
+    return counted.group_by("sequence_id").agg(nw.col("enrolments").sum(), nw.col("open_enrolments").sum())
