@@ -124,7 +124,8 @@ def _to_colleagues(data: Data) -> tuple["pd.Series[Any]", int]:
     """Find mail to people with an address on the domain of a mailbox that mail came from."""
     mail = data.table("mailings", ["id", "prospect_id", "mailbox_address"])
     known = data.table("email_addresses", ["id", "prospect_id", "email"])
-    own, theirs = (texts.str.split("@").str[-1].str.lower() for texts in (mail["mailbox_address"], known["email"]))
+    addresses = mail["mailbox_address"], known["email"]
+    own, theirs = (texts.str.replace(".*@", "", regex=True).str.lower() for texts in addresses)
     colleagues = known["prospect_id"][flags(theirs.isin(own.dropna()))].dropna()
     return mail["id"][flags(mail["prospect_id"].isin(colleagues))], len(mail)
 
