@@ -1,10 +1,13 @@
 """What explorers share: controls above, one picture or table below, and where their frames come from."""
 
+import gc
 import warnings
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import Any, ClassVar
 
 import ipywidgets as w
@@ -13,15 +16,17 @@ from matplotlib.axes import Axes
 from pandas.io.formats.style import Styler
 
 from outreach_frames.client import Client
-from outreach_frames.errors import MissingColumnError, OutreachDataWarning, OutreachError
+from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWarning, OutreachError
 from outreach_frames.plots import theme
+from outreach_frames.plots._text import kind_of
 from outreach_frames.reading import fetch
 from outreach_frames.snapshots import Snapshot
+from outreach_frames.widgets.messages import Messages
 
 SCREEN_DPI = 110
 REMEMBERED = 64
 """Views kept, so that going back is instant [views]."""
-Shown = Axes | Styler | str
+Shown = Axes | Styler | Messages | str
 
 Source = Snapshot | Mapping[str, pd.DataFrame] | Client
 """A snapshot, frames by their table's name, or a connection."""
@@ -58,9 +63,24 @@ def _frame(source: Source, name: str) -> pd.DataFrame:
         return fetch(source, name, progress=False)
     if isinstance(source, Mapping):
         if name not in source:
-            raise OutreachError(f"There is no table {name!r}.", hint=f"The frames given are: {', '.join(source)}.")
+            raise OutreachError(
+                f"There is no table {name!r}.", hint=f"The frames given are: {', '.join(map(str, source))}."
+            )
+        if not isinstance(source[name], pd.DataFrame):
+            raise DataError(f"The table {name!r} is {kind_of(source[name])}.", hint="Give a pandas DataFrame.")
         return source[name]
     return source.frame(name)
+
+
+def _checked(source: Any, explorer: str) -> Source:
+    """Return a source that is one; name what was given instead."""
+    if isinstance(source, Snapshot | Mapping | Client):
+        return source
+    if isinstance(source, str | Path):
+        hint = f"Open the snapshot: {explorer}(of.open_snapshot(...))."
+    else:
+        hint = f'Give a snapshot, a connection, or frames by name: {explorer}({{"mailings": mailings, ...}}).'
+    raise DataError(f"{explorer} cannot read {kind_of(source)}.", hint=hint)
 
 
 class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -74,6 +94,11 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     ----------
     source
         A snapshot, frames by their table's name, or a connection.
+
+    Raises
+    ------
+    DataError
+        The source is none of these.
 
     Attributes
     ----------
@@ -96,7 +121,7 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     prepare: Callable[[dict[str, pd.DataFrame]], Mapping[str, w.ValueWidget]]
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._source = _checked(source, type(self).__name__)
         self._drawn: dict[tuple[Any, ...], str] = {}
         self.controls: dict[str, w.ValueWidget] = {}
         self._row = w.HBox(
@@ -126,7 +151,8 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _open(self, _button: object = None) -> None:
         try:
             tables = frames_of(self._source, self.TABLES, needed_for=type(self).__name__)
-            self.controls = dict(self.prepare(tables))
+            with _undisturbed():
+                self.controls = dict(self.prepare(tables))
         except OutreachError as error:
             again = w.Button(description="try again")
             again.on_click(self._open)
@@ -142,7 +168,8 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._code.value = self._program() if self._as_code.value else ""
         self._code.layout.display = None if self._as_code.value else "none"
         try:
-            self._shown.value = self._draw()
+            with _undisturbed():
+                self._shown.value = self._draw()
         except OutreachError as error:
             self._shown.value = as_html(str(error))
         except BaseException:
@@ -153,10 +180,7 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
         state = self.state
         key = tuple(state.values())
         if key not in self._drawn:
-            with warnings.catch_warnings():
-                # The reports name them; a slider would repeat them.
-                warnings.simplefilter("ignore", OutreachDataWarning)
-                drawn = as_html(self.view(**state))
+            drawn = as_html(self.view(**state))
             while len(self._drawn) >= REMEMBERED:
                 self._drawn.pop(next(iter(self._drawn)))
             self._drawn[key] = drawn
@@ -170,9 +194,28 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return "\n".join(lines)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """
+    Leave out the warnings about the data, and put off Python's search for circles of garbage until something is shown.
+
+    The reports name the warnings; a slider would repeat them. The search through all that a notebook holds takes about
+    a third of the time that a change may take.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OutreachDataWarning)
+            yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 def as_html(shown: Shown) -> str:
     """Return static HTML; text is escaped, a picture carries its description."""
-    if isinstance(shown, Styler):
+    if isinstance(shown, Styler | Messages):
         return str(shown.to_html())
     if isinstance(shown, str):
         return f'<p style="white-space: pre-line; line-height: 1.5">{escape(shown)}</p>'
@@ -206,6 +249,17 @@ def choice(description: str, options: Sequence[tuple[str, Any]]) -> w.ToggleButt
     return w.ToggleButtons(
         description=description, options=options, style={"button_width": "auto", "description_width": "initial"}
     )
+
+
+def rest(control: w.ValueWidget, *, while_: w.ValueWidget, is_: object) -> None:
+    """Disable a control while another has a value with which it decides nothing."""
+    while_.observe(lambda change: setattr(control, "disabled", change["new"] == is_), names="value")
+
+
+def parted(frame: pd.DataFrame, column: str) -> dict[int, pd.DataFrame]:
+    """Part a frame by a column of ids, so that a change of a control searches nothing; rows without an id are left."""
+    groups: Any = frame.groupby(column)
+    return {int(number): rows for number, rows in groups}
 
 
 def numbered(names: "pd.Series[str]") -> list[tuple[str, int]]:

@@ -25,19 +25,26 @@ class DefinitionSwitch(Explorer):
         A snapshot, frames by name, or a client: mailings, sequence states.
     """
 
-    HEIGHT = 280
+    HEIGHT = 380
     TABLES: ClassVar = {
         "mailings": ("sequence_state_id", "sequence_id", "delivered_at", "replied_at"),
         "sequence_states": ("id", "state"),
     }
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
-        """Keep the mailings, mark the automatic replies and return the controls."""
-        self._mailings, states = tables["mailings"], tables["sequence_states"]
-        paused = self._mailings["sequence_state_id"].isin(states["id"][states["state"] == "paused"])
-        fast = self._mailings["replied_at"] - self._mailings["delivered_at"] < AUTOMATIC_REPLY
-        self._automatic = (paused & fast).fillna(value=False)
-        self._usual = stats.engagement(self._mailings)
+        """Make the choices of mailings, count the usual way and return the controls."""
+        mailings, states = tables["mailings"], tables["sequence_states"]
+        paused = mailings["sequence_state_id"].isin(states["id"][states["state"] == "paused"])
+        fast = mailings["replied_at"] - mailings["delivered_at"] < AUTOMATIC_REPLY
+        automatic = (paused & fast).fillna(value=False)
+        people = mailings.assign(replied_at=mailings["replied_at"].mask(automatic))
+        sequenced = mailings["sequence_id"].notna()
+        self._chosen = {
+            (one_off, counted): frame if one_off else frame[sequenced]
+            for one_off in (True, False)
+            for counted, frame in ((True, mailings), (False, people))
+        }
+        self._usual = stats.engagement(mailings)
         bounced = [("arrived", "reply_wins"), ("bounced", "bounce_wins")]
         return {
             "bounce_policy": choice("Answered bounce:", bounced),
@@ -48,9 +55,7 @@ class DefinitionSwitch(Explorer):
 
     def view(self, *, bounce_policy: str, one_off: bool, automatic: bool, untracked: bool) -> Shown:
         """Return the rates under the definitions chosen, with interval and denominator, beside the usual ones."""
-        mailings = self._mailings if one_off else self._mailings.dropna(subset=["sequence_id"])
-        if not automatic:
-            mailings = mailings.assign(replied_at=mailings["replied_at"].mask(self._automatic))
+        mailings = self._chosen[one_off, automatic]
         if untracked:
             mailings = mailings.assign(track_opens=True)
         chosen = stats.engagement(mailings, bounce_policy=bounce_policy)
@@ -82,17 +87,11 @@ def _checkbox(description: str, *, value: bool) -> w.Checkbox:
 
 
 def _compared(rate: str, chosen: "pd.Series[float]", usual: "pd.Series[float]") -> dict[str, object]:
-    change = 100 * (chosen[rate] - usual[rate]) if pd.notna(chosen[rate]) and pd.notna(usual[rate]) else None
-    return {
-        "rate": rate.replace("_", " "),
-        "as chosen": chosen[rate],
-        "as chosen_lo": chosen[f"{rate}_lo"],
-        "as chosen_hi": chosen[f"{rate}_hi"],
-        "of": int(chosen[f"{rate}_n"]),
-        "usually": f"{usual[rate]:.1%}" if pd.notna(usual[rate]) else None,
-        "usually of": int(usual[f"{rate}_n"]),
-        "change [points]": None if change is None else _signed(change),
-    }
+    row: dict[str, object] = {"rate": rate.replace("_", " ")}
+    for name, rates in (("as chosen", chosen), ("usually", usual)):
+        row |= {f"{name}{part}": rates[f"{rate}{part}"] for part in ("", "_n", "_lo", "_hi")}
+    change = chosen[rate] - usual[rate] if pd.notna(chosen[rate]) and pd.notna(usual[rate]) else None
+    return row | {"change [points]": None if change is None else _signed(100 * change)}
 
 
 def _signed(points: float) -> str:

@@ -1,6 +1,5 @@
 """Two templates at one step: which earns more replies, how sure that is, and what is still missing."""
 
-import warnings
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -8,15 +7,15 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
-from outreach_frames.errors import OutreachDataWarning
-from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown
+from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, parted, rest
+from outreach_frames.widgets.messages import Messages
 
 FLAT = (1.0, 1.0)
 
 
 class ABMonitor(Explorer):
     """
-    Pick a step with several templates; move the difference worth finding, and the prior.
+    Pick a step with several templates; move the difference worth finding, and the prior; read the messages compared.
 
     Parameters
     ----------
@@ -34,12 +33,13 @@ class ABMonitor(Explorer):
     }
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
-        """Keep the tables, test all steps once and return the controls; the step with most enrolments comes first."""
-        self._mailings, self._variants = tables["mailings"], tables["sequence_templates"]
-        self._templates, steps = tables["templates"], tables["sequence_steps"]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OutreachDataWarning)
-            everything = stats.ab_test(self._mailings, self._variants, self._templates)
+        """Test all steps, part the tables by step, return the controls; the step with most enrolments comes first."""
+        mailings, variants = tables["mailings"], tables["sequence_templates"]
+        self._templates, steps = tables["templates"].sort_values("id"), tables["sequence_steps"]
+        everything = stats.ab_test(mailings, variants, self._templates)
+        self._arms = {step: rows["template_id"].tolist() for step, rows in parted(everything, "step_id").items()}
+        self._variants = parted(variants, "sequence_step_id")
+        self._mailings, self._no_mail = parted(mailings, "sequence_step_id"), mailings.head(0)
         fitted = everything.attrs["prior"]
         self._priors = {"empirical": (fitted["alpha"], fitted["beta"]), "flat": FLAT}
         names = tables["sequences"].set_index("id")["name"]
@@ -60,31 +60,60 @@ class ABMonitor(Explorer):
             continuous_update=False,
             style={"description_width": "initial"},
         )
+        prior = choice("Prior", [("all templates", "empirical"), ("flat", "flat")])
+        look = choice("", [("Result", "result"), ("Messages", "messages")])
+        for control in (slider, prior):
+            rest(control, while_=look, is_="messages")
         return {
+            "look": look,
             "step": dropdown(
                 "Step",
                 sorted(offered) or [("no step has several templates", 0)],
                 next((int(step) for step in largest if step in shown), None),
             ),
             "detectable": slider,
-            "prior": choice("Prior", [("all templates", "empirical"), ("flat", "flat")]),
+            "prior": prior,
         }
 
-    def view(self, *, step: int, detectable: float, prior: str) -> Shown:
-        """Return the picture of a step's test, for a difference worth finding [fraction] and a prior."""
+    def view(self, *, look: str, step: int, detectable: float, prior: str) -> Shown:
+        """
+        Return the picture of a step's test, or the messages that it compares.
+
+        Parameters
+        ----------
+        look
+            ``"result"`` or ``"messages"``.
+        step
+            Its id; 0 where no step has several templates.
+        detectable
+            Difference worth finding [fraction].
+        prior
+            ``"empirical"`` or ``"flat"``.
+        """
         if not step:
             return "No step has several templates, so there is nothing to compare."
+        if look == "messages":
+            return Messages(self._templates[self._templates["id"].isin(self._arms[step])])
         test = stats.ab_test(
-            self._mailings[self._mailings["sequence_step_id"] == step],
-            self._variants[self._variants["sequence_step_id"] == step],
+            self._mailings.get(step, self._no_mail),
+            self._variants[step],
             self._templates,
             detectable=detectable,
             prior=self._priors[prior],
         )
         return plots.plot_ab(test, step=step)
 
-    def code(self, *, step: int, detectable: float, prior: str) -> str:
-        """Return the call that gives the same figures; there the prior is fitted again."""
+    def code(self, *, look: str, step: int, detectable: float, prior: str) -> str:
+        """Return the call that gives the same figures, there the prior is fitted again; or the same messages."""
+        if look == "messages":
+            return "\n".join(
+                [
+                    "from outreach_frames.widgets import Messages",
+                    "",
+                    f"templates = {self.table('templates')}.sort_values('id')",
+                    f"Messages(templates[templates['id'].isin({self._arms.get(step, [])})])",
+                ]
+            )
         chosen = '"empirical"' if prior == "empirical" else f"{FLAT}"
         return "\n".join(
             [

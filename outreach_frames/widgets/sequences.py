@@ -7,7 +7,7 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
-from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered
+from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered, parted, rest
 
 PERIODS = [("all time", 0), ("last 30 days", 30), ("last 90 days", 90), ("last 180 days", 180)]
 
@@ -30,36 +30,40 @@ class SequenceExplorer(Explorer):
     }
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
-        """Keep the tables and return the controls; the sequence with most mail comes first."""
-        self._mailings, self._sequences = tables["mailings"], tables["sequences"]
-        self._steps = tables["sequence_steps"]
-        record: dict[str, Any] = self._mailings.attrs.get("outreach_frames", {})
-        self._end = pd.Timestamp(record.get("as_of") or self._mailings["delivered_at"].max())
-        named = numbered(self._sequences.set_index("id")["name"].sort_values())
+        """Part the mailings by sequence, compare all sequences in each period, and return the controls."""
+        mailings, sequences, self._steps = tables["mailings"], tables["sequences"], tables["sequence_steps"]
+        record: dict[str, Any] = mailings.attrs.get("outreach_frames", {})
+        self._end = pd.Timestamp(record.get("as_of") or mailings["delivered_at"].max())
+        self._none = mailings.head(0)
+        self._parts = parted(mailings, "sequence_id")
+        self._compared = {
+            days: stats.sequence_engagement(self._recent(mailings, days), sequences) for _, days in PERIODS
+        }
+        named = numbered(sequences.set_index("id")["name"].sort_values())
         self._names = {number: label.rsplit(" (", 1)[0] for label, number in named}
-        delivered = self._mailings.dropna(subset=["delivered_at", "sequence_id"])["sequence_id"]
-        busiest = next((number for number in delivered.value_counts().index if number in self._names), None)
+        delivered = {number: rows["delivered_at"].count() for number, rows in self._parts.items()}
+        busiest = max(self._names, key=lambda number: delivered.get(number, 0), default=None)
         picture = choice("", [("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
         sequence = dropdown("Sequence", named or [("none", 0)], busiest)
-        picture.observe(lambda change: setattr(sequence, "disabled", change["new"] == "rates"), names="value")
+        rest(sequence, while_=picture, is_="rates")
         return {"picture": picture, "sequence": sequence, "days": dropdown("Mail of", PERIODS)}
 
     def view(self, *, picture: str, sequence: int, days: int) -> Shown:
         """Return the picture for a sequence [id] and a period [days before the extraction; 0: all]."""
         if sequence not in self._names:
             return "There are no sequences."
-        mailings = self._mailings
-        if days:
-            mailings = mailings[mailings["delivered_at"] >= self._end - pd.Timedelta(days=days)]
         if picture == "rates":
-            return plots.plot_rates(stats.sequence_engagement(mailings, self._sequences))
-        mailings = mailings[mailings["sequence_id"] == sequence]
+            return plots.plot_rates(self._compared[days])
+        mailings = self._recent(self._parts.get(sequence, self._none), days)
         if not mailings["delivered_at"].notna().any():
             return f"“{self._names[sequence]}” delivered no mail in this period."
         if picture == "outcomes":
             return plots.plot_incidence(stats.cumulative_incidence(stats.time_to_event(mailings)))
         steps = self._steps[self._steps["sequence_id"] == sequence]
         return plots.plot_step_funnel(stats.step_funnel(mailings, steps), names=self._names)
+
+    def _recent(self, mailings: pd.DataFrame, days: int) -> pd.DataFrame:
+        return mailings[mailings["delivered_at"] >= self._end - pd.Timedelta(days=days)] if days else mailings
 
     def code(self, *, picture: str, sequence: int, days: int) -> str:
         """Return the call that gives the same."""

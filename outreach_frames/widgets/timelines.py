@@ -7,25 +7,25 @@ import ipywidgets as w
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from outreach_frames.plots import _style as style
-from outreach_frames.plots._page import open_page
-from outreach_frames.plots._text import fold
+from outreach_frames.plots._page import Page, open_page
+from outreach_frames.plots._text import distinct, fold
 from outreach_frames.widgets._explorer import Explorer, Shown, dropdown, numbered
 
-SENT = {"delivered_at": ("delivered", style.MAIL), "bounced_at": ("bounced", style.BOUNCE)}
+SENT = {"delivered_at": "delivered"}
 CAME_BACK = {
-    "opened_at": ("last opened", style.OPEN),
-    "clicked_at": ("last clicked", style.CLICK),
-    "replied_at": ("replied", style.REPLY),
-    "unsubscribed_at": ("opted out", style.OPT_OUT),
+    "opened_at": "last opened",
+    "clicked_at": "last clicked",
+    "replied_at": "replied",
+    "unsubscribed_at": "opted out",
+    "bounced_at": "bounced",
 }
 CALLED = ("dialed_at", "answered_at", "completed_at")
+CALLS, ONE_OFF = "calls", "one-off mail"
 LISTED = 500
 """Prospects offered, those with most mail first."""
-LANE, LABELS, KEY, AXIS = 0.55, 2.1, 0.32, 0.5
-"""Height of a row, room for its name, for the key and for the axis [inches]."""
 
 
 class ReplyTimeline(Explorer):
@@ -81,7 +81,7 @@ class ReplyTimeline(Explorer):
 
 def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Series[str]", *, title: str) -> Axes:
     """
-    Draw what was sent and what came back: a row for each sequence, one for one-off mail and one for calls.
+    Draw what was sent and what came back: a lane for each sequence, one for one-off mail and one for calls.
 
     Parameters
     ----------
@@ -97,82 +97,159 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
     Returns
     -------
     ax : Axes
-        What was sent lies on a row's line, what came back above it, each kind with its own mark. A mailing without
-        such an instant is not drawn; the subtitle says how many there are of each kind.
+        What was sent lies on a lane's line, what came back above it, each kind at its own height with its own mark.
+        Marks of a kind that would overlap are one mark, at the first of them, with their number above. A mailing
+        without such an instant is not drawn; the subtitle says how many there are of each kind.
     """
-    lanes = [*dict.fromkeys(_lane(number, sequences) for number in mailings["sequence_id"])]
-    rows = np.array([lanes.index(_lane(number, sequences)) for number in mailings["sequence_id"]])
-    if len(calls):
-        lanes.append("calls")
-    drawn = [(*kind, *_points(mailings[column], rows)) for column, kind in SENT.items()]
-    drawn += [(*kind, *_points(mailings[column], rows - 0.3)) for column, kind in CAME_BACK.items()]
-    dialed = calls[CALLED[0]].fillna(calls[CALLED[1]]).fillna(calls[CALLED[2]])
-    drawn.append(("called", style.CALL, *_points(dialed, np.full(len(calls), len(lanes) - 1))))
-    drawn = [kind for kind in drawn if len(kind[2])]
-    said = (
-        " · ".join(f"{len(instants)} {words.removeprefix('last ')}" for words, _, instants, _ in drawn)
-        or "nothing was sent yet"
-    )
+    touches = _touches(mailings, calls)
+    marks, ends = _marks(touches)
+    lanes = _Lanes(mailings["sequence_id"], marks, sequences)
+    counts = touches["kind"].value_counts()
+    told = [f"{counts[kind]} {kind.removeprefix('last ')}" for kind in _LOOK if kind in counts]
+    said = " · ".join(told) or "nothing was sent yet"
     with style.theme():
         page = open_page(
             None,
             title=title,
             subtitle=said,
             footnote="On the line: what was sent. Above it: what came back; of several opens or clicks only the last "
-            "is known, and machines open and click too. Instants are UTC.",
-            height=len(lanes) * LANE + KEY + AXIS,
+            "is known, and machines open and click too. A number: so many from that mark on, too close to be drawn "
+            "apart. Instants are UTC.",
+            height=lanes.height + _KEY + _AXIS,
         )
-        ax = page.place(LABELS, AXIS, page.width - LABELS, len(lanes) * LANE)
-        ax.hlines(range(len(lanes)), 0, 1, transform=ax.get_yaxis_transform(), color=style.FAINT, linewidth=1)
-        for words, mark, instants, where in drawn:
-            ax.plot(instants, where, label=words, color=mark.fill, linestyle="none", **_LOOK[words])
-        ax.set_yticks(range(len(lanes)), [fold(lane, LABELS - 0.1, lines=2, size=style.LABEL_PT) for lane in lanes])
-        ax.set_ylim(len(lanes) - 0.6, -0.6)
-        _date(ax, drawn)
-        ax.legend(
-            ncols=7,
-            loc="lower left",
-            bbox_to_anchor=(page.x(0), page.y(page.height - KEY)),
-            bbox_transform=page.figure.transFigure,
-            frameon=False,
-            borderpad=0,
-            borderaxespad=0,
-            fontsize=style.SMALL_PT,
-            handletextpad=0.2,
-            columnspacing=1.4,
-        )
-    page.describe(f"Time line of one prospect, {len(lanes)} rows: {said}.")
+        ax = page.place(page.width - _ROOM, _AXIS, _ROOM, lanes.height)
+        ax.set(ylim=(lanes.height, 0), xticks=[])
+        ax.hlines(lanes.lines, 0, 1, transform=ax.get_yaxis_transform(), color=style.FAINT, linewidth=1)
+        names = [fold(name, page.width - _ROOM - 0.1, lines=2, size=style.LABEL_PT) for name in lanes.names]
+        ax.set_yticks(lanes.lines, names)
+        if ends:
+            ax.set_xlim(*ends)
+            _date(ax)
+            _draw(ax, marks, lanes)
+            _draw_key(ax, page)
+        page.describe(f"Time line of one prospect, {len(lanes.names)} rows: {said}.")
     return ax
 
 
+_ROOM, _KEY, _AXIS, _EDGE = 4.6, 0.26, 0.5, 0.15
+"""Width of the time axis, room for the key and the axis, and beside the outer marks [inches]."""
+_TRACK, _NUMBER, _BETWEEN = 0.19, 0.1, 0.2
+"""Height of a kind's marks, of the numbers above them, and distance of lanes [inches]."""
+_NUMBER_PT = 6.0
+_WIDE = 0.17
+"""The widest mark with its edge [inches]."""
 _LOOK: dict[str, dict[str, Any]] = {
-    "delivered": {"marker": "o", "markersize": 7, "markeredgecolor": style.MAIL.ink},
-    "bounced": {"marker": style.BOUNCE.marker, "markersize": 8, "markeredgecolor": style.BOUNCE.ink},
-    "last opened": {"marker": style.OPEN.marker, "markersize": 6, "markeredgecolor": style.OPEN.ink},
-    "last clicked": {"marker": style.CLICK.marker, "markersize": 6, "markeredgecolor": style.CLICK.ink},
-    "replied": {"marker": "*", "markersize": 11, "markeredgecolor": style.REPLY.ink},
-    "opted out": {"marker": style.OPT_OUT.marker, "markersize": 8, "markeredgecolor": style.OPT_OUT.ink},
-    "called": {"marker": "P", "markersize": 8, "markeredgecolor": style.CALL.ink},
+    "delivered": {"marker": "o", "ms": 7, "color": style.MAIL.fill, "mec": style.MAIL.ink},
+    "called": {"marker": "P", "ms": 8, "color": style.CALL.fill, "mec": style.CALL.ink},
+    "last opened": {"marker": style.OPEN.marker, "ms": 6, "color": style.OPEN.fill, "mec": style.OPEN.ink},
+    "last clicked": {"marker": style.CLICK.marker, "ms": 6, "color": style.CLICK.fill, "mec": style.CLICK.ink},
+    "replied": {"marker": "*", "ms": 11, "color": style.REPLY.fill, "mec": style.REPLY.ink},
+    "opted out": {"marker": style.OPT_OUT.marker, "ms": 8, "color": style.OPT_OUT.fill, "mec": style.OPT_OUT.ink},
+    "bounced": {"marker": style.BOUNCE.marker, "ms": 8, "color": style.BOUNCE.fill, "mec": style.BOUNCE.ink},
 }
+"""Kinds from the line upwards."""
 
 
-def _points(instants: "pd.Series[Any]", rows: Any) -> tuple[Any, Any]:
-    """Return the instants there are, without a zone, and their rows."""
+def _touches(mailings: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
+    """List what happened: lane (a sequence's id, or words for the others), kind, instant [matplotlib's days, UTC]."""
+    lanes = mailings["sequence_id"].astype("object").where(mailings["sequence_id"].notna(), ONE_OFF)
+    parts = [_part(lanes, kind, mailings[column]) for column, kind in (SENT | CAME_BACK).items()]
+    dialed = calls[CALLED[0]].fillna(calls[CALLED[1]]).fillna(calls[CALLED[2]])
+    parts.append(_part(pd.Series(CALLS, index=calls.index, dtype="object"), "called", dialed))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _part(lanes: "pd.Series[Any]", kind: str, instants: "pd.Series[Any]") -> pd.DataFrame:
     known = instants.notna().to_numpy(dtype=bool)
-    bare = pd.to_datetime(instants[known].astype("datetime64[us, UTC]")).dt.tz_localize(None)
-    return bare.to_numpy(), rows[known]
+    at = date2num(instants[known].astype("datetime64[us, UTC]"))  # type: ignore[no-untyped-call]  # stubs lack dates
+    return pd.DataFrame({"lane": lanes[known], "kind": kind, "at": at})
 
 
-def _date(ax: Axes, drawn: list[Any]) -> None:
-    """Label the axis with dates, and give a single day some room."""
+def _marks(touches: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float] | None]:
+    """Join touches of a lane and kind that are nearer than a mark is wide; also say where the axis begins and ends."""
+    if touches.empty:
+        return touches.assign(n=0), None
+    first, last = float(touches["at"].min()), float(touches["at"].max())
+    spare = max(1 - (last - first), 0) / 2
+    inch = (last - first + 2 * spare) / (_ROOM - 2 * _EDGE)
+    rows: list[list[Any]] = []
+    for (lane, kind), instants in touches.sort_values("at").groupby(["lane", "kind"], sort=False)["at"]:
+        shown: list[list[Any]] = []
+        for at in instants:
+            if shown and at - shown[-1][2] < _WIDE * inch:
+                shown[-1][3] += 1
+            else:
+                shown.append([lane, kind, at, 1])
+        rows += shown
+    return pd.DataFrame(rows, columns=["lane", "kind", "at", "n"]), (
+        first - spare - _EDGE * inch,
+        last + spare + _EDGE * inch,
+    )
+
+
+class _Lanes:
+    """
+    Where everything lies, from the top [inches].
+
+    Attributes
+    ----------
+    names
+        Of the lanes, in the order of the mailings, calls last.
+    lines
+        Where what was sent lies.
+    height
+        Of all lanes.
+    """
+
+    def __init__(self, sequence_ids: "pd.Series[Any]", marks: pd.DataFrame, names: "pd.Series[str]") -> None:
+        keys = [ONE_OFF if pd.isna(number) else number for number in dict.fromkeys(sequence_ids)]
+        keys += [CALLS] * bool((marks["lane"] == CALLS).any())
+        told = [key if key in {ONE_OFF, CALLS} else names.get(key, f"sequence {key}") for key in keys]
+        self.names = distinct(told, keys)
+        self.lines: list[float] = []
+        self.tracks: dict[tuple[Any, str], float] = {}
+        self.height = 0.0
+        most = marks.groupby(["lane", "kind"], sort=False)["n"].max().to_dict()
+        for key in keys:
+            kinds = [kind for kind in _LOOK if (key, kind) in most]
+            sent = [kind for kind in kinds if kind not in CAME_BACK.values()]
+            heights = [_TRACK + _NUMBER * (most[key, kind] > 1) for kind in kinds]
+            line = self.height + _BETWEEN + sum(heights) - (_TRACK if sent else 0)
+            places = np.cumsum([0.0 if sent else _TRACK, *heights])
+            self.tracks |= {(key, kind): line - up for kind, up in zip(kinds, places, strict=False)}
+            self.lines.append(line)
+            self.height = line + _BETWEEN / 2
+
+
+def _draw(ax: Axes, marks: pd.DataFrame, lanes: _Lanes) -> None:
+    for (lane, kind), height in lanes.tracks.items():
+        shown = marks[(marks["lane"] == lane) & (marks["kind"] == kind)]
+        ax.plot(shown["at"], [height] * len(shown), ls="none", gid=kind, zorder=3, **_LOOK[kind])
+        for at, n in zip(shown["at"], shown["n"], strict=True):
+            if n > 1:
+                ax.text(at, height - _TRACK / 2, str(n), size=_NUMBER_PT, color=style.INK, ha="center", va="bottom")
+
+
+def _date(ax: Axes) -> None:
     locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]  # matplotlib's stubs leave dates out
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
-    if drawn:
-        instants = np.concatenate([kind[2] for kind in drawn])
-        room = max((instants.max() - instants.min()) * 0.06, np.timedelta64(12, "h"))
-        ax.set_xlim(instants.min() - room, instants.max() + room)
 
 
-def _lane(number: Any, sequences: "pd.Series[str]") -> str:
-    return "one-off mail" if pd.isna(number) else str(sequences.get(number, number))
+def _draw_key(ax: Axes, page: Page) -> None:
+    """Explain the marks above the lanes, each kind once."""
+    marks = {str(line.get_gid()): line for line in ax.lines}
+    ax.legend(
+        [marks[kind] for kind in _LOOK if kind in marks],
+        [kind for kind in _LOOK if kind in marks],
+        ncols=len(_LOOK),
+        loc="upper left",
+        bbox_to_anchor=(page.x(0), page.y(page.height)),
+        bbox_transform=page.figure.transFigure,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        fontsize=style.SMALL_PT,
+        handletextpad=0.2,
+        columnspacing=1.4,
+    )

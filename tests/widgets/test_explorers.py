@@ -1,20 +1,25 @@
 """Explorers without a browser: what they show follows from the values of their controls."""
 
 import ast
+import gc
 import re
+import warnings
+from html import unescape
 from html.parser import HTMLParser
 from itertools import islice, product
 
 import ipywidgets as w
+import pandas as pd
 import pytest
 
 import outreach_frames as of
 from outreach_frames import widgets
-from outreach_frames.errors import TransportError
+from outreach_frames.errors import DataError, TransportError
 from outreach_frames.widgets import _explorer
 from outreach_frames.widgets._explorer import as_html
 
 EXPLORERS = [widgets.SequenceExplorer, widgets.DefinitionSwitch, widgets.ABMonitor, widgets.ReplyTimeline]
+MESSAGES = {"div", "section", "h4", "b"}
 each = pytest.mark.parametrize("kind", EXPLORERS, ids=lambda kind: kind.__name__)
 
 
@@ -42,6 +47,14 @@ def run(code, **names):
     assert isinstance(last, ast.Expr)
     exec(compile(ast.Module(before, []), "code", "exec"), names)  # noqa: S102  that it runs is what is tested
     return eval(compile(ast.Expression(last.value), "code", "eval"), names)  # noqa: S307  as above
+
+
+def table(styler):
+    """Return what a table shows as text: the first cell of each row → the other ones."""
+    rows = re.findall(r"<tr>(.*?)</tr>", styler.to_html(), re.DOTALL)
+    cells = [[re.sub(r"<[^>]+>", " ", cell) for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)] for row in rows]
+    plain = [[" ".join(unescape(cell).split()) for cell in row] for row in cells if row]
+    return {first: others for first, *others in plain}
 
 
 class Elements(HTMLParser):
@@ -104,9 +117,12 @@ def test_the_code_runs_and_gives_the_same(kind, origin, sample, frames):
 
         theirs = run(explorer._code.value, **({} if origin == "snapshot" else {"frames": frames}))
 
-        if kind is widgets.DefinitionSwitch:
-            figures = mine.data.set_index("rate")["as chosen"]
-            assert [theirs.data[name].item() for name in theirs.data if not name.endswith(" bounds")] == list(figures)
+        if isinstance(mine, widgets.Messages):
+            assert theirs.to_html() == mine.to_html()
+        elif kind is widgets.DefinitionSwitch:
+            figures = [row[0] for row in table(mine).values()]
+            ((first, others),) = table(theirs).items()
+            assert [first, *others][::2] == figures
         else:
             assert theirs.get_figure(root=True).outreach_alt == mine.get_figure(root=True).outreach_alt
 
@@ -128,7 +144,7 @@ def test_markup_in_names_stays_text_in_every_view(kind, nasty):
     for state in islice(states(explorer), 0, None, 7):
         _with(explorer, state)
         for tag, attributes in Elements(shown(explorer)).found:
-            assert tag in {"img", "p", "style", "table", "thead", "tbody", "tr", "th", "td"}
+            assert tag in {"img", "p", "table", "thead", "tbody", "tr", "th", "td", "br", "span", *MESSAGES}
             assert not [name for name in attributes if name.startswith("on")]
             assert tag != "img" or attributes["src"].startswith("data:image/png;base64,")
 
@@ -177,6 +193,32 @@ def test_a_missing_column_is_said_in_place(kind, frames):
     assert f"Column &#x27;{columns[0]}&#x27; is missing" in shown(explorer)
 
 
+@each
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        (pd.DataFrame({"id": [1]}), 'mailings": mailings'),
+        ([pd.DataFrame({"id": [1]})], 'mailings": mailings'),
+        ("data/sample", "of.open_snapshot"),
+        (None, 'mailings": mailings'),
+    ],
+    ids=["frame", "list", "path", "nothing"],
+)
+def test_what_is_no_source_is_refused_at_once(kind, source, hint):
+    """One frame in place of frames by name is a likely slip: the message says what to give."""
+    with pytest.raises(DataError, match=hint):
+        kind(source)
+
+
+@each
+def test_a_table_that_is_no_frame_is_said_in_place(kind, frames):
+    table = next(iter(kind.TABLES))
+
+    explorer = kind(frames | {table: frames[table].to_dict("records")})
+
+    assert f"The table &#x27;{table}&#x27; is a list." in shown(explorer)
+
+
 def test_a_snapshot_without_a_table_is_said_in_place(tmp_path):
     with of.sandbox(prospects=5) as org:
         snapshot = of.take_snapshot(org, tmp_path, resources=["mailings"], progress=False)
@@ -195,7 +237,7 @@ def test_a_live_organisation_is_read_once(kind):
     for control in explorer.controls.values():
         control.value = values(control)[-1]
 
-    assert "<img" in shown(explorer) or "<table" in shown(explorer)
+    assert re.search("<(img|table|section)", shown(explorer))
 
 
 def test_a_connection_that_is_gone_is_said_in_place():
@@ -261,22 +303,76 @@ def test_room_is_kept_whatever_is_shown(frames):
 def test_one_off_mail_is_left_out_where_it_is_not_to_count(frames):
     chosen = {"bounce_policy": "reply_wins", "automatic": True, "untracked": False}
     explorer = widgets.DefinitionSwitch(frames)
-    with_it, without = (explorer.view(one_off=value, **chosen).data.set_index("rate") for value in (True, False))
+    with_it, without = (table(explorer.view(one_off=value, **chosen))["reply rate"] for value in (True, False))
 
     mailings = frames["mailings"]
     arrived = mailings["delivered_at"].notna() & (mailings["bounced_at"].isna() | mailings["replied_at"].notna())
-    assert with_it["of"]["reply rate"] == arrived.sum()
-    assert without["of"]["reply rate"] == (arrived & mailings["sequence_id"].notna()).sum()
+    assert with_it[1].endswith(f"n = {arrived.sum():,}")
+    assert without[1].endswith(f"n = {(arrived & mailings['sequence_id'].notna()).sum():,}")
+    assert with_it[-1] == "0"
+    assert without[2:4] == with_it[2:4], "the usual rate, its interval and n"
 
 
-def test_the_list_of_sequences_rests_where_it_decides_nothing(frames):
+@pytest.mark.parametrize(
+    ("kind", "control", "value", "resting"),
+    [
+        (widgets.SequenceExplorer, "picture", "rates", {"sequence"}),
+        (widgets.ABMonitor, "look", "messages", {"detectable", "prior"}),
+    ],
+)
+def test_controls_rest_where_they_decide_nothing(kind, control, value, resting, frames):
+    """Disabled, so that the keyboard passes them by and nobody waits for a change that cannot come."""
+    explorer = kind(frames)
+    first = explorer.controls[control].value
+
+    explorer.controls[control].value = value
+    assert {name for name, other in explorer.controls.items() if getattr(other, "disabled", False)} == resting
+
+    explorer.controls[control].value = first
+    assert not any(getattr(other, "disabled", False) for other in explorer.controls.values())
+
+
+@pytest.mark.parametrize("days", [0, 30])
+@pytest.mark.parametrize("picture", ["steps", "outcomes"])
+def test_a_sequence_without_mail_is_said(picture, days, frames):
+    """Neither an empty picture nor one of other mail: a sequence that is new, or that rested in the period."""
+    frames = frames | {"sequences": frames["sequences"].assign(id=frames["sequences"]["id"] + 1000)}
+
     explorer = widgets.SequenceExplorer(frames)
+    said = explorer.view(picture=picture, sequence=1001, days=days)
 
-    explorer.controls["picture"].value = "rates"
-    assert explorer.controls["sequence"].disabled
+    assert said == f"“{frames['sequences']['name'][0]}” delivered no mail in this period."
 
-    explorer.controls["picture"].value = "steps"
-    assert not explorer.controls["sequence"].disabled
+
+def test_a_period_without_mail_leaves_every_sequence_without_a_rate(frames):
+    """All sequences side by side: each has its row and "no data", none a rate of zero."""
+    as_of = {"outreach_frames": {**frames["mailings"].attrs["outreach_frames"], "as_of": "2027-03-31T00:00:00Z"}}
+    mailings = frames["mailings"].copy()
+    mailings.attrs = as_of
+
+    ax = widgets.SequenceExplorer(frames | {"mailings": mailings}).view(picture="rates", sequence=1, days=30)
+
+    rows = len(frames["sequences"])
+    assert f"Without data: {rows}." in ax.figure.outreach_alt
+
+
+def test_a_change_leaves_the_search_for_garbage_and_the_warnings_as_they_were(frames, monkeypatch):
+    """Both are put off while a view is drawn; a view that fails must not leave them off for the whole notebook."""
+    explorer = widgets.ReplyTimeline(frames)
+    seen = []
+
+    def fail(**_state):
+        seen.append(gc.isenabled())
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(explorer, "view", fail)
+    filters = list(warnings.filters)
+    with pytest.raises(ZeroDivisionError):
+        explorer.controls["prospect"].index = 3
+
+    assert seen == [False]
+    assert gc.isenabled()
+    assert list(warnings.filters) == filters
 
 
 def test_text_is_escaped():

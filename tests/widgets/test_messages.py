@@ -1,0 +1,121 @@
+"""Templates' messages: what comes from the data is text, or locked in a frame that runs and loads nothing."""
+
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.widgets import ABMonitor, Messages
+
+BREAKING_OUT = """"><script>alert(1)</script><p title='"'>&quot;&gt;&lt;b&gt;</iframe><img src=x onerror=alert(2)>"""
+
+
+class Elements(HTMLParser):
+    """Collect elements with their attributes, and the text between them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        """Keep one element."""
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        """Keep text."""
+        self.text += data
+
+
+def frame_of(html):
+    (frame,) = (attributes for tag, attributes in Elements(html).found if tag == "iframe")
+    return frame
+
+
+def templates(**columns):
+    return pd.DataFrame({"id": [7], "name": ["Hello"], "subject": ["About you"], **columns})
+
+
+def test_a_body_stays_inside_its_attribute():
+    """Quotes, tags and entities: a browser reads back exactly the body, and makes no element of it outside."""
+    html = Messages(templates(body_html=[BREAKING_OUT])).to_html()
+
+    assert [tag for tag, _ in Elements(html).found] == ["div", "section", "h4", "p", "b", "iframe"]
+    assert BREAKING_OUT in frame_of(html)["srcdoc"]
+
+
+def test_a_body_may_do_nothing():
+    """An empty sandbox: no script, form, window, nor the page's own origin; and nothing is loaded."""
+    frame = frame_of(Messages(templates(body_html=["<p>Hello"])).to_html())
+
+    assert frame["sandbox"] in {None, ""}
+    assert frame["referrerpolicy"] == "no-referrer"
+    assert "src" not in frame
+    head = [attributes for tag, attributes in Elements(frame["srcdoc"]).found if tag in {"meta", "base", "p"}]
+    assert head[1] == {
+        "http-equiv": "Content-Security-Policy",
+        "content": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    }
+    assert head[-1] == {}, "the policy stands before the body"
+
+
+def test_name_and_subject_are_text():
+    markup = "<img src=x onerror=alert(1)>"
+
+    html = Messages(templates(name=[markup], subject=[markup], body_html=["<p>Hello"])).to_html()
+
+    assert "img" not in {tag for tag, _ in Elements(html).found}
+    assert Elements(html).text.count(markup) == 2
+    assert frame_of(html)["title"] == f"Body of {markup}"
+
+
+def test_a_body_of_text_is_text():
+    html = Messages(templates(body_text=["Hello <b>you</b>\nBye"], body_html=[None])).to_html()
+
+    assert "Hello <b>you</b>\nBye" in Elements(html).text
+    assert "iframe" not in html
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({}, "bodies come only where they are asked for"),
+        ({"body_html": [None]}, "The body is empty."),
+        ({"body_html": [" "], "body_text": [pd.NA]}, "The body is empty."),
+        ({"subject": [None]}, "No subject is known."),
+        ({"name": [pd.NA]}, "template 7"),
+    ],
+    ids=["not asked for", "missing", "blank", "no subject", "no name"],
+)
+def test_what_is_not_there_is_said(columns, said):
+    assert said in Elements(Messages(templates(**columns)).to_html()).text
+
+
+def test_a_notebook_shows_messages():
+    shown = Messages(templates())
+
+    assert shown._repr_html_() == shown.to_html()
+
+
+def test_what_is_no_frame_of_templates_is_refused():
+    with pytest.raises(DataError, match="Give the frame of templates"):
+        Messages([{"id": 1}])
+    with pytest.raises(MissingColumnError):
+        Messages(pd.DataFrame({"subject": ["x"]}))
+
+
+def test_the_monitor_shows_the_messages_that_it_compares(frames):
+    """Those of the step's test, in the order of the variants; every subject as in the data."""
+    monitor = ABMonitor(frames)
+    monitor.controls["look"].value = "messages"
+    variants = frames["sequence_templates"]
+    listed = variants[(variants["sequence_step_id"] == monitor.state["step"]) & variants["enabled"]]
+    compared = frames["templates"][frames["templates"]["id"].isin(listed["template_id"])].sort_values("id")
+
+    text = Elements(monitor._shown.value).text
+
+    told = zip(compared["name"], compared["subject"], strict=True)
+    places = [text.index(f"{name}Subject: {subject}") for name, subject in told]
+    assert places == sorted(places)
+    assert len(places) > 1
