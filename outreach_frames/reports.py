@@ -3,11 +3,17 @@ Reports: a notebook executed on a snapshot, as one HTML file that opens and prin
 
 The notebooks lie in the package (in a checkout: in ``notebooks/``). A cell tagged ``parameters`` holds their defaults;
 a report runs with the values given here put in a cell behind it.
+
+A section, from one heading of the second level to the next, whose data are not there is left out with a sentence in its
+place and a warning in the log. Whatever else goes wrong, no file is written and one of yesterday stays.
 """
 
+import ast
 import html
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +21,7 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
@@ -24,11 +30,25 @@ from outreach_frames.errors import OutreachError
 CELL_TIMEOUT = 600
 """Longest run of one cell [seconds]."""
 
+ELSEWHERE = {
+    "explore": "voila notebooks/explore.ipynb",
+    "00_start_here": "jupyter lab notebooks/00_start_here.ipynb",
+    "working_with_outreach": "jupyter lab notebooks/working_with_outreach.ipynb",
+}
+"""Notebooks that are no reports, and how each is opened instead."""
+
+DATA_ERRORS = frozenset({"DataError", "MissingColumnError", "SnapshotError"})
+"""Errors that say what the data lack; the section they are raised in is left out."""
+
+_log = logging.getLogger(__name__)
+
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
 {style}
@@ -38,9 +58,25 @@ PAGE = """<!doctype html>
 <main>
 {body}
 </main>
+<footer>Made with outreach_frames {version}.</footer>
 </body>
 </html>
 """
+
+
+class ReportError(OutreachError):
+    """
+    A notebook that cannot become a report, or did not get to its end.
+
+    Attributes
+    ----------
+    notebook
+        Its name.
+    """
+
+    def __init__(self, message: str, *, notebook: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.notebook = notebook
 
 
 def notebooks() -> dict[str, Path]:
@@ -75,53 +111,149 @@ def write_report(
 
     Raises
     ------
-    OutreachError
-        There is no such notebook, or one of its cells raised; no file is written then.
+    ReportError
+        There is no such notebook, it is no report, one of its cells raised, took too long or ended its kernel, or the
+        file cannot be written; no file is written then. Of a section whose data are not there a sentence says so.
     """
-    out = Path(out)
-    document = nbformat.read(_find(notebook), as_version=4)
-    nbformat.validator.normalize(document)
-    _inject(document, parameters or {})
-    _execute(document)
+    out, path = Path(out), _find(notebook)
+    if out.is_dir() or not out.parent.is_dir():
+        raise ReportError(f"{out} cannot be written.", notebook=path.stem, hint="Name a file in a folder that exists.")
+    document = _read(path)
+    _inject(document, parameters or {}, path.stem)
+    _execute(document, path.stem)
     _drop_logs(document)
-    exporter = HTMLExporter(
-        template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
-    )
-    body, _ = exporter.from_notebook_node(document)
+    body = "\n".join(_as_html(document))
     style = files("outreach_frames").joinpath("report.css").read_text(encoding="utf-8")
-    page = PAGE.format(title=html.escape(_title(document)), style=style, body=body)
+    title = html.escape(_title(document))
+    page = PAGE.format(title=title, style=style, body=body, version=version("outreach_frames"))
     aside = out.with_name(f".{out.name}-{os.getpid()}")
-    aside.write_text(page, encoding="utf-8")
-    return aside.replace(out)
+    try:
+        aside.write_text(page, encoding="utf-8")
+        return aside.replace(out)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise ReportError(f"{out} could not be written: {error.strerror}.", notebook=path.stem) from error
 
 
 def _find(notebook: str | Path) -> Path:
     known = notebooks()
     path = known.get(str(notebook), Path(notebook))
+    reports = [name for name in known if name not in ELSEWHERE]
     if not path.is_file():
-        raise OutreachError(f"There is no notebook {path.name!r}.", hint=f"Known: {', '.join(known)}.")
+        raise ReportError(
+            f"There is no notebook {path.name!r}.", notebook=path.stem, hint=f"Reports: {', '.join(reports)}."
+        )
+    if path.stem in ELSEWHERE and path.stem in known and path.samefile(known[path.stem]):
+        raise ReportError(
+            f"The notebook {path.stem!r} is no report: it is worked with.",
+            notebook=path.stem,
+            hint=f"Run: {ELSEWHERE[path.stem]}. Reports: {', '.join(reports)}.",
+        )
     return path
 
 
-def _inject(document: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> None:
+def _read(path: Path) -> nbformat.NotebookNode:
+    try:
+        document: nbformat.NotebookNode = nbformat.read(path, as_version=4)
+        nbformat.validator.normalize(document)
+    except (OSError, ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
+        raise ReportError(
+            f"{path.name} is no readable notebook.", notebook=path.stem, hint="Open and save it in Jupyter."
+        ) from error
+    return document
+
+
+def _inject(document: nbformat.NotebookNode, parameters: Mapping[str, Any], notebook: str) -> None:
     """Put the values behind the cell that holds the defaults; without such a cell, before everything."""
+    for name, value in parameters.items():
+        if not name.isidentifier() or not _is_literal(value):
+            raise ReportError(f"The parameter {name!r} is no name with a literal value.", notebook=notebook)
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     tagged = [n for n, cell in enumerate(document.cells) if "parameters" in cell.metadata.get("tags", ())]
     cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["injected-parameters"]})
     document.cells.insert(tagged[0] + 1 if tagged else 0, cell)
 
 
-def _execute(document: nbformat.NotebookNode) -> None:
+def _is_literal(value: Any) -> bool:
+    try:
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (ValueError, SyntaxError):
+        return False
+
+
+def _execute(document: nbformat.NotebookNode, notebook: str) -> None:
     # Files of this user instead of a port that others could reach; in a short folder, since their path is limited.
     with TemporaryDirectory(prefix="report-") as folder:
         sockets = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
         client = NotebookClient(document, timeout=CELL_TIMEOUT, kernel_name="python3", config=sockets)
+        client.reset_execution_trackers()
         try:
-            client.execute()
+            with client.setup_kernel():
+                _run(client, document)
         except CellExecutionError as error:
-            raise OutreachError(
-                f"The notebook stopped: {error.ename}: {error.evalue}", hint="Open it in Jupyter to see where."
+            raise ReportError(
+                f"The notebook stopped: {error.ename}: {error.evalue}",
+                notebook=notebook,
+                hint="Open it in Jupyter to see where.",
             ) from error
+        except CellTimeoutError as error:
+            raise ReportError(f"A cell ran for more than {CELL_TIMEOUT} s.", notebook=notebook) from error
+        except DeadKernelError as error:
+            raise ReportError(
+                "The notebook's process ended before its time.", notebook=notebook, hint="It may lack memory."
+            ) from error
+
+
+def _run(client: NotebookClient, document: nbformat.NotebookNode) -> None:
+    """Run the cells in order; the rest of a section whose data are not there is passed over."""
+    section, is_left_out = "", False
+    for number, cell in enumerate(document.cells):
+        if cell.cell_type == "markdown" and (headings := _headings(cell, "## ")):
+            section, is_left_out = headings[-1], False
+        elif cell.cell_type == "code" and not is_left_out:
+            try:
+                client.execute_cell(cell, number)
+            except CellExecutionError as error:
+                if not section or error.ename not in DATA_ERRORS:
+                    raise
+                is_left_out = True
+                told = error.evalue.splitlines()[0]
+                _log.warning("The section %r is left out: %s", section, told)
+                sentence = {"text/html": f"<p><em>Not shown: {html.escape(told)}</em></p>", "text/plain": told}
+                cell.outputs = [nbformat.v4.new_output("display_data", sentence)]
+
+
+def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
+    """Render the cells; a section's heading stays on one printed page with all up to its first picture or table."""
+    exporter = HTMLExporter(
+        template_name="basic",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+    for name, cells in _blocks(document.cells):
+        block = nbformat.v4.new_notebook(cells=cells, metadata=document.metadata)
+        yield f'<div class="{name}">\n{exporter.from_notebook_node(block)[0]}\n</div>'
+
+
+def _blocks(cells: Sequence[nbformat.NotebookNode]) -> Iterator[tuple[str, list[nbformat.NotebookNode]]]:
+    name, block = "free", list[nbformat.NotebookNode]()
+    for cell in cells:
+        if _headings(cell, "## "):
+            yield name, block
+            name, block = "kept", []
+        block.append(cell)
+        if name == "kept" and _shows_figure(cell):
+            yield name, block
+            name, block = "free", []
+    yield name, block
+
+
+def _shows_figure(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell shows a picture or a table."""
+    shown = [output.get("data", {}) for output in cell.get("outputs", ())]
+    return any("image/png" in data or "<table" in data.get("text/html", "") for data in shown)
 
 
 def _drop_logs(document: nbformat.NotebookNode) -> None:
@@ -133,5 +265,10 @@ def _drop_logs(document: nbformat.NotebookNode) -> None:
 
 def _title(document: nbformat.NotebookNode) -> str:
     """Return the first heading."""
-    lines = (line for cell in document.cells if cell.cell_type == "markdown" for line in cell.source.splitlines())
-    return next((line.lstrip("# ") for line in lines if line.startswith("# ")), "Report")
+    headings = (heading for cell in document.cells for heading in _headings(cell, "# "))
+    return next(headings, "Report")
+
+
+def _headings(cell: nbformat.NotebookNode, mark: str) -> list[str]:
+    lines = cell.source.splitlines() if cell.cell_type == "markdown" else []
+    return [line.removeprefix(mark).strip() for line in lines if line.startswith(mark)]

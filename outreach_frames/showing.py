@@ -130,9 +130,8 @@ def show(
             continue
         address = addresses.get(_record(str(name), frame))
         cells = [_cell(value, unit) if address is None else _link(value, address) for value in rows[name]]
-        made.append(
-            _Column(_head(head, unit.label), pd.Series(cells, dtype="str"), is_number=unit not in {TEXT, INSTANT})
-        )
+        column = _Column(_head(head, unit.label), pd.Series(cells, dtype="str"), is_number=unit not in {TEXT, INSTANT})
+        made.append(column._replace(is_instant=unit is INSTANT))
     return _styled(made, f"The first {limit:,} of {len(frame):,} rows." if len(rows) < len(frame) else "")
 
 
@@ -142,6 +141,7 @@ class _Column(NamedTuple):
     head: str
     cells: "pd.Series[Any]"
     is_number: bool
+    is_instant: bool = False
     unit: Unit | None = None
     few: "pd.Series[bool] | None" = None
 
@@ -166,9 +166,11 @@ def _styled(columns: Sequence[_Column], caption: str) -> Styler:
             subset: Any = column.few.index[column.few == few], [place]
             style = style.format(partial(column.unit.of, few=few), subset=subset, na_rep=MISSING)
         if column.cells.count() > 1 and not (column.cells < 0).any():  # alone it says nothing; a change has two sides
-            style = style.bar(subset=[place], color=f"{GREEN}44", vmin=0, width=90)
+            style = style.bar(subset=[place], color=f"{GREEN}44", vmin=0, width=90, props="min-width: 5em;")
     numbers: list[Hashable] = [place for place, column in enumerate(columns) if column.is_number]
-    style = style.set_properties(subset=numbers, **{"text-align": "right", "white-space": "nowrap"})
+    unbroken: list[Hashable] = [place for place, column in enumerate(columns) if column.is_number or column.is_instant]
+    style = style.set_properties(subset=unbroken, **{"white-space": "nowrap"})
+    style = style.set_properties(subset=numbers, **{"text-align": "right"})
     sides = ["text-align: right" if column.is_number else "text-align: left" for column in columns]
     style = style.apply_index(lambda _: sides, axis="columns")
     return style.relabel_index([column.head for column in columns], axis="columns").set_caption(caption)

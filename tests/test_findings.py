@@ -1,55 +1,566 @@
+"""Each rule on a frame made by hand: once where it must speak, once where it must be silent."""
+
 import pandas as pd
+import pytest
 
-from outreach_frames import findings
-from outreach_frames.stats.intervals import wilson
+from outreach_frames import findings, stats
+from outreach_frames.errors import DataError
+from outreach_frames.stats.attachments import attach
+from outreach_frames.stats.intervals import newcombe_difference, wilson
+
+NAMES = {
+    "sequence_id": {1: "Intro", 2: "Nurture", 3: "Rescue"},
+    "template_id": pd.Series({301: "Short", 302: "Long"}),
+    "step_id": {101: "Intro, step 1"},
+}
 
 
-def rates_of(**groups):
-    """Build a result of engagement from name=(successes, trials)."""
-    successes, trials = zip(*groups.values(), strict=True)
-    bounds = wilson(list(successes), list(trials))
-    frame = pd.DataFrame({"name": list(groups), "reply_rate": bounds.iloc[:, 0], "reply_rate_n": list(trials)})
-    frame[["reply_rate_lo", "reply_rate_hi"]] = bounds.iloc[:, -2:].to_numpy()
+def result(function, rows, **parameters):
+    """Make what a statistic returns: a frame with its record."""
+    frame = pd.DataFrame(rows)
+    frame.attrs["outreach_frames"] = {"function": function, "parameters": parameters}
     return frame
 
 
-def test_groups_whose_interval_leaves_out_the_whole_are_named():
-    said = findings.rate_findings(rates_of(High=(60, 200), Usual=(20, 200), Low=(2, 200)), "reply_rate")
+def rated(name, successes, trials):
+    """Return the four columns of a rate."""
+    row = wilson([successes], [trials]).iloc[0]
+    return {name: row["rate"], f"{name}_n": trials, f"{name}_lo": row["lo"], f"{name}_hi": row["hi"]}
 
-    assert said[0].startswith("“High” replies at 30.0 % (24.1 % to 36.7 %, n = 200), above all together (13.7 %)")
-    assert said[1].startswith("“Low” replies at 1.0 %")
-    assert len(said) == 2
+
+def tell(*results, **options):
+    """Tell, with plain spaces."""
+    said = findings.tell(*results, names=NAMES, **options)
+    return [sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in said]
+
+
+def sequences(*groups):
+    """Make a result of `sequence_engagement` of (name, replied, reached) or with opt-outs and bounces behind."""
+    rows = []
+    for place, (name, replied, reached, *more) in enumerate(groups):
+        opted_out, bounced = more or (0, 0)
+        parts = {"enrolment_reply_rate": replied, "opt_out_rate": opted_out, "bounce_rate": bounced}
+        rates = {key: value for rate, x in parts.items() for key, value in rated(rate, x, reached).items()}
+        rows.append({"sequence_id": place + 1, "name": name, **rates})
+    return result("sequence_engagement", rows)
+
+
+def test_groups_whose_interval_leaves_out_the_whole_are_named():
+    said = tell(sequences(("High", 60, 200), ("Usual", 20, 200), ("Low", 2, 200)))
+
+    assert said == [
+        "“High” replies at 30.0 % (24.1–36.7 %, n = 200), above all together (13.7 %).",
+        "“Low” replies at 1.0 % (0.3–3.6 %, n = 200), below all together (13.7 %).",
+    ]
+
+
+def test_of_opt_outs_and_bounces_only_the_high_ones_are_told():
+    said = tell(sequences(("A", 20, 200, 30, 0), ("B", 20, 200, 0, 25), ("C", 20, 200, 3, 0)))
+
+    assert [sentence.split(" (")[0] for sentence in said] == [
+        "“A” is unsubscribed from at 15.0 %",
+        "“B” bounces at 12.5 %",
+    ]
 
 
 def test_small_groups_are_counted_and_not_judged():
-    said = findings.rate_findings(rates_of(Tiny=(5, 5), Usual=(20, 200)), "reply_rate")
+    said = tell(sequences(("Tiny", 5, 5), ("Usual", 20, 200)))
 
-    assert said == ["No group stands out from all together (10.0 %).", "1 of 2 have fewer than 30 and are not judged."]
-
-
-def test_nothing_to_judge_by_is_said():
-    assert findings.rate_findings(rates_of(Tiny=(5, 5)), "reply_rate") == ["No group has 30 or more to judge by."]
-    assert findings.rate_findings(rates_of(Empty=(0, 0)), "reply_rate") == ["No group has 30 or more to judge by."]
+    assert said == [findings.NOTHING, "Not judged, with fewer than 30 enrolments that were reached: 1 of 2."]
 
 
-def test_steps_are_told_for_the_largest_sequences_first():
-    funnel = pd.DataFrame(
-        {
-            "sequence_id": [1, 1, 2, 3],
-            "order": [1, 2, 1, 1],
-            "at_risk": [100, 80, 300, 10],
-            "first_replies": [5, 8, 0, 1],
-            "hazard": [0.05, 0.1, 0.0, 0.1],
-            "hazard_lo": [0.02, 0.05, 0.0, 0.0],
-            "hazard_hi": [0.1, 0.2, 0.01, 0.4],
-            "cumulative_reply": [0.05, 0.145, 0.0, 0.1],
-        }
+def test_where_many_are_compared_chance_is_mentioned():
+    said = tell(sequences(("High", 60, 200), *((f"S{n}", 20, 200) for n in range(39))))
+
+    assert said[-1] == "Of 40 compared, about 2 would stand out by chance alone."
+    assert not any("chance" in sentence for sentence in tell(sequences(("High", 60, 200), ("Usual", 20, 200))))
+
+
+def test_a_group_without_trials_breaks_nothing():
+    """Its rate is missing."""
+    assert tell(sequences(("Empty", 0, 0)))[0] == findings.NOTHING
+
+
+def test_groups_of_any_key_are_named_by_it():
+    """`engagement` has no names of its own."""
+    rows = sequences(("-", 60, 200), ("-", 20, 200)).drop(columns="name")
+    grouped = result("engagement", rows.to_dict("list"), by=["sequence_id"])
+    weekly = result(
+        "engagement", rows.assign(week=pd.to_datetime(["2026-03-02", "2026-03-09"])).to_dict("list"), by=["week"]
     )
+    everything = result("engagement", rows.to_dict("list"), by=[])
 
-    said = findings.step_findings(funnel, pd.Series({1: "A", 2: "B", 3: "C"}))
+    assert any(sentence.startswith("“Intro” replies at") for sentence in tell(grouped))
+    assert any(sentence.startswith("week of 2 March 2026 replies at") for sentence in tell(weekly))
+    assert tell(everything) == [findings.NOTHING]
 
-    assert said[0] == "“B” has earned no reply at any step."
-    assert said[1].startswith("“A” earns most at step 2: 10.0 %")
-    assert said[1].endswith("14.5 % have by the last.")
+
+def steps(*rows):
+    """Make a result of `step_funnel` of (sequence, order, first replies, at risk)."""
+    made = [
+        {"sequence_id": sequence, "order": order, "first_replies": x, **rated("hazard", x, n)}
+        for sequence, order, x, n in rows
+    ]
+    return result("step_funnel", made)
+
+
+def test_steps_apart_from_their_sequence_are_told():
+    said = tell(steps((1, 1, 40, 400), (1, 2, 2, 360), (1, 3, 15, 350)))
+
+    assert said[0] == (
+        "Step 1 of “Intro” earns more than its steps together: 10.0 % (7.4–13.3 %, n = 400) of those still open answer "
+        "there, against 5.1 %."
+    )
+    assert said[1].startswith("Step 2 of “Intro” earns less than its steps together: 0.6 %")
     assert len(said) == 2
-    assert findings.step_findings(funnel, pd.Series({1: "A", 2: "B", 3: "C"}), limit=1) == said[:1]
+
+
+def test_a_sequence_without_any_reply_is_told_with_what_it_could_have():
+    said = tell(steps((2, 1, 0, 300), (2, 2, 0, 280)))
+
+    assert said == ["“Nurture” has earned no reply at any step (at its first at most 1.3 %, n = 300)."]
+
+
+def test_steps_that_differ_by_chance_or_have_few_are_not_told():
+    assert tell(steps((1, 1, 5, 100), (1, 2, 6, 90), (3, 1, 5, 5))) == [findings.SILENCE["step_funnel"]]
+
+
+def cohorts(rates, *, mature=True, event="reply"):
+    """Make a result of `cohort_matrix` at one week of age, of 100 enrolments a week."""
+    weeks = pd.date_range("2026-01-05", periods=len(rates), freq="7D")
+    rows = [
+        {"cohort_week": week.date(), "week": 1, "enrolments": 100, "events": rate, "mature": mature}
+        for week, rate in zip(weeks, rates, strict=True)
+    ]
+    return result("cohort_matrix", rows, event=event)
+
+
+def test_weeks_that_do_worse_are_told():
+    said = tell(cohorts([12] * 6 + [4] * 4))
+
+    assert said == [
+        (
+            "Down by 8.0 percentage points (4.6 to 11.2): of the enrolments of the latest 4 weeks that have had "
+            "14 days, 4.0 % "
+            "(2.5–6.4 %, n = 400) had answered, of those before 12.0 % (9.6–14.8 %, n = 600)."
+        )
+    ]
+    assert tell(cohorts([4] * 6 + [12] * 4, event="bounce"))[0].startswith("Up by 8.0 percentage points")
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [cohorts([12] * 6 + [11] * 4), cohorts([12] * 6 + [4] * 4, mature=False), cohorts([12, 4, 4, 4, 4])],
+    ids=["by chance", "immature", "few weeks"],
+)
+def test_weeks_are_not_told_apart_by_chance_before_they_are_mature_or_when_few(matrix):
+    assert tell(matrix) == [findings.SILENCE["cohort_matrix"]]
+
+
+def replied_within(n):
+    row = {"n": n}
+    for days, x in ((3, 0.05), (14, 0.1), (30, 0.2)):
+        row |= {f"reply_within_{days}d": x, f"reply_within_{days}d_lo": x - 0.02, f"reply_within_{days}d_hi": x + 0.02}
+    return row
+
+
+def test_how_soon_answers_come_is_told():
+    said = tell(result("reply_within", [replied_within(500)], days=[3, 14, 30]))
+
+    assert said == [
+        (
+            "Of the enrolments written to, 5.0 % (3.0–7.0 %, n = 500) within 3 days and 20.0 % (18.0–22.0 %, n = "
+            "500) within "
+            "30 days have answered."
+        )
+    ]
+    assert tell(result("reply_within", [replied_within(5)], days=[3, 14, 30])) == [findings.NOTHING]
+
+
+def test_sequences_in_which_more_bounce_are_told():
+    rows = [
+        {"sequence_id": 1, "bucket": "bounced", "enrolments": 40, "share_n": 200},
+        {"sequence_id": 1, "bucket": "active", "enrolments": 160, "share_n": 200},
+        {"sequence_id": 2, "bucket": "active", "enrolments": 200, "share_n": 200},
+    ]
+
+    assert tell(result("state_flow", rows)) == [
+        "Of the enrolments in “Intro”, 20.0 % (15.0–26.1 %, n = 200) bounced, above all together (10.0 %)."
+    ]
+    assert tell(result("state_flow", rows[1:])) == [findings.NOTHING]
+
+
+def change(key, before, after):
+    """Return a row of `compare_periods`: successes and trials of both periods."""
+    diff, low, high = newcombe_difference((after[0], before[0]), (after[1], before[1]))
+    parts = {**rated("rate_a", *before), **rated("rate_b", *after)}
+    return {"sequence_id": key, **parts, "diff": diff, "diff_lo": low, "diff_hi": high}
+
+
+def compared(total, *groups):
+    frame = result("compare_periods", groups, metric="reply_rate")
+    attach(
+        frame, "total", pd.DataFrame([total]).drop(columns="sequence_id").assign(rate_effect=-0.02, mix_effect=-0.03)
+    )
+    return frame
+
+
+def test_a_change_of_the_total_is_told_with_its_parts():
+    fallen = change(1, (100, 1000), (50, 1000))
+
+    said = tell(compared(fallen, fallen, change(2, (10, 100), (9, 100))))
+
+    assert said == [
+        (
+            "The share of mails answered went down by 5.0 percentage points (2.7 to 7.3), from 10.0 % (8.3–12.0 "
+            "%, n = 1,000) "
+            "to 5.0 % (3.8–6.5 %, n = 1,000): −2.0 from the rates themselves, −3.0 from the mix of what was sent."
+        ),
+        (
+            "In “Intro” the share of mails answered went down by 5.0 percentage points (2.7 to 7.3), from 10.0 % "
+            "(8.3–12.0 %, "
+            "n = 1,000) to 5.0 % (3.8–6.5 %, n = 1,000)."
+        ),
+    ]
+
+
+@pytest.mark.parametrize("after", [(95, 1000), (0, 0), (0, 10)], ids=["by chance", "no mail", "few"])
+def test_no_change_is_claimed_by_chance_or_without_mail(after):
+    row = change(1, (100, 1000), after)
+
+    assert tell(compared(row, row)) == [findings.SILENCE["compare_periods"]]
+
+
+def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800):
+    rows = [
+        {"template_id": 301, "variant": "A", "name": "Short", "rival_id": 302, "rate": 0.1, "lo": 0.08, "hi": 0.12},
+        {"template_id": 302, "variant": "B", "name": None, "rival_id": 301, "rate": 0.05, "lo": 0.04, "hi": 0.07},
+    ]
+    shared = {"step_id": 101, "arrivals": n, "n": n, "n_needed": needed, "verdict": verdict}
+    differences = dict(zip(("diff", "diff_lo", "diff_hi"), diff, strict=True))
+    return result("ab_test", [{**row, **shared, **differences} for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (
+            arms("A better"),
+            (
+                "At “Intro, step 1”, “Short” earns more replies than “Long”: 10.0 % (8.0–12.0 %, n = 900) "
+                "against 5.0 % "
+                "(4.0–7.0 %, n = 900), 5.0 percentage points (1.0 to 9.0) more."
+            ),
+        ),
+        (arms("A better", diff=(0.05, -0.01, 0.11)), "No step has two templates that can be compared."),
+        (
+            arms("broken split"),
+            "The test at “Intro, step 1” is broken: its variants were sent to 900 to 900 people, no equal split.",
+        ),
+        (
+            arms("no clear difference"),
+            "At “Intro, step 1” no template is better by as much as was looked for, after 1,800 mails.",
+        ),
+        (
+            arms("too early", n=90),
+            (
+                "1 test cannot be decided yet; the nearest, at “Intro, step 1”, has 90 of 800 enrolments needed in "
+                "each variant."
+            ),
+        ),
+    ],
+)
+def test_verdicts_of_tests_are_told(test, said):
+    assert tell(test) == [said]
+
+
+def ranked(low, high, p_top=0.5):
+    rows = [
+        {"template_id": 301, "name": None, "n": 500, "x": 60, "shrunk": 0.11, "lo": low, "hi": high, "p_top": p_top},
+        {"template_id": 302, "name": None, "n": 500, "x": 20, "shrunk": 0.06, "lo": 0.03, "hi": 0.09, "p_top": 0.01},
+    ]
+    return result("leaderboard", rows, by="template_id", metric="reply_rate")
+
+
+def test_what_stands_apart_once_chance_is_taken_out_is_told():
+    assert tell(ranked(0.085, 0.14, 0.97)) == [
+        (
+            "“Short” is answered at 11.0 % (8.5–14.0 %, n = 500) once chance is taken out, above all together "
+            "(8.0 %); it is the "
+            "best of all with a probability of 97 %."
+        )
+    ]
+    assert tell(ranked(0.07, 0.14)) == [findings.SILENCE["leaderboard"]]
+
+
+def hours(replied):
+    """Make a result of `send_time_heatmap` with three hours of which one is answered so many times of 1000."""
+    rows = [
+        {"weekday": day, "hour": 9, "enough": True, **rated("reply_rate", x, 1000)}
+        for day, x in (("Mon", replied), ("Tue", 50), ("Wed", 50))
+    ]
+    return result("send_time_heatmap", rows, metric="reply")
+
+
+def test_an_hour_is_told_only_where_it_stands_out_of_all_hours_looked_at():
+    """Its own interval leaves out the whole, but not one that allows for having looked at three."""
+    whole = (76 + 100) / 3000
+    assert wilson([76], [1000])["lo"].item() > whole > wilson([76], [1000], ci=1 - 0.05 / 3)["lo"].item()
+    assert tell(hours(76)) == [findings.SILENCE["send_time_heatmap"]]
+
+    said = tell(hours(100))
+    assert said[0].startswith(
+        "Mail that arrives on Mondays between 9:00 and 10:00 is answered at 10.0 % (8.0–12.5 %, n = 1,000), above"
+    )
+    assert "looked at 3 of them" in said[0]
+
+
+def test_what_a_test_can_find_in_time_is_told():
+    plan = stats.power_table(baselines=(0.05,), differences=(0.01, 0.03), per_day=50)
+
+    assert tell(plan) == [
+        (
+            "From 5.0 %, an improvement by 3 percentage points can be told from chance after 43 days, with 1,059 "
+            "enrolments per "
+            "variant."
+        )
+    ]
+    assert "none of these improvements" in tell(stats.power_table(baselines=(0.05,), differences=(0.01,), per_day=1))[0]
+    assert tell(stats.power_table(baselines=(0.05,))) == [findings.SILENCE["power_table"]]
+
+
+def boxes(**changed):
+    row = {"mailbox_id": 41, "email": "ann@example.com", "send_ok": True, "sync_ok": True, "blind_since": None}
+    row |= {"sent_while_blind": 0, "capacity_used_p95": 0.5}
+    well = pd.DataFrame([row | {"mailbox_id": 42, "email": "bob@example.com"}])
+    frame = pd.concat([pd.DataFrame([row | changed]), well], ignore_index=True)
+    frame = frame.astype({"send_ok": "bool[pyarrow]", "sync_ok": "bool[pyarrow]"})
+    return result("mailbox_health", frame)
+
+
+@pytest.mark.parametrize(
+    ("health", "said"),
+    [
+        (
+            boxes(sync_ok=False, blind_since=pd.Timestamp("2026-03-07", tz="UTC"), sent_while_blind=55),
+            (
+                "1 of 2 mailboxes hears no replies and no bounces: “ann@example.com” since 7 March 2026. 55 "
+                "mails sent since then "
+                "look unanswered whether they are or not."
+            ),
+        ),
+        (boxes(send_ok=False), "1 of 2 mailboxes cannot send: “ann@example.com”."),
+        (
+            boxes(capacity_used_p95=1.0),
+            "1 of 2 mailboxes uses up the daily limit on busy days: “ann@example.com”.",
+        ),
+        (boxes(sync_ok=None, send_ok=None), findings.SILENCE["mailbox_health"]),
+        (boxes(), findings.SILENCE["mailbox_health"]),
+    ],
+)
+def test_mailboxes_in_trouble_are_named(health, said):
+    assert tell(health) == [said]
+
+
+def weekly(*bounced, sent=200):
+    """Make a result of `deliverability`: one mailbox, so many bounces a week."""
+    weeks = pd.date_range("2026-01-05", periods=len(bounced), freq="7D")
+    rows = [
+        {"mailbox_id": 41, "week": week.date(), "email": "ann@example.com", "sent": sent, "bounced": x}
+        | {"delivered": sent - x, "spam": 0}
+        for week, x in zip(weeks, bounced, strict=True)
+    ]
+    return result("deliverability", rows, thresholds={"bounce_rate": [0.02, 0.05], "spam_rate": [0.001, 0.003]})
+
+
+def test_a_bounce_rate_is_told_once_its_whole_interval_is_above_a_threshold():
+    assert tell(weekly(0, 0, 20, 20, 20, 20)) == [
+        (
+            "“ann@example.com” bounces at 10.0 % (8.1–12.3 %, n = 800) in the latest 4 weeks, above the 5 % at which "
+            "to act."
+        )
+    ]
+    assert tell(weekly(8, 8, 8, 8))[0].endswith("above the 2 % from which to watch.")
+    assert tell(weekly(5, 5, 5, 5)) == [findings.SILENCE["deliverability"]]
+    assert tell(weekly(20, 20, 0, 0, 0, 0)) == [findings.SILENCE["deliverability"]]
+    assert tell(weekly(5, sent=20)) == [findings.SILENCE["deliverability"]]
+
+
+def test_mail_after_an_opt_out_is_counted():
+    rows = {"prospect_id": [1, 1, 2], "hours_after_opt_out": [1.0, 30.0, 50.0], "sequence_id": [1, 1, None]}
+
+    assert tell(result("compliance", rows)) == [
+        "3 mails reached 2 people after they had opted out, 2 more than a day later; 2 of them in “Intro”."
+    ]
+    assert tell(result("compliance", rows).head(0)) == ["No mail reached anyone after they had opted out."]
+
+
+def people(open_enrolments, max_touches):
+    rows = {"open_enrolments": open_enrolments, "max_touches": max_touches}
+    return result("overlaps", rows, limit=4, window_d=7)
+
+
+def test_people_in_several_sequences_and_people_written_to_too_often_are_counted():
+    assert tell(people([2, 1, 1, 0], [6, 5, 1, 0])) == [
+        "2 people, 67 % (21–94 %, n = 3) of those written to, got more than 4 mails within 7 days.",
+        (
+            "1 person, 33 % (6–79 %, n = 3) of those in an open sequence, are in several at once: a reply stops only "
+            "one of them."
+        ),
+    ]
+    assert tell(people([1, 1], [1, 4])) == [findings.SILENCE["overlaps"]]
+    assert tell(people([2] + [1] * 200, [1] * 201)) == [findings.SILENCE["overlaps"]]
+
+
+def counters(cause, gap):
+    rows = [
+        {"sequence_id": 1, "counter": "deliver_count", "unique_mailings": 100, "gap": gap, "cause": cause},
+        {"sequence_id": 1, "counter": "open_count", "unique_mailings": 100, "gap": 7, "cause": "rows missing"},
+        {"sequence_id": 2, "counter": "deliver_count", "unique_mailings": 50, "gap": 0, "cause": "equal"},
+    ]
+    return result("reconcile_counters", rows)
+
+
+def test_deliveries_without_a_row_are_counted():
+    assert tell(counters("rows missing", 8)) == [
+        (
+            "On 1 of 2 sequences Outreach's own counters show 8 more deliveries than there are rows: that mail "
+            "was deleted or "
+            "cannot be seen (150 rows in all)."
+        )
+    ]
+    assert "8 fewer deliveries" in tell(counters("pending sync", -8))[0]
+    assert tell(counters("equal", 0)) == [findings.SILENCE["reconcile_counters"]]
+    assert tell(counters("rows missing", 1)) == [findings.SILENCE["reconcile_counters"]]
+
+
+def test_what_must_be_repaired_in_the_data_is_told_unless_a_rule_of_its_own_does():
+    row = {"check": "doubled_ids", "severity": "act", "count": 3, "rows": 100, "resource": "sequence_states"}
+    rows = [row | {"effect": "would count twice"}, row | {"check": "blind_mailboxes", "effect": "-"}]
+
+    assert tell(result("data_quality", rows)) == ["Doubled ids: 3 of 100 sequence states; would count twice."]
+    assert tell(result("data_quality", rows[1:])) == [findings.SILENCE["data_quality"]]
+
+
+def test_opens_are_told_as_a_range():
+    suspects = result("suspect_engagement", {"mailing_id": [1]})
+    low, high = wilson([100, 150], [400, 400]).to_dict("records")
+    ends = {"lower": low["rate"], "lower_lo": low["lo"], "lower_hi": low["hi"], "n": 400}
+    suspects.attrs["open_rate_range"] = ends | {"upper": high["rate"], "upper_lo": high["lo"], "upper_hi": high["hi"]}
+
+    assert tell(suspects) == [
+        (
+            "People opened between 25.0 % (21.0–29.5 %, n = 400) and 37.5 % (32.9–42.3 %, n = 400) of the mails "
+            "with open "
+            "tracking: 50 opens look like a machine's."
+        )
+    ]
+    suspects.attrs["open_rate_range"] |= {"upper": low["rate"]}
+    assert tell(suspects) == [findings.SILENCE["suspect_engagement"]]
+
+
+def tasks(*left):
+    """Make a result of `rep_activity` with 100 tasks due for each user, so many of them left open."""
+    rows = [
+        {"user_id": 51 + place, "name": f"User {place}", "tasks_due": 50, "task_backlog": x / 2}
+        for place, x in enumerate(left)
+        for _ in range(2)
+    ]
+    return result("rep_activity", rows)
+
+
+def test_who_leaves_more_tasks_open_than_the_rest_is_told():
+    assert tell(tasks(40, 4, 4)) == [
+        "“User 0” has left open 40.0 % (30.9–49.8 %, n = 100) of the tasks that were due, above all together (16.0 %).",
+        "48 tasks, 16.0 % (12.3–20.6 %, n = 300) of those that were due, are past due and open.",
+    ]
+    assert len(tell(tasks(4, 4, 4))) == 1
+    assert tell(tasks(0, 0)) == [findings.SILENCE["rep_activity"]]
+
+
+def test_accounts_that_were_not_reached_are_counted():
+    rows = {"prospects": [5, 3, 4, 0], "contacted": [0, 1, 2, 0]}
+
+    assert tell(result("account_coverage", rows)) == [
+        "In 1 of 3 accounts with people on file nobody was contacted, 5 people in all.",
+        "In 1 of 2 accounts with several people on file, only one of them was contacted; 2 others could be.",
+    ]
+    nearly_all = {"prospects": [2] * 50, "contacted": [0, 1] + [2] * 48}
+    assert tell(result("account_coverage", nearly_all)) == [findings.SILENCE["account_coverage"]]
+
+
+def credits_(first, *, deals=40, alone=0):
+    """Make a result of `pipeline_attribution`: how many deals sequence 1 gets by the rule "first", half by "last"."""
+    channel = ["unattributed"] * alone + ["sequence"] * (deals - alone)
+    frame = result("pipeline_attribution", {"opportunity_id": range(deals), "channel": channel}, window_d=30)
+    rows = [
+        {"channel": "sequence", "channel_id": 1, "model": model, "credited": x}
+        for model, x in (("first", first), ("time_decay", first / 2))
+    ]
+    attach(frame, "summary", pd.DataFrame(rows))
+    return frame
+
+
+def test_credit_that_depends_on_the_rule_is_told():
+    assert tell(credits_(20)) == [
+        (
+            "“Intro” gets 10 of 40 deals by the rule “time decay” and 20 by “first”: how much it brings in depends "
+            "on the rule."
+        )
+    ]
+    assert tell(credits_(4)) == [findings.SILENCE["pipeline_attribution"]]
+    assert tell(credits_(20, deals=20)) == ["20 deals are too few to compare the rules by, which share out the credit."]
+
+
+def test_deals_without_mail_before_them_are_counted():
+    assert tell(credits_(4, alone=10)) == [
+        "10 deals, 25 % (14–40 %, n = 40), had no mail to their people in the 30 days before they began."
+    ]
+
+
+def test_repairs_come_before_decisions_and_every_result_has_its_turn():
+    """Else one result with many findings would fill the list."""
+    rates = sequences(("A", 200, 400), ("B", 40, 400), ("C", 4, 400))
+    left = tasks(40, 4, 4)
+
+    said = tell(rates, left, boxes(send_ok=False), limit=3)
+
+    assert "cannot send" in said[0]
+    assert said[1].startswith("“A” replies")
+    assert "“User 0” has left open" in said[2]
+    assert len(tell(rates, left, boxes(send_ok=False))) > 3
+
+
+def test_nothing_notable_in_several_results_is_one_sentence():
+    assert tell(boxes(), people([1], [1]), limit=5) == [findings.NOTHING]
+
+
+def test_results_that_no_rule_is_for_are_passed_over():
+    assert tell(result("time_to_event", {"duration_d": [1.0]})) == [findings.NOTHING]
+
+
+def test_a_frame_that_is_no_result_is_refused():
+    with pytest.raises(DataError, match="no record"):
+        findings.tell(pd.DataFrame({"a": [1]}))
+
+
+def test_names_are_only_text_in_a_notebook():
+    evil = "<img src=x onerror=alert(1)>"
+
+    said = findings.tell(sequences((evil, 60, 200), ("Usual", 20, 200)))
+
+    assert any(evil in sentence for sentence in said)
+    assert evil not in said._repr_html_()
+    assert "&lt;img src=x" in said._repr_html_()
+
+
+def test_every_rule_is_for_a_statistic_that_exists():
+    assert findings.RULES.keys() <= set(stats.__all__)
+    assert findings.SILENCE.keys() <= findings.RULES.keys()
+
+
+@pytest.mark.parametrize("function", sorted(findings.RULES))
+def test_every_rule_is_silent_about_nothing(function):
+    empty = result(function, {"sequence_id": []})
+
+    assert len(findings.tell(empty)) == 1

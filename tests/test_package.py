@@ -21,9 +21,9 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_openapi", "errors", "findings", "journal"},
+    {"_openapi", "errors", "journal"},
     {"_warn", "auth", "catalogue", "http", "plots", "reports", "showing", "stats"},
-    {"emulator", "jsonapi", "query"},
+    {"emulator", "findings", "jsonapi", "query"},
     {"documents", "webhooks"},
     {"client"},
     {"reading"},

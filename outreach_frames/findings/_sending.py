@@ -1,0 +1,143 @@
+"""Rules about the sending itself: mailboxes, bounces, opt-outs, collisions, counters, quality, machines."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from outreach_frames.findings._words import (
+    MIN_N,
+    NOTABLE,
+    SPACE,
+    Finding,
+    Level,
+    Names,
+    Rate,
+    counted,
+    day,
+    holds,
+    listed,
+    parameter,
+    rates_of,
+    records,
+)
+
+RECENT_WEEKS = 4
+"""Bounces and complaints are judged over so many latest weeks together: a single week has few mails."""
+
+_TROUBLES = {
+    "bounce_rate": ("bounced", "sent", "bounces at"),
+    "spam_rate": ("spam", "delivered", "is marked as spam at"),
+}
+_GAPS = {
+    "rows missing": (Level.REPAIR, "more deliveries than there are rows: that mail was deleted or cannot be seen"),
+    "pending sync": (Level.KNOW, "fewer deliveries than there are rows: they lag behind"),
+}
+_TOLD_ELSEWHERE = {"blind_mailboxes", "mail_after_opt_out", "counters_above_rows"}
+"""Checks of the data's quality that have a rule of their own."""
+
+
+def mailboxes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
+    """Name the mailboxes that hear nothing, cannot send, or use up their daily limit."""
+    labelled = result.assign(
+        label=[name("mailbox_id", row["mailbox_id"], row["email"]) for row in records(result[["mailbox_id", "email"]])]
+    )
+    of_all = f"of {counted(len(result), 'mailbox', 'mailboxes')}"
+    blind = labelled[holds(~result["sync_ok"])]
+    if len(blind):
+        mails = int(blind["sent_while_blind"].sum())
+        told = [
+            row["label"] if pd.isna(row["blind_since"]) else f"{row['label']} since {day(row['blind_since'])}"
+            for row in records(blind)
+        ]
+        sentence = f"{len(blind):,} {of_all} {'hears' if len(blind) == 1 else 'hear'} no replies and no bounces"
+        meant = f"{counted(mails, 'mail')} sent since then look unanswered whether they are or not"
+        yield Finding(Level.REPAIR, mails, f"{sentence}: {listed(told)}. {meant}.")
+    mute = labelled[holds(~result["send_ok"])]
+    if len(mute):
+        sentence = f"{len(mute):,} {of_all} cannot send: {listed(mute['label'])}."
+        yield Finding(Level.REPAIR, len(mute), sentence)
+    full = labelled[holds(result["capacity_used_p95"] >= 1)]
+    if len(full):
+        sentence = f"{len(full):,} {of_all} {'uses' if len(full) == 1 else 'use'} up the daily limit on busy days"
+        yield Finding(Level.KNOW, len(full), f"{sentence}: {listed(full['label'])}.")
+
+
+def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
+    """Name the mailboxes or domains whose rate, with its whole interval, lies above a threshold."""
+    key, recent, when = str(result.columns[0]), result, ""
+    if "week" in result.columns:
+        recent = result[result["week"].isin(sorted(result["week"].unique())[-RECENT_WEEKS:])]
+        when = f" in the latest {RECENT_WEEKS} weeks"
+    own = result.groupby(key)["email"].first() if "email" in result.columns else pd.Series(dtype="object")
+    for rate, (watch, act) in parameter(result, "thresholds", {}).items():
+        if rate not in _TROUBLES:
+            continue
+        successes, trials, does = _TROUBLES[rate]
+        sums = recent.groupby(key)[[successes, trials]].sum().astype("int64")
+        for box, found in zip(sums.index, rates_of(sums[successes], sums[trials]), strict=True):
+            if found.n < MIN_N or found.low <= watch:
+                continue
+            level = Level.REPAIR if found.low > act else Level.DECIDE
+            limit = f"{100 * (act if level is Level.REPAIR else watch):g}{SPACE}%"
+            what = "at which to act" if level is Level.REPAIR else "from which to watch"
+            sentence = f"{name(key, box, own.get(box))} {does} {found}{when}, above the {limit} {what}."
+            yield Finding(level, found.value * found.n, sentence)
+
+
+def violations(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
+    """Count the mails that reached people after they had opted out."""
+    people = counted(result["prospect_id"].nunique(), "person", "people")
+    late = int((result["hours_after_opt_out"] > 24).sum())  # noqa: PLR2004  hours in a day
+    most = result["sequence_id"].value_counts()
+    where = f"; {most.iloc[0]:,} of them in {name('sequence_id', most.index[0])}" if len(most) else ""
+    sentence = f"{counted(len(result), 'mail')} reached {people} after they had opted out"
+    yield Finding(Level.REPAIR, len(result), f"{sentence}, {late:,} more than a day later{where}.")
+
+
+def collisions(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
+    """Tell how many people are in several sequences at once, or are written to too often."""
+    limit, window = parameter(result, "limit", 4), parameter(result, "window_d", 7)
+    cases = (
+        ("open_enrolments", 1, "of those in an open sequence, are in several at once: a reply stops only one of them"),
+        ("max_touches", limit, f"of those written to, got more than {limit} mails within {window:g} days"),
+    )
+    for column, above, what in cases:
+        x, n = int((result[column] > above).sum()), int((result[column] > 0).sum())
+        if x and x / n >= NOTABLE:
+            sentence = f"{counted(x, 'person', 'people')}, {rates_of([x], [n])[0]} {what}."
+            yield Finding(Level.DECIDE, x, sentence)
+
+
+def counters(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
+    """Tell how many deliveries the API counts that have no row, or the other way round."""
+    deliveries = result[result["counter"] == "deliver_count"]
+    kind = str(result.columns[0]).removesuffix("_id").replace("_", " ")
+    for cause, (level, what) in _GAPS.items():
+        gaps = deliveries[deliveries["cause"] == cause]
+        gap, rows = abs(int(gaps["gap"].sum())), int(deliveries["unique_mailings"].sum())
+        if gap and gap >= NOTABLE * rows:
+            sentence = (
+                f"On {len(gaps):,} of {counted(len(deliveries), kind)} Outreach's own counters show {gap:,} {what}"
+            )
+            yield Finding(level, gap, f"{sentence} ({counted(rows, 'row')} in all).")
+
+
+def quality(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
+    """Tell what must be repaired in the data before any figure is read."""
+    for row in records(result[result["severity"] == "act"]):
+        if row["check"] not in _TOLD_ELSEWHERE:
+            check, resource = (row[name].replace("_", " ") for name in ("check", "resource"))
+            sentence = f"{check.capitalize()}: {row['count']:,} of {row['rows']:,} {resource}; {row['effect']}."
+            yield Finding(Level.REPAIR, row["count"], sentence)
+
+
+def machines(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
+    """Tell between which bounds people's opens lie."""
+    told = result.attrs.get("open_rate_range") or {}
+    n = told.get("n") or 0
+    if n < MIN_N or told["lower"] == told["upper"]:
+        return
+    low, high = (Rate(told[end], told[f"{end}_lo"], told[f"{end}_hi"], n) for end in ("lower", "upper"))
+    suspect = round((high.value - low.value) * n)
+    sentence = f"People opened between {low} and {high} of the mails with open tracking"
+    yield Finding(Level.KNOW, suspect, f"{sentence}: {counted(suspect, 'open')} look like a machine's.")

@@ -1,0 +1,162 @@
+"""What a finding is made of: its level and weight, rates with their interval and n, names, and figures in words."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from outreach_frames.stats.intervals import Counts, wilson
+
+MIN_N = 30
+"""Groups with a smaller denominator are not judged."""
+
+NOTABLE = 0.01
+"""A smaller share of what was counted is not told."""
+
+FEW = 100
+"""Below this denominator a percentage has no decimal."""
+
+SPACE = "\N{NO-BREAK SPACE}"
+
+NameTable = Mapping[Any, Any] | pd.Series
+"""Names by id."""
+
+
+class Level(IntEnum):
+    """What a finding asks for."""
+
+    REPAIR = 0
+    """Something is wrong: people are written to against their will, or the figures cannot be trusted."""
+    DECIDE = 1
+    """A difference that its interval supports."""
+    KNOW = 2
+    """What to keep in mind."""
+    NOTE = 3
+    """What was not judged, and why; in no list of the most important."""
+
+
+class Finding(NamedTuple):
+    """A sentence, how urgent it is, and how many mails or people it is about."""
+
+    level: Level
+    weight: float
+    sentence: str
+
+
+class Rate(NamedTuple):
+    """A rate with its interval and denominator; written as 6.1 % (4.2–8.7 %, n = 500)."""
+
+    value: float
+    low: float
+    high: float
+    n: float
+
+    def __str__(self) -> str:
+        ends = f"{percent(self.low, self.n).removesuffix(f'{SPACE}%')}–{percent(self.high, self.n)}"
+        return f"{percent(self.value, self.n)} ({ends}, n{SPACE}={SPACE}{self.n:,.0f})"
+
+
+class Names:
+    """Writes what an id stands for: its name in quotes, else the kind of record with the id."""
+
+    def __init__(self, given: Mapping[str, NameTable] | None = None) -> None:
+        self._given = given or {}
+
+    def __call__(self, key: str, value: Any, own: Any = None) -> str:
+        """Name a value of a key column, by the result's own name where it has one."""
+        if isinstance(own, str) and own:
+            return f"“{own}”"
+        name = self._given.get(key, {}).get(value)
+        if isinstance(name, str) and name:
+            return f"“{name}”"
+        if hasattr(value, "strftime"):
+            return f"{key} of {day(value)}"
+        return f"“{value}”" if isinstance(value, str) else f"{key.removesuffix('_id').replace('_', ' ')} {value}"
+
+
+class Apart(NamedTuple):
+    """A group whose interval leaves out the rate of all groups together."""
+
+    place: int
+    rate: Rate
+    side: str
+    overall: str
+    weight: float
+
+
+def apart(rates: Sequence[Rate]) -> Iterator[Apart]:
+    """
+    Find the groups whose interval leaves out the rate of all together, of those with at least `MIN_N` trials.
+
+    The weight of a group is how many successes it has more or less than the whole would have had with as many trials.
+    """
+    judged = {place: rate for place, rate in enumerate(rates) if rate.n >= MIN_N}
+    total = sum(rate.n for rate in judged.values())
+    overall = sum(rate.value * rate.n for rate in judged.values()) / (total or 1)
+    for place, rate in judged.items():
+        if not rate.low <= overall <= rate.high:
+            side = "above" if rate.value > overall else "below"
+            yield Apart(place, rate, side, percent(overall, total), abs(rate.value - overall) * rate.n)
+
+
+def rates_in(frame: pd.DataFrame, name: str, *, prefix: str | None = None) -> list[Rate]:
+    """Take a rate from a result; its bounds and n are named after it, or after another prefix."""
+    start = f"{name}_" if prefix is None else prefix
+    names = (name, f"{start}lo", f"{start}hi", f"{start}n")
+    columns = [frame[column].to_numpy(dtype=np.float64, na_value=np.nan) for column in names]
+    return [Rate(*map(float, row)) for row in zip(*columns, strict=True)]
+
+
+def rates_of(successes: Counts, trials: Counts, *, ci: float = 0.95) -> list[Rate]:
+    """Compute rates from counts, with Wilson's intervals."""
+    return rates_in(wilson(successes, trials, ci=ci), "rate", prefix="")
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def holds(flags: "pd.Series[Any]") -> "pd.Series[bool]":
+    """Return a column of flags, missing as false."""
+    return pd.Series(flags.to_numpy(dtype=np.bool_, na_value=False), index=flags.index)
+
+
+def parameter(result: pd.DataFrame, name: str, default: Any) -> Any:
+    """Return a parameter that a result's record keeps."""
+    return result.attrs.get("outreach_frames", {}).get("parameters", {}).get(name, default)
+
+
+def percent(share: float, n: float) -> str:
+    """Write a share as a percentage: with one decimal, or none where n is below 100."""
+    return f"{100 * share:.{1 if n >= FEW else 0}f}{SPACE}%"
+
+
+def points(change: float, low: float, high: float) -> str:
+    """Write the size of a change that is not 0, with its interval: 1.2 percentage points (0.4 to 2.0)."""
+    near, far = sorted((abs(low), abs(high)))
+    return f"{100 * abs(change):.1f}{SPACE}percentage points ({100 * near:.1f} to {100 * far:.1f})"
+
+
+def signed(change: float) -> str:
+    """Write a change with its sign, in percentage points."""
+    return f"{100 * change:+.1f}".replace("-", "−")
+
+
+def counted(count: float, one: str, many: str | None = None) -> str:
+    """Write a count with its noun: 1 mail, 2 mails."""
+    return f"{count:,.0f}{SPACE}{one if count == 1 else many or f'{one}s'}"
+
+
+def listed(words: Iterable[str], *, limit: int = 3) -> str:
+    """Join words: a, b and c; a, b, c and 4 more."""
+    words = list(words)
+    shown = words if len(words) <= limit + 1 else [*words[:limit], f"{len(words) - limit:,} more"]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def day(instant: Any) -> str:
+    """Write a day: 3 March 2026."""
+    return f"{instant.day}{SPACE}{instant:%B %Y}"
