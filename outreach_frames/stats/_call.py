@@ -242,18 +242,21 @@ class Call:
         record = {**self._record(), **record}
         if frame.implementation.is_polars():
             return self._as_polars(frame, categories or {})
-        if frame.implementation.is_pandas():
-            result = _engines.arrow_pandas(frame.collect().to_native())
-            if keep_index and isinstance(self._native, pd.DataFrame):
-                result.index = self._native.index
-            return self._as_pandas(result, categories or {}, record)
-        return frame.to_native()
+        if not frame.implementation.is_pyarrow():
+            return frame.to_native()
+        if isinstance(self._native, pa.Table):
+            return frame.collect().to_native().combine_chunks().replace_schema_metadata({RECORD: json.dumps(record)})
+        result = _engines.pandas_of(frame)
+        if keep_index:
+            result.index = self._native.index
+        for name, order in (categories or {}).items():
+            result[name] = pd.Categorical(result[name].astype(object), categories=list(order), ordered=True)
+        result.attrs[RECORD] = record
+        return result
 
     def table(self, frame: nw.LazyFrame[Any]) -> pd.DataFrame:
         """Collect a frame into Arrow-backed pandas, for the statistics of small tables."""
-        return _engines.arrow_pandas(
-            _widened(frame).collect(backend="pyarrow").to_native().to_pandas(types_mapper=pd.ArrowDtype)
-        )
+        return _engines.pandas_of(_widened(frame))
 
     def finish(self, result: pd.DataFrame, **record: object) -> pd.DataFrame:
         """Give a small table back: Arrow-backed pandas with the record, whatever kind of frame went in."""
@@ -264,17 +267,6 @@ class Call:
     def _as_polars(self, frame: nw.LazyFrame[Any], categories: Mapping[str, Sequence[str]]) -> Any:
         native = frame.with_columns(nw.col(name).cast(nw.Enum(list(c))) for name, c in categories.items()).to_native()
         return native.collect() if self.in_memory else native
-
-    def _as_pandas(
-        self, result: pd.DataFrame, categories: Mapping[str, Sequence[str]], record: Mapping[str, object]
-    ) -> Any:
-        if isinstance(self._native, pa.Table):
-            table = pa.Table.from_pandas(result, preserve_index=False)
-            return table.replace_schema_metadata({RECORD: json.dumps(record)})
-        for name, order in categories.items():
-            result[name] = pd.Categorical(result[name].astype(object), categories=list(order), ordered=True)
-        result.attrs[RECORD] = record
-        return result
 
     def _record(self) -> dict[str, object]:
         return {

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call, Instant, to_micros
+from outreach_frames.stats._engines import pandas_of, wrap
 from outreach_frames.stats.flags import ENGAGEMENT, SENDING, with_delivery, with_flags
 
 Floats = npt.NDArray[np.float64]
@@ -125,9 +126,8 @@ def missing(size: int, dtype: str) -> "pd.Series[Any]":
 
 
 def table(lazy: nw.LazyFrame[Any]) -> pd.DataFrame:
-    """Run a query over pandas frames."""
-    frame: pd.DataFrame = lazy.collect().to_native()
-    return frame.reset_index(drop=True)
+    """Run a query over frames in memory."""
+    return pandas_of(lazy)
 
 
 def naive_columns(frame: pd.DataFrame) -> list[str]:
@@ -222,6 +222,5 @@ def write(
     categories: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """Give a result back, sorted (missing last), Arrow-backed, with its record; see `Call.write`."""
-    lazy = nw.from_native(frame.reset_index(drop=True)).lazy()
-    result: pd.DataFrame = call.write(lazy, sort=sort, instants=instants, categories=categories)
+    result: pd.DataFrame = call.write(wrap(frame), sort=sort, instants=instants, categories=categories)
     return result

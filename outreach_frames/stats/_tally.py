@@ -13,7 +13,7 @@ import narwhals as nw
 
 from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join
+from outreach_frames.stats._engines import grouped_median, join
 from outreach_frames.stats.intervals import with_rates
 
 COUNTS = (
@@ -85,11 +85,9 @@ def engagement_parts(flagged: nw.LazyFrame[Any], keys: Sequence[str]) -> list[nw
         hours_to_reply=nw.when(nw.col("is_replied")).then((nw.col("replied_at") - nw.col("delivered_at")) / HOUR),
     )
     additive = ["mailings", *COUNTED_FLAGS, "opens_total", "clicks_total", "opened_clicked", "opened_click_base"]
-    by_mailing = summed.group_by(*keys).agg(
-        *(nw.col(name).sum() for name in additive), nw.col("hours_to_reply").median().alias(MEDIAN)
-    )
     return [
-        by_mailing,
+        summed.group_by(*keys).agg(nw.col(name).sum() for name in additive),
+        grouped_median(summed, keys, "hours_to_reply", MEDIAN),
         reached_and_replied(summed, keys, "prospect_id", "prospects"),
         reached_and_replied(summed, keys, "sequence_state_id", "enrolments"),
     ]

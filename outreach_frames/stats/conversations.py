@@ -100,9 +100,11 @@ def call_counts(dialled: nw.LazyFrame[Any], keys: Sequence[str]) -> nw.LazyFrame
     timed = dialled.with_columns(
         calls_dialled=nw.col("called_at") * 0 + 1,
         connected=nw.col("is_conversation").cast(nw.Int64),
-        talk_minutes=nw.when((talked > 0).fill_null(False)).then(talked / (60 * SECOND)).otherwise(nw.lit(0.0)),
+        talked=nw.when((talked > 0).fill_null(False)).then(talked),
     )
-    return timed.group_by(*keys).agg(nw.col(name).sum() for name in ("calls_dialled", "connected", "talk_minutes"))
+    summed = timed.group_by(*keys).agg(nw.col(name).sum() for name in ("calls_dialled", "connected", "talked"))
+    minutes = nw.col("talked").fill_null(0) / (60 * SECOND)  # whole microseconds add up alike in any order
+    return summed.with_columns(talk_minutes=minutes).drop("talked")
 
 
 def _with_clock(local: nw.LazyFrame[Any], computed: Sequence[str]) -> nw.LazyFrame[Any]:

@@ -8,13 +8,13 @@ see `time_to_event`.
 from collections.abc import Sequence
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._engines import wrap
 from outreach_frames.stats._parameters import columns, count
 from outreach_frames.stats._resampling import RESAMPLES, bootstrap_bounds, quantile_bounds
 from outreach_frames.stats._small import (
@@ -132,7 +132,7 @@ def hours_to_reply(delivered: pd.DataFrame) -> Floats:
 
 def _called(call: Call, calls: pd.DataFrame) -> pd.DataFrame:
     needed = ["id", _ENROLMENT, "direction", "dialed_at", "answered_at", "completed_at"]
-    dialled = table(outbound_calls(nw.from_native(read(call, "calls", calls, needed)).lazy()))
+    dialled = table(outbound_calls(wrap(read(call, "calls", calls, needed))))
     return dialled[[_ENROLMENT, "called_at"]].rename(columns={"called_at": "sent_at"})
 
 

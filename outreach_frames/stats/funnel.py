@@ -13,7 +13,7 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
-from outreach_frames.stats._engines import join
+from outreach_frames.stats._engines import grouped_median, join
 from outreach_frames.stats._tally import at_the_end, stack
 from outreach_frames.stats._touches import outbound_calls, with_conversation
 from outreach_frames.stats.flags import SENDING, with_delivery
@@ -104,10 +104,10 @@ def step_funnel(
     mail = call.drop(join(mail, listed, _STEP), "mailing of a step that is not listed", ~nw.col("is_listed").is_null())
     delivered = mail.filter(nw.col("is_delivered") & ~nw.col("step_type").is_in(["call", "task"]).fill_null(False))
     touches = delivered.with_columns(touched_at=nw.col("sent_at"))
-    parts = [steps.select(_STEP), _mail_counts(mail), _enrolment_counts(_reached(touches), events)]
+    parts = [steps.select(_STEP), _mail_counts(mail), *_enrolment_counts(_reached(touches), events)]
     if calls is not None:
         dialled = _call_touches(call, calls, steps)
-        parts.append(_enrolment_counts(_reached(dialled), events))
+        parts += _enrolment_counts(_reached(dialled), events)
     if tasks is not None:
         done = _task_touches(call, tasks, steps)
         parts.append(_reached(done).group_by(_STEP).agg(enrolments_reached=nw.col("touched_at").count()))
@@ -157,7 +157,7 @@ def _reached(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return touches.filter(~nw.col(_ENROLMENT).is_null()).group_by(_STEP, _ENROLMENT).agg(*firsts)
 
 
-def _enrolment_counts(reached: nw.LazyFrame[Any], events: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def _enrolment_counts(reached: nw.LazyFrame[Any], events: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
     """Count enrolments reached, at risk and answering, by step, and take the median wait."""
     table = join(join(reached, events, _ENROLMENT), _waits(reached), [_STEP, _ENROLMENT])
     reply, opt_out, touched = nw.col("reply_at"), nw.col("opt_out_at"), nw.col("touched_at")
@@ -172,9 +172,8 @@ def _enrolment_counts(reached: nw.LazyFrame[Any], events: nw.LazyFrame[Any]) -> 
         at_risk=(~gone).cast(nw.Int64),
         first_replies=(~gone & answered).cast(nw.Int64),
     )
-    return counted.group_by(_STEP).agg(
-        *(nw.col(n).sum() for n in _BY_ENROLMENT), nw.col("wait_d").median().alias(_MEDIAN)
-    )
+    sums = counted.group_by(_STEP).agg(nw.col(name).sum() for name in _BY_ENROLMENT)
+    return [sums, grouped_median(counted, [_STEP], "wait_d", _MEDIAN)]
 
 
 def _waits(reached: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

@@ -25,6 +25,7 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError
+from outreach_frames.stats._engines import pandas_of, wrap
 
 Counts = Sequence[int] | npt.NDArray[np.integer[Any]] | pd.Series
 Floats = npt.NDArray[np.float64]
@@ -123,9 +124,7 @@ def wilson(successes: Counts, trials: Counts, *, ci: float = 0.95) -> pd.DataFra
     if x.shape != n.shape or np.any(x < 0) or np.any(x > n):
         raise DataError("successes must be as many as trials, each between 0 and its trials.")
     counts = pd.DataFrame({"x": x, "trials": n}, dtype=pd.ArrowDtype(pa.int64()))
-    rated: pd.DataFrame = (
-        with_rates(nw.from_native(counts).lazy(), {"rate": ("x", "trials")}, ci=ci).collect().to_native()
-    )
+    rated = pandas_of(with_rates(wrap(counts), {"rate": ("x", "trials")}, ci=ci))
     return rated.rename(columns={"rate_n": "n", "rate_lo": "lo", "rate_hi": "hi"})[["rate", "n", "lo", "hi"]]
 
 

@@ -8,12 +8,12 @@ how likely it is the best at all.
 from collections.abc import Mapping
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._engines import wrap
 from outreach_frames.stats._small import Floats, Ints, column, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._tally import MEDIAN, RATES, engagement_parts, stack
 from outreach_frames.stats.shrinkage import Prior, fit_prior, given_prior, shrunk
@@ -159,7 +159,7 @@ def _counted(call: Call, mail: pd.DataFrame, listed: pd.DataFrame | None, by: st
     successes, trials = RATES[metric]
     if listed is not None:
         mail = keep(call, mail, "mailing of a group that is not listed", mail[by].isin(listed["id"]))
-    parts = engagement_parts(nw.from_native(mail).lazy(), [by])
+    parts = engagement_parts(wrap(mail), [by])
     counted = table(stack(parts, [by], medians=[MEDIAN]))[[by, successes, trials]]
     counted = counted.rename(columns={successes: "x", trials: "n"})
     if listed is None:

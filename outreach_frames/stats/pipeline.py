@@ -7,13 +7,13 @@ the message. Credits add up: with ``unattributed``, what no touch preceded, ever
 
 from collections.abc import Sequence
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._engines import wrap
 from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, table, write
 from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
 from outreach_frames.stats.attachments import attach
@@ -222,7 +222,7 @@ def _mail(call: Call, mailings: pd.DataFrame, by: str, bounce_policy: str) -> pd
 
 def _calls(call: Call, calls: pd.DataFrame, by: str) -> pd.DataFrame:
     taken = read(call, "calls", calls, [*CALL_COLUMNS, by])
-    dialled = table(outbound_calls(nw.from_native(taken).lazy())).dropna(subset="prospect_id")
+    dialled = table(outbound_calls(wrap(taken))).dropna(subset="prospect_id")
     names = {"id": "touch_id", "called_at": "at", by: "channel_id"}
     return dialled.rename(columns=names)[["prospect_id", "at", "touch_id", "channel_id"]].assign(kind=1)
 

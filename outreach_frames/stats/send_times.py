@@ -9,7 +9,7 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import WEEKDAYS, check_zone, weekday_of, with_clock, with_local
 from outreach_frames.stats._call import Call, Instant
-from outreach_frames.stats._engines import join, small_table
+from outreach_frames.stats._engines import join, pandas_of, small_table, wrap
 from outreach_frames.stats._tally import COUNTED_FLAGS, RATES
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
 from outreach_frames.stats.intervals import with_rates
@@ -153,8 +153,7 @@ def _grid(cells: pd.DataFrame, rate: str, min_n: int, ci: float) -> pd.DataFrame
     counts = list(dict.fromkeys(["delivered", successes, trials]))
     places = pd.MultiIndex.from_product([range(1, 8), range(24)], names=["weekday", "hour"])
     summed = cells.groupby(["weekday", "hour"])[counts].sum().reindex(places, fill_value=0).reset_index()
-    lazy = nw.from_native(summed.astype("int64[pyarrow]")).lazy()
-    grid: pd.DataFrame = with_rates(lazy, {rate: RATES[rate]}, ci=ci).collect().to_native()
+    grid = pandas_of(with_rates(wrap(summed.astype("int64[pyarrow]")), {rate: RATES[rate]}, ci=ci))
     grid["weekday"] = pd.Series([WEEKDAYS[day - 1] for day in grid["weekday"]], dtype="string[pyarrow]")
     grid["shrunk"] = shrink_rates(grid[successes], grid[trials], ci=ci)["shrunk"]
     grid["enough"] = grid[trials] >= min_n

@@ -8,6 +8,7 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._engines import grouped_median
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats.intervals import with_rates
@@ -73,7 +74,7 @@ def task_completion(
     for key in keys:
         due = call.drop(due, f"{key} missing", ~nw.col(key).is_null())
     due, groups, parts = grouping(due, keys)
-    table = stack([*parts, due_counts(due, groups, now)], groups, medians=[AGE])
+    table = stack([*parts, *due_counts(due, groups, now)], groups, medians=[AGE])
     table = with_rates(table, TASK_RATES, ci=ci).with_columns(nw.col(AGE).cast(nw.Float64))
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in TASK_RATES}
     shown = ["tasks_due", "tasks_completed", *rates["task_completion_rate"], "tasks_on_time"]
@@ -84,7 +85,7 @@ def task_completion(
     return result
 
 
-def due_counts(tasks: nw.LazyFrame[Any], keys: Sequence[str], now: int) -> nw.LazyFrame[Any]:
+def due_counts(tasks: nw.LazyFrame[Any], keys: Sequence[str], now: int) -> list[nw.LazyFrame[Any]]:
     """Count by group the tasks due by an instant [µs]: done, done in time, left, and the median age of the latter."""
     done = (nw.col("state") == "complete").fill_null(False) | ~nw.col("completed_at").is_null()
     due = tasks.filter(nw.col("due_at") <= now).with_columns(is_done=done)
@@ -95,4 +96,5 @@ def due_counts(tasks: nw.LazyFrame[Any], keys: Sequence[str], now: int) -> nw.La
         task_backlog=(~nw.col("is_done")).cast(nw.Int64),
         age=nw.when(~nw.col("is_done")).then((now - nw.col("due_at")) / DAY),
     )
-    return counted.group_by(*keys).agg(*(nw.col(name).sum() for name in DUE_COUNTS), nw.col("age").median().alias(AGE))
+    sums = counted.group_by(*keys).agg(nw.col(name).sum() for name in DUE_COUNTS)
+    return [sums, grouped_median(counted, keys, "age", AGE)]

@@ -108,7 +108,7 @@ def rep_activity(
         owned = read.tasks(tasks)
         now = call.instant(as_of)
         touches.append(read.tasks_done(owned))
-        parts.append(due_counts(read.by_week(owned, "owner_id", "due_at", "task"), _KEYS, now))
+        parts += due_counts(read.by_week(owned, "owner_id", "due_at", "task"), _KEYS, now)
     if sequence_states is not None:
         added = read.enrolments(sequence_states)
         parts.append(_added(added))
