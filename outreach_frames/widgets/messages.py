@@ -3,11 +3,13 @@ What templates say: subjects as text, bodies as a recipient would see them, lock
 
 A body is somebody else's HTML. It is shown in a frame of its own that runs no script, sends no form, opens no window
 and, by its Content Security Policy, loads nothing: what is not in the body itself stays blank, so that no picture tells
-its sender that it was looked at.
+its sender that it was looked at. A policy holds back neither a click on a link nor connections made in advance, for a
+hint or an inner frame: elements that lead elsewhere are renamed.
 
 Source: HTML Living Standard, section 4.8.5 (``sandbox``, ``srcdoc``); Content Security Policy Level 3.
 """
 
+import re
 from html import escape
 from typing import Any
 
@@ -21,6 +23,14 @@ NO_BODY = (
     "These data hold no body: bodies come only where they are asked for, as in "
     'of.fetch(org, "templates", fields="*") or '
     'of.take_snapshot(org, folder, resources={..., "templates": {"fields": "*"}}).'
+)
+_LEADING_ELSEWHERE = re.compile(
+    r"<(/?)(?=(?:a|area|base|embed|form|frame|iframe|link|meta|object)[\s/>])", re.IGNORECASE
+)
+_HEAD = (
+    f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    '<meta http-equiv="x-dns-prefetch-control" content="off"><base target="_blank">'
+    "<style>x-a { color: #0B57D0; text-decoration: underline }</style>"
 )
 _TALL = 360
 """Height of a body's frame [pixels]; a longer one scrolls."""
@@ -85,16 +95,9 @@ def _text(template: dict[Any, Any], column: str) -> str:
 
 
 def locked_in(page: str, *, title: str) -> str:
-    """
-    Return a frame that shows somebody else's HTML and lets it do nothing.
-
-    Links open nothing either: they lead to a new window, which the frame may not open.
-    """
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta http-equiv="x-dns-prefetch-control" content="off"><base target="_blank">'
-    )
-    document = f"<!DOCTYPE html><html><head>{head}</head><body>{page}</body></html>"
+    """Return a frame that shows somebody else's HTML and lets it do nothing; links look like links."""
+    inert = _LEADING_ELSEWHERE.sub(r"<\1x-", page)
+    document = f"<!DOCTYPE html><html><head>{_HEAD}</head><body>{inert}</body></html>"
     return (
         f'<iframe sandbox referrerpolicy="no-referrer" title="{escape(title)}" srcdoc="{escape(document)}" '
         f'style="width: 100%; height: {_TALL}px; border: 1px solid #DADADA; background: white"></iframe>'

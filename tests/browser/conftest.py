@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
+import pandas as pd
 import pytest
 import requests
 from playwright.sync_api import expect, sync_playwright
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
+
+import outreach_frames as of
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
@@ -28,11 +31,14 @@ ICONS = "https://cdn.jsdelivr.net/npm/@fortawesome/"
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory):
-    """Copy the notebook and its data aside, where a browser may save them."""
+    """Copy the notebook and its data aside, where a browser may save them; every template gets a body."""
     desk = tmp_path_factory.mktemp("desk")
     (desk / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "explore.ipynb", desk / "notebooks")
     shutil.copytree(ROOT / "data" / "sample", desk / "data" / "sample")
+    templates = of.open_snapshot(desk / "data" / "sample").folder / "templates.parquet"
+    frame = pd.read_parquet(templates, dtype_backend="pyarrow")
+    frame.assign(body_html="<p>Good morning, <b>{{first_name}}</b></p>").to_parquet(templates)
     return desk
 
 
@@ -122,8 +128,14 @@ def artifacts():
 
 
 @pytest.fixture
-def page():
-    """Open a tab; at its end the console must have said nothing."""
+def said():
+    """Collect what the console says, and what is asked of elsewhere."""
+    return []
+
+
+@pytest.fixture
+def tab(said):
+    """Open a tab; what it says is kept."""
     if CHROMIUM is None:
         pytest.skip("NO BROWSER: install the package chromium")
     with sync_playwright() as playwright:
@@ -132,13 +144,18 @@ def page():
         context = browser.new_context(viewport={"width": 1200, "height": 1000})
         context.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
-        page = context.new_page()
-        said = []
-        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        context.route(lambda url: "127.0.0.1" not in url.split("/")[2], lambda route: _elsewhere(route, said))
-        yield page
+        tab = context.new_page()
+        tab.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        yield tab
         browser.close()
+
+
+@pytest.fixture
+def page(tab, said):
+    """Open a tab that asks nothing of elsewhere; at its end the console must have said nothing."""
+    tab.context.route(lambda url: "127.0.0.1" not in url.split("/")[2], lambda route: _elsewhere(route, said))
+    yield tab
     assert said == []
 
 

@@ -65,6 +65,14 @@ def test_every_control_changes_what_is_shown(explorers):
     changes(explorer, lambda: explorer.get_by_label("Step").select_option(index=1))
     changes(explorer, lambda: explorer.locator(".noUi-handle").press("ArrowRight"))
     changes(explorer, explorer.get_by_role("button", name="flat").click)
+    room = explorer.bounding_box()["height"]
+    explorer.get_by_role("button", name="Messages").click()
+    expect(explorer.locator("iframe")).not_to_have_count(0)
+    expect(explorer.frame_locator("iframe").first.get_by_text("Good morning, {{first_name}}")).to_be_visible()
+    expect(explorer.get_by_text("Subject:").first).to_be_visible()
+    assert explorer.bounding_box()["height"] == room
+    explorer.get_by_role("button", name="Result").click()
+    expect(picture(explorer)).to_be_visible()
 
     explorer = explorers.nth(TIMELINE)
     changes(explorer, lambda: explorer.get_by_label("Prospect").select_option(index=7))
