@@ -376,6 +376,8 @@ def _kind(native: Any) -> str:
 
 def _refuse_duplicates(name: str, frame: nw.LazyFrame[Any]) -> None:
     ids = frame.select("id").collect()["id"]
+    if ids.n_unique() == len(ids):
+        return
     doubled = ids.filter(ids.is_duplicated()).unique().sort().to_list()
     if doubled:
         raise DataError(

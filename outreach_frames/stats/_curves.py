@@ -20,10 +20,11 @@ EVENTS = (*CAUSES, "censored")
 
 def _counts(group: pd.DataFrame) -> pd.DataFrame:
     """Count, at each distinct time, who is at risk and what happens."""
-    crossed = pd.crosstab(group["duration_d"].to_numpy(dtype=np.float64), group["event"].to_numpy(dtype=object))
-    counts = crossed.reindex(columns=list(EVENTS), fill_value=0)
-    happened = counts.sum(axis=1)
-    return counts.assign(at_risk=happened[::-1].cumsum()[::-1]).rename_axis("t_d").reset_index()
+    times, place = np.unique(group["duration_d"].to_numpy(dtype=np.float64), return_inverse=True)
+    kind = pd.Categorical(group["event"].to_numpy(dtype=object), categories=list(EVENTS)).codes
+    cells = np.bincount(place * len(EVENTS) + kind, minlength=len(times) * len(EVENTS)).reshape(-1, len(EVENTS))
+    at_risk = cells.sum(axis=1)[::-1].cumsum()[::-1]
+    return pd.DataFrame({"t_d": times, **dict(zip(EVENTS, cells.T, strict=True)), "at_risk": at_risk})
 
 
 def survival_curve(group: pd.DataFrame, event: str, ci: float) -> pd.DataFrame:

@@ -102,8 +102,8 @@ def step_funnel(
     mail = call.drop(mail, "mailing of no step", ~nw.col(_STEP).is_null())
     listed = steps.with_columns(is_listed=nw.col(_STEP))
     mail = call.drop(join(mail, listed, _STEP), "mailing of a step that is not listed", ~nw.col("is_listed").is_null())
-    delivered = mail.filter(nw.col("is_delivered") & ~nw.col("step_type").is_in(["call", "task"]).fill_null(False))
-    touches = delivered.with_columns(touched_at=nw.col("sent_at"))
+    by_mail = nw.col("is_delivered") & ~nw.col("step_type").is_in(["call", "task"]).fill_null(False)
+    touches = mail.filter(by_mail).select(_STEP, _ENROLMENT, "order", touched_at=nw.col("sent_at"))
     parts = [steps.select(_STEP), _mail_counts(mail), *_enrolment_counts(_reached(touches), events)]
     if calls is not None:
         dialled = _call_touches(call, calls, steps)
@@ -133,16 +133,19 @@ def _mail_counts(mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 
 def _enrolment_events(mail: nw.LazyFrame[Any], attribution: str) -> nw.LazyFrame[Any]:
-    """Find each enrolment's first reply, first opt-out, and the step that the reply is credited to."""
-    enrolled = mail.filter(~nw.col(_ENROLMENT).is_null())
-    firsts = enrolled.group_by(_ENROLMENT).agg(
+    """Find first reply and first opt-out of the enrolments that have either, and the step credited with the reply."""
+    needed = ["id", _ENROLMENT, _STEP, "is_delivered", "sent_at", "answered_at", "unsubscribed_at"]
+    enrolled = mail.select(*needed).filter(~nw.col(_ENROLMENT).is_null())
+    ended = enrolled.filter(~nw.col("answered_at").is_null() | ~nw.col("unsubscribed_at").is_null())
+    firsts = ended.group_by(_ENROLMENT).agg(
         nw.col("answered_at").min().alias("reply_at"), nw.col("unsubscribed_at").min().alias("opt_out_at")
     )
-    candidates = join(enrolled.filter(nw.col("is_delivered")), firsts, _ENROLMENT)
+    delivered = (ended if attribution == "direct" else enrolled).filter(nw.col("is_delivered"))
+    candidates = join(delivered, firsts.filter(~nw.col("reply_at").is_null()), _ENROLMENT, how="inner")
     if attribution == "direct":
         candidates = candidates.filter((nw.col("answered_at") == nw.col("reply_at")).fill_null(False))
     else:
-        candidates = candidates.filter((nw.col("sent_at") <= nw.col("reply_at")).fill_null(False))
+        candidates = candidates.filter(nw.col("sent_at") <= nw.col("reply_at"))
     ends: Literal["min", "max"] = "min" if attribution == "first_touch" else "max"
     for column in ("sent_at", "id"):
         candidates = at_the_end(candidates, _ENROLMENT, column, ends)
@@ -152,9 +155,12 @@ def _enrolment_events(mail: nw.LazyFrame[Any], attribution: str) -> nw.LazyFrame
 def _reached(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Find when each enrolment was first touched at each step."""
     firsts = [nw.col("touched_at").min(), nw.col("order").min()]
+    needed = [_STEP, _ENROLMENT, "touched_at", "order"]
     if "is_conversation" in touches.collect_schema().names():
         firsts.append(nw.col("is_conversation").max())
-    return touches.filter(~nw.col(_ENROLMENT).is_null()).group_by(_STEP, _ENROLMENT).agg(*firsts)
+        needed.append("is_conversation")
+    known = touches.select(*needed).filter(~nw.col(_ENROLMENT).is_null())
+    return known.group_by(_STEP, _ENROLMENT).agg(*firsts)
 
 
 def _enrolment_counts(reached: nw.LazyFrame[Any], events: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
@@ -179,7 +185,8 @@ def _enrolment_counts(reached: nw.LazyFrame[Any], events: nw.LazyFrame[Any]) -> 
 def _waits(reached: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Measure the time since the enrolment's latest earlier step [days]; its first step has none."""
     earlier = reached.select(_ENROLMENT, earlier_order=nw.col("order"), earlier_at=nw.col("touched_at"))
-    pairs = join(reached, earlier, _ENROLMENT, how="inner").filter(
+    later = reached.select(_STEP, _ENROLMENT, "order", "touched_at")
+    pairs = join(later, earlier, _ENROLMENT, how="inner").filter(
         (nw.col("earlier_order") < nw.col("order")) & (nw.col("earlier_at") <= nw.col("touched_at"))
     )
     pairs = pairs.with_columns(wait_d=(nw.col("touched_at") - nw.col("earlier_at")) / DAY)

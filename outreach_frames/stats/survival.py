@@ -303,7 +303,7 @@ def _read_durations(
     call = Call(function, by=keys, **parameters)
     table = call.table(call.read("durations", durations, ["duration_d", "event", *keys]))
     call.look(None)
-    unknown = sorted(set(table["event"].dropna()) - set(EVENTS))
+    unknown = set(table["event"].dropna().unique()) - set(EVENTS)
     if unknown or table[["duration_d", "event"]].isna().to_numpy().any():
         raise DataError(
             "durations holds rows without a duration, or with an event that is none.",
