@@ -102,8 +102,9 @@ def plural(noun: str) -> str:
 
 
 def kind_of(value: object) -> str:
-    """Name what kind of thing a value is, such as "a list"."""
-    name = type(value).__name__
+    """Name what kind of thing a value is, such as "a list" or "a polars DataFrame"."""
+    library, _, _ = type(value).__module__.partition(".")
+    name = type(value).__name__ if library == "builtins" else f"{library} {type(value).__name__}"
     return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 

@@ -63,9 +63,8 @@ def _frame(source: Source, name: str) -> pd.DataFrame:
         return fetch(source, name, progress=False)
     if isinstance(source, Mapping):
         if name not in source:
-            raise OutreachError(
-                f"There is no table {name!r}.", hint=f"The frames given are: {', '.join(map(str, source))}."
-            )
+            given = ", ".join(map(str, source)) or "none"
+            raise OutreachError(f"There is no table {name!r}.", hint=f"The frames given are: {given}.")
         if not isinstance(source[name], pd.DataFrame):
             raise DataError(f"The table {name!r} is {kind_of(source[name])}.", hint="Give a pandas DataFrame.")
         return source[name]

@@ -32,8 +32,7 @@ class SequenceExplorer(Explorer):
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
         """Part the mailings by sequence, compare all sequences in each period, and return the controls."""
         mailings, sequences, self._steps = tables["mailings"], tables["sequences"], tables["sequence_steps"]
-        record: dict[str, Any] = mailings.attrs.get("outreach_frames", {})
-        self._end = pd.Timestamp(record.get("as_of") or mailings["delivered_at"].max())
+        self._end = _end(mailings)
         self._none = mailings.head(0)
         self._parts = parted(mailings, "sequence_id")
         self._compared = {
@@ -83,3 +82,11 @@ class SequenceExplorer(Explorer):
                 'of.plots.plot_step_funnel(funnel, names=sequences.set_index("id")["name"].to_dict())',
             ]
         return "\n".join(lines)
+
+
+def _end(mailings: pd.DataFrame) -> pd.Timestamp:
+    """Return when mailings were extracted, else when the last one was delivered; with a zone if their instants have."""
+    record: dict[str, Any] = mailings.attrs.get("outreach_frames", {})
+    last = pd.Timestamp(mailings["delivered_at"].max())
+    end = pd.Timestamp(record.get("as_of") or last)
+    return end.tz_localize(None) if last.tz is None else end

@@ -161,7 +161,7 @@ def _touches(mailings: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
 
 def _part(lanes: "pd.Series[Any]", kind: str, instants: "pd.Series[Any]") -> pd.DataFrame:
     known = instants.notna().to_numpy(dtype=bool)
-    at = date2num(instants[known].astype("datetime64[us, UTC]"))  # type: ignore[no-untyped-call]  # stubs lack dates
+    at = date2num(pd.to_datetime(instants[known], utc=True))  # type: ignore[no-untyped-call]  # stubs lack dates
     return pd.DataFrame({"lane": lanes[known], "kind": kind, "at": at})
 
 
@@ -219,6 +219,7 @@ class _Lanes:
             self.tracks |= {(key, kind): line - up for kind, up in zip(kinds, places, strict=False)}
             self.lines.append(line)
             self.height = line + _BETWEEN / 2
+        self.height = max(self.height, _BETWEEN)
 
 
 def _draw(ax: Axes, marks: pd.DataFrame, lanes: _Lanes) -> None:

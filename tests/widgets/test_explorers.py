@@ -10,6 +10,7 @@ from itertools import islice, product
 
 import ipywidgets as w
 import pandas as pd
+import polars as pl
 import pytest
 
 import outreach_frames as of
@@ -217,6 +218,32 @@ def test_a_table_that_is_no_frame_is_said_in_place(kind, frames):
     explorer = kind(frames | {table: frames[table].to_dict("records")})
 
     assert f"The table &#x27;{table}&#x27; is a list." in shown(explorer)
+
+
+def test_a_frame_of_another_library_is_named_as_such(frames):
+    """Both call it a DataFrame."""
+    text = shown(widgets.ReplyTimeline(frames | {"mailings": pl.from_pandas(frames["mailings"])}))
+
+    assert "is a polars DataFrame." in text
+
+
+@each
+def test_instants_without_a_zone_are_read_as_utc(kind, frames):
+    """A frame that went through a spreadsheet has none; the statistics read them so too."""
+    bare = {
+        name: frame.assign(
+            **{
+                column: frame[column].astype("datetime64[us, UTC]").dt.tz_localize(None)
+                for column in frame
+                if "timestamp" in str(frame[column].dtype)
+            }
+        )
+        for name, frame in frames.items()
+    }
+    explorer, same = kind(frames), kind(bare)
+
+    for state in islice(states(explorer), 0, None, 11):
+        assert _unnamed(shown(_with(same, state))) == _unnamed(shown(_with(explorer, state)))
 
 
 def test_a_snapshot_without_a_table_is_said_in_place(tmp_path):
