@@ -37,6 +37,9 @@ ELSEWHERE = {
 }
 """Notebooks that are no reports, and how each is opened instead."""
 
+LONG = 14
+"""Tables and texts with more lines may go over to the next printed page."""
+
 DATA_ERRORS = frozenset({"DataError", "MissingColumnError", "SnapshotError"})
 """Errors that say what the data lack; the section they are raised in is left out."""
 
@@ -223,6 +226,13 @@ def _run(client: NotebookClient, document: nbformat.NotebookNode) -> None:
                 cell.outputs = [nbformat.v4.new_output("display_data", sentence)]
 
 
+def _drop_logs(document: nbformat.NotebookNode) -> None:
+    """Leave out what cells wrote to stderr: progress, and warnings that name files of this machine."""
+    for cell in document.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+
+
 def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
     """Render the cells; a section's heading stays on one printed page with all up to its first picture or table."""
     exporter = HTMLExporter(
@@ -238,29 +248,32 @@ def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
 
 
 def _blocks(cells: Sequence[nbformat.NotebookNode]) -> Iterator[tuple[str, list[nbformat.NotebookNode]]]:
+    """Part the cells: the start of each section up to its first figure, and the rest, which may go over pages."""
     name, block = "free", list[nbformat.NotebookNode]()
     for cell in cells:
         if _headings(cell, "## "):
             yield name, block
             name, block = "kept", []
+        if name == "kept" and _is_long(cell):
+            yield "kept leading", block
+            name, block = "free", []
         block.append(cell)
-        if name == "kept" and _shows_figure(cell):
+        if name == "kept" and _shows(cell, "image/png", "<table"):
             yield name, block
             name, block = "free", []
     yield name, block
 
 
-def _shows_figure(cell: nbformat.NotebookNode) -> bool:
-    """Whether a cell shows a picture or a table."""
+def _shows(cell: nbformat.NotebookNode, kind: str, tag: str) -> int:
+    """Count what a cell shows: outputs of a kind, and tags in its HTML."""
     shown = [output.get("data", {}) for output in cell.get("outputs", ())]
-    return any("image/png" in data or "<table" in data.get("text/html", "") for data in shown)
+    return sum((kind in data) + data.get("text/html", "").count(tag) for data in shown)
 
 
-def _drop_logs(document: nbformat.NotebookNode) -> None:
-    """Leave out what cells wrote to stderr: progress, and warnings that name files of this machine."""
-    for cell in document.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+def _is_long(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell shows a table or prints a text too long to be kept on the page of its heading."""
+    printed = "".join(output.get("text", "") for output in cell.get("outputs", ()))
+    return max(_shows(cell, "text/latex", "<tr"), printed.count("\n")) > LONG
 
 
 def _title(document: nbformat.NotebookNode) -> str:

@@ -24,6 +24,9 @@ SPACE = "\N{NO-BREAK SPACE}"
 FEW = 100
 """Below this denominator a percentage has no decimal."""
 
+LONG = 20
+"""Longer texts get a column of a certain width [letters]."""
+
 ROW_LIMIT = 100
 """Rows shown where no limit is given [rows]."""
 
@@ -169,11 +172,19 @@ def _styled(columns: Sequence[_Column], caption: str) -> Styler:
             style = style.bar(subset=[place], color=f"{GREEN}44", vmin=0, width=90, props="min-width: 5em;")
     numbers: list[Hashable] = [place for place, column in enumerate(columns) if column.is_number]
     unbroken: list[Hashable] = [place for place, column in enumerate(columns) if column.is_number or column.is_instant]
+    wordy: list[Hashable] = [place for place, column in enumerate(columns) if _is_long(column)]
+    style = style.set_properties(subset=wordy, **{"min-width": "11em"})
     style = style.set_properties(subset=unbroken, **{"white-space": "nowrap"})
     style = style.set_properties(subset=numbers, **{"text-align": "right"})
     sides = ["text-align: right" if column.is_number else "text-align: left" for column in columns]
     style = style.apply_index(lambda _: sides, axis="columns")
     return style.relabel_index([column.head for column in columns], axis="columns").set_caption(caption)
+
+
+def _is_long(column: _Column) -> bool:
+    """Whether a column of text needs room, so as not to be a word wide."""
+    texts = column.cells if not column.is_number else pd.Series([], dtype="str")
+    return bool((texts.str.replace(r"<[^>]*>", "", regex=True).str.len() > LONG).any())
 
 
 _CELL = f"padding: 4px 8px; border-bottom: {RULE}; vertical-align: top;"
@@ -221,7 +232,7 @@ def _intervals(frame: pd.DataFrame) -> dict[str, tuple[str, str, str]]:
 
 
 def _interval(low: Any, high: Any, n: Any, unit: Unit) -> str:
-    base = "" if pd.isna(n) else f'<br><span style="color: {SOFT};">n{SPACE}={SPACE}{n:,.0f}</span>'
+    base = "" if pd.isna(n) else f'{SPACE} <span style="color: {SOFT};">n{SPACE}={SPACE}{n:,.0f}</span>'
     if pd.isna(low) or pd.isna(high):
         return MISSING + base
     few = bool(pd.notna(n) and n < FEW)

@@ -32,7 +32,7 @@ def test_rates_are_percentages_with_their_interval_beside_them(rates):
     page = of.show(rates).to_html()
 
     assert f">6.1{NBSP}%<" in page
-    assert f">4.2{NBSP}–{NBSP}8.7<" in page
+    assert f">4.2{NBSP}–{NBSP}8.7{NBSP} <" in page
     assert f"n{NBSP}={NBSP}500" in page
     assert "[%]" in page
     assert "linear-gradient" in page
@@ -142,7 +142,7 @@ def test_few_trials_get_no_decimals(rates):
     page = of.show(rates).to_html()
 
     assert f">100{NBSP}%<" in page
-    assert f">20{NBSP}–{NBSP}100<" in page
+    assert f">20{NBSP}–{NBSP}100{NBSP} <" in page
 
 
 def test_the_level_of_an_interval_is_told_where_it_is_known(rates):

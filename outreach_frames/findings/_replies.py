@@ -120,15 +120,15 @@ def within(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     shares = {horizon: f"reply_within_{horizon:g}d" for horizon in sorted(days)}
     if len(result) != 1 or not result["n"].iloc[0] >= MIN_N:
         return
-    bounded = {
-        horizon: f"{Rate(row[share], row[f'{share}_lo'], row[f'{share}_hi'], row['n'])} within {horizon:g} days"
+    figures = [
+        (f"{horizon:g} days", Rate(row[share], row[f"{share}_lo"], row[f"{share}_hi"], row["n"]))
         for row in records(result)
         for horizon, share in shares.items()
         if pd.notna(row[f"{share}_lo"])
-    }
-    if len(bounded) > 1:
-        figures = [*bounded.values()]
-        sentence = f"Of the enrolments written to, {figures[0]} and {figures[-1]} have answered."
+    ]
+    if len(figures) > 1:
+        (soon, few), (late, most) = figures[0], figures[-1]
+        sentence = f"Of the enrolments written to, {few} have answered within {soon} and {most} within {late}."
         yield Finding(Level.KNOW, float(result["n"].iloc[0]), sentence)
 
 

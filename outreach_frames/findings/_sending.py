@@ -97,15 +97,16 @@ def violations(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 def collisions(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Tell how many people are in several sequences at once, or are written to too often."""
     limit, window = parameter(result, "limit", 4), parameter(result, "window_d", 7)
-    cases = (
-        ("open_enrolments", 1, "of those in an open sequence, are in several at once: a reply stops only one of them"),
-        ("max_touches", limit, f"of those written to, got more than {limit} mails within {window:g} days"),
-    )
-    for column, above, what in cases:
+    cases = {
+        "open_enrolments": (1, "are in several open sequences at once", "in any: a reply stops only one of them"),
+        "max_touches": (limit, f"were sent more than {limit} mails within {window:g} days", "written to"),
+    }
+    for column, (above, what, of_those) in cases.items():
         x, n = int((result[column] > above).sum()), int((result[column] > 0).sum())
         if x and x / n >= NOTABLE:
-            sentence = f"{counted(x, 'person', 'people')}, {rates_of([x], [n])[0]} {what}."
-            yield Finding(Level.DECIDE, x, sentence)
+            happened = what if x > 1 else what.replace("are ", "is ", 1).replace("were ", "was ", 1)
+            share = f"{rates_of([x], [n])[0]} of those {of_those}"
+            yield Finding(Level.DECIDE, x, f"{counted(x, 'person', 'people')} {happened}, {share}.")
 
 
 def counters(result: pd.DataFrame, _: Names) -> Iterator[Finding]:

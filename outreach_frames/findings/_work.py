@@ -31,7 +31,9 @@ def backlog(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     left, due = int(sums["task_backlog"].sum()), int(sums["tasks_due"].sum())
     if not left:
         return
-    sentence = f"{counted(left, 'task')}, {rates_of([left], [due])[0]} of those that were due, are past due and open."
+    are = "is" if left == 1 else "are"
+    share = f"{rates_of([left], [due])[0]} of those that were due"
+    sentence = f"{counted(left, 'task')} {are} past due and still open, {share}."
     yield Finding(Level.KNOW, left, sentence)
     labels = by_user["name"].first()
     for user in apart(rates_of(sums["task_backlog"], sums["tasks_due"])):
@@ -63,10 +65,10 @@ def credit(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     window = parameter(result, "window_d", 30)
     alone = result.loc[result["channel"] == "unattributed", "opportunity_id"].nunique()
     if alone:
-        sentence = f"{counted(alone, 'deal')}, {rates_of([alone], [deals])[0]}, had no mail to their people"
-        yield Finding(Level.KNOW, alone, f"{sentence} in the {window:g} days before they began.")
+        sentence = f"{counted(alone, 'deal')} had no mail to their people in the {window:g} days before they began"
+        yield Finding(Level.KNOW, alone, f"{sentence}, {rates_of([alone], [deals])[0]}.")
     if deals < MIN_N:
-        sentence = f"{counted(deals, 'deal')} are too few to compare the rules by, which share out the credit."
+        sentence = f"{counted(deals, 'deal')} are too few to compare the rules of sharing credit by."
         yield Finding(Level.KNOW, 0, sentence)
         return
     summary = attached(result, "summary").dropna(subset=["channel_id"])

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from html import escape
 from typing import Any, NamedTuple
 
@@ -126,13 +127,18 @@ class Summary:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        numbers = "".join(_tr("td", *cells) for cells in self._lines())
-        doubts = "".join(_tr("td", *cells) for cells in self._doubts())
-        head = _tr("th", "metric", "value", "interval and base", "definition")
+        head = _tr("th", *_HEADS)
+        numbers = "".join(_tr("td", *_cells(row)) for row in self.headlines.to_dict("records"))
+        doubts = "".join(
+            _tr("td", severity, text.replace("_", " ").removesuffix(", in .caveats"))
+            for severity, text in self._doubts()
+        )
+        sent = f"Mail sent {_day(self.period[0])} to {_day(self.period[1])}" if self.period else "No mail sent"
+        at = f"{_day(self.as_of[:10])}, {self.as_of[11:16]} UTC" if self.as_of else "an unknown time"
         return (
-            f'<div class="outreach-summary"><p><strong>{escape(self._title())}</strong></p>'
-            f"<table><thead>{head}</thead><tbody>{numbers}</tbody></table>"
-            f"<p>Caveats</p><table><tbody>{doubts}</tbody></table></div>"
+            f'<div class="outreach-summary"><p><strong>{escape(sent)}, as of {escape(at)}</strong></p>'
+            f"<table {_TABLE}><thead>{head}</thead><tbody>{numbers}</tbody></table>"
+            f"<p><strong>Caveats</strong></p><table {_TABLE}><tbody>{doubts}</tbody></table></div>"
         )
 
     def _title(self) -> str:
@@ -277,5 +283,49 @@ def _of(row: dict[Any, Any]) -> str:
     return f"{row['count']:,} of {row['rows']:,} {row['resource'].replace('_', ' ')}"
 
 
+_HEADS = ("", "value", "interval", "n", "what it is")
+_WORDS = {
+    "sent": "mails sent",
+    "delivered": "mails delivered",
+    "enrolment_reply_rate": "enrolments that replied",
+    "prospect_reply_rate": "people who replied",
+    "reply_rate": "mails answered",
+    "reply_within_14d": "replied within 14 days",
+    "hours_to_reply_median": "median time to reply",
+    "delivery_rate": "deliveries",
+    "bounce_rate": "bounces",
+    "opt_out_rate": "opt-outs",
+    "click_rate": "mails clicked",
+    "open_rate": "mails opened",
+    "overlap_rate": "people in several sequences",
+}
+_TABLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'
+_CELL = "padding: 3px 8px; border-bottom: 1px solid #e4e7eb; vertical-align: top; text-align:"
+_NUMBERS = (1, 2, 3)
+"""Places of the cells that hold numbers: to the right, and never on two lines."""
+
+
+def _cells(row: dict[Any, Any]) -> tuple[str, ...]:
+    """Return the cells of a number: what it is called, value, interval, n and definition."""
+    name, value, detail, definition = _line(row)
+    bounds, _, base = detail.rpartition("n = ")
+    called = _WORDS.get(row["metric"], row["metric"].replace("_", " "))
+    low = " (low trust)" if name.endswith(")") else ""
+    return called + low, value, bounds.removesuffix(", ").replace(" %", "", 1).replace(" to ", " – "), base, definition
+
+
+def _day(iso: str) -> str:
+    """Write a day: 3 March 2026."""
+    day = date.fromisoformat(iso)
+    return f"{day.day} {day:%B %Y}"
+
+
 def _tr(cell: str, *texts: str) -> str:
-    return "<tr>" + "".join(f"<{cell}>{escape(text)}</{cell}>" for text in texts) + "</tr>"
+    """Make a row; every cell carries its style, since mail programs drop style sheets."""
+    cells = []
+    for place, text in enumerate(texts):
+        is_number = place in _NUMBERS and len(texts) == len(_HEADS)
+        shown = text.replace(" ", "\N{NO-BREAK SPACE}") if is_number or not place else text
+        style = f"{_CELL} {'right' if is_number else 'left'};{' white-space: nowrap;' if is_number else ''}"
+        cells.append(f'<{cell} style="{style}">{escape(shown)}</{cell}>')
+    return f"<tr>{''.join(cells)}</tr>"
