@@ -15,7 +15,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError
-from outreach_frames.http import BearerAuth, Session, TokenEndpoint, Waiter, check_origin
+from outreach_frames.http import BearerAuth, Session, TokenEndpoint, Waiter, check_origin, check_own_origin
 from outreach_frames.reading import Paging, Server
 
 BASE_URL = "https://api.outreach.io/api/v2"
@@ -260,7 +260,7 @@ def connect_jsonapi(
     Connect to any JSON:API server, to read it with `fetch`, `fetch_one` and `fetch_tables`.
 
     Names of resources, filters and attributes are the server's own and sent as they are given; columns and their
-    types are those of `read_jsonapi`. Answers are not cached.
+    types are those of `read_jsonapi`. Answers are not cached. Links and redirects to another origin are refused.
 
     Parameters
     ----------
@@ -289,7 +289,8 @@ def connect_jsonapi(
     ...     articles = fetch(server, "articles", include="author", sort="-published")
     """
     sign = BearerAuth(auth) if isinstance(auth, str) else HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth
-    return Server(Session(base_url, sign or _unsigned, account=base_url, cache=False), paging=paging)
+    session = Session(base_url, sign or _unsigned, account=base_url, cache=False, check_origin=check_own_origin)
+    return Server(session, paging=paging)
 
 
 def _unsigned(request: PreparedRequest) -> PreparedRequest:

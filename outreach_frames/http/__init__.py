@@ -3,7 +3,7 @@
 from outreach_frames.http.answers import Answer
 from outreach_frames.http.cache import Cache
 from outreach_frames.http.exchange import TokenEndpoint
-from outreach_frames.http.origin import check_origin
+from outreach_frames.http.origin import check_origin, check_own_origin
 from outreach_frames.http.session import Session
 from outreach_frames.http.signing import BearerAuth, Renewable
 from outreach_frames.http.store import CacheInfo
@@ -19,4 +19,5 @@ __all__ = [
     "TokenEndpoint",
     "Waiter",
     "check_origin",
+    "check_own_origin",
 ]

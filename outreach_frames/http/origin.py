@@ -1,10 +1,13 @@
 """
 Where the token may go: to the configured origin, or to an ``outreach.io`` host over https, and nowhere else.
 
+Somebody else's token, for another server, may go to that server's own origin only.
+
 Links and redirects in answers are data from outside. Each URL is checked with the parser that also opens the
 connection, so that the two cannot disagree about the host.
 """
 
+from collections.abc import Callable
 from ipaddress import ip_address
 
 from urllib3.exceptions import LocationParseError
@@ -16,6 +19,8 @@ VENDOR_DOMAIN = "outreach.io"
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 Origin = tuple[str, str, int]
+OriginCheck = Callable[[str, str], None]
+"""Given a URL and the base URL, refuses what the token must not be sent to."""
 
 
 def check_base_url(base_url: str) -> str:
@@ -52,6 +57,23 @@ def check_origin(url: str, base_url: str) -> None:
         f"A link points to {scheme}://{host}:{port}, outside this organisation's hosts; nothing was sent there.",
         hint="If the organisation moved to that host, connect with it as base_url.",
     )
+
+
+def check_own_origin(url: str, base_url: str) -> None:
+    """
+    Refuse a URL of any other origin than the configured one: the rule for servers that are not Outreach's.
+
+    Raises
+    ------
+    OriginError
+        The origin is not the configured one.
+    """
+    scheme, host, port = origin = origin_of(url)
+    if origin != origin_of(base_url):
+        raise OriginError(
+            f"A link leads away from the server, to {scheme}://{host}:{port}; nothing was sent there.",
+            hint="If the server moved to that host, connect with it as base_url.",
+        )
 
 
 def origin_of(url: str) -> Origin:

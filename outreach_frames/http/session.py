@@ -37,7 +37,7 @@ from outreach_frames.http.cache import SIZE_CAP, Cache, default_folder, fingerpr
 from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate, Window
 from outreach_frames.http.headers import read_date
-from outreach_frames.http.origin import check_base_url, check_origin
+from outreach_frames.http.origin import OriginCheck, check_base_url, check_origin
 from outreach_frames.http.quiet import without_addresses
 from outreach_frames.http.transport import Limits, Transport
 from outreach_frames.http.waiting import Waiter
@@ -89,6 +89,8 @@ class Session:
         What waits, where something else waits with it.
     spread
         Random numbers in [0, 1): for tests.
+    check_origin
+        Refuses links and redirects that the token must not follow; default: Outreach's rule.
 
     Attributes
     ----------
@@ -118,8 +120,10 @@ class Session:
         deadline: float = DEADLINE,
         waiter: Waiter | None = None,
         spread: Callable[[], float] = random,
+        check_origin: OriginCheck = check_origin,
     ) -> None:
         self.base_url = check_base_url(base_url)
+        self._check_origin = check_origin
         self._offline = offline
         self._stale_if_error = stale_if_error
         self._flights = _Flights()
@@ -135,7 +139,15 @@ class Session:
             self.cache = Cache(None, owner)
         self._gate = Gate(clock, folder / f"{owner}.budget" if folder else None)
         limits = Limits(connect=timeout[0], read=timeout[1], deadline=deadline, max_wait=max_wait)
-        transport = Transport(self.base_url, auth, gate=self._gate, waiter=self.waiter, limits=limits, spread=spread)
+        transport = Transport(
+            self.base_url,
+            auth,
+            gate=self._gate,
+            waiter=self.waiter,
+            limits=limits,
+            spread=spread,
+            check=check_origin,
+        )
         self._plain = mounted(requests.Session(), transport)
         self._cached = self._behind_cache(transport)
         self._headers = {
@@ -262,7 +274,7 @@ class Session:
     def _call(self, method: str, url: str, params: Parameters, body: bytes | None) -> Call:
         if "://" not in url:
             url = f"{self.base_url}/{url.lstrip('/')}"
-        check_origin(url, self.base_url)
+        self._check_origin(url, self.base_url)
         path = urlsplit(url).path.removeprefix(urlsplit(self.base_url).path) or "/"
         return Call.of(method, url, asked=without_addresses(path), headers=self._headers, params=params, body=body)
 

@@ -20,6 +20,7 @@ from requests.adapters import BaseAdapter
 from outreach_frames.http.answers import rate_limit_error
 from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate
+from outreach_frames.http.origin import OriginCheck, check_origin
 from outreach_frames.http.retry import LONGEST_WAIT, NOT_CARRIED_OUT, Attempt, Outcome, pause_before_retry
 from outreach_frames.http.waiting import Patience, Waiter
 from outreach_frames.http.wire import Ending, Wire
@@ -66,6 +67,8 @@ class Transport(BaseAdapter):
         How long things may take.
     spread
         Random numbers in [0, 1).
+    check
+        Refuses what the token must not be sent to.
     """
 
     def __init__(
@@ -77,9 +80,10 @@ class Transport(BaseAdapter):
         waiter: Waiter,
         limits: Limits,
         spread: Callable[[], float] = random,
+        check: OriginCheck = check_origin,
     ) -> None:
         super().__init__()
-        self._wire = Wire(base_url, auth, clock=waiter.clock, connect=limits.connect, read=limits.read)
+        self._wire = Wire(base_url, auth, clock=waiter.clock, connect=limits.connect, read=limits.read, check=check)
         self._auth = auth
         self._gate = gate
         self._waiter = waiter

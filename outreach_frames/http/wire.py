@@ -16,7 +16,7 @@ from outreach_frames.errors import DeadlineError, DocumentError, OutreachError, 
 from outreach_frames.http.answers import Reply
 from outreach_frames.http.call import Call
 from outreach_frames.http.headers import Budget, read_budget
-from outreach_frames.http.origin import check_origin, is_loopback, origin_of
+from outreach_frames.http.origin import OriginCheck, check_origin, is_loopback, origin_of
 from outreach_frames.http.quiet import hide_queries
 from outreach_frames.http.retry import Outcome
 from outreach_frames.http.store import ASKED_AT
@@ -75,6 +75,8 @@ class Wire:
         Wall clock [seconds since 1970].
     connect, read
         Time for the connection to come about, and between two pieces of an answer [s].
+    check
+        Refuses what the token must not be sent to, redirects included.
     """
 
     def __init__(
@@ -85,8 +87,10 @@ class Wire:
         clock: Callable[[], float],
         connect: float,
         read: float,
+        check: OriginCheck = check_origin,
     ) -> None:
         self._base_url = base_url
+        self._check = check
         hide_queries(base_url)
         self._auth = auth
         self._clock = clock
@@ -107,7 +111,7 @@ class Wire:
         """
         asked_at, url = self._clock(), request.url or ""
         for _ in range(MOST_REDIRECTS + 1):
-            check_origin(url, self._base_url)
+            self._check(url, self._base_url)
             signed = self._signed(request, url)
             try:
                 response = self._exchange(signed, proxies, time_left)

@@ -6,14 +6,13 @@ wherever it gives them; what they leave out is noticed, never taken for the end.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urljoin
 
 from outreach_frames.catalogue import Catalogue
 from outreach_frames.client import Client
-from outreach_frames.errors import DocumentError, NotFoundError, OriginError
-from outreach_frames.http import Answer, Session
-from outreach_frames.http.origin import origin_of
+from outreach_frames.errors import DocumentError, NotFoundError
+from outreach_frames.http import Session
 from outreach_frames.query import Parameters
 from outreach_frames.reading.parts import Loose, identity, link_of
 from outreach_frames.reading.walk import Address, Found, Walk
@@ -39,15 +38,6 @@ class Server(Client):
     def __init__(self, session: Session, *, paging: Paging = "links") -> None:
         super().__init__(session, catalogue=Catalogue({}))
         self.paging = paging
-
-    def get(self, path: str, *args: Any, **options: Any) -> Answer:
-        """Read one URL as `Client.get` does; links to another origin than the server's own are refused."""
-        if "://" in path and origin_of(path) != origin_of(self.base_url):
-            raise OriginError(
-                "A link leads away from the server; nothing was sent there.",
-                hint="If the server moved to that host, connect with it as base_url.",
-            )
-        return super().get(path, *args, **options)
 
 
 class Pages:

@@ -3,6 +3,7 @@
 import pytest
 from scripted_server import Scripted, Server
 
+import outreach_frames as of
 from outreach_frames.errors import OriginError, TransportError
 from outreach_frames.http import BearerAuth, Session
 from outreach_frames.http.origin import check_base_url, check_origin
@@ -83,6 +84,19 @@ def test_a_redirect_elsewhere_is_not_followed(server, connect) -> None:
         session.get("/users")
 
     assert session.cache.info().answers == 0
+
+
+def test_somebody_elses_token_is_not_redirected_to_outreach(server) -> None:
+    """Another server could otherwise send its users' tokens to any host that has a name below ``outreach.io``."""
+    server.script = [Scripted(302, b"", {"Location": "https://elsewhere.outreach.io/articles"})]
+
+    with of.connect_jsonapi(server.base_url, "a token") as client:
+        with pytest.raises(OriginError, match="leads away from the server"):
+            client.get("/articles")
+        with pytest.raises(OriginError, match="leads away from the server"):
+            client.get("https://api.outreach.io/articles")
+
+    assert server.paths == ["/articles"]
 
 
 def test_a_redirect_within_the_origin_is_followed(server, connect) -> None:
