@@ -93,7 +93,8 @@ class Client:
         no_retry
             Statuses that are raised at once.
 
-        Records that carry secrets (webhooks) are asked for each time and kept nowhere.
+        Records that carry secrets (webhooks) or people to erase (compliance requests) are asked for each time and
+        kept nowhere.
 
         Raises
         ------
@@ -108,9 +109,10 @@ class Client:
         return self.session.get(path, params, refresh=refresh, check=check, no_retry=no_retry, store=store)
 
     def _holds_secrets(self, path: str) -> bool:
-        """Return whether a collection's records carry secrets, which the cache must not keep."""
+        """Return whether a collection's records carry what the cache must not keep: secrets, or people to erase."""
         parts = urlsplit(path).path.removeprefix(urlsplit(self.base_url).path).strip("/").split("/")
-        return any(kind.holds_secrets for kind in self.catalogue.types.values() if kind.plural == parts[0])
+        kinds = (kind for kind in self.catalogue.types.values() if kind.plural == parts[0])
+        return any(kind.holds_secrets or kind.name == "complianceRequest" for kind in kinds)
 
     def create(self, resource: str, /, *, meta: Mapping[str, Any] | None = None, **values: Any) -> pd.Series:
         """

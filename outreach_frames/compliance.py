@@ -104,7 +104,8 @@ def status(client: Client, request_id: str) -> pd.DataFrame:
 
     Notes
     -----
-    Calls: ``GET /complianceRequests?filter[batchComplianceRequest]=…``, never from the cache.
+    Calls: ``GET /complianceRequests?filter[batchComplianceRequest]=…``, never from the cache nor put there: the
+    answer names the person.
     """
     return fetch(client, "compliance_requests", filter={"batchComplianceRequest": request_id}, refresh=True)
 
@@ -119,7 +120,7 @@ def wait(
     clock: Callable[[], float] = time.monotonic,
 ) -> pd.DataFrame:
     """
-    Wait until a request is done.
+    Wait until a request is done: every compliance request of its batch, of which there is at least one.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ def wait(
     deadline = clock() + timeout
     while True:
         requests = status(client, request_id)
-        if len(requests) and (requests["state"] == "done").all():
+        if len(requests) and requests["state"].eq("done").fillna(False).all():  # `all` would skip what is missing
             return requests
         if clock() + poll > deadline:
             raise DeadlineError(
