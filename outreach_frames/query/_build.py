@@ -18,8 +18,6 @@ EXTRA_FILTERS = {
 """Filters that the API takes though no attribute has the name."""
 
 EXTRA_SORTS = {"event": {"updatedAt"}}
-"""Sorts that the vendor's guide shows though the contract has no such attribute."""
-EXTRA_SORTS = {"event": {"updatedAt"}}
 """Sorts that the vendor's guide uses though the contract has no such attribute."""
 CONNECTED = frozenset(
     {"account", "call", "event", "mailing", "opportunity", "opportunityStage", "product", "prospect", "purchase"}
@@ -117,12 +115,19 @@ def batch_filter(catalogue: Catalogue, resource: str | None, given: Mapping[str,
     Raises
     ------
     UnknownNameError, QueryError
-        As for `build`.
+        As for `build`; also for any of no values, which selects nothing and in this syntax would not be there to see.
     """
     if resource is None:
         filters = [(f"[{name}]", checked(name, value)) for name, value in given.items()]
     else:
         filters = list(_filters(catalogue, catalogue.resource(resource), given))
+    empty = next((key for key, value in filters if isinstance(value, tuple) and not value), None)
+    if empty:
+        raise QueryError(
+            f"The filter on {empty.strip('[]').replace('][', '.')} is an empty list, which selects no records; "
+            "nothing was sent.",
+            hint="Ask for a batch only where there are records for it.",
+        )
     pairs = [pair for key, value in filters for pair in new_syntax(key, value)]
     return [(f"actionParams[filter]{key.removeprefix('filter')}", value) for key, value in pairs]
 
@@ -221,6 +226,10 @@ def _check_together(filters: Sequence[tuple[str, Any]]) -> None:
 def _filters(catalogue: Catalogue, kind: ResourceType, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in given.items():
         if isinstance(value, Mapping):
+            if not value:
+                raise QueryError(
+                    f"The filter on {name} says nothing.", hint="Leave it out, or say what is asked of it."
+                )
             for inner, inner_value in value.items():
                 yield _filter(catalogue, kind, f"{name}.{inner}", inner_value)
         else:

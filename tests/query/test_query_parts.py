@@ -1,12 +1,15 @@
 """Queries too long for one URL are cut into parts whose answers together are the answer."""
 
+from functools import partial
 from urllib.parse import urlencode
 
+import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
 from outreach_frames import catalogue
-from outreach_frames.query import MAX_QUERY_LENGTH, build
+from outreach_frames.errors import QueryError
+from outreach_frames.query import MAX_QUERY_LENGTH, batch_filter, build
 
 CATALOGUE = catalogue.load()
 
@@ -71,3 +74,20 @@ def test_parts_are_disjoint_only_where_a_record_has_one_of_the_values(resource, 
 
 def test_any_of_nothing_matches_nothing():
     assert build(CATALOGUE, "prospects", filter={"id": []}).matches_nothing
+
+
+@pytest.mark.parametrize("resource", ["prospects", None])
+@pytest.mark.parametrize("empty", [[], (), set(), pd.Series([], dtype="int64"), pd.Index([])])
+def test_a_batch_for_any_of_nothing_is_refused(resource, empty):
+    """In the syntax of batches an empty list is no parameter at all, and without one a batch touches every record."""
+    for wanted in ({"id": empty}, {"id": [1], "owner": empty}):
+        with pytest.raises(QueryError, match="empty list, which selects no records"):
+            batch_filter(CATALOGUE, resource, wanted)
+
+
+def test_a_filter_that_says_nothing_is_refused():
+    """It would be no parameter, and select everything: in a batch, to be changed."""
+    with pytest.raises(QueryError, match="account says nothing"):
+        build(CATALOGUE, "prospects", filter={"account": {}})
+    with pytest.raises(QueryError, match="account says nothing"):
+        batch_filter(CATALOGUE, "prospects", {"account": {}})
