@@ -126,6 +126,8 @@ def missing_key(name: str, column: str, *, needed_for: str) -> MissingColumnErro
 
 
 def _request(name: str, column: str) -> str:
+    if column == "id":
+        return "Keep it: every frame of fetch() has one."
     field = column.removesuffix("_id") if column.endswith("_id") else column
     return f'Request it: fetch(org, "{name}", fields=[..., "{field}"]).'
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from stats_frames import AS_OF, example, made_up_mailings, steps_of, typed
 
 from outreach_frames import stats
@@ -12,6 +13,7 @@ from outreach_frames import stats
 Engine = Callable[[pd.DataFrame], Any]
 
 SIZE = 400
+TEXT = pd.ArrowDtype(pa.string())
 _RNG = np.random.default_rng(5)
 
 
@@ -22,8 +24,11 @@ def _day(number: int, hour: int = 10) -> str:
 def _mail() -> pd.DataFrame:
     mail = made_up_mailings(SIZE, seed=11)
     failed = _RNG.random(SIZE) < 0.3
-    mail["state"] = pd.Series(np.where(failed, "failed", "delivered"), dtype="string[pyarrow]")
+    mail["state"] = pd.Series(np.where(failed, "failed", "delivered"), dtype=TEXT)
     mail["mailbox_id"] = mail["user_id"]
+    mail["mailbox_address"] = pd.Series([f"Rep@domain{number % 2}.example" for number in range(SIZE)], dtype=TEXT)
+    reasons = np.where(failed, np.where(_RNG.random(SIZE) < 0.5, "Sign-in", "Limit"), None)
+    mail["error_reason"] = pd.Series(reasons, dtype=TEXT)
     mail["created_at"], mail["scheduled_at"] = mail["delivered_at"], mail["opened_at"]
     return mail
 
@@ -34,6 +39,9 @@ STATES = typed(
         "id": number,
         "sequence_id": number % 4 + 1,
         "user_id": number % 4 + 1,
+        "prospect_id": number % 11 or None,
+        "sequence_step_id": number % 4 * 10 + 1,
+        "state_changed_at": _day(number) if number % 3 else None,
         "state": ["active", "finished", "opted_out", "paused", None][number % 5],
         "created_at": ["2025-02-19T00:00:00Z", "2025-03-09T23:30:00Z", None][number % 3],
         "replied_at": _day(9) if number % 7 == 0 else None,
@@ -43,11 +51,23 @@ STATES = typed(
     for number in sorted(MAIL["sequence_state_id"].dropna().unique())
 )
 SEQUENCES = typed(
-    {"id": number, "name": f"Sequence {number}", "throttle_max_adds_per_day": number if number % 2 else None}
+    {
+        "id": number,
+        "name": f"Sequence {number}",
+        "throttle_max_adds_per_day": number if number % 2 else None,
+        "duration_in_days": 2 * number if number < 4 else None,
+        **{f"{kind}_reply_count": number % 4 for kind in ("positive", "neutral")},
+        "negative_reply_count": number if number % 2 else None,
+        "deliver_count": 3 * number if number % 3 else 0,
+    }
     for number in range(1, 6)
 )
+STEPS = steps_of(MAIL).assign(interval=pd.Series([60, 2880, 0] * 10, dtype="int64[pyarrow]"))
 USERS = typed({"id": number, "name": f"User {number}"} for number in (1, 2, 3, 9))
-MAILBOXES = typed({"id": number, "email": f"box{number}@example.com"} for number in (1, 2, 3, 9))
+MAILBOXES = typed(
+    {"id": number, "email": f"box{number}@example.com", "max_mailings_per_day": number % 3 or None}
+    for number in (1, 2, 3, 9)
+)
 ACCOUNTS = typed({"id": number, "owner_id": number + 50, "named": number % 2 == 0} for number in (61, 62, 63))
 PROSPECTS = typed({**person, "opted_out_at": _day(20)} for person in example("prospects").to_dict("records"))
 ADDRESSES = typed(
@@ -60,6 +80,9 @@ CALLS = typed(
         "user_id": number % 4 + 1,
         "prospect_id": number % 9 or None,
         "sequence_id": number % 4 + 1,
+        "sequence_state_id": number if number % 4 else None,
+        "call_disposition_id": number % 3 + 1 if number % 5 else None,
+        "tags": ["tier 1", "Meeting set"] if number % 8 == 0 else ([] if number % 2 else None),
         "direction": "inbound" if number % 6 == 0 else "outbound",
         "outcome": ["Answered", "no_answer", None][number % 3],
         "dialed_at": _day(number) if number % 5 else None,
@@ -74,6 +97,9 @@ TASKS = typed(
         "owner_id": number % 4 + 1,
         "completer_id": None if number % 5 else 3,
         "prospect_id": number % 7 + 1,
+        "sequence_id": number % 5 + 1,
+        "sequence_state_id": number,
+        "task_type": "manual" if number % 2 else None,
         "action": ["action_item", "call", "email", "in_person"][number % 4],
         "state": "complete" if number % 3 else "incomplete",
         "due_at": _day(number) if number % 7 else None,
@@ -82,13 +108,67 @@ TASKS = typed(
     for number in range(1, 80)
 )
 
+DISPOSITIONS = typed(
+    {"id": number, "name": f"{kind} call"} for number, kind in enumerate(("No", "MEETING", "Short"), 1)
+)
+EVENTS = typed(
+    {
+        "id": number,
+        "name": "message_clicked" if number % 5 == 0 else "message_opened",
+        "event_at": _day(number % 9),
+        "mailing_id": number if number % 7 else None,
+    }
+    for number in range(1, 300)
+)
+
+HEALTH = typed({"mailbox_id": number, "blind_since": None} for number in (1, 2))
+HEALTH["blind_since"] = pd.Series([pd.Timestamp("2025-03-05", tz="UTC"), None]).astype("timestamp[us, UTC][pyarrow]")
+
 STATISTICS: dict[str, Callable[[Engine], Any]] = {
     "engagement": lambda to: stats.engagement(to(MAIL)),
     "engagement by sequence": lambda to: stats.engagement(to(MAIL), by="sequence_id", include_unsequenced=True),
     "engagement by week": lambda to: stats.engagement(to(MAIL), by=["week", "user_id"], tz="America/Los_Angeles"),
     "engagement by month": lambda to: stats.engagement(to(MAIL), by=["origin", "month"], include_unsequenced=True),
     "sequence_engagement": lambda to: stats.sequence_engagement(
-        to(MAIL), to(SEQUENCES), sequence_states=to(STATES), calls=to(CALLS), alias={4: 1}, since="2025-02-25"
+        to(MAIL),
+        to(SEQUENCES),
+        sequence_states=to(STATES),
+        calls=to(CALLS),
+        tasks=to(TASKS),
+        alias={4: 1},
+        since="2025-02-25",
+        exclude_internal=to(ADDRESSES),
+    ),
+    "sequence_engagement of mail alone": lambda to: stats.sequence_engagement(to(MAIL), to(SEQUENCES)),
+    "engagement without colleagues": lambda to: stats.engagement(to(MAIL), exclude_internal=to(ADDRESSES)),
+    "first_opens": lambda to: stats.first_opens(to(MAIL), to(EVENTS)),
+    "failures": lambda to: stats.failures(to(MAIL)),
+    "failures by user and reason": lambda to: stats.failures(to(MAIL), by=["user_id", "error_reason"]),
+    "send_capacity": lambda to: stats.send_capacity(to(MAILBOXES), to(MAIL), tz="Asia/Tokyo"),
+    "task_completion": lambda to: stats.task_completion(to(TASKS), as_of=AS_OF),
+    "call_outcomes": lambda to: stats.call_outcomes(to(CALLS), by=["weekday", "hour"], tz="America/New_York"),
+    "call_outcomes of all": lambda to: stats.call_outcomes(to(CALLS), by=None),
+    "enrolment_outcomes": lambda to: stats.enrolment_outcomes(
+        to(STATES),
+        to(MAIL),
+        sequences=to(SEQUENCES),
+        sequence_steps=to(STEPS),
+        calls=to(CALLS),
+        tasks=to(TASKS),
+        as_of=AS_OF,
+    ),
+    "enrolment_outcomes of all": lambda to: stats.enrolment_outcomes(to(STATES), to(MAIL), by=None, as_of=AS_OF),
+    "account_reach": lambda to: stats.account_reach(
+        to(ACCOUNTS), to(PROSPECTS), to(MAIL), calls=to(CALLS), by="owner_id"
+    ),
+    "prospect_opt_outs": lambda to: stats.prospect_opt_outs(to(PROSPECTS), to(MAIL), calls=to(CALLS)),
+    "prospect_opt_outs by account": lambda to: stats.prospect_opt_outs(to(PROSPECTS), to(MAIL), by="account_id"),
+    "meetings": lambda to: stats.meetings(
+        to(STATES), to(MAIL), to(CALLS), call_dispositions=to(DISPOSITIONS), within_d=20, as_of=AS_OF
+    ),
+    "reply_sentiment": lambda to: stats.reply_sentiment(to(SEQUENCES)),
+    "cohort_matrix of meetings": lambda to: stats.cohort_matrix(
+        to(STATES), to(MAIL), calls=to(CALLS), event="meeting_proxy", mailbox_health=HEALTH, weeks=3, as_of=AS_OF
     ),
     "prospect_engagement": lambda to: stats.prospect_engagement(
         to(PROSPECTS), to(MAIL), calls=to(CALLS), tasks=to(TASKS)

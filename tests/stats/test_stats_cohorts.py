@@ -1,5 +1,6 @@
 from datetime import date
 
+import pandas as pd
 import pytest
 from stats_frames import AS_OF, EXPECTED, TOLERANCE, example, mailings, typed
 
@@ -131,3 +132,43 @@ def test_no_enrolments_give_no_cohorts():
 def test_impossible_cohorts_are_refused(parameters, message):
     with pytest.raises(DataError, match=message):
         stats.cohort_matrix(example("sequence_states"), example("mailings"), **parameters)
+
+
+def health(since):
+    return typed([{"mailbox_id": 41}]).assign(blind_since=pd.Series([pd.Timestamp(since)]))
+
+
+@pytest.mark.parametrize(
+    ("since", "blind"),
+    [
+        ("2025-03-01T00:00:00Z", [True, True]),
+        ("2025-03-12T00:00:00Z", [False, True]),
+        ("2025-03-17T12:00:00Z", [False, False]),
+        (None, [False, False]),
+    ],
+)
+def test_cells_in_which_answers_may_have_gone_unseen_are_flagged(since, blind):
+    """Trap 18: from when a mailbox no longer synchronises its replies are missing, and the cohort looks worse."""
+    sent = mailings(mail(1, "2025-03-03T13:00:00Z")).assign(mailbox_id=pd.Series([41], dtype="int64[pyarrow]"))
+
+    found = stats.cohort_matrix(
+        enrolments("2025-03-03T12:00:00Z"), sent, mailbox_health=health(since), weeks=2, as_of=AS_OF
+    )
+
+    assert found["blind"].tolist() == blind
+
+
+def test_cohorts_of_other_mailboxes_are_not_flagged():
+    sent = mailings(mail(1, "2025-03-03T13:00:00Z")).assign(mailbox_id=pd.Series([42], dtype="int64[pyarrow]"))
+    blind = health("2025-03-01T00:00:00Z")
+
+    found = stats.cohort_matrix(enrolments("2025-03-03T12:00:00Z"), sent, mailbox_health=blind, weeks=1, as_of=AS_OF)
+
+    assert found["blind"].tolist() == [False]
+
+
+def test_without_the_mailboxes_health_blindness_is_unknown():
+    found = stats.cohort_matrix(example("sequence_states"), example("mailings"), weeks=1)
+
+    assert found["blind"].isna().all()
+    assert str(found["blind"].dtype) == "bool[pyarrow]"
