@@ -28,7 +28,12 @@ _HEADROOM = 1.2
 
 
 def plot_step_funnel(
-    funnel: pd.DataFrame, *, names: Names | None = None, min_n: int = 30, ax: Axes | None = None
+    funnel: pd.DataFrame,
+    *,
+    names: Names | None = None,
+    min_n: int = 30,
+    period: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """
     Plot, for each sequence, how many are at risk at each step (bars) and which share replies there (points).
@@ -41,6 +46,9 @@ def plot_step_funnel(
         Sequence names by id; default: the result's own names, else the ids.
     min_n
         Hazards with fewer enrolments at risk are drawn faded, and do not stretch the axis.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrolments begun since 1 Jan 2026"``;
+        default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -68,7 +76,7 @@ def plot_step_funnel(
         page = open_page(
             ax,
             title="Replies by sequence step",
-            subtitle=subtitle(funnel, of + counted(len(everyone), "sequence"), f"{entrants} at risk"),
+            subtitle=subtitle(funnel, of + counted(len(everyone), "sequence"), f"{entrants} at risk", period=period),
             footnote=f"Points: first replies ÷ enrolments at risk at the step, with {confidence(funnel)} interval "
             f"(Wilson). Faded: fewer than {min_n} at risk. ◇ no data. Line: share that has replied up to the step, "
             f"1 − Π(1 − rate). Bars: enrolments at risk. {_legend_of_types(funnel)}",

@@ -31,7 +31,7 @@ _CAUSES = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "boun
 _COUNTS = ("t_d", "at_risk", "events_any", "censored", "event_free")
 _NEEDED = (*_COUNTS, *(f"cif_{cause}{end}" for cause in _CAUSES for end in ("", "_lo", "_hi")))
 _LEFT, _RIGHT, _TABLE = 0.95, 0.95, 0.88
-_CELL = 1.5 + _TABLE
+_WHOLE, _PANEL = 2.4, 1.5
 _HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
 
 
@@ -41,6 +41,7 @@ def plot_incidence(
     horizon_d: float = 30,
     marks: Sequence[float] = (3, 7, 14),
     names: Names | None = None,
+    period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -56,6 +57,9 @@ def plot_incidence(
         Times at which the table below gives numbers [days].
     names
         Names of the groups by key, such as sequence names by id.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrolments begun since 1 Jan 2026"``;
+        default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -76,7 +80,8 @@ def plot_incidence(
     groups = parts(incidence, by[0], names=names) if by else {"": incidence}
     curves = {name: _Curves(rows.sort_values("t_d")) for name, rows in groups.items() if len(rows)}
     largest = sorted(curves, key=lambda name: -curves[name].entrants)
-    largest = largest[: panels_shown(ax, len(largest), _CELL, below=0)]
+    cell_height = (_WHOLE if len(largest) == 1 else _PANEL) + _TABLE
+    largest = largest[: panels_shown(ax, len(largest), cell_height, below=0)]
     kind = noun(by[0]) if by else ""
     of = f"{len(largest)} largest of " if len(largest) < len(curves) else ""
     with theme():
@@ -87,11 +92,12 @@ def plot_incidence(
                 incidence,
                 *([of + counted(len(curves), kind)] if by else []),
                 counted(sum(curve.entrants for curve in curves.values()), "enrolment"),
+                period=period,
             ),
             footnote=f"Cumulative incidence (Aalen–Johansen) with {confidence(incidence)} interval; the first outcome "
             "counts. Enrolments without one are followed until the extraction and then leave the number at risk; "
             "finishing without a reply is no outcome. Whiskers: share that has replied.",
-            height=grid_height(len(largest), _CELL, below=0) if by else 2.4 + _TABLE,
+            height=grid_height(len(largest), cell_height, below=0) if by else _WHOLE + _TABLE,
         )
         if not curves:
             return empty(page, "No enrolment has had an outcome in this period.")

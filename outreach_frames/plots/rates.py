@@ -32,6 +32,7 @@ def plot_rates(
     label: str | None = None,
     min_n: int = 30,
     max_rows: int | None = 40,
+    period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -50,6 +51,9 @@ def plot_rates(
         Estimates on fewer trials are drawn faded, and do not stretch the axis.
     max_rows
         Where there are more groups, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrolments begun since 1 Jan 2026"``;
+        default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -90,7 +94,7 @@ def plot_rates(
             has_value=known,
             max_rows=max_rows,
             title=f"{words.title} by {kind}" if kind else words.title,
-            subtitle=subtitle(rates, *groups, counted(np.nansum(trials), words.trials)),
+            subtitle=subtitle(rates, *groups, counted(np.nansum(trials), words.trials), period=period),
             footnote=f"{words.title}: {words.definition}. Whiskers: {confidence(rates)} interval (Wilson). "
             f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}."
             + (" Dashed: all rows together." if len(rates) > 1 else ""),

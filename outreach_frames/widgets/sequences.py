@@ -7,14 +7,20 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
+from outreach_frames.plots._text import day
 from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered, parted, rest
 
-PERIODS = [("all time", 0), ("last 30 days", 30), ("last 90 days", 90), ("last 180 days", 180)]
+PERIODS = [("at any time", 0), *((f"in the last {days} days", days) for days in (30, 90, 180))]
+
+SENT = ("delivered_at", "bounced_at", "replied_at")
+"""A mailing was sent at the first of these that is known, as in the statistics."""
 
 
 class SequenceExplorer(Explorer):
     """
     Pick a sequence and a period; see its steps, its outcomes over time, or all sequences side by side.
+
+    A period chooses the enrolments whose first mail was sent in it, with all their mail.
 
     Parameters
     ----------
@@ -24,14 +30,15 @@ class SequenceExplorer(Explorer):
 
     HEIGHT = 560
     TABLES: ClassVar = {
-        "mailings": ("sequence_id", "delivered_at"),
+        "mailings": ("sequence_id", "sequence_state_id", *SENT),
         "sequences": ("id", "name"),
         "sequence_steps": ("sequence_id",),
     }
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
         """Part the mailings by sequence, compare all sequences in each period, and return the controls."""
-        mailings, sequences, self._steps = tables["mailings"], tables["sequences"], tables["sequence_steps"]
+        sequences, self._steps = tables["sequences"], tables["sequence_steps"]
+        mailings = tables["mailings"].assign(begun_at=_begun(tables["mailings"]))
         self._end = _end(mailings)
         self._none = mailings.head(0)
         self._parts = parted(mailings, "sequence_id")
@@ -45,43 +52,72 @@ class SequenceExplorer(Explorer):
         picture = choice("", [("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
         sequence = dropdown("Sequence", named or [("none", 0)], busiest)
         rest(sequence, while_=picture, is_="rates")
-        return {"picture": picture, "sequence": sequence, "days": dropdown("Mail of", PERIODS)}
+        return {"picture": picture, "sequence": sequence, "days": dropdown("Begun", PERIODS)}
 
     def view(self, *, picture: str, sequence: int, days: int) -> Shown:
         """Return the picture for a sequence [id] and a period [days before the extraction; 0: all]."""
         if sequence not in self._names:
             return "There are no sequences."
+        period = self._period(days)
         if picture == "rates":
-            return plots.plot_rates(self._compared[days])
+            return plots.plot_rates(self._compared[days], period=period)
         mailings = self._recent(self._parts.get(sequence, self._none), days)
         if not mailings["delivered_at"].notna().any():
-            return f"“{self._names[sequence]}” delivered no mail in this period."
+            return f"“{self._names[sequence]}” delivered no mail{f' to {period}' if period else ''}."
         if picture == "outcomes":
-            return plots.plot_incidence(stats.cumulative_incidence(stats.time_to_event(mailings)))
+            incidence = stats.cumulative_incidence(stats.time_to_event(mailings, by="sequence_id"), by="sequence_id")
+            return plots.plot_incidence(incidence, names=self._names, period=period)
         steps = self._steps[self._steps["sequence_id"] == sequence]
-        return plots.plot_step_funnel(stats.step_funnel(mailings, steps), names=self._names)
+        return plots.plot_step_funnel(stats.step_funnel(mailings, steps), names=self._names, period=period)
 
     def _recent(self, mailings: pd.DataFrame, days: int) -> pd.DataFrame:
-        return mailings[mailings["delivered_at"] >= self._end - pd.Timedelta(days=days)] if days else mailings
+        return mailings[mailings["begun_at"] >= self._since(days)] if days else mailings
+
+    def _since(self, days: int) -> pd.Timestamp:
+        return self._end - pd.Timedelta(days=days)
+
+    def _period(self, days: int) -> str | None:
+        return f"enrolments begun since {day(self._since(days))}" if days else None
 
     def code(self, *, picture: str, sequence: int, days: int) -> str:
         """Return the call that gives the same."""
         lines = [f"mailings = {self.table('mailings')}", f"sequences = {self.table('sequences')}"]
         if days:
-            since = (self._end - pd.Timedelta(days=days)).isoformat()
-            lines.append(f'mailings = mailings[mailings["delivered_at"] >= pd.Timestamp("{since}")]')
+            lines += [
+                'sent = mailings["delivered_at"].fillna(mailings["bounced_at"]).fillna(mailings["replied_at"])',
+                'begun = sent.groupby(mailings["sequence_state_id"]).transform("min")',
+                f'mailings = mailings[begun >= pd.Timestamp("{self._since(days).isoformat()}")]',
+            ]
+        said = f", period={self._period(days)!r}" if days else ""
         if picture == "rates":
-            return "\n".join([*lines, "of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences))"])
-        lines.append(f'mailings = mailings[mailings["sequence_id"] == {sequence}]')
+            return "\n".join([*lines, f"of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences){said})"])
+        lines += [
+            'names = sequences.set_index("id")["name"].to_dict()',
+            f'mailings = mailings[mailings["sequence_id"] == {sequence}]',
+        ]
         if picture == "outcomes":
-            lines.append("of.plots.plot_incidence(of.stats.cumulative_incidence(of.stats.time_to_event(mailings)))")
+            lines += [
+                'durations = of.stats.time_to_event(mailings, by="sequence_id")',
+                'incidence = of.stats.cumulative_incidence(durations, by="sequence_id")',
+                f"of.plots.plot_incidence(incidence, names=names{said})",
+            ]
         else:
             lines += [
                 f"steps = {self.table('sequence_steps')}",
                 f'funnel = of.stats.step_funnel(mailings, steps[steps["sequence_id"] == {sequence}])',
-                'of.plots.plot_step_funnel(funnel, names=sequences.set_index("id")["name"].to_dict())',
+                f"of.plots.plot_step_funnel(funnel, names=names{said})",
             ]
         return "\n".join(lines)
+
+
+def _begun(mailings: pd.DataFrame) -> "pd.Series[Any]":
+    """Return when the first mail of each mailing's enrolment was sent; missing for one-off mail and mail never sent."""
+    first, *others = SENT
+    sent = mailings[first]
+    for column in others:
+        sent = sent.fillna(mailings[column])
+    begun: pd.Series[Any] = sent.groupby(mailings["sequence_state_id"]).transform("min")
+    return begun
 
 
 def _end(mailings: pd.DataFrame) -> pd.Timestamp:

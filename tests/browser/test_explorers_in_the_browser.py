@@ -26,6 +26,8 @@ def explorers(request, page, artifacts):
         expect(explorer.locator("img, table").first).to_be_visible()
     yield shown
     page.screenshot(path=artifacts / f"explore_{request.param}.png", full_page=True)
+    for place, explorer in enumerate(shown.all()):
+        explorer.screenshot(path=artifacts / f"explore_{request.param}_{place + 1}.png")
 
 
 def picture(explorer):
@@ -48,7 +50,7 @@ def test_every_control_changes_what_is_shown(explorers):
     for name in ("Outcomes", "All sequences", "Steps"):
         changes(explorer, explorer.get_by_role("button", name=name).click)
     changes(explorer, lambda: explorer.get_by_label("Sequence").select_option(label="Webinar follow-up (4)"))
-    changes(explorer, lambda: explorer.get_by_label("Mail of").select_option("last 90 days"))
+    changes(explorer, lambda: explorer.get_by_label("Begun").select_option("in the last 90 days"))
 
     explorer = explorers.nth(DEFINITIONS)
     table, room = explorer.locator("table"), explorer.bounding_box()["height"]

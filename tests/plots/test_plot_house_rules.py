@@ -244,6 +244,15 @@ def test_several_axes_at_once_are_refused(picture: str) -> None:
         draw(picture, ax=Figure().subplots(1, 2))
 
 
+@pytest.mark.parametrize("picture", ["rates", "funnel", "incidence"])
+def test_a_period_chosen_before_the_statistic_can_be_told(picture: str) -> None:
+    """The statistic saw only the rows it was given: "all dates" would be wrong, and nobody could tell."""
+    written = words(draw(picture, period="enrolments begun since 1 Mar 2026"))
+
+    assert "enrolments begun since 1 Mar 2026" in written
+    assert "all dates" not in written
+
+
 def test_text_in_a_column_of_numbers_is_said() -> None:
     """A result that went through a CSV file and came back as text."""
     with pytest.raises(DataError, match="Column 'reply_rate_n' holds no numbers"):

@@ -368,7 +368,34 @@ def test_a_sequence_without_mail_is_said(picture, days, frames):
     explorer = widgets.SequenceExplorer(frames)
     said = explorer.view(picture=picture, sequence=1001, days=days)
 
-    assert said == f"“{frames['sequences']['name'][0]}” delivered no mail in this period."
+    period = " to enrolments begun since 1 Mar 2026" if days else ""
+    assert said == f"“{frames['sequences']['name'][0]}” delivered no mail{period}."
+
+
+def test_a_period_holds_enrolments_begun_in_it_with_all_their_mail(frames):
+    """Bounced first mail begins an enrolment too; a later mail of an enrolment begun before is no new one."""
+    mailings = frames["mailings"]
+    sent = mailings["delivered_at"].fillna(mailings["bounced_at"])
+    begun = sent.groupby(mailings["sequence_state_id"]).min()
+    recent = begun[begun >= pd.Timestamp("2026-03-01", tz="UTC")].index
+    of_one = mailings[mailings["sequence_id"].eq(1) & mailings["sequence_state_id"].isin(recent)]
+    assert of_one["bounced_at"].notna().any()
+
+    ax = widgets.SequenceExplorer(frames).view(picture="outcomes", sequence=1, days=30)
+
+    written = " ".join(text.get_text() for text in ax.texts).replace("\N{NO-BREAK SPACE}", " ")
+    assert "enrolments begun since 1 Mar 2026" in written
+    assert f"{of_one['sequence_state_id'].nunique()} enrolments" in written
+    assert "bounced 0" not in written
+
+
+def test_a_picture_of_one_sequence_names_it(frames):
+    """It may be passed on without its controls."""
+    explorer = widgets.SequenceExplorer(frames)
+
+    for picture in ("steps", "outcomes"):
+        ax = explorer.view(picture=picture, sequence=4, days=0)
+        assert "Webinar follow-up" in {text.get_text() for text in ax.texts}
 
 
 def test_a_period_without_mail_leaves_every_sequence_without_a_rate(frames):
