@@ -159,7 +159,7 @@ def _read(path: Path) -> nbformat.NotebookNode:
     try:
         document: nbformat.NotebookNode = nbformat.read(path, as_version=4)
         nbformat.validator.normalize(document)
-    except (OSError, ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError) as error:
         raise ReportError(
             f"{path.name} is no readable notebook.", notebook=path.stem, hint="Open and save it in Jupyter."
         ) from error

@@ -135,7 +135,8 @@ def show(
         cells = [_cell(value, unit) if address is None else _link(value, address) for value in rows[name]]
         column = _Column(_head(head, unit.label), pd.Series(cells, dtype="str"), is_number=unit not in {TEXT, INSTANT})
         made.append(column._replace(is_instant=unit is INSTANT))
-    return _styled(made, f"The first {limit:,} of {len(frame):,} rows." if len(rows) < len(frame) else "")
+    left_out = f"The first {limit:,} of {len(frame):,} rows." if len(rows) < len(frame) else ""
+    return _styled(made, left_out if len(frame) else "No rows.")
 
 
 class _Column(NamedTuple):

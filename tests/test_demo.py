@@ -94,8 +94,3 @@ def test_a_notebook_that_raises_leaves_no_report(tmp_path):
 
     assert out.read_text() == "yesterday"
     assert list(tmp_path.iterdir()) == [out]
-
-
-def test_an_unknown_notebook_is_named(tmp_path):
-    with pytest.raises(OutreachError, match="how_are_our_sequences_doing"):
-        write_report(tmp_path / "report.html", notebook="nonsense")

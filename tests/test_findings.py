@@ -559,7 +559,13 @@ def test_every_rule_is_for_a_statistic_that_exists():
 
 
 @pytest.mark.parametrize("function", sorted(findings.RULES))
-def test_every_rule_is_silent_about_nothing(function):
+def test_without_rows_nothing_is_claimed(function):
+    """Of mail after an opt-out, no rows are the good news."""
     empty = result(function, {"sequence_id": []})
 
-    assert len(findings.tell(empty)) == 1
+    said = findings.SILENCE[function] if function == "compliance" else findings.NO_DATA
+    assert findings.tell(empty) == [said]
+
+
+def test_without_results_nothing_is_claimed():
+    assert findings.tell() == [findings.NO_DATA]

@@ -72,6 +72,7 @@ def test_an_empty_frame_keeps_its_heading(rates):
     page = of.show(rates.head(0)).to_html()
 
     assert "reply rate" in page
+    assert "No rows." in page
 
 
 def test_the_frame_is_not_changed(rates):

@@ -25,6 +25,8 @@ __all__ = ["RULES", "Sentences", "tell"]
 
 NOTHING = "Nothing stands out: no difference is larger than chance alone could make it."
 
+NO_DATA = "There is nothing to judge by: no data."
+
 SILENCE: Mapping[str, str] = {
     "ab_test": "No step has two templates that can be compared.",
     "account_coverage": "In nearly every account somebody was contacted, and mostly more than one.",
@@ -117,9 +119,15 @@ def tell(*results: pd.DataFrame, names: Mapping[str, NameTable] | None = None, l
     ranked.sort(key=lambda each: each[:3])
     notable = [sentence for level, _, _, sentence in ranked if level < Level.NOTE]
     notes = [sentence for level, _, _, sentence in ranked if level == Level.NOTE]
-    silence = SILENCE.get(functions[0], NOTHING) if len(functions) == 1 else NOTHING
-    told = notable or [silence if functions else "There is nothing to judge by."]
+    told = notable or [_silence(functions, has_rows=any(len(result) for result in results))]
     return Sentences([*told, *notes] if limit is None else told[:limit])
+
+
+def _silence(functions: list[str], *, has_rows: bool) -> str:
+    """Say that nothing is notable; without rows nothing can be, unless rows are what would be."""
+    if functions == ["compliance"] or (len(functions) == 1 and has_rows):
+        return SILENCE.get(functions[0], NOTHING)
+    return NOTHING if has_rows else NO_DATA
 
 
 def _function(result: pd.DataFrame) -> str:

@@ -1,0 +1,282 @@
+"""Reports of awkward data and broken notebooks: a sentence in place, or no file at all; never a traceback."""
+
+import json
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from outreach_frames import open_snapshot, reports
+from outreach_frames.cli import main
+from outreach_frames.errors import OutreachError
+from outreach_frames.reports import ReportError, write_report
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+REPORTS = {
+    "how_are_our_sequences_doing": {"mailings", "sequences"},
+    "which_message_works_and_when": {"mailings", "templates"},
+    "is_our_sending_healthy": {"mailings", "sequences"},
+}
+"""The reports, and the tables without which each says nothing."""
+
+
+@pytest.fixture
+def sample(tmp_path):
+    """Copy the sample organisation's snapshot, to be spoilt."""
+    shutil.copytree(SAMPLE, tmp_path / "org")
+    return open_snapshot(tmp_path / "org")
+
+
+def notebook(path, *cells):
+    """Write a notebook; a cell that starts with # and a space, or more of them, is text."""
+    made = nbformat.v4.new_notebook()
+    for cell in cells:
+        is_text = cell.startswith("#")
+        made.cells.append(nbformat.v4.new_markdown_cell(cell) if is_text else nbformat.v4.new_code_cell(cell))
+    nbformat.write(made, path)
+    return path
+
+
+def reported(tmp_path, *cells, **options):
+    """Write a report of a notebook with these cells, and return the page."""
+    return write_report(tmp_path / "page.html", notebook=notebook(tmp_path / "nb.ipynb", *cells), **options).read_text()
+
+
+RAISE = "from outreach_frames.errors import {0}; raise {0}('no such <b>table</b>', hint='get one')"
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_an_organisation_without_data_is_reported_in_sentences(name, sample, tmp_path):
+    for file in sample.folder.glob("*.parquet"):
+        pq.write_table(pq.read_table(file).slice(0, 0), file)
+
+    page = write_report(tmp_path / "page.html", notebook=name, parameters={"source": str(sample.path)}).read_text()
+
+    assert "No mail was delivered" in page
+    assert not re.search(r"Traceback|Error\b|\bnan\b|<NA>|None</", page)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_sections_whose_tables_are_missing_say_so_and_the_others_stay(name, sample, tmp_path, caplog):
+    manifest = sample.folder / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    facts["tables"] = {table: told for table, told in facts["tables"].items() if table in REPORTS[name]}
+    manifest.write_text(json.dumps(facts))
+
+    page = write_report(tmp_path / "page.html", notebook=name, parameters={"source": str(sample.path)}).read_text()
+
+    assert page.count("Not shown: This snapshot has no table") >= 3
+    assert "What to look at first" in page
+    assert 'class="findings"' in page
+    assert not re.search(r"Traceback|NameError", page)
+    assert len([record for record in caplog.records if "is left out" in record.message]) >= 3
+
+
+def test_a_table_that_everything_rests_on_stops_the_report(sample, tmp_path):
+    (sample.folder / "mailings.parquet").unlink()
+
+    with pytest.raises(ReportError, match="mailings"):
+        write_report(tmp_path / "page.html", parameters={"source": str(sample.path)})
+
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_the_rest_of_a_section_without_data_is_passed_over_and_the_next_one_runs(tmp_path, caplog):
+    page = reported(
+        tmp_path,
+        "# Title",
+        "## One",
+        RAISE.format("SnapshotError"),
+        "print('behind it')",
+        "## Two",
+        "print('still here')",
+    )
+
+    assert "Not shown: no such &lt;b&gt;table&lt;/b&gt;" in page
+    assert "get one" not in page
+    assert "behind it" not in page
+    assert "still here" in page
+    assert caplog.record_tuples == [
+        ("outreach_frames.reports", logging.WARNING, "The section 'One' is left out: no such <b>table</b>")
+    ]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["# Title", RAISE.format("SnapshotError"), "## One"],
+        ["# Title", "## One", "1 / 0"],
+        ["# Title", "## One", RAISE.format("APIError")],
+    ],
+    ids=["before any section", "a mistake", "no matter of data"],
+)
+def test_whatever_else_a_notebook_raises_leaves_no_file(tmp_path, cells):
+    with pytest.raises(ReportError, match="The notebook stopped") as raised:
+        reported(tmp_path, *cells)
+
+    assert raised.value.notebook == "nb"
+    assert "Traceback" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["nb.ipynb"]
+
+
+def test_a_cell_that_takes_too_long_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(reports, "CELL_TIMEOUT", 1)
+
+    with pytest.raises(ReportError, match="more than 1 s"):
+        reported(tmp_path, "# Title", "import time; time.sleep(60)")
+
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_kernel_that_dies_leaves_no_file(tmp_path):
+    with pytest.raises(ReportError, match="ended before its time"):
+        reported(tmp_path, "# Title", "import os; os._exit(1)")
+
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, monkeypatch):
+    """And the report of yesterday stays as it was."""
+    (tmp_path / "page.html").write_text("yesterday")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+
+    with pytest.raises(ReportError, match="No space left"):
+        reported(tmp_path, "# Title", "1")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["nb.ipynb", "page.html"]
+    assert (tmp_path / "page.html").read_text() == "yesterday"
+
+
+@pytest.mark.parametrize("out", ["nowhere/page.html", "."])
+def test_a_place_that_cannot_be_written_to_is_said_before_anything_runs(tmp_path, out):
+    with pytest.raises(ReportError, match="cannot be written"):
+        write_report(tmp_path / out)
+
+
+@pytest.mark.parametrize("name", ["explore", "00_start_here", "working_with_outreach"])
+def test_notebooks_to_work_with_are_no_reports(tmp_path, name):
+    """By name and by path; the hint tells how each is opened."""
+    for asked in (name, reports.notebooks()[name]):
+        with pytest.raises(ReportError, match="no report") as raised:
+            write_report(tmp_path / "page.html", notebook=asked)
+        assert f"{name}.ipynb" in raised.value.hint
+        assert "which_message_works_and_when" in raised.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_names_the_page_that_explore_is_served_as(tmp_path):
+    out = tmp_path / "page.html"
+
+    result = CliRunner().invoke(main, ["report", "--snapshot", str(SAMPLE), "--notebook", "explore", "--out", str(out)])
+
+    assert result.exit_code == 1
+    assert "voila notebooks/explore.ipynb" in result.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "no json", '{"cells": 1, "nbformat": 4, "nbformat_minor": 5}'])
+def test_a_file_that_is_no_notebook_is_said(tmp_path, content):
+    (tmp_path / "nb.ipynb").write_text(content)
+
+    with pytest.raises(ReportError, match=r"nb\.ipynb is no readable notebook"):
+        write_report(tmp_path / "page.html", notebook=tmp_path / "nb.ipynb")
+
+
+def test_an_unknown_notebook_is_named_with_those_that_are_there(tmp_path):
+    with pytest.raises(ReportError, match="nonsense") as raised:
+        write_report(tmp_path / "page.html", notebook="nonsense")
+
+    assert "how_are_our_sequences_doing" in raised.value.hint
+    assert "explore" not in raised.value.hint
+    assert isinstance(raised.value, OutreachError)
+
+
+@pytest.mark.parametrize("parameters", [{"a b": 1}, {"x=1;import os#": 1}, {"x": object()}, {"x": float("nan")}])
+def test_parameters_are_names_with_literal_values(tmp_path, parameters):
+    """They become code."""
+    with pytest.raises(ReportError, match="parameter"):
+        reported(tmp_path, "# Title", "1", parameters=parameters)
+
+
+def test_parameters_come_behind_the_defaults(tmp_path):
+    made = nbformat.v4.new_notebook()
+    made.cells = [
+        nbformat.v4.new_code_cell("limit = 1", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("print('limit is', limit)"),
+    ]
+    nbformat.write(made, tmp_path / "nb.ipynb")
+
+    page = write_report(tmp_path / "page.html", notebook=tmp_path / "nb.ipynb", parameters={"limit": 7}).read_text()
+
+    assert "limit is 7" in page
+
+
+def test_the_page_stands_alone_and_says_what_it_is(tmp_path):
+    """No code, no log, nothing to be fetched, and nothing could be: its own policy forbids it."""
+    page = reported(
+        tmp_path,
+        "# A & B <i>?</i>",
+        "import sys; print('a path of this machine', file=sys.stderr)",
+        "## One",
+        "secret_name = 1",
+    )
+
+    assert page.startswith('<!doctype html>\n<html lang="en">')
+    assert "<title>A &amp; B &lt;i&gt;?&lt;/i&gt;</title>" in page
+    assert 'name="viewport"' in page
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert "a path of this machine" not in page
+    assert "secret_name" not in page
+    assert "Made with outreach_frames" in page
+
+
+def test_a_heading_stays_with_its_first_picture_on_a_printed_page(tmp_path):
+    """A long table or text may go on over the next page; its heading comes right before it."""
+    html = "from IPython.display import HTML; HTML('<table>' + '<tr><td>x</td></tr>' * {0} + '</table>')"
+    page = reported(
+        tmp_path,
+        "# Title",
+        "## Short",
+        "print('finding')",
+        html.format(3),
+        "print('after')",
+        "## Long",
+        html.format(40),
+        "## Text",
+        "print('line\\n' * 40)",
+    )
+
+    blocks = re.findall(r'^<div class="(free|kept|kept leading)">$', page, re.MULTILINE)
+    assert blocks == ["free", "kept", "free", "kept leading", "free", "kept leading", "free"]
+    kept = page.split('<div class="kept">')[1].split('<div class="free">')[0]
+    assert "Short" in kept
+    assert "finding" in kept
+    assert "<table" in kept
+    assert "after" not in kept
+
+
+def test_names_from_the_data_are_only_text_in_a_report(sample, tmp_path):
+    """In sentences, tables, pictures and their descriptions; Markdown in a name is text too."""
+    for table, column in (("sequences", "name"), ("mailboxes", "email")):
+        file = sample.folder / f"{table}.parquet"
+        frame = pq.read_table(file)
+        names = [f"<img src=x onerror=alert({n})> **b** [l](http://x)" for n in range(len(frame))]
+        place, field = frame.column_names.index(column), frame.schema.field(column)
+        pq.write_table(frame.set_column(place, field, pa.chunked_array([pa.array(names, field.type)])), file)
+
+    page = write_report(tmp_path / "page.html", parameters={"source": str(sample.path)}).read_text()
+
+    assert "&lt;img src=x onerror=alert(2)&gt; **b** [l](http://x)" in page
+    assert "<img src=x" not in page
+    assert 'href="http://x"' not in page
