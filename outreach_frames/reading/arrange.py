@@ -34,7 +34,12 @@ def order_of(query: Query, limit: int | None) -> Order:
     order = []
     for key in query.sort:
         name = key.removeprefix("-")
-        if name not in attributes or (query.columns is not None and name not in query.columns):
+        if name not in attributes:
+            raise QueryError(
+                f"This query is sent in parts, whose rows cannot be put in the order of {name} again.",
+                hint="Leave sort out and sort the frame, or filter by fewer values.",
+            )
+        if query.columns is not None and name not in query.columns:
             raise QueryError(
                 f"This query is sent in parts, whose rows cannot be sorted by {name} without that column.",
                 hint=f"Add {name!r} to fields.",

@@ -27,6 +27,23 @@ MAX_OFFSET = 10_000
 """The furthest offset that the API takes [rows]."""
 
 
+def check_limit(limit: int | None) -> None:
+    """Raise `QueryError` for a limit that is neither left out nor a number of rows."""
+    check_whole("limit", limit)
+    if limit is not None and limit < 0:
+        raise QueryError(f"limit={limit} is negative.", hint="Leave it out for all records.")
+
+
+def check_page_size(page_size: int | None, *, largest: int | None = None) -> None:
+    """Raise `QueryError` for a page size that is neither left out nor a number of rows that a page may hold."""
+    check_whole("page_size", page_size)
+    if page_size is not None and (page_size < 1 or (largest is not None and page_size > largest)):
+        raise QueryError(
+            f"page_size={page_size} is not {'positive' if largest is None else f'between 1 and {largest:,}'}.",
+            hint="Leave it out: all further pages follow by themselves.",
+        )
+
+
 def check_whole(name: str, number: object) -> None:
     """Raise `QueryError` for an option that is neither a whole number nor left out."""
     if isinstance(number, bool) or not isinstance(number, int | np.integer | None):
@@ -62,15 +79,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         self.query.resource.require("list")
-        for name in ("limit", "page_size", "parallel"):
-            check_whole(name, getattr(self, name))
-        if self.limit is not None and self.limit < 0:
-            raise QueryError(f"limit={self.limit} is negative.", hint="Leave it out for all records.")
-        if self.page_size is not None and not 1 <= self.page_size <= MAX_PAGE_SIZE:
-            raise QueryError(
-                f"page_size={self.page_size} is not between 1 and {MAX_PAGE_SIZE:,}.",
-                hint="Leave it out: a page holds 1,000 records at most, and all further pages follow by themselves.",
-            )
+        check_limit(self.limit)
+        check_page_size(self.page_size, largest=MAX_PAGE_SIZE)
+        check_whole("parallel", self.parallel)
         if self.parallel is not None and self.parallel < 1:
             raise QueryError(f"parallel={self.parallel} is not positive.", hint="Leave it out for one chain of pages.")
         if self.is_parallel and self.limit is not None and self.limit > MAX_OFFSET:

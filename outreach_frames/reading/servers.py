@@ -6,12 +6,12 @@ wherever it gives them; what they leave out is noticed, never taken for the end.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urljoin
 
 from outreach_frames.catalogue import Catalogue
 from outreach_frames.client import Client
-from outreach_frames.errors import DocumentError, NotFoundError
+from outreach_frames.errors import DocumentError, NotFoundError, QueryError
 from outreach_frames.http import Session
 from outreach_frames.query import Parameters
 from outreach_frames.reading.parts import Loose, identity, link_of
@@ -33,9 +33,17 @@ class Server(Client):
         The HTTP session, signed in where that is needed.
     paging
         How further pages are found.
+
+    Raises
+    ------
+    QueryError
+        There is no such way.
     """
 
     def __init__(self, session: Session, *, paging: Paging = "links") -> None:
+        if paging not in get_args(Paging):
+            able = ", ".join(f'"{way}"' for way in get_args(Paging))
+            raise QueryError(f"There is no paging={paging!r}.", hint=f"Choose one of {able}.")
         super().__init__(session, catalogue=Catalogue({}))
         self.paging = paging
 

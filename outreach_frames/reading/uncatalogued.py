@@ -17,8 +17,9 @@ from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError
 from outreach_frames.jsonapi import read_jsonapi
 from outreach_frames.query import NOT_NULL, Between, Include, Parameters, Query, checked, original_syntax
+from outreach_frames.reading.arrange import order_of
 from outreach_frames.reading.parts import Loose, by_type, document_of, merged, parted, seen_in
-from outreach_frames.reading.plan import Plan, check_whole
+from outreach_frames.reading.plan import Plan, check_limit, check_page_size
 from outreach_frames.reading.servers import Pages, Server
 from outreach_frames.reading.walk import Found, Walk
 
@@ -134,6 +135,10 @@ def _filters(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield key and value; a mapping as value names what is filtered by across a relationship."""
     for name, value in given.items():
         if isinstance(value, Mapping):
+            if not value:
+                raise QueryError(
+                    f"The filter on {name} says nothing.", hint="Leave it out, or say what is asked of it."
+                )
             yield from ((f"[{name}]{key}", inner) for key, inner in _filters(value))
         else:
             yield f"[{name}]", checked(name, value)
@@ -163,7 +168,8 @@ def fetch(
     Raises
     ------
     QueryError
-        Also for an include of a to-many relationship, which is noticed when it has come.
+        Also for a sort of custom objects by a filter too long for one URL, whose parts nobody can put in order; and for
+        an include of a to-many relationship, which is noticed when it has come.
     """
     with Walk(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
         document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
@@ -213,17 +219,19 @@ def _is_outreach(client: Client) -> bool:
 
 
 def _pages(walk: Walk[Loose], question: Question, limit: int | None, page_size: int | None) -> Iterator[Found[Loose]]:
-    check_whole("limit", limit)
-    check_whole("page_size", page_size)
+    query = question.query()
     if not isinstance(walk.client, Server):
-        return Plan(question.query(), limit=limit, page_size=page_size).pages(walk)
+        order_of(query, limit)  # refuses what would come in another order than the one asked for
+        return Plan(query, limit=limit, page_size=page_size).pages(walk)
+    check_limit(limit)
+    check_page_size(page_size)
     pages = Pages(walk, walk.client.paging, question.path, question.parameters(), page_size=page_size)
-    return _enough(pages, limit)
+    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, limit)
 
 
 def _enough(pages: Iterable[Found[Loose]], limit: int | None) -> Iterator[Found[Loose]]:
     rows = 0
-    for found in pages if limit != 0 else ():
+    for found in pages:
         yield found
         rows += found.rows
         if limit is not None and rows >= limit:

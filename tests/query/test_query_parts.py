@@ -1,6 +1,5 @@
 """Queries too long for one URL are cut into parts whose answers together are the answer."""
 
-from functools import partial
 from urllib.parse import urlencode
 
 import pandas as pd

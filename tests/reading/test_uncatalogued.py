@@ -74,6 +74,19 @@ def test_custom_objects_take_the_apis_filters_sorts_includes_and_fields(org):
     assert long["id"].tolist() == [2, 3]
 
 
+@pytest.mark.parametrize("read", [of.fetch, of.fetch_tables])
+@pytest.mark.parametrize("limit", [None, 1])
+def test_a_sort_by_a_filter_too_long_for_one_url_is_refused(org, read, limit):
+    """The parts come one after the other, each in its own order, and nobody knows the type of what sorts them."""
+    org.sandbox.clear_log()
+
+    with pytest.raises(QueryError, match="sent in parts") as caught:
+        read(org, "custom_objects/contract", filter={"id": list(range(1, 3000))}, sort="value", limit=limit)
+
+    assert "fields" not in caught.value.hint
+    assert org.sandbox.requests == ()
+
+
 def test_one_custom_object_and_its_tables(org):
     assert of.fetch_one(org, "custom_objects/contract", 2)["value"] == 20
     with pytest.raises(NotFoundError):
@@ -233,6 +246,46 @@ def test_a_limit_stops_the_walk(serve):
     assert len(server.asked) == 2
     assert len(of.fetch(client, "book", limit=0)) == 0
     assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("paging", ["offsets", "", None, "page"])
+def test_a_way_of_paging_that_is_none_is_refused(serve, paging):
+    """Taken for none, the first page would pass for everything."""
+    with pytest.raises(QueryError, match="paging=") as caught:
+        serve({}, paging=paging)
+
+    assert '"links", "offset", "number"' in caught.value.hint
+
+
+@pytest.mark.parametrize("empty", [[], pd.Series([], dtype="string")])
+def test_any_of_nothing_selects_nothing_and_is_not_sent(serve, empty):
+    """Many servers take an empty filter for none and send everything."""
+    server, client = serve({"/book": {"data": SHELF}})
+
+    assert of.fetch(client, "book", filter={"author": {"id": empty}}).empty
+    assert of.fetch_tables(client, "book", filter={"id": empty}) == {}
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"limit": -1},
+        {"limit": 2.5},
+        {"limit": True},
+        {"page_size": 0},
+        {"page_size": "10"},
+        {"filter": {"author": {}}},
+        {"filter": {"id": []}, "page_size": -1},
+    ],
+)
+def test_numbers_and_filters_that_make_no_sense_are_refused(serve, options):
+    """As they are for the resources of the catalogue."""
+    server, client = serve({"/book": {"data": SHELF}})
+
+    with pytest.raises(QueryError):
+        of.fetch(client, "book", **options)
+    assert server.asked == []
 
 
 def test_a_resource_that_is_not_there_is_no_empty_frame(serve):
