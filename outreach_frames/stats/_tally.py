@@ -13,7 +13,7 @@ import narwhals as nw
 
 from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import grouped_median, join
+from outreach_frames.stats._engines import grouped_median, join, tidied
 from outreach_frames.stats.intervals import with_rates
 
 COUNTS = (
@@ -142,7 +142,7 @@ def at_the_end(frame: nw.LazyFrame[Any], key: str, column: str, end: Literal["mi
 def with_missing(table: nw.LazyFrame[Any], columns: Sequence[str], like: str) -> nw.LazyFrame[Any]:
     """Add those columns that are absent, without a value; ``like`` is a column of counts."""
     absent = [name for name in columns if name not in table.collect_schema().names()]
-    return table.with_columns(nw.when(nw.col(like) < 0).then(nw.col(like)).alias(name) for name in absent)
+    return tidied(table).with_columns(nw.when(nw.col(like) < 0).then(nw.col(like)).alias(name) for name in absent)
 
 
 def stack(parts: Iterable[nw.LazyFrame[Any]], keys: Sequence[str], *, medians: Sequence[str] = ()) -> nw.LazyFrame[Any]:
