@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from outreach_frames import __version__
-from outreach_frames.errors import OutreachError
+from outreach_frames.errors import OutreachError, PermissionDeniedError
 
 DEMO_FOLDER = Path("outreach-demo")
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -203,7 +203,10 @@ def sandbox(prospects: int, seed: int) -> None:
 
 
 PROFILE = click.option(
-    "--profile", default="default", show_default=True, envvar="OUTREACH_PROFILE", help="Sign-in to use."
+    "--profile", default="default", show_default=True, envvar="OUTREACH_PROFILE", help="Name of the sign-in."
+)
+ACCOUNT = click.option(
+    "--profile", default=None, help="Sign-in to use; default: OUTREACH_TOKEN, else OUTREACH_PROFILE, else 'default'."
 )
 SCOPES = (
     "accounts calls events mailboxes mailings opportunities prospects sequences sequenceStates sequenceSteps "
@@ -242,16 +245,17 @@ def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str 
     secret = os.environ.get("OUTREACH_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True)
     app = App(client_id, redirect_uri, base_url or BASE_URL)
     wanted = scopes.split() if scopes else [f"{plural}.read" for plural in SCOPES.split()]
-    sign_in(
-        app,
-        secret,
-        wanted,
-        exchange=TokenEndpoint(app.base_url),
-        profiles=Profiles(),
-        name=profile,
-        ask=lambda url: click.prompt(f"Open this page, agree, and paste the address you are sent to:\n{url}\n"),
-        open_browser=_open_browser,
-    )
+    with closing(TokenEndpoint(app.base_url)) as exchange:
+        sign_in(
+            app,
+            secret,
+            wanted,
+            exchange=exchange,
+            profiles=Profiles(),
+            name=profile,
+            ask=lambda url: click.prompt(f"Open this page, agree, and paste the address you are sent to:\n{url}\n"),
+            open_browser=_open_browser,
+        )
     click.echo(f"Signed in as {profile!r}.")
 
 
@@ -261,20 +265,29 @@ def _open_browser(url: str) -> None:
 
 
 @main.command()
-@PROFILE
-def whoami(profile: str) -> None:
+@ACCOUNT
+def whoami(profile: str | None) -> None:
     """Show a sign-in, and whether the API takes it."""
     import outreach_frames as of  # noqa: PLC0415
     from outreach_frames.auth import Profiles  # noqa: PLC0415
+    from outreach_frames.connections import DEFAULT_PROFILE  # noqa: PLC0415
 
-    if "OUTREACH_TOKEN" in os.environ:
+    if profile is None and os.environ.get("OUTREACH_TOKEN"):
         click.echo("Signed in by the environment's OUTREACH_TOKEN.")
     else:
-        known = Profiles().load(profile)
-        click.echo(f"{profile}: {known.app.base_url}\nscopes: {' '.join(known.scopes)}")
-    with _account(profile) as org:
-        of.fetch(org, "users", fields=[], limit=1, refresh=True, progress=False)
-    click.echo("The API takes the sign-in.")
+        name = os.environ.get("OUTREACH_PROFILE") or DEFAULT_PROFILE if profile is None else profile
+        known = Profiles().load(name)
+        click.echo(f"{name}: {known.app.base_url}\nscopes: {' '.join(known.scopes)}")
+    with of.connect(profile=profile) as org:
+        try:
+            of.fetch(org, "users", fields=[], limit=1, refresh=True, progress=False)
+        except PermissionDeniedError as error:
+            if error.scope is None:
+                raise
+            # Only of a token that it takes does the API say which scope is missing.
+            click.echo(f"The API takes the sign-in, which lacks the scope {error.scope}.")
+        else:
+            click.echo("The API takes the sign-in.")
 
 
 @main.command()
@@ -293,28 +306,25 @@ def cache() -> None:
 
 
 @cache.command()
-@PROFILE
-def info(profile: str) -> None:
+@ACCOUNT
+def info(profile: str | None) -> None:
     """Tell where the cache is and what it holds."""
-    with _account(profile) as org:
+    import outreach_frames as of  # noqa: PLC0415
+
+    with of.connect(profile=profile) as org:
         found = org.cache.info()
     click.echo(f"{found.answers:,} answers, {found.size / 1e6:.1f} MB compressed, in {found.path}")
 
 
 @cache.command()
-@PROFILE
-def clear(profile: str) -> None:
+@ACCOUNT
+def clear(profile: str | None) -> None:
     """Empty the cache."""
-    with _account(profile) as org:
-        org.cache.clear()
-    click.echo("The cache is empty.")
-
-
-def _account(profile: str) -> Any:
-    """Connect as the environment's token, or else as the profile."""
     import outreach_frames as of  # noqa: PLC0415
 
-    return of.connect() if os.environ.get("OUTREACH_TOKEN") else of.connect(profile=profile)
+    with of.connect(profile=profile) as org:
+        org.cache.clear()
+    click.echo("The cache is empty.")
 
 
 @main.group()

@@ -29,7 +29,7 @@ def connect(
     *,
     profile: str | None = None,
     cache: bool = True,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     expire_after: timedelta | None = EXPIRE_AFTER,
     offline: bool = False,
     stale_if_error: bool = False,
@@ -42,13 +42,14 @@ def connect(
     ----------
     token
         OAuth access token; default: the environment's ``OUTREACH_TOKEN``, else the sign-in of a profile, which renews
-        itself.
+        itself. A variable of the environment that is empty counts as not set, here and below; an empty argument is
+        refused.
     base_url
         Base of the API; default: the environment's ``OUTREACH_BASE_URL``, else the public host. Plain http only to
         this machine itself. A profile brings its own.
     profile
-        Name of a sign-in made with ``outreach-frames login``; default: the environment's ``OUTREACH_PROFILE``, else
-        ``"default"``.
+        Name of a sign-in made with ``outreach-frames login``, which goes before ``OUTREACH_TOKEN``; default: the
+        environment's ``OUTREACH_PROFILE``, else ``"default"``.
     cache
         Keep answers in a file of this account's own and read them back.
     cache_dir
@@ -70,33 +71,33 @@ def connect(
     Raises
     ------
     AuthError
-        There is neither a token nor a sign-in.
+        There is neither a token nor a sign-in, or the token is empty.
     OriginError
         The base URL is plain http to another machine.
     """
     waiter = Waiter()
-    token = token or (None if profile else os.environ.get("OUTREACH_TOKEN"))
-    if token:
-        if not (token.isascii() and token.isprintable()) or " " in token:
-            raise AuthError("The access token holds characters that no token has.", hint="Copy it without line ends.")
-        base = (base_url or os.environ.get("OUTREACH_BASE_URL") or BASE_URL).rstrip("/")
-        auth: AuthBase = BearerAuth(token)
-        account = _fingerprint(base, token)
-    else:
-        base, auth, account = _signed_in(profile or os.environ.get("OUTREACH_PROFILE"), waiter)
-    session = Session(
-        base,
-        auth,
-        account=account,
-        cache=cache,
-        cache_dir=cache_dir,
-        expire_after=expire_after,
-        offline=offline,
-        stale_if_error=stale_if_error,
-        max_wait=max_wait,
-        waiter=waiter,
-    )
-    return Client(session)
+    token = _given(token, "OUTREACH_TOKEN") if profile is None else token
+    with ExitStack() as closing:
+        if token is None:
+            base, auth, account = _signed_in(_given(profile, "OUTREACH_PROFILE"), waiter, closing)
+        else:
+            base_url = _given(base_url, "OUTREACH_BASE_URL")
+            base = BASE_URL if base_url is None else base_url.rstrip("/")
+            auth = _bearer(token)
+            account = _fingerprint(base, token)
+        session = Session(
+            base,
+            auth,
+            account=account,
+            cache=cache,
+            cache_dir=cache_dir,
+            expire_after=expire_after,
+            offline=offline,
+            stale_if_error=stale_if_error,
+            max_wait=max_wait,
+            waiter=waiter,
+        )
+        return Client(session, closing=closing.pop_all())
 
 
 def connect_server(
@@ -106,7 +107,7 @@ def connect_server(
     *,
     base_url: str = BASE_URL,
     cache: bool = True,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     expire_after: timedelta | None = EXPIRE_AFTER,
     max_wait: float | None = None,
 ) -> Client:
@@ -154,33 +155,52 @@ def connect_server(
 
     told: list[Installation] = []
     waiter = Waiter()
-    exchange = TokenEndpoint(base_url, waiter=waiter)
-    mint = installation_minter(
-        ServerApp(guid, private_key), installation, exchange=exchange, clock=waiter.clock, on_reply=told.append
-    )
-    keeper = TokenKeeper(MemoryVault(Secrets()), mint, clock=waiter.clock, wait=waiter.wait)
-    keeper.token()
-    own = told[-1].api or base_url
-    check_origin(own, base_url)
-    session = Session(
-        own.rstrip("/"),
-        keeper,
-        account=installation,
-        cache=cache,
-        cache_dir=cache_dir,
-        expire_after=expire_after,
-        max_wait=max_wait,
-        waiter=waiter,
-    )
-    return Client(session)
+    with ExitStack() as closing:
+        exchange = TokenEndpoint(base_url, waiter=waiter)
+        closing.callback(exchange.close)
+        mint = installation_minter(
+            ServerApp(guid, private_key), installation, exchange=exchange, clock=waiter.clock, on_reply=told.append
+        )
+        keeper = TokenKeeper(MemoryVault(Secrets()), mint, clock=waiter.clock, wait=waiter.wait)
+        keeper.token()
+        own = told[-1].api or base_url
+        check_origin(own, base_url)
+        session = Session(
+            own.rstrip("/"),
+            keeper,
+            account=installation,
+            cache=cache,
+            cache_dir=cache_dir,
+            expire_after=expire_after,
+            max_wait=max_wait,
+            waiter=waiter,
+        )
+        return Client(session, closing=closing.pop_all())
 
 
-def _signed_in(profile: str | None, waiter: Waiter) -> tuple[str, AuthBase, str]:
-    """Return the base URL, what signs requests (and waits as told), and the account of a profile."""
+def _given(argument: str | None, variable: str) -> str | None:
+    """Return an argument, else what the environment says; an empty variable counts as not set."""
+    return (os.environ.get(variable) or None) if argument is None else argument
+
+
+def _bearer(token: str) -> BearerAuth:
+    if not token:
+        raise AuthError(
+            "The access token is empty.",
+            hint="A secret of that name is probably not set where this runs; leave token out to use OUTREACH_TOKEN or "
+            "a sign-in.",
+        )
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise AuthError("The access token holds characters that no token has.", hint="Copy it without line ends.")
+    return BearerAuth(token)
+
+
+def _signed_in(profile: str | None, waiter: Waiter, closing: ExitStack) -> tuple[str, AuthBase, str]:
+    """Return the base URL, what signs requests (waits and closes as told), and the account of a profile."""
     from outreach_frames.auth import Profiles  # noqa: PLC0415  not for those who bring a token
 
     profiles = Profiles()
-    name = profile or DEFAULT_PROFILE
+    name = DEFAULT_PROFILE if profile is None else profile
     if profile is None and name not in profiles.names():
         raise AuthError(
             "There is no access token.",
@@ -188,6 +208,7 @@ def _signed_in(profile: str | None, waiter: Waiter) -> tuple[str, AuthBase, str]
         )
     known = profiles.load(name)
     exchange = TokenEndpoint(known.app.base_url, waiter=waiter)
+    closing.callback(exchange.close)
     keeper = profiles.keeper(name, exchange=exchange, clock=waiter.clock, wait=waiter.wait)
     return known.app.base_url, keeper, known.account
 

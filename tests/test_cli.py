@@ -147,6 +147,47 @@ def test_whoami_shows_no_secret_and_asks_the_api(sandbox, signed_in):
 
 
 @pytest.mark.usefixtures("signed_in")
+def test_a_profile_that_is_named_goes_before_the_environments_token(sandbox, monkeypatch, tmp_path):
+    """Emptying one account's cache must not empty another's."""
+    with of.connect(profile="default") as org:
+        of.fetch(org, "teams")
+    monkeypatch.setenv("OUTREACH_TOKEN", sandbox.sandbox.token)
+    for name in ("users", "stages"):
+        run("fetch", name, "--out", tmp_path / f"{name}.csv")
+    by_name = ("--profile", "default")
+
+    assert run("whoami", *by_name).output.startswith("default: http")
+    assert run("whoami").output.startswith("Signed in by the environment")
+    of_profile, of_token = run("cache", "info", *by_name).output, run("cache", "info").output
+    assert run("cache", "clear", *by_name).exit_code == 0
+
+    assert (of_profile[:9], of_token[:9]) == ("2 answers", "3 answers")  # with whoami's own question
+    assert run("cache", "info", *by_name).output.startswith("0 answers")
+    assert run("cache", "info").output == of_token
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_an_empty_token_in_the_environment_counts_as_none(monkeypatch):
+    """`connect` then uses the profile, so it is the profile that must be shown."""
+    monkeypatch.setenv("OUTREACH_TOKEN", "")
+
+    assert run("whoami").output.startswith("default: http")
+
+
+@pytest.mark.usefixtures("live")
+def test_a_sign_in_is_taken_even_if_it_may_not_read_users(sandbox, monkeypatch):
+    """The scope that `whoami` happens to ask with says nothing of the sign-in."""
+    monkeypatch.setenv("OUTREACH_TOKEN", sandbox.sandbox.issue_token(scopes=["prospects.read"]))
+
+    result = run("whoami")
+
+    assert result.exit_code == 0, result.output
+    assert "takes the sign-in, which lacks the scope users.read" in result.output
+    monkeypatch.setenv("OUTREACH_TOKEN", "expired")
+    assert run("whoami").exit_code == 1
+
+
+@pytest.mark.usefixtures("signed_in")
 def test_secrets_are_the_owners_only(home, sandbox):
     kept = [
         path

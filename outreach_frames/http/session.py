@@ -110,7 +110,7 @@ class Session:
         *,
         account: str,
         cache: bool = True,
-        cache_dir: Path | None = None,
+        cache_dir: str | Path | None = None,
         expire_after: timedelta | float | None = None,
         offline: bool = False,
         stale_if_error: bool = False,
@@ -130,7 +130,7 @@ class Session:
         self.waiter = waiter or Waiter()
         clock = self.waiter.clock
         owner = self.owner = fingerprint(self.base_url, account)
-        folder = _folder(cache_dir or default_folder())
+        folder = _folder(Path(cache_dir or default_folder()))
         if isinstance(expire_after, timedelta):
             expire_after = expire_after.total_seconds()
         if cache and folder is not None:

@@ -15,7 +15,7 @@ from requests_cache import CachedSession
 from trust_setting import PAGE, connect, keep_profile, rows, true_rows
 
 import outreach_frames as of
-from outreach_frames.errors import CacheMissError, CacheWarning, PermissionDeniedError
+from outreach_frames.errors import AuthError, CacheMissError, CacheWarning, OriginError, PermissionDeniedError
 from outreach_frames.http import BearerAuth
 
 WHO_AM_I = """
@@ -97,6 +97,39 @@ def test_an_answer_of_one_user_is_not_there_for_another_offline():
         assert who_am_i(ana) == 1
         with pytest.raises(CacheMissError):
             who_am_i(ben)
+
+
+def test_an_empty_token_is_refused_where_another_account_could_be_used(sandbox, people, monkeypatch, tmp_path):
+    """A job whose secret is not set must not read, or write to, whatever organisation the machine knows."""
+    monkeypatch.setenv("OUTREACH_TOKEN", people["ana"])
+
+    with pytest.raises(AuthError, match="access token is empty"):
+        of.connect("", sandbox.base_url, cache_dir=tmp_path)
+    with pytest.raises(AuthError, match="access token is empty"):
+        of.connect("", profile="ana", cache_dir=tmp_path)
+    with pytest.raises(AuthError, match="cannot be the name of a profile"):
+        of.connect(profile="", cache_dir=tmp_path)
+    with pytest.raises(OriginError):
+        of.connect(people["ana"], "", cache_dir=tmp_path)
+
+
+@pytest.mark.usefixtures("people")
+def test_an_empty_variable_counts_as_not_set(monkeypatch):
+    """Compose files and CI set what is not there to nothing."""
+    for name in ("OUTREACH_TOKEN", "OUTREACH_BASE_URL", "OUTREACH_PROFILE"):
+        monkeypatch.setenv(name, "")
+
+    with of.connect(profile="ana") as ana:
+        assert who_am_i(ana) == 1
+    with pytest.raises(AuthError, match="There is no access token"):
+        of.connect()
+
+
+def test_a_cache_folder_may_be_given_as_text(sandbox, people, tmp_path):
+    """As every other path of the package may."""
+    with of.connect(people["ana"], sandbox.base_url, cache_dir=str(tmp_path)) as ana:
+        who_am_i(ana)
+        assert ana.cache.info().path.is_relative_to(tmp_path)
 
 
 class Planted:

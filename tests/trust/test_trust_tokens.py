@@ -220,6 +220,32 @@ def test_an_app_that_is_sent_to_another_host_sends_no_token_there(punctual, host
     assert punctual.data_requests == 0
 
 
+@pytest.fixture
+def endpoints_closed(monkeypatch) -> list[TokenEndpoint]:
+    """Return the connections to where tokens come from that were closed since."""
+    closed = []
+    close = TokenEndpoint.close
+    monkeypatch.setattr(TokenEndpoint, "close", lambda self: (closed.append(self), close(self)))
+    return closed
+
+
+def test_the_connection_to_where_tokens_come_from_ends_with_the_client(punctual, tmp_path, endpoints_closed):
+    """A program that connects again and again would otherwise run out of sockets."""
+    keep_profile(punctual, None, name="ana", lifetime=-1.0)
+    private, public = app_key()
+    guid = punctual.installs.register_key(public)
+    installation = punctual.installs.install(guid)
+    app = {"base_url": punctual.base_url, "cache_dir": tmp_path}
+
+    with of.connect(profile="ana", cache_dir=tmp_path), of.connect_server(guid, private, installation, **app):
+        assert not endpoints_closed
+
+    assert len(set(endpoints_closed)) == 2
+    with pytest.raises(AuthError):
+        of.connect_server(guid, app_key()[0], installation, **app)
+    assert len(set(endpoints_closed)) == 3
+
+
 def test_a_clock_that_was_set_back_holds_nobody_for_longer_than_the_throttle(punctual, tmp_path):
     """A sign-in from the future, made before a laptop's clock was corrected, would be waited for."""
     keeping = signed_in(punctual, tmp_path, lifetime=-1.0, said_lifetime=-1.0)
