@@ -7,7 +7,7 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.jsonapi._layout import NEW, free_name
+from outreach_frames.jsonapi._layout import NAME, NEW, free_name
 from outreach_frames.jsonapi._values import array, coerce, infer, lists
 from outreach_frames.jsonapi.repair import reading
 
@@ -49,7 +49,8 @@ def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     table
         The columns of `schema`; behind them what the catalogue does not have, from pages of an open layout, each of
         the narrowest type that holds its values on all pages, missing on pages that did not have it. A new to-one
-        relationship gives ``<name>_id`` and ``<name>_type``, a to-many one ``<name>_ids``.
+        relationship gives ``<name>_id`` and ``<name>_type``, a to-many one ``<name>_ids``. A name that another column
+        has already ends in ``_attribute``.
 
     Raises
     ------
@@ -59,11 +60,11 @@ def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     tables = [pa.Table.from_batches([batch]) for batch in batches]
     table = pa.concat_tables([schema.empty_table(), *tables], promote_options="default").combine_chunks()
     columns = {name: table[name] for name in schema.names}
-    for name in table.schema.names[len(schema) :]:
-        raws = [None if text is None else msgspec.Raw(text.encode()) for text in table[name].to_pylist()]
-        part = (table.schema.field(name).metadata or {}).get(NEW)
+    for field in list(table.schema)[len(schema) :]:
+        raws = [None if text is None else msgspec.Raw(text.encode()) for text in table[field.name].to_pylist()]
+        name = field.metadata[NAME].decode()
         with reading():
-            typed = [(name, _inferred(raws))] if part == b"attribute" else _linked(name, raws)
+            typed = [(name, _inferred(raws))] if field.metadata[NEW] == b"attribute" else _linked(name, raws)
         for column, values in typed:
             columns[free_name(column, columns)] = values
     return pa.table(columns)

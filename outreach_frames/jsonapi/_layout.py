@@ -19,6 +19,8 @@ from outreach_frames.jsonapi._shapes import Shape
 
 NEW = b"outreach_frames.new"
 """Key in a field's metadata: the column is JSON text of an ``attribute`` or ``relationship`` still to be typed."""
+NAME = b"outreach_frames.name"
+"""Key in a field's metadata: what a column still to be typed would be called if no other had that name."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Page:
     ----------
     batch
         One row per resource. The columns of `Layout.schema`; from an open layout also what the catalogue does not
-        have, as JSON text until `concat` has seen all pages and can tell the types.
+        have, as JSON text until `concat` has seen all pages and can tell the types and which names are free.
     next
         Address of the next page; ``None`` on the last.
     count
@@ -136,9 +138,9 @@ class Layout:
         arrays, new = self._arrays(content)
         fields = list(self.schema)
         if self._open:
-            for name, column in new.items():
-                free = free_name(name, {field.name for field in fields})
-                fields.append(pa.field(free, pa.string(), metadata={NEW: column.part.encode()}))
+            for (name, source, part), column in new.items():
+                about = {NEW: part.encode(), NAME: name.encode()}
+                fields.append(pa.field(f"{name} ({part} {source})", pa.string(), metadata=about))
                 arrays.append(column.values)
         return Page(
             batch=pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)),
@@ -148,13 +150,15 @@ class Layout:
             unknown=content.unknown,
         )
 
-    def _arrays(self, content: Content) -> tuple[list[pa.Array], dict[str, New]]:
+    def _arrays(self, content: Content) -> tuple[list[pa.Array], dict[tuple[str, str, str], New]]:
+        """Return the columns of the schema, and those that are new by name, source and part: names may be alike."""
         known = {column.name: content.primary.column(column) for column in self._columns}
-        new = {column.name: column for column in content.primary.new}
+        new = {(column.name, column.source, column.part): column for column in content.primary.new}
         for each in self._joins:
             for name, values in each.look_up(content.primary, content.included):
                 if isinstance(values, New):
-                    new[name] = values if name not in new else new[name].merged(values)
+                    key = (name, values.source, values.part)
+                    new[key] = values if key not in new else new[key].merged(values)
                 else:
                     type_ = self.schema.field(name).type
                     known[name] = merged(known[name], values, type_) if name in known else as_type(values, type_)

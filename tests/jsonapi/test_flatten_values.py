@@ -264,6 +264,25 @@ def test_an_unknown_attribute_does_not_take_the_column_of_a_known_one():
     assert (frame["owner_id"].item(), frame["owner_id_attribute"].item()) == (3, 99)
 
 
+def test_unknown_names_that_make_one_column_make_several():
+    """To keep one of them would lose the others; which value is whose does not change from page to page."""
+    asked = layout("prospect", open=True, include={"owner": None})
+    first = body(
+        resource("prospect", 1, {"owner": to("user", 3), "rival": to("user", 4)}, fooBar="a", foo_bar="b", rival=5),
+        included=[resource("user", 3, **{"foo-bar": "c", "fooBar": "d"})],
+    )
+    second = body(resource("prospect", 2, {"owner": to("user", 3)}, **{"foo-bar": 7, "foo_bar": "e"}))
+
+    frame = to_frame([asked.page(page).batch for page in (first, second)], asked.schema)
+
+    new = ["foo_bar", "foo_bar_attribute", "foo_bar_attribute_attribute", "rival", "rival_id"]
+    joined = ["owner__foo_bar", "owner__foo_bar_attribute"]
+    assert records(frame[[*new, *joined]]) == [
+        dict(zip([*new, *joined], ["a", "b", None, 5, 4, "c", "d"], strict=True)),
+        dict(zip([*new, *joined], [None, "e", 7, None, None, None, None], strict=True)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("type_", "relationship", "target", "attribute", "sent"),
     [
