@@ -3,17 +3,19 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 from tqdm.auto import tqdm
 
 from outreach_frames.catalogue import Attribute, ResourceType
 from outreach_frames.client import Client
-from outreach_frames.documents import resource_document
+from outreach_frames.documents import checked_id, resource_document
 from outreach_frames.errors import APIError, BadRequestError, NotFoundError, QueryError, ValidationError
 from outreach_frames.journal import Entry, Journal
 from outreach_frames.reading import fetch
@@ -41,9 +43,9 @@ class _Row:
     Attributes
     ----------
     digest
-        Tells the row from all others of the call.
+        Tells the row from all others, of other calls and organisations too.
     fields
-        What is sent, by the caller's names.
+        What is sent, by the caller's names; nothing for a record that is as it should be.
     target
         The record to update; ``None`` for a create.
     existing
@@ -95,9 +97,11 @@ def write_frame(
         ``"create"``; ``"update"`` (by the column ``id``); ``"upsert"``: update where a record with the same ``key``
         exists, else create.
     key
-        Attribute that tells records apart, such as ``"external_id"`` or ``"emails"``. Needed for an upsert. A create
-        with a key is refused where a record has it already, and one whose answer was lost is looked up before it is
-        sent again; without a key it is reported as ``"unknown"`` and not sent again.
+        Attribute that tells records apart, such as ``"external_id"`` or ``"emails"``. Needed for an upsert, which finds
+        records by it and does not write it to them. A create with a key is refused where a record has it already, and
+        one whose answer was lost is looked up before it is sent again; without a key it is reported as ``"unknown"``
+        and not sent again. Addresses are compared without regard to case, other keys exactly. Rows without their key,
+        and rows that concern one record, are refused.
     confirm
         Write. Otherwise nothing is sent but look-ups, and the result tells what would be done.
     journal
@@ -110,16 +114,18 @@ def write_frame(
     Returns
     -------
     result : DataFrame, shape (n_rows, 5)
-        One row for each of ``frame``, with its index. ``status``: ``"created"``, ``"updated"``, ``"refused"``,
-        ``"unknown"`` (sent without an answer, and not to be found out); without ``confirm``: ``"would create"``,
-        ``"would update"``, ``"refused"``. ``id`` of the record as text; ``error_id``, ``pointer`` and ``reason`` of a
-        refusal. ``attrs["outreach_frames"]`` counts each status.
+        One row for each of ``frame``, with its index. ``status``: ``"created"``, ``"updated"``, ``"unchanged"`` (the
+        record is there and the row holds nothing else to write), ``"refused"``, ``"unknown"`` (sent without an answer,
+        and not to be found out); without ``confirm``: ``"would create"``, ``"would update"``, ``"unchanged"``,
+        ``"refused"``. ``id`` of the record as text, also of one that a create with a key found; ``error_id``,
+        ``pointer`` and ``reason`` of a refusal. ``attrs["outreach_frames"]`` counts each status.
 
     Raises
     ------
     UnknownNameError, QueryError
-        A column that cannot be written, or no ``key`` or ``id`` where one is needed; nothing was sent.
-    APIError, TransportError
+        A column that cannot be written, no ``key`` or ``id`` where one is needed, a journal that is none, or another
+        call that is writing records of this type to this organisation; nothing was sent.
+    APIError, TransportError, DocumentError
         The walk through the rows stopped; the same call goes on from there.
 
     Notes
@@ -130,18 +136,34 @@ def write_frame(
     if not isinstance(frame, pd.DataFrame):
         raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
     _check_columns(kind, frame, mode, key)
-    rows = list(_rows(client, kind, frame, mode, key))
     if not confirm:
-        return _result(frame, [_planned(row) for row in rows], kind)
-    path = Path(journal) if journal else _own_journal(client, kind, mode, rows)
-    book = Journal(path)
-    known = book.entries()
-    wanted = progress or (progress is None and len(rows) > SHOWN_FROM)
-    shown = tqdm(rows, desc=f"{mode} {kind.table}", unit=" rows", disable=not wanted)
-    outcomes = [_settled(client, kind, row, entry=known.get(row.digest), key=key, book=book) for row in shown]
-    if journal is None and not any(outcome.status == "unknown" for outcome in outcomes):
-        path.unlink()
+        return _result(frame, [_planned(row) for row in _rows(client, kind, frame, mode, key)], kind)
+    with _alone(client, kind):
+        rows = _rows(client, kind, frame, mode, key)
+        path = Path(journal) if journal else _own_journal(rows)
+        book = Journal(path)
+        known = book.entries()
+        wanted = progress or (progress is None and len(rows) > SHOWN_FROM)
+        shown = tqdm(rows, desc=f"{mode} {kind.table}", unit=" rows", disable=not wanted)
+        outcomes = [_settled(client, kind, row, entry=known.get(row.digest), key=key, book=book) for row in shown]
+        if journal is None and not any(outcome.status == "unknown" for outcome in outcomes):
+            path.unlink()
     return _result(frame, outcomes, kind)
+
+
+@contextmanager
+def _alone(client: Client, kind: ResourceType) -> Iterator[None]:
+    """Keep every other call from writing records of a type meanwhile: what it looks up would not hold any more."""
+    name = hashlib.sha256(f"{client.session.owner} {kind.name}".encode()).hexdigest()[:32]
+    folder = _state_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with FileLock(folder / f"{name}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise QueryError(
+            f"Another call is writing {kind.table} to this organisation.", hint="Wait until it has ended."
+        ) from None
 
 
 def _check_columns(kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str | None) -> None:
@@ -162,32 +184,47 @@ def _check_columns(kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str
         raise QueryError(f"Read-only: {', '.join(locked)}.", hint="Drop these columns before writing.")
 
 
-def _rows(client: Client, kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str | None) -> Iterator[_Row]:
+def _rows(client: Client, kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str | None) -> list[_Row]:
     """Check every row, and find the record that it concerns."""
+    records = frame.to_dict("records")
     existing = _records_by_key(client, kind, frame, key) if key and mode != "update" else {}
-    in_frame = Counter(k for value in frame[key] for k in _key_values(value)) if key else Counter()
+    keys = [_key_values(kind.attribute(key), record[key]) if key else frozenset() for record in records]
+    found = [sorted({number for k in each for number in existing.get(k, ())}) for each in keys]
+    if mode == "update":
+        targets = [None if _is_missing(record["id"]) else record["id"] for record in records]
+    else:
+        targets = [each[0] if each and mode == "upsert" else None for each in found]
+    in_frame = Counter(k for each in keys for k in each)
+    concerned = Counter(str(target) for target in targets if target is not None)
     alike: Counter[bytes] = Counter()
-    for record in frame.to_dict("records"):
+    rows = []
+    for record, row_keys, numbers, target in zip(records, keys, found, targets, strict=True):
         fields = {str(name): value for name, value in record.items() if name != "id" and not _is_missing(value)}
-        keys = _key_values(record[key]) if key else []
-        found = sorted({number for k in keys for number in existing.get(k, ())})
-        target = record["id"] if mode == "update" else found[0] if found and mode == "upsert" else None
-        content, problem = _content(kind, fields, record.get("id") if mode == "update" else None)
-        if any(in_frame[k] > 1 for k in keys):
+        content, problem = _content(kind, fields, target if mode == "update" else None)
+        if key and not row_keys:
+            problem = "the key is missing"
+        elif any(in_frame[k] > 1 for k in row_keys):
             problem = "another row has the same key"
-        elif len(found) > 1:
-            problem = f"{len(found)} records have this key"
-        elif mode == "update" and _is_missing(target):
+        elif len(numbers) > 1:
+            problem = f"{len(numbers)} records have this key"
+        elif mode == "update" and target is None:
             problem = "the id is missing"
+        elif concerned[str(target)] > 1:
+            problem = "another row concerns the same record"
         alike[content] += 1
-        digest = hashlib.sha256(b"%s %d" % (content, alike[content])).hexdigest()
-        yield _Row(digest, fields, target, found[0] if found and mode == "create" else None, problem)
+        told = f"{client.session.owner} {kind.name} {mode} {alike[content]} ".encode() + content
+        if target is not None:
+            fields.pop(key or "", None)  # an address that found its record would replace all its addresses
+        made = numbers[0] if numbers and mode == "create" else None
+        rows.append(_Row(hashlib.sha256(told).hexdigest(), fields, target, made, problem))
+    return rows
 
 
 def _content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tuple[bytes, str | None]:
     """Return what would be sent, or why it cannot be."""
     try:
-        return resource_document(kind, fields, id=None if _is_missing(target) else target).body, None
+        number = None if target is None else checked_id(kind, target)
+        return resource_document(kind, fields, id=number).body, None
     except QueryError as error:
         return repr(fields).encode(), str(error.args[0])
 
@@ -195,14 +232,15 @@ def _content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tupl
 def _records_by_key(client: Client, kind: ResourceType, frame: pd.DataFrame, key: str) -> dict[str, list[Any]]:
     """Find the records that have the frame's keys: key → ids."""
     attribute = kind.attribute(key)
-    # Whether the API's filters mind case is not known: each key is asked for as it is and in small letters.
-    wanted = list({k: None for value in frame[key] for v in _listed(value) for k in (str(v), str(v).lower())})
+    # Whether the API's filters mind case is not known: each address is asked for as it is and in small letters.
+    spelt = (str, lambda v: str(v).lower()) if _is_address(attribute) else (str,)
+    wanted = list({spell(v): None for value in frame[key] for v in _listed(value) for spell in spelt})
     # Where the API cannot filter by the key, the whole table is looked through.
     narrowed = {attribute.name: wanted} if attribute.filterable else None
     records = fetch(client, kind.table, fields=[attribute.name], filter=narrowed, refresh=True, progress=False)
     found: dict[str, list[Any]] = {}
     for number, value in zip(records["id"], records[attribute.column], strict=True):
-        for k in _key_values(value):
+        for k in _key_values(attribute, value):
             found.setdefault(k, []).append(number)
     return found
 
@@ -213,9 +251,14 @@ def _listed(value: Any) -> list[Any]:
     return [v for v in values if not _is_missing(v)]
 
 
-def _key_values(value: Any) -> list[str]:
+def _is_address(attribute: Attribute) -> bool:
+    return "email" in attribute.name.lower()
+
+
+def _key_values(attribute: Attribute, value: Any) -> frozenset[str]:
     """Return a key's values as they are compared: addresses differ in case and are the same."""
-    return [str(v).strip().casefold() for v in _listed(value)]
+    texts = map(str, _listed(value))
+    return frozenset(text.strip().casefold() for text in texts) if _is_address(attribute) else frozenset(texts)
 
 
 def _is_missing(value: Any) -> bool:
@@ -224,7 +267,9 @@ def _is_missing(value: Any) -> bool:
 
 def _planned(row: _Row) -> _Outcome:
     if row.problem or row.existing is not None:
-        return _Outcome("refused", reason=row.problem or EXISTS)
+        return _Outcome("refused", id=row.existing, reason=row.problem or EXISTS)
+    if row.target is not None and not row.fields:
+        return _Outcome("unchanged", id=row.target)
     return _Outcome("would create" if row.target is None else "would update", id=row.target)
 
 
@@ -234,13 +279,12 @@ def _settled(
     """Bring one row to its end, which an earlier call may have done already or begun."""
     if entry is not None and entry.state == "created":
         return _Outcome("created", id=entry.id)
-    if row.problem:
-        return _Outcome("refused", reason=row.problem)
-    if row.existing is not None:
-        if entry is None:
-            return _Outcome("refused", reason=EXISTS)
+    if entry is not None and row.existing is not None and not row.problem:
         book.note(row.digest, Entry("created", str(row.existing)))
         return _Outcome("created", id=row.existing)
+    planned = _planned(row)
+    if not planned.status.startswith("would"):
+        return planned
     if entry is not None and row.target is None and key is None:
         return _Outcome("unknown", reason="sent before without an answer; a key would tell what became of it")
     return _written(client, kind, row, book)
@@ -284,8 +328,11 @@ def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType) -
     return result
 
 
-def _own_journal(client: Client, kind: ResourceType, mode: Mode, rows: list[_Row]) -> Path:
+def _own_journal(rows: list[_Row]) -> Path:
     """Name the journal by what is written where; the name tells nothing of it."""
-    content = "\n".join((client.session.owner, kind.name, mode, *(row.digest for row in rows)))
-    name = hashlib.sha256(content.encode()).hexdigest()[:32]
-    return Path(user_state_path("outreach_frames")) / "journals" / f"{name}.sqlite"
+    name = hashlib.sha256("\n".join(row.digest for row in rows).encode()).hexdigest()[:32]
+    return _state_folder() / f"{name}.sqlite"
+
+
+def _state_folder() -> Path:
+    return Path(user_state_path("outreach_frames")) / "journals"

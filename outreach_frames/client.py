@@ -4,8 +4,8 @@ A connection to one organisation: the session (cache, rate limit, retries, sign-
 Reads that become frames live in `outreach_frames.reading.frames`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -139,6 +139,8 @@ class Client:
             The API would not take it; nothing was sent.
         ValidationError
             The API refused the values; ``arguments`` says which and why.
+        DocumentError
+            It was carried out, and its answer cannot be read.
         APIError, TransportError
             The API failed. A create whose outcome is not known is never repeated.
 
@@ -179,7 +181,7 @@ class Client:
         ------
         NotFoundError
             There is no such record.
-        UnknownNameError, QueryError, ValidationError, APIError, TransportError
+        UnknownNameError, QueryError, ValidationError, DocumentError, APIError, TransportError
             As in `create`.
 
         Notes
@@ -259,6 +261,8 @@ class Client:
             The API has no such action, or would not take it so; nothing was sent.
         ValidationError
             It cannot be done in the record's state.
+        DocumentError
+            It was carried out, and its answer cannot be read.
         APIError, TransportError
             The API failed. An action whose outcome is not known is never repeated.
 
@@ -275,7 +279,8 @@ class Client:
         )
         path = f"{kind.path if record is None else record_path(kind, record)}/actions/{name}"
         answer = self._write("POST", path, document, params)
-        return self._record(kind, answer) if _is_record(kind, answer.body) else _members(answer.body)
+        with _carried_out(kind):
+            return self._record(kind, answer) if _is_record(kind, answer.body) else _members(answer.body)
 
     def _write(
         self, method: str, path: str, document: RequestDocument, params: Sequence[tuple[str, str]] = ()
@@ -295,9 +300,10 @@ class Client:
 
     def _record(self, kind: "ResourceType", answer: "Answer") -> pd.Series:
         layout = Layout(kind, catalogue=self.catalogue)
-        frame = to_frame([layout.page(answer.body).batch], layout.schema)
-        if len(frame) != 1:
-            raise DocumentError(f"The answer holds {len(frame)} {kind.table}, not one.", resource_type=kind.name)
+        with _carried_out(kind):
+            frame = to_frame([layout.page(answer.body).batch], layout.schema)
+            if len(frame) != 1:
+                raise DocumentError(f"The answer holds {len(frame)} {kind.table}, not one.", resource_type=kind.name)
         record = frame.iloc[0]
         return record.rename(record["id"])
 
@@ -318,9 +324,22 @@ class Client:
         return f"<outreach_frames.Client {self.base_url}>"
 
 
+@contextmanager
+def _carried_out(kind: "ResourceType") -> Iterator[None]:
+    """Say of an answer that cannot be read that the write it answers was carried out."""
+    try:
+        yield
+    except (DocumentError, msgspec.MsgspecError) as error:
+        raise DocumentError(
+            f"The API did what was asked of {kind.table}, but its answer cannot be read.",
+            resource_type=kind.name,
+            hint="Do not send it again: fetch the record to see it.",
+        ) from error
+
+
 class _Data(msgspec.Struct):
     type: str | None = None
-    attributes: dict[str, Any] = {}
+    attributes: dict[str, Any] | None = None
 
 
 class _Document(msgspec.Struct):
@@ -335,7 +354,7 @@ def _is_record(kind: "ResourceType", body: bytes) -> bool:
 
 def _members(body: bytes) -> pd.Series:
     data = msgspec.json.decode(body, type=_Document).data if body.strip() else None
-    return pd.Series({} if data is None else data.attributes, dtype=object)
+    return pd.Series((data and data.attributes) or {}, dtype=object)
 
 
 def _own_catalogue() -> "Catalogue":

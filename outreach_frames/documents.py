@@ -7,7 +7,7 @@ values pass as they are, since the vendor's own documents disagree on some of th
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 from urllib.parse import quote
 
@@ -57,8 +57,27 @@ Record = int | str | pd.Series
 
 
 def id_of(record: Any) -> Any:
-    """Return the ``id`` of a row, ``None`` if it has none, and anything else as it is."""
-    return record.get("id") if isinstance(record, (pd.Series, Mapping)) else record
+    """Return the ``id`` of a row, ``None`` if it has none, and anything else; whole numbers as Python's own."""
+    found = record.get("id") if isinstance(record, (pd.Series, Mapping)) else record
+    found = found.item() if isinstance(found, np.generic) else found
+    return int(found) if isinstance(found, float) and found.is_integer() else found
+
+
+def checked_id(kind: ResourceType, record: Any) -> int | str:
+    """
+    Return the id of a record, given by itself or by the record's row of a frame.
+
+    Raises
+    ------
+    QueryError
+        It cannot be one of this type: it would name another record, or none.
+    """
+    found = id_of(record)
+    if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
+        return found
+    if isinstance(found, str) and (found != "" if kind.id_type == "string" else found.isascii() and found.isdigit()):
+        return found
+    raise QueryError(f"What was given is no id of {kind.table}.", hint="Take it from the column id of a frame.")
 
 
 def record_path(kind: ResourceType, record: Any) -> str:
@@ -70,16 +89,7 @@ def record_path(kind: ResourceType, record: Any) -> str:
     QueryError
         The id cannot be one of this type: it would name another record, or none.
     """
-    number = id_of(record)
-    number = number.item() if isinstance(number, np.generic) else number
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
-    fits = isinstance(number, int) and not isinstance(number, bool) and number >= 0
-    if isinstance(number, str):
-        fits = number != "" if kind.id_type == "string" else number.isascii() and number.isdigit()
-    if not fits:
-        raise QueryError(f"What was given is no id of {kind.table}.", hint="Take it from the column id of a frame.")
-    return f"{kind.path}/{quote(str(number), safe='')}"
+    return f"{kind.path}/{quote(str(checked_id(kind, record)), safe='')}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,8 @@ def resource_document(
     arguments: dict[str, str] = {}
     for name, value in values.items():
         member = _writable(kind, name)
+        if member.name in attributes or member.name in relationships:
+            raise QueryError(f"{name} is given twice, in two spellings.", hint="Leave one of the two out.")
         if isinstance(member, Attribute):
             attributes[member.name] = _attribute_value(name, value, member)
             arguments[f"/data/attributes/{member.name}"] = name
@@ -177,21 +189,25 @@ def action_parameters(
     UnknownNameError
         The action has no such parameter.
     QueryError
-        A batch names no records: it would touch every one.
+        A batch names no records: it would touch every one. A parameter is no scalar.
     """
     known = (kind.collection_actions if on_collection else kind.actions)[action]
     given = {camel(name): _plain(value) for name, value in values.items()}
     if not on_collection and (unknown := next((name for name in given if name not in known), None)):
         raise UnknownNameError(unknown, kind=f"parameter of {kind.name}.{action}", known=known)
-    params = [(f"actionParams[{name}]", text(value)) for name, value in given.items() if name in known]
+    scalars = {name: value for name, value in given.items() if name in known and value is not None}
+    if several := next((name for name, value in scalars.items() if isinstance(value, (list, dict))), None):
+        raise QueryError(f"{several} takes one value, not several.")
+    params = [(f"actionParams[{name}]", text(value)) for name, value in scalars.items()]
     if not on_collection:
         return params, RequestDocument(b"", {})
     if "filter" in known:
-        if not filter and not given.get("ids"):
+        chosen = batch_filter(catalogue, _subject(action), filter or {})
+        if not chosen and not given.get("ids"):
             raise QueryError(
                 f"{action} without a filter or ids would touch every record.", hint="Pass filter={…} or ids=[…]."
             )
-        params += batch_filter(catalogue, _subject(action), filter or {})
+        params += chosen
     attributes = {name: value for name, value in given.items() if name not in known}
     arguments = {f"/data/attributes/{camel(name)}": name for name in values}
     body = msgspec.json.encode({"data": {"attributes": attributes}}) if attributes else b""
@@ -226,8 +242,8 @@ def _attribute_value(name: str, value: Any, attribute: Attribute) -> Any:
     value = _plain(value)
     if value is None:
         return None
-    if isinstance(value, date):
-        return _instant(value) if attribute.format == "date-time" else value.isoformat()[:10]
+    if isinstance(value, date) and attribute.type == "string":
+        return _day(name, value) if attribute.format == "date" else _instant(value)
     fits = isinstance(value, JSON_TYPES[attribute.type]) and isinstance(value, bool) <= (attribute.type == "boolean")
     if not fits:
         raise QueryError(f"{name} takes {_a(attribute.type)}, not {_a(type(value).__name__)}.")
@@ -246,9 +262,17 @@ def _plain(value: Any) -> Any:
     """Turn what frames hold into plain JSON values; a missing value becomes ``None``."""
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, (pd.Series, np.ndarray, tuple, set, frozenset)):
+    if isinstance(value, (pd.Series, np.ndarray, list, tuple, set, frozenset)):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
     return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
+
+
+def _day(name: str, value: date) -> str:
+    if isinstance(value, datetime) and value.time() != time():
+        raise QueryError(f"{name} takes a date; this has a time of day.", hint="Pass its .date().")
+    return value.isoformat()[:10]
 
 
 def _instant(value: date) -> str:
@@ -269,21 +293,21 @@ def _linkage(name: str, value: Any, relationship: Relationship) -> dict[str, Any
 def _identifier(name: str, value: Any, relationship: Relationship) -> dict[str, Any]:
     if value is None or value is pd.NA:
         return {"data": None}
-    reference = value if isinstance(value, Reference) else Reference(_id(name, value))
+    reference = value if isinstance(value, Reference) else Reference(value)
+    number = _id(name, reference.id)
     kind = reference.type or (relationship.targets[0] if len(relationship.targets) == 1 else None)
     if kind is None:
         raise QueryError(
             f"{name} may point to {', '.join(relationship.targets)}.",
-            hint=f'Say which: of.ref({reference.id}, "{next(iter(relationship.targets), "type")}").',
+            hint=f'Say which: of.ref({number}, "{next(iter(relationship.targets), "type")}").',
         )
-    linkage: dict[str, Any] = {"data": {"type": kind, "id": reference.id}}
+    linkage: dict[str, Any] = {"data": {"type": kind, "id": number}}
     return linkage | ({"meta": _camel_keys(reference.meta)} if reference.meta else {})
 
 
 def _id(name: str, value: Any) -> int | str:
     """Read an id from a number, a text or the row of a frame."""
     found = id_of(value)
-    found = found.item() if isinstance(found, np.generic) else found
     if isinstance(found, bool) or not isinstance(found, (int, str)):
         raise QueryError(f"{name} takes an id, of.ref(…) or the row of a frame, not a {type(value).__name__}.")
     return found

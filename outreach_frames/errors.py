@@ -41,6 +41,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from typing import Any
 
 
 class OutreachError(Exception):
@@ -60,6 +61,14 @@ class OutreachError(Exception):
     def __str__(self) -> str:
         message = str(self.args[0])
         return f"{message}\nHint: {self.hint}" if self.hint else message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes whole, whatever the constructor of the class asks for."""
+        return _rebuilt, (type(self), self.args), self.__dict__
+
+
+def _rebuilt(kind: type[OutreachError], args: tuple[Any, ...]) -> OutreachError:
+    return kind.__new__(kind, *args)
 
 
 class UnknownNameError(OutreachError, LookupError):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from outreach_frames.errors import QueryError
+
 State = Literal["under way", "created"]
 
 
@@ -42,6 +44,11 @@ class Journal:
     path
         The file; made, readable for its owner only, if it is not there.
 
+    Raises
+    ------
+    QueryError
+        The file is something else.
+
     Notes
     -----
     Every note is on the disk when `note` returns.
@@ -51,10 +58,13 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
         self.path = path
-        with self._connection() as connection:
-            connection.execute(
-                "create table if not exists entry (digest text primary key, state text not null, id text)"
-            )
+        try:
+            with self._connection() as connection:
+                connection.execute(
+                    "create table if not exists entry (digest text primary key, state text not null, id text)"
+                )
+        except sqlite3.DatabaseError as error:
+            raise QueryError(f"{path.name} is no journal.", hint="Name a file of its own for it.") from error
 
     def entries(self) -> Mapping[str, Entry]:
         """Return what is noted, by the digest of the row."""

@@ -1,4 +1,5 @@
 import inspect
+import pickle
 
 import pytest
 
@@ -40,3 +41,22 @@ def test_every_error_and_warning_is_drawn_in_the_module_docstring():
 
 def test_unknown_name_without_a_near_one_has_no_hint():
     assert errors.UnknownNameError("qqq", kind="resource", known=["prospects"]).hint is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.UnknownNameError("titel", kind="attribute", known=["title"]),
+        errors.MissingColumnError("delivered_at", needed_for="engagement", hint="Fetch it."),
+        errors.IncompleteError("Half.", created=[("account", 1)]),
+        errors.ValidationError("No.", status=422, errors=(errors.ErrorObject(id="x"),), hint="Correct it."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_travel_between_processes_whole(error):
+    """A pool of processes breaks at an exception that cannot be read back."""
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  one's own
+
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)

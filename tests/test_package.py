@@ -21,8 +21,8 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_openapi", "errors", "journal"},
-    {"_warn", "auth", "catalogue", "http", "plots", "reports", "showing", "stats"},
+    {"_openapi", "errors"},
+    {"_warn", "auth", "catalogue", "http", "journal", "plots", "reports", "showing", "stats"},
     {"emulator", "findings", "jsonapi", "query"},
     {"documents", "webhooks"},
     {"client"},

@@ -32,7 +32,7 @@ FINAL_FORBIDDEN = {"unauthorizedOauthScope", "unauthorizedRequest"}
 MAINTENANCE = "scheduledServerMaintenance"
 
 _SCOPE = re.compile(r"['\"]([A-Za-z][A-Za-z0-9_]*\.(?:read|write|delete|all))['\"]")
-_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z '’,.()-]{0,118}")
+_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z '’,.:;()-]{0,118}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +239,12 @@ def _forbidden(reply: Reply) -> PermissionDeniedError:
 
 def _invalid(reply: Reply) -> ValidationError:
     reasons = "; ".join(filter(None, (_reason(error) for error in reply.errors)))
+    named = any(error.pointer for error in reply.errors)
     return ValidationError(
         f"{reply.asked}: the API refused the values{f' ({reasons})' if reasons else ''}.",
         status=reply.status,
         errors=reply.errors,
-        hint="Correct the named attributes; .errors holds the API's own words.",
+        hint=f"{'Correct the named attributes; ' if named else ''}.errors holds the API's own words.",
     )
 
 

@@ -4,6 +4,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -287,3 +288,122 @@ def test_killed_twenty_times_it_loses_no_row_and_repeats_none(org, tmp_path):
     made = of.fetch(org, "prospects", fields=["emails"], filter={"id": of.between(before + 1, None)}, refresh=True)
     addresses = [address for emails in made["emails"] for address in emails if address.endswith("@bulk.example")]
     assert sorted(addresses) == sorted(f"row{n}@bulk.example" for n in range(rows))
+
+
+@pytest.mark.parametrize("mode", ["create", "upsert"])
+def test_a_row_without_its_key_is_refused(org, sent, mode):
+    """Nothing could be looked up for it: a create whose answer is lost would be sent twice."""
+    rows = pd.DataFrame({"external_id": ["crm-1", None], "first_name": ["Ann", "Bob"]})
+
+    result = of.write_frame(org, "prospects", rows, mode=mode, key="external_id", confirm=True)
+
+    assert result["status"].tolist() == ["created", "refused"]
+    assert result["reason"].iloc[1] == "the key is missing"
+    assert len(sent) == 1
+
+
+def test_one_journal_of_two_organisations_keeps_them_apart(org, tmp_path):
+    """After a trial on the sandbox, the live run must not find its rows done already."""
+    rows = pd.DataFrame({"name": ["Acme"]})
+    with of.sandbox(prospects=5, seed=2) as other:
+        first = of.write_frame(other, "accounts", rows, confirm=True, journal=tmp_path / "journal")
+        assert first["status"].tolist() == ["created"]
+    before = of.count(org, "accounts")
+
+    of.write_frame(org, "accounts", rows, confirm=True, journal=tmp_path / "journal")
+
+    assert of.count(org, "accounts") == before + 1
+
+
+def test_two_calls_at_once_do_not_write_the_same(org):
+    """What one looked up would not hold any more; nor may it take the other's journal away."""
+    rows = pd.DataFrame({"first_name": [f"Twin {n}" for n in range(30)]})
+    before = of.count(org, "prospects")
+
+    def write(_):
+        try:
+            return of.write_frame(org, "prospects", rows, confirm=True, progress=False)["status"].tolist()
+        except QueryError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(3) as pool:
+        ends = list(pool.map(write, range(3)))
+
+    written = [end for end in ends if end == ["created"] * 30]
+    assert written
+    assert all("Another call is writing" in end for end in ends if end not in written)
+    assert of.count(org, "prospects") == before + 30 * len(written)
+
+
+def test_keys_that_are_no_addresses_are_compared_exactly(org):
+    """Short ids of Salesforce differ by case alone."""
+    org.update("prospects", 1, external_id="0035g00000abcDE")
+    rows = pd.DataFrame({"external_id": ["0035g00000ABCde", "0035g00000abcde"], "title": ["CEO", "CFO"]})
+
+    result = of.write_frame(org, "prospects", rows, mode="upsert", key="external_id", confirm=True)
+
+    assert result["status"].tolist() == ["created", "created"]
+
+
+def test_an_upsert_leaves_the_key_of_a_found_record_as_it_is(org, sent):
+    """A list of addresses that is sent replaces the list that is there."""
+    org.update("prospects", 1, emails=["ann@a.example", "ann@b.example"])
+    rows = pd.DataFrame({"emails": [["ann@a.example"], ["ann@c.example"]], "title": ["CEO", None]})
+    org.update("prospects", 2, emails=["ann@c.example"])
+
+    result = of.write_frame(org, "prospects", rows, mode="upsert", key="emails", confirm=True)
+
+    assert result["status"].tolist() == ["updated", "unchanged"]
+    assert sorted(of.fetch_one(org, "prospects", 1, refresh=True)["emails"]) == ["ann@a.example", "ann@b.example"]
+    assert sent[-1].body["data"]["attributes"] == {"title": "CEO"}
+
+
+def test_rows_that_concern_one_record_are_refused(org):
+    """The second would overwrite the first; one row may name an address twice."""
+    org.update("prospects", 1, emails=["ann@a.example", "ann@b.example"])
+    rows = pd.DataFrame({"emails": [["ann@a.example"], ["ann@b.example"], ["c@c.example", "C@c.example"]]})
+    found = of.write_frame(org, "prospects", rows.assign(title="CEO"), mode="upsert", key="emails")
+    by_id = of.write_frame(org, "prospects", pd.DataFrame({"id": ["1", "1"], "title": ["A", "B"]}), mode="update")
+
+    assert found["status"].tolist() == ["refused", "refused", "would create"]
+    assert set(found["reason"].iloc[:2]) == set(by_id["reason"]) == {"another row concerns the same record"}
+
+
+def test_an_id_that_is_none_is_refused_in_the_dry_run(org, sent):
+    """Found out half-way, the same call could never go on."""
+    rows = pd.DataFrame({"id": ["1", "x7", None], "title": ["A", "B", "C"]})
+
+    planned = of.write_frame(org, "prospects", rows, mode="update")
+    done = of.write_frame(org, "prospects", rows, mode="update", confirm=True)
+
+    assert planned["status"].tolist() == ["would update", "refused", "refused"]
+    assert done["status"].tolist() == ["updated", "refused", "refused"]
+    assert len(sent) == 1
+
+
+def test_foreign_keys_of_a_column_with_a_gap_are_ids(org):
+    rows = pd.DataFrame({"first_name": ["Ann", "Bob"], "account_id": [1, None]})
+    assert rows["account_id"].dtype == "float64"
+
+    result = of.write_frame(org, "prospects", rows, confirm=True)
+
+    assert result["status"].tolist() == ["created", "created"]
+    assert of.fetch_one(org, "prospects", result["id"].iloc[0])["account_id"] == 1
+
+
+def test_a_record_that_exists_is_named(org):
+    """The next step, such as enrolling, goes on with it."""
+    org.update("prospects", 3, external_id="crm-3")
+
+    result = of.write_frame(org, "prospects", pd.DataFrame({"external_id": ["crm-3"]}), key="external_id")
+
+    assert result["status"].tolist() == ["refused"]
+    assert result["id"].tolist() == ["3"]
+
+
+def test_another_file_is_no_journal(org, sent, tmp_path):
+    (tmp_path / "people.csv").write_text("first_name\nAnn\n" * 100)
+
+    with pytest.raises(QueryError, match="is no journal"):
+        of.write_frame(org, "accounts", pd.DataFrame({"name": ["x"]}), confirm=True, journal=tmp_path / "people.csv")
+    assert sent == []

@@ -1,9 +1,11 @@
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import outreach_frames as of
-from outreach_frames.errors import NotFoundError, QueryError, UnknownNameError, ValidationError
+from outreach_frames.errors import DocumentError, NotFoundError, QueryError, UnknownNameError, ValidationError
 
 
 def test_create_gives_the_record_as_the_api_made_it(org, sent):
@@ -170,3 +172,63 @@ def test_rows_of_frames_name_their_records(org):
     org.delete("prospects", prospect)
     with pytest.raises(NotFoundError):
         of.fetch_one(org, "prospects", prospect)
+
+
+def test_a_refused_action_says_why(org):
+    """No attribute is named where the record's state is what does not allow it."""
+    states = of.fetch_sequence_states(org)
+    with pytest.raises(ValidationError, match="cannot be paused: it is finished"):
+        org.act("sequence_states", states[states["state"] == "finished"].iloc[0], "pause")
+
+
+def test_numbers_of_frames_are_ids_in_documents_too(org, sent):
+    """A column with a gap holds floats; NumPy's integers are not JSON's."""
+    for number in (np.int64(1), 1.0, "1"):
+        assert org.update("prospects", number, title="CEO", owner=of.ref(np.int64(1)))["owner_id"] == 1
+    assert [request.body["data"]["id"] for request in sent] == [1, 1, "1"]
+    org.create("tasks", action="email", subject=of.ref(1.0, "prospect"), owner=1.0)
+
+
+def test_action_parameters_that_are_missing_are_not_sent(org, sent):
+    """None in a query string is the text None."""
+    task = int(of.fetch_tasks(org, limit=1)["id"].iloc[0])
+    with pytest.raises(QueryError, match="takes one value"):
+        org.act("tasks", task, "update_note", note=["a", "b"])
+    org.act("tasks", task, "update_note", note="kept")
+    org.act("tasks", task, "update_note", note=None)
+    assert [request.parameters for request in sent] == [[("actionParams[note]", "kept")], []]
+
+
+@pytest.mark.parametrize("nothing", [{"id": []}, {"id": pd.Series([], dtype="int64")}, {"owner": 1, "id": []}])
+def test_a_batch_of_nothing_is_refused(org, sent, nothing):
+    """An empty list, left out of the filter, would select every record."""
+    with pytest.raises(QueryError):
+        org.act("batches", None, "prospects_destroy_all", filter=nothing, skip_confirmation=True)
+    assert sent == []
+
+
+def test_a_member_in_two_spellings_is_refused(org, sent):
+    with pytest.raises(QueryError, match="given twice"):
+        org.create("prospects", first_name="x", account=1, account_id=2)
+    assert sent == []
+
+
+def test_instants_keep_their_time_or_are_refused(org, sent):
+    """A time of day that is cut off is a changed value."""
+    moment = datetime(2026, 1, 5, 10, 30, tzinfo=UTC)
+    org.create("prospects", first_name="x", custom5=moment, available_at=moment)
+    assert sent[-1].body["data"]["attributes"]["custom5"] == "2026-01-05T10:30:00.000Z"
+    with pytest.raises(QueryError, match="takes an integer"):
+        org.create("opportunities", name="x", probability=moment.date())
+    with pytest.raises(QueryError, match="time of day"):
+        org.create("prospects", first_name="x", date_of_birth=moment)
+
+
+def test_a_write_whose_answer_cannot_be_read_says_that_it_was_carried_out(org):
+    """Try again, said of a create, makes two."""
+    before = of.count(org, "prospects")
+    org.sandbox.faults.add(path="/prospects", method="POST", carried_out=True, body=b"", status=201)
+    with pytest.raises(DocumentError, match="did what was asked") as caught:
+        org.create("prospects", first_name="Once")
+    assert "Do not send it again" in str(caught.value)
+    assert of.count(org, "prospects") == before + 1
