@@ -228,11 +228,9 @@ def _transposed(struct: Struct, rows: Sequence[msgspec.Struct]) -> dict[str, Seq
 
 def misfit(resource_type: str, id_: int | str | None, name: str, meant: str) -> DocumentError:
     """Return the error for a value that does not fit; it names the place and keeps the value to itself."""
-    hint = f"To read the rest, leave {snake(name)} out: name the other columns with fields=…."
     return DocumentError(
         f"In the {resource_type} with the id {id_!r:.60}, {name!r} is not {meant}.",
         resource_type=resource_type,
         id=id_,
         attribute=name,
-        hint=None if name == "id" else hint,
     )

@@ -6,6 +6,7 @@ undecoded. A name that the catalogue does not have fails decoding, which is how 
 looking at every record; the shape then grows by that name and decodes it undecoded, too.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
@@ -15,10 +16,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from outreach_frames.catalogue import Catalogue, Relationship, ResourceType
+from outreach_frames.errors import DocumentError
 from outreach_frames.jsonapi._values import Kind, kind_of
 
 Struct: TypeAlias = type[msgspec.Struct]
 IdType: TypeAlias = type[int] | type[str]
+
+_UNREADABLE = re.compile(r'["\\\x00-\x1f]')
+"""What msgspec takes in no name of a member."""
 
 _PYTHON: dict[Kind, Any] = {
     "string": str | None,
@@ -246,6 +251,17 @@ def document(primary: Shape, included: Collection[Shape], others: Iterable[str])
 
 
 def _struct(name: str, fields: Mapping[str, str], types: Mapping[str, Any]) -> Struct:
+    """
+    Return the struct of attributes or relationships.
+
+    Raises
+    ------
+    DocumentError
+        One has a name that cannot be read; JSON:API allows no such names.
+    """
+    odd = next(filter(_UNREADABLE.search, fields), None)
+    if odd is not None:
+        raise DocumentError(f"Among the {name} is one named {odd!r:.60}; JSON:API allows no such names.", attribute=odd)
     return msgspec.defstruct(
         name,
         [(fields[api], types[api], None) for api in fields],

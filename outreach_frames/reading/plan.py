@@ -6,6 +6,7 @@ records by ranges of their ids, and the first records of an order by offsets, as
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
@@ -13,8 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from outreach_frames.catalogue import snake
 from outreach_frames.client import Client
-from outreach_frames.errors import QueryError, ServerError
+from outreach_frames.errors import DocumentError, QueryError, ServerError
 from outreach_frames.jsonapi import Layout
 from outreach_frames.query import MAX_PAGE_SIZE, Query
 from outreach_frames.reading.threads import side_by_side
@@ -167,7 +169,8 @@ def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBat
     )
 
     def read(body: bytes) -> Found[pa.RecordBatch]:
-        page = layout.page(body)
+        with hinting(query):
+            page = layout.page(body)
         return Found(
             content=page.batch,
             rows=page.batch.num_rows,
@@ -178,6 +181,19 @@ def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBat
         )
 
     return layout, read
+
+
+@contextmanager
+def hinting(query: Query) -> Iterator[None]:
+    """Say of a value that cannot be read how those beside it can be."""
+    try:
+        yield
+    except DocumentError as error:
+        kind = query.types.get(error.resource_type or "")
+        if kind and error.attribute in {*kind.attributes, *kind.relationships}:
+            choice = "fields=…" if kind.name == query.resource.name else "include={path: [columns]}"
+            error.hint = f"To read the rest, leave {snake(error.attribute)} out: name the other columns with {choice}."
+        raise
 
 
 def _newest_id(walk: Walk[Any], query: Query) -> int:

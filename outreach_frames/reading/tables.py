@@ -15,7 +15,7 @@ from outreach_frames.query import Include, Query, back_reference, follow
 from outreach_frames.reading.arrange import BY_ID, Order, arranged, order_of
 from outreach_frames.reading.labels import Custom, CustomField, labelled_frame, labelled_query
 from outreach_frames.reading.parts import by_type, document_of, parted
-from outreach_frames.reading.plan import Plan
+from outreach_frames.reading.plan import Plan, hinting
 from outreach_frames.reading.uncatalogued import Question, fetch_parts, is_uncatalogued, refuse_uncatalogued
 from outreach_frames.reading.walk import Found, Walk
 
@@ -112,6 +112,7 @@ class _Reader:
     """Reads the resources of every type on a page, each by a layout of its own."""
 
     def __init__(self, query: Query, catalogue: Catalogue) -> None:
+        self._query = query
         self._primary = query.resource
         self._is_open = query.columns is None
         self._types = query.types
@@ -127,8 +128,9 @@ class _Reader:
         }
 
     def read(self, body: bytes) -> Found[_Page]:
-        page = self._layouts[self._primary.name].page(body)
-        related = {name: self._layouts[name].page(part) for name, part in self._related(body)}
+        with hinting(self._query):
+            page = self._layouts[self._primary.name].page(body)
+            related = {name: self._layouts[name].page(part) for name, part in self._related(body)}
         unknown = [] if self._is_open else [p.unknown for p in (page, *related.values())]
         return Found(
             content=_Page(page.batch, {name: part.batch for name, part in related.items()}),

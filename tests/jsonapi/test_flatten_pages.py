@@ -89,6 +89,7 @@ NO_PAGES = {
     "type: a number": b'{"data": [{"type": 1, "id": 1}]}',
     "attributes: a list": with_attributes(b"[]"),
     "relationships: text": b'{"data": [{"type": "prospect", "id": 1, "relationships": "x"}]}',
+    "a quote in a name": with_attributes(b'{"\\"first\\" name": 1}'),
     "NaN": with_attributes(b'{"score": NaN}'),
     "Infinity": with_attributes(b'{"score": -Infinity}'),
     "no UTF-8": with_attributes(b'{"firstName": "\xff"}'),

@@ -354,6 +354,8 @@ def test_a_circle_of_included_resources_is_followed_once_round():
         {"errors": [3]},
         {"errors": 3},
         {"data": [resource("x", "1")], "included": [{"id": 1}]},
+        {"data": [resource("x", "1", **{'a "name"': 1})]},
+        {"data": [resource("x", "1", {"a\nname": to("y", "1")})]},
     ],
 )
 def test_what_is_no_document_is_refused(source):
