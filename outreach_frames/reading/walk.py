@@ -266,12 +266,14 @@ def _halved(url: str, params: Parameters) -> tuple[str, Parameters] | None:
     """
     Halve the page size, which stands in the parameters or in the link.
 
-    ``None`` at one row, and where pages are counted by their number, which then means others.
+    ``None`` at one row, where it is no number (some servers take ``all``), and where pages are counted by their number,
+    which then means others.
     """
     parts = urlsplit(url)
     merged = parse_qsl(parts.query, keep_blank_values=True) + params
     named = dict(merged)
-    size = int(named.get("page[size]", 1))
+    written = named.get("page[size]", "")
+    size = int(written) if written.isdecimal() else 1
     if size <= 1 or "page[number]" in named:
         return None
     halved = [(key, str(size // 2) if key == "page[size]" else value) for key, value in merged]

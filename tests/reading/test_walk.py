@@ -158,6 +158,39 @@ def test_values_of_surprising_types_are_read_where_nothing_is_lost(served):
     assert "many" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("account", "user", "said", "followed"),
+    [
+        (
+            {"numberOfEmployees": "many"},
+            {},
+            "leave number_of_employees out: .* fields=…",
+            {"fields": ["name", "owner"]},
+        ),
+        ({}, {"createdAt": "soon"}, "leave created_at out: .* include={path", {"include": {"owner": ["email"]}}),
+    ],
+)
+def test_the_hint_about_a_value_that_cannot_be_read_leads_to_the_rest(served, account, user, said, followed):
+    """Only who chooses columns can leave one out, and those of related records are chosen elsewhere."""
+    account = resource("account", 1, NAME | account, owner=("user", 7))
+    _, org = served({"/accounts": page(account, included=[resource("user", 7, {"email": "a@b.example"} | user)])})
+
+    for read in (of.fetch, of.fetch_tables):
+        with pytest.raises(DocumentError, match=said):
+            read(org, "accounts", include="owner")
+        assert len(read(org, "accounts", **({"include": "owner"} | followed), refresh=True))
+
+
+def test_a_link_may_ask_for_all_rows_in_words(served):
+    """The page size is a number in Outreach's links only; in another's it is the server's own business."""
+    server, org = served({})
+    link = "/accounts?page%5Bsize%5D=all"
+    server.by_path["/accounts"] = page(resource("account", 1), links={"next": server.url + link})
+    server.by_path[link] = page(resource("account", 2))
+
+    assert of.fetch(org, "accounts")["id"].tolist() == [1, 2]
+
+
 def test_an_included_record_that_was_not_sent_leaves_its_columns_missing(served):
     """The foreign key still says which it was; ``included`` may also be absent altogether."""
     accounts = [resource("account", 1, NAME, owner=("user", 7)), resource("account", 2, NAME, owner=("user", 8))]
