@@ -14,10 +14,11 @@ from outreach_frames.errors import DocumentError
 from outreach_frames.jsonapi import repair
 from outreach_frames.jsonapi._frames import concat, to_frame
 from outreach_frames.jsonapi._joins import as_type
-from outreach_frames.jsonapi._layout import Layout, uncollected
+from outreach_frames.jsonapi._layout import Layout
 from outreach_frames.jsonapi._plan import relationship_of
 from outreach_frames.jsonapi._reader import BYTE_ORDER_MARK
 from outreach_frames.jsonapi._values import NULL, array, text_of
+from outreach_frames.jsonapi.garbage import uncollected
 from outreach_frames.jsonapi.infer import catalogue_of, joined_by_itself, look
 from outreach_frames.jsonapi.repair import Loose, Members, object_of, type_of
 

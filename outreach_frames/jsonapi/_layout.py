@@ -1,9 +1,7 @@
 """The columns that a query asks for, and the pages that fill them."""
 
-import gc
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -16,6 +14,7 @@ from outreach_frames.jsonapi._plan import Include, checked, join, steps
 from outreach_frames.jsonapi._reader import Content, Reader
 from outreach_frames.jsonapi._rows import META, New, columns
 from outreach_frames.jsonapi._shapes import Shape
+from outreach_frames.jsonapi.garbage import uncollected
 
 NEW = b"outreach_frames.new"
 """Key in a field's metadata: the column is JSON text of an ``attribute`` or ``relationship`` still to be typed."""
@@ -190,23 +189,6 @@ class Layout:
         )
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """
-    Put off Python's search for circles of garbage while a page is read.
-
-    Reading makes none, but so many objects at once that the search would run all the time and take a third of it.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
 def _schema(fields: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:
     """
     Return the schema of columns side by side.
@@ -219,7 +201,7 @@ def _schema(fields: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:
     found: dict[str, pa.DataType] = {}
     for name, type_ in fields:
         if name in found:
-            raise QueryError(f"Two columns would be named {name!r}.", hint="Leave one of them out with fields=….")
+            raise QueryError(f"Two columns would be named {name!r}.", hint="Leave one of them out.")
         found[name] = type_
     return pa.schema(list(found.items()))
 

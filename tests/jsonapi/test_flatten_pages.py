@@ -2,13 +2,14 @@
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from flat_documents import body, layout, read, records, resource
 
 from outreach_frames.errors import DocumentError
 from outreach_frames.jsonapi import to_frame
+from outreach_frames.jsonapi.garbage import uncollected
 
 
 def test_an_empty_collection_keeps_all_columns():
@@ -140,6 +141,24 @@ def test_a_layout_may_be_shared_by_threads():
 
     assert frame["id"].to_list() == list(range(200))
     assert frame[[f"new{n}" for n in range(7)]].sum(axis=1).to_list() == list(range(200))
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_garbage_collector_rests_until_the_last_of_several_threads_has_read(collecting):
+    """There is one for all of them: who ends first must not wake it, and who ends last must not forget to."""
+    (gc.enable if collecting else gc.disable)()
+    try:
+        first, second = ExitStack(), ExitStack()
+        first.enter_context(uncollected())
+        second.enter_context(uncollected())
+
+        first.close()
+        assert not gc.isenabled()
+        second.close()
+        assert gc.isenabled() == collecting
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("collecting", [True, False])
