@@ -31,5 +31,6 @@ what is no JSON, cut, nested without end, NaN or Infinity
 from outreach_frames.jsonapi._documents import read_jsonapi
 from outreach_frames.jsonapi._frames import concat, to_frame
 from outreach_frames.jsonapi._layout import Layout, Page
+from outreach_frames.jsonapi._values import number_of, truth_of
 
-__all__ = ["Layout", "Page", "concat", "read_jsonapi", "to_frame"]
+__all__ = ["Layout", "Page", "concat", "number_of", "read_jsonapi", "to_frame", "truth_of"]

@@ -170,14 +170,30 @@ def _integer(text: str) -> int:
     return int(text.partition(".")[0])
 
 
-def _number(text: str) -> float:
-    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+def number_of(text: str, *, written: re.Pattern[str] = _NUMBER) -> float:
+    """
+    Return a finite number.
+
+    Raises
+    ------
+    ValueError
+        It is not written like one.
+    """
+    number = float(text) if written.fullmatch(text) else math.inf
     if math.isinf(number):
         raise ValueError("not a number")
     return number
 
 
-def _truth(text: str) -> bool:
+def truth_of(text: str) -> bool:
+    """
+    Return a truth value.
+
+    Raises
+    ------
+    ValueError
+        It is neither ``true`` nor ``false``, 1 nor 0.
+    """
     if text not in _TRUTH:
         raise ValueError("not true or false")
     return _TRUTH[text]
@@ -188,8 +204,8 @@ _SCALARS: dict[Kind, Callable[[str], Any]] = {
     "instant": str,
     "date": str,
     "integer": _integer,
-    "number": _number,
-    "boolean": _truth,
+    "number": number_of,
+    "boolean": truth_of,
 }
 
 

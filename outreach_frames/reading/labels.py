@@ -4,7 +4,6 @@ Custom fields under their labels: readable column names, and values typed as the
 The API sends custom fields as numbered text (``custom12``); what each means stands at ``GET /types``.
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ from outreach_frames._warn import warn
 from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning
-from outreach_frames.jsonapi import to_frame
+from outreach_frames.jsonapi import number_of, to_frame, truth_of
 from outreach_frames.query import Query, build
 
 Custom: TypeAlias = bool | Literal["labels"]
@@ -30,7 +29,7 @@ SHOWN_IDS = 5
 """How many records with unreadable values a warning names."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_TRUTH = {"true": True, "false": False, "1": True, "0": False}
+"""What people type where a number is due: ``+5`` and ``007``, which JSON does not have."""
 
 
 class _Validation(msgspec.Struct):
@@ -247,16 +246,11 @@ def _told(field: CustomField, ids: Sequence[Any]) -> str:
 
 
 def _number(text: str, _: Sequence[str]) -> float:
-    number = float(text) if _NUMBER.fullmatch(text) else math.inf
-    if math.isinf(number):
-        raise ValueError("not a number")
-    return number
+    return number_of(text, written=_NUMBER)
 
 
 def _truth(text: str, _: Sequence[str]) -> bool:
-    if text.lower() not in _TRUTH:
-        raise ValueError("neither true nor false")
-    return _TRUTH[text.lower()]
+    return truth_of(text.lower())
 
 
 def _date(text: str, _: Sequence[str]) -> date:

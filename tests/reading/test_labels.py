@@ -222,6 +222,22 @@ def test_a_value_that_is_not_of_its_type_is_missing_and_said_to_be(tmp_path, typ
     assert value not in str(caught[0].message)
 
 
+@pytest.mark.parametrize(
+    ("type_", "written", "meant"),
+    [
+        ("numerical", "+5", 5.0),
+        ("percentage", " 007.50", 7.5),
+        ("currency", "-1E3", -1000.0),
+        ("boolean", "TRUE", True),
+    ],
+)
+def test_values_are_read_as_people_write_them(tmp_path, type_, written, meant):
+    """The fields are text that was typed into a form, not JSON."""
+    frame = one(tmp_path, {"custom1": field("X", type_)}, {"custom1": written})
+
+    assert frame["x"].tolist() == [meant]
+
+
 @pytest.mark.parametrize("type_", ["numerical", "date", "date_time", "boolean", "inclusion", "multi_inclusion"])
 def test_empty_text_is_no_value(tmp_path, type_):
     frame = one(tmp_path, {"custom1": field("X", type_, ["a"])}, {"custom1": ""})
@@ -277,3 +293,13 @@ def test_labels_that_cannot_be_read_are_a_typed_error(tmp_path, body):
         pytest.raises(DocumentError, match="custom=True"),
     ):
         of.fetch(org, "accounts", custom="labels")
+
+
+def test_the_seeded_organisation_has_labelled_fields():
+    """Whoever tries ``custom="labels"`` on the sandbox must see what it does."""
+    with of.sandbox(prospects=30) as org:
+        prospects = of.fetch_prospects(org, custom="labels")
+
+    assert prospects["replaces"].dtype == pd.CategoricalDtype(["Legacy system", "Spreadsheet", "Competitor"])
+    assert prospects["replaces"].notna().any()
+    assert prospects["batch_number"].str.fullmatch(r"\d{3}").all()
