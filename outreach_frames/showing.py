@@ -24,8 +24,8 @@ SPACE = "\N{NO-BREAK SPACE}"
 FEW = 100
 """Below this denominator a percentage has no decimal."""
 
-LONG = 20
-"""Longer texts get a column of a certain width [letters]."""
+SHORT, LONG = 12, 20
+"""Texts up to the one stay on a line, those beyond the other get a column of a certain width [letters]."""
 
 ROW_LIMIT = 100
 """Rows shown where no limit is given [rows]."""
@@ -172,8 +172,9 @@ def _styled(columns: Sequence[_Column], caption: str) -> Styler:
         if column.cells.count() > 1 and not (column.cells < 0).any():  # alone it says nothing; a change has two sides
             style = style.bar(subset=[place], color=f"{GREEN}44", vmin=0, width=90, props="min-width: 5em;")
     numbers: list[Hashable] = [place for place, column in enumerate(columns) if column.is_number]
-    unbroken: list[Hashable] = [place for place, column in enumerate(columns) if column.is_number or column.is_instant]
-    wordy: list[Hashable] = [place for place, column in enumerate(columns) if _is_long(column)]
+    lengths = {place: _length(column) for place, column in enumerate(columns)}
+    unbroken: list[Hashable] = [place for place, length in lengths.items() if length <= SHORT]
+    wordy: list[Hashable] = [place for place, length in lengths.items() if length > LONG]
     style = style.set_properties(subset=wordy, **{"min-width": "11em"})
     style = style.set_properties(subset=unbroken, **{"white-space": "nowrap"})
     style = style.set_properties(subset=numbers, **{"text-align": "right"})
@@ -182,10 +183,11 @@ def _styled(columns: Sequence[_Column], caption: str) -> Styler:
     return style.relabel_index([column.head for column in columns], axis="columns").set_caption(caption)
 
 
-def _is_long(column: _Column) -> bool:
-    """Whether a column of text needs room, so as not to be a word wide."""
-    texts = column.cells if not column.is_number else pd.Series([], dtype="str")
-    return bool((texts.str.replace(r"<[^>]*>", "", regex=True).str.len() > LONG).any())
+def _length(column: _Column) -> int:
+    """Return the length of a column's longest text [letters]; of numbers and instants, which stay on a line, 0."""
+    if column.is_number or column.is_instant:
+        return 0
+    return int(column.cells.str.replace(r"<[^>]*>", "", regex=True).str.len().max() if len(column.cells) else 0)
 
 
 _CELL = f"padding: 4px 8px; border-bottom: {RULE}; vertical-align: top;"

@@ -29,9 +29,9 @@ def rated(name, successes, trials):
 
 
 def tell(*results, **options):
-    """Tell, with plain spaces and dashes."""
+    """Tell, with plain spaces."""
     said = findings.tell(*results, names=NAMES, **options)
-    return [sentence.replace("\N{NO-BREAK SPACE}", " ").replace("\N{WORD JOINER}", "") for sentence in said]
+    return [sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in said]
 
 
 def sequences(*groups):
@@ -254,7 +254,7 @@ def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800):
         (arms("A better", diff=(0.05, -0.01, 0.11)), "No step has two templates that can be compared."),
         (
             arms("broken split"),
-            "The test at “Intro, step 1” is broken: its variants were sent to 900 to 900 people, no equal split.",
+            "The test at “Intro, step 1” is broken: its variants were sent to 900 and 900 people, no equal split.",
         ),
         (
             arms("no clear difference"),
@@ -383,13 +383,14 @@ def test_a_bounce_rate_is_told_once_its_whole_interval_is_above_a_threshold():
     assert tell(weekly(5, 5, 5, 5)) == [findings.SILENCE["deliverability"]]
     assert tell(weekly(20, 20, 0, 0, 0, 0)) == [findings.SILENCE["deliverability"]]
     assert tell(weekly(5, sent=20)) == [findings.SILENCE["deliverability"]]
+    assert tell(weekly(2, sent=31)) == [findings.SILENCE["deliverability"]]
 
 
 def test_mail_after_an_opt_out_is_counted():
     rows = {"prospect_id": [1, 1, 2], "hours_after_opt_out": [1.0, 30.0, 50.0], "sequence_id": [1, 1, None]}
 
     assert tell(result("compliance", rows)) == [
-        "3 mails reached 2 people after they had opted out, 2 more than a day later; 2 of them in “Intro”."
+        "3 mails reached 2 people after they had opted out, 2 of them more than a day later; 2 of them in “Intro”."
     ]
     assert tell(result("compliance", rows).head(0)) == ["No mail reached anyone after they had opted out."]
 
@@ -551,6 +552,13 @@ def test_names_are_only_text_in_a_notebook():
     assert any(evil in sentence for sentence in said)
     assert evil not in said._repr_html_()
     assert "&lt;img src=x" in said._repr_html_()
+
+
+def test_an_interval_is_not_broken_over_two_lines():
+    said = findings.tell(sequences(("High", 60, 200), ("Usual", 20, 200)))
+
+    assert "24.1–36.7" in said[0] + said[1]
+    assert "24.1\N{WORD JOINER}–\N{WORD JOINER}36.7" in said._repr_html_()
 
 
 def test_every_rule_is_for_a_statistic_that_exists():

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import shutil
 from pathlib import Path
@@ -11,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from playwright.sync_api import sync_playwright
 
 from outreach_frames import open_snapshot, reports
 from outreach_frames.cli import main
 from outreach_frames.errors import OutreachError
 from outreach_frames.reports import ReportError, write_report
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 REPORTS = {
     "how_are_our_sequences_doing": {"mailings", "sequences"},
@@ -280,3 +283,35 @@ def test_names_from_the_data_are_only_text_in_a_report(sample, tmp_path):
     assert "&lt;img src=x onerror=alert(2)&gt; **b** [l](http://x)" in page
     assert "<img src=x" not in page
     assert 'href="http://x"' not in page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: install the package chromium")
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_opens_without_a_network_and_fits_wide_and_narrow_screens(name, tmp_path):
+    """Every picture shows and has a description; nothing is asked for or logged; wide tables scroll by themselves."""
+    file = write_report(tmp_path / "page.html", notebook=name, parameters={"source": str(SAMPLE)})
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*options, "--disable-quic"])
+        page = browser.new_context(offline=True).new_page()
+        logged, asked = [], []
+        page.on("console", lambda message: logged.append(message.text))
+        page.on("pageerror", lambda error: logged.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url.partition(":")[0]))
+
+        for width in (1100, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto(file.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            for picture in page.locator("img").all():
+                assert picture.evaluate("p => p.complete && p.naturalWidth > 400")
+                assert picture.evaluate("p => p.getBoundingClientRect().right <= innerWidth")
+                assert len(picture.get_attribute("alt") or "") > 40
+        assert page.locator("img").count() >= 4
+        sections = page.locator("h2").all_inner_texts()
+        said = [section for section in sections if section != "The numbers" and not section.startswith("Appendix")]
+        assert page.locator("ul.findings").count() == len(said) >= 6
+        assert page.evaluate("document.documentElement.lang") == "en"
+        assert set(asked) <= {"file", "data"}
+        assert logged == []
+        browser.close()

@@ -12,6 +12,7 @@ The order: first what must be repaired, then what is there to decide, then what 
 has its first finding before any has its second; among these, the one that is about most mails or people comes first.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 
@@ -80,7 +81,8 @@ class Sentences(list[str]):
     """Sentences in plain text; in a notebook a list of points, in which names from the data are only text."""
 
     def _repr_html_(self) -> str:
-        return f"<ul class='findings'>{''.join(f'<li>{escape(sentence)}</li>' for sentence in self)}</ul>"
+        unbroken = [re.sub(r"(?<=\d)–(?=\d)", "\N{WORD JOINER}–\N{WORD JOINER}", escape(text)) for text in self]
+        return f"<ul class='findings'>{''.join(f'<li>{text}</li>' for text in unbroken)}</ul>"
 
 
 def tell(*results: pd.DataFrame, names: Mapping[str, NameTable] | None = None, limit: int | None = None) -> Sentences:

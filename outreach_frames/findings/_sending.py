@@ -24,6 +24,9 @@ from outreach_frames.findings._words import (
 RECENT_WEEKS = 4
 """Bounces and complaints are judged over so many latest weeks together: a single week has few mails."""
 
+MIN_EVENTS = 3
+"""One or two bounces or complaints are no pattern, however few the mails."""
+
 _TROUBLES = {
     "bounce_rate": ("bounced", "sent", "bounces at"),
     "spam_rate": ("spam", "delivered", "is marked as spam at"),
@@ -75,7 +78,7 @@ def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         successes, trials, does = _TROUBLES[rate]
         sums = recent.groupby(key)[[successes, trials]].sum().astype("int64")
         for box, found in zip(sums.index, rates_of(sums[successes], sums[trials]), strict=True):
-            if found.n < MIN_N or found.low <= watch:
+            if found.n < MIN_N or found.value * found.n < MIN_EVENTS or found.low <= watch:
                 continue
             level = Level.REPAIR if found.low > act else Level.DECIDE
             limit = f"{100 * (act if level is Level.REPAIR else watch):g}{SPACE}%"
@@ -87,11 +90,16 @@ def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 def violations(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     """Count the mails that reached people after they had opted out."""
     people = counted(result["prospect_id"].nunique(), "person", "people")
-    late = int((result["hours_after_opt_out"] > 24).sum())  # noqa: PLR2004  hours in a day
+    late = _of_them(int((result["hours_after_opt_out"] > 24).sum()), len(result))  # noqa: PLR2004  hours in a day
     most = result["sequence_id"].value_counts()
-    where = f"; {most.iloc[0]:,} of them in {name('sequence_id', most.index[0])}" if len(most) else ""
+    sequence = name("sequence_id", most.index[0]) if len(most) else ""
+    where = f"; {_of_them(int(most.iloc[0]), len(result))} in {sequence}" if len(most) else ""
     sentence = f"{counted(len(result), 'mail')} reached {people} after they had opted out"
-    yield Finding(Level.REPAIR, len(result), f"{sentence}, {late:,} more than a day later{where}.")
+    yield Finding(Level.REPAIR, len(result), f"{sentence}, {late} more than a day later{where}.")
+
+
+def _of_them(count: int, whole: int) -> str:
+    return "all of them" if count == whole else f"{count:,} of them"
 
 
 def collisions(result: pd.DataFrame, _: Names) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from outreach_frames.findings._words import (
     apart,
     counted,
     holds,
+    listed,
     parameter,
     percent,
     points,
@@ -55,7 +56,7 @@ def tests(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         verdict, needed = arms[0]["verdict"], arms[0]["n_needed"]
         sent, least = sum(arm["arrivals"] for arm in arms), min(arm["n"] for arm in arms)
         if verdict == "broken split":
-            split = " to ".join(f"{arm['arrivals']:,}" for arm in arms)
+            split = listed(f"{arm['arrivals']:,}" for arm in arms)
             sentence = f"The test at {where} is broken: its variants were sent to {split} people, no equal split."
             yield Finding(Level.REPAIR, sent, sentence)
         elif verdict.endswith(" better"):

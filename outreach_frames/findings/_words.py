@@ -19,8 +19,6 @@ FEW = 100
 """Below this denominator a percentage has no decimal."""
 
 SPACE = "\N{NO-BREAK SPACE}"
-JOINER = "\N{WORD JOINER}"
-"""Keeps a line from breaking at a dash."""
 
 NameTable = Mapping[Any, Any] | pd.Series
 """Names by id."""
@@ -56,7 +54,7 @@ class Rate(NamedTuple):
     n: float
 
     def __str__(self) -> str:
-        ends = f"{percent(self.low, self.n).removesuffix(f'{SPACE}%')}{JOINER}–{JOINER}{percent(self.high, self.n)}"
+        ends = f"{percent(self.low, self.n).removesuffix(f'{SPACE}%')}–{percent(self.high, self.n)}"
         return f"{percent(self.value, self.n)} ({ends}, n{SPACE}={SPACE}{self.n:,.0f})"
 
 

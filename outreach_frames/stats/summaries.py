@@ -156,7 +156,8 @@ class Summary:
         if len(told) < len(rows):
             told.append(("note", f"{len(rows) - len(told)} more, in .caveats"))
         if self.unchecked:
-            told.append(("?", f"{self.unchecked} checks not made: tables or columns not given"))
+            checks = "check" if self.unchecked == 1 else "checks"
+            told.append(("?", f"{self.unchecked} {checks} not made: tables or columns not given"))
         return told or [("ok", "none found")]
 
 
