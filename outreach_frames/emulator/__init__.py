@@ -52,7 +52,8 @@ class Sandbox:
         Answers to what the vendor does not document.
     custom_fields
         Definitions of custom fields by resource type and field name, as ``GET /types`` gives them: ``type``,
-        ``required``, ``label``, ``definition``. A type that the API does not have is a custom object.
+        ``required``, ``label``, ``definition``. A type that the API does not have is a custom object. By default those
+        of the seeded organisation, and none for given resources.
 
     Attributes
     ----------
@@ -87,10 +88,12 @@ class Sandbox:
         else:
             from outreach_frames.emulator.organisation import (  # noqa: PLC0415 - not for who brings resources
                 AS_OF,
+                CUSTOM_FIELDS,
                 organisation,
             )
 
             as_of = as_of or AS_OF
+            custom_fields = CUSTOM_FIELDS if custom_fields is None else custom_fields
             store = Store(read_resources(organisation(prospects, seed, as_of)))
         self._state = State(
             store=store,

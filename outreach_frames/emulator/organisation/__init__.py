@@ -14,29 +14,39 @@ a template with a ``statsTarget`` counts nothing and its target counts both; a p
 since the last touch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from outreach_frames.emulator.organisation.addresses import addresses_and_numbers, strangers
 from outreach_frames.emulator.organisation.columns import Pointers, Resource
 from outreach_frames.emulator.organisation.content import content
 from outreach_frames.emulator.organisation.correspondence import mailings, sequence_states
 from outreach_frames.emulator.organisation.cupboard import cupboard
-from outreach_frames.emulator.organisation.directory import accounts, prospects
+from outreach_frames.emulator.organisation.directory import REPLACED, accounts, prospects
 from outreach_frames.emulator.organisation.events import events
 from outreach_frames.emulator.organisation.history import simulate
 from outreach_frames.emulator.organisation.logbook import logbook
 from outreach_frames.emulator.organisation.model import Model, true_rates
-from outreach_frames.emulator.organisation.office import mailbox_emails, office
+from outreach_frames.emulator.organisation.office import SELLING, mailbox_emails, office
 from outreach_frames.emulator.organisation.pipeline import business
 from outreach_frames.emulator.organisation.plans import MODEL
 from outreach_frames.emulator.organisation.setting import Setting
 from outreach_frames.emulator.organisation.worklog import work_rows
 
-__all__ = ["AS_OF", "MODEL", "Model", "iter_organisation", "organisation", "true_rates"]
+__all__ = ["AS_OF", "CUSTOM_FIELDS", "MODEL", "Model", "iter_organisation", "organisation", "true_rates"]
 
 AS_OF = datetime(2026, 3, 31, tzinfo=UTC)
 """The day the organisation is seen on, unless another is asked for."""
+
+CUSTOM_FIELDS: Mapping[str, Mapping[str, Any]] = {
+    "prospect": {
+        "custom1": {"label": "Replaces", "type": "inclusion", "definition": list(REPLACED)},
+        "custom2": {"label": "Batch number", "type": "string"},
+    },
+    "user": {"custom1": {"label": "Sales role", "type": "inclusion", "definition": list(SELLING)}},
+}
+"""What it has made of the numbered fields."""
 
 
 def organisation(

@@ -17,6 +17,7 @@ from outreach_frames.emulator.organisation.wording import CITIES, PERSONAS, SOUR
 from outreach_frames.emulator.organisation.work import DECLINED, MEETING
 
 NEW, WORKING, REPLIED, MEETING_SET, NOT_INTERESTED, OPTED_OUT, BAD_DATA, CUSTOMER = range(8)
+REPLACED = ("Legacy system", "Spreadsheet", "Competitor")
 _MONTHS = 12
 _NO_INTENT = 20.0
 _FOLLOWED = 200
@@ -106,7 +107,7 @@ def prospects(history: History, pointers: Pointers) -> Iterator[Resource]:
         "externalSource": flagged("CRM", people.bulk),
         "source": pick(SOURCES, np.where(people.bulk, 3, rng.integers(0, len(SOURCES), count))),
         "tags": [[TAGS[tag]] if tag < len(TAGS) else [] for tag in rng.integers(0, 2 * len(TAGS), count).tolist()],
-        "custom1": pick(("Legacy system", "Spreadsheet", "Competitor"), rng.integers(-1, 3, count)),
+        "custom1": pick(REPLACED, rng.integers(-1, 3, count)),
         "custom2": [f"{number % 1000:03d}" for number in numbers.tolist()],
         **{name: counts.tolist() for name, counts in since_touched(history).items()},
         "contactHistogram": _histogram(history),

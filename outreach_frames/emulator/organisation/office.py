@@ -23,6 +23,7 @@ from outreach_frames.emulator.organisation.wording import OFFICES, USER_TITLES
 
 TEAMS = ("Outbound North America", "Outbound EMEA", "Customer success", "Leadership")
 _CUSTOMERS, _LEADERS = 2, 3
+SELLING = ("Inside sales", "Field")
 _ROLES = ("Sales", "Sales development", "Account executives", "Customer success")
 _PROFILES = (("Admin", True, "admin"), ("Standard", False, "default"), ("Manager", False, None))
 _FOUNDED_DAYS = 1_200.0
@@ -94,7 +95,7 @@ def _users(history: History, pointers: Pointers) -> Iterator[Resource]:
         "enableVoiceRecordings": False,
         "duties": {"leader": False},
         "defaultRulesetId": 1,
-        "custom1": pick(("Inside sales", "Field"), numbers % 3 - 1),
+        "custom1": pick(SELLING, numbers % 3 - 1),
         "createdAt": instants(users.created),
         "updatedAt": instants(np.floor(signed_in)),
     }
