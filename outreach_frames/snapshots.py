@@ -16,13 +16,16 @@ version, and a plain ``read_parquet`` of a version's file reads exactly its rows
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,6 +38,13 @@ from outreach_frames.reading import fetch
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
 FORMAT = 1
+
+ATTRS = b"PANDAS_ATTRS"
+"""Where pandas itself keeps ``attrs`` in a Parquet file."""
+CATEGORIES = b"outreach_frames.categories"
+"""Where the categories of each pick list are, of which Parquet keeps those that occur."""
+
+_VERSION = re.compile(r"(\d{8}T\d{6}Z)-(\d+)")
 
 DEFAULT_RESOURCES = (
     "accounts",
@@ -56,6 +66,18 @@ DEFAULT_RESOURCES = (
 """What the statistics read."""
 
 Engine = Literal["duckdb", "polars", "dask", "spark"]
+
+
+class _Table(msgspec.Struct):
+    rows: int
+    sha256: str
+    as_of: datetime
+    options: dict[str, Any] | None = None
+
+
+class _Manifest(msgspec.Struct):
+    as_of: datetime
+    tables: dict[str, _Table]
 
 
 @dataclass(frozen=True)
@@ -90,8 +112,9 @@ class Snapshot:
             The manifest is missing or unreadable.
         """
         try:
-            manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            manifest: dict[str, Any] = msgspec.json.decode((self.folder / MANIFEST).read_bytes())
+            msgspec.convert(manifest, _Manifest)
+        except (OSError, msgspec.MsgspecError) as error:
             raise SnapshotError(f"Version {self.version} has no readable manifest.", hint="Take a new one.") from error
         return manifest
 
@@ -108,7 +131,8 @@ class Snapshot:
     @property
     def versions(self) -> list[str]:
         """Names of all complete versions, oldest first."""
-        return sorted(folder.name for folder in self.path.iterdir() if (folder / MANIFEST).is_file())
+        named = (_VERSION.fullmatch(folder.name) for folder in self.path.iterdir() if (folder / MANIFEST).is_file())
+        return [name[0] for name in sorted(filter(None, named), key=lambda name: (name[1], int(name[2])))]
 
     def frame(self, name: str) -> pd.DataFrame:
         """
@@ -129,7 +153,13 @@ class Snapshot:
         SnapshotError
             The snapshot has no such table.
         """
-        return pd.read_parquet(self._file(name), dtype_backend="pyarrow")
+        table = pq.read_table(self._file(name), partitioning=None)
+        frame: pd.DataFrame = table.to_pandas(types_mapper=_as_fetched)
+        notes = table.schema.metadata or {}
+        frame.attrs = json.loads(notes.get(ATTRS, b"{}"))
+        for pick_list, categories in json.loads(notes.get(CATEGORIES, b"{}")).items():
+            frame[pick_list] = frame[pick_list].cat.set_categories(categories)
+        return frame
 
     def scan(self, name: str, engine: Engine = "duckdb") -> Any:
         """
@@ -140,7 +170,8 @@ class Snapshot:
         name
             Table, such as ``"mailings"``.
         engine
-            What opens it: a DuckDB relation, a polars LazyFrame, a Dask or a Spark DataFrame.
+            What opens it: a DuckDB relation, a polars LazyFrame, a Dask or a Spark DataFrame. Pick lists are
+            categories in polars, text in the others.
 
         Raises
         ------
@@ -163,7 +194,10 @@ class Snapshot:
         if engine == "dask":
             import dask.dataframe as dd  # noqa: PLC0415
 
-            return dd.read_parquet(file, dtype_backend="pyarrow")
+            frame = dd.read_parquet(file, dtype_backend="pyarrow")
+            # Arrow does not sort pick lists; as in DuckDB and Spark they are text.
+            texts = {f.name: pd.ArrowDtype(pa.string()) for f in pq.read_schema(file) if pa.types.is_dictionary(f.type)}
+            return frame.astype(texts)
         if engine == "spark":
             from pyspark.sql import SparkSession  # noqa: PLC0415
 
@@ -215,14 +249,14 @@ class Snapshot:
         OutreachError
             As in `fetch`; the version in force does not change then.
         """
-        options = {name: facts["options"] for name, facts in self.manifest["tables"].items()}
+        options = {name: facts.get("options") for name, facts in self.manifest["tables"].items()}
         lost = [name for name, kept in options.items() if kept is None]
         if lost:
             raise SnapshotError(
                 f"How {', '.join(lost)} was taken cannot be repeated from the manifest.",
                 hint="Call take_snapshot with the same resources again.",
             )
-        return take_snapshot(client, self.path, resources=options, refresh=True, progress=progress)
+        return take_snapshot(client, self.path, resources=options, progress=progress)
 
     def verify(self) -> None:
         """
@@ -254,7 +288,7 @@ def take_snapshot(
     path: str | Path,
     *,
     resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None = None,
-    refresh: bool = False,
+    refresh: bool = True,
     progress: bool | None = None,
 ) -> Snapshot:
     """
@@ -269,7 +303,8 @@ def take_snapshot(
     resources
         Resource types, or a mapping of them to the arguments of `fetch`; default: what the statistics read.
     refresh
-        Ask the API even for what the cache has.
+        Ask the API even for what the cache has. ``False`` takes over what is cached, such as the pages of an
+        extraction that failed; ``as_of`` is then the time of the oldest of them.
     progress
         As in `fetch`.
 
@@ -282,7 +317,7 @@ def take_snapshot(
     ------
     OutreachError
         As in `fetch`. Nothing of the failed version stays, and the version in force does not change; pages already
-        fetched are cached, so the same call resumes.
+        fetched are cached, so the same call with ``refresh=False`` resumes.
     """
     wanted = _wanted(client, resources)
     path = Path(path)
@@ -293,7 +328,8 @@ def take_snapshot(
         tables = {}
         for table, options in wanted.items():
             frame = fetch(client, table, refresh=refresh, progress=progress, **options)
-            tables[table] = {**_write(frame, aside / f"{table}.parquet"), "options": _kept(options)}
+            write_parquet(frame, aside / f"{table}.parquet")
+            tables[table] = {**_facts(frame, aside / f"{table}.parquet"), "options": _kept(options)}
         as_of = min(facts["as_of"] for facts in tables.values())
         manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
         _write_text(aside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
@@ -367,28 +403,53 @@ def _in_utc(relation: Any) -> Any:
     return relation.project(", ".join(columns))
 
 
-def _write(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
+def write_parquet(frame: pd.DataFrame, file: Path) -> None:
+    """Write a fetched frame as a Parquet file that anything reads, and make sure that it is on the disk."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     # Of pandas' own notes only attrs stay: its dtype names are not all readable to pandas itself (lists), and Arrow's
     # types say the same to everybody.
-    attrs = {b"PANDAS_ATTRS": json.dumps(frame.attrs).encode()}
-    pq.write_table(table.replace_schema_metadata(attrs), file, compression="zstd")
+    notes = {ATTRS: json.dumps(frame.attrs).encode()}
+    picks = {name: list(dtype.categories) for name, dtype in frame.dtypes.items() if dtype == "category"}
+    if picks:
+        notes[CATEGORIES] = json.dumps(picks).encode()
+    pq.write_table(table.replace_schema_metadata(notes), file, compression="zstd")
     _sync(file)
+
+
+def _facts(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
     return {"rows": len(frame), "sha256": _checksum(file), "as_of": frame.attrs["outreach_frames"]["as_of"]}
+
+
+def _as_fetched(kind: pa.DataType) -> pd.ArrowDtype | None:
+    """Back a column by Arrow, but a pick list by pandas' own categories."""
+    return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
 
 
 def _put_in_place(aside: Path, path: Path, as_of: str) -> str:
     """Rename a finished version to a free name, then point to it."""
     _sync(aside)
     stem = pd.Timestamp(as_of).strftime("%Y%m%dT%H%M%SZ")
-    number = 1 + max((int(f.name.rpartition("-")[2]) for f in path.glob(f"{stem}-*")), default=0)
-    version = f"{stem}-{number}"
-    aside.rename(path / version)
+    taken = (_VERSION.fullmatch(folder.name) for folder in path.iterdir())
+    version = _renamed(aside, stem, 1 + max((int(name[2]) for name in taken if name and name[1] == stem), default=0))
     pointer = path / f".{POINTER}-{uuid.uuid4().hex}"
     _write_text(pointer, f"{version}\n")
     pointer.replace(path / POINTER)
     _sync(path)
     return version
+
+
+def _renamed(aside: Path, stem: str, number: int) -> str:
+    """Rename a version to the first name from a number on that nobody else has taken meanwhile; return it."""
+    while True:
+        version = f"{stem}-{number}"
+        try:
+            aside.rename(aside.with_name(version))
+        except OSError:
+            if not aside.with_name(version).exists():
+                raise
+            number += 1
+        else:
+            return version
 
 
 def _write_text(file: Path, text: str) -> None:

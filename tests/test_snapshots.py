@@ -1,10 +1,11 @@
-import json
 import shutil
 import time
+from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
+from fetch_support import organisation, resource
 
 import outreach_frames as of
 from outreach_frames.errors import QueryError, SnapshotError, UnknownNameError
@@ -86,6 +87,96 @@ def test_a_failed_extraction_leaves_the_version_in_force(org, taken):
     assert of.open_snapshot(taken.path) == taken
 
 
+REGION = {"label": "Region", "type": "inclusion", "required": False, "definition": ["West", "North", "South"]}
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Return an organisation whose accounts have a pick list of which one option never occurs."""
+    regions = ["South", None, "North"]
+    accounts = [resource("account", n, {"name": f"A{n}", "custom4": regions[n % 3]}) for n in range(6)]
+    folder = tmp_path_factory.mktemp("cache")
+    with organisation(folder, *accounts, custom_fields={"account": {"custom4": REGION}}) as client:
+        yield client
+
+
+@pytest.mark.parametrize("which", [{}, {"filter": {"id": 99}}], ids=["all", "none"])
+def test_pick_lists_come_back_as_they_were_fetched(labelled, tmp_path, which):
+    """Arrow's own type for them cannot be sorted, and Parquet forgets options that no row has."""
+    query = {"fields": ["name"], "custom": "labels", **which}
+    fetched = of.fetch(labelled, "accounts", **query)
+
+    read = of.take_snapshot(labelled, tmp_path, resources={"accounts": query}).frame("accounts")
+
+    pd.testing.assert_frame_equal(read, fetched)
+    assert read.attrs == fetched.attrs
+    assert read["region"].cat.categories.tolist() == ["West", "North", "South"]
+    assert read.sort_values("region")["region"].dropna().tolist() == ["North", "North", "South", "South"][: len(read)]
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own
+def test_pick_lists_can_be_grouped_and_sorted_wherever_they_are_read(labelled, tmp_path):
+    """In Dask they came as the type that cannot be sorted."""
+    query = {"fields": ["name"], "custom": "labels"}
+    snapshot = of.take_snapshot(labelled, tmp_path, resources={"accounts": query})
+    right = ["North", "North", "South", "South"]
+
+    found = snapshot.sql("select region from accounts where region is not null order by region")
+    lazy = snapshot.scan("accounts", "polars").drop_nulls("region").sort("region").collect()
+    dask = snapshot.scan("accounts", "dask").dropna(subset=["region"]).sort_values("region").compute()
+
+    assert found["region"].tolist() == lazy["region"].to_list() == dask["region"].tolist() == right
+    assert snapshot.scan("accounts").filter("region = 'North'").df()["id"].tolist() == [2, 5]
+
+
+def test_a_snapshot_asks_anew_unless_it_is_told_to_resume(tmp_path):
+    """A second one within the hour was the first again, under a new name."""
+    with organisation(tmp_path / "cache", resource("account", 1, {"name": "Before"})) as client:
+        of.fetch(client, "accounts")
+        client.sandbox.put(resource("account", 1, {"name": "After"}))
+
+        resumed = of.take_snapshot(client, tmp_path / "org", resources=["accounts"], refresh=False)
+        anew = of.take_snapshot(client, tmp_path / "org", resources=["accounts"])
+
+    assert resumed.frame("accounts")["name"].tolist() == ["Before"]
+    assert anew.frame("accounts")["name"].tolist() == ["After"]
+
+
+def test_versions_are_in_the_order_they_were_taken_in(org, taken):
+    """As text, the tenth of a moment comes before the second."""
+    again = [of.take_snapshot(org, taken.path, resources=["users"], refresh=False) for _ in range(10)]
+
+    assert again[-1].version.endswith("-11")
+    assert again[-1].versions == [taken.version, *(one.version for one in again)]
+
+
+def test_folders_that_are_no_versions_are_in_nobodys_way(org, taken):
+    """Somebody copies one in a file browser, or is killed just before one is renamed into place."""
+    for name in (f"{taken.version} copy", ".writing-1"):
+        shutil.copytree(taken.folder, taken.path / name)
+
+    again = of.take_snapshot(org, taken.path, resources=["users"])
+
+    assert again.versions == [taken.version, again.version]
+
+
+def test_two_extractions_that_end_at_once_both_have_their_version(org, taken, monkeypatch):
+    """The later one failed after all its work, because its name was taken."""
+    rename = Path.rename
+
+    def overtaken(self, target):
+        monkeypatch.undo()
+        shutil.copytree(taken.folder, target)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+
+    again = of.take_snapshot(org, taken.path, resources=["users"])
+
+    assert [int(version.rpartition("-")[2]) for version in again.versions] == [1, 2, 3]
+    assert of.open_snapshot(taken.path).version == again.version == again.versions[-1]
+
+
 def test_damage_is_found(taken):
     file = taken.folder / "users.parquet"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
@@ -115,10 +206,12 @@ def test_options_of_fetch_can_be_given_for_each_table(org, tmp_path):
     assert snapshot.frame("users").columns.tolist() == ["id", "name"]
 
 
-def test_a_damaged_manifest_is_a_typed_error(taken):
-    (taken.folder / "manifest.json").write_text(json.dumps({})[:1])
-    with pytest.raises(SnapshotError, match="readable manifest"):
-        _ = taken.tables
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"as_of": "now", "tables": {}}', '{"tables": {"users": {}}}'])
+def test_a_damaged_manifest_is_a_typed_error(taken, content):
+    (taken.folder / "manifest.json").write_text(content)
+    for look in (lambda: taken.tables, lambda: taken.as_of, taken.verify, lambda: taken.frame("users")):
+        with pytest.raises(SnapshotError, match="readable manifest"):
+            look()
     shutil.rmtree(taken.folder)
     with pytest.raises(SnapshotError, match="no version"):
         of.open_snapshot(taken.path)
