@@ -1,8 +1,9 @@
 """The command ``outreach-frames``; exit codes are 0, 1 (failed) and 2 (usage)."""
 
 import os
-from collections.abc import Sequence
-from contextlib import closing, suppress
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -25,6 +26,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except OutreachError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise click.FileError(str(error.filename), error.strerror) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,6 +94,7 @@ def _say_headlines(engagement: Any) -> None:
 @click.option("--include", help="Relationships to join, separated by commas.")
 @click.option("--sort", help="Attributes to sort by, separated by commas; - before one for descending.")
 @click.option("--limit", type=click.IntRange(0), help="Stop after this many rows.")
+@click.option("--refresh", is_flag=True, help="Ask the API even for what the cache has, which is at most an hour old.")
 def fetch(
     resource: str,
     *,
@@ -98,15 +104,17 @@ def fetch(
     include: str | None,
     sort: str | None,
     limit: int | None,
+    refresh: bool,
 ) -> None:
     """Fetch one resource type from a live organisation into a file."""
     import outreach_frames as of  # noqa: PLC0415
+    from outreach_frames.snapshots import write_parquet  # noqa: PLC0415
 
     if out.suffix not in {".parquet", ".csv"}:
         raise click.BadParameter("the file must end in .parquet or .csv", param_hint="--out")
     if not out.parent.is_dir():
         raise click.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
-    with of.connect() as org:
+    with _replaced(out) as aside, of.connect() as org:
         frame = of.fetch(
             org,
             resource,
@@ -115,10 +123,30 @@ def fetch(
             include=include,
             sort=sort,
             limit=limit,
+            refresh=refresh,
         )
-    write = frame.to_parquet if out.suffix == ".parquet" else frame.to_csv
-    write(out, index=False)
+        if out.suffix == ".parquet":
+            write_parquet(frame, aside)
+        else:
+            frame.to_csv(aside, index=False)
     click.echo(f"{len(frame):,} rows in {out}")
+
+
+@contextmanager
+def _replaced(out: Path) -> Iterator[Path]:
+    """Give a file to write beside `out`, which takes its place once it is whole and is gone otherwise."""
+    aside = out.with_name(f".{uuid.uuid4().hex}{out.suffix}")
+    try:
+        aside.touch()  # a place that cannot be written is found out before anything is fetched
+        yield aside
+        aside.replace(out)
+    except OutreachError:
+        raise
+    except OSError as error:
+        raise click.FileError(str(out), error.strerror) from error
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def _filters(texts: Sequence[str]) -> dict[str, Any]:
@@ -145,13 +173,17 @@ def _filters(texts: Sequence[str]) -> dict[str, Any]:
 @main.command()
 @click.argument("path", type=FOLDER)
 @click.option("--resources", help="Resource types, separated by commas; default: what the statistics read.")
-def snapshot(path: Path, resources: str | None) -> None:
+@click.option("--resume", is_flag=True, help="Go on after a failure: take what the last hour's attempts have fetched.")
+def snapshot(path: Path, *, resources: str | None, resume: bool) -> None:
     """Extract a live organisation's tables into a new version of a snapshot folder."""
     import outreach_frames as of  # noqa: PLC0415
 
     with of.connect() as org:
         taken = of.take_snapshot(
-            org, path, resources=[name.strip() for name in resources.split(",")] if resources else None
+            org,
+            path,
+            resources=[name.strip() for name in resources.split(",")] if resources else None,
+            refresh=not resume,
         )
     _say_tables(taken)
     click.echo(f"Written to {taken.folder}")

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import socket
@@ -73,6 +74,76 @@ def test_fetch_writes_a_file(tmp_path, suffix):
     frame = pd.read_parquet(out) if suffix == "parquet" else pd.read_csv(out)
     assert frame.columns.tolist() == ["id", "first_name", "title"]
     assert frame["id"].tolist() == [1]
+
+
+@pytest.mark.usefixtures("live")
+def test_a_fetched_parquet_file_with_lists_is_read_by_pandas(tmp_path):
+    """Names of list dtypes, as pandas would note them in the file, cannot be read back by pandas itself."""
+    out = tmp_path / "people.parquet"
+
+    run("fetch", "prospects", "--out", out, "--fields", "emails")
+
+    assert len(pd.read_parquet(out)["emails"].iloc[0]) > 0
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence_and_costs_no_request(live, tmp_path, monkeypatch):
+    """Found out after the fetch, it would have cost the budget for nothing."""
+
+    def denied(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", denied)
+    live.sandbox.clear_log()
+
+    result = run("fetch", "users", "--out", tmp_path / "users.csv")
+
+    assert result.exit_code == 1
+    assert "users.csv': Permission denied" in result.output
+    assert live.sandbox.data_requests == 0
+
+
+@pytest.mark.usefixtures("live")
+def test_a_write_that_fails_half_way_leaves_what_was_there(tmp_path, monkeypatch):
+    """A program that reads the file must not take half of it for the whole."""
+    out = tmp_path / "users.csv"
+    out.write_text("before")
+
+    def full(_, path, **__):
+        Path(path).write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+
+    result = run("fetch", "users", "--out", out)
+
+    assert result.exit_code == 1
+    assert "users.csv': No space left on device" in result.output
+    assert (out.read_text(), list(tmp_path.glob("*.csv")), list(tmp_path.glob(".*"))) == ("before", [out], [])
+
+
+@pytest.mark.usefixtures("live")
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
+    """As for any other command that writes."""
+    (tmp_path / "file").touch()
+
+    result = run("snapshot", tmp_path / "file" / "org", "--resources", "users")
+
+    assert result.exit_code == 1
+    assert "Not a directory" in result.output
+
+
+@pytest.mark.usefixtures("live")
+def test_what_is_cached_can_be_asked_for_anew(tmp_path, sandbox):
+    """An hour is long for somebody who waits for a change."""
+    out = tmp_path / "users.csv"
+    for options, number in (((), 1), ((), 0), (("--refresh",), 1)):
+        sandbox.sandbox.clear_log()
+        run("fetch", "users", "--out", out, *options)
+        assert sandbox.sandbox.data_requests == number
+    for options, number in (((), 1), (("--resume",), 0)):
+        sandbox.sandbox.clear_log()
+        run("snapshot", tmp_path / "org", "--resources", "users", *options)
+        assert sandbox.sandbox.data_requests == number
 
 
 @pytest.mark.usefixtures("live")
