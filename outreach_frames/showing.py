@@ -5,7 +5,8 @@ Every style stands on its own element, since mail programs drop style sheets.
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from html import escape
 from typing import Any, NamedTuple
@@ -123,83 +124,89 @@ def show(
     parts = {part for interval in intervals.values() for part in interval}
     wanted = [name for name in frame.columns if name not in parts] if columns is None else columns
     heads = dict(columns) if isinstance(columns, Mapping) else {name: _words(str(name)) for name in wanted}
-    made = []
+    made: dict[Hashable, _Column] = {}
     for name, head in heads.items():
         unit = _unit(str(name), rows[name], is_rate=name in intervals)
-        if name in intervals:
-            estimates, ends = _rate(rows, name, intervals[name], unit)
-            made.append(estimates._replace(head=_head(head, unit.label)))
-            made.append(ends._replace(head=_head("interval", unit.label or "%", level=_level(frame))))
-            continue
         address = addresses.get(_record(str(name), frame))
-        cells = [_cell(value, unit) if address is None else _link(value, address) for value in rows[name]]
-        column = _Column(_head(head, unit.label), pd.Series(cells, dtype="str"), is_number=unit not in {TEXT, INSTANT})
-        made.append(column._replace(is_instant=unit is INSTANT))
+        if name in intervals:
+            made[name], made[f"{name} interval"] = _rate(rows, name, intervals[name], unit)
+            made[f"{name} interval"].head = _head("interval", unit.label or "%", level=_level(frame))
+        else:
+            cells = [_cell(value, unit) if address is None else _link(value, address) for value in rows[name]]
+            made[name] = _Column(pd.Series(cells, dtype="str"), unit, is_text=unit is TEXT)
+        made[name].head = _head(head, unit.label)
     left_out = f"The first {limit:,} of {len(frame):,} rows." if len(rows) < len(frame) else ""
     return _styled(made, left_out if len(frame) else "No rows.")
 
 
-class _Column(NamedTuple):
-    """A column as it is shown: cells that are HTML already, or a rate's numbers with what writes them."""
+@dataclass(eq=False)
+class _Column:
+    """A column as it is shown: cells that are HTML already, or, where `few` is told, a rate's numbers to be written."""
 
-    head: str
     cells: "pd.Series[Any]"
-    is_number: bool
-    is_instant: bool = False
-    unit: Unit | None = None
+    unit: Unit
+    is_text: bool = False
     few: "pd.Series[bool] | None" = None
+    head: str = ""
+
+    @property
+    def side(self) -> str:
+        """The style that aligns it: numbers to the right."""
+        return f"text-align: {'left' if self.is_text or self.unit is INSTANT else 'right'}"
+
+    @property
+    def length(self) -> int:
+        """How long its longest text is [letters]; 0 where it is numbers or instants, which stay on a line."""
+        texts = self.cells if self.is_text else pd.Series([], dtype="str")
+        return max(texts.str.replace(r"<[^>]*>", "", regex=True).str.len(), default=0)
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether bars help: alone, one says nothing, and a change has two sides."""
+        return self.few is not None and self.cells.count() > 1 and not (self.cells < 0).any()
 
 
-def _rate(rows: pd.DataFrame, name: str, parts: tuple[str, str, str], unit: Unit) -> Iterator[_Column]:
-    """Make two columns: the estimate, and its interval with n; their heads come later."""
+def _rate(rows: pd.DataFrame, name: str, parts: tuple[str, str, str], unit: Unit) -> tuple[_Column, _Column]:
+    """Make two columns: the estimate, and its interval with n."""
     low, high, n = parts
     counts = rows[n] if n in rows.columns else pd.Series([pd.NA] * len(rows), dtype="Int64")
     few = (counts < FEW).fillna(value=False).astype("bool")
-    yield _Column("", rows[name].astype("Float64").astype("float64"), is_number=True, unit=unit, few=few)
     ends = [_interval(*row, unit) for row in zip(rows[low], rows[high], counts, strict=True)]
-    yield _Column("", pd.Series(ends, dtype="str"), is_number=True)
+    estimates = rows[name].astype("Float64").astype("float64")
+    return _Column(estimates, unit, few=few), _Column(pd.Series(ends, dtype="str"), unit)
 
 
-def _styled(columns: Sequence[_Column], caption: str) -> Styler:
-    table = pd.DataFrame({place: column.cells for place, column in enumerate(columns)})
+def _styled(columns: Mapping[Hashable, _Column], caption: str) -> Styler:
+    table = pd.DataFrame({name: column.cells for name, column in columns.items()})
     style = _Inline(table).hide(axis="index").format(str)
-    for place, column in enumerate(columns):
-        if column.unit is None or column.few is None:
-            continue
-        for few in (False, True):
-            subset: Any = column.few.index[column.few == few], [place]
-            style = style.format(partial(column.unit.of, few=few), subset=subset, na_rep=MISSING)
-        if column.cells.count() > 1 and not (column.cells < 0).any():  # alone it says nothing; a change has two sides
-            style = style.bar(subset=[place], color=f"{GREEN}44", vmin=0, width=90, props="min-width: 5em;")
-    numbers: list[Hashable] = [place for place, column in enumerate(columns) if column.is_number]
-    lengths = {place: _length(column) for place, column in enumerate(columns)}
-    unbroken: list[Hashable] = [place for place, length in lengths.items() if length <= SHORT]
-    wordy: list[Hashable] = [place for place, length in lengths.items() if length > LONG]
+    for name, column in columns.items():
+        if column.few is not None:
+            for few in (False, True):
+                subset: Any = column.few.index[column.few == few], [name]
+                style = style.format(partial(column.unit.of, few=few), subset=subset, na_rep=MISSING)
+        if column.has_bars:
+            style = style.bar(subset=[name], color=f"{GREEN}44", vmin=0, width=90, props="min-width: 5em;")
+    unbroken = [name for name, column in columns.items() if column.length <= SHORT]
+    wordy = [name for name, column in columns.items() if column.length > LONG]
     style = style.set_properties(subset=wordy, **{"min-width": "11em"})
     style = style.set_properties(subset=unbroken, **{"white-space": "nowrap"})
-    style = style.set_properties(subset=numbers, **{"text-align": "right"})
-    sides = ["text-align: right" if column.is_number else "text-align: left" for column in columns]
+    sides = [column.side for column in columns.values()]
+    style = style.apply(lambda _: sides, axis="columns")  # of text too: notebooks align to the right by themselves
     style = style.apply_index(lambda _: sides, axis="columns")
-    return style.relabel_index([column.head for column in columns], axis="columns").set_caption(caption)
-
-
-def _length(column: _Column) -> int:
-    """Return the length of a column's longest text [letters]; of numbers and instants, which stay on a line, 0."""
-    if column.is_number or column.is_instant:
-        return 0
-    return int(column.cells.str.replace(r"<[^>]*>", "", regex=True).str.len().max() if len(column.cells) else 0)
+    return style.relabel_index([column.head for column in columns.values()], axis="columns").set_caption(caption)
 
 
 _CELL = f"padding: 4px 8px; border-bottom: {RULE}; vertical-align: top;"
 _HEAD = _CELL.replace("top", "bottom") + " font-weight: 600;"
 
-_TABLE = """
+_TABLE = (
+    """
 {%- set styles = {} -%}
 {%- for s in cellstyle + cellstyle_columns -%}{%- for selector in s.selectors -%}
 {%- set _ = styles.__setitem__(selector, s.props) -%}
 {%- endfor -%}{%- endfor -%}
 {%- macro look(id) -%}{%- for p, v in styles.get(id, []) %} {{p}}: {{v}};{%- endfor -%}{%- endmacro -%}
-<table style="border-collapse: collapse; font-variant-numeric: tabular-nums;">
+<table {%- if table_attributes %} {{table_attributes}}{% endif %} style="border-collapse: collapse; TABLE">
 {% if caption %}<caption style="caption-side: bottom; text-align: left; padding: 4px 8px;">{{caption}}</caption>
 {% endif -%}
 <thead>
@@ -214,11 +221,14 @@ _TABLE = """
 {% endfor %}</tr>
 {% endfor %}</tbody>
 </table>
-""".replace("CELL", _CELL).replace("HEAD", _HEAD)
+""".replace("CELL", _CELL)
+    .replace("TABLE", "font-variant-numeric: tabular-nums;")
+    .replace("HEAD", _HEAD)
+)
 
 
 class _Inline(Styler):
-    """Styler as it is, but for the HTML, in which every style stands on its own element."""
+    """Styler as it is, but for the HTML: every style stands on its own element, so `set_table_styles` has no effect."""
 
     template_html_table = Styler.env.from_string(_TABLE)
     template_html_style = Styler.env.from_string("")

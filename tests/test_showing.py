@@ -135,7 +135,9 @@ def test_numbers_never_wrap(rates):
 
     rate = next(cell for cell in re.findall(r"<td[^>]*>[^<]*", page) if "6.1" in cell)
     assert "white-space: nowrap" in rate
+    assert rate.count("text-align") == 1
     assert "text-align: right" in rate
+    assert "text-align: left" in next(cell for cell in re.findall(r"<td[^>]*>[^<]*", page) if "Plain" in cell)
 
 
 def test_few_trials_get_no_decimals(rates):
@@ -205,6 +207,15 @@ def test_a_link_takes_nothing_but_whole_numbers():
 
     assert "<a " not in page
     assert EVIL not in page
+
+
+def test_what_comes_is_a_styler_to_go_on_with(rates):
+    """Columns keep their names."""
+    styled = of.show(rates).set_table_attributes('class="mine"').highlight_null(subset=["reply_rate"], color="#fee")
+
+    page = styled.to_html()
+    assert '<table class="mine" style=' in page
+    assert "background-color: #fee" in page
 
 
 def test_what_is_left_out_is_said(rates):
