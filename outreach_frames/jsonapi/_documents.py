@@ -9,13 +9,12 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.catalogue import Catalogue, load
+from outreach_frames.catalogue import Catalogue, Include, load
 from outreach_frames.errors import DocumentError
 from outreach_frames.jsonapi import repair
 from outreach_frames.jsonapi._frames import concat, to_frame
 from outreach_frames.jsonapi._joins import as_type
 from outreach_frames.jsonapi._layout import Layout
-from outreach_frames.jsonapi._plan import relationship_of
 from outreach_frames.jsonapi._reader import BYTE_ORDER_MARK
 from outreach_frames.jsonapi._values import NULL, array, text_of
 from outreach_frames.jsonapi.garbage import uncollected
@@ -23,7 +22,6 @@ from outreach_frames.jsonapi.infer import catalogue_of, joined_by_itself, look
 from outreach_frames.jsonapi.repair import Loose, Members, object_of, type_of
 
 Source: TypeAlias = bytes | str | Path | Mapping[str, Any]
-Include: TypeAlias = str | Sequence[str] | Mapping[str, Sequence[str] | None] | None
 
 _ERROR = ("id", "status", "code", "title", "detail", "pointer", "parameter", "header", "about", "meta")
 
@@ -183,8 +181,8 @@ def _paths(
     return {
         path: columns
         for path, columns in wanted.items()
-        if relationship_of(known.types[name], path.partition(".")[0])
-        or not any(relationship_of(known.types[other], path.partition(".")[0]) for other in others)
+        if known.types[name].find_relationship(path.partition(".")[0])
+        or not any(known.types[other].find_relationship(path.partition(".")[0]) for other in others)
     }
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from outreach_frames.catalogue import Catalogue, ResourceType
 from outreach_frames.errors import QueryError
 from outreach_frames.jsonapi._joins import as_type, merged
-from outreach_frames.jsonapi._plan import Include, checked, join, steps
+from outreach_frames.jsonapi._plan import Paths, branches, checked, join
 from outreach_frames.jsonapi._reader import Content, Reader
 from outreach_frames.jsonapi._rows import META, New, columns
 from outreach_frames.jsonapi._shapes import Shape
@@ -94,7 +94,7 @@ class Layout:
         resource: ResourceType,
         *,
         fields: Sequence[str] | None = None,
-        include: Include = MappingProxyType({}),
+        include: Paths = MappingProxyType({}),
         catalogue: Catalogue,
         open: bool = False,  # noqa: A002  an open layout keeps what it does not know
         meta: bool = False,
@@ -102,7 +102,7 @@ class Layout:
     ) -> None:
         self._open = open
         self._columns = columns(resource, dict.fromkeys(("id", *checked(resource, fields))), catalogue)
-        self._joins = [join(resource, name, step, catalogue) for name, step in steps(include).items()]
+        self._joins = [join(resource, name, branch, catalogue) for name, branch in branches(include).items()]
         self._columns += [META] if meta else []
         own = [(column.name, column.type) for column in self._columns]
         self.schema = _schema([*own, *(field for each in self._joins for field in each.schema().items())])

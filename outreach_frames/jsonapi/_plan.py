@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 from outreach_frames.catalogue import Catalogue, Relationship, ResourceType
@@ -9,35 +10,35 @@ from outreach_frames.errors import QueryError, UnknownNameError
 from outreach_frames.jsonapi._joins import Join, Target
 from outreach_frames.jsonapi._rows import columns
 
-Include: TypeAlias = Mapping[str, Sequence[str] | None]
+Paths: TypeAlias = Mapping[str, Sequence[str] | None]
 
 
 @dataclass
-class Step:
+class Branch:
     """
-    One step of an include path.
+    What is included of the resources that a relationship leads to.
 
     Attributes
     ----------
     wanted
         API names; ``None`` for all of them.
-    steps
-        The steps that follow, by relationship.
+    branches
+        What is included of those that follow, by relationship.
     """
 
     wanted: Sequence[str] | None = ()
-    steps: dict[str, "Step"] = field(default_factory=dict)
+    branches: dict[str, "Branch"] = field(default_factory=dict)
 
 
-def steps(include: Include) -> dict[str, Step]:
+def branches(include: Paths) -> dict[str, Branch]:
     """Unfold dotted paths into a tree; steps on the way want nothing unless they are named by themselves."""
-    root = Step()
+    root = Branch()
     for path, wanted in include.items():
-        step = root
+        branch = root
         for name in path.split("."):
-            step = step.steps.setdefault(name, Step())
-        step.wanted = wanted
-    return root.steps
+            branch = branch.branches.setdefault(name, Branch())
+        branch.wanted = wanted
+    return root.branches
 
 
 def checked(resource: ResourceType, names: Sequence[str] | None) -> list[str]:
@@ -59,7 +60,7 @@ def checked(resource: ResourceType, names: Sequence[str] | None) -> list[str]:
 
 
 def _checked(resource: ResourceType, name: str, columns_of: Mapping[str, str]) -> str:
-    found = "id" if name == "id" else spelled(name, columns_of)
+    found = "id" if name == "id" else _spelled(name, columns_of)
     if found is not None:
         return found
     if name in resource.relationships:
@@ -70,14 +71,14 @@ def _checked(resource: ResourceType, name: str, columns_of: Mapping[str, str]) -
     raise UnknownNameError(name, kind=f"attribute of {resource.name}", known=columns_of)
 
 
-def spelled(name: str, columns_of: Mapping[str, str]) -> str | None:
+def _spelled(name: str, columns_of: Mapping[str, str]) -> str | None:
     """Return the API's spelling of a name given in it or as a column; ``None`` where there is no such name."""
     if name in columns_of:
         return name
     return next((api for api, column in columns_of.items() if column == name), None)
 
 
-def join(resource: ResourceType, name: str, step: Step, catalogue: Catalogue) -> Join:
+def join(resource: ResourceType, name: str, branch: Branch, catalogue: Catalogue) -> Join:
     """
     Return the join for one step of an include path and those below it.
 
@@ -88,44 +89,39 @@ def join(resource: ResourceType, name: str, step: Step, catalogue: Catalogue) ->
     QueryError
         It is to-many, sends no identifiers, or leads to no type of the catalogue.
     """
-    relationship, targets = _followed(resource, name, catalogue)
-    for wanted in step.wanted or ():
+    step = catalogue.step({resource.name: resource}, name, partial(_obstacle, catalogue))
+    targets = list(step.targets.values())
+    for wanted in branch.wanted or ():
         if not any(_member(target, wanted) for target in targets):
             raise UnknownNameError(wanted, kind=f"attribute of {_any(targets)}", known=_names(targets))
     joins: dict[str, list[Join]] = {target.name: [] for target in targets}
-    for following, below in step.steps.items():
+    for following, below in branch.branches.items():
         for target, found in _joins_of_any(targets, following, below, catalogue):
             joins[target.name].append(found)
-    return Join(relationship, [_target(target, step.wanted, joins[target.name], catalogue) for target in targets])
+    relationship = step.links[resource.name]
+    return Join(relationship, [_target(target, branch.wanted, joins[target.name], catalogue) for target in targets])
 
 
-def _followed(resource: ResourceType, name: str, catalogue: Catalogue) -> tuple[Relationship, list[ResourceType]]:
-    """Return a to-one relationship and what it leads to."""
-    api = relationship_of(resource, name)
-    if api is None:
-        raise UnknownNameError(name, kind=f"relationship of {resource.name}", known=resource.relationships)
-    relationship = resource.relationships[api]
-    targets = [catalogue.types[target] for target in relationship.targets if target in catalogue.types]
+def _obstacle(catalogue: Catalogue, source: ResourceType, relationship: Relationship) -> QueryError | None:
+    """Return why what a relationship leads to has no place beside a row; ``None`` where it has."""
     obstacles = {
         "leads to many resources": relationship.many,
         "sends only a link": not relationship.has_data,
-        "leads to resources that the API does not describe": not targets,
+        "leads to resources that the API does not describe": not catalogue.targets(relationship),
     }
-    for obstacle, there in obstacles.items():
-        if there:
-            path = f"{resource.column}.{relationship.column}"
-            raise QueryError(f"{path} cannot be included beside a row: it {obstacle}.")
-    return relationship, targets
+    path = f"{source.column}.{relationship.column}"
+    there = next((obstacle for obstacle, is_there in obstacles.items() if is_there), None)
+    return QueryError(f"{path} cannot be included beside a row: it {there}.") if there else None
 
 
 def _joins_of_any(
-    targets: Iterable[ResourceType], name: str, step: Step, catalogue: Catalogue
+    targets: Iterable[ResourceType], name: str, branch: Branch, catalogue: Catalogue
 ) -> list[tuple[ResourceType, Join]]:
     """Join what leads on from the targets; of several targets not all need to."""
     joins, errors = [], []
     for target in targets:
         try:
-            joins.append((target, join(target, name, step, catalogue)))
+            joins.append((target, join(target, name, branch, catalogue)))
         except (UnknownNameError, QueryError) as error:
             errors.append(error)
     if not joins:
@@ -142,12 +138,8 @@ def _target(target: ResourceType, wanted: Sequence[str] | None, joins: Sequence[
 
 def _member(resource: ResourceType, name: str) -> str | None:
     attributes = {n: a.column for n, a in resource.attributes.items()}
-    return "id" if name == "id" else spelled(name, attributes) or relationship_of(resource, name)
-
-
-def relationship_of(resource: ResourceType, name: str) -> str | None:
-    """Return the API's spelling of a relationship; ``None`` where the type has none of that name."""
-    return spelled(name, {n: r.column for n, r in resource.relationships.items()})
+    link = resource.find_relationship(name)
+    return "id" if name == "id" else _spelled(name, attributes) or (link.name if link else None)
 
 
 def _any(types: Iterable[ResourceType]) -> str:

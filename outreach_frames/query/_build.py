@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from outreach_frames.catalogue import Catalogue, Relationship, ResourceType, camel
+from outreach_frames.catalogue import Catalogue, Include, Relationship, ResourceType, Step, camel
 from outreach_frames.errors import QueryError, UnknownNameError
-from outreach_frames.query._include import Include, Step, asked, follow, keys, only_a_link, reached
+from outreach_frames.query._include import asked, follow, keys, only_a_link, reached
 from outreach_frames.query._query import Query
 from outreach_frames.query.values import NOT_NULL, Parameters, checked, is_ambiguous, new_syntax
 
@@ -264,7 +264,7 @@ def _filter(catalogue: Catalogue, kind: ResourceType, name: str, value: Any) -> 
 def _related_filters(catalogue: Catalogue, relationship: Relationship) -> dict[str, str]:
     """Map what may be filtered by across a relationship to its columns; only the id where nothing is said."""
     allowed = relationship.filter or ("id",)
-    targets = [catalogue.types[t] for t in relationship.targets if t in catalogue.types]
+    targets = catalogue.targets(relationship).values()
     if allowed == ("*",):
         return {"id": "id"} | {a.name: a.column for t in targets for a in t.attributes.values() if a.filterable}
     columns = {a.name: a.column for t in targets for a in t.attributes.values()}

@@ -1,33 +1,10 @@
 """Include paths: what they lead to, and what must be asked for so that they can be followed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from functools import partial
 
-from outreach_frames.catalogue import Catalogue, Relationship, ResourceType
-from outreach_frames.errors import QueryError, UnknownNameError
-
-Include: TypeAlias = str | Sequence[str] | Mapping[str, Sequence[str] | None] | None
-
-
-@dataclass(frozen=True)
-class Step:
-    """
-    One step of a path.
-
-    Attributes
-    ----------
-    name
-        The relationship's API name.
-    links
-        The relationship, by name of each type that it starts from; several where the step before is polymorphic.
-    targets
-        Types that it leads to, by name.
-    """
-
-    name: str
-    links: Mapping[str, Relationship]
-    targets: Mapping[str, ResourceType]
+from outreach_frames.catalogue import Catalogue, Include, Relationship, ResourceType, Step
+from outreach_frames.errors import QueryError
 
 
 def asked(include: Include) -> Mapping[str, Sequence[str] | None]:
@@ -54,18 +31,11 @@ def follow(catalogue: Catalogue, resource: ResourceType, path: str, *, tables: b
     QueryError
         What it leads to cannot come along.
     """
-    types, steps = {resource.name: resource}, []
+    types: Mapping[str, ResourceType] = {resource.name: resource}
+    steps = []
     for name in path.split("."):
-        links = {t.name: r for t in types.values() for r in t.relationships.values() if name in (r.name, r.column)}
-        if not links:
-            known = [r.column for t in types.values() for r in t.relationships.values()]
-            raise UnknownNameError(name, kind=f"relationship of {' or '.join(types)}", known=known)
-        obstacles = {t: _obstacle(catalogue, path, types[t], r, tables=tables) for t, r in links.items()}
-        if all(obstacles.values()):
-            raise next(error for error in obstacles.values() if error)
-        links = {t: r for t, r in links.items() if not obstacles[t]}
-        types = {t: catalogue.types[t] for r in links.values() for t in r.targets if t in catalogue.types}
-        steps.append(Step(next(iter(links.values())).name, links, types))
+        steps.append(catalogue.step(types, name, partial(_obstacle, catalogue, path, tables=tables)))
+        types = steps[-1].targets
     return steps
 
 
@@ -75,7 +45,7 @@ def _obstacle(
     """Return why what a relationship leads to cannot come along, if it cannot."""
     if not relationship.has_data:
         return only_a_link(catalogue, source, relationship)
-    if not any(target in catalogue.types for target in relationship.targets):
+    if not catalogue.targets(relationship):
         return QueryError(f"{path!r} cannot be included: what it leads to is not in the catalogue.")
     if relationship.many and not tables:
         return QueryError(
@@ -87,7 +57,7 @@ def _obstacle(
 
 def only_a_link(catalogue: Catalogue, source: ResourceType, relationship: Relationship) -> QueryError:
     """Return the error for a relationship of which the API sends no identifiers."""
-    related = " or ".join(catalogue.types[t].table for t in relationship.targets if t in catalogue.types)
+    related = " or ".join(target.table for target in catalogue.targets(relationship).values())
     return QueryError(
         f"The API sends no ids for {source.name}.{relationship.name}.",
         hint=f"Fetch {related or 'the related resources'} filtered by {source.column}.",
@@ -101,7 +71,7 @@ def back_reference(catalogue: Catalogue, source: ResourceType, relationship: Rel
     It does where each of the two types has a single relationship that leads to the other: the steps of a sequence
     are those that name it. A prospect has two relationships to sequence states, and one lists only some of them.
     """
-    targets = [catalogue.types[t] for t in relationship.targets if t in catalogue.types]
+    targets = list(catalogue.targets(relationship).values())
     if len(targets) != 1:
         return None
     there = [r for r in source.relationships.values() if targets[0].name in r.targets]
