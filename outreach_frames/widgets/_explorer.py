@@ -246,7 +246,10 @@ def dropdown(description: str, options: Sequence[tuple[str, Any]], value: Any = 
 def choice(description: str, options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
     """Make a row of buttons of which one is pressed."""
     return w.ToggleButtons(
-        description=description, options=options, style={"button_width": "auto", "description_width": "initial"}
+        description=description,
+        options=options,
+        style={"button_width": "auto", "description_width": "initial"},
+        layout=w.Layout(width="max-content"),
     )
 
 

@@ -90,10 +90,4 @@ def _compared(rate: str, chosen: "pd.Series[float]", usual: "pd.Series[float]") 
     row: dict[str, object] = {"rate": rate.replace("_", " ")}
     for name, rates in (("as chosen", chosen), ("usually", usual)):
         row |= {f"{name}{part}": rates[f"{rate}{part}"] for part in ("", "_n", "_lo", "_hi")}
-    change = chosen[rate] - usual[rate] if pd.notna(chosen[rate]) and pd.notna(usual[rate]) else None
-    return row | {"change [points]": None if change is None else _signed(100 * change)}
-
-
-def _signed(points: float) -> str:
-    rounded = round(points, 2)
-    return f"{rounded:+.2f}".replace("-", "−") if rounded else "0"
+    return row | {"difference": chosen[rate] - usual[rate]}

@@ -28,6 +28,14 @@ REPEATED = {
     "calls": ("id", "prospect_id"),
 }
 APART = 1_000_000
+EXPLORERS = (
+    widgets.SequenceExplorer,
+    widgets.DefinitionSwitch,
+    widgets.ABMonitor,
+    widgets.ReplyTimeline,
+    widgets.SendTimePicker,
+    widgets.MailboxWatch,
+)
 
 
 def organisation(mailings: int) -> dict[str, pd.DataFrame]:
@@ -47,12 +55,12 @@ def values(control: w.ValueWidget) -> list[object]:
     """Return some values of a control."""
     if isinstance(control, w.Checkbox):
         return [not control.value, control.value]
-    if isinstance(control, w.FloatSlider):
+    if isinstance(control, w.FloatSlider | w.IntSlider):
         return [control.min, control.max]
     return [value for _, value in control.options[:3]]
 
 
-def changes(explorer: widgets.SequenceExplorer, control: w.ValueWidget) -> list[tuple[float, float]]:
+def changes(explorer: w.VBox, control: w.ValueWidget) -> list[tuple[float, float]]:
     """Move a control and back again; return what each change took, CPU time and time by the clock [ms]."""
     taken = []
     first = control.value
@@ -69,7 +77,7 @@ def main(mailings: int) -> None:
     warnings.simplefilter("ignore", OutreachDataWarning)
     frames = organisation(mailings)
     sys.stdout.write(f"{len(frames['mailings']):,} mailings, time of a change [ms]\n")
-    for kind in (widgets.SequenceExplorer, widgets.DefinitionSwitch, widgets.ABMonitor, widgets.ReplyTimeline):
+    for kind in EXPLORERS:
         started = time.perf_counter()
         explorer = kind(frames)
         sys.stdout.write(f"{kind.__name__}, opened in {time.perf_counter() - started:.1f} s\n")

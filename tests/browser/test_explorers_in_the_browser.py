@@ -10,7 +10,8 @@ KERNEL_READY = """() => {
     const kernel = session?.session?.kernel;
     return session?.isReady && kernel?.connectionStatus === "connected" && kernel.status === "idle";
 }"""
-SEQUENCES, DEFINITIONS, EXPERIMENTS, TIMELINE = range(4)
+EXPLORERS = 6
+SEQUENCES, DEFINITIONS, EXPERIMENTS, TIMELINE, SEND_TIMES, MAILBOXES = range(EXPLORERS)
 
 
 @pytest.fixture(params=["lab", "voila"])
@@ -21,7 +22,7 @@ def explorers(request, page, artifacts):
         page.wait_for_function(KERNEL_READY)
         page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
     shown = page.locator(".outreach-explorer")
-    expect(shown).to_have_count(4)
+    expect(shown).to_have_count(EXPLORERS)
     for explorer in shown.all():
         expect(explorer.locator("img, table").first).to_be_visible()
     yield shown
@@ -84,19 +85,31 @@ def test_every_control_changes_what_is_shown(explorers):
     explorer.get_by_role("button", name="as code").click()
     expect(code).to_have_value(re.compile("draw_timeline"))
 
+    explorer = explorers.nth(SEND_TIMES)
+    changes(explorer, explorer.get_by_role("button", name="UTC").click)
+    changes(explorer, lambda: explorer.locator(".noUi-handle").press("ArrowRight"))
+
+    explorer = explorers.nth(MAILBOXES)
+    changes(explorer, lambda: explorer.get_by_label("Mailbox").select_option(index=1))
+    changes(explorer, explorer.get_by_role("button", name="opt-outs").click)
+    room = explorer.bounding_box()["height"]
+    explorer.get_by_role("button", name="Health of all").click()
+    expect(explorer.locator("table")).to_be_visible()
+    assert explorer.bounding_box()["height"] == room
+
+
+TABBABLE = "button:not([disabled]), select:not([disabled]), input:not([disabled]), .noUi-handle, [contenteditable=true]"
+
 
 def test_the_keyboard_reaches_every_control_in_order(explorers, page):
-    """Tab goes from control to control; the space bar presses a button."""
-    explorer = explorers.nth(SEQUENCES)
-    explorer.get_by_role("button", name="Steps").focus()
-    reached = []
-    for _ in range(5):
-        page.keyboard.press("Tab")
-        reached.append(
-            page.evaluate("document.activeElement.innerText.split('\\n')[0] || document.activeElement.tagName")
-        )
-    assert reached[:2] == ["Outcomes", "All sequences"]
-    assert reached[4] == "as code"
+    """Tab goes from control to control of each explorer; the space bar presses a button."""
+    for explorer in explorers.all():
+        controls = explorer.locator(TABBABLE).locator("visible=true").element_handles()
+        controls[0].focus()
+        for control in controls[1:]:
+            page.keyboard.press("Tab")
+            assert control.evaluate("control => document.activeElement === control"), control.text_content()
 
+    explorer = explorers.nth(SEQUENCES)
     explorer.get_by_role("button", name="Outcomes").focus()
     changes(explorer, lambda: page.keyboard.press("Space"))

@@ -11,6 +11,7 @@ NASTY = "<img src=x onerror=alert(1)>"
 TABLES = (
     "mailings",
     "calls",
+    "mailboxes",
     "prospects",
     "sequences",
     "sequence_states",
@@ -38,6 +39,7 @@ def nasty(frames):
         "prospects": ["first_name", "last_name"],
         "sequences": ["name"],
         "templates": ["name"],
+        "mailboxes": ["email"],
     }
     spoiled = dict(frames)
     for table, columns in named.items():
