@@ -2,10 +2,11 @@ import hashlib
 import hmac
 import json
 import socket
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pandas as pd
 import pytest
@@ -14,7 +15,8 @@ import uvicorn
 from hypothesis import given, strategies as st
 
 from outreach_frames import webhooks
-from outreach_frames.errors import DocumentError, SignatureError, UnknownNameError
+from outreach_frames.errors import DocumentError, OutreachDataWarning, SignatureError, UnknownNameError
+from outreach_frames.webhooks.store import DeliveryStore
 
 SECRET = "between us"
 
@@ -155,6 +157,76 @@ def test_deliveries_of_one_type_have_its_columns(tmp_path):
     assert prospects[["title", "owner_id", "account_id"]].iloc[0].tolist() == ["CFO", 3, 7]
     with pytest.raises(UnknownNameError):
         webhooks.read(store, resource="nonsense")
+
+
+def stored(path, *payloads):
+    """Keep deliveries as a receiver does; return where."""
+    with closing(DeliveryStore(path)) as store:
+        for payload in payloads:
+            store.add(encode(payload))
+    return path
+
+
+def about_a_prospect(number, attributes=None, relationships=None, **meta):
+    data = {"type": "prospect", "id": number, "attributes": attributes or {}, "relationships": relationships or {}}
+    return {"data": data, "meta": {"eventName": "prospect.updated", **meta}}
+
+
+def test_a_delivery_that_does_not_fit_keeps_no_other_from_being_read(tmp_path):
+    """What was stored is stored for good: one odd value would make the store unreadable for ever."""
+    linked = {"owner": {"type": "user", "id": "x"}, "account": {"type": "account", "id": 7}}
+    store = stored(
+        tmp_path / "deliveries.sqlite",
+        about_a_prospect(1, {"title": "CFO"}),
+        about_a_prospect(2, {"title": "VP", "optedOut": "never", "createdAt": "yesterday"}, linked),
+        about_a_prospect("abc", {"title": ["a"]}),
+        about_a_prospect(4, {"title": "CEO"}),
+    )
+
+    with pytest.warns(OutreachDataWarning, match="2 of 4 deliveries on prospects"):
+        frame = webhooks.read(store, resource="prospects")
+
+    assert frame["resource_id"].tolist() == ["1", "2", "abc", "4"]
+    assert frame["id"].fillna(0).tolist() == [1, 2, 0, 4]
+    assert frame["title"].fillna("").tolist() == ["CFO", "VP", "", "CEO"]
+    assert frame["account_id"].fillna(0).tolist() == [0, 7, 0, 0]
+    assert frame[["opted_out", "created_at", "owner_id"]].isna().all(axis=None)
+    assert [json.loads(told) for told in frame["misfits"].dropna()] == [
+        {"optedOut": "never", "createdAt": "yesterday", "owner": {"data": {"type": "user", "id": "x"}}},
+        {"id": "abc", "title": ["a"]},
+    ]
+
+
+def test_the_column_of_misfits_is_there_if_all_fit_and_if_there_are_none(tmp_path):
+    """Programs that look at it must not depend on what has come."""
+    store = stored(tmp_path / "deliveries.sqlite", VERSION_1)
+
+    for resource, number in (("tasks", 1), ("prospects", 0)):
+        frame = webhooks.read(store, resource=resource)
+        assert len(frame) == number
+        assert frame["misfits"].isna().all()
+        assert str(frame["misfits"].dtype) == "string[pyarrow]"
+
+
+def test_an_odd_actor_is_kept_as_text(tmp_path):
+    """It is in a column of text, whatever is sent."""
+    store = stored(tmp_path / "deliveries.sqlite", about_a_prospect(1, actor={"type": 5, "id": {"a": 1}}))
+
+    assert webhooks.read(store)[["actor_type", "actor_id"]].iloc[0].tolist() == ["5", '{"a":1}']
+
+
+def test_a_file_that_is_no_store_is_a_typed_error_and_stays_as_it_is(tmp_path):
+    """SQLite's own error is none of this package's, and names no file."""
+    other = tmp_path / "notes.txt"
+    other.write_text("Nothing of a database. " * 100)
+    database = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("create table mine (x)")
+
+    for path, use in ((other, webhooks.read), (database, webhooks.read), (other, DeliveryStore)):
+        with pytest.raises(DocumentError, match=f"{path.name} is no store of deliveries"):
+            use(path)
+    assert other.read_text().startswith("Nothing of a database.")
 
 
 def test_what_must_not_be_stored_changes_nothing(tmp_path):
