@@ -102,6 +102,8 @@ class Cache:
         """
         Forget the answers that a test picks out, such as those that mention a person.
 
+        A damaged file that was set aside goes as a whole.
+
         Parameters
         ----------
         matches

@@ -145,15 +145,15 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
     def clear(self) -> None:
         """Forget everything, in the file and beside it."""
         self._run(tables.delete_all, None)
-        for suffix in ("damaged", "damaged-wal"):
-            self._beside(suffix).unlink(missing_ok=True)
+        self._forget_damaged()
 
     def forget(self, matches: Callable[[bytes], bool]) -> int:
-        """Forget the answers whose body matches; return how many there were."""
+        """Forget the answers whose body matches, and what was set aside, unread; return how many matched."""
         found = [key for key in self if (body := self._body(key)) is not None and matches(body)]
         for key in found:
             self._run(lambda connection, key=key: tables.delete(connection, key), None)  # type: ignore[misc]
         self._run(tables.checkpoint, None)
+        self._forget_damaged()
         return len(found)
 
     def invalidate(self) -> None:
@@ -216,6 +216,11 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
             CacheWarning,
             stacklevel=2,
         )
+
+    def _forget_damaged(self) -> None:
+        """Delete what was set aside: answers can still be read from it."""
+        for suffix in ("damaged", "damaged-wal"):
+            self._beside(suffix).unlink(missing_ok=True)
 
     def _warn_once(self, message: str) -> None:
         if not self._warned:

@@ -17,7 +17,7 @@ from requests_cache.models.response import CachedResponse
 from scripted_server import EMPTY, TOKEN, Scripted
 
 from outreach_frames import errors
-from outreach_frames.http import Waiter
+from outreach_frames.http import Cache, Waiter
 from outreach_frames.http.serial import decode_answer, encode_answer
 
 COOKIE = "cookie-that-must-not-leak"
@@ -198,15 +198,17 @@ def test_a_damaged_file_is_set_aside_with_a_warning(server, connect, damage) -> 
     assert again.get("/users/29").from_cache
 
 
-def test_clear_removes_what_was_set_aside(connect) -> None:
-    """It still holds readable answers."""
+@pytest.mark.parametrize("forget", [Cache.clear, lambda cache: cache.forget(lambda _: False)], ids=["clear", "forget"])
+def test_what_was_set_aside_is_forgotten_too(connect, forget) -> None:
+    """It still holds readable answers, of a person who is to be forgotten perhaps."""
     path = file_of(connect())
     garbage(path)
     session = connect()
     with pytest.warns(errors.CacheWarning):
         session.get("/users")
+    assert path.with_name(f"{path.name}.damaged").exists()
 
-    session.cache.clear()
+    forget(session.cache)
 
     assert not path.with_name(f"{path.name}.damaged").exists()
 
