@@ -243,14 +243,9 @@ def dropdown(description: str, options: Sequence[tuple[str, Any]], value: Any = 
     return made
 
 
-def choice(description: str, options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
-    """Make a row of buttons of which one is pressed."""
-    return w.ToggleButtons(
-        description=description,
-        options=options,
-        style={"button_width": "auto", "description_width": "initial"},
-        layout=w.Layout(width="max-content"),
-    )
+def choice(options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
+    """Make a row of buttons of which one is pressed; they say themselves what they choose."""
+    return w.ToggleButtons(options=options, style={"button_width": "auto"})
 
 
 def rest(control: w.ValueWidget, *, while_: w.ValueWidget, is_: object) -> None:

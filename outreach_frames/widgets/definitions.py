@@ -45,9 +45,9 @@ class DefinitionSwitch(Explorer):
             for counted, frame in ((True, mailings), (False, people))
         }
         self._usual = stats.engagement(mailings)
-        bounced = [("arrived", "reply_wins"), ("bounced", "bounce_wins")]
+        bounced = [("answered bounces arrived", "reply_wins"), ("answered bounces bounced", "bounce_wins")]
         return {
-            "bounce_policy": choice("Answered bounce:", bounced),
+            "bounce_policy": choice(bounced),
             "one_off": _checkbox("count one-off mail", value=True),
             "automatic": _checkbox("count automatic replies", value=True),
             "untracked": _checkbox("count untracked mail as unopened", value=False),

@@ -60,8 +60,8 @@ class ABMonitor(Explorer):
             continuous_update=False,
             style={"description_width": "initial"},
         )
-        prior = choice("Prior", [("all templates", "empirical"), ("flat", "flat")])
-        look = choice("", [("Result", "result"), ("Messages", "messages")])
+        prior = choice([("prior of all templates", "empirical"), ("flat prior", "flat")])
+        look = choice([("Result", "result"), ("Messages", "messages")])
         for control in (slider, prior):
             rest(control, while_=look, is_="messages")
         return {

@@ -36,9 +36,9 @@ class MailboxWatch(Explorer):
         self._names = addresses.to_dict()
         alerts = {number: rows["alert"].isin(["act", "watch"]).sum() for number, rows in self._weeks.items()}
         listed = sorted(numbered(addresses), key=lambda option: (-alerts.get(option[1], 0), option[0]))
-        look = choice("", [("Weeks", "weeks"), ("Health of all", "health")])
+        look = choice([("Weeks", "weeks"), ("Health of all", "health")])
         mailbox = dropdown("Mailbox", listed or [("none", 0)])
-        rate = choice("", RATES)
+        rate = choice(RATES)
         for control in (mailbox, rate):
             rest(control, while_=look, is_="health")
         return {"look": look, "mailbox": mailbox, "rate": rate}

@@ -50,7 +50,7 @@ class SendTimePicker(Explorer):
             continuous_update=False,
             style={"description_width": "initial"},
         )
-        return {"clock": choice("Clock", [("recipient's", "prospect"), (self._tz, "org")]), "least": slider}
+        return {"clock": choice([("recipient's clock", "prospect"), (self._tz, "org")]), "least": slider}
 
     def view(self, *, clock: str, least: int) -> Shown:
         """Return the picture by a clock, ``"prospect"`` or ``"org"``, for so much mail in an hour [mailings]."""

@@ -49,7 +49,7 @@ class SequenceExplorer(Explorer):
         self._names = {number: label.rsplit(" (", 1)[0] for label, number in named}
         delivered = {number: rows["delivered_at"].count() for number, rows in self._parts.items()}
         busiest = max(self._names, key=lambda number: delivered.get(number, 0), default=None)
-        picture = choice("", [("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
+        picture = choice([("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
         sequence = dropdown("Sequence", named or [("none", 0)], busiest)
         rest(sequence, while_=picture, is_="rates")
         return {"picture": picture, "sequence": sequence, "days": dropdown("Begun", PERIODS)}
