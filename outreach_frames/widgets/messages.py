@@ -19,10 +19,10 @@ from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.plots._text import kind_of
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-NO_BODY = (
-    "These data hold no body: bodies come only where they are asked for, as in "
-    'of.fetch(org, "templates", fields="*") or '
-    'of.take_snapshot(org, folder, resources={..., "templates": {"fields": "*"}}).'
+BODIES = ("body_html", "body_text")
+NO_BODIES = (
+    'These data hold no bodies: they come only where they are asked for, as in of.fetch(org, "templates", fields="*"); '
+    "the resources= of of.take_snapshot take the same option."
 )
 _LEADING_ELSEWHERE = re.compile(
     r"<(/?)(?=(?:a|area|base|embed|form|frame|iframe|link|meta|object)[\s/>])", re.IGNORECASE
@@ -63,7 +63,9 @@ class Messages:
     def to_html(self) -> str:
         """Return static HTML; what comes from the data is text, or inside a frame that runs and loads nothing."""
         cards = "".join(_card(row) for row in self._templates.to_dict("records"))
-        return f'<div style="display: flex; flex-wrap: wrap; gap: 16px; line-height: 1.5">{cards}</div>'
+        has_bodies = any(column in self._templates.columns for column in BODIES)
+        said = "" if has_bodies else f"<p>{escape(NO_BODIES)}</p>"
+        return f'<div style="display: flex; flex-wrap: wrap; gap: 16px; line-height: 1.5">{cards}</div>{said}'
 
     def _repr_html_(self) -> str:
         return self.to_html()
@@ -85,8 +87,7 @@ def _body(template: dict[Any, Any], name: str) -> str:
         return locked_in(page, title=f"Body of {name}")
     if text:
         return f'<p style="white-space: pre-line; overflow-wrap: anywhere">{escape(text)}</p>'
-    is_asked_for = {"body_html", "body_text"} & set(template)
-    return f"<p>{'The body is empty.' if is_asked_for else escape(NO_BODY)}</p>"
+    return "<p>The body is empty.</p>" if {*BODIES} & {*template} else ""
 
 
 def _text(template: dict[Any, Any], column: str) -> str:

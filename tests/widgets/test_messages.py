@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+import outreach_frames as of
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.widgets import ABMonitor, Messages
 
@@ -101,7 +102,7 @@ def test_a_body_of_text_is_text():
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({}, "bodies come only where they are asked for"),
+        ({}, "they come only where they are asked for"),
         ({"body_html": [None]}, "The body is empty."),
         ({"body_html": [" "], "body_text": [pd.NA]}, "The body is empty."),
         ({"subject": [None]}, "No subject is known."),
@@ -111,6 +112,25 @@ def test_a_body_of_text_is_text():
 )
 def test_what_is_not_there_is_said(columns, said):
     assert said in Elements(Messages(templates(**columns)).to_html()).text
+
+
+def test_bodies_come_where_they_are_asked_for(tmp_path):
+    """What the sentence tells the reader to do, over real HTTP and through a snapshot."""
+    with of.sandbox(prospects=20) as org:
+        usual = of.fetch(org, "templates")
+        whole = of.fetch(org, "templates", fields="*")
+        kept = of.take_snapshot(org, tmp_path, resources={"templates": {"fields": "*"}}, progress=False)
+
+    assert "These data hold no bodies" in Messages(usual).to_html()
+    for templates in (whole, kept.frame("templates")):
+        assert "These data hold no bodies" not in Messages(templates).to_html()
+        assert "<iframe" in Messages(templates).to_html()
+
+
+def test_that_there_are_no_bodies_is_said_once():
+    two = pd.concat([templates(), templates()])
+
+    assert Messages(two).to_html().count("These data hold no bodies") == 1
 
 
 def test_a_notebook_shows_messages():
