@@ -66,7 +66,7 @@ def test_of_opt_outs_and_bounces_only_the_high_ones_are_told():
 def test_small_groups_are_counted_and_not_judged():
     said = tell(sequences(("Tiny", 5, 5), ("Usual", 20, 200)))
 
-    assert said == [findings.NOTHING, "Not judged, with fewer than 30 enrolments that were reached: 1 of 2."]
+    assert said == [findings.NOTHING, "Not judged, since they have fewer than 30 to judge by: 1 of 2 sequences."]
 
 
 def test_where_many_are_compared_chance_is_mentioned():
@@ -93,6 +93,50 @@ def test_groups_of_any_key_are_named_by_it():
     assert any(sentence.startswith("“Intro” replies at") for sentence in tell(grouped))
     assert any(sentence.startswith("week of 2 March 2026 replies at") for sentence in tell(weekly))
     assert tell(everything) == [findings.NOTHING]
+
+
+@pytest.mark.parametrize(
+    ("function", "rate", "said"),
+    [
+        (
+            "enrolment_outcomes",
+            "stuck_rate",
+            "Of the open enrolments in “Intro”, 30.0 % (24.1–36.7 %, n = 200) stand still, above",
+        ),
+        (
+            "enrolment_outcomes",
+            "reenrolment_rate",
+            "Of the enrolments in “Intro”, 30.0 % (24.1–36.7 %, n = 200) are people's second",
+        ),
+        (
+            "prospect_opt_outs",
+            "prospect_opt_out_rate",
+            "Of the people contacted in “Intro”, 30.0 % (24.1–36.7 %, n = 200) have opted out",
+        ),
+        (
+            "failures",
+            "failure_rate",
+            "“Intro” fails to send 30.0 % (24.1–36.7 %, n = 200) of its mail, above all together",
+        ),
+        ("meetings", "meeting_rate", "Of the enrolments contacted in “Intro”, 30.0 % (24.1–36.7 %, n = 200) led to"),
+    ],
+)
+def test_other_rates_of_groups_are_compared_too(function, rate, said):
+    rows = [{"sequence_id": 1, **rated(rate, 60, 200)}, {"sequence_id": 2, **rated(rate, 20, 200)}]
+    alike = [{"sequence_id": 1, **rated(rate, 20, 200)}, {"sequence_id": 2, **rated(rate, 20, 200)}]
+
+    assert any(sentence.startswith(said) for sentence in tell(result(function, rows, by=["sequence_id"])))
+    assert tell(result(function, alike, by=["sequence_id"])) == [findings.SILENCE.get(function, findings.NOTHING)]
+
+
+def test_failed_mail_is_told_with_its_main_reason():
+    rows = {"error_reason": ["limit", None], "failed": [16, 4], "attempted": [1000, 1000]}
+
+    assert tell(result("failures", rows, by=["error_reason"])) == [
+        "20 mails failed, 2.0 % (1.3–3.1 %, n = 1,000) of those attempted, most often with “limit” (16)."
+    ]
+    few = {"error_reason": [None], "failed": [4], "attempted": [1000]}
+    assert tell(result("failures", few, by=["error_reason"])) == [findings.SILENCE["failures"]]
 
 
 def steps(*rows):
@@ -173,7 +217,7 @@ def test_how_soon_answers_come_is_told():
             "(18.0–22.0 %, n = 500) within 30 days."
         )
     ]
-    assert tell(result("reply_within", [replied_within(5)], days=[3, 14, 30])) == [findings.NOTHING]
+    assert tell(result("reply_within", [replied_within(5)], days=[3, 14, 30])) == [findings.SILENCE["reply_within"]]
 
 
 def test_sequences_in_which_more_bounce_are_told():
@@ -186,7 +230,7 @@ def test_sequences_in_which_more_bounce_are_told():
     assert tell(result("state_flow", rows)) == [
         "Of the enrolments in “Intro”, 20.0 % (15.0–26.1 %, n = 200) bounced, above all together (10.0 %)."
     ]
-    assert tell(result("state_flow", rows[1:])) == [findings.NOTHING]
+    assert tell(result("state_flow", rows[1:])) == [findings.SILENCE["state_flow"]]
 
 
 def change(key, before, after):
@@ -251,7 +295,7 @@ def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800):
                 "(4.0–7.0 %, n = 900), 5.0 percentage points (1.0 to 9.0) more."
             ),
         ),
-        (arms("A better", diff=(0.05, -0.01, 0.11)), "No step has two templates that can be compared."),
+        (arms("A better", diff=(0.05, -0.01, 0.11)), "No test of templates has an outcome to tell."),
         (
             arms("broken split"),
             "The test at “Intro, step 1” is broken: its variants were sent to 900 and 900 people, no equal split.",

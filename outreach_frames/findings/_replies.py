@@ -12,6 +12,7 @@ from outreach_frames.findings._words import (
     Names,
     Rate,
     apart,
+    counted,
     holds,
     parameter,
     percent,
@@ -25,11 +26,16 @@ from outreach_frames.stats.attachments import attached
 from outreach_frames.stats.intervals import newcombe_difference
 
 COMPARED = {
-    "enrolment_reply_rate": ("replies at", ("above", "below")),
-    "opt_out_rate": ("is unsubscribed from at", ("above",)),
-    "bounce_rate": ("bounces at", ("above",)),
+    "enrolment_reply_rate": ("{who} replies at {rate}", ("above", "below")),
+    "opt_out_rate": ("{who} is unsubscribed from at {rate}", ("above",)),
+    "bounce_rate": ("{who} bounces at {rate}", ("above",)),
+    "failure_rate": ("{who} fails to send {rate} of its mail", ("above",)),
+    "prospect_opt_out_rate": ("Of the people contacted in {who}, {rate} have opted out", ("above",)),
+    "stuck_rate": ("Of the open enrolments in {who}, {rate} stand still", ("above",)),
+    "reenrolment_rate": ("Of the enrolments in {who}, {rate} are people's second or later one", ("above",)),
+    "meeting_rate": ("Of the enrolments contacted in {who}, {rate} led to a meeting", ("above", "below")),
 }
-"""The rates that groups are compared by: what a group does, and which side of all together is told."""
+"""The rates that groups are compared by: what a group does at which rate, and which side of all together is told."""
 
 MANY = 20
 """From so many groups on, one or more stands out of them by chance."""
@@ -50,22 +56,26 @@ _METRICS = {
 
 
 def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Name the groups that reply, unsubscribe or bounce apart from all together."""
+    """Name the groups whose rates lie apart from those of all together."""
     keys = parameter(result, "by", ["sequence_id"])
     if not keys:
         return
-    rows = records(result)
-    for rate, (does, sides) in COMPARED.items():
+    rows, compared = records(result), [rate for rate in COMPARED if f"{rate}_n" in result.columns]
+    for rate in compared:
+        does, sides = COMPARED[rate]
         for group in apart(rates_in(result, rate)):
             if group.side in sides:
                 row = rows[group.place]
                 label = ", ".join(name(key, row[key], row.get("name")) for key in keys)
-                sentence = f"{label} {does} {group.rate}, {group.side} all together ({group.overall})."
+                sentence = f"{does.format(who=label, rate=group.rate)}, {group.side} all together ({group.overall})."
                 yield Finding(Level.DECIDE, group.weight, sentence)
-    sizes = [rate.n for rate in rates_in(result, next(iter(COMPARED)))]
+    sizes = [rate.n for rate in rates_in(result, compared[0])]
     small, judged = sum(n < MIN_N for n in sizes), sum(n >= MIN_N for n in sizes)
+    noun = keys[0].removesuffix("_id").replace("_", " ")
     if small:
-        sentence = f"Not judged, with fewer than {MIN_N} enrolments that were reached: {small:,} of {len(sizes):,}."
+        sentence = (
+            f"Not judged, since they have fewer than {MIN_N} to judge by: {small:,} of {counted(len(sizes), noun)}."
+        )
         yield Finding(Level.NOTE, small, sentence)
     if judged >= MANY:
         sentence = f"Of {judged:,} compared, about {judged / 20:.0f} would stand out by chance alone."

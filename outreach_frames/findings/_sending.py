@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from outreach_frames.findings._replies import groups
 from outreach_frames.findings._words import (
     MIN_N,
     NOTABLE,
@@ -85,6 +86,19 @@ def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             what = "at which to act" if level is Level.REPAIR else "from which to watch"
             sentence = f"{name(key, box, own.get(box))} {does} {found}{when}, above the {limit} {what}."
             yield Finding(level, found.value * found.n, sentence)
+
+
+def failures(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
+    """Tell how much mail failed and mostly why; by anything but the reason, compare the groups."""
+    if parameter(result, "by", ["error_reason"]) != ["error_reason"]:
+        yield from groups(result, name)
+        return
+    failed, attempted = int(result["failed"].sum()), int(result["attempted"].max())
+    if failed >= NOTABLE * attempted:
+        most = max(records(result), key=lambda row: int(row["failed"]))
+        reason = f"“{most['error_reason']}”" if isinstance(most["error_reason"], str) else "no reason given"
+        sentence = f"{counted(failed, 'mail')} failed, {rates_of([failed], [attempted])[0]} of those attempted"
+        yield Finding(Level.DECIDE, failed, f"{sentence}, most often with {reason} ({most['failed']:,}).")
 
 
 def violations(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
