@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import narwhals as nw
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import EPOCH
 from outreach_frames.stats._engines import join, small_table
+from outreach_frames.stats._parameters import zone
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
@@ -30,23 +31,6 @@ _LAST = datetime(2051, 1, 1, tzinfo=UTC)
 _STEP = timedelta(days=7)  # no zone has ever changed its offset twice within a week since 2000
 _BIN = 28 * DAY
 _EVER = 2**62
-
-
-def zone_names() -> frozenset[str]:
-    """Return the IANA names that this machine knows."""
-    return _zone_names()
-
-
-@cache
-def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
-def check_zone(name: str) -> str:
-    """Return a zone's name, or raise `DataError` if it is not an IANA name."""
-    if name not in zone_names():
-        raise DataError(f"There is no time zone {name!r}.", hint='Use an IANA name such as "America/New_York".')
-    return name
 
 
 def with_local(
@@ -66,7 +50,7 @@ def with_local(
     zone_column
         Column of zone names; rows whose zone is missing or not among ``zones`` get no local time.
     """
-    names = [check_zone(name) for name in zones]
+    names = [zone("tz", name) for name in zones]
     if zone_column is None and names == ["UTC"]:
         return frame.with_columns(local=nw.col(instant))
     bin_number = (nw.col(instant) // _BIN).clip(_bin_of(_FIRST), _bin_of(_LAST))
@@ -103,31 +87,31 @@ def _binned_offsets(name: str) -> tuple[tuple[int, int, int, int], ...]:
 def _transitions(name: str) -> tuple[list[int], list[int]]:
     """Return when a zone's offset changes [µs, UTC], and the offsets [µs] before, between and after."""
     try:
-        zone = ZoneInfo(name)
+        rules = ZoneInfo(name)
     except ZoneInfoNotFoundError as error:
         raise DataError(f"There is no time zone {name!r} on this machine.", hint="pip install tzdata") from error
-    moment, changes, offsets = _FIRST, [], [_offset(zone, _FIRST)]
+    moment, changes, offsets = _FIRST, [], [_offset(rules, _FIRST)]
     while moment < _LAST:
         following = moment + _STEP
-        if _offset(zone, following) != offsets[-1]:
-            changes.append(_micros(_change_between(zone, moment, following)))
-            offsets.append(_offset(zone, following))
+        if _offset(rules, following) != offsets[-1]:
+            changes.append(_micros(_change_between(rules, moment, following)))
+            offsets.append(_offset(rules, following))
         moment = following
     return changes, offsets
 
 
-def _change_between(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+def _change_between(rules: ZoneInfo, before: datetime, after: datetime) -> datetime:
     while after - before > timedelta(seconds=1):
         middle = before + (after - before) // 2
-        if _offset(zone, middle) == _offset(zone, before):
+        if _offset(rules, middle) == _offset(rules, before):
             before = middle
         else:
             after = middle
     return after.replace(microsecond=0)
 
 
-def _offset(zone: ZoneInfo, moment: datetime) -> int:
-    offset = moment.astimezone(zone).utcoffset() or timedelta()
+def _offset(rules: ZoneInfo, moment: datetime) -> int:
+    offset = moment.astimezone(rules).utcoffset() or timedelta()
     return offset // timedelta(microseconds=1)
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from outreach_frames.errors import DataError
 from outreach_frames.stats import _engines
 from outreach_frames.stats._columns import cast, check_dtype, kind_of, missing_column, missing_key
+from outreach_frames.stats._parameters import check
 from outreach_frames.stats.traps import SHOWN, NaiveTimestampWarning
 
 RECORD = "outreach_frames"
@@ -41,9 +42,16 @@ class Call:
         The public function's name.
     **parameters
         Its parameters as given; they are kept in the result's record.
+
+    Raises
+    ------
+    DataError
+        A parameter has a value that it cannot have; see `_parameters.check`.
     """
 
     def __init__(self, function: str, **parameters: object) -> None:
+        for name, value in parameters.items():
+            check(name, value)
         self.function = function
         self.parameters = parameters
         self.rows_in: dict[str, int] = {}

@@ -1,11 +1,23 @@
-"""What callers may write for a parameter, and what they are told where they wrote something else."""
+"""
+What callers may write for a parameter, and what they are told where they wrote something else.
 
-from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+A parameter means the same in every statistic, so that `check` knows it by its name; what differs from one to the next,
+such as the words that ``metric`` may be, the statistics settle themselves with the other functions.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
+from functools import cache, partial
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
+from zoneinfo import available_timezones
+
+import numpy as np
 
 from outreach_frames.errors import DataError
+
+POLICIES = ("reply_wins", "bounce_wins")
+"""What a mailing that bounced and was answered counts as; see `mailing_flags`."""
 
 
 def columns(name: str, value: object) -> list[str]:
@@ -120,8 +132,111 @@ def id_mapping(name: str, value: object) -> dict[int, int]:
     return {int(old): int(new) for old, new in value.items()}
 
 
+def zone(name: str, value: object) -> str:
+    """Take the IANA name of a time zone."""
+    if not isinstance(value, str) or value not in zone_names():
+        raise DataError(
+            f"There is no time zone {value!r}.", hint=f'Write an IANA name: {name}="America/New_York" or {name}="UTC".'
+        )
+    return value
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Return the IANA names that this machine knows."""
+    return frozenset(available_timezones())
+
+
+def flag(name: str, value: object) -> bool:
+    """Take true or false, and nothing that is merely taken for one of them."""
+    if not isinstance(value, bool | np.bool_):
+        raise DataError(f"{name} must be True or False, not {value!r}.")
+    return bool(value)
+
+
+def text(name: str, value: object) -> str:
+    """Take a word."""
+    if not isinstance(value, str):
+        raise DataError(f"{name} must be text, not {value!r}.")
+    return value
+
+
+def beta_prior(name: str, value: object) -> tuple[float, float]:
+    """Take the two parameters of a Beta prior."""
+    listed = _listed(value)
+    if listed is None or len(listed) != 2:  # noqa: PLR2004  alpha and beta
+        raise DataError(f"A Beta prior needs two parameters above 0, not {value!r}.", hint="(1, 1) is the flat one.")
+    alpha, beta = (number(name, each, above=0) for each in listed)
+    return alpha, beta
+
+
+def limits(name: str, value: object, allowed: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Take for some rates the two values from which to watch, and to act."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise DataError(f"{name} must map rates to two values.", hint=f'Write {name}={{"bounce_rate": (0.02, 0.05)}}.')
+    taken = {}
+    for rate, pair in value.items():
+        bounds = numbers(f"{name} of {rate}", pair, least=0)
+        if len(bounds) != 2:  # noqa: PLR2004  to watch and to act
+            raise DataError(f"{name} of {rate} must be two values, from which to watch and to act, not {pair!r}.")
+        taken[choice(f"rate in {name}", rate, allowed)] = (bounds[0], bounds[1])
+    return taken
+
+
+def check(name: str, value: object) -> None:
+    """Raise `DataError` if a parameter that means the same everywhere has a value that it cannot have."""
+    if value is not None or name not in _OPTIONAL:
+        _CHECKS.get(name, _anything)(name, value)
+
+
+def _anything(_name: str, _value: object) -> None:
+    """Accept a parameter whose values differ between statistics."""
+
+
 def _listed(value: object) -> Sequence[object] | None:
     """Return the items of an ordered collection; ``None`` for what is none."""
     if isinstance(value, str | bytes | Mapping | AbstractSet) or not isinstance(value, Iterable):
         return None
     return list(value)
+
+
+_POSITIVE = partial(number, above=0)
+_NOT_NEGATIVE = partial(number, least=0)
+_PROBABILITY = partial(number, above=0, below=1)
+_COUNT = partial(count, least=1)
+_OPTIONAL = frozenset({"horizon_d", "min_n", "per_day", "prior"})
+_CHECKS: dict[str, Callable[[str, object], object]] = {
+    "allow_low_trust": flag,
+    "alpha": _PROBABILITY,
+    "arms": partial(count, least=2),
+    "baseline_weeks": _COUNT,
+    "bounce_policy": partial(choice, allowed=POLICIES),
+    "burst_n": _COUNT,
+    "ci": _PROBABILITY,
+    "default_tz": zone,
+    "detectable": _PROBABILITY,
+    "fast_s": _NOT_NEGATIVE,
+    "grace_h": _NOT_NEGATIVE,
+    "half_life_d": _POSITIVE,
+    "horizon_d": _NOT_NEGATIVE,
+    "include_unsequenced": flag,
+    "limit": _NOT_NEGATIVE,
+    "min_n": count,
+    "named_only": flag,
+    "ooto_prefix": text,
+    "overlap_only": flag,
+    "per_day": _POSITIVE,
+    "power": _PROBABILITY,
+    "resamples": _COUNT,
+    "seed": count,
+    "spacing": _POSITIVE,
+    "stale_h": _NOT_NEGATIVE,
+    "tau": _POSITIVE,
+    "together_s": _NOT_NEGATIVE,
+    "tz": zone,
+    "weeks": _COUNT,
+    "window_d": _POSITIVE,
+    "within_d": _POSITIVE,
+}

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import pandas as pd
 
 from outreach_frames.errors import MissingColumnError
-from outreach_frames.stats._calendar import DAY, HOUR, zone_names
+from outreach_frames.stats._calendar import DAY, HOUR
+from outreach_frames.stats._parameters import zone_names
 from outreach_frames.stats._small import flags, floats
 from outreach_frames.stats.sequences import AUTOMATIC_REPLY
 

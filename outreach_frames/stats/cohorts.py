@@ -12,7 +12,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY, with_local, with_periods
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join, small_table, tidied
-from outreach_frames.stats._parameters import choice, count, words
+from outreach_frames.stats._parameters import choice, words
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import with_rates
@@ -112,7 +112,6 @@ def cohort_matrix(
     """
     event_at = _EVENT_AT[choice("event of cohorts", event, _EVENT_AT)]
     choice("freq", freq, _FREQUENCIES)
-    weeks = count("weeks", weeks, least=1)
     if event == "meeting_proxy" and calls is None:
         raise DataError('event="meeting_proxy" needs calls.', hint="Pass calls, and call_dispositions if you can.")
     call = Call("cohort_matrix", event=event, freq=freq, weeks=weeks, tz=tz, bounce_policy=bounce_policy, ci=ci)

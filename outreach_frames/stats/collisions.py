@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._small import Ints, keep, read, read_deliveries, settled, write
@@ -69,8 +68,6 @@ def overlaps(
     calls and tasks, mailings without a delivery time. Prospects with two or more ``open_enrolments``, divided by those
     with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7) and 2.3.
     """
-    if not window_d > 0:
-        raise DataError("window_d must be above 0.")
     call = Call("overlaps", window_d=window_d, limit=limit, bounce_policy=bounce_policy)
     states = read(call, "sequence_states", sequence_states, ["id", "prospect_id", "sequence_id", "state"])
     mail = read_deliveries(call, mailings, ["prospect_id"], bounce_policy=bounce_policy)

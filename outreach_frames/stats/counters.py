@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call, Instant, record_of
+from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._small import flags, keep, missing, read, read_mailings, write
 from outreach_frames.stats.traps import CounterGapWarning, warn
 
@@ -97,9 +98,7 @@ def reconcile_counters(
     below. Not counted: mailings without the key. Source: attribute descriptions and "Common patterns" of the Outreach
     API v2; this project's metric dictionary, part 1.4 (T1, T2, T9).
     """
-    if on not in KEYS:
-        raise DataError(f"Nothing can be reconciled on {on!r}.", hint=f"Choose one of {', '.join(KEYS)}.")
-    name, key = KEYS[on]
+    name, key = KEYS[choice("kind of object", on, KEYS)]
     told = record_of(objects).get("resource", name)
     if told != name:
         raise DataError(f"These are {told}, not {name}.", hint=f"Choose on= for {told}: one of {', '.join(KEYS)}.")

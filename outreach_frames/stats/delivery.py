@@ -11,10 +11,12 @@ from outreach_frames.stats._addresses import domain_of
 from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._parameters import choice, limits
 from outreach_frames.stats._tally import at_the_end, stack
 from outreach_frames.stats.flags import SENDING, with_delivery, with_failure
 from outreach_frames.stats.intervals import with_rates
 
+GROUPINGS = ("mailbox", "recipient_domain")
 ALERTS = ("ok", "watch", "act")
 THRESHOLDS: Mapping[str, tuple[float, float]] = {"bounce_rate": (0.02, 0.05), "spam_rate": (0.001, 0.003)}
 """From which rates on to watch, and to act: practice, not law; for spam, what Gmail asks of bulk senders."""
@@ -102,16 +104,12 @@ def deliverability(
     are a floor, since few providers report them. Interval: Wilson. Definition: this project's metric dictionary,
     part 2.1.
     """
-    limits = {**THRESHOLDS, **(thresholds or {})}
-    if by not in {"mailbox", "recipient_domain"} or not set(limits) <= set(_RATES):
-        raise DataError(
-            f"There is no deliverability by {by!r} with thresholds for {', '.join(limits)}.",
-            hint=f'by is "mailbox" or "recipient_domain"; rates are {", ".join(_RATES)}.',
-        )
+    choice("deliverability by", by, GROUPINGS)
+    bounds = {**THRESHOLDS, **limits("thresholds", thresholds, _RATES)}
     call = Call(
         "deliverability",
         by=by,
-        thresholds=limits,
+        thresholds=bounds,
         min_n=min_n,
         baseline_weeks=baseline_weeks,
         tz=tz,
@@ -140,7 +138,7 @@ def deliverability(
     table = _with_z(with_rates(join(table, baseline, keys), _RATES, ci=ci))
     if labels:
         table = join(table, boxes, "mailbox_id")
-    result: IntoFrameT = _finished(call, _with_alert(table, limits, min_n), keys, labels)
+    result: IntoFrameT = _finished(call, _with_alert(table, bounds, min_n or 0), keys, labels)
     return result
 
 
@@ -221,10 +219,12 @@ def _with_z(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return spread.with_columns(z_vs_baseline=(nw.col("bounce_rate") - base) / nw.col("base_spread"))
 
 
-def _with_alert(table: nw.LazyFrame[Any], limits: Mapping[str, tuple[float, float]], min_n: int) -> nw.LazyFrame[Any]:
+def _with_alert(
+    table: nw.LazyFrame[Any], thresholds: Mapping[str, tuple[float, float]], min_n: int
+) -> nw.LazyFrame[Any]:
     alert = nw.lit("ok")
     for level, name in enumerate(ALERTS[1:]):
-        for rate, bounds in limits.items():
+        for rate, bounds in thresholds.items():
             alert = nw.when((nw.col(rate) >= bounds[level]).fill_null(False)).then(nw.lit(name)).otherwise(alert)
     return table.with_columns(alert=nw.when(nw.col("sent") >= min_n).then(alert))
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import wrap
-from outreach_frames.stats._parameters import columns, count
+from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._resampling import RESAMPLES, bootstrap_bounds, quantile_bounds
 from outreach_frames.stats._small import (
     Floats,
@@ -31,7 +31,6 @@ from outreach_frames.stats._small import (
     write,
 )
 from outreach_frames.stats._touches import outbound_calls
-from outreach_frames.stats.intervals import z_value
 
 QUARTILES = {"p25": 0.25, "p50": 0.5, "p75": 0.75}
 
@@ -103,10 +102,8 @@ def reply_effort(
     missing; one-off mail has hours and no touches. Intervals: order statistics for the quartiles, percentile bootstrap
     for the mean; see `_resampling`. Definition: this project's metric dictionary, part 2.2.
     """
-    keys, draws = columns("by", by), count("resamples", resamples, least=1)
-    z_value(ci)
-    call = Call("reply_effort", by=keys, bounce_policy=bounce_policy, ci=ci, resamples=draws)
-    call.parameters["seed"] = count("seed", seed)
+    keys = columns("by", by)
+    call = Call("reply_effort", by=keys, bounce_policy=bounce_policy, ci=ci, resamples=resamples, seed=seed)
     mail = read_deliveries(call, mailings, [_ENROLMENT], keys=keys, bounce_policy=bounce_policy)
     called = None if calls is None else _called(call, calls)
     call.look(as_of)
@@ -119,7 +116,7 @@ def reply_effort(
         touches = _touches_to_reply(group, called)
         told = [value for quartile, pair in zip(quartiles, bounds, strict=True) for value in (quartile, *pair)]
         mean = float(touches.mean()) if touches.size else None
-        around = bootstrap_bounds(touches, np.mean, ci=ci, resamples=draws, seed=seed)
+        around = bootstrap_bounds(touches, np.mean, ci=ci, resamples=resamples, seed=seed)
         rows.append((*values, hours.size, *told, mean, touches.size, *around))
     return write(call, table_of(mail, keys, rows, _RESULT), sort=keys, instants=[k for k in keys if k.endswith("_at")])
 

@@ -10,7 +10,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join
-from outreach_frames.stats._parameters import columns, number
+from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack, with_missing
 from outreach_frames.stats._touches import outbound_calls
 from outreach_frames.stats.flags import SENDING, with_delivery
@@ -100,7 +100,7 @@ def enrolment_outcomes(
     if (sequences is None) != (sequence_steps is None):
         raise DataError("The plan needs both sequences and sequence_steps.", hint="Pass both, or neither.")
     keys = columns("by", by)
-    call = Call("enrolment_outcomes", by=keys, spacing=number("spacing", spacing, above=0), ci=ci)
+    call = Call("enrolment_outcomes", by=keys, spacing=spacing, ci=ci)
     needed = ["id", "prospect_id", "sequence_id", "state", "created_at", "state_changed_at"]
     states = call.read("sequence_states", sequence_states, needed, keys=keys)
     activity = [_mailed(call, mailings)]

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._small import Ints, flags, keep, missing, read, read_mailings, settled, typed, write
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.intervals import wilson
@@ -134,10 +134,10 @@ def ab_test(
     variants at a step counts for the first. Source: this project's metric dictionary, part 2.6, and the modules
     `comparisons`, `power` and `shrinkage`.
     """
-    call = Call("ab_test", metric=metric, prior=prior, tau=tau, min_n=min_n, detectable=detectable)
-    call.parameters |= {"overlap_only": overlap_only, "ci": ci, "bounce_policy": bounce_policy}
-    if metric not in OUTCOMES:
-        raise DataError(f"There is no metric {metric!r} for a test.", hint=f"Choose one of {', '.join(OUTCOMES)}.")
+    numbers = {"tau": tau, "min_n": min_n, "detectable": detectable, "overlap_only": overlap_only, "ci": ci}
+    call = Call("ab_test", metric=metric, prior=prior, **numbers, bounce_policy=bounce_policy)
+    choice("metric for a test", metric, OUTCOMES)
+    given = _given(prior)
     mail = read_mailings(
         call, mailings, ["sequence_state_id", "sequence_step_id", "template_id"], bounce_policy=bounce_policy
     )
@@ -151,7 +151,7 @@ def ab_test(
         warn_of_machines(mail)
     units = _units(mail, *OUTCOMES[metric], until=until)
     steps = _arms(variants, units)
-    used = _prior(prior, [arm for arms in steps.values() for arm in arms])
+    used = given or _prior([arm for arms in steps.values() for arm in arms])
     rules = Rules((used.alpha, used.beta), tau, min_n, detectable, ci)
     tested, pairs = [], []
     for step, arms in steps.items():
@@ -223,13 +223,16 @@ def _label(number: int) -> str:
     return (_label(first - 1) if first else "") + ascii_uppercase[last]
 
 
-def _prior(prior: str | tuple[float, float], arms: list[Arm]) -> Prior:
+def _given(prior: str | tuple[float, float]) -> Prior | None:
+    """Return the prior that the caller gives; ``None`` if it is to be fitted."""
     if not isinstance(prior, str):
         return given_prior(prior)
-    if prior not in {"empirical", "flat"}:
-        raise DataError(f"There is no prior {prior!r}.", hint='Choose "empirical", "flat" or (alpha, beta).')
+    return given_prior((1, 1)) if choice("prior", prior, ("empirical", "flat")) == "flat" else None
+
+
+def _prior(arms: list[Arm]) -> Prior:
     counts: Ints = np.array([(arm.x, arm.n) for arm in arms], dtype=np.int64).reshape(-1, 2)
-    fitted = fit_prior(counts[:, 0], counts[:, 1]) if prior == "empirical" else None
+    fitted = fit_prior(counts[:, 0], counts[:, 1])
     return fitted if fitted is not None and fitted.is_proper else given_prior((1, 1))
 
 

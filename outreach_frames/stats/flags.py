@@ -10,7 +10,6 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
 from outreach_frames.stats.traps import ContradictoryFlagsWarning, warn
 
@@ -120,8 +119,6 @@ def with_flags(mailings: nw.LazyFrame[Any], bounce_policy: str = "reply_wins") -
 
 def with_delivery(mailings: nw.LazyFrame[Any], bounce_policy: str = "reply_wins") -> nw.LazyFrame[Any]:
     """Add ``is_sent``, ``is_bounced``, ``is_delivered`` and ``sent_at``, from the three `SENDING` columns."""
-    if bounce_policy not in {"reply_wins", "bounce_wins"}:
-        raise DataError(f"There is no bounce_policy {bounce_policy!r}.", hint='Choose "reply_wins" or "bounce_wins".')
     bounced = _set("bounced_at")
     if bounce_policy == "reply_wins":
         bounced &= ~_set("replied_at")

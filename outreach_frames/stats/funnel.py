@@ -10,14 +10,16 @@ from typing import Any, Literal
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import grouped_median, join
+from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._tally import at_the_end, stack
 from outreach_frames.stats._touches import outbound_calls, with_conversation
 from outreach_frames.stats.flags import SENDING, with_delivery
 from outreach_frames.stats.intervals import with_rates
+
+ATTRIBUTIONS = ("direct", "last_touch", "first_touch")
 
 _STEP = "sequence_step_id"
 _ENROLMENT = "sequence_state_id"
@@ -87,10 +89,7 @@ def step_funnel(
     Not counted: one-off mail; among enrolments, mail without one. Conversations are no replies and stay out of
     ``cumulative_reply``. Interval: Wilson. Definition: this project's metric dictionary, part 2.5.
     """
-    if attribution not in {"direct", "last_touch", "first_touch"}:
-        raise DataError(
-            f"There is no attribution {attribution!r}.", hint='Choose "direct", "last_touch" or "first_touch".'
-        )
+    choice("attribution", attribution, ATTRIBUTIONS)
     call = Call("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci)
     mail = call.read("mailings", mailings, ["id", _ENROLMENT, _STEP, *SENDING, "unsubscribed_at"])
     columns = ["id", "sequence_id", "order", "step_type"]

@@ -8,10 +8,9 @@ import pyarrow as pa
 
 from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call, Instant
-from outreach_frames.stats._parameters import columns, count
+from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._resampling import RESAMPLES, bootstrap_bounds
 from outreach_frames.stats._small import floats, groups_of, keep, keyed, read_deliveries, table_of, write
-from outreach_frames.stats.intervals import z_value
 
 _RESULT = {"mailings": pa.int64(), "schedule_lag_h": pa.float64(), "schedule_lag_n": pa.int64()}
 _RESULT |= {"schedule_lag_lo": pa.float64(), "schedule_lag_hi": pa.float64()}
@@ -67,9 +66,8 @@ def schedule_lag(
     negative lag. Interval: percentile bootstrap, see `_resampling`. Definition: this project's metric dictionary, part
     2.1.
     """
-    keys, draws = columns("by", by), count("resamples", resamples, least=1)
-    z_value(ci)
-    call = Call("schedule_lag", by=keys, ci=ci, resamples=draws, seed=count("seed", seed))
+    keys = columns("by", by)
+    call = Call("schedule_lag", by=keys, ci=ci, resamples=resamples, seed=seed)
     mail = read_deliveries(call, mailings, ["scheduled_at"], keys=keys)
     call.look(as_of)
     mail = keyed(call, keep(call, mail, "mailing not delivered", mail["is_delivered"]), keys)
@@ -77,7 +75,7 @@ def schedule_lag(
     for values, group in groups_of(mail, keys):
         lags = floats(group["delivered_at"] - group["scheduled_at"]) / HOUR
         lags = lags[~np.isnan(lags)]
-        lo, hi = bootstrap_bounds(lags, np.median, ci=ci, resamples=draws, seed=seed)
+        lo, hi = bootstrap_bounds(lags, np.median, ci=ci, resamples=resamples, seed=seed)
         median = float(np.median(lags)) if lags.size else None
         rows.append((*values, len(group), median, lags.size, lo, hi))
     return write(call, table_of(mail, keys, rows, _RESULT), sort=keys, instants=[k for k in keys if k.endswith("_at")])

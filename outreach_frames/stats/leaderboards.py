@@ -14,6 +14,7 @@ import pandas as pd
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import wrap
+from outreach_frames.stats._parameters import choice, column as column_name, id_mapping
 from outreach_frames.stats._small import Floats, Ints, column, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._tally import MEDIAN, RATES, engagement_parts, stack
 from outreach_frames.stats.shrinkage import Prior, fit_prior, given_prior, shrunk
@@ -103,10 +104,21 @@ def leaderboard(
     counted: mail without the key, and mail of groups that are not listed. Source: this project's metric dictionary,
     part 2.7.
     """
+    by, alias = column_name("by", by), id_mapping("alias", alias)
+    call = Call(
+        "leaderboard",
+        by=by,
+        metric=metric,
+        alias=alias,
+        prior=prior,
+        seed=seed,
+        ci=ci,
+        bounce_policy=bounce_policy,
+        allow_low_trust=allow_low_trust,
+    )
     _check_metric(metric, allow_low_trust=allow_low_trust)
-    call = Call("leaderboard", by=by, metric=metric, alias=alias, prior=prior, seed=seed, ci=ci)
-    call.parameters |= {"bounce_policy": bounce_policy, "allow_low_trust": allow_low_trust}
-    mail = read_mailings(call, mailings, [by, "prospect_id", "sequence_state_id"], bounce_policy=bounce_policy)
+    given = None if prior is None else given_prior(prior)
+    mail = read_mailings(call, mailings, ["prospect_id", "sequence_state_id"], keys=[by], bounce_policy=bounce_policy)
     if metric in LOW_TRUST:
         warn_of_machines(mail)
     listed = None
@@ -115,10 +127,10 @@ def leaderboard(
     call.look(as_of)
 
     mail = keep(call, mail, f"{by} missing", mail[by].notna())
-    mail, listed = _pooled(mail, listed, by, alias or {})
+    mail, listed = _pooled(mail, listed, by, alias)
     counted = _counted(call, mail, listed, by, metric)
     x, n = (counted[name].to_numpy(dtype=np.int64) for name in ("x", "n"))
-    fitted = fit_prior(x, n) if prior is None else given_prior(prior)
+    fitted = given or fit_prior(x, n)
     raw = column(np.divide(x, n, out=np.full(len(n), np.nan), where=n > 0))
     ranked = counted.assign(raw=raw, **shrunk(x, n, fitted, ci=ci))
     sign = -1 if metric in LOWER_IS_BETTER else 1
@@ -132,8 +144,7 @@ def leaderboard(
 
 
 def _check_metric(metric: str, *, allow_low_trust: bool) -> None:
-    if metric not in RATES:
-        raise DataError(f"There is no metric {metric!r} to rank by.", hint=f"Choose one of {', '.join(RATES)}.")
+    choice("metric to rank by", metric, RATES)
     if metric in LOW_TRUST and not allow_low_trust:
         raise DataError(
             f"{metric} counts machines' opens and clicks too: a ranking by it would rank mail filters.",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from outreach_frames.stats._calendar import HOUR, check_zone
+from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, texts, write
 from outreach_frames.stats.traps import BlindMailboxWarning, warn
@@ -147,7 +147,7 @@ def _unseen(mail: pd.DataFrame, health: pd.DataFrame) -> pd.DataFrame:
 def _capacity(mail: pd.DataFrame, health: pd.DataFrame, tz: str) -> pd.DataFrame:
     """Divide each day's mailings by the daily limit, and take the 95th percentile over days with mail."""
     instants = pd.to_datetime(mail["sent_at"].to_numpy(), unit="us", utc=True)
-    days = mail.assign(day=instants.tz_convert(check_zone(tz)).date)
+    days = mail.assign(day=instants.tz_convert(tz).date)
     daily = days.groupby(["mailbox_id", "day"], as_index=False).agg(sent=("sent_at", "size"))
     daily = daily.merge(health[["mailbox_id", "max_mailings_per_day"]], on="mailbox_id", validate="m:1")
     limit = floats(daily["max_mailings_per_day"])

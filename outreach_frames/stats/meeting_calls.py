@@ -17,7 +17,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join, joined_text
-from outreach_frames.stats._parameters import columns, number, words
+from outreach_frames.stats._parameters import columns, words
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import outbound_calls
 from outreach_frames.stats.flags import SENDING, with_delivery
@@ -91,13 +91,13 @@ def meetings(
     missing. An inbound call can be a meeting's and is no contact. Not counted: meetings agreed in writing. Interval:
     Wilson. Definition: this project's metric dictionary, parts 1.4 (T7, T19) and 2.8.
     """
-    keys, window = columns("by", by), int(number("within_d", within_d, above=0) * DAY)
+    keys = columns("by", by)
     call = Call("meetings", by=keys, within_d=within_d, bounce_policy=bounce_policy, ci=ci)
     call.parameters["meeting_words"] = sought = words("meeting_words", meeting_words)
     states = call.read("sequence_states", sequence_states, ["id"], keys=keys)
     mail = with_delivery(call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING]), bounce_policy)
     made = read_calls(call, calls, call_dispositions, sought, needed=["direction"])
-    now = call.instant(as_of)
+    now, window = call.instant(as_of), int(within_d * DAY)
 
     for key in keys:
         states = call.drop(states, f"{key} missing", ~nw.col(key).is_null())

@@ -12,7 +12,7 @@ taken relative to the mean of the two totals. That changes no sum, as the change
 who moved the total: a group that grew helps only if it is better than the whole.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -21,12 +21,14 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call, Instant, record_of, to_micros
+from outreach_frames.stats._parameters import column as column_name, text
 from outreach_frames.stats._small import Flags, column, flags, floats, in_utc, naive_columns, read, write
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import newcombe_difference, wilson
 
 Period = tuple[Instant, Instant]
+_EXAMPLE = 'Write ("2026-01-01", "2026-04-01").'
 
 _COLUMNS = [
     *(f"rate_{name}{end}" for name in ("a", "b") for end in ("", "_n", "_lo", "_hi")),
@@ -100,8 +102,13 @@ def compare_periods(
     Rows in neither period, or without an instant, are left out. Intervals: Wilson; difference: Newcombe's hybrid score.
     Source: see the module's notes.
     """
-    call = Call("compare_periods", a=a, b=b, by=by, metric=metric, on=on, ci=ci)
-    call.parameters |= {"function": getattr(function, "__name__", "function"), **parameters}
+    if not callable(function):
+        raise DataError(f"compare_periods needs a statistic, not {function!r}.", hint="Pass stats.engagement.")
+    by, on = column_name("by", by), None if on is None else column_name("on", on)
+    called = getattr(function, "__name__", "function")
+    call = Call("compare_periods", a=a, b=b, by=by, metric=metric, on=on, ci=ci, **parameters)
+    call.parameters["function"] = called
+    text("metric", metric)
     spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
     if spans["a"][1] > spans["b"][0]:
         raise DataError("The periods must not overlap, the earlier one first.")
@@ -122,18 +129,23 @@ def compare_periods(
 
 
 def _span(name: str, period: Period) -> tuple[int, int]:
-    start, end = map(to_micros, period)
+    pair = [] if isinstance(period, str) or not isinstance(period, Sequence) else list(period)
+    if len(pair) != 2:  # noqa: PLR2004  from and until
+        raise DataError(
+            f"Period {name} must be two instants, not {period!r}.", hint='Write ("2026-01-01", "2026-04-01").'
+        )
+    start, end = map(to_micros, pair)
     if start >= end:
-        raise DataError(f"Period {name} ends before it begins.", hint='Write ("2026-01-01", "2026-04-01").')
+        raise DataError(f"Period {name} ends before it begins.", hint=_EXAMPLE)
     return start, end
 
 
 def _placed(call: Call, frame: pd.DataFrame, spans: dict[str, tuple[int, int]], on: str | None) -> dict[str, Flags]:
     """Tell which rows lie in which period, and note how many lie in none."""
-    columns = list(SENDING) if on is None else [on]
+    columns, keys = (list(SENDING), []) if on is None else ([], [on])
     also_naive = naive_columns(frame) if isinstance(frame, pd.DataFrame) else []
-    instants = read(call, record_of(frame).get("resource", "mailings"), frame, columns, optional=also_naive)
-    when = reduce(lambda earlier, later: earlier.fillna(later), (instants[name] for name in columns))
+    instants = read(call, record_of(frame).get("resource", "mailings"), frame, columns, keys=keys, optional=also_naive)
+    when = reduce(lambda earlier, later: earlier.fillna(later), (instants[name] for name in (*columns, *keys)))
     within = {name: flags((when >= start) & (when < end)) for name, (start, end) in spans.items()}
     outside = int((~np.logical_or.reduce(list(within.values()))).sum())
     if outside:

@@ -14,12 +14,15 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import wrap
+from outreach_frames.stats._parameters import choice, choices
 from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, table, write
 from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.traps import MixedCurrencyWarning, SyncTimeWarning, warn
 
 MODELS = ("first", "last", "linear", "time_decay")
+LINKS = ("roles", "account")
+CREDITED = ("sequence_id", "user_id")
 CHANNELS = ("sequence", "user", "none", "unattributed")
 
 _LONG = {
@@ -47,7 +50,7 @@ def pipeline_attribution(
     prospects: pd.DataFrame | None = None,
     by: str = "sequence_id",
     window_d: float = 30,
-    models: Sequence[str] = MODELS,
+    models: str | Sequence[str] = MODELS,
     link: str = "roles",
     half_life_d: float = 7,
     bounce_policy: str = "reply_wins",
@@ -81,7 +84,7 @@ def pipeline_attribution(
     window_d
         How long before its creation a deal's touches count [d].
     models
-        Which of the four, in this order.
+        Which of the four, in this order; one alone need not be in a list.
     link
         ``"roles"``: people with a role on the opportunity; ``"account"``: everybody of its account.
     half_life_d
@@ -122,9 +125,20 @@ def pipeline_attribution(
     counted: mailings without a delivery time, trashed opportunities. Source: this project's metric dictionary, part
     2.8.
     """
-    call = Call("pipeline_attribution", by=by, window_d=window_d, models=list(models), link=link)
-    call.parameters |= {"half_life_d": half_life_d, "bounce_policy": bounce_policy}
-    _check(models, link, by, half_life_d)
+    models = choices("model", models, MODELS)
+    if not models:
+        raise DataError("No model is given to credit by.", hint=f"Choose among {', '.join(MODELS)}.")
+    choice("link", link, LINKS)
+    choice("credit by", by, CREDITED)
+    call = Call(
+        "pipeline_attribution",
+        by=by,
+        window_d=window_d,
+        models=models,
+        link=link,
+        half_life_d=half_life_d,
+        bounce_policy=bounce_policy,
+    )
     deals = _deals(call, opportunities, opportunity_stages, link)
     people = _people(call, deals, opportunity_prospect_roles, prospects, link)
     touches = [_mail(call, mailings, by, bounce_policy), *([] if calls is None else [_calls(call, calls, by)])]
@@ -165,18 +179,6 @@ def _credited(shares: pd.DataFrame, model: str, channel: str) -> pd.DataFrame:
 
 def _unattributed(rest: pd.DataFrame, model: str) -> pd.DataFrame:
     return rest.assign(share=1.0, channel="unattributed", model=model)
-
-
-def _check(models: Sequence[str], link: str, by: str, half_life_d: float) -> None:
-    unknown = [model for model in models if model not in MODELS]
-    if unknown or not models:
-        raise DataError(f"There is no model {unknown or models!r}.", hint=f"Choose among {', '.join(MODELS)}.")
-    if link not in {"roles", "account"}:
-        raise DataError(f"There is no link {link!r}.", hint='Choose "roles" or "account".')
-    if by not in {"sequence_id", "user_id"}:
-        raise DataError(f"Nothing can be credited by {by!r}.", hint='Choose "sequence_id" or "user_id".')
-    if not half_life_d > 0:
-        raise DataError("half_life_d must be above 0.")
 
 
 def _deals(call: Call, opportunities: pd.DataFrame, stages: pd.DataFrame | None, link: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
+from outreach_frames.stats._parameters import numbers
 from outreach_frames.stats._small import Floats, column, write
 
 BASELINES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12)
@@ -23,8 +24,8 @@ DIFFERENCES = (0.005, 0.01, 0.02, 0.03, 0.05)
 
 
 def power_table(
-    baselines: Sequence[float] = BASELINES,
-    differences: Sequence[float] = DIFFERENCES,
+    baselines: float | Sequence[float] = BASELINES,
+    differences: float | Sequence[float] = DIFFERENCES,
     *,
     arms: int = 2,
     per_day: float | None = None,
@@ -65,12 +66,8 @@ def power_table(
     For a single look at the end; a test that is looked at daily needs more. Source: see the module's notes.
     """
     call = Call("power_table", arms=arms, per_day=per_day, power=power, alpha=alpha)
-    for name, values in {"baselines": baselines, "differences": differences}.items():
-        if not all(0 < value < 1 for value in values):
-            raise DataError(f"{name} must lie between 0 and 1.", hint="Write 0.05 for 5 %.")
-    if arms <= 1 or (per_day is not None and not per_day > 0):
-        raise DataError("A plan needs at least two arms, and a volume above 0.")
-    grid = pd.MultiIndex.from_product([sorted(set(baselines)), sorted(set(differences))])
+    rates = numbers("baselines", baselines, above=0, below=1), numbers("differences", differences, above=0, below=1)
+    grid = pd.MultiIndex.from_product([sorted(set(values)) for values in rates])
     baseline, difference = (grid.get_level_values(level).to_numpy(dtype=np.float64) for level in (0, 1))
     n = sample_size(baseline, difference, power=power, alpha=alpha)
     days = np.full(len(n), np.nan) if per_day is None else np.ceil(n * arms / per_day)

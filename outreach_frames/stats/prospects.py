@@ -7,9 +7,9 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._addresses import external_only
-from outreach_frames.stats._calendar import check_zone, zone_names
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._parameters import zone_names
 from outreach_frames.stats._tally import count_distinct, stack
 from outreach_frames.stats._touches import CALL_COLUMNS, TASK_COLUMNS, other_tasks, outbound_calls
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
@@ -78,7 +78,7 @@ def prospect_engagement(
     The counters on prospects are not used: they restart at the last touch. Definitions: this project's metric
     dictionary, parts 1.4 and 3.
     """
-    call = Call("prospect_engagement", default_tz=check_zone(default_tz), bounce_policy=bounce_policy)
+    call = Call("prospect_engagement", default_tz=default_tz, bounce_policy=bounce_policy)
     call.parameters["exclude_internal"] = exclude_internal is not None
     own = [] if exclude_internal is None else ["mailbox_address"]
     columns = ["id", "prospect_id", "sequence_id", "sequence_state_id", *ENGAGEMENT, *own]

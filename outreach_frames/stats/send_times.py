@@ -7,9 +7,10 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._calendar import WEEKDAYS, check_zone, weekday_of, with_clock, with_local
+from outreach_frames.stats._calendar import WEEKDAYS, weekday_of, with_clock, with_local
 from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats._engines import join, pandas_of, small_table, wrap
+from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._tally import COUNTED_FLAGS, RATES
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
 from outreach_frames.stats.intervals import with_rates
@@ -17,6 +18,7 @@ from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
 from outreach_frames.stats.shrinkage import shrink_rates
 
 METRICS = ("reply", "opt_out", "click", "open")
+CLOCKS = ("prospect", "user", "org")
 
 
 def send_time_heatmap(
@@ -79,13 +81,12 @@ def send_time_heatmap(
     unsent mail. The at most 168 counts are collected, from lazy engines too, since the shrinkage needs all of them.
     Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T20) and 3.
     """
-    people, zone_columns = _clock(clock, prospects, users)
-    if metric not in METRICS:
-        raise DataError(f"There is no metric {metric!r} by hour.", hint=f"Choose one of {', '.join(METRICS)}.")
+    people, zone_columns = _clock(choice("clock", clock, CLOCKS), prospects, users)
+    choice("metric by hour", metric, METRICS)
     call = Call(
         "send_time_heatmap",
         clock=clock,
-        default_tz=check_zone(default_tz),
+        default_tz=default_tz,
         metric=metric,
         min_n=min_n,
         bounce_policy=bounce_policy,
@@ -109,7 +110,7 @@ def send_time_heatmap(
     rate = f"{metric}_rate"
     cells = call.table(_cells(with_local(zoned, "sent_at", zones=zones, zone_column="tz"), rate))
     shares = cells.groupby("tz_source")["delivered"].sum() / max(int(cells["delivered"].sum()), 1)
-    grid = _grid(cells, rate, min_n, ci)
+    grid = _grid(cells, rate, min_n or 0, ci)
     back = small_table(mail, {name: grid[name] for name in grid.columns})
     result: IntoFrameT = call.write(
         back,
@@ -124,10 +125,7 @@ def _clock(clock: str, prospects: Any, users: Any) -> tuple[Any, tuple[str, ...]
     """Return the frame that has the zones, and their columns."""
     if clock == "org":
         return None, ()
-    given = {"prospect": (prospects, ZONE_COLUMNS), "user": (users, ("time_zone",))}
-    if clock not in given:
-        raise DataError(f"There is no clock {clock!r}.", hint='Choose "prospect", "user" or "org".')
-    people, columns = given[clock]
+    people, columns = {"prospect": (prospects, ZONE_COLUMNS), "user": (users, ("time_zone",))}[clock]
     if people is None:
         raise DataError(f"The clock {clock!r} needs {clock}s.", hint=f'Pass {clock}s=..., or clock="org".')
     return people, columns

@@ -18,6 +18,7 @@ from scipy.stats import beta as beta_distribution
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
+from outreach_frames.stats._parameters import beta_prior
 from outreach_frames.stats._small import Floats, Ints, column, floats, write
 from outreach_frames.stats.intervals import Counts, wilson, z_value
 
@@ -66,9 +67,7 @@ class Prior:
 
 def given_prior(parameters: tuple[float, float]) -> Prior:
     """Make a prior of the caller's alpha and beta, both above 0."""
-    alpha, beta = map(float, parameters)
-    if not (alpha > 0 and beta > 0):
-        raise DataError(f"A Beta prior needs two parameters above 0, not {parameters}.", hint="(1, 1) is the flat one.")
+    alpha, beta = beta_prior("prior", parameters)
     return Prior(alpha, beta, alpha / (alpha + beta), alpha + beta)
 
 

@@ -16,10 +16,13 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call, Instant, columns_of
 from outreach_frames.stats._curves import CAUSES, EVENTS, incidence_curves, median, reply_shares, survival_curve
-from outreach_frames.stats._engines import column_names, join
+from outreach_frames.stats._engines import join
+from outreach_frames.stats._parameters import choice, columns, numbers
 from outreach_frames.stats.flags import SENDING, with_delivery
+
+ORIGINS = ("first_send", "enrolment")
 
 
 def time_to_event(
@@ -75,19 +78,19 @@ def time_to_event(
     Left out and counted in the record: one-off mail, enrolments without a sent mailing. Definition: this project's
     metric dictionary, part 2.4.
     """
-    if origin not in {"first_send", "enrolment"}:
-        raise DataError(f"There is no origin {origin!r}.", hint='Choose "first_send" or "enrolment".')
+    choice("origin", origin, ORIGINS)
     if origin == "enrolment" and sequence_states is None:
         raise DataError('origin="enrolment" needs sequence_states.', hint="Pass the enrolments as second argument.")
-    carried = [by] if isinstance(by, str) else list(by or ())
-    from_states = [] if sequence_states is None else [n for n in carried if n in column_names(sequence_states)]
+    carried = columns("by", by)
+    known = [] if sequence_states is None else columns_of("sequence_states", sequence_states)
+    from_states = [name for name in carried if name in known]
     from_mail = [name for name in carried if name not in from_states]
     call = Call("time_to_event", by=carried, bounce_policy=bounce_policy, origin=origin)
-    mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at", *from_mail])
+    mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at"], keys=from_mail)
     states = None
     if sequence_states is not None:
         created = ["created_at"] if origin == "enrolment" else []
-        states = call.read("sequence_states", sequence_states, ["id", *created, *from_states])
+        states = call.read("sequence_states", sequence_states, ["id", *created], keys=from_states)
     now = call.instant(as_of)
 
     mail = call.drop(mail, "mailing of no enrolment", ~nw.col("sequence_state_id").is_null())
@@ -200,8 +203,7 @@ def kaplan_meier(
     the log(−log) scale. Source: E. L. Kaplan and P. Meier, JASA 53 (1958) 457–481; Kalbfleisch and Prentice (1980);
     median: R. Brookmeyer and J. Crowley, Biometrics 38 (1982) 29–41.
     """
-    if event not in CAUSES:
-        raise DataError(f"There is no event {event!r}.", hint=f"Choose one of {', '.join(CAUSES)}.")
+    choice("event", event, CAUSES)
     call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci)
     curves = _by_group(table, keys, lambda group: survival_curve(group, event, ci))
     medians = [{**key, **median(curve)} for key, curve in curves if not table.empty]
@@ -253,7 +255,7 @@ def cumulative_incidence(
 def reply_within(
     durations: Any,
     *,
-    days: Sequence[float] = (3, 7, 14, 30),
+    days: float | Sequence[float] = (3, 7, 14, 30),
     by: str | Sequence[str] | None = None,
     ci: float = 0.95,
 ) -> pd.DataFrame:
@@ -265,7 +267,7 @@ def reply_within(
     durations
         A result of `time_to_event`, of any kind: ``duration_d``, ``event``.
     days
-        Horizons [days].
+        Horizons, or a single one [days].
     by
         Columns to group by; rows with missing keys are a group of their own.
     ci
@@ -289,19 +291,18 @@ def reply_within(
     -----
     The value of `cumulative_incidence` of reply at each horizon, with its interval.
     """
-    if min(days, default=0) < 0:
-        raise DataError("A horizon cannot be negative.", hint="Write days=(3, 7, 14, 30).")
-    call, table, keys = _read_durations("reply_within", durations, by, days=list(days), ci=ci)
-    shares = _by_group(table, keys, lambda group: reply_shares(group, days, ci))
+    horizons = numbers("days", days, least=0)
+    call, table, keys = _read_durations("reply_within", durations, by, days=horizons, ci=ci)
+    shares = _by_group(table, keys, lambda group: reply_shares(group, horizons, ci))
     return call.finish(_stacked(shares, keys))
 
 
 def _read_durations(
     function: str, durations: Any, by: str | Sequence[str] | None, **parameters: object
 ) -> tuple[Call, pd.DataFrame, list[str]]:
-    keys = [by] if isinstance(by, str) else list(by or ())
+    keys = columns("by", by)
     call = Call(function, by=keys, **parameters)
-    table = call.table(call.read("durations", durations, ["duration_d", "event", *keys]))
+    table = call.table(call.read("durations", durations, ["duration_d", "event"], keys=keys))
     call.look(None)
     unknown = set(table["event"].dropna().unique()) - set(EVENTS)
     if unknown or table[["duration_d", "event"]].isna().to_numpy().any():

@@ -12,6 +12,7 @@ import pandas as pd
 
 from outreach_frames.stats._calendar import SECOND
 from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._parameters import words
 from outreach_frames.stats._small import Flags, flags, read, read_mailings, texts, write
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.traps import MachineOpenWarning, warn
@@ -96,12 +97,13 @@ def suspect_engagement(
     between people too, so ``lower`` may be too low. Source: Outreach's help centre on inflated opens and scanner
     clicks; this project's metric dictionary, part 1.4, T17.
     """
+    names = {"open": words("open_events", open_events), "click": words("click_events", click_events)}
     call = Call("suspect_engagement", fast_s=fast_s, burst_n=burst_n, together_s=together_s, ci=ci)
     mail = read_mailings(call, mailings, ["prospect_id"])
     seen = _latest(mail)
     if events is not None:
         log = read(call, "events", events, ["name", "event_at", "mailing_id", "request_proxied"])
-        logged = _logged(log, mail, {"open": open_events, "click": click_events})
+        logged = _logged(log, mail, names)
         seen = pd.concat([logged, _without(seen, logged)], ignore_index=True)
     call.look(as_of)
 
@@ -153,12 +155,12 @@ def _latest(mail: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _logged(log: pd.DataFrame, mail: pd.DataFrame, names: dict[str, Sequence[str]]) -> pd.DataFrame:
+def _logged(log: pd.DataFrame, mail: pd.DataFrame, names: dict[str, list[str]]) -> pd.DataFrame:
     """List the opens and clicks in the event log, of mailings whose flags confirm them."""
     parts = []
     for kind, wanted in names.items():
         counted = mail["id"][flags(mail[f"is_{kind}ed"])]
-        rows = log[flags(log["name"].isin(list(wanted))) & flags(log["mailing_id"].isin(counted))]
+        rows = log[flags(log["name"].isin(wanted)) & flags(log["mailing_id"].isin(counted))]
         part = pd.DataFrame(
             {"mailing_id": rows["mailing_id"], "at": rows["event_at"], "proxied": flags(rows["request_proxied"])}
         )

@@ -11,6 +11,7 @@ from stats_frames import ENGINES, typed
 from outreach_frames.errors import DataError
 from outreach_frames.stats import _calendar, _engines
 from outreach_frames.stats._call import EPOCH, to_iso, to_micros
+from outreach_frames.stats._parameters import zone
 
 ZONES = ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia", "UTC"]
 MOMENTS = st.integers(946_900_000, 2_556_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
@@ -81,4 +82,4 @@ def test_missing_instants_stay_and_have_no_local_time():
 
 def test_an_unknown_zone_is_refused():
     with pytest.raises(DataError, match="no time zone 'CET time'"):
-        _calendar.check_zone("CET time")
+        zone("tz", "CET time")

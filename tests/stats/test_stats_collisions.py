@@ -112,7 +112,7 @@ def test_nothing_gives_no_rows_of_the_same_types():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(DataError, match="window_d must be above 0"):
+    with pytest.raises(DataError, match="window_d must be a number above 0"):
         overlaps(states(), mailings(), window_d=0)
     with pytest.raises(MissingColumnError, match="'state' is missing; overlaps needs it"):
         overlaps(states().drop(columns="state"), mailings())

@@ -124,7 +124,7 @@ def test_no_objects_give_no_rows_of_the_same_types():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(DataError, match="Nothing can be reconciled on 'account'"):
+    with pytest.raises(DataError, match="no kind of object 'account'"):
         reconcile_counters(table("sequences"), table("mailings"), on="account")
     with pytest.raises(MissingColumnError, match="'open_count' is missing; reconcile_counters needs it"):
         reconcile_counters(frame([{"id": 1}]), table("mailings"))

@@ -190,7 +190,7 @@ def test_recipients_domains_are_compared_with_all_others():
     ("parameters", "message"),
     [
         ({"by": "moon"}, "no deliverability by 'moon'"),
-        ({"thresholds": {"open_rate": (1, 2)}}, "thresholds for .*open_rate"),
+        ({"thresholds": {"open_rate": (1, 2)}}, "no rate in thresholds 'open_rate'"),
         ({"by": "recipient_domain"}, "needs email_addresses"),
     ],
 )

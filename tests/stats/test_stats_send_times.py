@@ -91,7 +91,7 @@ def test_hours_with_little_mail_are_not_enough():
         ({"clock": "sun"}, "no clock 'sun'"),
         ({"clock": "user"}, "needs users"),
         ({}, "needs prospects"),
-        ({"clock": "org", "metric": "sent"}, "no metric 'sent'"),
+        ({"clock": "org", "metric": "sent"}, "no metric by hour 'sent'"),
         ({"clock": "org", "default_tz": "Berlin"}, "no time zone 'Berlin'"),
     ],
 )

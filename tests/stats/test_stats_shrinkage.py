@@ -182,5 +182,5 @@ def test_counts_that_cannot_be_are_refused(x, n):
 
 @pytest.mark.parametrize("prior", [(0, 1), (1, -1), (float("nan"), 1)])
 def test_a_prior_that_is_no_distribution_is_refused(prior):
-    with pytest.raises(DataError, match="two parameters above 0"):
+    with pytest.raises(DataError, match="prior must be a number above 0"):
         shrink_rates([1], [2], prior=prior)

@@ -1,0 +1,90 @@
+"""What the message about a missing column tells to do can be done."""
+
+import re
+
+import pytest
+from statistics_of_mail import STATISTICS
+from stats_frames import example
+
+from outreach_frames import stats
+from outreach_frames.catalogue import load
+from outreach_frames.errors import MissingColumnError, UnknownNameError
+
+FETCH = re.compile(r'fetch\(org, "(\w+)", fields=\[\.\.\., "(\w+)"\]\)')
+
+
+def without(columns):
+    """Return an engine that drops some columns from every frame that has them."""
+    return lambda frame: frame.drop(columns=[name for name in columns if name in frame.columns])
+
+
+def columns_of(statistic):
+    """List the columns of all the frames that a statistic is given."""
+    seen = set()
+
+    def looking(frame):
+        seen.update(frame.columns)
+        return frame
+
+    STATISTICS[statistic](looking)
+    return sorted(seen)
+
+
+def is_known(resource, field):
+    kind = load().resource(resource)
+    try:
+        kind.attribute(field)
+    except UnknownNameError:
+        try:
+            kind.relationship(field)
+        except UnknownNameError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "statistic", ["sequence_engagement", "rep_activity", "deliverability", "meetings", "first_opens"]
+)
+def test_a_field_to_request_is_one_of_the_api(statistic):
+    """Whoever follows the hint must not meet UnknownNameError next."""
+    asked = 0
+    for column in columns_of(statistic):
+        try:
+            STATISTICS[statistic](without([column]))
+        except MissingColumnError as error:
+            found = FETCH.search(str(error))
+            if found:
+                asked += 1
+                assert is_known(*found.groups()), str(error)
+            else:
+                assert column == "id", str(error)
+
+    assert asked > 5
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (lambda: stats.reply_within(example("mailings")), "Pass a result of time_to_event(mailings)."),
+        (
+            lambda: stats.kaplan_meier(stats.time_to_event(example("mailings")), by="sequence_id"),
+            'Carry it along: time_to_event(mailings, by="sequence_id").',
+        ),
+        (lambda: stats.leaderboard(example("mailings"), by="week"), "engagement(mailings, by=...) makes it."),
+        (lambda: stats.failures(example("mailings"), by="is_replied"), "mailing_flags(mailings) makes it."),
+        (
+            lambda: stats.send_time_heatmap(example("mailings"), users=example("prospects")[["id"]], clock="user"),
+            "Outreach gives users none: add it",
+        ),
+        (lambda: stats.engagement(example("mailings"), by="team_id"), "If Outreach has it, request it, else add it."),
+        (lambda: stats.engagement(example("mailings").drop(columns="id")), "Keep it: every frame of fetch() has one."),
+    ],
+)
+def test_what_no_request_brings_is_not_requested(call, hint):
+    """A column that another statistic makes, or that the caller adds, is no attribute of the API."""
+    with pytest.raises(MissingColumnError) as caught:
+        call()
+
+    assert hint in str(caught.value)
+    if "If Outreach" not in hint:
+        assert not FETCH.search(str(caught.value))
