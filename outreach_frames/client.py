@@ -329,7 +329,7 @@ def _carried_out(kind: "ResourceType") -> Iterator[None]:
     """Say of an answer that cannot be read that the write it answers was carried out."""
     try:
         yield
-    except (DocumentError, msgspec.MsgspecError) as error:
+    except (DocumentError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DocumentError(
             f"The API did what was asked of {kind.table}, but its answer cannot be read.",
             resource_type=kind.name,

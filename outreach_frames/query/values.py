@@ -1,6 +1,8 @@
 """Filter values: what may be asked for, and how it is written in a URL in the API's two filter syntaxes."""
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
@@ -25,6 +27,8 @@ NOT_NULL: Final = _NotNull()
 """Filter value: any value but null."""
 
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
 OPEN_ENDS = {"", "inf", "neginf"}
 """What the original syntax takes for the open end of a range, or refuses."""
 
@@ -44,7 +48,8 @@ def between(low: Any, high: Any) -> Between:
     Parameters
     ----------
     low, high
-        Numbers, dates or instants; either may be ``None`` for an open end. A naive instant is taken as UTC.
+        Numbers, dates or instants; either may be ``None`` for an open end. A naive instant is taken as UTC. Where the
+        attribute holds instants, a date is the whole day (UTC), as the high end too.
 
     Raises
     ------
@@ -72,15 +77,28 @@ def _is_above(low: Any, high: Any) -> bool:
 
 
 def checked(name: str, value: Any, attribute: Attribute | None = None) -> Any:
-    """Check a filter value; lists become tuples, everything else stays."""
+    """Check a filter value; lists become tuples, days of instants ranges, everything else stays."""
     if value is None or value is NOT_NULL:
         return value
+    holds_instants = attribute is not None and attribute.format == "date-time"
+    if holds_instants and _is_day(value):
+        value = Between(value, value)
     if isinstance(value, Between):
-        return Between(*(None if end is None else _scalar(name, end, attribute) for end in (value.low, value.high)))
+        low, high = (None if end is None else _scalar(name, end, attribute) for end in (value.low, value.high))
+        return Between(low, f"{high}T23:59:59.999Z" if holds_instants and _is_day(high) else high)
+    if holds_instants and isinstance(value, Iterable) and any(map(_is_day, value)):
+        raise QueryError(f"{name} holds instants, of which a day is a range.", hint="Ask for one range: of.between(…).")
     if isinstance(value, (list, tuple, set, frozenset, range, pd.Series, pd.Index, np.ndarray)):
         ordered = sorted(value, key=text) if isinstance(value, (set, frozenset)) else value
         return tuple(dict.fromkeys(_scalar(name, item, attribute) for item in ordered))
     return _scalar(name, value, attribute)
+
+
+def _is_day(value: Any) -> bool:
+    """Tell whether a value names a day and no time of it."""
+    if isinstance(value, str):
+        return bool(_DAY.fullmatch(value))
+    return isinstance(value, date) and not isinstance(value, datetime)
 
 
 def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
@@ -91,7 +109,7 @@ def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
         raise QueryError(f"The API cannot look for the text {value} in {name}.", hint="Use None or NOT_NULL.")
     if attribute and not _fits(value, attribute):
         kind = attribute.format or attribute.type
-        raise QueryError(f"{name} holds a {kind}; {type(value).__name__} {_shown(value)} is none.")
+        raise QueryError(f"{name} holds a {kind}; {_shown(value)} is none.")
     if not isinstance(value, (str, int, float, bool, date)):
         raise QueryError(f"A filter cannot hold a {type(value).__name__}; {name} got one.")
     if attribute and isinstance(value, str) and value not in attribute.enum:
@@ -140,7 +158,7 @@ def _is_number(value: Any, *, whole: bool) -> bool:
 
 def _shown(value: Any) -> str:
     """Show numbers only: text may be an address."""
-    return repr(value) if isinstance(value, (int, float)) else ""
+    return repr(value) if isinstance(value, (int, float)) else f"the {type(value).__name__} given"
 
 
 def text(value: Any) -> str:

@@ -34,14 +34,16 @@ def test_text_filters_in_the_original_syntax(value, written):
     ("value", "written"),
     [
         (between(date(2026, 1, 1), None), "2026-01-01..inf"),
-        (between(None, "2026-01-01"), "neginf..2026-01-01"),
+        (between(None, "2026-01-01"), "neginf..2026-01-01T23:59:59.999Z"),
+        (date(2026, 1, 1), "2026-01-01..2026-01-01T23:59:59.999Z"),
+        ("2026-01-01", "2026-01-01..2026-01-01T23:59:59.999Z"),
         (datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))), "2026-01-01T00:00:00.000Z"),
         (pd.Timestamp("2026-01-01"), "2026-01-01T00:00:00.000Z"),
-        (between(date(2026, 1, 1), "2026-02-01"), "2026-01-01..2026-02-01"),
+        (between(date(2026, 1, 1), "2026-02-01"), "2026-01-01..2026-02-01T23:59:59.999Z"),
     ],
 )
 def test_instants_are_written_in_utc(value, written):
-    """A naive instant is taken as UTC, as the API's own are."""
+    """A naive instant is taken as UTC, as the API's own are; a day is the whole of it, as a high end too."""
     assert parameters("mailings", filter={"delivered_at": value})["filter[deliveredAt]"] == written
 
 
@@ -114,6 +116,12 @@ def test_text_that_means_an_open_end_switches_to_the_new_syntax(end):
 def test_filters_that_the_api_would_refuse_are_refused_first(resource, filters, message):
     with pytest.raises(QueryError, match=message):
         parameters(resource, filter=filters)
+
+
+def test_days_among_several_instants_are_refused():
+    """Each would be a range, and a list holds none; their midnights are what nobody means."""
+    with pytest.raises(QueryError, match=r"of\.between"):
+        parameters("mailings", filter={"delivered_at": ("2026-01-01", "2026-02-01")})
 
 
 def test_a_wrong_value_is_not_repeated_in_the_message():
