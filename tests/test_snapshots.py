@@ -106,7 +106,7 @@ def test_pick_lists_come_back_as_they_were_fetched(labelled, tmp_path, which):
     query = {"fields": ["name"], "custom": "labels", **which}
     fetched = of.fetch(labelled, "accounts", **query)
 
-    read = of.take_snapshot(labelled, tmp_path, resources={"accounts": query}).frame("accounts")
+    read = of.take_snapshot(labelled, tmp_path, resources={"accounts": query}, refresh=False).frame("accounts")
 
     pd.testing.assert_frame_equal(read, fetched)
     assert read.attrs == fetched.attrs
