@@ -16,8 +16,7 @@ from pandas.io.formats.style import Styler
 
 import outreach_frames as of
 from outreach_frames import widgets
-from outreach_frames.errors import DataError, TransportError
-from outreach_frames.widgets import _explorer
+from outreach_frames.errors import DataError
 from outreach_frames.widgets._explorer import as_html
 
 EXPLORERS = [
@@ -289,22 +288,18 @@ def test_a_connection_that_is_gone_is_said_in_place():
     assert explorer.controls == {}
 
 
-def test_a_connection_lost_while_reading_is_said_and_tried_again(frames, monkeypatch):
-    """The button reads anew; when the connection is back, the controls appear."""
-    lost = [True]
+def test_a_connection_lost_while_reading_is_said_and_tried_again():
+    """Over real HTTP: the calls, read last, get no answer; once they do, the button reads all and makes controls."""
+    with of.sandbox(prospects=40) as org:
+        org.sandbox.faults.add(path="/calls", delivery="dropped", times=None)
+        explorer = widgets.ReplyTimeline(org)
+        assert "/calls" in shown(explorer)
+        assert "Traceback" not in shown(explorer)
+        assert explorer.controls == {}
+        (again,) = explorer._row.children
 
-    def frame(source, name):
-        if lost[0] and name == "calls":
-            raise TransportError("The connection was lost.", hint="Look at the network.")
-        return source[name]
-
-    monkeypatch.setattr(_explorer, "_frame", frame)
-    explorer = widgets.ReplyTimeline(frames)
-    assert "The connection was lost." in shown(explorer)
-    (again,) = explorer._row.children
-
-    lost[0] = False
-    again.click()
+        org.sandbox.faults.clear()
+        again.click()
 
     assert "<img" in shown(explorer)
     assert explorer.controls
