@@ -10,7 +10,7 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._call import Call
+from outreach_frames.stats._call import Call, Instant
 from outreach_frames.stats.traps import ContradictoryFlagsWarning, warn
 
 SENDING = ("delivered_at", "bounced_at", "replied_at")
@@ -42,7 +42,9 @@ FLAGS = (
 )
 
 
-def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") -> IntoFrameT:
+def mailing_flags(
+    mailings: IntoFrameT, *, bounce_policy: str = "reply_wins", as_of: Instant | None = None
+) -> IntoFrameT:
     """
     Work out the flags of each mailing.
 
@@ -61,6 +63,8 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     bounce_policy
         ``"reply_wins"``: an answer proves arrival, so an answered bounce is no bounce. ``"bounce_wins"``: every
         ``bounced_at`` is a bounce.
+    as_of
+        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     """
     call = Call("mailing_flags", bounce_policy=bounce_policy)
     frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"])
-    call.look(None)
+    call.look(as_of)
     frame = with_flags(frame, bounce_policy).with_columns(is_spam=_set("marked_as_spam_at") & nw.col("is_delivered"))
     if call.in_memory:
         both = call.table(frame.filter(_set("bounced_at") & _set("replied_at")).select("id"))
