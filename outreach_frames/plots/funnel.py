@@ -45,7 +45,7 @@ def plot_step_funnel(
     names
         Sequence names by id; default: the result's own names, else the ids.
     min_n
-        Hazards with fewer enrolments at risk are drawn faded, and do not stretch the axis.
+        Hazards with fewer enrolments at risk are drawn faded; neither they nor the line there stretch the axis.
     period
         In words, where rows were chosen before the statistic saw them, such as ``"enrolments begun since 1 Jan 2026"``;
         default: what the statistic says.
@@ -108,7 +108,7 @@ class _Scale:
         firm = steps[at_risk >= min_n] if (at_risk >= min_n).any() else steps
         return cls(
             rate=_HEADROOM
-            * top_of(numbers(firm, "hazard_hi"), numbers(firm, "hazard"), numbers(steps, "cumulative_reply")),
+            * top_of(numbers(firm, "hazard_hi"), numbers(firm, "hazard"), numbers(firm, "cumulative_reply")),
             at_risk=max(1.0, float(np.nanmax(at_risk, initial=0.0))),
             steps=max(len(sequence) for sequence in sequences),
             min_n=min_n,
@@ -129,8 +129,10 @@ def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> N
     last = len(steps) - 1
     if np.isnan(so_far[last]):
         return
-    ceiling = max(so_far[last], min(np.nan_to_num(numbers(steps, "hazard_hi")[last]), scale.rate / _HEADROOM))
-    reached = percent(so_far[last], _entrants(steps)) + (" in total" if cell.is_first else "")
+    highest = scale.rate / _HEADROOM
+    ceiling = min(max(so_far[last], np.nan_to_num(numbers(steps, "hazard_hi")[last])), highest)
+    beyond = " ↑" if so_far[last] > scale.rate else ""
+    reached = percent(so_far[last], _entrants(steps)) + beyond + (" in total" if cell.is_first else "")
     label = panel.annotate(
         reached, (last + 0.4, ceiling), (0, 4), textcoords="offset points",
         size=SMALL_PT, color=REPLY.ink, ha="right", va="bottom", gid="cumulative-label",

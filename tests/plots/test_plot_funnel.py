@@ -112,3 +112,18 @@ def test_before_anybody_is_at_risk_nothing_is_known_in_total() -> None:
     assert np.isnan(line.get_ydata()[0])
     assert line.get_ydata()[1] > 0
     assert named(empty, "cumulative-label") == []
+
+
+def test_steps_with_few_at_risk_do_not_stretch_the_axis() -> None:
+    """One of two who answer the last step would bring the line to half of all, and flatten every other panel."""
+    funnel = funnel_result(1)
+    last = funnel.index[-1]
+    funnel.loc[last, ["at_risk", "hazard_n", "hazard", "hazard_lo", "hazard_hi"]] = [2, 2, 0.5, 0.1, 0.9]
+    funnel.loc[last, "cumulative_reply"] = 0.6
+
+    ax = plots.plot_step_funnel(funnel)
+
+    top = ax.child_axes[0].get_ylim()[1]
+    assert top < 0.5
+    assert (4, top) in points(ax, "beyond")
+    assert "60.0\N{NARROW NO-BREAK SPACE}% ↑" in words(ax)
