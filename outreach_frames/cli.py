@@ -32,6 +32,14 @@ class _Commands(click.Group):
             raise click.FileError(str(error.filename), error.strerror) from error
 
 
+PROFILE = click.option(
+    "--profile", default="default", show_default=True, envvar="OUTREACH_PROFILE", help="Name of the sign-in."
+)
+ACCOUNT = click.option(
+    "--profile", default=None, help="Sign-in to use; default: OUTREACH_TOKEN, else OUTREACH_PROFILE, else 'default'."
+)
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="outreach-frames")
 def main() -> None:
@@ -95,6 +103,7 @@ def _say_headlines(engagement: Any) -> None:
 @click.option("--sort", help="Attributes to sort by, separated by commas; - before one for descending.")
 @click.option("--limit", type=click.IntRange(0), help="Stop after this many rows.")
 @click.option("--refresh", is_flag=True, help="Ask the API even for what the cache has, which is at most an hour old.")
+@ACCOUNT
 def fetch(
     resource: str,
     *,
@@ -105,6 +114,7 @@ def fetch(
     sort: str | None,
     limit: int | None,
     refresh: bool,
+    profile: str | None,
 ) -> None:
     """Fetch one resource type from a live organisation into a file."""
     import outreach_frames as of  # noqa: PLC0415
@@ -114,7 +124,7 @@ def fetch(
         raise click.BadParameter("the file must end in .parquet or .csv", param_hint="--out")
     if not out.parent.is_dir():
         raise click.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
-    with _replaced(out) as aside, of.connect() as org:
+    with _replaced(out) as aside, of.connect(profile=profile) as org:
         frame = of.fetch(
             org,
             resource,
@@ -174,11 +184,12 @@ def _filters(texts: Sequence[str]) -> dict[str, Any]:
 @click.argument("path", type=FOLDER)
 @click.option("--resources", help="Resource types, separated by commas; default: what the statistics read.")
 @click.option("--resume", is_flag=True, help="Go on after a failure: take what the last hour's attempts have fetched.")
-def snapshot(path: Path, *, resources: str | None, resume: bool) -> None:
+@ACCOUNT
+def snapshot(path: Path, *, resources: str | None, resume: bool, profile: str | None) -> None:
     """Extract a live organisation's tables into a new version of a snapshot folder."""
     import outreach_frames as of  # noqa: PLC0415
 
-    with of.connect() as org:
+    with of.connect(profile=profile) as org:
         taken = of.take_snapshot(
             org,
             path,
@@ -234,12 +245,6 @@ def sandbox(prospects: int, seed: int) -> None:
         Event().wait()
 
 
-PROFILE = click.option(
-    "--profile", default="default", show_default=True, envvar="OUTREACH_PROFILE", help="Name of the sign-in."
-)
-ACCOUNT = click.option(
-    "--profile", default=None, help="Sign-in to use; default: OUTREACH_TOKEN, else OUTREACH_PROFILE, else 'default'."
-)
 SCOPES = (
     "accounts calls events mailboxes mailings opportunities prospects sequences sequenceStates sequenceSteps "
     "sequenceTemplates stages tasks teams templates users"

@@ -221,7 +221,7 @@ class Snapshot:
         Raises
         ------
         SnapshotError
-            A table's file is missing, or the query is no SELECT.
+            A table's file is missing, or the query is anything but one SELECT.
         duckdb.Error
             The query is not valid.
         """
@@ -230,10 +230,10 @@ class Snapshot:
         with duckdb.connect() as connection:
             for name in self.tables:
                 _in_utc(connection.read_parquet(str(self._file(name)))).create_view(name)
-            relation = connection.sql(query)
-            if relation is None:
-                raise SnapshotError("The query gives no rows.", hint="Write one SELECT statement.")
-            table = relation.to_arrow_table()
+            statements = connection.extract_statements(query)
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+                raise SnapshotError("A query is one SELECT statement.", hint="A snapshot is read, never changed.")
+            table = connection.sql(query).to_arrow_table()
         zoned = [f.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(f.type) else f for f in table.schema]
         result: pd.DataFrame = table.cast(pa.schema(zoned), safe=False).to_pandas(types_mapper=pd.ArrowDtype)
         return result
@@ -321,6 +321,8 @@ def take_snapshot(
     """
     wanted = _wanted(client, resources)
     path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise SnapshotError(f"{path.name} is a file.", hint="A snapshot is a folder: name one, or none that is there.")
     path.mkdir(parents=True, exist_ok=True)
     aside = path / f".writing-{uuid.uuid4().hex}"
     aside.mkdir()
