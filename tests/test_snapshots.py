@@ -153,12 +153,13 @@ def test_a_snapshot_asks_anew_unless_it_is_told_to_resume(tmp_path):
     assert anew.frame("accounts")["name"].tolist() == ["After"]
 
 
-def test_versions_are_in_the_order_they_were_taken_in(org, taken):
+def test_versions_are_in_the_order_they_were_taken_in(org, tmp_path):
     """As text, the tenth of a moment comes before the second."""
-    again = [of.take_snapshot(org, taken.path, resources=["users"], refresh=False) for _ in range(10)]
+    of.fetch(org, "users")
+    taken = [of.take_snapshot(org, tmp_path / "org", resources=["users"], refresh=False) for _ in range(11)]
 
-    assert again[-1].version.endswith("-11")
-    assert again[-1].versions == [taken.version, *(one.version for one in again)]
+    assert taken[-1].version.endswith("-11")
+    assert taken[-1].versions == [one.version for one in taken]
 
 
 def test_a_file_is_no_place_for_a_snapshot(org, tmp_path):
