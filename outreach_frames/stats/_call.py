@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats import _engines
-from outreach_frames.stats._columns import cast, check_dtype, kind_of, missing_column, missing_key
+from outreach_frames.stats._columns import cast, check_dtype, check_key, kind_of, missing_column, missing_key
 from outreach_frames.stats._parameters import check
 from outreach_frames.stats.traps import SHOWN, NaiveTimestampWarning
 
@@ -110,6 +110,9 @@ class Call:
         wanted += [column for column in dict.fromkeys(optional) if column in present and column not in wanted]
         self._remember(name, native)
         frame = self._typed(name, native, wanted)
+        schema = frame.collect_schema()
+        for column in keys:
+            check_key(name, column, schema[column], in_arrow=frame.implementation.is_pyarrow())
         if "id" in wanted and is_eager(native):
             _refuse_duplicates(name, frame)
         return frame
@@ -131,10 +134,10 @@ class Call:
         types = {column: kind.arrow for column in columns if (kind := kind_of(column)) is not None}
         try:
             frame = _engines.plain(native, columns, types)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             raise DataError(
-                f"A column of {name} that holds ids or counts has other values in it: {error}",
-                hint="Keep ids and counts as integers.",
+                f"A column of {name} mixes kinds of values, or holds ids or counts with other values in it: {error}",
+                hint="Give every column one kind of value, and keep ids and counts as integers.",
             ) from error
         schema = frame.collect_schema()
         for column in columns:

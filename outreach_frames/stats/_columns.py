@@ -102,6 +102,16 @@ def check_dtype(name: str, column: str, dtype: nw.dtypes.DType) -> None:
         raise DataError(f"Column {column!r} of {name} is {dtype}, not {kind.meant}.", hint=kind.hint)
 
 
+def check_key(name: str, column: str, dtype: nw.dtypes.DType, *, in_arrow: bool) -> None:
+    """Raise `DataError` where nothing can be grouped by a column: it holds lists, records or durations."""
+    odd = isinstance(dtype, nw.List | nw.Array | nw.Struct | nw.Duration | nw.Object)
+    if odd or (in_arrow and dtype == nw.Unknown):  # elsewhere a column of nothing but nulls is unknown too
+        raise DataError(
+            f"Column {column!r} of {name} is {dtype}: nothing can be grouped by it.",
+            hint="Group by text, numbers, booleans, dates or instants; make it text first, or take its items apart.",
+        )
+
+
 def cast(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
     """Widen integers and give nulls a type, only where needed: in Dask a cast leaves Arrow and refuses nulls."""
     schema = frame.collect_schema()

@@ -90,8 +90,8 @@ def enrolment_outcomes(
 
     Notes
     -----
-    The last activity is the latest of mail delivered, outbound calls, tasks completed and the last change of state; one
-    without any of these counts as stuck never. The planned wait is the largest step interval as a share of all, times
+    The last activity is the latest of mail delivered, outbound calls, tasks completed and the last change of state; an
+    enrolment without any is not stuck. The planned wait is the largest step interval as a share of all, times
     the sequence's duration: so the unit of intervals, of which the vendor's documents disagree, does not matter. Left
     out and counted: enrolments created after ``as_of`` or whose key is missing; enrolments of nobody known are in
     neither of the last two rates. Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T24) and

@@ -141,3 +141,38 @@ def test_a_column_name_with_a_quote_is_only_a_name():
     found = as_pandas(stats.engagement(ENGINES["duckdb"](mail), by='kind "of" mail'))
 
     assert found['kind "of" mail'].tolist() == ["sequence", "single"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([["a"], ["b", "c"]] * 6, "nothing can be grouped by it"),
+        ([{"a": 1}] * 12, "nothing can be grouped by it"),
+        (pd.to_timedelta(range(12), unit="D"), "nothing can be grouped by it"),
+        (pd.period_range("2025-01", periods=12), "nothing can be grouped by it"),
+        ([1, "two"] * 6, "mixes kinds of values"),
+        (pd.cut(range(12), 3), "mixes kinds of values"),
+    ],
+    ids=["lists", "records", "durations", "periods", "mixed", "intervals"],
+)
+def test_what_cannot_be_grouped_by_is_refused(values, said):
+    """Tags are a list, and a cut makes intervals; Arrow's own words would not name the column."""
+    mail = example("mailings").assign(tags=values)
+
+    with pytest.raises(DataError, match=said):
+        stats.engagement(mail, by="tags")
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_lists_are_refused_as_keys_in_every_engine(engine):
+    mail = example("mailings").assign(tags=pd.Series([["a"]] * 12, dtype=pd.ArrowDtype(pa.list_(pa.string()))))
+
+    with pytest.raises(DataError, match="'tags' of mailings is List"):
+        stats.engagement(ENGINES[engine](mail), by="tags")
+
+
+@pytest.mark.parametrize("values", [[0.5] * 12, [True] * 12, pd.Categorical(["a"] * 12), [None] * 12, [b"x"] * 12])
+def test_other_kinds_of_columns_are_keys(values):
+    found = stats.engagement(example("mailings").assign(team=values), by="team", include_unsequenced=True)
+
+    assert found["mailings"].tolist() == [12]
