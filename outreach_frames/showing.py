@@ -117,8 +117,10 @@ def show(
     KeyError
         A column of ``columns`` is not in the frame.
     DataError
-        ``links`` is no address, or holds a sign-in.
+        ``links`` is no address, or holds a sign-in; what is to be shown is no frame.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"show takes a DataFrame, no {type(frame).__name__}.", hint="One record: record.to_frame().")
     addresses = _addresses(links)
     rows, intervals = frame.head(limit).reset_index(drop=True), _intervals(frame)
     parts = {part for interval in intervals.values() for part in interval}

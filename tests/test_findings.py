@@ -140,10 +140,10 @@ def test_failed_mail_is_told_with_its_main_reason():
 
 
 def steps(*rows):
-    """Make a result of `step_funnel` of (sequence, order, first replies, at risk)."""
+    """Make a result of `step_funnel` of (sequence, order, first replies, at risk, and a type where it is no mail)."""
     made = [
-        {"sequence_id": sequence, "order": order, "first_replies": x, **rated("hazard", x, n)}
-        for sequence, order, x, n in rows
+        {"sequence_id": sequence, "order": order, "step_type": kind, "first_replies": x, **rated("hazard", x, n)}
+        for sequence, order, x, n, kind in ((*row, "auto_email")[:5] for row in rows)
     ]
     return result("step_funnel", made)
 
@@ -163,6 +163,23 @@ def test_a_sequence_without_any_reply_is_told_with_what_it_could_have():
     said = tell(steps((2, 1, 0, 300), (2, 2, 0, 280)))
 
     assert said == ["“Nurture” has earned no reply at any step (at its first at most 1.3 %, n = 300)."]
+
+
+def test_calls_are_compared_with_calls():
+    """A conversation is no reply: a call that is picked up would stand above every mail."""
+    quiet = [(1, 1, 6, 400), (1, 2, 5, 360), (1, 3, 40, 350, "call")]
+
+    assert tell(steps(*quiet)) == [findings.SILENCE["step_funnel"]]
+    assert tell(steps(*quiet, (1, 4, 2, 300, "call"))) == [
+        (
+            "Call step 3 of “Intro” earns more than its call steps together: 11.4 % (8.5–15.2 %, n = 350) of those "
+            "still open answer there, against 6.5 %."
+        ),
+        (
+            "Call step 4 of “Intro” earns less than its call steps together: 0.7 % (0.2–2.4 %, n = 300) of those "
+            "still open answer there, against 6.5 %."
+        ),
+    ]
 
 
 def test_steps_that_differ_by_chance_or_have_few_are_not_told():
@@ -439,8 +456,8 @@ def test_mail_after_an_opt_out_is_counted():
     assert tell(result("compliance", rows).head(0)) == ["No mail reached anyone after they had opted out."]
 
 
-def people(open_enrolments, max_touches):
-    rows = {"open_enrolments": open_enrolments, "max_touches": max_touches}
+def people(open_sequences, max_touches):
+    rows = {"open_sequences": open_sequences, "max_touches": max_touches}
     return result("overlaps", rows, limit=4, window_d=7)
 
 
@@ -448,8 +465,8 @@ def test_people_in_several_sequences_and_people_written_to_too_often_are_counted
     assert tell(people([2, 1, 1, 0], [6, 5, 1, 0])) == [
         "2 people were sent more than 4 mails within 7 days, 67 % (21–94 %, n = 3) of those written to.",
         (
-            "1 person is in several open sequences at once, 33 % (6–79 %, n = 3) of those in any: a reply stops only "
-            "one of them."
+            "1 person has open enrolments in several sequences, 33 % (6–79 %, n = 3) of those with any (open is for "
+            "Outreach whatever is neither finished nor opted out, bounced enrolments too)."
         ),
     ]
     assert tell(people([1, 1], [1, 4])) == [findings.SILENCE["overlaps"]]
@@ -621,3 +638,12 @@ def test_without_rows_nothing_is_claimed(function):
 
 def test_without_results_nothing_is_claimed():
     assert findings.tell() == [findings.NO_DATA]
+
+
+@pytest.mark.parametrize(
+    ("results", "names"),
+    [(["x"], None), ([], pd.DataFrame()), ([], {"sequence_id": pd.DataFrame({"name": ["Intro"]})})],
+)
+def test_what_is_no_result_or_no_names_is_refused_in_words(results, names):
+    with pytest.raises(DataError):
+        findings.tell(*results, names=names)

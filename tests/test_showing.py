@@ -227,3 +227,8 @@ def test_a_rate_of_nothing_but_missing_values_has_no_bar(rates):
     page = of.show(rates.assign(reply_rate=pd.array([None] * 3, dtype="double[pyarrow]"))).to_html()
 
     assert "linear-gradient" not in page
+
+
+def test_what_is_no_frame_is_refused_in_words():
+    with pytest.raises(of.errors.DataError, match="no Series"):
+        of.show(pd.Series({"id": 1}))

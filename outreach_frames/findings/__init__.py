@@ -116,7 +116,7 @@ def tell(*results: pd.DataFrame, names: Mapping[str, NameTable] | None = None, l
     Raises
     ------
     DataError
-        A frame carries no record of a statistic.
+        A frame carries no record of a statistic, or is none; names are not by key and id.
     """
     ranked, name = [], Names(names)
     functions = [_function(result) for result in results]
@@ -142,6 +142,8 @@ def _silence(functions: list[str], *, has_rows: bool) -> str:
 
 
 def _function(result: pd.DataFrame) -> str:
+    if not isinstance(result, pd.DataFrame):
+        raise DataError(f"A result of a statistic is a DataFrame, no {type(result).__name__}.")
     function = result.attrs.get("outreach_frames", {}).get("function")
     if function is None:
         raise DataError(

@@ -83,21 +83,26 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 
 
 def steps(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Name the steps that earn more or less than their sequence's steps together, and sequences without a reply."""
-    for sequence, own in result[result["hazard_n"].notna()].groupby("sequence_id"):
+    """Name the steps that earn more or less than their sequence's, calls apart; and sequences without a reply."""
+    known = result[result["hazard_n"].notna()]
+    for (sequence, calls), own in known.groupby(["sequence_id", known["step_type"].eq("call").fillna(value=False)]):
         label, rates = name("sequence_id", sequence), rates_in(own, "hazard")
         judged = [rate for rate in rates if rate.n >= MIN_N]
         if not judged:
             continue
         if not own["first_replies"].sum():
+            if calls:
+                continue
             first = judged[0]
             most = f"at its first at most {percent(first.high, first.n)}, n = {first.n:,.0f}"
             yield Finding(Level.DECIDE, first.n, f"{label} has earned no reply at any step ({most}).")
             continue
         for step in apart(rates):
+            number, side = own["order"].iloc[step.place], "more" if step.side == "above" else "less"
             sentence = (
-                f"Step {own['order'].iloc[step.place]} of {label} earns {'more' if step.side == 'above' else 'less'} "
-                f"than its steps together: {step.rate} of those still open answer there, against {step.overall}."
+                f"{'Call step' if calls else 'Step'} {number} of {label} earns {side} than its "
+                f"{'call ' if calls else ''}steps together: {step.rate} of those still open answer there, "
+                f"against {step.overall}."
             )
             yield Finding(Level.DECIDE, step.weight, sentence)
 

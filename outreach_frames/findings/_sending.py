@@ -116,17 +116,20 @@ def _of_them(count: int, whole: int) -> str:
     return "all of them" if count == whole else f"{count:,} of them"
 
 
+_OPEN = "open is for Outreach whatever is neither finished nor opted out, bounced enrolments too"
+
+
 def collisions(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Tell how many people are in several sequences at once, or are written to too often."""
     limit, window = parameter(result, "limit", 4), parameter(result, "window_d", 7)
     cases = {
-        "open_enrolments": (1, "are in several open sequences at once", "in any: a reply stops only one of them"),
+        "open_sequences": (1, "have open enrolments in several sequences", f"with any ({_OPEN})"),
         "max_touches": (limit, f"were sent more than {limit} mails within {window:g} days", "written to"),
     }
     for column, (above, what, of_those) in cases.items():
         x, n = int((result[column] > above).sum()), int((result[column] > 0).sum())
         if x and x / n >= NOTABLE:
-            happened = what if x > 1 else what.replace("are ", "is ", 1).replace("were ", "was ", 1)
+            happened = what if x > 1 else what.replace("have ", "has ", 1).replace("were ", "was ", 1)
             share = f"{rates_of([x], [n])[0]} of those {of_those}"
             yield Finding(Level.DECIDE, x, f"{counted(x, 'person', 'people')} {happened}, {share}.")
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from outreach_frames.errors import DataError
 from outreach_frames.stats.intervals import Counts, wilson
 
 MIN_N = 30
@@ -62,7 +63,13 @@ class Names:
     """Writes what an id stands for: its name in quotes, else the kind of record with the id."""
 
     def __init__(self, given: Mapping[str, NameTable] | None = None) -> None:
-        self._given = given or {}
+        tables = given if isinstance(given, Mapping) else {} if given is None else {"": given}
+        if not all(isinstance(table, Mapping | pd.Series) for table in tables.values()):
+            raise DataError(
+                "names= takes names by id for each key.",
+                hint='Write {"sequence_id": sequences.set_index("id")["name"]}.',
+            )
+        self._given = tables
 
     def __call__(self, key: str, value: Any, own: Any = None) -> str:
         """Name a value of a key column, by the result's own name where it has one."""
