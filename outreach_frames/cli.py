@@ -222,13 +222,15 @@ def sql(path: Path, query: str) -> None:
     "--notebook", default="how_are_our_sequences_doing", show_default=True, help="Name or path of a notebook."
 )
 @click.option("--out", type=FILE, default=Path("report.html"), show_default=True, help="The file to write.")
-def report(source: Path, notebook: str, out: Path) -> None:
+@click.option("--links", metavar="URL", help="Your Outreach web app: ids in tables then lead to their records there.")
+def report(source: Path, notebook: str, out: Path, *, links: str | None) -> None:
     """Execute a notebook on a snapshot and write one self-contained HTML file."""
     import outreach_frames as of  # noqa: PLC0415
     from outreach_frames.reports import write_report  # noqa: PLC0415
 
     of.open_snapshot(source)
-    written = write_report(out, notebook=notebook, parameters={"source": str(source.resolve())})
+    chosen = {"source": str(source.resolve()), "links": links}
+    written = write_report(out, notebook=notebook, parameters={name: value for name, value in chosen.items() if value})
     click.echo(f"Written to {written}")
 
 

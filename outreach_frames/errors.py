@@ -25,6 +25,7 @@ Everything this package raises or warns of.
     ├── DataError                      (ValueError)    input that a statistic or a picture cannot use
     │   └── MissingColumnError         (LookupError)   a column that a metric needs is not in the frame
     ├── SnapshotError                  a snapshot folder that is missing, damaged or incomplete
+    ├── ReportError                    a notebook that cannot become a report, or did not get to its end
     └── SignatureError                 (ValueError)    a webhook delivery that is not signed as it must be
 
     OutreachWarning                    (UserWarning)   doubtful, not wrong
@@ -335,6 +336,21 @@ class MissingColumnError(DataError, LookupError):
 
 class SnapshotError(OutreachError):
     """A snapshot folder that is missing, damaged or incomplete."""
+
+
+class ReportError(OutreachError):
+    """
+    A notebook that cannot become a report, or did not get to its end.
+
+    Attributes
+    ----------
+    notebook
+        Its name.
+    """
+
+    def __init__(self, message: str, *, notebook: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.notebook = notebook
 
 
 class SignatureError(OutreachError, ValueError):

@@ -25,7 +25,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from outreach_frames.errors import OutreachError
+from outreach_frames.errors import ReportError
 
 CELL_TIMEOUT = 600
 """Longest run of one cell [seconds]."""
@@ -65,21 +65,6 @@ PAGE = """<!doctype html>
 </body>
 </html>
 """
-
-
-class ReportError(OutreachError):
-    """
-    A notebook that cannot become a report, or did not get to its end.
-
-    Attributes
-    ----------
-    notebook
-        Its name.
-    """
-
-    def __init__(self, message: str, *, notebook: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.notebook = notebook
 
 
 def notebooks() -> dict[str, Path]:

@@ -152,11 +152,12 @@ def test_snapshot_sql_and_report_work_on_each_other(tmp_path):
 
     assert run("snapshot", folder).exit_code == 0
     counted = run("sql", folder, "select count(*) as n from prospects")
-    reported = run("report", "--snapshot", folder, "--out", page)
+    reported = run("report", "--snapshot", folder, "--out", page, "--links", "https://app.example")
 
     assert "40" in counted.output
     assert reported.exit_code == 0, reported.output
     assert "How are our sequences doing?" in page.read_text()
+    assert 'href="https://app.example/sequences/' in page.read_text()
 
 
 @pytest.mark.usefixtures("live")
