@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import narwhals as nw
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import EPOCH
 from outreach_frames.stats._engines import join, small_table
+from outreach_frames.stats._instants import EPOCH
 from outreach_frames.stats._parameters import zone
 
 SECOND = 1_000_000

@@ -8,7 +8,7 @@ result through it (which gives the caller's kind of frame back, with the record 
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from importlib.metadata import version
 from typing import Any
 
@@ -20,16 +20,12 @@ import pyarrow as pa
 from outreach_frames.errors import DataError
 from outreach_frames.stats import _engines
 from outreach_frames.stats._columns import cast, check_dtype, check_key, kind_of, missing_column, missing_key
+from outreach_frames.stats._instants import Instant, to_iso, to_micros
 from outreach_frames.stats._parameters import check
 from outreach_frames.stats.traps import SHOWN, NaiveTimestampWarning
 
 RECORD = "outreach_frames"
 """Where a frame keeps its record: the key of pandas ``attrs`` and of a PyArrow schema's metadata."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-Instant = str | date | np.datetime64
-"""An instant as callers write it: ISO 8601 text, a `datetime`, pandas' or NumPy's; read as UTC without a zone."""
 
 
 class Call:
@@ -325,35 +321,6 @@ def is_eager(native: Any) -> bool:
 def row_count(frame: nw.LazyFrame[Any]) -> int:
     """Count rows; runs the query."""
     return int(frame.select(nw.len()).collect().item())
-
-
-def to_micros(instant: Instant) -> int:
-    """
-    Read an instant.
-
-    Returns
-    -------
-    instant
-        [µs since 1970, UTC].
-
-    Raises
-    ------
-    DataError
-        The text is not ISO 8601.
-    """
-    if isinstance(instant, np.datetime64):
-        instant = pd.Timestamp(instant)
-    try:
-        parsed = datetime.fromisoformat(instant if isinstance(instant, str) else instant.isoformat())
-    except (ValueError, AttributeError) as error:
-        raise DataError(f"{instant!r} is not an instant.", hint='Write it like "2026-03-31T00:00:00Z".') from error
-    aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    return (aware - EPOCH) // timedelta(microseconds=1)
-
-
-def to_iso(micros: int) -> str:
-    """Write an instant [µs since 1970, UTC] as ISO 8601."""
-    return (EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
 
 
 def _jsonable(value: object) -> object:

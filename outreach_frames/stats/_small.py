@@ -15,8 +15,9 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call, Instant, to_micros
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import pandas_of, wrap
+from outreach_frames.stats._instants import Instant, to_micros
 from outreach_frames.stats.flags import ENGAGEMENT, SENDING, with_delivery, with_flags
 
 Floats = npt.NDArray[np.float64]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats.flags import SENDING, with_delivery, with_failure

@@ -10,8 +10,9 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY, with_local, with_periods
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, small_table, tidied
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, words
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.flags import SENDING

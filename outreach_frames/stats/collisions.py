@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._small import Ints, keep, read, read_deliveries, settled, write
 from outreach_frames.stats.outcomes import CLOSED_STATES
 

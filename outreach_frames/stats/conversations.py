@@ -7,7 +7,8 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._calendar import PERIODS, SECOND, WEEKDAYS, weekday_of, with_local, with_periods
-from outreach_frames.stats._call import Call, Instant, columns_of
+from outreach_frames.stats._call import Call, columns_of
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import outbound_calls, with_conversation

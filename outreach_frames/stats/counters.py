@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call, Instant, record_of
+from outreach_frames.stats._call import Call, record_of
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._small import flags, keep, missing, read, read_mailings, write
 from outreach_frames.stats.traps import CounterGapWarning, warn

@@ -6,8 +6,9 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls

@@ -9,8 +9,9 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.errors import DataError
 from outreach_frames.stats._addresses import domain_of
 from outreach_frames.stats._calendar import with_local, with_periods
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, limits
 from outreach_frames.stats._tally import at_the_end, stack
 from outreach_frames.stats.flags import SENDING, with_delivery, with_failure

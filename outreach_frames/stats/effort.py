@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import wrap
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._resampling import RESAMPLES, bootstrap_bounds, quantile_bounds
 from outreach_frames.stats._small import (

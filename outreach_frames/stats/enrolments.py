@@ -8,8 +8,9 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack, with_missing
 from outreach_frames.stats._touches import outbound_calls

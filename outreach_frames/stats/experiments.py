@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._small import Ints, flags, keep, missing, read, read_mailings, settled, typed, write
 from outreach_frames.stats.attachments import attach

@@ -10,7 +10,8 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats.traps import ContradictoryFlagsWarning, warn
 
 SENDING = ("delivered_at", "bounced_at", "replied_at")

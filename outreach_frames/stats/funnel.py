@@ -11,8 +11,9 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import grouped_median, join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._tally import at_the_end, stack
 from outreach_frames.stats._touches import outbound_calls, with_conversation

@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._resampling import RESAMPLES, bootstrap_bounds
 from outreach_frames.stats._small import floats, groups_of, keep, keyed, read_deliveries, table_of, write

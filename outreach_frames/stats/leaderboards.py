@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import wrap
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, column as column_name, id_mapping
 from outreach_frames.stats._small import Floats, Ints, column, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._tally import MEDIAN, RATES, engagement_parts, stack

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, texts, write
 from outreach_frames.stats.traps import BlindMailboxWarning, warn
 

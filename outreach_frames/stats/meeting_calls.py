@@ -15,8 +15,9 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, joined_text
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns, words
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import outbound_calls

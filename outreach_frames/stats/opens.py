@@ -6,8 +6,9 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import words
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
 from outreach_frames.stats.suspects import OPEN_EVENTS

@@ -7,8 +7,9 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call, Instant, columns_of
+from outreach_frames.stats._call import Call, columns_of
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, write
 from outreach_frames.stats._tally import grouping, stack

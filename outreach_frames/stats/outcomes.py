@@ -7,8 +7,9 @@ import narwhals as nw
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.flags import SENDING, with_delivery
 from outreach_frames.stats.intervals import with_rates

@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call, Instant, record_of, to_micros
+from outreach_frames.stats._call import Call, record_of
+from outreach_frames.stats._instants import Instant, to_micros
 from outreach_frames.stats._parameters import column as column_name, text
 from outreach_frames.stats._small import Flags, column, flags, floats, in_utc, naive_columns, read, write
 from outreach_frames.stats.attachments import attach

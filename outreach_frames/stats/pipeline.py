@@ -12,8 +12,9 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import wrap
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, choices
 from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, table, write
 from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls

@@ -7,8 +7,9 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._addresses import external_only
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import zone_names
 from outreach_frames.stats._tally import count_distinct, stack
 from outreach_frames.stats._touches import CALL_COLUMNS, TASK_COLUMNS, other_tasks, outbound_calls

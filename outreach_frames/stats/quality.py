@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import MissingColumnError, OutreachDataWarning
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._small import in_utc, naive_columns, read, settled, typed, write
 from outreach_frames.stats._sources import frames_of
 from outreach_frames.stats.checks import CHECKS, Check, NotGivenError

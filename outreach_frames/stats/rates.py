@@ -13,7 +13,8 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._addresses import external_only
 from outreach_frames.stats._calendar import PERIODS, with_local, with_periods
-from outreach_frames.stats._call import Call, Instant, columns_of
+from outreach_frames.stats._call import Call, columns_of
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, columns
 from outreach_frames.stats._tally import (
     MEDIAN,

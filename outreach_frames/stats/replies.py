@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._small import keep, read_mailings, write
 
 

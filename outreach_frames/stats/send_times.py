@@ -8,8 +8,9 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import WEEKDAYS, weekday_of, with_clock, with_local
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, pandas_of, small_table, wrap
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._tally import COUNTED_FLAGS, RATES
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags

@@ -6,7 +6,8 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call, Instant, record_of
+from outreach_frames.stats._call import Call, record_of
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
 from outreach_frames.stats.intervals import with_rates
 

@@ -8,8 +8,9 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._addresses import external_only
 from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call, Instant, to_micros
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, small_table
+from outreach_frames.stats._instants import Instant, to_micros
 from outreach_frames.stats._parameters import id_mapping
 from outreach_frames.stats._tally import (
     MEDIAN,
@@ -115,7 +116,6 @@ def sequence_engagement(
     listed = call.drop(listed, "sequence counted under its alias", ~nw.col("sequence_id").is_in(list(alias)))
     if exclude_internal is not None:
         mail = external_only(call, mail, exclude_internal)
-    call.look(as_of)
 
     mail = call.drop(mail, "mailing of no sequence", ~nw.col("sequence_id").is_null())
     mail = _listed_only(call, _aliased(mail, alias), listed, "mailing of a sequence that is not listed")
@@ -139,6 +139,7 @@ def sequence_engagement(
         done = other_tasks(call.read("tasks", tasks, ["sequence_id", *TASK_COLUMNS]))
         done = _sent_between(call, _aliased(done, alias), "completed_at", since, until)
         others.append(join(done, listed.select("sequence_id"), "sequence_id", how="semi").select(*_KEY, "prospect_id"))
+    call.look(as_of)
     parts += [_people([emailed], "contacted_email"), _touch_counts([emailed, *others])]
     table = with_engagement(stack(parts, _KEY, medians=[MEDIAN]), ci=ci)
     table = with_missing(table, [*_COUNTS, "strict_emailed", "strict_replied"], like="mailings")

@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError, OutreachDataWarning
-from outreach_frames.stats._call import Call, Instant, record_of, to_iso, to_micros
+from outreach_frames.stats._call import Call, record_of
+from outreach_frames.stats._instants import Instant, to_iso, to_micros
 from outreach_frames.stats._resampling import quantile_bounds
 from outreach_frames.stats._small import flags, read_deliveries, settled, typed, write
 from outreach_frames.stats._sources import frames_of

@@ -16,9 +16,10 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, Instant, columns_of
+from outreach_frames.stats._call import Call, columns_of
 from outreach_frames.stats._curves import CAUSES, EVENTS, incidence_curves, median, reply_shares, survival_curve
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, columns, numbers
 from outreach_frames.stats.flags import SENDING, with_delivery
 

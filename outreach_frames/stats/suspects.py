@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from outreach_frames.stats._calendar import SECOND
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import words
 from outreach_frames.stats._small import Flags, flags, read, read_mailings, texts, write
 from outreach_frames.stats.intervals import wilson

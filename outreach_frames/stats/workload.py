@@ -7,8 +7,9 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._calendar import with_local, with_periods
-from outreach_frames.stats._call import Call, Instant
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
+from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._tally import count_distinct, stack, with_missing
 from outreach_frames.stats._touches import other_tasks, outbound_calls, with_conversation
 from outreach_frames.stats.conversations import call_counts

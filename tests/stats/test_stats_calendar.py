@@ -10,7 +10,7 @@ from stats_frames import ENGINES, typed
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats import _calendar, _engines
-from outreach_frames.stats._call import EPOCH, to_iso, to_micros
+from outreach_frames.stats._instants import EPOCH, to_iso, to_micros
 from outreach_frames.stats._parameters import zone
 
 ZONES = ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia", "UTC"]

@@ -99,3 +99,15 @@ def test_replies_per_100_contacted_is_the_prospects_rate_times_100():
     assert (found["replies_per_100_contacted"], found["replies_per_100_contacted_n"]) == (50, 4)
     assert found["replies_per_100_contacted_lo"] == pytest.approx(15.0039, abs=1e-4)
     assert found["replies_per_100_contacted_hi"] == pytest.approx(84.9961, abs=1e-4)
+
+
+def test_the_earliest_extraction_of_all_the_frames_is_told():
+    """What happened later is not in all of them."""
+    states = typed([{"id": 1, "sequence_id": 10, "state": "paused"}])
+    sent = mailings(mail(1))
+    for frame, as_of in ((sent, "2025-03-31T00:00:00Z"), (states, "2025-03-20T00:00:00Z")):
+        frame.attrs["outreach_frames"] = {"as_of": as_of}
+
+    found = stats.sequence_engagement(sent, SEQUENCES, sequence_states=states)
+
+    assert found.attrs["outreach_frames"]["as_of"] == "2025-03-20T00:00:00Z"
