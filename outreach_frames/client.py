@@ -131,7 +131,8 @@ class Client:
         Returns
         -------
         record : Series
-            As the API made it: one value per column of `fetch`, named by the id.
+            As the API made it, named by the id: a value for every attribute, custom fields and bodies too, and for
+            every relationship to one.
 
         Raises
         ------

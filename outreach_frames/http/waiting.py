@@ -52,7 +52,7 @@ class Waiter:
         if seconds >= STEP:
             self._report(0.0)
         if self._closed.is_set():
-            raise TransportError("The connection was closed while a request was waiting.")
+            raise TransportError("The connection is closed; the request was given up.")
 
     def _report(self, left: float) -> None:
         for listener in (self.on_wait, *self._listeners):

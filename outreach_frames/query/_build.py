@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import pandas as pd
+
 from outreach_frames.catalogue import Catalogue, Include, Relationship, ResourceType, Step, camel
 from outreach_frames.errors import QueryError, UnknownNameError
 from outreach_frames.query._include import asked, follow, keys, only_a_link, reached
@@ -258,6 +260,8 @@ def _filter(catalogue: Catalogue, kind: ResourceType, name: str, value: Any) -> 
             f"{kind.table} cannot be filtered by {rest} of {relationship.column}.",
             hint=f"Possible: {', '.join(allowed.values())}. Or fetch the ids first and filter by those.",
         )
+    if inner == "id" and isinstance(value, pd.Series) and "id" in value:
+        value = value["id"]  # a row of a frame stands for its record
     return f"[{member}][{inner}]", checked(name, value)
 
 

@@ -31,11 +31,15 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
     ------
     SignatureError
         It is missing or wrong. Without a time in it, a signature does not tell an old delivery from a new one.
+    TypeError
+        The body is text.
 
     Notes
     -----
     HMAC-SHA256 of the body, in lower-case hexadecimal, compared in constant time.
     """
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise TypeError("verify takes the body in bytes, as it came")
     expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), (signature or "").encode()):
         raise SignatureError(

@@ -52,6 +52,12 @@ def test_relationships_are_filtered_by_id_under_each_of_their_names(name):
     assert parameters("prospects", filter={name: [1, np.int64(2)]})["filter[account][id]"] == "1,2"
 
 
+def test_a_row_of_a_frame_stands_for_its_record():
+    """As with the verbs."""
+    row = pd.DataFrame({"id": [7], "name": ["Acme"], "domain": [None]}).iloc[0]
+    assert parameters("prospects", filter={"account": row})["filter[account][id]"] == "7"
+
+
 def test_ids_that_pandas_made_floats_of_are_whole_numbers_again():
     """A column of ids with gaps in it is a column of floats in pandas without Arrow."""
     assert parameters("prospects", filter={"account": pd.Series([1.0, 2.0])})["filter[account][id]"] == "1,2"

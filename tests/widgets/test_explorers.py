@@ -283,7 +283,7 @@ def test_a_connection_that_is_gone_is_said_in_place():
 
     explorer = widgets.DefinitionSwitch(org)
 
-    assert "connection was closed" in shown(explorer)
+    assert "connection is closed" in shown(explorer)
     assert "Traceback" not in shown(explorer)
     assert explorer.controls == {}
 
