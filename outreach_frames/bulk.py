@@ -97,11 +97,11 @@ def write_frame(
         ``"create"``; ``"update"`` (by the column ``id``); ``"upsert"``: update where a record with the same ``key``
         exists, else create.
     key
-        Attribute that tells records apart, such as ``"external_id"`` or ``"emails"``. Needed for an upsert, which finds
-        records by it and does not write it to them. A create with a key is refused where a record has it already, and
-        one whose answer was lost is looked up before it is sent again; without a key it is reported as ``"unknown"``
-        and not sent again. Addresses are compared without regard to case, other keys exactly. Rows without their key,
-        and rows that concern one record, are refused.
+        For a create or an upsert: attribute that tells records apart, such as ``"external_id"`` or ``"emails"``. Needed
+        for an upsert, which finds records by it and does not write it to them. A create with a key is refused where a
+        record has it already, and one whose answer was lost is looked up before it is sent again; without a key it is
+        reported as ``"unknown"`` and not sent again. Addresses are compared without regard to case, other keys exactly.
+        Rows without their key, and rows that concern one record, are refused.
     confirm
         Write. Otherwise nothing is sent but look-ups, and the result tells what would be done.
     journal
@@ -173,6 +173,8 @@ def _check_columns(kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str
         kind.require(operation)
     if mode == "update" and "id" not in frame:
         raise QueryError("An update needs the column 'id'.", hint="Fetch it, or use mode='upsert' with a key.")
+    if mode == "update" and key is not None:
+        raise QueryError("An update finds its records by their ids.", hint="Leave key out, or use mode='upsert'.")
     if mode == "upsert" and key is None:
         raise QueryError("An upsert needs a key.", hint="Pass key='external_id' or another attribute of the records.")
     if key is not None and not isinstance(kind.member(key), Attribute):
@@ -187,8 +189,9 @@ def _check_columns(kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str
 def _rows(client: Client, kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str | None) -> list[_Row]:
     """Check every row, and find the record that it concerns."""
     records = frame.to_dict("records")
-    existing = _records_by_key(client, kind, frame, key) if key and mode != "update" else {}
-    keys = [_key_values(kind.attribute(key), record[key]) if key else frozenset() for record in records]
+    existing = _records_by_key(client, kind, frame, key) if key else {}
+    attribute = kind.attribute(key) if key else None
+    keys = [_key_values(attribute, record[key]) if attribute else frozenset() for record in records]
     found = [sorted({number for k in each for number in existing.get(k, ())}) for each in keys]
     if mode == "update":
         targets = [None if _is_missing(record["id"]) else record["id"] for record in records]

@@ -168,6 +168,7 @@ def test_a_create_with_a_key_is_refused_where_the_record_exists(org):
         ({"frist_name": ["x"]}, {}, (UnknownNameError, "first_name")),
         ({"created_at": ["2026-01-01"]}, {}, (QueryError, "Read-only: created_at")),
         ({"first_name": ["x"]}, {"mode": "update"}, (QueryError, "column 'id'")),
+        ({"id": [1], "title": ["x"]}, {"mode": "update", "key": "title"}, (QueryError, "by their ids")),
         ({"first_name": ["x"]}, {"mode": "upsert"}, (QueryError, "needs a key")),
         ({"first_name": ["x"]}, {"mode": "upsert", "key": "emails"}, (QueryError, "no column")),
         ({"account": [1]}, {"mode": "upsert", "key": "account"}, (QueryError, "no attribute")),
