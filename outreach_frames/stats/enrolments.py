@@ -21,6 +21,9 @@ from outreach_frames.stats.outcomes import CLOSED_STATES
 ENDED_STATES = ("finished", "bounced", "opted_out", "failed")
 """States of resolved enrolments; only the first is a completion."""
 
+RUNNING_STATES = ("pending", "active", "paused")
+"""States from which an enrolment goes on, by itself or once somebody lets it; with a resolved one it cannot be both."""
+
 _STUCK = {"stuck_rate": ("stuck", "stuck_base")}
 _RATES = {
     "completion_rate": ("finished", "resolved"),
@@ -46,10 +49,11 @@ def enrolment_outcomes(
     """
     Count the enrolments that came to an end, got stuck, came again, or met another one.
 
-    ``completion_rate`` = finished / (finished + bounced + opted out + failed). ``stuck_rate`` = open enrolments whose
-    last activity is older than ``spacing`` times the longest planned wait of their sequence / open enrolments.
-    ``reenrolment_rate`` = enrolments beyond the person's first in the same sequence / enrolments. ``overlap_rate`` =
-    people with two or more open enrolments, in any sequence / people with an open enrolment in the group.
+    ``completion_rate`` = finished / (finished + bounced + opted out + failed). ``stuck_rate`` = running enrolments
+    whose last activity is older than ``spacing`` times the longest planned wait of their sequence / running enrolments
+    (pending, active or paused). ``reenrolment_rate`` = enrolments beyond the person's first in the same sequence /
+    enrolments. ``overlap_rate`` = people with two or more open enrolments, in any sequence / people with an open
+    enrolment in the group; open is what Outreach's interface calls so, all but finished and opted out.
 
     Parameters
     ----------
@@ -76,10 +80,13 @@ def enrolment_outcomes(
     Returns
     -------
     outcomes : frame of the caller's kind, one row per group, sorted by key
-        Keys; ``enrolments``; ``finished`` and ``resolved``, ``completion_rate``; ``open_enrolments`` (neither finished
-        nor opted out), ``stuck``, ``stuck_rate``; ``reenrolled``, ``reenrolment_rate``; ``prospects_overlapping``,
-        ``overlap_rate``; each rate with ``_n``, ``_lo``, ``_hi``. ``stuck`` and its rate are missing without the plan;
-        ``stuck_rate_n`` leaves out the open enrolments of sequences whose plan tells no wait.
+        Keys; ``enrolments``; ``finished`` and ``resolved``, ``completion_rate``; ``running``, ``stuck``,
+        ``stuck_rate``; ``reenrolled``, ``reenrolment_rate``; ``open_enrolments``, ``prospects_overlapping``,
+        ``overlap_rate``; each rate with ``_n``, ``_lo``, ``_hi``. No enrolment is both ``resolved`` and ``running``;
+        disabled ones and those of an unknown state are neither. ``open_enrolments`` are those of `overlaps`: the
+        running ones and, as in the interface, the bounced, failed, disabled and unknown. ``stuck`` and its rate are
+        missing without the plan; ``stuck_rate_n`` leaves out the running enrolments of sequences whose plan tells no
+        wait.
 
     Raises
     ------
@@ -97,6 +104,9 @@ def enrolment_outcomes(
     out and counted: enrolments created after ``as_of`` or whose key is missing; enrolments of nobody known are in
     neither of the last two rates. Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T24) and
     2.3.
+
+    The dictionary takes the open enrolments as the base of ``stuck_rate``; here it is the running ones, since bounced
+    and failed enrolments are resolved by its own ``completion_rate`` and have no next step to be late for.
     """
     if (sequences is None) != (sequence_steps is None):
         raise DataError("The plan needs both sequences and sequence_steps.", hint="Pass both, or neither.")
@@ -125,9 +135,9 @@ def enrolment_outcomes(
     table = with_missing(stack(parts, groups), ["stuck", "stuck_base"], like="enrolments")
     table = with_rates(table, _RATES, ci=ci)
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _RATES}
-    shown = ["enrolments", "finished", "resolved", *rates["completion_rate"], "open_enrolments", "stuck"]
+    shown = ["enrolments", "finished", "resolved", *rates["completion_rate"], "running", "stuck"]
     shown += [*rates["stuck_rate"], "reenrolled", *rates["reenrolment_rate"]]
-    shown += ["prospects_overlapping", *rates["overlap_rate"]]
+    shown += ["open_enrolments", "prospects_overlapping", *rates["overlap_rate"]]
     result: IntoFrameT = call.write(
         table.select(*keys, *shown), sort=keys, instants=[key for key in keys if key.endswith("_at")]
     )
@@ -165,13 +175,14 @@ def _planned_waits(call: Call, sequences: Any, sequence_steps: Any) -> nw.LazyFr
 
 
 def _marked(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Tell of each enrolment whether it is finished, resolved, open, or its person's first in the sequence."""
+    """Tell of each enrolment whether it is finished, resolved, running, open, or its person's first in the sequence."""
     state = nw.col("state")
     known = ~nw.col("prospect_id").is_null() & ~nw.col("sequence_id").is_null()
     marked = states.with_columns(
         enrolments=nw.col("id") * 0 + 1,
         finished=(state == "finished").fill_null(False).cast(nw.Int64),
         resolved=state.is_in(ENDED_STATES).fill_null(False).cast(nw.Int64),
+        running=state.is_in(RUNNING_STATES).fill_null(False).cast(nw.Int64),
         open_enrolments=(~state.is_in(CLOSED_STATES).fill_null(False)).cast(nw.Int64),
         enrolments_known=known.cast(nw.Int64),
     )
@@ -195,11 +206,10 @@ def _active(states: nw.LazyFrame[Any], activity: Sequence[nw.LazyFrame[Any]], no
 
 
 def _counts(marked: nw.LazyFrame[Any], keys: Sequence[str], now: int) -> nw.LazyFrame[Any]:
-    counted = ["enrolments", "finished", "resolved", "open_enrolments", "enrolments_known", "reenrolled"]
+    counted = ["enrolments", "finished", "resolved", "running", "open_enrolments", "enrolments_known", "reenrolled"]
     if "limit" in marked.collect_schema().names():
-        is_open = nw.col("open_enrolments") == 1
         silent = (now - nw.col("active_at")).cast(nw.Float64) > nw.col("limit")
-        planned = is_open & ~nw.col("limit").is_null()
+        planned = (nw.col("running") == 1) & ~nw.col("limit").is_null()
         marked = marked.with_columns(
             stuck=(planned & silent.fill_null(False)).cast(nw.Int64), stuck_base=planned.cast(nw.Int64)
         )

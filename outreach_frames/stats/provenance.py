@@ -7,7 +7,7 @@ from outreach_frames.stats._call import record_of
 
 DEFINITIONS = {
     "delivery_rate": "delivered / sent (sent = delivered + bounced; what failed or waits was not sent)",
-    "bounce_rate": "bounced / sent (a bounce that was answered is none, unless bounce_policy says otherwise)",
+    "bounce_rate": "bounced / sent (by default, mail that bounced and was answered counts as delivered)",
     "failure_rate": "failed and not sent / (failed and not sent + sent)",
     "spam_rate": "marked as spam / delivered (a floor: only some providers report it)",
     "open_rate": "opened mailings / delivered mailings with open tracking (machine opens included; low trust)",
@@ -36,10 +36,13 @@ DEFINITIONS = {
     "hours_to_reply_p50": "median of the hours from delivery to reply, among replies only",
     "hours_to_reply_p75": "third quartile of the hours from delivery to reply, among replies only",
     "schedule_lag_h": "median hours from the scheduled time to delivery, of delivered mailings that have both",
-    "completion_rate": "finished / (finished + bounced + opted out + failed); open and disabled enrolments not counted",
-    "stuck_rate": "open enrolments without activity for longer than planned / open enrolments of a known plan",
+    "completion_rate": "finished / (finished + bounced + opted out + failed); running and disabled ones not counted",
+    "stuck_rate": "running enrolments without activity for longer than planned / running ones of a known plan",
     "reenrolment_rate": "enrolments beyond a person's first in the same sequence / enrolments of people known",
-    "overlap_rate": "people in two or more open enrolments anywhere / people with an open enrolment in the group",
+    "overlap_rate": "people in two or more open enrolments anywhere / people with an open one in the group",
+    "open_enrolments": "enrolments neither finished nor opted out, as Outreach's interface counts them",
+    "running": "enrolments pending, active or paused",
+    "resolved": "enrolments finished, bounced, opted out or failed",
     "meeting_rate": "enrolments with a meeting call in time (a proxy) / enrolments contacted long enough ago",
     "accounts_touched_rate": "named accounts with somebody contacted / named accounts",
     "account_reply_rate": "accounts with somebody who replied / accounts with somebody contacted",
@@ -52,7 +55,23 @@ DEFINITIONS = {
     "task_completion_rate": "tasks completed / tasks due by now (tasks without a due date left out)",
     "task_on_time_rate": "tasks completed by their due date / tasks completed that had one",
     "touches": "delivered mailings + outbound calls dialled + other tasks completed",
+    "overlaps.touches": "delivered mailings",
+    "account_coverage.touches": "delivered mailings, and outbound calls dialled where calls were given",
+    "sequence_engagement.touches": "delivered mailings, and outbound calls and other tasks where given",
     "z_vs_baseline": "standard errors by which the bounce rate lies above that of the baseline",
+    "is_bounced": "bounced (by default, mail that was answered all the same is not)",
+    "is_delivered": "sent and not bounced",
+    "duration_d": "days from the first mail (or the enrolment) to the first outcome, or as long as it was followed",
+    "multi_threaded": "two or more people of the account contacted",
+    "hours_after_opt_out": "hours from the opt-out to the delivery of the mail",
+    "p_better": "chance that the variant is better than its rival, by a Beta-binomial model",
+    "expected_loss": "successes per trial that choosing the variant loses on average, should its rival be better",
+    "p_always_valid": "p-value that may be looked at every day; large samples only",
+    "srm_p": "p-value of the split of arrivals; below 0.001 the comparison is broken",
+    "rate_effect": "change of the total by changes within groups, at average shares (Kitagawa)",
+    "mix_effect": "change of the total by groups' growing or shrinking shares, at average rates (Kitagawa)",
+    "pipeline_attribution.share": "part of the deal credited to the channel; association, not cause",
+    "reconcile_counters.gap": "the API's counter − the same counted from the rows",
     "cohort_matrix.rate": "enrolments with a first event within so many weeks / all enrolments of the cohort",
     "state_flow.share": "enrolments in the bucket / enrolments of the sequence",
 }
@@ -86,10 +105,11 @@ def explanation(frame: Any) -> str:
         )
     columns = getattr(frame, "column_names", None) or list(frame.columns)
     meant = {name: DEFINITIONS.get(f"{record['function']}.{name}", DEFINITIONS.get(name)) for name in columns}
+    defined = [f"  {name} = {definition}" for name, definition in meant.items() if definition]
     lines = [
         f"{record['function']} (outreach_frames {record['version']})",
         *_facts(record),
-        *(f"  {name} = {definition}" for name, definition in meant.items() if definition),
+        *(["Definitions:", *defined] if defined else []),
     ]
     return "\n".join(lines)
 
@@ -104,5 +124,4 @@ def _facts(record: dict[str, Any]) -> list[str]:
         *([f"Proxy: {record['proxy']}"] if record.get("proxy") else []),
         *([f"Rows in: {rows}"] if rows else []),
         *(["Left out:", *dropped] if dropped else ["Left out: nothing"]),
-        "Definitions:",
     ]

@@ -81,13 +81,24 @@ def test_any_activity_counts_and_only_that_before_as_of():
     assert (found["stuck"], found["stuck_rate_n"]) == (2, 5)
 
 
-def test_closed_enrolments_cannot_be_stuck_and_paused_ones_can():
-    """Outreach treats all but finished and opted-out enrolments as active."""
-    old = {"state_changed_at": "2025-01-01T00:00:00Z"}
+STATES = ("pending", "active", "paused", "finished", "opted_out", "bounced", "failed", "disabled", "new one", None)
 
-    found = outcome_of({**old, "state": "finished"}, {**old, "state": "opted_out"}, {**old, "state": "paused"}, **PLAN)
 
-    assert (found["open_enrolments"], found["stuck"], found["stuck_rate_n"]) == (1, 1, 1)
+@pytest.mark.parametrize("state", STATES)
+def test_only_running_enrolments_can_be_stuck(state):
+    """Nobody can act on one that bounced, failed or ended, whatever Outreach's interface calls open."""
+    found = outcome_of({"state_changed_at": "2025-01-01T00:00:00Z", "state": state}, **PLAN)
+
+    running = int(state in {"pending", "active", "paused"})
+    assert (found["running"], found["stuck"], found["stuck_rate_n"]) == (running,) * 3
+    assert found["open_enrolments"] == (state not in {"finished", "opted_out"})
+
+
+def test_no_enrolment_is_both_resolved_and_running():
+    """The worked example calls 1004, which bounced, open as the interface does; it is resolved all the same."""
+    found = outcome_of(*({"state": state} for state in STATES))
+
+    assert found[["enrolments", "resolved", "running", "open_enrolments"]].tolist() == [10, 4, 3, 8]
 
 
 def test_a_plan_without_waits_judges_nobody():
@@ -95,7 +106,7 @@ def test_a_plan_without_waits_judges_nobody():
 
     found = outcome_of({"state_changed_at": "2025-01-01T00:00:00Z"}, sequences=PLAN["sequences"], sequence_steps=steps)
 
-    assert (found["open_enrolments"], found["stuck_rate_n"]) == (1, 0)
+    assert (found["running"], found["stuck_rate_n"]) == (1, 0)
     assert plain(found[["stuck_rate"]]) == [None]
 
 

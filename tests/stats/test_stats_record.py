@@ -9,6 +9,7 @@ from stats_frames import AS_OF, ENGINES, example
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
+from outreach_frames.stats.provenance import DEFINITIONS
 
 
 def test_a_result_records_how_it_was_made():
@@ -56,6 +57,23 @@ def test_explain_prints_parameters_exclusions_and_definitions(capsys):
     assert "  2: sequence_id missing" in printed
     assert "  reply_rate = replied mailings / delivered mailings" in printed
     assert "cif_reply" not in printed
+
+
+def test_explain_has_no_line_for_definitions_that_there_are_not(capsys):
+    stats.explain(stats.power_table())
+
+    assert "Definitions:" not in capsys.readouterr().out
+
+
+def test_a_name_that_means_several_things_is_defined_by_its_function(capsys):
+    stats.explain(stats.overlaps(example("sequence_states"), example("mailings")))
+
+    assert "  touches = delivered mailings\n" in capsys.readouterr().out
+
+
+def test_definitions_are_for_readers_who_wrote_no_code():
+    """They stand below the headlines of a customer's summary."""
+    assert [text for text in DEFINITIONS.values() if "bounce_policy" in text or "by=" in text] == []
 
 
 def test_explain_says_when_nothing_was_left_out(capsys):
