@@ -11,7 +11,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import HALO, Estimate, empty, estimates, no_data, rate_axis, top_of
 from outreach_frames.plots._metrics import metric
 from outreach_frames.plots._page import Page, lines_that_fit, open_page
-from outreach_frames.plots._result import Floats, confidence, labels, numbers, parameters, require, subtitle
+from outreach_frames.plots._result import Floats, Names, confidence, labels, numbers, parameters, require, subtitle
 from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, Column, lay_rows
 from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, SMALL_PT, Mark, theme
 from outreach_frames.plots._text import chance, count, counted, fold, interval, line_height, percent, signed_points
@@ -27,7 +27,7 @@ _VERDICTS = {
 }
 
 
-def plot_ab(test: pd.DataFrame, *, step: int | None = None, ax: Axes | None = None) -> Axes:
+def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None = None, ax: Axes | None = None) -> Axes:
     """
     Plot what a test knows: the posterior of each variant's rate, and below it the differences with the zero line.
 
@@ -37,6 +37,9 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, ax: Axes | None = No
         Result of `stats.ab_test`: one row for each variant of each step.
     step
         Which step to draw, by ``step_id``; default: the one with most enrolments.
+    names
+        What the steps are called, by ``step_id``, such as ``{7: "step 1 of Cold outreach"}``. Default: a column
+        ``step_name``, or columns ``order`` and ``sequence_name``, where they were joined to the result; else the id.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -54,7 +57,7 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, ax: Axes | None = No
     DataError
         The step is not in the result.
     """
-    require(test, _NEEDED, plot="plot_ab", source="stats.ab_test(...)")
+    require(test, _NEEDED, plot="plot_ab", source="stats.ab_test(...)", names=names)
     steps = test.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable")
     if step is not None and step not in steps.index:
         known = ", ".join(str(known) for known in steps.index[:5])
@@ -66,13 +69,14 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, ax: Axes | None = No
     arms = arms.iloc[:shown]
     words = metric(str(parameters(test).get("metric") or "reply"))
     letters = _letters(arms)
-    names = _names(arms, letters)
+    variants = _names(arms, letters)
+    title = f"{words.title} of the variants of {_step(arms, chosen, names)}" if letters else "Test of templates"
     differences = _differences(arms, letters)
     strip = line_height(LABEL_PT) * 2.4 + len(differences) * _STRIP_ROW + _STRIP_AXIS
     with theme():
         page = open_page(
             ax,
-            title=f"{words.title} of the variants of step {chosen}" if letters else "Test of templates",
+            title=title,
             subtitle=subtitle(
                 test,
                 f"1 of {counted(len(steps), 'step')} tested",
@@ -91,14 +95,28 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, ax: Axes | None = No
             Column("rate", [percent(rate, n) if n else "–" for rate, n in rates]),
             Column("n", [count(n) for n in arms["n"]]),
         ]
-        drawn = lay_rows(page, names, columns, below=strip)
+        drawn = lay_rows(page, variants, columns, below=strip)
         drawn.set_xlim(0, top_of(numbers(arms, "hi"), numbers(arms, "rate")))
         rate_axis(drawn.xaxis, words.axis)
         _draw_posteriors(drawn, arms, _prior(test), words.mark)
         verdict = str(arms["verdict"].iloc[0])
         _draw_differences(page, drawn, differences, _VERDICTS.get(verdict, verdict) + _plan(arms))
-        page.describe(_in_words(arms, names, differences, verdict))
+        page.describe(f"{title}. {_in_words(arms, variants, differences, verdict)}")
         return drawn
+
+
+def _step(arms: pd.DataFrame, chosen: object, names: Names | None) -> str:
+    """Say what a step is called: as the caller or the result names it, by its place in its sequence, or by its id."""
+    given = {} if names is None else names
+    told = {name: arms[name].iloc[0] for name in ("step_name", "order", "sequence_name") if name in arms.columns}
+    known = {name: value for name, value in told.items() if not pd.isna(value)}
+    if chosen in given and not pd.isna(given[chosen]):
+        return str(given[chosen])
+    if "step_name" in known:
+        return str(known["step_name"])
+    if {"order", "sequence_name"} <= set(known):
+        return f"step {known['order']} of {known['sequence_name']}"
+    return f"the step with id {chosen}"
 
 
 def _letters(arms: pd.DataFrame) -> dict[int, str]:
@@ -200,4 +218,4 @@ def _in_words(
         for name, row in zip(names, zip(*columns, strict=True), strict=True)
     )
     gaps = (f"{label}: chance {chance(p_better)}" for label, _, p_better in differences)
-    return f"Test of templates. {'; '.join(rates)}. {'; '.join(gaps)}. Verdict: {verdict}."
+    return f"{'; '.join(rates)}. {'; '.join(gaps)}. Verdict: {verdict}."

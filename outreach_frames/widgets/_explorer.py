@@ -1,6 +1,5 @@
 """What explorers share: controls above, one picture or table below, and where their frames come from."""
 
-import gc
 import warnings
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pandas.io.formats.style import Styler
 
 from outreach_frames.client import Client
 from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWarning, OutreachError
+from outreach_frames.jsonapi.garbage import uncollected
 from outreach_frames.plots import theme
 from outreach_frames.plots._text import kind_of
 from outreach_frames.reading import fetch
@@ -201,15 +201,9 @@ def _undisturbed() -> Iterator[None]:
     The reports name the warnings; a slider would repeat them. The search through all that a notebook holds takes about
     a third of the time that a change may take.
     """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OutreachDataWarning)
-            yield
-    finally:
-        if collects:
-            gc.enable()
+    with uncollected(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutreachDataWarning)
+        yield
 
 
 def as_html(shown: Shown) -> str:

@@ -7,10 +7,13 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
+from outreach_frames.showing import PERCENT
 from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, parted, rest
 from outreach_frames.widgets.messages import Messages
 
 FLAT = (1.0, 1.0)
+DETECTABLE = tuple(thousandths / 1000 for thousandths in range(5, 101, 5))
+"""Differences that may be worth finding [fractions]."""
 
 
 class ABMonitor(Explorer):
@@ -42,20 +45,19 @@ class ABMonitor(Explorer):
         self._mailings, self._no_mail = parted(mailings, "sequence_step_id"), mailings.head(0)
         fitted = everything.attrs["prior"]
         self._priors = {"empirical": (fitted["alpha"], fitted["beta"]), "flat": FLAT}
-        names = tables["sequences"].set_index("id")["name"]
+        names = tables["sequences"].set_index("id")["name"].dropna()
         tested = steps[steps["id"].isin(everything["step_id"])]
-        offered = [
-            (f"{names.get(sequence, sequence)}, step {order} ({step})", int(step))
+        places = [
+            (int(step), names.get(sequence, f"sequence {sequence}"), order)
             for step, sequence, order in zip(tested["id"], tested["sequence_id"], tested["order"], strict=True)
         ]
+        offered = [(f"{sequence}, step {order} ({step})", step) for step, sequence, order in places]
+        self._names = {step: f"step {order} of {sequence}" for step, sequence, order in places}
         largest = everything.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable").index
         shown = [number for _, number in offered]
-        slider = w.FloatSlider(
+        slider = w.SelectionSlider(
+            options=[(PERCENT.write(difference), difference) for difference in DETECTABLE],
             value=0.02,
-            min=0.005,
-            max=0.1,
-            step=0.005,
-            readout_format=".1%",
             description="Worth finding",
             continuous_update=False,
             style={"description_width": "initial"},
@@ -101,7 +103,7 @@ class ABMonitor(Explorer):
             detectable=detectable,
             prior=self._priors[prior],
         )
-        return plots.plot_ab(test, step=step)
+        return plots.plot_ab(test, step=step, names=self._names)
 
     def code(self, *, look: str, step: int, detectable: float, prior: str) -> str:
         """Return the call that gives the same figures, there the prior is fitted again; or the same messages."""
@@ -120,6 +122,6 @@ class ABMonitor(Explorer):
                 f"mailings, templates = {self.table('mailings')}, {self.table('templates')}",
                 f"variants = {self.table('sequence_templates')}",
                 f"test = of.stats.ab_test(mailings, variants, templates, detectable={detectable:g}, prior={chosen})",
-                f"of.plots.plot_ab(test, step={step})",
+                f"of.plots.plot_ab(test, step={step}, names={{{step}: {self._names.get(step, '')!r}}})",
             ]
         )

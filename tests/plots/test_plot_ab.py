@@ -59,8 +59,8 @@ def test_the_step_with_most_enrolments_is_drawn_unless_another_is_asked_for() ->
     test = experiment_result(steps=3)
 
     assert "1 of 3 steps tested" in words(plots.plot_ab(test))
-    assert "step 101" in words(plots.plot_ab(test))
-    assert "step 103" in words(plots.plot_ab(test, step=103))
+    assert "step with id 101" in words(plots.plot_ab(test))
+    assert "step with id 103" in words(plots.plot_ab(test, step=103))
     with pytest.raises(DataError, match=r"Step 9 is not in this test\.\nHint: It has the steps 101, 102, 103"):
         plots.plot_ab(test, step=9)
 
@@ -71,3 +71,19 @@ def test_variants_without_trials_have_an_open_tick_and_no_curve() -> None:
 
     assert named(ax, "posterior") == []
     assert len(named(ax, "no-data")) == 3
+
+
+def test_a_step_is_called_by_its_name_or_by_its_place_in_its_sequence() -> None:
+    """An id beside the word step reads like a place, and a place says little without its sequence."""
+    test = experiment_result()
+    placed = test.assign(order=1, sequence_name="Cold")
+
+    assert "variants of step 1 of Cold\n" in words(plots.plot_ab(placed))
+    assert "variants of Opening\n" in words(plots.plot_ab(placed.assign(step_name="Opening")))
+    assert "variants of step 2 of Warm\n" in words(plots.plot_ab(placed, names={101: "step 2 of Warm"}))
+    assert "variants of the step with id 101\n" in words(plots.plot_ab(test.assign(order=1), names={102: "another"}))
+
+
+def test_the_description_says_which_step_it_is() -> None:
+    """Who hears the picture has no title."""
+    assert "step 2 of Warm" in plots.plot_ab(experiment_result(), names={101: "step 2 of Warm"}).figure.outreach_alt
