@@ -24,7 +24,7 @@ HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
 """Keeps a text readable where it crosses a line."""
 _SIDE = 0.8
 _TICK_WIDTH, _TICK_HEIGHT = 0.5, 0.22
-_BELOW_AXIS, _BESIDE_AXIS = 7, 6
+_BELOW_AXIS, _BESIDE_AXIS, _BEFORE_ARROW = 7, 6, 6
 _ROOMY = 0.16
 FADED = 0.4
 """Opacity of an estimate on too few trials."""
@@ -91,10 +91,11 @@ def estimates(
     upright: bool = False,
 ) -> None:
     """
-    Draw points with their whiskers along rows; what lies beyond the axis becomes an arrow at its edge.
+    Draw points with their whiskers along rows; a whisker that is cut at the edge of the axis ends in an arrow.
 
-    A row without a value gets the tick for missing data. Set the limits of the value axis first: that is the x axis, or
-    the y axis where `upright`.
+    A point that lies beyond the edge itself stands hollow before the arrow, so that no row is without one. A row
+    without a value gets the tick for missing data. Set the limits of the value axis first: that is the x axis, or the
+    y axis where `upright`.
     """
     at, bounds = np.asarray(rows, dtype=np.float64), np.asarray(rates, dtype=np.float64).reshape(-1, 3)
     missing = np.isnan(bounds[:, 0])
@@ -121,6 +122,12 @@ def _draw_estimates(ax: Axes, rows: Floats, rates: Floats, mark: Mark, *, pale: 
     look |= {"marker": mark.marker, "ms": 6 * scale, "mec": "none" if pale else mark.ink}
     inside = values <= edge
     ax.plot(*_turned(values[inside], rows[inside], upright=upright), zorder=3, gid="estimate", **look)
+    if not inside.all():
+        back = -_BEFORE_ARROW * scale / 72
+        aside = ScaledTranslation(*_turned(back, 0, upright=upright), root_of(ax).dpi_scale_trans)
+        at_edge = _turned(np.full((~inside).sum(), edge), rows[~inside], upright=upright)
+        look |= {"mfc": "white", "mec": mark.ink}
+        ax.plot(*at_edge, transform=ax.transData + aside, zorder=3, gid="estimate-beyond", **look)
 
 
 def _crowding(ax: Axes, *, upright: bool) -> float:

@@ -1,5 +1,6 @@
 """Read a statistic's result: its columns, what its rows are called, where it comes from, which rows to show."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,8 +61,8 @@ def numbers(frame: pd.DataFrame, column: str) -> Floats:
 
 
 def noun(key: str) -> str:
-    """Name what a key column identifies: ``sequence_id`` gives "sequence"."""
-    return key.removesuffix("_id").replace("_", " ")
+    """Name in words what a key column identifies: a sequence, or the time zone of an included prospect."""
+    return re.sub("_+", " ", key.removesuffix("_id").removesuffix("_iana"))
 
 
 def keys_of(frame: pd.DataFrame) -> list[str]:
@@ -134,6 +135,14 @@ def facts(frame: pd.DataFrame) -> dict[str, Any]:
 def parameters(frame: pd.DataFrame) -> dict[str, Any]:
     """Return the parameters that the statistic was called with."""
     return dict(facts(frame).get("parameters") or {})
+
+
+def without_group(frame: pd.DataFrame, keys: Iterable[str]) -> int:
+    """Count the rows that the statistic left out because a key was missing, so that they are in no group."""
+    left_out = facts(frame).get("dropped") or {}
+    return sum(
+        int(left_out.get(reason, 0)) for key in keys for reason in (f"{key} missing", f"mailing of no {noun(key)}")
+    )
 
 
 def confidence(frame: pd.DataFrame) -> str:

@@ -23,7 +23,9 @@ _GRAVE = {"act": 2, "watch": 1}
 _LATELY = 4
 _PAD = 12
 _WATCH, _ACT = "#F6F6F6", "#EAEAEA"
-_HEADROOM, _ABOVE = 1.15, 1.5
+_HEADROOM, _ABOVE = 1.08, 1.5
+_STRETCH = 2
+"""Whiskers may raise the panels so many times."""
 
 
 def plot_deliverability(
@@ -46,7 +48,8 @@ def plot_deliverability(
     names
         Mailbox names by id; default: the result's own names, else the ids.
     min_n
-        Weeks with fewer mailings are drawn faded, and do not stretch the axis; default: that of the result, else 20.
+        Weeks with fewer mailings are drawn faded, without whiskers and limits, and do not stretch the axis; default:
+        that of the result, else 20.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -55,7 +58,8 @@ def plot_deliverability(
     ax : Axes
         An invisible frame; ``ax.child_axes`` holds a panel for each mailbox on shared axes, weeks at 0, 1, 2 … and
         rates as fractions from 0. At most twelve are drawn: those with the gravest alert in their last weeks, then
-        those that sent most. A week without mail has an open tick below the axis.
+        those that sent most. Points and limits fit; a whisker that does not ends in an arrow, and so does a point on
+        few mailings, which stands hollow before it. A week without mail has an open tick below the axis.
 
     Raises
     ------
@@ -65,7 +69,8 @@ def plot_deliverability(
     Notes
     -----
     The limits of bounce rates are three standard errors, √(b(1 − b)/n), about the baseline b of the mailbox's earlier
-    weeks: they narrow in weeks with much mail. A week without a baseline has none.
+    weeks: they narrow in weeks with much mail. A week without a baseline has none, nor has one with less than `min_n`
+    mailings, for which the statistic gives no alert.
     """
     ends = [f"{rate}{end}" for end in ("", "_n", "_lo", "_hi")]
     needed = ("mailbox_id", "week", *ends, "alert")
@@ -83,6 +88,8 @@ def plot_deliverability(
     order = order[: panels_shown(ax, len(order), _CELL, below=_BELOW)]
     watch, act = _thresholds(deliverability, rate)
     alerts = deliverability["alert"].astype(str)
+    shown = pd.concat([everyone[name] for name in order]) if order else deliverability
+    top = _top(shown, rate, act, min_n)
     with theme():
         page = open_page(
             ax,
@@ -94,19 +101,17 @@ def plot_deliverability(
                 f"{counted((alerts == 'act').sum(), 'week')} to act on, {count((alerts == 'watch').sum())} to watch",
             ),
             footnote=f"{words.title}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded, without whiskers: "
-            f"n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. ◇ no mail. "
+            f"n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
+            + ("Hollow: above the panel. " if (numbers(shown, rate) > top).any() else "")
+            + "◇ no mail. "
             + (f"Bands: watch from {percent(watch)}, act from {percent(act)}. " if act else "")
             + "Ringed: act."
-            + (" Line and dashes: the mailbox's earlier weeks, with three standard errors." if rate == _BOUNCE else ""),
+            + (" Line: the mailbox's earlier weeks. Dashes: three standard errors from it." if rate == _BOUNCE else ""),
             height=grid_height(len(order), _CELL, below=_BELOW),
         )
         if not order:
             return empty(page, "No mail sent in this period.")
-        shown = pd.concat([everyone[name] for name in order])
         weeks = Weeks(shown["week"])
-        firm = shown[numbers(shown, f"{rate}_n") >= min_n]
-        rates = numbers(firm if len(firm) else shown, rate)
-        top = _HEADROOM * top_of(_ABOVE * rates, [_ABOVE * act])
         for cell, name in zip(grid(page, order, left=_LEFT, below=_BELOW, right=_RIGHT, gap=_GAP), order, strict=True):
             panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, cell.height - _TICKS)
             panel.set_ylim(0, top)
@@ -134,6 +139,26 @@ def _thresholds(deliverability: pd.DataFrame, rate: str) -> tuple[float, float]:
     return float(watch), float(act)
 
 
+def _top(rows: pd.DataFrame, rate: str, act: float, min_n: int) -> float:
+    """Choose where the panels end: points, limits and the band fit, whiskers unless they would flatten the rest."""
+    firm = rows[numbers(rows, f"{rate}_n") >= min_n]
+    firm = firm if len(firm) else rows
+    baseline, reach = _control(firm, rate, min_n)
+    needed = top_of(numbers(firm, rate), baseline + reach, [_ABOVE * act])
+    whole = top_of(numbers(firm, f"{rate}_hi"), baseline, [needed / _STRETCH])
+    return _HEADROOM * min(max(needed, whole), _STRETCH * needed)
+
+
+def _control(rows: pd.DataFrame, rate: str, min_n: int) -> tuple[Floats, Floats]:
+    """Baseline of each week, and how far its limits lie from it; missing where there are none."""
+    if rate != _BOUNCE or "z_vs_baseline" not in rows.columns:
+        return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    baseline, trials = _baseline(rows), numbers(rows, f"{rate}_n")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = _SIGMAS * np.sqrt(baseline * (1 - baseline) / trials)
+    return baseline, np.where(trials >= min_n, reach, np.nan)
+
+
 def _baseline(rows: pd.DataFrame) -> Floats:
     """
     Find the baseline b that the statistic compared each week's bounce rate p with.
@@ -159,23 +184,30 @@ def _draw_weeks(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: in
     mark = metric(rate).mark
     places, trials = weeks.places(rows["week"]), numbers(rows, f"{rate}_n")
     bounds = np.stack([numbers(rows, f"{rate}{end}") for end in ("", "_lo", "_hi")], axis=1)
-    if rate == _BOUNCE and "z_vs_baseline" in rows.columns:
-        _draw_limits(ax, places, _baseline(rows), trials)
+    _draw_limits(ax, places, *_control(rows, rate, min_n))
     few = trials < min_n
     bounds[few, 1:] = np.nan  # the whisker of a few mailings would fill the panel and say nothing
     firm = np.where(few, np.nan, bounds[:, 0])  # from week to week a few mailings jump between the ends of the axis
     ax.plot(places, firm, color=mark.ink, lw=0.5, alpha=0.5, zorder=1.8, gid="course")
     estimates(ax, places, bounds, mark, faded=few, upright=True)
     grave = (rows["alert"].astype(str) == "act").to_numpy() & (bounds[:, 0] <= ax.get_ylim()[1])
-    ring: dict[str, Any] = {"marker": "o", "ms": 10, "mfc": "none", "mec": INK, "mew": 1.0, "ls": "none"}
+    ring: dict[str, Any] = {
+        "marker": "o",
+        "ms": 10,
+        "mfc": "none",
+        "mec": INK,
+        "mew": 1.0,
+        "ls": "none",
+        "clip_on": False,
+    }
     ax.plot(places[grave], bounds[grave, 0], zorder=3.2, gid="alert", **ring)
 
 
-def _draw_limits(ax: Axes, places: Floats, baseline: Floats, trials: Floats) -> None:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = _SIGMAS * np.sqrt(baseline * (1 - baseline) / trials)
+def _draw_limits(ax: Axes, places: Floats, baseline: Floats, reach: Floats) -> None:
+    if np.isnan(baseline).all():
+        return
     for limit in (np.maximum(baseline - reach, 0), baseline + reach):
-        ax.step(places, limit, where="mid", color=INK, lw=0.8, dashes=(3, 2), zorder=1.5, gid="limit")
+        ax.step(places, limit, where="mid", color=INK, lw=1.0, dashes=(2, 1), zorder=1.5, gid="limit")
     ax.step(places, baseline, where="mid", color=MUTED, lw=0.8, zorder=1.5, gid="baseline")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from outreach_frames.plots._grid import Cell, grid, grid_height, panels_shown
 from outreach_frames.plots._page import Page, open_page
 from outreach_frames.plots._result import Floats, Names, confidence, numbers, parts, require, subtitle
 from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT, theme
-from outreach_frames.plots._text import count, counted, interval, percent, widest
+from outreach_frames.plots._text import count, counted, interval, line_height, percent, widest
 
 _NEEDED = ("sequence_id", "order", "step_type", "at_risk", "hazard", "hazard_lo", "hazard_hi", "cumulative_reply")
 _STEP_TYPES = {
@@ -72,19 +73,21 @@ def plot_step_funnel(
     shown = {name: everyone[name] for name in largest}
     of = f"{len(shown)} largest of " if len(shown) < len(everyone) else ""
     entrants = counted(sum(map(_entrants, everyone.values())), "enrolment")
+    scale = _Scale.of(list(shown.values()), min_n) if shown else None
+    is_beyond = [scale is not None and (numbers(steps, "hazard") > scale.rate).any() for steps in shown.values()]
+    hollow = "; hollow: above the panel" if any(is_beyond) else ""
     with theme():
         page = open_page(
             ax,
             title="Replies by sequence step",
             subtitle=subtitle(funnel, of + counted(len(everyone), "sequence"), f"{entrants} at risk", period=period),
             footnote=f"Points: first replies ÷ enrolments at risk at the step, with {confidence(funnel)} interval "
-            f"(Wilson). Faded: fewer than {min_n} at risk. ◇ no data. Line: share that has replied up to the step, "
-            f"1 − Π(1 − rate). Bars: enrolments at risk. {_legend_of_types(funnel)}",
+            f"(Wilson). Faded: fewer than {min_n} at risk{hollow}. ◇ no data. Line: share that has "
+            f"replied up to the step, 1 − Π(1 − rate). Bars: enrolments at risk. {_legend_of_types(funnel)}",
             height=grid_height(len(shown), cell, below=_BELOW),
         )
-        if not shown:
+        if scale is None:
             return empty(page, "No steps in this period.")
-        scale = _Scale.of(list(shown.values()), min_n)
         for place, steps in zip(grid(page, largest, left=_LEFT, below=_BELOW), shown.values(), strict=True):
             _draw_rates(page, place, steps, scale)
             _draw_counts(page, place, steps, scale)
@@ -129,14 +132,16 @@ def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> N
     last = len(steps) - 1
     if np.isnan(so_far[last]):
         return
-    highest = scale.rate / _HEADROOM
+    label_room = (line_height(SMALL_PT) + 4 / 72) / (cell.height - below)
+    highest = scale.rate * min(1 / _HEADROOM, max(1 - label_room, 0))
     ceiling = min(max(so_far[last], np.nan_to_num(numbers(steps, "hazard_hi")[last])), highest)
     beyond = " ↑" if so_far[last] > scale.rate else ""
     reached = percent(so_far[last], _entrants(steps)) + beyond + (" in total" if cell.is_first else "")
-    label = panel.annotate(
-        reached, (last + 0.4, ceiling), (0, 4), textcoords="offset points",
-        size=SMALL_PT, color=REPLY.ink, ha="right", va="bottom", gid="cumulative-label",
-    )  # fmt: skip
+    above = {"xy": (last + 0.4, ceiling), "xytext": (0, 4), "va": "bottom"}
+    beside = {"xy": (last - 0.15, scale.rate), "xytext": (0, -6), "va": "center"}  # of a point at the upper edge
+    place: dict[str, Any] = beside if hazards[last, 0] > scale.rate else above
+    look: dict[str, Any] = {"size": SMALL_PT, "color": REPLY.ink, "ha": "right", "gid": "cumulative-label"}
+    label = panel.annotate(reached, textcoords="offset points", **place, **look)
     label.set_path_effects(HALO)
 
 

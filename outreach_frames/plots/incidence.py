@@ -30,6 +30,8 @@ from outreach_frames.plots._text import count, counted, interval, line_height, p
 _CAUSES = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
 _COUNTS = ("t_d", "at_risk", "events_any", "censored", "event_free")
 _NEEDED = (*_COUNTS, *(f"cif_{cause}{end}" for cause in _CAUSES for end in ("", "_lo", "_hi")))
+_BEFORE_ANY = dict.fromkeys((f"cif_{cause}" for cause in _CAUSES), 0.0) | {"event_free": 1.0}
+"""What is known before anything has happened to anybody: a share without an interval."""
 _LEFT, _RIGHT, _TABLE = 0.95, 0.95, 0.88
 _WHOLE, _PANEL = 2.4, 1.5
 _HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
@@ -127,11 +129,13 @@ class _Curves:
         self.end = float("inf") if self.at_risk(float("inf")) > 0 else float(self._times[-1])
 
     def at(self, day: float, column: str) -> float:
-        """Value of a curve at a day: that of the last change up to it, 0 before the first, NaN after the end."""
+        """Value of a curve at a day: that of the last change up to it; NaN after the end, bounds also before any."""
         if day > self.end:
             return float("nan")
         past = int(np.searchsorted(self._times, day, side="right"))
-        return float(self._columns[column][past - 1]) if past else 0.0
+        if past:
+            return float(self._columns[column][past - 1])
+        return _BEFORE_ANY.get(column, float("nan"))
 
     def at_risk(self, day: float) -> float:
         """Enrolments still open and followed just before a day."""

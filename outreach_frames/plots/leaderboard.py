@@ -46,7 +46,7 @@ def plot_leaderboard(
     names
         Names by id; default: the result's own names, else the ids.
     min_n
-        Groups with fewer trials are drawn faded, and do not stretch the axis.
+        Groups with fewer trials are drawn faded; neither their intervals nor their raw rates stretch the axis.
     max_rows
         Where there are more groups, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
     ax
@@ -101,7 +101,7 @@ def plot_leaderboard(
         ]
         drawn = lay_rows(page, lines.names(labelled), columns, muted=lines.gaps)
         firm = trials >= min_n if (trials >= min_n).any() else trials >= 0
-        drawn.set_xlim(0, top_of(high[firm], raw[firm]))
+        drawn.set_xlim(0, top_of(high[firm], raw[firm], values))
         rate_axis(drawn.xaxis, words.axis)
         at, rows = lines.marked(known)
         bounds = np.stack([values, low, high], axis=1)

@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from outreach_frames.plots._axes import empty, estimates, rate_axis, reference, top_of
 from outreach_frames.plots._metrics import metric
 from outreach_frames.plots._result import (
+    Flags,
+    Floats,
     confidence,
     ends_in_words,
     is_calendar,
@@ -17,11 +19,14 @@ from outreach_frames.plots._result import (
     ranked,
     require,
     subtitle,
+    without_group,
 )
 from outreach_frames.plots._rows import Column, lay_rows, open_rows
 from outreach_frames.plots._style import theme
 from outreach_frames.plots._text import count, counted, interval, percent, stretch
 
+_FIRM_SHARE = 1 / 3
+"""Part of the axis that firm estimates keep, whatever is to be shown of the others."""
 _SOURCE = "stats.sequence_engagement(...) or stats.engagement(...)"
 
 
@@ -48,7 +53,7 @@ def plot_rates(
     label
         Column that names the rows. Default: the column of names if there is one, else the keys.
     min_n
-        Estimates on fewer trials are drawn faded, and do not stretch the axis.
+        Estimates on fewer trials are drawn faded; their whiskers do not stretch the axis, their points up to threefold.
     max_rows
         Where there are more groups, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
     period
@@ -60,8 +65,9 @@ def plot_rates(
     Returns
     -------
     ax : Axes
-        Groups lie at 0, 1, 2 … on the y axis, rates as fractions on the x axis. A group without trials has an open
-        tick "no data" instead of a point. Periods of time keep their order.
+        Groups lie at 0, 1, 2 … on the y axis, rates as fractions on the x axis. A point further out than the axis
+        reaches stands hollow at its edge, before an arrow. A group without trials has an open tick "no data" instead of
+        a point. Periods of time keep their order.
 
     Raises
     ------
@@ -70,7 +76,8 @@ def plot_rates(
 
     Notes
     -----
-    The vertical rule is the rate of all groups together: the sum of numerators over the sum of denominators.
+    The vertical rule is the rate of all groups together: the sum of numerators over the sum of denominators. What is in
+    no group, such as mail to prospects without the key, is not in it.
     """
     require(rates, [], plot="plot_rates", source=_SOURCE)
     keys = keys_of(rates)
@@ -84,6 +91,8 @@ def plot_rates(
     known = list(~np.isnan(values))
     names = labels(rates, keys, column=label)
     kind = " and ".join(noun(key) for key in keys)
+    few = ~(trials >= min_n)
+    top = _top(values, high, few)
     order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, names)
     groups = [counted(len(rates), kind)] if kind else []
     with theme():
@@ -97,7 +106,8 @@ def plot_rates(
             subtitle=subtitle(rates, *groups, counted(np.nansum(trials), words.trials), period=period),
             footnote=f"{words.title}: {words.definition}. Whiskers: {confidence(rates)} interval (Wilson). "
             f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}."
-            + (" Dashed: all rows together." if len(rates) > 1 else ""),
+            + (" Hollow: further out." if (values > top).any() else "")
+            + (f" {_together(rates, keys, kind)}" if len(rates) > 1 else ""),
         )
         if rates.empty:
             return empty(page, "No data in this period.")
@@ -107,14 +117,28 @@ def plot_rates(
             Column("n", lines.write([count(n) for n in trials])),
         ]
         drawn = lay_rows(page, lines.names(names), columns, muted=lines.gaps)
-        few = ~(trials >= min_n)
-        drawn.set_xlim(0, top_of(high[~few], values[~few]) if not few.all() else top_of(high, values))
+        drawn.set_xlim(0, top)
         rate_axis(drawn.xaxis, words.axis)
         at, rows = lines.marked(known)
         estimates(drawn, at, bounds[rows], words.mark, faded=few[rows])
         if np.nansum(trials) > 0 and len(rates) > 1:
             together = float(np.nansum(values * trials) / np.nansum(trials))
-            reference(drawn, together, f"all {percent(together, np.nansum(trials))}")
+            reference(drawn, together, f"together {percent(together, np.nansum(trials))}")
         told = [interval(*row) for row in zip(values, low, high, trials, strict=True)]
         page.describe(f"Dot plot of {words.axis.lower()}. {ends_in_words(order, values, names, told)}")
         return drawn
+
+
+def _together(rates: pd.DataFrame, keys: list[str], kind: str) -> str:
+    """Explain the vertical rule: what is in it, and how much is not."""
+    of = f"the {counted(len(rates), kind)}" if kind else "all rows"
+    outside = without_group(rates, keys)
+    return f"Dashed: {of} together" + (f"; left out: {counted(outside, 'record')} without one." if outside else ".")
+
+
+def _top(values: Floats, high: Floats, few: Flags) -> float:
+    """Choose where the axis ends: firm whiskers fit, and all points that leave the firm estimates enough of it."""
+    if few.all():
+        return top_of(high, values)
+    firm = top_of(high[~few], values[~few])
+    return max(firm, top_of(values[values <= firm / _FIRM_SHARE]))

@@ -12,7 +12,7 @@ from outreach_frames.plots._metrics import metric
 from outreach_frames.plots._page import Page, open_page
 from outreach_frames.plots._result import Floats, facts, numbers, parameters, require, subtitle
 from outreach_frames.plots._shades import shade
-from outreach_frames.plots._style import FAINT, MUTED, SMALL_PT, Mark, theme
+from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark, theme
 from outreach_frames.plots._text import count, counted, percent
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -22,10 +22,13 @@ _CLOCKS = {
     "user": "in the sender's time zone",
     "org": "in the organisation's time zone",
 }
-_LEFT, _RIGHT, _ABOVE, _BELOW, _GAP = 0.45, 0.95, 0.5, 0.85, 0.06
+_LEFT, _RIGHT, _ABOVE, _BELOW, _GAP = 0.45, 0.95, 0.5, 0.95, 0.06
+_SCALE_AT, _SCALE_WIDTH = 0.1, 1.6
 _LARGEST = 0.92
 _ALIKE = 0.001
 """Rates nearer than this look the same in the picture, and in its numbers."""
+_TWICE = 2
+"""The darkest shade is no less than so many times the rate of all hours: that rate is a middle one, no peak."""
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -33,6 +36,9 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes | None = None) -> Axes:
     """
     Plot a week of hours: squares sized by deliveries and shaded by the shrunken reply rate, with totals at the edges.
+
+    The shades go from 0 to the highest rate, and to twice that of all hours at least: hours that are alike are neither
+    light nor dark.
 
     Parameters
     ----------
@@ -78,16 +84,31 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         drawn.set(xlim=(-0.5, _HOURS - 0.5), ylim=(len(_DAYS) - 0.5, -0.5), xlabel=f"hour of sending, {clock}")
         drawn.set_xticks(range(0, _HOURS, 3))
         drawn.set_yticks(range(len(_DAYS)), _DAYS)
-        top = float(np.nanmax(shrunk[firm], initial=0.0))
+        highest = float(np.nanmax(shrunk[firm], initial=0.0))
+        usual = _usual(heatmap)
+        top = max(highest, min(_TWICE * usual, 1.0))
         _draw_cells(drawn, delivered, np.where(firm, shrunk, np.nan), top, words.mark)
         _draw_totals(page, delivered)
         if firm.any():
-            alike = top - float(np.nanmin(shrunk[firm])) < _ALIKE
-            _draw_scale(page, top, words.mark, words.axis + (", shrunk: no hour stands out" if alike else ", shrunk"))
+            title = f"{words.axis}, shrunk" + (": no hour stands out" if _are_alike(shrunk[firm]) else "")
+            _draw_scale(page, top, usual, words.mark, title)
         else:
             page.write(_LEFT, 0.1, f"No hour has {least} deliveries.", size=SMALL_PT, color=MUTED)
         page.describe(_in_words(delivered, shrunk, firm, words.axis))
         return drawn
+
+
+def _usual(heatmap: pd.DataFrame) -> float:
+    """Find the rate of all hours together; from the shrunken rates where the result has lost its own."""
+    rate = f"{parameters(heatmap).get('metric') or 'reply'}_rate"
+    names = (rate, f"{rate}_n") if {rate, f"{rate}_n"} <= set(heatmap.columns) else ("shrunk", "delivered")
+    rates, trials = (numbers(heatmap, name) for name in names)
+    known = trials > 0
+    return float(np.average(rates[known], weights=trials[known])) if known.any() else 0.0
+
+
+def _are_alike(rates: Floats) -> bool:
+    return float(np.ptp(rates)) < _ALIKE
 
 
 def _assumed(heatmap: pd.DataFrame) -> str:
@@ -142,17 +163,23 @@ def _draw_totals(page: Page, delivered: Floats) -> None:
         )
 
 
-def _draw_scale(page: Page, top: float, mark: Mark, title: str) -> None:
-    """Draw the shades from zero to the highest rate, with their ends in numbers."""
-    scale = page.panel(_LEFT, 0.1, 1.6, 0.13)
+def _draw_scale(page: Page, top: float, usual: float, mark: Mark, title: str) -> None:
+    """Draw the shades from zero up, with their ends and the rate of all hours in numbers."""
+    scale = page.panel(_LEFT, _SCALE_AT, _SCALE_WIDTH, 0.13)
     steps = 32
     for step in range(steps):
         colour = shade((step + 0.5) / steps, 1, mark)
         scale.add_patch(Rectangle((step / steps, 0), 1 / steps, 1, facecolor=colour, lw=0))
     scale.set(xlim=(0, 1), ylim=(0, 1))
     scale.set_axis_off()
-    page.write(_LEFT - 0.06, 0.165, "0", size=SMALL_PT, color=MUTED, ha="right", va="center")
-    page.write(_LEFT + 1.66, 0.165, f"{percent(top)} {title}", size=SMALL_PT, color=MUTED, va="center")
+    part = usual / top if top else 0.0
+    scale.plot([part, part], [0, 1.5], color=INK, lw=0.8, clip_on=False, gid="usual")
+    middle = _SCALE_AT + 0.065
+    page.write(_LEFT - 0.06, middle, "0", size=SMALL_PT, color=MUTED, ha="right", va="center")
+    page.write(_LEFT + _SCALE_WIDTH + 0.06, middle, f"{percent(top)} {title}", size=SMALL_PT, color=MUTED, va="center")
+    above = _SCALE_AT + 0.22
+    told = f"all hours {percent(usual)}"
+    page.write(_LEFT + _SCALE_WIDTH * part, above, told, size=SMALL_PT, color=INK, ha="center", va="bottom")
 
 
 def _in_words(delivered: Floats, shrunk: Floats, firm: Flags, title: str) -> str:
@@ -160,7 +187,9 @@ def _in_words(delivered: Floats, shrunk: Floats, firm: Flags, title: str) -> str
     weekday, hour = np.unravel_index(np.nanargmax(delivered), delivered.shape)
     words = [f"Grid of weekdays and hours shaded by {title.lower()}, shrunk."]
     words.append(f"Busiest: {_DAYS[weekday]} {hour}:00, {counted(delivered[weekday, hour], 'delivered mailing')}.")
-    if firm.any():
+    if firm.any() and _are_alike(shrunk[firm]):
+        words.append(f"No hour stands out: all are near {percent(np.mean(shrunk[firm]))}.")
+    elif firm.any():
         weekday, hour = np.unravel_index(np.argmax(np.where(firm, shrunk, -1)), shrunk.shape)
         rate = f"{percent(shrunk[weekday, hour])} of {count(delivered[weekday, hour])}"
         words.append(f"Highest: {_DAYS[weekday]} {hour}:00, {rate}.")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from plot_checks import named, points, words
+from plot_checks import named, overlaps, points, words
 from plot_results import funnel_result, names_for
 
 from outreach_frames import plots
@@ -126,4 +126,6 @@ def test_steps_with_few_at_risk_do_not_stretch_the_axis() -> None:
     top = ax.child_axes[0].get_ylim()[1]
     assert top < 0.5
     assert (4, top) in points(ax, "beyond")
+    assert points(ax, "estimate-beyond") == [(4, top)]
+    assert overlaps(ax) == []
     assert "60.0\N{NARROW NO-BREAK SPACE}% ↑" in words(ax)

@@ -100,11 +100,51 @@ def test_the_axis_names_whose_clock_it_is() -> None:
 
 
 def test_hours_that_are_all_alike_are_said_to_be() -> None:
-    """Where nothing is known to differ every cell has the same dark shade, which looks like a fault until explained."""
+    """Where nothing is known to differ every cell has the same shade, which looks like a fault until explained."""
     heatmap = heatmap_result()
+    alike = plots.plot_send_times(heatmap.assign(shrunk=0.049))
 
     assert "no hour stands out" not in words(plots.plot_send_times(heatmap))
-    assert "no hour stands out" in words(plots.plot_send_times(heatmap.assign(shrunk=0.049)))
+    assert "no hour stands out" in words(alike)
+    assert "No hour stands out" in alike.figure.outreach_alt
+    assert "Highest" not in alike.figure.outreach_alt
+
+
+def test_hours_that_are_all_alike_have_a_middle_shade() -> None:
+    """The darkest one would say that these are the best hours."""
+    ax = plots.plot_send_times(heatmap_result().assign(shrunk=0.049))
+
+    assert {to_hex(cell.get_facecolor()) for cell in named(ax, "cell")} == {shade(0.5, 1, REPLY)}
+    (usual,) = named(ax, "usual")
+    assert list(usual.get_xdata()) == pytest.approx([0.5, 0.5])
+    assert "all hours 4.9\N{NARROW NO-BREAK SPACE}%" in words(ax)
+
+
+def test_the_darkest_shade_is_the_highest_rate_where_that_is_more_than_twice_the_usual_one() -> None:
+    """An hour that does stand out is the end of the scale."""
+    heatmap = heatmap_result()
+    busiest = heatmap["delivered"] == heatmap["delivered"].max()
+
+    ax = plots.plot_send_times(heatmap.assign(shrunk=heatmap["shrunk"].where(~busiest, 0.4)))
+
+    assert shade(1, 1, REPLY) in {to_hex(cell.get_facecolor()) for cell in named(ax, "cell")}
+    assert "40.0\N{NARROW NO-BREAK SPACE}% Reply rate" in words(ax)
+
+
+def test_the_rate_of_all_hours_is_that_of_all_mail() -> None:
+    """Not the mean of the shrunken rates: 10 of 110, though both are drawn to each other."""
+    columns = {"weekday": ["Mon", "Tue"], "hour": [9, 9], "delivered": [100, 10], "replied": [10, 0]}
+    rates = {"reply_rate": [0.1, 0.0], "reply_rate_n": [100, 10], "shrunk": [0.09, 0.08]}
+    heatmap = arrow(pd.DataFrame(columns | rates), "send_time_heatmap", metric="reply", min_n=5)
+
+    assert "all hours 9.1\N{NARROW NO-BREAK SPACE}%" in words(plots.plot_send_times(heatmap))
+
+
+def test_hours_without_any_reply_are_drawn() -> None:
+    """A scale from 0 to 0 has no middle."""
+    ax = plots.plot_send_times(heatmap_result().assign(shrunk=0.0))
+
+    assert {to_hex(cell.get_facecolor()) for cell in named(ax, "cell")} == {shade(0, 1, REPLY)}
 
 
 def test_totals_stand_at_the_edges() -> None:

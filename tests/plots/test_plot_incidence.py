@@ -74,3 +74,24 @@ def test_a_share_without_interval_has_no_whisker_at_zero() -> None:
     early = early[early["t_d"] < 1]
 
     assert not any(whiskers(plots.plot_incidence(early)))
+
+
+def test_before_anything_has_happened_there_is_a_share_without_an_interval() -> None:
+    """As `reply_within` says: nobody has replied yet, and 0 to 0 would claim to be sure that nobody does."""
+    late = incidence_result(2)
+    late["t_d"] = late["t_d"] + late["sequence_id"].map({1: 0, 2: 8})
+
+    ax = plots.plot_incidence(late)
+
+    _, panel = ax.child_axes
+    (lines,) = named(panel, "interval")
+    assert [segment[0, 0] for segment in lines.get_segments() if len(segment)] == [14, 30]
+    assert "0–0" not in words(ax)
+    assert "0.0\N{NARROW NO-BREAK SPACE}% by day 3" in ax.figure.outreach_alt
+
+
+def test_whoever_has_had_no_outcome_is_still_open() -> None:
+    """Where the first change lies after the last day drawn, all are still open, not none."""
+    assert "still open 100.0\N{NARROW NO-BREAK SPACE}%" in words(
+        plots.plot_incidence(incidence_result().assign(t_d=[40.0, 50.0, 60.0, 70.0]))
+    )

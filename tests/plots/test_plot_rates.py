@@ -45,14 +45,49 @@ def test_points_and_whiskers_lie_at_the_rates_and_their_bounds(rates) -> None:
     assert {(0.042, 1, 0.084, 1), (0.013, 2, 0.031, 2)} <= set(whiskers(ax))
 
 
-def test_an_estimate_on_few_trials_neither_stretches_the_axis_nor_vanishes(rates) -> None:
-    """One of two replied: at half the axis the firm rates would be a heap at the left."""
+def test_an_estimate_on_few_trials_neither_squeezes_the_others_nor_vanishes(rates) -> None:
+    """One of two replied: with half of all on the axis the firm rates would be a heap at the left."""
     ax = plots.plot_rates(rates)
 
     assert ax.get_xlim()[1] < 0.1
     assert [y for _, y in points(ax, "beyond")] == [0]
+    (hollow,) = named(ax, "estimate-beyond")
+    assert hollow.get_markerfacecolor() == "white"
+    (place,) = hollow.get_transform().transform(hollow.get_xydata())
+    assert ax.get_xlim()[1] * 0.9 < ax.transData.inverted().transform(place)[0] < ax.get_xlim()[1]
+    assert "Hollow: further out" in words(ax)
     assert all(line.get_alpha() < 1 for line in named(ax, "beyond") if len(line.get_xdata()))
     assert "50\N{NARROW NO-BREAK SPACE}%" in words(ax)
+
+
+def test_a_point_on_few_trials_is_seen_where_it_lies(rates) -> None:
+    """The first of all rows had only a whisker: its whisker may be cut, its point may not."""
+    ax = plots.plot_rates(rates.assign(enrolment_reply_rate=[0.02, 0.06, 0.24, np.nan]))
+
+    assert (0.24, 0) in points(ax)
+    assert ax.get_xlim()[1] >= 0.24
+    assert [y for _, y in points(ax, "beyond")] == [0]
+    assert named(ax, "estimate-beyond") == []
+    assert "Hollow" not in words(ax)
+
+
+@pytest.mark.parametrize("few", [0.3, 0.7, 1.0])
+def test_no_row_with_a_rate_is_without_a_point(rates, few) -> None:
+    """Filled at its place, or hollow at the edge."""
+    ax = plots.plot_rates(rates.assign(enrolment_reply_rate=[0.02, 0.06, few, np.nan]))
+
+    assert sorted(y for _, y in points(ax) + points(ax, "estimate-beyond")) == [0, 1, 2]
+
+
+def test_a_rate_of_all_is_on_the_axis() -> None:
+    """Twelve of twelve opened: beside rates of about a half the axis goes up to 100 %."""
+    opens = rates_result(6, rate="open_rate", mean=0.5, empty=0)
+    opens.loc[0, ["open_rate", "open_rate_n", "open_rate_lo", "open_rate_hi"]] = [1.0, 12, 0.76, 1.0]
+
+    ax = plots.plot_rates(opens, "open_rate")
+
+    assert (1.0, 0) in points(ax)
+    assert points(ax, "beyond") == []
 
 
 def test_missing_is_an_open_tick_and_never_zero(rates) -> None:
@@ -77,6 +112,33 @@ def test_the_reference_is_the_pooled_rate(rates) -> None:
     (rule,) = named(plots.plot_rates(rates), "reference")
 
     assert rule.get_xdata()[0] == pytest.approx(51 / 1502)
+
+
+def test_the_reference_says_what_it_is_and_what_is_not_in_it(rates) -> None:
+    """Mail to people without a time zone is in no row, and not in the rate of all rows either."""
+    zones = rates.rename(columns={"sequence_id": "prospect__time_zone_iana"})
+    arrow(zones, "engagement", by=["prospect__time_zone_iana"])
+    zones.attrs["outreach_frames"]["parameters"]["by"] = ["prospect__time_zone_iana"]
+    zones.attrs["outreach_frames"]["dropped"] = {"prospect__time_zone_iana missing": 419, "mailing not sent": 7}
+    rates.attrs["outreach_frames"]["dropped"] = {"mailing of no sequence": 1}
+
+    by_zone = words(plots.plot_rates(zones, "enrolment_reply_rate")).replace("\n", " ")
+    by_sequence = words(plots.plot_rates(rates)).replace("\n", " ")
+
+    assert "Dashed: the 4 prospect time zones together; left out: 419 records without one." in by_zone
+    assert "Dashed: the 4 sequences together; left out: 1 record without one." in by_sequence
+    assert "together 3.4\N{NARROW NO-BREAK SPACE}%" in by_zone
+
+
+def test_columns_of_included_resources_are_written_in_words(rates) -> None:
+    """The title is for people who have never seen a column."""
+    zones = rates.rename(columns={"sequence_id": "prospect__time_zone_iana"}).drop(columns="name")
+    zones.attrs["outreach_frames"]["parameters"]["by"] = ["prospect__time_zone_iana"]
+
+    written = words(plots.plot_rates(zones, "enrolment_reply_rate"))
+
+    assert "Enrolment reply rate by prospect time zone\n" in written
+    assert "4 prospect time zones ·" in written
 
 
 def test_every_row_has_its_rate_and_denominator_in_numbers(rates) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from plot_checks import boxes, luminance, named, points, words
+from plot_checks import boxes, luminance, named, points, whiskers, words
 from plot_results import activity_result, deliverability_result
 
 from outreach_frames import plots
@@ -24,11 +24,44 @@ def test_the_limits_are_three_standard_errors_about_the_baseline() -> None:
     """A p-chart: little mail, wide limits. The result has z instead of the baseline, which was 1.5 %."""
     result = deliverability_result(1)
 
-    lower, upper = (line.get_ydata() for line in named(plots.plot_deliverability(result), "limit"))
+    lower, upper = (line.get_ydata() for line in named(plots.plot_deliverability(result, min_n=1), "limit"))
 
     reach = 3 * np.sqrt(0.015 * 0.985 / result["bounce_rate_n"].to_numpy(dtype=float))
     assert upper == pytest.approx(0.015 + reach)
     assert lower == pytest.approx(np.maximum(0.015 - reach, 0))
+
+
+def test_weeks_of_little_mail_have_no_limits() -> None:
+    """The statistic gives no alert there, and limits of 0 to a half would say nothing."""
+    result = deliverability_result(1)
+
+    _, upper = (line.get_ydata() for line in named(plots.plot_deliverability(result, min_n=200), "limit"))
+
+    assert np.isnan(upper).tolist() == (result["bounce_rate_n"] < 200).tolist()
+
+
+@pytest.mark.parametrize("mailboxes", [1, 3, 12])
+def test_points_limits_and_narrow_whiskers_fit_the_panels(mailboxes) -> None:
+    """Most whiskers of weeks with enough mail ran off the top, and looked like one."""
+    ax = plots.plot_deliverability(deliverability_result(mailboxes))
+
+    top = ax.child_axes[0].get_ylim()[1]
+    limits = np.concatenate([line.get_ydata() for line in named(ax, "limit")])
+    assert max(y for _, y in points(ax)) < top
+    assert np.nanmax(limits) < top
+    assert len(points(ax, "beyond")) <= 0.1 * len(whiskers(ax))
+
+
+def test_a_point_on_little_mail_beyond_the_panel_is_seen_at_its_edge() -> None:
+    """Four of five bounced: no reason to flatten the weeks of four hundred."""
+    result = deliverability_result(1)
+    result.loc[2, ["bounce_rate", "bounce_rate_n"]] = [0.8, 5]
+
+    ax = plots.plot_deliverability(result)
+
+    assert points(ax, "estimate-beyond") == [(2, ax.child_axes[0].get_ylim()[1])]
+    assert "Hollow: above the panel" in words(ax).replace("\n", " ")
+    assert "Hollow" not in words(plots.plot_deliverability(deliverability_result(1)))
 
 
 def test_thresholds_are_bands_that_are_named() -> None:
