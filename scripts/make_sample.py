@@ -14,7 +14,8 @@ def main() -> None:
     """Extract the organisation anew and put it in place of the old sample."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     with of.sandbox(prospects=PROSPECTS, seed=SEED) as org:
-        tables = [*DEFAULT_RESOURCES, "events", "email_addresses"]
+        tables: dict[str, dict[str, str]] = {name: {} for name in (*DEFAULT_RESOURCES, "events", "email_addresses")}
+        tables["templates"] = {"fields": "*"}  # with their bodies, for explorers that show messages
         sample = of.take_snapshot(org, FOLDER, resources=tables, progress=False)
     size = sum(file.stat().st_size for file in sample.folder.iterdir())
     print(f"{len(sample.tables)} tables, {size / 1e6:.1f} MB in {FOLDER.relative_to(Path.cwd())}")
