@@ -22,7 +22,7 @@ from outreach_frames.stats._parameters import zone
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
-PERIODS = ("day", "week", "month")
+PERIODS = ("day", "week", "month", "quarter")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 """In ISO order; `weekday_of` counts from 1."""
 
@@ -136,13 +136,16 @@ def with_clock(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 
 def with_periods(frame: nw.LazyFrame[Any], periods: Sequence[str]) -> nw.LazyFrame[Any]:
-    """Add ``day``, ``week`` (Monday) or ``month``: the first day [days since 1970] of the period ``local`` lies in."""
+    """Add ``day``, ``week`` (its Monday), ``month``, ``quarter`` of ``local``, by its first day [days since 1970]."""
     frame = with_clock(frame)
     day = nw.col("local_day")
     starts = {"day": day, "week": day - weekday_of(day) + 1}
-    if "month" in periods:
+    if {"month", "quarter"} & set(periods):
         frame = _with_day_of_month(frame)
         starts["month"] = day - nw.col("day_of_month") + 1
+    if "quarter" in periods:
+        frame = _with_day_of_quarter(frame)
+        starts["quarter"] = day - nw.col("day_of_quarter") + 1
     return frame.with_columns(starts[period].alias(period) for period in periods)
 
 
@@ -163,4 +166,21 @@ def _with_day_of_month(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         .with_columns(year_day=era - year * 365 - year // 4 + year // 100)
         .with_columns(year_month=(ordinal * 5 + 2) // 153)
         .with_columns(day_of_month=ordinal - (month * 153 + 2) // 5 + 1)
+    )
+
+
+def _with_day_of_quarter(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add ``day_of_quarter``, 1 … 92; March begins the year of `_with_day_of_month`, but ends its quarter."""
+    year, ordinal, month = nw.col("era_year") + 400, nw.col("year_day"), nw.col("year_month")
+    before = {n: year // n - (year - 1) // n for n in (4, 100, 400)}  # 1 where a year can be divided by n, else 0
+    return (
+        frame.with_columns(
+            quarter_month=((month + 2) // 3) * 3 - 2, until_march=before[4] - before[100] + before[400] + 59
+        )
+        .with_columns(quarter_day=(nw.col("quarter_month") * 153 + 2) // 5)
+        .with_columns(
+            day_of_quarter=1
+            + ordinal
+            + nw.when(month == 0).then(nw.col("until_march")).otherwise(0 - nw.col("quarter_day"))
+        )
     )

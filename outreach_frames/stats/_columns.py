@@ -75,7 +75,7 @@ _MAKERS = {
         "mailing_flags(mailings)",
     ),
     **dict.fromkeys(("opens_total", "clicks_total"), "mailing_flags(mailings)"),
-    **dict.fromkeys(("day", "week", "month", "origin"), "engagement(mailings, by=...)"),
+    **dict.fromkeys(("day", "week", "month", "quarter", "origin"), "engagement(mailings, by=...)"),
     **dict.fromkeys(("suspect_open", "suspect_click"), "suspect_engagement(mailings)"),
     **dict.fromkeys(("duration_d", "event", "t0"), "time_to_event(mailings)"),
     **dict.fromkeys(("tz", "tz_source"), "prospect_engagement(prospects, mailings)"),

@@ -36,7 +36,8 @@ def call_outcomes(
         ``id``, ``direction``, ``outcome``, ``dialed_at``, ``answered_at``, ``completed_at``, and the columns of ``by``.
     by
         Columns to group by, such as ``"user_id"`` or ``"call_disposition_id"``; ``None`` for one row. Besides columns:
-        ``"hour"`` (0 … 23) and ``"weekday"`` of the call, and ``"day"``, ``"week"`` (its Monday), ``"month"``.
+        ``"hour"`` (0 … 23) and ``"weekday"`` of the call, and ``"day"``, ``"week"`` (its Monday), ``"month"``,
+        ``"quarter"``.
     tz
         IANA zone of hours, days and weeks.
     ci

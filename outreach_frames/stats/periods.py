@@ -12,6 +12,8 @@ taken relative to the mean of the two totals. That changes no sum, as the change
 who moved the total: a group that grew helps only if it is better than the whole.
 """
 
+import inspect
+import re
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Any
@@ -21,15 +23,19 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call, record_of
-from outreach_frames.stats._instants import Instant, to_micros
-from outreach_frames.stats._parameters import column as column_name, text
+from outreach_frames.stats._instants import Instant, to_iso, to_micros
+from outreach_frames.stats._parameters import column as column_name, columns, text
 from outreach_frames.stats._small import Flags, column, flags, floats, in_utc, naive_columns, read, write
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import newcombe_difference, wilson
 
-Period = tuple[Instant, Instant]
-_EXAMPLE = 'Write ("2026-01-01", "2026-04-01").'
+Period = tuple[Instant, Instant] | pd.Period | str
+"""From (included) and until (not included), or a calendar period of UTC: pandas', or its text."""
+
+_CALENDAR = re.compile(r"\d{4}(-?Q[1-4]|-(0[1-9]|1[0-2]))?")
+_EXAMPLE = 'Write ("2026-01-01", "2026-04-01"), or a month, quarter or year: "2026-01", "2026Q1", "2026".'
+_FUNCTIONS = "engagement, failures, call_outcomes, task_completion"
 
 _COLUMNS = [
     *(f"rate_{name}{end}" for name in ("a", "b") for end in ("", "_n", "_lo", "_hi")),
@@ -49,7 +55,7 @@ def compare_periods(
     *,
     a: Period,
     b: Period,
-    by: str,
+    by: str | Sequence[str],
     metric: str = "reply_rate",
     on: str | None = None,
     ci: float = 0.95,
@@ -66,9 +72,10 @@ def compare_periods(
     frame
         Its rows, such as mailings.
     a, b
-        The two periods, the earlier one first: from (included) and until (not included).
+        The two periods, the earlier one first: from (included) and until (not included), or a calendar month, quarter
+        or year of UTC, such as ``"2026-01"``, ``"2026Q1"``, ``"2026"`` or a pandas ``Period``.
     by
-        Column to group by.
+        Columns to group by.
     metric
         The rate.
     on
@@ -84,9 +91,10 @@ def compare_periods(
     Returns
     -------
     comparison : DataFrame, one row for each group of either period, sorted by key
-        Key; ``rate_a``, ``rate_a_n``, ``rate_a_lo``, ``rate_a_hi`` and the same of ``b``; ``share_a``, ``share_b`` of
-        the denominators; ``diff`` = b − a, ``diff_lo``, ``diff_hi``; ``rate_effect`` and ``mix_effect`` on the total.
-        Rates are missing in a period without trials; a group that is new or gone has no rate effect.
+        Keys; their names where the frame has them (``sequence__name`` for ``sequence_id``); ``rate_a``, ``rate_a_n``,
+        ``rate_a_lo``, ``rate_a_hi`` and the same of ``b``; ``share_a``, ``share_b`` of the denominators; ``diff`` =
+        b − a, ``diff_lo``, ``diff_hi``; ``rate_effect`` and ``mix_effect`` on the total. Rates are missing in a period
+        without trials; a group that is new or gone has no rate effect.
         ``attrs["total"]`` (see `attached`): one row with the same columns for all groups together; there ``diff`` =
         ``rate_effect`` + ``mix_effect``.
 
@@ -95,46 +103,89 @@ def compare_periods(
     MissingColumnError
         The column of instants is absent.
     DataError
-        Periods that are empty or overlap, or the function's result lacks the metric or the key.
+        Periods that are empty or overlap; a function that cannot be called with the frame and ``by`` alone, such as
+        `sequence_engagement`; a result of it that lacks the metric or a key.
 
     Notes
     -----
     The total is over the groups' denominators; where groups overlap (people in two sequences), it counts them in each.
-    Rows in neither period, or without an instant, are left out. Intervals: Wilson; difference: Newcombe's hybrid score.
+    Left out and counted: rows in neither period, or without an instant, and what the function leaves out. Intervals:
+    Wilson; difference: Newcombe's hybrid score.
     Source: see the module's notes.
     """
     if not callable(function):
         raise DataError(f"compare_periods needs a statistic, not {function!r}.", hint="Pass stats.engagement.")
-    by, on = column_name("by", by), None if on is None else column_name("on", on)
+    keys, on = _keys(by), None if on is None else column_name("on", on)
     called = getattr(function, "__name__", "function")
-    call = Call("compare_periods", a=a, b=b, by=by, metric=metric, on=on, ci=ci, **parameters)
+    spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
+    told = {
+        name: list(map(to_iso, spans[name])) if isinstance(period, str | pd.Period) else period
+        for name, period in (("a", a), ("b", b))
+    }
+    call = Call("compare_periods", **told, by=keys if keys[1:] else keys[0], metric=metric, on=on, ci=ci, **parameters)
     call.parameters["function"] = called
     text("metric", metric)
-    spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
+    _refuse_uncallable(function, called, parameters)
     if spans["a"][1] > spans["b"][0]:
         raise DataError("The periods must not overlap, the earlier one first.")
     within = _placed(call, frame, spans, on)
     call.look(as_of)
-    by_group, rows = partial(function, by=by, **parameters), in_utc(frame)  # said once, not by each call
-    parts = {name: _counted(by_group(rows[within[name]]), by, metric, name) for name in spans}
-    both = parts["a"].merge(parts["b"], on=by, how="outer", validate="1:1")
-    both = both.fillna({name: 0 for name in both.columns if name != by}).sort_values(by, ignore_index=True)
+    by_group, rows = partial(function, by=keys if keys[1:] else keys[0], **parameters), in_utc(frame)  # said once
+    results = {name: by_group(rows[within[name]]) for name in spans}
+    for result in results.values():
+        for reason, gone in record_of(result).get("dropped", {}).items():
+            call.dropped[reason] = call.dropped.get(reason, 0) + gone
+    parts = {name: _counted(result, keys, metric, name) for name, result in results.items()}
+    both = parts["a"].merge(parts["b"], on=keys, how="outer", validate="1:1")
+    both = both.fillna({name: 0 for name in both.columns if name not in keys}).sort_values(keys, ignore_index=True)
     groups = _compared(both, ci).assign(**_effects(both))
-    totals = pd.DataFrame([both.drop(columns=by).sum()])
+    totals = pd.DataFrame([both.drop(columns=keys).sum()])
     total = _compared(totals, ci).assign(
         **{name: groups[name].sum(min_count=1) for name in ("rate_effect", "mix_effect")}
     )
-    result = write(call, groups.assign(**{by: both[by]})[[by, *_COLUMNS]])
-    attach(result, "total", total[_COLUMNS])
-    return result
+    named = _names(frame, both[keys])
+    compared = write(call, pd.concat([both[keys], named, groups[_COLUMNS]], axis="columns"))
+    attach(compared, "total", total[_COLUMNS])
+    return compared
+
+
+def _keys(by: str | Sequence[str]) -> list[str]:
+    keys = columns("by", by)
+    if not keys:
+        raise DataError("compare_periods needs a column to group by.", hint='Write by="sequence_id".')
+    return keys
+
+
+def _refuse_uncallable(function: Callable[..., Any], called: str, parameters: dict[str, Any]) -> None:
+    """Raise `DataError` where a statistic takes no frame with ``by``, or needs more than it will be given."""
+    try:
+        inspect.signature(function).bind("frame", by="key", **parameters)
+    except TypeError as error:
+        raise DataError(
+            f"compare_periods calls {called}(frame, by=...), which it cannot be: {error}.",
+            hint=f"Pass a statistic of one frame with by, such as {_FUNCTIONS}; other frames of it by their names.",
+        ) from error
+
+
+def _names(frame: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
+    """Take the names of ids that the frame has, such as ``sequence__name`` of ``sequence_id``."""
+    named = {}
+    for key in keys.columns:
+        name = f"{key.removesuffix('_id')}__name"
+        if key.endswith("_id") and {key, name} <= set(frame.columns) and name not in keys.columns:
+            known = frame[[key, name]].dropna().drop_duplicates(key).set_index(key)[name]
+            named[name] = keys[key].map(known).astype("string[pyarrow]")
+    return pd.DataFrame(named, index=keys.index)
 
 
 def _span(name: str, period: Period) -> tuple[int, int]:
+    if isinstance(period, str) and _CALENDAR.fullmatch(period):
+        period = pd.Period(period)
+    if isinstance(period, pd.Period):
+        return to_micros(period.start_time), to_micros((period + 1).start_time)
     pair = [] if isinstance(period, str) or not isinstance(period, Sequence) else list(period)
     if len(pair) != 2:  # noqa: PLR2004  from and until
-        raise DataError(
-            f"Period {name} must be two instants, not {period!r}.", hint='Write ("2026-01-01", "2026-04-01").'
-        )
+        raise DataError(f"Period {name} must be two instants or a calendar period, not {period!r}.", hint=_EXAMPLE)
     start, end = map(to_micros, pair)
     if start >= end:
         raise DataError(f"Period {name} ends before it begins.", hint=_EXAMPLE)
@@ -154,16 +205,16 @@ def _placed(call: Call, frame: pd.DataFrame, spans: dict[str, tuple[int, int]], 
     return within
 
 
-def _counted(rates: pd.DataFrame, by: str, metric: str, name: str) -> pd.DataFrame:
+def _counted(rates: pd.DataFrame, keys: list[str], metric: str, name: str) -> pd.DataFrame:
     """Take successes and trials of a period by group; the successes follow from the rate."""
-    for needed in (by, metric, f"{metric}_n"):
+    for needed in (*keys, metric, f"{metric}_n"):
         if needed not in rates.columns:
             raise DataError(
                 f"The function's result has no column {needed!r}.", hint="Choose a metric that it returns, by a key."
             )
     trials = floats(rates[f"{metric}_n"])
     successes = np.rint(np.nan_to_num(floats(rates[metric]) * trials))
-    return pd.DataFrame({by: rates[by], f"x_{name}": successes, f"n_{name}": trials})
+    return rates[keys].assign(**{f"x_{name}": successes, f"n_{name}": trials})
 
 
 def _compared(counts: pd.DataFrame, ci: float) -> pd.DataFrame:

@@ -58,8 +58,9 @@ def engagement(
         One row per mailing: the columns of `mailing_flags` without ``marked_as_spam_at``, and ``prospect_id``,
         ``sequence_state_id``.
     by
-        Columns to group by. Besides columns: ``"day"``, ``"week"`` (ISO, its Monday) and ``"month"`` of sending, which
-        leave out what was never sent; ``"origin"``, that is ``"sequence"`` or the ``mailing_type`` of other mail.
+        Columns to group by. Besides columns: ``"day"``, ``"week"`` (ISO, its Monday), ``"month"`` and ``"quarter"``
+        of sending, by their first day, which leave out what was never sent; ``"origin"``, that is ``"sequence"`` or the
+        ``mailing_type`` of other mail.
     include_unsequenced
         Keep rows whose key is missing, such as one-off mail by ``sequence_id``, as a group of their own. Without
         ``by``, all mail counts.

@@ -129,6 +129,7 @@ STATISTICS: dict[str, Callable[[Engine], Any]] = {
     "engagement by sequence": lambda to: stats.engagement(to(MAIL), by="sequence_id", include_unsequenced=True),
     "engagement by week": lambda to: stats.engagement(to(MAIL), by=["week", "user_id"], tz="America/Los_Angeles"),
     "engagement by month": lambda to: stats.engagement(to(MAIL), by=["origin", "month"], include_unsequenced=True),
+    "engagement by quarter": lambda to: stats.engagement(to(MAIL), by="quarter", tz="America/Los_Angeles"),
     "sequence_engagement": lambda to: stats.sequence_engagement(
         to(MAIL),
         to(SEQUENCES),

@@ -20,7 +20,7 @@ MOMENTS = st.integers(946_900_000, 2_556_000_000).map(lambda seconds: datetime.f
 def local_clock(moments, zone):
     frame = _engines.wrap(pd.DataFrame({"at": [to_micros(moment) for moment in moments]}, dtype="int64[pyarrow]"))
     local = _calendar.with_local(frame, "at", zones=[zone])
-    return _engines.pandas_of(_calendar.with_periods(_calendar.with_clock(local), ["day", "week", "month"]))
+    return _engines.pandas_of(_calendar.with_periods(_calendar.with_clock(local), ["day", "week", "month", "quarter"]))
 
 
 @settings(max_examples=30, deadline=None)
@@ -36,9 +36,24 @@ def test_the_wall_clock_is_that_of_zoneinfo(moments, zone):
     days = [moment.date() for moment in expected]
     assert [date(1970, 1, 1) + timedelta(days=int(day)) for day in found["day"]] == days
     assert [date(1970, 1, 1) + timedelta(days=int(day)) for day in found["month"]] == [d.replace(day=1) for d in days]
+    assert [date(1970, 1, 1) + timedelta(days=int(day)) for day in found["quarter"]] == [
+        d.replace(month=(d.month - 1) // 3 * 3 + 1, day=1) for d in days
+    ]
     assert [date(1970, 1, 1) + timedelta(days=int(day)) for day in found["week"]] == [
         d - timedelta(days=d.weekday()) for d in days
     ]
+
+
+def test_every_day_falls_into_its_quarter():
+    """Four hundred years, so that every rule of leap years has its turn."""
+    days = pd.Series(pd.date_range("1900-01-01", "2299-12-31"))
+    numbers = (days - pd.Timestamp("1970-01-01")).dt.days.astype("int64[pyarrow]")
+    frame = _engines.wrap(pd.DataFrame({"local": numbers * _calendar.DAY}))
+
+    found = _engines.pandas_of(_calendar.with_periods(frame, ["quarter"]).select("quarter"))["quarter"]
+
+    firsts = days.dt.to_period("Q").dt.start_time
+    assert found.tolist() == (firsts - pd.Timestamp("1970-01-01")).dt.days.tolist()
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"])

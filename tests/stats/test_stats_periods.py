@@ -1,3 +1,5 @@
+import inspect
+import re
 from functools import partial
 
 import pandas as pd
@@ -5,11 +7,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from small_frames import mailings, plain, table
 
+from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.stats.attachments import attached
 from outreach_frames.stats.intervals import newcombe_difference, wilson
 from outreach_frames.stats.periods import compare_periods
 from outreach_frames.stats.rates import engagement
+from outreach_frames.stats.sequences import sequence_engagement
 
 MARCH, APRIL = ("2025-03-01", "2025-04-01"), ("2025-04-01", "2025-05-01")
 
@@ -109,7 +113,7 @@ def test_periods_are_closed_at_the_start_and_open_at_the_end():
     found = compare(mail)
 
     assert found[["rate_a_n", "rate_b_n"]].to_numpy().tolist() == [[1, 1]]
-    assert found.attrs["outreach_frames"]["dropped"] == {"row in neither period": 3}
+    assert found.attrs["outreach_frames"]["dropped"]["row in neither period"] == 3
 
 
 def test_bounces_fall_into_the_period_they_were_sent_in():
@@ -159,6 +163,74 @@ def test_nothing_gives_no_rows_of_the_same_types():
 def test_what_cannot_be_compared_is_refused(arguments):
     with pytest.raises(DataError):
         compare(table("mailings"), **arguments)
+
+
+def test_several_keys_make_groups_together():
+    mail = mail_of((1, 3, 4, 1), (1, 4, 4, 2), (2, 4, 8, 2)).assign(user_id=pd.array([5] * 16, "int64[pyarrow]"))
+
+    found = compare(mail, by=["user_id", "sequence_id"])
+
+    assert found[["user_id", "sequence_id", "rate_b_n"]].to_numpy().tolist() == [[5, 1, 4], [5, 2, 8]]
+    assert found["rate_effect"].sum() + found["mix_effect"].sum() == pytest.approx(attached(found, "total")["diff"][0])
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("2025-03", "2025-04"),
+        (pd.Period("2025-03"), pd.Period("2025-04")),
+        ("2025Q1", "2025-Q2"),
+        ("2024", pd.Period("2025")),
+    ],
+)
+def test_calendar_periods_may_be_written_as_such(a, b):
+    found = compare(mail_of((1, 3, 4, 1), (1, 4, 8, 2)), a=a, b=b)
+
+    assert attached(found, "total")["rate_b_n"].item() == (12 if b == pd.Period("2025") else 8)
+
+
+def test_a_calendar_period_is_recorded_as_its_instants():
+    """What draws the comparison names the days."""
+    parameters = compare(mail_of((1, 3, 4, 1)), a="2025Q1", b="2025-04").attrs["outreach_frames"]["parameters"]
+
+    assert parameters["a"] == ["2025-01-01T00:00:00Z", "2025-04-01T00:00:00Z"]
+    assert parameters["b"] == ["2025-04-01T00:00:00Z", "2025-05-01T00:00:00Z"]
+
+
+@pytest.mark.parametrize("a", ["2025Q5", "2025-13", "last year", 2025, None])
+def test_what_is_no_period_is_refused_in_words(a):
+    with pytest.raises(DataError, match="must be two instants or a calendar period") as caught:
+        compare(table("mailings"), a=a)
+
+    assert '"2026Q1"' in str(caught.value)
+
+
+def test_a_statistic_that_takes_no_by_is_refused_with_ones_that_do():
+    with pytest.raises(DataError, match="which it cannot be") as caught:
+        compare_periods(sequence_engagement, table("mailings"), a=MARCH, b=APRIL, by="sequence_id")
+
+    suggested = re.findall(r"\b[a-z]+(?:_[a-z]+)*\b", str(caught.value).partition("such as ")[2].partition(";")[0])
+    assert len(suggested) == 4
+    assert all("by" in inspect.signature(getattr(stats, name)).parameters for name in suggested)
+
+
+def test_what_the_statistic_left_out_is_told():
+    """One-off mail is in neither total."""
+    mail = mail_of((1, 3, 4, 1), (None, 3, 2, 1), (1, 4, 4, 1), (None, 4, 1, 0), (1, 6, 3, 0))
+
+    dropped = compare(mail).attrs["outreach_frames"]["dropped"]
+    assert (dropped["row in neither period"], dropped["sequence_id missing"]) == (3, 3)
+
+
+def test_names_of_the_groups_are_kept_where_the_frame_has_them():
+    mail = mail_of((1, 3, 4, 1), (2, 4, 4, 1), (3, 4, 1, 0))
+    names = mail["sequence_id"].map({1: "Cold", 2: "Warm"})
+
+    found = compare(mail.assign(sequence__name=names))
+
+    assert plain(found["sequence__name"]) == ["Cold", "Warm", None]
+    assert "sequence__name" not in compare(mail)
+    assert list(found.columns[:2]) == ["sequence_id", "sequence__name"]
 
 
 def test_a_missing_instant_is_named():
