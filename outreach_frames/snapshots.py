@@ -34,6 +34,7 @@ from outreach_frames import __version__
 from outreach_frames.client import Client
 from outreach_frames.errors import QueryError, SnapshotError
 from outreach_frames.reading import fetch
+from outreach_frames.stats.sources import TABLES
 
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
@@ -46,24 +47,12 @@ CATEGORIES = b"outreach_frames.categories"
 
 _VERSION = re.compile(r"(\d{8}T\d{6}Z)-(\d+)")
 
-DEFAULT_RESOURCES = (
-    "accounts",
-    "calls",
-    "mailboxes",
-    "mailings",
-    "opportunities",
-    "opportunity_prospect_roles",
-    "opportunity_stages",
-    "prospects",
-    "sequence_states",
-    "sequence_steps",
-    "sequence_templates",
-    "sequences",
-    "tasks",
-    "templates",
-    "users",
-)
-"""What the statistics read."""
+_ON_REQUEST = {
+    "events",  # several for every mailing; only `first_opens` and `suspect_engagement` read them
+    "email_addresses",  # nothing but personal data, and a scope of its own; only two options need them
+}
+DEFAULT_RESOURCES = tuple(name for name in TABLES if name not in _ON_REQUEST)
+"""What the statistics read, without what few of them need."""
 
 Engine = Literal["duckdb", "polars", "dask", "spark"]
 

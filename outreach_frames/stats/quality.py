@@ -14,8 +14,8 @@ from outreach_frames.errors import MissingColumnError, OutreachDataWarning
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._small import in_utc, naive_columns, read, settled, typed, write
-from outreach_frames.stats._sources import frames_of
 from outreach_frames.stats.checks import CHECKS, Check, NotGivenError
+from outreach_frames.stats.sources import frames_of
 from outreach_frames.stats.traps import EFFECTS, SHOWN
 
 SEVERITIES = ("ok", "note", "watch", "act")

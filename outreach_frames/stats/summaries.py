@@ -16,7 +16,6 @@ from outreach_frames.stats._call import Call, record_of
 from outreach_frames.stats._instants import Instant, to_iso, to_micros
 from outreach_frames.stats._resampling import quantile_bounds
 from outreach_frames.stats._small import flags, read_deliveries, settled, typed, write
-from outreach_frames.stats._sources import frames_of
 from outreach_frames.stats._tally import RATES
 from outreach_frames.stats.collisions import overlaps
 from outreach_frames.stats.effort import hours_to_reply
@@ -24,6 +23,7 @@ from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.provenance import DEFINITIONS
 from outreach_frames.stats.quality import data_quality
 from outreach_frames.stats.rates import engagement
+from outreach_frames.stats.sources import frames_of
 from outreach_frames.stats.survival import reply_within, time_to_event
 
 

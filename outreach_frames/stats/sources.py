@@ -7,7 +7,7 @@ import pandas as pd
 
 from outreach_frames.errors import DataError, OutreachError
 
-KNOWN = (
+TABLES = (
     "accounts",
     "calls",
     "email_addresses",
@@ -26,7 +26,7 @@ KNOWN = (
     "templates",
     "users",
 )
-"""The tables that the statistics read."""
+"""The tables that the statistics read, of which `snapshots` leaves out some unless asked."""
 
 
 def frames_of(source: Any) -> dict[str, pd.DataFrame]:
@@ -61,7 +61,7 @@ def frames_of(source: Any) -> dict[str, pd.DataFrame]:
 
 def _read(source: Any) -> Iterable[tuple[str, pd.DataFrame]]:
     names = getattr(source, "tables", None)
-    for name in KNOWN:
+    for name in TABLES:
         if names is not None:
             if name in names:
                 yield name, source.frame(name)
