@@ -101,7 +101,7 @@ class Call:
                 raise missing_column(name, column, needed_for=self.function)
         for column in keys:
             if column not in present:
-                raise missing_key(name, column, needed_for=self.function)
+                raise missing_key(name, column, needed_for=self.function, present=present)
         wanted += [column for column in dict.fromkeys(keys) if column not in wanted]
         wanted += [column for column in dict.fromkeys(optional) if column in present and column not in wanted]
         self._remember(name, native)

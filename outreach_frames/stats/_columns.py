@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import narwhals as nw
@@ -17,6 +18,7 @@ _TEXTS = frozenset(
     {
         "action",
         "direction",
+        "display_name",
         "email",
         "error_reason",
         "event",
@@ -126,12 +128,20 @@ def missing_column(name: str, column: str, *, needed_for: str) -> MissingColumnE
     return MissingColumnError(column, needed_for=needed_for, hint=hint)
 
 
-def missing_key(name: str, column: str, *, needed_for: str) -> MissingColumnError:
+def missing_key(name: str, column: str, *, needed_for: str, present: Sequence[str] = ()) -> MissingColumnError:
     """Build the error for an absent column that the caller chose, which need not be one of the API's."""
-    if name == "durations":
+    relationship, included, of_it = column.partition("__")
+    meant = f"{column}_id" if f"{column}_id" in present else next(iter(get_close_matches(column, present, n=1)), None)
+    if included and relationship and of_it:
+        hint = f'Include it: fetch(org, "{name}", include={{"{relationship}": ["{of_it}"]}}).'
+    elif meant == f"{column}_id":
+        hint = f'Did you mean "{meant}"?'
+    elif name == "durations":
         hint = f'Carry it along: time_to_event(mailings, by="{column}").'
     else:
         hint = _made(column) or f"If Outreach has it, request it, else add it. {_request(name, column)}"
+    if meant is not None and not included and "Did you mean" not in hint:
+        hint = f'Did you mean "{meant}"? {hint}'
     return MissingColumnError(column, needed_for=needed_for, hint=hint)
 
 

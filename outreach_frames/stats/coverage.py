@@ -42,7 +42,8 @@ def account_coverage(
     Parameters
     ----------
     accounts
-        ``id``, ``owner_id``, and ``named`` for ``named_only``. Accounts without people stay.
+        ``id``, ``owner_id``, and ``named`` for ``named_only``. Accounts without people stay. Their ``name`` is kept
+        where it is there.
     prospects
         ``id``, ``account_id``, ``opted_out``, ``opted_out_at``.
     mailings
@@ -59,9 +60,9 @@ def account_coverage(
     Returns
     -------
     coverage : frame of the caller's kind, one row per account, sorted by ``account_id``
-        ``account_id``, ``prospects``, ``contacted``, ``replied`` (to a mailing), ``opted_out``, ``coverage`` (missing
-        where nobody is known), ``multi_threaded``, ``touches`` [delivered mailings, and outbound calls where given],
-        ``touches_per_contacted`` (missing where nobody was), ``last_touch_at``, ``owner_id``.
+        ``account_id``, ``name`` where given, ``prospects``, ``contacted``, ``replied`` (to a mailing), ``opted_out``,
+        ``coverage`` (missing where nobody is known), ``multi_threaded``, ``touches`` [delivered mailings, and outbound
+        calls where given], ``touches_per_contacted`` (missing where nobody was), ``last_touch_at``, ``owner_id``.
 
     Raises
     ------
@@ -76,7 +77,8 @@ def account_coverage(
     dictionary, part 2.8.
     """
     call = Call("account_coverage", named_only=named_only, bounce_policy=bounce_policy)
-    listed = call.read("accounts", accounts, ["id", "owner_id", *(["named"] if named_only else [])])
+    needed = ["id", "owner_id", *(["named"] if named_only else [])]
+    listed = call.read("accounts", accounts, needed, optional=["name"])
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
     touches = _touches(call, mailings, calls, bounce_policy)
     call.look(as_of)
@@ -90,7 +92,8 @@ def account_coverage(
         multi_threaded=nw.col("contacted") > 1,
         touches_per_contacted=nw.col("touches").cast(nw.Float64) / met,
     )
-    shown = [*_KEY, *_PEOPLE, "coverage", "multi_threaded", "touches", "touches_per_contacted"]
+    name = ["name"] if "name" in table.collect_schema().names() else []
+    shown = [*_KEY, *name, *_PEOPLE, "coverage", "multi_threaded", "touches", "touches_per_contacted"]
     result: IntoFrameT = call.write(
         table.select(*shown, "last_touch_at", "owner_id"), sort=_KEY, instants=["last_touch_at"]
     )

@@ -26,6 +26,7 @@ _STEP = "sequence_step_id"
 _ENROLMENT = "sequence_state_id"
 _MEDIAN = "median_wait_d"
 _BY_MAIL = ("sent", "delivered", "replied", "opt_outs", "bounces")
+_NAMES = {"display_name": "step_name", "sequence__name": "sequence__name"}
 _BY_ENROLMENT = ("enrolments_reached", "at_risk", "first_replies")
 
 
@@ -54,7 +55,8 @@ def step_funnel(
         ``id``, ``sequence_state_id``, ``sequence_step_id``, ``delivered_at``, ``bounced_at``, ``replied_at``,
         ``unsubscribed_at``.
     sequence_steps
-        ``id``, ``sequence_id``, ``order``, ``step_type``: the steps to report on. Steps without mail stay.
+        ``id``, ``sequence_id``, ``order``, ``step_type``: the steps to report on. Steps without mail stay. Their
+        ``display_name`` and ``sequence__name`` are kept where they are given.
     calls
         ``id``, ``prospect_id``, ``sequence_state_id``, ``sequence_step_id``, ``direction``, ``outcome``,
         ``dialed_at``, ``answered_at``, ``completed_at``. At steps of type ``call`` the outbound calls take the place
@@ -73,7 +75,8 @@ def step_funnel(
     Returns
     -------
     funnel : frame of the caller's kind, one row per step, sorted by ``sequence_id`` and ``order``
-        ``sequence_id``, ``order``, ``step_id``, ``step_type``; mailings ``sent``, ``delivered``, ``replied``;
+        ``sequence_id``, ``order``, ``step_id``, ``step_type``, and where given ``step_name`` (the step's
+        ``display_name``) and ``sequence__name``; mailings ``sent``, ``delivered``, ``replied``;
         ``enrolments_reached``, ``at_risk``, ``first_replies``; ``hazard`` with ``_n``, ``_lo``, ``_hi`` (missing where
         nobody is at risk, which leaves the product unchanged); ``cumulative_reply``; mailings ``opt_outs``,
         ``bounces``; ``median_wait_d`` [days from the enrolment's latest earlier step, missing at its first].
@@ -94,7 +97,8 @@ def step_funnel(
     call = Call("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci)
     mail = call.read("mailings", mailings, ["id", _ENROLMENT, _STEP, *SENDING, "unsubscribed_at"])
     columns = ["id", "sequence_id", "order", "step_type"]
-    steps = call.read("sequence_steps", sequence_steps, columns).rename({"id": _STEP})
+    named = call.read("sequence_steps", sequence_steps, columns, optional=_NAMES).rename({"id": _STEP})
+    steps = named.select(_STEP, *columns[1:])
     call.look(as_of)
 
     mail = _with_outcomes(mail, bounce_policy)
@@ -111,7 +115,7 @@ def step_funnel(
     if tasks is not None:
         done = _task_touches(call, tasks, steps)
         parts.append(_reached(done).group_by(_STEP).agg(enrolments_reached=nw.col("touched_at").count()))
-    result: IntoFrameT = _finished(call, stack(parts, [_STEP], medians=[_MEDIAN]), steps, ci)
+    result: IntoFrameT = _finished(call, stack(parts, [_STEP], medians=[_MEDIAN]), named, ci)
     return result
 
 
@@ -208,11 +212,17 @@ def _task_touches(call: Call, tasks: Any, steps: nw.LazyFrame[Any]) -> nw.LazyFr
 
 def _finished(call: Call, counts: nw.LazyFrame[Any], steps: nw.LazyFrame[Any], ci: float) -> Any:
     table = with_rates(join(counts, steps, _STEP), {"hazard": ("first_replies", "at_risk")}, ci=ci)
-    table = join(table, _cumulative(table), _STEP).with_columns(step_id=nw.col(_STEP))
+    table = join(table, _cumulative(table), _STEP).with_columns(step_id=nw.col(_STEP)).rename(_names_in(steps))
     keys = ["sequence_id", "order", "step_id", "step_type"]
     hazard = ["hazard", "hazard_n", "hazard_lo", "hazard_hi", "cumulative_reply"]
-    columns = [*keys, *_BY_MAIL[:3], *_BY_ENROLMENT, *hazard, *_BY_MAIL[3:], _MEDIAN]
+    columns = [*keys, *_names_in(steps).values(), *_BY_MAIL[:3], *_BY_ENROLMENT, *hazard, *_BY_MAIL[3:], _MEDIAN]
     return call.write(table.select(*columns), sort=["sequence_id", "order", "step_id"])
+
+
+def _names_in(steps: nw.LazyFrame[Any]) -> dict[str, str]:
+    """Tell which names were given, and what they are called in the result."""
+    given = steps.collect_schema().names()
+    return {column: name for column, name in _NAMES.items() if column in given}
 
 
 def _cumulative(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

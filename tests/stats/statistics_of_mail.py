@@ -63,12 +63,17 @@ SEQUENCES = typed(
     for number in range(1, 6)
 )
 STEPS = steps_of(MAIL).assign(interval=pd.Series([60, 2880, 0] * 10, dtype="int64[pyarrow]"))
+NAMED_STEPS = typed(
+    {**step, "display_name": f"Step {step['order']}" if step["order"] % 2 else None, "sequence__name": "Cold"}
+    for step in steps_of(MAIL).to_dict("records")
+)
 USERS = typed({"id": number, "name": f"User {number}"} for number in (1, 2, 3, 9))
 MAILBOXES = typed(
     {"id": number, "email": f"box{number}@example.com", "max_mailings_per_day": number % 3 or None}
     for number in (1, 2, 3, 9)
 )
 ACCOUNTS = typed({"id": number, "owner_id": number + 50, "named": number % 2 == 0} for number in (61, 62, 63))
+NAMED_ACCOUNTS = ACCOUNTS.assign(name=pd.Series(["Acme", None, "Bell"], dtype=TEXT))
 PROSPECTS = typed({**person, "opted_out_at": _day(20)} for person in example("prospects").to_dict("records"))
 ADDRESSES = typed(
     {"id": number, "prospect_id": number % 8 or None, "email": f"who@Domain{number % 3}.example"}
@@ -175,6 +180,8 @@ STATISTICS: dict[str, Callable[[Engine], Any]] = {
         to(PROSPECTS), to(MAIL), calls=to(CALLS), tasks=to(TASKS)
     ),
     "step_funnel": lambda to: stats.step_funnel(to(MAIL), to(steps_of(MAIL))),
+    "step_funnel with names": lambda to: stats.step_funnel(to(MAIL), to(NAMED_STEPS)),
+    "account_coverage with names": lambda to: stats.account_coverage(to(NAMED_ACCOUNTS), to(PROSPECTS), to(MAIL)),
     "step_funnel by last touch": lambda to: stats.step_funnel(to(MAIL), to(steps_of(MAIL)), attribution="last_touch"),
     "time_to_event": lambda to: stats.time_to_event(
         to(MAIL), to(STATES), by=["sequence_id", "created_at"], as_of=AS_OF

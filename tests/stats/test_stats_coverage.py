@@ -74,3 +74,12 @@ def test_an_opt_out_shows_by_flag_or_by_time():
     found = stats.account_coverage(accounts({}), people({"opted_out": True}, {"opted_out_at": MONDAY}, {}), mailings())
 
     assert found["opted_out"].tolist() == [2]
+
+
+def test_names_of_accounts_are_kept_where_they_are_given():
+    listed = accounts({"owner_id": 7}, {"owner_id": 8})
+
+    found = stats.account_coverage(listed.assign(name=["Acme", None]), people({}), mailings())
+
+    assert found["name"].fillna("none").tolist() == ["Acme", "none"]
+    pd.testing.assert_frame_equal(found.drop(columns="name"), stats.account_coverage(listed, people({}), mailings()))

@@ -168,3 +168,15 @@ def test_a_task_step_is_reached_and_has_no_hazard():
 def test_an_unknown_attribution_is_refused():
     with pytest.raises(DataError, match="no attribution 'none'"):
         funnel_of(attribution="none")
+
+
+def test_names_are_kept_where_the_steps_have_them():
+    """So that a table of the funnel can be read; else the columns are as ever."""
+    named = typed([{**step, "display_name": f"Step {step['order']}", "sequence__name": "Cold"} for step in STEPS])
+
+    found = stats.step_funnel(mailings(mail(1, 1, day(3))), named)
+    without = stats.step_funnel(mailings(mail(1, 1, day(3))), typed(STEPS))
+
+    assert found["step_name"].tolist() == ["Step 1", "Step 2", "Step 3"]
+    assert found["sequence__name"].unique().tolist() == ["Cold"]
+    pd.testing.assert_frame_equal(found.drop(columns=["step_name", "sequence__name"]), without)

@@ -6,6 +6,7 @@ import pytest
 from statistics_of_mail import STATISTICS
 from stats_frames import example
 
+import outreach_frames as of
 from outreach_frames import stats
 from outreach_frames.catalogue import load
 from outreach_frames.errors import MissingColumnError, UnknownNameError
@@ -62,6 +63,31 @@ def test_a_field_to_request_is_one_of_the_api(statistic):
     assert len(fields) > 5
     assert all(fields)
     assert [field.groups() for field in fields if not is_known(*field.groups())] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("sequence__name", 'Hint: Include it: fetch(org, "mailings", include={"sequence": ["name"]}).'),
+        ("user__email", 'include={"user": ["email"]}'),
+        ("sequence", 'Hint: Did you mean "sequence_id"?'),
+        ("sequnce_id", 'Hint: Did you mean "sequence_id"? If Outreach has it'),
+    ],
+)
+def test_a_key_that_is_not_there_is_explained_by_its_name(key, hint):
+    """Two underscores are a column of an included record; a relationship's column ends in _id."""
+    with pytest.raises(MissingColumnError) as caught:
+        stats.engagement(example("mailings"), by=key)
+
+    assert hint in str(caught.value)
+
+
+def test_the_included_column_of_the_hint_can_be_fetched():
+    org = of.sandbox(prospects=5, seed=1)
+
+    mail = of.fetch(org, "mailings", include={"sequence": ["name"]})
+
+    assert "sequence__name" in stats.engagement(mail, by="sequence__name")
 
 
 @pytest.mark.parametrize(

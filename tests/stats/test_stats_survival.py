@@ -340,3 +340,17 @@ def test_no_enrolments_give_empty_curves_with_all_columns():
         assert estimate(empty).empty
     assert stats.reply_within(empty, by="sequence_id").empty
     assert stats.reply_within(empty)["n"].tolist() == [0]
+
+
+def test_before_the_first_event_there_is_no_interval_in_either():
+    """A share of 0 has no band on the log(−log) scale; an interval from 0 to 0 would claim certainty."""
+    durations = pd.DataFrame({"duration_d": [1.0, 2.0, 5.0, 9.0], "event": ["censored", "bounce", "reply", "censored"]})
+
+    shares = stats.reply_within(durations, days=[0.5, 1.5, 3]).iloc[0]
+    curve = stats.cumulative_incidence(durations).set_index("t_d").loc[[1.0, 2.0]]
+
+    for day in ("0.5", "1.5", "3"):
+        assert shares[f"reply_within_{day}d"] == 0
+        assert shares[[f"reply_within_{day}d_lo", f"reply_within_{day}d_hi"]].isna().all()
+    assert curve["cif_reply"].tolist() == [0, 0]
+    assert curve[["cif_reply_lo", "cif_reply_hi"]].isna().to_numpy().all()
