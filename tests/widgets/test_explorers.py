@@ -17,6 +17,7 @@ from pandas.io.formats.style import Styler
 import outreach_frames as of
 from outreach_frames import widgets
 from outreach_frames.errors import DataError
+from outreach_frames.jsonapi.garbage import uncollected
 from outreach_frames.widgets._explorer import as_html
 
 EXPLORERS = [
@@ -27,7 +28,7 @@ EXPLORERS = [
     widgets.SendTimePicker,
     widgets.MailboxWatch,
 ]
-MESSAGES = {"div", "section", "h4", "b"}
+MESSAGES = {"div", "section", "h4", "b", "iframe"}
 each = pytest.mark.parametrize("kind", EXPLORERS, ids=lambda kind: kind.__name__)
 
 
@@ -157,6 +158,7 @@ def test_markup_in_names_stays_text_in_every_view(kind, nasty):
             assert tag in {"img", "p", "table", "thead", "tbody", "tr", "th", "td", "br", "span", *MESSAGES}
             assert not [name for name in attributes if name.startswith("on")]
             assert tag != "img" or attributes["src"].startswith("data:image/png;base64,")
+            assert tag != "iframe" or ("src" not in attributes and not attributes["sandbox"])  # nothing is allowed
 
 
 @each
@@ -447,3 +449,42 @@ def test_a_change_leaves_the_search_for_garbage_and_the_warnings_as_they_were(fr
 
 def test_text_is_escaped():
     assert "<b>" not in as_html("<b>bold</b>")
+
+
+@pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
+def test_a_test_is_titled_by_its_step_s_place_in_its_sequence(frames):
+    """Its id would read like a place; the printed call gives the same title."""
+    monitor = widgets.ABMonitor(frames)
+    step = frames["sequence_steps"].set_index("id").loc[monitor.state["step"]]
+    name = frames["sequences"].set_index("id")["name"][step["sequence_id"]]
+    called = f"step {step['order']} of {name}"
+
+    printed = run(monitor.code(**monitor.state), of=of, pd=pd, frames=frames)
+
+    assert called in monitor.view(**monitor.state).figure.outreach_alt
+    assert called in printed.figure.outreach_alt
+
+
+def test_the_difference_worth_finding_is_written_as_tables_write_percentages(frames):
+    """One form of a percentage on a page: ``of.show`` has a no-break space before the sign."""
+    slider = widgets.ABMonitor(frames).controls["detectable"]
+
+    assert (slider.label, slider.value) == ("2.0\N{NO-BREAK SPACE}%", 0.02)
+    assert [slider.options[place] for place in (0, -1)] == [
+        ("0.5\N{NO-BREAK SPACE}%", 0.005),
+        ("10.0\N{NO-BREAK SPACE}%", 0.1),
+    ]
+
+
+def test_two_changes_at_a_time_leave_the_search_for_garbage_as_it_was(frames, monkeypatch):
+    """A fetch in another thread rests it too: the one that ends first must not wake it."""
+    explorer = widgets.ReplyTimeline(frames)
+    seen = []
+    monkeypatch.setattr(explorer, "view", lambda **_state: seen.append(gc.isenabled()) or "drawn")
+
+    with uncollected():
+        explorer.controls["prospect"].index = 4
+        seen.append(gc.isenabled())
+
+    assert seen == [False, False]
+    assert gc.isenabled()

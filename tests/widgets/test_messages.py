@@ -160,3 +160,13 @@ def test_the_monitor_shows_the_messages_that_it_compares(frames):
     places = [text.index(f"{name}Subject: {subject}") for name, subject in told]
     assert places == sorted(places)
     assert len(places) > 1
+
+
+def test_the_sample_has_bodies(frames):
+    """The page that the notebooks ship shows messages, not a sentence about where they would come from."""
+    monitor = ABMonitor(frames)
+
+    html = monitor.view(**monitor.state | {"look": "messages"}).to_html()
+
+    assert html.count("<iframe") >= 2
+    assert "no bodies" not in html
