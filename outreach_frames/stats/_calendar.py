@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import narwhals as nw
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._engines import join, small_table
+from outreach_frames.stats._engines import join, small_table, spark_quarters
 from outreach_frames.stats._instants import EPOCH
 from outreach_frames.stats._parameters import zone
 
@@ -30,6 +30,8 @@ _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST = datetime(2051, 1, 1, tzinfo=UTC)
 _STEP = timedelta(days=7)  # no zone has ever changed its offset twice within a week since 2000
 _BIN = 28 * DAY
+_QUARTERS = (31, 122, 214, 306)
+"""First days of April, July, October and January [days since 1 March]."""
 _EVER = 2**62
 
 
@@ -140,6 +142,9 @@ def with_periods(frame: nw.LazyFrame[Any], periods: Sequence[str]) -> nw.LazyFra
     frame = with_clock(frame)
     day = nw.col("local_day")
     starts = {"day": day, "week": day - weekday_of(day) + 1}
+    if "quarter" in periods and frame.implementation.is_spark_like():
+        frame = spark_quarters(frame)
+        periods = [period for period in periods if period != "quarter"]
     if {"month", "quarter"} & set(periods):
         frame = _with_day_of_month(frame)
         starts["month"] = day - nw.col("day_of_month") + 1
@@ -170,17 +175,18 @@ def _with_day_of_month(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 
 def _with_day_of_quarter(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Add ``day_of_quarter``, 1 … 92; March begins the year of `_with_day_of_month`, but ends its quarter."""
-    year, ordinal, month = nw.col("era_year") + 400, nw.col("year_day"), nw.col("year_month")
-    before = {n: year // n - (year - 1) // n for n in (4, 100, 400)}  # 1 where a year can be divided by n, else 0
+    """
+    Add ``day_of_quarter``, 1 … 92, from the columns of `_with_day_of_month`; March begins its year, but ends a quarter.
+
+    Compared with the first days of quarters, not divided; see also `spark_quarters`.
+    """
+    year, ordinal = nw.col("era_year") + 400, nw.col("year_day")
+    once_in = {n: year // n - (year - 1) // n for n in (4, 100, 400)}  # 1 where a year can be divided by n, else 0
+    begun = 0 - nw.col("until_march")
+    for first in _QUARTERS:
+        begun = nw.when(ordinal >= first).then(nw.lit(first)).otherwise(begun)
     return (
-        frame.with_columns(
-            quarter_month=((month + 2) // 3) * 3 - 2, until_march=before[4] - before[100] + before[400] + 59
-        )
-        .with_columns(quarter_day=(nw.col("quarter_month") * 153 + 2) // 5)
-        .with_columns(
-            day_of_quarter=1
-            + ordinal
-            + nw.when(month == 0).then(nw.col("until_march")).otherwise(0 - nw.col("quarter_day"))
-        )
+        frame.with_columns(until_march=once_in[4] - once_in[100] + once_in[400] + 59)
+        .with_columns(quarter_began=begun)
+        .with_columns(day_of_quarter=ordinal - nw.col("quarter_began") + 1)
     )

@@ -220,6 +220,15 @@ def grouped_median(frame: nw.LazyFrame[Any], keys: Sequence[str], values: str, n
     return _wrapped(_arrow_table(_arrays(medians), {key: pa.array(known[key]).type for key in keys}))
 
 
+def spark_quarters(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add ``quarter``, its first day, from ``local_day`` [days since 1970]; Spark never ends planning `_calendar`'s."""
+    from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
+
+    native = frame.to_native()
+    first = functions.trunc(functions.date_from_unix_date(native["local_day"].cast("int")), "quarter")
+    return _wrapped(native.withColumn("quarter", functions.unix_date(first).cast("long")))
+
+
 def joined_text(frame: nw.LazyFrame[Any], column: str) -> nw.LazyFrame[Any]:
     """Turn a column of lists of text into text, an item a line; text stays as it is."""
     dtype = frame.collect_schema()[column]
