@@ -18,6 +18,7 @@ _EVENTS: dict[str, tuple[str, Mark]] = {
     "opt_out": ("opted out", OPT_OUT),
     "bounce": ("bounced", BOUNCE),
     "contact": ("been contacted", VOLUME),
+    "meeting_proxy": ("had a meeting, by proxy", VOLUME),
 }
 
 

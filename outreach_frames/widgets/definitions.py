@@ -35,7 +35,7 @@ class DefinitionSwitch(Explorer):
         """Make the choices of mailings, count the usual way and return the controls."""
         mailings, states = tables["mailings"], tables["sequence_states"]
         paused = mailings["sequence_state_id"].isin(states["id"][states["state"] == "paused"])
-        fast = mailings["replied_at"] - mailings["delivered_at"] < AUTOMATIC_REPLY
+        fast = mailings["replied_at"] - mailings["delivered_at"] <= AUTOMATIC_REPLY
         automatic = (paused & fast).fillna(value=False)
         people = mailings.assign(replied_at=mailings["replied_at"].mask(automatic))
         sequenced = mailings["sequence_id"].notna()
@@ -72,7 +72,7 @@ class DefinitionSwitch(Explorer):
             lines += [
                 f"states = {self.table('sequence_states')}",
                 'paused = mailings["sequence_state_id"].isin(states["id"][states["state"] == "paused"])',
-                'fast = mailings["replied_at"] - mailings["delivered_at"] < pd.Timedelta(minutes=5)',
+                'fast = mailings["replied_at"] - mailings["delivered_at"] <= pd.Timedelta(minutes=5)',
                 "automatic = (paused & fast).fillna(False)",
                 'mailings = mailings.assign(replied_at=mailings["replied_at"].mask(automatic))',
             ]
