@@ -101,7 +101,7 @@ def test_groups_of_any_key_are_named_by_it():
         (
             "enrolment_outcomes",
             "stuck_rate",
-            "Of the open enrolments in “Intro”, 30.0 % (24.1–36.7 %, n = 200) stand still, above",
+            "Of the running enrolments in “Intro”, 30.0 % (24.1–36.7 %, n = 200) stand still, above",
         ),
         (
             "enrolment_outcomes",

@@ -31,7 +31,7 @@ COMPARED = {
     "bounce_rate": ("{who} bounces at {rate}", ("above",)),
     "failure_rate": ("{who} fails to send {rate} of its mail", ("above",)),
     "prospect_opt_out_rate": ("Of the people contacted in {who}, {rate} have opted out", ("above",)),
-    "stuck_rate": ("Of the open enrolments in {who}, {rate} stand still", ("above",)),
+    "stuck_rate": ("Of the running enrolments in {who}, {rate} stand still", ("above",)),
     "reenrolment_rate": ("Of the enrolments in {who}, {rate} are people's second or later one", ("above",)),
     "meeting_rate": ("Of the enrolments contacted in {who}, {rate} led to a meeting", ("above", "below")),
 }

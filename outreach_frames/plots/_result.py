@@ -12,7 +12,16 @@ from pandas.api.types import is_numeric_dtype
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.plots._text import count, day, distinct, kind_of, moment
 
-_NAMES = ("name", "sequence_name", "user_name", "template_name", "display_name", "email", "mailbox_address")
+_NAMES = (
+    "name",
+    "sequence_name",
+    "sequence__name",
+    "user_name",
+    "template_name",
+    "display_name",
+    "email",
+    "mailbox_address",
+)
 _NONE = "none"
 _LONG_FACT = 36
 Names = Mapping[Any, str]
