@@ -184,7 +184,7 @@ def error_of(reply: Reply) -> APIError:  # noqa: PLR0911  one return per status
                 f"{asked}: the access token was refused.",
                 status=status,
                 errors=errors,
-                hint="It may have expired or been revoked. Pass a new one, or sign in again (outreach-frames login).",
+                hint="It may have expired or been revoked. Sign in again (outreach-frames login), or pass a new one.",
             )
         case 403:
             return _forbidden(reply)
