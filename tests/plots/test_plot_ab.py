@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from plot_checks import named, points, words
 from plot_results import experiment_result
+from scipy.stats import beta
 
 from outreach_frames import plots
 from outreach_frames.errors import DataError
@@ -12,7 +13,6 @@ from outreach_frames.plots.experiments import _beta_density
 
 def test_the_density_is_that_of_the_beta_distribution() -> None:
     """Against SciPy, which the pictures do not load."""
-    beta = pytest.importorskip("scipy.stats").beta
     grid = np.linspace(0.01, 0.99, 50)
 
     assert _beta_density(grid, 3.5, 40.0) == pytest.approx(beta.pdf(grid, 3.5, 40.0))
