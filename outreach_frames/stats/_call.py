@@ -52,6 +52,7 @@ class Call:
         self.parameters = parameters
         self.rows_in: dict[str, int] = {}
         self.dropped: dict[str, int] = {}
+        self.clusters: dict[str, dict[str, object]] = {}
         self.as_of: str | None = None
         self._native: Any = None
         self._extracted: list[str] = []
@@ -282,6 +283,7 @@ class Call:
             "as_of": self.as_of,
             "rows_in": self.rows_in,
             "dropped": self.dropped,
+            **({"clusters": self.clusters} if self.clusters else {}),
             "version": version("outreach_frames"),
         }
 

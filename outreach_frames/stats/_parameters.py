@@ -206,7 +206,7 @@ _POSITIVE = partial(number, above=0)
 _NOT_NEGATIVE = partial(number, least=0)
 _PROBABILITY = partial(number, above=0, below=1)
 _COUNT = partial(count, least=1)
-_OPTIONAL = frozenset({"horizon_d", "min_n", "per_day", "prior"})
+_OPTIONAL = frozenset({"cluster", "horizon_d", "min_n", "per_day", "prior"})
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "allow_low_trust": flag,
     "alpha": _PROBABILITY,
@@ -215,6 +215,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "bounce_policy": partial(choice, allowed=POLICIES),
     "burst_n": _COUNT,
     "ci": _PROBABILITY,
+    "cluster": text,
     "default_tz": zone,
     "detectable": _PROBABILITY,
     "fast_s": _NOT_NEGATIVE,

@@ -6,7 +6,7 @@ gives a part with the group's keys and its own counts; the parts are stacked and
 so groups whose key is missing survive in every engine, and a group that only one part knows has zeros in the others.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import narwhals as nw
@@ -14,7 +14,7 @@ import narwhals as nw
 from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import grouped_median, join, tidied
-from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.clusters import CLUSTER, cluster_sums, with_cluster, with_clustered_rates
 
 COUNTS = (
     "mailings",
@@ -65,32 +65,70 @@ RATES = {
 }
 """Numerator and denominator of each rate."""
 
+_BY_UNIT = {
+    "prospect_reply_rate": ("prospect_id", "prospects"),
+    "enrolment_reply_rate": ("sequence_state_id", "enrolments"),
+}
+"""Whom a rate counts where it does not count mailings: the column that tells them, and what their counts begin with."""
 
-def engagement_parts(flagged: nw.LazyFrame[Any], keys: Sequence[str]) -> list[nw.LazyFrame[Any]]:
+_ADDITIVE = ("mailings", *COUNTED_FLAGS, "opens_total", "clicks_total", "opened_clicked", "opened_click_base")
+"""Counts of mailings, which groups and clusters add up."""
+
+
+def engagement_parts(
+    flagged: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str, str] | None = None
+) -> list[nw.LazyFrame[Any]]:
     """
-    Count mailings, prospects and enrolments by group.
+    Count mailings, prospects and enrolments by group, and what belongs together among them.
 
     Parameters
     ----------
     flagged
-        Mailings with their flags, ``prospect_id`` and ``sequence_state_id``.
+        Mailings with their flags, ``prospect_id``, ``sequence_state_id`` and the columns of ``clusters``.
     keys
         Columns to group by.
+    clusters
+        By rate, the column by which its trials belong together; rates that are not named have independent trials.
     """
-    summed = flagged.with_columns(
-        *(nw.col(flag).cast(nw.Int64).alias(count) for count, flag in COUNTED_FLAGS.items()),
-        mailings=nw.col("is_sent").cast(nw.Int64) * 0 + 1,
-        opened_clicked=(nw.col("is_opened") & nw.col("is_clicked")).cast(nw.Int64),
-        opened_click_base=(nw.col("is_opened") & nw.col("is_click_tracked")).cast(nw.Int64),
+    clusters = clusters or {}
+    summed = flagged.with_columns(  # of floats: DuckDB adds up integers as 128-bit ones, at several times the cost
+        *(nw.col(flag).cast(nw.Float64).alias(count) for count, flag in COUNTED_FLAGS.items()),
+        *(nw.col(total).cast(nw.Float64) for total in ("opens_total", "clicks_total")),
+        mailings=nw.col("is_sent").cast(nw.Float64) * 0 + 1,
+        opened_clicked=(nw.col("is_opened") & nw.col("is_clicked")).cast(nw.Float64),
+        opened_click_base=(nw.col("is_opened") & nw.col("is_click_tracked")).cast(nw.Float64),
         hours_to_reply=nw.when(nw.col("is_replied")).then((nw.col("replied_at") - nw.col("delivered_at")) / HOUR),
     )
-    additive = ["mailings", *COUNTED_FLAGS, "opens_total", "clicks_total", "opened_clicked", "opened_click_base"]
-    return [
-        summed.group_by(*keys).agg(nw.col(name).sum() for name in additive),
-        grouped_median(summed, keys, "hours_to_reply", MEDIAN),
-        reached_and_replied(summed, keys, "prospect_id", "prospects"),
-        reached_and_replied(summed, keys, "sequence_state_id", "enrolments"),
-    ]
+    parts = [grouped_median(summed, keys, "hours_to_reply", MEDIAN)]
+    counts, units = list(_ADDITIVE), dict(_BY_UNIT)
+    for column in dict.fromkeys(clusters.values()):
+        rates = {name: RATES[name] for name in RATES if clusters.get(name) == column}
+        marked = with_cluster(summed, column)
+        by_cluster = marked.group_by(*keys, CLUSTER).agg(nw.col(name).sum() for name in _ADDITIVE)
+        for rate, (unit, name) in _BY_UNIT.items():
+            if unit == column:  # each cluster is a trial
+                by_cluster = _with_units(by_cluster, name)
+                counts += RATES[rate]
+                rates.pop(rate, None)
+                del units[rate]
+            elif rate in rates:
+                within = reached_and_replied(marked, [*keys, CLUSTER], unit, name)
+                parts.append(cluster_sums(within, keys, {rate: RATES[rate]}))
+                del rates[rate], units[rate]
+        parts.append(cluster_sums(by_cluster, keys, rates, counts=counts))
+        counts = []
+    if counts:
+        parts.append(summed.group_by(*keys).agg(nw.col(name).sum() for name in counts))
+    return parts + [reached_and_replied(summed, keys, unit, name) for unit, name in units.values()]
+
+
+def _with_units(by_unit: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
+    """Count the people or enrolments themselves, in a frame of one row for each; those not known have negative ids."""
+    known = nw.col(CLUSTER) >= 0
+    return by_unit.with_columns(
+        (known & (nw.col("delivered") > 0)).cast(nw.Float64).alias(f"{name}_emailed"),
+        (known & (nw.col("replied") > 0)).cast(nw.Float64).alias(f"{name}_replied"),
+    )
 
 
 def reached_and_replied(summed: nw.LazyFrame[Any], keys: Sequence[str], who: str, name: str) -> nw.LazyFrame[Any]:
@@ -166,9 +204,11 @@ def stack(parts: Iterable[nw.LazyFrame[Any]], keys: Sequence[str], *, medians: S
     return summed.with_columns(nw.col(name).fill_null(0).cast(nw.Int64) for name in counts)
 
 
-def with_engagement(table: nw.LazyFrame[Any], *, ci: float) -> nw.LazyFrame[Any]:
+def with_engagement(
+    call: Call, table: nw.LazyFrame[Any], clusters: Mapping[str, str] | None = None, *, ci: float
+) -> nw.LazyFrame[Any]:
     """Add the rates of an engagement table, and the one figure on a scale of a hundred."""
-    rated = with_rates(table, RATES, ci=ci)
+    rated = with_clustered_rates(call, table, RATES, clusters or {}, ci=ci)
     return rated.with_columns(
         nw.col("prospect_reply_rate_n").alias(f"{PER_100}_n"),
         *((100.0 * nw.col(f"prospect_reply_rate{end}")).alias(f"{PER_100}{end}") for end in ("", "_lo", "_hi")),

@@ -1,7 +1,7 @@
 """Cohorts: whether enrolments of later weeks do better, once they have had the same time."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -14,9 +14,17 @@ from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, small_table, tidied
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, words
+from outreach_frames.stats._tally import stack
 from outreach_frames.stats.attachments import attach
+from outreach_frames.stats.clusters import (
+    PERSON,
+    SUMS,
+    cluster_columns,
+    clusters_of,
+    counted_parts,
+    with_clustered_rates,
+)
 from outreach_frames.stats.flags import SENDING
-from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.meeting_calls import MEETING_WORDS, meeting_times, proxy, read_calls
 from outreach_frames.stats.survival import first_events
 from outreach_frames.stats.traps import ImmatureCohortWarning
@@ -29,6 +37,7 @@ _EVENT_AT = {
     "meeting_proxy": "meeting_at",
 }
 _WEEK = 7 * DAY
+_RATE = {"rate": ("events", "enrolments")}
 _FREQUENCIES = ("W-MON",)
 
 
@@ -46,6 +55,7 @@ def cohort_matrix(
     meeting_words: str | Sequence[str] = MEETING_WORDS,
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -80,6 +90,10 @@ def cohort_matrix(
         See `mailing_flags`.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrolments have
+        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
+        enrolments.
     as_of
         When the data were extracted; default: what the frames' records say. Later events and enrolments are not seen.
 
@@ -115,9 +129,13 @@ def cohort_matrix(
     choice("freq", freq, _FREQUENCIES)
     if event == "meeting_proxy" and calls is None:
         raise DataError('event="meeting_proxy" needs calls.', hint="Pass calls, and call_dispositions if you can.")
-    call = Call("cohort_matrix", event=event, freq=freq, weeks=weeks, tz=tz, bounce_policy=bounce_policy, ci=ci)
+    call = Call(
+        "cohort_matrix", event=event, freq=freq, weeks=weeks, tz=tz, bounce_policy=bounce_policy, ci=ci, cluster=cluster
+    )
     sending = ["mailbox_id"] if mailbox_health is not None else []
-    states = call.read("sequence_states", sequence_states, ["id", "created_at"])
+    optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
+    states = call.read("sequence_states", sequence_states, ["id", "created_at"], optional=optional)
+    clusters = clusters_of(_RATE, cluster, states.collect_schema().names())
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at", *sending])
     made, told = None, None
     if event == "meeting_proxy":
@@ -138,8 +156,8 @@ def cohort_matrix(
     joined = join(states, firsts.rename({"sequence_state_id": "id"}), "id")
     if mailbox_health is not None:
         joined = join(joined, _blind_since(enrolled, mailbox_health), "id")
-    cells = _cells(joined, event_at, weeks, now)
-    table = with_rates(cells, {"rate": ("events", "enrolments")}, ci=ci).with_columns(
+    cells = _cells(joined, event_at, weeks, now, clusters)
+    table = with_clustered_rates(call, cells, _RATE, clusters, ci=ci).with_columns(
         nw.when(nw.col("mature")).then(nw.col(name)).alias(name) for name in ("rate", "rate_lo", "rate_hi")
     )
     if mailbox_health is None:
@@ -163,7 +181,9 @@ def _blind_since(mail: nw.LazyFrame[Any], mailbox_health: pd.DataFrame) -> nw.La
     return sent.group_by("sequence_state_id").agg(nw.col("blind_since").min()).rename({"sequence_state_id": "id"})
 
 
-def _cells(enrolments: nw.LazyFrame[Any], event_at: str, weeks: int, now: int) -> nw.LazyFrame[Any]:
+def _cells(
+    enrolments: nw.LazyFrame[Any], event_at: str, weeks: int, now: int, clusters: Mapping[str, str]
+) -> nw.LazyFrame[Any]:
     """Count by cohort and week; each week is a column first, so that the rows are gone through once."""
     waited = (nw.col(event_at) - nw.col("created_at")).fill_null(now)
     flagged = "blind_since" in enrolments.collect_schema().names()
@@ -173,12 +193,11 @@ def _cells(enrolments: nw.LazyFrame[Any], event_at: str, weeks: int, now: int) -
         *((waited < _WEEK * (week + 1)).cast(nw.Int64).alias(f"events_{week}") for week in range(weeks)),
         enrolments=nw.col("created_at") * 0 + 1,
     )
-    cohorts = counted.group_by("week").agg(
-        *(nw.col(f"events_{week}").sum() for week in range(weeks)),
-        nw.col("enrolments").sum(),
-        nw.col("created_at").max(),
-        *([nw.col("seen_for").min()] if flagged else []),
-    )
+    ends = counted.group_by("week").agg(nw.col("created_at").max(), *([nw.col("seen_for").min()] if flagged else []))
+    by_week = {f"rate_{week}": (f"events_{week}", "enrolments") for week in range(weeks)}
+    own = dict.fromkeys(by_week, clusters["rate"]) if clusters else {}
+    counts = [*(f"events_{week}" for week in range(weeks)), "enrolments"]
+    cohorts = join(stack(counted_parts(counted, ["week"], counts, by_week, own), ["week"]), ends, "week")
     return nw.concat(
         [
             cohorts.select(
@@ -186,6 +205,7 @@ def _cells(enrolments: nw.LazyFrame[Any], event_at: str, weeks: int, now: int) -
                 cohort_week=nw.col("week"),
                 week=nw.col("week") * 0 + week,
                 events=nw.col(f"events_{week}"),
+                **{f"rate_{part}": nw.col(f"rate_{week}_{part}") for part in (SUMS if clusters else ())},
                 mature=nw.col("created_at") + _WEEK * (week + 1) <= now,
                 **({"blind": (nw.col("seen_for") < _WEEK * (week + 1)).fill_null(False)} if flagged else {}),
             )

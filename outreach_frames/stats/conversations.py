@@ -1,6 +1,6 @@
 """Calls made, and how many of them reached somebody: by rep, by hour, by disposition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -12,8 +12,9 @@ from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import outbound_calls, with_conversation
-from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
 
+CONNECT_RATE = {"connect_rate": ("connected", "calls_dialled")}
 CLOCK = ("hour", "weekday")
 
 
@@ -23,6 +24,7 @@ def call_outcomes(
     by: str | Sequence[str] | None = "user_id",
     tz: str = "UTC",
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -42,6 +44,10 @@ def call_outcomes(
         IANA zone of hours, days and weeks.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the frame has
+        ``account_id``, else the person where it has ``prospect_id``; or a column's name; or ``None``: independent
+        calls.
     as_of
         When the data were extracted; kept in the record only.
 
@@ -66,11 +72,13 @@ def call_outcomes(
     is missing. Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T22, T23) and 2.8.
     """
     keys = columns("by", by)
-    call = Call("call_outcomes", by=keys, tz=tz, ci=ci)
+    call = Call("call_outcomes", by=keys, tz=tz, ci=ci, cluster=cluster)
     present = columns_of("calls", calls)
     computed = [key for key in keys if key in {*PERIODS, *CLOCK} and key not in present]
     needed = ["id", "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
-    read = call.read("calls", calls, needed, keys=[key for key in keys if key not in computed])
+    optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
+    given = [key for key in keys if key not in computed]
+    read = call.read("calls", calls, needed, keys=given, optional=optional)
     call.look(as_of)
     marked = read.with_columns(is_outbound=(nw.col("direction").str.to_lowercase() == "outbound").fill_null(False))
     outbound = call.drop(marked, "call not outbound", nw.col("is_outbound"))
@@ -82,8 +90,9 @@ def call_outcomes(
         dialled = call.drop(dialled, f"{key} missing", ~nw.col(key).is_null())
     dialled, groups, parts = grouping(dialled, keys)
     talked = ["talk_minutes"]
-    table = stack([*parts, call_counts(dialled, groups)], groups, medians=talked)
-    table = with_rates(table, {"connect_rate": ("connected", "calls_dialled")}, ci=ci)
+    clusters = clusters_of(CONNECT_RATE, cluster, dialled.collect_schema().names(), keys)
+    table = stack([*parts, *call_counts(dialled, groups, clusters)], groups, medians=talked)
+    table = with_clustered_rates(call, table, CONNECT_RATE, clusters, ci=ci)
     rates = [f"connect_rate{end}" for end in ("", "_n", "_lo", "_hi")]
     table = table.with_columns(nw.col("talk_minutes").fill_null(0.0).cast(nw.Float64))
     result: IntoFrameT = call.write(
@@ -96,17 +105,20 @@ def call_outcomes(
     return result
 
 
-def call_counts(dialled: nw.LazyFrame[Any], keys: Sequence[str]) -> nw.LazyFrame[Any]:
-    """Count by group the calls dialled, those answered, and the minutes talked."""
+def call_counts(
+    dialled: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str, str]
+) -> list[nw.LazyFrame[Any]]:
+    """Count by group the calls dialled, those answered, and the minutes talked; see `counted_parts`."""
     talked = nw.col("completed_at") - nw.col("answered_at")
     timed = dialled.with_columns(
         calls_dialled=nw.col("called_at") * 0 + 1,
         connected=nw.col("is_conversation").cast(nw.Int64),
         talked=nw.when((talked > 0).fill_null(False)).then(talked),
     )
-    summed = timed.group_by(*keys).agg(nw.col(name).sum() for name in ("calls_dialled", "connected", "talked"))
+    talk = timed.group_by(*keys).agg(nw.col("talked").sum())
     minutes = nw.col("talked").fill_null(0) / (60 * SECOND)  # whole microseconds add up alike in any order
-    return summed.with_columns(talk_minutes=minutes).drop("talked")
+    counted = counted_parts(timed, keys, CONNECT_RATE["connect_rate"], CONNECT_RATE, clusters)
+    return [talk.with_columns(talk_minutes=minutes).drop("talked"), *counted]
 
 
 def _with_clock(local: nw.LazyFrame[Any], computed: Sequence[str]) -> nw.LazyFrame[Any]:

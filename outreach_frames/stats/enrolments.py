@@ -1,6 +1,6 @@
 """Enrolments taken together: how many came to an end, got stuck, came again, or met another one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -14,8 +14,8 @@ from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack, with_missing
 from outreach_frames.stats._touches import outbound_calls
+from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, with_clustered_rates
 from outreach_frames.stats.flags import SENDING, with_delivery
-from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.outcomes import CLOSED_STATES
 
 ENDED_STATES = ("finished", "bounced", "opted_out", "failed")
@@ -44,6 +44,7 @@ def enrolment_outcomes(
     by: str | Sequence[str] | None = "sequence_id",
     spacing: float = 2,
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -74,6 +75,10 @@ def enrolment_outcomes(
         How many times the longest planned wait may pass before an enrolment counts as stuck.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrolments have
+        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
+        enrolments.
     as_of
         When the data were extracted; default: what the frames' records say.
 
@@ -111,9 +116,10 @@ def enrolment_outcomes(
     if (sequences is None) != (sequence_steps is None):
         raise DataError("The plan needs both sequences and sequence_steps.", hint="Pass both, or neither.")
     keys = columns("by", by)
-    call = Call("enrolment_outcomes", by=keys, spacing=spacing, ci=ci)
+    call = Call("enrolment_outcomes", by=keys, spacing=spacing, ci=ci, cluster=cluster)
     needed = ["id", "prospect_id", "sequence_id", "state", "created_at", "state_changed_at"]
-    states = call.read("sequence_states", sequence_states, needed, keys=keys)
+    states = call.read("sequence_states", sequence_states, needed, keys=keys, optional=cluster_columns(cluster))
+    clusters = clusters_of(_RATES, cluster, states.collect_schema().names(), keys)
     activity = [_mailed(call, mailings)]
     if calls is not None:
         activity.append(_called(call, calls))
@@ -131,9 +137,9 @@ def enrolment_outcomes(
         limit = nw.col("longest_wait_d") * (spacing * DAY)
         marked = join(_active(marked, activity, now), waits, "sequence_id").with_columns(limit=limit)
     marked, groups, parts = grouping(marked, keys)
-    parts += [_counts(marked, groups, now), _people(marked, groups)]
+    parts += [*_counts(marked, groups, now, clusters), *_people(marked, groups, clusters)]
     table = with_missing(stack(parts, groups), ["stuck", "stuck_base"], like="enrolments")
-    table = with_rates(table, _RATES, ci=ci)
+    table = with_clustered_rates(call, table, _RATES, clusters, ci=ci)
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _RATES}
     shown = ["enrolments", "finished", "resolved", *rates["completion_rate"], "running", "stuck"]
     shown += [*rates["stuck_rate"], "reenrolled", *rates["reenrolment_rate"]]
@@ -205,7 +211,9 @@ def _active(states: nw.LazyFrame[Any], activity: Sequence[nw.LazyFrame[Any]], no
     return join(states, last, "id")
 
 
-def _counts(marked: nw.LazyFrame[Any], keys: Sequence[str], now: int) -> nw.LazyFrame[Any]:
+def _counts(
+    marked: nw.LazyFrame[Any], keys: Sequence[str], now: int, clusters: Mapping[str, str]
+) -> list[nw.LazyFrame[Any]]:
     counted = ["enrolments", "finished", "resolved", "running", "open_enrolments", "enrolments_known", "reenrolled"]
     if "limit" in marked.collect_schema().names():
         silent = (now - nw.col("active_at")).cast(nw.Float64) > nw.col("limit")
@@ -214,16 +222,22 @@ def _counts(marked: nw.LazyFrame[Any], keys: Sequence[str], now: int) -> nw.Lazy
             stuck=(planned & silent.fill_null(False)).cast(nw.Int64), stuck_base=planned.cast(nw.Int64)
         )
         counted += ["stuck", "stuck_base"]
-    return marked.group_by(*keys).agg(nw.col(name).sum() for name in counted)
+    rates = {name: pair for name, pair in _RATES.items() if set(pair) <= set(counted)}
+    return counted_parts(marked, keys, counted, rates, clusters)
 
 
-def _people(marked: nw.LazyFrame[Any], keys: Sequence[str]) -> nw.LazyFrame[Any]:
+def _people(marked: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str, str]) -> list[nw.LazyFrame[Any]]:
     """Count by group the people with an open enrolment in it, and those of them with another one anywhere."""
     who = "prospect_id"
     is_open = marked.filter((nw.col("open_enrolments") == 1) & ~nw.col(who).is_null())
     everywhere = is_open.group_by(who).agg(nw.col("open_enrolments").sum().alias("in_all"))
-    present = is_open.group_by(who, *(key for key in keys if key != who)).agg(nw.col("open_enrolments").max())
+    rates = {"overlap_rate": _RATES["overlap_rate"]}
+    own = {rate: column for rate, column in clusters.items() if rate in rates and column != who}
+    inner = [key for key in dict.fromkeys([*keys, *own.values()]) if key != who]
+    present = is_open.group_by(who, *inner).agg(nw.col("open_enrolments").max())
     met = join(present, everywhere, who).with_columns(
-        prospects_open=nw.col("open_enrolments"), prospects_overlapping=(nw.col("in_all") > 1).cast(nw.Int64)
+        id=nw.col(who),
+        prospects_open=nw.col("open_enrolments"),
+        prospects_overlapping=(nw.col("in_all") > 1).cast(nw.Int64),
     )
-    return met.group_by(*keys).agg(nw.col("prospects_open").sum(), nw.col("prospects_overlapping").sum())
+    return counted_parts(met, keys, rates["overlap_rate"], rates, own)

@@ -89,7 +89,8 @@ def p_different(
     """Return the two-sided p-value of two rates: twice the smaller of Fisher's one-sided ones, at most 1."""
     forth = p_greater(successes, trials, other_successes, other_trials)
     back = p_greater(other_successes, other_trials, successes, trials)
-    return np.minimum(1.0, 2 * np.minimum(forth, back))
+    p: Floats = np.minimum(1.0, 2 * np.minimum(forth, back))
+    return p
 
 
 def exact_lower(successes: npt.ArrayLike, trials: npt.ArrayLike, *, ci: float = 0.95) -> Floats:

@@ -60,7 +60,8 @@ def with_rates(
     Parameters
     ----------
     frame
-        Holds the counts.
+        Holds the counts; for rates whose trials belong together also ``<name>_deff``, the design effect, and
+        ``<name>_freedom``, the degrees of freedom that it was estimated with (see `clusters`). Those are dropped.
     rates
         Columns of successes and of trials, whole numbers with 0 ≤ successes ≤ trials, by the rate's name.
     ci
@@ -72,18 +73,37 @@ def with_rates(
         With four more columns for each rate; rate and bounds are missing where there are no trials.
     """
     z = z_value(ci)
+    present = frame.collect_schema().names()
+    used = [name for name in rates if f"{name}_deff" in present]
     trials = {name: nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for name, (_, n) in rates.items()}
+    squares = {name: nw.lit(z * z) for name in rates} | {
+        name: _t_quantile(z, f"{name}_freedom") ** 2 * nw.col(f"{name}_deff") for name in used
+    }
     frame = frame.with_columns(
         *(nw.col(n).alias(f"{name}_n") for name, (_, n) in rates.items()),
         *((nw.col(x).cast(nw.Float64) / trials[name]).alias(name) for name, (x, _) in rates.items()),
-        *((1.0 / (z * z / trials[name] + 1.0)).alias(f"{name}_weight") for name in rates),
+        *((1.0 / (squares[name] / trials[name] + 1.0)).alias(f"{name}_weight") for name in rates),
     ).with_columns(
         expression.alias(f"{name}_{part}") for name in rates for part, expression in _wilson_parts(name).items()
     )
     frame = frame.with_columns(
         expression.alias(f"{name}_{end}") for name in rates for end, expression in _wilson_ends(name).items()
     )
-    return frame.drop(*(f"{name}_{part}" for name in rates for part in ("weight", "centre", "margin")))
+    helpers = [f"{name}_{part}" for name in rates for part in ("weight", "centre", "margin")]
+    return frame.drop(*helpers, *(f"{name}_{part}" for name in used for part in ("deff", "freedom")))
+
+
+def _t_quantile(z: float, freedom: str) -> nw.Expr:
+    """Expand Student's quantile in that of the normal distribution; Abramowitz and Stegun, 26.7.5."""
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    quantile, inverse = nw.lit(z), 1.0 / nw.col(freedom)
+    for power, term in enumerate(terms, start=1):
+        quantile += term * inverse**power
+    return quantile
 
 
 def _wilson_parts(name: str) -> dict[str, nw.Expr]:

@@ -21,11 +21,20 @@ from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns, words
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import outbound_calls
+from outreach_frames.stats.clusters import (
+    PERSON,
+    cluster_columns,
+    clusters_of,
+    counted_parts,
+    with_clustered_rates,
+)
 from outreach_frames.stats.flags import SENDING, with_delivery
-from outreach_frames.stats.intervals import with_rates
 
 MEETING_WORDS = ("meeting",)
 CALL_NEEDS = ("id", "sequence_state_id", "dialed_at", "answered_at", "completed_at", "tags")
+
+
+_RATES = {"meeting_rate": ("met", "contacted")}
 
 
 def meetings(
@@ -39,6 +48,7 @@ def meetings(
     meeting_words: str | Sequence[str] = MEETING_WORDS,
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -68,6 +78,10 @@ def meetings(
         See `mailing_flags`.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrolments have
+        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
+        enrolments.
     as_of
         When the data were extracted; default: what the frames' records say.
 
@@ -93,9 +107,11 @@ def meetings(
     Wilson. Definition: this project's metric dictionary, parts 1.4 (T7, T19) and 2.8.
     """
     keys = columns("by", by)
-    call = Call("meetings", by=keys, within_d=within_d, bounce_policy=bounce_policy, ci=ci)
+    call = Call("meetings", by=keys, within_d=within_d, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
     call.parameters["meeting_words"] = sought = words("meeting_words", meeting_words)
-    states = call.read("sequence_states", sequence_states, ["id"], keys=keys)
+    optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
+    states = call.read("sequence_states", sequence_states, ["id"], keys=keys, optional=optional)
+    clusters = clusters_of(_RATES, cluster, states.collect_schema().names(), keys)
     mail = with_delivery(call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING]), bounce_policy)
     made = read_calls(call, calls, call_dispositions, sought, needed=["direction"])
     now, window = call.instant(as_of), int(within_d * DAY)
@@ -114,18 +130,18 @@ def meetings(
     soon = join(met_at, firsts, "sequence_state_id", how="inner").filter((waited >= 0) & (waited <= window))
     soon = soon.group_by("sequence_state_id").agg(nw.col("meeting_at").min())
 
-    told = join(states.rename({"id": "sequence_state_id"}), firsts, "sequence_state_id")
-    told = join(told, soon, "sequence_state_id")
+    told = join(states, firsts.rename({"sequence_state_id": "id"}), "id")
+    told = join(told, soon.rename({"sequence_state_id": "id"}), "id")
     early = (nw.col("contact_at") > now - window).fill_null(False)
     told = call.drop(told, f"enrolment contacted less than {within_d:g} days before as_of", ~early)
     told, groups, parts = grouping(told, keys)
     counted = told.with_columns(
-        enrolments=nw.col("sequence_state_id") * 0 + 1,
+        enrolments=nw.col("id") * 0 + 1,
         contacted=(~nw.col("contact_at").is_null()).cast(nw.Int64),
         met=(~nw.col("meeting_at").is_null()).cast(nw.Int64),
     )
-    sums = counted.group_by(*groups).agg(nw.col(name).sum() for name in ("enrolments", "contacted", "met"))
-    table = with_rates(stack([*parts, sums], groups), {"meeting_rate": ("met", "contacted")}, ci=ci)
+    sums = counted_parts(counted, groups, ("enrolments", "contacted", "met"), _RATES, clusters)
+    table = with_clustered_rates(call, stack([*parts, *sums], groups), _RATES, clusters, ci=ci)
     rates = [f"meeting_rate{end}" for end in ("", "_n", "_lo", "_hi")]
     result: IntoFrameT = call.write(
         table.select(*keys, "enrolments", "contacted", "met", *rates),

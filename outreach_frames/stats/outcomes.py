@@ -11,8 +11,8 @@ from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats.attachments import attach
+from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, share_sums, with_clustered_rates
 from outreach_frames.stats.flags import SENDING, with_delivery
-from outreach_frames.stats.intervals import with_rates
 
 BUCKETS = (
     "finished_replied",
@@ -36,6 +36,9 @@ _KNOWN = ("active", "pending", "paused", "bounced", "opted_out", "failed", "disa
 _STATE_COLUMNS = ("id", "sequence_id", "state", "replied_at", "reply_count", "pause_reason")
 
 
+_SHARE = {"share": ("enrolments", "of_all")}
+
+
 def state_flow(
     sequence_states: IntoFrameT,
     mailings: IntoFrameT,
@@ -44,6 +47,7 @@ def state_flow(
     ooto_prefix: str = "ooto",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -68,6 +72,10 @@ def state_flow(
         See `mailing_flags`.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrolments have
+        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
+        enrolments.
     as_of
         When the data were extracted; kept in the record only.
 
@@ -90,8 +98,10 @@ def state_flow(
     Left out and counted: enrolments without a sequence. The intervals are of single buckets; read the whole vector by
     its counts. Definition: this project's metric dictionary, part 2.3.
     """
-    call = Call("state_flow", ooto_prefix=ooto_prefix, bounce_policy=bounce_policy, ci=ci)
-    states = call.read("sequence_states", sequence_states, _STATE_COLUMNS)
+    call = Call("state_flow", ooto_prefix=ooto_prefix, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
+    optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
+    states = call.read("sequence_states", sequence_states, _STATE_COLUMNS, optional=optional)
+    clusters = clusters_of(_SHARE, cluster, states.collect_schema().names(), ["sequence_id"])
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING])
     call.look(as_of)
     replied = _replied(mail, bounce_policy)
@@ -100,7 +110,12 @@ def state_flow(
 
     counts = placed.group_by("sequence_id", "bucket").agg(enrolments=nw.col("id").count())
     totals = counts.group_by("sequence_id").agg(nw.col("enrolments").sum().alias("of_all"))
-    table = with_rates(join(counts, totals, "sequence_id"), {"share": ("enrolments", "of_all")}, ci=ci)
+    table = join(counts, totals, "sequence_id")
+    for rate, column in clusters.items():
+        one = placed.with_columns(enrolments=nw.col("id") * 0 + 1, of_all=nw.col("id") * 0 + 1)
+        sums = share_sums(one, ["sequence_id"], "bucket", name=rate, counts=_SHARE[rate], column=column)
+        table = join(table, sums, ["sequence_id", "bucket"])
+    table = with_clustered_rates(call, table, _SHARE, clusters, ci=ci)
     keys = ["sequence_id", "bucket"]
     columns = [*keys, "enrolments", "share", "share_n", "share_lo", "share_hi"]
     transitions = None

@@ -18,6 +18,7 @@ from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, columns
 from outreach_frames.stats._tally import (
     MEDIAN,
+    RATES,
     engagement_columns,
     engagement_parts,
     grouping,
@@ -25,6 +26,7 @@ from outreach_frames.stats._tally import (
     stack,
     with_engagement,
 )
+from outreach_frames.stats.clusters import cluster_columns, clusters_of
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
 
 METHODS = ("wilson",)
@@ -40,6 +42,7 @@ def engagement(
     method: str = "wilson",
     tz: str = "UTC",
     exclude_internal: IntoFrameT | None = None,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -76,6 +79,11 @@ def engagement(
         E-mail addresses, ``prospect_id`` and ``email``: leave out mail to colleagues, that is, to people with an
         address on the domain of a mailbox that the mailings came from (``mailbox_address``, then needed). With
         mailboxes at a public provider, that would be all of the provider's customers.
+    cluster
+        What belongs together, so that its outcomes are alike and the intervals are wider: ``"auto"`` takes the account
+        where the frame has it (``account_id`` or ``prospect__account_id``), else for bounces the
+        ``recipient_domain`` where the frame has it, else the person; or a column's name; or ``None``: independent
+        mailings.
     as_of
         When the data were extracted; kept in the record only.
 
@@ -103,10 +111,18 @@ def engagement(
     choice("interval method", method, METHODS)
     keys = columns("by", by)
     call = Call(
-        "engagement", by=keys, include_unsequenced=include_unsequenced, bounce_policy=bounce_policy, ci=ci, tz=tz
+        "engagement",
+        by=keys,
+        include_unsequenced=include_unsequenced,
+        bounce_policy=bounce_policy,
+        ci=ci,
+        tz=tz,
+        cluster=cluster,
     )
     call.parameters["exclude_internal"] = exclude_internal is not None
-    frame, days = _read_keyed(call, mailings, keys, bounce_policy, tz, internal=exclude_internal is not None)
+    needed = ["mailbox_address"] if exclude_internal is not None else []
+    frame, days = _read_keyed(call, mailings, keys, bounce_policy, tz, needed=needed, optional=cluster_columns(cluster))
+    clusters = clusters_of(RATES, cluster, frame.collect_schema().names(), keys)
     if exclude_internal is not None:
         frame = external_only(call, frame, exclude_internal)
     call.look(as_of)
@@ -115,7 +131,8 @@ def engagement(
             frame = call.drop(frame, f"{key} missing", ~nw.col(key).is_null())
     note_unknown(call, frame)
     frame, groups, parts = grouping(frame, keys)
-    table = with_engagement(stack([*parts, *engagement_parts(frame, groups)], groups, medians=[MEDIAN]), ci=ci)
+    counts = stack([*parts, *engagement_parts(frame, groups, clusters)], groups, medians=[MEDIAN])
+    table = with_engagement(call, counts, clusters, ci=ci)
     result: IntoFrameT = call.write(
         table.select(*keys, *engagement_columns()),
         sort=keys,
@@ -126,15 +143,23 @@ def engagement(
 
 
 def _read_keyed(
-    call: Call, mailings: Any, keys: Sequence[str], bounce_policy: str, tz: str, *, internal: bool
+    call: Call,
+    mailings: Any,
+    keys: Sequence[str],
+    bounce_policy: str,
+    tz: str,
+    *,
+    needed: Sequence[str],
+    optional: Sequence[str],
 ) -> tuple[nw.LazyFrame[Any], list[str]]:
     """Read mailings with flags and keys; also tell which keys are days."""
-    needed = ["id", "prospect_id", "sequence_state_id", *ENGAGEMENT, *(["mailbox_address"] if internal else [])]
+    needed = ["id", "prospect_id", "sequence_state_id", *ENGAGEMENT, *needed]
     present = columns_of("mailings", mailings)
     computed = [key for key in keys if key in {*PERIODS, "origin"} and key not in present]
     if "origin" in computed:
         needed += ["sequence_id", "mailing_type"]
-    read = call.read("mailings", mailings, needed, keys=[key for key in keys if key not in computed])
+    given = [key for key in keys if key not in computed]
+    read = call.read("mailings", mailings, needed, keys=given, optional=optional)
     frame = with_flags(read, bounce_policy)
     if "origin" in computed:
         other = nw.col("mailing_type").fill_null("single")

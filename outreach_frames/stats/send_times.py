@@ -1,5 +1,6 @@
 """When mail arrives, on whose clock, and how often it is answered."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import narwhals as nw
@@ -12,13 +13,14 @@ from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, pandas_of, small_table, wrap
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
-from outreach_frames.stats._tally import COUNTED_FLAGS, RATES
+from outreach_frames.stats._tally import COUNTED_FLAGS, RATES, stack
+from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
-from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
 from outreach_frames.stats.shrinkage import shrink_rates
 
 METRICS = ("reply", "opt_out", "click", "open")
+_PLACE = ["weekday", "hour"]
 CLOCKS = ("prospect", "user", "org")
 
 
@@ -33,6 +35,7 @@ def send_time_heatmap(
     min_n: int = 30,
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -59,6 +62,8 @@ def send_time_heatmap(
         See `mailing_flags`.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike; see `engagement`.
     as_of
         When the data were extracted; kept in the record only.
 
@@ -92,9 +97,11 @@ def send_time_heatmap(
         min_n=min_n,
         bounce_policy=bounce_policy,
         ci=ci,
+        cluster=cluster,
     )
     who = "user_id" if clock == "user" else "prospect_id"
-    mail = with_flags(call.read("mailings", mailings, ["id", who, *ENGAGEMENT]), bounce_policy)
+    optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
+    mail = with_flags(call.read("mailings", mailings, ["id", who, *ENGAGEMENT], optional=optional), bounce_policy)
     mail = call.drop(mail, "mailing not delivered", nw.col("is_delivered"))
     if people is None:
         zoned = mail.with_columns(tz=nw.lit(default_tz), tz_source=nw.lit("default"))
@@ -109,9 +116,14 @@ def send_time_heatmap(
     call.look(as_of)
 
     rate = f"{metric}_rate"
-    cells = call.table(_cells(with_local(zoned, "sent_at", zones=zones, zone_column="tz"), rate))
-    shares = cells.groupby("tz_source")["delivered"].sum() / max(int(cells["delivered"].sum()), 1)
-    grid = _grid(cells, rate, min_n or 0, ci)
+    clocked = _clocked(with_local(zoned, "sent_at", zones=zones, zone_column="tz"), rate)
+    sources = call.table(clocked.group_by("tz_source").agg(nw.col("delivered").sum()))
+    shares = sources.set_index("tz_source")["delivered"] / max(int(sources["delivered"].sum()), 1)
+    rates = {rate: RATES[rate]}
+    clusters = clusters_of(rates, cluster, clocked.collect_schema().names())
+    counts = list(dict.fromkeys(["delivered", *RATES[rate]]))
+    cells = call.table(stack(counted_parts(clocked, _PLACE, counts, rates, clusters), _PLACE))
+    grid = _grid(call, cells, rate, clusters, min_n=min_n or 0, ci=ci)
     back = small_table(mail, {name: grid[name] for name in grid.columns})
     result: IntoFrameT = call.write(
         back,
@@ -138,21 +150,21 @@ def _distinct(call: Call, known: nw.LazyFrame[Any], default_tz: str) -> list[str
     return sorted({default_tz, *found["tz"]})
 
 
-def _cells(zoned: nw.LazyFrame[Any], rate: str) -> nw.LazyFrame[Any]:
-    counts = list(dict.fromkeys(["delivered", *RATES[rate]]))
-    clocked = with_clock(zoned).with_columns(
+def _clocked(zoned: nw.LazyFrame[Any], rate: str) -> nw.LazyFrame[Any]:
+    counts = dict.fromkeys(["delivered", *RATES[rate]])
+    return with_clock(zoned).with_columns(
         *(nw.col(COUNTED_FLAGS[count]).cast(nw.Int64).alias(count) for count in counts),
         weekday=weekday_of(nw.col("local_day")),
     )
-    return clocked.group_by("tz_source", "weekday", "hour").agg(nw.col(count).sum() for count in counts)
 
 
-def _grid(cells: pd.DataFrame, rate: str, min_n: int, ci: float) -> pd.DataFrame:
+def _grid(
+    call: Call, cells: pd.DataFrame, rate: str, clusters: Mapping[str, str], *, min_n: int, ci: float
+) -> pd.DataFrame:
     successes, trials = RATES[rate]
-    counts = list(dict.fromkeys(["delivered", successes, trials]))
-    places = pd.MultiIndex.from_product([range(1, 8), range(24)], names=["weekday", "hour"])
-    summed = cells.groupby(["weekday", "hour"])[counts].sum().reindex(places, fill_value=0).reset_index()
-    grid = pandas_of(with_rates(wrap(summed.astype("int64[pyarrow]")), {rate: RATES[rate]}, ci=ci))
+    places = pd.MultiIndex.from_product([range(1, 8), range(24)], names=_PLACE)
+    summed = cells.set_index(_PLACE).reindex(places, fill_value=0).reset_index().astype("int64[pyarrow]")
+    grid = pandas_of(with_clustered_rates(call, wrap(summed), {rate: RATES[rate]}, clusters, ci=ci))
     grid["weekday"] = pd.Series([WEEKDAYS[day - 1] for day in grid["weekday"]], dtype="string[pyarrow]")
     grid["shrunk"] = shrink_rates(grid[successes], grid[trials], ci=ci)["shrunk"]
     grid["enough"] = grid[trials] >= min_n

@@ -14,6 +14,7 @@ from outreach_frames.stats._instants import Instant, to_micros
 from outreach_frames.stats._parameters import id_mapping
 from outreach_frames.stats._tally import (
     MEDIAN,
+    RATES,
     count_distinct,
     engagement_columns,
     engagement_parts,
@@ -24,14 +25,24 @@ from outreach_frames.stats._tally import (
     with_missing,
 )
 from outreach_frames.stats._touches import CALL_COLUMNS, TASK_COLUMNS, other_tasks, outbound_calls
+from outreach_frames.stats.clusters import (
+    ACCOUNTS,
+    AUTO,
+    CLUSTER,
+    cluster_columns,
+    cluster_sums,
+    clusters_of,
+    with_cluster,
+    with_clustered_rates,
+)
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
-from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.outcomes import CLOSED_STATES
 
 AUTOMATIC_REPLY = HOUR // 12
 """An answer to a paused enrolment that came within this time of delivery is suspected to be a machine's [µs]."""
 
 _STRICT = "enrolment_reply_rate_strict"
+_STRICT_COUNTS = {_STRICT: ("strict_replied", "strict_emailed")}
 _COUNTS = (
     *("enrolments", "open_enrolments", "automatic_replies"),
     *("contacted_email", "contacted_call", "contacted_any", "touches"),
@@ -52,6 +63,7 @@ def sequence_engagement(
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
     exclude_internal: IntoFrameT | None = None,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -66,7 +78,7 @@ def sequence_engagement(
     sequences
         ``id`` and ``name``: the sequences to report on. Mail of others, and one-off mail, is left out and counted.
     sequence_states
-        Enrolments: ``id``, ``sequence_id``, ``state``.
+        Enrolments: ``id``, ``sequence_id``, ``state``; their ``account_id`` tells the account of their mailings.
     calls
         ``id``, ``sequence_id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
     tasks
@@ -78,7 +90,7 @@ def sequence_engagement(
         Mail sent, and calls and tasks done, at or after ``since`` and before ``until``. The time of sending is
         ``delivered_at``, else ``bounced_at``, else ``replied_at``, so that bounces stay in; with either, unsent mail is
         left out.
-    bounce_policy, ci, exclude_internal
+    bounce_policy, ci, exclude_internal, cluster
         See `engagement`.
     as_of
         When the data were extracted; kept in the record only.
@@ -107,11 +119,19 @@ def sequence_engagement(
     could matter. Interval: Wilson. Definitions: this project's metric dictionary, parts 1.4 (T11, T16), 2.2, 2.8 and 3.
     """
     alias = id_mapping("alias", alias)
-    call = Call("sequence_engagement", alias=alias, since=since, until=until, bounce_policy=bounce_policy, ci=ci)
+    call = Call(
+        "sequence_engagement",
+        alias=alias,
+        since=since,
+        until=until,
+        bounce_policy=bounce_policy,
+        ci=ci,
+        cluster=cluster,
+    )
     call.parameters["exclude_internal"] = exclude_internal is not None
     own = [] if exclude_internal is None else ["mailbox_address"]
     columns = ["id", "sequence_id", "sequence_state_id", "prospect_id", *ENGAGEMENT, *own]
-    mail = with_flags(call.read("mailings", mailings, columns), bounce_policy)
+    mail = with_flags(call.read("mailings", mailings, columns, optional=cluster_columns(cluster)), bounce_policy)
     listed = call.read("sequences", sequences, ["id", "name"]).select("name", sequence_id=nw.col("id"))
     listed = call.drop(listed, "sequence counted under its alias", ~nw.col("sequence_id").is_in(list(alias)))
     if exclude_internal is not None:
@@ -121,13 +141,18 @@ def sequence_engagement(
     mail = _listed_only(call, _aliased(mail, alias), listed, "mailing of a sequence that is not listed")
     mail = _sent_between(call, mail, "sent_at", since, until)
     note_unknown(call, mail)
-    parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY)]
+    states = None
+    if sequence_states is not None:
+        optional = ["account_id"] if cluster == AUTO else []
+        states = call.read("sequence_states", sequence_states, ["id", "sequence_id", "state"], optional=optional)
+        mail = _with_account(mail, states)
+    clusters = clusters_of([*RATES, _STRICT], cluster, mail.collect_schema().names(), _KEY)
+    parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY, clusters)]
     emailed = mail.filter(nw.col("is_delivered")).select(*_KEY, "prospect_id")
     others = []
-    if sequence_states is not None:
-        states = call.read("sequence_states", sequence_states, ["id", "sequence_id", "state"])
+    if states is not None:
         parts.append(_enrolments(_listed_only(call, _aliased(states, alias), listed, "enrolment in another sequence")))
-        parts += _strict(mail, states)
+        parts += _strict(mail, states, clusters.get(_STRICT))
     if calls is not None:
         called = outbound_calls(call.read("calls", calls, ["sequence_id", *CALL_COLUMNS]))
         called = _sent_between(call, _aliased(called, alias), "called_at", since, until)
@@ -141,9 +166,9 @@ def sequence_engagement(
         others.append(join(done, listed.select("sequence_id"), "sequence_id", how="semi").select(*_KEY, "prospect_id"))
     call.look(as_of)
     parts += [_people([emailed], "contacted_email"), _touch_counts([emailed, *others])]
-    table = with_engagement(stack(parts, _KEY, medians=[MEDIAN]), ci=ci)
+    table = with_engagement(call, stack(parts, _KEY, medians=[MEDIAN]), clusters, ci=ci)
     table = with_missing(table, [*_COUNTS, "strict_emailed", "strict_replied"], like="mailings")
-    table = with_rates(table, {_STRICT: ("strict_replied", "strict_emailed")}, ci=ci)
+    table = with_clustered_rates(call, table, _STRICT_COUNTS, clusters, ci=ci)
     met = nw.col("contacted_email" if calls is None else "contacted_any")
     per = nw.col("touches").cast(nw.Float64) / nw.when(met > 0).then(met.cast(nw.Float64))
     table = join(table.with_columns(touches_per_contacted=per), listed, "sequence_id")
@@ -153,7 +178,15 @@ def sequence_engagement(
     return result
 
 
-def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
+def _with_account(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Take the account of mailings from their enrolments, where these tell it and the mailings do not."""
+    known = mail.collect_schema().names()
+    if any(name in known for name in ACCOUNTS) or "account_id" not in states.collect_schema().names():
+        return mail
+    return join(mail, states.select("account_id", sequence_state_id=nw.col("id")), "sequence_state_id")
+
+
+def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any], cluster: str | None) -> list[nw.LazyFrame[Any]]:
     """Count the answers that look automatic, and the enrolments that gave another one."""
     paused = states.filter((nw.col("state") == "paused").fill_null(False))
     paused = paused.select(sequence_state_id=nw.col("id"), paused=nw.col("id"))
@@ -166,7 +199,11 @@ def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> list[nw.LazyF
         replied=(nw.col("is_replied") & ~nw.col("is_automatic")).cast(nw.Int64),
     )
     automatic = counted.group_by(*_KEY).agg(nw.col("automatic_replies").sum())
-    return [automatic, reached_and_replied(counted, _KEY, "sequence_state_id", "strict")]
+    if cluster is None:
+        return [automatic, reached_and_replied(counted, _KEY, "sequence_state_id", "strict")]
+    marked = with_cluster(counted, cluster)
+    by_cluster = reached_and_replied(marked, [*_KEY, CLUSTER], "sequence_state_id", "strict")
+    return [automatic, cluster_sums(by_cluster, _KEY, _STRICT_COUNTS)]
 
 
 def _people(touches: Sequence[nw.LazyFrame[Any]], name: str) -> nw.LazyFrame[Any]:

@@ -162,7 +162,7 @@ class Summary:
         return told or [("ok", "none found")]
 
 
-def summarise(frames: Any, *, ci: float = 0.95, as_of: Instant | None = None) -> Summary:
+def summarise(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as_of: Instant | None = None) -> Summary:
     """
     Summarise an organisation: its headline numbers, with intervals, definitions and caveats.
 
@@ -173,6 +173,8 @@ def summarise(frames: Any, *, ci: float = 0.95, as_of: Instant | None = None) ->
         ``sequence_states`` adds the overlap rate; whatever else is there is searched for traps.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike; see `engagement`.
     as_of
         When the data were extracted; default: the frames' own record. Unknown: what needs it is missing.
 
@@ -194,7 +196,7 @@ def summarise(frames: Any, *, ci: float = 0.95, as_of: Instant | None = None) ->
     Intervals: Wilson; for ``reply_within_14d`` Aalen–Johansen's, for the median that of order statistics. Source: this
     project's metric dictionary, part 2.
     """
-    call = Call("summarise", ci=ci)
+    call = Call("summarise", ci=ci, cluster=cluster)
     tables = frames_of(frames)
     if "mailings" not in tables:
         raise DataError("A summary needs mailings.", hint='Pass {"mailings": fetch_mailings(org), …} or a snapshot.')
@@ -203,7 +205,7 @@ def summarise(frames: Any, *, ci: float = 0.95, as_of: Instant | None = None) ->
         mail = read_deliveries(call, tables["mailings"])
         settled(call, as_of or _earliest(tables))
         quality = data_quality(tables, as_of=call.as_of)
-        figures = _figures(tables, ci, call.as_of) | {"hours_to_reply_median": _median_hours(mail, ci)}
+        figures = _figures(tables, ci, cluster, call.as_of) | {"hours_to_reply_median": _median_hours(mail, ci)}
     found = quality[flags(quality["count"] > 0)]
     rows = [_row(metric, figures.get(metric, {}), found) for metric in HEADLINES]
     caveats = found.sort_values("severity", ascending=False, kind="stable", ignore_index=True)
@@ -219,9 +221,11 @@ def _earliest(tables: Mapping[str, pd.DataFrame]) -> str | None:
     return min((at for at in known if at is not None), key=to_micros, default=None)
 
 
-def _figures(tables: dict[str, pd.DataFrame], ci: float, as_of: str | None) -> dict[str, dict[str, Any]]:
+def _figures(
+    tables: dict[str, pd.DataFrame], ci: float, cluster: str | None, as_of: str | None
+) -> dict[str, dict[str, Any]]:
     """Compute the numbers that the tables allow: value, and n, lo and hi where they have them."""
-    totals = engagement(tables["mailings"], ci=ci, as_of=as_of).iloc[0]
+    totals = engagement(tables["mailings"], ci=ci, cluster=cluster, as_of=as_of).iloc[0]
     figures = {name: {"value": totals[name]} for name in ("sent", "delivered", "prospects_replied")}
     figures["prospects_emailed"] = {"value": totals["prospect_reply_rate_n"]}
     for name in RATES:

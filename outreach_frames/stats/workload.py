@@ -104,7 +104,7 @@ def rep_activity(
     if calls is not None:
         dialled = read.calls(calls)
         touches.append(_touches(dialled, "calls_dialled", "called_at"))
-        parts.append(call_counts(dialled, _KEYS).drop("calls_dialled"))
+        parts += [part.drop("calls_dialled", strict=False) for part in call_counts(dialled, _KEYS, {})]
     if tasks is not None:
         owned = read.tasks(tasks)
         now = call.instant(as_of)

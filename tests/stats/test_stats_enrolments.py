@@ -34,7 +34,7 @@ def test_the_worked_example():
     """
     listed = typed(example("sequence_states").to_dict("records"), COLUMNS)
 
-    found = stats.enrolment_outcomes(listed, example("mailings"), as_of=AS_OF)
+    found = stats.enrolment_outcomes(listed, example("mailings"), as_of=AS_OF, cluster=None)
 
     counts = found[["sequence_id", "enrolments", "finished", "resolved", "open_enrolments", "reenrolled"]]
     assert counts.to_numpy().tolist() == [[10, 4, 1, 3, 2, 0], [20, 2, 1, 1, 1, 0]]

@@ -44,7 +44,7 @@ def assert_near(found, expected):
 
 @pytest.mark.parametrize("policy", ["reply_wins", "bounce_wins"])
 def test_all_mail_of_the_worked_example(policy):
-    rates = stats.engagement(example("mailings"), bounce_policy=policy)
+    rates = stats.engagement(example("mailings"), bounce_policy=policy, cluster=None)
 
     assert len(rates) == 1
     assert_is(rates.iloc[0], EXPECTED["overall" if policy == "reply_wins" else "overall_bounce_wins"])
@@ -52,7 +52,7 @@ def test_all_mail_of_the_worked_example(policy):
 
 @pytest.mark.parametrize("key", ["sequence", "template", "prospect", "user", "mailbox"])
 def test_groups_of_the_worked_example(key):
-    rates = stats.engagement(example("mailings"), by=f"{key}_id", include_unsequenced=key == "sequence")
+    rates = stats.engagement(example("mailings"), by=f"{key}_id", include_unsequenced=key == "sequence", cluster=None)
 
     groups = {"none" if pd.isna(row.iloc[0]) else str(row.iloc[0]): row for _, row in rates.iterrows()}
     assert set(groups) == set(EXPECTED[f"by_{key}"])
@@ -186,7 +186,7 @@ def test_impossible_parameters_are_refused(parameters, message):
 
 
 def test_sequences_of_the_worked_example():
-    rates = stats.sequence_engagement(example("mailings"), example("sequences"))
+    rates = stats.sequence_engagement(example("mailings"), example("sequences"), cluster=None)
 
     assert rates["name"].tolist() == ["Alpha", "Beta"]
     for (_, row), expected in zip(rates.iterrows(), ("10", "20"), strict=True):

@@ -19,7 +19,7 @@ OVERALL = EXPECTED["overall"]
 @pytest.fixture(scope="module")
 def example():
     """Return the summary of the worked example."""
-    return summarise(EXAMPLE)
+    return summarise(EXAMPLE, cluster=None)
 
 
 def numbers_of(summary):

@@ -1,0 +1,395 @@
+"""
+Trials that belong together: mails of one person, people of one account, addresses of one domain.
+
+Their outcomes are alike, so that they tell less than as many independent trials. The design effect says by how much: an
+interval of a rate over n trials is that of n / design effect independent ones.
+
+Notes
+-----
+Linearized variance of a ratio over clusters: W. G. Cochran, "Sampling Techniques" (3rd ed., 1977), section 9A. With a
+cluster's successes x and trials n, C clusters and the group's rate p, the design effect is
+C / (C − 1) · Σ (x − pn)² / (p (1 − p) Σ n), and at least 1; it is 1 where every cluster is a single trial. Groups of
+fewer than `ENOUGH` clusters take that of all groups together: their own would be told by chance alone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import narwhals as nw
+
+from outreach_frames.errors import DataError
+from outreach_frames.stats._call import Call
+from outreach_frames.stats._engines import join, tidied
+from outreach_frames.stats._parameters import text
+from outreach_frames.stats.intervals import with_rates
+
+ENOUGH = 300
+"""From so many clusters on a group has a design effect of its own [clusters]."""
+
+AUTO = "auto"
+ACCOUNTS = ("account_id", "prospect__account_id", "sequence_state__account_id")
+"""Columns that tell the account, the first of which a frame has being taken."""
+
+DOMAIN = "recipient_domain"
+PERSON = "prospect_id"
+
+BY_DOMAIN = frozenset({"bounce_rate", "delivery_rate"})
+"""Rates that depend on the recipient's domain more than on anything else."""
+
+CLUSTER = "cluster"
+"""Column that tells, for every trial, what it belongs to."""
+
+NORMAL = 1e9
+"""Degrees of freedom of Student's distribution that are as good as infinite, where no design effect was estimated."""
+
+SUMS = ("clusters", "xx", "xn", "nn")
+"""What `cluster_sums` sums, as a rate's columns end."""
+
+
+def cluster_column(cluster: str | None, present: Sequence[str], *, person: str = PERSON, domain: bool = False) -> str:
+    """
+    Choose the column by which trials belong together.
+
+    Parameters
+    ----------
+    cluster
+        What the caller asks for: ``"auto"`` or a column's name. Not ``None``, which asks for independent trials.
+    present
+        The columns that the frame has.
+    person
+        The column that tells the person.
+    domain
+        Whether the rate is one of delivery, which depends on the recipient's domain.
+
+    Returns
+    -------
+    column : str
+        By ``"auto"``, the account where the frame tells it, else the recipient's domain where the rate depends on it
+        and the frame tells it, else the person.
+
+    Raises
+    ------
+    DataError
+        There is no such column.
+    """
+    if cluster != AUTO:
+        if text("cluster", cluster) not in present:
+            raise DataError(
+                f"There is no column {cluster!r} to find clusters by.",
+                hint='Name a column of the frame, or write cluster="auto", or cluster=None for independent trials.',
+            )
+        return str(cluster)
+    wanted = [*ACCOUNTS, *([DOMAIN] if domain else [])]
+    return next((name for name in wanted if name in present), person)
+
+
+def cluster_columns(cluster: str | None) -> list[str]:
+    """List the columns that a frame need not have, and by which its trials may belong together; see `call.read`."""
+    return [] if cluster is None else [*ACCOUNTS, DOMAIN] if cluster == AUTO else [text("cluster", cluster)]
+
+
+def clusters_of(
+    rates: Iterable[str], cluster: str | None, present: Sequence[str], keys: Sequence[str] = (), person: str = PERSON
+) -> dict[str, str]:
+    """
+    Choose, for each rate, the column by which its trials belong together.
+
+    Parameters
+    ----------
+    rates
+        Names of the rates.
+    cluster
+        What the caller asks for; ``None``: independent trials.
+    present
+        The columns that the frame has.
+    keys
+        Columns of the groups; a group that is itself a cluster has independent trials.
+    person
+        The column that tells the person.
+
+    Returns
+    -------
+    columns : dict
+        By rate; not in it are those with independent trials, and by ``"auto"`` those whose person is not known.
+    """
+    if cluster is None:
+        return {}
+    chosen = {rate: cluster_column(cluster, present, person=person, domain=rate in BY_DOMAIN) for rate in rates}
+    return {rate: column for rate, column in chosen.items() if column in present and column not in keys}
+
+
+def with_cluster(frame: nw.LazyFrame[Any], column: str, *, person: str | None = PERSON) -> nw.LazyFrame[Any]:
+    """
+    Add `CLUSTER`: what each row belongs to, where that is unknown its person, where that is unknown too the row itself.
+
+    Parameters
+    ----------
+    frame
+        ``id``, and the columns named.
+    column
+        What rows of one value of belong together.
+    person
+        The column that tells the person, if there is one.
+    """
+    row = -2 * nw.col("id") - 1
+    alone = row if person in {None, column} else nw.coalesce(-2 * nw.col(str(person)), row)
+    if frame.collect_schema()[column].is_integer():
+        return frame.with_columns(nw.coalesce(column, alone).alias(CLUSTER))
+    return frame.with_columns(nw.coalesce(nw.col(column).cast(nw.String), alone.cast(nw.String)).alias(CLUSTER))
+
+
+def cluster_sums(
+    by_cluster: nw.LazyFrame[Any],
+    keys: Sequence[str],
+    rates: Mapping[str, tuple[str, str]],
+    *,
+    counts: Sequence[str] | None = None,
+) -> nw.LazyFrame[Any]:
+    """
+    Sum by group the counts of its clusters, and what the design effects are made of.
+
+    Parameters
+    ----------
+    by_cluster
+        One row for each group and cluster: the group's keys, and the successes and trials of each rate.
+    keys
+        Columns that name the group.
+    rates
+        Columns of successes and of trials, by the rate's name.
+    counts
+        What to sum as it is; default: the columns of the rates.
+
+    Returns
+    -------
+    sums : LazyFrame
+        Keys, counts, and for each rate ``<name>_clusters`` [clusters with a trial], ``_xx``, ``_xn``, ``_nn`` [sums of
+        products]: whole numbers, so that parts of a group can be added up.
+    """
+    counts = list(dict.fromkeys(chain(*rates.values()))) if counts is None else counts
+    products = by_cluster.with_columns(
+        product.alias(f"{name}_{part}")
+        for name, (x, n) in rates.items()
+        for part, product in zip(
+            SUMS,
+            (
+                (nw.col(n) > 0).cast(nw.Float64),
+                nw.col(x) * nw.col(x),
+                nw.col(x) * nw.col(n),
+                nw.col(n) * nw.col(n),
+            ),
+            strict=True,
+        )
+    )
+    sums = [f"{name}_{part}" for name in rates for part in SUMS]
+    return products.group_by(*keys).agg(nw.col(column).sum() for column in (*counts, *sums))
+
+
+def counted_parts(
+    rows: nw.LazyFrame[Any],
+    keys: Sequence[str],
+    counts: Sequence[str],
+    rates: Mapping[str, tuple[str, str]],
+    clusters: Mapping[str, str],
+    *,
+    person: str | None = PERSON,
+) -> list[nw.LazyFrame[Any]]:
+    """
+    Count rows by group, and what belongs together among them.
+
+    Parameters
+    ----------
+    rows
+        ``id``, keys, counts of 0 or 1, and the columns of ``clusters``.
+    keys
+        Columns to group by.
+    counts
+        Columns to sum, those of the rates among them.
+    rates
+        Columns of successes and of trials, by the rate's name.
+    clusters
+        By rate, the column by which its trials belong together; rates that are not named have independent trials.
+    person
+        The column that tells the person, if there is one; see `with_cluster`.
+
+    Returns
+    -------
+    parts : list of LazyFrame
+        To be added up by `stack`.
+    """
+    parts, left = [], list(counts)
+    for column in dict.fromkeys(clusters[name] for name in rates if name in clusters):
+        own = {name: pair for name, pair in rates.items() if clusters.get(name) == column}
+        needed = dict.fromkeys([*left, *chain(*own.values())])
+        by_cluster = with_cluster(rows, column, person=person).group_by(*keys, CLUSTER)
+        parts.append(cluster_sums(by_cluster.agg(nw.col(name).sum() for name in needed), keys, own, counts=left))
+        left = []
+    if left:
+        parts.append(rows.group_by(*keys).agg(nw.col(name).sum() for name in left))
+    return parts
+
+
+def share_sums(
+    rows: nw.LazyFrame[Any],
+    keys: Sequence[str],
+    category: str,
+    *,
+    name: str,
+    counts: tuple[str, str],
+    column: str,
+    person: str | None = PERSON,
+) -> nw.LazyFrame[Any]:
+    """
+    Sum what the design effects of the shares of categories are made of; a group's trials are those of all categories.
+
+    Parameters
+    ----------
+    rows
+        ``id``, keys, none of them missing, the category and the counts.
+    keys, category
+        What names a group, and what names a category in it.
+    name
+        Of the rate.
+    counts
+        Columns of successes and of trials, 0 or 1.
+    column, person
+        See `with_cluster`.
+
+    Returns
+    -------
+    sums : LazyFrame
+        Keys, category and the columns of `cluster_sums`, without counts.
+    """
+    (x, n), marked = counts, with_cluster(rows, column, person=person)
+    trials = marked.group_by(*keys, CLUSTER).agg(nw.col(n).sum().alias("all_trials"))
+    successes = marked.group_by(*keys, category, CLUSTER).agg(nw.col(x).sum())
+    both = join(successes, trials, [*keys, CLUSTER])
+    products = both.with_columns(xx=nw.col(x) * nw.col(x), xn=nw.col(x) * nw.col("all_trials"))
+    sums = products.group_by(*keys, category).agg(
+        nw.col("xx").sum().alias(f"{name}_xx"), nw.col("xn").sum().alias(f"{name}_xn")
+    )
+    squared = trials.with_columns(nn=nw.col("all_trials") * nw.col("all_trials"))
+    of_group = squared.group_by(*keys).agg(
+        nw.col("nn").sum().alias(f"{name}_nn"), nw.col("all_trials").count().alias(f"{name}_clusters")
+    )
+    return join(sums, of_group, keys)
+
+
+def clustered(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> list[str]:
+    """List the rates whose clusters a table of counts tells."""
+    present = set(table.collect_schema().names())
+    return [name for name in rates if f"{name}_{SUMS[0]}" in present]
+
+
+def with_design_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> nw.LazyFrame[Any]:
+    """
+    Add ``<name>_deff`` and ``<name>_freedom`` to a table of counts with `cluster_sums`, and drop the sums.
+
+    Returns
+    -------
+    table : LazyFrame
+        ``_deff`` [design effect, at least 1]; ``_freedom`` [degrees of freedom it was estimated with, at least 1].
+        ``_pooled`` is the design effect of all groups together, the same in each row.
+    """
+    names = clustered(table, rates)
+    if not names:
+        return table
+    floats = {
+        f"{name}_{part}": nw.col(column).cast(nw.Float64)
+        for name in names
+        for part, column in (
+            *((part, f"{name}_{part}") for part in SUMS),
+            *zip(("x", "n"), rates[name], strict=True),
+        )
+    }
+    table = tidied(table).with_columns(**floats, all_groups=nw.col(rates[names[0]][1]) * 0)
+    table = table.with_columns(
+        expression.alias(f"{name}_{part}") for name in names for part, expression in _squares(name).items()
+    )
+    table = table.with_columns(
+        nw.col(f"{name}_{part}").sum().over("all_groups").alias(f"{name}_all_{part}")
+        for name in names
+        for part in ("squares", "variance", "spare")
+    )
+    table = table.with_columns(
+        _ratio(nw.col(f"{name}_all_squares"), nw.col(f"{name}_all_variance")).alias(f"{name}_pooled") for name in names
+    ).with_columns(expression.alias(f"{name}_{part}") for name in names for part, expression in _effects(name).items())
+    used = [*SUMS, "x", "n", "squares", "variance", "spare", "all_squares", "all_variance", "all_spare"]
+    return table.drop("all_groups", *(f"{name}_{part}" for name in names for part in used))
+
+
+def _squares(name: str) -> dict[str, nw.Expr]:
+    """Compute a group's sum of squared residuals, the variance of as many independent trials, and spare clusters."""
+    x, n, xx, xn, nn, clusters = (nw.col(f"{name}_{part}") for part in ("x", "n", "xx", "xn", "nn", "clusters"))
+    p = x / nw.when(n > 0).then(n).otherwise(nw.lit(1.0))
+    several = (clusters > 1) & (nn > n)
+    scale = clusters / nw.when(several).then(clusters - 1).otherwise(nw.lit(1.0))
+    return {
+        "squares": nw.when(several).then((xx - 2 * p * xn + p * p * nn) * scale).otherwise(nw.lit(0.0)),
+        "variance": nw.when(several).then(n * p * (1 - p)).otherwise(nw.lit(0.0)),
+        "spare": nw.when(several).then(clusters - 1).otherwise(nw.lit(0.0)),
+    }
+
+
+def _effects(name: str) -> dict[str, nw.Expr]:
+    clusters, squares, variance = (nw.col(f"{name}_{part}") for part in ("clusters", "squares", "variance"))
+    own = (clusters >= ENOUGH) & (variance > 0)
+    single = nw.col(f"{name}_nn") <= nw.col(f"{name}_n")  # a trial a cluster: nothing belongs together
+    effect = nw.when(own).then(_ratio(squares, variance)).otherwise(nw.col(f"{name}_pooled"))
+    freedom = nw.when(own).then(clusters - 1).otherwise(nw.col(f"{name}_all_spare"))
+    return {
+        "deff": nw.when(single).then(nw.lit(1.0)).otherwise(effect),
+        "freedom": nw.when(single | (freedom <= 0)).then(nw.lit(NORMAL)).otherwise(freedom),
+    }
+
+
+def _ratio(squares: nw.Expr, variance: nw.Expr) -> nw.Expr:
+    """Divide, at least 1; 1 where there is no variance."""
+    ratio = squares / nw.when(variance > 0).then(variance).otherwise(nw.lit(1.0))
+    return nw.when((variance > 0) & (ratio > 1)).then(ratio).otherwise(nw.lit(1.0))
+
+
+def with_clustered_rates(
+    call: Call,
+    table: nw.LazyFrame[Any],
+    rates: Mapping[str, tuple[str, str]],
+    columns: Mapping[str, str],
+    *,
+    ci: float,
+) -> nw.LazyFrame[Any]:
+    """
+    Add rates with their intervals, those whose clusters the table tells by their design effects, and note these.
+
+    Parameters
+    ----------
+    call
+        The statistic's; its record gets, by rate, the cluster, the design effect of all groups together, and how many
+        trials are worth how many independent ones.
+    table
+        Counts, and `cluster_sums` of some of the rates.
+    rates
+        Columns of successes and of trials, by the rate's name.
+    columns
+        By what the trials of each rate belong together.
+    ci
+        Confidence level.
+    """
+    table = with_design_effects(table, rates)
+    pooled = [name for name in rates if f"{name}_pooled" in table.collect_schema().names()]
+    if pooled and call.counts_rows:
+        totals = call.table(
+            table.select(
+                *(nw.col(f"{name}_pooled").max() for name in pooled),
+                *(nw.col(n).sum().alias(f"{name}_n") for name, n in ((name, rates[name][1]) for name in pooled)),
+            )
+        )
+        for name in pooled:
+            effect, n = totals[f"{name}_pooled"].iloc[0], totals[f"{name}_n"].iloc[0]
+            if n:
+                call.clusters[name] = {
+                    "cluster": columns[name],
+                    "design_effect": float(effect),
+                    "n": int(n),
+                    "effective_n": float(n / effect),
+                }
+    return with_rates(table.drop(*(f"{name}_pooled" for name in pooled)), rates, ci=ci)
