@@ -7,7 +7,7 @@ so groups whose key is missing survive in every engine, and a group that only on
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import narwhals as nw
 
@@ -15,6 +15,7 @@ from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import grouped_median, join, tidied
 from outreach_frames.stats.clusters import CLUSTER, cluster_sums, with_cluster, with_clustered_rates
+from outreach_frames.stats.maturity import WINDOW, with_mature
 
 COUNTS = (
     "mailings",
@@ -31,7 +32,10 @@ COUNTS = (
     "clicks_total",
     "opened_clicked",
     "prospects_replied",
+    "prospects_unsubscribed",
     "enrolments_replied",
+    "enrolments_replied_14d",
+    "enrolments_bounced",
 )
 
 MEDIAN = "hours_to_reply_median"
@@ -61,22 +65,48 @@ RATES = {
     "reply_rate": ("replied", "delivered"),
     "opt_out_rate": ("opted_out", "delivered"),
     "prospect_reply_rate": ("prospects_replied", "prospects_emailed"),
+    "prospect_unsubscribe_rate": ("prospects_unsubscribed", "prospects_emailed"),
     "enrolment_reply_rate": ("enrolments_replied", "enrolments_emailed"),
+    "reply_within_14d": ("enrolments_replied_14d", "enrolments_mature"),
+    "enrolment_bounce_rate": ("enrolments_bounced", "enrolments_sent"),
 }
 """Numerator and denominator of each rate."""
 
-_BY_UNIT = {
-    "prospect_reply_rate": ("prospect_id", "prospects"),
-    "enrolment_reply_rate": ("sequence_state_id", "enrolments"),
+
+class Unit(NamedTuple):
+    """Whom some rates count, each once: the flags of mailings that a count of them looks for, by what it ends in."""
+
+    name: str
+    counts: Mapping[str, str]
+    rates: tuple[str, ...]
+
+
+UNITS = {
+    "prospect_id": Unit(
+        "prospects",
+        {"emailed": "delivered", "replied": "replied", "unsubscribed": "opted_out"},
+        ("prospect_reply_rate", "prospect_unsubscribe_rate"),
+    ),
+    "sequence_state_id": Unit(
+        "enrolments",
+        {"emailed": "delivered", "replied": "replied", "sent": "sent", "bounced": "bounced"},
+        ("enrolment_reply_rate", "reply_within_14d", "enrolment_bounce_rate"),
+    ),
 }
-"""Whom a rate counts where it does not count mailings: the column that tells them, and what their counts begin with."""
+"""By the column that tells them."""
+
+_MATURE = ("enrolments_mature", "enrolments_replied_14d")
 
 _ADDITIVE = ("mailings", *COUNTED_FLAGS, "opens_total", "clicks_total", "opened_clicked", "opened_click_base")
 """Counts of mailings, which groups and clusters add up."""
 
 
 def engagement_parts(
-    flagged: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str, str] | None = None
+    flagged: nw.LazyFrame[Any],
+    keys: Sequence[str],
+    clusters: Mapping[str, str] | None = None,
+    *,
+    as_of: str | None = None,
 ) -> list[nw.LazyFrame[Any]]:
     """
     Count mailings, prospects and enrolments by group, and what belongs together among them.
@@ -89,6 +119,8 @@ def engagement_parts(
         Columns to group by.
     clusters
         By rate, the column by which its trials belong together; rates that are not named have independent trials.
+    as_of
+        When the data were extracted [ISO 8601]; unknown: the latest event stands for it.
     """
     clusters = clusters or {}
     summed = flagged.with_columns(  # of floats: DuckDB adds up integers as 128-bit ones, at several times the cost
@@ -100,48 +132,65 @@ def engagement_parts(
         hours_to_reply=nw.when(nw.col("is_replied")).then((nw.col("replied_at") - nw.col("delivered_at")) / HOUR),
     )
     parts = [grouped_median(summed, keys, "hours_to_reply", MEDIAN)]
-    counts, units = list(_ADDITIVE), dict(_BY_UNIT)
+    counts, units = list(_ADDITIVE), dict(UNITS)
     for column in dict.fromkeys(clusters.values()):
         rates = {name: RATES[name] for name in RATES if clusters.get(name) == column}
         marked = with_cluster(summed, column)
         by_cluster = marked.group_by(*keys, CLUSTER).agg(nw.col(name).sum() for name in _ADDITIVE)
-        for rate, (unit, name) in _BY_UNIT.items():
-            if unit == column:  # each cluster is a trial
-                by_cluster = _with_units(by_cluster, name)
-                counts += RATES[rate]
-                rates.pop(rate, None)
-                del units[rate]
-            elif rate in rates:
-                within = reached_and_replied(marked, [*keys, CLUSTER], unit, name)
-                parts.append(cluster_sums(within, keys, {rate: RATES[rate]}))
-                del rates[rate], units[rate]
+        for who, unit in UNITS.items():
+            own = {rate: rates.pop(rate) for rate in unit.rates if rate in rates}
+            if who == column:  # each cluster is a trial
+                by_cluster = _with_units(by_cluster, units.pop(who))
+                counts += [f"{unit.name}_{end}" for end in unit.counts]
+            elif own:
+                within = count_units(marked, [*keys, CLUSTER], who, units.pop(who), as_of=as_of)
+                parts.append(cluster_sums(within, keys, own))
         parts.append(cluster_sums(by_cluster, keys, rates, counts=counts))
         counts = []
     if counts:
         parts.append(summed.group_by(*keys).agg(nw.col(name).sum() for name in counts))
-    return parts + [reached_and_replied(summed, keys, unit, name) for unit, name in units.values()]
+    return parts + [count_units(summed, keys, who, unit, as_of=as_of) for who, unit in units.items()]
 
 
-def _with_units(by_unit: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
+def _with_units(by_unit: nw.LazyFrame[Any], unit: Unit) -> nw.LazyFrame[Any]:
     """Count the people or enrolments themselves, in a frame of one row for each; those not known have negative ids."""
     known = nw.col(CLUSTER) >= 0
     return by_unit.with_columns(
-        (known & (nw.col("delivered") > 0)).cast(nw.Float64).alias(f"{name}_emailed"),
-        (known & (nw.col("replied") > 0)).cast(nw.Float64).alias(f"{name}_replied"),
+        (known & (nw.col(flag) > 0)).cast(nw.Float64).alias(f"{unit.name}_{end}") for end, flag in unit.counts.items()
     )
 
 
-def reached_and_replied(summed: nw.LazyFrame[Any], keys: Sequence[str], who: str, name: str) -> nw.LazyFrame[Any]:
+def count_units(
+    summed: nw.LazyFrame[Any], keys: Sequence[str], who: str, unit: Unit, *, as_of: str | None = None
+) -> nw.LazyFrame[Any]:
     """Count distinct people or enrolments: grouping twice is exact in every engine, `n_unique` is not (Dask)."""
     inner = [key for key in keys if key != who]
+    flags = dict.fromkeys(unit.counts.values())
+    timed = "reply_within_14d" in unit.rates
+    if timed:
+        summed = summed.with_columns(
+            first_at=nw.when(nw.col("delivered") > 0).then(nw.col("sent_at")),
+            answered_at=nw.when(nw.col("replied") > 0).then(nw.col("replied_at")),
+        )
     once = (
         summed.filter(~nw.col(who).is_null())
         .group_by(who, *inner)
-        .agg(nw.col("delivered").max(), nw.col("replied").max())
+        .agg(
+            *(nw.col(flag).max() for flag in flags),
+            *(nw.col(instant).min() for instant in (("first_at", "answered_at") if timed else ())),
+        )
     )
-    return once.group_by(*keys).agg(
-        nw.col("delivered").sum().alias(f"{name}_emailed"), nw.col("replied").sum().alias(f"{name}_replied")
-    )
+    counted = once.with_columns(nw.col(flag).alias(f"{unit.name}_{end}") for end, flag in unit.counts.items())
+    if timed:
+        happened = ["sent_at", "replied_at"]
+        counted = with_mature(counted, "first_at", as_of=as_of, events=summed, happened=happened)
+        in_time = (nw.col("answered_at") - nw.col("first_at") <= WINDOW).fill_null(False)
+        counted = counted.with_columns(
+            enrolments_mature=nw.col("is_mature").cast(nw.Float64),
+            enrolments_replied_14d=(nw.col("is_mature") & in_time).cast(nw.Float64),
+        )
+    counts = [*(f"{unit.name}_{end}" for end in unit.counts), *(_MATURE if timed else ())]
+    return counted.group_by(*keys).agg(nw.col(count).sum() for count in counts)
 
 
 def grouping(

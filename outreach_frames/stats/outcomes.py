@@ -10,9 +10,11 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
 from outreach_frames.stats._instants import Instant
+from outreach_frames.stats._tally import with_missing
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, share_sums, with_clustered_rates
 from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.maturity import with_mature
 
 BUCKETS = (
     "finished_replied",
@@ -61,7 +63,8 @@ def state_flow(
     Parameters
     ----------
     sequence_states
-        ``id``, ``sequence_id``, ``state``, ``replied_at``, ``reply_count``, ``pause_reason``.
+        ``id``, ``sequence_id``, ``state``, ``replied_at``, ``reply_count``, ``pause_reason``; ``created_at`` where it
+        is known.
     mailings
         ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     earlier
@@ -77,14 +80,16 @@ def state_flow(
         ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
         enrolments.
     as_of
-        When the data were extracted; kept in the record only.
+        When the data were extracted; default: what the frames' records say, else the latest ``created_at``.
 
     Returns
     -------
     flow : frame of the caller's kind, one row per sequence and bucket that occurs, sorted by sequence and bucket
         ``sequence_id``, ``bucket`` (in the order of `BUCKETS`), ``enrolments``, ``share`` with ``_n``, ``_lo``,
-        ``_hi``. In pandas and with ``earlier``, `attached` gives ``"transitions"``: ``from``, ``to``, ``count`` of
-        enrolments in either snapshot (new ones come ``from`` missing, vanished ones go ``to`` missing).
+        ``_hi``; ``mature`` and ``mature_n`` [enrolments of the bucket and of the sequence that were created at least
+        14 days before ``as_of``, by which sequences can be compared; missing without ``created_at``]. In pandas and
+        with ``earlier``, `attached` gives ``"transitions"``: ``from``, ``to``, ``count`` of enrolments in either
+        snapshot (new ones come ``from`` missing, vanished ones go ``to`` missing).
 
     Raises
     ------
@@ -99,7 +104,7 @@ def state_flow(
     its counts. Definition: this project's metric dictionary, part 2.3.
     """
     call = Call("state_flow", ooto_prefix=ooto_prefix, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
-    optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
+    optional = ["created_at", *([] if cluster is None else [*cluster_columns(cluster), PERSON])]
     states = call.read("sequence_states", sequence_states, _STATE_COLUMNS, optional=optional)
     clusters = clusters_of(_SHARE, cluster, states.collect_schema().names(), ["sequence_id"])
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING])
@@ -108,16 +113,22 @@ def state_flow(
     states = call.drop(states, "enrolment without a sequence", ~nw.col("sequence_id").is_null())
     placed = with_bucket(states, replied, ooto_prefix)
 
-    counts = placed.group_by("sequence_id", "bucket").agg(enrolments=nw.col("id").count())
-    totals = counts.group_by("sequence_id").agg(nw.col("enrolments").sum().alias("of_all"))
-    table = join(counts, totals, "sequence_id")
+    placed = placed.with_columns(enrolments=nw.col("id") * 0 + 1, of_all=nw.col("id") * 0 + 1)
+    counted = ["enrolments"]
+    if "created_at" in placed.collect_schema().names():
+        placed = with_mature(placed, "created_at", as_of=call.as_of, events=placed, happened=["created_at"])
+        placed = placed.with_columns(mature=nw.col("is_mature").cast(nw.Int64))
+        counted.append("mature")
+    counts = placed.group_by("sequence_id", "bucket").agg(nw.col(name).sum() for name in counted)
+    of_all = {"enrolments": "of_all", "mature": "mature_n"}
+    totals = counts.group_by("sequence_id").agg(nw.col(name).sum().alias(of_all[name]) for name in counted)
+    table = with_missing(join(counts, totals, "sequence_id"), ["mature", "mature_n"], like="enrolments")
     for rate, column in clusters.items():
-        one = placed.with_columns(enrolments=nw.col("id") * 0 + 1, of_all=nw.col("id") * 0 + 1)
-        sums = share_sums(one, ["sequence_id"], "bucket", name=rate, counts=_SHARE[rate], column=column)
+        sums = share_sums(placed, ["sequence_id"], "bucket", name=rate, counts=_SHARE[rate], column=column)
         table = join(table, sums, ["sequence_id", "bucket"])
     table = with_clustered_rates(call, table, _SHARE, clusters, ci=ci)
     keys = ["sequence_id", "bucket"]
-    columns = [*keys, "enrolments", "share", "share_n", "share_lo", "share_hi"]
+    columns = [*keys, "enrolments", "share", "share_n", "share_lo", "share_hi", "mature", "mature_n"]
     transitions = None
     if earlier is not None:
         before = with_bucket(call.read("earlier", earlier, _STATE_COLUMNS), replied, ooto_prefix)

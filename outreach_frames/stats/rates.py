@@ -51,8 +51,11 @@ def engagement(
     ``delivery_rate`` = delivered / sent; ``bounce_rate`` = bounced / sent; ``open_rate`` = opened / delivered with open
     tracking; ``click_rate`` = clicked / delivered with click tracking; ``click_to_open_rate`` = opened and clicked /
     opened with click tracking; ``reply_rate`` = replied / delivered; ``opt_out_rate`` = opted out by link / delivered;
-    ``prospect_reply_rate`` = people who replied / people with a delivered mailing; ``enrolment_reply_rate`` =
-    enrolments with a reply / enrolments with a delivered mailing; ``replies_per_100_contacted`` = 100 ×
+    ``prospect_reply_rate`` = people who replied / people with a delivered mailing; ``prospect_unsubscribe_rate`` =
+    people who opted out by link / people with a delivered mailing; ``enrolment_reply_rate`` = enrolments with a reply /
+    enrolments with a delivered mailing; ``reply_within_14d`` = enrolments that replied within 14 days of their first
+    delivered mailing in the group / enrolments that have had these 14 days; ``enrolment_bounce_rate`` = enrolments with
+    a bounce / enrolments with a mailing sent; ``replies_per_100_contacted`` = 100 ×
     ``prospect_reply_rate``, the one figure on such a scale.
 
     Parameters
@@ -85,13 +88,14 @@ def engagement(
         ``recipient_domain`` where the frame has it, else the person; or a column's name; or ``None``: independent
         mailings.
     as_of
-        When the data were extracted; kept in the record only.
+        When the data were extracted; default: what the frame's record says, else the latest event in the frame.
 
     Returns
     -------
     engagement : frame of the caller's kind, one row per group, sorted by key
         Keys; counts ``mailings, sent, bounced, delivered, open_base, opened, click_base, clicked, replied, opted_out,
-        opens_total, clicks_total, opened_clicked, prospects_replied, enrolments_replied``; each rate with ``_n``,
+        opens_total, clicks_total, opened_clicked, prospects_replied, prospects_unsubscribed, enrolments_replied,
+        enrolments_replied_14d, enrolments_bounced``; each rate with ``_n``,
         ``_lo``, ``_hi`` (fractions; missing where the denominator is 0); ``hours_to_reply_median`` [h], over replied
         mailings with a delivery time. Without ``by`` there is always one row.
 
@@ -131,7 +135,8 @@ def engagement(
             frame = call.drop(frame, f"{key} missing", ~nw.col(key).is_null())
     note_unknown(call, frame)
     frame, groups, parts = grouping(frame, keys)
-    counts = stack([*parts, *engagement_parts(frame, groups, clusters)], groups, medians=[MEDIAN])
+    counted = engagement_parts(frame, groups, clusters, as_of=call.as_of)
+    counts = stack([*parts, *counted], groups, medians=[MEDIAN])
     table = with_engagement(call, counts, clusters, ci=ci)
     result: IntoFrameT = call.write(
         table.select(*keys, *engagement_columns()),

@@ -15,11 +15,12 @@ from outreach_frames.stats._parameters import id_mapping
 from outreach_frames.stats._tally import (
     MEDIAN,
     RATES,
+    Unit,
     count_distinct,
+    count_units,
     engagement_columns,
     engagement_parts,
     note_unknown,
-    reached_and_replied,
     stack,
     with_engagement,
     with_missing,
@@ -42,6 +43,7 @@ AUTOMATIC_REPLY = HOUR // 12
 """An answer to a paused enrolment that came within this time of delivery is suspected to be a machine's [µs]."""
 
 _STRICT = "enrolment_reply_rate_strict"
+_STRICT_UNIT = Unit("strict", {"emailed": "delivered", "replied": "replied"}, (_STRICT,))
 _STRICT_COUNTS = {_STRICT: ("strict_replied", "strict_emailed")}
 _COUNTS = (
     *("enrolments", "open_enrolments", "automatic_replies"),
@@ -93,7 +95,7 @@ def sequence_engagement(
     bounce_policy, ci, exclude_internal, cluster
         See `engagement`.
     as_of
-        When the data were extracted; kept in the record only.
+        See `engagement`.
 
     Returns
     -------
@@ -136,46 +138,49 @@ def sequence_engagement(
     listed = call.drop(listed, "sequence counted under its alias", ~nw.col("sequence_id").is_in(list(alias)))
     if exclude_internal is not None:
         mail = external_only(call, mail, exclude_internal)
-
-    mail = call.drop(mail, "mailing of no sequence", ~nw.col("sequence_id").is_null())
-    mail = _listed_only(call, _aliased(mail, alias), listed, "mailing of a sequence that is not listed")
-    mail = _sent_between(call, mail, "sent_at", since, until)
-    note_unknown(call, mail)
     states = None
     if sequence_states is not None:
         optional = ["account_id"] if cluster == AUTO else []
         states = call.read("sequence_states", sequence_states, ["id", "sequence_id", "state"], optional=optional)
         mail = _with_account(mail, states)
+    read_calls = None if calls is None else call.read("calls", calls, ["sequence_id", *CALL_COLUMNS])
+    read_tasks = None if tasks is None else call.read("tasks", tasks, ["sequence_id", *TASK_COLUMNS])
+    call.look(as_of)
+    mail = call.drop(mail, "mailing of no sequence", ~nw.col("sequence_id").is_null())
+    mail = _listed_only(call, _aliased(mail, alias), listed, "mailing of a sequence that is not listed")
+    mail = _sent_between(call, mail, "sent_at", since, until)
+    note_unknown(call, mail)
     clusters = clusters_of([*RATES, _STRICT], cluster, mail.collect_schema().names(), _KEY)
-    parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY, clusters)]
-    emailed = mail.filter(nw.col("is_delivered")).select(*_KEY, "prospect_id")
-    others = []
+    parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY, clusters, as_of=call.as_of)]
     if states is not None:
         parts.append(_enrolments(_listed_only(call, _aliased(states, alias), listed, "enrolment in another sequence")))
         parts += _strict(mail, states, clusters.get(_STRICT))
-    if calls is not None:
-        called = outbound_calls(call.read("calls", calls, ["sequence_id", *CALL_COLUMNS]))
+    emailed, others = mail.filter(nw.col("is_delivered")).select(*_KEY, "prospect_id"), []
+    if read_calls is not None:
+        called = outbound_calls(read_calls)
         called = _sent_between(call, _aliased(called, alias), "called_at", since, until)
         called = join(called, listed.select("sequence_id"), "sequence_id", how="semi").select(*_KEY, "prospect_id")
         parts.append(count_distinct(called, _KEY, "prospect_id", "contacted_call"))
         parts.append(_people([emailed, called], "contacted_any"))
         others.append(called)
-    if tasks is not None:
-        done = other_tasks(call.read("tasks", tasks, ["sequence_id", *TASK_COLUMNS]))
+    if read_tasks is not None:
+        done = other_tasks(read_tasks)
         done = _sent_between(call, _aliased(done, alias), "completed_at", since, until)
         others.append(join(done, listed.select("sequence_id"), "sequence_id", how="semi").select(*_KEY, "prospect_id"))
-    call.look(as_of)
     parts += [_people([emailed], "contacted_email"), _touch_counts([emailed, *others])]
     table = with_engagement(call, stack(parts, _KEY, medians=[MEDIAN]), clusters, ci=ci)
     table = with_missing(table, [*_COUNTS, "strict_emailed", "strict_replied"], like="mailings")
     table = with_clustered_rates(call, table, _STRICT_COUNTS, clusters, ci=ci)
-    met = nw.col("contacted_email" if calls is None else "contacted_any")
-    per = nw.col("touches").cast(nw.Float64) / nw.when(met > 0).then(met.cast(nw.Float64))
-    table = join(table.with_columns(touches_per_contacted=per), listed, "sequence_id")
+    table = join(_with_touches_per(table, "contacted_email" if calls is None else "contacted_any"), listed, _KEY)
     strict = [f"{_STRICT}{end}" for end in ("", "_n", "_lo", "_hi")]
     extra = [*_COUNTS[:3], *strict, *_COUNTS[3:], "touches_per_contacted"]
     result: IntoFrameT = call.write(table.select(*_KEY, "name", *engagement_columns(), *extra), sort=_KEY)
     return result
+
+
+def _with_touches_per(table: nw.LazyFrame[Any], people: str) -> nw.LazyFrame[Any]:
+    met = nw.when(nw.col(people) > 0).then(nw.col(people).cast(nw.Float64))
+    return table.with_columns(touches_per_contacted=nw.col("touches").cast(nw.Float64) / met)
 
 
 def _with_account(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -200,9 +205,9 @@ def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any], cluster: str | N
     )
     automatic = counted.group_by(*_KEY).agg(nw.col("automatic_replies").sum())
     if cluster is None:
-        return [automatic, reached_and_replied(counted, _KEY, "sequence_state_id", "strict")]
+        return [automatic, count_units(counted, _KEY, "sequence_state_id", _STRICT_UNIT)]
     marked = with_cluster(counted, cluster)
-    by_cluster = reached_and_replied(marked, [*_KEY, CLUSTER], "sequence_state_id", "strict")
+    by_cluster = count_units(marked, [*_KEY, CLUSTER], "sequence_state_id", _STRICT_UNIT)
     return [automatic, cluster_sums(by_cluster, _KEY, _STRICT_COUNTS)]
 
 
