@@ -5,6 +5,8 @@ A late step has few enrolments left to answer it. Its worth is its hazard, first
 risk, and not its share of all replies.
 """
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import narwhals as nw
@@ -17,8 +19,17 @@ from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._tally import at_the_end, stack
 from outreach_frames.stats._touches import outbound_calls, with_conversation
+from outreach_frames.stats.clusters import (
+    CLUSTER,
+    PERSON,
+    cluster_columns,
+    clusters_of,
+    counted_parts,
+    with_cluster,
+    with_clustered_rates,
+)
 from outreach_frames.stats.flags import SENDING, with_delivery
-from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.maturity import WINDOW, with_mature
 
 ATTRIBUTIONS = ("direct", "last_touch", "first_touch")
 
@@ -27,6 +38,7 @@ _ENROLMENT = "sequence_state_id"
 _MEDIAN = "median_wait_d"
 _BY_MAIL = ("sent", "delivered", "replied", "opt_outs", "bounces")
 _NAMES = {"display_name": "step_name", "sequence__name": "sequence__name"}
+_RATES = {"hazard": ("first_replies", "at_risk"), "hazard_14d": ("first_replies_14d", "at_risk_14d")}
 _BY_ENROLMENT = ("enrolments_reached", "at_risk", "first_replies")
 
 
@@ -39,6 +51,7 @@ def step_funnel(
     attribution: str = "direct",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -53,7 +66,7 @@ def step_funnel(
     ----------
     mailings
         ``id``, ``sequence_state_id``, ``sequence_step_id``, ``delivered_at``, ``bounced_at``, ``replied_at``,
-        ``unsubscribed_at``.
+        ``unsubscribed_at``; ``prospect_id`` where it is known.
     sequence_steps
         ``id``, ``sequence_id``, ``order``, ``step_type``: the steps to report on. Steps without mail stay. Their
         ``display_name`` and ``sequence__name`` are kept where they are given.
@@ -67,10 +80,8 @@ def step_funnel(
     attribution
         Which step a first reply is credited to: ``"direct"``, that of the mailing with ``replied_at``;
         ``"last_touch"``, that of the last mailing delivered before the reply; ``"first_touch"``, that of the first.
-    bounce_policy, ci
+    bounce_policy, ci, cluster, as_of
         See `engagement`.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -78,7 +89,9 @@ def step_funnel(
         ``sequence_id``, ``order``, ``step_id``, ``step_type``, and where given ``step_name`` (the step's
         ``display_name``) and ``sequence__name``; mailings ``sent``, ``delivered``, ``replied``;
         ``enrolments_reached``, ``at_risk``, ``first_replies``; ``hazard`` with ``_n``, ``_lo``, ``_hi`` (missing where
-        nobody is at risk, which leaves the product unchanged); ``cumulative_reply``; mailings ``opt_outs``,
+        nobody is at risk, which leaves the product unchanged); ``hazard_14d`` likewise, over those who were touched at
+        least 14 days before ``as_of``, with the replies of their 14 days, by which steps can be compared;
+        ``cumulative_reply``; mailings ``opt_outs``,
         ``bounces``; ``median_wait_d`` [days from the enrolment's latest earlier step, missing at its first].
 
     Raises
@@ -94,8 +107,10 @@ def step_funnel(
     ``cumulative_reply``. Interval: Wilson. Definition: this project's metric dictionary, part 2.5.
     """
     choice("attribution", attribution, ATTRIBUTIONS)
-    call = Call("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci)
-    mail = call.read("mailings", mailings, ["id", _ENROLMENT, _STEP, *SENDING, "unsubscribed_at"])
+    call = Call("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
+    needed, optional = ["id", _ENROLMENT, _STEP, *SENDING, "unsubscribed_at"], _optional(cluster)
+    mail = call.read("mailings", mailings, needed, optional=optional)
+    column = clusters_of(["hazard"], cluster, mail.collect_schema().names()).get("hazard")
     columns = ["id", "sequence_id", "order", "step_type"]
     named = call.read("sequence_steps", sequence_steps, columns, optional=_NAMES).rename({"id": _STEP})
     steps = named.select(_STEP, *columns[1:])
@@ -107,16 +122,31 @@ def step_funnel(
     listed = steps.with_columns(is_listed=nw.col(_STEP))
     mail = call.drop(join(mail, listed, _STEP), "mailing of a step that is not listed", ~nw.col("is_listed").is_null())
     by_mail = nw.col("is_delivered") & ~nw.col("step_type").is_in(["call", "task"]).fill_null(False)
-    touches = mail.filter(by_mail).select(_STEP, _ENROLMENT, "order", touched_at=nw.col("sent_at"))
-    parts = [steps.select(_STEP), _mail_counts(mail), *_enrolment_counts(_reached(touches), events)]
+    touched = _belonging(mail.filter(by_mail), column).with_columns(touched_at=nw.col("sent_at"))
+    count = partial(_enrolment_counts, events=events, mail=mail, as_of=call.as_of, clustered=column is not None)
+    parts = [steps.select(_STEP), _mail_counts(mail), *count(_reached(touched))]
     if calls is not None:
-        dialled = _call_touches(call, calls, steps)
-        parts += _enrolment_counts(_reached(dialled), events)
+        dialled = _belonging(_call_touches(call, calls, steps, optional), column)
+        parts += count(_reached(dialled))
     if tasks is not None:
         done = _task_touches(call, tasks, steps)
         parts.append(_reached(done).group_by(_STEP).agg(enrolments_reached=nw.col("touched_at").count()))
-    result: IntoFrameT = _finished(call, stack(parts, [_STEP], medians=[_MEDIAN]), named, ci)
+    clusters = {} if column is None else dict.fromkeys(_RATES, column)
+    result: IntoFrameT = _finished(call, stack(parts, [_STEP], medians=[_MEDIAN]), named, clusters, ci=ci)
     return result
+
+
+def _optional(cluster: str | None) -> list[str]:
+    return [] if cluster is None else [*cluster_columns(cluster), PERSON]
+
+
+def _belonging(touches: nw.LazyFrame[Any], column: str | None) -> nw.LazyFrame[Any]:
+    """Add what each touch belongs to, where it is known by a column that these touches have, else by the person."""
+    if column is None:
+        return touches
+    present = touches.collect_schema().names()
+    known = next(name for name in (column, PERSON, _ENROLMENT) if name in present)
+    return with_cluster(touches, known, person=PERSON if PERSON in present else None)
 
 
 def _with_outcomes(mail: nw.LazyFrame[Any], bounce_policy: str) -> nw.LazyFrame[Any]:
@@ -160,30 +190,47 @@ def _reached(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Find when each enrolment was first touched at each step."""
     firsts = [nw.col("touched_at").min(), nw.col("order").min()]
     needed = [_STEP, _ENROLMENT, "touched_at", "order"]
-    if "is_conversation" in touches.collect_schema().names():
-        firsts.append(nw.col("is_conversation").max())
-        needed.append("is_conversation")
+    for column in ("is_conversation", CLUSTER):
+        if column in touches.collect_schema().names():
+            firsts.append(nw.col(column).max())
+            needed.append(column)
     known = touches.select(*needed).filter(~nw.col(_ENROLMENT).is_null())
     return known.group_by(_STEP, _ENROLMENT).agg(*firsts)
 
 
-def _enrolment_counts(reached: nw.LazyFrame[Any], events: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
+def _enrolment_counts(
+    reached: nw.LazyFrame[Any],
+    *,
+    events: nw.LazyFrame[Any],
+    mail: nw.LazyFrame[Any],
+    as_of: str | None,
+    clustered: bool,
+) -> list[nw.LazyFrame[Any]]:
     """Count enrolments reached, at risk and answering, by step, and take the median wait."""
     table = join(join(reached, events, _ENROLMENT), _waits(reached), [_STEP, _ENROLMENT])
     reply, opt_out, touched = nw.col("reply_at"), nw.col("opt_out_at"), nw.col("touched_at")
     gone = (reply <= touched).fill_null(False) | (opt_out <= touched).fill_null(False)
     if "is_conversation" in reached.collect_schema().names():
         answered = nw.col("is_conversation") == 1
+        in_time = answered
     else:
         credited = (nw.col("credited_step") == nw.col(_STEP)).fill_null(False)
         answered = credited & ~(opt_out < reply).fill_null(False)
+        in_time = answered & (reply - touched <= WINDOW).fill_null(False)
+    table = with_mature(table, "touched_at", as_of=as_of, events=mail, happened=["sent_at", "answered_at"])
+    mature = ~gone & nw.col("is_mature")
     counted = table.with_columns(
+        id=nw.col(_ENROLMENT),
         enrolments_reached=gone.cast(nw.Int64) * 0 + 1,
         at_risk=(~gone).cast(nw.Int64),
         first_replies=(~gone & answered).cast(nw.Int64),
+        at_risk_14d=mature.cast(nw.Int64),
+        first_replies_14d=(mature & in_time).cast(nw.Int64),
     )
-    sums = counted.group_by(_STEP).agg(nw.col(name).sum() for name in _BY_ENROLMENT)
-    return [sums, grouped_median(counted, [_STEP], "wait_d", _MEDIAN)]
+    counts = [*_BY_ENROLMENT, *_RATES["hazard_14d"]]
+    clusters = dict.fromkeys(_RATES, CLUSTER) if clustered else {}
+    sums = counted_parts(counted, [_STEP], counts, _RATES, clusters, person=None)
+    return [*sums, grouped_median(counted, [_STEP], "wait_d", _MEDIAN)]
 
 
 def _waits(reached: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -197,9 +244,9 @@ def _waits(reached: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return pairs.group_by(_STEP, _ENROLMENT).agg(nw.col("wait_d").min())
 
 
-def _call_touches(call: Call, calls: Any, steps: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def _call_touches(call: Call, calls: Any, steps: nw.LazyFrame[Any], optional: Sequence[str]) -> nw.LazyFrame[Any]:
     columns = ["id", _ENROLMENT, _STEP, "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
-    dialled = with_conversation(outbound_calls(call.read("calls", calls, columns)))
+    dialled = with_conversation(outbound_calls(call.read("calls", calls, columns, optional=optional)))
     placed = join(dialled, steps.filter(nw.col("step_type") == "call"), _STEP, how="inner")
     return placed.with_columns(touched_at=nw.col("called_at"), is_conversation=nw.col("is_conversation").cast(nw.Int64))
 
@@ -210,11 +257,13 @@ def _task_touches(call: Call, tasks: Any, steps: nw.LazyFrame[Any]) -> nw.LazyFr
     return placed.with_columns(touched_at=nw.col("completed_at")).filter(~nw.col("touched_at").is_null())
 
 
-def _finished(call: Call, counts: nw.LazyFrame[Any], steps: nw.LazyFrame[Any], ci: float) -> Any:
-    table = with_rates(join(counts, steps, _STEP), {"hazard": ("first_replies", "at_risk")}, ci=ci)
+def _finished(
+    call: Call, counts: nw.LazyFrame[Any], steps: nw.LazyFrame[Any], clusters: Mapping[str, str], *, ci: float
+) -> Any:
+    table = with_clustered_rates(call, join(counts, steps, _STEP), _RATES, clusters, ci=ci)
     table = join(table, _cumulative(table), _STEP).with_columns(step_id=nw.col(_STEP)).rename(_names_in(steps))
     keys = ["sequence_id", "order", "step_id", "step_type"]
-    hazard = ["hazard", "hazard_n", "hazard_lo", "hazard_hi", "cumulative_reply"]
+    hazard = [*(f"{rate}{end}" for rate in _RATES for end in ("", "_n", "_lo", "_hi")), "cumulative_reply"]
     columns = [*keys, *_names_in(steps).values(), *_BY_MAIL[:3], *_BY_ENROLMENT, *hazard, *_BY_MAIL[3:], _MEDIAN]
     return call.write(table.select(*columns), sort=["sequence_id", "order", "step_id"])
 

@@ -14,8 +14,9 @@ from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, write
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
+from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, with_clustered_rates
 from outreach_frames.stats.flags import SENDING, with_delivery
-from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.maturity import WINDOW, with_mature
 
 _ORDER = [
     "mailing_id",
@@ -30,6 +31,12 @@ _ORDER = [
 ]
 
 
+_RATES = {
+    "prospect_opt_out_rate": ("prospects_opted_out", "contacted"),
+    "prospect_opt_out_rate_14d": ("opted_out_14d", "contacted_14d"),
+}
+
+
 def prospect_opt_outs(
     prospects: IntoFrameT,
     mailings: IntoFrameT,
@@ -38,6 +45,7 @@ def prospect_opt_outs(
     by: str | Sequence[str] | None = "sequence_id",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -48,7 +56,7 @@ def prospect_opt_outs(
     Parameters
     ----------
     prospects
-        ``id``, ``opted_out_at``.
+        ``id``, ``opted_out_at``; ``account_id`` where it is known.
     mailings
         ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     calls
@@ -62,14 +70,18 @@ def prospect_opt_outs(
         See `mailing_flags`.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the prospects have
+        ``account_id``; or a column's name; or ``None``: independent people.
     as_of
-        When the data were extracted; kept in the record only.
+        When the data were extracted; default: what the frames' records say, else the latest contact.
 
     Returns
     -------
     opt_outs : frame of the caller's kind, one row per group, sorted by key
         Keys; ``contacted`` and ``prospects_opted_out`` [people]; ``prospect_opt_out_rate`` with ``_n``, ``_lo``,
-        ``_hi``.
+        ``_hi``; ``prospect_opt_out_rate_14d`` likewise, over people whose first contact was at least 14 days before
+        ``as_of``, with the opt-outs of their 14 days, by which groups can be compared.
 
     Raises
     ------
@@ -89,8 +101,10 @@ def prospect_opt_outs(
     known = columns_of("prospects", prospects)
     of_people = [key for key in keys if key in known]
     of_touches = [key for key in keys if key not in of_people]
-    call = Call("prospect_opt_outs", by=keys, bounce_policy=bounce_policy, ci=ci)
-    people = call.read("prospects", prospects, ["id", "opted_out_at"], keys=of_people)
+    call = Call("prospect_opt_outs", by=keys, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
+    optional = cluster_columns(cluster)
+    people = call.read("prospects", prospects, ["id", "opted_out_at"], keys=of_people, optional=optional)
+    clusters = clusters_of(_RATES, cluster, people.collect_schema().names(), keys)
     mail = call.read("mailings", mailings, ["id", "prospect_id", *SENDING], keys=of_touches)
     delivered = with_delivery(mail, bounce_policy).filter(nw.col("is_delivered"))
     touches = [delivered.select("prospect_id", *of_touches, touched_at=nw.col("sent_at"))]
@@ -105,15 +119,21 @@ def prospect_opt_outs(
     for key in keys:
         touched = call.drop(touched, f"{key} missing", ~nw.col(key).is_null())
     touched, groups, parts = grouping(touched, keys)
-    met = touched.group_by("prospect_id", *(key for key in groups if key != "prospect_id")).agg(
-        nw.col("touched_at").min(), nw.col("opted_out_at").min()
+    inner = [key for key in dict.fromkeys([*groups, *clusters.values()]) if key != "prospect_id"]
+    met = touched.group_by("prospect_id", *inner).agg(nw.col("touched_at").min(), nw.col("opted_out_at").min())
+    met = with_mature(met, "touched_at", as_of=call.as_of, events=touched, happened=["touched_at"])
+    waited = nw.col("opted_out_at") - nw.col("touched_at")
+    counted = met.with_columns(
+        id=nw.col("prospect_id"),
+        contacted=nw.col("prospect_id") * 0 + 1,
+        prospects_opted_out=(waited > 0).fill_null(False).cast(nw.Int64),
+        contacted_14d=nw.col("is_mature").cast(nw.Int64),
+        opted_out_14d=(nw.col("is_mature") & ((waited > 0) & (waited <= WINDOW)).fill_null(False)).cast(nw.Int64),
     )
-    gone = (nw.col("opted_out_at") > nw.col("touched_at")).fill_null(False)
-    counted = met.with_columns(contacted=nw.col("prospect_id") * 0 + 1, prospects_opted_out=gone.cast(nw.Int64))
-    sums = counted.group_by(*groups).agg(nw.col("contacted").sum(), nw.col("prospects_opted_out").sum())
-    rate = {"prospect_opt_out_rate": ("prospects_opted_out", "contacted")}
-    table = with_rates(stack([*parts, sums], groups), rate, ci=ci)
-    rates = [f"prospect_opt_out_rate{end}" for end in ("", "_n", "_lo", "_hi")]
+    counts = [count for pair in _RATES.values() for count in pair]
+    sums = counted_parts(counted, groups, counts, _RATES, clusters)
+    table = with_clustered_rates(call, stack([*parts, *sums], groups), _RATES, clusters, ci=ci)
+    rates = [f"{rate}{end}" for rate in _RATES for end in ("", "_n", "_lo", "_hi")]
     result: IntoFrameT = call.write(
         table.select(*keys, "contacted", "prospects_opted_out", *rates),
         sort=keys,
