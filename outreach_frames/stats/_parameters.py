@@ -224,6 +224,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "horizon_d": _NOT_NEGATIVE,
     "include_unsequenced": flag,
     "limit": _NOT_NEGATIVE,
+    "mature_d": _NOT_NEGATIVE,
     "min_n": count,
     "named_only": flag,
     "ooto_prefix": text,

@@ -40,7 +40,7 @@ BY_DOMAIN = frozenset({"bounce_rate", "delivery_rate"})
 CLUSTER = "cluster"
 """Column that tells, for every trial, what it belongs to."""
 
-NORMAL = 1e9
+NORMAL = 1e18
 """Degrees of freedom of Student's distribution that are as good as infinite, where no design effect was estimated."""
 
 SUMS = ("clusters", "xx", "xn", "nn")

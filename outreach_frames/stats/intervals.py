@@ -167,15 +167,33 @@ def newcombe_difference(
     diff, lo, hi
         First minus second, in [−1, 1]; all NaN where a group has no trials.
     """
-    if 0 in trials:
-        return (float("nan"),) * 3
-    z = z_value(ci)
-    (p, lo, hi), (q, q_lo, q_hi) = (_score_interval(x, n, z) for x, n in zip(successes, trials, strict=True))
+    first, second = (score_interval(x, n, ci=ci) for x, n in zip(successes, trials, strict=True))
+    return difference_of(first, second)
+
+
+def difference_of(first: tuple[float, float, float], second: tuple[float, float, float]) -> tuple[float, float, float]:
+    """
+    Combine the intervals of two independent proportions into that of their difference, as Newcombe does.
+
+    Parameters
+    ----------
+    first, second
+        Rate, lower and upper end of each.
+
+    Returns
+    -------
+    diff, lo, hi
+        First minus second; all NaN where a rate is NaN.
+    """
+    (p, lo, hi), (q, q_lo, q_hi) = first, second
     return p - q, p - q - hypot(p - lo, q_hi - q), p - q + hypot(hi - p, q - q_lo)
 
 
-def _score_interval(successes: int, trials: int, z: float) -> tuple[float, float, float]:
-    """Compute one proportion with its Wilson interval: what `with_rates` does for columns, for a pair of numbers."""
+def score_interval(successes: float, trials: float, *, ci: float = 0.95) -> tuple[float, float, float]:
+    """Compute one proportion with its Wilson interval, NaN without trials; effective counts may be fractions."""
+    if not trials:
+        return (float("nan"),) * 3
+    z = z_value(ci)
     p, weight = successes / trials, 1 / (z * z / trials + 1)
     centre = p * weight + (1 - weight) / 2
     margin = sqrt((p * (1 - p) * weight + (1 - weight) / 4) * (1 - weight))

@@ -14,7 +14,7 @@ who moved the total: a group that grew helps only if it is better than the whole
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -22,13 +22,16 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
+from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, record_of
 from outreach_frames.stats._instants import Instant, to_iso, to_micros
 from outreach_frames.stats._parameters import column as column_name, columns, text
 from outreach_frames.stats._small import Flags, column, flags, floats, in_utc, naive_columns, read, write
 from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.flags import SENDING
-from outreach_frames.stats.intervals import newcombe_difference, wilson
+from outreach_frames.stats.intervals import difference_of, score_interval, wilson
+from outreach_frames.stats.maturity import MATURE_D
+from outreach_frames.stats.power import whole
 
 Period = tuple[Instant, Instant] | pd.Period | str
 """From (included) and until (not included), or a calendar period of UTC: pandas', or its text."""
@@ -58,6 +61,7 @@ def compare_periods(
     by: str | Sequence[str],
     metric: str = "reply_rate",
     on: str | None = None,
+    mature_d: float = MATURE_D,
     ci: float = 0.95,
     as_of: Instant | None = None,
     **parameters: Any,
@@ -81,10 +85,12 @@ def compare_periods(
     on
         Column of instants that places a row in a period; default: ``delivered_at``, else ``bounced_at``, else
         ``replied_at``, that is, when a mailing was sent.
+    mature_d
+        Rows younger than this are left out, since what follows from them has not had its time [d]; 0 keeps all.
     ci
         Confidence level.
     as_of
-        When the data were extracted; kept in the record only.
+        When the data were extracted; default: what the frame's record says, else the latest instant in it.
     **parameters
         Passed on to the function.
 
@@ -109,8 +115,9 @@ def compare_periods(
     Notes
     -----
     The total is over the groups' denominators; where groups overlap (people in two sequences), it counts them in each.
-    Left out and counted: rows in neither period, or without an instant, and what the function leaves out. Intervals:
-    Wilson; difference: Newcombe's hybrid score.
+    Left out and counted: rows in neither period, without an instant or too young, and what the function leaves out.
+    Intervals of the groups' rates are the function's own, those of the total Wilson's with the same design effect;
+    differences are bounded by Newcombe's hybrid of both.
     Source: see the module's notes.
     """
     if not callable(function):
@@ -122,25 +129,34 @@ def compare_periods(
         name: list(map(to_iso, spans[name])) if isinstance(period, str | pd.Period) else period
         for name, period in (("a", a), ("b", b))
     }
-    call = Call("compare_periods", **told, by=keys if keys[1:] else keys[0], metric=metric, on=on, ci=ci, **parameters)
+    call = Call(
+        "compare_periods",
+        **told,
+        by=keys if keys[1:] else keys[0],
+        metric=metric,
+        on=on,
+        mature_d=mature_d,
+        ci=ci,
+        **parameters,
+    )
     call.parameters["function"] = called
     text("metric", metric)
     _refuse_uncallable(function, called, parameters)
     if spans["a"][1] > spans["b"][0]:
         raise DataError("The periods must not overlap, the earlier one first.")
-    within = _placed(call, frame, spans, on)
-    call.look(as_of)
+    within = _placed(call, frame, spans, on=on, mature_d=mature_d, as_of=as_of)
     by_group, rows = partial(function, by=keys if keys[1:] else keys[0], **parameters), in_utc(frame)  # said once
     results = {name: by_group(rows[within[name]]) for name in spans}
     for result in results.values():
         for reason, gone in record_of(result).get("dropped", {}).items():
             call.dropped[reason] = call.dropped.get(reason, 0) + gone
-    parts = {name: _counted(result, keys, metric, name) for name, result in results.items()}
-    both = parts["a"].merge(parts["b"], on=keys, how="outer", validate="1:1")
-    both = both.fillna({name: 0 for name in both.columns if name not in keys}).sort_values(keys, ignore_index=True)
-    groups = _compared(both, ci).assign(**_effects(both))
-    totals = pd.DataFrame([both.drop(columns=keys).sum()])
-    total = _compared(totals, ci).assign(
+    parts = {name: _counted(result, keys, metric, name, ci=ci) for name, result in results.items()}
+    both = parts["a"].merge(parts["b"], on=keys, how="outer", validate="1:1").sort_values(keys, ignore_index=True)
+    counts = [f"{kind}_{name}" for kind in ("x", "n") for name in spans]
+    both = both.fillna(dict.fromkeys(counts, 0))
+    effect = _design_effect(call, results, metric)
+    groups = _compared(both).assign(**_effects(both))
+    total = _compared(_totals(both[counts], effect, ci)).assign(
         **{name: groups[name].sum(min_count=1) for name in ("rate_effect", "mix_effect")}
     )
     named = _names(frame, both[keys])
@@ -192,20 +208,35 @@ def _span(name: str, period: Period) -> tuple[int, int]:
     return start, end
 
 
-def _placed(call: Call, frame: pd.DataFrame, spans: dict[str, tuple[int, int]], on: str | None) -> dict[str, Flags]:
-    """Tell which rows lie in which period, and note how many lie in none."""
+def _placed(
+    call: Call,
+    frame: pd.DataFrame,
+    spans: dict[str, tuple[int, int]],
+    *,
+    on: str | None,
+    mature_d: float,
+    as_of: Instant | None,
+) -> dict[str, Flags]:
+    """Tell which rows lie in which period and are old enough, and note how many lie in none or are too young."""
     columns, keys = (list(SENDING), []) if on is None else ([], [on])
     also_naive = naive_columns(frame) if isinstance(frame, pd.DataFrame) else []
     instants = read(call, record_of(frame).get("resource", "mailings"), frame, columns, keys=keys, optional=also_naive)
     when = reduce(lambda earlier, later: earlier.fillna(later), (instants[name] for name in (*columns, *keys)))
+    call.look(as_of)
     within = {name: flags((when >= start) & (when < end)) for name, (start, end) in spans.items()}
     outside = int((~np.logical_or.reduce(list(within.values()))).sum())
     if outside:
         call.dropped["row in neither period"] = outside
+    latest = when.max() if call.as_of is None else to_micros(call.as_of)
+    young = flags(when > (0 if pd.isna(latest) else latest) - int(mature_d * DAY))
+    early = int(sum((period & young).sum() for period in within.values()))
+    if mature_d and early:
+        call.dropped[f"row younger than {mature_d:g} days"] = early
+        within = {name: period & ~young for name, period in within.items()}
     return within
 
 
-def _counted(rates: pd.DataFrame, keys: list[str], metric: str, name: str) -> pd.DataFrame:
+def _counted(rates: pd.DataFrame, keys: list[str], metric: str, name: str, *, ci: float) -> pd.DataFrame:
     """Take successes and trials of a period by group; the successes follow from the rate."""
     for needed in (*keys, metric, f"{metric}_n"):
         if needed not in rates.columns:
@@ -214,19 +245,57 @@ def _counted(rates: pd.DataFrame, keys: list[str], metric: str, name: str) -> pd
             )
     trials = floats(rates[f"{metric}_n"])
     successes = np.rint(np.nan_to_num(floats(rates[metric]) * trials))
-    return rates[keys].assign(**{f"x_{name}": successes, f"n_{name}": trials})
+    bounds = (f"{metric}_lo", f"{metric}_hi")
+    if set(bounds) <= set(rates.columns):
+        lo, hi = (floats(rates[bound]) for bound in bounds)
+    else:
+        lo, hi = (
+            floats(column)
+            for _, column in wilson(successes.astype(np.int64), trials.astype(np.int64), ci=ci)[["lo", "hi"]].items()
+        )
+    ends = {f"lo_{name}": lo, f"hi_{name}": hi}
+    return rates[keys].assign(**{f"x_{name}": successes, f"n_{name}": trials}, **ends)
 
 
-def _compared(counts: pd.DataFrame, ci: float) -> pd.DataFrame:
-    """Compute the rates of both periods, the shares of the trials, and the differences, row by row."""
-    compared = pd.DataFrame(index=counts.index)
+def _design_effect(call: Call, results: Mapping[str, pd.DataFrame], metric: str) -> float:
+    """Take the larger design effect of the two periods, and note it; 1 where trials are independent."""
+    noted = [record_of(result).get("clusters", {}).get(metric) for result in results.values()]
+    known = [each for each in noted if each is not None]
+    if not known:
+        return 1.0
+    effect, n = max(float(each["design_effect"]) for each in known), sum(each["n"] for each in known)
+    note = {"cluster": known[0]["cluster"], "design_effect": effect, "n": n, "effective_n": n / effect}
+    call.clusters[metric] = note
+    return effect
+
+
+def _totals(counts: pd.DataFrame, effect: float, ci: float) -> pd.DataFrame:
+    """Add up all groups, and bound the rates of the sums."""
+    totals = pd.DataFrame([counts.sum()])
     for name in ("a", "b"):
-        x, n = (counts[f"{kind}_{name}"].to_numpy(dtype=np.int64) for kind in ("x", "n"))
-        rates = wilson(x, n, ci=ci)
-        compared[[f"rate_{name}{end}" for end in ("", "_n", "_lo", "_hi")]] = rates[["rate", "n", "lo", "hi"]]
+        _, lo, hi = score_interval(totals[f"x_{name}"].item() / effect, totals[f"n_{name}"].item() / effect, ci=ci)
+        totals[f"lo_{name}"], totals[f"hi_{name}"] = lo, hi
+    return totals
+
+
+def _compared(counts: pd.DataFrame) -> pd.DataFrame:
+    """Compute the rates of both periods, the shares of the trials, and the differences, row by row."""
+    compared, rates = pd.DataFrame(index=counts.index), {}
+    for name in ("a", "b"):
+        x, n = (floats(counts[f"{kind}_{name}"]) for kind in ("x", "n"))
+        rates[name] = np.divide(x, n, out=np.full(len(n), np.nan), where=n > 0)
+        compared[f"rate_{name}"], compared[f"rate_{name}_n"] = column(rates[name]), whole(n)
+        compared[f"rate_{name}_lo"], compared[f"rate_{name}_hi"] = (
+            column(floats(counts[f"{end}_{name}"])) for end in ("lo", "hi")
+        )
         compared[f"share_{name}"] = column(n / n.sum() if n.sum() else np.full(len(n), np.nan))
-    rows = counts[["x_b", "x_a", "n_b", "n_a"]].astype(int).itertuples(index=False)
-    differences = [newcombe_difference((xb, xa), (nb, na), ci=ci) for xb, xa, nb, na in rows]
+    ends = {name: (floats(counts[f"lo_{name}"]), floats(counts[f"hi_{name}"])) for name in ("a", "b")}
+    differences = [
+        difference_of(second, first)
+        for first, second in zip(
+            zip(rates["a"], *ends["a"], strict=True), zip(rates["b"], *ends["b"], strict=True), strict=True
+        )
+    ]
     for place, name in enumerate(("diff", "diff_lo", "diff_hi")):
         compared[name] = column(np.array([difference[place] for difference in differences], dtype=np.float64))
     return compared

@@ -30,7 +30,7 @@ def mail_of(*groups):
     )
 
 
-compare = partial(compare_periods, engagement, a=MARCH, b=APRIL, by="sequence_id")
+compare = partial(compare_periods, engagement, a=MARCH, b=APRIL, by="sequence_id", mature_d=0)
 
 
 def test_a_change_of_mix_alone_is_called_that():
@@ -143,7 +143,7 @@ def test_any_function_with_the_metric_will_do():
         return n.rename(columns={"size": "sure_n"}).assign(sure=1.0)
 
     found = compare_periods(
-        tally, mail_of((1, 3, 4, 1), (1, 4, 2, 0)), a=MARCH, b=APRIL, by="sequence_id", metric="sure"
+        tally, mail_of((1, 3, 4, 1), (1, 4, 2, 0)), a=MARCH, b=APRIL, by="sequence_id", metric="sure", mature_d=0
     )
 
     assert found[["rate_a", "rate_b"]].to_numpy().tolist() == [[1, 1]]
