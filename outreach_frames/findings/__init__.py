@@ -1,8 +1,10 @@
 """
 Findings in words, made by rules from results of the statistics.
 
-Every sentence carries its figure with interval and n, and claims only what the interval supports; counts of everything
-there is (mailboxes, accounts, mails after an opt-out) have no interval. Where nothing is notable, a sentence says so.
+A sentence that says that something differs is told only where chance could hardly have made it. All comparisons behind
+the sentences of one call form one family: of organizations in which nothing differs, at most 5 in 100 get any such
+sentence. Counts of everything there is (mailboxes, accounts, mails after an opt-out) are plain facts. Where nothing is
+notable, a sentence says so.
 
 >>> from outreach_frames import findings
 >>> findings.tell(rates)  # what stands out in one result, in a notebook as a list
@@ -10,17 +12,27 @@ there is (mailboxes, accounts, mails after an opt-out) have no interval. Where n
 
 The order: first what must be repaired, then what is there to decide, then what to know. Within each, every statistic
 has its first finding before any has its second; among these, the one that is about most mails or people comes first.
+
+Notes
+-----
+Groups are compared with all others together, over people and enrollments that have had the same time, by exact tests of
+their effective counts (see `exact_tests` and `clusters`). Family: Y. Benjamini and Y. Hochberg, "Controlling the false
+discovery rate", JRSS B 57 (1995) 289–300; with weights, C. R. Genovese, K. Roeder and L. Wasserman, "False discovery
+control with p-value weighting", Biometrika 93 (2006) 509–524: the replies of groups and the thresholds of mailboxes
+count ten times as much as any other comparison.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 
+import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
 from outreach_frames.errors import DataError
 from outreach_frames.findings import _replies, _sending, _trials, _work
-from outreach_frames.findings._words import Finding, Level, Names, NameTable
+from outreach_frames.findings._words import Finding, Level, Names, NameTable, counted
 
 __all__ = ["RULES", "Sentences", "tell"]
 
@@ -28,28 +40,31 @@ NOTHING = "Nothing stands out: no difference is larger than chance alone could m
 
 NO_DATA = "There is nothing to judge by: no data."
 
+FALSE_DISCOVERIES = 0.05
+"""The share of false sentences that is accepted among those that say that something differs."""
+
 SILENCE: Mapping[str, str] = {
-    "ab_test": "No test of templates has an outcome to tell.",
-    "account_coverage": "Few accounts were left out, and few were contacted through one of several people only.",
-    "cohort_matrix": "The latest weeks cannot be told apart from those before them.",
+    "ab_test": "No test of templates has a result yet.",
+    "account_coverage": "Most accounts were contacted, and most of them through several people.",
+    "cohort_matrix": "The latest weeks do not differ from those before by more than chance.",
     "compare_periods": "No change is larger than chance alone could make it.",
     "compliance": "No mail reached anyone after they had opted out.",
-    "data_quality": "Nothing was found that must be repaired before the data are read.",
-    "deliverability": "No mailbox is above a threshold by more than chance alone could make it.",
-    "enrolment_outcomes": "Nowhere do more enrolments stand still or come again than chance alone could make.",
-    "failures": "Next to no mail failed.",
-    "leaderboard": "Nothing stands apart from the rest once chance is taken out.",
+    "data_quality": "Nothing must be repaired before the data are read.",
+    "deliverability": "No mailbox is above a threshold by more than chance.",
+    "enrolment_outcomes": "No group has unusually many stuck enrollments.",
+    "failures": "Hardly any mail failed.",
+    "leaderboard": "No group differs from the others by more than chance.",
     "mailbox_health": "No mailbox is known to be in trouble.",
-    "overlaps": "Next to nobody is in several sequences at once or written to too often.",
+    "overlaps": "Hardly anyone is in several sequences at once or gets too many mails.",
     "pipeline_attribution": "No channel's credit depends much on the rule.",
     "power_table": "How long a test would take is not known.",
-    "prospect_opt_outs": "No group loses more people to opt-outs than the rest, beyond what chance alone could make.",
-    "reconcile_counters": "No gap of 1 % or more is known between Outreach's own counters of deliveries and the rows.",
-    "rep_activity": "No task is known to be past due and open.",
-    "reply_within": "There are too few enrolments to tell how soon they answer.",
-    "send_time_heatmap": "No hour can be told apart from the others.",
-    "state_flow": "No sequence loses more enrolments than the rest by more than chance alone could make it.",
-    "step_funnel": "No step can be told apart from its sequence's other steps.",
+    "prospect_opt_outs": "No group loses more people to opt-outs than the others by more than chance.",
+    "reconcile_counters": "Outreach's own counters of deliveries agree with the rows to within 1 %.",
+    "rep_activity": "No task is past due and open.",
+    "reply_within": "There are too few enrollments to tell how soon they answer.",
+    "send_time_heatmap": "No hour differs from the others by more than chance.",
+    "state_flow": "No sequence loses more enrollments than the others by more than chance.",
+    "step_funnel": "No step differs from the others of its sequence by more than chance.",
     "suspect_engagement": "No open looks like a machine's.",
 }
 """What is said of a single result in which nothing is notable, by its function; else `NOTHING`."""
@@ -106,32 +121,51 @@ def tell(*results: pd.DataFrame, names: Mapping[str, NameTable] | None = None, l
         Names by id for each key, such as ``{"sequence_id": sequences.set_index("id")["name"]}``; where a result has
         names of its own they serve.
     limit
-        Tell only the most important [sentences]; default: all, and how much was not judged.
+        Tell only the most important [sentences]; default: all, and what was not compared.
 
     Returns
     -------
     sentences : Sentences
-        A list of plain text, most important first; see the module's notes. Never empty.
+        A list of plain text, most important first; see the module's notes. Where comparisons were made, the last one
+        says how many, beyond ``limit`` too. Never empty.
 
     Raises
     ------
     DataError
         A frame carries no record of a statistic, or is none; names are not by key and id.
     """
-    ranked, name = [], Names(names)
+    name = Names(names)
     functions = [_function(result) for result in results]
-    for function, result in zip(functions, results, strict=True):
-        rule = RULES.get(function)
-        found = sorted(rule(result, name) if rule and len(result) else (), key=lambda each: (each.level, -each.weight))
+    by_result = [
+        list(RULES[function](result, name)) if function in RULES and len(result) else []
+        for function, result in zip(functions, results, strict=True)
+    ]
+    family = [finding for found in by_result for finding in found if finding.p is not None]
+    ranked = []
+    for found in _kept(by_result, family):
         places = dict.fromkeys(Level, 0)
-        for finding in found:
+        for finding in sorted(found, key=lambda each: (each.level, -each.weight)):
             ranked.append((finding.level, places[finding.level], -finding.weight, finding.sentence))
             places[finding.level] += 1
     ranked.sort(key=lambda each: each[:3])
     notable = [sentence for level, _, _, sentence in ranked if level < Level.NOTE]
     notes = [sentence for level, _, _, sentence in ranked if level == Level.NOTE]
     told = notable or [_silence(functions, has_rows=any(len(result) for result in results))]
-    return Sentences([*told, *notes] if limit is None else told[:limit])
+    looks = [_looks(len(family))] if family else []
+    return Sentences([*told, *notes, *looks] if limit is None else [*told[:limit], *looks])
+
+
+def _kept(by_result: list[list[Finding]], family: list[Finding]) -> Iterator[list[Finding]]:
+    """Keep the facts, and the claims that survive all comparisons of the family, weighted by their importance."""
+    p, weights = (np.array([getattr(each, name) for each in family], dtype=np.float64) for name in ("p", "importance"))
+    adjusted = iter(false_discovery_control(np.minimum(p * weights.mean() / weights, 1.0)) if family else ())
+    for found in by_result:
+        yield [each for each in found if each.p is None or next(adjusted) <= FALSE_DISCOVERIES]
+
+
+def _looks(comparisons: int) -> str:
+    made = counted(comparisons, "comparison was", "comparisons were")
+    return f"{made} made. Where nothing differs, 95 of 100 such lists name no difference."
 
 
 def _silence(functions: list[str], *, has_rows: bool) -> str:

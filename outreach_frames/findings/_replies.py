@@ -2,43 +2,43 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
+from outreach_frames.findings._comparisons import change_p, design_effect, with_the_rest
 from outreach_frames.findings._words import (
+    HEADLINE,
     MIN_N,
     Finding,
     Level,
     Names,
     Rate,
-    apart,
     counted,
     holds,
     parameter,
-    percent,
     points,
     rates_in,
     rates_of,
     records,
     signed,
 )
+from outreach_frames.metrics import BOTH, METRICS
 from outreach_frames.stats.attachments import attached
-from outreach_frames.stats.intervals import newcombe_difference
+from outreach_frames.stats.exact_tests import p_greater
+from outreach_frames.stats.intervals import difference_of
 
-COMPARED = {
-    "enrolment_reply_rate": ("{who} replies at {rate}", ("above", "below")),
-    "opt_out_rate": ("{who} is unsubscribed from at {rate}", ("above",)),
-    "bounce_rate": ("{who} bounces at {rate}", ("above",)),
-    "failure_rate": ("{who} fails to send {rate} of its mail", ("above",)),
-    "prospect_opt_out_rate": ("Of the people contacted in {who}, {rate} have opted out", ("above",)),
-    "stuck_rate": ("Of the running enrolments in {who}, {rate} stand still", ("above",)),
-    "reenrolment_rate": ("Of the enrolments in {who}, {rate} are people's second or later one", ("above",)),
-    "meeting_rate": ("Of the enrolments contacted in {who}, {rate} led to a meeting", ("above", "below")),
-}
-"""The rates that groups are compared by: what a group does at which rate, and which side of all together is told."""
+COMPARED = (
+    "reply_within_14d",
+    "prospect_unsubscribe_rate",
+    "enrolment_bounce_rate",
+    "failure_rate",
+    "prospect_opt_out_rate_14d",
+    "stuck_rate",
+    "meeting_rate",
+)
+"""The rates that groups are compared by: those over people or enrollments that have had the same time."""
 
-MANY = 20
-"""From so many groups on, one or more stands out of them by chance."""
+PARTS = frozenset({"sequence_step_id", "step_id", "template_id", "sequence_template_id"})
+"""Keys of parts of a sequence: bounces and opt-outs come at its first mails, whatever these say."""
 
 RECENT_WEEKS = 4
 MIN_WEEKS = 8
@@ -46,65 +46,87 @@ MIN_WEEKS = 8
 
 _EVENTS = {"reply": "answered", "opt_out": "opted out", "bounce": "bounced", "contact": "been reached"}
 _BUCKETS = {"bounced": "bounced", "opted_out": "opted out", "failed": "failed"}
-_METRICS = {
-    "reply_rate": "mails answered",
-    "enrolment_reply_rate": "enrolments that answered",
-    "prospect_reply_rate": "people who answered",
-    "bounce_rate": "mails bounced",
-    "opt_out_rate": "mails unsubscribed from",
-}
 
 
 def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Name the groups whose rates lie apart from those of all together."""
+    """Compare the rates of each group with those of all others together."""
     keys = parameter(result, "by", ["sequence_id"])
     if not keys:
         return
     rows, compared = records(result), [rate for rate in COMPARED if f"{rate}_n" in result.columns]
+    if PARTS & set(keys):
+        compared = [rate for rate in compared if METRICS[rate].sides == BOTH]
     for rate in compared:
-        does, sides = COMPARED[rate]
-        for group in apart(rates_in(result, rate)):
-            if group.side in sides:
-                row = rows[group.place]
-                label = ", ".join(name(key, row[key], row.get("name")) for key in keys)
-                sentence = f"{does.format(who=label, rate=group.rate)}, {group.side} all together ({group.overall})."
-                yield Finding(Level.DECIDE, group.weight, sentence)
-    sizes = [rate.n for rate in rates_in(result, compared[0])]
-    small, judged = sum(n < MIN_N for n in sizes), sum(n >= MIN_N for n in sizes)
-    noun = keys[0].removesuffix("_id").replace("_", " ")
-    if small:
+        words = METRICS[rate]
+        for group in with_the_rest(rates_in(result, rate), words.sides, effect=design_effect(result, rate)):
+            row = rows[group.place]
+            label = ", ".join(name(key, row[key], row.get("name")) for key in keys)
+            does = words.group.format(who=label, rate=group.rate)
+            sentence = f"{does}, {group.side} the others together ({group.rest})."
+            importance = HEADLINE if rate == "reply_within_14d" else 1.0
+            yield Finding(Level.DECIDE, group.weight, sentence, group.p, importance)
+    if compared:
+        yield from _not_judged(result, compared[0], keys[0])
+
+
+def _not_judged(result: pd.DataFrame, rate: str, key: str) -> Iterator[Finding]:
+    """Tell how many groups are too small, or too young, to be compared."""
+    sizes = result[f"{rate}_n"].fillna(0)
+    small, noun = int((sizes < MIN_N).sum()), key.removesuffix("_id").replace("_", " ")
+    if not small:
+        return
+    whole = counted(len(sizes), noun)
+    sentence = f"Not compared, since they have fewer than {MIN_N} to judge by: {small:,} of {whole}."
+    if rate == "reply_within_14d":
         sentence = (
-            f"Not judged, since they have fewer than {MIN_N} to judge by: {small:,} of {counted(len(sizes), noun)}."
+            f"Not compared by replies, since fewer than {MIN_N} of their enrollments have had 14 days: "
+            f"{small:,} of {whole}."
         )
-        yield Finding(Level.NOTE, small, sentence)
-    if judged >= MANY:
-        sentence = f"Of {judged:,} compared, about {judged / 20:.0f} would stand out by chance alone."
-        yield Finding(Level.NOTE, 0, sentence)
+    yield Finding(Level.NOTE, small, sentence)
 
 
 def steps(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Name the steps that earn more or less than their sequence's, calls apart; and sequences without a reply."""
-    known = result[result["hazard_n"].notna()]
-    for (sequence, calls), own in known.groupby(["sequence_id", known["step_type"].eq("call").fillna(value=False)]):
-        label, rates = name("sequence_id", sequence), rates_in(own, "hazard")
-        judged = [rate for rate in rates if rate.n >= MIN_N]
-        if not judged:
-            continue
-        if not own["first_replies"].sum():
-            if calls:
+    """Compare each step with the others of its sequence, calls apart, and name the sequences without a reply."""
+    known = result[result["hazard_14d_n"].notna()]
+    for calls, kind in known.groupby(known["step_type"].eq("call").fillna(value=False)):
+        effect = design_effect(result, "hazard_14d")
+        totals = kind.groupby("sequence_id")["hazard_14d_n"].sum()
+        silent = set(totals.index[kind.groupby("sequence_id")["first_replies"].sum() == 0])
+        for sequence, own in kind.groupby("sequence_id"):
+            label, rates = name("sequence_id", sequence), rates_in(own, "hazard_14d")
+            if sequence in silent:
+                if not calls:
+                    yield from _silent(own, kind[kind["sequence_id"] != sequence], label, effect)
                 continue
-            first = judged[0]
-            most = f"at its first at most {percent(first.high, first.n)}, n = {first.n:,.0f}"
-            yield Finding(Level.DECIDE, first.n, f"{label} has earned no reply at any step ({most}).")
-            continue
-        for step in apart(rates):
-            number, side = own["order"].iloc[step.place], "more" if step.side == "above" else "less"
-            sentence = (
-                f"{'Call step' if calls else 'Step'} {number} of {label} earns {side} than its "
-                f"{'call ' if calls else ''}steps together: {step.rate} of those still open answer there, "
-                f"against {step.overall}."
-            )
-            yield Finding(Level.DECIDE, step.weight, sentence)
+            for step in with_the_rest(rates, BOTH, effect=effect):
+                number, side = own["order"].iloc[step.place], "more" if step.side == "above" else "fewer"
+                sentence = (
+                    f"{'Call step' if calls else 'Step'} {number} of {label} gets {side} "
+                    f"{'conversations' if calls else 'replies'} than its other {'call ' if calls else ''}steps: "
+                    f"{step.rate} of those still open {'talk' if calls else 'answer'} within 14 days, against "
+                    f"{step.rest}."
+                )
+                yield Finding(Level.DECIDE, step.weight, sentence, step.p)
+
+
+def _silent(own: pd.DataFrame, others: pd.DataFrame, label: str, effect: float) -> Iterator[Finding]:
+    """Tell that a sequence has no reply, where the others would have had some in its place."""
+    n, rest, x = (
+        float(total)
+        for total in (
+            own["hazard_14d_n"].sum(),
+            others["hazard_14d_n"].sum(),
+            (others["hazard_14d"] * others["hazard_14d_n"]).sum(),
+        )
+    )
+    if n < MIN_N or not rest:
+        return
+    p = float(p_greater(x / effect, rest / effect, 0.0, n / effect))
+    sentence = (
+        f"{label} has no reply at any step; at the rate of the other sequences there would be about "
+        f"{n * x / rest:,.0f} by now."
+    )
+    yield Finding(Level.DECIDE, n * x / rest, sentence, p)
 
 
 def cohorts(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
@@ -117,16 +139,18 @@ def cohorts(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     cells = mature[mature["week"] == max(weeks)].sort_values("cohort_week")
     parts = cells.iloc[-RECENT_WEEKS:], cells.iloc[:-RECENT_WEEKS]
     (x_now, x_before), (n_now, n_before) = ([int(part[of].sum()) for part in parts] for of in ("events", "enrolments"))
-    change, low, high = newcombe_difference((x_now, x_before), (n_now, n_before))
-    if min(n_now, n_before) < MIN_N or low <= 0 <= high:
+    if min(n_now, n_before) < MIN_N:
         return
-    now, before = rates_of([x_now, x_before], [n_now, n_before])
+    effect = design_effect(result, "rate")
+    now, before = rates_of([x_now, x_before], [n_now, n_before], effect=effect)
+    change, low, high = difference_of(now[:3], before[:3])
     sentence = (
-        f"{'Up' if change > 0 else 'Down'} by {points(change, low, high)}: of the enrolments of the latest "
+        f"{'Up' if change > 0 else 'Down'} by {points(change, low, high)}: of the enrollments of the latest "
         f"{RECENT_WEEKS} weeks that have had {7 * (max(weeks) + 1)} days, {now} had "
-        f"{_EVENTS[parameter(result, 'event', 'reply')]}, of those before {before}."
+        f"{_EVENTS.get(parameter(result, 'event', 'reply'), 'had a meeting')}, of those before {before}."
     )
-    yield Finding(Level.DECIDE, abs(change) * n_now, sentence)
+    p = 1.0 if low <= 0 <= high else change_p((x_now, n_now), (x_before, n_before), effect=effect)
+    yield Finding(Level.DECIDE, abs(change) * n_now, sentence, p)
 
 
 def within(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
@@ -143,30 +167,31 @@ def within(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     ]
     if len(figures) > 1:
         (soon, few), (late, most) = figures[0], figures[-1]
-        sentence = f"Of the enrolments written to, {few} have answered within {soon} and {most} within {late}."
+        sentence = f"Of the enrollments written to, {few} have answered within {soon} and {most} within {late}."
         yield Finding(Level.KNOW, float(result["n"].iloc[0]), sentence)
 
 
 def outcomes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Name the sequences of which more bounce, opt out or fail than of all together."""
-    sizes = result.groupby("sequence_id")["share_n"].max().astype("int64")
+    """Compare how many enrollments bounce, opt out or fail in each sequence, of those that have had 14 days."""
+    sizes = result.groupby("sequence_id")["mature_n"].max().fillna(0)
+    effect = design_effect(result, "share")
     for bucket, what in _BUCKETS.items():
-        ended = result[result["bucket"] == bucket].set_index("sequence_id")["enrolments"]
+        ended = result[result["bucket"] == bucket].set_index("sequence_id")["mature"]
         counts = ended.reindex(sizes.index).fillna(0)
-        for group in apart(rates_of(counts.to_numpy(dtype=np.int64), sizes.to_numpy(dtype=np.int64))):
-            if group.side == "above":
-                label = name("sequence_id", sizes.index[group.place])
-                sentence = f"Of the enrolments in {label}, {group.rate} {what}, above all together ({group.overall})."
-                yield Finding(Level.DECIDE, group.weight, sentence)
+        for group in with_the_rest(rates_of(counts, sizes, effect=effect), ("above",), effect=effect):
+            label = name("sequence_id", sizes.index[group.place])
+            sentence = f"Of the enrollments in {label}, {group.rate} {what}, above the others together ({group.rest})."
+            yield Finding(Level.DECIDE, group.weight, sentence, group.p)
 
 
 def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     """Tell whether the total changed, how much of that is rate and how much mix, and which groups changed."""
     key, metric = str(result.columns[0]), parameter(result, "metric", "reply_rate")
-    share = f"the share of {_METRICS.get(metric, metric.replace('_', ' '))}"
+    share = f"the share of {METRICS[metric].share if metric in METRICS else metric.replace('_', ' ')}"
+    effect = design_effect(result, metric)
     for row in records(pd.concat([attached(result, "total"), result])):
         before, now = (Rate(*(row[f"rate_{when}{end}"] for end in ("", "_lo", "_hi", "_n"))) for when in ("a", "b"))
-        if min(before.n, now.n) < MIN_N or row["diff_lo"] <= 0 <= row["diff_hi"]:
+        if min(before.n, now.n) < MIN_N:
             continue
         change = points(row["diff"], row["diff_lo"], row["diff_hi"])
         went = f"went {'up' if row['diff'] > 0 else 'down'} by {change}, from {before} to {now}"
@@ -175,4 +200,6 @@ def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             sentence = f"{share[0].upper()}{share[1:]} {went}: {split} of what was sent."
         else:
             sentence = f"In {name(key, row[key])} {share} {went}."
-        yield Finding(Level.DECIDE, abs(row["diff"]) * now.n, sentence)
+        counts = [(rate.value * rate.n, rate.n) for rate in (now, before)]
+        p = 1.0 if row["diff_lo"] <= 0 <= row["diff_hi"] else change_p(counts[0], counts[1], effect=effect)
+        yield Finding(Level.DECIDE, abs(row["diff"]) * now.n, sentence, p)

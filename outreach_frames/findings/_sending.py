@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from outreach_frames.findings._comparisons import design_effect
 from outreach_frames.findings._replies import groups
 from outreach_frames.findings._words import (
+    HEADLINE,
     MIN_N,
     NOTABLE,
     SPACE,
@@ -21,17 +23,13 @@ from outreach_frames.findings._words import (
     rates_of,
     records,
 )
+from outreach_frames.metrics import METRICS
+from outreach_frames.stats.exact_tests import MIN_EVENTS, exact_lower, p_above
 
 RECENT_WEEKS = 4
 """Bounces and complaints are judged over so many latest weeks together: a single week has few mails."""
 
-MIN_EVENTS = 3
-"""One or two bounces or complaints are no pattern, however few the mails."""
-
-_TROUBLES = {
-    "bounce_rate": ("bounced", "sent", "bounces at"),
-    "spam_rate": ("spam", "delivered", "is marked as spam at"),
-}
+_TROUBLES = {"bounce_rate": ("bounced", "sent"), "spam_rate": ("spam", "delivered")}
 _GAPS = {
     "rows missing": (Level.REPAIR, "more deliveries than there are rows: that mail was deleted or cannot be seen"),
     "pending sync": (Level.KNOW, "fewer deliveries than there are rows: they lag behind"),
@@ -67,7 +65,7 @@ def mailboxes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 
 
 def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Name the mailboxes or domains whose rate, with its whole interval, lies above a threshold."""
+    """Name the mailboxes or domains whose rate lies above a threshold."""
     key, recent, when = str(result.columns[0]), result, ""
     if "week" in result.columns:
         recent = result[result["week"].isin(sorted(result["week"].unique())[-RECENT_WEEKS:])]
@@ -76,16 +74,22 @@ def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     for rate, (watch, act) in parameter(result, "thresholds", {}).items():
         if rate not in _TROUBLES:
             continue
-        successes, trials, does = _TROUBLES[rate]
-        sums = recent.groupby(key)[[successes, trials]].sum().astype("int64")
-        for box, found in zip(sums.index, rates_of(sums[successes], sums[trials]), strict=True):
-            if found.n < MIN_N or found.value * found.n < MIN_EVENTS or found.low <= watch:
+        effect, words = design_effect(result, rate), METRICS[rate]
+        sums = recent.groupby(key)[list(_TROUBLES[rate])].sum().astype("int64")
+        counts = [column.to_numpy(dtype="float64") for _, column in sums.items()]
+        x, n = (count / effect for count in counts)
+        lower, p = exact_lower(x, n), p_above(x, n, watch)
+        for place, found in enumerate(rates_of(*counts, effect=effect)):
+            if found.n < MIN_N:
                 continue
-            level = Level.REPAIR if found.low > act else Level.DECIDE
-            limit = f"{100 * (act if level is Level.REPAIR else watch):g}{SPACE}%"
-            what = "at which to act" if level is Level.REPAIR else "from which to watch"
-            sentence = f"{name(key, box, own.get(box))} {does} {found}{when}, above the {limit} {what}."
-            yield Finding(level, found.value * found.n, sentence)
+            grave = lower[place] > act
+            level, limit = (Level.REPAIR, act) if grave else (Level.DECIDE, watch)
+            what = "at which to act" if grave else "from which to watch"
+            box = sums.index[place]
+            threshold = f"{100 * limit:g}{SPACE}%"
+            sentence = f"{name(key, box, own.get(box))} {words.thing} {found}{when}, above the {threshold} {what}."
+            enough = counts[0][place] >= MIN_EVENTS and lower[place] > watch
+            yield Finding(level, counts[0][place], sentence, float(p[place]) if enough else 1.0, HEADLINE)
 
 
 def failures(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
@@ -116,14 +120,14 @@ def _of_them(count: int, whole: int) -> str:
     return "all of them" if count == whole else f"{count:,} of them"
 
 
-_OPEN = "open is for Outreach whatever is neither finished nor opted out, bounced enrolments too"
+_OPEN = "open is for Outreach whatever is neither finished nor opted out, bounced enrollments too"
 
 
 def collisions(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Tell how many people are in several sequences at once, or are written to too often."""
     limit, window = parameter(result, "limit", 4), parameter(result, "window_d", 7)
     cases = {
-        "open_sequences": (1, "have open enrolments in several sequences", f"with any ({_OPEN})"),
+        "open_sequences": (1, "have open enrollments in several sequences", f"with any ({_OPEN})"),
         "max_touches": (limit, f"were sent more than {limit} mails within {window:g} days", "written to"),
     }
     for column, (above, what, of_those) in cases.items():
@@ -158,12 +162,13 @@ def quality(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
 
 
 def machines(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
-    """Tell between which bounds people's opens lie."""
+    """Tell how many opens look like a machine's, and the open rate with and without them."""
     told = result.attrs.get("open_rate_range") or {}
     n = told.get("n") or 0
     if n < MIN_N or told["lower"] == told["upper"]:
         return
     low, high = (Rate(told[end], told[f"{end}_lo"], told[f"{end}_hi"], n) for end in ("lower", "upper"))
     suspect = round((high.value - low.value) * n)
-    sentence = f"People opened between {low} and {high} of the mails with open tracking"
-    yield Finding(Level.KNOW, suspect, f"{sentence}: {counted(suspect, 'open')} look like a machine's.")
+    look = "looks" if suspect == 1 else "look"
+    sentence = f"{counted(suspect, 'open')} {look} like a machine's: with them {high} of the mails were opened, without"
+    yield Finding(Level.KNOW, suspect, f"{sentence} them {low}. Machines that were not noticed count in both.")

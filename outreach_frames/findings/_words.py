@@ -1,6 +1,6 @@
 """What a finding is made of: its level and weight, rates with their interval and n, names, and figures in words."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats.intervals import Counts, wilson
+from outreach_frames.stats.intervals import score_interval
 
 MIN_N = 30
 """Groups with a smaller denominator are not judged."""
@@ -31,19 +31,35 @@ class Level(IntEnum):
     REPAIR = 0
     """Something is wrong: people are written to against their will, or the figures cannot be trusted."""
     DECIDE = 1
-    """A difference that its interval supports."""
+    """A difference that chance alone could hardly make."""
     KNOW = 2
     """What to keep in mind."""
     NOTE = 3
     """What was not judged, and why; in no list of the most important."""
 
 
+HEADLINE = 10.0
+"""Importance of what a report is opened for: who gets replies, and whose mail does not arrive."""
+
+
 class Finding(NamedTuple):
-    """A sentence, how urgent it is, and how many mails or people it is about."""
+    """
+    A sentence, how urgent it is, and how many mails or people it is about.
+
+    Attributes
+    ----------
+    p
+        The p-value of what it claims; ``None`` of a plain fact. A comparison that was made is a finding even where it
+        is not to be told, since it belongs to the family; its p-value is then 1.
+    importance
+        How much the comparison counts among the others of its family.
+    """
 
     level: Level
     weight: float
     sentence: str
+    p: float | None = None
+    importance: float = 1.0
 
 
 class Rate(NamedTuple):
@@ -83,31 +99,6 @@ class Names:
         return f"“{value}”" if isinstance(value, str) else f"{key.removesuffix('_id').replace('_', ' ')} {value}"
 
 
-class Apart(NamedTuple):
-    """A group whose interval leaves out the rate of all groups together."""
-
-    place: int
-    rate: Rate
-    side: str
-    overall: str
-    weight: float
-
-
-def apart(rates: Sequence[Rate]) -> Iterator[Apart]:
-    """
-    Find the groups whose interval leaves out the rate of all together, of those with at least `MIN_N` trials.
-
-    The weight of a group is how many successes it has more or less than the whole would have had with as many trials.
-    """
-    judged = {place: rate for place, rate in enumerate(rates) if rate.n >= MIN_N}
-    total = sum(rate.n for rate in judged.values())
-    overall = sum(rate.value * rate.n for rate in judged.values()) / (total or 1)
-    for place, rate in judged.items():
-        if not rate.low <= overall <= rate.high:
-            side = "above" if rate.value > overall else "below"
-            yield Apart(place, rate, side, percent(overall, total), abs(rate.value - overall) * rate.n)
-
-
 def rates_in(frame: pd.DataFrame, name: str, *, prefix: str | None = None) -> list[Rate]:
     """Take a rate from a result; its bounds and n are named after it, or after another prefix."""
     start = f"{name}_" if prefix is None else prefix
@@ -116,14 +107,17 @@ def rates_in(frame: pd.DataFrame, name: str, *, prefix: str | None = None) -> li
     return [Rate(*map(float, row)) for row in zip(*columns, strict=True)]
 
 
-def rates_of(successes: Counts, trials: Counts, *, ci: float = 0.95) -> list[Rate]:
-    """Compute rates from counts, with Wilson's intervals."""
-    return rates_in(wilson(successes, trials, ci=ci), "rate", prefix="")
+def rates_of(successes: Iterable[float], trials: Iterable[float], *, effect: float = 1.0) -> list[Rate]:
+    """Compute rates from counts, with Wilson's intervals for trials of a design effect."""
+    pairs = [(float(x), float(n)) for x, n in zip(successes, trials, strict=True)]
+    return [Rate(*score_interval(x / effect, n / effect), n) for x, n in pairs]
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as dictionaries."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    rows = frame.copy(deep=False)
+    rows.attrs = {}  # pandas would copy the record for every row
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
 def holds(flags: "pd.Series[Any]") -> "pd.Series[bool]":

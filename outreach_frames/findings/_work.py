@@ -4,17 +4,18 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from outreach_frames.findings._comparisons import design_effect, with_the_rest
 from outreach_frames.findings._words import (
     MIN_N,
     Finding,
     Level,
     Names,
-    apart,
     counted,
     parameter,
     rates_of,
     records,
 )
+from outreach_frames.metrics import METRICS
 from outreach_frames.stats.attachments import attached
 
 FEW_ACCOUNTS = 0.05
@@ -36,11 +37,13 @@ def backlog(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     sentence = f"{counted(left, 'task')} {are} past due and still open, {share}."
     yield Finding(Level.KNOW, left, sentence)
     labels = by_user["name"].first()
-    for user in apart(rates_of(sums["task_backlog"], sums["tasks_due"])):
-        if user.side == "above":
-            label = name("user_id", sums.index[user.place], labels.iloc[user.place])
-            sentence = f"{label} has left open {user.rate} of the tasks that were due, above all together"
-            yield Finding(Level.DECIDE, user.weight, f"{sentence} ({user.overall}).")
+    effect = design_effect(result, "task_completion_rate")
+    rates = rates_of(sums["task_backlog"], sums["tasks_due"], effect=effect)
+    words = METRICS["task_backlog"]
+    for user in with_the_rest(rates, words.sides, effect=effect):
+        label = name("user_id", sums.index[user.place], labels.iloc[user.place])
+        sentence = f"{words.group.format(who=label, rate=user.rate)}, above the others together ({user.rest})."
+        yield Finding(Level.DECIDE, user.weight, sentence, user.p)
 
 
 def coverage(result: pd.DataFrame, _: Names) -> Iterator[Finding]:

@@ -14,16 +14,15 @@ contingency table, and Fisher's 'exact' significance test", JRSS B 31 (1969) 261
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, betaincinv
-from scipy.stats import beta as beta_distribution
+from scipy.special import betainc, betaincinv, betaln, xlog1py, xlogy
 
 Floats = npt.NDArray[np.float64]
 
 MIN_EVENTS = 3
 """With fewer events nothing is said to be above a rate."""
 
-_FARTHEST = 1e-15
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
+_FARTHEST = 1e-14
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(100)
 
 
 def p_above(successes: npt.ArrayLike, trials: npt.ArrayLike, rate: npt.ArrayLike) -> Floats:
@@ -77,7 +76,7 @@ def p_greater(
     low, high = betaincinv(y + 1, m - y, _FARTHEST), betaincinv(y + 1, m - y, 1 - _FARTHEST)
     half = ((high - low) / 2)[..., None]
     at = low[..., None] + half * (1 + _NODES)
-    density = beta_distribution.pdf(at, (y + 1)[..., None], (m - y)[..., None])
+    density = np.exp(xlogy(y[..., None], at) + xlog1py((m - y - 1)[..., None], -at) - betaln(y + 1, m - y)[..., None])
     less = betainc(x[..., None], (n - x + 1)[..., None], at)
     p: Floats = np.where(tested, np.clip((half * density * less * _WEIGHTS).sum(axis=-1), 0.0, 1.0), 1.0)
     return p
