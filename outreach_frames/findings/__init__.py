@@ -23,7 +23,7 @@ count ten times as much as any other comparison.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -109,7 +109,12 @@ class Sentences(list[str]):
         return f"<ul class='findings'>{''.join(f'<li>{text}</li>' for text in unbroken)}</ul>"
 
 
-def tell(*results: pd.DataFrame, names: Mapping[str, NameTable] | None = None, limit: int | None = None) -> Sentences:
+def tell(
+    *results: pd.DataFrame,
+    names: Mapping[str, NameTable] | None = None,
+    limit: int | None = None,
+    family: Sequence[pd.DataFrame] = (),
+) -> Sentences:
     """
     Tell what stands out in results of the statistics.
 
@@ -122,6 +127,9 @@ def tell(*results: pd.DataFrame, names: Mapping[str, NameTable] | None = None, l
         names of its own they serve.
     limit
         Tell only the most important [sentences]; default: all, and what was not compared.
+    family
+        Further results whose comparisons a sentence must survive too, such as all those of a report of which each
+        section tells its own.
 
     Returns
     -------
@@ -135,14 +143,15 @@ def tell(*results: pd.DataFrame, names: Mapping[str, NameTable] | None = None, l
         A frame carries no record of a statistic, or is none; names are not by key and id.
     """
     name = Names(names)
+    others = [result for result in family if not any(result is told for told in results)]
     functions = [_function(result) for result in results]
     by_result = [
         list(RULES[function](result, name)) if function in RULES and len(result) else []
-        for function, result in zip(functions, results, strict=True)
+        for function, result in zip([*functions, *map(_function, others)], [*results, *others], strict=True)
     ]
-    family = [finding for found in by_result for finding in found if finding.p is not None]
+    claims = [finding for found in by_result for finding in found if finding.p is not None]
     ranked = []
-    for found in _kept(by_result, family):
+    for found in list(_kept(by_result, claims))[: len(results)]:
         places = dict.fromkeys(Level, 0)
         for finding in sorted(found, key=lambda each: (each.level, -each.weight)):
             ranked.append((finding.level, places[finding.level], -finding.weight, finding.sentence))
@@ -151,14 +160,14 @@ def tell(*results: pd.DataFrame, names: Mapping[str, NameTable] | None = None, l
     notable = [sentence for level, _, _, sentence in ranked if level < Level.NOTE]
     notes = [sentence for level, _, _, sentence in ranked if level == Level.NOTE]
     told = notable or [_silence(functions, has_rows=any(len(result) for result in results))]
-    looks = [_looks(len(family))] if family else []
+    looks = [_looks(len(claims))] if claims else []
     return Sentences([*told, *notes, *looks] if limit is None else [*told[:limit], *looks])
 
 
-def _kept(by_result: list[list[Finding]], family: list[Finding]) -> Iterator[list[Finding]]:
+def _kept(by_result: list[list[Finding]], claims: list[Finding]) -> Iterator[list[Finding]]:
     """Keep the facts, and the claims that survive all comparisons of the family, weighted by their importance."""
-    p, weights = (np.array([getattr(each, name) for each in family], dtype=np.float64) for name in ("p", "importance"))
-    adjusted = iter(false_discovery_control(np.minimum(p * weights.mean() / weights, 1.0)) if family else ())
+    p, weights = (np.array([getattr(each, name) for each in claims], dtype=np.float64) for name in ("p", "importance"))
+    adjusted = iter(false_discovery_control(np.minimum(p * weights.mean() / weights, 1.0)) if claims else ())
     for found in by_result:
         yield [each for each in found if each.p is None or next(adjusted) <= FALSE_DISCOVERIES]
 
