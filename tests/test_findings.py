@@ -55,8 +55,8 @@ def test_groups_that_differ_from_the_others_are_named():
 
     assert said == [
         (
-            "Of the enrollments in “High”, 30.0 % (24.1–36.7 %, n = 200) reply within 14 days, above the others together "
-            "(5.5 %)."
+            "Of the enrollments in “High”, 30.0 % (24.1–36.7 %, n = 200) reply within 14 days, above the others "
+            "together (5.5 %)."
         ),
         (
             "Of the enrollments in “Low”, 1.0 % (0.3–3.6 %, n = 200) reply within 14 days, below the others together "

@@ -5,7 +5,8 @@ A group is a table with ``duration_d`` [days] and ``event``, one row per enrolme
 who is censored at a time is still at risk there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,17 @@ def _counts(group: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"t_d": times, **dict(zip(EVENTS, cells.T, strict=True)), "at_risk": at_risk})
 
 
-def survival_curve(group: pd.DataFrame, event: str, ci: float) -> pd.DataFrame:
+class Effect(NamedTuple):
+    """By how much the variance of a curve is larger than that of independent enrolments; see `clusters`."""
+
+    design: float = 1.0
+    freedom: float = np.inf
+
+
+INDEPENDENT = Effect()
+
+
+def survival_curve(group: pd.DataFrame, event: str, ci: float, effect: Effect = INDEPENDENT) -> pd.DataFrame:
     """Compute the Kaplan–Meier curve of one event with its Greenwood band."""
     counts = _counts(group)
     n = counts["at_risk"].to_numpy(dtype=np.float64)
@@ -35,7 +46,7 @@ def survival_curve(group: pd.DataFrame, event: str, ci: float) -> pd.DataFrame:
     survival = np.cumprod(1 - d / n)
     left = n - d
     greenwood = np.cumsum(np.divide(d, n * left, out=np.zeros_like(n), where=left > 0))
-    lo, hi = loglog_band(survival, survival * np.sqrt(greenwood), ci=ci)
+    lo, hi = loglog_band(survival, survival * np.sqrt(effect.design * greenwood), ci=ci, freedom=effect.freedom)
     return pd.DataFrame(
         {
             "t_d": counts["t_d"],
@@ -59,7 +70,7 @@ def median(curve: pd.DataFrame) -> dict[str, float | None]:
     return {"median_d": first_below("survival"), "lo": first_below("lo"), "hi": first_below("hi")}
 
 
-def incidence_curves(group: pd.DataFrame, ci: float) -> pd.DataFrame:
+def incidence_curves(group: pd.DataFrame, ci: float, effects: Mapping[str, Effect] | None = None) -> pd.DataFrame:
     """Compute the Aalen–Johansen curve of every cause with its band."""
     counts = _counts(group)
     n = counts["at_risk"].to_numpy(dtype=np.float64)
@@ -78,7 +89,9 @@ def incidence_curves(group: pd.DataFrame, ci: float) -> pd.DataFrame:
     for cause in CAUSES:
         d = counts[cause].to_numpy(dtype=np.float64)
         incidence = np.cumsum(before * d / n)
-        lo, hi = loglog_band(incidence, np.sqrt(_aalen_variance(incidence, before, n, d, d_any)), ci=ci)
+        effect = (effects or {}).get(cause, INDEPENDENT)
+        error = np.sqrt(effect.design * _aalen_variance(incidence, before, n, d, d_any))
+        lo, hi = loglog_band(incidence, error, ci=ci, freedom=effect.freedom)
         curves[f"events_{cause}"] = counts[cause]
         curves[f"cif_{cause}"], curves[f"cif_{cause}_lo"], curves[f"cif_{cause}_hi"] = incidence, lo, hi
     return curves
@@ -104,23 +117,29 @@ def _aalen_variance(incidence: Floats, before: Floats, n: Floats, d: Floats, d_a
     return np.maximum(squares + np.cumsum(b) - 2 * products, 0)
 
 
-def reply_shares(group: pd.DataFrame, days: Sequence[float], ci: float) -> pd.DataFrame:
+def reply_shares(
+    group: pd.DataFrame, days: Sequence[float], ci: float, effects: Mapping[str, Effect] | None = None
+) -> pd.DataFrame:
     """Read the incidence of reply at some horizons [days], as one row."""
-    curve = incidence_curves(group, ci)
+    effect = (effects or {}).get("reply", INDEPENDENT)
+    curve = incidence_curves(group, ci, effects)
     row: dict[str, float] = {"n": len(group)}
     for day in days:
         name = f"reply_within_{day:g}d"
-        row |= dict(zip((name, f"{name}_lo", f"{name}_hi"), _reply_at(curve, day), strict=True))
+        row |= dict(zip((name, f"{name}_lo", f"{name}_hi"), _reply_at(curve, day, ci, effect), strict=True))
     return pd.DataFrame([row])
 
 
-def _reply_at(curve: pd.DataFrame, day: float) -> tuple[float, float, float]:
+def _reply_at(curve: pd.DataFrame, day: float, ci: float, effect: Effect) -> tuple[float, float, float]:
     until = curve[curve["t_d"] <= day]
     followed = bool((curve["t_d"] >= day).any())
     settled = bool(len(until)) and until["event_free"].iloc[-1] == 0
     if not (followed or settled):
         return np.nan, np.nan, np.nan
-    if until.empty:
-        return 0.0, np.nan, np.nan
+    share = 0.0 if until.empty else float(until["cif_reply"].iloc[-1])
+    if share == 0:  # exact, of those who were followed that long or have had another outcome by then
+        known = float((curve["t_d"] >= day).to_numpy() @ curve[["events_any", "censored"]].sum(axis=1).to_numpy())
+        known += float(until["events_any"].sum()) - float(until.loc[until["t_d"] == day, "events_any"].sum())
+        return 0.0, 0.0, 1 - ((1 - ci) / 2) ** (effect.design / known)
     last = until.iloc[-1]
-    return last["cif_reply"], last["cif_reply_lo"], last["cif_reply_hi"]
+    return share, last["cif_reply_lo"], last["cif_reply_hi"]

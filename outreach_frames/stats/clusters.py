@@ -17,6 +17,7 @@ from itertools import chain
 from typing import Any
 
 import narwhals as nw
+import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
@@ -349,6 +350,36 @@ def _ratio(squares: nw.Expr, variance: nw.Expr) -> nw.Expr:
     return nw.when((variance > 0) & (ratio > 1)).then(ratio).otherwise(nw.lit(1.0))
 
 
+def noted_effects(
+    call: Call, table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]], columns: Mapping[str, str]
+) -> nw.LazyFrame[Any]:
+    """
+    Add the design effects as `with_design_effects` does, and note those of all groups together in the record.
+
+    Parameters
+    ----------
+    call
+        The statistic's; its record gets, by rate, the cluster, the design effect, and how many trials are worth how
+        many independent ones.
+    table, rates
+        See `with_design_effects`.
+    columns
+        By what the trials of each rate belong together.
+    """
+    table = with_design_effects(table, rates)
+    pooled = [name for name in rates if f"{name}_pooled" in table.collect_schema().names()]
+    if pooled and call.counts_rows:
+        effects = (nw.col(f"{name}_pooled").max() for name in pooled)
+        trials = (nw.col(rates[name][1]).sum().alias(f"{name}_n") for name in pooled)
+        totals = call.table(table.select(*effects, *trials)).iloc[0]
+        for name in pooled:
+            effect, n = totals[f"{name}_pooled"], totals[f"{name}_n"]
+            if pd.notna(n) and n:
+                noted = {"design_effect": float(effect), "n": int(n), "effective_n": float(n / effect)}
+                call.clusters[name] = {"cluster": columns[name], **noted}
+    return table.drop(*(f"{name}_pooled" for name in pooled))
+
+
 def with_clustered_rates(
     call: Call,
     table: nw.LazyFrame[Any],
@@ -357,39 +388,5 @@ def with_clustered_rates(
     *,
     ci: float,
 ) -> nw.LazyFrame[Any]:
-    """
-    Add rates with their intervals, those whose clusters the table tells by their design effects, and note these.
-
-    Parameters
-    ----------
-    call
-        The statistic's; its record gets, by rate, the cluster, the design effect of all groups together, and how many
-        trials are worth how many independent ones.
-    table
-        Counts, and `cluster_sums` of some of the rates.
-    rates
-        Columns of successes and of trials, by the rate's name.
-    columns
-        By what the trials of each rate belong together.
-    ci
-        Confidence level.
-    """
-    table = with_design_effects(table, rates)
-    pooled = [name for name in rates if f"{name}_pooled" in table.collect_schema().names()]
-    if pooled and call.counts_rows:
-        totals = call.table(
-            table.select(
-                *(nw.col(f"{name}_pooled").max() for name in pooled),
-                *(nw.col(n).sum().alias(f"{name}_n") for name, n in ((name, rates[name][1]) for name in pooled)),
-            )
-        )
-        for name in pooled:
-            effect, n = totals[f"{name}_pooled"].iloc[0], totals[f"{name}_n"].iloc[0]
-            if n:
-                call.clusters[name] = {
-                    "cluster": columns[name],
-                    "design_effect": float(effect),
-                    "n": int(n),
-                    "effective_n": float(n / effect),
-                }
-    return with_rates(table.drop(*(f"{name}_pooled" for name in pooled)), rates, ci=ci)
+    """Add rates with their intervals, those whose clusters the table tells by their design effects; see above."""
+    return with_rates(noted_effects(call, table, rates, columns), rates, ci=ci)

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+from scipy.special import stdtrit
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._engines import pandas_of, wrap
@@ -200,7 +201,9 @@ def score_interval(successes: float, trials: float, *, ci: float = 0.95) -> tupl
     return p, centre - margin if p > 0 else p, centre + margin if p < 1 else p
 
 
-def loglog_band(estimate: Floats, standard_error: Floats, *, ci: float = 0.95) -> tuple[Floats, Floats]:
+def loglog_band(
+    estimate: Floats, standard_error: Floats, *, ci: float = 0.95, freedom: float = np.inf
+) -> tuple[Floats, Floats]:
     """
     Bound a probability curve on the log(−log) scale.
 
@@ -212,6 +215,8 @@ def loglog_band(estimate: Floats, standard_error: Floats, *, ci: float = 0.95) -
         Of the estimate on its own scale.
     ci
         Confidence level.
+    freedom
+        Degrees of freedom of Student's quantile; default: the normal distribution's.
 
     Returns
     -------
@@ -220,6 +225,7 @@ def loglog_band(estimate: Floats, standard_error: Floats, *, ci: float = 0.95) -
     """
     inside = (estimate > 0) & (estimate < 1)
     value = np.where(inside, estimate, 0.5)
-    spread = z_value(ci) * standard_error / np.abs(value * np.log(value))
+    quantile = z_value(ci) if np.isinf(freedom) else float(stdtrit(freedom, (1 + ci) / 2))
+    spread = quantile * standard_error / np.abs(value * np.log(value))
     first, second = value ** np.exp(spread), value ** np.exp(-spread)
     return np.where(inside, first, np.nan), np.where(inside, second, np.nan)

@@ -17,10 +17,21 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
 from outreach_frames.stats._call import Call, columns_of
-from outreach_frames.stats._curves import CAUSES, EVENTS, incidence_curves, median, reply_shares, survival_curve
-from outreach_frames.stats._engines import join
+from outreach_frames.stats._curves import (
+    CAUSES,
+    EVENTS,
+    INDEPENDENT,
+    Effect,
+    incidence_curves,
+    median,
+    reply_shares,
+    survival_curve,
+)
+from outreach_frames.stats._engines import join, pandas_of, wrap
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, columns, numbers
+from outreach_frames.stats._tally import stack
+from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, noted_effects
 from outreach_frames.stats.flags import SENDING, with_delivery
 
 ORIGINS = ("first_send", "enrolment")
@@ -34,6 +45,7 @@ def time_to_event(
     as_of: Instant | None = None,
     bounce_policy: str = "reply_wins",
     origin: str = "first_send",
+    cluster: str | None = "auto",
 ) -> IntoFrameT:
     """
     Find each enrolment's first outcome and the time it took.
@@ -59,13 +71,16 @@ def time_to_event(
     origin
         ``"first_send"``: time runs from the first sent mailing, that is the earliest of ``delivered_at``, else
         ``bounced_at``, else ``replied_at``. ``"enrolment"``: from the enrolment's ``created_at``.
+    cluster
+        What belongs together, so that its outcomes are alike, to be carried along: ``"auto"`` takes the account where
+        the enrolments or the mailings have it, else the person; or a column's name; or ``None``: nothing.
 
     Returns
     -------
     durations : frame of the caller's kind, one row per enrolment with a sent mailing, sorted by id
         ``sequence_state_id``, ``t0``, ``event`` (``reply``, ``opt_out``, ``bounce``, ``censored``), ``event_at``
         (missing if censored), ``duration_d`` [days of 86 400 s, unrounded; 0 where an outcome is dated before
-        ``t0``], and the ``by`` columns.
+        ``t0``], the ``by`` columns, and the column of the clusters where there is one.
 
     Raises
     ------
@@ -82,11 +97,13 @@ def time_to_event(
     choice("origin", origin, ORIGINS)
     if origin == "enrolment" and sequence_states is None:
         raise DataError('origin="enrolment" needs sequence_states.', hint="Pass the enrolments as second argument.")
-    carried = columns("by", by)
     known = [] if sequence_states is None else columns_of("sequence_states", sequence_states)
+    given = [*known, *columns_of("mailings", mailings)]
+    keys = columns("by", by)
+    carried = list(dict.fromkeys([*keys, *clusters_of(["reply"], cluster, given).values()]))
     from_states = [name for name in carried if name in known]
     from_mail = [name for name in carried if name not in from_states]
-    call = Call("time_to_event", by=carried, bounce_policy=bounce_policy, origin=origin)
+    call = Call("time_to_event", by=keys, bounce_policy=bounce_policy, origin=origin, cluster=cluster)
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at"], keys=from_mail)
     states = None
     if sequence_states is not None:
@@ -166,7 +183,12 @@ def _earlier(a: nw.Expr, b: nw.Expr) -> nw.Expr:
 
 
 def kaplan_meier(
-    durations: Any, *, event: str = "reply", by: str | Sequence[str] | None = None, ci: float = 0.95
+    durations: Any,
+    *,
+    event: str = "reply",
+    by: str | Sequence[str] | None = None,
+    ci: float = 0.95,
+    cluster: str | None = "auto",
 ) -> pd.DataFrame:
     """
     Estimate the share without an event over time, other outcomes cut short (Kaplan–Meier).
@@ -183,6 +205,9 @@ def kaplan_meier(
         Columns to group by; rows with missing keys are a group of their own.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
+        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrolments.
 
     Returns
     -------
@@ -205,14 +230,19 @@ def kaplan_meier(
     median: R. Brookmeyer and J. Crowley, Biometrics 38 (1982) 29–41.
     """
     choice("event", event, CAUSES)
-    call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci)
-    curves = _by_group(table, keys, lambda group: survival_curve(group, event, ci))
+    call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci, cluster=cluster)
+    curves = _by_group(table, keys, lambda group: survival_curve(group, event, ci, _effects(group)[event]))
     medians = [{**key, **median(curve)} for key, curve in curves if not table.empty]
     return call.finish(_stacked(curves, keys), median_d=medians)
 
 
 def cumulative_incidence(
-    durations: Any, *, by: str | Sequence[str] | None = None, horizon_d: float | None = None, ci: float = 0.95
+    durations: Any,
+    *,
+    by: str | Sequence[str] | None = None,
+    horizon_d: float | None = None,
+    ci: float = 0.95,
+    cluster: str | None = "auto",
 ) -> pd.DataFrame:
     """
     Estimate the share with each outcome over time, the others being final (Aalen–Johansen).
@@ -230,6 +260,9 @@ def cumulative_incidence(
         Last time to report [days]; estimates up to it do not depend on it.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
+        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrolments.
 
     Returns
     -------
@@ -248,8 +281,10 @@ def cumulative_incidence(
     Interval: Aalen's variance on the log(−log) scale. Source: O. Aalen, Annals of Statistics 6 (1978) 534–545, in the
     form of M. Pintilie, "Competing Risks" (2006), equation 4.5.
     """
-    call, table, keys = _read_durations("cumulative_incidence", durations, by, horizon_d=horizon_d, ci=ci)
-    stacked = _stacked(_by_group(table, keys, lambda group: incidence_curves(group, ci)), keys)
+    call, table, keys = _read_durations(
+        "cumulative_incidence", durations, by, horizon_d=horizon_d, ci=ci, cluster=cluster
+    )
+    stacked = _stacked(_by_group(table, keys, lambda group: incidence_curves(group, ci, _effects(group))), keys)
     return call.finish(stacked if horizon_d is None else stacked[stacked["t_d"] <= horizon_d])
 
 
@@ -259,6 +294,7 @@ def reply_within(
     days: float | Sequence[float] = (3, 7, 14, 30),
     by: str | Sequence[str] | None = None,
     ci: float = 0.95,
+    cluster: str | None = "auto",
 ) -> pd.DataFrame:
     """
     Estimate the share that has replied within so many days, recent enrolments included (Aalen–Johansen).
@@ -273,13 +309,16 @@ def reply_within(
         Columns to group by; rows with missing keys are a group of their own.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
+        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrolments.
 
     Returns
     -------
     shares : DataFrame, one row per group
         The ``by`` columns, ``n`` [enrolments], and for each horizon ``reply_within_<N>d``, ``…_lo``, ``…_hi``. A
-        share is missing where nobody was followed that long and somebody was still without outcome; bounds are also
-        missing where it is 0 or 1.
+        share is missing where nobody was followed that long and somebody was still without outcome. Of 0 replies the
+        upper bound is exact, over those who were followed that long or had another outcome; at 1 bounds are missing.
 
     Raises
     ------
@@ -293,17 +332,20 @@ def reply_within(
     The value of `cumulative_incidence` of reply at each horizon, with its interval.
     """
     horizons = numbers("days", days, least=0)
-    call, table, keys = _read_durations("reply_within", durations, by, days=horizons, ci=ci)
-    shares = _by_group(table, keys, lambda group: reply_shares(group, horizons, ci))
+    call, table, keys = _read_durations("reply_within", durations, by, days=horizons, ci=ci, cluster=cluster)
+    shares = _by_group(table, keys, lambda group: reply_shares(group, horizons, ci, _effects(group)))
     return call.finish(_stacked(shares, keys))
 
 
 def _read_durations(
-    function: str, durations: Any, by: str | Sequence[str] | None, **parameters: object
+    function: str, durations: Any, by: str | Sequence[str] | None, *, cluster: str | None, **parameters: object
 ) -> tuple[Call, pd.DataFrame, list[str]]:
     keys = columns("by", by)
-    call = Call(function, by=keys, **parameters)
-    table = call.table(call.read("durations", durations, ["duration_d", "event"], keys=keys))
+    call = Call(function, by=keys, cluster=cluster, **parameters)
+    optional = ["sequence_state_id", *([] if cluster is None else [*cluster_columns(cluster), PERSON])]
+    read = call.read("durations", durations, ["duration_d", "event"], keys=keys, optional=optional)
+    column = clusters_of(["reply"], cluster, read.collect_schema().names(), keys).get("reply")
+    table = call.table(read)
     call.look(None)
     unknown = set(table["event"].dropna().unique()) - set(EVENTS)
     if unknown or table[["duration_d", "event"]].isna().to_numpy().any():
@@ -311,7 +353,33 @@ def _read_durations(
             "durations holds rows without a duration, or with an event that is none.",
             hint=f"Pass a result of time_to_event; events are {', '.join(EVENTS)}.",
         )
+    if column is not None and len(table):
+        table = _with_effects(call, table, keys, column)
     return call, table, keys
+
+
+def _with_effects(call: Call, table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+    """Add the design effect of each outcome in the row's group, from how many in a cluster have had it."""
+    group = table.groupby(list(keys), dropna=False).ngroup() if keys else pd.Series(0, index=table.index)
+    happened = {cause: (table["event"] == cause).astype("int64[pyarrow]") for cause in CAUSES}
+    id_ = table["sequence_state_id"] if "sequence_state_id" in table else pd.Series(range(len(table)))
+    rows = pd.DataFrame({**happened, "trials": 1, "group": group, column: table[column], "id": id_})
+    rates = {cause: (cause, "trials") for cause in CAUSES}
+    person = PERSON if column == PERSON else None
+    parts = counted_parts(
+        wrap(rows), ["group"], [*CAUSES, "trials"], rates, dict.fromkeys(CAUSES, column), person=person
+    )
+    effects = pandas_of(noted_effects(call, stack(parts, ["group"]), rates, dict.fromkeys(CAUSES, column)))
+    effects = effects.set_index("group")[[f"{cause}_{part}" for cause in CAUSES for part in ("deff", "freedom")]]
+    return table.join(effects.reindex(group.to_numpy()).set_axis(table.index))
+
+
+def _effects(group: pd.DataFrame) -> dict[str, Effect]:
+    """Read the design effects of a group."""
+    if "reply_deff" not in group or group.empty:
+        return dict.fromkeys(CAUSES, INDEPENDENT)
+    first = group.iloc[0]
+    return {cause: Effect(float(first[f"{cause}_deff"]), float(first[f"{cause}_freedom"])) for cause in CAUSES}
 
 
 def _by_group(

@@ -126,7 +126,7 @@ class Organization:
             delivered = sent & ~bounced
             replied = delivered & answers & (answered_step == step) & (at + delay < END)
             left = delivered & ~replied & (rng.random(n) < self.opt_out)
-            opened, clicked = delivered & (rng.random(n) < 0.4), delivered & (rng.random(n) < 0.05)  # noqa: PLR2004
+            opened, clicked = delivered & (rng.random(n) < 0.4), delivered & (rng.random(n) < 0.05)
             rows.append(
                 pd.DataFrame(
                     {
@@ -196,7 +196,7 @@ class Organization:
         ended[mail.loc[mail["bounced"], "state_number"]] = "bounced"
         sequences, step_table = self._plan(steps)
         due = created + rng.random(n) * 20 * DAY
-        done = np.where(rng.random(n) < 0.8, due - 1_000, np.nan)  # noqa: PLR2004  four of five tasks are done
+        done = np.where(rng.random(n) < 0.8, due - 1_000, np.nan)
         reps = np.arange(1, self.reps + 1)
         template = np.arange(2, 2 * int(steps.sum()) + 2)
         return {
