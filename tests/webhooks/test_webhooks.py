@@ -242,7 +242,6 @@ def test_what_must_not_be_stored_changes_nothing(tmp_path):
         assert deliver(url, good, sign(good, "another")).status_code == 401
         assert deliver(url, good, None).status_code == 401
         assert deliver(url, good[:-1] + b" ", sign(good)).status_code == 401
-        assert deliver(url, b"{not json", sign(b"{not json")).status_code == 400
         assert requests.get(url, timeout=30).status_code == 405
         large = b" " * (20 << 20)
         assert _status_or_hang_up(url, large, sign(large)) in {413, None}
