@@ -7,7 +7,7 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._addresses import domain_of
+from outreach_frames.stats._addresses import first_domains
 from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
@@ -156,11 +156,8 @@ def _with_domain(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> n
     if email_addresses is None:
         raise DataError('by="recipient_domain" needs email_addresses.', hint='Pass fetch(org, "email_addresses").')
     addresses = call.read("email_addresses", email_addresses, ["id", "prospect_id", "email"])
-    addresses = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
-    first = addresses.group_by("prospect_id").agg(nw.col("id").min())
-    domains = join(first, addresses.select("id", recipient_domain=domain_of("email")), "id").drop("id")
     known = ~nw.col("recipient_domain").is_null()
-    return call.drop(join(mail, domains, "prospect_id"), "mailing to an unknown domain", known)
+    return call.drop(join(mail, first_domains(addresses), "prospect_id"), "mailing to an unknown domain", known)
 
 
 def _counts(mail: nw.LazyFrame[Any], keys: Sequence[str]) -> nw.LazyFrame[Any]:
