@@ -14,7 +14,7 @@ from outreach_frames.stats._engines import join
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, limits
 from outreach_frames.stats._tally import at_the_end, stack
-from outreach_frames.stats.flags import SENDING, with_delivery, with_failure
+from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
 from outreach_frames.stats.intervals import with_rates
 
 GROUPINGS = ("mailbox", "recipient_domain")
@@ -123,6 +123,8 @@ def deliverability(
     if by == "mailbox":
         marked = join(mail, boxes.select("mailbox_id", is_listed=nw.col("mailbox_id")), "mailbox_id")
         mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
+        tell_placing(call, mail)
+        call.assume(mail, "failed mailing, placed at the time it was scheduled for or made", ~nw.col("is_sent"))
         mail = with_periods(with_local(mail, "placed_at", zones=[tz]), ["week"])
         keys, labels = ["mailbox_id", "week"], ["email"]
     else:

@@ -118,10 +118,7 @@ def compare_periods(
     keys, on = _keys(by), None if on is None else column_name("on", on)
     called = getattr(function, "__name__", "function")
     spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
-    told = {
-        name: list(map(to_iso, spans[name])) if isinstance(period, str | pd.Period) else period
-        for name, period in (("a", a), ("b", b))
-    }
+    told = {name: list(map(to_iso, span)) for name, span in spans.items()}
     call = Call("compare_periods", **told, by=keys if keys[1:] else keys[0], metric=metric, on=on, ci=ci, **parameters)
     call.parameters["function"] = called
     text("metric", metric)
@@ -130,11 +127,12 @@ def compare_periods(
         raise DataError("The periods must not overlap, the earlier one first.")
     within = _placed(call, frame, spans, on)
     call.look(as_of)
-    by_group, rows = partial(function, by=keys if keys[1:] else keys[0], **parameters), in_utc(frame)  # said once
-    results = {name: by_group(rows[within[name]]) for name in spans}
+    by_group, aware = partial(function, by=keys if keys[1:] else keys[0], **parameters), in_utc(frame)  # said once
+    results = {name: by_group(aware[within[name]]) for name in spans}
     for result in results.values():
-        for reason, gone in record_of(result).get("dropped", {}).items():
-            call.dropped[reason] = call.dropped.get(reason, 0) + gone
+        for noted, own in (("dropped", call.dropped), ("assumed", call.assumed)):
+            for reason, rows in record_of(result).get(noted, {}).items():
+                own[reason] = own.get(reason, 0) + rows
     parts = {name: _counted(result, keys, metric, name) for name, result in results.items()}
     both = parts["a"].merge(parts["b"], on=keys, how="outer", validate="1:1")
     both = both.fillna({name: 0 for name in both.columns if name not in keys}).sort_values(keys, ignore_index=True)

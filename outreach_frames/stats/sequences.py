@@ -24,7 +24,7 @@ from outreach_frames.stats._tally import (
     with_missing,
 )
 from outreach_frames.stats._touches import CALL_COLUMNS, TASK_COLUMNS, other_tasks, outbound_calls
-from outreach_frames.stats.flags import ENGAGEMENT, with_flags
+from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
 from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.outcomes import CLOSED_STATES
 
@@ -120,6 +120,8 @@ def sequence_engagement(
     mail = call.drop(mail, "mailing of no sequence", ~nw.col("sequence_id").is_null())
     mail = _listed_only(call, _aliased(mail, alias), listed, "mailing of a sequence that is not listed")
     mail = _sent_between(call, mail, "sent_at", since, until)
+    if since is not None or until is not None:
+        tell_placing(call, mail)
     note_unknown(call, mail)
     parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY)]
     emailed = mail.filter(nw.col("is_delivered")).select(*_KEY, "prospect_id")
