@@ -14,8 +14,7 @@ from zoneinfo import available_timezones
 
 STEPS = (
     ("[ \t\u00a0_]+", " "),
-    ("^ | $", ""),
-    (r"^\((gmt|utc)[^)]*\) ?", ""),  # "(GMT-05:00) Eastern Time (US & Canada)", as Rails and Windows show names
+    (r"^ ?\((gmt|utc)[^)]*\) ?|^ | $", ""),  # "(GMT-05:00) Eastern Time (US & Canada)", as Rails and Windows show it
 )
 """Patterns that are replaced in a name in lower case to compare it; all engines read them alike."""
 

@@ -104,12 +104,13 @@ def send_time_heatmap(
         read = call.read("users" if clock == "user" else "prospects", people, ["id", *zone_columns])
         known = with_zone(read, default_tz, zone_columns).rename({"id": who})
         zones, others = _distinct(call, known, default_tz)
-        zoned = join(mail, known.select(who, "tz", "tz_source", "tz_written"), who).with_columns(
+        renamed = ~nw.col("tz_written").is_null()
+        zoned = join(mail, known.select(who, "tz", "tz_source", tz_renamed=renamed), who).with_columns(
             tz=nw.col("tz").fill_null(default_tz), tz_source=nw.col("tz_source").fill_null("default")
         )
         unknown = f"mailing without a known time zone, placed by default_tz ({default_tz})"
         call.assume(zoned, unknown, nw.col("tz_source") == "default")
-        call.assume(zoned, f"mailing in a time zone under another name: {others}", ~nw.col("tz_written").is_null())
+        call.assume(zoned, f"mailing in a time zone under another name: {others}", nw.col("tz_renamed"))
     tell_placing(call, mail)
     call.look(as_of)
 
