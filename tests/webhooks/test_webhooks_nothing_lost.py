@@ -12,7 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 
 import pytest
 import requests
@@ -24,6 +26,7 @@ from starlette.routing import Mount, Route
 
 from outreach_frames import webhooks
 from outreach_frames.cli import main
+from outreach_frames.emulator.hooks.delivery import Delivery, send
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 from outreach_frames.webhooks import receiving, serving
 from outreach_frames.webhooks.store import DeliveryStore
@@ -394,3 +397,29 @@ def test_what_keeps_it_from_starting_is_told_in_a_sentence(tmp_path, hindrance):
     assert isinstance(result.exception, SystemExit)
     assert result.output.startswith("Error: ")
     assert "Receiving" not in result.output
+
+
+# With a sender that behaves as Outreach does
+
+
+@pytest.mark.slow
+def test_hundreds_of_deliveries_outlast_a_store_that_is_locked_for_seconds(tmp_path):
+    """Four tries, a second apart, 5 s for an answer, which is all that any status counts as."""
+    store = tmp_path / "deliveries.sqlite"
+    sent = [payload(number) for number in range(400)]
+    with serving_own(store) as url, ThreadPoolExecutor(20) as senders:
+        assert deliver(url, payload(1000)) == 200
+        with held(store):
+            outcomes = [senders.submit(attempted, url, body) for body in sent]
+            time.sleep(4)
+        assert {outcome.result() for outcome in outcomes} == {("delivered", 200)}
+
+    assert len(webhooks.read(store)) == 1 + len(sent)
+
+
+def attempted(url, body):
+    delivery = Delivery(
+        webhook=1, event="task.completed", url=url, body=body, headers={HEADER: sign(body)}, at=datetime.now(UTC)
+    )
+    send(delivery, loopback=True, wait=time.sleep)
+    return delivery.outcome, delivery.status
