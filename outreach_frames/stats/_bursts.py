@@ -6,9 +6,6 @@ from scipy.special import gammainc
 from outreach_frames.stats._calendar import SECOND
 from outreach_frames.stats._small import Flags, Ints
 
-WINDOW = SECOND
-"""Length of a burst [µs]."""
-
 RATE_FROM, RATE_UNTIL = 10 * SECOND, 70 * SECOND
 """How far before and after a window the rate is looked at [µs]; nearer than that, it is the burst's own."""
 
@@ -16,9 +13,9 @@ CHANCE = 1e-5
 """Chance below which so many recipients in a window are no coincidence at the rate around it."""
 
 
-def in_burst(at: Ints, who: Ints, group: Ints, *, least: int) -> Flags:
+def in_burst(at: Ints, who: Ints, group: Ints, *, least: int, window: int) -> Flags:
     """
-    Tell which events share a window of a second with those of more recipients than chance brings together.
+    Tell which events share a short window of time with those of more recipients than chance brings together.
 
     Parameters
     ----------
@@ -30,6 +27,8 @@ def in_burst(at: Ints, who: Ints, group: Ints, *, least: int) -> Flags:
         Which group it belongs to; groups do not see each other.
     least
         Recipients in a window that are suspect at all.
+    window
+        Its length [µs], at most `RATE_FROM`.
 
     Returns
     -------
@@ -47,13 +46,13 @@ def in_burst(at: Ints, who: Ints, group: Ints, *, least: int) -> Flags:
     """
     order = np.lexsort((at, group))
     moment = _on_one_line(at[order], group[order])
-    end = np.searchsorted(moment, moment + WINDOW)
-    recipients = end - np.arange(len(order)) - _pairs_inside(moment, who[order], end)
+    end = np.searchsorted(moment, moment + window)
+    recipients = end - np.arange(len(order)) - _pairs_inside(moment, who[order], end, window)
     many = np.flatnonzero(recipients >= least)
-    begun, over = moment[many], moment[many] + WINDOW
+    begun, over = moment[many], moment[many] + window
     before = _between(moment, begun - RATE_UNTIL, begun - RATE_FROM)
     after = _between(moment, over + RATE_FROM, over + RATE_UNTIL)
-    expected = np.maximum(before, after) * (WINDOW / (RATE_UNTIL - RATE_FROM))
+    expected = np.maximum(before, after) * (window / (RATE_UNTIL - RATE_FROM))
     rare = many[gammainc(recipients[many], expected) < CHANCE]  # the upper tail of a Poisson distribution
     covered = np.bincount(rare, minlength=len(order) + 1) - np.bincount(end[rare], minlength=len(order) + 1)
     found = np.empty(len(order), dtype=np.bool_)
@@ -68,11 +67,11 @@ def _on_one_line(at: Ints, group: Ints) -> Ints:
     return np.concatenate((np.zeros(min(len(at), 1), dtype=np.int64), np.cumsum(gaps)))
 
 
-def _pairs_inside(moment: Ints, who: Ints, end: Ints) -> Ints:
+def _pairs_inside(moment: Ints, who: Ints, end: Ints, window: int) -> Ints:
     """Count in each window the consecutive events of one recipient."""
     places = np.argsort(who, kind="stable")
     first, second = places[:-1], places[1:]
-    close = (who[first] == who[second]) & (moment[second] - moment[first] < WINDOW)
+    close = (who[first] == who[second]) & (moment[second] - moment[first] < window)
     ended, begun = (
         np.searchsorted(np.sort(side[close]), at) for side, at in ((second, end), (first, np.arange(len(end))))
     )

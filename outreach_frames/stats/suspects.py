@@ -55,8 +55,8 @@ def suspect_engagement(
     An open or click is suspect if it came within ``fast_s`` of delivery, or through a proxy; an open also if it came in
     a burst; a click also if the mailing was never opened although opens were tracked, or if another click on it came
     within ``together_s`` before or after. A burst are the opens of at least ``burst_n`` recipients of one domain within
-    a second, where the rate of that domain's opens in the minutes around brings so many together less than once in
-    100,000 seconds; without ``email_addresses``, all recipients are taken for one domain's.
+    a second (two where all times are whole seconds), if the rate of that domain's opens in the minutes around brings so
+    many together less than once in 100,000 times; without ``email_addresses``, all are taken for one domain's.
 
     Parameters
     ----------
@@ -220,9 +220,10 @@ def _in_burst(seen: pd.DataFrame, opened: Flags, burst_n: int) -> Flags:
     timed = opened & flags(seen["at"].notna())
     opens = seen[timed]
     recipient = opens["prospect_id"].fillna(-opens["mailing_id"])
-    columns = (column.to_numpy(dtype=np.int64) for column in (opens["at"], recipient, opens["domain"]))
+    at, who, group = (column.to_numpy(dtype=np.int64) for column in (opens["at"], recipient, opens["domain"]))
+    window = SECOND if (at % SECOND).any() else 2 * SECOND  # a burst may be cut in two by rounding
     found = np.zeros(len(seen), dtype=np.bool_)
-    found[timed] = in_burst(*columns, least=burst_n)
+    found[timed] = in_burst(at, who, group, least=burst_n, window=window)
     return found
 
 

@@ -4,19 +4,19 @@ import numpy as np
 from hypothesis import given, settings, strategies as st
 from scipy.stats import poisson
 
-from outreach_frames.stats._bursts import CHANCE, RATE_FROM, RATE_UNTIL, WINDOW, in_burst
+from outreach_frames.stats._bursts import CHANCE, RATE_FROM, RATE_UNTIL, in_burst
 
 
-def plainly(at, who, group, least):
+def plainly(at, who, group, least, width):
     found = np.zeros(len(at), dtype=bool)
     for begun, own in zip(at, group, strict=True):
         lane = group == own
-        window = lane & (at >= begun) & (at < begun + WINDOW)
+        window = lane & (at >= begun) & (at < begun + width)
         recipients = len(set(who[window]))
-        over = begun + WINDOW
+        over = begun + width
         before = (lane & (at >= begun - RATE_UNTIL) & (at < begun - RATE_FROM)).sum()
         after = (lane & (at >= over + RATE_FROM) & (at < over + RATE_UNTIL)).sum()
-        expected = max(before, after) * WINDOW / (RATE_UNTIL - RATE_FROM)
+        expected = max(before, after) * width / (RATE_UNTIL - RATE_FROM)
         if recipients >= least and poisson.sf(recipients - 1, expected) < CHANCE:
             found |= window
     return found
@@ -35,4 +35,8 @@ def test_the_scan_is_a_plain_count(data):
     at, who, group = (np.array([row[place] for row in rows], dtype=np.int64) for place in range(3))
     least = data.draw(st.integers(1, 6))
 
-    assert in_burst(at, who, group, least=least).tolist() == plainly(at, who, group, least).tolist()
+    width = data.draw(st.sampled_from([250_000, 1_000_000, 2_000_000]))
+
+    found = in_burst(at, who, group, least=least, window=width)
+
+    assert found.tolist() == plainly(at, who, group, least, width).tolist()
