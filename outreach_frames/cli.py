@@ -385,7 +385,8 @@ def serve(store: Path, host: str, port: int) -> None:
     from outreach_frames.webhooks.store import DeliveryStore  # noqa: PLC0415
 
     secret = os.environ.get("OUTREACH_WEBHOOK_SECRET") or click.prompt("The webhook's secret", hide_input=True)
-    DeliveryStore(store).close()  # what cannot be written is found out before anything listens
+    with closing(DeliveryStore(store)) as kept:
+        kept.open()  # what cannot be written is found out before anything listens
     try:
         listening = listen(host, port)
     except (OSError, ValueError) as error:  # the latter for what can be no host's name

@@ -9,7 +9,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from threading import Lock
 
 import anyio
 from starlette.applications import Starlette
@@ -37,30 +36,6 @@ _log = logging.getLogger(__name__)
 
 class _TooLargeError(Exception):
     """The body is larger than what is taken."""
-
-
-class _Kept:
-    """A store that is opened when it is first needed: whoever mounts the application may run no lifespan."""
-
-    def __init__(self, path: str | Path) -> None:
-        self._path = path
-        self._lock = Lock()
-        self._store: DeliveryStore | None = None
-
-    def open(self) -> DeliveryStore:
-        with self._lock:
-            if self._store is None:
-                self._store = DeliveryStore(self._path)
-            return self._store
-
-    def add(self, body: bytes, identity: str | None) -> None:
-        self.open().add(body, identity=identity)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._store is not None:
-                self._store.close()
-                self._store = None
 
 
 def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Starlette:
@@ -98,11 +73,11 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
     """
     if not secret:
         raise ValueError("A receiver needs the webhook's secret.")
-    kept = _Kept(store)
+    kept = DeliveryStore(store)
 
     @asynccontextmanager
     async def life(_application: Starlette) -> AsyncIterator[None]:
-        await run_in_threadpool(kept.open)
+        await run_in_threadpool(kept.open)  # told at once; whoever mounts the application may run no lifespan
         try:
             yield
         finally:
@@ -122,7 +97,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
         except (ClientDisconnect, TimeoutError):
             return _NoAnswer()
         try:
-            await run_in_threadpool(kept.add, body, identity(body, request.headers.get(REQUEST_ID)))
+            await run_in_threadpool(kept.add, body, identity=identity(body, request.headers.get(REQUEST_ID)))
         except Exception as error:  # noqa: BLE001  whatever it is, an answer would lose the delivery
             reason = getattr(error.__cause__ or error, "sqlite_errorname", type(error).__name__)
             _log.error("A delivery could not be stored and was not answered (%s).", reason)

@@ -52,23 +52,44 @@ class DeliveryStore:
     path
         The file; made, readable for its owner only, if it is not there.
 
-    Raises
-    ------
-    DocumentError
-        There is a file, and it is no store of deliveries.
-
     Notes
     -----
     A delivery is on the disk when `add` returns, or else it raises. The same delivery is kept once, however often it is
-    sent, and the repeats are counted.
+    sent, and the repeats are counted. The file is opened when it is first needed.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self._lock = threading.Lock()
-        self._open()
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """
+        Open the file, to see whether it can be written.
+
+        Raises
+        ------
+        OSError, DocumentError
+            It cannot, or there is a file that is no store of deliveries.
+        """
+        with self._turn():
+            self._opened()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=WAIT_S):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open the file if it is not; anew where it was removed or replaced, as nobody would read what is written."""
+        if self._connection is not None and _file_of(self._path) == self._file:
+            return self._connection
+        self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch(mode=0o600)
         connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=WAIT_S)
@@ -87,6 +108,7 @@ class DeliveryStore:
             connection.execute("commit")
             on_failure.pop_all()
         self._connection, self._file = connection, _file_of(self._path)
+        return connection
 
     def add(self, body: bytes, *, identity: str | None = None) -> bool:
         """
@@ -104,29 +126,25 @@ class DeliveryStore:
         sqlite3.Error, OSError, DocumentError
             It could not be kept: the disk is full, the file is locked, or is no store any more.
         """
-        if not self._lock.acquire(timeout=WAIT_S):
-            raise TimeoutError
-        try:
-            if _file_of(self._path) != self._file:  # removed or replaced: what is written there now, nobody will read
-                self._connection.close()
-                self._open()
-            digest = hashlib.sha256(body).hexdigest()
-            kept = self._connection.execute(
+        digest = hashlib.sha256(body).hexdigest()
+        with self._turn():
+            connection = self._opened()
+            kept = connection.execute(
                 "insert or ignore into delivery (digest, received_at, body, identity) values (?, ?, ?, ?)",
                 (digest, datetime.now(UTC).isoformat(), body, identity),
             )
             if kept.rowcount == 1:
                 return True
-            self._connection.execute(
+            connection.execute(
                 "update delivery set repeats = repeats + 1 where digest = ? or identity = ?", (digest, identity)
             )
             return False
-        finally:
-            self._lock.release()
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file; it is opened again when it is needed."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 _LATER_COLUMNS = {"repeats": "integer not null default 0", "identity": "text"}

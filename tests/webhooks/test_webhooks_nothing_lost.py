@@ -76,6 +76,11 @@ def running(config):
             thread.join()
 
 
+def make(store):
+    with closing(DeliveryStore(store)) as kept:
+        kept.open()
+
+
 @contextmanager
 def held(store):
     """Hold the file as another program may, for as long as the block lasts."""
@@ -115,7 +120,7 @@ def test_a_store_locked_for_a_moment_is_waited_for(tmp_path):
 def test_under_any_server_no_answer_is_given_for_what_is_not_kept(tmp_path):
     """Without the own server's way to hang up, the sender waits until its patience ends."""
     store = tmp_path / "deliveries.sqlite"
-    DeliveryStore(store).close()
+    make(store)
     application = webhooks.receiver(store, secret=SECRET)
     with running(uvicorn.Config(application, log_level="warning")) as url:
         with held(store):
@@ -382,7 +387,7 @@ def no_folder(folder):
 
 
 def locked(folder):
-    DeliveryStore(folder / "deliveries.sqlite").close()
+    make(folder / "deliveries.sqlite")
     return held(folder / "deliveries.sqlite"), []
 
 
