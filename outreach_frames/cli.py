@@ -381,10 +381,20 @@ def serve(store: Path, host: str, port: int) -> None:
 
     The webhook's secret comes from OUTREACH_WEBHOOK_SECRET or is asked for.
     """
-    import uvicorn  # noqa: PLC0415
-
-    from outreach_frames.webhooks import receiver  # noqa: PLC0415
+    from outreach_frames.webhooks.serving import listen, serve as serve_receiver  # noqa: PLC0415
+    from outreach_frames.webhooks.store import DeliveryStore  # noqa: PLC0415
 
     secret = os.environ.get("OUTREACH_WEBHOOK_SECRET") or click.prompt("The webhook's secret", hide_input=True)
-    click.echo(f"Receiving on http://{host}:{port}/ into {store}. Ctrl-C stops it.")
-    uvicorn.run(receiver(store, secret=secret), host=host, port=port, log_level="warning")
+    with closing(DeliveryStore(store)) as kept:
+        kept.open()  # what cannot be written is found out before anything listens
+    try:
+        listening = listen(host, port)
+    except (OSError, ValueError) as error:  # the latter for what can be no host's name
+        reason = getattr(error, "strerror", None) or "this is no host"
+        raise click.ClickException(
+            f"Cannot listen on {host}, port {port}: {reason}.\nHint: Choose another --host or --port."
+        ) from error
+    with listening:
+        address = f"[{host}]" if ":" in host else host
+        click.echo(f"Receiving on http://{address}:{listening.getsockname()[1]}/ into {store}. Ctrl-C stops it.")
+        serve_receiver(store, listening, secret=secret)

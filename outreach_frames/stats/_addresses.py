@@ -13,6 +13,22 @@ def domain_of(column: str) -> nw.Expr:
     return nw.col(column).str.replace_all(".*@", "").str.to_lowercase()
 
 
+def first_domains(addresses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """
+    Return ``prospect_id`` and ``recipient_domain``: that of each prospect's first address.
+
+    Which address a mailing went to, mailings do not tell.
+
+    Parameters
+    ----------
+    addresses
+        ``id``, ``prospect_id``, ``email``.
+    """
+    known = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
+    first = known.group_by("prospect_id").agg(nw.col("id").min())
+    return join(first, known.select("id", recipient_domain=domain_of("email")), "id").drop("id")
+
+
 def external_only(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> nw.LazyFrame[Any]:
     """
     Leave out mail to colleagues, and count it.

@@ -28,6 +28,9 @@ RECORD = "outreach_frames"
 """Where a frame keeps its record: the key of pandas ``attrs`` and of a PyArrow schema's metadata."""
 
 
+_INSTANTS = {"since", "until"}
+
+
 class Call:
     """
     One call of a statistic.
@@ -53,6 +56,7 @@ class Call:
         self.rows_in: dict[str, int] = {}
         self.dropped: dict[str, int] = {}
         self.clusters: dict[str, dict[str, object]] = {}
+        self.assumed: dict[str, int] = {}
         self.as_of: str | None = None
         self._native: Any = None
         self._extracted: list[str] = []
@@ -140,12 +144,14 @@ class Call:
         for column in columns:
             check_dtype(name, column, schema[column])
         instants = [column for column in columns if column.endswith("_at")]
-        self._warn_of_naive(name, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
+        self._tell_of_naive(name, frame, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
         frame = _engines.to_micros(frame, instants)
         return cast(frame, [column for column in columns if column not in instants])
 
-    def _warn_of_naive(self, name: str, columns: Sequence[str]) -> None:
+    def _tell_of_naive(self, name: str, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> None:
         if columns:
+            held = nw.any_horizontal(*(~nw.col(column).is_null() for column in columns), ignore_nulls=True)
+            self.assume(frame, f"row of {name} with an instant without a zone, read as UTC", held)
             message = (
                 f"{len(columns)} column(s) of {name} have no time zone and were read as UTC: {', '.join(columns)}."
             )
@@ -159,6 +165,11 @@ class Call:
             if gone:
                 self.dropped[reason] = self.dropped.get(reason, 0) + gone
         return kept
+
+    def assume(self, frame: nw.LazyFrame[Any], what: str, rows: nw.Expr) -> None:
+        """Where the result can tell it, count the rows that are placed by an assumption, by what is assumed."""
+        if self.counts_rows and (count := row_count(frame.filter(rows))):
+            self.assumed[what] = count
 
     @property
     def counts_rows(self) -> bool:
@@ -279,11 +290,12 @@ class Call:
     def _record(self) -> dict[str, object]:
         return {
             "function": self.function,
-            "parameters": {name: _jsonable(value) for name, value in self.parameters.items()},
+            "parameters": {name: _told(name, value) for name, value in self.parameters.items()},
             "as_of": self.as_of,
             "rows_in": self.rows_in,
             "dropped": self.dropped,
             **({"clusters": self.clusters} if self.clusters else {}),
+            "assumed": self.assumed,
             "version": version("outreach_frames"),
         }
 
@@ -323,6 +335,11 @@ def is_eager(native: Any) -> bool:
 def row_count(frame: nw.LazyFrame[Any]) -> int:
     """Count rows; runs the query."""
     return int(frame.select(nw.len()).collect().item())
+
+
+def _told(name: str, value: Any) -> object:
+    """Write a parameter as JSON can hold it, and an instant as it was read: without a zone, in UTC."""
+    return to_iso(to_micros(value)) if name in _INSTANTS and value is not None else _jsonable(value)
 
 
 def _jsonable(value: object) -> object:

@@ -6,15 +6,15 @@ such as the words that ``metric`` may be, the statistics settle themselves with 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
-from functools import cache, partial
+from functools import partial
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
-from zoneinfo import available_timezones
 
 import numpy as np
 
 from outreach_frames.errors import DataError
+from outreach_frames.stats._zone_names import iana, iana_names
 
 POLICIES = ("reply_wins", "bounce_wins")
 """What a mailing that bounced and was answered counts as; see `mailing_flags`."""
@@ -134,17 +134,12 @@ def id_mapping(name: str, value: object) -> dict[int, int]:
 
 def zone(name: str, value: object) -> str:
     """Take the IANA name of a time zone."""
-    if not isinstance(value, str) or value not in zone_names():
+    if not isinstance(value, str) or value not in iana_names():
+        meant = iana(value) or "America/New_York"
         raise DataError(
-            f"There is no time zone {value!r}.", hint=f'Write an IANA name: {name}="America/New_York" or {name}="UTC".'
+            f"There is no time zone {value!r}.", hint=f'Write an IANA name: {name}="{meant}" or {name}="UTC".'
         )
     return value
-
-
-@cache
-def zone_names() -> frozenset[str]:
-    """Return the IANA names that this machine knows."""
-    return frozenset(available_timezones())
 
 
 def flag(name: str, value: object) -> bool:

@@ -4,6 +4,8 @@ from typing import Any
 
 import narwhals as nw
 
+from outreach_frames.stats._call import Call
+
 CALL_COLUMNS = ("id", "prospect_id", "direction", "dialed_at", "answered_at", "completed_at")
 TASK_COLUMNS = ("id", "prospect_id", "action", "completed_at")
 
@@ -21,6 +23,12 @@ def outbound_calls(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     dialled = calls.with_columns(called_at=nw.coalesce("dialed_at", "answered_at", "completed_at"))
     outbound = nw.col("direction").str.to_lowercase() == "outbound"
     return dialled.filter(outbound.fill_null(False) & ~nw.col("called_at").is_null())
+
+
+def tell_calls_placed(call: Call, calls: nw.LazyFrame[Any]) -> None:
+    """Note the calls of `outbound_calls` without a time of dialing, where they are placed by ``called_at``."""
+    undialed = nw.col("dialed_at").is_null()
+    call.assume(calls, "call without a time of dialing, placed at that of its answer or end", undialed)
 
 
 def with_conversation(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

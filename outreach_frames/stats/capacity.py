@@ -7,7 +7,7 @@ from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
 from outreach_frames.stats._instants import Instant
-from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery
 
 
 def send_capacity(
@@ -55,6 +55,7 @@ def send_capacity(
     mail = call.drop(mail, "mailing never sent", nw.col("is_sent"))
     marked = join(mail, boxes.with_columns(is_listed=nw.col("mailbox_id")), "mailbox_id")
     mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
+    tell_placing(call, mail)
     placed = with_periods(with_local(mail, "sent_at", zones=[tz]), ["day"])
     daily = placed.group_by("mailbox_id", "day").agg(
         nw.col("id").count().alias("sent"), nw.col("max_mailings_per_day").max()

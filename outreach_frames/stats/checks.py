@@ -12,8 +12,8 @@ import pandas as pd
 
 from outreach_frames.errors import MissingColumnError
 from outreach_frames.stats._calendar import DAY, HOUR
-from outreach_frames.stats._parameters import zone_names
 from outreach_frames.stats._small import flags, floats
+from outreach_frames.stats._zone_names import iana
 from outreach_frames.stats.sequences import AUTOMATIC_REPLY
 
 MATURE_D = 14
@@ -209,7 +209,7 @@ def _unknown_outcome(calls: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def _no_zone(people: pd.DataFrame) -> "pd.Series[Any]":
-    return ~people[_ZONES].isin(zone_names()).any(axis=1)
+    return people[_ZONES].astype(object).map(iana).isna().all(axis=1)
 
 
 def _unclear_intervals(data: Data) -> tuple["pd.Series[Any]", int]:

@@ -11,7 +11,7 @@ from outreach_frames.stats._call import Call, columns_of
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack
-from outreach_frames.stats._touches import outbound_calls, with_conversation
+from outreach_frames.stats._touches import outbound_calls, tell_calls_placed, with_conversation
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
 
 CONNECT_RATE = {"connect_rate": ("connected", "calls_dialled")}
@@ -85,6 +85,7 @@ def call_outcomes(
     timed = ~nw.coalesce("dialed_at", "answered_at", "completed_at").is_null()
     dialled = with_conversation(outbound_calls(call.drop(outbound, "call without a time", timed)))
     if computed:
+        tell_calls_placed(call, dialled)
         dialled = _with_clock(with_local(dialled, "called_at", zones=[tz]), computed)
     for key in keys:
         dialled = call.drop(dialled, f"{key} missing", ~nw.col(key).is_null())

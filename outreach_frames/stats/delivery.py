@@ -7,14 +7,14 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._addresses import domain_of
+from outreach_frames.stats._addresses import first_domains
 from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, limits
 from outreach_frames.stats._tally import at_the_end, stack
-from outreach_frames.stats.flags import SENDING, with_delivery, with_failure
+from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
 from outreach_frames.stats.intervals import with_rates
 
 GROUPINGS = ("mailbox", "recipient_domain")
@@ -123,6 +123,8 @@ def deliverability(
     if by == "mailbox":
         marked = join(mail, boxes.select("mailbox_id", is_listed=nw.col("mailbox_id")), "mailbox_id")
         mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
+        tell_placing(call, mail)
+        call.assume(mail, "failed mailing, placed at the time it was scheduled for or made", ~nw.col("is_sent"))
         mail = with_periods(with_local(mail, "placed_at", zones=[tz]), ["week"])
         keys, labels = ["mailbox_id", "week"], ["email"]
     else:
@@ -156,11 +158,8 @@ def _with_domain(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> n
     if email_addresses is None:
         raise DataError('by="recipient_domain" needs email_addresses.', hint='Pass fetch(org, "email_addresses").')
     addresses = call.read("email_addresses", email_addresses, ["id", "prospect_id", "email"])
-    addresses = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
-    first = addresses.group_by("prospect_id").agg(nw.col("id").min())
-    domains = join(first, addresses.select("id", recipient_domain=domain_of("email")), "id").drop("id")
     known = ~nw.col("recipient_domain").is_null()
-    return call.drop(join(mail, domains, "prospect_id"), "mailing to an unknown domain", known)
+    return call.drop(join(mail, first_domains(addresses), "prospect_id"), "mailing to an unknown domain", known)
 
 
 def _counts(mail: nw.LazyFrame[Any], keys: Sequence[str]) -> nw.LazyFrame[Any]:

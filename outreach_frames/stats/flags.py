@@ -134,6 +134,12 @@ def with_delivery(mailings: nw.LazyFrame[Any], bounce_policy: str = "reply_wins"
     ).with_columns(is_delivered=nw.col("is_sent") & ~nw.col("is_bounced"))
 
 
+def tell_placing(call: Call, mail: nw.LazyFrame[Any]) -> None:
+    """Note the sent mailings whose ``sent_at`` is not the time of delivery, where they are placed by it."""
+    elsewhere = nw.col("is_sent") & nw.col("delivered_at").is_null()
+    call.assume(mail, "mailing without a time of delivery, placed at that of its bounce or reply", elsewhere)
+
+
 def with_failure(mailings: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Add ``is_failed`` to mailings with their delivery flags: the state says so, and nothing says that it left."""
     return mailings.with_columns(is_failed=(nw.col("state") == "failed").fill_null(False) & ~nw.col("is_sent"))

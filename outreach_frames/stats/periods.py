@@ -125,31 +125,21 @@ def compare_periods(
     keys, on = _keys(by), None if on is None else column_name("on", on)
     called = getattr(function, "__name__", "function")
     spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
-    told = {
-        name: list(map(to_iso, spans[name])) if isinstance(period, str | pd.Period) else period
-        for name, period in (("a", a), ("b", b))
-    }
-    call = Call(
-        "compare_periods",
-        **told,
-        by=keys if keys[1:] else keys[0],
-        metric=metric,
-        on=on,
-        mature_d=mature_d,
-        ci=ci,
-        **parameters,
-    )
+    told = {name: list(map(to_iso, span)) for name, span in spans.items()}
+    by_keys = keys if keys[1:] else keys[0]
+    call = Call("compare_periods", **told, by=by_keys, metric=metric, on=on, mature_d=mature_d, ci=ci, **parameters)
     call.parameters["function"] = called
     text("metric", metric)
     _refuse_uncallable(function, called, parameters)
     if spans["a"][1] > spans["b"][0]:
         raise DataError("The periods must not overlap, the earlier one first.")
     within = _placed(call, frame, spans, on=on, mature_d=mature_d, as_of=as_of)
-    by_group, rows = partial(function, by=keys if keys[1:] else keys[0], **parameters), in_utc(frame)  # said once
-    results = {name: by_group(rows[within[name]]) for name in spans}
+    by_group, aware = partial(function, by=by_keys, **parameters), in_utc(frame)  # said once
+    results = {name: by_group(aware[within[name]]) for name in spans}
     for result in results.values():
-        for reason, gone in record_of(result).get("dropped", {}).items():
-            call.dropped[reason] = call.dropped.get(reason, 0) + gone
+        for noted, own in (("dropped", call.dropped), ("assumed", call.assumed)):
+            for reason, rows in record_of(result).get(noted, {}).items():
+                own[reason] = own.get(reason, 0) + rows
     parts = {name: _counted(result, keys, metric, name, ci=ci) for name, result in results.items()}
     both = parts["a"].merge(parts["b"], on=keys, how="outer", validate="1:1").sort_values(keys, ignore_index=True)
     counts = [f"{kind}_{name}" for kind in ("x", "n") for name in spans]

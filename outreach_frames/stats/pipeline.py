@@ -192,6 +192,8 @@ def _deals(call: Call, opportunities: pd.DataFrame, stages: pd.DataFrame | None,
     deals["created"] = deals["external_created_at"].fillna(deals["created_at"])
     deals = keep(call, deals, "opportunity without a date", deals["created"].notna())
     external = flags(deals["external_created_at"].notna())
+    if synced := int((~external).sum()):
+        call.assumed["opportunity without the CRM's date, dated by its arrival in Outreach"] = synced
     deals["created_source"] = pd.Series(np.where(external, "external", "outreach"), dtype="string[pyarrow]")
     deals["amount"] = deals["amount_precise"].fillna(deals["amount"])
     deals = deals.rename(columns={"id": "opportunity_id", "currency_type": "currency"})

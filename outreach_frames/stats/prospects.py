@@ -8,11 +8,11 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._addresses import external_only
 from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join
+from outreach_frames.stats._engines import join, small_table
 from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import zone_names
 from outreach_frames.stats._tally import count_distinct, stack
 from outreach_frames.stats._touches import CALL_COLUMNS, TASK_COLUMNS, other_tasks, outbound_calls
+from outreach_frames.stats._zone_names import STEPS, zones_by_key
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
 
 ZONE_COLUMNS = ("time_zone_iana", "time_zone_inferred", "time_zone")
@@ -20,6 +20,7 @@ ZONE_COLUMNS = ("time_zone_iana", "time_zone_inferred", "time_zone")
 
 _COUNTED = {"delivered": "is_delivered", "opened": "is_opened", "clicked": "is_clicked", "replied": "is_replied"}
 _WHO = ["prospect_id"]
+_UNZONED = nw.col("tz_source") == "default"
 
 
 def prospect_engagement(
@@ -50,7 +51,7 @@ def prospect_engagement(
         ``id``, ``prospect_id``, ``action``, ``completed_at``; completed ones that are neither email nor call are
         touches.
     default_tz
-        IANA zone of people without a valid one.
+        IANA zone of people without one; names of Ruby on Rails and Windows are understood, in any case.
     bounce_policy
         See `mailing_flags`.
     exclude_internal
@@ -107,8 +108,10 @@ def prospect_engagement(
     parts = [people.select("prospect_id"), *_mail_parts(mail)]
     table = join(join(stack(parts, _WHO), people, _WHO), _touched(touches, mail), _WHO)
     table = table.with_columns(touches_to_reply=nw.when(~nw.col("first_reply_at").is_null()).then(nw.col("before")))
+    zoned = with_zone(table, default_tz)
+    call.assume(zoned, f"person without a known time zone, given default_tz ({default_tz})", _UNZONED)
     result: IntoFrameT = call.write(
-        _with_opt_out(with_zone(table, default_tz)).select(
+        _with_opt_out(zoned).select(
             "prospect_id",
             "enrolments",
             "sequences",
@@ -129,14 +132,27 @@ def prospect_engagement(
 
 
 def with_zone(people: nw.LazyFrame[Any], default_tz: str, columns: Sequence[str] = ZONE_COLUMNS) -> nw.LazyFrame[Any]:
-    """Add ``tz``, that of the first column that holds an IANA name, else the default, and ``tz_source``."""
-    names = sorted(zone_names())
-    zone, source = nw.lit(default_tz), nw.lit("default")
+    """
+    Add the zone of the first column that names one.
+
+    ``tz`` is its IANA name, else the default; ``tz_source`` the column, else ``default``; ``tz_written`` the name as it
+    stands there, missing where it is the IANA name or there is none.
+    """
+    names = small_table(people, {"zone_key": list(zones_by_key()), "zone": list(zones_by_key().values())})
+    zone, source, written = nw.lit(default_tz), nw.lit("default"), nw.lit(None, dtype=nw.String)
     for column in reversed(columns):
-        valid = nw.col(column).is_in(names).fill_null(False)
-        zone = nw.when(valid).then(nw.col(column)).otherwise(zone)
-        source = nw.when(valid).then(nw.lit(column)).otherwise(source)
-    return people.with_columns(tz=zone, tz_source=source)
+        key = nw.col(column).str.to_lowercase()
+        for pattern, replacement in STEPS:
+            key = key.str.replace_all(pattern, replacement)
+        found = f"{column}_found"
+        people = join(people.with_columns(zone_key=key), names.rename({"zone": found}), "zone_key").drop("zone_key")
+        known = ~nw.col(found).is_null()
+        zone = nw.when(known).then(nw.col(found)).otherwise(zone)
+        source = nw.when(known).then(nw.lit(column)).otherwise(source)
+        other = nw.when(nw.col(found) != nw.col(column)).then(nw.col(column))
+        written = nw.when(known).then(other).otherwise(written)
+    added = people.with_columns(tz=zone, tz_source=source, tz_written=written)
+    return added.drop(*(f"{column}_found" for column in columns))
 
 
 def _mail_parts(mail: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:

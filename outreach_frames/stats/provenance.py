@@ -80,7 +80,7 @@ DEFINITIONS = {
 
 def explain(frame: Any) -> None:
     """
-    Print how a result was made: function, parameters, rows left out and why, definitions of its columns.
+    Print how a result was made: function, parameters, rows left out and why, what was assumed of rows, definitions.
 
     Parameters
     ----------
@@ -117,11 +117,14 @@ def explanation(frame: Any) -> str:
 def _facts(record: dict[str, Any]) -> list[str]:
     parameters = ", ".join(f"{name}={value!r}" for name, value in record["parameters"].items())
     rows = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in record["rows_in"].items())
-    dropped = [f"  {count:,}: {reason}" for reason, count in record["dropped"].items()]
+    dropped, assumed = (
+        [f"  {count:,}: {what}" for what, count in record.get(part, {}).items()] for part in ("dropped", "assumed")
+    )
     return [
         *([f"Parameters: {parameters}"] if parameters else []),
         *([f"As of: {record['as_of']}"] if record["as_of"] else []),
         *([f"Proxy: {record['proxy']}"] if record.get("proxy") else []),
         *([f"Rows in: {rows}"] if rows else []),
         *(["Left out:", *dropped] if dropped else ["Left out: nothing"]),
+        *(["Assumed:", *assumed] if assumed else []),
     ]

@@ -27,7 +27,7 @@ from outreach_frames.stats._tally import (
     with_engagement,
 )
 from outreach_frames.stats.clusters import cluster_columns, clusters_of
-from outreach_frames.stats.flags import ENGAGEMENT, with_flags
+from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
 
 METHODS = ("wilson",)
 
@@ -174,6 +174,7 @@ def _read_keyed(
     days = [key for key in computed if key in PERIODS]
     if days:
         frame = call.drop(frame, "mailing never sent", nw.col("is_sent"))
+        tell_placing(call, frame)
         frame = with_local(frame, "sent_at", zones=[tz])
         frame = with_periods(frame, days)
     return frame, days

@@ -15,9 +15,10 @@ from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
 from outreach_frames.stats._tally import COUNTED_FLAGS, RATES, stack
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
-from outreach_frames.stats.flags import ENGAGEMENT, with_flags
+from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
 from outreach_frames.stats.shrinkage import shrink_rates
+from outreach_frames.stats.traps import SHOWN
 
 METRICS = ("reply", "opt_out", "click", "open")
 _PLACE = ["weekday", "hour"]
@@ -46,8 +47,8 @@ def send_time_heatmap(
     mailings
         As for `engagement`, without ``sequence_state_id``, and with ``user_id`` for the sender's clock.
     prospects
-        For the recipient's clock: ``id``, ``time_zone_iana``, ``time_zone_inferred``, ``time_zone``; the first that is
-        an IANA name is used.
+        For the recipient's clock: ``id``, ``time_zone_iana``, ``time_zone_inferred``, ``time_zone``; the first that
+        names a zone is used: IANA's names, in any case, and those of Ruby on Rails and Windows.
     users
         For the sender's clock: ``id`` and a ``time_zone`` that the caller adds, since the API does not give one.
     clock
@@ -72,7 +73,8 @@ def send_time_heatmap(
     heatmap : frame of the caller's kind, shape (168, …), one row per weekday and hour, Monday 0 h first
         ``weekday`` (ordered category), ``hour``, ``delivered``; the numerator (``replied`` …), the rate with ``_n``,
         ``_lo``, ``_hi`` (missing without trials); ``shrunk``: the rate drawn towards that of all hours, as in
-        `shrink_rates`; ``enough``. The record's ``tz_source`` tells by share where the zones came from.
+        `shrink_rates`; ``enough``. The record's ``tz_source`` tells by share where the zones came from;
+        `explain` how much mail was placed by ``default_tz``, or by a zone under another name than IANA's.
 
     Raises
     ------
@@ -104,15 +106,19 @@ def send_time_heatmap(
     mail = with_flags(call.read("mailings", mailings, ["id", who, *ENGAGEMENT], optional=optional), bounce_policy)
     mail = call.drop(mail, "mailing not delivered", nw.col("is_delivered"))
     if people is None:
-        zoned = mail.with_columns(tz=nw.lit(default_tz), tz_source=nw.lit("default"))
-        zones = [default_tz]
+        zones, zoned = [default_tz], mail.with_columns(tz=nw.lit(default_tz), tz_source=nw.lit("default"))
     else:
         read = call.read("users" if clock == "user" else "prospects", people, ["id", *zone_columns])
         known = with_zone(read, default_tz, zone_columns).rename({"id": who})
-        zones = _distinct(call, known, default_tz)
-        zoned = join(mail, known.select(who, "tz", "tz_source"), who).with_columns(
+        zones, others = _distinct(call, known, default_tz)
+        renamed = ~nw.col("tz_written").is_null()
+        zoned = join(mail, known.select(who, "tz", "tz_source", tz_renamed=renamed), who).with_columns(
             tz=nw.col("tz").fill_null(default_tz), tz_source=nw.col("tz_source").fill_null("default")
         )
+        unknown = f"mailing without a known time zone, placed by default_tz ({default_tz})"
+        call.assume(zoned, unknown, nw.col("tz_source") == "default")
+        call.assume(zoned, f"mailing in a time zone under another name: {others}", nw.col("tz_renamed"))
+    tell_placing(call, mail)
     call.look(as_of)
 
     rate = f"{metric}_rate"
@@ -144,10 +150,13 @@ def _clock(clock: str, prospects: Any, users: Any) -> tuple[Any, tuple[str, ...]
     return people, columns
 
 
-def _distinct(call: Call, known: nw.LazyFrame[Any], default_tz: str) -> list[str]:
-    """List the zones that occur; a few dozen, which the table of offsets is made for."""
-    found = call.table(known.group_by("tz").agg(nw.col("tz_source").min()))
-    return sorted({default_tz, *found["tz"]})
+def _distinct(call: Call, known: nw.LazyFrame[Any], default_tz: str) -> tuple[list[str], str]:
+    """List the zones that occur, a few dozen, which the table of offsets is made for; and tell of other names."""
+    found = call.table(known.group_by("tz", "tz_written").agg(nw.col("tz_source").min()))
+    written = found.dropna(subset=["tz_written"])
+    others = sorted(f"{name.strip()} = {zone}" for zone, name in zip(written["tz"], written["tz_written"], strict=True))
+    shown = ", ".join(others[:SHOWN]) + (" …" if len(others) > SHOWN else "")
+    return sorted({default_tz, *found["tz"]}), shown
 
 
 def _clocked(zoned: nw.LazyFrame[Any], rate: str) -> nw.LazyFrame[Any]:

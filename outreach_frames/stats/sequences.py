@@ -36,7 +36,7 @@ from outreach_frames.stats.clusters import (
     with_cluster,
     with_clustered_rates,
 )
-from outreach_frames.stats.flags import ENGAGEMENT, with_flags
+from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
 from outreach_frames.stats.outcomes import CLOSED_STATES
 
 AUTOMATIC_REPLY = HOUR // 12
@@ -149,6 +149,8 @@ def sequence_engagement(
     mail = call.drop(mail, "mailing of no sequence", ~nw.col("sequence_id").is_null())
     mail = _listed_only(call, _aliased(mail, alias), listed, "mailing of a sequence that is not listed")
     mail = _sent_between(call, mail, "sent_at", since, until)
+    if since is not None or until is not None:
+        tell_placing(call, mail)
     note_unknown(call, mail)
     clusters = clusters_of([*RATES, _STRICT], cluster, mail.collect_schema().names(), _KEY)
     parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY, clusters, as_of=call.as_of)]

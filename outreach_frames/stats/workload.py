@@ -11,9 +11,9 @@ from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._tally import count_distinct, stack, with_missing
-from outreach_frames.stats._touches import other_tasks, outbound_calls, with_conversation
+from outreach_frames.stats._touches import other_tasks, outbound_calls, tell_calls_placed, with_conversation
 from outreach_frames.stats.conversations import call_counts
-from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery
 from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.outcomes import CLOSED_STATES
 from outreach_frames.stats.tasks import AGE, DUE_COUNTS, TASK_RATES, due_counts
@@ -141,11 +141,13 @@ class _Reader:
     def mail(self, mailings: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
         read = self.call.read("mailings", mailings, ["id", "user_id", "prospect_id", *SENDING])
         delivered = with_delivery(read, bounce_policy).filter(nw.col("is_delivered"))
+        tell_placing(self.call, delivered)
         return _touches(self.by_week(delivered, "user_id", "sent_at", "mailing"), "delivered", "sent_at")
 
     def calls(self, calls: Any) -> nw.LazyFrame[Any]:
         columns = ["id", "user_id", "prospect_id", "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
         dialled = with_conversation(outbound_calls(self.call.read("calls", calls, columns)))
+        tell_calls_placed(self.call, dialled)
         return self.by_week(dialled, "user_id", "called_at", "call")
 
     def tasks(self, tasks: Any) -> nw.LazyFrame[Any]:

@@ -12,6 +12,10 @@ import msgspec
 from outreach_frames.errors import DocumentError, SignatureError
 
 SIGNATURE = "Outreach-Webhook-Signature"
+REQUEST_ID = "Outreach-Webhook-ID"
+
+_UNREADABLE = (msgspec.MsgspecError, RecursionError, ValueError, OverflowError)
+"""What reading a body can raise; the last two for numbers of thousands of digits and times outside the calendar."""
 
 
 def verify(body: bytes, signature: str | None, *, secret: str) -> None:
@@ -119,19 +123,47 @@ def parse(body: bytes) -> Delivery:
     """
     try:
         payload = msgspec.json.decode(body, type=_Payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        at = payload.meta.delivered_at
+        delivered_at = at if at is None else at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except _UNREADABLE as error:
         raise DocumentError(
             "The body is no webhook payload.", hint="Pass the body of the request as it came."
         ) from error
     before = payload.before_update
-    at = payload.meta.delivered_at
     return Delivery(
         event=payload.meta.event_name,
-        delivered_at=at if at is None else at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC),
+        delivered_at=delivered_at,
         resource=_wrapped(payload.data),
         before={} if before is None else _wrapped(before),
         actor=payload.meta.actor or {},
     )
+
+
+def identity(body: bytes, request_id: str | None) -> str | None:
+    """
+    Name a delivery so that it has the same name when it is sent again with another time of sending.
+
+    Parameters
+    ----------
+    body
+        The body of the request.
+    request_id
+        The header ``Outreach-Webhook-ID``. It is not signed, so that it counts together with the content only.
+
+    Returns
+    -------
+    identity
+        ``None`` without an id, or where the body is no object with ``meta``.
+    """
+    if not request_id:
+        return None
+    try:
+        document = msgspec.json.decode(body)
+        document["meta"].pop("deliveredAt", None)
+        content = msgspec.json.encode(document, order="sorted")
+    except (*_UNREADABLE, AttributeError, LookupError, TypeError):
+        return None
+    return hashlib.sha256(request_id.encode() + b"\n" + content).hexdigest()
 
 
 def _wrapped(resource: _Resource | _Before) -> dict[str, Any]:

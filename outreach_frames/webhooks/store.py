@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pandas as pd
@@ -31,8 +31,13 @@ SCHEMA = pa.schema(
         ("attributes", pa.string()),
         ("relationships", pa.string()),
         ("before", pa.string()),
+        ("repeats", pa.int64()),
+        ("body", pa.binary()),
     ]
 )
+
+WAIT_S = 2.0
+"""How long a delivery waits for its turn, and then for another program's lock; the vendor gives 5 s for an answer."""
 
 PARTS = ("attributes", "relationships")
 """Members of a resource that hold its values."""
@@ -47,44 +52,116 @@ class DeliveryStore:
     path
         The file; made, readable for its owner only, if it is not there.
 
-    Raises
-    ------
-    DocumentError
-        There is a file, and it is no store of deliveries.
-
     Notes
     -----
-    A delivery is on the disk when `add` returns. The same body is kept once, however often it is sent.
+    A delivery is on the disk when `add` returns, or else it raises. The same delivery is kept once, however often it is
+    sent, and the repeats are counted. The file is opened when it is first needed.
     """
 
     def __init__(self, path: str | Path) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+        self._path = Path(path)
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        with ExitStack() as on_failure, _as_store(path):
-            on_failure.callback(self._connection.close)
-            self._connection.execute("pragma journal_mode = wal")
-            self._connection.execute("pragma synchronous = full")
-            self._connection.execute(
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    def open(self) -> None:
+        """
+        Open the file, to see whether it can be written.
+
+        Raises
+        ------
+        OSError, DocumentError
+            It cannot, or there is a file that is no store of deliveries.
+        """
+        with self._turn():
+            self._opened()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=WAIT_S):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open the file if it is not; anew where it was removed or replaced, as nobody would read what is written."""
+        if self._connection is not None and _file_of(self._path) == self._file:
+            return self._connection
+        self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch(mode=0o600)
+        connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=WAIT_S)
+        with ExitStack() as on_failure, _as_store(self._path):
+            on_failure.callback(connection.close)
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = full")
+            connection.execute("begin immediate")
+            connection.execute(
                 "create table if not exists delivery (number integer primary key,"
                 " digest text not null unique, received_at text not null, body blob not null)"
             )
+            for name in _LATER_COLUMNS.keys() - _columns(connection):
+                connection.execute(f"alter table delivery add column {name} {_LATER_COLUMNS[name]}")
+            connection.execute("create unique index if not exists delivery_identity on delivery (identity)")
+            connection.execute("commit")
             on_failure.pop_all()
+        self._connection, self._file = connection, _file_of(self._path)
+        return connection
 
-    def add(self, body: bytes) -> bool:
-        """Keep a body; return whether it is new."""
-        row = (hashlib.sha256(body).hexdigest(), datetime.now(UTC).isoformat(), body)
-        with self._lock:
-            cursor = self._connection.execute(
-                "insert or ignore into delivery (digest, received_at, body) values (?, ?, ?)", row
+    def add(self, body: bytes, *, identity: str | None = None) -> bool:
+        """
+        Keep a body; return whether it is new.
+
+        Parameters
+        ----------
+        body
+            The bytes as they came; the same bytes are the same delivery.
+        identity
+            See `deliveries.identity`; the same one is the same delivery too.
+
+        Raises
+        ------
+        sqlite3.Error, OSError, DocumentError
+            It could not be kept: the disk is full, the file is locked, or is no store any more.
+        """
+        digest = hashlib.sha256(body).hexdigest()
+        with self._turn():
+            connection = self._opened()
+            kept = connection.execute(
+                "insert or ignore into delivery (digest, received_at, body, identity) values (?, ?, ?, ?)",
+                (digest, datetime.now(UTC).isoformat(), body, identity),
             )
-            return cursor.rowcount == 1
+            if kept.rowcount == 1:
+                return True
+            connection.execute(
+                "update delivery set repeats = repeats + 1 where digest = ? or identity = ?", (digest, identity)
+            )
+            return False
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file; it is opened again when it is needed."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+_LATER_COLUMNS = {"repeats": "integer not null default 0", "identity": "text"}
+"""Columns that stores of version 0.1 lack."""
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in connection.execute("pragma table_info(delivery)")}
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    """Tell one file from another at the same path; ``None`` where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
@@ -103,9 +180,11 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     deliveries : DataFrame, shape (n_deliveries, n_columns)
         ``received_at``, ``delivered_at`` [UTC instants], ``event``, ``resource_type``, ``resource_id`` [text],
         ``actor_type``, ``actor_id`` [missing in payload version 1], ``attributes``, ``relationships``, ``before``
-        [JSON text]. With ``resource`` the columns of `fetch` for that type stand in place of the JSON text; what a
-        delivery did not carry, because it did not change, is missing. Values that do not fit their columns are
-        missing there too, and stand under the API's names in ``misfits`` [JSON text, missing where all fit].
+        [JSON text], ``repeats`` [times that the same delivery came again], ``body`` [bytes, only of signed deliveries
+        that are no payload; they have nothing else]. With ``resource`` the columns of `fetch` for that type stand in
+        place of the JSON text; what a delivery did not carry, because it did not change, is missing. Values that do
+        not fit their columns are missing there too, and stand under the API's names in ``misfits`` [JSON text, missing
+        where all fit].
 
     Raises
     ------
@@ -119,7 +198,7 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     Warns
     -----
     OutreachDataWarning
-        Some deliveries hold values that do not fit; it counts them.
+        Some deliveries are no payload, or hold values that do not fit; it counts them.
     """
     if not Path(store).is_file():
         raise FileNotFoundError(f"There is no store of deliveries at {Path(store).name}.")
@@ -128,16 +207,21 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
         _as_store(Path(store)),
         closing(sqlite3.connect(f"{Path(store).resolve().as_uri()}?mode=ro", uri=True)) as connection,
     ):
-        rows = connection.execute("select received_at, body from delivery order by number").fetchall()
-    deliveries = [(datetime.fromisoformat(at), parse(body)) for at, body in rows]
-    if kind is not None:
-        deliveries = [(at, d) for at, d in deliveries if d.resource["type"] == kind.name]
-    table = pa.Table.from_pylist([_row(at, delivery) for at, delivery in deliveries], schema=SCHEMA)
+        repeats = "repeats" if "repeats" in _columns(connection) else "0"
+        rows = connection.execute(f"select received_at, {repeats}, body from delivery order by number").fetchall()  # noqa: S608  one of two words
+    deliveries = [_Stored(datetime.fromisoformat(at), again, body, _parsed(body)) for at, again, body in rows]
+    if unread := sum(stored.delivery is None for stored in deliveries):
+        warn(
+            f"{unread} of {len(deliveries)} deliveries are no webhook payload; "
+            + ("their bytes stand in the column body." if kind is None else "they belong to no resource type."),
+            OutreachDataWarning,
+        )
     if kind is None:
-        return to_frame(table, SCHEMA)
+        return to_frame(_about(deliveries), SCHEMA)
+    deliveries = [each for each in deliveries if each.delivery and each.delivery.resource["type"] == kind.name]
     layout = Layout(kind, catalogue=catalogue.load(), anonymous=True)
-    pages = list(_pages(layout, [delivery.resource for _, delivery in deliveries]))
-    about = to_frame(table, SCHEMA).drop(columns=["attributes", "relationships", "before"])
+    pages = list(_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
+    about = to_frame(_about(deliveries), SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
     values = to_frame([batch for batch, _ in pages], layout.schema)
     misfits = pd.Series([told for _, each in pages for told in each], dtype=pd.ArrowDtype(pa.string()), name="misfits")
     if count := misfits.count():
@@ -149,6 +233,9 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     return pd.concat([about, values, misfits], axis="columns")
 
 
+_FOR_NOW = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
+
+
 @contextmanager
 def _as_store(path: Path) -> Iterator[None]:
     """Turn what SQLite says of a file that is no store, or cannot be opened, into a typed error."""
@@ -156,6 +243,11 @@ def _as_store(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         reason = getattr(error, "sqlite_errorname", type(error).__name__)
+        if reason.startswith(_FOR_NOW):
+            raise DocumentError(
+                f"The store of deliveries {path.name} cannot be used now ({reason}).",
+                hint="Look for a program that holds the file, for room on its disk, and for its permissions.",
+            ) from error
         raise DocumentError(
             f"{path.name} is no store of deliveries that can be read ({reason}).", hint="Give a receiver's own file."
         ) from error
@@ -203,16 +295,37 @@ def _taken_out(kept: dict[str, Any], name: str | None) -> dict[str, Any]:
     return everything
 
 
-def _row(received_at: datetime, delivery: Delivery) -> dict[str, object]:
-    actor = delivery.actor
-    return {
-        "received_at": received_at,
+class _Stored(NamedTuple):
+    received_at: datetime
+    repeats: int
+    body: bytes
+    delivery: Delivery | None
+
+
+def _parsed(body: bytes) -> Delivery | None:
+    try:
+        return parse(body)
+    except DocumentError:
+        return None
+
+
+def _about(deliveries: Sequence[_Stored]) -> pa.Table:
+    """Tabulate deliveries whatever their type; those that are no payload have their bytes."""
+    return pa.Table.from_pylist([_row(stored) for stored in deliveries], schema=SCHEMA)
+
+
+def _row(stored: _Stored) -> dict[str, object]:
+    row: dict[str, object] = {"received_at": stored.received_at, "repeats": stored.repeats}
+    delivery = stored.delivery
+    if delivery is None:
+        return row | {"body": stored.body}
+    return row | {
         "delivered_at": delivery.delivered_at,
         "event": delivery.event,
         "resource_type": delivery.resource["type"],
         "resource_id": str(delivery.resource["id"]),
-        "actor_type": _text(actor.get("type")),
-        "actor_id": _text(actor.get("id")),
+        "actor_type": _text(delivery.actor.get("type")),
+        "actor_id": _text(delivery.actor.get("id")),
         "attributes": _json(delivery.resource["attributes"]),
         "relationships": _json(delivery.resource["relationships"]),
         "before": _json(dict(delivery.before)) if delivery.before else None,

@@ -7,9 +7,10 @@ import warnings
 
 import pytest
 from statistics_of_mail import STATISTICS
-from stats_frames import ENGINES, as_pandas, assert_equal_tables, example, mailings
+from stats_frames import ENGINES, as_pandas, assert_equal_tables, example, mailings, typed
 
 from outreach_frames import stats
+from outreach_frames.stats.prospects import ZONE_COLUMNS
 from outreach_frames.stats.traps import NaiveTimestampWarning
 
 pytestmark = [
@@ -96,3 +97,21 @@ def test_instants_without_a_zone_are_utc_and_not_the_sessions(engine, request):
         found = as_pandas(collect(stats.engagement(to(naive), by="day")))
 
     assert_equal_tables(found, as_pandas(stats.engagement(mail, by="day")))
+
+
+@pytest.mark.parametrize("engine", ["dask", "spark"])
+def test_names_of_time_zones_are_read_alike(engine, request):
+    to, collect = request.getfixturevalue(engine)
+    names = ["Eastern Time (US & Canada)", "(GMT+05:30)\u00a0mumbai ", "asia/tokyo", "Eastern", None]
+    people = typed([{"id": n, "time_zone": name} for n, name in enumerate(names)], ["id", *ZONE_COLUMNS])
+    mail = mailings(*({"prospect_id": n, "delivered_at": "2024-07-10T15:30:00Z"} for n in range(6)))
+
+    found = as_pandas(collect(stats.send_time_heatmap(to(mail), to(people))))
+
+    assert_equal_tables(found, as_pandas(stats.send_time_heatmap(mail, people)))
+    assert found.query("delivered > 0")[["hour", "delivered"]].to_numpy().tolist() == [
+        [11, 1],
+        [15, 3],
+        [21, 1],
+        [0, 1],
+    ]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy.stats import CensoredData, ecdf
+from scipy.stats import CensoredData, binomtest, ecdf
 from stats_frames import AS_OF, EXPECTED, TOLERANCE, example, mailings
 
 from outreach_frames import stats
@@ -75,7 +75,7 @@ def test_time_to_event_of_the_worked_example(policy):
 
 
 def test_kaplan_meier_of_the_worked_example():
-    curve = stats.kaplan_meier(stats.time_to_event(example("mailings")))
+    curve = stats.kaplan_meier(stats.time_to_event(example("mailings")), cluster=None)
 
     (expected,), (band,) = EXPECTED["kaplan_meier_reply"], EXPECTED["kaplan_meier_reply_ci_loglog"]
     row = curve[curve["events"] > 0].iloc[0]
@@ -342,15 +342,19 @@ def test_no_enrolments_give_empty_curves_with_all_columns():
     assert stats.reply_within(empty)["n"].tolist() == [0]
 
 
-def test_before_the_first_event_there_is_no_interval_in_either():
-    """A share of 0 has no band on the log(−log) scale; an interval from 0 to 0 would claim certainty."""
+def test_before_the_first_event_a_share_has_an_exact_upper_bound_and_a_curve_none():
+    """
+    A share of 0 has no band on the log(−log) scale; an interval from 0 to 0 would claim certainty.
+
+    Followed for half a day are 4, for a day and a half 3; for three days 2, and one has bounced by then.
+    """
     durations = pd.DataFrame({"duration_d": [1.0, 2.0, 5.0, 9.0], "event": ["censored", "bounce", "reply", "censored"]})
 
     shares = stats.reply_within(durations, days=[0.5, 1.5, 3]).iloc[0]
     curve = stats.cumulative_incidence(durations).set_index("t_d").loc[[1.0, 2.0]]
 
-    for day in ("0.5", "1.5", "3"):
-        assert shares[f"reply_within_{day}d"] == 0
-        assert shares[[f"reply_within_{day}d_lo", f"reply_within_{day}d_hi"]].isna().all()
+    for day, n in (("0.5", 4), ("1.5", 3), ("3", 3)):
+        assert shares[f"reply_within_{day}d"] == shares[f"reply_within_{day}d_lo"] == 0
+        assert shares[f"reply_within_{day}d_hi"] == pytest.approx(binomtest(0, n).proportion_ci(method="exact").high)
     assert curve["cif_reply"].tolist() == [0, 0]
     assert curve[["cif_reply_lo", "cif_reply_hi"]].isna().to_numpy().all()

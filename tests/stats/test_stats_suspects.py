@@ -122,7 +122,72 @@ def test_every_link_clicked_at_once_is_a_scanners():
     found = suspects_of(mail, events)
 
     assert found["suspect_click"].tolist() == [True, False]
-    assert found["reason"].iloc[0] == "all clicks at once"
+    assert found["reason"].iloc[0] == "clicks at once"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "suspect"),
+    [
+        ([600, 600.5, 601], True),
+        ([600 + 0.3 * number for number in range(12)], True),
+        ([600, 600.2, 600.4, 7800, 7800.2, 7800.4], True),
+        ([600, 601, 900], False),
+        ([600, 603, 606], False),
+        ([600], False),
+        ([], False),
+    ],
+)
+def test_a_click_is_compared_with_the_next_one_not_with_all(seconds, suspect):
+    """A scanner may need longer for many links, or come twice; one click on its own clears the mailing."""
+    mail = mailings(opened(300) | clicked(max(seconds, default=600)), opened(1))
+    events = log(event("opened", 1, 300), *(event("clicked", 1, each) for each in seconds[::-1]))
+
+    assert suspects_of(mail, events)["suspect_click"].tolist() == [suspect, False]
+
+
+def test_a_burst_over_the_turn_of_a_second_is_one():
+    """Five within 0.4 s, but in no calendar second."""
+    mail = mailings(*(opened(600.7 + 0.1 * number, prospect_id=number) for number in range(5)))
+
+    assert suspects_of(mail)["suspect_open"].all()
+
+
+def addresses(*emails):
+    """Make addresses of prospects numbered from 0; a prospect may have none, or several."""
+    listed = [(number, each) for number, all_ in enumerate(emails) for each in all_.split()]
+    return frame([{"id": n, "prospect_id": who, "email": each} for n, (who, each) in enumerate(listed, start=1)])
+
+
+def test_people_of_different_companies_are_no_burst_where_the_domains_are_known():
+    mail = mailings(*(opened(600, prospect_id=number) for number in range(10)), opened(3))
+    emails = [f"p@{'scanned' if number < 5 else number}.example" for number in range(10)]
+
+    found = suspects_of(mail, email_addresses=addresses(*emails))
+
+    assert found["suspect_open"].tolist() == [True] * 5 + [False] * 5 + [True]
+    assert found["reason"].iloc[0] == "with other recipients' within a second"
+
+
+def test_recipients_without_an_address_are_taken_together_and_the_first_address_counts():
+    mail = mailings(*(opened(600, prospect_id=number) for number in range(10)))
+    emails = [*[""] * 5, *["a@x.example b@other.example"] * 2, *["c@X.example"] * 3]
+
+    assert suspects_of(mail, email_addresses=addresses(*emails))["suspect_open"].tolist() == [True] * 10
+
+
+def test_a_rush_is_no_burst():
+    """Eight opens a second for three minutes: that many in one second are nothing special."""
+    mail = mailings(*(opened(600 + number / 8, prospect_id=number) for number in range(1500)))
+
+    assert not suspect_engagement(mail)["suspect_open"].any()
+
+
+def test_the_record_tells_whether_domains_were_known():
+    mail = mailings(opened(600, prospect_id=0))
+
+    for given in (None, addresses("p@x.example")):
+        record = suspect_engagement(mail, email_addresses=given).attrs["outreach_frames"]
+        assert record["parameters"]["by_domain"] is (given is not None)
 
 
 def test_events_that_no_flag_confirms_are_not_counted():

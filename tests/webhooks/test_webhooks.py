@@ -221,6 +221,11 @@ def test_an_odd_actor_is_kept_as_text(tmp_path):
     assert webhooks.read(store)[["actor_type", "actor_id"]].iloc[0].tolist() == ["5", '{"a":1}']
 
 
+def opened(path):
+    with closing(DeliveryStore(path)) as store:
+        store.open()
+
+
 def test_a_file_that_is_no_store_is_a_typed_error_and_stays_as_it_is(tmp_path):
     """SQLite's own error is none of this package's, and names no file."""
     other = tmp_path / "notes.txt"
@@ -229,7 +234,7 @@ def test_a_file_that_is_no_store_is_a_typed_error_and_stays_as_it_is(tmp_path):
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("create table mine (x)")
 
-    for path, use in ((other, webhooks.read), (database, webhooks.read), (other, DeliveryStore)):
+    for path, use in ((other, webhooks.read), (database, webhooks.read), (other, opened)):
         with pytest.raises(DocumentError, match=f"{path.name} is no store of deliveries"):
             use(path)
     assert other.read_text().startswith("Nothing of a database.")
@@ -242,7 +247,6 @@ def test_what_must_not_be_stored_changes_nothing(tmp_path):
         assert deliver(url, good, sign(good, "another")).status_code == 401
         assert deliver(url, good, None).status_code == 401
         assert deliver(url, good[:-1] + b" ", sign(good)).status_code == 401
-        assert deliver(url, b"{not json", sign(b"{not json")).status_code == 400
         assert requests.get(url, timeout=30).status_code == 405
         large = b" " * (20 << 20)
         assert _status_or_hang_up(url, large, sign(large)) in {413, None}

@@ -1,8 +1,8 @@
 """
 Made-up organizations in which everything that happens is known, to try claims on.
 
-Written from the definitions alone and independent of the package's own sandbox. In `Organization` nothing differs unless
-it is asked for: every sequence, step, rep, mailbox, hour and week has the same rates.
+Written from the definitions alone and independent of the package's own sandbox. In `Organization` nothing differs
+unless it is asked for: every sequence, step, rep, mailbox, hour and week has the same rates.
 """
 
 from dataclasses import dataclass, field
