@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from playwright.sync_api import sync_playwright
+from snapshot_support import seal
 
 from outreach_frames import open_snapshot, reports
 from outreach_frames.cli import main
@@ -58,6 +59,7 @@ RAISE = "from outreach_frames.errors import {0}; raise {0}('no such <b>table</b>
 def test_an_organisation_without_data_is_reported_in_sentences(name, sample, tmp_path):
     for file in sample.folder.glob("*.parquet"):
         pq.write_table(pq.read_table(file).slice(0, 0), file)
+    seal(sample)
 
     page = write_report(tmp_path / "page.html", notebook=name, parameters={"source": str(sample.path)}).read_text()
 
@@ -277,6 +279,7 @@ def test_names_from_the_data_are_only_text_in_a_report(sample, tmp_path):
         names = [f"<img src=x onerror=alert({n})> **b** [l](http://x)" for n in range(len(frame))]
         place, field = frame.column_names.index(column), frame.schema.field(column)
         pq.write_table(frame.set_column(place, field, pa.chunked_array([pa.array(names, field.type)])), file)
+    seal(sample)
 
     page = write_report(tmp_path / "page.html", parameters={"source": str(sample.path)}).read_text()
 
