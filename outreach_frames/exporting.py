@@ -10,6 +10,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -140,15 +141,17 @@ def write_excel(frame: pd.DataFrame, stream: IO[bytes], timezone: str = "UTC") -
     with TemporaryDirectory() as folder:
         book = Workbook(stream, {"constant_memory": True, "tmpdir": folder})
         sheet = _Sheet(book, timezone)
-        for place, column in enumerate(zip(*_rows(frame.head(SAMPLE), zone), strict=True)):
-            sheet.set_width(place, max(len(str(value)) for value in column))
-        for number, row in enumerate(_rows(frame, zone)):
-            for place, value in enumerate(row):
-                sheet.write(number, place, value)
         try:
+            for place, column in enumerate(zip(*_rows(frame.head(SAMPLE), zone), strict=True)):
+                sheet.set_width(place, max(len(str(value)) for value in column))
+            for number, row in enumerate(_rows(frame, zone)):
+                for place, value in enumerate(row):
+                    sheet.write(number, place, value)
             book.close()
         except FileCreateError as error:
             raise OSError(*error.args[0].args) from error
+        finally:
+            sheet.close()
 
 
 class _Sheet:
@@ -168,6 +171,11 @@ class _Sheet:
     def set_width(self, place: int, longest: int) -> None:
         """Make a column as wide as its longest text [characters]."""
         self._sheet.set_column(place, place, min(max(longest + 2, NARROWEST), WIDEST))
+
+    def close(self) -> None:
+        """Close the file that rows wait in, which XlsxWriter leaves open when it fails."""
+        with suppress(OSError):
+            self._sheet.row_data_fh.close()
 
     def write(self, row: int, place: int, value: Any) -> None:
         """Write one cell; nothing where the value is missing."""

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import requests
 from click.testing import CliRunner
+from snapshot_support import full_after
 
 import outreach_frames as of
 from outreach_frames.cli import main
@@ -61,7 +62,7 @@ def test_every_command_explains_itself(command):
     assert len(result.output.splitlines()[2].strip()) > 10
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "xlsx"])
 @pytest.mark.usefixtures("live")
 def test_fetch_writes_a_file(tmp_path, suffix):
     out = tmp_path / f"people.{suffix}"
@@ -71,7 +72,7 @@ def test_fetch_writes_a_file(tmp_path, suffix):
     )
 
     assert result.exit_code == 0, result.output
-    frame = pd.read_parquet(out) if suffix == "parquet" else pd.read_csv(out)
+    frame = {"parquet": pd.read_parquet, "csv": pd.read_csv, "xlsx": pd.read_excel}[suffix](out)
     assert frame.columns.tolist() == ["id", "first_name", "title"]
     assert frame["id"].tolist() == [1]
 
@@ -89,10 +90,10 @@ def test_a_fetched_parquet_file_with_lists_is_read_by_pandas(tmp_path):
 def test_a_file_that_cannot_be_written_is_a_sentence_and_costs_no_request(live, tmp_path, monkeypatch):
     """Found out after the fetch, it would have cost the budget for nothing."""
 
-    def denied(path):
+    def denied(path, *_):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "touch", denied)
+    monkeypatch.setattr(Path, "open", denied)
     live.sandbox.clear_log()
 
     result = run("fetch", "users", "--out", tmp_path / "users.csv")
@@ -103,22 +104,33 @@ def test_a_file_that_cannot_be_written_is_a_sentence_and_costs_no_request(live, 
 
 
 @pytest.mark.usefixtures("live")
-def test_a_write_that_fails_half_way_leaves_what_was_there(tmp_path, monkeypatch):
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])
+def test_a_write_that_fails_half_way_leaves_what_was_there(tmp_path, suffix):
     """A program that reads the file must not take half of it for the whole."""
-    out = tmp_path / "users.csv"
+    run("snapshot", tmp_path / "org", "--resources", "users")
+    out = tmp_path / f"users.{suffix}"
     out.write_text("before")
 
-    def full(_, path, **__):
-        Path(path).write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
-
-    result = run("fetch", "users", "--out", out)
+    with full_after(500):
+        result = run("sql", tmp_path / "org", "select * from users", "--out", out)
 
     assert result.exit_code == 1
-    assert "users.csv': No space left on device" in result.output
-    assert (out.read_text(), list(tmp_path.glob("*.csv")), list(tmp_path.glob(".*"))) == ("before", [out], [])
+    assert f"users.{suffix}': {os.strerror(errno.EFBIG)}" in result.output
+    assert (out.read_text(), list(tmp_path.glob("*.*")), list(tmp_path.glob(".*"))) == ("before", [out], [])
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.filterwarnings("ignore:The cache cannot be used")  # it grows neither
+def test_a_full_disk_is_a_sentence_wherever_it_is(tmp_path):
+    """It was a traceback."""
+    run("snapshot", tmp_path / "org", "--resources", "users")
+
+    with full_after(2_000):
+        taken = run("snapshot", tmp_path / "org", "--resources", "users", "--resume")
+
+    assert taken.exit_code == 1
+    assert os.strerror(errno.EFBIG) in taken.output
+    assert len(taken.output.splitlines()) <= 2
 
 
 @pytest.mark.usefixtures("live")

@@ -2,7 +2,6 @@ import errno
 import json
 import os
 import random
-import resource as limits
 import shutil
 import time
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fetch_support import organisation, resource
-from snapshot_support import contents, seal
+from snapshot_support import contents, full_after, seal
 
 import outreach_frames as of
 from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError, UnknownNameError
@@ -332,8 +331,10 @@ ATTEMPTS = [
     "select * from sqlite_scan('{0}/secret.csv', 't')",
     "select * from postgres_scan('host=127.0.0.1', 'public', 't')",
     "select * from st_read('{0}/secret.csv')",
-    "select * from enable_logging(storage = 'file', storage_path = '{0}')",
-    "select * from enable_profiling()",
+    "select * from enable_logging(storage = 'file', storage_path = '{0}/log')",
+    "select * from enable_profiling(format = 'json', save_location = '{0}/profile.json')",
+    "call enable_logging(storage = 'file', storage_path = '{0}/log')",
+    "pragma enable_profiling",
     "select * from self",
     "select * from frames",
     "select * from frame_of_the_caller",
@@ -345,13 +346,11 @@ ATTEMPTS = [
     "set threads = 1",
     "reset lock_configuration",
     "set enable_external_access = true",
-    "pragma enable_profiling",
     "export database '{0}/dump'",
     "create secret (type s3, provider config)",
     "copy users to '{0}/new.csv'",
     "select 1; copy users to '{0}/new.csv'",
     "explain analyze copy users to '{0}/new.csv'",
-    "call enable_logging(storage = 'file', storage_path = '{0}')",
 ]
 """Ways out of a query: to files, the network, extensions, settings and Python's variables."""
 
@@ -449,7 +448,7 @@ def test_a_frame_that_cannot_be_queried_is_named(taken, frames, error, message):
         "select nonsense from users",
         "selec",
         "select '" + "x" * 10_000,
-        "select " + "(" * 5_000 + "1" + ")" * 5_000,
+        "select " + "(" * 20_000 + "1" + ")" * 20_000,
         "select ?",
         "select '\udcff'",
         "select interval 1 day as i",
@@ -606,17 +605,6 @@ def test_options_that_a_caller_slips_in_are_named(org, tmp_path):
         of.take_snapshot(org, tmp_path / "new", resources={"users": {"colour": "red"}})
     assert "page_size" in raised.value.hint
     assert not (tmp_path / "new").exists()
-
-
-@contextmanager
-def full_after(size):
-    """Let no file grow beyond a size [bytes], as on a full disk."""
-    soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
-    limits.setrlimit(limits.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [0, 100, 5_000])
