@@ -194,8 +194,6 @@ def _writer(out: Path) -> Callable[[Any, IO[bytes]], None]:
         return exporting.writer(out.suffix)
     except DataError:
         raise click.BadParameter("the file must end in .parquet, .csv or .xlsx", param_hint="--out") from None
-    except ModuleNotFoundError as error:
-        raise click.ClickException(str(error)) from error
 
 
 @contextmanager

@@ -340,7 +340,7 @@ class SnapshotError(OutreachError):
 
 
 class ExportError(OutreachError, OSError):
-    """A file that people are to open cannot be written."""
+    """A file that people are to open cannot be written: its place, the disk, or a missing extra forbids it."""
 
 
 class ReportError(OutreachError):

@@ -74,9 +74,8 @@ def export(frame: pd.DataFrame, file: str | Path, *, timezone: str = "UTC") -> P
     DataError
         There is no such format or zone, or the frame does not fit into a sheet: nothing is cut off.
     ExportError
-        The file cannot be written, or the disk is full.
-    ModuleNotFoundError
-        Excel needs XlsxWriter: ``pip install "outreach_frames[excel]"``.
+        The file cannot be written, the disk is full, or Excel's extra is missing: ``pip install
+        "outreach_frames[excel]"``.
 
     Notes
     -----
@@ -104,8 +103,8 @@ def writer(suffix: str) -> Callable[..., None]:
     ------
     DataError
         There is no such format.
-    ModuleNotFoundError
-        Excel needs XlsxWriter.
+    ExportError
+        Excel needs XlsxWriter, an extra.
     """
     if suffix == ".csv":
         return write_csv
@@ -113,8 +112,8 @@ def writer(suffix: str) -> Callable[..., None]:
         raise DataError(f"There is no export to {suffix or 'a file without ending'}.", hint="Write .csv or .xlsx.")
     try:
         import xlsxwriter  # noqa: F401, PLC0415  an extra
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("Excel files need XlsxWriter: pip install 'outreach_frames[excel]'") from error
+    except ImportError as error:
+        raise ExportError("Excel files need XlsxWriter.", hint="pip install 'outreach_frames[excel]'") from error
     return write_excel
 
 
