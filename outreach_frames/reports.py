@@ -185,7 +185,7 @@ def _execute(document: nbformat.NotebookNode, notebook: str) -> None:
         client = NotebookClient(document, timeout=CELL_TIMEOUT, kernel_name="python3", config=sockets)
         client.reset_execution_trackers()
         try:
-            with client.setup_kernel(env=_safe_environment()):
+            with client.setup_kernel(env=_safe_environment(folder)):
                 _run(client, document)
         except CellExecutionError as error:
             raise ReportError(
@@ -205,10 +205,14 @@ def _execute(document: nbformat.NotebookNode, notebook: str) -> None:
             ) from error
 
 
-def _safe_environment() -> dict[str, str]:
-    """Return the environment, but for what would let Python import from the current folder."""
-    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(filter(os.path.isabs, named))}
+def _safe_environment(empty: str) -> dict[str, str]:
+    """
+    Return the environment, but for what would let Python import from the current folder.
+
+    A folder without modules comes first: ipykernel drops the first one where it is the current folder.
+    """
+    named = [empty, *filter(os.path.isabs, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(named)}
 
 
 def _run(client: NotebookClient, document: nbformat.NotebookNode) -> None:

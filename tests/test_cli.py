@@ -1,11 +1,14 @@
 import errno
 import json
 import os
+import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import click
@@ -13,7 +16,7 @@ import pandas as pd
 import pytest
 import requests
 from click.testing import CliRunner
-from snapshot_support import full_after
+from snapshot_support import ATTEMPTS, contents, full_after, plant
 
 import outreach_frames as of
 from outreach_frames.cli import main
@@ -334,3 +337,173 @@ def test_sandbox_command_serves_until_it_is_stopped():
 
     assert len(json.loads(answer.content)["data"]) > 0
     assert Path(url).name == "v2"
+
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+
+
+def test_a_query_on_the_command_line_reaches_nothing_but_the_tables(tmp_path, monkeypatch):
+    """It overwrote the snapshot's own table, and read any file."""
+    taken = of.open_snapshot(shutil.copytree(SAMPLE, tmp_path / "org"))
+    plant(tmp_path)
+    monkeypatch.chdir(tmp_path / "here")
+    before = contents(tmp_path)
+
+    for attempt in ATTEMPTS:
+        result = run("sql", taken.path, attempt.format(tmp_path / "elsewhere", taken.folder))
+        assert result.exit_code == 1, attempt
+        assert "Traceback" not in result.output
+        assert len(result.output.splitlines()) <= 2, attempt
+
+    assert contents(tmp_path) == before
+
+
+HOSTILE = "\x1b[31mred\x1b[0m \x9b2J \x07 \u202eevil \r\x00 \u2028 \x1b]8;;http://x.example\x1b\\\\link"
+
+
+def test_what_is_printed_of_the_data_is_only_text(tmp_path):
+    """A name may hold what a terminal obeys: colours, titles, links, a cleared screen."""
+    folder = shutil.copytree(SAMPLE, tmp_path / "org")
+    codes = " || ".join(f"chr({ord(c)})" for c in HOSTILE)
+
+    shown = run("sql", folder, f'select {codes} as a, {codes} as "{HOSTILE.replace(chr(0), "")}"')
+    failed = run("sql", folder, f'select "{HOSTILE.replace(chr(0), "")}"')
+
+    assert (shown.exit_code, failed.exit_code) == (0, 1)
+    for output in (shown.output, failed.output):
+        assert "red" in output
+        assert all(character.isprintable() or character == "\n" for character in output)
+        assert len(output.splitlines()) == 2
+
+
+def test_what_is_printed_keeps_the_letters_of_every_language(tmp_path):
+    folder = shutil.copytree(SAMPLE, tmp_path / "org")
+
+    assert "Žofie Ågren 李小龙 الاسم 😀" in run("sql", folder, "select 'Žofie Ågren 李小龙 الاسم 😀' as a").output
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])
+def test_a_query_s_result_is_written_where_it_is_wanted(tmp_path, suffix):
+    out = tmp_path / f"states.{suffix}"
+
+    result = run("sql", SAMPLE, "select state, count(*) as n from mailings group by state order by n", "--out", out)
+
+    frame = {"parquet": pd.read_parquet, "csv": pd.read_csv, "xlsx": pd.read_excel}[suffix](out)
+    assert result.exit_code == 0, result.output
+    assert f"{len(frame)} rows" in result.output
+    assert frame["n"].is_monotonic_increasing
+
+
+def test_an_ending_that_is_none_is_usage(tmp_path):
+    result = run("sql", SAMPLE, "select 1", "--out", tmp_path / "x.xls")
+
+    assert result.exit_code == 2
+    assert ".xlsx" in result.output
+
+
+def test_columns_of_one_name_are_no_parquet_file(tmp_path):
+    result = run("sql", SAMPLE, "select 1 as a, 2 as a", "--out", tmp_path / "x.parquet")
+
+    assert result.exit_code == 1
+    assert "same name" in result.output
+    assert not list(tmp_path.glob("x*"))
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """Let the command see an organisation that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("OUTREACH_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}/api/v2")
+        monkeypatch.setenv("OUTREACH_TOKEN", "x")
+        yield server
+
+
+COMMAND = [sys.executable, "-c", "from outreach_frames.cli import main; main()"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)],
+    ids=str,
+)
+@pytest.mark.usefixtures("silent")
+def test_a_signal_leaves_nothing_half_written(tmp_path, number, code):
+    """A hidden file with people in it stayed beside the target; Ctrl-C was an ordinary failure."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "users.csv").write_text("before")
+    with subprocess.Popen(
+        [*COMMAND, "fetch", "users", "--out", folder / "users.csv"], stderr=subprocess.PIPE
+    ) as fetching:
+        assert eventually(lambda: len(list(folder.iterdir())) == 2)
+        time.sleep(0.5)
+        fetching.send_signal(number)
+        told = fetching.communicate(timeout=30)[1].decode()
+
+    assert fetching.returncode == code
+    assert "Traceback" not in told
+    assert [path.name for path in folder.iterdir()] == ["users.csv"]
+    assert (folder / "users.csv").read_text() == "before"
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_snapshot_that_is_ended_leaves_nothing(tmp_path):
+    with subprocess.Popen([*COMMAND, "snapshot", tmp_path / "org", "--resources", "users"]) as taking:
+        assert eventually(lambda: any((tmp_path / "org").glob(".writing-*")))
+        time.sleep(0.5)
+        taking.terminate()
+        assert taking.wait(30) == 143
+
+    assert not list((tmp_path / "org").iterdir())
+
+
+def test_a_report_that_is_ended_leaves_neither_file_nor_process(tmp_path):
+    noted = f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
+    cell = f"import os, pathlib, time; {noted}; time.sleep(60)"
+    document = {
+        "cells": [{"cell_type": "code", "source": cell, "metadata": {}, "outputs": [], "execution_count": None}]
+    }
+    (tmp_path / "nb.ipynb").write_text(json.dumps({**document, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    arguments = ["report", "--snapshot", SAMPLE, "--notebook", tmp_path / "nb.ipynb", "--out", folder / "page.html"]
+    with subprocess.Popen([*COMMAND, *arguments]) as reporting:
+        assert eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        reporting.terminate()
+        assert reporting.wait(60) == 143
+
+    assert not list(folder.iterdir())
+    assert eventually(lambda: not Path("/proc", (tmp_path / "pid").read_text()).exists())
+
+
+def eventually(condition, patience_s=60.0):
+    """Wait until something holds; say whether it came to."""
+    until = time.monotonic() + patience_s
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.05)
+    return bool(condition())
+
+
+def test_a_command_run_in_a_thread_of_a_program_takes_no_signals():
+    """Only the main thread may."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run("sql", SAMPLE, "select 1")))
+    thread.start()
+    thread.join()
+
+    assert results[0].exit_code == 0
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_ctrl_c_at_a_question_is_ctrl_c():
+    """And the end of the input is a failure as before."""
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*COMMAND, "login"], **streams) as asking:
+        assert asking.stdout.read(6) == b"Client"
+        time.sleep(0.2)
+        asking.send_signal(signal.SIGINT)
+        told = asking.communicate(timeout=30)[1]
+
+    assert asking.returncode == 130
+    assert b"Traceback" not in told
+    assert run("login", input="").exit_code == 1

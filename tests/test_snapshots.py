@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fetch_support import organisation, resource
-from snapshot_support import contents, full_after, seal
+from snapshot_support import ATTEMPTS, contents, full_after, plant, seal
 
 import outreach_frames as of
 from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError, UnknownNameError
@@ -295,75 +294,12 @@ def retouch(snapshot, change, table="users"):
     seal(snapshot)
 
 
-@contextmanager
-def in_folder(folder):
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
-ATTEMPTS = [
-    "with x as (copy (select 1) to '{0}/new.csv') select 1",
-    "with x as (copy (select 1) to '{0}/secret.csv') select 1",
-    "with x as (copy (select 1 as id) to '{1}/users.parquet' (format parquet)) select 1",
-    "with x as (copy (select 1) to 'beside.csv') select 1",
-    "select * from '{0}/secret.csv'",
-    "select * from 'beside.csv'",
-    "select * from '{1}/users.parquet'",
-    "select * from read_csv('{0}/secret.csv')",
-    "select * from read_text('{0}/secret.csv')",
-    "select * from read_blob('{0}/secret.csv')",
-    "select * from read_json('{0}/secret.csv')",
-    "select * from read_ndjson_objects('{0}/secret.csv')",
-    "select * from read_parquet('{1}/users.parquet')",
-    "select * from parquet_metadata('{1}/users.parquet')",
-    "select * from parquet_schema('{1}/users.parquet')",
-    "select * from parquet_kv_metadata('{1}/users.parquet')",
-    "select * from sniff_csv('{0}/secret.csv')",
-    "select * from glob('{0}/*')",
-    "select * from query('from read_text(''{0}/secret.csv'')')",
-    "select * from query_table('{0}/secret.csv')",
-    "select * from 'http://127.0.0.1:9/x.csv'",
-    "select * from read_csv('s3://bucket/x.csv')",
-    "select * from sqlite_scan('{0}/secret.csv', 't')",
-    "select * from postgres_scan('host=127.0.0.1', 'public', 't')",
-    "select * from st_read('{0}/secret.csv')",
-    "select * from enable_logging(storage = 'file', storage_path = '{0}/log')",
-    "select * from enable_profiling(format = 'json', save_location = '{0}/profile.json')",
-    "call enable_logging(storage = 'file', storage_path = '{0}/log')",
-    "pragma enable_profiling",
-    "select * from self",
-    "select * from frames",
-    "select * from frame_of_the_caller",
-    "select getenv('HOME')",
-    "select * from pandas_scan(1)",
-    "attach '{0}/new.db'",
-    "install httpfs",
-    "load httpfs",
-    "set threads = 1",
-    "reset lock_configuration",
-    "set enable_external_access = true",
-    "export database '{0}/dump'",
-    "create secret (type s3, provider config)",
-    "copy users to '{0}/new.csv'",
-    "select 1; copy users to '{0}/new.csv'",
-    "explain analyze copy users to '{0}/new.csv'",
-]
-"""Ways out of a query: to files, the network, extensions, settings and Python's variables."""
-
-
 @pytest.fixture
-def outside(tmp_path):
+def outside(tmp_path, monkeypatch):
     """Return folders that no query may reach: one anywhere, and the current one."""
-    for folder in ("elsewhere", "here"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "elsewhere" / "secret.csv").write_text("a,b\n1,2\n")
-    (tmp_path / "here" / "beside.csv").write_text("a,b\n3,4\n")
-    with in_folder(tmp_path / "here"):
-        yield tmp_path
+    plant(tmp_path)
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
