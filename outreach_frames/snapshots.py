@@ -34,6 +34,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from outreach_frames import __version__, sql
+from outreach_frames._files import replacing
 from outreach_frames.client import Client
 from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
 from outreach_frames.reading import fetch
@@ -354,13 +355,13 @@ def _taken(
     tables = {}
     for table, options in wanted.items():
         frame, file = fetch(client, table, refresh=refresh, progress=progress, **options), aside / f"{table}.parquet"
-        with file.open("xb") as stream:
+        with replacing(file) as stream:
             write_parquet(frame, stream)
-        _sync(file)
         tables[table] = {**_facts(frame, file), "options": _kept(options)}
     as_of = min(facts["as_of"] for facts in tables.values())
     manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
-    _write_text(aside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    with replacing(aside / MANIFEST) as stream:
+        stream.write(f"{json.dumps(manifest, indent=2)}\n".encode())
     return _put_in_place(aside, aside.parent, as_of)
 
 
@@ -514,9 +515,8 @@ def _put_in_place(aside: Path, path: Path, as_of: str) -> str:
     stem = pd.Timestamp(as_of).strftime("%Y%m%dT%H%M%SZ")
     taken = (_VERSION.fullmatch(folder.name) for folder in path.iterdir())
     version = _renamed(aside, stem, 1 + max((int(name[2]) for name in taken if name and name[1] == stem), default=0))
-    pointer = path / f".{POINTER}-{uuid.uuid4().hex}"
-    _write_text(pointer, f"{version}\n")
-    pointer.replace(path / POINTER)
+    with replacing(path / POINTER) as stream:
+        stream.write(f"{version}\n".encode())
     _sync(path)
     return version
 
@@ -533,11 +533,6 @@ def _renamed(aside: Path, stem: str, number: int) -> str:
             number += 1
         else:
             return version
-
-
-def _write_text(file: Path, text: str) -> None:
-    file.write_text(text, encoding="utf-8")
-    _sync(file)
 
 
 def _sync(path: Path) -> None:
