@@ -8,6 +8,7 @@ Exit codes are 0, 1 (failed) and 2 (usage); a signal that ends it makes it 128 a
 import errno
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -52,6 +53,8 @@ class _Commands(click.Group):
             raise click.ClickException(
                 f"{_printable(str(error.filename))}: {told}" if error.filename else told
             ) from error
+        except sqlite3.Error as error:
+            raise click.ClickException(f"A file of this machine cannot be used: {_printable(str(error))}") from error
 
 
 @contextmanager
