@@ -187,12 +187,12 @@ def fetch(
 
 def _writer(out: Path) -> Callable[[Any, IO[bytes]], None]:
     """Return what writes a frame as the file's ending says."""
-    from outreach_frames import exporting, snapshots  # noqa: PLC0415
+    from outreach_frames import exporting, parquet  # noqa: PLC0415
 
     if not out.parent.is_dir():
         raise click.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
     if out.suffix == ".parquet":
-        return snapshots.write_parquet
+        return parquet.write
     try:
         return exporting.writer(out.suffix)
     except DataError:

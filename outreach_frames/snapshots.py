@@ -20,23 +20,22 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from outreach_frames import __version__, sql
+from outreach_frames import __version__, parquet, sql
 from outreach_frames._files import replacing
 from outreach_frames.client import Client
-from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
+from outreach_frames.errors import OutreachError, QueryError, SnapshotError
 from outreach_frames.reading import fetch
 from outreach_frames.reading.frames import Options
 from outreach_frames.stats.sources import TABLES
@@ -44,11 +43,6 @@ from outreach_frames.stats.sources import TABLES
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
 FORMAT = 1
-
-ATTRS = b"PANDAS_ATTRS"
-"""Where pandas itself keeps ``attrs`` in a Parquet file."""
-CATEGORIES = b"outreach_frames.categories"
-"""Where the categories of each pick list are, of which Parquet keeps those that occur."""
 
 TABLE_NAME = r"^[A-Za-z0-9_-]+\Z"
 """What a table may be called in a manifest: a file of the version's own folder."""
@@ -154,15 +148,8 @@ class Snapshot:
             The snapshot has no such table, or its file is damaged.
         """
         file = self._file(name)
-        with _readable(name):
-            table = pq.read_table(file, partitioning=None, page_checksum_verification=True)
-            frame: pd.DataFrame = table.to_pandas(types_mapper=_as_fetched)
-            notes = table.schema.metadata or {}
-            frame.attrs = msgspec.json.decode(notes.get(ATTRS, b"{}"), type=dict[str, Any])
-            picks = msgspec.json.decode(notes.get(CATEGORIES, b"{}"), type=dict[str, list[Any]])
-            for pick_list, categories in picks.items():
-                frame[pick_list] = frame[pick_list].cat.set_categories(categories)
-        return frame
+        with parquet.readable(name):
+            return parquet.read(file)
 
     def scan(self, name: str, engine: Engine = "duckdb") -> Any:
         """
@@ -186,8 +173,8 @@ class Snapshot:
         ModuleNotFoundError
             The engine is not installed.
         """
-        file = str(self._file(name))
-        with _readable(name):
+        file = self._file(name)
+        with parquet.readable(name):
             return _scanned(name, file, engine)
 
     def sql(self, query: str, **frames: Any) -> pd.DataFrame:
@@ -259,9 +246,9 @@ class Snapshot:
             self._file(name)
 
     def _dataset(self, name: str) -> Any:
-        file = str(self._file(name))
-        with _readable(name):
-            return sql.parquet(file)
+        file = self._file(name)
+        with parquet.readable(name):
+            return parquet.dataset(file)
 
     def _file(self, name: str) -> Path:
         """Return the file of a table, which is the one that was written: compared once in a process."""
@@ -356,7 +343,7 @@ def _taken(
     for table, options in wanted.items():
         frame, file = fetch(client, table, refresh=refresh, progress=progress, **options), aside / f"{table}.parquet"
         with replacing(file) as stream:
-            write_parquet(frame, stream)
+            parquet.write(frame, stream)
         tables[table] = {**_facts(frame, file), "options": _kept(options)}
     as_of = min(facts["as_of"] for facts in tables.values())
     manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
@@ -435,9 +422,9 @@ def _is_version(folder: Path) -> bool:
     return not folder.is_symlink() and not (folder / MANIFEST).is_symlink() and (folder / MANIFEST).is_file()
 
 
-def _scanned(name: str, file: str, engine: Engine) -> Any:
+def _scanned(name: str, file: Path, engine: Engine) -> Any:
     if engine == "duckdb":
-        return sql.connect({name: sql.parquet(file)}).view(name)
+        return sql.connect({name: parquet.dataset(file)}).view(name)
     if engine == "polars":
         import polars as pl  # noqa: PLC0415  loaded only where asked for
 
@@ -445,68 +432,19 @@ def _scanned(name: str, file: str, engine: Engine) -> Any:
     if engine == "dask":
         import dask.dataframe as dd  # noqa: PLC0415
 
-        frame = dd.read_parquet(file, dtype_backend="pyarrow")
+        frame = dd.read_parquet(str(file), dtype_backend="pyarrow")
         # Arrow does not sort pick lists; as in DuckDB and Spark they are text.
         texts = {f.name: pd.ArrowDtype(pa.string()) for f in pq.read_schema(file) if pa.types.is_dictionary(f.type)}
         return frame.astype(texts)
     if engine == "spark":
         from pyspark.sql import SparkSession  # noqa: PLC0415
 
-        return SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate().read.parquet(file)
+        return SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate().read.parquet(str(file))
     raise QueryError(f"There is no engine {engine!r}.", hint="Choose duckdb, polars, dask or spark.")
-
-
-@contextmanager
-def _readable(table: str) -> Iterator[None]:
-    """Turn what a damaged or foreign file can raise into one error."""
-    try:
-        yield
-    except (OutreachError, ImportError):
-        raise
-    except (
-        pa.ArrowException,
-        msgspec.MsgspecError,
-        OSError,
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        NotImplementedError,
-        RecursionError,
-        MemoryError,
-    ) as error:
-        raise SnapshotError(f"The file of table {table} cannot be read.", hint="Take a new snapshot.") from error
-
-
-def write_parquet(frame: pd.DataFrame, stream: IO[bytes]) -> None:
-    """
-    Write a fetched frame as a Parquet file that anything reads, with a checksum for each page.
-
-    Raises
-    ------
-    DataError
-        A column has no name of its own or no single type.
-    """
-    try:
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-    except (ValueError, TypeError) as error:
-        raise DataError("Two columns have the same name, or one holds values of several types.") from error
-    # Of pandas' own notes only attrs stay: its dtype names are not all readable to pandas itself (lists), and Arrow's
-    # types say the same to everybody.
-    notes = {ATTRS: json.dumps(frame.attrs).encode()}
-    picks = {name: list(dtype.categories) for name, dtype in frame.dtypes.items() if dtype == "category"}
-    if picks:
-        notes[CATEGORIES] = json.dumps(picks).encode()
-    pq.write_table(table.replace_schema_metadata(notes), stream, compression="zstd", write_page_checksum=True)
 
 
 def _facts(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
     return {"rows": len(frame), "sha256": _checksum(file), "as_of": frame.attrs["outreach_frames"]["as_of"]}
-
-
-def _as_fetched(kind: pa.DataType) -> pd.ArrowDtype | None:
-    """Back a column by Arrow, but a pick list by pandas' own categories."""
-    return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
 
 
 def _put_in_place(aside: Path, path: Path, as_of: str) -> str:

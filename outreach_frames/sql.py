@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
-from pyarrow.fs import LocalFileSystem
 
 from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
 
@@ -39,7 +37,7 @@ CLOSED = {
 LONGEST = 300
 """Length of what is quoted from DuckDB in a message [characters]."""
 
-_FROM_ARROW = re.compile(r"arrow_scan|stream registered")
+_FROM_ARROW = re.compile(r"arrow|stream registered", re.IGNORECASE)
 """How DuckDB says that it was Arrow that could not read a table."""
 
 _VALUE = re.compile(r"""["'].*["']|\S*@\S*""", re.DOTALL)
@@ -48,7 +46,7 @@ _VALUE = re.compile(r"""["'].*["']|\S*@\S*""", re.DOTALL)
 
 def connect(tables: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
     """
-    Open an engine in which there are tables and nothing else.
+    Open an engine in which there are tables and nothing else; their instants are UTC timestamps without zone.
 
     Parameters
     ----------
@@ -71,10 +69,20 @@ def connect(tables: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
         connection.execute(f"set {setting} = '{value}'")
     for name, table in tables.items():
         try:
-            connection.register(name, table)
+            _without_zones(connection.from_arrow(table)).create_view(name)
         except duckdb.Error as error:
             raise QueryError(f"DuckDB cannot read the table {name!r}.") from error
     return connection
+
+
+def _without_zones(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelation":
+    """With a zone, a text or a timestamp in a query would be compared in the zone of the session."""
+    quoted = ['"{}"'.format(name.replace('"', '""')) for name in relation.columns]
+    columns = (
+        f"cast({name} as timestamp) as {name}" if str(kind) == "TIMESTAMP WITH TIME ZONE" else name
+        for name, kind in zip(quoted, relation.types, strict=True)
+    )
+    return relation.project(", ".join(columns))
 
 
 def select(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
@@ -128,7 +136,7 @@ def _as_frame(table: pa.Table) -> pd.DataFrame:
 
 def arrow(name: str, frame: Any) -> pa.Table:
     """
-    Turn a frame of any engine into an Arrow table whose instants are UTC without a zone; see `without_zones`.
+    Turn a frame of any engine into an Arrow table.
 
     Raises
     ------
@@ -139,29 +147,12 @@ def arrow(name: str, frame: Any) -> pa.Table:
         frame = frame.reset_index(drop=True)
     try:
         table: pa.Table = nw.from_native(frame).lazy().collect("pyarrow").to_native()
-        return table.cast(without_zones(table.schema), safe=False)
     except (TypeError, ValueError, pa.ArrowException, nw.exceptions.NarwhalsError) as error:
         raise DataError(
             f"{name!r} cannot be queried: it is no frame, or a column is of no single type.",
             hint="Pass a frame of pandas, polars or PyArrow.",
         ) from error
-
-
-def without_zones(schema: pa.Schema) -> pa.Schema:
-    """
-    Return a schema whose instants are UTC timestamps without zone.
-
-    With one, DuckDB's date functions would need an extension that it downloads.
-    """
-    return pa.schema([f.with_type(pa.timestamp(f.type.unit)) if pa.types.is_timestamp(f.type) else f for f in schema])
-
-
-def parquet(file: str) -> ds.Dataset:
-    """Open a Parquet file, whose pages are checked when they are read, with instants as in `without_zones`."""
-    pages = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-    form = ds.ParquetFileFormat(default_fragment_scan_options=pages)
-    place = {"format": form, "filesystem": LocalFileSystem()}
-    return ds.dataset(file, schema=without_zones(ds.dataset(file, **place).schema), **place)
+    return table
 
 
 def _typed(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError:

@@ -22,7 +22,8 @@ NAMES = """
 
 LAYERS = (
     {"_files", "_openapi", "errors"},
-    {"_warn", "auth", "catalogue", "exporting", "http", "journal", "plots", "reports", "showing", "sql", "stats"},
+    {"_warn", "auth", "catalogue", "http", "journal", "plots", "stats"},
+    {"exporting", "parquet", "reports", "showing", "sql"},
     {"emulator", "findings", "jsonapi", "query"},
     {"documents", "webhooks"},
     {"client"},

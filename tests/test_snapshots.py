@@ -333,7 +333,31 @@ def test_a_lazy_relation_writes_no_file(taken, outside):
 NAMED_AS_SQL = """id" from users) union select content as a from read_text('/etc/hostname') --"""
 
 
-@pytest.mark.parametrize("name", [NAMED_AS_SQL, 'a"b', "at", "select", "a.b", "ä ö", "{x}"])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "created_at > timestamp '{0}'",
+        "created_at > '{0}'",
+        "created_at > timestamptz '{0}+00'",
+        "not created_at <= '{0}'",
+        "date_trunc('second', created_at) >= '{0}' and created_at <> '{0}'",
+        "created_at between '{0}' and now() and created_at not in ('{0}')",
+    ],
+)
+def test_instants_are_compared_as_utc(taken, monkeypatch, condition):
+    """Arrow, that reads the tables, compares no instant with a timestamp without zone."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    times = taken.frame("mailings")["created_at"].sort_values()
+    cut = times.iloc[len(times) // 2]
+
+    written = condition.format(cut.tz_localize(None))
+
+    found = len(taken.sql(f"from mailings where {written}"))
+    lazy = len(taken.scan("mailings").filter(written).fetchall())
+    assert found == lazy == (times > cut).sum() > 0
+
+
+@pytest.mark.parametrize("name", [NAMED_AS_SQL, 'a"b', "at", "select", "a.b", "ä ö", "{x}", "*"])
 def test_a_column_s_name_is_no_sql(taken, name):
     """It ran, since instants were read through a query made of the columns' names."""
     now = pd.Timestamp("2026-01-01", tz="UTC")
