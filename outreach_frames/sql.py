@@ -10,6 +10,7 @@ Source: "Securing DuckDB", DuckDB's documentation.
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CLOSED = {
     "TimeZone": "UTC",
+    "enable_progress_bar": "false",  # it would be among what is printed
     "temp_directory": "",  # a folder for what does not fit into memory would be open to the query
     "allow_persistent_secrets": "false",
     "allow_community_extensions": "false",
@@ -37,7 +39,7 @@ CLOSED = {
 LONGEST = 300
 """Length of what is quoted from DuckDB in a message [characters]."""
 
-_FROM_ARROW = re.compile(r"arrow|stream registered", re.IGNORECASE)
+_FROM_ARROW = re.compile(r"\barrow|stream registered", re.IGNORECASE)
 """How DuckDB says that it was Arrow that could not read a table."""
 
 _VALUE = re.compile(r"""["'].*["']|\S*@\S*""", re.DOTALL)
@@ -116,12 +118,23 @@ def select(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
             statements = connection.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
                 raise SnapshotError("A query is one SELECT statement.", hint="A snapshot is read, never changed.")
-            return _as_frame(connection.sql(query).to_arrow_table())
+            return _as_frame(_answer(connection, query))
     except duckdb.Error as error:
         failure = _typed(error, tables)
     except (UnicodeError, MemoryError, RecursionError, pa.ArrowException) as error:
         failure = QueryError(f"The query cannot be answered: {type(error).__name__}.")
     raise failure  # out here, where DuckDB's own error is no part of it: that may quote values
+
+
+def _answer(connection: "duckdb.DuckDBPyConnection", query: str) -> pa.Table:
+    """Run a query aside, so that a signal ends it: DuckDB itself does not always look for one."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lambda: connection.sql(query).to_arrow_table())
+        try:
+            return answer.result()
+        except BaseException:
+            connection.interrupt()
+            raise
 
 
 def _as_frame(table: pa.Table) -> pd.DataFrame:
@@ -159,16 +172,19 @@ def _typed(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError:
     """Return this package's error for DuckDB's, in one line and without values of the data."""
     import duckdb  # noqa: PLC0415
 
-    told, hint = str(error).strip().partition("\n")[0], ""
-    if _FROM_ARROW.search(told):
-        return SnapshotError("The file of a table is damaged.", hint="Call verify() to see which.")
+    told = str(error).strip().partition("\n")[0]
     if isinstance(error, duckdb.PermissionException | duckdb.InvalidInputException) and "configuration" in told:
         return QueryError(
             "The query reaches outside the snapshot.",
             hint="It sees the snapshot's tables and the frames given with it; no file, no extension and no setting.",
         )
     if isinstance(error, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):
-        hint = f"Tables: {', '.join(sorted(tables))}."
-    else:
-        told = _VALUE.sub("…", told)
-    return QueryError(f"The query failed: {told[:LONGEST].rstrip('.!')}.", hint=hint or None)
+        return QueryError(f"The query is not valid: {_short(told)}.", hint=f"Tables: {', '.join(sorted(tables))}.")
+    told = _VALUE.sub("…", told)
+    if _FROM_ARROW.search(told):
+        return SnapshotError("The file of a table is damaged.", hint="Call verify() to see which.")
+    return QueryError(f"The query failed: {_short(told)}.")
+
+
+def _short(told: str) -> str:
+    return told[:LONGEST].rstrip(".!")

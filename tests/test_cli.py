@@ -446,6 +446,24 @@ def test_a_signal_leaves_nothing_half_written(tmp_path, number, code):
     assert (folder / "users.csv").read_text() == "before"
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=str)
+@pytest.mark.parametrize(
+    "query", ["select count(*) from range(1000000000000)", "select sum(a.id * b.id * c.id) from {0}"]
+)
+def test_a_long_query_can_be_ended(tmp_path, number, code, query):
+    """DuckDB made a RuntimeError of Ctrl-C, or did not look for it."""
+    query = query.format("mailings a, mailings b, mailings c")
+    out = tmp_path / "n.csv"
+    with subprocess.Popen([*COMMAND, "sql", SAMPLE, query, "--out", out], stderr=subprocess.PIPE) as asking:
+        assert eventually(lambda: any(tmp_path.iterdir()))
+        time.sleep(2.0)
+        asking.send_signal(number)
+        told = asking.communicate(timeout=30)[1]
+
+    assert (asking.returncode, told) == (code, b"")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.usefixtures("silent")
 def test_a_snapshot_that_is_ended_leaves_nothing(tmp_path):
     with subprocess.Popen([*COMMAND, "snapshot", tmp_path / "org", "--resources", "users"]) as taking:

@@ -406,6 +406,8 @@ def test_a_frame_that_cannot_be_queried_is_named(taken, frames, error, message):
         "select cast(first_name as timestamp) from users",
         "select error(email) from users",
         "select nonsense from users",
+        "select arrow from users",
+        "select cast('an arrow' as int)",
         "selec",
         "select '" + "x" * 10_000,
         "select " + "(" * 20_000 + "1" + ")" * 20_000,
