@@ -17,6 +17,7 @@ from .connections import (
     sandbox as sandbox,
 )
 from .documents import ref as ref
+from .exporting import export as export
 from .jsonapi import read_jsonapi as read_jsonapi
 from .query import NOT_NULL as NOT_NULL, between as between
 from .reading import (

@@ -1,35 +1,85 @@
-"""The command ``outreach-frames``; exit codes are 0, 1 (failed) and 2 (usage)."""
+"""
+The command ``outreach-frames``.
 
+Exit codes are 0, 1 (failed) and 2 (usage); a signal that ends it makes it 128 and the signal's number, as in a shell:
+130 for Ctrl-C, 143 for SIGTERM.
+"""
+
+import errno
 import os
-import uuid
-from collections.abc import Iterator, Sequence
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from threading import Event
-from typing import Any
+from typing import IO, Any, NoReturn
 
 import click
 
 from outreach_frames import __version__
-from outreach_frames.errors import OutreachError, PermissionDeniedError
+from outreach_frames._files import replacing
+from outreach_frames.errors import DataError, OutreachError, PermissionDeniedError
 
 DEMO_FOLDER = Path("outreach-demo")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+OUT = "File to write: .parquet for programs, .csv or .xlsx for people."
+
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that end a program; Python itself makes an exception of Ctrl-C alone."""
 
 
 class _Commands(click.Group):
-    """Prints this package's errors as sentences, without a traceback."""
+    """Prints errors as sentences, without a traceback, and cleans up whatever ends it."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _cleaned_up():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(128 + signal.SIGINT)
+        except click.Abort as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                ctx.exit(128 + signal.SIGINT)
+            raise
         except OutreachError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_printable(str(error))) from error
         except OSError as error:
-            if error.filename is None:
+            if error.errno == errno.EPIPE:
                 raise
-            raise click.FileError(str(error.filename), error.strerror) from error
+            told = _printable(error.strerror or str(error))
+            raise click.ClickException(
+                f"{_printable(str(error.filename))}: {told}" if error.filename else told
+            ) from error
+        except sqlite3.Error as error:
+            raise click.ClickException(f"A file of this machine cannot be used: {_printable(str(error))}") from error
+
+
+@contextmanager
+def _cleaned_up() -> Iterator[None]:
+    """Let the signals that end a program do it by an exception, so that nothing half-written stays."""
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = [number for number in ENDING if is_main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _end(number: int, _: Any) -> NoReturn:
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)  # a second one must not break off the cleaning up
+    raise SystemExit(128 + number)
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey or hide, such as colours, cursor moves and the direction of writing."""
+    return "".join(c if c.isprintable() or c in "\n\N{NO-BREAK SPACE}" else ascii(c)[1:-1] for c in text)
 
 
 PROFILE = click.option(
@@ -90,7 +140,7 @@ def _say_headlines(engagement: Any) -> None:
 
 @main.command()
 @click.argument("resource")
-@click.option("--out", type=FILE, required=True, help="File to write; .parquet or .csv.")
+@click.option("--out", type=FILE, required=True, help=OUT)
 @click.option(
     "--filter",
     "filters",
@@ -118,13 +168,9 @@ def fetch(
 ) -> None:
     """Fetch one resource type from a live organisation into a file."""
     import outreach_frames as of  # noqa: PLC0415
-    from outreach_frames.snapshots import write_parquet  # noqa: PLC0415
 
-    if out.suffix not in {".parquet", ".csv"}:
-        raise click.BadParameter("the file must end in .parquet or .csv", param_hint="--out")
-    if not out.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
-    with _replaced(out) as aside, of.connect(profile=profile) as org:
+    write = _writer(out)
+    with _replacing(out) as stream, of.connect(profile=profile) as org:
         frame = of.fetch(
             org,
             resource,
@@ -135,28 +181,34 @@ def fetch(
             limit=limit,
             refresh=refresh,
         )
-        if out.suffix == ".parquet":
-            write_parquet(frame, aside)
-        else:
-            frame.to_csv(aside, index=False)
+        write(frame, stream)
     click.echo(f"{len(frame):,} rows in {out}")
 
 
-@contextmanager
-def _replaced(out: Path) -> Iterator[Path]:
-    """Give a file to write beside `out`, which takes its place once it is whole and is gone otherwise."""
-    aside = out.with_name(f".{uuid.uuid4().hex}{out.suffix}")
+def _writer(out: Path) -> Callable[[Any, IO[bytes]], None]:
+    """Return what writes a frame as the file's ending says."""
+    from outreach_frames import exporting, parquet  # noqa: PLC0415
+
+    if not out.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
+    if out.suffix == ".parquet":
+        return parquet.write
     try:
-        aside.touch()  # a place that cannot be written is found out before anything is fetched
-        yield aside
-        aside.replace(out)
+        return exporting.writer(out.suffix)
+    except DataError:
+        raise click.BadParameter("the file must end in .parquet, .csv or .xlsx", param_hint="--out") from None
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[IO[bytes]]:
+    """Give a stream to write to a file, which is found out to be impossible before anything is fetched."""
+    try:
+        with replacing(out) as stream:
+            yield stream
     except OutreachError:
         raise
     except OSError as error:
-        raise click.FileError(str(out), error.strerror) from error
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
+        raise click.FileError(str(out), error.strerror or str(error)) from error
 
 
 def _filters(texts: Sequence[str]) -> dict[str, Any]:
@@ -203,17 +255,19 @@ def snapshot(path: Path, *, resources: str | None, resume: bool, profile: str | 
 @main.command()
 @click.argument("path", type=FOLDER)
 @click.argument("query")
-def sql(path: Path, query: str) -> None:
-    """Query a snapshot with SQL; each table has its own name."""
-    import duckdb  # noqa: PLC0415
-
+@click.option("--out", type=FILE, help=f"{OUT} Default: the result is printed.")
+def sql(path: Path, query: str, *, out: Path | None) -> None:
+    """Query a snapshot with SQL; each table has its own name, and nothing else is within the query's reach."""
     import outreach_frames as of  # noqa: PLC0415
 
-    try:
+    if out is None:
+        click.echo(_printable(of.open_snapshot(path).sql(query).to_string(index=False)))
+        return
+    write = _writer(out)
+    with _replacing(out) as stream:
         result = of.open_snapshot(path).sql(query)
-    except duckdb.Error as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(result.to_string(index=False))
+        write(result, stream)
+    click.echo(f"{len(result):,} rows in {out}")
 
 
 @main.command()
@@ -244,7 +298,7 @@ def sandbox(prospects: int, seed: int) -> None:
     with of.sandbox(prospects=prospects, seed=seed) as org, suppress(KeyboardInterrupt):
         token = org.sandbox.token if org.sandbox else ""
         click.echo(f"OUTREACH_BASE_URL={org.base_url}\nOUTREACH_TOKEN={token}\nCtrl-C stops it.")
-        Event().wait()
+        threading.Event().wait()
 
 
 SCOPES = (

@@ -25,6 +25,7 @@ Everything this package raises or warns of.
     ├── DataError                      (ValueError)    input that a statistic or a picture cannot use
     │   └── MissingColumnError         (LookupError)   a column that a metric needs is not in the frame
     ├── SnapshotError                  a snapshot folder that is missing, damaged or incomplete
+    ├── ExportError                    (OSError)       a file that cannot be written
     ├── ReportError                    a notebook that cannot become a report, or did not get to its end
     └── SignatureError                 (ValueError)    a webhook delivery that is not signed as it must be
 
@@ -336,6 +337,10 @@ class MissingColumnError(DataError, LookupError):
 
 class SnapshotError(OutreachError):
     """A snapshot folder that is missing, damaged or incomplete."""
+
+
+class ExportError(OutreachError, OSError):
+    """A file that people are to open cannot be written: its place, the disk, or a missing extra forbids it."""
 
 
 class ReportError(OutreachError):

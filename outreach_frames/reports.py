@@ -6,6 +6,8 @@ a report runs with the values given here put in a cell behind it.
 
 A section, from one heading of the second level to the next, whose data are not there is left out with a sentence in its
 place and a warning in the log. Whatever else goes wrong, no file is written and one of yesterday stays.
+
+A folder may be somebody else's: neither modules nor templates that lie in the current one are run.
 """
 
 import ast
@@ -25,6 +27,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
+from outreach_frames._files import replacing
 from outreach_frames.errors import ReportError
 
 CELL_TIMEOUT = 600
@@ -102,25 +105,31 @@ def write_report(
     ReportError
         There is no such notebook, it is no report, one of its cells raised, took too long or ended its kernel, or the
         file cannot be written; no file is written then. Of a section whose data are not there a sentence says so.
+
+    Notes
+    -----
+    Modules beside a notebook are not found by it: it imports what is installed and what ``PYTHONPATH`` names in full.
     """
     out, path = Path(out), _find(notebook)
     if out.is_dir() or not out.parent.is_dir():
         raise ReportError(f"{out} cannot be written.", notebook=path.stem, hint="Name a file in a folder that exists.")
     document = _read(path)
     _inject(document, parameters or {}, path.stem)
-    _execute(document, path.stem)
-    _drop_logs(document)
+    try:
+        with replacing(out) as stream:
+            _execute(document, path.stem)
+            _drop_logs(document)
+            stream.write(_page(document).encode())
+    except OSError as error:
+        raise ReportError(f"{out} could not be written: {error.strerror or error}.", notebook=path.stem) from error
+    return out
+
+
+def _page(document: nbformat.NotebookNode) -> str:
     body = "\n".join(_as_html(document))
     style = files("outreach_frames").joinpath("report.css").read_text(encoding="utf-8")
     title = html.escape(_title(document))
-    page = PAGE.format(title=title, style=style, body=body, version=version("outreach_frames"))
-    aside = out.with_name(f".{out.name}-{os.getpid()}")
-    try:
-        aside.write_text(page, encoding="utf-8")
-        return aside.replace(out)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise ReportError(f"{out} could not be written: {error.strerror}.", notebook=path.stem) from error
+    return PAGE.format(title=title, style=style, body=body, version=version("outreach_frames"))
 
 
 def _find(notebook: str | Path) -> Path:
@@ -176,7 +185,7 @@ def _execute(document: nbformat.NotebookNode, notebook: str) -> None:
         client = NotebookClient(document, timeout=CELL_TIMEOUT, kernel_name="python3", config=sockets)
         client.reset_execution_trackers()
         try:
-            with client.setup_kernel():
+            with client.setup_kernel(env=_safe_environment(folder)):
                 _run(client, document)
         except CellExecutionError as error:
             raise ReportError(
@@ -190,6 +199,20 @@ def _execute(document: nbformat.NotebookNode, notebook: str) -> None:
             raise ReportError(
                 "The notebook's process ended before its time.", notebook=notebook, hint="It may lack memory."
             ) from error
+        except OSError as error:
+            raise ReportError(
+                f"The notebook's process could not be started: {error.strerror or error}.", notebook=notebook
+            ) from error
+
+
+def _safe_environment(empty: str) -> dict[str, str]:
+    """
+    Return the environment, but for what would let Python import from the current folder.
+
+    A folder without modules comes first: ipykernel drops the first one where it is the current folder.
+    """
+    named = [empty, *filter(os.path.isabs, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(named)}
 
 
 def _run(client: NotebookClient, document: nbformat.NotebookNode) -> None:
@@ -222,6 +245,7 @@ def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
     """Render the cells; a section's heading stays on one printed page with all up to its first picture or table."""
     exporter = HTMLExporter(
         template_name="basic",
+        extra_template_basedirs=[],  # by default the current folder, whose templates can run code
         exclude_input=True,
         exclude_input_prompt=True,
         exclude_output_prompt=True,

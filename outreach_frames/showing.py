@@ -117,10 +117,13 @@ def show(
     KeyError
         A column of ``columns`` is not in the frame.
     DataError
-        ``links`` is no address, or holds a sign-in; what is to be shown is no frame.
+        ``links`` is no address, or holds a sign-in; what is to be shown is no frame, or has two columns of one name.
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"show takes a DataFrame, no {type(frame).__name__}.", hint="One record: record.to_frame().")
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"Two columns are called {twice!r}.", hint="Rename one.")
     addresses = _addresses(links)
     rows, intervals = frame.head(limit).reset_index(drop=True), _intervals(frame)
     parts = {part for interval in intervals.values() for part in interval}
@@ -195,7 +198,8 @@ def _styled(columns: Mapping[Hashable, _Column], caption: str) -> Styler:
     sides = [column.side for column in columns.values()]
     style = style.apply(lambda _: sides, axis="columns")  # of text too: notebooks align to the right by themselves
     style = style.apply_index(lambda _: sides, axis="columns")
-    return style.relabel_index([column.head for column in columns.values()], axis="columns").set_caption(caption)
+    heads = [column.head.replace("{", "{{").replace("}", "}}") for column in columns.values()]  # pandas formats them
+    return style.relabel_index(heads, axis="columns").set_caption(caption)
 
 
 _CELL = f"padding: 4px 8px; border-bottom: {RULE}; vertical-align: top;"

@@ -18,32 +18,34 @@ import json
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from outreach_frames import __version__
+from outreach_frames import __version__, parquet, sql
+from outreach_frames._files import replacing
 from outreach_frames.client import Client
-from outreach_frames.errors import QueryError, SnapshotError
+from outreach_frames.errors import OutreachError, QueryError, SnapshotError
 from outreach_frames.reading import fetch
+from outreach_frames.reading.frames import Options
 from outreach_frames.stats.sources import TABLES
 
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
 FORMAT = 1
 
-ATTRS = b"PANDAS_ATTRS"
-"""Where pandas itself keeps ``attrs`` in a Parquet file."""
-CATEGORIES = b"outreach_frames.categories"
-"""Where the categories of each pick list are, of which Parquet keeps those that occur."""
+TABLE_NAME = r"^[A-Za-z0-9_-]+\Z"
+"""What a table may be called in a manifest: a file of the version's own folder."""
 
 _VERSION = re.compile(r"(\d{8}T\d{6}Z)-(\d+)")
 
@@ -53,6 +55,9 @@ _ON_REQUEST = {
 }
 DEFAULT_RESOURCES = tuple(name for name in TABLES if name not in _ON_REQUEST)
 """What the statistics read, without what few of them need."""
+
+_OPTIONS = Options.__annotations__.keys() - {"refresh", "progress"}
+"""What each table can be taken with; `take_snapshot` has the other two itself."""
 
 Engine = Literal["duckdb", "polars", "dask", "spark"]
 
@@ -66,7 +71,7 @@ class _Table(msgspec.Struct):
 
 class _Manifest(msgspec.Struct):
     as_of: datetime
-    tables: dict[str, _Table]
+    tables: dict[Annotated[str, msgspec.Meta(pattern=TABLE_NAME)], _Table]
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class Snapshot:
         try:
             manifest: dict[str, Any] = msgspec.json.decode((self.folder / MANIFEST).read_bytes())
             msgspec.convert(manifest, _Manifest)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, RecursionError, msgspec.MsgspecError, UnicodeError) as error:
             raise SnapshotError(f"Version {self.version} has no readable manifest.", hint="Take a new one.") from error
         return manifest
 
@@ -120,7 +125,7 @@ class Snapshot:
     @property
     def versions(self) -> list[str]:
         """Names of all complete versions, oldest first."""
-        named = (_VERSION.fullmatch(folder.name) for folder in self.path.iterdir() if (folder / MANIFEST).is_file())
+        named = (_VERSION.fullmatch(folder.name) for folder in self.path.iterdir() if _is_version(folder))
         return [name[0] for name in sorted(filter(None, named), key=lambda name: (name[1], int(name[2])))]
 
     def frame(self, name: str) -> pd.DataFrame:
@@ -140,15 +145,11 @@ class Snapshot:
         Raises
         ------
         SnapshotError
-            The snapshot has no such table.
+            The snapshot has no such table, or its file is damaged.
         """
-        table = pq.read_table(self._file(name), partitioning=None)
-        frame: pd.DataFrame = table.to_pandas(types_mapper=_as_fetched)
-        notes = table.schema.metadata or {}
-        frame.attrs = json.loads(notes.get(ATTRS, b"{}"))
-        for pick_list, categories in json.loads(notes.get(CATEGORIES, b"{}")).items():
-            frame[pick_list] = frame[pick_list].cat.set_categories(categories)
-        return frame
+        file = self._file(name)
+        with parquet.readable(name):
+            return parquet.read(file)
 
     def scan(self, name: str, engine: Engine = "duckdb") -> Any:
         """
@@ -160,47 +161,35 @@ class Snapshot:
             Table, such as ``"mailings"``.
         engine
             What opens it: a DuckDB relation, a polars LazyFrame, a Dask or a Spark DataFrame. Pick lists are
-            categories in polars, text in the others.
+            categories in polars, text in the others. DuckDB's relation is closed as in `sql`: its expressions and its
+            own methods read and write no file.
 
         Raises
         ------
         SnapshotError
-            The snapshot has no such table.
+            The snapshot has no such table, or its file is damaged.
         QueryError
             There is no such engine.
         ModuleNotFoundError
             The engine is not installed.
         """
-        file = str(self._file(name))
-        if engine == "duckdb":
-            import duckdb  # noqa: PLC0415  loaded only where asked for
+        file = self._file(name)
+        with parquet.readable(name):
+            return _scanned(name, file, engine)
 
-            return _in_utc(duckdb.connect().read_parquet(file))
-        if engine == "polars":
-            import polars as pl  # noqa: PLC0415
-
-            return pl.scan_parquet(file)
-        if engine == "dask":
-            import dask.dataframe as dd  # noqa: PLC0415
-
-            frame = dd.read_parquet(file, dtype_backend="pyarrow")
-            # Arrow does not sort pick lists; as in DuckDB and Spark they are text.
-            texts = {f.name: pd.ArrowDtype(pa.string()) for f in pq.read_schema(file) if pa.types.is_dictionary(f.type)}
-            return frame.astype(texts)
-        if engine == "spark":
-            from pyspark.sql import SparkSession  # noqa: PLC0415
-
-            return SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate().read.parquet(file)
-        raise QueryError(f"There is no engine {engine!r}.", hint="Choose duckdb, polars, dask or spark.")
-
-    def sql(self, query: str) -> pd.DataFrame:
+    def sql(self, query: str, **frames: Any) -> pd.DataFrame:
         """
         Query the tables with SQL (DuckDB's), each under its own name.
+
+        Nothing else is within the query's reach: no file, network, extension, setting or Python variable.
 
         Parameters
         ----------
         query
-            One SELECT statement, for example ``select count(*) from mailings``. Instants are UTC.
+            One SELECT statement, for example ``select count(*) from mailings``. Instants are UTC, and so is ``now()``.
+        **frames
+            Frames of your own to query with the tables, by name: of pandas, polars, PyArrow or another engine, which
+            then computes them. An index is left out.
 
         Returns
         -------
@@ -210,22 +199,18 @@ class Snapshot:
         Raises
         ------
         SnapshotError
-            A table's file is missing, or the query is anything but one SELECT.
-        duckdb.Error
-            The query is not valid.
+            A table's file is missing or damaged, or the query is anything but one SELECT.
+        QueryError
+            The query is not valid, reaches outside or fails on a value, or a frame has the name of a table.
+        DataError
+            One of the frames is none.
         """
-        import duckdb  # noqa: PLC0415  loaded only where asked for
-
-        with duckdb.connect() as connection:
-            for name in self.tables:
-                _in_utc(connection.read_parquet(str(self._file(name)))).create_view(name)
-            statements = connection.extract_statements(query)
-            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-                raise SnapshotError("A query is one SELECT statement.", hint="A snapshot is read, never changed.")
-            table = connection.sql(query).to_arrow_table()
-        zoned = [f.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(f.type) else f for f in table.schema]
-        result: pd.DataFrame = table.cast(pa.schema(zoned), safe=False).to_pandas(types_mapper=pd.ArrowDtype)
-        return result
+        if taken := sorted(frames.keys() & {*self.tables}):
+            raise QueryError(
+                f"The snapshot has a table {taken[0]!r} of its own.", hint="Pass the frame by another name."
+            )
+        tables = {name: self._dataset(name) for name in self.tables}
+        return sql.select(query, tables | {name: sql.arrow(name, frame) for name, frame in frames.items()})
 
     def refresh(self, client: Client, *, progress: bool | None = None) -> "Snapshot":
         """
@@ -239,7 +224,7 @@ class Snapshot:
             As in `fetch`; the version in force does not change then.
         """
         options = {name: facts.get("options") for name, facts in self.manifest["tables"].items()}
-        lost = [name for name, kept in options.items() if kept is None]
+        lost = [name for name, kept in options.items() if not _is_repeatable(kept)]
         if lost:
             raise SnapshotError(
                 f"How {', '.join(lost)} was taken cannot be repeated from the manifest.",
@@ -256,19 +241,34 @@ class Snapshot:
         SnapshotError
             A file is missing or was changed.
         """
-        for name, facts in self.manifest["tables"].items():
-            if _checksum(self._file(name)) != facts["sha256"]:
-                raise SnapshotError(f"Table {name} of version {self.version} was changed.", hint="Take a new one.")
+        _checksum.cache_clear()
+        for name in self.tables:
+            self._file(name)
+
+    def _dataset(self, name: str) -> Any:
+        file = self._file(name)
+        with parquet.readable(name):
+            return parquet.dataset(file)
 
     def _file(self, name: str) -> Path:
+        """Return the file of a table, which is the one that was written: compared once in a process."""
         facts = self.manifest["tables"].get(name)
         if facts is None:
             raise SnapshotError(
                 f"This snapshot has no table {name!r}.", hint=f"It has: {', '.join(self.tables)}. Take it with more."
             )
         file = self.folder / f"{name}.parquet"
-        if not file.is_file():
-            raise SnapshotError(f"The file of table {name} is missing.", hint="Take a new snapshot.")
+        try:
+            found = file.lstat()
+            if not stat.S_ISREG(found.st_mode):
+                raise SnapshotError(f"The file of table {name} is a link or no file.", hint="Take a new snapshot.")
+            digest = _checksum(file, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        except FileNotFoundError as error:
+            raise SnapshotError(f"The file of table {name} is missing.", hint="Take a new snapshot.") from error
+        except OSError as error:
+            raise SnapshotError(f"The file of table {name} cannot be read: {error.strerror}.") from error
+        if digest != facts["sha256"]:
+            raise SnapshotError(f"Table {name} of version {self.version} was changed.", hint="Take a new one.")
         return file
 
 
@@ -304,6 +304,8 @@ def take_snapshot(
 
     Raises
     ------
+    SnapshotError
+        The folder cannot be written, or the disk is full.
     OutreachError
         As in `fetch`. Nothing of the failed version stays, and the version in force does not change; pages already
         fetched are cached, so the same call with ``refresh=False`` resumes.
@@ -312,22 +314,42 @@ def take_snapshot(
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise SnapshotError(f"{path.name} is a file.", hint="A snapshot is a folder: name one, or none that is there.")
-    path.mkdir(parents=True, exist_ok=True)
     aside = path / f".writing-{uuid.uuid4().hex}"
-    aside.mkdir()
     try:
-        tables = {}
-        for table, options in wanted.items():
-            frame = fetch(client, table, refresh=refresh, progress=progress, **options)
-            write_parquet(frame, aside / f"{table}.parquet")
-            tables[table] = {**_facts(frame, aside / f"{table}.parquet"), "options": _kept(options)}
-        as_of = min(facts["as_of"] for facts in tables.values())
-        manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
-        _write_text(aside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-        version = _put_in_place(aside, path, as_of)
+        aside.mkdir(parents=True)
+        version = _taken(client, wanted, aside, refresh=refresh, progress=progress)
+    except OutreachError:
+        raise
+    except OSError as error:
+        raise SnapshotError(
+            f"The snapshot {path.name} cannot be written: {error.strerror or error}.",
+            hint="Make room, or name another folder. The version in force is as it was.",
+        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return Snapshot(path, version)
+
+
+def _taken(
+    client: Client,
+    wanted: Mapping[str, Mapping[str, Any]],
+    aside: Path,
+    *,
+    refresh: bool,
+    progress: bool | None,
+) -> str:
+    """Extract tables into a folder aside and put it in place; return the name of the version."""
+    tables = {}
+    for table, options in wanted.items():
+        frame, file = fetch(client, table, refresh=refresh, progress=progress, **options), aside / f"{table}.parquet"
+        with replacing(file) as stream:
+            parquet.write(frame, stream)
+        tables[table] = {**_facts(frame, file), "options": _kept(options)}
+    as_of = min(facts["as_of"] for facts in tables.values())
+    manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
+    with replacing(aside / MANIFEST) as stream:
+        stream.write(f"{json.dumps(manifest, indent=2)}\n".encode())
+    return _put_in_place(aside, aside.parent, as_of)
 
 
 def _wanted(
@@ -340,6 +362,12 @@ def _wanted(
     options = named if isinstance(named, Mapping) else {name: {} for name in named}
     if not options:
         raise QueryError("A snapshot needs at least one table.", hint="Leave resources out for the usual ones.")
+    for name, chosen in options.items():
+        if unknown := sorted(chosen.keys() - _OPTIONS):
+            raise QueryError(
+                f"A snapshot's {name} cannot be taken with {unknown[0]!r}.",
+                hint=f"Options: {', '.join(sorted(_OPTIONS))}.",
+            )
     return {client.catalogue.resource(name).table: chosen for name, chosen in options.items()}
 
 
@@ -350,6 +378,15 @@ def _kept(options: Mapping[str, Any]) -> dict[str, Any] | None:
     except TypeError:
         return None
     return kept
+
+
+def _is_repeatable(options: Any) -> bool:
+    """Whether a manifest's options are what `fetch` takes."""
+    try:
+        msgspec.convert(options, Options)
+    except msgspec.ValidationError:
+        return False
+    return bool(options.keys() <= _OPTIONS)
 
 
 def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
@@ -371,49 +408,43 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
     path = Path(path)
     try:
         version = version or (path / POINTER).read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise SnapshotError(f"There is no snapshot in {path.name}.", hint="Take one with take_snapshot.") from error
     snapshot = Snapshot(path, version)
-    if not (snapshot.folder / MANIFEST).is_file():
-        known = ", ".join(snapshot.versions) if path.is_dir() else "none"
-        raise SnapshotError(f"The snapshot has no version {version}.", hint=f"It has: {known}.")
+    if not _VERSION.fullmatch(version) or not _is_version(snapshot.folder):
+        known = ", ".join(snapshot.versions) if path.is_dir() else ""
+        raise SnapshotError(f"The snapshot has no version {version!r}.", hint=f"It has: {known or 'none'}.")
     return snapshot
 
 
-def _in_utc(relation: Any) -> Any:
-    """
-    Show a DuckDB relation's instants as UTC timestamps without zone.
-
-    With a zone, DuckDB would shift them to the machine's own, and its date functions need an extension that it
-    downloads.
-    """
-    columns = (
-        f'make_timestamp(epoch_us("{name}")) as "{name}"' if str(kind) == "TIMESTAMP WITH TIME ZONE" else f'"{name}"'
-        for name, kind in zip(relation.columns, relation.types, strict=True)
-    )
-    return relation.project(", ".join(columns))
+def _is_version(folder: Path) -> bool:
+    """Whether there is a folder with a manifest, and not links to them."""
+    return not folder.is_symlink() and not (folder / MANIFEST).is_symlink() and (folder / MANIFEST).is_file()
 
 
-def write_parquet(frame: pd.DataFrame, file: Path) -> None:
-    """Write a fetched frame as a Parquet file that anything reads, and make sure that it is on the disk."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    # Of pandas' own notes only attrs stay: its dtype names are not all readable to pandas itself (lists), and Arrow's
-    # types say the same to everybody.
-    notes = {ATTRS: json.dumps(frame.attrs).encode()}
-    picks = {name: list(dtype.categories) for name, dtype in frame.dtypes.items() if dtype == "category"}
-    if picks:
-        notes[CATEGORIES] = json.dumps(picks).encode()
-    pq.write_table(table.replace_schema_metadata(notes), file, compression="zstd")
-    _sync(file)
+def _scanned(name: str, file: Path, engine: Engine) -> Any:
+    if engine == "duckdb":
+        return sql.connect({name: parquet.dataset(file)}).view(name)
+    if engine == "polars":
+        import polars as pl  # noqa: PLC0415  loaded only where asked for
+
+        return pl.scan_parquet(file, glob=False, hive_partitioning=False)
+    if engine == "dask":
+        import dask.dataframe as dd  # noqa: PLC0415
+
+        frame = dd.read_parquet(str(file), dtype_backend="pyarrow")
+        # Arrow does not sort pick lists; as in DuckDB and Spark they are text.
+        texts = {f.name: pd.ArrowDtype(pa.string()) for f in pq.read_schema(file) if pa.types.is_dictionary(f.type)}
+        return frame.astype(texts)
+    if engine == "spark":
+        from pyspark.sql import SparkSession  # noqa: PLC0415
+
+        return SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate().read.parquet(str(file))
+    raise QueryError(f"There is no engine {engine!r}.", hint="Choose duckdb, polars, dask or spark.")
 
 
 def _facts(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
     return {"rows": len(frame), "sha256": _checksum(file), "as_of": frame.attrs["outreach_frames"]["as_of"]}
-
-
-def _as_fetched(kind: pa.DataType) -> pd.ArrowDtype | None:
-    """Back a column by Arrow, but a pick list by pandas' own categories."""
-    return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
 
 
 def _put_in_place(aside: Path, path: Path, as_of: str) -> str:
@@ -422,9 +453,8 @@ def _put_in_place(aside: Path, path: Path, as_of: str) -> str:
     stem = pd.Timestamp(as_of).strftime("%Y%m%dT%H%M%SZ")
     taken = (_VERSION.fullmatch(folder.name) for folder in path.iterdir())
     version = _renamed(aside, stem, 1 + max((int(name[2]) for name in taken if name and name[1] == stem), default=0))
-    pointer = path / f".{POINTER}-{uuid.uuid4().hex}"
-    _write_text(pointer, f"{version}\n")
-    pointer.replace(path / POINTER)
+    with replacing(path / POINTER) as stream:
+        stream.write(f"{version}\n".encode())
     _sync(path)
     return version
 
@@ -443,11 +473,6 @@ def _renamed(aside: Path, stem: str, number: int) -> str:
             return version
 
 
-def _write_text(file: Path, text: str) -> None:
-    file.write_text(text, encoding="utf-8")
-    _sync(file)
-
-
 def _sync(path: Path) -> None:
     """Make sure that a file or folder is on the disk before anything points to it."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -457,6 +482,8 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _checksum(file: Path) -> str:
+@lru_cache(maxsize=1024)
+def _checksum(file: Path, *_state: int) -> str:
+    """Return a file's SHA-256, computed once for each state of it: inode, size and times."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,11 +1,14 @@
 import errno
 import json
 import os
+import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import click
@@ -13,6 +16,7 @@ import pandas as pd
 import pytest
 import requests
 from click.testing import CliRunner
+from snapshot_support import ATTEMPTS, contents, full_after, plant
 
 import outreach_frames as of
 from outreach_frames.cli import main
@@ -61,7 +65,7 @@ def test_every_command_explains_itself(command):
     assert len(result.output.splitlines()[2].strip()) > 10
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "xlsx"])
 @pytest.mark.usefixtures("live")
 def test_fetch_writes_a_file(tmp_path, suffix):
     out = tmp_path / f"people.{suffix}"
@@ -71,7 +75,7 @@ def test_fetch_writes_a_file(tmp_path, suffix):
     )
 
     assert result.exit_code == 0, result.output
-    frame = pd.read_parquet(out) if suffix == "parquet" else pd.read_csv(out)
+    frame = {"parquet": pd.read_parquet, "csv": pd.read_csv, "xlsx": pd.read_excel}[suffix](out)
     assert frame.columns.tolist() == ["id", "first_name", "title"]
     assert frame["id"].tolist() == [1]
 
@@ -89,10 +93,10 @@ def test_a_fetched_parquet_file_with_lists_is_read_by_pandas(tmp_path):
 def test_a_file_that_cannot_be_written_is_a_sentence_and_costs_no_request(live, tmp_path, monkeypatch):
     """Found out after the fetch, it would have cost the budget for nothing."""
 
-    def denied(path):
+    def denied(path, *_):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "touch", denied)
+    monkeypatch.setattr(Path, "open", denied)
     live.sandbox.clear_log()
 
     result = run("fetch", "users", "--out", tmp_path / "users.csv")
@@ -103,22 +107,33 @@ def test_a_file_that_cannot_be_written_is_a_sentence_and_costs_no_request(live, 
 
 
 @pytest.mark.usefixtures("live")
-def test_a_write_that_fails_half_way_leaves_what_was_there(tmp_path, monkeypatch):
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])
+def test_a_write_that_fails_half_way_leaves_what_was_there(tmp_path, suffix):
     """A program that reads the file must not take half of it for the whole."""
-    out = tmp_path / "users.csv"
+    run("snapshot", tmp_path / "org", "--resources", "users")
+    out = tmp_path / f"users.{suffix}"
     out.write_text("before")
 
-    def full(_, path, **__):
-        Path(path).write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
-
-    result = run("fetch", "users", "--out", out)
+    with full_after(500):
+        result = run("sql", tmp_path / "org", "select * from users", "--out", out)
 
     assert result.exit_code == 1
-    assert "users.csv': No space left on device" in result.output
-    assert (out.read_text(), list(tmp_path.glob("*.csv")), list(tmp_path.glob(".*"))) == ("before", [out], [])
+    assert f"users.{suffix}': {os.strerror(errno.EFBIG)}" in result.output
+    assert (out.read_text(), list(tmp_path.glob("*.*")), list(tmp_path.glob(".*"))) == ("before", [out], [])
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.filterwarnings("ignore:The cache cannot be used")  # it grows neither
+def test_a_full_disk_is_a_sentence_wherever_it_is(tmp_path):
+    """It was a traceback."""
+    run("snapshot", tmp_path / "org", "--resources", "users")
+
+    with full_after(2_000):
+        taken = run("snapshot", tmp_path / "org", "--resources", "users", "--resume")
+
+    assert taken.exit_code == 1
+    assert os.strerror(errno.EFBIG) in taken.output
+    assert len(taken.output.splitlines()) <= 2
 
 
 @pytest.mark.usefixtures("live")
@@ -322,3 +337,191 @@ def test_sandbox_command_serves_until_it_is_stopped():
 
     assert len(json.loads(answer.content)["data"]) > 0
     assert Path(url).name == "v2"
+
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+
+
+def test_a_query_on_the_command_line_reaches_nothing_but_the_tables(tmp_path, monkeypatch):
+    """It overwrote the snapshot's own table, and read any file."""
+    taken = of.open_snapshot(shutil.copytree(SAMPLE, tmp_path / "org"))
+    plant(tmp_path)
+    monkeypatch.chdir(tmp_path / "here")
+    before = contents(tmp_path)
+
+    for attempt in ATTEMPTS:
+        result = run("sql", taken.path, attempt.format(tmp_path / "elsewhere", taken.folder))
+        assert result.exit_code == 1, attempt
+        assert "Traceback" not in result.output
+        assert len(result.output.splitlines()) <= 2, attempt
+
+    assert contents(tmp_path) == before
+
+
+HOSTILE = "\x1b[31mred\x1b[0m \x9b2J \x07 \u202eevil \r\x00 \u2028 \x1b]8;;http://x.example\x1b\\\\link"
+
+
+def test_what_is_printed_of_the_data_is_only_text(tmp_path):
+    """A name may hold what a terminal obeys: colours, titles, links, a cleared screen."""
+    folder = shutil.copytree(SAMPLE, tmp_path / "org")
+    codes = " || ".join(f"chr({ord(c)})" for c in HOSTILE)
+
+    shown = run("sql", folder, f'select {codes} as a, {codes} as "{HOSTILE.replace(chr(0), "")}"')
+    failed = run("sql", folder, f'select "{HOSTILE.replace(chr(0), "")}"')
+
+    assert (shown.exit_code, failed.exit_code) == (0, 1)
+    for output in (shown.output, failed.output):
+        assert "red" in output
+        assert all(character.isprintable() or character == "\n" for character in output)
+        assert len(output.splitlines()) == 2
+
+
+def test_what_is_printed_keeps_the_letters_of_every_language(tmp_path):
+    folder = shutil.copytree(SAMPLE, tmp_path / "org")
+
+    assert "Žofie Ågren 李小龙 الاسم 😀" in run("sql", folder, "select 'Žofie Ågren 李小龙 الاسم 😀' as a").output
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])
+def test_a_query_s_result_is_written_where_it_is_wanted(tmp_path, suffix):
+    out = tmp_path / f"states.{suffix}"
+
+    result = run("sql", SAMPLE, "select state, count(*) as n from mailings group by state order by n", "--out", out)
+
+    frame = {"parquet": pd.read_parquet, "csv": pd.read_csv, "xlsx": pd.read_excel}[suffix](out)
+    assert result.exit_code == 0, result.output
+    assert f"{len(frame)} rows" in result.output
+    assert frame["n"].is_monotonic_increasing
+
+
+def test_an_ending_that_is_none_is_usage(tmp_path):
+    result = run("sql", SAMPLE, "select 1", "--out", tmp_path / "x.xls")
+
+    assert result.exit_code == 2
+    assert ".xlsx" in result.output
+
+
+def test_columns_of_one_name_are_no_parquet_file(tmp_path):
+    result = run("sql", SAMPLE, "select 1 as a, 2 as a", "--out", tmp_path / "x.parquet")
+
+    assert result.exit_code == 1
+    assert "same name" in result.output
+    assert not list(tmp_path.glob("x*"))
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """Let the command see an organisation that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("OUTREACH_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}/api/v2")
+        monkeypatch.setenv("OUTREACH_TOKEN", "x")
+        yield server
+
+
+COMMAND = [sys.executable, "-c", "from outreach_frames.cli import main; main()"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)],
+    ids=str,
+)
+@pytest.mark.usefixtures("silent")
+def test_a_signal_leaves_nothing_half_written(tmp_path, number, code):
+    """A hidden file with people in it stayed beside the target; Ctrl-C was an ordinary failure."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "users.csv").write_text("before")
+    with subprocess.Popen(
+        [*COMMAND, "fetch", "users", "--out", folder / "users.csv"], stderr=subprocess.PIPE
+    ) as fetching:
+        assert eventually(lambda: len(list(folder.iterdir())) == 2)
+        time.sleep(0.5)
+        fetching.send_signal(number)
+        told = fetching.communicate(timeout=30)[1].decode()
+
+    assert fetching.returncode == code
+    assert "Traceback" not in told
+    assert [path.name for path in folder.iterdir()] == ["users.csv"]
+    assert (folder / "users.csv").read_text() == "before"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=str)
+@pytest.mark.parametrize(
+    "query", ["select count(*) from range(1000000000000)", "select sum(a.id * b.id * c.id) from {0}"]
+)
+def test_a_long_query_can_be_ended(tmp_path, number, code, query):
+    """DuckDB made a RuntimeError of Ctrl-C, or did not look for it."""
+    query = query.format("mailings a, mailings b, mailings c")
+    out = tmp_path / "n.csv"
+    with subprocess.Popen([*COMMAND, "sql", SAMPLE, query, "--out", out], stderr=subprocess.PIPE) as asking:
+        assert eventually(lambda: any(tmp_path.iterdir()))
+        time.sleep(2.0)
+        asking.send_signal(number)
+        told = asking.communicate(timeout=30)[1]
+
+    assert (asking.returncode, told) == (code, b"")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_snapshot_that_is_ended_leaves_nothing(tmp_path):
+    with subprocess.Popen([*COMMAND, "snapshot", tmp_path / "org", "--resources", "users"]) as taking:
+        assert eventually(lambda: any((tmp_path / "org").glob(".writing-*")))
+        time.sleep(0.5)
+        taking.terminate()
+        assert taking.wait(30) == 143
+
+    assert not list((tmp_path / "org").iterdir())
+
+
+def test_a_report_that_is_ended_leaves_neither_file_nor_process(tmp_path):
+    noted = f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
+    cell = f"import os, pathlib, time; {noted}; time.sleep(60)"
+    document = {
+        "cells": [{"cell_type": "code", "source": cell, "metadata": {}, "outputs": [], "execution_count": None}]
+    }
+    (tmp_path / "nb.ipynb").write_text(json.dumps({**document, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    arguments = ["report", "--snapshot", SAMPLE, "--notebook", tmp_path / "nb.ipynb", "--out", folder / "page.html"]
+    with subprocess.Popen([*COMMAND, *arguments]) as reporting:
+        assert eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        reporting.terminate()
+        assert reporting.wait(60) == 143
+
+    assert not list(folder.iterdir())
+    assert eventually(lambda: not Path("/proc", (tmp_path / "pid").read_text()).exists())
+
+
+def eventually(condition, patience_s=60.0):
+    """Wait until something holds; say whether it came to."""
+    until = time.monotonic() + patience_s
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.05)
+    return bool(condition())
+
+
+def test_a_command_run_in_a_thread_of_a_program_takes_no_signals():
+    """Only the main thread may."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run("sql", SAMPLE, "select 1")))
+    thread.start()
+    thread.join()
+
+    assert results[0].exit_code == 0
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_ctrl_c_at_a_question_is_ctrl_c():
+    """And the end of the input is a failure as before."""
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*COMMAND, "login"], **streams) as asking:
+        assert asking.stdout.read(6) == b"Client"
+        time.sleep(0.2)
+        asking.send_signal(signal.SIGINT)
+        told = asking.communicate(timeout=30)[1]
+
+    assert asking.returncode == 130
+    assert b"Traceback" not in told
+    assert run("login", input="").exit_code == 1

@@ -15,14 +15,15 @@ NAMES = """
     fetch_prospects fetch_accounts fetch_sequences fetch_sequence_steps fetch_sequence_states fetch_sequence_templates
     fetch_mailings fetch_calls fetch_tasks fetch_events fetch_users fetch_teams fetch_mailboxes fetch_templates
     fetch_snippets fetch_rulesets fetch_stages fetch_personas fetch_opportunities fetch_webhooks
-    fetch_compliance_requests take_snapshot open_snapshot NOT_NULL between
+    fetch_compliance_requests take_snapshot open_snapshot export NOT_NULL between
     patterns stats plots widgets webhooks compliance errors
 """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_openapi", "errors"},
-    {"_warn", "auth", "catalogue", "http", "journal", "plots", "reports", "showing", "stats"},
+    {"_files", "_openapi", "errors"},
+    {"_warn", "auth", "catalogue", "http", "journal", "plots", "stats"},
+    {"exporting", "parquet", "reports", "showing", "sql"},
     {"emulator", "findings", "jsonapi", "query"},
     {"documents", "webhooks"},
     {"client"},

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from playwright.sync_api import sync_playwright
+from snapshot_support import seal
 
 from outreach_frames import open_snapshot, reports
 from outreach_frames.cli import main
@@ -58,6 +59,7 @@ RAISE = "from outreach_frames.errors import {0}; raise {0}('no such <b>table</b>
 def test_an_organisation_without_data_is_reported_in_sentences(name, sample, tmp_path):
     for file in sample.folder.glob("*.parquet"):
         pq.write_table(pq.read_table(file).slice(0, 0), file)
+    seal(sample)
 
     page = write_report(tmp_path / "page.html", notebook=name, parameters={"source": str(sample.path)}).read_text()
 
@@ -195,6 +197,57 @@ def test_a_file_that_is_no_notebook_is_said(tmp_path, content):
         write_report(tmp_path / "page.html", notebook=tmp_path / "nb.ipynb")
 
 
+@pytest.mark.parametrize("path", [None, "", ".", f".{os.pathsep}", f"{os.pathsep}/nowhere", "planted"])
+def test_code_that_lies_in_the_current_folder_is_not_run(tmp_path, monkeypatch, path):
+    """A shared snapshot comes with whatever its folder holds: modules, and templates that run code."""
+    here = tmp_path / "here"
+    for folder in (here, here / "planted", here / "basic"):
+        folder.mkdir()
+    trace = tmp_path / "ran"
+    for name in ("pyarrow", "ipykernel_launcher", "ipykernel", "sitecustomize", "usercustomize", "helper", "json"):
+        for folder in (here, here / "planted"):
+            (folder / f"{name}.py").write_text(f"open({str(trace)!r}, 'a').write({name!r})\n")
+    (here / "basic" / "conf.json").write_text('{"base_template": "base"}')
+    (here / "basic" / "index.html.j2").write_text("planted template")
+    monkeypatch.chdir(here)
+    if path is None:
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+    else:
+        monkeypatch.setenv("PYTHONPATH", path)
+
+    page = reported(
+        tmp_path,
+        "# Title",
+        "import json, pyarrow\nprint('through')",
+        "try:\n    import helper\nexcept ImportError:\n    print('not found')",
+    )
+
+    assert "through" in page
+    assert "not found" in page
+    assert "planted template" not in page
+    assert not trace.exists()
+
+
+def test_modules_that_the_environment_names_in_full_are_found(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "helper.py").write_text("word = 'from the helper'")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path / "mine")  # ipykernel then drops the first of them
+
+    assert "from the helper" in reported(tmp_path, "# Title", "import helper; print(helper.word)")
+
+
+def test_a_link_in_the_report_s_place_or_beside_it_is_not_written_through(tmp_path):
+    """The file aside had a name that others could know before."""
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "page.html").symlink_to(tmp_path / "theirs")
+    (tmp_path / f".page.html-{os.getpid()}").symlink_to(tmp_path / "theirs")
+
+    assert "Title" in reported(tmp_path, "# Title", "1")
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert not (tmp_path / "page.html").is_symlink()
+
+
 def test_an_unknown_notebook_is_named_with_those_that_are_there(tmp_path):
     with pytest.raises(ReportError, match="nonsense") as raised:
         write_report(tmp_path / "page.html", notebook="nonsense")
@@ -277,6 +330,7 @@ def test_names_from_the_data_are_only_text_in_a_report(sample, tmp_path):
         names = [f"<img src=x onerror=alert({n})> **b** [l](http://x)" for n in range(len(frame))]
         place, field = frame.column_names.index(column), frame.schema.field(column)
         pq.write_table(frame.set_column(place, field, pa.chunked_array([pa.array(names, field.type)])), file)
+    seal(sample)
 
     page = write_report(tmp_path / "page.html", parameters={"source": str(sample.path)}).read_text()
 

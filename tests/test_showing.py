@@ -103,6 +103,22 @@ def test_a_column_s_name_is_text_too():
     assert "&lt;img" in headed
 
 
+@pytest.mark.parametrize("name", ["{x}", "{", "}}", "{0.__class__}", "a{!r}", "%s", "{{ 7 * 7 }}"])
+def test_braces_in_a_column_s_name_are_text(name):
+    """A custom field may be called so; pandas takes headings for formats."""
+    rates = {name: [0.5, 0.25], f"{name}_lo": [0.4, 0.2], f"{name}_hi": [0.6, 0.3], f"{name}_n": [9, 9]}
+
+    words = name.replace("__", ": ").replace("_", " ").strip()
+    assert f">{words}<" in of.show(pd.DataFrame({name: [1]})).to_html()
+    assert f">{name}<" in of.show(pd.DataFrame({"a": [1]}), columns={"a": name}).to_html()
+    assert words in of.show(pd.DataFrame(rates)).to_html()
+
+
+def test_two_columns_of_one_name_are_refused_in_words():
+    with pytest.raises(of.errors.DataError, match="called 'a'"):
+        of.show(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
 @pytest.mark.parametrize(
     ("name", "values", "head", "cell"),
     [

@@ -1,14 +1,22 @@
+import errno
+import json
+import os
+import random
 import shutil
 import time
 from pathlib import Path
 
 import duckdb
 import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fetch_support import organisation, resource
+from snapshot_support import ATTEMPTS, contents, full_after, plant, seal
 
 import outreach_frames as of
-from outreach_frames.errors import QueryError, SnapshotError, UnknownNameError
+from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError, UnknownNameError
 from outreach_frames.snapshots import DEFAULT_RESOURCES
 
 
@@ -214,8 +222,9 @@ def test_what_is_not_there_is_named(taken, tmp_path):
         of.open_snapshot(taken.path, version="19700101T000000Z-1")
     with pytest.raises(QueryError, match="no engine"):
         taken.scan("users", engine="abacus")
-    with pytest.raises(duckdb.Error):
+    with pytest.raises(QueryError, match="nowhere") as raised:
         taken.sql("select nonsense from nowhere")
+    assert raised.value.hint == "Tables: mailings, sequences, users."
 
 
 def test_options_of_fetch_can_be_given_for_each_table(org, tmp_path):
@@ -224,9 +233,11 @@ def test_options_of_fetch_can_be_given_for_each_table(org, tmp_path):
     assert snapshot.frame("users").columns.tolist() == ["id", "name"]
 
 
-@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"as_of": "now", "tables": {}}', '{"tables": {"users": {}}}'])
+@pytest.mark.parametrize(
+    "content", ["{", "{}", "[]", "[" * 100_000, "\udcff", '{"as_of": "now", "tables": {}}', '{"tables": {"users": {}}}']
+)
 def test_a_damaged_manifest_is_a_typed_error(taken, content):
-    (taken.folder / "manifest.json").write_text(content)
+    (taken.folder / "manifest.json").write_text(content, errors="surrogateescape")
     for look in (lambda: taken.tables, lambda: taken.as_of, taken.verify, lambda: taken.frame("users")):
         with pytest.raises(SnapshotError, match="readable manifest"):
             look()
@@ -274,3 +285,298 @@ def test_resources_that_name_no_table_are_refused_before_anything_is_made(org, t
 def test_a_query_without_rows_is_told(taken):
     with pytest.raises(SnapshotError, match="SELECT"):
         taken.sql("")
+
+
+def retouch(snapshot, change, table="users"):
+    """Write a table's file anew, changed, with a manifest that says that it is the right one."""
+    file = snapshot.folder / f"{table}.parquet"
+    pq.write_table(change(pq.read_table(file, partitioning=None)), file)
+    seal(snapshot)
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """Return folders that no query may reach: one anywhere, and the current one."""
+    plant(tmp_path)
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_a_query_reaches_nothing_but_the_tables(taken, outside, attempt):
+    """The kind of the statement says nothing: a SELECT can hold a COPY and call what reads files."""
+    frame_of_the_caller = pd.DataFrame({"a": [1]})
+    query = attempt.format(outside / "elsewhere", taken.folder)
+    before = contents(outside)
+
+    with pytest.raises((QueryError, SnapshotError)) as raised:
+        taken.sql(query)
+    with pytest.raises(duckdb.Error):
+        taken.scan("users").query("mine", query).fetchall()
+    with pytest.raises(duckdb.Error):
+        taken.scan("users").filter(f"exists ({query})").fetchall()
+
+    assert len(str(raised.value).splitlines()) <= 2
+    assert len(str(raised.value)) < 500
+    assert contents(outside) == before
+    assert len(frame_of_the_caller) == 1
+
+
+def test_a_lazy_relation_writes_no_file(taken, outside):
+    before = contents(outside)
+    for write in ("to_csv", "to_parquet"):
+        with pytest.raises(duckdb.Error):
+            getattr(taken.scan("users"), write)(str(outside / "elsewhere" / "new"))
+    assert contents(outside) == before
+
+
+NAMED_AS_SQL = """id" from users) union select content as a from read_text('/etc/hostname') --"""
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "created_at > timestamp '{0}'",
+        "created_at > '{0}'",
+        "created_at > timestamptz '{0}+00'",
+        "not created_at <= '{0}'",
+        "date_trunc('second', created_at) >= '{0}' and created_at <> '{0}'",
+        "created_at between '{0}' and now() and created_at not in ('{0}')",
+    ],
+)
+def test_instants_are_compared_as_utc(taken, monkeypatch, condition):
+    """Arrow, that reads the tables, compares no instant with a timestamp without zone."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    times = taken.frame("mailings")["created_at"].sort_values()
+    cut = times.iloc[len(times) // 2]
+
+    written = condition.format(cut.tz_localize(None))
+
+    found = len(taken.sql(f"from mailings where {written}"))
+    lazy = len(taken.scan("mailings").filter(written).fetchall())
+    assert found == lazy == (times > cut).sum() > 0
+
+
+@pytest.mark.parametrize("name", [NAMED_AS_SQL, 'a"b', "at", "select", "a.b", "ä ö", "{x}", "*"])
+def test_a_column_s_name_is_no_sql(taken, name):
+    """It ran, since instants were read through a query made of the columns' names."""
+    now = pd.Timestamp("2026-01-01", tz="UTC")
+    retouch(taken, lambda _: pa.table({"id": [7], name: pa.array([now], pa.timestamp("us", "UTC"))}))
+
+    assert taken.sql("select * from users")[name].tolist() == [now]
+    assert taken.scan("users").fetchall() == [(7, now.tz_localize(None).to_pydatetime())]
+
+
+def test_frames_given_by_name_are_queried_with_the_tables(taken):
+    """Of any engine; instants mean the same as in the tables."""
+    at = pd.Timestamp("2026-01-01T01:00+02:00").tz_convert("Asia/Kolkata")
+    mine = pd.DataFrame({"id": [1, 2], "kind": pd.Categorical(["a", "b"]), "at": [at, at]}, index=[8, 9])
+    theirs = pl.DataFrame({"id": [2, 3]}).lazy()
+
+    found = taken.sql(
+        "select * from mine join theirs using (id) join ours using (id) join lazily using (id) order by id",
+        mine=mine,
+        theirs=theirs,
+        ours=pa.table({"id": [1, 2, 3]}),
+        lazily=taken.scan("users").select("id"),
+    )
+
+    assert found.to_dict("records") == [{"id": 2, "kind": "b", "at": at.tz_convert("UTC")}]
+
+
+@pytest.mark.parametrize(
+    ("frames", "error", "message"),
+    [
+        ({"users": pd.DataFrame({"id": [1]})}, QueryError, "has a table 'users'"),
+        ({"Users": pd.DataFrame({"id": [1]})}, QueryError, "one name in SQL"),
+        ({"mine": [1, 2]}, DataError, "'mine' cannot be queried"),
+        ({"mine": pd.DataFrame({"x": [1, "a"]})}, DataError, "'mine' cannot be queried"),
+        ({"mine": pd.DataFrame([[1, 2]], columns=["x", "x"])}, OutreachError, "mine"),
+    ],
+)
+def test_a_frame_that_cannot_be_queried_is_named(taken, frames, error, message):
+    with pytest.raises(error, match=message):
+        taken.sql("select * from mine", **frames)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select cast(first_name as int) from users",
+        "select cast(first_name as timestamp) from users",
+        "select error(email) from users",
+        "select nonsense from users",
+        "select arrow from users",
+        "select cast('an arrow' as int)",
+        "selec",
+        "select '" + "x" * 10_000,
+        "select " + "(" * 20_000 + "1" + ")" * 20_000,
+        "select ?",
+        "select '\udcff'",
+        "select interval 1 day as i",
+        "select * from range(10) t(a) where a = error('x')",
+    ],
+)
+def test_whatever_a_query_fails_of_is_a_short_typed_sentence(taken, query):
+    """Without values: those are of people."""
+    people = taken.frame("users")
+    assert "email" in people.columns
+
+    with pytest.raises(QueryError) as raised:
+        taken.sql(query)
+
+    assert len(str(raised.value)) < 500
+    assert "@" not in str(raised.value)
+    assert not any(name in str(raised.value) for name in people["first_name"])
+    assert raised.value.__context__ is None or not isinstance(raised.value.__context__, duckdb.Error)
+
+
+def test_a_flipped_byte_is_never_read(taken):
+    """One in three gave wrong values, one in two an error of somebody else's library."""
+    file = taken.folder / "mailings.parquet"
+    right, dice = file.read_bytes(), random.Random(20)  # noqa: S311  trials
+    for _ in range(40):
+        place = dice.randrange(len(right))
+        file.write_bytes(right[:place] + bytes([right[place] ^ (1 << dice.randrange(8))]) + right[place + 1 :])
+        for read in (
+            lambda: taken.frame("mailings"),
+            lambda: taken.sql("select * from mailings"),
+            lambda: taken.scan("mailings"),
+            taken.verify,
+        ):
+            with pytest.raises(SnapshotError, match="mailings"):
+                read()
+    file.write_bytes(right)
+    assert len(taken.frame("mailings")) == taken.sql("select count(*) as n from mailings")["n"].item()
+
+
+def test_pages_have_checksums_of_their_own_which_are_verified(taken):
+    """A file may be damaged after it was compared, or under a manifest that was made for it."""
+    file = taken.folder / "mailings.parquet"
+    damaged = bytearray(file.read_bytes())
+    chunk = pq.ParquetFile(file).metadata.row_group(0).column(0)
+    damaged[chunk.data_page_offset + chunk.total_compressed_size // 2] ^= 1
+    file.write_bytes(damaged)
+    seal(taken)
+
+    for read in (lambda: taken.frame("mailings"), lambda: taken.sql("select * from mailings")):
+        with pytest.raises(SnapshotError):
+            read()
+
+
+def test_a_file_is_compared_once_and_again_after_a_change(taken, monkeypatch):
+    """A comparison for each query would cost as much as reading everything."""
+    taken.frame("users")
+    with monkeypatch.context() as patch:
+        patch.setattr("hashlib.file_digest", None)
+        taken.frame("users")
+    file = taken.folder / "users.parquet"
+    os.utime(file)  # the same size and bytes
+    assert len(taken.frame("users"))
+    file.write_bytes(file.read_bytes()[::-1])
+    with pytest.raises(SnapshotError, match="users"):
+        taken.frame("users")
+
+
+def with_notes(notes):
+    return lambda table: table.replace_schema_metadata(notes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_notes({b"PANDAS_ATTRS": b"{"}),
+        with_notes({b"PANDAS_ATTRS": b"[1]"}),
+        with_notes({b"PANDAS_ATTRS": b"\xff"}),
+        with_notes({b"PANDAS_ATTRS": b"[" * 100_000}),
+        with_notes({b"outreach_frames.categories": b'{"nothing": ["a"]}'}),
+        with_notes({b"outreach_frames.categories": b'{"first_name": ["a"]}'}),
+        with_notes({b"outreach_frames.categories": b'{"first_name": 1}'}),
+        with_notes({b"pandas": b"no json"}),
+        with_notes({b"pandas": b'{"columns": 1}'}),
+    ],
+)
+def test_a_foreign_file_is_a_typed_error(taken, change):
+    """Its notes are not ours, though the manifest vouches for it."""
+    retouch(taken, change)
+
+    with pytest.raises(SnapshotError, match="users cannot be read"):
+        taken.frame("users")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"id,name\n1,x\n", b"PAR1" + b"\0" * 100 + b"PAR1"])
+def test_a_file_that_is_no_parquet_is_a_typed_error(taken, content):
+    (taken.folder / "users.parquet").write_bytes(content)
+    seal(taken)
+
+    for read in (lambda: taken.frame("users"), lambda: taken.sql("select 1"), lambda: taken.scan("users")):
+        with pytest.raises(SnapshotError, match="users cannot be read"):
+            read()
+
+
+def edit_manifest(snapshot, change):
+    file = snapshot.folder / "manifest.json"
+    manifest = json.loads(file.read_text())
+    change(manifest["tables"])
+    file.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "..", "a/b", "a\\b", "users\n", "", "a.b"])
+def test_a_table_is_a_file_of_its_version(taken, name):
+    """A manifest that names another place is followed nowhere."""
+    edit_manifest(taken, lambda tables: tables.update({name: tables["users"]}))
+
+    with pytest.raises(SnapshotError, match="readable manifest"):
+        taken.frame(name)
+
+
+@pytest.mark.parametrize("named", ["../org", "..", ".", "", "/", "{0}", "20260331T000000Z-1/../x", "\udcff"])
+def test_current_names_a_version_of_its_own_folder(taken, named):
+    (taken.path / "CURRENT").write_text(named.format(taken.folder), errors="surrogateescape")
+
+    with pytest.raises(SnapshotError, match=r"no version|no snapshot"):
+        of.open_snapshot(taken.path)
+    with pytest.raises(SnapshotError, match="no version"):
+        of.open_snapshot(taken.path, version="../org/" + taken.version)
+
+
+@pytest.mark.parametrize("part", ["users.parquet", "manifest.json", ""])
+def test_a_link_in_a_snapshot_is_not_followed(taken, tmp_path, part):
+    """Whoever can write into a shared folder would choose what is read."""
+    place, away = taken.folder / part if part else taken.folder, tmp_path / "away"
+    place.rename(away)
+    place.symlink_to(away)
+
+    with pytest.raises(SnapshotError):
+        of.open_snapshot(taken.path).frame("users")
+
+
+@pytest.mark.parametrize(
+    "options", [{"nonsense": 1}, {"refresh": True}, {"client": 1}, {"limit": "x"}, {"fields": 3}, {"filter": []}, 7]
+)
+def test_options_that_no_fetch_takes_are_a_typed_error(org, taken, options):
+    """They were a TypeError from the inside."""
+    edit_manifest(taken, lambda tables: tables["users"].update(options=options))
+
+    with pytest.raises(SnapshotError):
+        taken.refresh(org)
+
+
+def test_options_that_a_caller_slips_in_are_named(org, tmp_path):
+    with pytest.raises(QueryError, match="'colour'") as raised:
+        of.take_snapshot(org, tmp_path / "new", resources={"users": {"colour": "red"}})
+    assert "page_size" in raised.value.hint
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("size", [0, 100, 5_000])
+def test_a_full_disk_is_a_typed_error_and_leaves_the_version_in_force(org, taken, size):
+    """Wherever it happens: in a table, in the manifest, or in the file that names the version."""
+    of.fetch(org, "users")
+    before = contents(taken.path)
+
+    with full_after(size), pytest.raises(SnapshotError, match="cannot be written") as raised:
+        of.take_snapshot(org, taken.path, resources=["users"], refresh=False)
+
+    assert os.strerror(errno.EFBIG) in str(raised.value)
+    assert contents(taken.path) == before

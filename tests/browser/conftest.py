@@ -15,6 +15,7 @@ import pytest
 import requests
 from playwright.sync_api import expect, sync_playwright
 from requests.adapters import HTTPAdapter
+from snapshot_support import seal
 from urllib3.util.retry import Retry
 
 import outreach_frames as of
@@ -36,9 +37,11 @@ def desk(tmp_path_factory):
     (desk / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "explore.ipynb", desk / "notebooks")
     shutil.copytree(ROOT / "data" / "sample", desk / "data" / "sample")
-    templates = of.open_snapshot(desk / "data" / "sample").folder / "templates.parquet"
+    snapshot = of.open_snapshot(desk / "data" / "sample")
+    templates = snapshot.folder / "templates.parquet"
     frame = pd.read_parquet(templates, dtype_backend="pyarrow")
     frame.assign(body_html="<p>Good morning, <b>{{first_name}}</b></p>").to_parquet(templates)
+    seal(snapshot)
     return desk
 
 

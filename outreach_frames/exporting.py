@@ -1,0 +1,275 @@
+"""
+Tables for people: CSV and Excel files in which text stays text, whatever it holds.
+
+One rule for both formats: a list is JSON, an instant is in a named zone, missing is an empty cell, and what a
+spreadsheet would take for a formula is text. Programs read Parquet.
+"""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from outreach_frames._files import replacing
+from outreach_frames.errors import DataError, ExportError
+
+EXCEL_ROWS, EXCEL_COLUMNS, EXCEL_CHARACTERS, EXCEL_DIGITS = 1_048_576, 16_384, 32_767, 15
+"""What a sheet holds, its heading counted; the longest text of a cell [UTF-16 units]; the digits of a number."""
+
+EXCEL_START = "1900-03-01"
+"""Before it, Excel counts a day that never was; earlier dates are text."""
+
+NARROWEST, WIDEST = 8, 60
+"""Widths of columns in Excel [characters]."""
+
+SAMPLE = 100
+"""Rows that the widths are told by."""
+
+CHUNK = 5_000
+"""Rows turned into Python's values at a time."""
+
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that XML, and so Excel, cannot hold."""
+
+_FORMULA = re.compile(r"""(\A|[;\t\r\n])(?=[\s"]*[=+\-@＝＋－＠])(?![\s\d()+\-.,/]*\Z)""")
+"""
+Where a spreadsheet that reads CSV would see a formula start: at the front, and behind what it may take for the end of
+a cell. Numbers, also of telephones, are none.
+"""
+
+
+def export(frame: pd.DataFrame, file: str | Path, *, timezone: str = "UTC") -> Path:
+    """
+    Write a frame as a file that people open: ``.csv`` or ``.xlsx``.
+
+    Parameters
+    ----------
+    frame
+        A fetched table, or any other. An index is a column if it has a name.
+    file
+        The file, by whose ending the format is told; replaced only when the new one is whole.
+    timezone
+        Zone that instants are shown in, such as ``"Europe/Berlin"``. In CSV they carry their offset; in Excel they are
+        dates, with the zone beside the time.
+
+    Returns
+    -------
+    file : Path
+        The file written.
+
+    Raises
+    ------
+    DataError
+        There is no such format or zone, or the frame does not fit into a sheet: nothing is cut off.
+    ExportError
+        The file cannot be written, the disk is full, or Excel's extra is missing: ``pip install
+        "outreach_frames[excel]"``.
+
+    Notes
+    -----
+    Lists and records are JSON. Characters that a workbook cannot hold become U+FFFD. Integers of more than 15
+    digits are text in Excel, which would round them. CSV has no types: text that a spreadsheet would run gets an
+    apostrophe before it (telephone numbers do not), and what looks like a number may be read as one.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"export takes a DataFrame, no {type(frame).__name__}.", hint="One record: record.to_frame().")
+    out = Path(file)
+    write = writer(out.suffix)
+    try:
+        with replacing(out) as stream:
+            write(frame, stream, timezone)
+    except OSError as error:
+        raise ExportError(f"{out.name} cannot be written: {error.strerror or error}.") from error
+    return out
+
+
+def writer(suffix: str) -> Callable[..., None]:
+    """
+    Return what writes a format, ready to be used.
+
+    Raises
+    ------
+    DataError
+        There is no such format.
+    ExportError
+        Excel needs XlsxWriter, an extra.
+    """
+    if suffix == ".csv":
+        return write_csv
+    if suffix != ".xlsx":
+        raise DataError(f"There is no export to {suffix or 'a file without ending'}.", hint="Write .csv or .xlsx.")
+    try:
+        import xlsxwriter  # noqa: F401, PLC0415  an extra
+    except ImportError as error:
+        raise ExportError("Excel files need XlsxWriter.", hint="pip install 'outreach_frames[excel]'") from error
+    return write_excel
+
+
+def write_csv(frame: pd.DataFrame, stream: IO[bytes], timezone: str = "UTC") -> None:
+    """Write CSV: UTF-8 that Excel recognizes, commas, and no text that a spreadsheet would run."""
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    lines = csv.writer(text, lineterminator="\n")
+    for row in _rows(frame, _zone(timezone)):
+        lines.writerow([_FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell for cell in row])
+    text.detach()  # or it would close the stream
+
+
+def write_excel(frame: pd.DataFrame, stream: IO[bytes], timezone: str = "UTC") -> None:
+    """Write a workbook of one sheet: a frozen heading, columns as wide as their text, cells of their own type."""
+    from xlsxwriter import Workbook  # noqa: PLC0415  an extra
+    from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
+
+    zone = _zone(timezone)
+    if len(frame) >= EXCEL_ROWS or len(frame.columns) > EXCEL_COLUMNS:
+        raise DataError(
+            f"{len(frame):,} rows and {len(frame.columns):,} columns do not fit into a sheet.",
+            hint=f"Excel takes {EXCEL_ROWS - 1:,} rows and {EXCEL_COLUMNS:,} columns; write .csv.",
+        )
+    with TemporaryDirectory() as folder:
+        book = Workbook(stream, {"constant_memory": True, "tmpdir": folder})
+        sheet = _Sheet(book, timezone)
+        try:
+            for place, column in enumerate(zip(*_rows(frame.head(SAMPLE), zone), strict=True)):
+                sheet.set_width(place, max(len(str(value)) for value in column))
+            for number, row in enumerate(_rows(frame, zone)):
+                for place, value in enumerate(row):
+                    sheet.write(number, place, value)
+            book.close()
+        except FileCreateError as error:
+            raise OSError(*error.args[0].args) from error
+        finally:
+            sheet.close()
+
+
+class _Sheet:
+    """A sheet of Excel, each of whose cells is of the value's own type."""
+
+    def __init__(self, book: Any, timezone: str) -> None:
+        self._sheet = book.add_worksheet()
+        self._sheet.freeze_panes(1, 0)
+        clock = "yyyy-mm-dd hh:mm:ss"
+        self._instant = book.add_format({"num_format": f'{clock} "{timezone}"'})
+        self._local = book.add_format({"num_format": clock})
+        self._day = book.add_format({"num_format": "yyyy-mm-dd"})
+        self._hours = book.add_format({"num_format": "[h]:mm:ss"})
+        self._text = book.add_format({"quote_prefix": True})  # or = makes it a formula once somebody edits the cell
+        self._heading = book.add_format({"quote_prefix": True, "bold": True})
+
+    def set_width(self, place: int, longest: int) -> None:
+        """Make a column as wide as its longest text [characters]."""
+        self._sheet.set_column(place, place, min(max(longest + 2, NARROWEST), WIDEST))
+
+    def close(self) -> None:
+        """Close the file that rows wait in, which XlsxWriter leaves open when it fails."""
+        with suppress(OSError):
+            self._sheet.row_data_fh.close()
+
+    def write(self, row: int, place: int, value: Any) -> None:
+        """Write one cell; nothing where the value is missing."""
+        at = (row, place)
+        if isinstance(value, bool):
+            self._sheet.write_boolean(*at, value)
+        elif isinstance(value, float) or (isinstance(value, int | Decimal) and _digits(value) <= EXCEL_DIGITS):
+            self._sheet.write_number(*at, value)
+        elif isinstance(value, datetime) and value.isoformat() >= EXCEL_START:
+            form = self._instant if value.tzinfo else self._local
+            self._sheet.write_datetime(*at, value.replace(tzinfo=None), form)
+        elif type(value) is date and value.isoformat() >= EXCEL_START:
+            self._sheet.write_datetime(*at, value, self._day)
+        elif isinstance(value, timedelta) and value >= timedelta():
+            self._sheet.write_datetime(*at, value, self._hours)
+        elif value is not None:
+            self._write_text(*at, str(value))
+
+    def _write_text(self, row: int, place: int, text: str) -> None:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if len(text.encode("utf-16-le")) > 2 * EXCEL_CHARACTERS:
+            raise DataError(
+                f"The text in row {row} of column {place + 1} is longer than a cell of Excel.",
+                hint=f"Excel takes {EXCEL_CHARACTERS:,} characters; leave the column out, or write .csv.",
+            )
+        self._sheet.write_string(row, place, text, self._text if row else self._heading)
+
+
+def _digits(number: int | Decimal) -> int:
+    return sum(map(str.isdigit, str(number)))
+
+
+def _rows(frame: pd.DataFrame, zone: ZoneInfo) -> Iterator[Sequence[Any]]:
+    """Yield the heading and then each row: texts, numbers, truth values, dates, instants in the zone, or None."""
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index(allow_duplicates=True)
+    yield [_text(str(name)) for name in frame.columns]
+    for start in range(0, len(frame), CHUNK):
+        part = frame.iloc[start : start + CHUNK]
+        columns = [part.iloc[:, place] for place in range(part.shape[1])]
+        yield from zip(*(_values(column, zone) for column in columns), strict=True)
+
+
+def _values(column: "pd.Series[Any]", zone: ZoneInfo) -> list[Any]:
+    cells = zip(column.astype(object), column.isna(), strict=True)
+    return [None if missing else _value(value, zone) for value, missing in cells]
+
+
+def _value(value: Any, zone: ZoneInfo) -> Any:
+    """Return a value that is there as one of Python's own that both formats know."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, datetime):
+        return _in_zone(value, zone)
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, int | float | Decimal | date | time | timedelta):
+        return value
+    if pd.api.types.is_list_like(value):
+        return _text(_json(value))
+    return _text(str(value))
+
+
+def _in_zone(instant: datetime, zone: ZoneInfo) -> datetime:
+    if isinstance(instant, pd.Timestamp):
+        instant = instant.to_pydatetime(warn=False)
+    try:
+        return instant.astimezone(zone) if instant.tzinfo else instant
+    except OverflowError:  # at the ends of the calendar; its offset tells
+        return instant
+
+
+def _text(text: str) -> str:
+    return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _json(value: Any) -> str:
+    """Write a list or a record as JSON; as Python does where it holds what JSON cannot."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=0).decode()
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has for a value of NumPy or pandas."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return None if value is pd.NA or value is pd.NaT else str(value)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError, TypeError) as error:
+        raise DataError(f"There is no time zone {name!r}.", hint='Write a name such as "Europe/Berlin".') from error

@@ -1,0 +1,190 @@
+"""
+SQL over tables in Arrow's form, in an engine that reaches nothing else.
+
+Wherever a query says so, DuckDB reads and writes files, loads extensions and finds Python variables, and a query that
+selects can say so too. Here it is closed before it sees a query, and not even the tables are files to it: Arrow reads
+them, and no path is allowed.
+
+Source: "Securing DuckDB", DuckDB's documentation.
+"""
+
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import pandas as pd
+import pyarrow as pa
+
+from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
+
+if TYPE_CHECKING:
+    import duckdb
+
+CLOSED = {
+    "TimeZone": "UTC",
+    "enable_progress_bar": "false",  # it would be among what is printed
+    "temp_directory": "",  # a folder for what does not fit into memory would be open to the query
+    "allow_persistent_secrets": "false",
+    "allow_community_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+}
+"""DuckDB's settings, in the order they are made: the last two forbid others."""
+
+LONGEST = 300
+"""Length of what is quoted from DuckDB in a message [characters]."""
+
+_FROM_ARROW = re.compile(r"\barrow|stream registered", re.IGNORECASE)
+"""How DuckDB says that it was Arrow that could not read a table."""
+
+_VALUE = re.compile(r"""["'].*["']|\S*@\S*""", re.DOTALL)
+"""What a message says of values: all between its quotes, and what looks like an address."""
+
+
+def connect(tables: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
+    """
+    Open an engine in which there are tables and nothing else; their instants are UTC timestamps without zone.
+
+    Parameters
+    ----------
+    tables
+        Name → Arrow table or data set.
+
+    Raises
+    ------
+    QueryError
+        Two names are one in SQL, which does not tell small letters from capitals, or DuckDB does not take a table.
+    """
+    import duckdb  # noqa: PLC0415  loaded only where asked for
+
+    names: dict[str, str] = {}
+    for name in tables:
+        if names.setdefault(name.casefold(), name) != name:
+            raise QueryError(f"{names[name.casefold()]!r} and {name!r} are one name in SQL.", hint="Rename one.")
+    connection = duckdb.connect()
+    for setting, value in CLOSED.items():
+        connection.execute(f"set {setting} = '{value}'")
+    for name, table in tables.items():
+        try:
+            _without_zones(connection.from_arrow(table)).create_view(name)
+        except duckdb.Error as error:
+            raise QueryError(f"DuckDB cannot read the table {name!r}.") from error
+    return connection
+
+
+def _without_zones(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelation":
+    """With a zone, a text or a timestamp in a query would be compared in the zone of the session."""
+    quoted = ['"{}"'.format(name.replace('"', '""')) for name in relation.columns]
+    columns = (
+        f"cast({name} as timestamp) as {name}" if str(kind) == "TIMESTAMP WITH TIME ZONE" else name
+        for name, kind in zip(quoted, relation.types, strict=True)
+    )
+    return relation.project(", ".join(columns))
+
+
+def select(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
+    """
+    Answer one SELECT statement.
+
+    Parameters
+    ----------
+    query
+        The statement.
+    tables
+        Name → Arrow table or data set.
+
+    Returns
+    -------
+    result : DataFrame
+        Arrow-backed; timestamps are UTC instants.
+
+    Raises
+    ------
+    QueryError
+        The query is not valid, asks for what is not there, fails on a value, or selects a type that pandas lacks.
+    SnapshotError
+        It is anything but one SELECT, or a table's file is damaged.
+    """
+    import duckdb  # noqa: PLC0415
+
+    try:
+        query.encode()  # bytes of a command line that are no text would not even be taken by DuckDB
+        with connect(tables) as connection:
+            statements = connection.extract_statements(query)
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+                raise SnapshotError("A query is one SELECT statement.", hint="A snapshot is read, never changed.")
+            return _as_frame(_answer(connection, query))
+    except duckdb.Error as error:
+        failure = _typed(error, tables)
+    except (UnicodeError, MemoryError, RecursionError, pa.ArrowException) as error:
+        failure = QueryError(f"The query cannot be answered: {type(error).__name__}.")
+    raise failure  # out here, where DuckDB's own error is no part of it: that may quote values
+
+
+def _answer(connection: "duckdb.DuckDBPyConnection", query: str) -> pa.Table:
+    """Run a query aside, so that a signal ends it: DuckDB itself does not always look for one."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lambda: connection.sql(query).to_arrow_table())
+        try:
+            return answer.result()
+        except BaseException:
+            connection.interrupt()
+            raise
+
+
+def _as_frame(table: pa.Table) -> pd.DataFrame:
+    zoned = [f.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(f.type) else f for f in table.schema]
+    try:
+        frame: pd.DataFrame = table.cast(pa.schema(zoned), safe=False).to_pandas(types_mapper=pd.ArrowDtype)
+        _ = [dtype.type for dtype in frame.dtypes]  # pandas finds out only when it is asked
+    except NotImplementedError as error:
+        raise QueryError("A column of the result has a type that pandas lacks.", hint="Cast it to text.") from error
+    return frame
+
+
+def arrow(name: str, frame: Any) -> pa.Table:
+    """
+    Turn a frame of any engine into an Arrow table.
+
+    Raises
+    ------
+    DataError
+        It is no frame, or Arrow has no type for a column.
+    """
+    if isinstance(frame, pd.DataFrame):
+        frame = frame.reset_index(drop=True)
+    try:
+        table: pa.Table = nw.from_native(frame).lazy().collect("pyarrow").to_native()
+    except (TypeError, ValueError, pa.ArrowException, nw.exceptions.NarwhalsError) as error:
+        raise DataError(
+            f"{name!r} cannot be queried: it is no frame, or a column is of no single type.",
+            hint="Pass a frame of pandas, polars or PyArrow.",
+        ) from error
+    return table
+
+
+def _typed(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError:
+    """Return this package's error for DuckDB's, in one line and without values of the data."""
+    import duckdb  # noqa: PLC0415
+
+    told = str(error).strip().partition("\n")[0]
+    if isinstance(error, duckdb.PermissionException | duckdb.InvalidInputException) and "configuration" in told:
+        return QueryError(
+            "The query reaches outside the snapshot.",
+            hint="It sees the snapshot's tables and the frames given with it; no file, no extension and no setting.",
+        )
+    if isinstance(error, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):
+        return QueryError(f"The query is not valid: {_short(told)}.", hint=f"Tables: {', '.join(sorted(tables))}.")
+    told = _VALUE.sub("…", told)
+    if _FROM_ARROW.search(told):
+        return SnapshotError("The file of a table is damaged.", hint="Call verify() to see which.")
+    return QueryError(f"The query failed: {_short(told)}.")
+
+
+def _short(told: str) -> str:
+    return told[:LONGEST].rstrip(".!")

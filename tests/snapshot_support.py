@@ -1,0 +1,87 @@
+"""What is done to snapshots: files changed on purpose, full disks, and queries that try to get out."""
+
+import hashlib
+import json
+import resource
+from contextlib import contextmanager
+
+ATTEMPTS = [
+    "with x as (copy (select 1) to '{0}/new.csv') select 1",
+    "with x as (copy (select 1) to '{0}/secret.csv') select 1",
+    "with x as (copy (select 1 as id) to '{1}/users.parquet' (format parquet)) select 1",
+    "with x as (copy (select 1) to 'beside.csv') select 1",
+    "select * from '{0}/secret.csv'",
+    "select * from 'beside.csv'",
+    "select * from '{1}/users.parquet'",
+    "select * from read_csv('{0}/secret.csv')",
+    "select * from read_text('{0}/secret.csv')",
+    "select * from read_blob('{0}/secret.csv')",
+    "select * from read_json('{0}/secret.csv')",
+    "select * from read_ndjson_objects('{0}/secret.csv')",
+    "select * from read_parquet('{1}/users.parquet')",
+    "select * from parquet_metadata('{1}/users.parquet')",
+    "select * from parquet_schema('{1}/users.parquet')",
+    "select * from parquet_kv_metadata('{1}/users.parquet')",
+    "select * from sniff_csv('{0}/secret.csv')",
+    "select * from glob('{0}/*')",
+    "select * from query('from read_text(''{0}/secret.csv'')')",
+    "select * from query_table('{0}/secret.csv')",
+    "select * from 'http://127.0.0.1:9/x.csv'",
+    "select * from read_csv('s3://bucket/x.csv')",
+    "select * from sqlite_scan('{0}/secret.csv', 't')",
+    "select * from postgres_scan('host=127.0.0.1', 'public', 't')",
+    "select * from st_read('{0}/secret.csv')",
+    "select * from enable_logging(storage = 'file', storage_path = '{0}/log')",
+    "select * from enable_profiling(format = 'json', save_location = '{0}/profile.json')",
+    "call enable_logging(storage = 'file', storage_path = '{0}/log')",
+    "pragma enable_profiling",
+    "select * from self",
+    "select * from frames",
+    "select * from frame_of_the_caller",
+    "select getenv('HOME')",
+    "select * from pandas_scan(1)",
+    "attach '{0}/new.db'",
+    "install httpfs",
+    "load httpfs",
+    "set threads = 1",
+    "reset lock_configuration",
+    "set enable_external_access = true",
+    "export database '{0}/dump'",
+    "create secret (type s3, provider config)",
+    "copy users to '{0}/new.csv'",
+    "select 1; copy users to '{0}/new.csv'",
+    "explain analyze copy users to '{0}/new.csv'",
+]
+"""Ways out of a query: to files, the network, extensions, settings and Python's variables."""
+
+
+def seal(snapshot):
+    """Note the files of a version as they are now, so that they count as those that were written."""
+    manifest = snapshot.folder / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    for name, told in facts["tables"].items():
+        told["sha256"] = hashlib.sha256((snapshot.folder / f"{name}.parquet").read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(facts))
+
+
+def contents(*folders):
+    """Return the bytes of every file below some folders, and what is there besides files."""
+    return {path: path.read_bytes() if path.is_file() else None for folder in folders for path in folder.rglob("*")}
+
+
+@contextmanager
+def full_after(size):
+    """Let no file grow beyond a size [bytes], as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def plant(folder):
+    """Make files that no query may reach: some anywhere, and some in what is to be the current folder."""
+    for name, file in (("elsewhere", "secret.csv"), ("here", "beside.csv")):
+        (folder / name).mkdir()
+        (folder / name / file).write_text("a,b\n1,2\n")
