@@ -25,7 +25,7 @@ from outreach_frames.stats._engines import join, tidied
 from outreach_frames.stats._parameters import text
 from outreach_frames.stats.intervals import with_rates
 
-ENOUGH = 300
+ENOUGH = 1_000
 """From so many clusters on a group has a design effect of its own [clusters]."""
 
 AUTO = "auto"

@@ -27,6 +27,12 @@ DEFINITIONS = {
     "replies_per_100_contacted": "100 × prospects who replied / prospects with a delivered mailing",
     "enrolment_reply_rate_strict": "as enrolment_reply_rate, but answers that look automatic are no replies",
     "automatic_replies": "replied mailings of paused enrolments, answered within five minutes of delivery",
+    "reply_within_14d": "enrolments that replied within 14 days of their first delivery / those that have had 14 days",
+    "enrolment_bounce_rate": "enrolments with a bounce / enrolments with a mailing sent",
+    "prospect_unsubscribe_rate": "people who opted out by link / prospects with a delivered mailing",
+    "hazard_14d": "first replies within 14 days of the step / enrolments at risk that have had these 14 days",
+    "prospect_opt_out_rate_14d": "people who opted out within 14 days of their first contact / those who have had them",
+    "mature": "enrolments of the bucket that were created at least 14 days before the extraction",
     "prospect_opt_out_rate": "people who opted out after their first contact, by whatever way / people contacted",
     "positive_reply_share": "positive replies / replies classified (Outreach's counters; medium trust)",
     "positive_reply_rate": "positive replies / mailings delivered (Outreach's counters, since ever; medium trust)",
@@ -127,4 +133,15 @@ def _facts(record: dict[str, Any]) -> list[str]:
         *([f"Rows in: {rows}"] if rows else []),
         *(["Left out:", *dropped] if dropped else ["Left out: nothing"]),
         *(["Assumed:", *assumed] if assumed else []),
+        *_clusters(record.get("clusters", {})),
     ]
+
+
+def _clusters(noted: dict[str, dict[str, Any]]) -> list[str]:
+    """Say of each rate what belongs together, and how many independent trials that is worth."""
+    told = [
+        f"  {rate}: by {each['cluster']}, {each['n']:,} trials are worth {each['effective_n']:,.0f} independent ones "
+        f"(design effect {each['design_effect']:.2f})"
+        for rate, each in noted.items()
+    ]
+    return ["Intervals allow for trials that belong together:", *told] if told else []
