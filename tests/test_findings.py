@@ -111,6 +111,7 @@ def test_what_is_told_of_one_result_must_hold_among_the_family():
     assert "“A”" in tell(one)[0]
     assert tell(one, family=[one, many]) == [findings.NOTHING]
     assert tell(one, family=[one]) == tell(one)
+    assert findings.tell(one, family=[one, many]) == [findings.NOTHING]
 
 
 def test_rare_events_are_told_from_three_on():

@@ -129,7 +129,7 @@ def tell(
         Tell only the most important [sentences]; default: all, and what was not compared.
     family
         Further results whose comparisons a sentence must survive too, such as all those of a report of which each
-        section tells its own.
+        section tells its own. How many there were is then not said again.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def tell(
     notable = [sentence for level, _, _, sentence in ranked if level < Level.NOTE]
     notes = [sentence for level, _, _, sentence in ranked if level == Level.NOTE]
     told = notable or [_silence(functions, has_rows=any(len(result) for result in results))]
-    looks = [_looks(len(claims))] if claims else []
+    looks = [_looks(len(claims))] if claims and not others else []
     return Sentences([*told, *notes, *looks] if limit is None else [*told[:limit], *looks])
 
 

@@ -179,13 +179,19 @@ def subtitle(frame: pd.DataFrame, *counts: str, period: str | None = None) -> st
     return " · ".join(fact if len(fact) > _LONG_FACT else fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in told)
 
 
-def ranked(values: Floats, trials: Floats, names: Sequence[str]) -> list[int]:
-    """Order rows by value, highest first, ties by trials and then name; rows without a value come last."""
+def ranked(values: Floats, trials: Floats, names: Sequence[str], *, last: Flags | None = None) -> list[int]:
+    """Order rows by value, highest first, ties by trials and then name; then those of ``last``, then those without."""
 
-    def rank(row: int) -> tuple[bool, float, float, str]:
+    def rank(row: int) -> tuple[bool, bool, float, float, str]:
         value, n = values[row], trials[row]
         missing = bool(np.isnan(value))
-        return missing, 0.0 if missing else -value, 0.0 if np.isnan(n) else -n, names[row]
+        return (
+            missing,
+            last is not None and bool(last[row]),
+            0.0 if missing else -value,
+            0.0 if np.isnan(n) else -n,
+            names[row],
+        )
 
     return sorted(range(len(values)), key=rank)
 

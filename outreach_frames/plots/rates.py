@@ -27,6 +27,9 @@ from outreach_frames.plots._text import count, counted, interval, percent, stret
 
 _FIRM_SHARE = 1 / 3
 """Part of the axis that firm estimates keep, whatever is to be shown of the others."""
+YOUNG = "*"
+"""Mark of groups whose replies are still to come."""
+
 _SOURCE = "stats.sequence_engagement(...) or stats.engagement(...)"
 
 
@@ -67,7 +70,8 @@ def plot_rates(
     ax : Axes
         Groups lie at 0, 1, 2 … on the y axis, rates as fractions on the x axis. A point further out than the axis
         reaches stands hollow at its edge, before an arrow. A group without trials has an open tick "no data" instead of
-        a point. Periods of time keep their order.
+        a point. Periods of time keep their order. Groups of which less than half has had 14 days are drawn faded below
+        all others, marked with a star: their replies are still to come.
 
     Raises
     ------
@@ -91,9 +95,10 @@ def plot_rates(
     known = list(~np.isnan(values))
     names = labels(rates, keys, column=label)
     kind = " and ".join(noun(key) for key in keys)
-    few = ~(trials >= min_n)
+    young = _young(rates, rate)
+    few = ~(trials >= min_n) | young
     top = _top(values, high, few)
-    order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, names)
+    order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, names, last=young)
     groups = [counted(len(rates), kind)] if kind else []
     with theme():
         page, lines = open_rows(
@@ -107,11 +112,15 @@ def plot_rates(
             footnote=f"{words.title}: {words.definition}. Whiskers: {confidence(rates)} interval (Wilson). "
             f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}."
             + (" Hollow: further out." if (values > top).any() else "")
+            + (f" {YOUNG} too young to compare: less than half has had 14 days." if young.any() else "")
             + (f" {_together(rates, keys, kind)}" if len(rates) > 1 else ""),
         )
         if rates.empty:
             return empty(page, "No data in this period.")
-        cells = ["–" if np.isnan(value) else percent(value, n) for value, n in zip(values, trials, strict=True)]
+        cells = [
+            "–" if np.isnan(value) else percent(value, n) + (YOUNG if early else "")
+            for value, n, early in zip(values, trials, young, strict=True)
+        ]
         columns = [
             Column("rate", lines.write(cells, lambda group: stretch(values[list(group)]))),
             Column("n", lines.write([count(n) for n in trials])),
@@ -127,6 +136,15 @@ def plot_rates(
         told = [interval(*row) for row in zip(values, low, high, trials, strict=True)]
         page.describe(f"Dot plot of {words.axis.lower()}. {ends_in_words(order, values, names, told)}")
         return drawn
+
+
+def _young(rates: pd.DataFrame, rate: str) -> Flags:
+    """Tell which groups have not had their time for replies: less than half of their enrolments have had 14 days."""
+    mature, all_of_them = "reply_within_14d_n", "enrolment_reply_rate_n"
+    if not rate.endswith("reply_rate") or not {mature, all_of_them} <= set(rates.columns):
+        return np.zeros(len(rates), dtype=np.bool_)
+    young: Flags = numbers(rates, mature) < numbers(rates, all_of_them) / 2
+    return young
 
 
 def _together(rates: pd.DataFrame, keys: list[str], kind: str) -> str:

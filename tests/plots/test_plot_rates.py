@@ -37,6 +37,23 @@ def test_rows_are_sorted_by_rate_and_missing_ones_come_last(rates) -> None:
     assert [label.get_text() for label in ax.get_yticklabels()] == ["few", "high", "low", "none"]
 
 
+def test_groups_that_are_too_young_are_marked_and_not_ranked(rates) -> None:
+    """A sequence that began last week has its replies still to come; without the column nothing is known of it."""
+    young = rates.assign(reply_within_14d_n=pd.array([900, 100, 2, 0], dtype="int64[pyarrow]"))
+    young.attrs = rates.attrs
+
+    ax = plots.plot_rates(young)
+
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["few", "low", "high", "none"]
+    assert "6.0\N{NARROW NO-BREAK SPACE}%*" in words(ax)
+    assert "* too young to compare" in words(ax)
+    assert "too young" not in words(plots.plot_rates(rates))
+    by_bounces = plots.plot_rates(
+        young.rename(columns=lambda name: name.replace("enrolment_reply", "bounce")), "bounce_rate"
+    )
+    assert "too young" not in words(by_bounces)
+
+
 def test_points_and_whiskers_lie_at_the_rates_and_their_bounds(rates) -> None:
     """Fractions on the axis, percent only in the labels."""
     ax = plots.plot_rates(rates)
