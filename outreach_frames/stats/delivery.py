@@ -4,16 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
+import numpy as np
+import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._addresses import domain_of
 from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join
+from outreach_frames.stats._engines import join, pandas_of, small_table
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, limits
-from outreach_frames.stats._tally import at_the_end, stack
+from outreach_frames.stats._small import column, floats
+from outreach_frames.stats._tally import at_the_end, stack, with_missing
+from outreach_frames.stats.control_limits import limits_around, z_against
+from outreach_frames.stats.exact_tests import MIN_EVENTS, exact_lower
 from outreach_frames.stats.flags import SENDING, with_delivery, with_failure
 from outreach_frames.stats.intervals import with_rates
 
@@ -28,6 +33,7 @@ _RATES = {
     "spam_rate": ("spam", "delivered"),
     "opt_out_rate": ("opted_out", "delivered"),
 }
+_CONTROL = ["baseline", "limit_lo", "limit_hi", "z_vs_baseline"]
 _COUNTS = ["sent", "delivered", "bounced", "failed", "attempted", "spam", "opted_out"]
 
 
@@ -87,9 +93,13 @@ def deliverability(
         ``mailbox_id``, ``week`` (its Monday) and ``email``, or ``recipient_domain``; ``sent``, ``delivered``,
         ``bounced``, ``failed``, ``spam``, ``opted_out``; ``manual_opt_outs`` [people whose opt-out no mailing shows,
         credited to the last mailing delivered before it; missing without ``prospects``]; the four rates with ``_n``,
-        ``_lo``, ``_hi``; ``z_vs_baseline`` [standard errors by which the bounce rate lies above that of the baseline,
-        for domains above that of all other domains; missing without mail or without a baseline strictly between 0 and
-        1]; ``alert``: ``act`` or ``watch`` where a rate has reached its threshold, else ``ok`` (ordered category).
+        ``_lo``, ``_hi``; ``baseline`` [bounce rate of the mailbox's weeks before, for domains of all others; missing
+        where they had no mail]; ``limit_lo`` and ``limit_hi`` [bounce rates which a steady rate leaves in at most
+        0.3 % of weeks, the baseline's own error included; missing without mail or baseline]; ``z_vs_baseline`` [normal
+        deviate of the bounce rate from the baseline: beyond 3 either way outside the limits, 0 where the difference is
+        of the kind that is to be expected]; ``alert``: ``act`` or ``watch`` where a rate is above its threshold by more
+        than chance, that is, the lower end of its exact interval has reached the threshold and there are at least 3
+        events; else ``ok`` (ordered category).
 
     Raises
     ------
@@ -102,8 +112,9 @@ def deliverability(
     -----
     Mail falls into the week of its sending, failed mail into that for which it was scheduled, else created. Left out
     and counted: mail neither sent nor failed, and that of other mailboxes or without a known domain. Spam complaints
-    are a floor, since few providers report them. Interval: Wilson. Definition: this project's metric dictionary,
-    part 2.1.
+    are a floor, since few providers report them. Interval: Wilson; alerts: Clopper and Pearson, at ``ci``; z and limits:
+    Fisher's exact test, see `control_limits`. With lazy engines the counts are computed at the call, and what comes
+    back holds them. Definition: this project's metric dictionary, parts 2.1 and 2.11.
     """
     choice("deliverability by", by, GROUPINGS)
     bounds = {**THRESHOLDS, **limits("thresholds", thresholds, _RATES)}
@@ -135,11 +146,13 @@ def deliverability(
         weeks = mail.group_by("week").agg(nw.col("id").count()).select("week")
         parts.append(boxes.select("mailbox_id").join(weeks, how="cross"))
     table = stack(parts, keys)
-    baseline = _earlier_weeks(table, baseline_weeks) if by == "mailbox" else _other_domains(table)
-    table = _with_z(with_rates(join(table, baseline, keys), _RATES, ci=ci))
-    if labels:
-        table = join(table, boxes, "mailbox_id")
-    result: IntoFrameT = _finished(call, _with_alert(table, bounds, min_n or 0), keys, labels)
+    if prospects is None:
+        table = with_missing(table, ["manual_opt_outs"], like="sent")
+    counts = pandas_of(table)  # a row for each mailbox and week: small, whatever the mail is
+    past = _earlier_weeks(counts, baseline_weeks) if by == "mailbox" else _other_domains(counts)
+    judged = counts.assign(**_control(counts, past), alert=_alerts(counts, bounds, min_n or 0, ci))
+    table = with_rates(small_table(table, {name: judged[name] for name in judged.columns}), _RATES, ci=ci)
+    result: IntoFrameT = _finished(call, join(table, boxes, keys[0]) if labels else table, keys, labels)
     return result
 
 
@@ -192,49 +205,49 @@ def _manual(call: Call, mail: nw.LazyFrame[Any], prospects: Any, keys: Sequence[
     return before.group_by(*keys).agg(manual_opt_outs=nw.col("id").count())
 
 
-def _earlier_weeks(table: nw.LazyFrame[Any], weeks: int) -> nw.LazyFrame[Any]:
-    earlier = table.select(
-        "mailbox_id", base_week=nw.col("week"), base_bounced=nw.col("bounced"), base_sent=nw.col("sent")
-    )
-    pairs = join(table.select("mailbox_id", "week"), earlier, "mailbox_id", how="inner")
-    pairs = pairs.filter((nw.col("base_week") < nw.col("week")) & (nw.col("base_week") >= nw.col("week") - 7 * weeks))
-    return pairs.group_by("mailbox_id", "week").agg(nw.col("base_bounced").sum(), nw.col("base_sent").sum())
+def _earlier_weeks(counts: pd.DataFrame, weeks: int) -> pd.DataFrame:
+    """Add up the bounces and the mail of each mailbox's weeks before."""
+    numbers = counts[["week", "mailbox_id", "bounced", "sent"]].astype("int64")
+    if numbers.empty:
+        return numbers[["bounced", "sent"]]
+    wide = numbers.pivot(index="week", columns="mailbox_id")
+    total = wide.reindex(range(wide.index.min(), wide.index.max() + 1, 7), fill_value=0).cumsum()
+    before = total.shift(1, fill_value=0) - total.shift(weeks + 1, fill_value=0)
+    by_key = before.rename_axis(index="week").stack("mailbox_id", future_stack=True)
+    return by_key.loc[pd.MultiIndex.from_frame(numbers[["week", "mailbox_id"]])]
 
 
-def _other_domains(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    counts = table.select("recipient_domain", "bounced", "sent")
-    total = counts.select(nw.col("bounced").sum().alias("base_bounced"), nw.col("sent").sum().alias("base_sent"))
-    others = counts.join(total, how="cross").with_columns(
-        base_bounced=nw.col("base_bounced") - nw.col("bounced"), base_sent=nw.col("base_sent") - nw.col("sent")
-    )
-    return others.select("recipient_domain", "base_bounced", "base_sent")
+def _other_domains(counts: pd.DataFrame) -> pd.DataFrame:
+    numbers = counts[["bounced", "sent"]].astype("int64")
+    return numbers.sum() - numbers
 
 
-def _with_z(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    sent = nw.when(nw.col("base_sent") > 0).then(nw.col("base_sent").cast(nw.Float64))
-    base = nw.col("base_rate")
-    inside = (base > 0).fill_null(False) & (base < 1).fill_null(False) & (nw.col("sent") > 0)
-    based = table.with_columns(base_rate=nw.col("base_bounced").cast(nw.Float64) / sent)
-    variance = nw.when(inside).then(base * (1.0 - base) / nw.col("sent").cast(nw.Float64))
-    spread = based.with_columns(base_spread=variance.sqrt())
-    return spread.with_columns(z_vs_baseline=(nw.col("bounce_rate") - base) / nw.col("base_spread"))
+def _control(counts: pd.DataFrame, past: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:
+    """Compare the bounces of each row with those of its past, which is an estimate as well."""
+    bounced, sent = (floats(counts[name]) for name in ("bounced", "sent"))
+    past_bounced, past_sent = (past[name].to_numpy(dtype=np.float64) for name in ("bounced", "sent"))
+    baseline = past_bounced / np.where(past_sent > 0, past_sent, np.nan)
+    low, high = limits_around(sent, past_bounced, past_sent)
+    z = z_against(bounced, sent, past_bounced, past_sent)
+    return {name: column(values) for name, values in zip(_CONTROL, (baseline, low, high, z), strict=True)}
 
 
-def _with_alert(
-    table: nw.LazyFrame[Any], thresholds: Mapping[str, tuple[float, float]], min_n: int
-) -> nw.LazyFrame[Any]:
-    alert = nw.lit("ok")
-    for level, name in enumerate(ALERTS[1:]):
-        for rate, bounds in thresholds.items():
-            alert = nw.when((nw.col(rate) >= bounds[level]).fill_null(False)).then(nw.lit(name)).otherwise(alert)
-    return table.with_columns(alert=nw.when(nw.col("sent") >= min_n).then(alert))
+def _alerts(
+    counts: pd.DataFrame, thresholds: Mapping[str, tuple[float, float]], min_n: int, ci: float
+) -> "pd.Series[Any]":
+    """Tell where a rate is above a threshold by more than chance."""
+    level = np.zeros(len(counts), dtype=np.int64)
+    for rate, bounds in thresholds.items():
+        events, trials = (floats(counts[name]) for name in _RATES[rate])
+        least = np.where(events >= MIN_EVENTS, exact_lower(events, trials, ci=ci), 0.0)
+        level = np.maximum(level, sum(least >= bound for bound in bounds))
+    alerts = pd.Series(np.array(ALERTS)[level], dtype="string[pyarrow]")
+    return alerts.where(floats(counts["sent"]) >= min_n)
 
 
 def _finished(call: Call, table: nw.LazyFrame[Any], keys: Sequence[str], labels: Sequence[str]) -> Any:
-    if "manual_opt_outs" not in table.collect_schema().names():
-        table = table.with_columns(manual_opt_outs=nw.when(nw.col("sent") < 0).then(nw.col("sent")))
     rates = [f"{name}{end}" for name in _RATES for end in ("", "_n", "_lo", "_hi")]
     counts = [name for name in _COUNTS if name != "attempted"]
-    columns = [*keys, *labels, *counts, "manual_opt_outs", *rates, "z_vs_baseline", "alert"]
+    columns = [*keys, *labels, *counts, "manual_opt_outs", *rates, *_CONTROL, "alert"]
     days = ["week"] if "week" in keys else []
     return call.write(table.select(*columns), sort=keys, days=days, categories={"alert": ALERTS})
