@@ -106,7 +106,11 @@ def plot_deliverability(
             + "◇ no mail. "
             + (f"Bands: watch from {percent(watch)}, act from {percent(act)}. " if act else "")
             + "Ringed: act."
-            + (" Line: the mailbox's earlier weeks. Dashes: limits that a steady rate leaves in 0.3 % of weeks at most." if rate == _BOUNCE else ""),
+            + (
+                " Line: the mailbox's earlier weeks. Dashes: limits that a steady rate leaves in 0.3 % of weeks at most."
+                if rate == _BOUNCE
+                else ""
+            ),
             height=grid_height(len(order), _CELL, below=_BELOW),
         )
         if not order:

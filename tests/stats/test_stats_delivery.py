@@ -105,7 +105,9 @@ def test_spam_alerts_much_earlier():
 def test_fewer_than_three_events_alert_nobody():
     """Two complaints of 20 are surely more than 0.3 %, and two angry people."""
     found = stats.deliverability(
-        mail(*batch(0, 2, marked_as_spam_at=at(1)), *batch(0, 18)), BOXES.iloc[:1], thresholds={"bounce_rate": (0.5, 0.6)}
+        mail(*batch(0, 2, marked_as_spam_at=at(1)), *batch(0, 18)),
+        BOXES.iloc[:1],
+        thresholds={"bounce_rate": (0.5, 0.6)},
     )
 
     assert found["alert"].item() == "ok"

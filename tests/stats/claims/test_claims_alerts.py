@@ -71,7 +71,9 @@ def test_an_honest_mailbox_is_not_told_to_act(per_week):
         (found["alert"] == "watch").mean(),
         (found["z_vs_baseline"].abs() > 3).mean(),
     )
-    print(f"\nhonest 1 %, {per_week} mails a week: act {acted:.2%}, watch {watched:.2%}, |z| > 3 {outside:.2%} of weeks")
+    print(
+        f"\nhonest 1 %, {per_week} mails a week: act {acted:.2%}, watch {watched:.2%}, |z| > 3 {outside:.2%} of weeks"
+    )
     assert acted <= 0.005
     assert acted + watched <= 0.025
     assert outside <= 0.003
