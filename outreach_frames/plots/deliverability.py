@@ -59,7 +59,8 @@ def plot_deliverability(
         An invisible frame; ``ax.child_axes`` holds a panel for each mailbox on shared axes, weeks at 0, 1, 2 … and
         rates as fractions from 0. At most twelve are drawn: those with the gravest alert in their last weeks, then
         those that sent most. Points fit; a whisker that does not ends in an arrow, and so does a point on few
-        mailings, which stands hollow before it; a limit that does not is above every point. A week without mail has an open tick below the axis.
+        mailings, which stands hollow before it; a limit that does not is above every point. A week without mail has an
+        open tick below the axis.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def plot_deliverability(
             + (f"Bands: watch from {percent(watch)}, act from {percent(act)}. " if act else "")
             + "Ringed: act."
             + (
-                " Line: the mailbox's earlier weeks. Dashes: limits that a steady rate leaves in 0.3 % of weeks at most."
+                " Line: the mailbox's earlier weeks. Dashes: left by a steady rate in 0.3 % of weeks at most."
                 if rate == _BOUNCE
                 else ""
             ),

@@ -23,6 +23,8 @@ DEVIATES = 3.0
 """Standard normal deviates from which a count is outside its limits."""
 
 _HALVINGS = 40
+_HALF = 0.5
+"""Of a success: where the smooth curve stands for the step between two counts."""
 
 
 def z_against(
@@ -70,7 +72,7 @@ def limits_around(
 
 
 def _edge(n: Floats, holds: Callable[[Floats], npt.NDArray[np.bool_]]) -> Floats:
-    """Find by halving from which number in [0, n] on a condition holds: 0 where it always does, n where it never does."""
+    """Find by halving from which number in [0, n] on a condition holds; n where it never does."""
     low, high = np.zeros_like(n), n.copy()
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
@@ -81,13 +83,13 @@ def _edge(n: Floats, holds: Callable[[Floats], npt.NDArray[np.bool_]]) -> Floats
 
 def _deviate(x: Floats, n: Floats, y: Floats, m: Floats) -> Floats:
     """Return the normal deviate of P(X ≤ x), given the x + y successes of both; infinite where nothing lies above."""
-    open_ = (y > 0.5) & (n - x > 0.5)
+    open_ = (y > _HALF) & (n - x > _HALF)
     x, n, y, m = (np.where(open_, values, stand_in) for values, stand_in in ((x, 0.0), (n, 1.0), (y, 1.0), (m, 1.0)))
     r, s, total = x + y, n + m - x - y, n + m
-    cells = np.stack([x + 0.5, n - x - 0.5, y - 0.5, m - y + 0.5])
+    cells = np.stack([x + _HALF, n - x - _HALF, y - _HALF, m - y + _HALF])
     rows, columns = np.stack([n, n, m, m]), np.stack([r, s, r, s])
     information = 2 * (cells * np.log(cells * total / (rows * columns))).sum(axis=0)
-    refined = cells + 1 / 6 + 0.02 / (cells + 0.5) + 0.01 / (rows + 1) + 0.01 / (columns + 1)
+    refined = cells + 1 / 6 + 0.02 / (cells + _HALF) + 0.01 / (rows + 1) + 0.01 / (columns + 1)
     crossed, smooth = (part[0] * part[3] - part[1] * part[2] for part in (cells, refined))
     margins = np.prod([part / (part + 1 / 6) for part in (n, m, r, s)], axis=0) * (1 - 1 / (6 * total))
     apart = np.abs(crossed) > 1e-9 * total

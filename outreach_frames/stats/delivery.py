@@ -15,7 +15,7 @@ from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, pandas_of, small_table
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, limits
-from outreach_frames.stats._small import column, floats
+from outreach_frames.stats._small import Floats, column, floats
 from outreach_frames.stats._tally import at_the_end, stack, with_missing
 from outreach_frames.stats.control_limits import limits_around, z_against
 from outreach_frames.stats.exact_tests import MIN_EVENTS, exact_lower
@@ -112,9 +112,9 @@ def deliverability(
     -----
     Mail falls into the week of its sending, failed mail into that for which it was scheduled, else created. Left out
     and counted: mail neither sent nor failed, and that of other mailboxes or without a known domain. Spam complaints
-    are a floor, since few providers report them. Interval: Wilson; alerts: Clopper and Pearson, at ``ci``; z and limits:
-    Fisher's exact test, see `control_limits`. With lazy engines the counts are computed at the call, and what comes
-    back holds them. Definition: this project's metric dictionary, parts 2.1 and 2.11.
+    are a floor, since few providers report them. Interval: Wilson; alerts: Clopper and Pearson, at ``ci``; z and
+    limits: Fisher's exact test, see `control_limits`. With lazy engines the counts are computed at the call, and what
+    comes back holds them. Definition: this project's metric dictionary, parts 2.1 and 2.11.
     """
     choice("deliverability by", by, GROUPINGS)
     bounds = {**THRESHOLDS, **limits("thresholds", thresholds, _RATES)}
@@ -148,7 +148,7 @@ def deliverability(
     table = stack(parts, keys)
     if prospects is None:
         table = with_missing(table, ["manual_opt_outs"], like="sent")
-    counts = pandas_of(table)  # a row for each mailbox and week: small, whatever the mail is
+    counts = pandas_of(table).sort_values(keys, ignore_index=True)  # small, whatever the mail is
     past = _earlier_weeks(counts, baseline_weeks) if by == "mailbox" else _other_domains(counts)
     judged = counts.assign(**_control(counts, past), alert=_alerts(counts, bounds, min_n or 0, ci))
     table = with_rates(small_table(table, {name: judged[name] for name in judged.columns}), _RATES, ci=ci)
@@ -200,36 +200,37 @@ def _manual(call: Call, mail: nw.LazyFrame[Any], prospects: Any, keys: Sequence[
     gone = gone.filter((nw.col("linked") == 0).fill_null(False)).select("prospect_id", "opted_out_at")
     before = join(known.filter(nw.col("is_delivered")), gone, "prospect_id", how="inner")
     before = before.filter(nw.col("sent_at") <= nw.col("opted_out_at"))
-    for column in ("sent_at", "id"):
-        before = at_the_end(before, "prospect_id", column, "max")
+    for last in ("sent_at", "id"):
+        before = at_the_end(before, "prospect_id", last, "max")
     return before.group_by(*keys).agg(manual_opt_outs=nw.col("id").count())
 
 
-def _earlier_weeks(counts: pd.DataFrame, weeks: int) -> pd.DataFrame:
-    """Add up the bounces and the mail of each mailbox's weeks before."""
-    numbers = counts[["week", "mailbox_id", "bounced", "sent"]].astype("int64")
-    if numbers.empty:
-        return numbers[["bounced", "sent"]]
-    wide = numbers.pivot(index="week", columns="mailbox_id")
-    total = wide.reindex(range(wide.index.min(), wide.index.max() + 1, 7), fill_value=0).cumsum()
-    before = total.shift(1, fill_value=0) - total.shift(weeks + 1, fill_value=0)
-    by_key = before.rename_axis(index="week").stack("mailbox_id", future_stack=True)
-    return by_key.loc[pd.MultiIndex.from_frame(numbers[["week", "mailbox_id"]])]
+def _earlier_weeks(counts: pd.DataFrame, weeks: int) -> Floats:
+    """Add up the bounces and the mail of each mailbox's weeks before; all mailboxes have the same weeks, in order."""
+    days = np.unique(floats(counts["week"]))
+    made = _bounced_and_sent(counts).reshape(2, -1 if days.size else 0, days.size)
+    total = np.pad(made.cumsum(axis=-1), ((0, 0), (0, 0), (1, 0)))
+    past: Floats = total[..., :-1] - total[..., np.searchsorted(days, days - 7 * weeks)]
+    return past.reshape(2, -1)
 
 
-def _other_domains(counts: pd.DataFrame) -> pd.DataFrame:
-    numbers = counts[["bounced", "sent"]].astype("int64")
-    return numbers.sum() - numbers
+def _other_domains(counts: pd.DataFrame) -> Floats:
+    own = _bounced_and_sent(counts)
+    others: Floats = own.sum(axis=1, keepdims=True) - own
+    return others
 
 
-def _control(counts: pd.DataFrame, past: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:
+def _bounced_and_sent(counts: pd.DataFrame) -> Floats:
+    return np.stack([floats(counts[name]) for name in ("bounced", "sent")])
+
+
+def _control(counts: pd.DataFrame, past: Floats) -> dict[str, "pd.Series[Any]"]:
     """Compare the bounces of each row with those of its past, which is an estimate as well."""
-    bounced, sent = (floats(counts[name]) for name in ("bounced", "sent"))
-    past_bounced, past_sent = (past[name].to_numpy(dtype=np.float64) for name in ("bounced", "sent"))
+    (bounced, sent), (past_bounced, past_sent) = _bounced_and_sent(counts), past
     baseline = past_bounced / np.where(past_sent > 0, past_sent, np.nan)
-    low, high = limits_around(sent, past_bounced, past_sent)
+    around = limits_around(sent, past_bounced, past_sent)
     z = z_against(bounced, sent, past_bounced, past_sent)
-    return {name: column(values) for name, values in zip(_CONTROL, (baseline, low, high, z), strict=True)}
+    return {name: column(values) for name, values in zip(_CONTROL, (baseline, *around, z), strict=True)}
 
 
 def _alerts(

@@ -15,7 +15,7 @@ def exact(x, n, y, m):
 
 
 def test_z_is_the_deviate_of_fishers_test():
-    """Peizer's approximation: mostly to 0.001, at worst 0.05 too small or 0.02 too large."""
+    """Peizer's approximation: mostly to 0.001, at worst 0.06 too small or 0.02 too large."""
     rng = np.random.default_rng(1)
     n, m = rng.integers(20, 500, 20_000), rng.integers(20, 4_000, 20_000)
     x, y = rng.binomial(n, rng.uniform(0, 0.2, 20_000)), rng.binomial(m, rng.uniform(0, 0.1, 20_000))
@@ -23,7 +23,7 @@ def test_z_is_the_deviate_of_fishers_test():
     true = exact(x, n, y, m)
     excess = (np.abs(z_against(x, n, y, m)) - np.abs(true))[np.abs(true) < 4]
     assert excess.max() < 0.02
-    assert excess.min() > -0.05
+    assert excess.min() > -0.06
     assert np.median(np.abs(excess)) < 0.001
 
 

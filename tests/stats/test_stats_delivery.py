@@ -170,6 +170,19 @@ def test_the_limits_are_where_z_reaches_three():
     assert ((found["limit_lo"] <= found["baseline"]) & (found["baseline"] <= found["limit_hi"])).all()
 
 
+def test_every_mailbox_has_its_own_baseline():
+    rows = [
+        *batch(0, 20, bounced=2),
+        *batch(0, 40, bounced=20, mailbox_id=2),
+        *batch(7, 10),
+        *batch(14, 1, mailbox_id=2),
+    ]
+
+    found = stats.deliverability(mail(*rows), BOXES)
+
+    assert found["baseline"].tolist() == [pd.NA, 0.1, pytest.approx(2 / 30), pd.NA, 0.5, 0.5]
+
+
 def test_the_baseline_goes_back_only_so_far():
     rows = [*batch(0, 50, bounced=25), *batch(7, 50, bounced=5), *batch(21, 50, bounced=5)]
 
