@@ -44,7 +44,8 @@ def task_completion(
     ci
         Confidence level.
     as_of
-        When the data were extracted; default: what the frame's record says. What is due later is not judged.
+        When the data are looked at; default: when they were extracted, as the frame's record says. What is due later is
+        not judged, and what was completed later was still open.
 
     Returns
     -------
@@ -63,8 +64,8 @@ def task_completion(
     Notes
     -----
     Left out and counted: tasks without a due date or due after ``as_of``, and rows whose key is missing. A task of
-    state ``complete`` without ``completed_at`` counts as completed and not as in time. Interval: Wilson. Definition:
-    this project's metric dictionary, part 2.8.
+    state ``complete`` without ``completed_at`` counts as completed, at whatever time, and not as in time. Interval:
+    Wilson. Definition: this project's metric dictionary, part 2.8.
     """
     keys = columns("by", by)
     call = Call("task_completion", by=keys, ci=ci)
@@ -87,8 +88,9 @@ def task_completion(
 
 
 def due_counts(tasks: nw.LazyFrame[Any], keys: Sequence[str], now: int) -> list[nw.LazyFrame[Any]]:
-    """Count by group the tasks due by an instant [µs]: done, done in time, left, and the median age of the latter."""
-    done = (nw.col("state") == "complete").fill_null(False) | ~nw.col("completed_at").is_null()
+    """Count by group the tasks due by an instant [µs]: done by it, in time, left, and the median age of the latter."""
+    told = (nw.col("state") == "complete").fill_null(False)
+    done = nw.when(nw.col("completed_at").is_null()).then(told).otherwise(nw.col("completed_at") <= now)
     due = tasks.filter(nw.col("due_at") <= now).with_columns(is_done=done)
     counted = due.with_columns(
         tasks_due=nw.col("due_at") * 0 + 1,

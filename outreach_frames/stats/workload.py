@@ -9,7 +9,8 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
-from outreach_frames.stats._instants import Instant
+from outreach_frames.stats._instants import Instant, seen_by
+from outreach_frames.stats._small import settled
 from outreach_frames.stats._tally import count_distinct, stack, with_missing
 from outreach_frames.stats._touches import other_tasks, outbound_calls, with_conversation
 from outreach_frames.stats.conversations import call_counts
@@ -23,6 +24,9 @@ _RATES = {
     "connect_rate": ("connected", "calls_dialled"),
     **TASK_RATES,
 }
+_CALLS = ("id", "user_id", "prospect_id", "direction", "outcome", "dialed_at", "answered_at", "completed_at")
+_TASKS = ("id", "owner_id", "completer_id", "action", "state", "due_at", "completed_at")
+_STATES = ("id", "user_id", "sequence_id", "state", "created_at")
 _FLOATS = ("talk_minutes", AGE, "throttle_used")
 
 
@@ -52,7 +56,8 @@ def rep_activity(
         ``id``, ``user_id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``. Mail is credited to its
         sender, not to the prospect's owner, who may have changed since.
     users
-        ``id``, ``name``: the users to report on; each has a row for every week in which anyone was active.
+        ``id``, ``name``: the users to report on; each has a row for every week in which any of them was active or had a
+        task due.
     calls
         ``id``, ``user_id``, ``prospect_id``, ``direction``, ``outcome``, ``dialed_at``, ``answered_at``,
         ``completed_at``.
@@ -70,7 +75,8 @@ def rep_activity(
     ci
         Confidence level.
     as_of
-        When the data were extracted; default: what the frames' records say. Needed with ``tasks``.
+        When the data are looked at; default: when they were extracted, as the frames' records say. What happened later
+        is left out. Needed with ``tasks``.
 
     Returns
     -------
@@ -80,8 +86,9 @@ def rep_activity(
         ``connect_rate`` with ``_n``, ``_lo``, ``_hi``; ``talk_minutes`` [min, from answer to completion]; of the tasks
         due that week ``tasks_due``, ``tasks_completed``, ``tasks_on_time`` with the two rates, ``task_backlog`` (still
         open at ``as_of``) and ``backlog_age_d`` [median days since their due date]; ``enrolments_added``,
-        ``open_enrolments`` [of those added that week, open now]; ``throttle_used`` [largest share of a sequence's daily
-        limit of additions used on a day]. Columns of a frame that was not given are missing.
+        ``open_enrolments`` [of those added that week, neither finished nor opted out when extracted, whatever
+        ``as_of``]; ``throttle_used`` [largest share of a sequence's daily limit of additions used on a day]. Columns of
+        a frame that was not given are missing.
 
     Raises
     ------
@@ -98,25 +105,29 @@ def rep_activity(
     call = Call("rep_activity", tz=tz, bounce_policy=bounce_policy, ci=ci)
     listed = call.read("users", users, ["id", "name"]).rename({"id": "user_id"})
     listed = listed.with_columns(is_listed=nw.col("user_id"))
-    read = _Reader(call, listed, tz)
-    touches = [read.mail(mailings, bounce_policy)]
+    mail = call.read("mailings", mailings, ["id", "user_id", "prospect_id", *SENDING])
+    called = None if calls is None else call.read("calls", calls, _CALLS)
+    owned = None if tasks is None else call.read("tasks", tasks, _TASKS)
+    states = None if sequence_states is None else call.read("sequence_states", sequence_states, _STATES)
+    limits = None
+    if states is not None and sequences is not None:
+        limits = call.read("sequences", sequences, ["id", "throttle_max_adds_per_day"])
+    now = settled(call, as_of) if tasks is None else call.instant(as_of)
+    placed = _Placing(call, listed, tz, now)
+    touches = [placed.mail(mail, bounce_policy)]
     parts = []
-    if calls is not None:
-        dialled = read.calls(calls)
+    if called is not None:
+        dialled = placed.calls(called)
         touches.append(_touches(dialled, "calls_dialled", "called_at"))
         parts.append(call_counts(dialled, _KEYS).drop("calls_dialled"))
-    if tasks is not None:
-        owned = read.tasks(tasks)
-        now = call.instant(as_of)
-        touches.append(read.tasks_done(owned))
-        parts += due_counts(read.by_week(owned, "owner_id", "due_at", "task"), _KEYS, now)
-    if sequence_states is not None:
-        added = read.enrolments(sequence_states)
+    if owned is not None and now is not None:
+        touches.append(placed.tasks_done(owned))
+        parts += due_counts(placed.by_week(owned, "owner_id", "due_at", "task"), _KEYS, now)
+    if states is not None:
+        added = placed.by_week(states, "user_id", "created_at", "enrolment")
         parts.append(_added(added))
-        if sequences is not None:
-            limits = call.read("sequences", sequences, ["id", "throttle_max_adds_per_day"])
+        if limits is not None:
             parts.append(_throttle(added, limits.rename({"id": "sequence_id"})))
-    call.look(as_of)
     together = nw.concat(touches, how="diagonal")
     parts = [*_touch_counts(together), *parts]
     weeks = stack(parts, _KEYS, medians=_present(parts)).group_by("week").agg(nw.col("touches").max())
@@ -125,42 +136,34 @@ def rep_activity(
     return result
 
 
-class _Reader:
-    """Reads the channels of one call: of listed users only, with the local week and day."""
+class _Placing:
+    """Places what happened up to an instant: with its listed user, and in the local week and day."""
 
-    def __init__(self, call: Call, listed: nw.LazyFrame[Any], tz: str) -> None:
-        self.call, self.listed, self.tz = call, listed.select("user_id", "is_listed"), tz
+    def __init__(self, call: Call, listed: nw.LazyFrame[Any], tz: str, now: int | None) -> None:
+        self.call, self.listed, self.tz, self.now = call, listed.select("user_id", "is_listed"), tz, now
 
     def by_week(self, frame: nw.LazyFrame[Any], who: str, instant: str, what: str) -> nw.LazyFrame[Any]:
         """Keep what has a listed user and an instant, and add ``user_id``, ``week`` and ``day``."""
-        frame = frame.with_columns(user_id=nw.col(who)).filter(~nw.col(instant).is_null())
-        reason = f"{what} of no listed user"
-        kept = self.call.drop(join(frame, self.listed, "user_id"), reason, ~nw.col("is_listed").is_null())
+        seen = seen_by(frame.with_columns(user_id=nw.col(who)), [instant], self.now)
+        placed = join(seen.filter(~nw.col(instant).is_null()), self.listed, "user_id")
+        kept = self.call.drop(placed, f"{what} of no listed user", ~nw.col("is_listed").is_null())
         return with_periods(with_local(kept, instant, zones=[self.tz]), ["day", "week"])
 
-    def mail(self, mailings: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
-        read = self.call.read("mailings", mailings, ["id", "user_id", "prospect_id", *SENDING])
-        delivered = with_delivery(read, bounce_policy).filter(nw.col("is_delivered"))
-        return _touches(self.by_week(delivered, "user_id", "sent_at", "mailing"), "delivered", "sent_at")
+    def mail(self, mailings: nw.LazyFrame[Any], bounce_policy: str) -> nw.LazyFrame[Any]:
+        flagged = with_delivery(seen_by(mailings, SENDING, self.now), bounce_policy)
+        delivered = self.by_week(flagged.filter(nw.col("is_delivered")), "user_id", "sent_at", "mailing")
+        return _touches(delivered, "delivered", "sent_at")
 
-    def calls(self, calls: Any) -> nw.LazyFrame[Any]:
-        columns = ["id", "user_id", "prospect_id", "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
-        dialled = with_conversation(outbound_calls(self.call.read("calls", calls, columns)))
+    def calls(self, calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        dialled = with_conversation(
+            outbound_calls(seen_by(calls, ("dialed_at", "answered_at", "completed_at"), self.now))
+        )
         return self.by_week(dialled, "user_id", "called_at", "call")
-
-    def tasks(self, tasks: Any) -> nw.LazyFrame[Any]:
-        columns = ["id", "owner_id", "completer_id", "action", "state", "due_at", "completed_at"]
-        return self.call.read("tasks", tasks, columns)
 
     def tasks_done(self, tasks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         done = other_tasks(tasks).with_columns(done_by=nw.coalesce("completer_id", "owner_id"))
         placed = self.by_week(done, "done_by", "completed_at", "completed task")
         return placed.select(*_KEYS, "day", tasks_done=nw.col("id") * 0 + 1)
-
-    def enrolments(self, sequence_states: Any) -> nw.LazyFrame[Any]:
-        columns = ["id", "user_id", "sequence_id", "state", "created_at"]
-        states = self.call.read("sequence_states", sequence_states, columns)
-        return self.by_week(states, "user_id", "created_at", "enrolment")
 
 
 def _touches(frame: nw.LazyFrame[Any], channel: str, instant: str) -> nw.LazyFrame[Any]:
