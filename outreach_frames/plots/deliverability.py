@@ -17,7 +17,7 @@ from outreach_frames.plots._text import count, counted, percent
 from outreach_frames.plots._weeks import Weeks
 
 _LEFT, _RIGHT, _GAP, _BELOW, _TICKS, _CELL = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
-_SIGMAS = 3
+_CONTROL = ["baseline", "limit_lo", "limit_hi"]
 _BOUNCE = "bounce_rate"
 _GRAVE = {"act": 2, "watch": 1}
 _LATELY = 4
@@ -25,7 +25,7 @@ _PAD = 12
 _WATCH, _ACT = "#F6F6F6", "#EAEAEA"
 _HEADROOM, _ABOVE = 1.08, 1.5
 _STRETCH = 2
-"""Whiskers may raise the panels so many times."""
+"""Whiskers and limits may raise the panels so many times."""
 
 
 def plot_deliverability(
@@ -58,8 +58,9 @@ def plot_deliverability(
     ax : Axes
         An invisible frame; ``ax.child_axes`` holds a panel for each mailbox on shared axes, weeks at 0, 1, 2 … and
         rates as fractions from 0. At most twelve are drawn: those with the gravest alert in their last weeks, then
-        those that sent most. Points and limits fit; a whisker that does not ends in an arrow, and so does a point on
-        few mailings, which stands hollow before it. A week without mail has an open tick below the axis.
+        those that sent most. Points fit; a whisker that does not ends in an arrow, and so does a point on few
+        mailings, which stands hollow before it; a limit that does not is above every point. A week without mail has an
+        open tick below the axis.
 
     Raises
     ------
@@ -68,9 +69,9 @@ def plot_deliverability(
 
     Notes
     -----
-    The limits of bounce rates are three standard errors, √(b(1 − b)/n), about the baseline b of the mailbox's earlier
-    weeks: they narrow in weeks with much mail. A week without a baseline has none, nor has one with less than `min_n`
-    mailings, for which the statistic gives no alert.
+    The limits of bounce rates are the statistic's own: a mailbox whose rate stays that of its earlier weeks leaves them
+    in at most 0.3 % of weeks. They narrow with the mail of the week and of the weeks before. A week without a baseline
+    has none, nor has one with less than `min_n` mailings, for which the statistic gives no alert.
     """
     ends = [f"{rate}{end}" for end in ("", "_n", "_lo", "_hi")]
     needed = ("mailbox_id", "week", *ends, "alert")
@@ -106,7 +107,11 @@ def plot_deliverability(
             + "◇ no mail. "
             + (f"Bands: watch from {percent(watch)}, act from {percent(act)}. " if act else "")
             + "Ringed: act."
-            + (" Line: the mailbox's earlier weeks. Dashes: three standard errors from it." if rate == _BOUNCE else ""),
+            + (
+                " Line: the mailbox's earlier weeks. Dashes: left by a steady rate in 0.3 % of weeks at most."
+                if rate == _BOUNCE
+                else ""
+            ),
             height=grid_height(len(order), _CELL, below=_BELOW),
         )
         if not order:
@@ -140,37 +145,22 @@ def _thresholds(deliverability: pd.DataFrame, rate: str) -> tuple[float, float]:
 
 
 def _top(rows: pd.DataFrame, rate: str, act: float, min_n: int) -> float:
-    """Choose where the panels end: points, limits and the band fit, whiskers unless they would flatten the rest."""
+    """Choose where the panels end: points and the band fit, whiskers and limits unless they would flatten the rest."""
     firm = rows[numbers(rows, f"{rate}_n") >= min_n]
     firm = firm if len(firm) else rows
-    baseline, reach = _control(firm, rate, min_n)
-    needed = top_of(numbers(firm, rate), baseline + reach, [_ABOVE * act])
-    whole = top_of(numbers(firm, f"{rate}_hi"), baseline, [needed / _STRETCH])
+    baseline, _, limit = _control(firm, rate, min_n).T
+    needed = top_of(numbers(firm, rate), baseline, [_ABOVE * act])
+    whole = top_of(numbers(firm, f"{rate}_hi"), limit, [needed / _STRETCH])
     return _HEADROOM * min(max(needed, whole), _STRETCH * needed)
 
 
-def _control(rows: pd.DataFrame, rate: str, min_n: int) -> tuple[Floats, Floats]:
-    """Baseline of each week, and how far its limits lie from it; missing where there are none."""
-    if rate != _BOUNCE or "z_vs_baseline" not in rows.columns:
-        return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-    baseline, trials = _baseline(rows), numbers(rows, f"{rate}_n")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = _SIGMAS * np.sqrt(baseline * (1 - baseline) / trials)
-    return baseline, np.where(trials >= min_n, reach, np.nan)
-
-
-def _baseline(rows: pd.DataFrame) -> Floats:
-    """
-    Find the baseline b that the statistic compared each week's bounce rate p with.
-
-    The result has z = (p − b) / √(b(1 − b)/n) instead: solved for b, this is the bound of Wilson's interval on the side
-    from which p deviates.
-    """
-    p, n, z = (numbers(rows, name) for name in ("bounce_rate", "bounce_rate_n", "z_vs_baseline"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-        baseline: Floats = (p + z**2 / (2 * n) - reach) / (1 + z**2 / n)
-    return baseline
+def _control(rows: pd.DataFrame, rate: str, min_n: int) -> Floats:
+    """Baseline and lower and upper limit of each week, shape (n_weeks, 3); missing where there are none."""
+    if rate != _BOUNCE or not set(_CONTROL) <= set(rows.columns):
+        return np.full((len(rows), len(_CONTROL)), np.nan)
+    control = np.stack([numbers(rows, name) for name in _CONTROL], axis=1)
+    control[numbers(rows, f"{rate}_n") < min_n, 1:] = np.nan
+    return control
 
 
 def _draw_bands(ax: Axes, watch: float, act: float, *, is_labelled: bool) -> None:
@@ -184,7 +174,7 @@ def _draw_weeks(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: in
     mark = metric(rate).mark
     places, trials = weeks.places(rows["week"]), numbers(rows, f"{rate}_n")
     bounds = np.stack([numbers(rows, f"{rate}{end}") for end in ("", "_lo", "_hi")], axis=1)
-    _draw_limits(ax, places, *_control(rows, rate, min_n))
+    _draw_limits(ax, places, _control(rows, rate, min_n))
     few = trials < min_n
     bounds[few, 1:] = np.nan  # the whisker of a few mailings would fill the panel and say nothing
     firm = np.where(few, np.nan, bounds[:, 0])  # from week to week a few mailings jump between the ends of the axis
@@ -203,12 +193,12 @@ def _draw_weeks(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: in
     ax.plot(places[grave], bounds[grave, 0], zorder=3.2, gid="alert", **ring)
 
 
-def _draw_limits(ax: Axes, places: Floats, baseline: Floats, reach: Floats) -> None:
-    if np.isnan(baseline).all():
+def _draw_limits(ax: Axes, places: Floats, control: Floats) -> None:
+    if np.isnan(control).all():
         return
-    for limit in (np.maximum(baseline - reach, 0), baseline + reach):
+    for limit in control[:, 1:].T:
         ax.step(places, limit, where="mid", color=INK, lw=1.0, dashes=(2, 1), zorder=1.5, gid="limit")
-    ax.step(places, baseline, where="mid", color=MUTED, lw=0.8, zorder=1.5, gid="baseline")
+    ax.step(places, control[:, 0], where="mid", color=MUTED, lw=0.8, zorder=1.5, gid="baseline")
 
 
 def _in_words(shown: dict[str, pd.DataFrame], rate: str, total: int) -> str:

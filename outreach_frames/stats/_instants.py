@@ -1,7 +1,10 @@
 """Instants as callers write them, and as the statistics count with them."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
@@ -40,3 +43,10 @@ def to_micros(instant: Instant) -> int:
 def to_iso(micros: int) -> str:
     """Write an instant [µs since 1970, UTC] as ISO 8601."""
     return (EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+
+
+def seen_by(frame: nw.LazyFrame[Any], columns: Iterable[str], now: int | None) -> nw.LazyFrame[Any]:
+    """Take instants after a moment [µs] as missing: they had not happened yet; ``None`` takes all as they are."""
+    if now is None:
+        return frame
+    return frame.with_columns(nw.when(nw.col(name) <= now).then(nw.col(name)).alias(name) for name in columns)

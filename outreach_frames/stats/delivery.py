@@ -4,16 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
+import numpy as np
+import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._addresses import first_domains
 from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join
+from outreach_frames.stats._engines import join, pandas_of, small_table
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, limits
-from outreach_frames.stats._tally import at_the_end, stack
+from outreach_frames.stats._small import Floats, column, floats
+from outreach_frames.stats._tally import at_the_end, stack, with_missing
+from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, noted_effects
+from outreach_frames.stats.control_limits import limits_around, z_against
+from outreach_frames.stats.exact_tests import MIN_EVENTS, exact_lower
 from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
 from outreach_frames.stats.intervals import with_rates
 
@@ -28,6 +34,10 @@ _RATES = {
     "spam_rate": ("spam", "delivered"),
     "opt_out_rate": ("opted_out", "delivered"),
 }
+_CONTROL = ["baseline", "limit_lo", "limit_hi", "z_vs_baseline"]
+_ALIKE = [rate for rate in _RATES if rate != "failure_rate"]
+"""Rates that depend on who is written to."""
+
 _COUNTS = ["sent", "delivered", "bounced", "failed", "attempted", "spam", "opted_out"]
 
 
@@ -44,6 +54,7 @@ def deliverability(
     tz: str = "UTC",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -78,6 +89,10 @@ def deliverability(
         See `mailing_flags`.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the mailings have it,
+        else for bounces the recipients' domain where ``email_addresses`` are given, else the person; or a column's
+        name; or ``None``: independent mailings. Failures are the mailbox's own.
     as_of
         When the data were extracted; kept in the record only.
 
@@ -87,9 +102,13 @@ def deliverability(
         ``mailbox_id``, ``week`` (its Monday) and ``email``, or ``recipient_domain``; ``sent``, ``delivered``,
         ``bounced``, ``failed``, ``spam``, ``opted_out``; ``manual_opt_outs`` [people whose opt-out no mailing shows,
         credited to the last mailing delivered before it; missing without ``prospects``]; the four rates with ``_n``,
-        ``_lo``, ``_hi``; ``z_vs_baseline`` [standard errors by which the bounce rate lies above that of the baseline,
-        for domains above that of all other domains; missing without mail or without a baseline strictly between 0 and
-        1]; ``alert``: ``act`` or ``watch`` where a rate has reached its threshold, else ``ok`` (ordered category).
+        ``_lo``, ``_hi``; ``baseline`` [bounce rate of the mailbox's weeks before, for domains of all others; missing
+        where they had no mail]; ``limit_lo`` and ``limit_hi`` [bounce rates which a steady rate leaves in at most
+        0.3 % of weeks, the baseline's own error included; missing without mail or baseline]; ``z_vs_baseline`` [normal
+        deviate of the bounce rate from the baseline: beyond 3 either way outside the limits, 0 where the difference is
+        of the kind that is to be expected]; ``alert``: ``act`` or ``watch`` where a rate is above its threshold by more
+        than chance, that is, the lower end of its exact interval has reached the threshold and there are at least 3
+        events; else ``ok`` (ordered category).
 
     Raises
     ------
@@ -102,8 +121,9 @@ def deliverability(
     -----
     Mail falls into the week of its sending, failed mail into that for which it was scheduled, else created. Left out
     and counted: mail neither sent nor failed, and that of other mailboxes or without a known domain. Spam complaints
-    are a floor, since few providers report them. Interval: Wilson. Definition: this project's metric dictionary,
-    part 2.1.
+    are a floor, since few providers report them. Interval: Wilson; alerts: Clopper and Pearson, at ``ci``; z and
+    limits: Fisher's exact test, see `control_limits`. With lazy engines the counts are computed at the call, and what
+    comes back holds them. Definition: this project's metric dictionary, parts 2.1 and 2.11.
     """
     choice("deliverability by", by, GROUPINGS)
     bounds = {**THRESHOLDS, **limits("thresholds", thresholds, _RATES)}
@@ -116,8 +136,9 @@ def deliverability(
         tz=tz,
         bounce_policy=bounce_policy,
         ci=ci,
+        cluster=cluster,
     )
-    mail = _read_mail(call, mailings, bounce_policy)
+    mail = _read_mail(call, mailings, bounce_policy, cluster_columns(cluster))
     boxes = call.read("mailboxes", mailboxes, ["id", "email"]).rename({"id": "mailbox_id"})
     call.look(as_of)
     if by == "mailbox":
@@ -128,26 +149,33 @@ def deliverability(
         mail = with_periods(with_local(mail, "placed_at", zones=[tz]), ["week"])
         keys, labels = ["mailbox_id", "week"], ["email"]
     else:
-        mail = _with_domain(call, mail, email_addresses)
         keys, labels = ["recipient_domain"], []
-    parts = [_counts(mail, keys)]
+    if email_addresses is not None or by != "mailbox":
+        mail = _with_domain(call, mail, email_addresses)
+    if by != "mailbox":
+        mail = call.drop(mail, "mailing to an unknown domain", ~nw.col("recipient_domain").is_null())
+    clusters = clusters_of(_ALIKE, cluster, mail.collect_schema().names(), keys)
+    parts = _counts(mail, keys, clusters)
     if prospects is not None:
         parts.append(_manual(call, mail, prospects, keys))
     if by == "mailbox":
         weeks = mail.group_by("week").agg(nw.col("id").count()).select("week")
         parts.append(boxes.select("mailbox_id").join(weeks, how="cross"))
     table = stack(parts, keys)
-    baseline = _earlier_weeks(table, baseline_weeks) if by == "mailbox" else _other_domains(table)
-    table = _with_z(with_rates(join(table, baseline, keys), _RATES, ci=ci))
-    if labels:
-        table = join(table, boxes, "mailbox_id")
-    result: IntoFrameT = _finished(call, _with_alert(table, bounds, min_n or 0), keys, labels)
+    if prospects is None:
+        table = with_missing(table, ["manual_opt_outs"], like="sent")
+    table = noted_effects(call, table, _RATES, clusters)
+    counts = pandas_of(table).sort_values(keys, ignore_index=True)  # small, whatever the mail is
+    past = _earlier_weeks(counts, baseline_weeks) if by == "mailbox" else _other_domains(counts)
+    judged = counts.assign(**_control(counts, past), alert=_alerts(counts, bounds, min_n or 0, ci))
+    table = with_rates(small_table(table, {name: judged[name] for name in judged.columns}), _RATES, ci=ci)
+    result: IntoFrameT = _finished(call, join(table, boxes, keys[0]) if labels else table, keys, labels)
     return result
 
 
-def _read_mail(call: Call, mailings: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
+def _read_mail(call: Call, mailings: Any, bounce_policy: str, optional: Sequence[str]) -> nw.LazyFrame[Any]:
     columns = ["id", "mailbox_id", "prospect_id", "state", "created_at", "scheduled_at", *SENDING]
-    read = call.read("mailings", mailings, [*columns, "unsubscribed_at", "marked_as_spam_at"])
+    read = call.read("mailings", mailings, [*columns, "unsubscribed_at", "marked_as_spam_at"], optional=optional)
     flagged = with_failure(with_delivery(read, bounce_policy))
     placed = flagged.with_columns(placed_at=nw.coalesce("sent_at", "scheduled_at", "created_at"))
     tried = (nw.col("is_sent") | nw.col("is_failed")) & ~nw.col("placed_at").is_null()
@@ -158,11 +186,10 @@ def _with_domain(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> n
     if email_addresses is None:
         raise DataError('by="recipient_domain" needs email_addresses.', hint='Pass fetch(org, "email_addresses").')
     addresses = call.read("email_addresses", email_addresses, ["id", "prospect_id", "email"])
-    known = ~nw.col("recipient_domain").is_null()
-    return call.drop(join(mail, first_domains(addresses), "prospect_id"), "mailing to an unknown domain", known)
+    return join(mail.drop("recipient_domain", strict=False), first_domains(addresses), "prospect_id")
 
 
-def _counts(mail: nw.LazyFrame[Any], keys: Sequence[str]) -> nw.LazyFrame[Any]:
+def _counts(mail: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str, str]) -> list[nw.LazyFrame[Any]]:
     delivered = nw.col("is_delivered")
     flags = {
         "sent": nw.col("is_sent"),
@@ -174,7 +201,7 @@ def _counts(mail: nw.LazyFrame[Any], keys: Sequence[str]) -> nw.LazyFrame[Any]:
         "opted_out": delivered & ~nw.col("unsubscribed_at").is_null(),
     }
     counted = mail.with_columns(flag.cast(nw.Int64).alias(name) for name, flag in flags.items())
-    return counted.group_by(*keys).agg(nw.col(name).sum() for name in _COUNTS)
+    return counted_parts(counted, keys, _COUNTS, _RATES, clusters)
 
 
 def _manual(call: Call, mail: nw.LazyFrame[Any], prospects: Any, keys: Sequence[str]) -> nw.LazyFrame[Any]:
@@ -186,54 +213,56 @@ def _manual(call: Call, mail: nw.LazyFrame[Any], prospects: Any, keys: Sequence[
     gone = gone.filter((nw.col("linked") == 0).fill_null(False)).select("prospect_id", "opted_out_at")
     before = join(known.filter(nw.col("is_delivered")), gone, "prospect_id", how="inner")
     before = before.filter(nw.col("sent_at") <= nw.col("opted_out_at"))
-    for column in ("sent_at", "id"):
-        before = at_the_end(before, "prospect_id", column, "max")
+    for last in ("sent_at", "id"):
+        before = at_the_end(before, "prospect_id", last, "max")
     return before.group_by(*keys).agg(manual_opt_outs=nw.col("id").count())
 
 
-def _earlier_weeks(table: nw.LazyFrame[Any], weeks: int) -> nw.LazyFrame[Any]:
-    earlier = table.select(
-        "mailbox_id", base_week=nw.col("week"), base_bounced=nw.col("bounced"), base_sent=nw.col("sent")
-    )
-    pairs = join(table.select("mailbox_id", "week"), earlier, "mailbox_id", how="inner")
-    pairs = pairs.filter((nw.col("base_week") < nw.col("week")) & (nw.col("base_week") >= nw.col("week") - 7 * weeks))
-    return pairs.group_by("mailbox_id", "week").agg(nw.col("base_bounced").sum(), nw.col("base_sent").sum())
+def _earlier_weeks(counts: pd.DataFrame, weeks: int) -> Floats:
+    """Add up the bounces and the mail of each mailbox's weeks before; all mailboxes have the same weeks, in order."""
+    days = np.unique(floats(counts["week"]))
+    made = _bounced_and_sent(counts).reshape(2, -1 if days.size else 0, days.size)
+    total = np.pad(made.cumsum(axis=-1), ((0, 0), (0, 0), (1, 0)))
+    past: Floats = total[..., :-1] - total[..., np.searchsorted(days, days - 7 * weeks)]
+    return past.reshape(2, -1)
 
 
-def _other_domains(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    counts = table.select("recipient_domain", "bounced", "sent")
-    total = counts.select(nw.col("bounced").sum().alias("base_bounced"), nw.col("sent").sum().alias("base_sent"))
-    others = counts.join(total, how="cross").with_columns(
-        base_bounced=nw.col("base_bounced") - nw.col("bounced"), base_sent=nw.col("base_sent") - nw.col("sent")
-    )
-    return others.select("recipient_domain", "base_bounced", "base_sent")
+def _other_domains(counts: pd.DataFrame) -> Floats:
+    own = _bounced_and_sent(counts)
+    others: Floats = own.sum(axis=1, keepdims=True) - own
+    return others
 
 
-def _with_z(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    sent = nw.when(nw.col("base_sent") > 0).then(nw.col("base_sent").cast(nw.Float64))
-    base = nw.col("base_rate")
-    inside = (base > 0).fill_null(False) & (base < 1).fill_null(False) & (nw.col("sent") > 0)
-    based = table.with_columns(base_rate=nw.col("base_bounced").cast(nw.Float64) / sent)
-    variance = nw.when(inside).then(base * (1.0 - base) / nw.col("sent").cast(nw.Float64))
-    spread = based.with_columns(base_spread=variance.sqrt())
-    return spread.with_columns(z_vs_baseline=(nw.col("bounce_rate") - base) / nw.col("base_spread"))
+def _bounced_and_sent(counts: pd.DataFrame) -> Floats:
+    return np.stack([floats(counts[name]) for name in ("bounced", "sent")])
 
 
-def _with_alert(
-    table: nw.LazyFrame[Any], thresholds: Mapping[str, tuple[float, float]], min_n: int
-) -> nw.LazyFrame[Any]:
-    alert = nw.lit("ok")
-    for level, name in enumerate(ALERTS[1:]):
-        for rate, bounds in thresholds.items():
-            alert = nw.when((nw.col(rate) >= bounds[level]).fill_null(False)).then(nw.lit(name)).otherwise(alert)
-    return table.with_columns(alert=nw.when(nw.col("sent") >= min_n).then(alert))
+def _control(counts: pd.DataFrame, past: Floats) -> dict[str, "pd.Series[Any]"]:
+    """Compare the bounces of each row with those of its past, which is an estimate as well."""
+    (bounced, sent), (past_bounced, past_sent) = _bounced_and_sent(counts), past
+    baseline = past_bounced / np.where(past_sent > 0, past_sent, np.nan)
+    around = limits_around(sent, past_bounced, past_sent)
+    z = z_against(bounced, sent, past_bounced, past_sent)
+    return {name: column(values) for name, values in zip(_CONTROL, (baseline, *around, z), strict=True)}
+
+
+def _alerts(
+    counts: pd.DataFrame, thresholds: Mapping[str, tuple[float, float]], min_n: int, ci: float
+) -> "pd.Series[Any]":
+    """Tell where a rate is above a threshold by more than chance."""
+    level = np.zeros(len(counts), dtype=np.int64)
+    for rate, bounds in thresholds.items():
+        events, trials = (floats(counts[name]) for name in _RATES[rate])
+        effect = floats(counts[f"{rate}_deff"]) if f"{rate}_deff" in counts else 1.0
+        least = np.where(events >= MIN_EVENTS, exact_lower(events / effect, trials / effect, ci=ci), 0.0)
+        level = np.maximum(level, sum(least >= bound for bound in bounds))
+    alerts = pd.Series(np.array(ALERTS)[level], dtype="string[pyarrow]")
+    return alerts.where(floats(counts["sent"]) >= min_n)
 
 
 def _finished(call: Call, table: nw.LazyFrame[Any], keys: Sequence[str], labels: Sequence[str]) -> Any:
-    if "manual_opt_outs" not in table.collect_schema().names():
-        table = table.with_columns(manual_opt_outs=nw.when(nw.col("sent") < 0).then(nw.col("sent")))
     rates = [f"{name}{end}" for name in _RATES for end in ("", "_n", "_lo", "_hi")]
     counts = [name for name in _COUNTS if name != "attempted"]
-    columns = [*keys, *labels, *counts, "manual_opt_outs", *rates, "z_vs_baseline", "alert"]
+    columns = [*keys, *labels, *counts, "manual_opt_outs", *rates, *_CONTROL, "alert"]
     days = ["week"] if "week" in keys else []
     return call.write(table.select(*columns), sort=keys, days=days, categories={"alert": ALERTS})

@@ -17,7 +17,7 @@ from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import grouped_median, join
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
-from outreach_frames.stats._tally import at_the_end, stack
+from outreach_frames.stats._tally import at_the_end, count_distinct, stack
 from outreach_frames.stats._touches import outbound_calls, with_conversation
 from outreach_frames.stats.clusters import (
     CLUSTER,
@@ -25,10 +25,11 @@ from outreach_frames.stats.clusters import (
     cluster_columns,
     clusters_of,
     counted_parts,
+    noted_effects,
     with_cluster,
-    with_clustered_rates,
 )
 from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.intervals import with_rates, z_value
 from outreach_frames.stats.maturity import WINDOW, with_mature
 
 ATTRIBUTIONS = ("direct", "last_touch", "first_touch")
@@ -39,6 +40,7 @@ _MEDIAN = "median_wait_d"
 _BY_MAIL = ("sent", "delivered", "replied", "opt_outs", "bounces")
 _NAMES = {"display_name": "step_name", "sequence__name": "sequence__name"}
 _RATES = {"hazard": ("first_replies", "at_risk"), "hazard_14d": ("first_replies_14d", "at_risk_14d")}
+_CUMULATIVE = ("cumulative_reply", "cumulative_reply_lo", "cumulative_reply_hi")
 _BY_ENROLMENT = ("enrolments_reached", "at_risk", "first_replies")
 
 
@@ -91,7 +93,7 @@ def step_funnel(
         ``enrolments_reached``, ``at_risk``, ``first_replies``; ``hazard`` with ``_n``, ``_lo``, ``_hi`` (missing where
         nobody is at risk, which leaves the product unchanged); ``hazard_14d`` likewise, over those who were touched at
         least 14 days before ``as_of``, with the replies of their 14 days, by which steps can be compared;
-        ``cumulative_reply``; mailings ``opt_outs``,
+        ``cumulative_reply`` with ``_lo``, ``_hi`` (bounds missing where it is 0 or 1); mailings ``opt_outs``,
         ``bounces``; ``median_wait_d`` [days from the enrolment's latest earlier step, missing at its first].
 
     Raises
@@ -104,7 +106,8 @@ def step_funnel(
     Notes
     -----
     Not counted: one-off mail; among enrolments, mail without one. Conversations are no replies and stay out of
-    ``cumulative_reply``. Interval: Wilson. Definition: this project's metric dictionary, part 2.5.
+    ``cumulative_reply``. Interval: Wilson; of ``cumulative_reply``, Greenwood's on the log(−log) scale, as for
+    `kaplan_meier`. Definition: this project's metric dictionary, part 2.5.
     """
     choice("attribution", attribution, ATTRIBUTIONS)
     call = Call("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
@@ -130,7 +133,7 @@ def step_funnel(
         parts += count(_reached(dialled))
     if tasks is not None:
         done = _task_touches(call, tasks, steps)
-        parts.append(_reached(done).group_by(_STEP).agg(enrolments_reached=nw.col("touched_at").count()))
+        parts.append(count_distinct(done, [_STEP], _ENROLMENT, "enrolments_reached"))
     clusters = {} if column is None else dict.fromkeys(_RATES, column)
     result: IntoFrameT = _finished(call, stack(parts, [_STEP], medians=[_MEDIAN]), named, clusters, ci=ci)
     return result
@@ -260,11 +263,13 @@ def _task_touches(call: Call, tasks: Any, steps: nw.LazyFrame[Any]) -> nw.LazyFr
 def _finished(
     call: Call, counts: nw.LazyFrame[Any], steps: nw.LazyFrame[Any], clusters: Mapping[str, str], *, ci: float
 ) -> Any:
-    table = with_clustered_rates(call, join(counts, steps, _STEP), _RATES, clusters, ci=ci)
-    table = join(table, _cumulative(table), _STEP).with_columns(step_id=nw.col(_STEP)).rename(_names_in(steps))
+    table = noted_effects(call, join(counts, steps, _STEP), _RATES, clusters)
+    effect = nw.col("hazard_deff") if clusters else nw.lit(1.0)
+    table = with_rates(table.with_columns(design_effect=effect), _RATES, ci=ci)
+    table = join(table, _cumulative(table, ci), _STEP).with_columns(step_id=nw.col(_STEP)).rename(_names_in(steps))
     keys = ["sequence_id", "order", "step_id", "step_type"]
-    hazard = [*(f"{rate}{end}" for rate in _RATES for end in ("", "_n", "_lo", "_hi")), "cumulative_reply"]
-    columns = [*keys, *_names_in(steps).values(), *_BY_MAIL[:3], *_BY_ENROLMENT, *hazard, *_BY_MAIL[3:], _MEDIAN]
+    rates = [*(f"{rate}{end}" for rate in _RATES for end in ("", "_n", "_lo", "_hi")), *_CUMULATIVE]
+    columns = [*keys, *_names_in(steps).values(), *_BY_MAIL[:3], *_BY_ENROLMENT, *rates, *_BY_MAIL[3:], _MEDIAN]
     return call.write(table.select(*columns), sort=["sequence_id", "order", "step_id"])
 
 
@@ -274,22 +279,35 @@ def _names_in(steps: nw.LazyFrame[Any]) -> dict[str, str]:
     return {column: name for column, name in _NAMES.items() if column in given}
 
 
-def _cumulative(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Multiply up 1 − hazard over the mail steps so far; engines sum logarithms, and none has a product."""
+def _cumulative(table: nw.LazyFrame[Any], ci: float) -> nw.LazyFrame[Any]:
+    """
+    Multiply up 1 − hazard over the mail steps so far, with its band.
+
+    Engines sum logarithms, and none has a product. Greenwood: the variance of log Π (1 − h) is Σ h / (n (1 − h)), which
+    the log(−log) scale turns into a band inside [0, 1].
+    """
     by_mail = ~(nw.col("step_type") == "call").fill_null(False)
     certain = (nw.col("hazard") == 1).fill_null(False) & by_mail
-    open_ = (nw.col("hazard") < 1).fill_null(False) & by_mail
+    left = nw.when((nw.col("hazard") < 1).fill_null(False) & by_mail).then(1.0 - nw.col("hazard"))
     so_far = table.select(
         "sequence_id",
         order_so_far=nw.col("order"),
         certain=certain.cast(nw.Int64),
-        log_left=nw.when(open_).then(1.0 - nw.col("hazard")).otherwise(nw.lit(1.0)).log(),
+        log_left=left.otherwise(nw.lit(1.0)).log(),
+        variance=(nw.col("design_effect") * (1.0 - left) / (left * nw.col("at_risk").cast(nw.Float64))).fill_null(0.0),
     )
     pairs = join(table.select(_STEP, "sequence_id", "order"), so_far, "sequence_id", how="inner")
     summed = (
         pairs.filter(nw.col("order_so_far") <= nw.col("order"))
         .group_by(_STEP)
-        .agg(nw.col("certain").max(), nw.col("log_left").sum())
+        .agg(nw.col("certain").max(), nw.col("log_left").sum(), nw.col("variance").sum())
     )
-    left = nw.when(nw.col("certain") == 1).then(nw.lit(0.0)).otherwise(nw.col("log_left").exp())
-    return summed.select(_STEP, cumulative_reply=1.0 - left)
+    open_ = (nw.col("certain") == 0) & (nw.col("log_left") < 0)
+    log_left = nw.when(open_).then(nw.col("log_left"))
+    spread = (z_value(ci) * nw.col("variance").sqrt() / -log_left).exp()
+    return summed.select(
+        _STEP,
+        cumulative_reply=1.0 - nw.when(nw.col("certain") == 1).then(nw.lit(0.0)).otherwise(nw.col("log_left").exp()),
+        cumulative_reply_lo=1.0 - (log_left / spread).exp(),
+        cumulative_reply_hi=1.0 - (log_left * spread).exp(),
+    )

@@ -148,7 +148,7 @@ def pipeline_attribution(
         deals = keep(call, deals, "created after as_of", deals["created"] <= until)
 
     touched = _touched(deals, people, pd.concat(touches, ignore_index=True), int(window_d * DAY))
-    shares = _shares(touched, int(half_life_d * DAY))
+    shares = _shares(touched, half_life_d)
     rest = deals.loc[~flags(deals["opportunity_id"].isin(touched["opportunity_id"])), ["opportunity_id"]]
     channel = by.removesuffix("_id")
     parts = [part for model in models for part in (_credited(shares, model, channel), _unattributed(rest, model))]
@@ -241,10 +241,12 @@ def _touched(deals: pd.DataFrame, people: pd.DataFrame, touches: pd.DataFrame, w
     return met.sort_values(["opportunity_id", "at", "kind", "touch_id"], ignore_index=True)
 
 
-def _shares(touched: pd.DataFrame, half_life: int) -> pd.DataFrame:
+def _shares(touched: pd.DataFrame, half_life_d: float) -> pd.DataFrame:
     """Add what each model gives to each touch; the shares of an opportunity sum to 1."""
     deal = touched["opportunity_id"]
-    weight = pd.Series(0.5 ** (floats(touched["age"]) / half_life), index=touched.index)
+    older = floats(touched["age"] - touched.groupby("opportunity_id")["age"].transform("min")) / DAY
+    with np.errstate(over="ignore"):  # so many half-lives that nothing is left
+        weight = pd.Series(0.5 ** np.divide(older, half_life_d), index=touched.index)
     return touched.assign(
         first=(~deal.duplicated(keep="first")).astype(float),
         last=(~deal.duplicated(keep="last")).astype(float),

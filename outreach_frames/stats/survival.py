@@ -28,7 +28,7 @@ from outreach_frames.stats._curves import (
     survival_curve,
 )
 from outreach_frames.stats._engines import join, pandas_of, wrap
-from outreach_frames.stats._instants import Instant
+from outreach_frames.stats._instants import Instant, seen_by
 from outreach_frames.stats._parameters import choice, columns, numbers
 from outreach_frames.stats._tally import stack
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, noted_effects
@@ -152,9 +152,7 @@ def first_events(
         ``sequence_state_id``, ``t0``, ``contact_at`` (first delivery), ``reply_at``, ``opt_out_at``, ``bounce_at``
         [µs], and the carried columns.
     """
-    known = mail.with_columns(
-        nw.when(nw.col(name) <= now).then(nw.col(name)).alias(name) for name in (*SENDING, "unsubscribed_at")
-    )
+    known = seen_by(mail, (*SENDING, "unsubscribed_at"), now)
     flagged = with_delivery(known, bounce_policy).with_columns(
         reply_at=nw.when(nw.col("is_delivered")).then(nw.col("replied_at")),
         bounce_at=nw.when(nw.col("is_bounced")).then(nw.col("bounced_at")),

@@ -1,6 +1,6 @@
 """Tasks kept, kept in time, and left."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -12,7 +12,7 @@ from outreach_frames.stats._engines import grouped_median
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
 from outreach_frames.stats._tally import grouping, stack
-from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
 
 DUE_COUNTS = ("tasks_due", "tasks_completed", "tasks_on_time", "task_backlog")
 AGE = "backlog_age_d"
@@ -27,6 +27,7 @@ def task_completion(
     *,
     by: str | Sequence[str] | None = ("owner_id", "task_type"),
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -43,8 +44,13 @@ def task_completion(
         Columns to group by; ``None`` for one row. A task is due to its owner, whoever completes it.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the frame has
+        ``account_id``, else the person where it has ``prospect_id``; or a column's name; or ``None``: independent
+        tasks.
     as_of
-        When the data were extracted; default: what the frame's record says. What is due later is not judged.
+        When the data are looked at; default: when they were extracted, as the frame's record says. What is due later is
+        not judged, and what was completed later was still open.
 
     Returns
     -------
@@ -63,20 +69,22 @@ def task_completion(
     Notes
     -----
     Left out and counted: tasks without a due date or due after ``as_of``, and rows whose key is missing. A task of
-    state ``complete`` without ``completed_at`` counts as completed and not as in time. Interval: Wilson. Definition:
-    this project's metric dictionary, part 2.8.
+    state ``complete`` without ``completed_at`` counts as completed, at whatever time, and not as in time. Interval:
+    Wilson. Definition: this project's metric dictionary, part 2.8.
     """
     keys = columns("by", by)
-    call = Call("task_completion", by=keys, ci=ci)
-    read = call.read("tasks", tasks, ["id", "state", "due_at", "completed_at"], keys=keys)
+    call = Call("task_completion", by=keys, ci=ci, cluster=cluster)
+    optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
+    read = call.read("tasks", tasks, ["id", "state", "due_at", "completed_at"], keys=keys, optional=optional)
+    clusters = clusters_of(TASK_RATES, cluster, read.collect_schema().names(), keys)
     now = call.instant(as_of)
     due = call.drop(read, "task without a due date", ~nw.col("due_at").is_null())
     due = call.drop(due, "task due after as_of", nw.col("due_at") <= now)
     for key in keys:
         due = call.drop(due, f"{key} missing", ~nw.col(key).is_null())
     due, groups, parts = grouping(due, keys)
-    table = stack([*parts, *due_counts(due, groups, now)], groups, medians=[AGE])
-    table = with_rates(table, TASK_RATES, ci=ci).with_columns(nw.col(AGE).cast(nw.Float64))
+    table = stack([*parts, *due_counts(due, groups, now, clusters)], groups, medians=[AGE])
+    table = with_clustered_rates(call, table, TASK_RATES, clusters, ci=ci).with_columns(nw.col(AGE).cast(nw.Float64))
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in TASK_RATES}
     shown = ["tasks_due", "tasks_completed", *rates["task_completion_rate"], "tasks_on_time"]
     shown += [*rates["task_on_time_rate"], "task_backlog", AGE]
@@ -86,9 +94,12 @@ def task_completion(
     return result
 
 
-def due_counts(tasks: nw.LazyFrame[Any], keys: Sequence[str], now: int) -> list[nw.LazyFrame[Any]]:
-    """Count by group the tasks due by an instant [µs]: done, done in time, left, and the median age of the latter."""
-    done = (nw.col("state") == "complete").fill_null(False) | ~nw.col("completed_at").is_null()
+def due_counts(
+    tasks: nw.LazyFrame[Any], keys: Sequence[str], now: int, clusters: Mapping[str, str]
+) -> list[nw.LazyFrame[Any]]:
+    """Count by group the tasks due by an instant [µs]: done by it, in time, left, and the median age of the latter."""
+    told = (nw.col("state") == "complete").fill_null(False)
+    done = nw.when(nw.col("completed_at").is_null()).then(told).otherwise(nw.col("completed_at") <= now)
     due = tasks.filter(nw.col("due_at") <= now).with_columns(is_done=done)
     counted = due.with_columns(
         tasks_due=nw.col("due_at") * 0 + 1,
@@ -97,5 +108,5 @@ def due_counts(tasks: nw.LazyFrame[Any], keys: Sequence[str], now: int) -> list[
         task_backlog=(~nw.col("is_done")).cast(nw.Int64),
         age=nw.when(~nw.col("is_done")).then((now - nw.col("due_at")) / DAY),
     )
-    sums = counted.group_by(*keys).agg(nw.col(name).sum() for name in DUE_COUNTS)
-    return [sums, grouped_median(counted, keys, "age", AGE)]
+    sums = counted_parts(counted, keys, DUE_COUNTS, TASK_RATES, clusters)
+    return [*sums, grouped_median(counted, keys, "age", AGE)]

@@ -1,6 +1,6 @@
 """What each rep did each week, and what is left to do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -9,12 +9,13 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.stats._calendar import with_local, with_periods
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join
-from outreach_frames.stats._instants import Instant
+from outreach_frames.stats._instants import Instant, seen_by
+from outreach_frames.stats._small import settled
 from outreach_frames.stats._tally import count_distinct, stack, with_missing
 from outreach_frames.stats._touches import other_tasks, outbound_calls, tell_calls_placed, with_conversation
-from outreach_frames.stats.conversations import call_counts
+from outreach_frames.stats.clusters import PERSON, with_clustered_rates
+from outreach_frames.stats.conversations import CONNECT_RATE, call_counts
 from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery
-from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.outcomes import CLOSED_STATES
 from outreach_frames.stats.tasks import AGE, DUE_COUNTS, TASK_RATES, due_counts
 
@@ -23,6 +24,9 @@ _RATES = {
     "connect_rate": ("connected", "calls_dialled"),
     **TASK_RATES,
 }
+_CALLS = ("id", "user_id", "prospect_id", "direction", "outcome", "dialed_at", "answered_at", "completed_at")
+_TASKS = ("id", "owner_id", "completer_id", "action", "state", "due_at", "completed_at")
+_STATES = ("id", "user_id", "sequence_id", "state", "created_at")
 _FLOATS = ("talk_minutes", AGE, "throttle_used")
 
 
@@ -37,6 +41,7 @@ def rep_activity(
     tz: str = "UTC",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
+    cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
@@ -52,7 +57,8 @@ def rep_activity(
         ``id``, ``user_id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``. Mail is credited to its
         sender, not to the prospect's owner, who may have changed since.
     users
-        ``id``, ``name``: the users to report on; each has a row for every week in which anyone was active.
+        ``id``, ``name``: the users to report on; each has a row for every week in which any of them was active or had a
+        task due.
     calls
         ``id``, ``user_id``, ``prospect_id``, ``direction``, ``outcome``, ``dialed_at``, ``answered_at``,
         ``completed_at``.
@@ -69,8 +75,12 @@ def rep_activity(
         See `mailing_flags`.
     ci
         Confidence level.
+    cluster
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the person that calls and tasks are
+        about; ``None``: independent calls and tasks.
     as_of
-        When the data were extracted; default: what the frames' records say. Needed with ``tasks``.
+        When the data are looked at; default: when they were extracted, as the frames' records say. What happened later
+        is left out. Needed with ``tasks``.
 
     Returns
     -------
@@ -80,8 +90,9 @@ def rep_activity(
         ``connect_rate`` with ``_n``, ``_lo``, ``_hi``; ``talk_minutes`` [min, from answer to completion]; of the tasks
         due that week ``tasks_due``, ``tasks_completed``, ``tasks_on_time`` with the two rates, ``task_backlog`` (still
         open at ``as_of``) and ``backlog_age_d`` [median days since their due date]; ``enrolments_added``,
-        ``open_enrolments`` [of those added that week, open now]; ``throttle_used`` [largest share of a sequence's daily
-        limit of additions used on a day]. Columns of a frame that was not given are missing.
+        ``open_enrolments`` [of those added that week, neither finished nor opted out when extracted, whatever
+        ``as_of``]; ``throttle_used`` [largest share of a sequence's daily limit of additions used on a day]. Columns of
+        a frame that was not given are missing.
 
     Raises
     ------
@@ -95,74 +106,75 @@ def rep_activity(
     Left out and counted: what belongs to no listed user. Tasks without a due date count as touches only. Interval:
     Wilson. Definition: this project's metric dictionary, part 2.8.
     """
-    call = Call("rep_activity", tz=tz, bounce_policy=bounce_policy, ci=ci)
+    call = Call("rep_activity", tz=tz, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
+    person = [] if cluster is None else [PERSON]
     listed = call.read("users", users, ["id", "name"]).rename({"id": "user_id"})
     listed = listed.with_columns(is_listed=nw.col("user_id"))
-    read = _Reader(call, listed, tz)
-    touches = [read.mail(mailings, bounce_policy)]
-    parts = []
-    if calls is not None:
-        dialled = read.calls(calls)
+    mail = call.read("mailings", mailings, ["id", "user_id", "prospect_id", *SENDING])
+    called = None if calls is None else call.read("calls", calls, _CALLS)
+    owned = None if tasks is None else call.read("tasks", tasks, _TASKS, optional=person)
+    states = None if sequence_states is None else call.read("sequence_states", sequence_states, _STATES)
+    limits = None
+    if states is not None and sequences is not None:
+        limits = call.read("sequences", sequences, ["id", "throttle_max_adds_per_day"])
+    now = settled(call, as_of) if tasks is None else call.instant(as_of)
+    placed = _Placing(call, listed, tz, now)
+    touches = [placed.mail(mail, bounce_policy)]
+    parts: list[nw.LazyFrame[Any]] = []
+    clusters: dict[str, str] = {}
+    if called is not None:
+        dialled = placed.calls(called)
+        clusters |= dict.fromkeys(CONNECT_RATE if person else (), PERSON)
         touches.append(_touches(dialled, "calls_dialled", "called_at"))
-        parts += [part.drop("calls_dialled", strict=False) for part in call_counts(dialled, _KEYS, {})]
-    if tasks is not None:
-        owned = read.tasks(tasks)
-        now = call.instant(as_of)
-        touches.append(read.tasks_done(owned))
-        parts += due_counts(read.by_week(owned, "owner_id", "due_at", "task"), _KEYS, now)
-    if sequence_states is not None:
-        added = read.enrolments(sequence_states)
+        parts += [part.drop("calls_dialled", strict=False) for part in call_counts(dialled, _KEYS, clusters)]
+    if owned is not None and now is not None:
+        touches.append(placed.tasks_done(owned))
+        due = placed.by_week(owned, "owner_id", "due_at", "task")
+        clusters |= dict.fromkeys(TASK_RATES if PERSON in due.collect_schema().names() else (), PERSON)
+        parts += due_counts(due, _KEYS, now, clusters)
+    if states is not None:
+        added = placed.by_week(states, "user_id", "created_at", "enrolment")
         parts.append(_added(added))
-        if sequences is not None:
-            limits = call.read("sequences", sequences, ["id", "throttle_max_adds_per_day"])
+        if limits is not None:
             parts.append(_throttle(added, limits.rename({"id": "sequence_id"})))
-    call.look(as_of)
     together = nw.concat(touches, how="diagonal")
     parts = [*_touch_counts(together), *parts]
     weeks = stack(parts, _KEYS, medians=_present(parts)).group_by("week").agg(nw.col("touches").max())
     grid = listed.select("user_id").join(weeks.select("week"), how="cross")
-    result: IntoFrameT = _finished(call, [grid, *parts], listed, ci)
+    result: IntoFrameT = _finished(call, [grid, *parts], listed, clusters, ci=ci)
     return result
 
 
-class _Reader:
-    """Reads the channels of one call: of listed users only, with the local week and day."""
+class _Placing:
+    """Places what happened up to an instant: with its listed user, and in the local week and day."""
 
-    def __init__(self, call: Call, listed: nw.LazyFrame[Any], tz: str) -> None:
-        self.call, self.listed, self.tz = call, listed.select("user_id", "is_listed"), tz
+    def __init__(self, call: Call, listed: nw.LazyFrame[Any], tz: str, now: int | None) -> None:
+        self.call, self.listed, self.tz, self.now = call, listed.select("user_id", "is_listed"), tz, now
 
     def by_week(self, frame: nw.LazyFrame[Any], who: str, instant: str, what: str) -> nw.LazyFrame[Any]:
         """Keep what has a listed user and an instant, and add ``user_id``, ``week`` and ``day``."""
-        frame = frame.with_columns(user_id=nw.col(who)).filter(~nw.col(instant).is_null())
-        reason = f"{what} of no listed user"
-        kept = self.call.drop(join(frame, self.listed, "user_id"), reason, ~nw.col("is_listed").is_null())
+        seen = seen_by(frame.with_columns(user_id=nw.col(who)), [instant], self.now)
+        placed = join(seen.filter(~nw.col(instant).is_null()), self.listed, "user_id")
+        kept = self.call.drop(placed, f"{what} of no listed user", ~nw.col("is_listed").is_null())
         return with_periods(with_local(kept, instant, zones=[self.tz]), ["day", "week"])
 
-    def mail(self, mailings: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
-        read = self.call.read("mailings", mailings, ["id", "user_id", "prospect_id", *SENDING])
-        delivered = with_delivery(read, bounce_policy).filter(nw.col("is_delivered"))
+    def mail(self, mailings: nw.LazyFrame[Any], bounce_policy: str) -> nw.LazyFrame[Any]:
+        flagged = with_delivery(seen_by(mailings, SENDING, self.now), bounce_policy)
+        delivered = flagged.filter(nw.col("is_delivered"))
         tell_placing(self.call, delivered)
         return _touches(self.by_week(delivered, "user_id", "sent_at", "mailing"), "delivered", "sent_at")
 
-    def calls(self, calls: Any) -> nw.LazyFrame[Any]:
-        columns = ["id", "user_id", "prospect_id", "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
-        dialled = with_conversation(outbound_calls(self.call.read("calls", calls, columns)))
+    def calls(self, calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        dialled = with_conversation(
+            outbound_calls(seen_by(calls, ("dialed_at", "answered_at", "completed_at"), self.now))
+        )
         tell_calls_placed(self.call, dialled)
         return self.by_week(dialled, "user_id", "called_at", "call")
-
-    def tasks(self, tasks: Any) -> nw.LazyFrame[Any]:
-        columns = ["id", "owner_id", "completer_id", "action", "state", "due_at", "completed_at"]
-        return self.call.read("tasks", tasks, columns)
 
     def tasks_done(self, tasks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         done = other_tasks(tasks).with_columns(done_by=nw.coalesce("completer_id", "owner_id"))
         placed = self.by_week(done, "done_by", "completed_at", "completed task")
         return placed.select(*_KEYS, "day", tasks_done=nw.col("id") * 0 + 1)
-
-    def enrolments(self, sequence_states: Any) -> nw.LazyFrame[Any]:
-        columns = ["id", "user_id", "sequence_id", "state", "created_at"]
-        states = self.call.read("sequence_states", sequence_states, columns)
-        return self.by_week(states, "user_id", "created_at", "enrolment")
 
 
 def _touches(frame: nw.LazyFrame[Any], channel: str, instant: str) -> nw.LazyFrame[Any]:
@@ -202,7 +214,14 @@ def _present(parts: Sequence[nw.LazyFrame[Any]]) -> list[str]:
     return [name for name in _FLOATS if name in names]
 
 
-def _finished(call: Call, parts: Sequence[nw.LazyFrame[Any]], listed: nw.LazyFrame[Any], ci: float) -> Any:
+def _finished(
+    call: Call,
+    parts: Sequence[nw.LazyFrame[Any]],
+    listed: nw.LazyFrame[Any],
+    clusters: Mapping[str, str],
+    *,
+    ci: float,
+) -> Any:
     floats = _present(parts)
     table = join(stack(parts, _KEYS, medians=floats), listed, "user_id")
     counts = ["calls_dialled", "connected", "tasks_done", *DUE_COUNTS, "enrolments_added", "open_enrolments"]
@@ -211,7 +230,7 @@ def _finished(call: Call, parts: Sequence[nw.LazyFrame[Any]], listed: nw.LazyFra
     met = nw.when(nw.col("contacted") > 0).then(nw.col("contacted").cast(nw.Float64))
     if "talk_minutes" in floats:
         table = table.with_columns(nw.col("talk_minutes").fill_null(0.0))
-    table = with_rates(table, _RATES, ci=ci).with_columns(
+    table = with_clustered_rates(call, table, _RATES, clusters, ci=ci).with_columns(
         *(nw.col(name).cast(nw.Float64) for name in _FLOATS),
         touches_per_contacted=nw.col("touches").cast(nw.Float64) / met,
     )

@@ -358,7 +358,9 @@ def deliverability_result(mailboxes: int = 3, *, weeks: int = 12, empty: bool = 
         with np.errstate(divide="ignore"):
             error = np.sqrt(0.015 * 0.985 / trials)
         frame = pd.DataFrame({"mailbox_id": mailbox, "bounce_rate": rate, "bounce_rate_n": trials})
-        frame = frame.assign(bounce_rate_lo=low, bounce_rate_hi=high, sent=trials, z_vs_baseline=(rate - 0.015) / error)
+        frame = frame.assign(bounce_rate_lo=low, bounce_rate_hi=high, sent=trials, baseline=0.015)
+        frame = frame.assign(limit_lo=np.maximum(0.015 - 3 * error, 0), limit_hi=0.015 + 3 * error)
+        frame.loc[trials == 0, ["limit_lo", "limit_hi"]] = np.nan
         frames.append(
             frame.assign(alert=np.select([rate > 0.05, rate > 0.02], ["act", "watch"], "ok"), week=range(weeks))
         )

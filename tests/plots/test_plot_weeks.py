@@ -20,15 +20,26 @@ def test_weeks_without_rows_keep_their_place() -> None:
     assert list(weeks.places(["2026-03-02", "2026-03-16", "2026-03-30"])) == [0, 2, 4]
 
 
-def test_the_limits_are_three_standard_errors_about_the_baseline() -> None:
-    """A p-chart: little mail, wide limits. The result has z instead of the baseline, which was 1.5 %."""
+def test_the_limits_are_those_of_the_statistic() -> None:
+    """They carry the baseline's own error, which the picture cannot know."""
     result = deliverability_result(1)
 
-    lower, upper = (line.get_ydata() for line in named(plots.plot_deliverability(result, min_n=1), "limit"))
+    ax = plots.plot_deliverability(result, min_n=1)
 
-    reach = 3 * np.sqrt(0.015 * 0.985 / result["bounce_rate_n"].to_numpy(dtype=float))
-    assert upper == pytest.approx(0.015 + reach)
-    assert lower == pytest.approx(np.maximum(0.015 - reach, 0))
+    lower, upper = (line.get_ydata() for line in named(ax, "limit"))
+    assert lower == pytest.approx(result["limit_lo"].to_numpy(dtype=float))
+    assert upper == pytest.approx(result["limit_hi"].to_numpy(dtype=float))
+    assert named(ax, "baseline")[0].get_ydata() == pytest.approx(0.015)
+
+
+def test_a_wide_limit_does_not_flatten_the_weeks() -> None:
+    """After a first week of little mail almost any rate is inside."""
+    result = deliverability_result(1)
+    result["limit_hi"] = 0.9
+
+    top = plots.plot_deliverability(result).child_axes[0].get_ylim()[1]
+
+    assert top < 0.2
 
 
 def test_weeks_of_little_mail_have_no_limits() -> None:

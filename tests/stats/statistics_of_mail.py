@@ -112,6 +112,13 @@ TASKS = typed(
     }
     for number in range(1, 80)
 )
+MIXED_STEPS = typed(
+    {**step, "step_type": ["auto_email", "call", "task"][step["id"] % 3]} for step in steps_of(MAIL).to_dict("records")
+)
+STEP_CALLS, STEP_TASKS = (
+    frame.assign(sequence_step_id=STEPS["id"].take([number % 13 for number in range(len(frame))]).array)
+    for frame in (CALLS, TASKS)
+)
 
 DISPOSITIONS = typed(
     {"id": number, "name": f"{kind} call"} for number, kind in enumerate(("No", "MEETING", "Short"), 1)
@@ -182,6 +189,9 @@ STATISTICS: dict[str, Callable[[Engine], Any]] = {
     "step_funnel": lambda to: stats.step_funnel(to(MAIL), to(steps_of(MAIL))),
     "step_funnel with names": lambda to: stats.step_funnel(to(MAIL), to(NAMED_STEPS)),
     "account_coverage with names": lambda to: stats.account_coverage(to(NAMED_ACCOUNTS), to(PROSPECTS), to(MAIL)),
+    "step_funnel with calls and tasks": lambda to: stats.step_funnel(
+        to(MAIL), to(MIXED_STEPS), calls=to(STEP_CALLS), tasks=to(STEP_TASKS)
+    ),
     "step_funnel by last touch": lambda to: stats.step_funnel(to(MAIL), to(steps_of(MAIL)), attribution="last_touch"),
     "time_to_event": lambda to: stats.time_to_event(
         to(MAIL), to(STATES), by=["sequence_id", "created_at"], as_of=AS_OF

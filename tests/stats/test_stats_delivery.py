@@ -1,9 +1,9 @@
 from datetime import date
 
-import numpy as np
 import pandas as pd
 import pytest
-from stats_frames import mailings, typed
+from scipy.stats import fisher_exact, norm
+from stats_frames import ENGINES, as_pandas, mailings, typed
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
@@ -74,31 +74,48 @@ def test_mail_of_a_mailbox_that_is_not_listed_is_left_out_and_counted():
 
 
 @pytest.mark.parametrize(
-    ("bounced", "alert"), [(0, "ok"), (1, "ok"), (2, "watch"), (4, "watch"), (5, "act"), (60, "act")]
+    ("bounced", "alert"), [(0, "ok"), (2, "ok"), (5, "ok"), (6, "watch"), (10, "watch"), (11, "act"), (60, "act")]
 )
-def test_the_bounce_rate_alerts_from_its_thresholds_on(bounced, alert):
-    """Watch from 2 %, act from 5 %."""
+def test_the_bounce_rate_alerts_where_it_is_surely_above_a_threshold(bounced, alert):
+    """Of 100, the exact interval's lower end reaches 2 % at 6 bounces and 5 % at 11."""
     found = stats.deliverability(mail(*batch(0, 100, bounced=bounced)), BOXES.iloc[:1])
 
     assert found["alert"].item() == alert
     assert found["alert"].dtype.categories.tolist() == ["ok", "watch", "act"]
 
 
+def test_alerts_follow_the_exact_interval_at_its_level():
+    """6 of 100: from 2.2 % at 95 %, from 1.7 % at 99 %."""
+    found = stats.deliverability(mail(*batch(0, 100, bounced=6)), BOXES.iloc[:1], ci=0.99)
+
+    assert found["alert"].item() == "ok"
+
+
 def test_spam_alerts_much_earlier():
     """Gmail asks bulk senders to stay below 0.1 % and never to reach 0.3 %."""
-    spam = batch(0, 1, marked_as_spam_at=at(1))
+    spam = batch(0, 3, marked_as_spam_at=at(1))
 
-    watched = stats.deliverability(mail(*spam, *batch(0, 499)), BOXES.iloc[:1])
-    acted = stats.deliverability(mail(*spam, *batch(0, 299)), BOXES.iloc[:1])
+    watched = stats.deliverability(mail(*spam, *batch(0, 497)), BOXES.iloc[:1])
+    acted = stats.deliverability(mail(*spam, *batch(0, 197)), BOXES.iloc[:1])
 
     assert watched["alert"].item() == "watch"
     assert acted["alert"].item() == "act"
 
 
+def test_fewer_than_three_events_alert_nobody():
+    """Two complaints of 20 are surely more than 0.3 %, and two angry people."""
+    found = stats.deliverability(
+        mail(*batch(0, 2, marked_as_spam_at=at(1)), *batch(0, 18)),
+        BOXES.iloc[:1],
+        thresholds={"bounce_rate": (0.5, 0.6)},
+    )
+
+    assert found["alert"].item() == "ok"
+
+
 def test_too_little_mail_alerts_nobody():
-    """One bounce of three is 33 %, and says nothing."""
-    few = stats.deliverability(mail(*batch(0, 3, bounced=1)), BOXES.iloc[:1])
-    enough = stats.deliverability(mail(*batch(0, 3, bounced=1)), BOXES.iloc[:1], min_n=3)
+    few = stats.deliverability(mail(*batch(0, 4, bounced=3)), BOXES.iloc[:1])
+    enough = stats.deliverability(mail(*batch(0, 4, bounced=3)), BOXES.iloc[:1], min_n=4)
 
     assert few["alert"].isna().item()
     assert enough["alert"].item() == "act"
@@ -114,28 +131,82 @@ def test_thresholds_can_be_set_by_rate():
 
 
 def test_z_compares_with_the_mailboxs_own_earlier_weeks():
-    """(0.2 − 0.05) / √(0.05 · 0.95 / 50), with 5 bounces of 100 before."""
+    """10 of 50 after 5 of 100: Fisher's one-sided p as a normal deviate, 2.6, where √(b(1 − b)/n) would make it 4.9."""
     rows = [*batch(0, 60, bounced=3), *batch(7, 40, bounced=2), *batch(14, 50, bounced=10)]
 
     found = stats.deliverability(mail(*rows), BOXES.iloc[:1])
 
-    assert found["z_vs_baseline"].iloc[0] is pd.NA
-    assert found["z_vs_baseline"].iloc[2] == pytest.approx(0.15 / np.sqrt(0.05 * 0.95 / 50))
+    exact = norm.isf(fisher_exact([[10, 40], [5, 95]], alternative="greater").pvalue)
+    assert found["z_vs_baseline"].iloc[2] == pytest.approx(exact, abs=0.01)
+    assert found["baseline"].iloc[2] == 0.05
+
+
+def test_the_first_week_has_nothing_to_be_compared_with():
+    found = stats.deliverability(mail(*batch(0, 60, bounced=3), *batch(7, 40)), BOXES.iloc[:1])
+
+    assert found[["baseline", "limit_lo", "limit_hi", "z_vs_baseline"]].iloc[0].isna().all()
+
+
+def test_a_week_without_mail_has_a_baseline_and_no_limits():
+    rows = [*batch(0, 60, bounced=3), *batch(7, 40, mailbox_id=2)]
+
+    found = by_key(stats.deliverability(mail(*rows), BOXES)).loc[(1, date(2025, 3, 10))]
+
+    assert found["baseline"] == 0.05
+    assert found[["limit_lo", "limit_hi", "z_vs_baseline"]].isna().all()
+
+
+def test_the_limits_are_where_z_reaches_three():
+    """A week is outside its limits exactly where |z| > 3, however much mail it and its past have."""
+    rows = [row for week in range(30) for row in batch(7 * week, 20 + 9 * week, bounced=[1, 0, 14, 60][week % 4] // 2)]
+
+    found = stats.deliverability(mail(*rows), BOXES.iloc[:1], baseline_weeks=3).iloc[1:]
+
+    rate, z = found["bounce_rate"], found["z_vs_baseline"]
+    assert ((rate > found["limit_hi"]) == (z > 3)).all()
+    assert ((rate < found["limit_lo"]) == (z < -3)).all()
+    assert (z > 3).any()
+    assert (z < -3).any()
+    assert ((found["limit_lo"] <= found["baseline"]) & (found["baseline"] <= found["limit_hi"])).all()
+
+
+def test_every_mailbox_has_its_own_baseline():
+    rows = [
+        *batch(0, 20, bounced=2),
+        *batch(0, 40, bounced=20, mailbox_id=2),
+        *batch(7, 10),
+        *batch(14, 1, mailbox_id=2),
+    ]
+
+    found = stats.deliverability(mail(*rows), BOXES)
+
+    assert found["baseline"].tolist() == [pd.NA, 0.1, pytest.approx(2 / 30), pd.NA, 0.5, 0.5]
 
 
 def test_the_baseline_goes_back_only_so_far():
-    rows = [*batch(0, 50, bounced=25), *batch(7, 50, bounced=5), *batch(14, 50, bounced=5)]
+    rows = [*batch(0, 50, bounced=25), *batch(7, 50, bounced=5), *batch(21, 50, bounced=5)]
 
-    found = stats.deliverability(mail(*rows), BOXES.iloc[:1], baseline_weeks=1)
+    found = stats.deliverability(mail(*rows), BOXES.iloc[:1], baseline_weeks=2)
 
-    assert found["z_vs_baseline"].iloc[2] == pytest.approx(0)
+    assert found["baseline"].tolist() == [pd.NA, 0.5, 0.1]
+    assert found["z_vs_baseline"].iloc[2] == 0
 
 
-def test_a_baseline_without_any_bounce_gives_no_z():
-    """Its standard error would be 0, and any bounce infinitely far away."""
-    found = stats.deliverability(mail(*batch(0, 50), *batch(7, 50, bounced=1)), BOXES.iloc[:1])
+def test_a_baseline_without_any_bounce_is_an_estimate_too():
+    """One bounce after none of 50 says nothing; twelve do."""
+    rows = [*batch(0, 50), *batch(7, 50, bounced=1), *batch(14, 50, bounced=12)]
 
-    assert found["z_vs_baseline"].isna().all()
+    found = stats.deliverability(mail(*rows), BOXES.iloc[:1])
+
+    assert found["z_vs_baseline"].iloc[1] == 0
+    assert found["z_vs_baseline"].iloc[2] > 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_mail_at_all_gives_no_row_in_every_engine(engine):
+    found = stats.deliverability(ENGINES[engine](mail(*batch(0, 1)).iloc[:0]), ENGINES[engine](BOXES))
+
+    assert as_pandas(found).empty
 
 
 def test_an_opt_out_by_hand_is_credited_to_the_last_mailing_before_it():
@@ -182,7 +253,10 @@ def test_recipients_domains_are_compared_with_all_others():
 
     assert found["recipient_domain"].tolist() == ["acme.example", "other.example"]
     assert found["sent"].tolist() == [10, 20]
-    assert found["z_vs_baseline"].iloc[0] == pytest.approx((0.3 - 0.1) / np.sqrt(0.1 * 0.9 / 10))
+    assert found["baseline"].tolist() == [0.1, 0.3]
+    assert found["z_vs_baseline"].iloc[0] == pytest.approx(
+        norm.isf(fisher_exact([[3, 7], [2, 18]], alternative="greater").pvalue), abs=0.02
+    )
     assert found.attrs["outreach_frames"]["dropped"] == {"mailing to an unknown domain": 1}
 
 

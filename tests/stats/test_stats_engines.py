@@ -3,6 +3,7 @@
 import warnings
 
 import duckdb
+import narwhals as nw
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -12,6 +13,7 @@ from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
+from outreach_frames.stats._engines import pandas_of, small_table, wrap
 from outreach_frames.stats.traps import ContradictoryFlagsWarning
 
 KINDS = {
@@ -74,6 +76,25 @@ def test_no_mail_gives_a_row_of_zeros_in_every_engine(engine):
 
     assert found["mailings"].tolist() == [0]
     assert found[["reply_rate", "reply_rate_lo", "hours_to_reply_median"]].isna().to_numpy().all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_small_tables_reach_every_engine_unchanged(engine):
+    """DuckDB gets them as text, in which quotes, commas, brackets and the word NULL must mean nothing."""
+    like = wrap(example("users")) if engine.startswith("pandas") else nw.from_native(ENGINES[engine](SEQUENCES)).lazy()
+    columns = {
+        "text": ["a, b", None, "", "NULL", "q\"u\\o'te", " in ", "[x]", "{a}", "é\n\t", "$1 ? %s"],
+        "number": [1, None, -3, 0, 2**53 + 1, 5, 6, 7, 8, 9],
+        "share": [1e-300, None, 0.1 + 0.2, 1e22, -0.0, 5.5, 1 / 3, 7.0, 8.0, 9.0],
+        "flag": [True, None, False, *[True] * 7],
+    }
+
+    found = pandas_of(small_table(like, columns))
+
+    assert {name: found[name].tolist() for name in columns} == {
+        name: [pd.NA if value is None else value for value in values] for name, values in columns.items()
+    }
+    assert pandas_of(small_table(like, {"number": pd.Series([], dtype="int64[pyarrow]")})).empty
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])

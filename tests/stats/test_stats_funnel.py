@@ -103,6 +103,32 @@ def test_a_certain_reply_leaves_nobody():
     assert found["cumulative_reply"].tolist() == [1.0, 1.0, 1.0]
 
 
+def test_the_cumulative_reply_carries_the_error_of_every_step():
+    """Kaplan and Meier's curve with Greenwood's band: 5 of 20 reply at step 1, 3 of the other 15 at step 3."""
+    first = [mail(number, 1, day(3), replied_at=day(4) if number < 5 else None) for number in range(20)]
+    third = [mail(number, 3, day(7), replied_at=day(8) if number < 8 else None) for number in range(5, 20)]
+    durations = typed(
+        {"duration_d": float(1 + (number >= 5) + (number >= 8)), "event": "reply" if number < 8 else "censored"}
+        for number in range(20)
+    )
+
+    found = funnel_of(*first, *third, ci=0.9)
+
+    curve = stats.kaplan_meier(durations, ci=0.9)
+    assert found["cumulative_reply"].tolist() == pytest.approx([0.25, 0.25, 0.4])
+    for step, row in ((1, 0), (2, 0), (3, 1)):
+        assert found.loc[step, "cumulative_reply_lo"] == pytest.approx(1 - curve["hi"].iloc[row])
+        assert found.loc[step, "cumulative_reply_hi"] == pytest.approx(1 - curve["lo"].iloc[row])
+
+
+def test_a_cumulative_reply_of_nobody_or_everybody_has_no_bounds():
+    nobody = funnel_of(mail(1, 1, day(3)))
+    everybody = funnel_of(mail(1, 1, day(3), replied_at=day(4)))
+
+    for found in (nobody, everybody):
+        assert found[["cumulative_reply_lo", "cumulative_reply_hi"]].isna().all(axis=None)
+
+
 def test_the_wait_is_measured_from_the_latest_earlier_step():
     found = funnel_of(
         mail(1, 1, day(3)), mail(1, 2, day(5)), mail(1, 3, day(9)), mail(2, 1, day(3)), mail(2, 3, day(5))

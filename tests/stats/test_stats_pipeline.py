@@ -61,6 +61,15 @@ def test_touches_count_up_to_the_window_and_until_the_deal():
     assert later["channel"].tolist() == ["unattributed"]
 
 
+@pytest.mark.parametrize("half_life_d", [0.02, 1e-9, 1e-300])
+def test_a_tiny_half_life_gives_the_deal_to_its_last_touches(half_life_d):
+    """All weights rounded to nothing, and the deal was lost."""
+    credited = credits_of(touch(1, 1), touch(2, 2), touch(2, 3), models=["last", "time_decay"], half_life_d=half_life_d)
+
+    shares = credited.set_index(["model", "channel_id"])["share"]
+    assert shares["time_decay"][[2, 3]].tolist() == pytest.approx([0.5, 0.5])
+
+
 def test_older_touches_weigh_less_by_their_half_life():
     """Touches 0, 7 and 14 days before the deal weigh 1, ½ and ¼."""
     credited = credits_of(touch(31, 1), touch(24, 2), touch(17, 3), models=["time_decay"])

@@ -32,6 +32,16 @@ def test_completed_of_those_due_and_in_time_of_those_completed():
     assert found["backlog_age_d"] == 20.5
 
 
+def test_what_was_completed_after_as_of_was_still_open_then():
+    """Its state says complete today; only a task without a time of completion must be believed."""
+    rows = [IN_TIME, LATE, {"state": "complete"}, OPEN]
+
+    found = stats.task_completion(tasks(*rows), as_of="2025-03-11T00:00:00Z").iloc[0]
+
+    assert found[["tasks_due", "tasks_completed", "tasks_on_time", "task_backlog"]].tolist() == [4, 2, 1, 2]
+    assert found["backlog_age_d"] == 0.5
+
+
 def test_the_backlogs_age_is_its_median():
     rows = [{**OPEN, "due_at": f"2025-03-{day:02d}T00:00:00Z"} for day in (1, 30, 21)]
 

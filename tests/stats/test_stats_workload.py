@@ -44,6 +44,40 @@ def test_everyone_has_a_row_for_every_week_in_which_anyone_was_active():
     assert found["touches_per_contacted"].tolist() == [2.0, pd.NA, pd.NA, 1.0]
 
 
+@pytest.mark.parametrize("with_tasks", [True, False])
+def test_what_happened_after_as_of_is_left_out(with_tasks):
+    """Mail sent, calls, tasks done and enrolments added later, and an answer that saved a bounce later."""
+    mail = [
+        *MAIL,
+        {"user_id": 1, "prospect_id": 9, "delivered_at": at(4), "bounced_at": at(5), "replied_at": at(12)},
+        {"user_id": 1, "prospect_id": 9, "delivered_at": at(4), "bounced_at": at(12)},
+    ]
+    calls = [
+        {"user_id": 1, "prospect_id": 7, "direction": "outbound", "dialed_at": at(day), "answered_at": at(day)}
+        for day in (4, 12)
+    ]
+    tasks = [
+        {"owner_id": 1, "action": "in_person", "state": "complete", "due_at": at(4), "completed_at": at(day)}
+        for day in (4, 12)
+    ]
+    states = [{"user_id": 1, "sequence_id": 1, "state": "active", "created_at": at(day)} for day in (4, 12)]
+
+    found = stats.rep_activity(
+        mailings(*mail),
+        USERS,
+        calls=numbered(calls, CALLS),
+        tasks=numbered(tasks, TASKS) if with_tasks else None,
+        sequence_states=numbered(states, ["user_id", "sequence_id", "state", "created_at"]),
+        as_of=at(9),
+    ).set_index(["user_id", "week"])
+
+    assert found.index.tolist() == [(1, FIRST), (2, FIRST)]
+    ana = found.loc[(1, FIRST)]
+    assert ana[["delivered", "calls_dialled", "connected", "enrolments_added"]].tolist() == [3, 1, 1, 1]
+    if with_tasks:
+        assert ana[["tasks_done", "tasks_due", "tasks_completed", "task_backlog"]].tolist() == [1, 2, 1, 1]
+
+
 def test_touches_are_mail_calls_and_other_tasks_and_days_count_once():
     calls = numbered(
         [
