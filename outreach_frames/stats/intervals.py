@@ -130,7 +130,7 @@ def wilson(successes: Counts, trials: Counts, *, ci: float = 0.95) -> pd.DataFra
 
 
 def newcombe_difference(
-    successes: tuple[int, int], trials: tuple[int, int], *, ci: float = 0.95
+    successes: tuple[float, float], trials: tuple[float, float], *, ci: float = 0.95
 ) -> tuple[float, float, float]:
     """
     Compute the difference of two independent proportions with Newcombe's hybrid score interval.
@@ -138,7 +138,7 @@ def newcombe_difference(
     Parameters
     ----------
     successes, trials
-        Of the first and of the second group.
+        Of the first and of the second group; effective counts need not be whole.
     ci
         Confidence level.
 
@@ -150,11 +150,11 @@ def newcombe_difference(
     if 0 in trials:
         return (float("nan"),) * 3
     z = z_value(ci)
-    (p, lo, hi), (q, q_lo, q_hi) = (_score_interval(x, n, z) for x, n in zip(successes, trials, strict=True))
+    (p, lo, hi), (q, q_lo, q_hi) = (score_interval(x, n, z) for x, n in zip(successes, trials, strict=True))
     return p - q, p - q - hypot(p - lo, q_hi - q), p - q + hypot(hi - p, q - q_lo)
 
 
-def _score_interval(successes: int, trials: int, z: float) -> tuple[float, float, float]:
+def score_interval(successes: float, trials: float, z: float) -> tuple[float, float, float]:
     """Compute one proportion with its Wilson interval: what `with_rates` does for columns, for a pair of numbers."""
     p, weight = successes / trials, 1 / (z * z / trials + 1)
     centre = p * weight + (1 - weight) / 2

@@ -3,6 +3,7 @@
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
@@ -12,11 +13,12 @@ from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, pandas_of, small_table, wrap
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
+from outreach_frames.stats._small import column
 from outreach_frames.stats._tally import COUNTED_FLAGS, RATES
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
 from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
-from outreach_frames.stats.shrinkage import shrink_rates
+from outreach_frames.stats.shrinkage import GivenPrior, posterior_means, prior_for
 
 METRICS = ("reply", "opt_out", "click", "open")
 CLOCKS = ("prospect", "user", "org")
@@ -31,6 +33,7 @@ def send_time_heatmap(
     default_tz: str = "UTC",
     metric: str = "reply",
     min_n: int = 30,
+    prior: GivenPrior = "integrated",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
     as_of: Instant | None = None,
@@ -55,6 +58,8 @@ def send_time_heatmap(
         ``"reply"`` (replied / delivered), ``"opt_out"``, ``"click"`` or ``"open"`` (low trust), as in `engagement`.
     min_n
         Hours with fewer trials are not ``enough`` to be read on their own.
+    prior
+        Of the rates, for ``shrunk``: ``"integrated"``, ``"moments"`` or (alpha, beta); see `shrink_rates`.
     bounce_policy
         See `mailing_flags`.
     ci
@@ -90,6 +95,7 @@ def send_time_heatmap(
         default_tz=default_tz,
         metric=metric,
         min_n=min_n,
+        prior=prior,
         bounce_policy=bounce_policy,
         ci=ci,
     )
@@ -111,7 +117,7 @@ def send_time_heatmap(
     rate = f"{metric}_rate"
     cells = call.table(_cells(with_local(zoned, "sent_at", zones=zones, zone_column="tz"), rate))
     shares = cells.groupby("tz_source")["delivered"].sum() / max(int(cells["delivered"].sum()), 1)
-    grid = _grid(cells, rate, min_n or 0, ci)
+    grid = _grid(cells, rate, min_n or 0, prior, ci)
     back = small_table(mail, {name: grid[name] for name in grid.columns})
     result: IntoFrameT = call.write(
         back,
@@ -147,14 +153,15 @@ def _cells(zoned: nw.LazyFrame[Any], rate: str) -> nw.LazyFrame[Any]:
     return clocked.group_by("tz_source", "weekday", "hour").agg(nw.col(count).sum() for count in counts)
 
 
-def _grid(cells: pd.DataFrame, rate: str, min_n: int, ci: float) -> pd.DataFrame:
+def _grid(cells: pd.DataFrame, rate: str, min_n: int, prior: GivenPrior, ci: float) -> pd.DataFrame:
     successes, trials = RATES[rate]
     counts = list(dict.fromkeys(["delivered", successes, trials]))
     places = pd.MultiIndex.from_product([range(1, 8), range(24)], names=["weekday", "hour"])
     summed = cells.groupby(["weekday", "hour"])[counts].sum().reindex(places, fill_value=0).reset_index()
     grid = pandas_of(with_rates(wrap(summed.astype("int64[pyarrow]")), {rate: RATES[rate]}, ci=ci))
     grid["weekday"] = pd.Series([WEEKDAYS[day - 1] for day in grid["weekday"]], dtype="string[pyarrow]")
-    grid["shrunk"] = shrink_rates(grid[successes], grid[trials], ci=ci)["shrunk"]
+    x, n = (grid[name].to_numpy(dtype=np.float64) for name in (successes, trials))
+    grid["shrunk"] = column(posterior_means(x, n, prior_for(x, n, prior)))
     grid["enough"] = grid[trials] >= min_n
     columns = ["weekday", "hour", "delivered", successes, rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi"]
     return grid[[*columns, "shrunk", "enough"]]
