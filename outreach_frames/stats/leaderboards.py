@@ -180,7 +180,9 @@ def _counted(call: Call, mail: pd.DataFrame, listed: pd.DataFrame | None, by: st
     return counted.astype({"x": "int64[pyarrow]", "n": "int64[pyarrow]"}).sort_values(by, ignore_index=True)
 
 
-def _chances(x: Ints, n: Ints, prior: Prior | None, sign: int, seed: int) -> tuple[Floats, Floats]:
+def _chances(
+    x: Ints, n: Ints, prior: Prior | None, sign: int, seed: int, *, draws: int = DRAWS
+) -> tuple[Floats, Floats]:
     """Draw the groups' rates; return how often each is the best, and on the better side of the median."""
     seen = np.flatnonzero(n > 0)
     top, above = np.full(len(n), np.nan), np.full(len(n), np.nan)
@@ -188,11 +190,11 @@ def _chances(x: Ints, n: Ints, prior: Prior | None, sign: int, seed: int) -> tup
         return top, above
     generator = np.random.default_rng(seed)
     wins, upper = np.zeros(len(seen)), np.zeros(len(seen))
-    for _ in range(DRAWS // _AT_ONCE):
+    for _ in range(draws // _AT_ONCE):
         size = (_AT_ONCE, len(seen))
         part = generator.choice(len(prior.share), size=(_AT_ONCE, 1), p=prior.share)  # one prior for all groups
         drawn = sign * generator.beta(x[seen] + prior.alpha[part], n[seen] - x[seen] + prior.beta[part], size=size)
         wins += np.bincount(drawn.argmax(axis=1), minlength=len(seen))
         upper += (drawn > np.median(drawn, axis=1, keepdims=True)).sum(axis=0)
-    top[seen], above[seen] = wins / DRAWS, upper / DRAWS
+    top[seen], above[seen] = wins / draws, upper / draws
     return top, above
