@@ -49,10 +49,12 @@ def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dic
     pairs
         For each pair of arms: the comparison.
     """
+    told = {(one, two): _always_valid(arms[one], arms[two], rules) for one, two in combinations(range(len(arms)), 2)}
     compared = {
-        (one, two): _compare(arms[one], arms[two], rules, prior) for one, two in permutations(range(len(arms)), 2)
+        (one, two): _compare(arms[one], arms[two], rules, prior, told[min(one, two), max(one, two)])
+        for one, two in permutations(range(len(arms)), 2)
     }
-    effect = max((pair.pop("design_effect") for pair in compared.values()), default=1.0)
+    effect = max((effect for _, effect in told.values()), default=1.0)
     needed = _needed(arms, rules, effect)
     split = _split(arms, rules)
     step = {
@@ -66,8 +68,8 @@ def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dic
     for number, arm in enumerate(arms):
         others = [other for other in range(len(arms)) if other != number]
         rival = max(others, key=lambda other: arms[other].expected(prior))
-        told = {"rival_id": arms[rival].template_id, **compared[number, rival]}
-        variants.append({**_rate(arm, rules), **told, **step})
+        against = {"rival_id": arms[rival].template_id, **compared[number, rival]}
+        variants.append({**_rate(arm, rules), **against, **step})
     named = (
         {"template_1": arms[one].template_id, "template_2": arms[two].template_id, **compared[one, two]}
         for one, two in combinations(range(len(arms)), 2)
@@ -101,11 +103,11 @@ def _level(ci: float, clusters: int | None, estimated: int) -> float:
     return float(min(2 * norm.cdf(quantile) - 1, _ALMOST_CERTAIN))
 
 
-def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape) -> Pair:
-    names = ("diff", "diff_lo", "diff_hi", "p_better", "expected_loss", "p_always_valid", "design_effect")
-    if not one.n or not two.n:
-        return {**dict.fromkeys(names), "design_effect": 1.0}
-    p, effect = _always_valid(one, two, rules)
+def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape, told: tuple[float | None, float]) -> Pair:
+    names = ("diff", "diff_lo", "diff_hi", "p_better", "expected_loss", "p_always_valid")
+    p, effect = told
+    if p is None:
+        return dict.fromkeys(names)
     shapes = one.posterior(prior, effect), two.posterior(prior, effect)
     clusters = len(np.unique(np.concatenate([one.clusters, two.clusters]))) if rules.clustered else None
     counts = ((one.x / effect, two.x / effect), (one.n / effect, two.n / effect))
@@ -114,13 +116,14 @@ def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape) -> Pair:
         probability_greater(*shapes),
         expected_loss(*shapes),
         p,
-        effect,
     )
     return dict(zip(names, values, strict=True))
 
 
-def _always_valid(one: Arm, two: Arm, rules: Rules) -> tuple[float, float]:
+def _always_valid(one: Arm, two: Arm, rules: Rules) -> tuple[float | None, float]:
     """Return the p-value after a look on each day on which something happened, and the design effect after the last."""
+    if not one.n or not two.n:
+        return None, 1.0
     happened = np.concatenate([part for arm in (one, two) for part in arm.trials])
     days = np.unique(happened[happened != NEVER])
     effects = difference_effects(one, two, days) if rules.clustered else np.ones(len(days))
