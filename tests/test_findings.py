@@ -379,6 +379,13 @@ def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800, p=0.01, metric=
             "At “Intro, step 1” there is no difference as large as ±2.0 points, after 1,800 mails.",
         ),
         (
+            arms("undecided", diff=(0.05, -0.01, 0.11)),
+            (
+                "At “Intro, step 1” the test is undecided after 1,800 mails: its best variant may be anywhere between "
+                "−1.0 and +11.0 percentage points from its rival."
+            ),
+        ),
+        (
             arms("too early", n=90),
             (
                 "1 test cannot be decided yet; the nearest, at “Intro, step 1”, has 90 of 800 enrollments needed in "

@@ -20,6 +20,7 @@ from outreach_frames.findings._words import (
     rates_in,
     rates_of,
     records,
+    signed,
 )
 from outreach_frames.metrics import BOTH, METRICS, Metric
 
@@ -39,6 +40,9 @@ _DAYS = {
 }
 EQUAL = "no difference as large as"
 """How the verdict of a test begins that excludes the difference looked for."""
+
+UNDECIDED = "undecided"
+"""The verdict of a test that has had its plan and excludes nothing."""
 
 
 def tests(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
@@ -61,6 +65,11 @@ def tests(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         if verdict.startswith(EQUAL):
             sentence = f"At {where} there is {verdict}, after {counted(sent, 'mail')}."
             yield Finding(Level.KNOW, sent, sentence)
+        elif verdict == UNDECIDED:
+            best = max(arms, key=lambda arm: arm["diff"])
+            ends = " and ".join(signed(best[end]) for end in ("diff_lo", "diff_hi"))
+            sentence = f"At {where} the test is undecided after {counted(sent, 'mail')}: its best variant may be"
+            yield Finding(Level.KNOW, sent, f"{sentence} anywhere between {ends} percentage points from its rival.")
         elif not verdict.endswith(" better") and pd.notna(needed):
             figure = f"the nearest, at {where}, has {least:,} of {counted(needed, 'enrollment')} needed in each variant"
             waiting.append((least / needed, figure))

@@ -24,6 +24,7 @@ _GRID = 400
 _VERDICTS = {
     "too early": "too early to tell",
     "broken split": "broken split: the variants did not get equal shares, so read no rate",
+    "undecided": "undecided: neither a difference nor its absence is shown",
 }
 
 
@@ -98,7 +99,7 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
         drawn = lay_rows(page, variants, columns, below=strip)
         drawn.set_xlim(0, top_of(numbers(arms, "hi"), numbers(arms, "rate")))
         rate_axis(drawn.xaxis, words.axis)
-        _draw_posteriors(drawn, arms, _prior(test), words.mark)
+        _draw_posteriors(drawn, arms, words.mark)
         verdict = str(arms["verdict"].iloc[0])
         _draw_differences(page, drawn, differences, _VERDICTS.get(verdict, verdict) + _plan(arms))
         page.describe(f"{title}. {_in_words(arms, variants, differences, verdict)}")
@@ -129,10 +130,9 @@ def _names(arms: pd.DataFrame, letters: dict[int, str]) -> list[str]:
     return [f"{letter} · {name}" for letter, name in zip(letters.values(), labels(arms, ["template_id"]), strict=True)]
 
 
-def _prior(test: pd.DataFrame) -> tuple[float, float]:
-    """Shape of the prior that the test noted; flat where it noted none."""
-    noted = test.attrs.get("prior") or {}
-    return float(noted.get("alpha") or 1), float(noted.get("beta") or 1)
+def _told(arms: pd.DataFrame, column: str) -> Floats:
+    """Return what the test says of each variant; 1 where it says nothing, which makes the prior flat."""
+    return np.nan_to_num(numbers(arms, column), nan=1.0) if column in arms.columns else np.ones(len(arms))
 
 
 def _plan(arms: pd.DataFrame) -> str:
@@ -158,9 +158,11 @@ def _differences(arms: pd.DataFrame, letters: dict[int, str]) -> list[tuple[str,
     return [max(rows, key=lambda row: np.nan_to_num(row[2]))] if len(rows) == 2 else rows  # noqa: PLR2004  a pair
 
 
-def _draw_posteriors(ax: Axes, arms: pd.DataFrame, prior: tuple[float, float], mark: Mark) -> None:
+def _draw_posteriors(ax: Axes, arms: pd.DataFrame, mark: Mark) -> None:
     grid = np.linspace(0, ax.get_xlim()[1], _GRID + 1)[1:]
-    shapes = [(x + prior[0], n - x + prior[1]) for x, n in zip(numbers(arms, "x"), numbers(arms, "n"), strict=True)]
+    effect = _told(arms, "design_effect")
+    x, n = numbers(arms, "x") / effect, numbers(arms, "n") / effect
+    shapes = zip(x + _told(arms, "prior_alpha"), n - x + _told(arms, "prior_beta"), strict=True)
     curves = [_beta_density(grid, *shape) for shape in shapes]
     peak = max(curve.max() for curve in curves)
     bounds = zip(*(numbers(arms, name) for name in ("rate", "lo", "hi")), strict=True)

@@ -81,8 +81,8 @@ def plot_leaderboard(
             max_rows=max_rows,
             title=f"{words.title} by {kind}, shrunk towards the mean of all",
             subtitle=subtitle(leaderboard, counted(len(leaderboard), kind), counted(np.nansum(trials), words.trials)),
-            footnote=f"{words.title}: {words.definition}. Hollow: raw rate. Filled: rate shrunk by an empirical-Bayes "
-            f"beta-binomial prior, with its 95 % interval. Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
+            footnote=f"{words.title}: {words.definition}. Hollow: raw rate. Filled: rate drawn towards that of all, "
+            f"by a beta-binomial model, with its 95 % interval. Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
             f"Best: chance that this {kind} is the best of all; > median: that it is better than the median.",
         )
         if leaderboard.empty:

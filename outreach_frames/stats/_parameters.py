@@ -201,7 +201,7 @@ _POSITIVE = partial(number, above=0)
 _NOT_NEGATIVE = partial(number, least=0)
 _PROBABILITY = partial(number, above=0, below=1)
 _COUNT = partial(count, least=1)
-_OPTIONAL = frozenset({"cluster", "horizon_d", "min_n", "per_day", "prior"})
+_OPTIONAL = frozenset({"cluster", "horizon_d", "min_n", "per_day", "prior", "tau"})
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "allow_low_trust": flag,
     "alpha": _PROBABILITY,
@@ -228,6 +228,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "power": _PROBABILITY,
     "resamples": _COUNT,
     "seed": count,
+    "sequential": flag,
     "spacing": _POSITIVE,
     "stale_h": _NOT_NEGATIVE,
     "tau": _POSITIVE,

@@ -69,13 +69,17 @@ def expected_loss(first: Shape, second: Shape) -> float:
 
 
 def always_valid_p(
-    successes: npt.NDArray[np.int64], trials: npt.NDArray[np.int64], *, tau: float = 0.01
+    successes: npt.NDArray[np.int64],
+    trials: npt.NDArray[np.int64],
+    *,
+    tau: float = 0.01,
+    design_effect: npt.ArrayLike = 1.0,
 ) -> npt.NDArray[np.float64]:
     """
-    Compute a p-value that stays valid however often one looks.
+    Compute a p-value that stays valid however often one looks, in large samples.
 
-    At each look d = p₁ − p₂, V = p̄(1 − p̄)(1/n₁ + 1/n₂), Λ = √(V/(V + τ²)) · exp(τ²d² / (2V(V + τ²))), and
-    p = min(1, 1 / the largest Λ so far).
+    At each look d = p₁ − p₂, V = p̄(1 − p̄)(1/n₁ + 1/n₂) times the design effect, Λ = √(V/(V + τ²)) · exp(τ²d² / (2V(V
+    + τ²))), and p = min(1, 1 / the largest Λ so far).
 
     Parameters
     ----------
@@ -83,6 +87,8 @@ def always_valid_p(
         Shape (n_looks, 2): counts up to each look, in order of time, of the first and of the second group.
     tau
         Standard deviation of the differences expected beforehand, on the scale of the rates.
+    design_effect
+        At each look, or at all of them [at least 1]: how many trials that belong together tell as much as one alone.
 
     Returns
     -------
@@ -93,6 +99,10 @@ def always_valid_p(
     ------
     DataError
         ``tau`` is not above 0.
+
+    Notes
+    -----
+    Where successes are few and the split is unequal, it exceeds its level: `sequential.exact_p` does not.
     """
     if not tau > 0:
         raise DataError(
@@ -103,7 +113,7 @@ def always_valid_p(
     telling = (n > 0).all(axis=1) & (pooled > 0) & (pooled < 1)
     safe = np.where(telling[:, None], n, 1.0)
     difference = (x / safe)[:, 0] - (x / safe)[:, 1]
-    variance = np.where(telling, pooled * (1 - pooled) * (1 / safe).sum(axis=1), 1.0)
+    variance = np.where(telling, pooled * (1 - pooled) * (1 / safe).sum(axis=1) * design_effect, 1.0)
     ratio = 0.5 * np.log(variance / (variance + tau**2)) + tau**2 * difference**2 / (2 * variance * (variance + tau**2))
     largest = np.maximum.accumulate(np.where(telling, ratio, 0.0))
     p: Floats = np.exp(-np.maximum(largest, 0.0))

@@ -151,7 +151,7 @@ def wilson(successes: Counts, trials: Counts, *, ci: float = 0.95) -> pd.DataFra
 
 
 def newcombe_difference(
-    successes: tuple[int, int], trials: tuple[int, int], *, ci: float = 0.95
+    successes: tuple[float, float], trials: tuple[float, float], *, ci: float = 0.95
 ) -> tuple[float, float, float]:
     """
     Compute the difference of two independent proportions with Newcombe's hybrid score interval.
@@ -159,7 +159,7 @@ def newcombe_difference(
     Parameters
     ----------
     successes, trials
-        Of the first and of the second group.
+        Of the first and of the second group; effective counts need not be whole.
     ci
         Confidence level.
 

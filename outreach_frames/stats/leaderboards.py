@@ -18,7 +18,7 @@ from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice, column as column_name, id_mapping
 from outreach_frames.stats._small import Floats, Ints, column, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._tally import MEDIAN, RATES, engagement_parts, stack
-from outreach_frames.stats.shrinkage import Prior, fit_prior, given_prior, shrunk
+from outreach_frames.stats.shrinkage import GivenPrior, Prior, prior_for, shrunk
 from outreach_frames.stats.suspects import warn_of_machines
 
 LOW_TRUST = frozenset({"open_rate", "click_rate", "click_to_open_rate"})
@@ -40,7 +40,7 @@ def leaderboard(
     by: str = "user_id",
     metric: str = "reply_rate",
     alias: Mapping[int, int] | None = None,
-    prior: tuple[float, float] | None = None,
+    prior: GivenPrior = "integrated",
     seed: int = 0,
     ci: float = 0.95,
     bounce_policy: str = "reply_wins",
@@ -50,8 +50,7 @@ def leaderboard(
     """
     Rank users, mailboxes, sequences or templates by a shrunk rate.
 
-    ``raw`` = x / n, with the numerator and denominator of the metric; ``shrunk`` = (x + pM)/(n + M), see
-    `shrink_rates`.
+    ``raw`` = x / n, with the numerator and denominator of the metric; ``shrunk``: see `shrink_rates`.
 
     Parameters
     ----------
@@ -67,7 +66,7 @@ def leaderboard(
     alias
         Id of a group → id of the group to count it under, to pool copies of a sequence.
     prior
-        (alpha, beta) of a prior to use instead of the fitted one.
+        Of the rates: ``"integrated"``, ``"moments"`` or (alpha, beta); see `shrink_rates`.
     seed
         Of the draws for ``p_top`` and ``p_above_median``.
     ci
@@ -118,7 +117,7 @@ def leaderboard(
         allow_low_trust=allow_low_trust,
     )
     _check_metric(metric, allow_low_trust=allow_low_trust)
-    given = None if prior is None else given_prior(prior)
+    prior_for([], [], prior)  # refuses one that is none
     mail = read_mailings(call, mailings, ["prospect_id", "sequence_state_id"], keys=[by], bounce_policy=bounce_policy)
     if metric in LOW_TRUST:
         warn_of_machines(mail)
@@ -131,7 +130,7 @@ def leaderboard(
     mail, listed = _pooled(mail, listed, by, alias)
     counted = _counted(call, mail, listed, by, metric)
     x, n = (counted[name].to_numpy(dtype=np.int64) for name in ("x", "n"))
-    fitted = given or fit_prior(x, n)
+    fitted = prior_for(x, n, prior)
     raw = column(np.divide(x, n, out=np.full(len(n), np.nan), where=n > 0))
     ranked = counted.assign(raw=raw, **shrunk(x, n, fitted, ci=ci))
     sign = -1 if metric in LOWER_IS_BETTER else 1
@@ -140,7 +139,7 @@ def leaderboard(
     ranked["rank"] = worth.rank(method="min", ascending=False).astype("int64[pyarrow]")
     order = [by, "name", "n", "x", "raw", "shrunk", "lo", "hi", "p_top", "p_above_median", "rank"]
     result = write(call, ranked[order], sort=["rank", by])
-    result.attrs["prior"] = None if fitted is None else fitted.as_record()
+    result.attrs["prior"] = None if fitted is None else fitted.record
     return result
 
 
@@ -181,7 +180,9 @@ def _counted(call: Call, mail: pd.DataFrame, listed: pd.DataFrame | None, by: st
     return counted.astype({"x": "int64[pyarrow]", "n": "int64[pyarrow]"}).sort_values(by, ignore_index=True)
 
 
-def _chances(x: Ints, n: Ints, prior: Prior | None, sign: int, seed: int) -> tuple[Floats, Floats]:
+def _chances(
+    x: Ints, n: Ints, prior: Prior | None, sign: int, seed: int, *, draws: int = DRAWS
+) -> tuple[Floats, Floats]:
     """Draw the groups' rates; return how often each is the best, and on the better side of the median."""
     seen = np.flatnonzero(n > 0)
     top, above = np.full(len(n), np.nan), np.full(len(n), np.nan)
@@ -189,10 +190,11 @@ def _chances(x: Ints, n: Ints, prior: Prior | None, sign: int, seed: int) -> tup
         return top, above
     generator = np.random.default_rng(seed)
     wins, upper = np.zeros(len(seen)), np.zeros(len(seen))
-    for _ in range(DRAWS // _AT_ONCE):
+    for _ in range(draws // _AT_ONCE):
         size = (_AT_ONCE, len(seen))
-        drawn = sign * generator.beta(x[seen] + prior.alpha, n[seen] - x[seen] + prior.beta, size=size)
+        part = generator.choice(len(prior.share), size=(_AT_ONCE, 1), p=prior.share)  # one prior for all groups
+        drawn = sign * generator.beta(x[seen] + prior.alpha[part], n[seen] - x[seen] + prior.beta[part], size=size)
         wins += np.bincount(drawn.argmax(axis=1), minlength=len(seen))
         upper += (drawn > np.median(drawn, axis=1, keepdims=True)).sum(axis=0)
-    top[seen], above[seen] = wins / DRAWS, upper / DRAWS
+    top[seen], above[seen] = wins / draws, upper / draws
     return top, above

@@ -1,13 +1,18 @@
 """
-How many enrolments a test needs before it can tell a difference from chance.
+How many enrollments a test needs before it can tell a difference from chance.
 
 Notes
 -----
-Two independent proportions, two-sided, normal approximation: J. L. Fleiss, B. Levin and M. C. Paik, "Statistical
-Methods for Rates and Proportions" (3rd ed., 2003), section 4.2; the same formula as R's ``power.prop.test``.
+A test that is looked at every day: see `sequential.noncentrality`; it needs about 1.7 times as many as one look at the
+end.
+
+One look at the end: two independent proportions, two-sided, normal approximation: J. L. Fleiss, B. Levin and M. C.
+Paik, "Statistical Methods for Rates and Proportions" (3rd ed., 2003), section 4.2; the same formula as R's
+``power.prop.test``.
 """
 
 from collections.abc import Sequence
+from math import comb
 from statistics import NormalDist
 
 import numpy as np
@@ -18,6 +23,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._parameters import numbers
 from outreach_frames.stats._small import Floats, column, write
+from outreach_frames.stats.sequential import COHORT, SPREAD, noncentrality
 
 BASELINES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12)
 DIFFERENCES = (0.005, 0.01, 0.02, 0.03, 0.05)
@@ -31,9 +37,12 @@ def power_table(
     per_day: float | None = None,
     power: float = 0.8,
     alpha: float = 0.05,
+    sequential: bool = True,
 ) -> pd.DataFrame:
     """
-    Tabulate how many enrolments each variant needs, and how many days that takes.
+    Tabulate how many enrollments each variant needs, and how many days that takes.
+
+    By default for a test that is looked at every day and stopped when it has found a difference, as `ab_test` reads it.
 
     Parameters
     ----------
@@ -48,7 +57,9 @@ def power_table(
     power
         Probability of detecting the difference if it is there.
     alpha
-        Probability of seeing one if there is none, two-sided.
+        Probability of seeing one if there is none, two-sided; in a sequential test any of several variants.
+    sequential
+        ``False``: for a test that is read once, at the end; looked at before, it finds differences that are none.
 
     Returns
     -------
@@ -63,38 +74,94 @@ def power_table(
 
     Notes
     -----
-    For a single look at the end; a test that is looked at daily needs more. Source: see the module's notes.
+    ``n_per_arm`` is where the test has found the difference with the given probability: the sequential one at one of
+    the looks up to there, the other at the last. Of several variants the level is shared among the pairs in the
+    sequential test (Bonferroni), as in `ab_test`. Source: see the module's notes.
     """
-    call = Call("power_table", arms=arms, per_day=per_day, power=power, alpha=alpha)
+    call = Call("power_table", arms=arms, per_day=per_day, power=power, alpha=alpha, sequential=sequential)
     rates = numbers("baselines", baselines, above=0, below=1), numbers("differences", differences, above=0, below=1)
     grid = pd.MultiIndex.from_product([sorted(set(values)) for values in rates])
     baseline, difference = (grid.get_level_values(level).to_numpy(dtype=np.float64) for level in (0, 1))
-    n = sample_size(baseline, difference, power=power, alpha=alpha)
+    if sequential:
+        n = sequential_size(baseline, difference, power=power, alpha=alpha / comb(arms, 2))
+    else:
+        n = sample_size(baseline, difference, power=power, alpha=alpha)
     days = np.full(len(n), np.nan) if per_day is None else np.ceil(n * arms / per_day)
     plan = pd.DataFrame({"baseline": baseline, "difference": difference, "n_per_arm": whole(n), "days": whole(days)})
     return write(call, plan)
+
+
+def sequential_size(
+    baseline: npt.ArrayLike,
+    difference: npt.ArrayLike,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    tau: float | None = None,
+) -> Floats:
+    """
+    Return the enrollments in each of two arms at which an always-valid test has found the difference.
+
+    Parameters
+    ----------
+    baseline, difference
+        The lower rate, and what the other one has more.
+    power, alpha
+        See `power_table`.
+    tau
+        Of `comparisons.always_valid_p`; default: the test of `sequential.exact_p`.
+
+    Returns
+    -------
+    n : array
+        Rounded up; NaN where the improved rate is no rate.
+
+    Notes
+    -----
+    The squared difference over its variance 2p̄(1 − p̄)/n must reach `sequential.noncentrality`. The exact test leaves
+    one of the trials of each cohort unused.
+    """
+    _check(power, alpha)
+    first, second = _rates(baseline, difference)
+    valid = ~np.isnan(first)
+    lower, upper = np.where(valid, first, 0.25), np.where(valid, second, 0.5)
+    variance = (lower + upper) / 2 * (1 - (lower + upper) / 2)
+    gap = upper - lower
+    spread = SPREAD * variance if tau is None else tau
+    used = 1 - 1 / COHORT if tau is None else 1.0
+    needed = noncentrality(spread / gap, power=power, alpha=alpha).reshape(gap.shape) * 2 * variance / gap**2 / used
+    return np.where(valid, np.ceil(needed), np.nan)
 
 
 def sample_size(
     baseline: npt.ArrayLike, difference: npt.ArrayLike, *, power: float = 0.8, alpha: float = 0.05
 ) -> Floats:
     """
-    Return the enrolments needed in each of two arms; NaN where the improved rate is no rate.
+    Return the enrollments needed in each of two arms that are compared once; NaN where the improved rate is no rate.
 
     n = (z₁₋α⸝₂ √(2p̄q̄) + z_power √(p₁q₁ + p₂q₂))² / (p₂ − p₁)², rounded up, with p̄ the mean of the two rates.
     """
-    if not (0 < power < 1 and 0 < alpha < 1):
-        raise DataError("power and alpha must lie strictly between 0 and 1.", hint="0.8 and 0.05 are usual.")
+    _check(power, alpha)
     normal = NormalDist()
-    first = np.asarray(baseline, dtype=np.float64)
-    second = first + np.asarray(difference, dtype=np.float64)
-    valid = (first >= 0) & (second < 1) & (second > first)
-    first, second = np.where(valid, first, 0.25), np.where(valid, second, 0.5)
+    first, second = _rates(baseline, difference)
     mean = (first + second) / 2
     under_null = normal.inv_cdf(1 - alpha / 2) * np.sqrt(2 * mean * (1 - mean))
     under_difference = normal.inv_cdf(power) * np.sqrt(first * (1 - first) + second * (1 - second))
     needed: Floats = np.ceil(((under_null + under_difference) / (second - first)) ** 2)
-    return np.where(valid, needed, np.nan)
+    return needed
+
+
+def _check(power: float, alpha: float) -> None:
+    if not (0 < power < 1 and 0 < alpha < 1):
+        raise DataError("power and alpha must lie strictly between 0 and 1.", hint="0.8 and 0.05 are usual.")
+
+
+def _rates(baseline: npt.ArrayLike, difference: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Return both rates; NaN where the improved one is no rate."""
+    first = np.asarray(baseline, dtype=np.float64)
+    second = first + np.asarray(difference, dtype=np.float64)
+    valid = (first >= 0) & (second < 1) & (second > first)
+    return np.where(valid, first, np.nan), np.where(valid, second, np.nan)
 
 
 def whole(values: Floats) -> "pd.Series[int]":

@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 from itertools import combinations, permutations
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import chisquare
+from scipy.stats import chi2, chisquare, norm, t as student
 
 from outreach_frames.stats._small import Ints
+from outreach_frames.stats.arms import Arm, difference_effects, rate_effect, split_effect
 from outreach_frames.stats.comparisons import Shape, always_valid_p, expected_loss, probability_greater
-from outreach_frames.stats.intervals import newcombe_difference
-from outreach_frames.stats.power import sample_size
+from outreach_frames.stats.intervals import newcombe_difference, score_interval
+from outreach_frames.stats.power import sequential_size
+from outreach_frames.stats.sequential import NEVER, exact_evidence, exact_p
 
 BROKEN_SPLIT = 0.001
+
+BETTER = " better"
+"""End of the verdict that names a variant."""
+
+NO_DIFFERENCE = "no difference as large as "
+"""Beginning of the verdict that tells which difference is excluded."""
+
+_ALMOST_CERTAIN = 1 - 1e-12
 
 Pair = dict[str, Any]
 
@@ -20,54 +31,14 @@ Pair = dict[str, Any]
 class Rules(NamedTuple):
     """How a test is read; see `ab_test`."""
 
-    prior: Shape
-    tau: float
+    tau: float | None
     min_n: int | None
     detectable: float
     ci: float
+    clustered: bool
 
 
-class Arm(NamedTuple):
-    """
-    One variant of a step.
-
-    Attributes
-    ----------
-    template_id, variant
-        Its template, and its label within the step.
-    arrivals
-        Enrolments that were sent it.
-    trial_days, success_days
-        Day of each trial and of each success [days since 1970-01-01, UTC].
-    """
-
-    template_id: int
-    variant: str
-    arrivals: int
-    trial_days: Ints
-    success_days: Ints
-
-    @property
-    def n(self) -> int:
-        """Trials."""
-        return len(self.trial_days)
-
-    @property
-    def x(self) -> int:
-        """Successes."""
-        return len(self.success_days)
-
-    def posterior(self, prior: Shape) -> Shape:
-        """Return the Beta posterior of the rate."""
-        return self.x + prior[0], self.n - self.x + prior[1]
-
-    def expected(self, prior: Shape) -> float:
-        """Return the posterior mean of the rate."""
-        alpha, beta = self.posterior(prior)
-        return alpha / (alpha + beta)
-
-
-def read_step(arms: Sequence[Arm], rules: Rules) -> tuple[list[dict[str, Any]], list[Pair]]:
+def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dict[str, Any]], list[Pair]]:
     """
     Read the test of one step.
 
@@ -78,26 +49,27 @@ def read_step(arms: Sequence[Arm], rules: Rules) -> tuple[list[dict[str, Any]], 
     pairs
         For each pair of arms: the comparison.
     """
-    compared = {(one, two): _compare(arms[one], arms[two], rules) for one, two in permutations(range(len(arms)), 2)}
-    needed = _needed(arms, rules)
-    split = _split(arms)
+    told = {(one, two): _always_valid(arms[one], arms[two], rules) for one, two in combinations(range(len(arms)), 2)}
+    compared = {
+        (one, two): _compare(arms[one], arms[two], rules, prior, told[min(one, two), max(one, two)])
+        for one, two in permutations(range(len(arms)), 2)
+    }
+    effect = max((effect for _, effect in told.values()), default=1.0)
+    needed = _needed(arms, rules, effect)
+    split = _split(arms, rules)
     step = {
         "srm_p": split,
         "n_needed": needed,
-        "verdict": _verdict(arms, compared, split, needed if rules.min_n is None else rules.min_n, 1 - rules.ci),
+        "verdict": _verdict(arms, compared, split, rules, needed if rules.min_n is None else rules.min_n),
+        "prior_alpha": prior[0],
+        "prior_beta": prior[1],
     }
     variants = []
     for number, arm in enumerate(arms):
         others = [other for other in range(len(arms)) if other != number]
-        rival = max(others, key=lambda other: arms[other].expected(rules.prior))
-        counts = {
-            "template_id": arm.template_id,
-            "variant": arm.variant,
-            "arrivals": arm.arrivals,
-            "n": arm.n,
-            "x": arm.x,
-        }
-        variants.append({**counts, "rival_id": arms[rival].template_id, **compared[number, rival], **step})
+        rival = max(others, key=lambda other: arms[other].expected(prior))
+        against = {"rival_id": arms[rival].template_id, **compared[number, rival]}
+        variants.append({**_rate(arm, rules), **against, **step})
     named = (
         {"template_1": arms[one].template_id, "template_2": arms[two].template_id, **compared[one, two]}
         for one, two in combinations(range(len(arms)), 2)
@@ -105,54 +77,111 @@ def read_step(arms: Sequence[Arm], rules: Rules) -> tuple[list[dict[str, Any]], 
     return variants, list(named)
 
 
-def _compare(one: Arm, two: Arm, rules: Rules) -> Pair:
+def _rate(arm: Arm, rules: Rules) -> dict[str, Any]:
+    effect = rate_effect(arm) if rules.clustered else 1.0
+    clusters = len(np.unique(arm.clusters)) if rules.clustered else None
+    bounds: Sequence[float | None] = (None,) * 3
+    if arm.n:
+        _, *ends = score_interval(arm.x / effect, arm.n / effect, ci=_level(rules.ci, clusters, 1))
+        bounds = [arm.x / arm.n, *ends]
+    return {
+        "template_id": arm.template_id,
+        "variant": arm.variant,
+        "arrivals": len(arm.arrivals),
+        "n": arm.n,
+        "x": arm.x,
+        **dict(zip(("rate", "lo", "hi"), bounds, strict=True)),
+        "design_effect": effect,
+    }
+
+
+def _level(ci: float, clusters: int | None, estimated: int) -> float:
+    """Return the level at which the normal quantile is Student's: clusters tell the variance only so well."""
+    if clusters is None:
+        return ci
+    quantile = student.ppf((1 + ci) / 2, max(clusters - estimated, 1))
+    return float(min(2 * norm.cdf(quantile) - 1, _ALMOST_CERTAIN))
+
+
+def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape, told: tuple[float | None, float]) -> Pair:
     names = ("diff", "diff_lo", "diff_hi", "p_better", "expected_loss", "p_always_valid")
-    if not one.n or not two.n:
+    p, effect = told
+    if p is None:
         return dict.fromkeys(names)
-    shapes = one.posterior(rules.prior), two.posterior(rules.prior)
+    shapes = one.posterior(prior, effect), two.posterior(prior, effect)
+    clusters = len(np.unique(np.concatenate([one.clusters, two.clusters]))) if rules.clustered else None
+    counts = ((one.x / effect, two.x / effect), (one.n / effect, two.n / effect))
     values = (
-        *newcombe_difference((one.x, two.x), (one.n, two.n), ci=rules.ci),
+        *newcombe_difference(*counts, ci=_level(rules.ci, clusters, 2)),
         probability_greater(*shapes),
         expected_loss(*shapes),
-        float(always_valid_p(*_looks(one, two), tau=rules.tau)[-1]),
+        p,
     )
     return dict(zip(names, values, strict=True))
 
 
-def _looks(one: Arm, two: Arm) -> tuple[Ints, Ints]:
-    """Count successes and trials up to the end of each day on which something happened."""
-    days = np.unique(np.concatenate([one.trial_days, two.trial_days, one.success_days, two.success_days]))
+def _always_valid(one: Arm, two: Arm, rules: Rules) -> tuple[float | None, float]:
+    """Return the p-value after a look on each day on which something happened, and the design effect after the last."""
+    if not one.n or not two.n:
+        return None, 1.0
+    happened = np.concatenate([part for arm in (one, two) for part in arm.trials])
+    days = np.unique(happened[happened != NEVER])
+    effects = difference_effects(one, two, days) if rules.clustered else np.ones(len(days))
+    if rules.tau is not None:
+        p = always_valid_p(*_looks(one, two, days), tau=rules.tau, design_effect=effects)
+    else:
+        told, log_ratios = exact_evidence(one.trials, two.trials)
+        p = exact_p(log_ratios, effects[np.searchsorted(days, told)])
+    return float(p[-1]) if p.size else 1.0, float(effects[-1])
+
+
+def _looks(one: Arm, two: Arm, days: Ints) -> tuple[Ints, Ints]:
+    """Count successes and trials up to the end of each day."""
+    succeeded = [arm.trials.success_days[arm.trials.success_days != NEVER] for arm in (one, two)]
     counts = [
         np.stack([np.searchsorted(np.sort(happened), days, side="right") for happened in both], axis=1)
-        for both in ((one.success_days, two.success_days), (one.trial_days, two.trial_days))
+        for both in (succeeded, (one.trials.days, two.trials.days))
     ]
     return counts[0], counts[1]
 
 
-def _split(arms: Sequence[Arm]) -> float | None:
-    """Return the p-value of χ² of the arrivals against equal shares."""
-    arrivals = [arm.arrivals for arm in arms]
-    return float(chisquare(arrivals).pvalue) if sum(arrivals) else None
+def _split(arms: Sequence[Arm], rules: Rules) -> float | None:
+    """Return the p-value of χ² of the arrivals against equal shares, divided by what belongs together."""
+    arrivals = [len(arm.arrivals) for arm in arms]
+    if not sum(arrivals):
+        return None
+    effect = split_effect(arms) if rules.clustered else 1.0
+    return float(chi2.sf(chisquare(arrivals).statistic / effect, len(arms) - 1))
 
 
-def _needed(arms: Sequence[Arm], rules: Rules) -> int | None:
+def _needed(arms: Sequence[Arm], rules: Rules, effect: float) -> int | None:
+    """Plan for two rates as far apart as is worth detecting, in the middle of which that of all variants lies."""
     trials = sum(arm.n for arm in arms)
     if not trials:
         return None
-    size = float(sample_size(sum(arm.x for arm in arms) / trials, rules.detectable, alpha=1 - rules.ci))
-    return None if np.isnan(size) else int(size)
+    rate = sum(arm.x for arm in arms) / trials
+    lower = min(max(rate - rules.detectable / 2, 0.0), 1 - rules.detectable)
+    alpha = (1 - rules.ci) / comb(len(arms), 2)
+    size = float(sequential_size(lower, rules.detectable, alpha=alpha, tau=rules.tau)) * effect
+    return None if np.isnan(size) else int(np.ceil(size))
 
 
 def _verdict(
-    arms: Sequence[Arm], compared: dict[tuple[int, int], Pair], split: float | None, plan: int | None, alpha: float
+    arms: Sequence[Arm],
+    compared: dict[tuple[int, int], Pair],
+    split: float | None,
+    rules: Rules,
+    plan: int | None,
 ) -> str:
     if split is not None and split < BROKEN_SPLIT:
         return "broken split"
-    pairs = len(compared) // 2
+    alpha = (1 - rules.ci) / comb(len(arms), 2)
     for number, arm in enumerate(arms):
         against = [pair for (one, _), pair in compared.items() if one == number]
-        if all(
-            pair["diff"] is not None and pair["diff"] > 0 and pair["p_always_valid"] * pairs < alpha for pair in against
-        ):
-            return f"{arm.variant} better"
-    return "too early" if plan is None or any(arm.n < plan for arm in arms) else "no clear difference"
+        if all(pair["diff"] is not None and pair["diff"] > 0 and pair["p_always_valid"] < alpha for pair in against):
+            return arm.variant + BETTER
+    if plan is None or any(arm.n < max(plan, 1) for arm in arms):
+        return "too early"
+    if all(-rules.detectable < pair["diff_lo"] and pair["diff_hi"] < rules.detectable for pair in compared.values()):
+        return f"{NO_DIFFERENCE}±{100 * rules.detectable:g} points"
+    return "undecided"

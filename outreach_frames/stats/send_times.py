@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
@@ -13,11 +14,12 @@ from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, pandas_of, small_table, wrap
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import choice
+from outreach_frames.stats._small import column
 from outreach_frames.stats._tally import COUNTED_FLAGS, RATES, stack
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
 from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
-from outreach_frames.stats.shrinkage import shrink_rates
+from outreach_frames.stats.shrinkage import GivenPrior, posterior_means, prior_for
 from outreach_frames.stats.traps import SHOWN
 
 METRICS = ("reply", "opt_out", "click", "open")
@@ -34,6 +36,7 @@ def send_time_heatmap(
     default_tz: str = "UTC",
     metric: str = "reply",
     min_n: int = 30,
+    prior: GivenPrior = "integrated",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
     cluster: str | None = "auto",
@@ -59,6 +62,8 @@ def send_time_heatmap(
         ``"reply"`` (replied / delivered), ``"opt_out"``, ``"click"`` or ``"open"`` (low trust), as in `engagement`.
     min_n
         Hours with fewer trials are not ``enough`` to be read on their own.
+    prior
+        Of the rates, for ``shrunk``: ``"integrated"``, ``"moments"`` or (alpha, beta); see `shrink_rates`.
     bounce_policy
         See `mailing_flags`.
     ci
@@ -97,6 +102,7 @@ def send_time_heatmap(
         default_tz=default_tz,
         metric=metric,
         min_n=min_n,
+        prior=prior,
         bounce_policy=bounce_policy,
         ci=ci,
         cluster=cluster,
@@ -129,7 +135,7 @@ def send_time_heatmap(
     clusters = clusters_of(rates, cluster, clocked.collect_schema().names())
     counts = list(dict.fromkeys(["delivered", *RATES[rate]]))
     cells = call.table(stack(counted_parts(clocked, _PLACE, counts, rates, clusters), _PLACE))
-    grid = _grid(call, cells, rate, clusters, min_n=min_n or 0, ci=ci)
+    grid = _grid(call, cells, rate, clusters, min_n=min_n or 0, prior=prior, ci=ci)
     back = small_table(mail, {name: grid[name] for name in grid.columns})
     result: IntoFrameT = call.write(
         back,
@@ -168,14 +174,22 @@ def _clocked(zoned: nw.LazyFrame[Any], rate: str) -> nw.LazyFrame[Any]:
 
 
 def _grid(
-    call: Call, cells: pd.DataFrame, rate: str, clusters: Mapping[str, str], *, min_n: int, ci: float
+    call: Call,
+    cells: pd.DataFrame,
+    rate: str,
+    clusters: Mapping[str, str],
+    *,
+    min_n: int,
+    prior: GivenPrior,
+    ci: float,
 ) -> pd.DataFrame:
     successes, trials = RATES[rate]
     places = pd.MultiIndex.from_product([range(1, 8), range(24)], names=_PLACE)
     summed = cells.set_index(_PLACE).reindex(places, fill_value=0).reset_index().astype("int64[pyarrow]")
     grid = pandas_of(with_clustered_rates(call, wrap(summed), {rate: RATES[rate]}, clusters, ci=ci))
     grid["weekday"] = pd.Series([WEEKDAYS[day - 1] for day in grid["weekday"]], dtype="string[pyarrow]")
-    grid["shrunk"] = shrink_rates(grid[successes], grid[trials], ci=ci)["shrunk"]
+    x, n = (grid[name].to_numpy(dtype=np.float64) for name in (successes, trials))
+    grid["shrunk"] = column(posterior_means(x, n, prior_for(x, n, prior)))
     grid["enough"] = grid[trials] >= min_n
     columns = ["weekday", "hour", "delivered", successes, rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi"]
     return grid[[*columns, "shrunk", "enough"]]

@@ -43,8 +43,9 @@ class ABMonitor(Explorer):
         self._arms = {step: rows["template_id"].tolist() for step, rows in parted(everything, "step_id").items()}
         self._variants = parted(variants, "sequence_step_id")
         self._mailings, self._no_mail = parted(mailings, "sequence_step_id"), mailings.head(0)
-        fitted = everything.attrs["prior"]
-        self._priors = {"empirical": (fitted["alpha"], fitted["beta"]), "flat": FLAT}
+        told = everything.drop_duplicates("step_id")
+        priors = zip(told["prior_alpha"], told["prior_beta"], strict=True)
+        self._priors = dict(zip(told["step_id"], priors, strict=True))
         names = tables["sequences"].set_index("id")["name"].dropna()
         tested = steps[steps["id"].isin(everything["step_id"])]
         places = [
@@ -62,7 +63,7 @@ class ABMonitor(Explorer):
             continuous_update=False,
             style={"description_width": "initial"},
         )
-        prior = choice([("prior of all templates", "empirical"), ("flat prior", "flat")])
+        prior = choice([("prior of other tests", "empirical"), ("flat prior", "flat")])
         look = choice([("Result", "result"), ("Messages", "messages")])
         for control in (slider, prior):
             rest(control, while_=look, is_="messages")
@@ -101,7 +102,7 @@ class ABMonitor(Explorer):
             self._variants[step],
             self._templates,
             detectable=detectable,
-            prior=self._priors[prior],
+            prior=self._priors[step] if prior == "empirical" else FLAT,
         )
         return plots.plot_ab(test, step=step, names=self._names)
 

@@ -274,7 +274,7 @@ def experiment_result(*, variants: int = 2, steps: int = 2, scale: int = 1, verd
         "verdict",
     ]
     result = arrow(pd.DataFrame(rows, columns=columns), "ab_test", metric="reply")
-    result.attrs["prior"] = {"alpha": 2.0, "beta": 40.0}
+    result["prior_alpha"], result["prior_beta"] = 2.0, 40.0
     return result
 
 

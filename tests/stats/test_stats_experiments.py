@@ -12,7 +12,7 @@ from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.stats.attachments import attached
 from outreach_frames.stats.comparisons import always_valid_p, expected_loss, probability_greater
 from outreach_frames.stats.experiments import ab_test
-from outreach_frames.stats.power import sample_size
+from outreach_frames.stats.power import sequential_size
 from outreach_frames.stats.traps import ChangedTemplateWarning, MachineOpenWarning
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
@@ -46,7 +46,7 @@ def test_the_worked_examples_numbers_come_out():
     mail = mail_of((11, 200, 12), (12, 210, 5), days=1)
     fixtures = ORACLE["numeric_fixtures"]
 
-    test = ab_test(mail, TWO, prior="flat")
+    test = ab_test(mail, TWO, prior="flat", tau=0.01)
     first = test.iloc[0]
 
     assert (first["n"], first["x"]) == (200, 12)
@@ -135,11 +135,21 @@ def test_a_clear_difference_is_named_whenever_one_looks():
     assert test["p_better"].iloc[0] > 0.999
 
 
-def test_variants_alike_show_no_clear_difference_once_the_plan_is_met():
-    mail = mail_of((11, 400, 20), (12, 400, 21))
+def test_no_difference_is_said_of_those_that_the_interval_excludes():
+    """400 enrollments at 5 % leave room for 3 points either way; 4,000 do not leave room for 2."""
+    small, large = mail_of((11, 400, 20), (12, 400, 21)), mail_of((11, 4_000, 200), (12, 4_000, 203))
 
-    assert set(ab_test(mail, TWO)["verdict"]) == {"too early"}
-    assert set(ab_test(mail, TWO, min_n=400)["verdict"]) == {"no clear difference"}
+    assert set(ab_test(small, TWO)["verdict"]) == {"too early"}
+    assert set(ab_test(small, TWO, min_n=400)["verdict"]) == {"undecided"}
+    assert set(ab_test(large, TWO)["verdict"]) == {"no difference as large as ±2 points"}
+    assert set(ab_test(large, TWO, detectable=0.005, min_n=0)["verdict"]) == {"undecided"}
+
+
+def test_nothing_is_said_of_variants_without_mail():
+    mail = mail_of((11, 40, 4), (12, 40, 0))
+    mail.loc[mail["template_id"] == 12, "bounced_at"] = pd.Timestamp(START + timedelta(days=60))
+
+    assert set(ab_test(mail, TWO, min_n=0)["verdict"]) == {"too early"}
 
 
 def test_a_broken_split_comes_before_everything_else():
@@ -170,7 +180,7 @@ def test_the_always_valid_p_is_that_of_the_strongest_day():
     late["template_id"] = late["template_id"] - 10
     mail = pd.concat([early, late], ignore_index=True).assign(id=lambda rows: range(1, len(rows) + 1))
 
-    p = ab_test(mail, TWO)["p_always_valid"].iloc[0]
+    p = ab_test(mail, TWO, tau=0.01)["p_always_valid"].iloc[0]
 
     days = np.arange(0, 16)
     sent, answered = ({t: _days(mail, t, name) for t in (11, 12)} for name in ("delivered_at", "replied_at"))
@@ -212,7 +222,9 @@ def test_a_winner_among_several_must_beat_each_of_them():
     """C is far behind; that A beats it says nothing about A against B."""
     mail = mail_of((11, 3_000, 300), (12, 3_000, 300), (13, 3_000, 60))
 
-    assert set(ab_test(mail, variants((1, 11), (1, 12), (1, 13)))["verdict"]) == {"no clear difference"}
+    test = ab_test(mail, variants((1, 11), (1, 12), (1, 13)), min_n=3_000)
+
+    assert set(test["verdict"]) == {"undecided"}
 
 
 def test_more_pairs_ask_for_more_evidence():
@@ -225,7 +237,7 @@ def test_more_pairs_ask_for_more_evidence():
 
     assert 0.05 / 3 < two["p_always_valid"].iloc[0] < 0.05
     assert set(two["verdict"]) == {"A better"}
-    assert set(three["verdict"]) == {"no clear difference"}
+    assert set(three["verdict"]) == {"undecided"}
 
 
 def test_a_template_that_was_put_on_a_step_again_has_run_since_the_first_time():
@@ -237,24 +249,127 @@ def test_a_template_that_was_put_on_a_step_again_has_run_since_the_first_time():
     assert test["n"].tolist() == [30, 30]
 
 
-def test_the_default_prior_is_fitted_to_all_variants():
+def many_tests(*rates, n=500):
+    """Make one test on each step, of two variants with the same number of successes."""
+    mail = [mail_of((11, n, x), (12, n, x), step=step) for step, x in enumerate(rates, start=1)]
+    pairs = [(step, template) for step in range(1, len(rates) + 1) for template in (11, 12)]
+    together = pd.concat(mail, ignore_index=True)
+    return together.assign(id=range(len(together))), variants(*pairs)
+
+
+def test_variants_under_test_do_not_make_their_own_prior():
+    """100 of 1,000 against 50 of 1,000: fitted to these two, the prior hid a difference beyond doubt."""
+    first = ab_test(mail_of((11, 1_000, 100), (12, 1_000, 50)), TWO).iloc[0]
+
+    assert first["p_better"] > 0.9999
+    assert ab_test(mail_of((11, 1_000, 100), (12, 1_000, 50)), TWO)["expected_loss"].iloc[1] > 0.049
+    assert first[["prior_alpha", "prior_beta"]].tolist() == [1, 1]
+
+
+def test_five_other_tests_tell_which_rates_are_usual():
+    """Each step's prior comes from the others: the unusual one's own rate is not in it."""
+    five, six = (ab_test(*many_tests(*rates)) for rates in ((25, 30, 20, 25, 30), (25, 30, 20, 25, 30, 250)))
+    priors = six.groupby("step_id")[["prior_alpha", "prior_beta"]].first().to_numpy(dtype=float)
+    means = priors[:, 0] / priors.sum(axis=1)
+
+    assert set(five["prior_alpha"]) == set(five["prior_beta"]) == {1.0}
+    assert means[5] == pytest.approx(0.05, abs=0.01)
+    assert (means[:5] > 0.07).all()
+
+
+def test_a_test_that_has_not_begun_tells_no_rates():
+    mail, listed = many_tests(25, 30, 20, 25, 30, 20)
+
+    begun = ab_test(mail[mail["sequence_step_id"] != 3], listed)
+
+    assert set(begun["prior_alpha"][begun["step_id"] != 3]) == {1.0}
+    assert (begun["prior_alpha"][begun["step_id"] == 3] > 1).all()
+
+
+def test_the_former_prior_is_fitted_by_moments_to_all_variants():
     mail = mail_of((11, 40, 4), (12, 80, 10), (13, 20, 1), (14, 10, 0), (15, 600, 30))
     five = variants(*((1, template) for template in range(11, 16)))
+    fitted = ORACLE["numeric_fixtures"]["empirical_bayes"][0]
 
-    test = ab_test(mail, five)
+    test = ab_test(mail, five, prior="moments")
 
-    assert test.attrs["prior"]["M"] == pytest.approx(51.344023, rel=1e-6)
-    assert ab_test(mail, five, prior="flat").attrs["prior"]["M"] == 2
-
-
-def test_a_prior_that_cannot_be_fitted_is_flat():
-    assert ab_test(mail_of((11, 40, 0), (12, 40, 0)), TWO).attrs["prior"]["alpha"] == 1
+    assert test["prior_alpha"].tolist() == pytest.approx([fitted["alpha"]] * 5, abs=TOLERANCE)
+    assert test["prior_beta"].tolist() == pytest.approx([fitted["beta"]] * 5, abs=TOLERANCE)
+    assert set(ab_test(mail_of((11, 40, 0), (12, 40, 0)), TWO, prior="moments")["prior_alpha"]) == {1}
 
 
-def test_the_plan_is_for_the_stated_difference():
+def test_the_plan_is_that_of_the_test_that_is_looked_at_daily():
     mail = mail_of((11, 200, 10), (12, 200, 10))
 
-    assert ab_test(mail, TWO, detectable=0.03)["n_needed"].tolist() == [int(sample_size(0.05, 0.03))] * 2
+    def needed(detectable, pairs=TWO, **rules):
+        return ab_test(mail, pairs, detectable=detectable, **rules)["n_needed"].iloc[0]
+
+    assert needed(0.03) == int(sequential_size(0.035, 0.03))
+    assert needed(0.03, tau=0.01) == int(sequential_size(0.035, 0.03, tau=0.01))
+    assert needed(0.3) == int(sequential_size(0.0, 0.3))
+    assert needed(0.03, variants((1, 11), (1, 12), (1, 13))) == int(sequential_size(0.035, 0.03, alpha=0.05 / 3))
+
+
+def accounts_of(mail, size):
+    """Put neighbors among the enrollments of each variant, and with them the answered ones, into accounts."""
+    numbers = mail.groupby("template_id").cumcount() // size
+    return mail.assign(account_id=(mail["template_id"] * 1_000 + numbers).astype("int64[pyarrow]"))
+
+
+def test_people_of_one_account_count_for_less_than_strangers():
+    """All ten of an account answered, or none: a hundred people say as much as ten."""
+    mail = accounts_of(mail_of((11, 1_000, 100), (12, 1_000, 50)), 10)
+
+    alike, strangers = ab_test(mail, TWO), ab_test(mail, TWO, cluster=None)
+
+    assert alike["design_effect"].tolist() == pytest.approx([10 * 100 / 99] * 2)
+    assert alike["n_needed"].iloc[0] == pytest.approx(10 * strangers["n_needed"].iloc[0], rel=0.02)
+    width, usual = (test["diff_hi"].iloc[0] - test["diff_lo"].iloc[0] for test in (alike, strangers))
+    assert width == pytest.approx(usual * 10**0.5, rel=0.1)
+    assert alike["p_always_valid"].iloc[0] > 100 * strangers["p_always_valid"].iloc[0]
+    assert 0.8 < alike["p_better"].iloc[0] < 0.95
+    assert alike.attrs["outreach_frames"]["parameters"]["cluster"] == "account_id"
+    assert (alike["rate"] == strangers["rate"]).all()
+
+
+def test_accounts_of_one_person_change_nothing():
+    mail = accounts_of(mail_of((11, 100, 10), (12, 100, 5)), 1)
+    compared = ["p_better", "expected_loss", "p_always_valid", "srm_p", "verdict", "design_effect"]
+
+    pd.testing.assert_frame_equal(ab_test(mail, TWO)[compared], ab_test(mail, TWO, cluster=None)[compared])
+    unknown = mail.assign(account_id=pd.Series([None] * len(mail), dtype="int64[pyarrow]"))
+    pd.testing.assert_frame_equal(ab_test(unknown, TWO), ab_test(mail, TWO))
+
+
+def test_a_difference_within_accounts_is_not_blurred_by_them():
+    """Colleagues who were sent different variants share their account's mood: it cancels."""
+    mail = mail_of((11, 1_000, 200), (12, 1_000, 200)).assign(
+        mood=lambda rows: rows.groupby("template_id").cumcount() // 5
+    )
+
+    test = ab_test(mail, TWO, cluster="mood")
+
+    assert test["design_effect"].tolist() == pytest.approx([5 * 200 / 199] * 2)
+    assert test["n_needed"].iloc[0] == ab_test(mail, TWO, cluster=None)["n_needed"].iloc[0]
+
+
+def test_a_split_of_accounts_is_judged_by_accounts():
+    """Five accounts of 60 against four are no broken split; 300 people against 240 strangers would be suspicious."""
+    mail = accounts_of(mail_of((11, 540, 20), (12, 420, 16)), 60)
+
+    assert ab_test(mail, TWO, cluster=None)["srm_p"].iloc[0] < 0.001
+    assert ab_test(mail, TWO)["srm_p"].iloc[0] > 0.3
+
+
+def test_an_included_account_is_found():
+    mail = accounts_of(mail_of((11, 100, 10), (12, 100, 5)), 10).rename(columns={"account_id": "prospect__account_id"})
+
+    assert ab_test(mail, TWO).attrs["outreach_frames"]["parameters"]["cluster"] == "prospect__account_id"
+
+
+def test_a_cluster_that_is_not_there_is_refused():
+    with pytest.raises(MissingColumnError, match="'firm_id'"):
+        ab_test(mail_of((11, 3, 1), (12, 3, 1)), TWO, cluster="firm_id")
 
 
 def test_what_happens_after_as_of_has_not_happened_yet():
@@ -323,7 +438,15 @@ def test_row_order_and_other_columns_do_not_matter():
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"metric": "bounce"}, {"prior": "sceptical"}, {"tau": 0}, {"ci": 1}, {"bounce_policy": "never"}]
+    "arguments",
+    [
+        {"metric": "bounce"},
+        {"prior": "sceptical"},
+        {"tau": 0},
+        {"ci": 1},
+        {"prior": (0, 1)},
+        {"bounce_policy": "never"},
+    ],
 )
 def test_unknown_choices_are_refused(arguments):
     with pytest.raises(DataError):

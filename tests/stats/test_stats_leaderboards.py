@@ -29,7 +29,7 @@ FIVE = mail_of(*zip(range(1, 6), CASE["n"], CASE["x"], strict=True))
 
 
 def test_the_worked_examples_groups_are_ranked_by_their_shrunk_rates():
-    ranked = leaderboard(FIVE)
+    ranked = leaderboard(FIVE, prior="moments")
 
     assert ranked["user_id"].tolist() == [2, 1, 3, 5, 4]
     assert ranked["rank"].tolist() == [1, 2, 3, 4, 5]
@@ -58,7 +58,7 @@ def test_the_default_headline_of_sequences_can_be_ranked():
 
 def test_chances_are_those_of_independent_draws():
     """The same question answered by integration: P(best) = ∫ f_i Π F_j over the rate."""
-    ranked = leaderboard(FIVE).sort_values("user_id")
+    ranked = leaderboard(FIVE, prior="moments").sort_values("user_id")
     prior = ranked.attrs["prior"]
     shapes = [(x + prior["alpha"], n - x + prior["beta"]) for x, n in zip(CASE["x"], CASE["n"], strict=True)]
     rate = np.linspace(0, 0.5, 20_001)
@@ -82,7 +82,7 @@ def test_groups_without_mail_stay_last_and_unranked():
     """Nothing is known of them: the prior's mean would put them in the middle."""
     users = frame([{"id": user, "name": f"User {user}"} for user in range(1, 8)])
 
-    ranked = leaderboard(FIVE, users)
+    ranked = leaderboard(FIVE, users, prior="moments")
 
     assert ranked["user_id"].tolist() == [2, 1, 3, 5, 4, 6, 7]
     assert ranked["n"].tolist()[-2:] == [0, 0]
@@ -153,8 +153,8 @@ def test_machine_opens_are_warned_of_where_opens_are_ranked():
         leaderboard(mail, metric="open_rate", allow_low_trust=True)
 
 
-def test_where_nobody_answered_nobody_is_told_their_chances():
-    ranked = leaderboard(mail_of((1, 5, 0), (2, 9, 0)))
+def test_by_moments_nobody_is_told_their_chances_where_nobody_answered():
+    ranked = leaderboard(mail_of((1, 5, 0), (2, 9, 0)), prior="moments")
 
     assert ranked[["lo", "hi", "p_top"]].isna().to_numpy().all()
     assert ranked["rank"].tolist() == [1, 1]
@@ -179,7 +179,7 @@ def test_chances_of_being_best_sum_to_one(groups):
     assert (ranked["n"].sum(), ranked["x"].sum()) == (sum(map(max, groups)), sum(map(min, groups)))
 
 
-@pytest.mark.parametrize("arguments", [{"metric": "charm"}, {"prior": (0, 0)}, {"ci": 0}])
+@pytest.mark.parametrize("arguments", [{"metric": "charm"}, {"prior": (0, 0)}, {"prior": "charm"}, {"ci": 0}])
 def test_unknown_choices_are_refused(arguments):
     with pytest.raises(DataError):
         leaderboard(FIVE, **arguments)

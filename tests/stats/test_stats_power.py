@@ -3,7 +3,7 @@ import pytest
 from small_frames import plain
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats.power import BASELINES, DIFFERENCES, power_table, sample_size
+from outreach_frames.stats.power import BASELINES, DIFFERENCES, power_table, sample_size, sequential_size
 
 
 def test_r_needs_as_many():
@@ -31,9 +31,27 @@ def test_the_table_has_every_combination_in_order():
 
 
 def test_more_arms_share_the_days_volume():
-    two, three = (power_table([0.05], [0.02], arms=arms, per_day=10)["days"].item() for arms in (2, 3))
+    two, three = (
+        power_table([0.05], [0.02], arms=arms, per_day=10, sequential=False)["days"].item() for arms in (2, 3)
+    )
 
     assert three == pytest.approx(two * 1.5, abs=1)
+
+
+def test_more_arms_share_the_level_too_in_a_sequential_test():
+    three = power_table([0.05], [0.02], arms=3)["n_per_arm"].item()
+
+    assert three == sequential_size(0.05, 0.02, alpha=0.05 / 3)
+    assert three > 1.1 * power_table([0.05], [0.02])["n_per_arm"].item()
+
+
+def test_the_table_is_for_daily_looks_unless_said_otherwise():
+    """Looking every day costs: one look at the end needs little more than half."""
+    daily, once = (power_table(sequential=sequential)["n_per_arm"] for sequential in (True, False))
+
+    assert ((daily > 1.5 * once) & (daily < 4 * once)).all()
+    assert power_table().attrs["outreach_frames"]["parameters"]["sequential"] is True
+    assert power_table([0.05], [0.02], sequential=False)["n_per_arm"].item() == sample_size(0.05, 0.02)
 
 
 def test_days_are_missing_without_a_volume():
@@ -45,7 +63,8 @@ def test_days_are_missing_without_a_volume():
 
 
 def test_a_rate_cannot_exceed_one():
-    assert plain(power_table([0.9], [0.05, 0.2])["n_per_arm"]) == [435, None]
+    assert plain(power_table([0.9], [0.05, 0.2], sequential=False)["n_per_arm"]) == [435, None]
+    assert plain(power_table([0.9], [0.05, 0.2])["n_per_arm"])[1] is None
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy.integrate import quad
+from scipy.integrate import dblquad, quad
 from scipy.optimize import minimize
+from scipy.special import betainc
 from scipy.stats import beta as beta_distribution, betabinom, binom
 from small_frames import plain
 from stats_frames import ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats.shrinkage import FULL_POOLING, fit_prior, shrink_rates
+from outreach_frames.stats.shrinkage import FULL_POOLING, PRIORS, prior_for, shrink_rates
 
 CASE = ORACLE["numeric_fixtures"]["empirical_bayes"][0]
 COUNTS = st.lists(
@@ -23,7 +24,7 @@ def split(counts):
 
 
 def test_the_worked_example_comes_out():
-    rates = shrink_rates(CASE["x"], CASE["n"])
+    rates = shrink_rates(CASE["x"], CASE["n"], prior="moments")
 
     assert rates["shrunk"].tolist() == pytest.approx(CASE["shrunk"], abs=TOLERANCE)
     assert rates[["lo", "hi"]].to_numpy(dtype=float) == pytest.approx(np.array(CASE["ci"]), abs=TOLERANCE)
@@ -54,9 +55,9 @@ def test_the_correlation_is_kleinmans_estimator(counts):
     if sum(x) in {0, sum(n)}:
         return
 
-    prior = fit_prior(np.array(split(counts)[0]), np.array(split(counts)[1]))
+    prior = prior_for(*split(counts), "moments").record
 
-    assert prior.rho == pytest.approx(exact_rho(x, n), rel=1e-8, abs=1e-9)
+    assert prior["rho"] == pytest.approx(exact_rho(x, n), rel=1e-8, abs=1e-9)
 
 
 def test_moments_and_likelihood_agree_on_many_groups():
@@ -65,20 +66,20 @@ def test_moments_and_likelihood_agree_on_many_groups():
     n = rng.integers(30, 400, 1_500)
     x = rng.binomial(n, rng.beta(3, 57, n.size))
 
-    prior = fit_prior(x, n)
+    prior = prior_for(x, n, "moments").record
 
     def loss(logs):
         return -betabinom.logpmf(x, n, *np.exp(logs)).sum()
 
     alpha, beta = np.exp(minimize(loss, np.log([1.0, 20.0]), method="Nelder-Mead").x)
-    assert prior.pooled == pytest.approx(alpha / (alpha + beta), rel=0.02)
-    assert prior.weight == pytest.approx(alpha + beta, rel=0.1)
-    assert prior.weight == pytest.approx(60, rel=0.1)
+    assert prior["pooled"] == pytest.approx(alpha / (alpha + beta), rel=0.02)
+    assert prior["M"] == pytest.approx(alpha + beta, rel=0.1)
+    assert prior["M"] == pytest.approx(60, rel=0.1)
 
 
 def test_shrunk_rates_are_posterior_means_and_quantiles():
     """The posterior by brute force: prior times likelihood, integrated."""
-    rates = shrink_rates(CASE["x"], CASE["n"])
+    rates = shrink_rates(CASE["x"], CASE["n"], prior="moments")
     alpha, beta = (rates.attrs["prior"][name] for name in ("alpha", "beta"))
 
     def density(rate, x, n):
@@ -104,7 +105,7 @@ def test_shrunk_rates_are_posterior_means_and_quantiles():
     ],
 )
 def test_what_does_not_vary_is_pooled(x, n, why):
-    rates = shrink_rates(x, n)
+    rates = shrink_rates(x, n, prior="moments")
 
     assert rates.attrs["prior"]["M"] == FULL_POOLING, why
     assert rates["shrunk"].tolist() == pytest.approx(
@@ -114,11 +115,11 @@ def test_what_does_not_vary_is_pooled(x, n, why):
 
 def test_one_trial_is_the_lightest_prior():
     """Groups at the extremes: ρ near 1 would make the prior vanish."""
-    assert shrink_rates([0, 100, 0, 100], [100, 100, 100, 100]).attrs["prior"]["M"] == 1
+    assert shrink_rates([0, 100, 0, 100], [100, 100, 100, 100], prior="moments").attrs["prior"]["M"] == 1
 
 
 def test_a_group_without_trials_gets_the_prior_and_does_not_shape_it():
-    rates = shrink_rates([*CASE["x"], 0], [*CASE["n"], 0])
+    rates = shrink_rates([*CASE["x"], 0], [*CASE["n"], 0], prior="moments")
     prior = rates.attrs["prior"]
 
     assert prior["M"] == pytest.approx(CASE["M"], rel=1e-6)
@@ -129,8 +130,8 @@ def test_a_group_without_trials_gets_the_prior_and_does_not_shape_it():
 
 @pytest.mark.parametrize("x", [[0, 0, 0], [5, 9, 2]])
 def test_unanimity_is_no_certainty(x):
-    """A prior fitted to zeros only is degenerate; [0, 0] as an interval would claim to know."""
-    rates = shrink_rates(x, [5, 9, 2])
+    """A prior fitted by moments to zeros only is degenerate; [0, 0] as an interval would claim to know."""
+    rates = shrink_rates(x, [5, 9, 2], prior="moments")
 
     assert rates[["lo", "hi"]].isna().to_numpy().all()
     assert rates["shrunk"].tolist() == [x[0] / 5] * 3
@@ -153,22 +154,109 @@ def test_a_given_prior_is_used_as_it_is():
     assert rates.attrs["prior"]["M"] == 10
 
 
-@settings(max_examples=60, deadline=None)
-@given(COUNTS, st.randoms(use_true_random=False))
-def test_shrinking_pulls_towards_the_pooled_rate_whatever_the_order(counts, random):
+@pytest.mark.parametrize("prior", PRIORS)
+@settings(max_examples=40, deadline=None)
+@given(counts=COUNTS, random=st.randoms(use_true_random=False))
+def test_shrinking_pulls_towards_the_mean_whatever_the_order(prior, counts, random):
     x, n = split(counts)
-    rates = shrink_rates(x, n)
+    rates = shrink_rates(x, n, prior=prior)
     order = list(range(len(n)))
     random.shuffle(order)
 
-    shuffled = shrink_rates([x[i] for i in order], [n[i] for i in order])
+    shuffled = shrink_rates([x[i] for i in order], [n[i] for i in order], prior=prior)
 
-    if sum(n):
+    if sum(n) and prior == "moments":
         pooled = rates.attrs["prior"]["pooled"]
         for raw, drawn in zip(plain(rates["raw"]), rates["shrunk"], strict=True):
             lower, upper = sorted([pooled, pooled if raw is None else raw])
             assert lower - 1e-12 <= drawn <= upper + 1e-12
+    if sum(n) and prior == "integrated":
+        assert (rates["lo"] < rates["shrunk"]).all()
+        assert (rates["shrunk"] < rates["hi"]).all()
     assert plain(shuffled["shrunk"]) == pytest.approx([plain(rates["shrunk"])[i] for i in order], nan_ok=True)
+
+
+def by_brute_force(x, n, row):
+    """The posterior of one group by SciPy's adaptive quadrature over mean and spread."""
+
+    def weight(mean, spread):
+        strength = 1 / (mean * (1 - mean) * spread**2)
+        hyperprior = 2 * 0.25 * spread / (0.25 + spread**2) ** 2 / np.sqrt(mean * (1 - mean))
+        return hyperprior * np.exp(betabinom.logpmf(x, n, mean * strength, (1 - mean) * strength).sum()), strength
+
+    def expectation(what):
+        def inside(spread, mean):
+            density, strength = weight(mean, spread)
+            return density * what(x[row] + mean * strength, n[row] - x[row] + (1 - mean) * strength)
+
+        return dblquad(inside, 0.001, 0.6, 0.001, 10, epsabs=0, epsrel=1e-4)[0]
+
+    whole = expectation(lambda *_: 1.0)
+    return lambda what: expectation(what) / whole
+
+
+def test_the_integrated_posterior_is_that_of_adaptive_quadrature():
+    x, n = np.array([4, 10, 1]), np.array([40, 80, 20])
+    rates = shrink_rates(x, n).iloc[1]
+
+    mean = by_brute_force(x, n, 1)
+
+    assert mean(lambda a, b: a / (a + b)) == pytest.approx(rates["shrunk"], rel=3e-3)
+    for bound, level in (("lo", 0.025), ("hi", 0.975)):
+        assert mean(lambda a, b, t=rates[bound]: betainc(a, b, t)) == pytest.approx(level, abs=2e-3)
+
+
+def test_two_groups_keep_their_own_rates():
+    """Two of them do not tell how much groups differ: pooled, 10 % of 2,000 would read "6.9 % (6.4–7.3)"."""
+    rates = shrink_rates([200, 50], [2_000, 2_000])
+
+    own = beta_distribution.ppf([[0.025, 0.975]], np.array([[201], [51]]), np.array([[1_801], [1_951]]))
+    assert rates[["lo", "hi"]].to_numpy(dtype=float) == pytest.approx(own)
+    assert rates.attrs["prior"]["method"] == "flat"
+
+
+def test_few_groups_are_drawn_less_far_than_by_moments_where_they_do_not_differ():
+    """That three groups of fifty agree does not show that all groups do."""
+    x, n = [3, 3, 3], [50, 50, 50]
+
+    wide, narrow = (shrink_rates(x, n, prior=prior) for prior in PRIORS)
+
+    assert (wide["hi"] - wide["lo"]).min() > 2 * (narrow["hi"] - narrow["lo"]).max()
+
+
+def test_groups_without_a_success_have_bounds():
+    rates = shrink_rates([0, 0, 0], [50, 60, 70])
+
+    assert (rates["lo"] < 1e-4).all()
+    assert rates["hi"].between(0.005, 0.06).all()
+
+
+def test_the_integrated_weight_is_told_with_its_bounds():
+    rng = np.random.default_rng(11)
+    n = rng.integers(30, 400, 600)
+    prior = shrink_rates(rng.binomial(n, rng.beta(3, 57, n.size)), n).attrs["prior"]
+
+    assert prior["M_lo"] < 60 < prior["M_hi"]
+    assert prior["M"] == pytest.approx(60, rel=0.2)
+    assert prior["pooled"] == pytest.approx(0.05, rel=0.05)
+
+
+def test_trials_that_belong_together_count_for_less():
+    halved = shrink_rates([20, 10, 30], [200, 200, 200], design_effect=2)
+
+    assert halved[["shrunk", "lo", "hi"]].equals(shrink_rates([10, 5, 15], [100] * 3)[["shrunk", "lo", "hi"]])
+    assert halved["raw"].tolist() == [0.1, 0.05, 0.15]
+    with pytest.raises(DataError, match="design_effect"):
+        shrink_rates([20, 10, 30], [200, 200, 200], design_effect=[1, 2])
+
+
+def test_no_prior_is_the_default_one():
+    assert shrink_rates(CASE["x"], CASE["n"], prior=None).equals(shrink_rates(CASE["x"], CASE["n"]))
+
+
+def test_an_unknown_prior_is_refused():
+    with pytest.raises(DataError, match="There is no prior 'sceptical'"):
+        shrink_rates([1], [2], prior="sceptical")
 
 
 @pytest.mark.parametrize(
