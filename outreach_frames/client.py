@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 import msgspec
 import pandas as pd
 
 from outreach_frames import catalogue
+from outreach_frames._urls import split_url
 from outreach_frames.documents import Record, RequestDocument, action_parameters, id_of, record_path, resource_document
 from outreach_frames.errors import DocumentError, QueryError, ValidationError
 from outreach_frames.jsonapi import Layout, to_frame
@@ -110,7 +110,7 @@ class Client:
 
     def _holds_secrets(self, path: str) -> bool:
         """Return whether a collection's records carry what the cache must not keep: secrets, or people to erase."""
-        parts = urlsplit(path).path.removeprefix(urlsplit(self.base_url).path).strip("/").split("/")
+        parts = split_url(path).path.removeprefix(split_url(self.base_url).path).strip("/").split("/")
         kinds = (kind for kind in self.catalogue.types.values() if kind.plural == parts[0])
         return any(kind.holds_secrets or kind.name == "complianceRequest" for kind in kinds)
 

@@ -21,7 +21,8 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_openapi", "errors"},
+    {"_fork", "_hidden", "_json", "_openapi", "_receiving", "errors"},
+    {"_urls"},
     {"_warn", "auth", "catalogue", "http", "journal", "plots", "reports", "showing", "stats"},
     {"emulator", "findings", "jsonapi", "query"},
     {"documents", "webhooks"},

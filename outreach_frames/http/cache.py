@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlunsplit
 
 from platformdirs import user_cache_path
 from requests import PreparedRequest
 from requests_cache.backends.base import BaseCache
 from requests_cache.models.response import CachedResponse
 
+from outreach_frames._urls import split_url
 from outreach_frames.http.store import AnswerStore, CacheInfo
 
 SIZE_CAP = 2 << 30
@@ -84,7 +85,7 @@ class Cache:
         Escaping and the order of different parameters make no difference; empty values do, as ``fields[user]=`` asks
         for no fields where a missing one asks for all. requests-cache's own key drops them.
         """
-        parts = urlsplit(request.url or "")
+        parts = split_url(request.url or "")
         pairs = sorted(parse_qsl(parts.query, keep_blank_values=True), key=lambda pair: pair[0])
         url = urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path, urlencode(pairs), ""))
         return hashlib.blake2b(f"{self._owner}\n{request.method}\n{url}".encode(), digest_size=20).hexdigest()

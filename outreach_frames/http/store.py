@@ -6,7 +6,6 @@ without end on any operational error (a read-only file, a full disk, a transacti
 commits drop such errors silently, threads read one connection without a lock, and it keeps no time of last use.
 """
 
-import os
 import sqlite3
 import threading
 import warnings
@@ -21,6 +20,7 @@ from filelock import FileLock
 from requests_cache.backends.base import BaseStorage
 from requests_cache.models.response import CachedResponse
 
+from outreach_frames._fork import OfOneProcess
 from outreach_frames.errors import CacheWarning
 from outreach_frames.http import tables
 from outreach_frames.http.serial import decode_answer, encode_answer
@@ -74,7 +74,7 @@ class CacheInfo:
     newest: float | None = None
 
 
-class AnswerStore(BaseStorage[str, CachedResponse]):
+class AnswerStore(BaseStorage[str, CachedResponse], OfOneProcess):
     """
     Answers by key, in a file that only its owner can read.
 
@@ -106,9 +106,22 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
         self._size_cap = size_cap
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._opened_by = 0
         self._inode = 0
         self._warned = False
+        self.told_of_forks()
+
+    def before_fork(self) -> None:
+        """Close the file: SQLite forbids to carry it across, even unused, and a child would count on its locks."""
+        self._lock.acquire()
+        self.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the other threads go on; the next use opens the file again."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin with a lock that nobody holds."""
+        self._lock = threading.RLock()
 
     def __getitem__(self, key: str) -> CachedResponse:
         row = self._run(lambda connection: tables.select(connection, key), None)
@@ -170,7 +183,7 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with self._lock:
-            if self._connection is not None and self._opened_by == os.getpid():
+            if self._connection is not None:
                 with suppress(sqlite3.Error):
                     self._connection.close()
             self._connection = None
@@ -190,12 +203,12 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
             return otherwise
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._opened_by == os.getpid():
+        if self._connection is not None:
             return self._connection
         with self._locked():
             tables.make_private(self.path)
             connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-            self._connection, self._opened_by, self._inode = connection, os.getpid(), self.path.stat().st_ino
+            self._connection, self._inode = connection, self.path.stat().st_ino
             tables.prepare(connection)
         return connection
 

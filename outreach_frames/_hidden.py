@@ -1,0 +1,40 @@
+"""
+Text and bytes that open something or tell of somebody: who prints a program's variables does not see them.
+
+Tracebacks with local variables (IPython, rich, Sentry) print what ``repr`` gives. These are read and sent like any
+other text; only what is made of them, such as their concatenation, is plain again.
+"""
+
+from typing import Any
+
+
+class HiddenText(str):
+    """A secret."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+    def __getitem__(self, key: Any) -> "HiddenText":
+        """Keep a part hidden too: rich prints the beginning of a long text."""
+        return HiddenText(super().__getitem__(key))
+
+
+class HiddenBytes(bytes):
+    """A body."""
+
+    def __repr__(self) -> str:
+        return "b'…'"
+
+    def __getitem__(self, key: Any) -> Any:
+        """Keep a part hidden too; a single byte is a number, as ever."""
+        part = super().__getitem__(key)
+        return HiddenBytes(part) if isinstance(part, bytes) else part
+
+
+def revealed(value: object) -> str:
+    """Return hidden text as it is: msgspec's ``enc_hook``, since it writes plain text only."""
+    if isinstance(value, HiddenText):
+        return str(value)
+    raise NotImplementedError
