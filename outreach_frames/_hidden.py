@@ -5,7 +5,9 @@ Tracebacks with local variables (IPython, rich, Sentry) print what ``repr`` give
 other text; only what is made of them, such as their concatenation, is plain again.
 """
 
-from typing import Any
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 
 class HiddenText(str):
@@ -31,6 +33,15 @@ class HiddenBytes(bytes):
         """Keep a part hidden too; a single byte is a number, as ever."""
         part = super().__getitem__(key)
         return HiddenBytes(part) if isinstance(part, bytes) else part
+
+
+def hidden(value: T) -> T:
+    """Return text, bytes or the parts of a tuple as hidden ones, equal to what was given; anything else as it is."""
+    if isinstance(value, tuple):
+        return cast("T", tuple(map(hidden, value)))
+    if isinstance(value, str):
+        return cast("T", HiddenText(value))
+    return cast("T", HiddenBytes(value)) if isinstance(value, bytes) else value
 
 
 def revealed(value: object) -> str:

@@ -8,7 +8,7 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What msgspec raises of a text: no JSON, no UTF-8, a number without end, or about a thousand levels of nesting."""
 
 
-def read_json(body: bytes | str, kind: Any = Any) -> Any:
+def read_json(body: bytes, kind: Any = Any) -> Any:
     """Return a document, or ``None`` if it cannot be read as the type."""
     try:
         return msgspec.json.decode(body, type=kind)
