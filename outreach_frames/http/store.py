@@ -23,6 +23,7 @@ from requests_cache.models.response import CachedResponse
 from outreach_frames._fork import OfOneProcess
 from outreach_frames.errors import CacheWarning
 from outreach_frames.http import tables
+from outreach_frames.http.mentions import unescaped
 from outreach_frames.http.serial import decode_answer, encode_answer
 
 BUSY_TIMEOUT = 30.0
@@ -158,15 +159,14 @@ class AnswerStore(BaseStorage[str, CachedResponse], OfOneProcess):
     def clear(self) -> None:
         """Forget everything, in the file and beside it."""
         self._run(tables.delete_all, None)
-        self._forget_damaged()
+        self._end_forgetting()
 
     def forget(self, matches: Callable[[bytes], bool]) -> int:
-        """Forget the answers whose body matches, and what was set aside, unread; return how many matched."""
-        found = [key for key in self if (body := self._body(key)) is not None and matches(body)]
+        """Forget the answers whose body, unescaped, matches, and all that was set aside; return how many matched."""
+        found = [key for key in self if (body := self._body(key)) is not None and matches(unescaped(body))]
         for key in found:
             self._run(lambda connection, key=key: tables.delete(connection, key), None)  # type: ignore[misc]
-        self._run(tables.checkpoint, None)
-        self._forget_damaged()
+        self._end_forgetting()
         return len(found)
 
     def invalidate(self) -> None:
@@ -230,8 +230,15 @@ class AnswerStore(BaseStorage[str, CachedResponse], OfOneProcess):
             stacklevel=2,
         )
 
-    def _forget_damaged(self) -> None:
-        """Delete what was set aside: answers can still be read from it."""
+    def _end_forgetting(self) -> None:
+        """Empty the log, and delete what was set aside: answers can still be read from either."""
+        if not self._run(tables.checkpoint, True):
+            warnings.warn(
+                "Another program is reading the cache: its log still holds what was forgotten. Forget it again when "
+                "that has ended.",
+                CacheWarning,
+                stacklevel=2,
+            )
         for suffix in ("damaged", "damaged-wal"):
             self._beside(suffix).unlink(missing_ok=True)
 
@@ -261,7 +268,8 @@ class AnswerStore(BaseStorage[str, CachedResponse], OfOneProcess):
     def _is_stale(self, asked: float, changed: float | None) -> bool:
         if changed is not None and asked <= changed:
             return True
-        return self._expire_after is not None and self._clock() - asked >= self._expire_after
+        # A clock that was set back makes answers of the future, whose age nobody knows.
+        return self._expire_after is not None and not 0 <= self._clock() - asked < self._expire_after
 
     def _body(self, key: str) -> bytes | None:
         response = self.get(key)
