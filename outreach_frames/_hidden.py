@@ -34,6 +34,10 @@ class HiddenBytes(bytes):
         part = super().__getitem__(key)
         return HiddenBytes(part) if isinstance(part, bytes) else part
 
+    def removeprefix(self, prefix: Any, /) -> "HiddenBytes":
+        """Keep the rest hidden."""
+        return HiddenBytes(super().removeprefix(prefix))
+
 
 def hidden(value: T) -> T:
     """Return text, bytes or the parts of a tuple as hidden ones, equal to what was given; anything else as it is."""

@@ -5,6 +5,7 @@ The app proves who it is with a JSON Web Token (RS256, at most an hour) and asks
 installation. There is no refresh token: the next one is asked for in the same way.
 """
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -57,7 +58,8 @@ class ServerApp:
         claims = {"iss": self.guid, "iat": int(now), "exp": int(now) + APP_TOKEN_LIFE}
         try:
             return HiddenText(jwt.encode(claims, self.private_key, algorithm="RS256"))
-        except (ValueError, TypeError, jwt.exceptions.PyJWTError):
+        except (ValueError, TypeError, jwt.exceptions.PyJWTError) as error:
+            traceback.clear_frames(error.__traceback__)  # they hold the key
             raise AuthError("The app's private key cannot be read.", hint="Pass the PEM text of an RSA key.") from None
 
     def __repr__(self) -> str:

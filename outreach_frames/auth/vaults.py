@@ -5,6 +5,7 @@ A vault has a lock that holds across processes. Whoever replaces a token holds i
 """
 
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -159,6 +160,7 @@ class KeyringVault:
         try:
             yield
         except self._keyring.errors.KeyringError as error:
+            traceback.clear_frames(error.__traceback__)  # they hold what was to be kept
             raise AuthError(
                 f"The keyring refused ({type(error).__name__}).", hint="Unlock it, or sign in again without it."
             ) from None

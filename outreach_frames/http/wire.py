@@ -2,7 +2,9 @@
 
 import os
 import ssl
+import traceback
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,12 +157,17 @@ class Wire(OfOneProcess):
         allowance = Allowance(ends_at, self._waiter.elapsed, self._read, self._size)
         # A proxy is not asked for this machine itself: it could not reach it, and would see the token.
         proxies = {} if is_loopback(origin_of(signed.url or "")[1]) else proxies
-        with allowing(allowance):
-            response = self._adapter.send(signed, stream=True, timeout=timeout, verify=_certificates(), proxies=proxies)
         try:
-            response._content = self._body(response.raw)  # noqa: SLF001  it has no setter
-        finally:
-            response.close()
+            with allowing(allowance):
+                response = self._adapter.send(
+                    signed, stream=True, timeout=timeout, verify=_certificates(), proxies=proxies
+                )
+            with closing(response):
+                response._content = self._body(response.raw)  # noqa: SLF001  it has no setter
+        except BaseException as error:
+            # An interrupt too: the frames below hold the request as it is sent, token and all.
+            traceback.clear_frames(error.__traceback__)
+            raise
         return response
 
     def _body(self, raw: Any) -> HiddenBytes:

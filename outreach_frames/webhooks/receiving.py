@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from outreach_frames._hidden import hidden
 from outreach_frames.errors import DocumentError, SignatureError
 from outreach_frames.webhooks.deliveries import SIGNATURE, parse, verify
 from outreach_frames.webhooks.store import DeliveryStore
@@ -48,6 +49,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
     """
     if not secret:
         raise ValueError("A receiver needs the webhook's secret.")
+    secret = hidden(secret)
     kept: list[DeliveryStore] = []
 
     @asynccontextmanager
@@ -60,7 +62,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
 
     async def receive(request: Request) -> PlainTextResponse:
         try:
-            body = await _read(request, max_body)
+            body = hidden(await _read(request, max_body))
             verify(body, request.headers.get(SIGNATURE), secret=secret)
             parse(body)
         except _TooLargeError:
