@@ -1,7 +1,5 @@
 """Taking addresses apart and together: what an answer links to may be any text, and Python's own errors say nothing."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from outreach_frames.errors import OriginError
@@ -14,10 +12,18 @@ def split_url(url: str) -> SplitResult:
     Raises
     ------
     OriginError
-        It cannot be read.
+        It cannot be read, or its host or port cannot be one.
     """
-    with _readable():
-        return urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        is_host = not (parts.hostname or "").startswith(("*", ".")) and (parts.port is None or parts.port)
+    except ValueError:
+        is_host = False
+    if not is_host:
+        raise OriginError(
+            "An address cannot be read; nothing was sent there.", hint="Check base_url; a link of the server may be it."
+        )
+    return parts
 
 
 def join_url(base: str, link: str) -> str:
@@ -27,17 +33,9 @@ def join_url(base: str, link: str) -> str:
     Raises
     ------
     OriginError
-        It cannot be read.
+        It cannot be read, or its host or port cannot be one.
     """
-    with _readable():
-        return urljoin(base, link)
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except ValueError:
-        raise OriginError(
-            "An address cannot be read; nothing was sent there.", hint="Check base_url; a link of the server may be it."
-        ) from None
+    split_url(link)
+    whole = urljoin(base, link)
+    split_url(whole)
+    return whole
