@@ -19,7 +19,8 @@ import click
 
 from outreach_frames import __version__
 from outreach_frames._files import replacing
-from outreach_frames.errors import DataError, OutreachError, PermissionDeniedError
+from outreach_frames._hidden import hidden
+from outreach_frames.errors import AuthError, DataError, OutreachError, PermissionDeniedError
 
 DEMO_FOLDER = Path("outreach-demo")
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -332,23 +333,29 @@ def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str 
         login as sign_in,
     )
     from outreach_frames.connections import BASE_URL  # noqa: PLC0415
-    from outreach_frames.http import TokenEndpoint  # noqa: PLC0415
+    from outreach_frames.http import TokenEndpoint, remove_account  # noqa: PLC0415
 
     client_id = os.environ.get("OUTREACH_CLIENT_ID") or click.prompt("Client id of your Outreach app")
-    secret = os.environ.get("OUTREACH_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True)
+    secret = hidden(os.environ.get("OUTREACH_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True))
     app = App(client_id, redirect_uri, base_url or BASE_URL)
     wanted = scopes.split() if scopes else [f"{plural}.read" for plural in SCOPES.split()]
+    profiles = Profiles()
+    earlier = None
+    with suppress(AuthError):  # there is none, or none that can be read
+        earlier = profiles.load(profile)
     with closing(TokenEndpoint(app.base_url)) as exchange:
         sign_in(
             app,
             secret,
             wanted,
             exchange=exchange,
-            profiles=Profiles(),
+            profiles=profiles,
             name=profile,
             ask=lambda url: click.prompt(f"Open this page, agree, and paste the address you are sent to:\n{url}\n"),
             open_browser=_open_browser,
         )
+    if earlier is not None:
+        remove_account(earlier.app.base_url, earlier.account)
     click.echo(f"Signed in as {profile!r}.")
 
 
@@ -386,10 +393,13 @@ def whoami(profile: str | None) -> None:
 @main.command()
 @PROFILE
 def logout(profile: str) -> None:
-    """Forget a sign-in and its secrets on this machine."""
+    """Forget a sign-in, its secrets and its cached answers on this machine."""
     from outreach_frames.auth import Profiles  # noqa: PLC0415
+    from outreach_frames.http import remove_account  # noqa: PLC0415
 
+    known = Profiles().load(profile)
     Profiles().remove(profile)
+    remove_account(known.app.base_url, known.account)
     click.echo(f"Signed out: {profile!r} is forgotten on this machine.")
 
 
@@ -412,11 +422,15 @@ def info(profile: str | None) -> None:
 @cache.command()
 @ACCOUNT
 def clear(profile: str | None) -> None:
-    """Empty the cache."""
+    """Empty the cache: of one sign-in, or without --profile of all accounts and earlier tokens."""
     import outreach_frames as of  # noqa: PLC0415
+    from outreach_frames.http import clear_all  # noqa: PLC0415
 
-    with of.connect(profile=profile) as org:
-        org.cache.clear()
+    if profile is None:
+        clear_all()
+    else:
+        with of.connect(profile=profile) as org:
+            org.cache.clear()
     click.echo("The cache is empty.")
 
 
@@ -438,7 +452,7 @@ def serve(store: Path, host: str, port: int) -> None:
     from outreach_frames.webhooks.serving import listen, serve as serve_receiver  # noqa: PLC0415
     from outreach_frames.webhooks.store import DeliveryStore  # noqa: PLC0415
 
-    secret = os.environ.get("OUTREACH_WEBHOOK_SECRET") or click.prompt("The webhook's secret", hide_input=True)
+    secret = hidden(os.environ.get("OUTREACH_WEBHOOK_SECRET") or click.prompt("The webhook's secret", hide_input=True))
     with closing(DeliveryStore(store)) as kept:
         kept.open()  # what cannot be written is found out before anything listens
     try:

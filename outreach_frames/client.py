@@ -8,12 +8,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 import msgspec
 import pandas as pd
 
 from outreach_frames import catalogue
+from outreach_frames._hidden import hidden
+from outreach_frames._urls import split_url
 from outreach_frames.documents import Record, RequestDocument, action_parameters, id_of, record_path, resource_document
 from outreach_frames.errors import DocumentError, QueryError, ValidationError
 from outreach_frames.jsonapi import Layout, to_frame
@@ -110,7 +111,7 @@ class Client:
 
     def _holds_secrets(self, path: str) -> bool:
         """Return whether a collection's records carry what the cache must not keep: secrets, or people to erase."""
-        parts = urlsplit(path).path.removeprefix(urlsplit(self.base_url).path).strip("/").split("/")
+        parts = split_url(path).path.removeprefix(split_url(self.base_url).path).strip("/").split("/")
         kinds = (kind for kind in self.catalogue.types.values() if kind.plural == parts[0])
         return any(kind.holds_secrets or kind.name == "complianceRequest" for kind in kinds)
 
@@ -151,6 +152,7 @@ class Client:
         """
         kind = self.catalogue.resource(resource)
         kind.require("create")
+        values = _covered(values)
         document = resource_document(kind, values, meta=meta)
         return self._record(kind, self._write("POST", kind.path, document))
 
@@ -192,6 +194,7 @@ class Client:
         kind = self.catalogue.resource(resource)
         kind.require("update")
         path = record_path(kind, record)
+        values = _covered(values)
         document = resource_document(kind, values, id=id_of(record), meta=meta)
         return self._record(kind, self._write("PATCH", path, document))
 
@@ -273,6 +276,7 @@ class Client:
         """
         kind = self.catalogue.resource(resource)
         name = kind.action(action, on_collection=record is None)
+        values = _covered(values)
         if record is not None and filter is not None:
             raise QueryError("An action on one record takes no filter.", hint="Leave filter out.")
         params, document = action_parameters(
@@ -323,6 +327,13 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<outreach_frames.Client {self.base_url}>"
+
+
+def _covered(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of which those that open something are not shown by a traceback with local variables."""
+    return {
+        name: hidden(value) if catalogue.camel(name) in catalogue.SECRETS else value for name, value in values.items()
+    }
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from outreach_frames._hidden import hidden
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError
 from outreach_frames.http import BearerAuth, Session, TokenEndpoint, Waiter, check_origin, check_own_origin
@@ -76,7 +77,7 @@ def connect(
         The base URL is plain http to another machine.
     """
     waiter = Waiter()
-    token = _given(token, "OUTREACH_TOKEN") if profile is None else token
+    token = hidden(_given(token, "OUTREACH_TOKEN") if profile is None else token)
     with ExitStack() as closing:
         if token is None:
             base, auth, account = _signed_in(_given(profile, "OUTREACH_PROFILE"), waiter, closing)
@@ -153,6 +154,7 @@ def connect_server(
         installation_minter,
     )
 
+    private_key = hidden(private_key)
     told: list[Installation] = []
     waiter = Waiter()
     with ExitStack() as closing:
@@ -309,6 +311,7 @@ def connect_jsonapi(
     >>> with connect_jsonapi("https://api.example.org/v1") as server:
     ...     articles = fetch(server, "articles", include="author", sort="-published")
     """
+    auth = hidden(auth)
     sign = BearerAuth(auth) if isinstance(auth, str) else HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth
     session = Session(base_url, sign or _unsigned, account=base_url, cache=False, check_origin=check_own_origin)
     return Server(session, paging=paging)

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from outreach_frames._hidden import revealed
 from outreach_frames.catalogue import Attribute, Catalogue, Relationship, ResourceType, camel
 from outreach_frames.errors import QueryError, UnknownNameError
 from outreach_frames.query import Parameters, batch_filter, text
@@ -105,7 +106,7 @@ class RequestDocument:
         JSON Pointer → the caller's argument that stands there.
     """
 
-    body: bytes
+    body: bytes = field(repr=False)
     arguments: Mapping[str, str]
 
 
@@ -158,7 +159,7 @@ def resource_document(
     data: dict[str, Any] = {"type": kind.name}
     members = {"id": id, "attributes": attributes, "relationships": relationships, "meta": _camel_keys(meta or {})}
     data |= {key: value for key, value in members.items() if value not in (None, {})}
-    return RequestDocument(msgspec.json.encode({"data": data}), arguments)
+    return RequestDocument(msgspec.json.encode({"data": data}, enc_hook=revealed), arguments)
 
 
 def action_parameters(
@@ -210,7 +211,7 @@ def action_parameters(
         params += chosen
     attributes = {name: value for name, value in given.items() if name not in known}
     arguments = {f"/data/attributes/{camel(name)}": name for name in values}
-    body = msgspec.json.encode({"data": {"attributes": attributes}}) if attributes else b""
+    body = msgspec.json.encode({"data": {"attributes": attributes}}, enc_hook=revealed) if attributes else b""
     return params, RequestDocument(body, arguments)
 
 

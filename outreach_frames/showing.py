@@ -306,13 +306,20 @@ def _addresses(links: Links | None) -> dict[str, str]:
         return {}
     given = {record: links.rstrip("/") + page for record, page in PAGES.items()} if isinstance(links, str) else links
     for address in given.values():
-        parts = urlsplit(address)
-        if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or "{id}" not in address:
+        if not _is_web_app(address) or "{id}" not in address:
             raise DataError(
                 "links holds something that is no address of a web app.",
                 hint='Write links="https://web.outreach.io", or {"account": "https://…/accounts/{id}"}; no sign-in.',
             )
     return dict(given)
+
+
+def _is_web_app(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def _record(name: str, frame: pd.DataFrame) -> str:

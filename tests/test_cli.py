@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -298,6 +300,57 @@ def test_logout_forgets_everything(home, sandbox):
     result = run("whoami")
     assert result.exit_code == 1
     assert "outreach-frames login" in result.output
+
+
+def cache_files(home):
+    """Return the files of answers, or of a budget, and how much they hold."""
+    return sorted((home / "cache").rglob("*.*"))
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_logout_takes_the_cached_answers_along(home, tmp_path):
+    """They are a company's customer data, and nobody can read them any more."""
+    run("fetch", "users", "--out", tmp_path / "users.csv", "--profile", "default")
+    assert cache_files(home)
+
+    assert run("logout").exit_code == 0
+
+    assert cache_files(home) == []
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_new_sign_in_leaves_nothing_of_the_earlier_ones_answers(sandbox, home, tmp_path):
+    """It is another account, perhaps another person's; the earlier one's file would stay for ever."""
+    run("fetch", "users", "--out", tmp_path / "users.csv", "--profile", "default")
+    assert cache_files(home)
+
+    sandbox.sandbox.advance(61)  # one token a minute
+    assert run("login", "--redirect-uri", f"http://localhost:{free_port()}/callback").exit_code == 0
+
+    assert cache_files(home) == []
+
+
+def test_the_cache_of_earlier_tokens_is_emptied_without_any_sign_in(home, sandbox, monkeypatch, tmp_path):
+    """Each token has a file of its own; none is left to name it by."""
+    for token in (sandbox.sandbox.token, sandbox.sandbox.issue_token(scopes=["users.read"])):
+        with monkeypatch.context() as environment:
+            environment.setenv("OUTREACH_BASE_URL", sandbox.base_url)
+            environment.setenv("OUTREACH_TOKEN", token)
+            assert run("fetch", "users", "--out", tmp_path / "users.csv").exit_code == 0
+    assert answers_kept(home) == [1, 1]
+
+    assert run("cache", "clear").exit_code == 0
+
+    assert answers_kept(home) == [0, 0]
+
+
+def answers_kept(home):
+    """Return how many answers are in each file."""
+    kept = []
+    for path in (home / "cache").rglob("*.sqlite"):
+        with closing(sqlite3.connect(path)) as reader:
+            kept.append(reader.execute("SELECT count(*) FROM answers").fetchone()[0])
+    return kept
 
 
 def test_client_id_and_secret_have_no_option():

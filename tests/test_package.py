@@ -21,7 +21,8 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_files", "_openapi", "errors"},
+    {"_files", "_fork", "_hidden", "_json", "_openapi", "_receiving", "errors", "metrics"},
+    {"_urls"},
     {"_warn", "auth", "catalogue", "http", "journal", "plots", "stats"},
     {"exporting", "parquet", "reports", "showing", "sql"},
     {"emulator", "findings", "jsonapi", "query"},

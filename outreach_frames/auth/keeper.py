@@ -7,6 +7,8 @@ from collections.abc import Callable
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
+from outreach_frames._fork import OfOneProcess
+from outreach_frames._hidden import HiddenText
 from outreach_frames.auth.tokens import Secrets, Token
 from outreach_frames.auth.vaults import Vault
 from outreach_frames.errors import AuthError
@@ -17,7 +19,7 @@ THROTTLE = 60.0
 Mint = Callable[[Secrets], Token]
 
 
-class TokenKeeper(AuthBase):
+class TokenKeeper(AuthBase, OfOneProcess):
     """
     Signs requests with a token that it keeps fresh.
 
@@ -52,8 +54,13 @@ class TokenKeeper(AuthBase):
         self._account = account
         self._clock = clock
         self._wait = wait
-        self._lock = threading.Lock()
         self._token: Token | None = None
+        self.after_fork_in_child()
+        self.told_of_forks()
+
+    def after_fork_in_child(self) -> None:
+        """Begin with a lock that nobody holds; a refresh that is under way is the parent's."""
+        self._lock = threading.Lock()
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         """
@@ -102,4 +109,4 @@ class TokenKeeper(AuthBase):
 
 
 def _header(token: Token) -> str:
-    return f"Bearer {token.access}"
+    return HiddenText(f"Bearer {token.access}")

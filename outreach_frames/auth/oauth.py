@@ -1,11 +1,15 @@
 """OAuth 2.0, authorization code and refresh: what is asked, and how answers read. Nothing here opens a connection."""
 
 import hmac
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlunsplit
 
+from outreach_frames._hidden import HiddenText, hidden
+from outreach_frames._urls import split_url
 from outreach_frames.auth.keeper import Mint
 from outreach_frames.auth.tokens import Secrets, Token
 from outreach_frames.errors import APIError, AuthError
@@ -50,8 +54,20 @@ class App:
     redirect_uri: str
     base_url: str
 
-    def authorize_url(self, scopes: Iterable[str], state: str) -> str:
-        """Return where the user agrees to let the app in; ``state`` comes back with the code."""
+    def authorize_url(self, scopes: Iterable[str], state: str, *, challenge: str | None = None) -> str:
+        """
+        Return where the user agrees to let the app in.
+
+        Parameters
+        ----------
+        scopes
+            What to ask for.
+        state
+            Comes back with the code.
+        challenge
+            What only the holder of its verifier can redeem the code with (PKCE, RFC 7636); a server that knows
+            nothing of it has to ignore it.
+        """
         query = {
             "client_id": self.client_id,
             "redirect_uri": self.redirect_uri,
@@ -59,7 +75,9 @@ class App:
             "scope": " ".join(scopes),
             "state": state,
         }
-        host = urlsplit(self.base_url)
+        if challenge is not None:
+            query |= {"code_challenge": challenge, "code_challenge_method": "S256"}
+        host = split_url(self.base_url)
         return urlunsplit((host.scheme, host.netloc, AUTHORIZE_PATH, urlencode(query), ""))
 
 
@@ -79,7 +97,7 @@ def read_redirect(pasted: str, *, state: str) -> str:
     AuthError
         Access was declined, there is no code, or the state is not ours: somebody else's sign-in.
     """
-    pasted = pasted.strip()
+    pasted = HiddenText(pasted.strip())
     if not {"=", "?", " "} & set(pasted):
         return code_of({"code": pasted})
     query = query_of(pasted if "?" in pasted else f"?{pasted}")
@@ -90,7 +108,8 @@ def read_redirect(pasted: str, *, state: str) -> str:
 
 def query_of(url: str) -> dict[str, str]:
     """Return the parameters of an address; the first, where there are several of a name."""
-    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    query = url.partition("?")[2].partition("#")[0]
+    return {name: HiddenText(values[0]) for name, values in parse_qs(query).items()}
 
 
 def is_ours(query: Mapping[str, str], state: str) -> bool:
@@ -107,7 +126,20 @@ def code_of(query: Mapping[str, str]) -> str:
     return query["code"]
 
 
-def mint_first(app: App, code: str, *, client_secret: str, exchange: Exchange, clock: Callable[[], float]) -> Token:
+def challenge_of(verifier: str) -> str:
+    """Return the challenge of a PKCE verifier."""
+    return urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
+
+
+def mint_first(
+    app: App,
+    code: str,
+    *,
+    client_secret: str,
+    exchange: Exchange,
+    clock: Callable[[], float],
+    verifier: str | None = None,
+) -> Token:
     """
     Exchange a code for the first token.
 
@@ -116,7 +148,9 @@ def mint_first(app: App, code: str, *, client_secret: str, exchange: Exchange, c
     AuthError
         The code or the app's secret was refused.
     """
-    form = _form(app, client_secret) | {"grant_type": "authorization_code", "code": code}
+    form = _form(app, client_secret) | {"grant_type": "authorization_code", "code": hidden(code)}
+    if verifier is not None:
+        form["code_verifier"] = hidden(verifier)
     return _mint(form, exchange, clock, "The code was refused", hint="Codes last minutes: start the sign-in again.")
 
 
@@ -135,6 +169,7 @@ def refresher(app: App, *, exchange: Exchange, clock: Callable[[], float], clien
     client_secret
         Comes before the one that was kept.
     """
+    client_secret = hidden(client_secret)
 
     def mint(secrets: Secrets) -> Token:
         secret = client_secret or secrets.client_secret
@@ -148,7 +183,7 @@ def refresher(app: App, *, exchange: Exchange, clock: Callable[[], float], clien
 
 
 def _form(app: App, client_secret: str) -> dict[str, str]:
-    return {"client_id": app.client_id, "client_secret": client_secret, "redirect_uri": app.redirect_uri}
+    return {"client_id": app.client_id, "client_secret": hidden(client_secret), "redirect_uri": app.redirect_uri}
 
 
 def _mint(form: Mapping[str, str], exchange: Exchange, clock: Callable[[], float], refused: str, *, hint: str) -> Token:

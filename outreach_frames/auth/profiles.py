@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from platformdirs import user_data_path
 
+from outreach_frames._json import UNREADABLE
 from outreach_frames.auth.keeper import TokenKeeper
 from outreach_frames.auth.oauth import App, Exchange, refresher
 from outreach_frames.auth.tokens import Secrets, Token
@@ -78,7 +79,7 @@ class Profiles:
                 f"Nobody is signed in as {name!r}.",
                 hint=f"Sign in: outreach-frames login.{f' There is: {known}.' if known else ''}",
             ) from None
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise AuthError(
                 f"The profile {name!r} cannot be read.", hint="Sign in again: outreach-frames login."
             ) from None

@@ -5,14 +5,15 @@ The app proves who it is with a JSON Web Token (RS256, at most an hour) and asks
 installation. There is no refresh token: the next one is asked for in the same way.
 """
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
+from outreach_frames._hidden import HiddenText, hidden
+from outreach_frames._json import read_json
 from outreach_frames.auth.keeper import Mint
 from outreach_frames.auth.oauth import Exchange
 from outreach_frames.auth.tokens import Secrets, Token
@@ -41,6 +42,9 @@ class ServerApp:
     guid: str
     private_key: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "private_key", hidden(self.private_key))
+
     def token(self, now: float) -> str:
         """
         Return a signed app token.
@@ -53,8 +57,9 @@ class ServerApp:
         jwt = _jwt()
         claims = {"iss": self.guid, "iat": int(now), "exp": int(now) + APP_TOKEN_LIFE}
         try:
-            return str(jwt.encode(claims, self.private_key, algorithm="RS256"))
-        except (ValueError, TypeError, jwt.exceptions.PyJWTError):
+            return HiddenText(jwt.encode(claims, self.private_key, algorithm="RS256"))
+        except (ValueError, TypeError, jwt.exceptions.PyJWTError) as error:
+            traceback.clear_frames(error.__traceback__)  # they hold the key
             raise AuthError("The app's private key cannot be read.", hint="Pass the PEM text of an RSA key.") from None
 
     def __repr__(self) -> str:
@@ -90,9 +95,10 @@ def find_installation(
     AuthError
         App token or setup token were refused; setup tokens last a quarter of an hour.
     """
+    setup_token = hidden(setup_token)
     path, asked = _path(setup_token, "setupToken")
     hint = "Setup tokens last 15 minutes: install the app again."
-    return _installation(_document(exchange, path, asked, app.token(clock()), hint))
+    return _installation(_document(exchange, path, asked, app.token(clock()), hint)[1])
 
 
 def installation_minter(
@@ -123,8 +129,7 @@ def installation_minter(
     def mint(_: Secrets) -> Token:
         now = clock()
         path, asked = _path(installation, "accessToken")
-        data = _document(exchange, path, asked, app.token(now), CHECK_KEY)
-        access = _at(data, "meta", "accessToken")
+        access, data = _document(exchange, path, asked, app.token(now), CHECK_KEY)
         if not access:
             raise AuthError("The answer to the app token holds no access token.", hint="Try again later.")
         if on_reply is not None:
@@ -136,21 +141,23 @@ def installation_minter(
 
 def _path(secret: str, action: str) -> tuple[str, str]:
     """Return the path, and what a message may call it: setup tokens are secrets."""
-    return f"/api/app/installs/{quote(secret, safe='')}/actions/{action}", f"/api/app/installs/…/actions/{action}"
+    path = f"/api/app/installs/{quote(secret, safe='')}/actions/{action}"
+    return HiddenText(path), f"/api/app/installs/…/actions/{action}"
 
 
-def _document(exchange: Exchange, path: str, asked: str, app_token: str, hint: str) -> Mapping[str, Any]:
+def _document(
+    exchange: Exchange, path: str, asked: str, app_token: str, hint: str
+) -> tuple[str | None, Mapping[str, Any]]:
+    """Return the access token of an answer, and the rest of it."""
     try:
         body = exchange(path, bearer=app_token, asked=asked)
     except APIError as error:
         if error.status is None or error.status >= 500 or error.status == 429:  # noqa: PLR2004
             raise
         raise AuthError("The app's sign-in was refused.", status=error.status, errors=error.errors, hint=hint) from None
-    try:
-        data = msgspec.json.decode(body, type=dict[str, Any]).get("data")
-    except msgspec.MsgspecError:
-        data = None
-    return data if isinstance(data, dict) else {}
+    data = (read_json(body, dict[str, Any]) or {}).get("data")
+    rest = {name: member for name, member in data.items() if name != "meta"} if isinstance(data, dict) else {}
+    return hidden(_at(data, "meta", "accessToken")), rest
 
 
 def _installation(data: Mapping[str, Any]) -> Installation:

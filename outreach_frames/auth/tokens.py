@@ -5,6 +5,8 @@ from typing import Any, Self
 
 import msgspec
 
+from outreach_frames._hidden import HiddenBytes, hidden, revealed
+from outreach_frames._json import UNREADABLE, read_json
 from outreach_frames.errors import AuthError
 
 EARLY = 120.0
@@ -13,6 +15,8 @@ EARLY_SHARE = 0.1
 """The same for short-lived tokens, as a share of their life."""
 UNSAID_LIFE = 3600.0
 """Life of a token whose reply does not tell it [s]."""
+LONGEST_LIFE = 366 * 86_400.0
+"""A token that lives longer is renewed all the same [s]."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,6 +42,10 @@ class Token:
     expires_at: float
     scope: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "access", hidden(self.access))
+        object.__setattr__(self, "refresh", hidden(self.refresh))
+
     @classmethod
     def of_reply(cls, body: bytes, asked_at: float) -> Self:
         """
@@ -48,16 +56,16 @@ class Token:
         AuthError
             There is no access token in it.
         """
-        reply = _object(body)
-        access, refresh, life = reply.get("access_token"), reply.get("refresh_token"), reply.get("expires_in")
-        if not isinstance(access, str) or not access:
+        reply = read_json(body, _Reply) or _Reply()
+        if not isinstance(reply.access_token, str) or not reply.access_token:
             raise AuthError("The sign-in endpoint answered without an access token.", hint="Try again later.")
+        life = reply.expires_in if isinstance(reply.expires_in, int | float) else UNSAID_LIFE
         return cls(
-            access=access,
-            refresh=refresh if isinstance(refresh, str) else None,
+            access=reply.access_token,
+            refresh=reply.refresh_token if isinstance(reply.refresh_token, str) else None,
             minted_at=asked_at,
-            expires_at=asked_at + (life if isinstance(life, int | float) else UNSAID_LIFE),
-            scope=str(reply.get("scope") or ""),
+            expires_at=asked_at + max(-LONGEST_LIFE, min(life, LONGEST_LIFE)),
+            scope=str(reply.scope or ""),
         )
 
     def is_fresh(self, now: float) -> bool:
@@ -88,13 +96,16 @@ class Secrets:
     client_secret: str | None = None
     account: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "client_secret", hidden(self.client_secret))
+
     def with_token(self, token: Token) -> "Secrets":
         """Return the same with another token."""
         return replace(self, token=token)
 
     def to_json(self) -> bytes:
         """Write for a vault."""
-        return msgspec.json.encode(self)
+        return HiddenBytes(msgspec.json.encode(self, enc_hook=revealed))
 
     @classmethod
     def of_json(cls, text: bytes | str) -> "Secrets":
@@ -106,9 +117,10 @@ class Secrets:
         AuthError
             It cannot be read.
         """
+        text = hidden(text)
         try:
-            return msgspec.json.decode(text, type=Secrets)
-        except msgspec.MsgspecError:
+            return msgspec.json.decode(text.encode() if isinstance(text, str) else text, type=Secrets)
+        except UNREADABLE:
             # The decoder's own message may quote what it read.
             raise AuthError("The saved sign-in cannot be read.", hint="Sign in again: outreach-frames login.") from None
 
@@ -116,8 +128,13 @@ class Secrets:
         return "Secrets(…)"
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        return {}
+class _Reply(msgspec.Struct):
+    """What the token endpoint may answer, of any type."""
+
+    access_token: Any = None
+    refresh_token: Any = None
+    expires_in: Any = None
+    scope: Any = None
+
+    def __repr__(self) -> str:
+        return "_Reply(…)"

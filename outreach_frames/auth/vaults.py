@@ -5,15 +5,17 @@ A vault has a lock that holds across processes. Whoever replaces a token holds i
 """
 
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
+from outreach_frames._hidden import HiddenBytes, HiddenText, hidden
 from outreach_frames.auth.tokens import Secrets
 from outreach_frames.errors import AuthError
 
@@ -81,7 +83,7 @@ class FileVault:
     def load(self) -> Secrets | None:
         """Return what is kept."""
         try:
-            return Secrets.of_json(self._path.read_bytes())
+            return Secrets.of_json(HiddenBytes(self._path.read_bytes()))
         except FileNotFoundError:
             return None
 
@@ -134,13 +136,13 @@ class KeyringVault:
     def load(self) -> Secrets | None:
         """Return what is kept; raise `AuthError` if the keyring is locked."""
         with self._reported():
-            text = self._keyring.get_password(SERVICE, self._name)
+            text = hidden(self._keyring.get_password(SERVICE, self._name))
         return None if text is None else Secrets.of_json(text)
 
     def save(self, secrets: Secrets) -> None:
         """Replace the entry; raise `AuthError` if the keyring is locked."""
         with self._reported():
-            self._keyring.set_password(SERVICE, self._name, secrets.to_json().decode())
+            self._keyring.set_password(SERVICE, self._name, HiddenText(secrets.to_json().decode()))
 
     def delete(self) -> None:
         """Remove the entry."""
@@ -158,6 +160,7 @@ class KeyringVault:
         try:
             yield
         except self._keyring.errors.KeyringError as error:
+            traceback.clear_frames(error.__traceback__)  # they hold what was to be kept
             raise AuthError(
                 f"The keyring refused ({type(error).__name__}).", hint="Unlock it, or sign in again without it."
             ) from None
@@ -177,13 +180,24 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def find_keyring() -> ModuleType | None:
-    """Return the keyring module if it is installed and has a safe place to keep things in."""
+    """
+    Return the keyring module if it is installed and has a safe place to keep things in.
+
+    A chain of keyrings is as safe as its weakest: where the first one fails, the next is written to.
+    """
     try:
         import keyring  # noqa: PLC0415  optional, and slow to import
         import keyring.errors  # noqa: PLC0415
     except ImportError:
         return None
-    return keyring if keyring.get_keyring().priority >= RECOMMENDED else None
+    return keyring if all(each.priority >= RECOMMENDED for each in _chained(keyring.get_keyring())) else None
+
+
+def _chained(backend: Any) -> Iterator[Any]:
+    """Yield a keyring, and all that it hands on to."""
+    yield backend
+    for each in getattr(backend, "backends", ()):
+        yield from _chained(each)
 
 
 @contextmanager

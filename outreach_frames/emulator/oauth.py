@@ -5,6 +5,8 @@ The rules only; `doors` has the paths. What the vendor leaves open (whether an o
 in `Settings`.
 """
 
+import base64
+import hashlib
 import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -53,6 +55,7 @@ class _Code:
     scopes: str
     redirect_uri: str
     expires_at: float
+    challenge: str | None
 
 
 @dataclass
@@ -142,7 +145,9 @@ class Authority:
             return {"error": "access_denied"} | state
         code = secrets.token_urlsafe(24)
         expires_at = self._seconds() + CODE_LIFETIME
-        self._codes[code] = _Code(self.user, query.get("scope", ""), query["redirect_uri"], expires_at)
+        self._codes[code] = _Code(
+            self.user, query.get("scope", ""), query["redirect_uri"], expires_at, query.get("code_challenge")
+        )
         return {"code": code} | state
 
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
@@ -166,6 +171,8 @@ class Authority:
     def _of_code(self, form: Mapping[str, str]) -> dict[str, Any]:
         code = self._codes.get(form.get("code", ""))
         if code is None or self._seconds() >= code.expires_at or form.get("redirect_uri") != code.redirect_uri:
+            raise self._bad_grant()
+        if code.challenge is not None and not _same(_challenge(form.get("code_verifier", "")), code.challenge):
             raise self._bad_grant()
         self._throttle(code.user)
         del self._codes[form["code"]]
@@ -211,6 +218,11 @@ class Authority:
             "scope": scopes,
             "created_at": int(now),
         }
+
+
+def _challenge(verifier: str) -> str:
+    """Return what a verifier was announced by, where the method is S256 (RFC 7636)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
 def _same(given: str | None, expected: str) -> bool:

@@ -1,7 +1,7 @@
 """HTTP: the cached, rate-governed, retrying session that everything else asks the API through."""
 
 from outreach_frames.http.answers import Answer
-from outreach_frames.http.cache import Cache
+from outreach_frames.http.cache import Cache, clear_all, remove_account
 from outreach_frames.http.exchange import TokenEndpoint
 from outreach_frames.http.origin import check_origin, check_own_origin
 from outreach_frames.http.session import Session
@@ -20,4 +20,6 @@ __all__ = [
     "Waiter",
     "check_origin",
     "check_own_origin",
+    "clear_all",
+    "remove_account",
 ]

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from outreach_frames._json import UNREADABLE, read_json
 from outreach_frames.errors import (
     APIError,
     AuthError,
@@ -26,6 +27,9 @@ from outreach_frames.http.retry import Outcome
 
 KEPT_HEADERS = ("Content-Type", "Date")
 """What an answer keeps of its headers, on disk and in memory: nothing that could be a secret."""
+
+LARGEST_BODY = 256 << 20
+"""Of an answer, as it comes and unpacked; a page of a thousand records is a hundredth of it [bytes]."""
 
 FINAL_FORBIDDEN = {"unauthorizedOauthScope", "unauthorizedRequest"}
 """Error ids of a 403 that another token of the same user would meet again."""
@@ -47,7 +51,7 @@ class Answer:
     headers
         Those of ``KEPT_HEADERS`` that came with it.
     body
-        The document, decompressed.
+        The document, decompressed; left out where the answer is printed, like the address, which may hold a filter.
     from_cache
         Whether it was read from the cache.
     date
@@ -58,10 +62,10 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
     from_cache: bool
     date: datetime | None
-    url: str
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,8 @@ class Reply:
     asked: str
     method: str
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     received_at: float
 
     @property
@@ -142,17 +146,14 @@ def is_json(body: bytes) -> bool:
     """Tell whether bytes are one complete JSON document, without building it."""
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return True
 
 
 def read_errors(body: bytes) -> tuple[ErrorObject, ...]:
     """Read the error objects of a document; empty if it is none. ``details`` is read where ``detail`` is missing."""
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ()
+    document = read_json(body)
     if not isinstance(document, dict):
         return ()
     if isinstance(document.get("error"), str):  # a gateway or the sign-in endpoint

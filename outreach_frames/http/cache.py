@@ -1,16 +1,22 @@
 """The cache of answers: whose it is, where it lies, and what counts as the same question."""
 
 import hashlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlunsplit
 
 from platformdirs import user_cache_path
 from requests import PreparedRequest
 from requests_cache.backends.base import BaseCache
 from requests_cache.models.response import CachedResponse
 
+from outreach_frames._urls import split_url
+from outreach_frames.errors import QueryError
+from outreach_frames.http.mentions import mentions
 from outreach_frames.http.store import AnswerStore, CacheInfo
 
 SIZE_CAP = 2 << 30
@@ -37,6 +43,36 @@ def private_folder(folder: Path) -> Path:
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
     own.chmod(0o700)
     return own
+
+
+def clear_all(folder: Path | None = None) -> None:
+    """Forget every answer of every account, by default in the user's cache folder."""
+    for store in _stores_in((folder or default_folder()) / "http"):
+        store.clear()
+
+
+def remove_account(base_url: str, account: str, folder: Path | None = None) -> None:
+    """Remove the files of an account that has ended, by default from the user's cache folder."""
+    own = (folder or default_folder()) / "http"
+    owner = fingerprint(base_url.rstrip("/"), account)
+    for store in _stores_in(own):
+        if store.path.stem == owner:
+            store.clear()
+    for path in own.glob(f"{owner}.*"):
+        path.unlink(missing_ok=True)
+
+
+def _stores_in(folder: Path, *, but: Path | None = None) -> Iterator[AnswerStore]:
+    """Yield the answers of every account in a folder, one after another; what was set aside counts too."""
+    names = {f"{path.name.partition('.sqlite')[0]}.sqlite" for path in folder.glob("*.sqlite*")}
+    for path in sorted(folder / name for name in names):
+        if path != but:
+            with closing(AnswerStore(path, clock=time.time, expire_after=None, size_cap=SIZE_CAP)) as store:
+                yield store
+
+
+def _mention(text: str, body: bytes) -> bool:
+    return mentions(body, text)
 
 
 class Cache:
@@ -84,7 +120,7 @@ class Cache:
         Escaping and the order of different parameters make no difference; empty values do, as ``fields[user]=`` asks
         for no fields where a missing one asks for all. requests-cache's own key drops them.
         """
-        parts = urlsplit(request.url or "")
+        parts = split_url(request.url or "")
         pairs = sorted(parse_qsl(parts.query, keep_blank_values=True), key=lambda pair: pair[0])
         url = urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path, urlencode(pairs), ""))
         return hashlib.blake2b(f"{self._owner}\n{request.method}\n{url}".encode(), digest_size=20).hexdigest()
@@ -93,28 +129,54 @@ class Cache:
         """Return what is kept under a key, however old; ``None`` if nothing is."""
         return None if self._store is None else self._store.get(key)
 
-    def clear(self) -> None:
-        """Forget every answer of this account."""
-        if self._store is not None:
-            self._store.clear()
-
-    def forget(self, matches: Callable[[bytes], bool]) -> int:
+    def clear(self, *, all_accounts: bool = False) -> None:
         """
-        Forget the answers that a test picks out, such as those that mention a person.
+        Forget every answer of this account.
+
+        Parameters
+        ----------
+        all_accounts
+            Of every account whose answers lie in the same folder, earlier tokens of the same user among them.
+        """
+        for store in self._stores() if all_accounts else self._own():
+            store.clear()
+
+    def forget(self, matches: Callable[[bytes], bool] | str) -> int:
+        """
+        Forget the answers that mention a person, of every account whose answers lie in the same folder.
 
         A damaged file that was set aside goes as a whole.
 
         Parameters
         ----------
         matches
-            Called with each body; true: forget it.
+            A name or an address, found in any spelling; or a test that is called with each body, its JSON escapes
+            resolved (true: forget it).
 
         Returns
         -------
         forgotten : int
             Number of answers that are gone, from the disk too.
+
+        Raises
+        ------
+        QueryError
+            The text is empty: it would be found everywhere.
         """
-        return 0 if self._store is None else self._store.forget(matches)
+        if isinstance(matches, str):
+            if not matches.strip():
+                raise QueryError("There is no text to look for.", hint="Use clear() to forget everything.")
+            matches = partial(_mention, matches.strip())
+        return sum(store.forget(matches) for store in self._stores())
+
+    def _own(self) -> list[AnswerStore]:
+        return [] if self._store is None else [self._store]
+
+    def _stores(self) -> Iterator[AnswerStore]:
+        """Yield this account's answers, and those of the others in its folder; these are closed again."""
+        for own in self._own():
+            yield own
+            yield from _stores_in(own.path.parent, but=own.path)
 
     def invalidate(self) -> None:
         """Ask again for everything that was answered until now."""

@@ -3,12 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Self
 
+import requests
 from requests import PreparedRequest
 
+from outreach_frames.errors import OriginError
 from outreach_frames.http.retry import REPEATABLE_METHODS
-
-Body = bytes | Mapping[str, str] | None
-"""A document, or the fields of a form."""
 
 
 class Call(PreparedRequest):
@@ -38,9 +37,12 @@ class Call(PreparedRequest):
         asked: str,
         headers: Mapping[str, str],
         params: Sequence[tuple[str, str]] = (),
-        body: Body = None,
+        body: bytes | None = None,
     ) -> Self:
         call = cls()
-        call.prepare(method=method, url=url, params=list(params), headers=dict(headers), data=body)
+        try:
+            call.prepare(method=method, url=url, params=list(params), headers=dict(headers), data=body)
+        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, UnicodeError):
+            raise OriginError(f"{method} {asked}: the address cannot be read.", hint="Check base_url.") from None
         call.asked, call.repeatable = f"{method} {asked}", method in REPEATABLE_METHODS
         return call

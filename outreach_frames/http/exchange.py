@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from random import random
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlencode, urlunsplit
 
 import requests
 from requests import PreparedRequest
 
+from outreach_frames._fork import OfOneProcess
+from outreach_frames._hidden import HiddenBytes, HiddenText
+from outreach_frames._urls import split_url
 from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate
 from outreach_frames.http.origin import check_base_url
@@ -14,10 +17,10 @@ from outreach_frames.http.session import mounted
 from outreach_frames.http.transport import Limits, Transport
 from outreach_frames.http.waiting import Waiter
 
-LIMITS = Limits(connect=10.0, read=30.0, deadline=120.0, max_wait=300.0)
+LIMITS = Limits(connect=10.0, read=30.0, deadline=120.0, max_wait=300.0, size=1 << 20)
 
 
-class TokenEndpoint:
+class TokenEndpoint(OfOneProcess):
     """
     Posts to the sign-in endpoints of an API host.
 
@@ -43,12 +46,17 @@ class TokenEndpoint:
         waiter: Waiter | None = None,
         spread: Callable[[], float] = random,
     ) -> None:
-        parts = urlsplit(check_base_url(base_url))
+        parts = split_url(check_base_url(base_url))
         self.origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
         waiter = waiter or Waiter()
         gate = Gate(waiter.clock)
-        transport = Transport(self.origin, _as_it_is, gate=gate, waiter=waiter, limits=LIMITS, spread=spread)
-        self._http = mounted(requests.Session(), transport)
+        self._transport = Transport(self.origin, _as_it_is, gate=gate, waiter=waiter, limits=LIMITS, spread=spread)
+        self.after_fork_in_child()
+        self.told_of_forks()
+
+    def after_fork_in_child(self) -> None:
+        """Begin with locks that nobody holds."""
+        self._http = mounted(requests.Session(), self._transport)
 
     def __call__(
         self,
@@ -85,8 +93,11 @@ class TokenEndpoint:
         """
         headers = {"Accept": "application/json"}
         if bearer is not None:
-            headers["Authorization"] = f"Bearer {bearer}"
-        call = Call.of("POST", f"{self.origin}{path}", asked=asked or path, headers=headers, body=form)
+            headers["Authorization"] = HiddenText(f"Bearer {bearer}")
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        body = None if form is None else HiddenBytes(urlencode(form).encode())
+        call = Call.of("POST", f"{self.origin}{path}", asked=asked or path, headers=headers, body=body)
         call.repeatable = True
         return self._http.send(call, allow_redirects=False).content
 

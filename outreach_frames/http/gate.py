@@ -9,19 +9,21 @@ nothing is known, one request goes ahead and the others wait for what its answer
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
 from filelock import FileLock
 
+from outreach_frames._fork import OfOneProcess
+from outreach_frames._json import UNREADABLE
 from outreach_frames.http.headers import Budget
-from outreach_frames.http.retry import ROUNDING
+from outreach_frames.http.retry import LONGEST_WAIT, ROUNDING
 
 SAME_WINDOW = 1.5
 """Two Reset headers that differ by less name the same window: they are rounded, and answers take time to come [s]."""
-LONGEST_WINDOW = 86_400.0
+LONGEST_WINDOW = LONGEST_WAIT
 """A Reset that lies further ahead is a mistake of whoever says so, and would lock everybody out [s]."""
 POLL = 0.1
 """Between two looks at the shared budget while another process waits for the answer that tells the reset [s]."""
@@ -48,6 +50,9 @@ class Window:
         When the next window begins for certain [seconds since 1970].
     taken_at
         When the last request went out [seconds since 1970].
+    told_at
+        When `resets_at` was told; a clock that shows less has been set back, and then nothing is known
+        [seconds since 1970].
     silent
         The last answer told nothing: there is no budget to keep.
     """
@@ -56,11 +61,16 @@ class Window:
     remaining: int | None = None
     resets_at: float | None = None
     taken_at: float = 0.0
+    told_at: float = 0.0
     silent: bool = False
 
     def roll(self, now: float, in_flight: int) -> None:
         """Begin a new window if the current one has ended; requests on their way may count in the new one."""
-        if self.resets_at is not None and now >= self.resets_at:
+        if self.resets_at is None:
+            return
+        if now < self.told_at - SAME_WINDOW or self.resets_at > now + LONGEST_WINDOW + SAME_WINDOW:
+            self.remaining = self.resets_at = None
+        elif now >= self.resets_at:
             self.remaining = None if self.limit is None else max(0, self.limit - in_flight)
             self.resets_at = None
 
@@ -77,7 +87,7 @@ class Window:
         Within a window the lowest count is right: answers come out of order, and each counts only the requests that
         the server had seen. At the start of a window those on their way are taken off as well.
         """
-        if told.limit is not None:
+        if told.limit:
             self.limit = told.limit
         self.silent = told.remaining is None or told.resets_at is None or told.resets_at > now + LONGEST_WINDOW
         if self.silent or told.remaining is None or told.resets_at is None:
@@ -85,25 +95,30 @@ class Window:
         resets_at = told.resets_at + ROUNDING
         if resets_at <= now or (self.resets_at is not None and resets_at < self.resets_at - SAME_WINDOW):
             return  # it tells of a window that has ended
-        begins = self.remaining is None or (self.resets_at is not None and resets_at > self.resets_at + SAME_WINDOW)
-        if begins or self.remaining is None:
+        begins = self.resets_at is not None and resets_at > self.resets_at + SAME_WINDOW
+        is_guess = self.resets_at is None and self.remaining == 0  # nobody said so, and it would last for a window
+        if begins or is_guess or self.remaining is None:
             self.remaining = max(0, told.remaining - in_flight)
         else:
             self.remaining = min(self.remaining, told.remaining)
         self.resets_at = resets_at if self.resets_at is None else max(self.resets_at, resets_at)
+        self.told_at = now
 
-    def shut(self, until: float) -> None:
+    def shut(self, until: float, now: float) -> None:
         """
-        Count the budget as spent until an instant [seconds since 1970].
+        Count the budget as spent until an instant [seconds since 1970], unless that lies beyond any window.
 
         Where there should have been budget left, it is another limit than the hourly one that was met, and when that
         one's window ends says nothing.
         """
+        if until > now + LONGEST_WINDOW:
+            return
         spent_until = self.resets_at if self.remaining == 0 else None
         self.remaining, self.resets_at, self.silent = 0, max(until, spent_until or until), False
+        self.told_at = now
 
 
-class Gate:
+class Gate(OfOneProcess):
     """
     Lets requests through while there is budget.
 
@@ -119,8 +134,14 @@ class Gate:
         self._clock = clock
         self._changed = threading.Condition()
         self._in_flight = 0
-        self._shared = _WindowFile(path, clock) if path else None
+        self._shared = _WindowFile(path) if path else None
         self._window = Window()
+        self.told_of_forks()
+
+    def after_fork_in_child(self) -> None:
+        """What is on its way is the parent's, and its threads hold no lock here."""
+        self._changed = threading.Condition()
+        self._in_flight = 0
 
     @property
     def window(self) -> Window:
@@ -158,7 +179,7 @@ class Gate:
                 if told is not None:
                     window.learn(told, self._in_flight, self._clock())
                 if shut_until is not None:
-                    window.shut(shut_until)
+                    window.shut(shut_until, self._clock())
 
     def _try(self) -> float:
         """Take a place and return 0, or return how long to wait before trying again [s]."""
@@ -171,7 +192,6 @@ class Gate:
         """Return the wait [s]; ``None``: until an answer that is under way has come."""
         with self._opened() as window:
             now = self._clock()
-            window.roll(now, self._in_flight)
             if window.remaining == 0 and window.resets_at is not None:
                 return window.resets_at - now
             if not window.remaining and self._in_flight and not window.silent:
@@ -184,19 +204,16 @@ class Gate:
 
     @contextmanager
     def _opened(self) -> Iterator[Window]:
-        if self._shared is None:
-            yield self._window
-        else:
-            with self._shared.opened() as window:
-                yield window
+        with nullcontext(self._window) if self._shared is None else self._shared.opened() as window:
+            window.roll(self._clock(), self._in_flight)
+            yield window
 
 
 class _WindowFile:
     """The window in a small JSON file under a lock; where that cannot be had, this process keeps its own."""
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._clock = clock
         self._own = Window()
 
     @contextmanager
@@ -219,13 +236,11 @@ class _WindowFile:
         return self._path.is_symlink() or (self._path.exists() and not self._path.is_file())
 
     def _read(self) -> Window:
-        """Read what was kept; anything else in its place, or a reset that never comes, counts as nothing known."""
+        """Read what was kept; anything else in its place counts as nothing known."""
         try:
-            window = msgspec.json.decode(self._path.read_bytes(), type=Window)
-        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return msgspec.json.decode(self._path.read_bytes(), type=Window)
+        except (FileNotFoundError, *UNREADABLE):
             return Window()
-        is_near = window.resets_at is None or window.resets_at <= self._clock() + LONGEST_WINDOW
-        return window if is_near else Window()
 
     def _write(self) -> None:
         with suppress(OSError):

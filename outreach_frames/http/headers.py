@@ -15,7 +15,10 @@ EARLIEST_EPOCH = 1e9
 """Numbers above this are instants, smaller ones are seconds to go [s]."""
 EARLIEST_EPOCH_MS = 1e12
 
-_FIRST_NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:,|$)")
+_FIRST_NUMBER = re.compile(r"\s*(-?[0-9]{1,18}(?:\.[0-9]{1,18})?)\s*(?:,|$)")
+"""Numbers of hundreds of digits are nothing that could be meant."""
+_NO_DATE = (ValueError, TypeError, IndexError, OverflowError)
+"""What Python raises of texts that are no dates, or are dates of other eras."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,9 @@ def read_instant(text: str | None, now: float) -> float | None:
 def read_date(text: str | None) -> datetime | None:
     """Read an HTTP date, such as the ``Date`` header; ``None`` if it is missing or no date."""
     try:
-        moment = parsedate_to_datetime(text) if text else None
-    except ValueError:
+        return _in_utc(parsedate_to_datetime(text)) if text else None
+    except _NO_DATE:
         return None
-    return _in_utc(moment) if moment else None
 
 
 def _count(text: str | None) -> int | None:
@@ -97,7 +99,7 @@ def _count(text: str | None) -> int | None:
 def _iso(text: str) -> datetime | None:
     try:
         return _in_utc(datetime.fromisoformat(text))
-    except ValueError:
+    except _NO_DATE:
         return None
 
 

@@ -7,10 +7,8 @@ import msgspec
 import zstandard
 from requests_cache.models.response import CachedResponse
 
-from outreach_frames.http.answers import KEPT_HEADERS
-
-LARGEST_BODY = 1 << 30
-"""A stored body that claims to be larger is damaged or planted [bytes]."""
+from outreach_frames._hidden import HiddenBytes
+from outreach_frames.http.answers import KEPT_HEADERS, LARGEST_BODY
 
 _LEAD = struct.Struct(">II")
 """Checksum of all that follows it, and length of the header."""
@@ -49,8 +47,8 @@ def decode_answer(value: bytes) -> CachedResponse:
         frame = rest[length:]
         if not 0 <= zstandard.frame_content_size(frame) <= LARGEST_BODY:
             raise ValueError("A stored body has no plausible size.")
-        body = zstandard.ZstdDecompressor().decompress(frame)
-    except (struct.error, TypeError, zstandard.ZstdError) as error:
+        body = HiddenBytes(zstandard.ZstdDecompressor().decompress(frame))
+    except (struct.error, TypeError, RecursionError, msgspec.MsgspecError, zstandard.ZstdError) as error:
         raise ValueError("A stored answer cannot be read.") from error
     response = CachedResponse(status_code=head.status, content=body)
     response.headers.update(head.headers)

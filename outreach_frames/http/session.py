@@ -15,7 +15,6 @@ from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from random import random
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 import requests
 from requests import PreparedRequest, Response
@@ -23,6 +22,9 @@ from requests_cache import CachedSession
 from requests_cache.models.response import BaseResponse
 
 from outreach_frames import __version__
+from outreach_frames._fork import OfOneProcess
+from outreach_frames._hidden import HiddenBytes
+from outreach_frames._urls import split_url
 from outreach_frames.errors import (
     CacheMissError,
     CacheWarning,
@@ -32,7 +34,7 @@ from outreach_frames.errors import (
     ServerError,
     TransportError,
 )
-from outreach_frames.http.answers import KEPT_HEADERS, Answer
+from outreach_frames.http.answers import KEPT_HEADERS, LARGEST_BODY, Answer
 from outreach_frames.http.cache import SIZE_CAP, Cache, default_folder, fingerprint, private_folder
 from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate, Window
@@ -52,7 +54,7 @@ Parameters = Sequence[tuple[str, str]]
 Check = Callable[[bytes], object]
 
 
-class Session:
+class Session(OfOneProcess):
     """
     Asks one organisation's API, for one account.
 
@@ -85,6 +87,8 @@ class Session:
         For the connection to come about, and between two pieces of an answer [s].
     deadline
         For all attempts of a request and the pauses between them; announced waits are extra [s].
+    max_size
+        Largest answer, as it comes and unpacked [bytes].
     waiter
         What waits, where something else waits with it.
     spread
@@ -118,6 +122,7 @@ class Session:
         max_wait: float | None = None,
         timeout: tuple[float, float] = (CONNECT, READ),
         deadline: float = DEADLINE,
+        max_size: int = LARGEST_BODY,
         waiter: Waiter | None = None,
         spread: Callable[[], float] = random,
         check_origin: OriginCheck = check_origin,
@@ -126,7 +131,6 @@ class Session:
         self._check_origin = check_origin
         self._offline = offline
         self._stale_if_error = stale_if_error
-        self._flights = _Flights()
         self.waiter = waiter or Waiter()
         clock = self.waiter.clock
         owner = self.owner = fingerprint(self.base_url, account)
@@ -138,8 +142,8 @@ class Session:
         else:
             self.cache = Cache(None, owner)
         self._gate = Gate(clock, folder / f"{owner}.budget" if folder else None)
-        limits = Limits(connect=timeout[0], read=timeout[1], deadline=deadline, max_wait=max_wait)
-        transport = Transport(
+        limits = Limits(connect=timeout[0], read=timeout[1], deadline=deadline, max_wait=max_wait, size=max_size)
+        self._transport = Transport(
             self.base_url,
             auth,
             gate=self._gate,
@@ -148,14 +152,20 @@ class Session:
             spread=spread,
             check=check_origin,
         )
-        self._plain = mounted(requests.Session(), transport)
-        self._cached = self._behind_cache(transport)
         self._headers = {
             "Accept": MEDIA_TYPE,
             "Accept-Encoding": "gzip, deflate",
             "Content-Type": MEDIA_TYPE,
             "User-Agent": f"outreach_frames/{__version__}",
         }
+        self.after_fork_in_child()
+        self.told_of_forks()
+
+    def after_fork_in_child(self) -> None:
+        """Begin with nothing on its way, and with locks that nobody holds."""
+        self._flights = _Flights()
+        self._plain = mounted(requests.Session(), self._transport)
+        self._cached = self._behind_cache()
 
     def get(
         self,
@@ -237,6 +247,7 @@ class Session:
         """
         if self._offline:
             raise TransportError("The connection is offline: nothing is written.", hint="Connect with offline=False.")
+        body = None if body is None else HiddenBytes(body)
         call = self._call(method, url, params, body)
         try:
             return _answer(call, self._plain.send(call, allow_redirects=False))
@@ -256,7 +267,7 @@ class Session:
             self._cached.close()
         self.cache.close()
 
-    def _behind_cache(self, transport: Transport) -> requests.Session | None:
+    def _behind_cache(self) -> requests.Session | None:
         backend = self.cache.backend
         if backend is None:
             return None
@@ -269,13 +280,13 @@ class Session:
             allowable_methods=("GET",),
             ignored_parameters=(),
         )
-        return mounted(cached, transport)
+        return mounted(cached, self._transport)
 
     def _call(self, method: str, url: str, params: Parameters, body: bytes | None) -> Call:
         if "://" not in url:
             url = f"{self.base_url}/{url.lstrip('/')}"
         self._check_origin(url, self.base_url)
-        path = urlsplit(url).path.removeprefix(urlsplit(self.base_url).path) or "/"
+        path = split_url(url).path.removeprefix(split_url(self.base_url).path) or "/"
         return Call.of(method, url, asked=without_addresses(path), headers=self._headers, params=params, body=body)
 
     def _from_cache(self, call: Call) -> Answer:

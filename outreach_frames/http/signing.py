@@ -5,6 +5,8 @@ from typing import Protocol
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
+from outreach_frames._hidden import HiddenText, hidden
+
 
 class Renewable(Protocol):
     """A way to sign in that can get another token; asked for by the transport after a refusal."""
@@ -27,11 +29,11 @@ class BearerAuth(AuthBase):
     """
 
     def __init__(self, token: str) -> None:
-        self._token = token
+        self._token = hidden(token)
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         """Put the token on a request."""
-        r.headers["Authorization"] = f"Bearer {self._token}"
+        r.headers["Authorization"] = HiddenText(f"Bearer {self._token}")
         return r
 
     def __repr__(self) -> str:

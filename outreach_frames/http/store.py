@@ -6,7 +6,6 @@ without end on any operational error (a read-only file, a full disk, a transacti
 commits drop such errors silently, threads read one connection without a lock, and it keeps no time of last use.
 """
 
-import os
 import sqlite3
 import threading
 import warnings
@@ -21,8 +20,10 @@ from filelock import FileLock
 from requests_cache.backends.base import BaseStorage
 from requests_cache.models.response import CachedResponse
 
+from outreach_frames._fork import OfOneProcess
 from outreach_frames.errors import CacheWarning
 from outreach_frames.http import tables
+from outreach_frames.http.mentions import unescaped
 from outreach_frames.http.serial import decode_answer, encode_answer
 
 BUSY_TIMEOUT = 30.0
@@ -74,7 +75,7 @@ class CacheInfo:
     newest: float | None = None
 
 
-class AnswerStore(BaseStorage[str, CachedResponse]):
+class AnswerStore(BaseStorage[str, CachedResponse], OfOneProcess):
     """
     Answers by key, in a file that only its owner can read.
 
@@ -106,9 +107,22 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
         self._size_cap = size_cap
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._opened_by = 0
         self._inode = 0
         self._warned = False
+        self.told_of_forks()
+
+    def before_fork(self) -> None:
+        """Close the file: SQLite forbids to carry it across, even unused, and a child would count on its locks."""
+        self._lock.acquire()
+        self.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the other threads go on; the next use opens the file again."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin with a lock that nobody holds."""
+        self._lock = threading.RLock()
 
     def __getitem__(self, key: str) -> CachedResponse:
         row = self._run(lambda connection: tables.select(connection, key), None)
@@ -145,15 +159,14 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
     def clear(self) -> None:
         """Forget everything, in the file and beside it."""
         self._run(tables.delete_all, None)
-        self._forget_damaged()
+        self._end_forgetting()
 
     def forget(self, matches: Callable[[bytes], bool]) -> int:
-        """Forget the answers whose body matches, and what was set aside, unread; return how many matched."""
-        found = [key for key in self if (body := self._body(key)) is not None and matches(body)]
+        """Forget the answers whose body, unescaped, matches, and all that was set aside; return how many matched."""
+        found = [key for key in self if (body := self._body(key)) is not None and matches(unescaped(body))]
         for key in found:
             self._run(lambda connection, key=key: tables.delete(connection, key), None)  # type: ignore[misc]
-        self._run(tables.checkpoint, None)
-        self._forget_damaged()
+        self._end_forgetting()
         return len(found)
 
     def invalidate(self) -> None:
@@ -170,7 +183,7 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with self._lock:
-            if self._connection is not None and self._opened_by == os.getpid():
+            if self._connection is not None:
                 with suppress(sqlite3.Error):
                     self._connection.close()
             self._connection = None
@@ -190,12 +203,12 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
             return otherwise
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._opened_by == os.getpid():
+        if self._connection is not None:
             return self._connection
         with self._locked():
             tables.make_private(self.path)
             connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-            self._connection, self._opened_by, self._inode = connection, os.getpid(), self.path.stat().st_ino
+            self._connection, self._inode = connection, self.path.stat().st_ino
             tables.prepare(connection)
         return connection
 
@@ -217,8 +230,15 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
             stacklevel=2,
         )
 
-    def _forget_damaged(self) -> None:
-        """Delete what was set aside: answers can still be read from it."""
+    def _end_forgetting(self) -> None:
+        """Empty the log, and delete what was set aside: answers can still be read from either."""
+        if not self._run(tables.checkpoint, True):
+            warnings.warn(
+                "Another program is reading the cache: its log still holds what was forgotten. Forget it again when "
+                "that has ended.",
+                CacheWarning,
+                stacklevel=2,
+            )
         for suffix in ("damaged", "damaged-wal"):
             self._beside(suffix).unlink(missing_ok=True)
 
@@ -248,7 +268,8 @@ class AnswerStore(BaseStorage[str, CachedResponse]):
     def _is_stale(self, asked: float, changed: float | None) -> bool:
         if changed is not None and asked <= changed:
             return True
-        return self._expire_after is not None and self._clock() - asked >= self._expire_after
+        # A clock that was set back makes answers of the future, whose age nobody knows.
+        return self._expire_after is not None and not 0 <= self._clock() - asked < self._expire_after
 
     def _body(self, key: str) -> bytes | None:
         response = self.get(key)

@@ -74,12 +74,12 @@ def delete_all(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM answers")
     connection.execute("DELETE FROM changes")
     connection.execute("PRAGMA incremental_vacuum").fetchall()
-    checkpoint(connection)
 
 
-def checkpoint(connection: sqlite3.Connection) -> None:
-    """Write the log into the file and empty it, so that nothing forgotten stays in it."""
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+def checkpoint(connection: sqlite3.Connection) -> bool:
+    """Write the log into the file and empty it, so that nothing forgotten stays in it; return whether that worked."""
+    (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
 
 
 def note_change(connection: sqlite3.Connection, now: float) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
-from outreach_frames.http.answers import rate_limit_error
+from outreach_frames.http.answers import LARGEST_BODY, rate_limit_error
 from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate
 from outreach_frames.http.origin import OriginCheck, check_origin
@@ -41,12 +41,15 @@ class Limits:
         For all attempts of a request and the pauses between them; waits that the server announces are extra [s].
     max_wait
         All such waits of a request [s]; ``None``: one hourly window.
+    size
+        Largest answer, as it comes and unpacked [bytes].
     """
 
     connect: float = 10.0
     read: float = 60.0
     deadline: float = 300.0
     max_wait: float | None = None
+    size: int = LARGEST_BODY
 
 
 class Transport(BaseAdapter):
@@ -83,7 +86,15 @@ class Transport(BaseAdapter):
         check: OriginCheck = check_origin,
     ) -> None:
         super().__init__()
-        self._wire = Wire(base_url, auth, clock=waiter.clock, connect=limits.connect, read=limits.read, check=check)
+        self._wire = Wire(
+            base_url,
+            auth,
+            waiter=waiter,
+            connect=limits.connect,
+            read=limits.read,
+            size=limits.size,
+            check=check,
+        )
         self._auth = auth
         self._gate = gate
         self._waiter = waiter

@@ -1,6 +1,5 @@
 """Waiting in the open: in short steps, with the time left reported, and cut short when the connection is closed."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,18 +19,25 @@ class Waiter:
     Attributes
     ----------
     clock
-        Wall clock [seconds since 1970].
+        Wall clock, which anybody may set [seconds since 1970].
     sleep
         Sleeps for so many seconds.
     on_wait
         Called with the time left [s] about once a second during a wait of a second or more, and with 0 at its end.
+    timer
+        Clock that nobody sets, for waits and deadlines [s]; default: the machine's, or ``clock`` where that is given.
     """
 
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     on_wait: Callable[[float], None] | None = None
-    _closed: threading.Event = field(default_factory=threading.Event)
+    timer: Callable[[], float] | None = None
+    _closed: bool = False
     _listeners: list[Callable[[float], None]] = field(default_factory=list)
+
+    def elapsed(self) -> float:
+        """Tell a time that only passes [s]."""
+        return (self.timer or (time.monotonic if self.clock is time.time else self.clock))()
 
     @contextmanager
     def reporting_to(self, listener: Callable[[float], None]) -> Iterator[None]:
@@ -44,14 +50,14 @@ class Waiter:
 
     def wait(self, seconds: float) -> None:
         """Wait; raise `TransportError` if the connection is closed meanwhile."""
-        until = self.clock() + seconds
-        while not self._closed.is_set() and (left := until - self.clock()) > 0:
+        until = self.elapsed() + seconds
+        while not self._closed and (left := until - self.elapsed()) > 0:
             if seconds >= STEP:
                 self._report(left)
             self.sleep(min(STEP, left))
         if seconds >= STEP:
             self._report(0.0)
-        if self._closed.is_set():
+        if self._closed:
             raise TransportError("The connection is closed; the request was given up.")
 
     def _report(self, left: float) -> None:
@@ -61,7 +67,7 @@ class Waiter:
 
     def close(self) -> None:
         """End every wait."""
-        self._closed.set()
+        self._closed = True
 
 
 class Patience:
@@ -80,13 +86,13 @@ class Patience:
 
     def __init__(self, waiter: Waiter, *, deadline: float, max_wait: float) -> None:
         self._waiter = waiter
-        self._ends_at = waiter.clock() + deadline
+        self._ends_at = waiter.elapsed() + deadline
         self.wait_left = max_wait
 
     @property
     def time_left(self) -> float:
         """Until the deadline [s]; negative once it has passed."""
-        return self._ends_at - self._waiter.clock()
+        return self._ends_at - self._waiter.elapsed()
 
     def wait(self, seconds: float, *, as_told: bool) -> None:
         """Wait, on the request's own time or for an announced instant, which moves the deadline."""

@@ -2,32 +2,36 @@
 
 import os
 import ssl
+import traceback
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
 import requests
 import urllib3
 from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
 
+from outreach_frames._fork import OfOneProcess
+from outreach_frames._hidden import HiddenBytes, HiddenText
+from outreach_frames._receiving import Allowance, TooLargeError
+from outreach_frames._urls import join_url
 from outreach_frames.errors import DeadlineError, DocumentError, OutreachError, TransportError
-from outreach_frames.http.answers import Reply
+from outreach_frames.http.answers import LARGEST_BODY, Reply
 from outreach_frames.http.call import Call
 from outreach_frames.http.headers import Budget, read_budget
 from outreach_frames.http.origin import OriginCheck, check_origin, is_loopback, origin_of
+from outreach_frames.http.pools import PooledAdapter, allowing
 from outreach_frames.http.quiet import hide_queries
 from outreach_frames.http.retry import Outcome
 from outreach_frames.http.store import ASKED_AT
+from outreach_frames.http.waiting import Waiter
 
 MOST_REDIRECTS = 5
 CHUNK = 1 << 16
 """Read from the connection at once [bytes]."""
 SHORTEST_TIMEOUT = 0.05
 """What is left for an attempt just before its deadline [s]."""
-CONNECTIONS = 16
-"""Kept open to a host."""
 
 UNSURE = "It may or may not have been carried out: look before you send it again."
 
@@ -61,7 +65,7 @@ class Ending:
     told: Budget | None = None
 
 
-class Wire:
+class Wire(OfOneProcess):
     """
     Connections to the allowed origins.
 
@@ -71,10 +75,12 @@ class Wire:
         The configured origin.
     auth
         Signs a copy of each request.
-    clock
-        Wall clock [seconds since 1970].
+    waiter
+        Tells the time.
     connect, read
         Time for the connection to come about, and between two pieces of an answer [s].
+    size
+        Largest answer, as it comes and unpacked [bytes].
     check
         Refuses what the token must not be sent to, redirects included.
     """
@@ -84,19 +90,22 @@ class Wire:
         base_url: str,
         auth: Callable[[PreparedRequest], PreparedRequest],
         *,
-        clock: Callable[[], float],
+        waiter: Waiter,
         connect: float,
         read: float,
+        size: int = LARGEST_BODY,
         check: OriginCheck = check_origin,
     ) -> None:
         self._base_url = base_url
         self._check = check
         hide_queries(base_url)
         self._auth = auth
-        self._clock = clock
+        self._waiter = waiter
         self._connect = connect
         self._read = read
-        self._adapter = HTTPAdapter(pool_maxsize=CONNECTIONS)
+        self._size = size
+        self._adapter = PooledAdapter()
+        self.told_of_forks()
 
     def attempt(self, request: Call, *, proxies: dict[str, str], time_left: float) -> Ending:
         """
@@ -109,18 +118,19 @@ class Wire:
         AuthError
             There is no token to sign it with.
         """
-        asked_at, url = self._clock(), request.url or ""
+        asked_at, url = self._waiter.clock(), request.url or ""
+        ends_at = self._waiter.elapsed() + time_left
         for _ in range(MOST_REDIRECTS + 1):
             self._check(url, self._base_url)
             signed = self._signed(request, url)
             try:
-                response = self._exchange(signed, proxies, time_left)
+                response = self._exchange(signed, proxies, ends_at)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 return self._broken(request, error)
             target = response.headers.get("Location") if response.is_redirect else None
             if target is None or request.method != "GET":
                 break
-            url = urljoin(url, target)
+            url = join_url(url, target)
         response.request, response.url = request, url
         response.headers[ASKED_AT] = repr(asked_at)
         return self._answered(request, response, signed)
@@ -129,32 +139,50 @@ class Wire:
         """Close the connections."""
         self._adapter.close()
 
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's connections to it."""
+        self._adapter = PooledAdapter()
+
     def _signed(self, request: PreparedRequest, url: str) -> PreparedRequest:
         copy = request.copy()
         copy.url = url
-        return self._auth(copy)
+        signed = self._auth(copy)
+        if "Authorization" in signed.headers:
+            signed.headers["Authorization"] = HiddenText(signed.headers["Authorization"])
+        return signed
 
-    def _exchange(self, signed: PreparedRequest, proxies: dict[str, str], time_left: float) -> Response:
-        ends_at = self._clock() + time_left
+    def _exchange(self, signed: PreparedRequest, proxies: dict[str, str], ends_at: float) -> Response:
+        time_left = ends_at - self._waiter.elapsed()
         timeout = (_within(self._connect, time_left), _within(self._read, time_left))
+        allowance = Allowance(ends_at, self._waiter.elapsed, self._read, self._size)
         # A proxy is not asked for this machine itself: it could not reach it, and would see the token.
         proxies = {} if is_loopback(origin_of(signed.url or "")[1]) else proxies
-        response = self._adapter.send(signed, stream=True, timeout=timeout, verify=_certificates(), proxies=proxies)
         try:
-            response._content = b"".join(self._pieces(response.raw, ends_at))  # noqa: SLF001  it has no setter
-        finally:
-            response.close()
+            with allowing(allowance):
+                response = self._adapter.send(
+                    signed, stream=True, timeout=timeout, verify=_certificates(), proxies=proxies
+                )
+            with closing(response):
+                response._content = self._body(response.raw)  # noqa: SLF001  it has no setter
+        except BaseException as error:
+            # An interrupt too: the frames below hold the request as it is sent, token and all.
+            traceback.clear_frames(error.__traceback__)
+            raise
         return response
 
-    def _pieces(self, raw: Any, ends_at: float) -> Iterator[bytes]:
-        """Read what has come, piece by piece, so that an answer that trickles in cannot outlast the deadline."""
+    def _body(self, raw: Any) -> HiddenBytes:
+        """Read a whole answer; one that is too large is given up as soon as that shows, packed or not."""
+        body = bytearray()
+        if (raw.length_remaining or 0) > self._size:
+            raise TooLargeError
         while piece := raw.read1(CHUNK, decode_content=True):
-            yield piece
-            if self._clock() > ends_at:
-                raise TimeoutError
+            body += piece
+            if len(body) > self._size:
+                raise TooLargeError
+        return HiddenBytes(body)
 
     def _answered(self, request: Call, response: Response, signed: PreparedRequest) -> Ending:
-        now = self._clock()
+        now = self._waiter.clock()
         reply = Reply(
             method=request.method or "",
             asked=request.asked,
@@ -191,6 +219,15 @@ class Wire:
                 TransportError(
                     f"{asked}: nothing answers at {scheme}://{host}:{port}.",
                     hint="Check the network and base_url.",
+                ),
+            )
+        if any(isinstance(cause, TooLargeError) for cause in causes):
+            smaller = "Ask for less at once: a smaller page_size, or fewer fields."
+            return Ending(
+                Outcome.REFUSED,
+                DocumentError(
+                    f"{asked}: the answer is larger than {self._size / 2**20:,.0f} MiB.",
+                    hint=smaller if request.repeatable else UNSURE,
                 ),
             )
         hint = "Try again later." if request.repeatable else UNSURE

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from outreach_frames._hidden import hidden
 from outreach_frames.client import Client
 from outreach_frames.documents import Record
 
@@ -42,7 +43,7 @@ def subscribe(
     """
     values |= {"url": url, "resource": resource, "action": action}
     if secret is not None:
-        values["secret"] = secret
+        values["secret"] = secret = hidden(secret)
     return client.create("webhooks", **values)
 
 

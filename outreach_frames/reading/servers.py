@@ -7,8 +7,8 @@ wherever it gives them; what they leave out is noticed, never taken for the end.
 
 from collections.abc import Iterator
 from typing import Literal, get_args
-from urllib.parse import urljoin
 
+from outreach_frames._urls import join_url
 from outreach_frames.catalogue import Catalogue
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, NotFoundError, QueryError
@@ -121,7 +121,7 @@ class Pages:
         last = link_of(links, "last")
         if last is None or last == link_of(links, "first"):
             return True
-        url = urljoin(found.url, last)
+        url = join_url(found.url, last)
         if self._walk.address(url, []) in self._asked:
             return True
         return self._paging == "links" and self._seen.issuperset(map(identity, self._walk.page(url, []).content.data))

@@ -13,10 +13,11 @@ from math import ceil
 from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlunsplit
 
 from tqdm.auto import tqdm
 
+from outreach_frames._urls import join_url, split_url
 from outreach_frames._warn import warn
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, ServerError, UnknownAttributeWarning
@@ -218,18 +219,18 @@ class Walk(Generic[T]):
         here = self._absolute(url)
         if found.next is None:
             return replace(found, url=here)
-        link = urljoin(here, found.next)
+        link = join_url(here, found.next)
         check_origin(link, self.client.base_url)
         if self.address(link, []) in asked:
             raise DocumentError(f"The pages of {self.name} run in a circle.", hint="Try again; nothing was kept of it.")
         return replace(found, url=here, next=link)
 
     def _absolute(self, url: str) -> str:
-        return url if urlsplit(url).scheme else f"{self.client.base_url}/{url.lstrip('/')}"
+        return url if split_url(url).scheme else f"{self.client.base_url}/{url.lstrip('/')}"
 
     def address(self, url: str, params: Parameters) -> Address:
         """Name a page, however its parameters are escaped and ordered."""
-        parts = urlsplit(self._absolute(url))
+        parts = split_url(self._absolute(url))
         pairs = sorted([*parse_qsl(parts.query, keep_blank_values=True), *params])
         return f"{parts.netloc}{parts.path}", tuple(pairs)
 
@@ -269,7 +270,7 @@ def _halved(url: str, params: Parameters) -> tuple[str, Parameters] | None:
     ``None`` at one row, where it is no number (some servers take ``all``), and where pages are counted by their number,
     which then means others.
     """
-    parts = urlsplit(url)
+    parts = split_url(url)
     merged = parse_qsl(parts.query, keep_blank_values=True) + params
     named = dict(merged)
     written = named.get("page[size]", "")

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from outreach_frames._hidden import HiddenBytes, hidden
 from outreach_frames.errors import DocumentError, SignatureError
 
 SIGNATURE = "Outreach-Webhook-Signature"
@@ -44,7 +45,8 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
     """
     if not isinstance(body, bytes | bytearray | memoryview):
         raise TypeError("verify takes the body in bytes, as it came")
-    expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    secret, body = hidden(secret), HiddenBytes(body)
+    expected = hidden(hmac.new(secret.encode(), body, hashlib.sha256).hexdigest())
     if not hmac.compare_digest(expected.encode(), (signature or "").encode()):
         raise SignatureError(
             "The delivery's signature is wrong." if signature else "The delivery has no signature.",
@@ -121,6 +123,7 @@ def parse(body: bytes) -> Delivery:
     DocumentError
         It is no webhook payload.
     """
+    body = hidden(body)
     try:
         payload = msgspec.json.decode(body, type=_Payload)
         at = payload.meta.delivered_at

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from outreach_frames._hidden import hidden
 from outreach_frames.errors import SignatureError
 from outreach_frames.webhooks.deliveries import REQUEST_ID, SIGNATURE, identity, verify
 from outreach_frames.webhooks.store import DeliveryStore
@@ -73,7 +74,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
     """
     if not secret:
         raise ValueError("A receiver needs the webhook's secret.")
-    kept = DeliveryStore(store)
+    secret, kept = hidden(secret), DeliveryStore(store)
 
     @asynccontextmanager
     async def life(_application: Starlette) -> AsyncIterator[None]:
@@ -86,7 +87,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
     async def receive(request: Request) -> Response:
         try:
             with anyio.fail_after(PATIENCE_S):
-                body = await _read(request, max_body)
+                body = hidden(await _read(request, max_body))
             verify(body, request.headers.get(SIGNATURE), secret=secret)
         except _TooLargeError:
             _log.warning("A delivery of more than %d bytes was refused.", max_body)

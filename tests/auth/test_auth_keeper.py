@@ -1,9 +1,12 @@
 """The token: fresh before it is needed, renewed once after a refusal, by one of many."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from requests import PreparedRequest
@@ -223,6 +226,7 @@ def test_eight_threads_with_an_expired_token_make_one_refresh(keeper, clock, aut
 READERS = """
 import sys, pathlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from outreach_frames.auth import Profiles
 from outreach_frames.http import Session, TokenEndpoint
 base_url, folder, now = sys.argv[1], pathlib.Path(sys.argv[2]), float(sys.argv[3])
@@ -294,3 +298,33 @@ def test_the_throttle_gives_up_when_the_endpoint_keeps_saying_429(keeper, clock,
 
     with pytest.raises(RateLimitError):
         keeper.token()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_child_forked_during_a_refresh_does_not_wait_for_ever(clock) -> None:
+    """The thread that holds the lock is not in the child; with a token of its own it can go on there."""
+    expired = Token("access", "refresh", clock() - TWO_HOURS, clock() - 1)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def mint(_: Secrets) -> Token:
+        if os.getpid() == parent:
+            entered.set()
+            go_on.wait(60)
+        return Token("new", "next", clock(), clock() + TWO_HOURS)
+
+    parent = os.getpid()
+    keeper = TokenKeeper(MemoryVault(Secrets(expired)), mint, clock=clock, wait=clock.sleep)
+    refreshing = threading.Thread(target=keeper.token)
+    refreshing.start()
+    entered.wait(60)
+    child = os.fork()
+    if child == 0:
+        with ExitStack() as whatever_happens:
+            whatever_happens.callback(os._exit, 1)
+            signal.alarm(30)
+            os._exit(0 if keeper.token().access == "new" else 1)
+    go_on.set()
+    refreshing.join()
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

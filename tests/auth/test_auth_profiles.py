@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 
+import keyring
+import keyring.backend
 import pytest
 from token_server import CLIENT_SECRET
 
@@ -37,6 +39,78 @@ def test_with_a_keyring_no_secret_is_in_a_file(drawer, signed_in, exchange, cloc
     assert "refresh-token-2-secret" in drawer.entries["outreach_frames", "default"]
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"-secret" not in written
+
+
+class Chest(keyring.backend.KeyringBackend):
+    """A keyring in memory."""
+
+    priority = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries = {}
+
+    def get_password(self, service, username):
+        """Look an entry up."""
+        return self.entries.get((service, username))
+
+    def set_password(self, service, username, password):
+        """Put an entry in."""
+        self.entries[service, username] = password
+
+
+class Legible(Chest):
+    """A keyring that keeps plain text."""
+
+    priority = 0.5
+
+
+class Chain(Chest):
+    """A keyring that hands on to others."""
+
+    priority = 10
+
+    def __init__(self, *backends) -> None:
+        super().__init__()
+        self.backends = list(backends)
+
+
+@pytest.mark.parametrize(
+    ("chain", "is_safe"),
+    [
+        (Chain(Chest(), Chest()), True),
+        (Chain(Chest(), Legible()), False),
+        (Chain(Chest(), Chain(Chest(), Legible())), False),
+        (Legible(), False),
+    ],
+)
+@pytest.mark.usefixtures("drawer")
+def test_a_chain_of_keyrings_that_ends_in_plain_text_is_not_used(profiles, authority, clock, chain, is_safe) -> None:
+    """Where the first one fails, the next is written to, and nobody is told."""
+    keyring.set_keyring(chain)
+    profile = profiles.save("default", authority.app, Token("access", "refresh", clock(), clock()), CLIENT_SECRET)
+
+    assert profile.keyring is is_safe
+    assert bool(chain.entries) is is_safe
+    assert not any(each.entries for each in getattr(chain, "backends", []))
+
+
+@pytest.mark.parametrize("life", ["7200", "1e308", "9" * 400, "-5", '"long"', "null", "true"])
+def test_a_token_lives_for_a_time_that_can_be_told(life) -> None:
+    """Whatever the endpoint says; an overflow would end the sign-in."""
+    reply = f'{{"access_token": "a", "refresh_token": "r", "expires_in": {life}}}'
+
+    token = Token.of_reply(reply.encode(), 1_800_000_000.0)
+
+    assert abs(token.expires_at - token.minted_at) <= 366 * 86_400
+    assert Secrets.of_json(Secrets(token).to_json()).token == token
+
+
+@pytest.mark.parametrize("reply", [b"[" * 100_000, b'{"access_token": "a\xff"}', b'{"access_token": 5}', b"", b"[]"])
+def test_a_reply_that_cannot_be_read_is_an_auth_error(reply) -> None:
+    """Not an error of the decoder's."""
+    with pytest.raises(AuthError, match="without an access token"):
+        Token.of_reply(reply, 0.0)
 
 
 def test_a_locked_keyring_says_so(drawer, signed_in, exchange, clock) -> None:

@@ -107,6 +107,17 @@ def test_a_code_does_not_last_and_belongs_to_its_redirect(fresh):
     assert refused(token(fresh, grant_type="authorization_code", code=code)) == (400, "invalid_grant")
 
 
+def test_a_code_that_was_asked_for_with_a_challenge_needs_its_verifier(fresh):
+    """RFC 7636; the pair is the one of its appendix B."""
+    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    challenge = {"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"}
+    grant = {"grant_type": "authorization_code", "code": sent_back(authorized(fresh, **challenge))["code"]}
+
+    for wrong in ({}, {"code_verifier": ""}, {"code_verifier": verifier[::-1]}):
+        assert refused(token(fresh, **grant, **wrong)) == (400, "invalid_grant")
+    assert token(fresh, **grant, code_verifier=verifier).status_code == 200
+
+
 def test_what_the_browser_is_told_when_it_is_refused(fresh):
     assert authorized(fresh, client_id="another").status_code == 400
     assert sent_back(authorized(fresh, response_type="token"))["error"] == "unsupported_response_type"

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ import pytest
 from fake_clock import Clock
 from scripted_server import EMPTY, Scripted, error_body
 
-from outreach_frames.errors import MaintenanceError, RateLimitError, TransportError
+from outreach_frames.errors import MaintenanceError, RateLimitError, ServerError, TransportError
 from outreach_frames.http import Waiter
 from outreach_frames.http.gate import Gate
 from outreach_frames.http.headers import Budget
@@ -325,3 +326,86 @@ def test_a_budget_file_that_cannot_be_written_leaves_each_process_its_own(clock,
 
     assert gate.window.remaining == 10
     assert json.dumps(gate.window.limit) == "100"
+
+
+FAR = 80_000
+
+
+@pytest.mark.parametrize("header", ["Retry-After", "X-RateLimit-Reset"])
+def test_one_header_locks_nobody_out(server, connect, clock, header) -> None:
+    """A mistake of the server's kept every process of the account out for 22 hours."""
+    headers = {header: str(FAR), "X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0"}
+    server.script = [Scripted(429, error_body(id="rateLimitExceeded"), headers), Scripted(headers=headers)]
+    with pytest.raises(RateLimitError) as caught:
+        connect().get("/users")
+
+    for session in (connect(), connect()):
+        session.get("/prospects")
+        session.get("/accounts", refresh=True)
+
+    assert caught.value.resets_at.timestamp() == clock() + FAR
+    assert sum(clock.slept) == 0
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"limit": 1, "remaining": 0, "resets_at": 1_800_000_000.0 + FAR, "told_at": 1_800_000_000.0},
+        {"limit": 1, "remaining": 0, "resets_at": 1e300},
+        {"limit": 0, "remaining": 0},
+        {"limit": -5, "remaining": -5, "taken_at": 1_800_000_000.0 + FAR},
+        {"limit": int("9" * 400), "remaining": int("9" * 400)},
+    ],
+)
+def test_one_planted_budget_locks_nobody_out(server, connect, clock, tmp_path, planted) -> None:
+    """It is a file, and anybody's mistake may be in it."""
+    server.respond = Limited(clock, limit=100, window=3600.0)
+    connect().get("/users")
+    (path,) = tmp_path.rglob("*.budget")
+    path.write_text(json.dumps(planted))
+
+    session = connect()
+    for n in range(5):
+        session.get(f"/users/{n}")
+
+    assert sum(clock.slept) == 0
+
+
+def test_a_clock_set_back_makes_no_wait_longer(clock) -> None:
+    """A pause of a second took an hour, measured by a clock that anybody may set."""
+    waiter = Waiter(lambda: clock.now - 3600 * len(clock.slept), clock.sleep, timer=clock)
+
+    waiter.wait(3.0)
+
+    assert sum(clock.slept) == 3
+
+
+def test_the_machines_own_waits_are_measured_by_a_clock_that_nobody_sets() -> None:
+    """The wall clock is for instants that others name."""
+    before = time.monotonic()
+
+    assert before <= Waiter().elapsed() <= time.monotonic()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_clock_set_back_makes_the_budget_unknown(clock, tmp_path, shared) -> None:
+    """What was to reopen in a minute would do so in an hour."""
+    gate = Gate(clock, tmp_path / "budget" if shared else None)
+    gate.acquire(clock.sleep)
+    gate.release(Budget(100, 0, clock() + 60))
+    clock.now -= 3500
+
+    gate.acquire(clock.sleep)
+
+    assert clock.slept == []
+
+
+def test_a_deadline_passes_while_the_clock_is_set_back(server, connect, clock) -> None:
+    """Else it never comes."""
+    server.respond = lambda _: Scripted(500, b"")
+    set_back = Waiter(lambda: clock.now - 3600 * len(clock.slept), clock.sleep, timer=clock)
+
+    with pytest.raises(ServerError):
+        connect(waiter=set_back, deadline=2.0).get("/users")
+
+    assert sum(clock.slept) <= 2

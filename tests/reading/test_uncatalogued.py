@@ -350,7 +350,15 @@ def test_ways_to_sign_in(serve, auth, header):
 
 
 @pytest.mark.parametrize(
-    "host", ["http://127.0.0.1:9/book", "https://api.outreach.io/book", "//elsewhere.example/book"]
+    "host",
+    [
+        "http://127.0.0.1:9/book",
+        "https://api.outreach.io/book",
+        "//elsewhere.example/book",
+        "http://[::1",
+        "//[",
+        "http://127.0.0.1:99999999/book",
+    ],
 )
 def test_links_to_another_origin_are_refused_even_if_it_is_outreachs(serve, host):
     """The token belongs to this server alone."""

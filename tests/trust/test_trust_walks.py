@@ -53,10 +53,24 @@ def linking_to(link: Callable[[dict[str, str]], object]) -> Callable[[bytes], by
         (lambda links: links["next"].replace("127.0.0.1", "api.outreach.io"), OriginError),
         (lambda links: links["next"].replace("127.0.0.1", "127.0.0.1.evil.example"), OriginError),
         (lambda links: links["next"].replace("127.0.0.1", "x:y@127.0.0.1"), OriginError),
+        (lambda _: "http://[::1", OriginError),
+        (lambda _: "//[", OriginError),
+        (lambda _: "https://*.outreach.io/api/v2/accounts", OriginError),
         (lambda _: 7, DocumentError),
         (lambda _: ["a", "list"], DocumentError),
     ],
-    ids=["back to the first page", "another host", "plain http", "a longer host", "a user name", "a number", "a list"],
+    ids=[
+        "back to the first page",
+        "another host",
+        "plain http",
+        "a longer host",
+        "a user name",
+        "half an address",
+        "half a host",
+        "no host's name",
+        "a number",
+        "a list",
+    ],
 )
 @pytest.mark.parametrize("parallel", [None, 3], ids=["one by one", "parallel"])
 def test_a_page_whose_link_leads_astray_is_never_kept(sandbox, org, link, error, parallel):

@@ -1,0 +1,62 @@
+"""
+After a fork: connections, locks and counts belong to one process, and a child begins with its own.
+
+A child that went on with its parent's connections would read its parent's answers; with a lock that a thread held when
+the process was forked it would wait for ever, since that thread is not in the child.
+"""
+
+import os
+import threading
+from weakref import WeakValueDictionary
+
+
+class OfOneProcess:
+    """What has something that belongs to one process; it is known from when `told_of_forks` is called."""
+
+    def told_of_forks(self) -> None:
+        """Call the methods below around every fork, as long as this object lives."""
+        _living[id(self)] = self
+
+    def before_fork(self) -> None:
+        """Get into a state that may be forked."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on, in the parent."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, in the child."""
+
+
+_living: WeakValueDictionary[int, OfOneProcess] = WeakValueDictionary()
+_paused: list[OfOneProcess] = []
+_forking = threading.RLock()
+
+
+def _before() -> None:
+    _forking.acquire()
+    _paused[:] = _all()
+    for each in _paused:
+        each.before_fork()
+
+
+def _in_parent() -> None:
+    for each in _paused:
+        each.after_fork_in_parent()
+    _paused.clear()
+    _forking.release()
+
+
+def _in_child() -> None:
+    global _forking  # noqa: PLW0603  the parent's may be held by a thread that is not here
+    _forking = threading.RLock()
+    _paused.clear()
+    for each in _all():
+        each.after_fork_in_child()
+
+
+def _all() -> list[OfOneProcess]:
+    return [each for reference in _living.valuerefs() if (each := reference()) is not None]
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
