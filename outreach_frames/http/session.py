@@ -37,7 +37,7 @@ from outreach_frames.http.cache import SIZE_CAP, Cache, default_folder, fingerpr
 from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate, Window
 from outreach_frames.http.headers import read_date
-from outreach_frames.http.origin import OriginCheck, check_base_url, check_origin
+from outreach_frames.http.origin import OriginCheck, check_base_url, check_origin, joined
 from outreach_frames.http.quiet import without_addresses
 from outreach_frames.http.transport import Limits, Transport
 from outreach_frames.http.waiting import Waiter
@@ -91,6 +91,10 @@ class Session:
         Random numbers in [0, 1): for tests.
     check_origin
         Refuses links and redirects that the token must not follow; default: Outreach's rule.
+    asked_at
+        Given a link and the page that it stood on, says where it is asked for; default: where it leads.
+    vendor
+        Whether this is Outreach, and not another server.
 
     Attributes
     ----------
@@ -121,9 +125,13 @@ class Session:
         waiter: Waiter | None = None,
         spread: Callable[[], float] = random,
         check_origin: OriginCheck = check_origin,
+        asked_at: Callable[[str, str], str] | None = None,
+        vendor: bool = True,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._check_origin = check_origin
+        self._asked_at = asked_at
+        self._vendor = vendor
         self._offline = offline
         self._stale_if_error = stale_if_error
         self._flights = _Flights()
@@ -244,6 +252,20 @@ class Session:
             # Even a failed write may have been carried out, and what it changes beside the record is not known here.
             self.cache.invalidate()
 
+    def link(self, link: str, page: str) -> str:
+        """
+        Return the whole address at which a link that stood on a page is asked for.
+
+        Raises
+        ------
+        OriginError
+            It cannot be read, or leads to where the token must not go.
+        """
+        url = joined(link, page)
+        url = self._asked_at(url, page) if self._asked_at else url
+        self._check_origin(url, self.base_url)
+        return url
+
     @property
     def rate_limit(self) -> Window:
         """What is known of the request budget."""
@@ -276,7 +298,9 @@ class Session:
             url = f"{self.base_url}/{url.lstrip('/')}"
         self._check_origin(url, self.base_url)
         path = urlsplit(url).path.removeprefix(urlsplit(self.base_url).path) or "/"
-        return Call.of(method, url, asked=without_addresses(path), headers=self._headers, params=params, body=body)
+        call = Call.of(method, url, asked=without_addresses(path), headers=self._headers, params=params, body=body)
+        call.vendor = self._vendor
+        return call
 
     def _from_cache(self, call: Call) -> Answer:
         kept = self.cache.stored(self.cache.key(call))
