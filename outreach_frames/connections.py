@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -16,7 +17,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from outreach_frames._hidden import hidden
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError
-from outreach_frames.http import BearerAuth, Session, TokenEndpoint, Waiter, check_origin, check_own_origin
+from outreach_frames.http import Bases, BearerAuth, Session, TokenEndpoint, Waiter, check_origin
 from outreach_frames.reading import Paging, Server
 
 BASE_URL = "https://api.outreach.io/api/v2"
@@ -278,6 +279,8 @@ def connect_jsonapi(
     auth: str | tuple[str, str] | Callable[[PreparedRequest], PreparedRequest] | None = None,
     *,
     paging: Paging = "links",
+    check_total: bool = True,
+    origins: Mapping[str, str] | None = None,
 ) -> Server:
     """
     Connect to any JSON:API server, to read it with `fetch`, `fetch_one` and `fetch_tables`.
@@ -288,23 +291,42 @@ def connect_jsonapi(
     Parameters
     ----------
     base_url
-        What the paths of the collections stand below. Plain http only to this machine itself.
+        What the paths of the collections stand below. Plain http only to this machine itself. A query behind it
+        (``?key=…``) is sent with every request.
     auth
         A bearer token, user name and password, or anything that signs a request as `requests` has it.
     paging
-        Further pages are found by the server's own links, whatever they hold; one that gives none is taken to send
-        everything at once. ``"offset"`` and ``"number"`` ask for ``page[offset]`` or ``page[number]`` and count on
-        where there are no links; ``page_size`` is sent as ``page[limit]`` or ``page[size]``.
+        How further pages are found. In every way but the last two the server's own links to the next page are
+        followed, whatever they hold, in the document's links or ``meta`` or in a ``Link`` header.
+
+        ``"links"``: by those links alone; a server that gives none is taken to send everything at once.
+        ``"offset"``, ``"number"``: where there are no links, ``page[offset]`` or ``page[number]`` (from 0 or from 1, as
+        the server does) is counted on, until a page is empty or not there; ``page_size`` is sent as ``page[limit]`` or
+        ``page[size]``. ``"cursor"``: by what ``meta`` gives for the next page, as ``page[after]`` or ``page[cursor]``.
+        ``"single"``: the server sends everything at once. A function: called with each page (``number``, ``rows``,
+        ``rows_before``, ``data``, ``links``, ``meta``), returns the parameters of the next one, or a link to it, or
+        ``None`` after the last.
+    check_total
+        Compare what came with what ``meta`` says of the whole (a total, a number of pages, that there is more).
+        False where these count something else than what was asked for.
+    origins
+        For a server behind a proxy whose links name another host: base as the links have it → base to ask instead.
+        ``{"http://inner:3000": "https://api.example.org/v1"}`` asks the second for what stands below the first; the
+        same on both sides lets links lead there, *and the sign-in with them*. Links to another page of the same
+        collection need no word: they are asked for at the server itself.
 
     Returns
     -------
     server : Client
-        Nothing is sent before the first fetch.
+        Nothing is sent before the first fetch. `fetch` raises a `DocumentError` where the server says that there is
+        more than came, or does not page in this way.
 
     Raises
     ------
     OriginError
-        The base URL is plain http to another machine.
+        The base URL, or one to be asked instead of another, is plain http to another machine.
+    QueryError
+        There is no such way of paging.
 
     Examples
     --------
@@ -313,8 +335,18 @@ def connect_jsonapi(
     """
     auth = hidden(auth)
     sign = BearerAuth(auth) if isinstance(auth, str) else HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth
-    session = Session(base_url, sign or _unsigned, account=base_url, cache=False, check_origin=check_own_origin)
-    return Server(session, paging=paging)
+    base, _, query = base_url.partition("?")
+    bases = Bases(base, origins or {})
+    session = Session(
+        base,
+        sign or _unsigned,
+        account=base_url,
+        cache=False,
+        check_origin=bases.check,
+        asked_at=bases.asked_at,
+        vendor=False,
+    )
+    return Server(session, paging=paging, check_total=check_total, params=parse_qsl(query, keep_blank_values=True))
 
 
 def _unsigned(request: PreparedRequest) -> PreparedRequest:

@@ -148,12 +148,18 @@ class ErrorObject:
         As sent; any may be ``None``.
     pointer
         JSON Pointer into the request document, for field errors.
+    parameter
+        Name of the query parameter at fault.
+    status
+        HTTP status that the error is about, as sent.
     """
 
     id: str | None = None
     title: str | None = None
     detail: str | None = None
     pointer: str | None = None
+    parameter: str | None = None
+    status: str | None = None
 
 
 class APIError(OutreachError):

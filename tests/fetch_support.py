@@ -46,7 +46,8 @@ class Answers:
     Attributes
     ----------
     by_path
-        Path with query → document, or bytes as they are; the path alone answers for every query.
+        Path with query → document, or bytes as they are, or ``(status, headers, document)``, or a function of the
+        path that returns one of these; the path alone answers for every query.
     asked
         Paths with queries, in order.
     tokens
@@ -63,10 +64,10 @@ class Answers:
             def do_GET(self) -> None:
                 answers.asked.append(self.path)
                 answers.tokens.append(self.headers["Authorization"])
-                status, body = answers.answer(self.path)
+                status, headers, body = answers.answer(self.path)
                 self.send_response(status)
-                self.send_header("Content-Type", MEDIA_TYPE)
-                self.send_header("Content-Length", str(len(body)))
+                for name, value in {"Content-Type": MEDIA_TYPE, **headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -81,14 +82,15 @@ class Answers:
         """Base of every path."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def answer(self, path: str) -> tuple[int, bytes]:
-        """Return status and body for a path with its query."""
+    def answer(self, path: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Return status, headers and body for a path with its query."""
         found = self.by_path.get(path, self.by_path.get(path.partition("?")[0]))
         if callable(found):
             found = found(path)
         if found is None:
-            return 404, json.dumps({"errors": [{"title": "Not Found"}]}).encode()
-        return 200, found if isinstance(found, bytes) else json.dumps(found).encode()
+            found = 404, {}, {"errors": [{"title": "Not Found"}]}
+        status, headers, document = found if isinstance(found, tuple) else (200, {}, found)
+        return status, headers, document if isinstance(document, bytes) else json.dumps(document).encode()
 
     def __enter__(self) -> Self:
         return self

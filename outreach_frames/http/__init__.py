@@ -3,7 +3,7 @@
 from outreach_frames.http.answers import Answer
 from outreach_frames.http.cache import Cache, clear_all, remove_account
 from outreach_frames.http.exchange import TokenEndpoint
-from outreach_frames.http.origin import check_origin, check_own_origin
+from outreach_frames.http.origin import Bases, check_origin
 from outreach_frames.http.session import Session
 from outreach_frames.http.signing import BearerAuth, Renewable
 from outreach_frames.http.store import CacheInfo
@@ -11,6 +11,7 @@ from outreach_frames.http.waiting import Waiter
 
 __all__ = [
     "Answer",
+    "Bases",
     "BearerAuth",
     "Cache",
     "CacheInfo",
@@ -19,7 +20,6 @@ __all__ = [
     "TokenEndpoint",
     "Waiter",
     "check_origin",
-    "check_own_origin",
     "clear_all",
     "remove_account",
 ]

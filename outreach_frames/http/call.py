@@ -20,12 +20,16 @@ class Call(PreparedRequest):
         What a message may call it: method and path, without host and query.
     repeatable
         Whether carrying it out twice is the same as once.
+    vendor
+        Whether it goes to Outreach, so that messages may speak of Outreach's sign-in and must not quote its words,
+        which may hold what is known of people.
     no_retry
         Statuses at which asking the same again is pointless, such as 502 for a page that is too large.
     """
 
     asked: str
     repeatable: bool
+    vendor: bool = True
     no_retry: Collection[int] = ()
 
     @classmethod

@@ -1,14 +1,15 @@
 """
 Where the token may go: to the configured origin, or to an ``outreach.io`` host over https, and nowhere else.
 
-Somebody else's token, for another server, may go to that server's own origin only.
+Somebody else's token, for another server, may go to that server's own origin only, and to those that its owner named.
 
 Links and redirects in answers are data from outside. Each URL is checked with the parser that also opens the
 connection, so that the two cannot disagree about the host.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
@@ -59,21 +60,67 @@ def check_origin(url: str, base_url: str) -> None:
     )
 
 
-def check_own_origin(url: str, base_url: str) -> None:
+class Bases:
     """
-    Refuse a URL of any other origin than the configured one: the rule for servers that are not Outreach's.
+    Where the links of a server other than Outreach lead, and what may be sent there.
+
+    Behind a proxy, links may name an inner host. Such a link is asked for where the caller says; without a word of
+    theirs, one to another page of the same collection is asked for at the server itself. Nothing is sent elsewhere.
+
+    Parameters
+    ----------
+    base_url
+        The configured base.
+    origins
+        Base as the links have it → base to ask instead of it.
 
     Raises
     ------
     OriginError
-        The origin is not the configured one.
+        One is no http(s) address, or is to be asked and is plain http to another machine.
     """
-    scheme, host, port = origin = origin_of(url)
-    if origin != origin_of(base_url):
-        raise OriginError(
-            f"A link leads away from the server, to {scheme}://{host}:{port}; nothing was sent there.",
-            hint="If the server moved to that host, connect with it as base_url.",
-        )
+
+    def __init__(self, base_url: str, origins: Mapping[str, str]) -> None:
+        self._origins = {inner.rstrip("/"): check_base_url(outer) for inner, outer in origins.items()}
+        self._inner = {inner: origin_of(inner) for inner in sorted(self._origins, key=len, reverse=True)}
+        self._own = origin_of(base_url)
+        self._asked = {self._own, *map(origin_of, self._origins.values())}
+
+    def check(self, url: str, base_url: str) -> None:  # noqa: ARG002  the rule for Outreach needs it
+        """
+        Refuse a URL of any other origin than those that are asked.
+
+        Raises
+        ------
+        OriginError
+            It is none of them.
+        """
+        scheme, host, port = origin = origin_of(url)
+        if origin not in self._asked:
+            inner = f"{scheme}://{host}" + (f":{port}" if port != DEFAULT_PORTS[scheme] else "")
+            raise OriginError(
+                f"A link leads away from the server, to {inner}; nothing was sent there.",
+                hint=f'If that is the same server, connect with origins={{"{inner}": base_url}}, or name the base to '
+                "ask for what stands there. If the server moved to it, connect with it as base_url.",
+            )
+
+    def asked_at(self, link: str, page: str) -> str:
+        """Return the address at which a link that stood on a page is asked for."""
+        origin = origin_of(link)
+        below = [inner for inner, its in self._inner.items() if its == origin and _is_below(link, inner)]
+        if below:
+            return self._origins[below[0]] + link[len(below[0]) :]
+        if origin not in self._asked and _path(link) == _path(page) and urlsplit(link).query:
+            return urljoin(page, urlunsplit(("", "", *urlsplit(link)[2:])))
+        return link
+
+
+def _is_below(url: str, base: str) -> bool:
+    return url.startswith(base) and url[len(base) :][:1] in {"", "/", "?"}
+
+
+def _path(url: str) -> str:
+    return urlsplit(url).path.rstrip("/")
 
 
 def origin_of(url: str) -> Origin:

@@ -24,7 +24,7 @@ from requests_cache.models.response import BaseResponse
 from outreach_frames import __version__
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._hidden import HiddenBytes
-from outreach_frames._urls import split_url
+from outreach_frames._urls import join_url, split_url
 from outreach_frames.errors import (
     CacheMissError,
     CacheWarning,
@@ -95,6 +95,10 @@ class Session(OfOneProcess):
         Random numbers in [0, 1): for tests.
     check_origin
         Refuses links and redirects that the token must not follow; default: Outreach's rule.
+    asked_at
+        Given a link and the page that it stood on, says where it is asked for; default: where it leads.
+    vendor
+        Whether this is Outreach, and not another server.
 
     Attributes
     ----------
@@ -126,9 +130,13 @@ class Session(OfOneProcess):
         waiter: Waiter | None = None,
         spread: Callable[[], float] = random,
         check_origin: OriginCheck = check_origin,
+        asked_at: Callable[[str, str], str] | None = None,
+        vendor: bool = True,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._check_origin = check_origin
+        self._asked_at = asked_at
+        self._vendor = vendor
         self._offline = offline
         self._stale_if_error = stale_if_error
         self.waiter = waiter or Waiter()
@@ -255,6 +263,20 @@ class Session(OfOneProcess):
             # Even a failed write may have been carried out, and what it changes beside the record is not known here.
             self.cache.invalidate()
 
+    def link(self, link: str, page: str) -> str:
+        """
+        Return the whole address at which a link that stood on a page is asked for.
+
+        Raises
+        ------
+        OriginError
+            It cannot be read, or leads to where the token must not go.
+        """
+        url = join_url(page, link)
+        url = self._asked_at(url, page) if self._asked_at else url
+        self._check_origin(url, self.base_url)
+        return url
+
     @property
     def rate_limit(self) -> Window:
         """What is known of the request budget."""
@@ -287,7 +309,9 @@ class Session(OfOneProcess):
             url = f"{self.base_url}/{url.lstrip('/')}"
         self._check_origin(url, self.base_url)
         path = split_url(url).path.removeprefix(split_url(self.base_url).path) or "/"
-        return Call.of(method, url, asked=without_addresses(path), headers=self._headers, params=params, body=body)
+        call = Call.of(method, url, asked=without_addresses(path), headers=self._headers, params=params, body=body)
+        call.vendor = self._vendor
+        return call
 
     def _from_cache(self, call: Call) -> Answer:
         kept = self.cache.stored(self.cache.key(call))

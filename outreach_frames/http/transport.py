@@ -154,7 +154,7 @@ class Transport(BaseAdapter):
             if seconds > patience.wait_left:
                 window = self._gate.window
                 resets_at = None if window.resets_at is None else datetime.fromtimestamp(window.resets_at, UTC)
-                raise rate_limit_error(request.asked, limit=window.limit, resets_at=resets_at)
+                raise rate_limit_error(request.asked, limit=window.limit, resets_at=resets_at, vendor=request.vendor)
             patience.wait(seconds, as_told=True)
 
         self._gate.acquire(wait)

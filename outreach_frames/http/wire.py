@@ -190,6 +190,7 @@ class Wire(OfOneProcess):
             headers=response.headers,
             body=response.content,
             received_at=now,
+            vendor=request.vendor,
         )
         return Ending(
             outcome=reply.outcome,
@@ -251,10 +252,12 @@ def _error_of(reply: Reply, request: Call) -> OutreachError | None:
         if not request.repeatable:
             hint = f"It was carried out ({reply.status}); fetch the record to see it."
         return DocumentError(f"{asked}: the answer is not a complete JSON document ({kind}).", hint=hint)
-    if reply.status < 400:  # noqa: PLR2004  statuses are named by their number
+    if reply.meaning < 400:  # noqa: PLR2004  statuses are named by their number
         return TransportError(
             f"{asked}: the server points elsewhere ({reply.status}), where the request is not taken.",
-            hint="Connect with the address of the organisation's own API host as base_url.",
+            hint="Connect with the address of the organisation's own API host as base_url."
+            if request.vendor
+            else "Connect with the address that it points to as base_url.",
         )
     return reply.error()
 

@@ -1,6 +1,6 @@
 """A checked query, and the URL parameters that it becomes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -78,6 +78,30 @@ class Query:
     def filters_ids(self) -> bool:
         """Whether a filter on the ids is among the filters."""
         return any(key == "[id]" for key, _ in self.filters)
+
+    @property
+    def is_stable(self) -> bool:
+        """
+        Whether no update of a record moves it to where a walk in the order asked of the API has been.
+
+        Sorted by ``updatedAt``, what changes moves to the end and is met again.
+        """
+        return self.sort == ("updatedAt",) or all(key.removeprefix("-") == "createdAt" for key in self.sort)
+
+    def unsorted(self) -> "Query":
+        """Return this query for those who sort the rows themselves."""
+        return replace(self, sort=())
+
+    def with_columns(self, names: Sequence[str]) -> "Query":
+        """Return this query with further attributes of the type asked for, behind its columns."""
+        if not names or self.columns is None:
+            return self
+        own = self.resource.name
+        return replace(
+            self,
+            columns=(*self.columns, *names),
+            fieldsets={**self.fieldsets, own: (*self.fieldsets.get(own, ()), *names)},
+        )
 
     def in_stable_order(self) -> "Query":
         """Return this query in an order that no update changes, where the user wants none."""

@@ -18,7 +18,7 @@ from outreach_frames.errors import DocumentError, OutreachDataWarning, QueryErro
 from outreach_frames.jsonapi import concat
 from outreach_frames.query import Include, build
 from outreach_frames.reading import uncatalogued
-from outreach_frames.reading.arrange import arranged, order_of
+from outreach_frames.reading.arrange import arranged, arrangement_of
 from outreach_frames.reading.labels import Custom, CustomField, labelled, labelled_frame, labelled_query, settled
 from outreach_frames.reading.plan import Plan, reader_of
 from outreach_frames.reading.walk import Walk
@@ -58,6 +58,7 @@ def fetch(
     parallel: int | None = None,
     refresh: bool = False,
     progress: bool | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """
     Fetch all records of a resource type that fit a query.
@@ -74,7 +75,9 @@ def fetch(
         ``"account.name"`` where the API allows it). Values: a scalar, a list (any of, as long as you like), `between`,
         ``None`` (is null), `NOT_NULL`.
     sort
-        Attribute or attributes, ``-`` before one for descending.
+        Attribute or attributes, ``-`` before one for descending. With ``limit`` the API chooses the first rows of the
+        order. Without it, records are read in an order that no change of a record disturbs, as far as the API has
+        one, and the rows are sorted here: text by its characters, missing values last, equal ones by ``id``.
     include
         To-one relationships whose resources are joined on: a dotted path, a list of paths (all default columns of
         every resource on the way), or a mapping of path to columns.
@@ -82,7 +85,7 @@ def fetch(
         Attributes and relationships that become columns, in this order; ``None``: all attributes but custom fields
         and message bodies, and the to-one relationships; ``"*"``: whatever the API sends.
     limit
-        Stop after this many rows [rows]; no further page is requested.
+        Stop after this many rows [rows]; no further page is requested. A record that comes twice counts once.
     page_size
         Rows asked for at a time [rows], at most 1,000; by default 1,000, or 100 with message bodies.
     custom
@@ -95,11 +98,14 @@ def fetch(
     parallel
         Read this many chains of pages side by side; ``None`` or 1: one page after the other. All records are cut into
         ranges of ids; the first ``limit`` (up to 10,000) are read by offsets, where a record that is made or removed
-        meanwhile can shift another out. A query for all with a ``sort`` or with ids is read page after page anyway.
+        meanwhile can shift another out. A query for all with ids, or in an order of the API's, is read page after
+        page anyway.
     refresh
         Ask the API even for what the cache has.
     progress
         Show a progress bar; ``None``: from the third page on.
+    params
+        Further URL parameters, as another server wants them; of a list each value is one. Not for Outreach.
 
     Returns
     -------
@@ -121,14 +127,19 @@ def fetch(
     -----
     UnknownAttributeWarning
         The API sent attributes that the catalogue does not know and that are left out; it names them.
+    OutreachDataWarning
+        Fewer records came than the API counted.
 
     Notes
     -----
     Source: ``GET /<resource>``, Outreach API v2.
     """
+    uncatalogued.refuse_params(client, params)
     if uncatalogued.is_uncatalogued(client, resource):
         uncatalogued.refuse_uncatalogued(custom=custom, data_connections=data_connections, parallel=parallel)
-        question = uncatalogued.Question(resource=resource, filter=filter, sort=sort, include=include, fields=fields)
+        question = uncatalogued.Question(
+            resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params
+        )
         return uncatalogued.fetch(
             client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress
         )
@@ -143,12 +154,12 @@ def fetch(
         fields=fields,
         data_connections=data_connections,
     )
-    plan = Plan(query, limit=limit, page_size=page_size, parallel=parallel)
-    order = order_of(query, limit)
-    layout, read = reader_of(client, query)
+    way = arrangement_of(query, limit)
+    plan = Plan(way.query, limit=limit, page_size=page_size, parallel=parallel)
+    layout, read = reader_of(client, way.query)
     with Walk(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as walk:
         table = concat((found.content for found in plan.pages(walk)), layout.schema)
-    frame = labelled_frame(arranged(table, order, limit), labels)
+    frame = labelled_frame(arranged(table, way.order, limit).drop_columns([*way.beside]), labels)
     frame.attrs["outreach_frames"] |= walk.provenance()
     return frame
 
@@ -183,12 +194,13 @@ def fetch_batches(
     batch : RecordBatch
         One page, all of one schema, in the order of the walk (``created_at`` where it can be sorted by). A record
         that moves during the walk comes twice, and so does one that has several of the values of a list too long for
-        one URL; `fetch` keeps its last state only.
+        one URL; `fetch` keeps its last state only. With ``limit`` each record comes once.
 
     Raises
     ------
     UnknownNameError, QueryError, APIError, TransportError, DocumentError
-        As in `fetch`.
+        As in `fetch`. After the last batch also a `DocumentError` where, in the order asked for, fewer records came
+        than the API counted: those that changed have moved to where the walk had been.
     """
     if fields == "*":
         raise QueryError('fetch_batches cannot take fields="*".', hint="Name the fields, or use fetch.")
@@ -220,13 +232,14 @@ def fetch_one(
     custom: Custom = False,
     data_connections: bool = False,
     refresh: bool = False,
+    params: Mapping[str, Any] | None = None,
 ) -> pd.Series:
     """
     Fetch one record.
 
     Parameters
     ----------
-    client, resource, include, fields, custom, data_connections, refresh
+    client, resource, include, fields, custom, data_connections, refresh, params
         As in `fetch`.
     record
         Its id, or its row of a frame.
@@ -247,9 +260,10 @@ def fetch_one(
     -----
     Source: ``GET /<resource>/{id}``, Outreach API v2.
     """
+    uncatalogued.refuse_params(client, params)
     if uncatalogued.is_uncatalogued(client, resource):
         uncatalogued.refuse_uncatalogued(custom=custom, data_connections=data_connections)
-        question = uncatalogued.Question(resource=resource, include=include, fields=fields)
+        question = uncatalogued.Question(resource=resource, include=include, fields=fields, params=params)
         return uncatalogued.fetch_one(client, question, id_of(record), refresh=refresh)
     labels, query = labelled_query(
         client,
@@ -335,12 +349,32 @@ def count(
 
 
 def _batches(walk: Walk[pa.RecordBatch], plan: Plan, labels: list[CustomField]) -> Iterator[pa.RecordBatch]:
-    remaining = plan.limit
+    first = _First(plan.limit)
     with walk:
         for found in plan.pages(walk):
-            batch = found.content.slice(0, remaining)
-            if remaining is not None:
-                remaining -= batch.num_rows
-            yield from labelled(pa.Table.from_batches([batch]), labels).to_batches() if labels else [batch]
-            if remaining == 0:
+            batch = first.of(found.content)
+            if batch.num_rows or not found.rows:
+                yield from labelled(pa.Table.from_batches([batch]), labels).to_batches() if labels else [batch]
+            if first.is_full:
                 return
+
+
+class _First:
+    """The first records of a walk, each of them once; all rows where there is no limit."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._ids: set[Any] = set()
+
+    @property
+    def is_full(self) -> bool:
+        return self._limit is not None and len(self._ids) >= self._limit
+
+    def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self._limit is None:
+            return batch
+        new = {id_: row for row, id_ in reversed([*enumerate(batch.column("id").to_pylist())]) if id_ not in self._ids}
+        rows = sorted(new.values())[: self._limit - len(self._ids)]
+        taken = batch.take(pa.array(rows, pa.int64()))
+        self._ids.update(taken.column("id").to_pylist())
+        return taken

@@ -7,15 +7,27 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from outreach_frames.jsonapi.infer import Seen, look
-from outreach_frames.jsonapi.repair import Loose, Members, counts, next_link, reading, take_apart, type_of
+from outreach_frames.jsonapi.repair import (
+    Loose,
+    Members,
+    counts,
+    next_link,
+    object_of,
+    reading,
+    take_apart,
+    type_of,
+)
 from outreach_frames.reading.walk import Found
 
-__all__ = ["Loose", "Members", "by_type", "document_of", "identity", "link_of", "merged", "parted", "seen_in"]
+__all__ = ["Loose", "Members", "by_type", "document_of", "link_of", "merged", "parted", "seen_in", "united"]
+
+
+NOTHING = msgspec.Raw(b"null")
 
 
 def parted(body: bytes) -> Found[Loose]:
     """
-    Read a page into its resources.
+    Read a page into its resources; an answer without content (204) has none.
 
     Raises
     ------
@@ -23,11 +35,11 @@ def parted(body: bytes) -> Found[Loose]:
         It is no JSON:API document with resources.
     """
     with reading():
-        page = take_apart(body.removeprefix(BOM_UTF8))
+        page = take_apart(body.removeprefix(BOM_UTF8)) if body else Loose(data=[])
         count, truncated = counts(page.meta)
         return Found(
             content=page,
-            rows=len(page.data),
+            keys=[identity(members) or bytes(msgspec.json.encode(members)) for members in page.data],
             next=next_link(page.links),
             count=None if truncated and not count else count,
             count_truncated=truncated,
@@ -81,15 +93,36 @@ def document_of(data: Sequence[Members], included: Sequence[Members] = ()) -> by
 
 def merged(pages: Iterable[Loose], limit: int | None) -> Loose:
     """Put pages together: each resource once, as and where it came last; at most ``limit`` primary ones."""
-    data: dict[object, Members] = {}
-    included: dict[object, Members] = {}
-    for page in pages:
-        for found, resources in ((data, page.data), (included, page.included)):
-            for members in resources:
-                key = identity(members) or object()
-                found.pop(key, None)
-                found[key] = members
-    return Loose(data=list(data.values())[:limit], beside=msgspec.Raw(msgspec.json.encode(list(included.values()))))
+    pages = list(pages)
+    data = united(members for page in pages for members in page.data)
+    included = united(members for page in pages for members in page.included)
+    return Loose(data=data[:limit], beside=msgspec.Raw(msgspec.json.encode(included)))
+
+
+def united(resources: Iterable[Members]) -> list[Members]:
+    """Return each resource once, as and where it came last; what was not sent again stays as it was."""
+    found: dict[object, Members] = {}
+    for members in resources:
+        key = identity(members) or object()
+        before = found.pop(key, None)
+        found[key] = members if before is None else _joined(before, members)
+    return list(found.values())
+
+
+def _joined(before: Members, members: Members) -> Members:
+    """Lay a resource over itself as it was before; the attributes and relationships of both remain."""
+    joined = {**before, **members}
+    for name in ("attributes", "relationships"):
+        old, new = (object_of(sent.get(name, NOTHING)) for sent in (before, members))
+        if name == "relationships":
+            new |= {key: _encoded({**object_of(old[key]), **object_of(new[key])}) for key in old.keys() & new.keys()}
+        if old:
+            joined[name] = _encoded({**old, **new})
+    return joined
+
+
+def _encoded(members: Members) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(members))
 
 
 def identity(members: Members) -> tuple[bytes, bytes] | None:

@@ -5,7 +5,7 @@ Cursors are serial: each page names the next. What can be walked side by side is
 records by ranges of their ids, and the first records of an order by offsets, as far as the API counts those.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +20,7 @@ from outreach_frames.errors import DocumentError, QueryError, ServerError
 from outreach_frames.jsonapi import Layout
 from outreach_frames.query import MAX_PAGE_SIZE, Query
 from outreach_frames.reading.threads import side_by_side
-from outreach_frames.reading.walk import BAD_GATEWAYS, Found, Reader, Walk
+from outreach_frames.reading.walk import BAD_GATEWAYS, Found, Known, Reader, Walk
 
 T = TypeVar("T")
 
@@ -108,14 +108,38 @@ class Plan:
         return self.one_by_one(walk, self.query) if self.query.sort or self.query.filters_ids else self._by_id(walk)
 
     def one_by_one(self, walk: Walk[T], query: Query) -> Iterator[Found[T]]:
-        """Walk along the cursors; at least ``limit`` rows of each part of a query cut to fit URLs."""
+        """
+        Walk along the cursors; at least ``limit`` records of each part of a query cut to fit URLs.
+
+        Raises
+        ------
+        DocumentError
+            Fewer came than the API counts, in an order in which records move.
+        """
         for part in query.in_stable_order().split():
-            rows = 0
-            for found in walk.pages(part.resource.path, [*part.parameters(), ("page[size]", str(self._size)), COUNT]):
+            known = Known(walk.name)
+            counts = []
+            for found in walk.pages(
+                part.resource.path, [*part.parameters(), ("page[size]", str(self._size)), COUNT], known
+            ):
                 yield found
-                rows += found.rows
-                if self.limit is not None and rows >= self.limit:
+                counts += [] if found.count is None or found.count_truncated else [found.count]
+                if self.limit is not None and len(known) >= self.limit:
                     break
+            else:
+                self._compare(walk, part, known, min(counts, default=0))
+
+    def _compare(self, walk: Walk[T], part: Query, known: Known, count: int) -> None:
+        """Say of records that the API counts and that have not come that they are missing."""
+        if len(known) >= count:
+            return
+        told = f"{len(known):,} {walk.name} came, of which the API counted {count:,}"
+        if self.limit is None and not part.is_stable:
+            raise DocumentError(
+                f"{told}: records that changed meanwhile have moved to where the walk had been.",
+                hint="Leave sort out and sort what came, or ask for the first rows with limit.",
+            )
+        walk.doubt(f"{told}. The others changed, or were made, while they were read; refresh=True asks again.")
 
     @property
     def _size(self) -> int:
@@ -149,12 +173,24 @@ class Plan:
         def page(offset: int) -> list[Found[T]]:
             return part(offset, min(self._size, limit - offset))
 
+        known = Known(walk.name)
+
+        def noted(pages: Iterable[list[Found[T]]]) -> Iterator[Found[T]]:
+            for found in chain.from_iterable(pages):
+                known.add(found)
+                yield found
+
         first = page(0)
-        yield from first
+        yield from noted([first])
         count = first[0].count
         there = limit if count is None or first[0].count_truncated else min(limit, count)
         offsets = range(self._size, there, self._size)
-        yield from chain.from_iterable(side_by_side(page, offsets, threads=self.parallel or 1, stop=walk.stop))
+        yield from noted(side_by_side(page, offsets, threads=self.parallel or 1, stop=walk.stop))
+        # What was made meanwhile has shifted records onto the next page: they came twice, and others not yet.
+        offset = max(self._size, there)
+        while 0 < len(known) < there and offset < MAX_OFFSET and known.fruitless == 0:
+            yield from noted([part(offset, self._size)])
+            offset += self._size
 
 
 def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBatch]]:
@@ -173,7 +209,7 @@ def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBat
             page = layout.page(body)
         return Found(
             content=page.batch,
-            rows=page.batch.num_rows,
+            keys=page.batch.column("id").to_pylist(),
             next=page.next,
             count=page.count,
             count_truncated=page.count_truncated,

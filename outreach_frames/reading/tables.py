@@ -12,11 +12,17 @@ from outreach_frames.catalogue import Catalogue, Relationship, ResourceType
 from outreach_frames.client import Client
 from outreach_frames.jsonapi import Layout, concat
 from outreach_frames.query import Include, Query, back_reference, follow
-from outreach_frames.reading.arrange import BY_ID, Order, arranged, order_of
+from outreach_frames.reading.arrange import BY_ID, Order, arranged, arrangement_of
 from outreach_frames.reading.labels import Custom, CustomField, labelled_frame, labelled_query
 from outreach_frames.reading.parts import by_type, document_of, parted
 from outreach_frames.reading.plan import Plan, hinting
-from outreach_frames.reading.uncatalogued import Question, fetch_parts, is_uncatalogued, refuse_uncatalogued
+from outreach_frames.reading.uncatalogued import (
+    Question,
+    fetch_parts,
+    is_uncatalogued,
+    refuse_params,
+    refuse_uncatalogued,
+)
 from outreach_frames.reading.walk import Found, Walk
 
 
@@ -36,6 +42,7 @@ def fetch_tables(
     parallel: int | None = None,
     refresh: bool = False,
     progress: bool | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """
     Fetch records and what they are related to, each resource type as a frame of its own.
@@ -44,6 +51,8 @@ def fetch_tables(
     ----------
     client, resource, filter, sort, fields, limit, page_size, custom, data_connections, parallel, refresh, progress
         As in `fetch`; they are about the records asked for, not about related ones.
+    params
+        As in `fetch`.
     include
         As in `fetch`, and to-many relationships as well, as far as the API sends their ids.
 
@@ -74,9 +83,10 @@ def fetch_tables(
     -----
     Source: ``GET /<resource>?include=…``, Outreach API v2.
     """
+    refuse_params(client, params)
     if is_uncatalogued(client, resource):
         refuse_uncatalogued(custom=custom, data_connections=data_connections, parallel=parallel)
-        question = Question(resource=resource, filter=filter, sort=sort, include=include, fields=fields)
+        question = Question(resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params)
         return fetch_parts(client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress)
     kind = client.catalogue.resource(resource)
     labels, query = labelled_query(
@@ -91,12 +101,14 @@ def fetch_tables(
         data_connections=data_connections,
         tables=True,
     )
-    plan = Plan(query, limit=limit, page_size=page_size, parallel=parallel)
-    order = order_of(query, limit)
-    reader = _Reader(query, client.catalogue)
+    way = arrangement_of(query, limit)
+    plan = Plan(way.query, limit=limit, page_size=page_size, parallel=parallel)
+    reader = _Reader(way.query, client.catalogue)
     with Walk(client, kind.table, reader.read, refresh=refresh, progress=progress, limit=limit) as walk:
         pages = [found.content for found in plan.pages(walk)]
-    tables = _normalised(reader.tables(pages, order, limit), _to_many(query, client.catalogue), client.catalogue)
+    found = reader.tables(pages, way.order, limit)
+    found[kind.table] = found[kind.table].drop_columns([*way.beside])
+    tables = _normalised(found, _to_many(query, client.catalogue), client.catalogue)
     return {name: _frame(name, table, labels if name == kind.table else (), walk) for name, table in tables.items()}
 
 
@@ -134,7 +146,7 @@ class _Reader:
         unknown = [] if self._is_open else [p.unknown for p in (page, *related.values())]
         return Found(
             content=_Page(page.batch, {name: part.batch for name, part in related.items()}),
-            rows=page.batch.num_rows,
+            keys=page.batch.column("id").to_pylist(),
             next=page.next,
             count=page.count,
             count_truncated=page.count_truncated,

@@ -16,12 +16,13 @@ from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError
 from outreach_frames.jsonapi import read_jsonapi
-from outreach_frames.query import NOT_NULL, Between, Include, Parameters, Query, checked, original_syntax
-from outreach_frames.reading.arrange import order_of
-from outreach_frames.reading.parts import Loose, by_type, document_of, merged, parted, seen_in
+from outreach_frames.query import NOT_NULL, Between, Include, Parameters, Query, checked, original_syntax, text
+from outreach_frames.reading.arrange import arrangement_of
+from outreach_frames.reading.paging import Pages
+from outreach_frames.reading.parts import Loose, by_type, document_of, merged, parted, seen_in, united
 from outreach_frames.reading.plan import Plan, check_limit, check_page_size
-from outreach_frames.reading.servers import Pages, Server
-from outreach_frames.reading.walk import Found, Walk
+from outreach_frames.reading.servers import Server
+from outreach_frames.reading.walk import Found, Known, Walk
 
 Fieldsets = Sequence[str] | Mapping[str, Sequence[str]] | None
 
@@ -46,6 +47,8 @@ class Question:
     filter, sort, include, fields
         As in `outreach_frames.fetch`; ``fields`` are names for the type that is called like the resource, or
         type → names.
+    params
+        Further URL parameters, for servers other than Outreach; of a list each value is a parameter.
     """
 
     resource: str
@@ -53,6 +56,7 @@ class Question:
     sort: str | Sequence[str] | None = None
     include: Include = None
     fields: Fieldsets = None
+    params: Mapping[str, Any] | None = None
 
     @property
     def path(self) -> str:
@@ -107,10 +111,19 @@ class Question:
                     "JSON:API leaves it to each server how null and ranges are asked for.",
                     hint="Write the filter in the server's own words, such as {'price__gte': 5}.",
                 )
+            if isinstance(value, tuple) and any("," in text(one) for one in value):
+                raise QueryError(
+                    f"A value in the list for {key.strip('[]')} holds a comma, which stands between values.",
+                    hint="Write it as the server wants it, with params={'filter[…]': …}.",
+                )
             parameters.append((f"filter{key}", original_syntax(value)))
         lists = {"sort": _names(self.sort), "include": self.paths}
         lists |= {f"fields[{of}]": list(names) for of, names in self._fieldsets().items()}
-        return parameters + [(name, ",".join(names)) for name, names in lists.items() if names or "[" in name]
+        parameters += [(name, ",".join(names)) for name, names in lists.items() if names or "[" in name]
+        raw = {
+            name: value if isinstance(value, list | tuple) else [value] for name, value in (self.params or {}).items()
+        }
+        return parameters + [(name, text(value)) for name, values in raw.items() for value in values]
 
     def _fieldsets(self) -> Mapping[str, Sequence[str]]:
         if self.fields is None or self.fields == "*":
@@ -149,6 +162,12 @@ def refuse_uncatalogued(**options: object) -> None:
     given = next((name for name, value in options.items() if value), None)
     if given:
         raise QueryError(f"{given} is only for the resources of the catalogue.", hint=f"Leave {given} out.")
+
+
+def refuse_params(client: Client, params: Mapping[str, Any] | None) -> None:
+    """Refuse raw parameters for Outreach, whose own are all known."""
+    if params and not isinstance(client, Server):
+        raise QueryError("params is only for servers other than Outreach.", hint="Use filter, sort, include, fields.")
 
 
 def fetch(
@@ -193,8 +212,11 @@ def fetch_parts(
     """Fetch records and all that is included, a frame per type, by the name of the type; to-many ids are lists."""
     with Walk(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
         document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
+    # What was asked for stands first, and as it came there, whatever else came of it beside other records.
+    together = united([*document.included, *document.data])
+    asked = len(document.data)
     tables = {}
-    for name, resources in by_type([*document.data, *document.included], where="data").items():
+    for name, resources in by_type([*together[-asked:], *together[:-asked]], where="data").items():
         tables[name] = read_jsonapi(document_of(resources), include=(), catalogue=_is_outreach(client))
         tables[name].attrs["outreach_frames"] = walk.provenance(name)
     return tables
@@ -202,7 +224,7 @@ def fetch_parts(
 
 def fetch_one(client: Client, question: Question, id: int | str, *, refresh: bool = False) -> pd.Series:  # noqa: A002
     """Fetch one record; see `outreach_frames.fetch_one`."""
-    params = question.query().parameters() if _is_outreach(client) else question.parameters()
+    params = [*client.params, *question.parameters()] if isinstance(client, Server) else question.query().parameters()
     walk = Walk(client, question.resource, parted, refresh=refresh, progress=False)
     document = walk.page(question.path_of(id), params).content
     _check(document, question.paths)
@@ -221,20 +243,27 @@ def _is_outreach(client: Client) -> bool:
 def _pages(walk: Walk[Loose], question: Question, limit: int | None, page_size: int | None) -> Iterator[Found[Loose]]:
     query = question.query()
     if not isinstance(walk.client, Server):
-        order_of(query, limit)  # refuses what would come in another order than the one asked for
+        arrangement_of(query, limit)  # refuses what would come in another order than the one asked for
         return Plan(query, limit=limit, page_size=page_size).pages(walk)
     check_limit(limit)
     check_page_size(page_size)
-    pages = Pages(walk, walk.client.paging, question.path, question.parameters(), page_size=page_size)
-    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, limit)
+    pages = Pages(
+        walk,
+        walk.client.paging,
+        question.path,
+        question.parameters(),
+        page_size=page_size,
+        always=walk.client.params,
+        check_total=walk.client.check_total,
+    )
+    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, Known(walk.name), limit)
 
 
-def _enough(pages: Iterable[Found[Loose]], limit: int | None) -> Iterator[Found[Loose]]:
-    rows = 0
+def _enough(pages: Iterable[Found[Loose]], known: Known, limit: int | None) -> Iterator[Found[Loose]]:
     for found in pages:
         yield found
-        rows += found.rows
-        if limit is not None and rows >= limit:
+        known.add(found)
+        if limit is not None and len(known) >= limit:
             return
 
 

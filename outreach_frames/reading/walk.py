@@ -5,7 +5,7 @@ A walk never gives part of an answer for the whole: what it cannot read it raise
 the cache, so that the same call goes on where it stopped. What a page is made of is its reader's business.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlunsplit
 
+from requests.utils import parse_header_links
 from tqdm.auto import tqdm
 
-from outreach_frames._urls import join_url, split_url
+from outreach_frames._urls import split_url
 from outreach_frames._warn import warn
 from outreach_frames.client import Client
-from outreach_frames.errors import DocumentError, ServerError, UnknownAttributeWarning
-from outreach_frames.http import check_origin
+from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerError, UnknownAttributeWarning
 from outreach_frames.query import Parameters
 
 T = TypeVar("T")
@@ -29,6 +29,8 @@ T = TypeVar("T")
 BAD_GATEWAYS = {502, 504}
 """What a proxy answers when a page is too large for it."""
 PAGES_WITHOUT_BAR = 2
+MOST_FRUITLESS = 100
+"""How many pages in a row may hold no record that has not come before [pages]; some filter what a page holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,8 @@ class Found(Generic[T]):
     ----------
     content
         What the reader made of it.
-    rows
-        Primary resources on it [rows].
+    keys
+        What tells its primary resources apart, one for each.
     next
         Address of the next page; ``None`` on the last.
     count
@@ -55,12 +57,65 @@ class Found(Generic[T]):
     """
 
     content: T
-    rows: int
+    keys: Sequence[Hashable]
     next: str | None = None
     count: int | None = None
     count_truncated: bool = False
     unknown: Mapping[str, Collection[str]] = field(default_factory=dict)
     url: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Primary resources on it [rows]."""
+        return len(self.keys)
+
+
+class Known:
+    """
+    The records that a chain of pages has brought so far.
+
+    Attributes
+    ----------
+    name
+        What is asked for, as messages call it.
+    fruitless
+        The last pages in a row without a new one [pages].
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.fruitless = 0
+        self._keys: set[Hashable] = set()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, found: Found[Any]) -> int:
+        """Note a page; return how many of its records are new [records]."""
+        before = len(self)
+        self._keys.update(found.keys)
+        new = len(self) - before
+        self.fruitless = 0 if new else self.fruitless + 1
+        return new
+
+    def holds(self, keys: Sequence[Hashable]) -> bool:
+        """Tell whether all of some records have come."""
+        return self._keys.issuperset(keys)
+
+    def refuse_endless(self) -> None:
+        """
+        Refuse to go on where too many pages in a row held nothing new.
+
+        Raises
+        ------
+        DocumentError
+            They did.
+        """
+        if self.fruitless >= MOST_FRUITLESS:
+            raise DocumentError(
+                f"The last {self.fruitless} pages of {self.name} hold nothing new, and there is always a next one.",
+                hint="Ask for less with filter or limit, or for larger pages with page_size.",
+            )
 
 
 Reader = Callable[[bytes], Found[T]]
@@ -115,6 +170,7 @@ class Walk(Generic[T]):
         self._lock = Lock()
         self._stopped = Event()
         self._unknown: dict[str, set[str]] = {}
+        self._doubts: list[str] = []
         self._bar: tqdm[Any] | None = None
         self._pages = 0
         self._rows = 0
@@ -133,48 +189,62 @@ class Walk(Generic[T]):
                 'fields="*" keeps them.',
                 UnknownAttributeWarning,
             )
+        for doubt in self._doubts if kind is None else ():
+            warn(doubt, OutreachDataWarning)
+
+    def doubt(self, sentence: str) -> None:
+        """Warn of something at the end of the walk; may be called by several threads."""
+        self._doubts.append(sentence)
 
     def provenance(self, name: str | None = None) -> dict[str, Any]:
         """Tell where rows come from, in values that JSON and Parquet can keep."""
         extracted = (self.as_of or datetime.now(UTC)).isoformat().replace("+00:00", "Z")
         return {"resource": name or self.name, "as_of": extracted}
 
-    def pages(self, url: str, params: Parameters, asked: "set[Address] | None" = None) -> Iterator[Found[T]]:
+    def pages(self, url: str, params: Parameters, known: Known) -> Iterator[Found[T]]:
         """
         Read a page and all that follow it.
 
         Parameters
         ----------
-        asked
-            Addresses of pages that none may link to; those that are read are added.
+        known
+            Where the records that come are noted.
 
         Raises
         ------
         DocumentError
-            A page cannot be read, or the links run in a circle.
+            A page cannot be read, the links run in a circle, or they go on and lead to nothing new.
         APIError, TransportError
             The API failed, or a link leads to another origin.
         """
-        asked = set() if asked is None else asked
+        asked: set[Address] = set()
         while url and not self._stopped.is_set():
             found = self.page(url, params, asked)
+            known.add(found)
             yield found
+            if found.next is not None:
+                known.refuse_endless()
             url, params = found.next or "", []
 
     def page(
         self, url: str, params: Parameters, asked: "set[Address] | None" = None, *, no_retry: Collection[int] = ()
     ) -> Found[T]:
         """
-        Read one page, which must not link to one asked before; where a proxy finds it too large, half of it.
+        Read one page; where a proxy finds it too large, half of it.
 
-        A page without ``page[size]`` cannot be halved here; with statuses in `no_retry` the caller can do so.
+        Parameters
+        ----------
+        asked
+            Addresses of pages that it must not link to; its own is added. ``None``: it may link anywhere.
+        no_retry
+            Statuses that are raised at once: a page without ``page[size]`` cannot be halved here, but by the caller.
         """
-        asked = set() if asked is None else asked
         while True:
             smaller = _halved(url, params)
-            asked.add(self.address(url, params))
+            if asked is not None:
+                asked.add(self.address(url, params))
             try:
-                found = self._ask(url, params, asked, BAD_GATEWAYS if smaller else no_retry)
+                found = self._ask(url, params, asked or (), BAD_GATEWAYS if smaller else no_retry)
             except ServerError as error:
                 if smaller is None or error.status not in BAD_GATEWAYS:
                     raise
@@ -198,6 +268,8 @@ class Walk(Generic[T]):
             url, params, refresh=self.refresh, check=lambda body: fresh.append(read(body)), no_retry=no_retry
         )
         found = fresh[-1] if fresh else read(answer.body)
+        if found.next is None and (link := _header_link(answer.headers.get("Link", ""))):
+            found = self._linked(replace(found, next=link), url, asked)
         with self._lock:
             if answer.date is not None:
                 self.as_of = min(self.as_of or answer.date, answer.date)
@@ -214,13 +286,12 @@ class Walk(Generic[T]):
         DocumentError
             The links run in a circle.
         OriginError
-            The link leads to another origin.
+            The link leads to another origin, or cannot be read.
         """
         here = self._absolute(url)
         if found.next is None:
             return replace(found, url=here)
-        link = join_url(here, found.next)
-        check_origin(link, self.client.base_url)
+        link = self.client.session.link(found.next, here)
         if self.address(link, []) in asked:
             raise DocumentError(f"The pages of {self.name} run in a circle.", hint="Try again; nothing was kept of it.")
         return replace(found, url=here, next=link)
@@ -261,6 +332,12 @@ class Walk(Generic[T]):
             bar: tqdm[Any] = tqdm(desc=self.name, unit=" rows")
             self._bar = self._closing.enter_context(bar)
         return self._bar
+
+
+def _header_link(header: str) -> str | None:
+    """Return the address that an HTTP ``Link`` header calls the next; ``None`` where there is none."""
+    links = parse_header_links(header) if "next" in header else []
+    return next((link["url"] for link in links if "next" in link.get("rel", "").lower().split()), None)
 
 
 def _halved(url: str, params: Parameters) -> tuple[str, Parameters] | None:

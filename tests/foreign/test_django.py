@@ -2,13 +2,16 @@
 
 import datetime as dt
 import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.request import urlopen
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 import outreach_frames as of
-from outreach_frames.errors import BadRequestError, NotFoundError, QueryError
+from outreach_frames.errors import BadRequestError, DocumentError, NotFoundError, OriginError, QueryError
 
 BOOKS = """
     select b.id, b.title, b.page_count, b.weight, b.price, b.in_print, b.published_at, b.extra, b.author_id,
@@ -67,6 +70,52 @@ def test_whatever_its_pagination_the_frame_is_the_table(django_library, stored, 
     for name in ("id", "title", "page_count", "weight", "price", "in_print", "published_at", "author_id"):
         assert column(frame, name) == [book[name] for book in stored], name
     assert [value and json.loads(value) for value in column(frame, "extra")] == [book["extra"] for book in stored]
+
+
+def test_one_page_of_several_is_never_taken_for_all(django_library):
+    """It counts pages and records in ``meta.pagination``; its cursors say nothing of the whole."""
+    with of.connect_jsonapi(django_library.url, paging="single") as client:
+        for style in ("by-number", "by-offset"):
+            with pytest.raises(DocumentError, match="The server counts 11"):
+                of.fetch(client, f"{style}/books/")
+    with of.connect_jsonapi(f"{django_library.url}/by-number?page[size]=3") as client:
+        assert len(of.fetch(client, "books/")) == 11
+    with of.connect_jsonapi(django_library.url, paging=lambda page: {"page[number]": page.number + 1}) as client:
+        assert len(of.fetch(client, "by-number/books/")) == 11
+
+
+@pytest.fixture
+def proxy(django_library):
+    """Stand before the server, under ``/shop`` as well, asking it under the name by which it is known inside."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            with urlopen(f"{django_library.url}{self.path.removeprefix('/shop')}") as inner:  # noqa: S310  loopback
+                body = inner.read()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/vnd.api+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("style", ["by-number", "by-offset", "by-cursor"])
+def test_behind_a_proxy_all_pages_are_found_though_links_name_the_inner_host(django_library, proxy, style):
+    """Where the proxy takes off part of the path, the user says what stands where."""
+    with of.connect_jsonapi(proxy) as client:
+        assert len(of.fetch(client, f"{style}/books/")) == 11
+    with of.connect_jsonapi(f"{proxy}/shop") as client, pytest.raises(OriginError, match="leads away"):
+        of.fetch(client, f"{style}/books/")
+    with of.connect_jsonapi(f"{proxy}/shop", origins={django_library.url: f"{proxy}/shop"}) as client:
+        assert len(of.fetch(client, f"{style}/books/")) == 11
 
 
 def test_types_are_the_narrowest_that_hold_all_values(library):
@@ -173,6 +222,7 @@ def test_what_the_server_refuses_is_a_typed_error_with_its_own_words(library, qu
 
     assert caught.value.status == 400
     assert caught.value.errors[0].detail
+    assert caught.value.errors[0].detail.rstrip(".")[:100] in str(caught.value)
 
 
 def test_what_is_not_there_is_a_typed_error(library):
