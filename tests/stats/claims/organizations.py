@@ -198,7 +198,8 @@ class Organization:
         due = created + rng.random(n) * 20 * DAY
         done = np.where(rng.random(n) < 0.8, due - 1_000, np.nan)
         reps = np.arange(1, self.reps + 1)
-        template = np.arange(2, 2 * int(steps.sum()) + 2)
+        first_steps = np.concatenate([[0], np.cumsum(steps)])[:-1] + 1  # where two templates are compared
+        template = np.sort(np.concatenate([2 * first_steps, 2 * first_steps + 1]))
         return {
             "mailings": mailings,
             "sequences": sequences,
