@@ -23,7 +23,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._parameters import numbers
 from outreach_frames.stats._small import Floats, column, write
-from outreach_frames.stats.sequential import COHORT, SPREAD, noncentrality
+from outreach_frames.stats.sequential import SPREAD, noncentrality
 
 BASELINES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12)
 DIFFERENCES = (0.005, 0.01, 0.02, 0.03, 0.05)
@@ -118,8 +118,7 @@ def sequential_size(
 
     Notes
     -----
-    The squared difference over its variance 2p̄(1 − p̄)/n must reach `sequential.noncentrality`. The exact test leaves
-    one of the trials of each cohort unused.
+    The squared difference over its variance 2p̄(1 − p̄)/n must reach `sequential.noncentrality`.
     """
     _check(power, alpha)
     first, second = _rates(baseline, difference)
@@ -128,8 +127,7 @@ def sequential_size(
     variance = (lower + upper) / 2 * (1 - (lower + upper) / 2)
     gap = upper - lower
     spread = SPREAD * variance if tau is None else tau
-    used = 1 - 1 / COHORT if tau is None else 1.0
-    needed = noncentrality(spread / gap, power=power, alpha=alpha).reshape(gap.shape) * 2 * variance / gap**2 / used
+    needed = noncentrality(spread / gap, power=power, alpha=alpha).reshape(gap.shape) * 2 * variance / gap**2
     return np.where(valid, np.ceil(needed), np.nan)
 
 
