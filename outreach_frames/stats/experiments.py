@@ -18,6 +18,7 @@ from outreach_frames.stats._parameters import beta_prior, choice, column as colu
 from outreach_frames.stats._small import flags, keep, missing, read, read_mailings, settled, typed, write
 from outreach_frames.stats.arms import Arm, rate_effect
 from outreach_frames.stats.attachments import attach
+from outreach_frames.stats.clusters import ACCOUNTS
 from outreach_frames.stats.comparisons import Shape
 from outreach_frames.stats.readouts import Rules, read_step
 from outreach_frames.stats.sequential import NEVER, Trials
@@ -32,8 +33,6 @@ OUTCOMES = {
 }
 """What counts as success, when it happened, and what counts as a trial."""
 
-ACCOUNTS = ("account_id", "prospect__account_id", "sequence_state__account_id")
-"""Columns that tell the account, the first of which a frame has being taken."""
 
 OTHER_TESTS = 5
 """From so many other tests on they tell which rates are usual."""

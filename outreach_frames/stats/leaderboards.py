@@ -12,19 +12,22 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call
+from outreach_frames.stats._calendar import DAY
+from outreach_frames.stats._call import Call, columns_of
 from outreach_frames.stats._engines import wrap
-from outreach_frames.stats._instants import Instant
+from outreach_frames.stats._instants import Instant, to_micros
 from outreach_frames.stats._parameters import choice, column as column_name, id_mapping
-from outreach_frames.stats._small import Floats, Ints, column, keep, missing, read, read_mailings, table, write
+from outreach_frames.stats._small import Floats, column, flags, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._tally import MEDIAN, RATES, engagement_parts, stack
+from outreach_frames.stats.clusters import clusters_of, noted_effects
+from outreach_frames.stats.maturity import MATURE_D
 from outreach_frames.stats.shrinkage import GivenPrior, Prior, prior_for, shrunk
 from outreach_frames.stats.suspects import warn_of_machines
 
 LOW_TRUST = frozenset({"open_rate", "click_rate", "click_to_open_rate"})
 """Rates that machines inflate."""
 
-LOWER_IS_BETTER = frozenset({"bounce_rate", "opt_out_rate"})
+LOWER_IS_BETTER = frozenset({"bounce_rate", "enrolment_bounce_rate", "opt_out_rate", "prospect_unsubscribe_rate"})
 
 DRAWS = 20_000
 _AT_ONCE = 1_000
@@ -42,7 +45,9 @@ def leaderboard(
     alias: Mapping[int, int] | None = None,
     prior: GivenPrior = "integrated",
     seed: int = 0,
+    mature_d: float = MATURE_D,
     ci: float = 0.95,
+    cluster: str | None = "auto",
     bounce_policy: str = "reply_wins",
     allow_low_trust: bool = False,
     as_of: Instant | None = None,
@@ -69,14 +74,18 @@ def leaderboard(
         Of the rates: ``"integrated"``, ``"moments"`` or (alpha, beta); see `shrink_rates`.
     seed
         Of the draws for ``p_top`` and ``p_above_median``.
+    mature_d
+        Mail sent less than this before ``as_of`` is left out, since its answers are still to come [d]; 0 keeps all.
     ci
         Probability of the interval.
+    cluster
+        What belongs together, so that its outcomes are alike and tell less; see `engagement`.
     bounce_policy
         See `mailing_flags`.
     allow_low_trust
         Rank by a rate that machines inflate all the same.
     as_of
-        When the data were extracted; kept in the record only.
+        When the data were extracted; default: what the frames' records say, else when the latest mail was sent.
 
     Returns
     -------
@@ -112,13 +121,17 @@ def leaderboard(
         alias=alias,
         prior=prior,
         seed=seed,
+        mature_d=mature_d,
         ci=ci,
+        cluster=cluster,
         bounce_policy=bounce_policy,
         allow_low_trust=allow_low_trust,
     )
     _check_metric(metric, allow_low_trust=allow_low_trust)
     prior_for([], [], prior)  # refuses one that is none
-    mail = read_mailings(call, mailings, ["prospect_id", "sequence_state_id"], keys=[by], bounce_policy=bounce_policy)
+    together = clusters_of([metric], cluster, columns_of("mailings", mailings), [by])
+    needed = [*dict.fromkeys(["prospect_id", "sequence_state_id", *together.values()])]
+    mail = read_mailings(call, mailings, needed, keys=[by], bounce_policy=bounce_policy)
     if metric in LOW_TRUST:
         warn_of_machines(mail)
     listed = None
@@ -127,11 +140,13 @@ def leaderboard(
     call.look(as_of)
 
     mail = keep(call, mail, f"{by} missing", mail[by].notna())
+    mail = _mature(call, mail, mature_d)
     mail, listed = _pooled(mail, listed, by, alias)
-    counted = _counted(call, mail, listed, by, metric)
-    x, n = (counted[name].to_numpy(dtype=np.int64) for name in ("x", "n"))
-    fitted = prior_for(x, n, prior)
+    counted = _counted(call, mail, listed, by, metric=metric, clusters=together)
+    x, n, effect = (counted[name].to_numpy(dtype=np.float64) for name in ("x", "n", "effect"))
     raw = column(np.divide(x, n, out=np.full(len(n), np.nan), where=n > 0))
+    x, n = x / effect, n / effect
+    fitted = prior_for(x, n, prior)
     ranked = counted.assign(raw=raw, **shrunk(x, n, fitted, ci=ci))
     sign = -1 if metric in LOWER_IS_BETTER else 1
     ranked["p_top"], ranked["p_above_median"] = map(column, _chances(x, n, fitted, sign, seed))
@@ -165,23 +180,48 @@ def _pooled(
     return mail, listed
 
 
-def _counted(call: Call, mail: pd.DataFrame, listed: pd.DataFrame | None, by: str, metric: str) -> pd.DataFrame:
-    """Count successes ``x`` and trials ``n`` by group, sorted by key; listed groups without mail have none."""
+def _mature(call: Call, mail: pd.DataFrame, mature_d: float) -> pd.DataFrame:
+    """Leave out the mail that has not had its time."""
+    latest = mail["sent_at"].max() if call.as_of is None else to_micros(call.as_of)
+    if not mature_d or pd.isna(latest):
+        return mail
+    young = flags(mail["sent_at"] > latest - int(mature_d * DAY))
+    return keep(call, mail, f"mailing sent less than {mature_d:g} days before as_of", pd.Series(~young, mail.index))
+
+
+def _counted(
+    call: Call,
+    mail: pd.DataFrame,
+    listed: pd.DataFrame | None,
+    by: str,
+    *,
+    metric: str,
+    clusters: Mapping[str, str],
+) -> pd.DataFrame:
+    """
+    Count successes ``x`` and trials ``n`` by group, with their design effect, sorted by key.
+
+    Listed groups without mail have no trials.
+    """
     successes, trials = RATES[metric]
     if listed is not None:
         mail = keep(call, mail, "mailing of a group that is not listed", mail[by].isin(listed["id"]))
-    parts = engagement_parts(wrap(mail), [by])
-    counted = table(stack(parts, [by], medians=[MEDIAN]))[[by, successes, trials]]
+    parts = engagement_parts(wrap(mail), [by], clusters, as_of=call.as_of)
+    counted = table(noted_effects(call, stack(parts, [by], medians=[MEDIAN]), {metric: RATES[metric]}, clusters))
+    effect = counted[f"{metric}_deff"] if clusters else 1.0
+    counted = counted[[by, successes, trials]].assign(effect=effect)
     counted = counted.rename(columns={successes: "x", trials: "n"})
     if listed is None:
         return counted.sort_values(by, ignore_index=True).assign(name=missing(len(counted), "string[pyarrow]"))
     named = listed.rename(columns={"id": by}).assign(name=listed["name"].fillna(listed["email"]))
-    counted = named[[by, "name"]].merge(counted, on=by, how="left", validate="1:1").fillna({"x": 0, "n": 0})
+    counted = (
+        named[[by, "name"]].merge(counted, on=by, how="left", validate="1:1").fillna({"x": 0, "n": 0, "effect": 1})
+    )
     return counted.astype({"x": "int64[pyarrow]", "n": "int64[pyarrow]"}).sort_values(by, ignore_index=True)
 
 
 def _chances(
-    x: Ints, n: Ints, prior: Prior | None, sign: int, seed: int, *, draws: int = DRAWS
+    x: Floats, n: Floats, prior: Prior | None, sign: int, seed: int, *, draws: int = DRAWS
 ) -> tuple[Floats, Floats]:
     """Draw the groups' rates; return how often each is the best, and on the better side of the median."""
     seen = np.flatnonzero(n > 0)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,11 @@ from small_frames import frame, mailings, plain, table
 from stats_frames import EXPECTED, ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.leaderboards import leaderboard
+from outreach_frames.stats import leaderboards
 from outreach_frames.stats.traps import MachineOpenWarning
+
+leaderboard = partial(leaderboards.leaderboard, mature_d=0, cluster=None)
+"""The mail of most tests is that of a day, and independent."""
 
 CASE = ORACLE["numeric_fixtures"]["empirical_bayes"][0]
 
@@ -188,3 +193,35 @@ def test_unknown_choices_are_refused(arguments):
 def test_a_missing_key_names_itself():
     with pytest.raises(MissingColumnError, match="'team_id' is missing; leaderboard needs it"):
         leaderboard(FIVE, by="team_id")
+
+
+def test_mail_whose_answers_are_still_to_come_is_left_out_and_counted():
+    """A rep who began last week would be the last of all."""
+    mail = mailings(
+        *({"user_id": 1, "delivered_at": "2026-03-01T12:00:00Z", "replied_at": "2026-03-02T12:00:00Z"},) * 2,
+        *({"user_id": 2, "delivered_at": "2026-03-28T12:00:00Z"},) * 3,
+    )
+
+    ranked = leaderboards.leaderboard(mail, as_of="2026-03-31T00:00:00Z", cluster=None)
+
+    assert ranked["user_id"].tolist() == [1]
+    assert ranked.attrs["outreach_frames"]["dropped"] == {"mailing sent less than 14 days before as_of": 3}
+    assert len(leaderboard(mail, as_of="2026-03-31T00:00:00Z")) == 2
+
+
+def test_mail_of_one_account_tells_less():
+    """Each account answers all of its mail or none: an account is worth one trial, whatever its size."""
+    rows = [
+        {"user_id": user, "delivered_at": "2026-03-01T12:00:00Z", "prospect_id": number}
+        | ({"replied_at": "2026-03-02T12:00:00Z"} if number % 3 == user % 3 else {})
+        for user in (1, 2, 3)
+        for number in range(30 * user, 30 * user + 30)
+        for _ in range(10)
+    ]
+    mail = mailings(*rows).assign(account_id=lambda made: made["prospect_id"])
+
+    alike, alone = leaderboards.leaderboard(mail, mature_d=0), leaderboard(mail)
+
+    assert alike.attrs["outreach_frames"]["clusters"]["reply_rate"]["design_effect"] == pytest.approx(10, rel=0.1)
+    assert alike[["n", "x", "raw"]].equals(alone[["n", "x", "raw"]])
+    assert ((alike["hi"] - alike["lo"]) > 1.5 * (alone["hi"] - alone["lo"])).all()
