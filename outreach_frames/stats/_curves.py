@@ -110,17 +110,25 @@ def reply_shares(group: pd.DataFrame, days: Sequence[float], ci: float) -> pd.Da
     row: dict[str, float] = {"n": len(group)}
     for day in days:
         name = f"reply_within_{day:g}d"
-        row |= dict(zip((name, f"{name}_lo", f"{name}_hi"), _reply_at(curve, day), strict=True))
+        row |= dict(zip((name, f"{name}_lo", f"{name}_hi"), _reply_at(curve, day, ci), strict=True))
     return pd.DataFrame([row])
 
 
-def _reply_at(curve: pd.DataFrame, day: float) -> tuple[float, float, float]:
+def _reply_at(curve: pd.DataFrame, day: float, ci: float) -> tuple[float, float, float]:
     until = curve[curve["t_d"] <= day]
     followed = bool((curve["t_d"] >= day).any())
     settled = bool(len(until)) and until["event_free"].iloc[-1] == 0
     if not (followed or settled):
         return np.nan, np.nan, np.nan
-    if until.empty:
-        return 0.0, np.nan, np.nan
-    last = until.iloc[-1]
-    return last["cif_reply"], last["cif_reply_lo"], last["cif_reply_hi"]
+    share = float(until["cif_reply"].iloc[-1]) if len(until) else 0.0
+    if 0 < share < 1:
+        return share, float(until["cif_reply_lo"].iloc[-1]), float(until["cif_reply_hi"].iloc[-1])
+    furthest = ((1 - ci) / 2) ** (1 / _as_good_as_followed(curve, day))
+    return (share, 0.0, 1 - furthest) if share == 0 else (share, furthest, 1.0)
+
+
+def _as_good_as_followed(curve: pd.DataFrame, day: float) -> float:
+    """Divide who is at risk at a horizon by the share still without outcome: without censoring, that is everybody."""
+    place = min(int(np.searchsorted(curve["t_d"], day)), len(curve) - 1)
+    free = curve["event_free"].iloc[place - 1] if place else 1.0
+    return float(curve["at_risk"].iloc[place] / free)

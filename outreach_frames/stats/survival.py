@@ -276,8 +276,7 @@ def reply_within(
     -------
     shares : DataFrame, one row per group
         The ``by`` columns, ``n`` [enrolments], and for each horizon ``reply_within_<N>d``, ``…_lo``, ``…_hi``. A
-        share is missing where nobody was followed that long and somebody was still without outcome; bounds are also
-        missing where it is 0 or 1.
+        share is missing where nobody was followed that long and somebody was still without outcome.
 
     Raises
     ------
@@ -288,7 +287,9 @@ def reply_within(
 
     Notes
     -----
-    The value of `cumulative_incidence` of reply at each horizon, with its interval.
+    The value of `cumulative_incidence` of reply at each horizon, with its interval; where it is 0 or 1, which has none,
+    the exact binomial one of as many enrolments as are at risk at the horizon, divided by the share without outcome:
+    none of 100 is at most 3.6 %. Effective number: R. Peto et al., British Journal of Cancer 35 (1977) 1–39.
     """
     horizons = numbers("days", days, least=0)
     call, table, keys = _read_durations("reply_within", durations, by, days=horizons, ci=ci)
