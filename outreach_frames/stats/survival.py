@@ -72,7 +72,8 @@ def time_to_event(
     MissingColumnError
         A column is absent.
     DataError
-        ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice; an unknown origin.
+        ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice in memory; an unknown
+        origin.
 
     Notes
     -----
