@@ -26,7 +26,7 @@ from .prospects import prospect_engagement as prospect_engagement
 from .provenance import explain as explain
 from .quality import data_quality as data_quality
 from .rates import engagement as engagement
-from .replies import reply_attribution as reply_attribution
+from .replies import automatic_replies as automatic_replies, reply_attribution as reply_attribution
 from .send_times import send_time_heatmap as send_time_heatmap
 from .sentiment import reply_sentiment as reply_sentiment
 from .sequences import sequence_engagement as sequence_engagement

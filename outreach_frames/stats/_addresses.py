@@ -31,10 +31,9 @@ def first_domains(addresses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 def external_only(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> nw.LazyFrame[Any]:
     """
-    Leave out mail to colleagues, and count it.
+    Leave out mail to `colleagues`, and count it.
 
-    A colleague is a prospect with an address on the domain of any mailbox that the mailings were written from. Mail to
-    nobody known stays: its recipient's address is not in mailings.
+    Mail to nobody known stays: its recipient's address is not in mailings.
 
     Parameters
     ----------
@@ -46,10 +45,19 @@ def external_only(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> 
         The caller's frame: ``prospect_id``, ``email``.
     """
     read = call.read("email_addresses", email_addresses, ["prospect_id", "email"])
-    known = read.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
+    marked = join(mail, colleagues(mail, read).with_columns(is_colleague=nw.col("prospect_id")), "prospect_id")
+    return call.drop(marked, "mailing to a colleague", nw.col("is_colleague").is_null()).drop("is_colleague")
+
+
+def colleagues(mail: nw.LazyFrame[Any], addresses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """
+    List the ``prospect_id`` of the colleagues among the people written to: the one definition.
+
+    A colleague has an address (``prospect_id``, ``email``) on the domain of any mailbox that the mail was written from
+    (``id``, ``mailbox_address``).
+    """
+    known = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
     own = mail.filter(~nw.col("mailbox_address").is_null()).with_columns(domain=domain_of("mailbox_address"))
     own = own.group_by("domain").agg(mailings=nw.col("id").count())
     inside = join(known.with_columns(domain=domain_of("email")), own, "domain", how="inner")
-    colleagues = inside.group_by("prospect_id").agg(is_colleague=nw.col("mailings").max())
-    marked = join(mail, colleagues, "prospect_id")
-    return call.drop(marked, "mailing to a colleague", nw.col("is_colleague").is_null()).drop("is_colleague")
+    return inside.group_by("prospect_id").agg(nw.col("mailings").max()).select("prospect_id")

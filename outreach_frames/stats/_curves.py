@@ -136,10 +136,15 @@ def _reply_at(curve: pd.DataFrame, day: float, ci: float, effect: Effect) -> tup
     settled = bool(len(until)) and until["event_free"].iloc[-1] == 0
     if not (followed or settled):
         return np.nan, np.nan, np.nan
-    share = 0.0 if until.empty else float(until["cif_reply"].iloc[-1])
-    if share == 0:  # exact, of those who were followed that long or have had another outcome by then
-        known = float((curve["t_d"] >= day).to_numpy() @ curve[["events_any", "censored"]].sum(axis=1).to_numpy())
-        known += float(until["events_any"].sum()) - float(until.loc[until["t_d"] == day, "events_any"].sum())
-        return 0.0, 0.0, 1 - ((1 - ci) / 2) ** (effect.design / known)
-    last = until.iloc[-1]
-    return share, last["cif_reply_lo"], last["cif_reply_hi"]
+    share = float(until["cif_reply"].iloc[-1]) if len(until) else 0.0
+    if 0 < share < 1:
+        return share, float(until["cif_reply_lo"].iloc[-1]), float(until["cif_reply_hi"].iloc[-1])
+    furthest = ((1 - ci) / 2) ** (effect.design / _as_good_as_followed(curve, day))
+    return (share, 0.0, 1 - furthest) if share == 0 else (share, furthest, 1.0)
+
+
+def _as_good_as_followed(curve: pd.DataFrame, day: float) -> float:
+    """Divide who is at risk at a horizon by the share still without outcome: without censoring, that is everybody."""
+    place = min(int(np.searchsorted(curve["t_d"], day)), len(curve) - 1)
+    free = curve["event_free"].iloc[place - 1] if place else 1.0
+    return float(curve["at_risk"].iloc[place] / free)

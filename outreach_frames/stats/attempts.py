@@ -59,7 +59,7 @@ def failures(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype or an id that occurs twice.
+        A wrong dtype or an id that occurs twice in memory.
 
     Notes
     -----

@@ -40,7 +40,7 @@ def send_capacity(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds, an unknown zone.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown zone.
 
     Notes
     -----

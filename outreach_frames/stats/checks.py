@@ -11,10 +11,12 @@ from typing import Any, NamedTuple, Protocol
 import pandas as pd
 
 from outreach_frames.errors import MissingColumnError
+from outreach_frames.stats._addresses import colleagues
 from outreach_frames.stats._calendar import DAY, HOUR
-from outreach_frames.stats._small import flags, floats
+from outreach_frames.stats._engines import wrap
+from outreach_frames.stats._small import flags, floats, table
 from outreach_frames.stats._zone_names import iana
-from outreach_frames.stats.sequences import AUTOMATIC_REPLY
+from outreach_frames.stats.opt_outs import with_opt_out_time
 
 MATURE_D = 14
 OUTCOMES = ("answered", "not answered", "completed", "no_answer")
@@ -125,10 +127,8 @@ def _to_colleagues(data: Data) -> tuple["pd.Series[Any]", int]:
     """Find mail to people with an address on the domain of a mailbox that mail came from."""
     mail = data.table("mailings", ["id", "prospect_id", "mailbox_address"])
     known = data.table("email_addresses", ["id", "prospect_id", "email"])
-    addresses = mail["mailbox_address"], known["email"]
-    own, theirs = (texts.str.replace(".*@", "", regex=True).str.lower() for texts in addresses)
-    colleagues = known["prospect_id"][flags(theirs.isin(own.dropna()))].dropna()
-    return mail["id"][flags(mail["prospect_id"].isin(colleagues))], len(mail)
+    inside = table(colleagues(wrap(mail), wrap(known)))["prospect_id"]
+    return mail["id"][flags(mail["prospect_id"].isin(inside))], len(mail)
 
 
 def _disputed_replies(data: Data) -> tuple["pd.Series[Any]", int]:
@@ -144,7 +144,7 @@ def _two_outcomes(data: Data) -> tuple["pd.Series[Any]", int]:
 
 
 def _manual_opt_outs(data: Data) -> tuple["pd.Series[Any]", int]:
-    people = data.table("prospects", ["id", "opted_out_at"])
+    people = table(with_opt_out_time(wrap(data.table("prospects", ["id", "opted_out", "opted_out_at"]))))
     mail = data.table("mailings", ["id", "prospect_id", "unsubscribed_at"])
     left = people[flags(people["opted_out_at"].notna())]
     linked = mail["prospect_id"][flags(mail["unsubscribed_at"].notna())]
@@ -152,12 +152,9 @@ def _manual_opt_outs(data: Data) -> tuple["pd.Series[Any]", int]:
 
 
 def _automatic_replies(data: Data) -> tuple["pd.Series[Any]", int]:
-    mail = data.table("mailings", ["id", "sequence_state_id", "delivered_at", "replied_at"])
-    states = data.table("sequence_states", ["id", "state"])
-    paused = states["id"][flags(states["state"] == "paused")]
-    replied = mail[flags(mail["replied_at"].notna())]
-    fast = replied["replied_at"] - replied["delivered_at"] <= AUTOMATIC_REPLY
-    return replied["id"][flags(fast & replied["sequence_state_id"].isin(paused))], len(replied)
+    automatic = data.result("automatic_replies", "mailings", "sequence_states")
+    replied = data.table("mailings", ["id", "replied_at"])["replied_at"].notna()
+    return automatic["mailing_id"], int(replied.sum())
 
 
 def _machines(data: Data) -> tuple["pd.Series[Any]", int]:

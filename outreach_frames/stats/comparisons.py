@@ -10,7 +10,7 @@ tests", Operations Research 70 (2022) 1806–1821. It is the mixture sequential 
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, betaincc, betaln, digamma, expit, polygamma
+from scipy.special import betainc, betaln, digamma, expit, polygamma
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._small import Floats
@@ -21,6 +21,9 @@ Shape = tuple[float, float]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 _DEVIATIONS = np.array([0, 1, 2, 3, 4, 6, 9, 14, 20, 30, 40])
 _DEVIATIONS = np.concatenate([-_DEVIATIONS[:0:-1], _DEVIATIONS])
+_DOUBLINGS = np.array([-8, -4, -2, -1, -0.5, 0, 0.5, 1, 2, 4, 8])
+_FARTHEST = 700.0
+"""Log odds beyond which the rate, or its complement, is too small for a float."""
 
 
 def probability_greater(first: Shape, second: Shape) -> float:
@@ -29,27 +32,34 @@ def probability_greater(first: Shape, second: Shape) -> float:
 
     Notes
     -----
-    ∫ f₁(s) F₂(s) ds on the log-odds scale, where both are smooth, by Gauss–Legendre quadrature between break points
-    around the middle of each distribution. Good to about eight decimals.
+    ∫ f₁(s) F₂(s) ds / ∫ f₁(s) ds on the log-odds scale, where both are smooth, by Gauss–Legendre quadrature between
+    break points around the middle and the mode of each distribution. Within 10⁻¹⁰ for shapes from 0.01 to ten million.
     """
-    breaks = np.unique(np.clip([_landmarks(first), _landmarks(second)], *_landmarks(first)[[0, -1]]))
+    ends = _landmarks(first)[[0, -1]]
+    breaks = np.unique(np.clip(np.concatenate([_landmarks(first), _landmarks(second)]), *ends))
     middles, halves = (breaks[1:] + breaks[:-1]) / 2, np.diff(breaks) / 2
     log_odds = middles[:, None] + halves[:, None] * _NODES
     alpha, beta = first
-    density = np.exp(-alpha * np.logaddexp(0, -log_odds) - beta * np.logaddexp(0, log_odds) - betaln(alpha, beta))
-    below = np.where(
-        log_odds < 0,
-        betainc(*second, expit(log_odds)),
-        betaincc(*second[::-1], expit(-log_odds)),  # near 1, where a float has no room, count from the other end
-    )
-    return float(np.clip(((density * below) @ _WEIGHTS) @ halves, 0.0, 1.0))
+    log_density = -alpha * np.logaddexp(0, -log_odds) - beta * np.logaddexp(0, log_odds)
+    weights = np.exp(log_density - log_density.max()) * _WEIGHTS * halves[:, None]
+    below = np.where(log_odds < 0, _lower_tail(second, log_odds), 1 - _lower_tail(second[::-1], -log_odds))
+    return float(np.clip((weights * below).sum() / weights.sum(), 0.0, 1.0))
+
+
+def _lower_tail(shape: Shape, log_odds: Floats) -> Floats:
+    """Return a Beta variable's distribution function at some log odds, for those below 0."""
+    alpha, beta = shape
+    far = np.exp(alpha * np.minimum(log_odds, -_FARTHEST) - np.log(alpha) - betaln(alpha, beta))
+    tail: Floats = np.where(log_odds < -_FARTHEST, far, betainc(alpha, beta, expit(log_odds)))
+    return tail
 
 
 def _landmarks(shape: Shape) -> Floats:
-    """Spread points over a Beta distribution's log odds, by their mean and standard deviation."""
+    """Spread points over a Beta distribution's log odds: by mean and deviation, and about the mode, where it turns."""
     mean = digamma(shape[0]) - digamma(shape[1])
     deviation = np.sqrt(polygamma(1, shape[0]) + polygamma(1, shape[1]))
-    points: Floats = mean + deviation * _DEVIATIONS
+    turn = np.log(shape[0] / shape[1]) + _DOUBLINGS
+    points: Floats = np.sort(np.concatenate([mean + deviation * _DEVIATIONS, turn]))
     return points
 
 

@@ -62,7 +62,7 @@ def call_outcomes(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, an unknown zone.
+        A wrong dtype, an id that occurs twice in memory, an unknown zone.
 
     Notes
     -----

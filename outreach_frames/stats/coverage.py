@@ -14,6 +14,7 @@ from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
 from outreach_frames.stats.flags import SENDING, with_delivery
 from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.opt_outs import is_opted_out
 
 _KEY = ["account_id"]
 _PEOPLE = ["prospects", "contacted", "replied", "opted_out"]
@@ -69,7 +70,7 @@ def account_coverage(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -148,7 +149,7 @@ def account_reach(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -225,12 +226,11 @@ def _by_person(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 
 def _by_account(people: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    gone = nw.col("opted_out").fill_null(False) | ~nw.col("opted_out_at").is_null()
     flagged = people.with_columns(
         prospects=nw.col("prospect_id") * 0 + 1,
         contacted=(~nw.col("touched_at").is_null()).cast(nw.Int64),
         replied=(nw.col("answers") > 0).fill_null(False).cast(nw.Int64),
-        opted_out=gone.cast(nw.Int64),
+        opted_out=is_opted_out().cast(nw.Int64),
     )
     return flagged.group_by(*_KEY).agg(
         *(nw.col(name).sum() for name in (*_PEOPLE, "touches")), nw.col("touched_at").max().alias("last_touch_at")

@@ -22,6 +22,7 @@ from outreach_frames.stats.control_limits import limits_around, z_against
 from outreach_frames.stats.exact_tests import MIN_EVENTS, exact_lower
 from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
 from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.opt_outs import with_opt_out_time
 
 GROUPINGS = ("mailbox", "recipient_domain")
 ALERTS = ("ok", "watch", "act")
@@ -71,7 +72,7 @@ def deliverability(
     mailboxes
         ``id``, ``email``: the mailboxes to report on; each has a row for every week in which any of them sent.
     prospects
-        ``id``, ``opted_out_at``: to find opt-outs made by hand.
+        ``id``, ``opted_out``, ``opted_out_at``: to find opt-outs made by hand.
     email_addresses
         ``id``, ``prospect_id``, ``email``: for ``by="recipient_domain"``. Of several addresses of a person the first is
         taken, since a mailing does not tell its own.
@@ -206,7 +207,8 @@ def _counts(mail: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str,
 
 def _manual(call: Call, mail: nw.LazyFrame[Any], prospects: Any, keys: Sequence[str]) -> nw.LazyFrame[Any]:
     """Count opt-outs without a link, where the last mailing delivered before them was sent."""
-    people = call.read("prospects", prospects, ["id", "opted_out_at"]).filter(~nw.col("opted_out_at").is_null())
+    people = with_opt_out_time(call.read("prospects", prospects, ["id", "opted_out", "opted_out_at"]))
+    people = people.filter(~nw.col("opted_out_at").is_null())
     known = mail.filter(~nw.col("prospect_id").is_null())
     by_link = known.group_by("prospect_id").agg(linked=nw.col("unsubscribed_at").count())
     gone = join(people.rename({"id": "prospect_id"}), by_link, "prospect_id")

@@ -99,7 +99,7 @@ def enrolment_outcomes(
         A column is absent.
     DataError
         ``as_of`` is unknown or later than the extraction; only half of the plan is given; a wrong dtype; an id that
-        occurs twice; frames of two kinds.
+        occurs twice in memory; frames of two kinds.
 
     Notes
     -----

@@ -78,7 +78,7 @@ def mailing_flags(
     MissingColumnError
         A column is absent.
     DataError
-        A column has the wrong dtype, an id occurs twice, or the policy does not exist.
+        A column has the wrong dtype, an id occurs twice in memory, or the policy does not exist.
 
     Warns
     -----

@@ -101,7 +101,7 @@ def step_funnel(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds, an unknown attribution.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown attribution.
 
     Notes
     -----

@@ -97,7 +97,8 @@ def meetings(
     MissingColumnError
         A column is absent.
     DataError
-        ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice; frames of two kinds.
+        ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice in memory; frames of
+        two kinds.
 
     Notes
     -----

@@ -53,7 +53,7 @@ def first_opens(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----

@@ -1,6 +1,7 @@
 """People who opted out: how many did after they were contacted, and who was written to all the same."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import narwhals as nw
 import pandas as pd
@@ -8,10 +9,10 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call, columns_of
-from outreach_frames.stats._engines import join
+from outreach_frames.stats._engines import join, wrap
 from outreach_frames.stats._instants import Instant
 from outreach_frames.stats._parameters import columns
-from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, write
+from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, table as run, write
 from outreach_frames.stats._tally import grouping, stack
 from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, with_clustered_rates
@@ -37,6 +38,22 @@ _RATES = {
 }
 
 
+def is_opted_out(noticed: nw.Expr | None = None) -> nw.Expr:
+    """
+    Tell whether a person is opted out: the one definition.
+
+    ``opted_out`` decides, since who is opted in again keeps the old ``opted_out_at``. Where it is missing, what was
+    noticed does: by default, that ``opted_out_at`` is set.
+    """
+    noticed = ~nw.col("opted_out_at").is_null() if noticed is None else noticed
+    return nw.col("opted_out").fill_null(False) | (nw.col("opted_out").is_null() & noticed)
+
+
+def with_opt_out_time(people: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Keep ``opted_out_at`` of those only who are opted out."""
+    return people.with_columns(opted_out_at=nw.when(is_opted_out()).then(nw.col("opted_out_at")))
+
+
 def prospect_opt_outs(
     prospects: IntoFrameT,
     mailings: IntoFrameT,
@@ -51,12 +68,13 @@ def prospect_opt_outs(
     """
     Count the people who opted out after they had been contacted, by whatever way.
 
-    ``prospect_opt_out_rate`` = people contacted with ``opted_out_at`` after their first contact / people contacted.
+    ``prospect_opt_out_rate`` = people contacted who are opted out, with ``opted_out_at`` after their first contact /
+    people contacted.
 
     Parameters
     ----------
     prospects
-        ``id``, ``opted_out_at``; ``account_id`` where it is known.
+        ``id``, ``opted_out``, ``opted_out_at``; ``account_id`` where it is known.
     mailings
         ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     calls
@@ -88,22 +106,23 @@ def prospect_opt_outs(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
     Opt-outs by link and by hand both count, which ``opt_out_rate`` of `engagement` does not; they need not have to do
-    with the group's mail. Not counted: people who had opted out before the group contacted them, or are opted in again.
-    Left out and counted: touches of nobody known or not listed, and rows whose key is missing. Interval: Wilson.
-    Definition: this project's metric dictionary, parts 1.4 (T15) and 2.1.
+    with the group's mail. Not counted as opted out: people who had opted out before the group contacted them, are opted
+    in again (``opted_out`` false with an old ``opted_out_at``), or did so at an unknown time. Left out and counted:
+    touches of nobody known or not listed, and rows whose key is missing. Interval: Wilson. Definition: this project's
+    metric dictionary, parts 1.4 (T15), 2.1 and 2.11.
     """
     keys = columns("by", by)
     known = columns_of("prospects", prospects)
     of_people = [key for key in keys if key in known]
     of_touches = [key for key in keys if key not in of_people]
     call = Call("prospect_opt_outs", by=keys, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
-    optional = cluster_columns(cluster)
-    people = call.read("prospects", prospects, ["id", "opted_out_at"], keys=of_people, optional=optional)
+    needed, optional = ["id", "opted_out", "opted_out_at"], cluster_columns(cluster)
+    people = with_opt_out_time(call.read("prospects", prospects, needed, keys=of_people, optional=optional))
     clusters = clusters_of(_RATES, cluster, people.collect_schema().names(), keys)
     mail = call.read("mailings", mailings, ["id", "prospect_id", *SENDING], keys=of_touches)
     delivered = with_delivery(mail, bounce_policy).filter(nw.col("is_delivered"))
@@ -113,7 +132,7 @@ def prospect_opt_outs(
         touches.append(called.select("prospect_id", *of_touches, touched_at=nw.col("called_at")))
     call.look(as_of)
 
-    people = people.rename({"id": "prospect_id"}).with_columns(is_listed=nw.col("prospect_id"))
+    people = people.drop("opted_out").rename({"id": "prospect_id"}).with_columns(is_listed=nw.col("prospect_id"))
     touched = join(nw.concat(touches, how="vertical"), people, "prospect_id")
     touched = call.drop(touched, "touch of nobody known or listed", ~nw.col("is_listed").is_null())
     for key in keys:
@@ -214,7 +233,7 @@ def compliance(
 
 def _opt_outs(call: Call, mail: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """Find when each person opted out first, and how."""
-    back = people["id"][flags(~people["opted_out"])]
+    back = run(wrap(people).filter(~is_opted_out(noticed=nw.lit(True))))["id"]
     manual = people.rename(columns={"id": "prospect_id"})[["prospect_id", "opted_out_at"]].assign(
         opt_out_source="manual"
     )

@@ -96,7 +96,7 @@ def state_flow(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----

@@ -14,6 +14,7 @@ from outreach_frames.stats._tally import count_distinct, stack
 from outreach_frames.stats._touches import CALL_COLUMNS, TASK_COLUMNS, other_tasks, outbound_calls
 from outreach_frames.stats._zone_names import STEPS, zones_by_key
 from outreach_frames.stats.flags import ENGAGEMENT, with_flags
+from outreach_frames.stats.opt_outs import is_opted_out
 
 ZONE_COLUMNS = ("time_zone_iana", "time_zone_inferred", "time_zone")
 """Where a person's time zone may stand, the most trustworthy first; the last is free text."""
@@ -65,7 +66,8 @@ def prospect_engagement(
         ``prospect_id``; ``enrolments`` and ``sequences`` [distinct, among the mailings]; mailings ``delivered``,
         ``opened``, ``clicked``, ``replied``; ``first_touch_at``, ``last_touch_at`` (delivered mail, and calls and tasks
         where given), ``first_reply_at``; ``touches_to_reply`` [delivered mailings and calls up to the first reply,
-        missing without one]; ``opted_out``; ``opt_out_source``, ``link`` (a mailing says so), ``manual`` or missing;
+        missing without one]; ``opted_out`` (not who is opted in again); ``opt_out_source``, ``link`` (a mailing says
+        so), ``manual`` or missing;
         ``tz`` and ``tz_source`` (the column it comes from, or ``default``).
 
     Raises
@@ -73,7 +75,7 @@ def prospect_engagement(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds, an unknown default zone.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown default zone.
 
     Notes
     -----
@@ -186,8 +188,6 @@ def _touched(touches: nw.LazyFrame[Any], mail: nw.LazyFrame[Any]) -> nw.LazyFram
 
 def _with_opt_out(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     by_link = nw.col("by_link") > 0
-    by_hand = nw.col("opted_out").fill_null(False) | ~nw.col("opted_out_at").is_null()
-    manual = nw.when(by_hand).then(nw.lit("manual"))
-    return table.with_columns(
-        opted_out=by_link | by_hand, opt_out_source=nw.when(by_link).then(nw.lit("link")).otherwise(manual)
-    )
+    gone = is_opted_out(noticed=by_link | ~nw.col("opted_out_at").is_null())
+    way = nw.when(by_link).then(nw.lit("link")).otherwise(nw.lit("manual"))
+    return table.with_columns(opted_out=gone, opt_out_source=nw.when(gone).then(way))

@@ -21,6 +21,7 @@ from outreach_frames.stats.traps import EFFECTS, SHOWN
 SEVERITIES = ("ok", "note", "watch", "act")
 
 _HOME = {
+    "automatic_replies": "replies",
     "compliance": "opt_outs",
     "mailbox_health": "mailboxes",
     "overlaps": "collisions",

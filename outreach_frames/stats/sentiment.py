@@ -65,7 +65,7 @@ def reply_sentiment(
         A column is absent.
     DataError
         An unknown ``on``, or one that does not fit the objects, prospects among them; a wrong dtype, an id that occurs
-        twice.
+        twice in memory.
 
     Notes
     -----

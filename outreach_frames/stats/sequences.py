@@ -7,7 +7,6 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._addresses import external_only
-from outreach_frames.stats._calendar import HOUR
 from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import join, small_table
 from outreach_frames.stats._instants import Instant, to_micros
@@ -38,9 +37,7 @@ from outreach_frames.stats.clusters import (
 )
 from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
 from outreach_frames.stats.outcomes import CLOSED_STATES
-
-AUTOMATIC_REPLY = HOUR // 12
-"""An answer to a paused enrolment that came within this time of delivery is suspected to be a machine's [µs]."""
+from outreach_frames.stats.replies import with_automatic
 
 _STRICT = "enrolment_reply_rate_strict"
 _STRICT_UNIT = Unit("strict", {"emailed": "delivered", "replied": "replied"}, (_STRICT,))
@@ -113,7 +110,7 @@ def sequence_engagement(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -195,12 +192,7 @@ def _with_account(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.Lazy
 
 def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any], cluster: str | None) -> list[nw.LazyFrame[Any]]:
     """Count the answers that look automatic, and the enrolments that gave another one."""
-    paused = states.filter((nw.col("state") == "paused").fill_null(False))
-    paused = paused.select(sequence_state_id=nw.col("id"), paused=nw.col("id"))
-    fast = (nw.col("replied_at") - nw.col("delivered_at") <= AUTOMATIC_REPLY).fill_null(False)
-    told = join(mail, paused, "sequence_state_id")
-    told = told.with_columns(is_automatic=nw.col("is_replied") & fast & ~nw.col("paused").is_null())
-    counted = told.with_columns(
+    counted = with_automatic(mail, states).with_columns(
         automatic_replies=nw.col("is_automatic").cast(nw.Int64),
         delivered=nw.col("is_delivered").cast(nw.Int64),
         replied=(nw.col("is_replied") & ~nw.col("is_automatic")).cast(nw.Int64),

@@ -64,7 +64,7 @@ def task_completion(
     MissingColumnError
         A column is absent.
     DataError
-        ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice.
+        ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice in memory.
 
     Notes
     -----

@@ -99,7 +99,7 @@ def rep_activity(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, frames of two kinds; ``as_of`` is unknown and tasks are given.
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds; ``as_of`` is unknown and tasks are given.
 
     Notes
     -----

@@ -10,8 +10,6 @@ from outreach_frames import stats
 from outreach_frames.showing import show
 from outreach_frames.widgets._explorer import Explorer, Shown, choice
 
-AUTOMATIC_REPLY = pd.Timedelta(minutes=5)
-"""A paused enrolment answered faster than this was answered by a machine, most likely out of office."""
 RATES = ("enrolment_reply_rate", "prospect_reply_rate", "reply_rate", "bounce_rate", "opt_out_rate", "open_rate")
 
 
@@ -34,10 +32,8 @@ class DefinitionSwitch(Explorer):
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
         """Make the choices of mailings, count the usual way and return the controls."""
         mailings, states = tables["mailings"], tables["sequence_states"]
-        paused = mailings["sequence_state_id"].isin(states["id"][states["state"] == "paused"])
-        fast = mailings["replied_at"] - mailings["delivered_at"] <= AUTOMATIC_REPLY
-        automatic = (paused & fast).fillna(value=False)
-        people = mailings.assign(replied_at=mailings["replied_at"].mask(automatic))
+        automatic = stats.automatic_replies(mailings, states)["mailing_id"]
+        people = mailings.assign(replied_at=mailings["replied_at"].mask(mailings["id"].isin(automatic)))
         sequenced = mailings["sequence_id"].notna()
         self._chosen = {
             (one_off, counted): frame if one_off else frame[sequenced]
@@ -71,9 +67,7 @@ class DefinitionSwitch(Explorer):
         if not automatic:
             lines += [
                 f"states = {self.table('sequence_states')}",
-                'paused = mailings["sequence_state_id"].isin(states["id"][states["state"] == "paused"])',
-                'fast = mailings["replied_at"] - mailings["delivered_at"] <= pd.Timedelta(minutes=5)',
-                "automatic = (paused & fast).fillna(False)",
+                'automatic = mailings["id"].isin(of.stats.automatic_replies(mailings, states)["mailing_id"])',
                 'mailings = mailings.assign(replied_at=mailings["replied_at"].mask(automatic))',
             ]
         if untracked:

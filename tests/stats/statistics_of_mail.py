@@ -154,6 +154,7 @@ STATISTICS: dict[str, Callable[[Engine], Any]] = {
     ),
     "sequence_engagement of mail alone": lambda to: stats.sequence_engagement(to(MAIL), to(SEQUENCES)),
     "engagement without colleagues": lambda to: stats.engagement(to(MAIL), exclude_internal=to(ADDRESSES)),
+    "automatic_replies": lambda to: stats.automatic_replies(to(MAIL), to(STATES)),
     "first_opens": lambda to: stats.first_opens(to(MAIL), to(EVENTS)),
     "failures": lambda to: stats.failures(to(MAIL)),
     "failures by user and reason": lambda to: stats.failures(to(MAIL), by=["user_id", "error_reason"]),

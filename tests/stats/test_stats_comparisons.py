@@ -1,3 +1,6 @@
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -33,7 +36,37 @@ def test_whole_numbers_have_a_closed_form(a, b, c, d):
 @settings(max_examples=60, deadline=None)
 @given(*[SHAPES] * 4)
 def test_one_of_two_is_greater(a, b, c, d):
-    assert probability_greater((a, b), (c, d)) + probability_greater((c, d), (a, b)) == pytest.approx(1, abs=1e-6)
+    assert probability_greater((a, b), (c, d)) + probability_greater((c, d), (a, b)) == pytest.approx(1, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ((13, 189), (6, 206), 0.964546910033163),
+        ((142.52408699278055, 0.057027132537987205), (0.11126196127763532, 0.060920522598811096), 0.772889404543674),
+        ((0.0112, 0.0498), (0.0104, 0.0415), 0.501983576743009),
+        ((0.5, 3.2), (0.05, 0.9), 0.853125428280781),
+        ((1.5, 2000.0), (0.7, 1200.0), 0.63173967849429),
+        ((0.0112, 0.5), (300.5, 2.25), 0.00180587688326782),
+    ],
+)
+def test_ten_decimals_are_those_of_quadrature_with_25_digits(first, second, expected):
+    """By mpmath: ∫ f₁ F₂ on the log-odds scale, with its own incomplete Beta function."""
+    assert probability_greater(first, second) == pytest.approx(expected, abs=1e-10)
+    assert probability_greater(second, first) == pytest.approx(1 - expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1, 5, 25])
+def test_ten_decimals_are_those_of_exact_fractions(scale):
+    """For whole numbers F₂(s) is a binomial tail, and each of its terms times f₁ integrates to a fraction."""
+    a, b, c, d = 3 * scale, 40 * scale, 2 * scale, 37 * scale
+    draws = c + d - 1
+    terms = (
+        Fraction(comb(draws, k) * a * comb(a + b - 1, a), (a + k) * comb(a + b + draws - 1, a + k))
+        for k in range(c, draws + 1)
+    )
+
+    assert probability_greater((a, b), (c, d)) == pytest.approx(float(sum(terms)), abs=1e-10)
 
 
 def test_powers_of_uniform_variables_are_known():

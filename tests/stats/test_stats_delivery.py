@@ -212,7 +212,12 @@ def test_no_mail_at_all_gives_no_row_in_every_engine(engine):
 def test_an_opt_out_by_hand_is_credited_to_the_last_mailing_before_it():
     """No mailing shows it, so the rate of opt-outs by link is too low."""
     people = typed(
-        [{"id": 1, "opted_out_at": at(9)}, {"id": 2, "opted_out_at": at(9)}, {"id": 3, "opted_out_at": None}]
+        [
+            {"id": 1, "opted_out_at": at(9)},
+            {"id": 2, "opted_out_at": at(9)},
+            {"id": 3, "opted_out_at": None},
+            {"id": 4, "opted_out_at": at(9), "opted_out": False},
+        ]
     )
     rows = [
         {"prospect_id": 1, "delivered_at": at(0)},
@@ -220,6 +225,7 @@ def test_an_opt_out_by_hand_is_credited_to_the_last_mailing_before_it():
         {"prospect_id": 1, "delivered_at": at(10)},
         {"prospect_id": 2, "delivered_at": at(0), "unsubscribed_at": at(9)},
         {"prospect_id": 3, "delivered_at": at(0)},
+        {"prospect_id": 4, "delivered_at": at(0)},
     ]
 
     found = by_key(stats.deliverability(mail(*rows), BOXES, prospects=people))

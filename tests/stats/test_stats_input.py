@@ -87,6 +87,15 @@ def test_ids_that_occur_twice_are_refused(engine):
         stats.engagement(ENGINES[engine](doubled))
 
 
+@pytest.mark.parametrize("engine", ["polars-lazy", "duckdb"])
+def test_lazy_frames_are_not_searched_for_ids_that_occur_twice(engine):
+    """It would cost a pass over the data; the docstrings say "in memory"."""
+    mail = example("mailings")
+    doubled = pd.concat([mail, mail.iloc[[2, 0]]], ignore_index=True)
+
+    assert as_pandas(stats.engagement(ENGINES[engine](doubled)))["mailings"].tolist() == [len(mail) + 2]
+
+
 def test_many_duplicates_are_not_all_listed():
     mail = pd.concat([example("mailings")] * 2, ignore_index=True)
 

@@ -9,7 +9,7 @@ MONDAY, TUESDAY, WEDNESDAY = (f"2025-03-0{day}T12:00:00Z" for day in (3, 4, 5))
 
 def people(*rows):
     made = [{"id": n, "owner_id": 51, **row} for n, row in enumerate(rows, start=1)]
-    return typed(made, ["id", "owner_id", "opted_out_at"])
+    return typed(made, ["id", "owner_id", "opted_out", "opted_out_at"])
 
 
 def mail(prospect, sequence=10, at=TUESDAY, **row):

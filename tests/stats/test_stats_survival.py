@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy.stats import CensoredData, binomtest, ecdf
+from scipy.stats import CensoredData, beta, ecdf
 from stats_frames import AS_OF, EXPECTED, TOLERANCE, example, mailings
 
 from outreach_frames import stats
@@ -342,19 +342,43 @@ def test_no_enrolments_give_empty_curves_with_all_columns():
     assert stats.reply_within(empty)["n"].tolist() == [0]
 
 
-def test_before_the_first_event_a_share_has_an_exact_upper_bound_and_a_curve_none():
-    """
-    A share of 0 has no band on the log(−log) scale; an interval from 0 to 0 would claim certainty.
+@pytest.mark.parametrize("ci", [0.8, 0.95])
+def test_no_reply_yet_has_the_exact_upper_bound(ci):
+    """An interval from 0 to 0 would claim certainty. Of 100 followed: Clopper and Pearson's upper end for 0 of 100."""
+    followed = durations([(20.0, "censored")] * 100)
 
-    Followed for half a day are 4, for a day and a half 3; for three days 2, and one has bounced by then.
-    """
+    found = stats.reply_within(followed, days=[14], ci=ci).iloc[0]
+
+    upper = beta.ppf((1 + ci) / 2, 1, 100)
+    assert found.tolist() == [100, 0, 0, pytest.approx(upper)]
+
+
+def test_everybody_replying_has_the_exact_lower_bound():
+    found = stats.reply_within(durations([(2.0, "reply")] * 40), days=[14]).iloc[0]
+
+    assert found.tolist() == [40, 1, pytest.approx(beta.ppf(0.025, 40, 1)), 1]
+
+
+def test_the_bound_counts_only_who_was_followed():
+    """Of 100, 20 opted out and 40 were lost before day 14: 40 at risk there, 80 % without outcome: as good as 50."""
+    table = durations([(1.0, "opt_out")] * 20 + [(9.0, "censored")] * 40 + [(20.0, "censored")] * 40)
+
+    found = stats.reply_within(table, days=[14]).iloc[0]
+
+    assert found["reply_within_14d_hi"] == pytest.approx(beta.ppf(0.975, 1, 50))
+
+
+def test_an_outcome_of_everybody_makes_all_known():
+    found = stats.reply_within(durations([(1.0, "bounce")] * 10 + [(2.0, "opt_out")] * 20), days=[14]).iloc[0]
+
+    assert found.tolist() == [30, 0, 0, pytest.approx(beta.ppf(0.975, 1, 30))]
+
+
+def test_before_the_first_event_curves_have_no_band():
+    """A share of 0 has none on the log(−log) scale."""
     durations = pd.DataFrame({"duration_d": [1.0, 2.0, 5.0, 9.0], "event": ["censored", "bounce", "reply", "censored"]})
 
-    shares = stats.reply_within(durations, days=[0.5, 1.5, 3]).iloc[0]
     curve = stats.cumulative_incidence(durations).set_index("t_d").loc[[1.0, 2.0]]
 
-    for day, n in (("0.5", 4), ("1.5", 3), ("3", 3)):
-        assert shares[f"reply_within_{day}d"] == shares[f"reply_within_{day}d_lo"] == 0
-        assert shares[f"reply_within_{day}d_hi"] == pytest.approx(binomtest(0, n).proportion_ci(method="exact").high)
     assert curve["cif_reply"].tolist() == [0, 0]
     assert curve[["cif_reply_lo", "cif_reply_hi"]].isna().to_numpy().all()
