@@ -9,6 +9,8 @@ import os
 import threading
 from weakref import WeakValueDictionary
 
+import filelock as _registered_before  # noqa: F401  see the end
+
 
 class OfOneProcess:
     """What has something that belongs to one process; it is known from when `told_of_forks` is called."""
@@ -58,5 +60,7 @@ def _all() -> list[OfOneProcess]:
     return [each for reference in _living.valuerefs() if (each := reference()) is not None]
 
 
+# What was registered last is asked first before a fork. File locks, which hold everybody back from then on, have to
+# come after us: a thread that we wait for may be about to release one.
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
