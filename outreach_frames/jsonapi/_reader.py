@@ -1,6 +1,6 @@
 """Page bytes to structs: strictly, and where that fails with what the page has that is new or oddly typed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ import msgspec
 
 from outreach_frames.errors import DocumentError
 from outreach_frames.jsonapi import repair
+from outreach_frames.jsonapi._misfits import Misfit
 from outreach_frames.jsonapi._rows import Rows
 from outreach_frames.jsonapi._shapes import Href, Shape, document
 from outreach_frames.jsonapi._values import NULL
@@ -28,12 +29,13 @@ class Content:
     primary
         The resources that were asked for.
     included
-        All resources of each type that may be joined, the primary ones among them; a resource that comes twice is
-        there once, as it came last.
+        All resources of each type that may be joined, the primary ones among them.
     next
         Address of the next page.
     count, count_truncated
         As sent; ``None`` where unknown.
+    left_out
+        Identifiers that are none of their relationship's.
     """
 
     primary: Rows
@@ -41,6 +43,12 @@ class Content:
     next: str | None
     count: int | None
     count_truncated: bool
+    left_out: Sequence[Misfit] = ()
+
+    @property
+    def misfits(self) -> list[Misfit]:
+        """What did not fit, as far as the columns were built."""
+        return [*self.left_out, *self.primary.misfits, *(m for rows in self.included.values() for m in rows.misfits)]
 
     @property
     def unknown(self) -> dict[str, frozenset[str]]:
@@ -97,13 +105,14 @@ class Reader:
         if content:
             worth_it = not self.ordered and content.next and len(content.primary.resources) >= MANY
             return self._in_order(repair.take_apart(body)) if worth_it else self, content
-        page = repair.take_apart(body)
+        id_types = {name: shape.id_type for name, shape in self.shapes.items() if not shape.anonymous}
+        page = repair.together(repair.take_apart(body), id_types, included=bool(self.joined))
         reader = self._grown(page)
         content = None if reader is self else reader._strict(body)  # noqa: SLF001  a reader of this same class
         return reader, content or reader._repaired(page)  # noqa: SLF001
 
     def _strict(self, body: bytes) -> Content | None:
-        """Decode a page that holds nothing new and nothing odd; ``None`` if it does."""
+        """Decode a page that holds nothing new, nothing odd and nothing twice; ``None`` if it does."""
         try:
             page = self._decoder.decode(body)
         except msgspec.ValidationError:
@@ -114,18 +123,31 @@ class Reader:
         link = page.links and page.links.next
         count, truncated = (page.meta.count, page.meta.count_truncated) if page.meta else (None, None)
         included = page.included if self.joined else []
+        if self._repeats(data, included):
+            return None
         address = (link.href if isinstance(link, Href) else link) or None
         return self._content(data, included, link=address, count=count, truncated=bool(truncated))
 
+    def _repeats(self, data: list[Any], included: list[Any]) -> bool:
+        """Tell whether a resource comes more than once; each time may say something that the others do not."""
+        once = {shape.resource for shape in self.shapes.values() if not shape.anonymous}
+        data = data if self.shapes[self.primary].resource in once else []
+        if not included:
+            return len({resource.id for resource in data}) < len(data)
+        ids = [(type(resource), resource.id) for resource in (*data, *included) if type(resource) in once]
+        return len(set(ids)) < len(ids)
+
     def _repaired(self, page: repair.Loose) -> Content:
-        data = [repair.repaired(members, self.shapes[self.primary]) for members in page.data]
+        left_out: list[Misfit] = []
+        data = [repair.repaired(members, self.shapes[self.primary], left_out) for members in page.data]
         included = [
-            repair.repaired(members, self.shapes[name])
+            repair.repaired(members, self.shapes[name], left_out)
             for members in (page.included if self.joined else ())
             if (name := repair.type_of(members, where="included")) in self.joined
         ]
         count, truncated = repair.counts(page.meta)
-        return self._content(data, included, link=repair.next_link(page.links), count=count, truncated=truncated)
+        content = self._content(data, included, link=repair.next_link(page.links), count=count, truncated=truncated)
+        return replace(content, left_out=left_out)
 
     def _content(
         self, data: list[Any], included: list[Any], *, link: str | None, count: int | None, truncated: bool

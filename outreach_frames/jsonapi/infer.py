@@ -15,8 +15,8 @@ import msgspec
 from outreach_frames.catalogue import Attribute, Catalogue, Relationship, ResourceType
 from outreach_frames.jsonapi._rows import column_name
 from outreach_frames.jsonapi._times import UnreadableValueError
-from outreach_frames.jsonapi._values import NULL, Kind, array, coerce, infer, kind_of
-from outreach_frames.jsonapi.repair import Loose, linkage_of, object_of, text_or_none, type_of
+from outreach_frames.jsonapi._values import NULL, Kind, array, coerce, infer, kind_of, text_of
+from outreach_frames.jsonapi.repair import Loose, identifiers, is_id, linkage_of, object_of, type_of
 
 DEEPEST = 3
 """Steps of the paths that are followed unasked [relationships]; nor does a resource type come twice on one of them."""
@@ -64,17 +64,17 @@ class SeenLinks:
     has_data
         Whether any resource has identifiers in it, or null for none.
     many
-        Whether they are a list; ``None`` where all are null.
+        Whether they are a list; ``None`` where all are null or empty.
+    is_list
+        Whether an empty list is among them, which may also stand for no identifier.
     targets
         Resource types that it leads to, in order of appearance.
     """
 
     has_data: bool = False
     many: bool | None = None
+    is_list: bool = False
     targets: dict[str, None] = field(default_factory=dict)
-
-
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def look(page: Loose) -> dict[str, Seen]:
@@ -93,18 +93,18 @@ def look(page: Loose) -> dict[str, Seen]:
 
 def _look_at_links(raw: msgspec.Raw, links: SeenLinks, seen: Mapping[str, Seen]) -> None:
     """Note what a relationship leads to; what is odd about it, the layout will say."""
-    members = object_of(raw)
+    members, data = object_of(raw), linkage_of(raw)
     links.has_data |= "data" in members or "id" in members or (raw != NULL and not members)
-    data = linkage_of(raw) if members else NULL
-    if data == NULL:
+    sent = identifiers(data)
+    if not sent:
+        links.is_list |= data != NULL
         return
-    several = bytes(data).startswith(b"[")
-    links.many = several or bool(links.many)
-    for identifier in map(object_of, _raws.decode(data) if several else [data]):
-        name = text_or_none(identifier.get("type", NULL))
-        if name is not None:
-            links.targets[name] = None
-            seen[name].ids.append(identifier.get("id", NULL))
+    links.many = bytes(data).startswith(b"[") or bool(links.many)
+    for identifier in map(object_of, sent):
+        name, id_ = identifier.get("type", NULL), identifier.get("id", NULL)
+        if bytes(name).startswith(b'"') and is_id(id_):
+            links.targets[text_of(name) or ""] = None
+            seen[text_of(name) or ""].ids.append(id_)
 
 
 def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool) -> Catalogue:
@@ -153,7 +153,7 @@ def _relationships(resource: Seen, known: ResourceType | None) -> dict[str, Rela
         relationship = Relationship(
             name=name,
             column=declared.column if declared else column_name(name),
-            many=bool(declared and declared.many) if links.many is None else links.many,
+            many=links.many if links.many is not None else declared.many if declared else links.is_list,
             targets=tuple(dict.fromkeys((*(declared.targets if declared else ()), *links.targets))),
             has_data=links.has_data,
         )

@@ -1,20 +1,21 @@
 """
-Read a page again that failed strict decoding: notice names that are new, and fit values of a surprising type.
+Read a page again that failed strict decoding: notice names that are new, fit values of a surprising type, and put
+together what is sent of one resource in several places.
 
 The page is taken apart into undecoded values, so that numbers keep their digits. It costs several times the strict
 reading and is needed for odd pages only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import msgspec
 
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi._rows import misfit
+from outreach_frames.jsonapi._misfits import Misfit, misfit
 from outreach_frames.jsonapi._shapes import Linkage, Shape
 from outreach_frames.jsonapi._values import MEANT, NULL, coerce, kind_of, text_of
 
@@ -22,8 +23,8 @@ Members: TypeAlias = dict[str, msgspec.Raw]
 
 _members = msgspec.json.Decoder(Members)
 _optional_members = msgspec.json.Decoder(Members | None)
-_resources = msgspec.json.Decoder(list[Members] | None)
 _several = msgspec.json.Decoder(list[Members])
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Loose:
     def included(self) -> list[Members]:
         """The members of each included resource."""
         try:
-            return _resources.decode(self.beside) or []
+            return [] if says_nothing(self.beside) else _several.decode(self.beside)
         except msgspec.ValidationError:
             raise no_resources("includes something else") from None
 
@@ -102,7 +103,7 @@ def take_apart(body: bytes) -> Loose:
         return Loose(
             data=_several.decode(data) if several else [m for m in [_optional_members.decode(data)] if m is not None],
             beside=members.get("included", NULL),
-            links=_optional_members.decode(members.get("links", NULL)) or {},
+            links=_members_or_none(members.get("links", NULL)),
             meta=object_of(members.get("meta", NULL)),
         )
     except msgspec.ValidationError:
@@ -115,6 +116,17 @@ def no_resources(what: str) -> DocumentError:
         f"The document is JSON but no page of JSON:API resources: it {what}.",
         hint="Check that the address is that of a JSON:API endpoint.",
     )
+
+
+def says_nothing(raw: msgspec.Raw) -> bool:
+    """Tell whether a value is null, ``{}`` or ``[]``: PHP writes an empty object as an empty list."""
+    written = bytes(raw)
+    return raw == NULL or (written[:1] in {b"{", b"["} and not written[1:-1].strip())
+
+
+def _members_or_none(raw: msgspec.Raw) -> Members:
+    """Return an object's members, none of what says nothing; anything else is a `msgspec.ValidationError`."""
+    return {} if says_nothing(raw) else _members.decode(raw)
 
 
 def object_of(raw: msgspec.Raw) -> Members:
@@ -182,14 +194,16 @@ def _has_data(raw: msgspec.Raw) -> bool:
     return object_of(raw).get("data", NULL) != NULL
 
 
-def repaired(members: Members, shape: Shape) -> Any:
+def repaired(members: Members, shape: Shape, misfits: list[Misfit]) -> Any:
     """
     Build the struct of a resource from what was sent, however it was typed.
+
+    Relationships that lead to nothing that can be read are left out and noted in `misfits`.
 
     Raises
     ------
     DocumentError
-        A value does not fit without loss.
+        A value of an attribute does not fit without loss, or there is no id.
     """
     sent = members.get("id", NULL)
     id_ = _identity(sent, shape.id_type)
@@ -208,7 +222,7 @@ def repaired(members: Members, shape: Shape) -> Any:
         ),
         relationships=shape.relationships(
             **{
-                field: _relationship(shape, id_, name, relationships[name])
+                field: _relationship(shape, id_, name, relationships[name], misfits)
                 for name, field in shape.relationship_fields.items()
                 if name in relationships
             }
@@ -221,14 +235,20 @@ _ID_STARTS = {bytes([byte]) for byte in b'"-0123456789'}
 _ID: dict[type, str] = {int: "an integer id", str: "an id"}
 
 
+def is_id(raw: msgspec.Raw) -> bool:
+    """Tell whether a value is a number or text."""
+    return bytes(raw)[:1] in _ID_STARTS
+
+
 def _identity(raw: msgspec.Raw, as_type: type) -> Any:
     """Read an id sent as a number or as text; ``None`` where it is neither or does not fit."""
-    if bytes(raw)[:1] not in _ID_STARTS:
+    if not is_id(raw):
         return None
     try:
-        return coerce("integer" if as_type is int else "string", raw)
+        found = coerce("integer" if as_type is int else "string", raw)
     except ValueError:
         return None
+    return None if as_type is int and not -(2**63) <= found < 2**63 else found
 
 
 def text_or_none(raw: msgspec.Raw) -> str | None:
@@ -241,7 +261,7 @@ def text_or_none(raw: msgspec.Raw) -> str | None:
 
 def _object(members: Members, name: str, shape: Shape, id_: Any) -> Members:
     try:
-        return _optional_members.decode(members.get(name, NULL)) or {}
+        return _members_or_none(members.get(name, NULL))
     except msgspec.ValidationError:
         raise misfit(shape.resource_type.name, id_, name, "an object") from None
 
@@ -256,34 +276,36 @@ def _attribute(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
         raise misfit(shape.resource_type.name, id_, name, MEANT[kind]) from None
 
 
-def _relationship(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
+def _relationship(shape: Shape, id_: Any, name: str, raw: msgspec.Raw, misfits: list[Misfit]) -> Any:
     """Read a relationship; identifiers without the ``data`` around them, as in webhooks, are understood."""
     linkage = shape.linkages.get(name)
     if linkage is None:
         return None if name not in shape.new_relationships and shape.expects_no_data(name) else raw
-    try:
-        data = linkage_of(raw)
-        if data == NULL:
-            return linkage.struct()
-        if linkage.many:
-            return linkage.struct(data=[_reference(linkage, one) for one in _several.decode(data)])
-        return linkage.struct(data=_reference(linkage, _members.decode(data)))
-    except ValueError:
-        meant = f"linked to {' or '.join(linkage.targets) or 'a resource'} by type and id"
-        raise misfit(shape.resource_type.name, id_, name, meant) from None
+    data = linkage_of(raw)
+    if data == NULL:
+        return linkage.struct()
+    references, wrong = [], []
+    for identifier in identifiers(data):
+        try:
+            references.append(_reference(linkage, object_of(identifier)))
+        except ValueError as error:
+            wrong.append(str(error))
+    if not linkage.many and len(references) > 1:
+        references, wrong = [], ["leads to several records instead of one"]
+    misfits += [Misfit(shape.resource_type.name, id_, name, what, "left out") for what in wrong]
+    return linkage.struct(data=references if linkage.many else next(iter(references), None))
 
 
 def linkage_of(raw: msgspec.Raw) -> msgspec.Raw:
-    """
-    Return the ``data`` of a relationship, or the relationship itself where it is a bare identifier.
+    """Return the ``data`` of a relationship, or the relationship itself where it is no more than that."""
+    members = object_of(raw)
+    bare = NULL if says_nothing(raw) or (members and members.get("id", NULL) == NULL) else raw
+    return members.get("data", bare)
 
-    Raises
-    ------
-    ValueError
-        It is no object.
-    """
-    members: Members = _optional_members.decode(raw) or {}
-    return members.get("data", NULL if members.get("id", NULL) == NULL else raw)
+
+def identifiers(data: msgspec.Raw) -> list[msgspec.Raw]:
+    """Return the identifiers that a relationship's ``data`` lists, or the only one."""
+    return [] if says_nothing(data) else _raws.decode(data) if bytes(data).startswith(b"[") else [data]
 
 
 def _reference(linkage: Linkage, members: Members) -> Any:
@@ -293,10 +315,76 @@ def _reference(linkage: Linkage, members: Members) -> Any:
     Raises
     ------
     ValueError
-        It names no resource, or one of a type that the relationship does not lead to.
+        It names no resource, or one of a type that the relationship does not lead to; the message says so.
     """
-    type_ = msgspec.json.decode(members.get("type", NULL), type=str)
+    type_ = members.get("type", NULL)
+    name = text_of(type_) if bytes(type_).startswith(b'"') else None
     id_ = _identity(members.get("id", NULL), linkage.id_type)
-    if id_ is None or (linkage.checked and type_ != linkage.targets[0]):
-        raise ValueError("not an identifier of this relationship")
-    return linkage.reference(type=type_, id=id_)
+    if name is not None and linkage.checked and name != linkage.targets[0]:
+        raise ValueError(f"leads to a record of the type {name!r:.60} instead of {linkage.targets[0]}")
+    if name is None or id_ is None:
+        raise ValueError(f"is not linked to {' or '.join(linkage.targets) or 'a resource'} by type and id")
+    return linkage.reference(type=name, id=id_)
+
+
+def together(page: Loose, id_types: Mapping[str, type], *, included: bool = True) -> Loose:
+    """
+    Return a page that has each resource once, with all that it says of it in several places.
+
+    Members that are absent in one place do not erase those that another has; of members in both, ``data`` counts
+    before ``included`` and the later before the earlier. A resource of ``data`` is not among the included ones.
+
+    Parameters
+    ----------
+    page
+        The page.
+    id_types
+        How ids are stored, by resource type; resources of other types are left as they are.
+    included
+        Whether included resources are of interest; otherwise they are left out.
+    """
+
+
+    def key(members: Members, where: str) -> Hashable:
+        name = type_of(members, where=where)
+        id_ = _identity(members.get("id", NULL), id_types[name]) if name in id_types else None
+        return object() if id_ is None else (name, id_)
+
+    found: dict[Hashable, Members] = {}
+    beside = [(key(members, "included"), members) for members in (page.included if included else ())]
+    rows = [(key(members, "data"), members) for members in page.data]
+    for which, members in (*beside, *rows):
+        found[which] = _together(found[which], members) if which in found else members
+    data = {which: found[which] for which, _ in rows}
+    others = {which: found[which] for which, _ in beside if which not in data}
+    return replace(page, data=list(data.values()), beside=msgspec.Raw(msgspec.json.encode(list(others.values()))))
+
+
+def _together(old: Members, new: Members) -> Members:
+    parts = {part: _merged(old[part], new[part]) for part in ("attributes", "meta") if part in old and part in new}
+    if "relationships" in old and "relationships" in new:
+        parts["relationships"] = _merged(old["relationships"], new["relationships"], relationships=True)
+    return {**new, **old, **new, **parts}
+
+
+def _merged(old: msgspec.Raw, new: msgspec.Raw, *, relationships: bool = False) -> msgspec.Raw:
+    """Return an object with the members of both, and of two objects that are no objects the later."""
+    if says_nothing(new):
+        return old
+    before, after = object_of(old), object_of(new)
+    if not before or not after:
+        return new
+    if relationships:
+        after |= {name: _related(before[name], raw) for name, raw in after.items() if name in before}
+    return msgspec.Raw(msgspec.json.encode({**after, **before, **after}))
+
+
+def _related(old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
+    """Return a relationship with the links of both, and the identifiers of the later that has some."""
+    after = object_of(new)
+    if new != NULL and not after:
+        return old if says_nothing(new) else new
+    before = {} if new == NULL else object_of(old)
+    if not {"data", "id"}.isdisjoint(after):
+        before = {name: raw for name, raw in before.items() if name not in {"data", "type", "id"}}
+    return msgspec.Raw(msgspec.json.encode({**before, **after})) if after else new
