@@ -12,6 +12,7 @@ from outreach_frames.jsonapi import repair
 from outreach_frames.jsonapi._misfits import Misfit
 from outreach_frames.jsonapi._rows import Rows
 from outreach_frames.jsonapi._shapes import Href, Shape, document
+from outreach_frames.jsonapi._together import together
 from outreach_frames.jsonapi._values import NULL
 
 MANY = 100
@@ -97,8 +98,9 @@ class Reader:
         DocumentError
             The body is no JSON:API page, or a value does not fit.
         """
-        with repair.reading():
-            return self._read(body.removeprefix(BYTE_ORDER_MARK))
+        body = body.removeprefix(BYTE_ORDER_MARK)
+        with repair.reading(body):
+            return self._read(body)
 
     def _read(self, body: bytes) -> tuple["Reader", Content]:
         content = self._strict(body)
@@ -106,7 +108,7 @@ class Reader:
             worth_it = not self.ordered and content.next and len(content.primary.resources) >= MANY
             return self._in_order(repair.take_apart(body)) if worth_it else self, content
         id_types = {name: shape.id_type for name, shape in self.shapes.items() if not shape.anonymous}
-        page = repair.together(repair.take_apart(body), id_types, included=bool(self.joined))
+        page = together(repair.take_apart(body), id_types, included=bool(self.joined))
         reader = self._grown(page)
         content = None if reader is self else reader._strict(body)  # noqa: SLF001  a reader of this same class
         return reader, content or reader._repaired(page)  # noqa: SLF001

@@ -164,7 +164,13 @@ class Rows:
             built = self._checked(column.source, MEANT[kind], lambda: array(kind, values))
             if kind == "date":
                 self.misfits += [
-                    Misfit(self.shape.resource_type.name, self.resources[row].id, column.source, OFF_MIDNIGHT, "the date as it is written")
+                    Misfit(
+                        self.shape.resource_type.name,
+                        self.resources[row].id,
+                        column.source,
+                        OFF_MIDNIGHT,
+                        "the date as it is written",
+                    )
                     for row in rows_off_midnight(pa.array(values, pa.string()))
                 ]
             return built
@@ -237,4 +243,3 @@ def _transposed(struct: Struct, rows: Sequence[msgspec.Struct]) -> dict[str, Seq
     if not rows:
         return dict.fromkeys(fields, ())
     return dict(zip(fields, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True))
-

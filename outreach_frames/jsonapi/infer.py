@@ -6,7 +6,7 @@ holds their values. So a ``user`` of another server is read as what it is, and o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -107,7 +107,7 @@ def _look_at_links(raw: msgspec.Raw, links: SeenLinks, seen: Mapping[str, Seen])
             seen[text_of(name) or ""].ids.append(id_)
 
 
-def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool) -> Catalogue:
+def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool, taken: Collection[str] = ()) -> Catalogue:
     """
     Return the catalogue of what was seen.
 
@@ -119,11 +119,14 @@ def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool) -> C
         Where known types are looked up.
     check
         Keep the base's type of an attribute only if every value fits it; otherwise it is taken on trust.
+    taken
+        Columns that attributes and relationships must give way to, beside ``id`` and ``meta``.
     """
     types = {}
+    taken = {"id", "meta", *taken}
     for name, resource in seen.items():
         known = base.types.get(name)
-        relationships = _relationships(resource, known)
+        relationships = _relationships(resource, known, taken)
         types[name] = ResourceType(
             name=name,
             plural=known.plural if known else name,
@@ -132,7 +135,7 @@ def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool) -> C
             s2s_operations=frozenset(),
             actions={},
             collection_actions={},
-            attributes=_attributes(resource, known, relationships, check=check),
+            attributes=_attributes(resource, known, taken.union(*map(_columns, relationships.values())), check=check),
             relationships=relationships,
         )
     return Catalogue(types)
@@ -146,8 +149,8 @@ def _integer_ids(ids: Iterable[msgspec.Raw], known: ResourceType | None) -> bool
     return bool(sent) and not any(bytes(raw).startswith(b'"') for raw in sent) and _fit("integer", sent)
 
 
-def _relationships(resource: Seen, known: ResourceType | None) -> dict[str, Relationship]:
-    found, taken = {}, {"id", "meta"}
+def _relationships(resource: Seen, known: ResourceType | None, taken: set[str]) -> dict[str, Relationship]:
+    found = {}
     for name, links in resource.relationships.items():
         declared = known.relationships.get(name) if known else None
         relationship = Relationship(
@@ -159,7 +162,7 @@ def _relationships(resource: Seen, known: ResourceType | None) -> dict[str, Rela
         )
         while not taken.isdisjoint(_columns(relationship)):
             relationship = replace(relationship, column=f"{relationship.column}_")
-        taken |= _columns(relationship)
+        taken = taken | _columns(relationship)
         found[name] = relationship
     return found
 
@@ -169,11 +172,8 @@ def _columns(relationship: Relationship) -> set[str]:
     return {column for column in of_data if column}
 
 
-def _attributes(
-    resource: Seen, known: ResourceType | None, relationships: Mapping[str, Relationship], *, check: bool
-) -> dict[str, Attribute]:
+def _attributes(resource: Seen, known: ResourceType | None, taken: set[str], *, check: bool) -> dict[str, Attribute]:
     found = {}
-    taken = {"id", "meta"}.union(*map(_columns, relationships.values()))
     for name, raws in resource.attributes.items():
         attribute = known.attributes.get(name) if known else None
         if attribute is None or (check and not _fit(kind_of(attribute), raws)):
@@ -183,7 +183,7 @@ def _attributes(
             attribute = replace(attribute, column=f"{attribute.column}_attribute")
         while attribute.column in taken:
             attribute = replace(attribute, column=f"{attribute.column}_")
-        taken.add(attribute.column)
+        taken = {*taken, attribute.column}
         found[name] = attribute
     return found
 

@@ -1,14 +1,13 @@
 """
-Read a page again that failed strict decoding: notice names that are new, fit values of a surprising type, and put
-together what is sent of one resource in several places.
+Read a page again that failed strict decoding: notice names that are new, and fit values of a surprising type.
 
 The page is taken apart into undecoded values, so that numbers keep their digits. It costs several times the strict
 reading and is needed for odd pages only.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -20,6 +19,9 @@ from outreach_frames.jsonapi._shapes import Linkage, Shape
 from outreach_frames.jsonapi._values import MEANT, NULL, coerce, kind_of, text_of
 
 Members: TypeAlias = dict[str, msgspec.Raw]
+
+CHECK_ADDRESS = "Try again; if it stays so, check that the address is that of the API and not of a proxy."
+_KINDS = {b"[": "a list", b'"': "text", b"t": "true or false", b"f": "true or false", b"n": "null"}
 
 _members = msgspec.json.Decoder(Members)
 _optional_members = msgspec.json.Decoder(Members | None)
@@ -57,17 +59,46 @@ class Loose:
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Turn what a JSON decoder raises into a DocumentError."""
+def reading(body: bytes = b"", *, name: str = "The document", hint: str = CHECK_ADDRESS) -> Iterator[None]:
+    """
+    Turn what a JSON decoder raises into a DocumentError.
+
+    Parameters
+    ----------
+    body
+        What is read, to say what it is instead.
+    name
+        What to call it.
+    hint
+        The next step where it is no document at all.
+    """
     try:
         yield
+    except DocumentError as error:
+        if error.hint is None and (error.resource_type, error.attribute) == (None, None):
+            error.hint = hint
+        raise
     except RecursionError:
-        raise DocumentError("The document is nested too deeply to be read.") from None
+        raise DocumentError(f"{name} is nested too deeply to be read.", hint=hint) from None
     except (msgspec.DecodeError, UnicodeError):
-        raise DocumentError(
-            "The document is no JSON, or was cut short.",
-            hint="Try again; if it stays so, check that the address is that of the API and not of a proxy.",
-        ) from None
+        raise DocumentError(f"{name} is {what_instead_of_json(body)}.", hint=hint) from None
+
+
+def what_instead_of_json(body: bytes) -> str:
+    """Say what bytes are that are no JSON, as the rest of a sentence."""
+    start = body[:4]
+    if not body.strip():
+        return "empty"
+    if start[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in start:
+        return "in UTF-16 or UTF-32, where JSON:API takes UTF-8"
+    if body.lstrip().startswith(b"<"):
+        return "HTML or XML, and no JSON"
+    try:
+        msgspec.json.decode(body.lstrip(), type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        if "trailing" in str(error):
+            return "several in one, or goes on after its end"
+    return "no JSON, or was cut short"
 
 
 def members_of(body: bytes) -> Members:
@@ -82,7 +113,7 @@ def members_of(body: bytes) -> Members:
     try:
         return _members.decode(body)
     except msgspec.ValidationError:
-        raise no_resources("is no object") from None
+        raise no_resources(f"is {_KINDS.get(body.lstrip()[:1], 'a number')}") from None
 
 
 def take_apart(body: bytes) -> Loose:
@@ -112,10 +143,7 @@ def take_apart(body: bytes) -> Loose:
 
 def no_resources(what: str) -> DocumentError:
     """Return the error for JSON that is no page of resources."""
-    return DocumentError(
-        f"The document is JSON but no page of JSON:API resources: it {what}.",
-        hint="Check that the address is that of a JSON:API endpoint.",
-    )
+    return DocumentError(f"The document is JSON but no page of JSON:API resources: it {what}.")
 
 
 def says_nothing(raw: msgspec.Raw) -> bool:
@@ -206,7 +234,7 @@ def repaired(members: Members, shape: Shape, misfits: list[Misfit]) -> Any:
         A value of an attribute does not fit without loss, or there is no id.
     """
     sent = members.get("id", NULL)
-    id_ = _identity(sent, shape.id_type)
+    id_ = identity(sent, shape.id_type)
     if id_ is None and not (shape.anonymous and sent == NULL):
         raise misfit(shape.resource_type.name, text_or_none(sent), "id", _ID[shape.id_type])
     attributes = _object(members, "attributes", shape, id_)
@@ -240,8 +268,8 @@ def is_id(raw: msgspec.Raw) -> bool:
     return bytes(raw)[:1] in _ID_STARTS
 
 
-def _identity(raw: msgspec.Raw, as_type: type) -> Any:
-    """Read an id sent as a number or as text; ``None`` where it is neither or does not fit."""
+def identity(raw: msgspec.Raw, as_type: type) -> Any:
+    """Return an id sent as a number or as text; ``None`` where it is neither or does not fit."""
     if not is_id(raw):
         return None
     try:
@@ -319,72 +347,9 @@ def _reference(linkage: Linkage, members: Members) -> Any:
     """
     type_ = members.get("type", NULL)
     name = text_of(type_) if bytes(type_).startswith(b'"') else None
-    id_ = _identity(members.get("id", NULL), linkage.id_type)
+    id_ = identity(members.get("id", NULL), linkage.id_type)
     if name is not None and linkage.checked and name != linkage.targets[0]:
         raise ValueError(f"leads to a record of the type {name!r:.60} instead of {linkage.targets[0]}")
     if name is None or id_ is None:
         raise ValueError(f"is not linked to {' or '.join(linkage.targets) or 'a resource'} by type and id")
     return linkage.reference(type=name, id=id_)
-
-
-def together(page: Loose, id_types: Mapping[str, type], *, included: bool = True) -> Loose:
-    """
-    Return a page that has each resource once, with all that it says of it in several places.
-
-    Members that are absent in one place do not erase those that another has; of members in both, ``data`` counts
-    before ``included`` and the later before the earlier. A resource of ``data`` is not among the included ones.
-
-    Parameters
-    ----------
-    page
-        The page.
-    id_types
-        How ids are stored, by resource type; resources of other types are left as they are.
-    included
-        Whether included resources are of interest; otherwise they are left out.
-    """
-
-
-    def key(members: Members, where: str) -> Hashable:
-        name = type_of(members, where=where)
-        id_ = _identity(members.get("id", NULL), id_types[name]) if name in id_types else None
-        return object() if id_ is None else (name, id_)
-
-    found: dict[Hashable, Members] = {}
-    beside = [(key(members, "included"), members) for members in (page.included if included else ())]
-    rows = [(key(members, "data"), members) for members in page.data]
-    for which, members in (*beside, *rows):
-        found[which] = _together(found[which], members) if which in found else members
-    data = {which: found[which] for which, _ in rows}
-    others = {which: found[which] for which, _ in beside if which not in data}
-    return replace(page, data=list(data.values()), beside=msgspec.Raw(msgspec.json.encode(list(others.values()))))
-
-
-def _together(old: Members, new: Members) -> Members:
-    parts = {part: _merged(old[part], new[part]) for part in ("attributes", "meta") if part in old and part in new}
-    if "relationships" in old and "relationships" in new:
-        parts["relationships"] = _merged(old["relationships"], new["relationships"], relationships=True)
-    return {**new, **old, **new, **parts}
-
-
-def _merged(old: msgspec.Raw, new: msgspec.Raw, *, relationships: bool = False) -> msgspec.Raw:
-    """Return an object with the members of both, and of two objects that are no objects the later."""
-    if says_nothing(new):
-        return old
-    before, after = object_of(old), object_of(new)
-    if not before or not after:
-        return new
-    if relationships:
-        after |= {name: _related(before[name], raw) for name, raw in after.items() if name in before}
-    return msgspec.Raw(msgspec.json.encode({**after, **before, **after}))
-
-
-def _related(old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
-    """Return a relationship with the links of both, and the identifiers of the later that has some."""
-    after = object_of(new)
-    if new != NULL and not after:
-        return old if says_nothing(new) else new
-    before = {} if new == NULL else object_of(old)
-    if not {"data", "id"}.isdisjoint(after):
-        before = {name: raw for name, raw in before.items() if name not in {"data", "type", "id"}}
-    return msgspec.Raw(msgspec.json.encode({**before, **after})) if after else new
