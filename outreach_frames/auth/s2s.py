@@ -148,7 +148,7 @@ def _document(exchange: Exchange, path: str, asked: str, app_token: str, hint: s
         raise AuthError("The app's sign-in was refused.", status=error.status, errors=error.errors, hint=hint) from None
     try:
         data = msgspec.json.decode(body, type=dict[str, Any]).get("data")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         data = None
     return data if isinstance(data, dict) else {}
 

@@ -139,11 +139,13 @@ class Reply:
 
 
 def is_json(body: bytes) -> bool:
-    """Tell whether bytes are one complete JSON document, without building it."""
+    """Tell whether bytes are one complete JSON document, or nested too deeply to tell, without building it."""
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
     except msgspec.DecodeError:
         return False
+    except RecursionError:  # to ask again would bring the same; its reader will refuse it
+        pass
     return True
 
 
@@ -151,7 +153,7 @@ def read_errors(body: bytes) -> tuple[ErrorObject, ...]:
     """Read the error objects of a document; empty if it is none. ``details`` is read where ``detail`` is missing."""
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ()
     if not isinstance(document, dict):
         return ()

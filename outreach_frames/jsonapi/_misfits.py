@@ -48,20 +48,21 @@ def misfit(resource_type: str, id_: int | str | None, name: str, meant: str) -> 
 class Misfits:
     """Misfits of many pages, by what is the matter with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, misfits: Iterable[Misfit] = ()) -> None:
         self._ids: dict[tuple[str, str, str, str], dict[int | str | None, None]] = {}
+        self.add(misfits)
 
     def add(self, misfits: Iterable[Misfit]) -> None:
         """Count further ones; a record that comes again counts once."""
         for each in misfits:
             self._ids.setdefault((each.resource_type, each.name, each.what, each.outcome), {})[each.id] = None
 
-    def warn(self) -> None:
+    def warn(self, *, hint: str = " strict=True refuses it.") -> None:
         """Warn once for everything that is the matter, with the number of records and the first ids."""
         for (resource_type, name, what, outcome), ids in self._ids.items():
             shown = ", ".join(map(str, list(ids)[:SHOWN_IDS])) + (" …" if len(ids) > SHOWN_IDS else "")
             warn(
                 f"{resource_type}.{name} {what}, in {len(ids):,} record{'s' * (len(ids) != 1)} (id {shown}). "
-                f"It is {outcome}; strict=True refuses it.",
+                f"It is {outcome}.{hint}",
                 OutreachDataWarning,
             )

@@ -110,8 +110,8 @@ def _clocks(text: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
     canonical = _canonical(text)
     _cast(canonical, INSTANT)
     written = pc.extract_regex(canonical, r"^(?P<date>.{10})T(?P<clock>[^Z+-]+)(?P<zone>.+)$")
-    date, clock, zone = (pc.struct_field(written, name) for name in ("date", "clock", "zone"))
-    days = date.cast(DATE).cast(pa.int32())
+    day, clock, zone = (pc.struct_field(written, name) for name in ("date", "clock", "zone"))
+    days = day.cast(DATE).cast(pa.int32())
     clock = pc.binary_join_element_wise("1970-01-01", clock, "T").cast(pa.timestamp("us")).cast(pa.int64())
     is_utc = pc.match_substring_regex(zone, r"^(Z|[+-]00(:?00)?)$")
     is_near = pc.or_(pc.less_equal(clock, _HOUR), pc.greater_equal(clock, _DAY - _HOUR))
@@ -123,12 +123,12 @@ def _canonical(text: pa.Array) -> pa.Array:
     """Rewrite every value as ``YYYY-MM-DDThh[:mm[:ss[.ffffff]]]`` with a zone."""
     parts = pc.extract_regex(text, _ISO)
     _raise_at(pc.and_(parts.is_null(), text.is_valid()))
-    date, time, fraction, zone = (pc.struct_field(parts, name) for name in ("date", "time", "fraction", "zone"))
+    day, time, fraction, zone = (pc.struct_field(parts, name) for name in ("date", "time", "fraction", "zone"))
     time = pc.if_else(pc.equal(time, ""), "00:00", time)
     fraction = pc.if_else(pc.equal(fraction, ""), "", pc.binary_join_element_wise("", fraction, "."))
     zone = pc.if_else(pc.is_in(zone, value_set=pa.array(["", "z"])), "Z", zone)
     clock = pc.binary_join_element_wise(time, fraction, "")
-    return pc.binary_join_element_wise(pc.binary_join_element_wise(date, clock, "T"), zone, "")
+    return pc.binary_join_element_wise(pc.binary_join_element_wise(day, clock, "T"), zone, "")
 
 
 def _cast(text: pa.Array, to: pa.DataType) -> pa.Array:

@@ -136,9 +136,9 @@ def _compact(row: int, raw: msgspec.Raw | None) -> str | None:
         raise UnreadableValueError(row) from None
 
 
-def is_nested(raw: msgspec.Raw) -> bool:
+def is_nested(json: bytes | msgspec.Raw) -> bool:
     """Tell whether objects and arrays stand in one another deeper than `NESTED`: who reads them next may fail."""
-    written, depth = bytes(raw), 0
+    written, depth = bytes(json), 0
     if written.count(b"[") + written.count(b"{") <= NESTED:
         return False
     for found in _BRACKET.finditer(written):

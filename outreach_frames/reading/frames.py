@@ -40,6 +40,7 @@ class Options(TypedDict, total=False):
     parallel: int | None
     refresh: bool
     progress: bool | None
+    strict: bool
 
 
 def fetch(
@@ -58,6 +59,7 @@ def fetch(
     parallel: int | None = None,
     refresh: bool = False,
     progress: bool | None = None,
+    strict: bool = False,
 ) -> pd.DataFrame:
     """
     Fetch all records of a resource type that fit a query.
@@ -100,6 +102,8 @@ def fetch(
         Ask the API even for what the cache has.
     progress
         Show a progress bar; ``None``: from the third page on.
+    strict
+        Refuse what is otherwise left out, or kept as written, with a warning.
 
     Returns
     -------
@@ -121,6 +125,9 @@ def fetch(
     -----
     UnknownAttributeWarning
         The API sent attributes that the catalogue does not know and that are left out; it names them.
+    OutreachDataWarning
+        A relationship leads to what it cannot lead to, and is missing there, or a date has a time of day that is
+        midnight in no time zone, and is kept as written; it counts the records and names the first.
 
     Notes
     -----
@@ -130,7 +137,7 @@ def fetch(
         uncatalogued.refuse_uncatalogued(custom=custom, data_connections=data_connections, parallel=parallel)
         question = uncatalogued.Question(resource=resource, filter=filter, sort=sort, include=include, fields=fields)
         return uncatalogued.fetch(
-            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress
+            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress, strict=strict
         )
     labels, query = labelled_query(
         client,
@@ -145,7 +152,7 @@ def fetch(
     )
     plan = Plan(query, limit=limit, page_size=page_size, parallel=parallel)
     order = order_of(query, limit)
-    layout, read = reader_of(client, query)
+    layout, read = reader_of(client, query, strict=strict)
     with Walk(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as walk:
         table = concat((found.content for found in plan.pages(walk)), layout.schema)
     frame = labelled_frame(arranged(table, order, limit), labels)
@@ -168,6 +175,7 @@ def fetch_batches(
     data_connections: bool = False,
     refresh: bool = False,
     progress: bool | None = None,
+    strict: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """
     Fetch page by page, in bounded memory.
@@ -177,6 +185,8 @@ def fetch_batches(
     client, resource, filter, sort, include, fields, limit, page_size, custom, data_connections, refresh, progress
         As in `fetch`; ``fields="*"`` is not possible, since the schema is fixed before the first page, nor are
         resources that the catalogue does not have.
+    strict
+        As in `fetch`.
 
     Yields
     ------
@@ -204,7 +214,7 @@ def fetch_batches(
         data_connections=data_connections,
     )
     plan = Plan(query, limit=limit, page_size=page_size)
-    layout, read = reader_of(client, query)
+    layout, read = reader_of(client, query, strict=strict)
     walk = Walk(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit)
     return _batches(walk, plan, settled(labels, layout.schema.names))
 
@@ -220,13 +230,14 @@ def fetch_one(
     custom: Custom = False,
     data_connections: bool = False,
     refresh: bool = False,
+    strict: bool = False,
 ) -> pd.Series:
     """
     Fetch one record.
 
     Parameters
     ----------
-    client, resource, include, fields, custom, data_connections, refresh
+    client, resource, include, fields, custom, data_connections, refresh, strict
         As in `fetch`.
     record
         Its id, or its row of a frame.
@@ -250,7 +261,7 @@ def fetch_one(
     if uncatalogued.is_uncatalogued(client, resource):
         uncatalogued.refuse_uncatalogued(custom=custom, data_connections=data_connections)
         question = uncatalogued.Question(resource=resource, include=include, fields=fields)
-        return uncatalogued.fetch_one(client, question, id_of(record), refresh=refresh)
+        return uncatalogued.fetch_one(client, question, id_of(record), refresh=refresh, strict=strict)
     labels, query = labelled_query(
         client,
         resource,
@@ -261,7 +272,7 @@ def fetch_one(
         data_connections=data_connections,
     )
     query.resource.require("get")
-    layout, read = reader_of(client, query)
+    layout, read = reader_of(client, query, strict=strict)
     with Walk(client, query.resource.table, read, refresh=refresh, progress=False) as walk:
         found = walk.page(record_path(query.resource, record), query.parameters())
     frame = labelled_frame(concat([found.content], layout.schema), labels)

@@ -36,6 +36,7 @@ def fetch_tables(
     parallel: int | None = None,
     refresh: bool = False,
     progress: bool | None = None,
+    strict: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """
     Fetch records and what they are related to, each resource type as a frame of its own.
@@ -46,6 +47,8 @@ def fetch_tables(
         As in `fetch`; they are about the records asked for, not about related ones.
     include
         As in `fetch`, and to-many relationships as well, as far as the API sends their ids.
+    strict
+        As in `fetch`.
 
     Returns
     -------
@@ -77,7 +80,9 @@ def fetch_tables(
     if is_uncatalogued(client, resource):
         refuse_uncatalogued(custom=custom, data_connections=data_connections, parallel=parallel)
         question = Question(resource=resource, filter=filter, sort=sort, include=include, fields=fields)
-        return fetch_parts(client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress)
+        return fetch_parts(
+            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress, strict=strict
+        )
     kind = client.catalogue.resource(resource)
     labels, query = labelled_query(
         client,
@@ -93,7 +98,7 @@ def fetch_tables(
     )
     plan = Plan(query, limit=limit, page_size=page_size, parallel=parallel)
     order = order_of(query, limit)
-    reader = _Reader(query, client.catalogue)
+    reader = _Reader(query, client.catalogue, strict=strict)
     with Walk(client, kind.table, reader.read, refresh=refresh, progress=progress, limit=limit) as walk:
         pages = [found.content for found in plan.pages(walk)]
     tables = _normalised(reader.tables(pages, order, limit), _to_many(query, client.catalogue), client.catalogue)
@@ -111,7 +116,7 @@ class _Page:
 class _Reader:
     """Reads the resources of every type on a page, each by a layout of its own."""
 
-    def __init__(self, query: Query, catalogue: Catalogue) -> None:
+    def __init__(self, query: Query, catalogue: Catalogue, *, strict: bool) -> None:
         self._query = query
         self._primary = query.resource
         self._is_open = query.columns is None
@@ -123,6 +128,7 @@ class _Reader:
                 catalogue=catalogue,
                 open=self._is_open,
                 meta=query.data_connections and name == query.resource.name,
+                strict=strict,
             )
             for name, kind in query.types.items()
         }
@@ -139,6 +145,7 @@ class _Reader:
             count=page.count,
             count_truncated=page.count_truncated,
             unknown={name: names for part in unknown for name, names in part.items()},
+            misfits=[misfit for part in (page, *related.values()) for misfit in part.misfits],
         )
 
     def _related(self, body: bytes) -> Iterator[tuple[str, bytes]]:

@@ -21,6 +21,7 @@ from outreach_frames._warn import warn
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, ServerError, UnknownAttributeWarning
 from outreach_frames.http import check_origin
+from outreach_frames.jsonapi import Misfit, Misfits
 from outreach_frames.query import Parameters
 
 T = TypeVar("T")
@@ -49,6 +50,8 @@ class Found(Generic[T]):
         Whether there are more than `count`.
     unknown
         Names that the catalogue does not have, by resource type.
+    misfits
+        What is odd about it and could be read all the same.
     url
         Where it was asked for, without the parameters of the first page of a chain.
     """
@@ -59,6 +62,7 @@ class Found(Generic[T]):
     count: int | None = None
     count_truncated: bool = False
     unknown: Mapping[str, Collection[str]] = field(default_factory=dict)
+    misfits: Collection[Misfit] = ()
     url: str = ""
 
 
@@ -114,6 +118,7 @@ class Walk(Generic[T]):
         self._lock = Lock()
         self._stopped = Event()
         self._unknown: dict[str, set[str]] = {}
+        self._misfits = Misfits()
         self._bar: tqdm[Any] | None = None
         self._pages = 0
         self._rows = 0
@@ -132,6 +137,8 @@ class Walk(Generic[T]):
                 'fields="*" keeps them.',
                 UnknownAttributeWarning,
             )
+        if not isinstance(error, Exception):
+            self._misfits.warn()
 
     def provenance(self, name: str | None = None) -> dict[str, Any]:
         """Tell where rows come from, in values that JSON and Parquet can keep."""
@@ -202,6 +209,7 @@ class Walk(Generic[T]):
                 self.as_of = min(self.as_of or answer.date, answer.date)
             for name, attributes in found.unknown.items():
                 self._unknown.setdefault(name, set()).update(attributes)
+            self._misfits.add(found.misfits)
         return found
 
     def _linked(self, found: Found[T], url: str, asked: Collection[Address]) -> Found[T]:

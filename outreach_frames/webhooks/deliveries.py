@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from outreach_frames.errors import DocumentError, SignatureError
+from outreach_frames.jsonapi import NESTED, is_nested
 
 SIGNATURE = "Outreach-Webhook-Signature"
 
@@ -115,11 +116,13 @@ def parse(body: bytes) -> Delivery:
     Raises
     ------
     DocumentError
-        It is no webhook payload.
+        It is no webhook payload, or nested deeper than 200 levels.
     """
+    if is_nested(body):
+        raise DocumentError(f"The body is nested deeper than {NESTED} levels.")
     try:
         payload = msgspec.json.decode(body, type=_Payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DocumentError(
             "The body is no webhook payload.", hint="Pass the body of the request as it came."
         ) from error

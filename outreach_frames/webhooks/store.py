@@ -135,7 +135,7 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     table = pa.Table.from_pylist([_row(at, delivery) for at, delivery in deliveries], schema=SCHEMA)
     if kind is None:
         return to_frame(table, SCHEMA)
-    layout = Layout(kind, catalogue=catalogue.load(), anonymous=True)
+    layout = Layout(kind, catalogue=catalogue.load(), anonymous=True, strict=True)
     pages = list(_pages(layout, [delivery.resource for _, delivery in deliveries]))
     about = to_frame(table, SCHEMA).drop(columns=["attributes", "relationships", "before"])
     values = to_frame([batch for batch, _ in pages], layout.schema)

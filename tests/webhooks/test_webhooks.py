@@ -127,8 +127,11 @@ def test_flat_and_wrapped_relationships_read_the_same():
     assert delivery.before["relationships"]["owner"] == {"data": {"type": "user", "id": 2}}
 
 
+NESTED = encode(VERSION_2).replace(b'"attributes":', b'"links": ' + b"[" * 300 + b"]" * 300 + b', "attributes":', 1)
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'{"data": {}}', b'{"data": 1, "meta": {}}', b"\xff", b"[" * 9999]
+    "body", [b"", b"{", b"[]", b"null", b'{"data": {}}', b'{"data": 1, "meta": {}}', b"\xff", b"[" * 9999, NESTED]
 )
 def test_what_is_no_payload_is_a_typed_error(body):
     with pytest.raises(DocumentError):
