@@ -179,11 +179,19 @@ def _resources(page: Loose, reading: _Reading) -> pd.DataFrame:
 
 
 def _table(page: Loose, reading: _Reading, known: Catalogue) -> tuple[pa.Table, list[Misfit]]:
-    page = together(page, {name: int if kind.id_type == "integer" else str for name, kind in known.types.items()})
     types = [type_of(members, where="data") for members in page.data]
+    beside = {type_of(members, where="included") for members in page.included}
+    if len(set(types)) > 1 or not beside.isdisjoint(types) or _some_are_anonymous(page.data):
+        # What comes twice among the resources of one type, the layout puts together by itself.
+        page = together(page, {name: int if kind.id_type == "integer" else str for name, kind in known.types.items()})
+        types = [type_of(members, where="data") for members in page.data]
     misfits: list[Misfit] = []
     tables = {name: _table_of(name, page, reading, known, misfits) for name in dict.fromkeys(types)}
     return next(iter(tables.values())) if len(tables) == 1 else _stacked(tables, types), misfits
+
+
+def _some_are_anonymous(resources: Sequence[Members]) -> bool:
+    return any(members.get("id", NULL) == NULL for members in resources)
 
 
 def _table_of(name: str, page: Loose, reading: _Reading, known: Catalogue, misfits: list[Misfit]) -> pa.Table:
@@ -196,7 +204,7 @@ def _table_of(name: str, page: Loose, reading: _Reading, known: Catalogue, misfi
         include=joined_by_itself(name, page, known) if include is None else _paths(include, name, page, known),
         catalogue=known,
         meta=any("meta" in members for members in data),
-        anonymous=any(members.get("id", NULL) == NULL for members in data),
+        anonymous=_some_are_anonymous(data),
         strict=reading.strict,
     )
     read = layout.page(msgspec.json.encode({"data": data, "included": [*page.included, *others]}))

@@ -125,19 +125,27 @@ class Reader:
         link = page.links and page.links.next
         count, truncated = (page.meta.count, page.meta.count_truncated) if page.meta else (None, None)
         included = page.included if self.joined else []
-        if self._repeats(data, included):
+        held, has_repeats = self._held(data, included)
+        if has_repeats:
             return None
         address = (link.href if isinstance(link, Href) else link) or None
-        return self._content(data, included, link=address, count=count, truncated=bool(truncated))
+        return self._content(data, held, link=address, count=count, truncated=bool(truncated))
 
-    def _repeats(self, data: list[Any], included: list[Any]) -> bool:
-        """Tell whether a resource comes more than once; each time may say something that the others do not."""
-        once = {shape.resource for shape in self.shapes.values() if not shape.anonymous}
-        data = data if self.shapes[self.primary].resource in once else []
-        if not included:
-            return len({resource.id for resource in data}) < len(data)
-        ids = [(type(resource), resource.id) for resource in (*data, *included) if type(resource) in once]
-        return len(set(ids)) < len(ids)
+    def _held(self, data: list[Any], included: list[Any]) -> tuple[dict[type, dict[Any, Any]], bool]:
+        """Return resources by struct and id, and whether one comes more than once: each may say what others do not."""
+        primary = self.shapes[self.primary]
+        if not self.joined:
+            return {}, not primary.anonymous and len({resource.id for resource in data}) < len(data)
+        held: dict[type, dict[Any, Any]] = {shape.resource: {} for shape in self.shapes.values()}
+        passed_over = 0
+        for resource in (*included, *data):
+            if type(resource) in held:
+                held[type(resource)][resource.id] = resource
+            else:
+                passed_over += 1
+        once = [found for struct, found in held.items() if not (primary.anonymous and struct is primary.resource)]
+        sent = len(included) + (0 if primary.anonymous else len(data))
+        return held, sum(map(len, once)) + passed_over < sent
 
     def _repaired(self, page: repair.Loose) -> Content:
         left_out: list[Misfit] = []
@@ -148,17 +156,20 @@ class Reader:
             if (name := repair.type_of(members, where="included")) in self.joined
         ]
         count, truncated = repair.counts(page.meta)
-        content = self._content(data, included, link=repair.next_link(page.links), count=count, truncated=truncated)
+        held, _ = self._held(data, included)
+        content = self._content(data, held, link=repair.next_link(page.links), count=count, truncated=truncated)
         return replace(content, left_out=left_out)
 
     def _content(
-        self, data: list[Any], included: list[Any], *, link: str | None, count: int | None, truncated: bool
+        self,
+        data: list[Any],
+        held: Mapping[type, Mapping[Any, Any]],
+        *,
+        link: str | None,
+        count: int | None,
+        truncated: bool,
     ) -> Content:
-        by_struct: dict[type, dict[Any, Any]] = {self.shapes[name].resource: {} for name in self.joined}
-        for resource in (*included, *data):
-            if type(resource) in by_struct:
-                by_struct[type(resource)][resource.id] = resource
-        rows = {n: Rows(self.shapes[n], list(by_struct[self.shapes[n].resource].values())) for n in self.joined}
+        rows = {n: Rows(self.shapes[n], list(held[self.shapes[n].resource].values())) for n in self.joined}
         known = None if truncated and count == 0 else count
         return Content(Rows(self.shapes[self.primary], data), rows, link, known, truncated)
 

@@ -53,6 +53,7 @@ MEANT: dict[Kind, str] = {
 
 NULL = msgspec.Raw(b"null")
 
+_text = msgspec.json.Decoder(str)
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])')
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0+)?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -177,7 +178,7 @@ def text_of(raw: msgspec.Raw) -> str | None:
     """
     written = bytes(raw)
     if written.startswith(b'"'):
-        return msgspec.json.decode(written, type=str)
+        return _text.decode(written)
     text = written.decode("ascii")
     if text != "null" and text not in _TRUTH and not _NUMBER.fullmatch(text):
         raise ValueError("not a scalar")

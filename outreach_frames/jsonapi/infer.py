@@ -103,8 +103,9 @@ def _look_at_links(raw: msgspec.Raw, links: SeenLinks, seen: Mapping[str, Seen])
     for identifier in map(object_of, sent):
         name, id_ = identifier.get("type", NULL), identifier.get("id", NULL)
         if bytes(name).startswith(b'"') and is_id(id_):
-            links.targets[text_of(name) or ""] = None
-            seen[text_of(name) or ""].ids.append(id_)
+            type_ = text_of(name) or ""
+            links.targets[type_] = None
+            seen[type_].ids.append(id_)
 
 
 def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool, taken: Collection[str] = ()) -> Catalogue:

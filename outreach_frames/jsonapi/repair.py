@@ -198,7 +198,7 @@ def type_of(members: Members, *, where: str) -> str:
         It has none.
     """
     raw = members.get("type", NULL)
-    name = msgspec.json.decode(raw, type=str) if bytes(raw).startswith(b'"') else ""
+    name = text_of(raw) if bytes(raw).startswith(b'"') else None
     if not name:
         raise DocumentError(f"A resource in {where!r} has no type.", attribute="type")
     return name
