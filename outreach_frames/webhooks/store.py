@@ -104,7 +104,8 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
         ``received_at``, ``delivered_at`` [UTC instants], ``event``, ``resource_type``, ``resource_id`` [text],
         ``actor_type``, ``actor_id`` [missing in payload version 1], ``attributes``, ``relationships``, ``before``
         [JSON text]. With ``resource`` the columns of `fetch` for that type stand in place of the JSON text; what a
-        delivery did not carry, because it did not change, is missing. Values that do not fit their columns are
+        delivery did not carry, because it did not change, is missing; a mailing's own ``delivered_at`` is
+        ``delivered_at_attribute``. Values that do not fit their columns are
         missing there too, and stand under the API's names in ``misfits`` [JSON text, missing where all fit].
 
     Raises
@@ -139,6 +140,7 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     pages = list(_pages(layout, [delivery.resource for _, delivery in deliveries]))
     about = to_frame(table, SCHEMA).drop(columns=["attributes", "relationships", "before"])
     values = to_frame([batch for batch, _ in pages], layout.schema)
+    values = values.rename(columns={name: f"{name}_attribute" for name in about})
     misfits = pd.Series([told for _, each in pages for told in each], dtype=pd.ArrowDtype(pa.string()), name="misfits")
     if count := misfits.count():
         warn(
