@@ -17,7 +17,7 @@ from outreach_frames._hidden import hidden
 from outreach_frames._urls import split_url
 from outreach_frames.documents import Record, RequestDocument, action_parameters, id_of, record_path, resource_document
 from outreach_frames.errors import DocumentError, QueryError, ValidationError
-from outreach_frames.jsonapi import Layout, to_frame
+from outreach_frames.jsonapi import Layout, Misfits, to_frame
 
 if TYPE_CHECKING:
     from outreach_frames.catalogue import Catalogue, ResourceType
@@ -306,9 +306,11 @@ class Client:
     def _record(self, kind: "ResourceType", answer: "Answer") -> pd.Series:
         layout = Layout(kind, catalogue=self.catalogue)
         with _carried_out(kind):
-            frame = to_frame([layout.page(answer.body).batch], layout.schema)
+            page = layout.page(answer.body)
+            frame = to_frame([page.batch], layout.schema)
             if len(frame) != 1:
                 raise DocumentError(f"The answer holds {len(frame)} {kind.table}, not one.", resource_type=kind.name)
+        Misfits(page.misfits).warn(hint="")
         record = frame.iloc[0]
         return record.rename(record["id"])
 
@@ -341,7 +343,7 @@ def _carried_out(kind: "ResourceType") -> Iterator[None]:
     """Say of an answer that cannot be read that the write it answers was carried out."""
     try:
         yield
-    except (DocumentError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (DocumentError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DocumentError(
             f"The API did what was asked of {kind.table}, but its answer cannot be read.",
             resource_type=kind.name,

@@ -74,7 +74,7 @@ def request_deletion(
     answer = client.session.send("POST", "/complianceRequests", body=body)
     try:
         return str(msgspec.json.decode(answer.body, type=_Reply).data.batch_compliance_request_id)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DocumentError(
             "The answer to a deletion request names no batch.", resource_type="complianceRequest"
         ) from error

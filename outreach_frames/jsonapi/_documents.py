@@ -1,9 +1,7 @@
 """Whole JSON:API documents, of Outreach or of any server, as DataFrames."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
 
 import msgspec
 import pandas as pd
@@ -15,34 +13,39 @@ from outreach_frames.jsonapi import repair
 from outreach_frames.jsonapi._frames import concat, to_frame
 from outreach_frames.jsonapi._joins import as_type
 from outreach_frames.jsonapi._layout import Layout
-from outreach_frames.jsonapi._reader import BYTE_ORDER_MARK
-from outreach_frames.jsonapi._values import NULL, array, text_of
+from outreach_frames.jsonapi._misfits import Misfit, Misfits
+from outreach_frames.jsonapi._source import Source, body_of
+from outreach_frames.jsonapi._together import together
+from outreach_frames.jsonapi._values import NESTED, NULL, array, is_nested, text_of
 from outreach_frames.jsonapi.garbage import uncollected
 from outreach_frames.jsonapi.infer import catalogue_of, joined_by_itself, look
 from outreach_frames.jsonapi.repair import Loose, Members, object_of, type_of
 
-Source: TypeAlias = bytes | str | Path | Mapping[str, Any]
-
 _ERROR = ("id", "status", "code", "title", "detail", "pointer", "parameter", "header", "about", "meta")
+_SOURCE = {"pointer", "parameter", "header"}
 
 _objects = msgspec.json.Decoder(list[Members])
 
 
-def read_jsonapi(source: Source, *, include: Include = None, catalogue: Catalogue | bool = True) -> pd.DataFrame:
+def read_jsonapi(
+    source: Source, *, include: Include = None, catalogue: Catalogue | bool = True, strict: bool = False
+) -> pd.DataFrame:
     """
     Flatten a JSON:API document: one row per primary resource, or per error.
 
     Parameters
     ----------
     source
-        The document: bytes, text, an object as `json.load` returns it, or the path of a file. A string that begins
-        with ``{`` is text, any other a path.
+        The document: bytes (in UTF-8), text, an object as `json.load` returns it, or the path of a file. A string that
+        begins with ``{`` is text, any other a path.
     include
         To-one relationships whose resources stand beside the rows: a dotted path, several, or path → columns. By
         default whatever the document's ``included`` answers, at most three steps deep and no resource type twice on
         one path.
     catalogue
         Where types are known from: ``True`` for Outreach's, ``False`` for nothing but the document itself.
+    strict
+        Refuse what is otherwise left out, or kept as written, with a warning.
 
     Returns
     -------
@@ -54,21 +57,31 @@ def read_jsonapi(source: Source, *, include: Include = None, catalogue: Catalogu
         holds them all, objects and lists of anything but strings as JSON text. Ids are integers where the catalogue
         has them so and where they are sent as integers, text otherwise.
 
-        Resources of several types in one list have a column ``type`` after ``id``; columns of one name and several
-        types are text. Without resources there is only ``id``. A document of errors has one row per error and the
-        columns ``id, status, code, title, detail, pointer, parameter, header, about, meta``. An object that is no
-        resource, such as Outreach's answer to a compliance request, has one row and its members as columns.
+        A resource that stands in several places is one row [id unique within a type] with all members that were sent
+        of it; ``data`` counts before ``included`` and the later before the earlier.
+
+        Resources of several types in one list have a column ``type`` after ``id``; an attribute of that name is
+        ``type_attribute`` then. Columns of one name and several types are text. Without resources there is only
+        ``id``. A document of errors has one row per error and the columns ``id, status, code, title, detail, pointer,
+        parameter, header, about, meta``. An object that is no resource, such as Outreach's answer to a compliance
+        request, has one row and its members as columns.
 
         The document's own ``links``, ``meta`` and ``jsonapi`` are in ``frame.attrs["outreach_frames"]``.
 
     Raises
     ------
     DocumentError
-        It is no JSON:API document, or contradicts itself.
+        It is no JSON:API document, contradicts itself, or holds something nested deeper than 200 levels.
     UnknownNameError, QueryError
         The document has no such relationship to include.
     OSError
         The file cannot be read.
+
+    Warns
+    -----
+    OutreachDataWarning
+        An identifier is none of its relationship's and was left out, or a date has a time of day that is midnight in
+        no time zone and was kept as written; the warning counts the records and names the first.
 
     Notes
     -----
@@ -81,8 +94,9 @@ def read_jsonapi(source: Source, *, include: Include = None, catalogue: Catalogu
        id  open_count
     0   1           9
     """
-    body = _bytes(source)
-    with repair.reading(), uncollected():
+    body, name, hint = body_of(source)
+    misfits = Misfits()
+    with repair.reading(body, name=name, hint=hint), uncollected():
         own = repair.members_of(body)
         if "errors" in own and own.get("data", NULL) == NULL:
             frame = _errors(own["errors"])
@@ -90,23 +104,33 @@ def read_jsonapi(source: Source, *, include: Include = None, catalogue: Catalogu
             frame = _nothing()
         else:
             base = catalogue if isinstance(catalogue, Catalogue) else load() if catalogue else Catalogue({})
-            frame = _resources(repair.take_apart(body), include, base)
-        about = {name: msgspec.json.decode(own[name]) for name in ("links", "meta", "jsonapi") if name in own}
+            frame = _resources(repair.take_apart(body), _Reading(include, base, strict, misfits))
+        about = {member: _decoded(member, own[member]) for member in ("links", "meta", "jsonapi") if member in own}
+    misfits.warn()
     if about:
         frame.attrs["outreach_frames"] = about
     return frame
 
 
-def _bytes(source: Source) -> bytes:
-    if isinstance(source, Mapping):
-        try:
-            return json.dumps(source, allow_nan=False).encode()
-        except (ValueError, TypeError, RecursionError):
-            raise DocumentError("The object holds something that JSON cannot: NaN, a date, itself.") from None
-    if isinstance(source, str) and source.lstrip("\ufeff \t\r\n").startswith("{"):
-        source = source.encode("utf-8", "surrogatepass")
-    body = source if isinstance(source, bytes) else Path(source).read_bytes()
-    return body.removeprefix(BYTE_ORDER_MARK)
+@dataclass(frozen=True)
+class _Reading:
+    """How resources are read, and what is odd about them; see `read_jsonapi`."""
+
+    include: Include
+    base: Catalogue
+    strict: bool
+    misfits: Misfits
+
+
+def _decoded(member: str, raw: msgspec.Raw) -> object:
+    if is_nested(raw):
+        raise DocumentError(f"The document's {member} is nested deeper than {NESTED} levels.", attribute=member)
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.ValidationError:
+        raise DocumentError(
+            f"The document's {member} holds a number of thousands of digits.", attribute=member
+        ) from None
 
 
 def _nothing() -> pd.DataFrame:
@@ -120,9 +144,13 @@ def _errors(raw: msgspec.Raw) -> pd.DataFrame:
         errors = _objects.decode(raw)
     except msgspec.ValidationError:
         raise repair.no_resources("lists errors that are no objects") from None
-    rows = [{**object_of(e.get("source", NULL)), **_about(e), "detail": e.get("details", NULL), **e} for e in errors]
+    rows = [{**_source(e), **_about(e), "detail": e.get("details", NULL), **e} for e in errors]
     columns = {name: pa.array([_text(row.get(name, NULL)) for row in rows], pa.string()) for name in _ERROR}
     return to_frame(pa.table(columns), pa.schema([(name, pa.string()) for name in _ERROR]))
+
+
+def _source(error: Members) -> Members:
+    return {name: raw for name, raw in object_of(error.get("source", NULL)).items() if name in _SOURCE}
 
 
 def _about(error: Members) -> Members:
@@ -134,40 +162,54 @@ def _text(raw: msgspec.Raw) -> str | None:
     return array("json", [raw])[0].as_py() if bytes(raw)[:1] in {b"{", b"["} else text_of(raw)
 
 
-def _resources(page: Loose, include: Include, base: Catalogue) -> pd.DataFrame:
+def _resources(page: Loose, reading: _Reading) -> pd.DataFrame:
     no_resource = [m for m in page.data if m and m.keys().isdisjoint({"type", "id", "attributes", "relationships"})]
     if no_resource and len(page.data) == 1:
         members = {"type": msgspec.Raw(b'"answer"'), "attributes": msgspec.Raw(msgspec.json.encode(no_resource[0]))}
-        return _resources(Loose(data=[members]), include, base).drop(columns="id")
+        return _resources(Loose(data=[members]), replace(reading, include=())).drop(columns="id")
     if not page.data:
         return _nothing()
-    seen = look(page)
+    seen, taken = look(page), {"type"} if len({type_of(m, where="data") for m in page.data}) > 1 else set()
     try:
-        table = _table(page, include, catalogue_of(seen, base, check=False))
+        table, misfits = _table(page, reading, catalogue_of(seen, reading.base, check=False, taken=taken))
     except DocumentError:
-        table = _table(page, include, catalogue_of(seen, base, check=True))
+        table, misfits = _table(page, reading, catalogue_of(seen, reading.base, check=True, taken=taken))
+    reading.misfits.add(misfits)
     return to_frame(table, table.schema)
 
 
-def _table(page: Loose, include: Include, known: Catalogue) -> pa.Table:
+def _table(page: Loose, reading: _Reading, known: Catalogue) -> tuple[pa.Table, list[Misfit]]:
     types = [type_of(members, where="data") for members in page.data]
-    tables = {name: _table_of(name, page, include, known) for name in dict.fromkeys(types)}
-    return next(iter(tables.values())) if len(tables) == 1 else _stacked(tables, types)
+    beside = {type_of(members, where="included") for members in page.included}
+    if len(set(types)) > 1 or not beside.isdisjoint(types) or _some_are_anonymous(page.data):
+        # What comes twice among the resources of one type, the layout puts together by itself.
+        page = together(page, {name: int if kind.id_type == "integer" else str for name, kind in known.types.items()})
+        types = [type_of(members, where="data") for members in page.data]
+    misfits: list[Misfit] = []
+    tables = {name: _table_of(name, page, reading, known, misfits) for name in dict.fromkeys(types)}
+    return next(iter(tables.values())) if len(tables) == 1 else _stacked(tables, types), misfits
 
 
-def _table_of(name: str, page: Loose, include: Include, known: Catalogue) -> pa.Table:
+def _some_are_anonymous(resources: Sequence[Members]) -> bool:
+    return any(members.get("id", NULL) == NULL for members in resources)
+
+
+def _table_of(name: str, page: Loose, reading: _Reading, known: Catalogue, misfits: list[Misfit]) -> pa.Table:
     """Read the primary resources of one type; those of other types may stand beside them."""
     data = [members for members in page.data if type_of(members, where="data") == name]
     others = [members for members in page.data if type_of(members, where="data") != name]
+    include = reading.include
     layout = Layout(
         known.types[name],
         include=joined_by_itself(name, page, known) if include is None else _paths(include, name, page, known),
         catalogue=known,
         meta=any("meta" in members for members in data),
-        anonymous=any(members.get("id", NULL) == NULL for members in data),
+        anonymous=_some_are_anonymous(data),
+        strict=reading.strict,
     )
-    body = msgspec.json.encode({"data": data, "included": [*page.included, *others]})
-    return concat([layout.page(body).batch], layout.schema)
+    read = layout.page(msgspec.json.encode({"data": data, "included": [*page.included, *others]}))
+    misfits += read.misfits
+    return concat([read.batch], layout.schema)
 
 
 def _paths(

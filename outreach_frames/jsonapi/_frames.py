@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from outreach_frames.jsonapi._layout import NAME, NEW, free_name
 from outreach_frames.jsonapi._values import array, coerce, infer, lists
-from outreach_frames.jsonapi.repair import reading
+from outreach_frames.jsonapi.repair import reading, says_nothing
 
 
 def to_frame(pages: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema) -> pd.DataFrame:
@@ -86,15 +86,18 @@ class _Linkage(msgspec.Struct):
 
 
 _linkage = msgspec.json.Decoder(_Linkage)
+_NOTHING = _Linkage()
 
 
 def _linked(name: str, raws: Sequence[msgspec.Raw | None]) -> list[tuple[str, pa.Array]]:
     """Build the columns of a relationship; what is no relationship after all stays JSON text."""
     try:
-        data = [None if raw is None else _linkage.decode(raw).data for raw in raws]
+        links = [_NOTHING if raw is None or says_nothing(raw) else _linkage.decode(raw) for raw in raws]
     except msgspec.ValidationError:
         return [(name, array("json", raws))]
-    if any(isinstance(linked, list) for linked in data):
+    data = [linked.data for linked in links]
+    lists_of = [linked for linked in data if isinstance(linked, list)]
+    if any(lists_of) or (lists_of and not any(isinstance(linked, _Reference) for linked in data)):
         several = [[linked] if isinstance(linked, _Reference) else linked for linked in data]
         type_ = _id_type(one.id for linked in several for one in linked or ())
         return [(f"{name}_ids", lists(several, partial(_id, type_), type_))]

@@ -10,6 +10,7 @@ import pyarrow as pa
 from outreach_frames.catalogue import Catalogue, ResourceType
 from outreach_frames.errors import QueryError
 from outreach_frames.jsonapi._joins import as_type, merged
+from outreach_frames.jsonapi._misfits import Misfit
 from outreach_frames.jsonapi._plan import Paths, branches, checked, join
 from outreach_frames.jsonapi._reader import Content, Reader
 from outreach_frames.jsonapi._rows import META, New, columns
@@ -40,6 +41,8 @@ class Page:
         Whether there are more than `count`, or `count` is unknown because the server was busy.
     unknown
         Names that the catalogue does not have, by resource type.
+    misfits
+        What is odd about the page and could be read all the same; see `Misfits`.
     """
 
     batch: pa.RecordBatch
@@ -47,6 +50,7 @@ class Page:
     count: int | None
     count_truncated: bool
     unknown: Mapping[str, frozenset[str]]
+    misfits: Sequence[Misfit] = ()
 
 
 class Layout:
@@ -70,7 +74,10 @@ class Layout:
     meta
         Keep each resource's meta information (``dataConnections``, ``canWrite`` …) in a column ``meta``, as JSON text.
     anonymous
-        Accept resources without an id, as in requests to create them; it is missing then.
+        Accept resources without an id, as in requests to create them; it is missing then. Every resource is a row of
+        its own, whatever its id.
+    strict
+        Refuse what is otherwise among a page's `misfits`.
 
     Attributes
     ----------
@@ -99,8 +106,10 @@ class Layout:
         open: bool = False,  # noqa: A002  an open layout keeps what it does not know
         meta: bool = False,
         anonymous: bool = False,
+        strict: bool = False,
     ) -> None:
         self._open = open
+        self._strict = strict
         self._columns = columns(resource, dict.fromkeys(("id", *checked(resource, fields))), catalogue)
         self._joins = [join(resource, name, branch, catalogue) for name, branch in branches(include).items()]
         self._columns += [META] if meta else []
@@ -116,6 +125,12 @@ class Layout:
         text, instants without zone (UTC) or with an offset. An attribute or relationship that is absent, null, or
         (for a relationship) holds only links is missing; so are the columns of an included resource that the page
         does not hold. Of members that come twice in an object the last counts.
+
+        An empty list stands for an empty object (PHP writes it so) and for no identifier. Identifiers that are none of
+        their relationship's are left out; a date whose time of day is nobody's midnight is kept as written. Both are
+        noted in the page's `misfits`.
+
+        A resource that comes more than once is one row, or one included resource, that has all members sent of it.
 
         Parameters
         ----------
@@ -135,6 +150,8 @@ class Layout:
         """Read one page; all that was decoded is gone on return, so that no collector ever sees it."""
         self._reader, content = self._reader.read(body)
         arrays, new = self._arrays(content)
+        if self._strict and content.misfits:
+            raise content.misfits[0].error()
         fields = list(self.schema)
         if self._open:
             for (name, source, part), column in new.items():
@@ -147,6 +164,7 @@ class Layout:
             count=content.count,
             count_truncated=content.count_truncated,
             unknown=content.unknown,
+            misfits=content.misfits,
         )
 
     def _arrays(self, content: Content) -> tuple[list[pa.Array], dict[tuple[str, str, str], New]]:

@@ -1,6 +1,6 @@
 """Page bytes to structs: strictly, and where that fails with what the page has that is new or oddly typed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,8 +9,10 @@ import msgspec
 
 from outreach_frames.errors import DocumentError
 from outreach_frames.jsonapi import repair
+from outreach_frames.jsonapi._misfits import Misfit
 from outreach_frames.jsonapi._rows import Rows
 from outreach_frames.jsonapi._shapes import Href, Shape, document
+from outreach_frames.jsonapi._together import together
 from outreach_frames.jsonapi._values import NULL
 
 MANY = 100
@@ -28,12 +30,13 @@ class Content:
     primary
         The resources that were asked for.
     included
-        All resources of each type that may be joined, the primary ones among them; a resource that comes twice is
-        there once, as it came last.
+        All resources of each type that may be joined, the primary ones among them.
     next
         Address of the next page.
     count, count_truncated
         As sent; ``None`` where unknown.
+    left_out
+        Identifiers that are none of their relationship's.
     """
 
     primary: Rows
@@ -41,6 +44,12 @@ class Content:
     next: str | None
     count: int | None
     count_truncated: bool
+    left_out: Sequence[Misfit] = ()
+
+    @property
+    def misfits(self) -> list[Misfit]:
+        """What did not fit, as far as the columns were built."""
+        return [*self.left_out, *self.primary.misfits, *(m for rows in self.included.values() for m in rows.misfits)]
 
     @property
     def unknown(self) -> dict[str, frozenset[str]]:
@@ -89,21 +98,23 @@ class Reader:
         DocumentError
             The body is no JSON:API page, or a value does not fit.
         """
-        with repair.reading():
-            return self._read(body.removeprefix(BYTE_ORDER_MARK))
+        body = body.removeprefix(BYTE_ORDER_MARK)
+        with repair.reading(body):
+            return self._read(body)
 
     def _read(self, body: bytes) -> tuple["Reader", Content]:
         content = self._strict(body)
         if content:
             worth_it = not self.ordered and content.next and len(content.primary.resources) >= MANY
             return self._in_order(repair.take_apart(body)) if worth_it else self, content
-        page = repair.take_apart(body)
+        id_types = {name: shape.id_type for name, shape in self.shapes.items() if not shape.anonymous}
+        page = together(repair.take_apart(body), id_types, included=bool(self.joined))
         reader = self._grown(page)
         content = None if reader is self else reader._strict(body)  # noqa: SLF001  a reader of this same class
         return reader, content or reader._repaired(page)  # noqa: SLF001
 
     def _strict(self, body: bytes) -> Content | None:
-        """Decode a page that holds nothing new and nothing odd; ``None`` if it does."""
+        """Decode a page that holds nothing new, nothing odd and nothing twice; ``None`` if it does."""
         try:
             page = self._decoder.decode(body)
         except msgspec.ValidationError:
@@ -114,27 +125,51 @@ class Reader:
         link = page.links and page.links.next
         count, truncated = (page.meta.count, page.meta.count_truncated) if page.meta else (None, None)
         included = page.included if self.joined else []
+        held, has_repeats = self._held(data, included)
+        if has_repeats:
+            return None
         address = (link.href if isinstance(link, Href) else link) or None
-        return self._content(data, included, link=address, count=count, truncated=bool(truncated))
+        return self._content(data, held, link=address, count=count, truncated=bool(truncated))
+
+    def _held(self, data: list[Any], included: list[Any]) -> tuple[dict[type, dict[Any, Any]], bool]:
+        """Return resources by struct and id, and whether one comes more than once: each may say what others do not."""
+        primary = self.shapes[self.primary]
+        if not self.joined:
+            return {}, not primary.anonymous and len({resource.id for resource in data}) < len(data)
+        held: dict[type, dict[Any, Any]] = {shape.resource: {} for shape in self.shapes.values()}
+        passed_over = 0
+        for resource in (*included, *data):
+            if type(resource) in held:
+                held[type(resource)][resource.id] = resource
+            else:
+                passed_over += 1
+        once = [found for struct, found in held.items() if not (primary.anonymous and struct is primary.resource)]
+        sent = len(included) + (0 if primary.anonymous else len(data))
+        return held, sum(map(len, once)) + passed_over < sent
 
     def _repaired(self, page: repair.Loose) -> Content:
-        data = [repair.repaired(members, self.shapes[self.primary]) for members in page.data]
+        left_out: list[Misfit] = []
+        data = [repair.repaired(members, self.shapes[self.primary], left_out) for members in page.data]
         included = [
-            repair.repaired(members, self.shapes[name])
+            repair.repaired(members, self.shapes[name], left_out)
             for members in (page.included if self.joined else ())
             if (name := repair.type_of(members, where="included")) in self.joined
         ]
         count, truncated = repair.counts(page.meta)
-        return self._content(data, included, link=repair.next_link(page.links), count=count, truncated=truncated)
+        held, _ = self._held(data, included)
+        content = self._content(data, held, link=repair.next_link(page.links), count=count, truncated=truncated)
+        return replace(content, left_out=left_out)
 
     def _content(
-        self, data: list[Any], included: list[Any], *, link: str | None, count: int | None, truncated: bool
+        self,
+        data: list[Any],
+        held: Mapping[type, Mapping[Any, Any]],
+        *,
+        link: str | None,
+        count: int | None,
+        truncated: bool,
     ) -> Content:
-        by_struct: dict[type, dict[Any, Any]] = {self.shapes[name].resource: {} for name in self.joined}
-        for resource in (*included, *data):
-            if type(resource) in by_struct:
-                by_struct[type(resource)][resource.id] = resource
-        rows = {n: Rows(self.shapes[n], list(by_struct[self.shapes[n].resource].values())) for n in self.joined}
+        rows = {n: Rows(self.shapes[n], list(held[self.shapes[n].resource].values())) for n in self.joined}
         known = None if truncated and count == 0 else count
         return Content(Rows(self.shapes[self.primary], data), rows, link, known, truncated)
 

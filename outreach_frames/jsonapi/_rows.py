@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from outreach_frames.catalogue import Catalogue, Relationship, ResourceType, snake
-from outreach_frames.errors import DocumentError
+from outreach_frames.jsonapi._misfits import Misfit, misfit
 from outreach_frames.jsonapi._shapes import Shape, Struct, id_type
-from outreach_frames.jsonapi._times import UnreadableValueError
+from outreach_frames.jsonapi._times import UnreadableValueError, rows_off_midnight
 from outreach_frames.jsonapi._values import ARROW, MEANT, array, kind_of, lists, typed
 
+OFF_MIDNIGHT = "is a date with a time of day that is midnight in no time zone"
 _STORED: dict[type, pa.DataType] = {int: pa.int64(), str: pa.string()}
 
 
@@ -121,11 +122,17 @@ class Rows:
         How they were decoded.
     resources
         Structs of ``shape.resource``.
+
+    Attributes
+    ----------
+    misfits
+        What was found to be odd about the values of the columns that were built.
     """
 
     def __init__(self, shape: Shape, resources: Sequence[Any]) -> None:
         self.shape = shape
         self.resources = resources
+        self.misfits: list[Misfit] = []
         self._built: dict[Column, pa.Array] = {}
 
     @cached_property
@@ -154,7 +161,19 @@ class Rows:
         if column.part == "value":
             kind = kind_of(self.shape.resource_type.attributes[column.source])
             values = self._attribute_values[self.shape.attribute_fields[column.source]]
-            return self._checked(column.source, MEANT[kind], lambda: array(kind, values))
+            built = self._checked(column.source, MEANT[kind], lambda: array(kind, values))
+            if kind == "date":
+                self.misfits += [
+                    Misfit(
+                        self.shape.resource_type.name,
+                        self.resources[row].id,
+                        column.source,
+                        OFF_MIDNIGHT,
+                        "the date as it is written",
+                    )
+                    for row in rows_off_midnight(pa.array(values, pa.string()))
+                ]
+            return built
         return self._checked(column.source, "resource identifiers", lambda: self._linked(column))
 
     def _linked(self, column: Column) -> pa.Array:
@@ -224,13 +243,3 @@ def _transposed(struct: Struct, rows: Sequence[msgspec.Struct]) -> dict[str, Seq
     if not rows:
         return dict.fromkeys(fields, ())
     return dict(zip(fields, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True))
-
-
-def misfit(resource_type: str, id_: int | str | None, name: str, meant: str) -> DocumentError:
-    """Return the error for a value that does not fit; it names the place and keeps the value to itself."""
-    return DocumentError(
-        f"In the {resource_type} with the id {id_!r:.60}, {name!r} is not {meant}.",
-        resource_type=resource_type,
-        id=id_,
-        attribute=name,
-    )

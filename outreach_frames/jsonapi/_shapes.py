@@ -37,11 +37,15 @@ _PYTHON: dict[Kind, Any] = {
 }
 
 
+Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""An id that a column can hold: one that cannot must not refuse its whole column."""
+
+
 class Reference(msgspec.Struct, gc=False):
     """A resource identifier that may be of several types."""
 
     type: str
-    id: int
+    id: Id
 
 
 class TextReference(msgspec.Struct, gc=False):
@@ -228,7 +232,9 @@ class Linkage:
         reference: Struct = TextReference if stored is str else Reference
         if len(targets) == 1:
             only = Literal[targets]  # type: ignore[valid-type]
-            reference = msgspec.defstruct("Identifier", [("type", only), ("id", stored)], gc=False)
+            reference = msgspec.defstruct(
+                "Identifier", [("type", only), ("id", Id if stored is int else str)], gc=False
+            )
         data: Any = list[reference] if relationship.many else reference  # type: ignore[valid-type]
         # An id outside of data, as in webhooks, must not pass for a relationship without identifiers.
         struct = msgspec.defstruct(relationship.name, [("data", data | None, None), ("id", None, None)], gc=False)

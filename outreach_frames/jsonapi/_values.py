@@ -22,6 +22,11 @@ from outreach_frames.jsonapi._times import DATE, INSTANT, UnreadableValueError, 
 
 Kind = Literal["string", "instant", "date", "integer", "number", "boolean", "strings", "json"]
 
+LONGEST = 20
+"""Characters of the longest integer of 64 bits; Python itself refuses to read some thousands."""
+NESTED = 200
+"""Levels down to which objects and arrays may stand in one another in what is kept."""
+
 ARROW: dict[Kind, pa.DataType] = {
     "string": pa.string(),
     "instant": INSTANT,
@@ -42,12 +47,14 @@ MEANT: dict[Kind, str] = {
     "number": "a number",
     "boolean": "true or false",
     "strings": "a list of strings",
-    "json": "JSON",
+    "json": f"JSON of at most {NESTED} levels",
 }
 """What each kind expects, in words."""
 
 NULL = msgspec.Raw(b"null")
 
+_text = msgspec.json.Decoder(str)
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])')
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0+)?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
@@ -122,10 +129,24 @@ def _compact(row: int, raw: msgspec.Raw | None) -> str | None:
     """Return JSON as sent without the white space between its parts; ``None`` for null."""
     if raw is None or raw == NULL:
         return None
+    if is_nested(raw):
+        raise UnreadableValueError(row)
     try:
         return msgspec.json.format(bytes(raw), indent=-1).decode()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise UnreadableValueError(row) from None
+
+
+def is_nested(json: bytes | msgspec.Raw) -> bool:
+    """Tell whether objects and arrays stand in one another deeper than `NESTED`: who reads them next may fail."""
+    written, depth = bytes(json), 0
+    if written.count(b"[") + written.count(b"{") <= NESTED:
+        return False
+    for found in _BRACKET.finditer(written):
+        depth += (found[1] is not None) - (found[2] is not None)
+        if depth > NESTED:
+            return True
+    return False
 
 
 def coerce(kind: Kind, raw: msgspec.Raw) -> Any:
@@ -157,7 +178,7 @@ def text_of(raw: msgspec.Raw) -> str | None:
     """
     written = bytes(raw)
     if written.startswith(b'"'):
-        return msgspec.json.decode(written, type=str)
+        return _text.decode(written)
     text = written.decode("ascii")
     if text != "null" and text not in _TRUTH and not _NUMBER.fullmatch(text):
         raise ValueError("not a scalar")
@@ -167,7 +188,7 @@ def text_of(raw: msgspec.Raw) -> str | None:
 def _integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise ValueError("not an integer")
-    return int(text.partition(".")[0])
+    return int(text.partition(".")[0])  # a ValueError, too, where Python finds it too long
 
 
 def number_of(text: str, *, written: re.Pattern[str] = _NUMBER) -> float:
@@ -256,5 +277,5 @@ def _is_exact(raw: msgspec.Raw) -> bool:
 def _kind_of_number(text: str) -> Kind:
     """Tell the kind of a number; one that neither type can hold stays text."""
     if _INTEGER.fullmatch(text) and "." not in text:
-        return "integer" if -(2**63) <= int(text) < 2**63 else "string"
+        return "integer" if len(text) <= LONGEST and -(2**63) <= int(text) < 2**63 else "string"
     return "number" if math.isfinite(float(text)) else "string"

@@ -6,7 +6,7 @@ holds their values. So a ``user`` of another server is read as what it is, and o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +15,8 @@ import msgspec
 from outreach_frames.catalogue import Attribute, Catalogue, Relationship, ResourceType
 from outreach_frames.jsonapi._rows import column_name
 from outreach_frames.jsonapi._times import UnreadableValueError
-from outreach_frames.jsonapi._values import NULL, Kind, array, coerce, infer, kind_of
-from outreach_frames.jsonapi.repair import Loose, linkage_of, object_of, text_or_none, type_of
+from outreach_frames.jsonapi._values import NULL, Kind, array, coerce, infer, kind_of, text_of
+from outreach_frames.jsonapi.repair import Loose, identifiers, is_id, linkage_of, object_of, type_of
 
 DEEPEST = 3
 """Steps of the paths that are followed unasked [relationships]; nor does a resource type come twice on one of them."""
@@ -64,17 +64,17 @@ class SeenLinks:
     has_data
         Whether any resource has identifiers in it, or null for none.
     many
-        Whether they are a list; ``None`` where all are null.
+        Whether they are a list; ``None`` where all are null or empty.
+    is_list
+        Whether an empty list is among them, which may also stand for no identifier.
     targets
         Resource types that it leads to, in order of appearance.
     """
 
     has_data: bool = False
     many: bool | None = None
+    is_list: bool = False
     targets: dict[str, None] = field(default_factory=dict)
-
-
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def look(page: Loose) -> dict[str, Seen]:
@@ -93,21 +93,22 @@ def look(page: Loose) -> dict[str, Seen]:
 
 def _look_at_links(raw: msgspec.Raw, links: SeenLinks, seen: Mapping[str, Seen]) -> None:
     """Note what a relationship leads to; what is odd about it, the layout will say."""
-    members = object_of(raw)
+    members, data = object_of(raw), linkage_of(raw)
     links.has_data |= "data" in members or "id" in members or (raw != NULL and not members)
-    data = linkage_of(raw) if members else NULL
-    if data == NULL:
+    sent = identifiers(data)
+    if not sent:
+        links.is_list |= data != NULL
         return
-    several = bytes(data).startswith(b"[")
-    links.many = several or bool(links.many)
-    for identifier in map(object_of, _raws.decode(data) if several else [data]):
-        name = text_or_none(identifier.get("type", NULL))
-        if name is not None:
-            links.targets[name] = None
-            seen[name].ids.append(identifier.get("id", NULL))
+    links.many = bytes(data).startswith(b"[") or bool(links.many)
+    for identifier in map(object_of, sent):
+        name, id_ = identifier.get("type", NULL), identifier.get("id", NULL)
+        if bytes(name).startswith(b'"') and is_id(id_):
+            type_ = text_of(name) or ""
+            links.targets[type_] = None
+            seen[type_].ids.append(id_)
 
 
-def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool) -> Catalogue:
+def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool, taken: Collection[str] = ()) -> Catalogue:
     """
     Return the catalogue of what was seen.
 
@@ -119,11 +120,14 @@ def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool) -> C
         Where known types are looked up.
     check
         Keep the base's type of an attribute only if every value fits it; otherwise it is taken on trust.
+    taken
+        Columns that attributes and relationships must give way to, beside ``id`` and ``meta``.
     """
     types = {}
+    taken = {"id", "meta", *taken}
     for name, resource in seen.items():
         known = base.types.get(name)
-        relationships = _relationships(resource, known)
+        relationships = _relationships(resource, known, taken)
         types[name] = ResourceType(
             name=name,
             plural=known.plural if known else name,
@@ -132,7 +136,7 @@ def catalogue_of(seen: Mapping[str, Seen], base: Catalogue, *, check: bool) -> C
             s2s_operations=frozenset(),
             actions={},
             collection_actions={},
-            attributes=_attributes(resource, known, relationships, check=check),
+            attributes=_attributes(resource, known, taken.union(*map(_columns, relationships.values())), check=check),
             relationships=relationships,
         )
     return Catalogue(types)
@@ -146,20 +150,20 @@ def _integer_ids(ids: Iterable[msgspec.Raw], known: ResourceType | None) -> bool
     return bool(sent) and not any(bytes(raw).startswith(b'"') for raw in sent) and _fit("integer", sent)
 
 
-def _relationships(resource: Seen, known: ResourceType | None) -> dict[str, Relationship]:
-    found, taken = {}, {"id", "meta"}
+def _relationships(resource: Seen, known: ResourceType | None, taken: set[str]) -> dict[str, Relationship]:
+    found = {}
     for name, links in resource.relationships.items():
         declared = known.relationships.get(name) if known else None
         relationship = Relationship(
             name=name,
             column=declared.column if declared else column_name(name),
-            many=bool(declared and declared.many) if links.many is None else links.many,
+            many=links.many if links.many is not None else declared.many if declared else links.is_list,
             targets=tuple(dict.fromkeys((*(declared.targets if declared else ()), *links.targets))),
             has_data=links.has_data,
         )
         while not taken.isdisjoint(_columns(relationship)):
             relationship = replace(relationship, column=f"{relationship.column}_")
-        taken |= _columns(relationship)
+        taken = taken | _columns(relationship)
         found[name] = relationship
     return found
 
@@ -169,11 +173,8 @@ def _columns(relationship: Relationship) -> set[str]:
     return {column for column in of_data if column}
 
 
-def _attributes(
-    resource: Seen, known: ResourceType | None, relationships: Mapping[str, Relationship], *, check: bool
-) -> dict[str, Attribute]:
+def _attributes(resource: Seen, known: ResourceType | None, taken: set[str], *, check: bool) -> dict[str, Attribute]:
     found = {}
-    taken = {"id", "meta"}.union(*map(_columns, relationships.values()))
     for name, raws in resource.attributes.items():
         attribute = known.attributes.get(name) if known else None
         if attribute is None or (check and not _fit(kind_of(attribute), raws)):
@@ -183,7 +184,7 @@ def _attributes(
             attribute = replace(attribute, column=f"{attribute.column}_attribute")
         while attribute.column in taken:
             attribute = replace(attribute, column=f"{attribute.column}_")
-        taken.add(attribute.column)
+        taken = {*taken, attribute.column}
         found[name] = attribute
     return found
 

@@ -14,16 +14,19 @@ from typing import Any, TypeAlias
 import msgspec
 
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi._rows import misfit
+from outreach_frames.jsonapi._misfits import Misfit, misfit
 from outreach_frames.jsonapi._shapes import Linkage, Shape
 from outreach_frames.jsonapi._values import MEANT, NULL, coerce, kind_of, text_of
 
 Members: TypeAlias = dict[str, msgspec.Raw]
 
+CHECK_ADDRESS = "Try again; if it stays so, check that the address is that of the API and not of a proxy."
+_KINDS = {b"[": "a list", b'"': "text", b"t": "true or false", b"f": "true or false", b"n": "null"}
+
 _members = msgspec.json.Decoder(Members)
 _optional_members = msgspec.json.Decoder(Members | None)
-_resources = msgspec.json.Decoder(list[Members] | None)
 _several = msgspec.json.Decoder(list[Members])
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @dataclass
@@ -50,23 +53,52 @@ class Loose:
     def included(self) -> list[Members]:
         """The members of each included resource."""
         try:
-            return _resources.decode(self.beside) or []
+            return [] if says_nothing(self.beside) else _several.decode(self.beside)
         except msgspec.ValidationError:
             raise no_resources("includes something else") from None
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Turn what a JSON decoder raises into a DocumentError."""
+def reading(body: bytes = b"", *, name: str = "The document", hint: str = CHECK_ADDRESS) -> Iterator[None]:
+    """
+    Turn what a JSON decoder raises into a DocumentError.
+
+    Parameters
+    ----------
+    body
+        What is read, to say what it is instead.
+    name
+        What to call it.
+    hint
+        The next step where it is no document at all.
+    """
     try:
         yield
+    except DocumentError as error:
+        if error.hint is None and (error.resource_type, error.attribute) == (None, None):
+            error.hint = hint
+        raise
     except RecursionError:
-        raise DocumentError("The document is nested too deeply to be read.") from None
+        raise DocumentError(f"{name} is nested too deeply to be read.", hint=hint) from None
     except (msgspec.DecodeError, UnicodeError):
-        raise DocumentError(
-            "The document is no JSON, or was cut short.",
-            hint="Try again; if it stays so, check that the address is that of the API and not of a proxy.",
-        ) from None
+        raise DocumentError(f"{name} is {what_instead_of_json(body)}.", hint=hint) from None
+
+
+def what_instead_of_json(body: bytes) -> str:
+    """Say what bytes are that are no JSON, as the rest of a sentence."""
+    start = body[:4]
+    if not body.strip():
+        return "empty"
+    if start[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in start:
+        return "in UTF-16 or UTF-32, where JSON:API takes UTF-8"
+    if body.lstrip().startswith(b"<"):
+        return "HTML or XML, and no JSON"
+    try:
+        msgspec.json.decode(body.lstrip(), type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        if "trailing" in str(error):
+            return "several in one, or goes on after its end"
+    return "no JSON, or was cut short"
 
 
 def members_of(body: bytes) -> Members:
@@ -81,7 +113,7 @@ def members_of(body: bytes) -> Members:
     try:
         return _members.decode(body)
     except msgspec.ValidationError:
-        raise no_resources("is no object") from None
+        raise no_resources(f"is {_KINDS.get(body.lstrip()[:1], 'a number')}") from None
 
 
 def take_apart(body: bytes) -> Loose:
@@ -102,7 +134,7 @@ def take_apart(body: bytes) -> Loose:
         return Loose(
             data=_several.decode(data) if several else [m for m in [_optional_members.decode(data)] if m is not None],
             beside=members.get("included", NULL),
-            links=_optional_members.decode(members.get("links", NULL)) or {},
+            links=_members_or_none(members.get("links", NULL)),
             meta=object_of(members.get("meta", NULL)),
         )
     except msgspec.ValidationError:
@@ -111,10 +143,18 @@ def take_apart(body: bytes) -> Loose:
 
 def no_resources(what: str) -> DocumentError:
     """Return the error for JSON that is no page of resources."""
-    return DocumentError(
-        f"The document is JSON but no page of JSON:API resources: it {what}.",
-        hint="Check that the address is that of a JSON:API endpoint.",
-    )
+    return DocumentError(f"The document is JSON but no page of JSON:API resources: it {what}.")
+
+
+def says_nothing(raw: msgspec.Raw) -> bool:
+    """Tell whether a value is null, ``{}`` or ``[]``: PHP writes an empty object as an empty list."""
+    written = bytes(raw)
+    return raw == NULL or (written[:1] in {b"{", b"["} and not written[1:-1].strip())
+
+
+def _members_or_none(raw: msgspec.Raw) -> Members:
+    """Return an object's members, none of what says nothing; anything else is a `msgspec.ValidationError`."""
+    return {} if says_nothing(raw) else _members.decode(raw)
 
 
 def object_of(raw: msgspec.Raw) -> Members:
@@ -158,7 +198,7 @@ def type_of(members: Members, *, where: str) -> str:
         It has none.
     """
     raw = members.get("type", NULL)
-    name = msgspec.json.decode(raw, type=str) if bytes(raw).startswith(b'"') else ""
+    name = text_of(raw) if bytes(raw).startswith(b'"') else None
     if not name:
         raise DocumentError(f"A resource in {where!r} has no type.", attribute="type")
     return name
@@ -182,17 +222,19 @@ def _has_data(raw: msgspec.Raw) -> bool:
     return object_of(raw).get("data", NULL) != NULL
 
 
-def repaired(members: Members, shape: Shape) -> Any:
+def repaired(members: Members, shape: Shape, misfits: list[Misfit]) -> Any:
     """
     Build the struct of a resource from what was sent, however it was typed.
+
+    Relationships that lead to nothing that can be read are left out and noted in `misfits`.
 
     Raises
     ------
     DocumentError
-        A value does not fit without loss.
+        A value of an attribute does not fit without loss, or there is no id.
     """
     sent = members.get("id", NULL)
-    id_ = _identity(sent, shape.id_type)
+    id_ = identity(sent, shape.id_type)
     if id_ is None and not (shape.anonymous and sent == NULL):
         raise misfit(shape.resource_type.name, text_or_none(sent), "id", _ID[shape.id_type])
     attributes = _object(members, "attributes", shape, id_)
@@ -208,7 +250,7 @@ def repaired(members: Members, shape: Shape) -> Any:
         ),
         relationships=shape.relationships(
             **{
-                field: _relationship(shape, id_, name, relationships[name])
+                field: _relationship(shape, id_, name, relationships[name], misfits)
                 for name, field in shape.relationship_fields.items()
                 if name in relationships
             }
@@ -221,14 +263,20 @@ _ID_STARTS = {bytes([byte]) for byte in b'"-0123456789'}
 _ID: dict[type, str] = {int: "an integer id", str: "an id"}
 
 
-def _identity(raw: msgspec.Raw, as_type: type) -> Any:
-    """Read an id sent as a number or as text; ``None`` where it is neither or does not fit."""
-    if bytes(raw)[:1] not in _ID_STARTS:
+def is_id(raw: msgspec.Raw) -> bool:
+    """Tell whether a value is a number or text."""
+    return bytes(raw)[:1] in _ID_STARTS
+
+
+def identity(raw: msgspec.Raw, as_type: type) -> Any:
+    """Return an id sent as a number or as text; ``None`` where it is neither or does not fit."""
+    if not is_id(raw):
         return None
     try:
-        return coerce("integer" if as_type is int else "string", raw)
+        found = coerce("integer" if as_type is int else "string", raw)
     except ValueError:
         return None
+    return None if as_type is int and not -(2**63) <= found < 2**63 else found
 
 
 def text_or_none(raw: msgspec.Raw) -> str | None:
@@ -241,7 +289,7 @@ def text_or_none(raw: msgspec.Raw) -> str | None:
 
 def _object(members: Members, name: str, shape: Shape, id_: Any) -> Members:
     try:
-        return _optional_members.decode(members.get(name, NULL)) or {}
+        return _members_or_none(members.get(name, NULL))
     except msgspec.ValidationError:
         raise misfit(shape.resource_type.name, id_, name, "an object") from None
 
@@ -256,34 +304,36 @@ def _attribute(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
         raise misfit(shape.resource_type.name, id_, name, MEANT[kind]) from None
 
 
-def _relationship(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
+def _relationship(shape: Shape, id_: Any, name: str, raw: msgspec.Raw, misfits: list[Misfit]) -> Any:
     """Read a relationship; identifiers without the ``data`` around them, as in webhooks, are understood."""
     linkage = shape.linkages.get(name)
     if linkage is None:
         return None if name not in shape.new_relationships and shape.expects_no_data(name) else raw
-    try:
-        data = linkage_of(raw)
-        if data == NULL:
-            return linkage.struct()
-        if linkage.many:
-            return linkage.struct(data=[_reference(linkage, one) for one in _several.decode(data)])
-        return linkage.struct(data=_reference(linkage, _members.decode(data)))
-    except ValueError:
-        meant = f"linked to {' or '.join(linkage.targets) or 'a resource'} by type and id"
-        raise misfit(shape.resource_type.name, id_, name, meant) from None
+    data = linkage_of(raw)
+    if data == NULL:
+        return linkage.struct()
+    references, wrong = [], []
+    for identifier in identifiers(data):
+        try:
+            references.append(_reference(linkage, object_of(identifier)))
+        except ValueError as error:
+            wrong.append(str(error))
+    if not linkage.many and len(references) > 1:
+        references, wrong = [], ["leads to several records instead of one"]
+    misfits += [Misfit(shape.resource_type.name, id_, name, what, "left out") for what in wrong]
+    return linkage.struct(data=references if linkage.many else next(iter(references), None))
 
 
 def linkage_of(raw: msgspec.Raw) -> msgspec.Raw:
-    """
-    Return the ``data`` of a relationship, or the relationship itself where it is a bare identifier.
+    """Return the ``data`` of a relationship, or the relationship itself where it is no more than that."""
+    members = object_of(raw)
+    bare = NULL if says_nothing(raw) or (members and members.get("id", NULL) == NULL) else raw
+    return members.get("data", bare)
 
-    Raises
-    ------
-    ValueError
-        It is no object.
-    """
-    members: Members = _optional_members.decode(raw) or {}
-    return members.get("data", NULL if members.get("id", NULL) == NULL else raw)
+
+def identifiers(data: msgspec.Raw) -> list[msgspec.Raw]:
+    """Return the identifiers that a relationship's ``data`` lists, or the only one."""
+    return [] if says_nothing(data) else _raws.decode(data) if bytes(data).startswith(b"[") else [data]
 
 
 def _reference(linkage: Linkage, members: Members) -> Any:
@@ -293,10 +343,13 @@ def _reference(linkage: Linkage, members: Members) -> Any:
     Raises
     ------
     ValueError
-        It names no resource, or one of a type that the relationship does not lead to.
+        It names no resource, or one of a type that the relationship does not lead to; the message says so.
     """
-    type_ = msgspec.json.decode(members.get("type", NULL), type=str)
-    id_ = _identity(members.get("id", NULL), linkage.id_type)
-    if id_ is None or (linkage.checked and type_ != linkage.targets[0]):
-        raise ValueError("not an identifier of this relationship")
-    return linkage.reference(type=type_, id=id_)
+    type_ = members.get("type", NULL)
+    name = text_of(type_) if bytes(type_).startswith(b'"') else None
+    id_ = identity(members.get("id", NULL), linkage.id_type)
+    if name is not None and linkage.checked and name != linkage.targets[0]:
+        raise ValueError(f"leads to a record of the type {name!r:.60} instead of {linkage.targets[0]}")
+    if name is None or id_ is None:
+        raise ValueError(f"is not linked to {' or '.join(linkage.targets) or 'a resource'} by type and id")
+    return linkage.reference(type=name, id=id_)

@@ -40,6 +40,7 @@ class Options(TypedDict, total=False):
     parallel: int | None
     refresh: bool
     progress: bool | None
+    strict: bool
 
 
 def fetch(
@@ -59,6 +60,7 @@ def fetch(
     refresh: bool = False,
     progress: bool | None = None,
     params: Mapping[str, Any] | None = None,
+    strict: bool = False,
 ) -> pd.DataFrame:
     """
     Fetch all records of a resource type that fit a query.
@@ -106,6 +108,8 @@ def fetch(
         Show a progress bar; ``None``: from the third page on.
     params
         Further URL parameters, as another server wants them; of a list each value is one. Not for Outreach.
+    strict
+        Refuse what is otherwise left out, or kept as written, with a warning.
 
     Returns
     -------
@@ -128,7 +132,9 @@ def fetch(
     UnknownAttributeWarning
         The API sent attributes that the catalogue does not know and that are left out; it names them.
     OutreachDataWarning
-        Fewer records came than the API counted.
+        Fewer records came than the API counted; a relationship leads to what it cannot lead to, and is missing there;
+        or a date has a time of day that is midnight in no time zone, and is kept as written. It counts the records and
+        names the first.
 
     Notes
     -----
@@ -141,7 +147,7 @@ def fetch(
             resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params
         )
         return uncatalogued.fetch(
-            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress
+            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress, strict=strict
         )
     labels, query = labelled_query(
         client,
@@ -156,7 +162,7 @@ def fetch(
     )
     way = arrangement_of(query, limit)
     plan = Plan(way.query, limit=limit, page_size=page_size, parallel=parallel)
-    layout, read = reader_of(client, way.query)
+    layout, read = reader_of(client, way.query, strict=strict)
     with Walk(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as walk:
         table = concat((found.content for found in plan.pages(walk)), layout.schema)
     frame = labelled_frame(arranged(table, way.order, limit).drop_columns([*way.beside]), labels)
@@ -179,6 +185,7 @@ def fetch_batches(
     data_connections: bool = False,
     refresh: bool = False,
     progress: bool | None = None,
+    strict: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """
     Fetch page by page, in bounded memory.
@@ -188,6 +195,8 @@ def fetch_batches(
     client, resource, filter, sort, include, fields, limit, page_size, custom, data_connections, refresh, progress
         As in `fetch`; ``fields="*"`` is not possible, since the schema is fixed before the first page, nor are
         resources that the catalogue does not have.
+    strict
+        As in `fetch`.
 
     Yields
     ------
@@ -216,7 +225,7 @@ def fetch_batches(
         data_connections=data_connections,
     )
     plan = Plan(query, limit=limit, page_size=page_size)
-    layout, read = reader_of(client, query)
+    layout, read = reader_of(client, query, strict=strict)
     walk = Walk(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit)
     return _batches(walk, plan, settled(labels, layout.schema.names))
 
@@ -233,13 +242,14 @@ def fetch_one(
     data_connections: bool = False,
     refresh: bool = False,
     params: Mapping[str, Any] | None = None,
+    strict: bool = False,
 ) -> pd.Series:
     """
     Fetch one record.
 
     Parameters
     ----------
-    client, resource, include, fields, custom, data_connections, refresh, params
+    client, resource, include, fields, custom, data_connections, refresh, params, strict
         As in `fetch`.
     record
         Its id, or its row of a frame.
@@ -264,7 +274,7 @@ def fetch_one(
     if uncatalogued.is_uncatalogued(client, resource):
         uncatalogued.refuse_uncatalogued(custom=custom, data_connections=data_connections)
         question = uncatalogued.Question(resource=resource, include=include, fields=fields, params=params)
-        return uncatalogued.fetch_one(client, question, id_of(record), refresh=refresh)
+        return uncatalogued.fetch_one(client, question, id_of(record), refresh=refresh, strict=strict)
     labels, query = labelled_query(
         client,
         resource,
@@ -275,7 +285,7 @@ def fetch_one(
         data_connections=data_connections,
     )
     query.resource.require("get")
-    layout, read = reader_of(client, query)
+    layout, read = reader_of(client, query, strict=strict)
     with Walk(client, query.resource.table, read, refresh=refresh, progress=False) as walk:
         found = walk.page(record_path(query.resource, record), query.parameters())
     frame = labelled_frame(concat([found.content], layout.schema), labels)

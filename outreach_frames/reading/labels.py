@@ -20,7 +20,7 @@ from outreach_frames._warn import warn
 from outreach_frames.catalogue import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning
-from outreach_frames.jsonapi import number_of, to_frame, truth_of
+from outreach_frames.jsonapi import dates, number_of, rows_off_midnight, to_frame, truth_of
 from outreach_frames.query import Query, build
 
 Custom: TypeAlias = bool | Literal["labels"]
@@ -148,7 +148,7 @@ def labelled_query(
 def _read_types(body: bytes) -> _Types:
     try:
         return _types.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise DocumentError(
             "The labels of custom fields cannot be read.", hint="custom=True fetches the fields without their labels."
         ) from None
@@ -187,22 +187,31 @@ def labelled(table: pa.Table, fields: Iterable[CustomField]) -> pa.Table:
     Warns
     -----
     OutreachDataWarning
-        Values are not of the declared type; it says how many, and in which records.
+        Values are not of the declared type, or dates have a time of day that is midnight in no time zone; it says how
+        many, and in which records.
     """
     by_name = {field.name: field for field in fields}
     columns: dict[str, Any] = {}
-    misfits = []
+    misfits, as_written = [], []
     for name in table.column_names:
         if name not in by_name:
             columns[name] = table[name]
             continue
         field = by_name[name]
-        columns[field.column], wrong = _typed(table[name].to_pylist(), field)
+        texts = table[name].to_pylist()
+        columns[field.column], wrong = _typed(texts, field)
         misfits += [_told(field, table["id"].take(pa.array(wrong)).to_pylist())] if wrong else []
+        off = _off_midnight(texts, field)
+        as_written += [_told(field, table["id"].take(pa.array(off)).to_pylist())] if off else []
     if misfits:
         warn(
             f"Values that are not of their field's type are missing here: {'; '.join(misfits)}. "
             "custom=True gives them as text.",
+            OutreachDataWarning,
+        )
+    if as_written:
+        warn(
+            f"Dates with a time of day that is midnight in no time zone are kept as written: {'; '.join(as_written)}.",
             OutreachDataWarning,
         )
     return pa.table(columns)
@@ -223,6 +232,9 @@ def labelled_frame(table: pa.Table, fields: Iterable[CustomField]) -> pd.DataFra
 
 def _typed(texts: Sequence[str | None], field: CustomField) -> tuple[pa.Array, list[int]]:
     """Return the column and the rows whose values are not of its type; empty text is no value but of text."""
+    if field.arrow == pa.date32():
+        with suppress(ValueError):
+            return dates(_days(texts)), []
     values, wrong = [], []
     for row, text in enumerate(texts):
         value = None
@@ -240,6 +252,17 @@ def _typed(texts: Sequence[str | None], field: CustomField) -> tuple[pa.Array, l
     return pa.DictionaryArray.from_arrays(indices, pa.array(options, pa.string())), wrong
 
 
+def _days(texts: Sequence[str | None]) -> pa.Array:
+    return pa.array([text or None for text in texts], pa.string())
+
+
+def _off_midnight(texts: Sequence[str | None], field: CustomField) -> list[int]:
+    """Return the rows of dates that are kept as written; none where the column could not be read as a whole."""
+    with suppress(ValueError):
+        return rows_off_midnight(_days(texts)) if field.arrow == pa.date32() else []
+    return []
+
+
 def _told(field: CustomField, ids: Sequence[Any]) -> str:
     shown = ", ".join(map(str, ids[:SHOWN_IDS])) + (" …" if len(ids) > SHOWN_IDS else "")
     return f"{len(ids)} of {field.column} ({field.name}, {field.type}), in id {shown}"
@@ -254,7 +277,11 @@ def _truth(text: str, _: Sequence[str]) -> bool:
 
 
 def _date(text: str, _: Sequence[str]) -> date:
-    return datetime.fromisoformat(text).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        day: date = dates(pa.array([datetime.fromisoformat(text).isoformat()]))[0].as_py()
+        return day
 
 
 def _instant(text: str, _: Sequence[str]) -> datetime:
@@ -269,7 +296,7 @@ def _choice(text: str, _: Sequence[str]) -> str:
 def _choices(text: str, options: Sequence[str]) -> list[str]:
     """Split several choices, which the vendor does not say how to write; what cannot be told apart stays one."""
     if text.startswith("["):
-        with suppress(msgspec.DecodeError):
+        with suppress(msgspec.DecodeError, RecursionError):
             return msgspec.json.decode(text, type=list[str])
     parted = [[part.strip() for part in text.split(separator)] for separator in (";", ",")]
     return next((parts for parts in parted if text not in options and set(parts) <= set(options)), [text])

@@ -193,7 +193,7 @@ class Plan:
             offset += self._size
 
 
-def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBatch]]:
+def reader_of(client: Client, query: Query, *, strict: bool = False) -> tuple[Layout, Reader[pa.RecordBatch]]:
     """Return the columns that a query asks for, and the reader that fills them with a page."""
     layout = Layout(
         query.resource,
@@ -202,6 +202,7 @@ def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBat
         catalogue=client.catalogue,
         open=query.columns is None,
         meta=query.data_connections,
+        strict=strict,
     )
 
     def read(body: bytes) -> Found[pa.RecordBatch]:
@@ -214,6 +215,7 @@ def reader_of(client: Client, query: Query) -> tuple[Layout, Reader[pa.RecordBat
             count=page.count,
             count_truncated=page.count_truncated,
             unknown={} if query.columns is None else page.unknown,
+            misfits=page.misfits,
         )
 
     return layout, read

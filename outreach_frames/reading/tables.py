@@ -43,6 +43,7 @@ def fetch_tables(
     refresh: bool = False,
     progress: bool | None = None,
     params: Mapping[str, Any] | None = None,
+    strict: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """
     Fetch records and what they are related to, each resource type as a frame of its own.
@@ -55,6 +56,8 @@ def fetch_tables(
         As in `fetch`.
     include
         As in `fetch`, and to-many relationships as well, as far as the API sends their ids.
+    strict
+        As in `fetch`.
 
     Returns
     -------
@@ -87,7 +90,9 @@ def fetch_tables(
     if is_uncatalogued(client, resource):
         refuse_uncatalogued(custom=custom, data_connections=data_connections, parallel=parallel)
         question = Question(resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params)
-        return fetch_parts(client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress)
+        return fetch_parts(
+            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress, strict=strict
+        )
     kind = client.catalogue.resource(resource)
     labels, query = labelled_query(
         client,
@@ -103,7 +108,7 @@ def fetch_tables(
     )
     way = arrangement_of(query, limit)
     plan = Plan(way.query, limit=limit, page_size=page_size, parallel=parallel)
-    reader = _Reader(way.query, client.catalogue)
+    reader = _Reader(way.query, client.catalogue, strict=strict)
     with Walk(client, kind.table, reader.read, refresh=refresh, progress=progress, limit=limit) as walk:
         pages = [found.content for found in plan.pages(walk)]
     found = reader.tables(pages, way.order, limit)
@@ -123,7 +128,7 @@ class _Page:
 class _Reader:
     """Reads the resources of every type on a page, each by a layout of its own."""
 
-    def __init__(self, query: Query, catalogue: Catalogue) -> None:
+    def __init__(self, query: Query, catalogue: Catalogue, *, strict: bool) -> None:
         self._query = query
         self._primary = query.resource
         self._is_open = query.columns is None
@@ -135,6 +140,7 @@ class _Reader:
                 catalogue=catalogue,
                 open=self._is_open,
                 meta=query.data_connections and name == query.resource.name,
+                strict=strict,
             )
             for name, kind in query.types.items()
         }
@@ -151,6 +157,7 @@ class _Reader:
             count=page.count,
             count_truncated=page.count_truncated,
             unknown={name: names for part in unknown for name, names in part.items()},
+            misfits=[misfit for part in (page, *related.values()) for misfit in part.misfits],
         )
 
     def _related(self, body: bytes) -> Iterator[tuple[str, bytes]]:

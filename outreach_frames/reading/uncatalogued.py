@@ -178,6 +178,7 @@ def fetch(
     page_size: int | None = None,
     refresh: bool = False,
     progress: bool | None = None,
+    strict: bool = False,
 ) -> pd.DataFrame:
     """
     Fetch all records of a resource that fit; see `outreach_frames.fetch`.
@@ -193,7 +194,7 @@ def fetch(
     with Walk(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
         document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
     _check(document, question.paths)
-    frame = read_jsonapi(document_of(document.data, document.included), catalogue=_is_outreach(client))
+    frame = read_jsonapi(document_of(document.data, document.included), catalogue=_is_outreach(client), strict=strict)
     if _is_outreach(client) and not question.sort:
         frame = frame.sort_values("id", ignore_index=True, kind="stable")
     frame.attrs["outreach_frames"] = walk.provenance()
@@ -208,6 +209,7 @@ def fetch_parts(
     page_size: int | None = None,
     refresh: bool = False,
     progress: bool | None = None,
+    strict: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Fetch records and all that is included, a frame per type, by the name of the type; to-many ids are lists."""
     with Walk(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
@@ -217,18 +219,25 @@ def fetch_parts(
     asked = len(document.data)
     tables = {}
     for name, resources in by_type([*together[-asked:], *together[:-asked]], where="data").items():
-        tables[name] = read_jsonapi(document_of(resources), include=(), catalogue=_is_outreach(client))
+        tables[name] = read_jsonapi(document_of(resources), include=(), catalogue=_is_outreach(client), strict=strict)
         tables[name].attrs["outreach_frames"] = walk.provenance(name)
     return tables
 
 
-def fetch_one(client: Client, question: Question, id: int | str, *, refresh: bool = False) -> pd.Series:  # noqa: A002
+def fetch_one(
+    client: Client,
+    question: Question,
+    id: int | str,  # noqa: A002
+    *,
+    refresh: bool = False,
+    strict: bool = False,
+) -> pd.Series:
     """Fetch one record; see `outreach_frames.fetch_one`."""
     params = [*client.params, *question.parameters()] if isinstance(client, Server) else question.query().parameters()
     walk = Walk(client, question.resource, parted, refresh=refresh, progress=False)
     document = walk.page(question.path_of(id), params).content
     _check(document, question.paths)
-    frame = read_jsonapi(document_of(document.data, document.included), catalogue=_is_outreach(client))
+    frame = read_jsonapi(document_of(document.data, document.included), catalogue=_is_outreach(client), strict=strict)
     if len(frame) != 1:
         raise DocumentError(f"Asked for one record, the answer holds {len(frame)}.", id=id)
     record = frame.iloc[0]

@@ -22,6 +22,7 @@ from outreach_frames._urls import split_url
 from outreach_frames._warn import warn
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerError, UnknownAttributeWarning
+from outreach_frames.jsonapi import Misfit, Misfits
 from outreach_frames.query import Parameters
 
 T = TypeVar("T")
@@ -52,6 +53,8 @@ class Found(Generic[T]):
         Whether there are more than `count`.
     unknown
         Names that the catalogue does not have, by resource type.
+    misfits
+        What is odd about it and could be read all the same.
     url
         Where it was asked for, without the parameters of the first page of a chain.
     """
@@ -62,6 +65,7 @@ class Found(Generic[T]):
     count: int | None = None
     count_truncated: bool = False
     unknown: Mapping[str, Collection[str]] = field(default_factory=dict)
+    misfits: Collection[Misfit] = ()
     url: str = ""
 
     @property
@@ -171,6 +175,7 @@ class Walk(Generic[T]):
         self._stopped = Event()
         self._unknown: dict[str, set[str]] = {}
         self._doubts: list[str] = []
+        self._misfits = Misfits()
         self._bar: tqdm[Any] | None = None
         self._pages = 0
         self._rows = 0
@@ -191,6 +196,8 @@ class Walk(Generic[T]):
             )
         for doubt in self._doubts if kind is None else ():
             warn(doubt, OutreachDataWarning)
+        if not isinstance(error, Exception):
+            self._misfits.warn()
 
     def doubt(self, sentence: str) -> None:
         """Warn of something at the end of the walk; may be called by several threads."""
@@ -275,6 +282,7 @@ class Walk(Generic[T]):
                 self.as_of = min(self.as_of or answer.date, answer.date)
             for name, attributes in found.unknown.items():
                 self._unknown.setdefault(name, set()).update(attributes)
+            self._misfits.add(found.misfits)
         return found
 
     def _linked(self, found: Found[T], url: str, asked: Collection[Address]) -> Found[T]:

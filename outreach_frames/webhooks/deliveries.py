@@ -11,6 +11,7 @@ import msgspec
 
 from outreach_frames._hidden import HiddenBytes, hidden
 from outreach_frames.errors import DocumentError, SignatureError
+from outreach_frames.jsonapi import NESTED, is_nested
 
 SIGNATURE = "Outreach-Webhook-Signature"
 REQUEST_ID = "Outreach-Webhook-ID"
@@ -121,9 +122,11 @@ def parse(body: bytes) -> Delivery:
     Raises
     ------
     DocumentError
-        It is no webhook payload.
+        It is no webhook payload, or nested deeper than 200 levels.
     """
     body = hidden(body)
+    if is_nested(body):
+        raise DocumentError(f"The body is nested deeper than {NESTED} levels.")
     try:
         payload = msgspec.json.decode(body, type=_Payload)
         at = payload.meta.delivered_at

@@ -182,9 +182,9 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
         ``actor_type``, ``actor_id`` [missing in payload version 1], ``attributes``, ``relationships``, ``before``
         [JSON text], ``repeats`` [times that the same delivery came again], ``body`` [bytes, only of signed deliveries
         that are no payload; they have nothing else]. With ``resource`` the columns of `fetch` for that type stand in
-        place of the JSON text; what a delivery did not carry, because it did not change, is missing. Values that do
-        not fit their columns are missing there too, and stand under the API's names in ``misfits`` [JSON text, missing
-        where all fit].
+        place of the JSON text; what a delivery did not carry, because it did not change, is missing; a mailing's own
+        ``delivered_at`` is ``delivered_at_attribute``. Values that do not fit their columns are missing there too, and
+        stand under the API's names in ``misfits`` [JSON text, missing where all fit].
 
     Raises
     ------
@@ -219,10 +219,11 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     if kind is None:
         return to_frame(_about(deliveries), SCHEMA)
     deliveries = [each for each in deliveries if each.delivery and each.delivery.resource["type"] == kind.name]
-    layout = Layout(kind, catalogue=catalogue.load(), anonymous=True)
+    layout = Layout(kind, catalogue=catalogue.load(), anonymous=True, strict=True)
     pages = list(_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
     about = to_frame(_about(deliveries), SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
     values = to_frame([batch for batch, _ in pages], layout.schema)
+    values = values.rename(columns={name: f"{name}_attribute" for name in about})
     misfits = pd.Series([told for _, each in pages for told in each], dtype=pd.ArrowDtype(pa.string()), name="misfits")
     if count := misfits.count():
         warn(

@@ -39,7 +39,7 @@ class Endpoint:
         self.asked.append((path, bearer, asked))
         if self.error:
             raise self.error
-        return json.dumps(self.reply).encode()
+        return self.reply if isinstance(self.reply, bytes) else json.dumps(self.reply).encode()
 
 
 @pytest.fixture
@@ -102,7 +102,18 @@ def test_a_failing_endpoint_is_no_refusal(app, clock) -> None:
         mint(Secrets())
 
 
-@pytest.mark.parametrize("reply", [{}, [], {"data": None}, {"data": {"id": "x", "meta": {}}}, {"data": {"meta": []}}])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {},
+        [],
+        {"data": None},
+        {"data": {"id": "x", "meta": {}}},
+        {"data": {"meta": []}},
+        b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"data": {"meta": {"accessToken": %s}}}' % (b"9" * 5_000),
+    ],
+)
 def test_an_answer_without_a_token_says_so(app, clock, reply) -> None:
     """Not a KeyError."""
     mint = installation_minter(app, "3f0c", exchange=Endpoint(reply), clock=clock)

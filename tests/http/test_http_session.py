@@ -95,6 +95,17 @@ def test_field_errors_are_named_without_the_values(server, connect) -> None:
     assert caught.value.errors[1].detail == "sally@example.com is taken"
 
 
+@pytest.mark.parametrize("status", [400, 401, 404, 422])
+def test_a_deeply_nested_answer_of_an_error_is_that_error(server, connect, status) -> None:
+    """What the body says cannot be read; what the status says can."""
+    server.script = [Scripted(status, b'{"errors": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")]
+
+    with pytest.raises(errors.APIError) as caught:
+        connect().send("POST", "/prospects", body=b"{}")
+
+    assert (caught.value.status, caught.value.errors) == (status, ())
+
+
 @pytest.mark.parametrize("status", [500, 502, 504])
 def test_a_server_error_is_asked_again_for_a_read(server, connect, clock, status) -> None:
     """A proxy's HTML page is a server error like any other."""

@@ -80,11 +80,15 @@ class Flattener:
         _next_link(document.get("links"))
         data = document["data"]
         data = [] if data is None else data if isinstance(data, list) else [data]
-        held = self._held(data, document.get("included"))
-        rows = []
+        included = self._included(document.get("included"))
         for resource in data:
             if not isinstance(resource, dict) or resource.get("type") != self.resource.name:
                 raise Misfit
+        everything = self._once([*included, *data])
+        held = self._held(everything)
+        rows = []
+        for key in dict.fromkeys(self._key(resource) for resource in data):
+            resource = everything[key]
             row = {"id": identity(resource.get("id"), self.resource.id_type)}
             row |= self._columns(resource, self.resource, self.fields)
             for path, wanted in self.include.items():
@@ -92,15 +96,38 @@ class Flattener:
             rows.append(row)
         return rows
 
-    def _held(self, data: list[Any], included: Any) -> dict[tuple[str, Any], Any]:
-        """Return every resource by type and id, as it came last."""
-        held = {}
-        included = included if self.looked_at else None
-        if not isinstance(included, list | None):
+    def _included(self, included: Any) -> list[Any]:
+        if not self.looked_at or included in (None, [], {}):
+            return []
+        if not isinstance(included, list):
             raise Misfit
-        for resource in (*(included or ()), *data):
+        for resource in included:
             if not isinstance(resource, dict) or not _is_text(resource.get("type")) or not resource["type"]:
                 raise Misfit
+        return included
+
+    def _key(self, resource: Any) -> Any:
+        """Return what a resource has in common with others that are the same; an id that cannot be read, nothing."""
+        kind = self.catalogue.types.get(resource["type"])
+        if kind is None or kind.name not in {self.resource.name, *self.looked_at}:
+            return id(resource)
+        try:
+            return kind.name, identity(resource.get("id"), kind.id_type)
+        except Misfit:
+            return id(resource)
+
+    def _once(self, resources: Sequence[Any]) -> dict[Any, Any]:
+        """Return every resource with all that is said of it."""
+        found: dict[Any, Any] = {}
+        for resource in resources:
+            key = self._key(resource)
+            found[key] = both(found[key], resource) if key in found else resource
+        return found
+
+    def _held(self, everything: Mapping[Any, Any]) -> dict[tuple[str, Any], Any]:
+        """Return every resource that may be joined by type and id."""
+        held = {}
+        for resource in everything.values():
             known = self.catalogue.types.get(resource["type"])
             if known and known.name in self.looked_at:
                 self._columns(resource, known, self.looked_at[known.name])
@@ -129,15 +156,23 @@ class Flattener:
         return {relationship.id_column: id_, **types}
 
     def _references(self, relationship: Relationship, sent: Any) -> list[tuple[str, Any]] | None:
-        data = _object(sent)
-        data = data.get("data", None if data.get("id") is None else data)
+        data = None if sent in ({}, []) else sent
+        if isinstance(data, dict):
+            data = data.get("data", None if data.get("id") is None else data)
         if data is None:
             return None
-        if isinstance(data, list) != relationship.many:
-            raise Misfit
-        return [self._reference(relationship, one) for one in (data if relationship.many else [data])]
+        data = data if isinstance(data, list) else [data] if data != {} else []
+        found = [reference for one in data if (reference := self._reference(relationship, one))]
+        return found if relationship.many or len(found) == 1 else []
 
-    def _reference(self, relationship: Relationship, sent: Any) -> tuple[str, Any]:
+    def _reference(self, relationship: Relationship, sent: Any) -> tuple[str, Any] | None:
+        """Return type and id; ``None`` of an identifier that cannot be one of this relationship."""
+        try:
+            return self._readable_reference(relationship, sent)
+        except Misfit:
+            return None
+
+    def _readable_reference(self, relationship: Relationship, sent: Any) -> tuple[str, Any]:
         if not isinstance(sent, dict) or not _is_text(sent.get("type")):
             raise Misfit
         if len(relationship.targets) == 1 and sent["type"] != relationship.targets[0]:
@@ -179,8 +214,37 @@ def _next_link(links: Any) -> None:
         raise Misfit
 
 
+def both(old: Any, new: Any) -> Any:
+    """Return one resource of two that are the same: what is absent in the later one stands in the earlier."""
+    joined = {**old, **new}
+    for part in ("attributes", "relationships"):
+        if part in old and part in new:
+            joined[part] = _both_parts(old[part], new[part])
+    before, after = old.get("relationships"), new.get("relationships")
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in before.keys() & after.keys():
+            joined["relationships"][name] = _both_links(before[name], after[name])
+    return joined
+
+
+def _both_parts(old: Any, new: Any) -> Any:
+    if new in (None, {}, []):
+        return old
+    return {**old, **new} if isinstance(old, dict) and isinstance(new, dict) else new
+
+
+def _both_links(old: Any, new: Any) -> Any:
+    if new in ({}, []):
+        return old
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    if "data" in new or "id" in new:
+        old = {name: value for name, value in old.items() if name not in {"data", "type", "id"}}
+    return {**old, **new}
+
+
 def _object(sent: Any) -> dict[str, Any]:
-    if sent is not None and not isinstance(sent, dict):
+    if sent not in (None, []) and not isinstance(sent, dict):
         raise Misfit
     return sent or {}
 
@@ -251,16 +315,21 @@ def instant(written: str | None) -> datetime | None:
 
 
 def day(written: str | None) -> date | None:
-    """Return a date; that of a time as it is written."""
+    """Return a date; of a time that is midnight somewhere, that midnight's."""
     if written is None:
         return None
-    parts = _iso(written)
-    if parts[3]:
+    year, month, day_, hour, minute, second, fraction, _, _, zone_hour, zone_minute = _iso(written)
+    if hour:
         instant("2000-01-01" + written[10:])
     try:
-        return date(int(parts[0]), int(parts[1]), int(parts[2]))
+        found = date(int(year), int(month), int(day_))
     except ValueError:
         raise Misfit from None
+    clock = timedelta(hours=int(hour or 0), minutes=int(minute or 0), seconds=int(second or 0))
+    exact = clock % timedelta(minutes=15) == timedelta() and not int((fraction or "0")[:6])
+    by_offset = int(zone_hour or 0) or int(zone_minute or 0)
+    near = clock >= timedelta(hours=23 if by_offset else 12)
+    return found + timedelta(days=1) if exact and near and found < date.max else found
 
 
 def _iso(written: str) -> tuple[Any, ...]:

@@ -88,7 +88,7 @@ NO_PAGES = {
     "no type": b'{"data": [{"id": 1}]}',
     "another type": b'{"data": [{"type": "account", "id": 1}]}',
     "type: a number": b'{"data": [{"type": 1, "id": 1}]}',
-    "attributes: a list": with_attributes(b"[]"),
+    "attributes: a list": with_attributes(b"[1]"),
     "relationships: text": b'{"data": [{"type": "prospect", "id": 1, "relationships": "x"}]}',
     "a quote in a name": with_attributes(b'{"\\"first\\" name": 1}'),
     "NaN": with_attributes(b'{"score": NaN}'),
@@ -97,6 +97,7 @@ NO_PAGES = {
     "half a character": with_attributes(b'{"firstName": "\\ud800"}'),
     "nested without end": b'{"data": ' + b"[" * 100_000,
     "JSON text without end": with_attributes(b'{"contactHistogram": ' + b"[" * 100_000),
+    "JSON text of too many levels": with_attributes(b'{"contactHistogram": %s}' % (b"[" * 201 + b"]" * 201)),
 }
 
 

@@ -79,7 +79,6 @@ SURPRISES = [
     ("createdAt", "2024-01-11 06:30:00-0530", NOON),
     ("createdAt", "2024-01-11T12:00Z", NOON),
     ("createdAt", "2024-01-11", NOON.replace(hour=0)),
-    ("dateOfBirth", "1990-02-28T23:00:00-08:00", date(1990, 2, 28)),
     ("dateOfBirth", "1990-02-28T00:00:00.000Z", date(1990, 2, 28)),
     ("contactHistogram", "text", '"text"'),
     ("contactHistogram", {"a": [1.10, None]}, '{"a":[1.1,null]}'),

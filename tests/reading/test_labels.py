@@ -222,6 +222,14 @@ def test_a_value_that_is_not_of_its_type_is_missing_and_said_to_be(tmp_path, typ
     assert value not in str(caught[0].message)
 
 
+def test_a_date_off_midnight_is_kept_as_written_and_said_to_be(tmp_path):
+    """Nobody's midnight is near, so that the day that was meant is not known."""
+    with pytest.warns(OutreachDataWarning, match=r"kept as written: 1 of x \(custom1, date\), in id 7"):
+        frame = one(tmp_path, {"custom1": field("X", "date")}, {"custom1": "1990-12-30T13:47:12Z"})
+
+    assert frame["x"].item() == dt.date(1990, 12, 30)
+
+
 @pytest.mark.parametrize(
     ("type_", "written", "meant"),
     [
@@ -229,6 +237,8 @@ def test_a_value_that_is_not_of_its_type_is_missing_and_said_to_be(tmp_path, typ
         ("percentage", " 007.50", 7.5),
         ("currency", "-1E3", -1000.0),
         ("boolean", "TRUE", True),
+        ("date", "1990-12-30T21:00:00.000Z", dt.date(1990, 12, 31)),
+        ("date", "1990-12-31T00:00:00+02:00", dt.date(1990, 12, 31)),
     ],
 )
 def test_values_are_read_as_people_write_them(tmp_path, type_, written, meant):

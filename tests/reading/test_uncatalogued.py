@@ -442,6 +442,7 @@ def damaged(draw):
         place = inner
 
 
+@pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=damaged())
 def test_a_damaged_answer_is_a_typed_error_or_a_frame(damaged_server, document):

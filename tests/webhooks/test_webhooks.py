@@ -127,8 +127,11 @@ def test_flat_and_wrapped_relationships_read_the_same():
     assert delivery.before["relationships"]["owner"] == {"data": {"type": "user", "id": 2}}
 
 
+NESTED = encode(VERSION_2).replace(b'"attributes":', b'"links": ' + b"[" * 300 + b"]" * 300 + b', "attributes":', 1)
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'{"data": {}}', b'{"data": 1, "meta": {}}', b"\xff", b"[" * 9999]
+    "body", [b"", b"{", b"[]", b"null", b'{"data": {}}', b'{"data": 1, "meta": {}}', b"\xff", b"[" * 9999, NESTED]
 )
 def test_what_is_no_payload_is_a_typed_error(body):
     with pytest.raises(DocumentError):
@@ -201,6 +204,19 @@ def test_a_delivery_that_does_not_fit_keeps_no_other_from_being_read(tmp_path):
         {"optedOut": "never", "createdAt": "yesterday", "owner": {"data": {"type": "user", "id": "x"}}},
         {"id": "abc", "title": ["a"]},
     ]
+
+
+def test_an_attribute_gives_way_to_a_column_of_the_delivery(tmp_path):
+    """A mailing is delivered, and so is the news of it; a frame with one name twice is no table."""
+    mailing = {"type": "mailing", "id": 1, "attributes": {"deliveredAt": "2024-01-11T12:00:00Z"}, "relationships": {}}
+    meta = {"eventName": "mailing.delivered", "deliveredAt": "2024-01-11T12:00:05Z"}
+    store = stored(tmp_path / "deliveries.sqlite", {"data": mailing, "meta": meta})
+
+    frame = webhooks.read(store, resource="mailings")
+
+    assert frame.columns.is_unique
+    assert str(frame["delivered_at"].item()) == "2024-01-11 12:00:05+00:00"
+    assert str(frame["delivered_at_attribute"].item()) == "2024-01-11 12:00:00+00:00"
 
 
 def test_the_column_of_misfits_is_there_if_all_fit_and_if_there_are_none(tmp_path):
