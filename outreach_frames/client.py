@@ -126,7 +126,8 @@ class Client:
             What to tell the API about the creation, such as ``{"send_invite": False}`` for a user.
         **values
             Attributes and relationships, in either spelling. Relationships take an id, a row of a frame, or `ref`
-            with meta; to-many ones a list of them.
+            with meta; to-many ones a list of them. A missing value (NaN, NaT, ``<NA>``) is left out, an infinite one
+            refused, and blanks around e-mail addresses are not sent.
 
         Returns
         -------
@@ -164,7 +165,7 @@ class Client:
         **values: Any,
     ) -> pd.Series:
         """
-        Change a record; what is not named stays as it is, ``None`` clears.
+        Change a record; what is not named or missing stays as it is, only ``None`` clears.
 
         Parameters
         ----------
