@@ -292,13 +292,15 @@ class Client:
         except ValidationError as error:
             named = {document.arguments.get(e.pointer or "", ""): e.detail or e.title or "" for e in error.errors}
             named.pop("", None)
-            raise ValidationError(
+            refused = ValidationError(
                 str(error.args[0]),
                 arguments=named,
                 status=error.status,
                 errors=error.errors,
                 hint=f"Correct {', '.join(named)}." if named else error.hint,
-            ) from error
+            )
+            refused.executed = error.executed
+            raise refused from error
 
     def _record(self, kind: "ResourceType", answer: "Answer") -> pd.Series:
         layout = Layout(kind, catalogue=self.catalogue)

@@ -236,7 +236,9 @@ class Session:
             No complete answer came; the hint says whether it may have been carried out.
         """
         if self._offline:
-            raise TransportError("The connection is offline: nothing is written.", hint="Connect with offline=False.")
+            error = TransportError("The connection is offline: nothing is written.", hint="Connect with offline=False.")
+            error.executed = False
+            raise error
         call = self._call(method, url, params, body)
         try:
             return _answer(call, self._plain.send(call, allow_redirects=False))

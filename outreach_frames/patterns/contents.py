@@ -114,7 +114,7 @@ def create_sequence(
     new_ruleset = dict(ruleset) if isinstance(ruleset, Mapping) else None
     if new_ruleset is not None:
         check(client, "rulesets", **new_ruleset)
-    elif ruleset is not None:
+    elif ruleset is not None and not isinstance(ruleset, Mapping):
         identified(client, "rulesets", ruleset)
     check(client, "sequences", **sequence)
     making = Creations(client)
