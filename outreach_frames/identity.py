@@ -9,7 +9,18 @@ from urllib.parse import urlsplit
 import msgspec
 
 from outreach_frames.client import Client
-from outreach_frames.errors import BadRequestError, CacheMissError, DocumentError, NotFoundError, PermissionDeniedError
+from outreach_frames.errors import (
+    BadRequestError,
+    CacheMissError,
+    DocumentError,
+    NotFoundError,
+    OriginError,
+    PermissionDeniedError,
+    TransportError,
+)
+
+NOT_TOLD = (BadRequestError, DocumentError, NotFoundError, OriginError, PermissionDeniedError, msgspec.DecodeError)
+"""How an API answers that has no root document, or only one for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +75,13 @@ def _root(client: Client) -> Mapping[str, Any]:
     """Return what the root document names; nothing where the API has none."""
     try:
         answer = client.session.get(client.base_url, store=False)
-        document = msgspec.json.decode(answer.body)
-    except (BadRequestError, NotFoundError, PermissionDeniedError, CacheMissError, DocumentError, msgspec.DecodeError):
+        document = _mapping(msgspec.json.decode(answer.body))
+    except CacheMissError:
+        raise TransportError(
+            "The connection is offline: nothing is written.", hint="Connect with offline=False."
+        ) from None
+    except NOT_TOLD:
         return {}
-    document = _mapping(document)
     return _mapping(_mapping(document.get("data")).get("relationships")) | _mapping(document.get("meta"))
 
 
