@@ -1,35 +1,32 @@
 """Writing a frame back: one record for each row, shown first, then written, and resumable without duplicates."""
 
 import hashlib
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 from tqdm.auto import tqdm
 
 from outreach_frames.catalogue import Attribute, ResourceType
 from outreach_frames.client import Client
-from outreach_frames.documents import checked_id, resource_document
-from outreach_frames.errors import APIError, BadRequestError, NotFoundError, QueryError, ValidationError
-from outreach_frames.journal import Entry, Journal
+from outreach_frames.documents import attribute_value, checked_id, holds_addresses, is_missing, resource_document
+from outreach_frames.errors import BadRequestError, NotFoundError, OutreachError, QueryError, ValidationError
+from outreach_frames.identity import Identity, identity_of
+from outreach_frames.journal import Entry, Journal, Owner, alone
+from outreach_frames.query import text
 from outreach_frames.reading import fetch
+from outreach_frames.selection import Mode, Selection, select
 
-Mode = Literal["create", "update", "upsert"]
-OPERATIONS: Mapping[str, tuple[str, ...]] = {
-    "create": ("create",),
-    "update": ("update",),
-    "upsert": ("create", "update"),
-}
 REFUSALS = (ValidationError, NotFoundError, BadRequestError)
 """Answers that concern one row: the others can still be written."""
-SERVER_ERRORS = 500
-"""From this status on nobody knows whether a request was carried out."""
+KEPT_S = 86_400.0
+"""How long the journal of a call that came to its end keeps the same rows from being created again [s]."""
 SHOWN_FROM = 20
 """Rows above which a progress bar is shown."""
 EXISTS = "a record with this key exists"
@@ -43,7 +40,7 @@ class _Row:
     Attributes
     ----------
     digest
-        Tells the row from all others, of other calls and organisations too.
+        Tells the row from all others of its journal.
     fields
         What is sent, by the caller's names; nothing for a record that is as it should be.
     target
@@ -75,8 +72,10 @@ def write_frame(
     resource: str,
     frame: pd.DataFrame,
     *,
-    mode: Mode = "create",
+    mode: Mode | None = None,
     key: str | None = None,
+    clear: Collection[str] = (),
+    changed_from: pd.DataFrame | None = None,
     confirm: bool = False,
     journal: str | Path | None = None,
     progress: bool | None = None,
@@ -87,7 +86,7 @@ def write_frame(
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     resource
         Resource type, in any spelling.
     frame
@@ -95,19 +94,27 @@ def write_frame(
         ``id``. A missing value is left out of what is sent: it neither sets nor clears anything.
     mode
         ``"create"``; ``"update"`` (by the column ``id``); ``"upsert"``: update where a record with the same ``key``
-        exists, else create.
+        exists, else create. Default: ``"update"`` with ``changed_from``, else ``"create"``, which a frame with the
+        column ``id`` is refused for.
     key
         For a create or an upsert: attribute that tells records apart, such as ``"external_id"`` or ``"emails"``. Needed
         for an upsert, which finds records by it and does not write it to them. A create with a key is refused where a
         record has it already, and one whose answer was lost is looked up before it is sent again; without a key it is
-        reported as ``"unknown"`` and not sent again. Addresses are compared without regard to case, other keys exactly.
-        Rows without their key, and rows that concern one record, are refused.
+        reported as ``"unknown"`` and not sent again. Keys are compared as they are sent; addresses without regard to
+        case and to blanks around them. Rows without their key, and rows that concern one record, are refused.
+    clear
+        Columns in which a missing value clears what the record has; for updates and upserts.
+    changed_from
+        For an update: the frame as it was fetched. Only values that differ from it are sent, and rows in which none
+        does are not; so a whole frame can be written back after one column was edited.
     confirm
         Write. Otherwise nothing is sent but look-ups, and the result tells what would be done.
     journal
         File that makes the call resumable: a call that was cut short goes on where it stopped, and creates of an
-        earlier call with the same file are not sent again. Default: a file of the call's own in the user's state
-        folder, which goes when the call has come to its end.
+        earlier call with the same file are not sent again. It belongs to the organization and the user that the API
+        names, whatever their token, and is refused for others. Default: a file of the call's own in the user's state
+        folder. Where rows were created without a key it is kept for a day after the call has come to its end, and the
+        same call is refused meanwhile; else it goes.
     progress
         Show a progress bar; ``None``: above 20 rows.
 
@@ -118,94 +125,98 @@ def write_frame(
         record is there and the row holds nothing else to write), ``"refused"``, ``"unknown"`` (sent without an answer,
         and not to be found out); without ``confirm``: ``"would create"``, ``"would update"``, ``"unchanged"``,
         ``"refused"``. ``id`` of the record as text, also of one that a create with a key found; ``error_id``,
-        ``pointer`` and ``reason`` of a refusal. ``attrs["outreach_frames"]`` counts each status.
+        ``pointer`` and ``reason`` of a refusal, with its hint. ``attrs["outreach_frames"]`` counts each status;
+        ``left_out`` tells by column what was not written, and why.
 
     Raises
     ------
     UnknownNameError, QueryError
-        A column that cannot be written, no ``key`` or ``id`` where one is needed, a journal that is none, or another
-        call that is writing records of this type to this organisation; nothing was sent.
+        A column that cannot be written, no ``key`` or ``id`` where one is needed, a journal that is none, another's or
+        of a call that came to its end, or another call that is writing records of this type to this organization;
+        nothing was sent.
+    JournalError
+        The journal cannot be read or written.
     APIError, TransportError, DocumentError
-        The walk through the rows stopped; the same call goes on from there.
+        The walk through the rows stopped; the same call goes on from there, and sends what was not executed.
 
     Notes
     -----
-    Calls: ``POST`` and ``PATCH /<resource>``, one for each row; look-ups by ``key`` for an upsert or a lost answer.
+    Calls: ``POST`` and ``PATCH /<resource>``, one for each row; look-ups by ``key`` for an upsert or a lost answer;
+    ``GET /`` before anything is written, for the organization and the user.
     """
     kind = client.catalogue.resource(resource)
     if not isinstance(frame, pd.DataFrame):
         raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
-    _check_columns(kind, frame, mode, key)
+    chosen = select(kind, frame, mode=mode, key=key, clear=clear, changed_from=changed_from)
     if not confirm:
-        return _result(frame, [_planned(row) for row in _rows(client, kind, frame, mode, key)], kind)
-    with _alone(client, kind):
-        rows = _rows(client, kind, frame, mode, key)
-        path = Path(journal) if journal else _own_journal(rows)
-        book = Journal(path)
-        known = book.entries()
-        wanted = progress or (progress is None and len(rows) > SHOWN_FROM)
-        shown = tqdm(rows, desc=f"{mode} {kind.table}", unit=" rows", disable=not wanted)
-        outcomes = [_settled(client, kind, row, entry=known.get(row.digest), key=key, book=book) for row in shown]
-        if journal is None and not any(outcome.status == "unknown" for outcome in outcomes):
-            path.unlink()
-    return _result(frame, outcomes, kind)
+        outcomes = [_planned(row) for row in _rows(client, kind, chosen, key)]
+        return _result(frame, outcomes, kind, chosen)
+    identity = identity_of(client)
+    lock = _state_folder() / f"{_digest(identity.organization, kind.name)}.lock"
+    # What the look-ups find must still hold when the last row is written.
+    with alone(lock, f"Another call is writing {kind.table} to this organization."):
+        rows = _rows(client, kind, chosen, key)
+        path = _own_journal(identity, rows, kind) if journal is None else Path(journal)
+        with _journal(path, identity) as book:
+            known = book.entries()
+            wanted = progress or (progress is None and len(rows) > SHOWN_FROM)
+            shown = tqdm(rows, desc=f"{chosen.mode} {kind.table}", unit=" rows", disable=not wanted)
+            outcomes = [_settled(client, kind, row, entry=known.get(row.digest), key=key, book=book) for row in shown]
+        if journal is None:
+            _end(path, outcomes, key)
+    return _result(frame, outcomes, kind, chosen)
 
 
 @contextmanager
-def _alone(client: Client, kind: ResourceType) -> Iterator[None]:
-    """Keep every other call from writing records of a type meanwhile: what it looks up would not hold any more."""
-    name = hashlib.sha256(f"{client.session.owner} {kind.name}".encode()).hexdigest()[:32]
-    folder = _state_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        with FileLock(folder / f"{name}.lock", timeout=0):
-            yield
-    except Timeout:
-        raise QueryError(
-            f"Another call is writing {kind.table} to this organisation.", hint="Wait until it has ended."
-        ) from None
+def _journal(path: Path, identity: Identity) -> Iterator[Journal]:
+    """Open a journal, alone, for those to whom it belongs."""
+    with alone(_lock_beside(path), f"Another call is writing with the journal {path.name}."):
+        book = Journal(path)
+        me, owner = Owner(identity.organization, identity.user), book.owner()
+        if owner is None and not book.entries():
+            book.belong_to(me)
+        elif owner != me:
+            raise QueryError(
+                f"The journal {path.name} was begun by {_beginner(identity, owner)}: it cannot tell which of the rows "
+                "were written already.",
+                hint="Go on with the sign-in that began it. To write all rows with this one, name a new file: "
+                "journal=….",
+            )
+        yield book
 
 
-def _check_columns(kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str | None) -> None:
-    if mode not in OPERATIONS:
-        raise QueryError(f"There is no mode {mode!r}.", hint=f"Use {', '.join(OPERATIONS)}.")
-    for operation in OPERATIONS[mode]:
-        kind.require(operation)
-    if mode == "update" and "id" not in frame:
-        raise QueryError("An update needs the column 'id'.", hint="Fetch it, or use mode='upsert' with a key.")
-    if mode == "update" and key is not None:
-        raise QueryError("An update finds its records by their ids.", hint="Leave key out, or use mode='upsert'.")
-    if mode == "upsert" and key is None:
-        raise QueryError("An upsert needs a key.", hint="Pass key='external_id' or another attribute of the records.")
-    if key is not None and not isinstance(kind.member(key), Attribute):
-        raise QueryError(f"{key} is no attribute of {kind.table}.", hint="A key is an attribute, such as external_id.")
-    if key is not None and key not in frame:
-        raise QueryError(f"The key {key!r} is no column of the frame.")
-    locked = [str(name) for name in frame if name != "id" and kind.member(str(name)).read_only]
-    if locked:
-        raise QueryError(f"Read-only: {', '.join(locked)}.", hint="Drop these columns before writing.")
+def _beginner(identity: Identity, owner: Owner | None) -> str:
+    """Say of whom a journal is, as far as the API tells."""
+    if owner is None:
+        return "an earlier version of this package"
+    if owner.organization == identity.organization:
+        return "another user of this organization"
+    return "another organization" if identity.told else "another sign-in, maybe of another organization or user"
 
 
-def _rows(client: Client, kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str | None) -> list[_Row]:
+def _lock_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def _rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None) -> list[_Row]:
     """Check every row, and find the record that it concerns."""
-    records = frame.to_dict("records")
-    existing = _records_by_key(client, kind, frame, key) if key else {}
-    attribute = kind.attribute(key) if key else None
-    keys = [_key_values(attribute, record[key]) if attribute else frozenset() for record in records]
+    mode, attribute = chosen.mode, kind.attribute(key) if key else None
+    sent_keys = [_sent_key(attribute, row.get(key or "")) if attribute else [] for row in chosen.rows]
+    existing = _records_by_key(client, kind, attribute, sent_keys) if attribute else {}
+    keys = [_compared(attribute, each) if attribute else frozenset() for each in sent_keys]
     found = [sorted({number for k in each for number in existing.get(k, ())}) for each in keys]
-    if mode == "update":
-        targets = [None if _is_missing(record["id"]) else record["id"] for record in records]
-    else:
-        targets = [each[0] if each and mode == "upsert" else None for each in found]
+    targets = chosen.ids if mode == "update" else [each[0] if each and mode == "upsert" else None for each in found]
     in_frame = Counter(k for each in keys for k in each)
     concerned = Counter(str(target) for target in targets if target is not None)
     alike: Counter[bytes] = Counter()
     rows = []
-    for record, row_keys, numbers, target in zip(records, keys, found, targets, strict=True):
-        fields = {str(name): value for name, value in record.items() if name != "id" and not _is_missing(value)}
+    for place, (values, row_keys, numbers, target) in enumerate(zip(chosen.rows, keys, found, targets, strict=True)):
+        fields = dict(values)
+        if target is None:
+            fields = {name: value for name, value in fields.items() if value is not None}
         content, problem = _content(kind, fields, target if mode == "update" else None)
         if key and not row_keys:
-            problem = "the key is missing"
+            problem = problem or "the key is missing"
         elif any(in_frame[k] > 1 for k in row_keys):
             problem = "another row has the same key"
         elif len(numbers) > 1:
@@ -215,11 +226,11 @@ def _rows(client: Client, kind: ResourceType, frame: pd.DataFrame, mode: Mode, k
         elif concerned[str(target)] > 1:
             problem = "another row concerns the same record"
         alike[content] += 1
-        told = f"{client.session.owner} {kind.name} {mode} {alike[content]} ".encode() + content
+        digest = _digest(kind.name, mode, alike[content], content)
         if target is not None:
             fields.pop(key or "", None)  # an address that found its record would replace all its addresses
         made = numbers[0] if numbers and mode == "create" else None
-        rows.append(_Row(hashlib.sha256(told).hexdigest(), fields, target, made, problem))
+        rows.append(_Row(digest, fields, target, made, problem or chosen.problems.get(place)))
     return rows
 
 
@@ -227,45 +238,51 @@ def _content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tupl
     """Return what would be sent, or why it cannot be."""
     try:
         number = None if target is None else checked_id(kind, target)
+        if target is not None and not fields:
+            return b"", None
         return resource_document(kind, fields, id=number).body, None
     except QueryError as error:
-        return repr(fields).encode(), str(error.args[0])
+        return repr(fields).encode(), _said(error)
 
 
-def _records_by_key(client: Client, kind: ResourceType, frame: pd.DataFrame, key: str) -> dict[str, list[Any]]:
+def _said(error: OutreachError) -> str:
+    """Return what an error says, with its hint, in one line."""
+    return " ".join(filter(None, (str(error.args[0]), error.hint)))
+
+
+def _records_by_key(
+    client: Client, kind: ResourceType, attribute: Attribute, keys: list[list[str]]
+) -> dict[str, list[Any]]:
     """Find the records that have the frame's keys: key → ids."""
-    attribute = kind.attribute(key)
     # Whether the API's filters mind case is not known: each address is asked for as it is and in small letters.
-    spelt = (str, lambda v: str(v).lower()) if _is_address(attribute) else (str,)
-    wanted = list({spell(v): None for value in frame[key] for v in _listed(value) for spell in spelt})
+    spelled = (str, str.lower) if holds_addresses(attribute) else (str,)
+    wanted = list({spell(each): None for row in keys for each in row for spell in spelled})
+    if not wanted:
+        return {}
     # Where the API cannot filter by the key, the whole table is looked through.
     narrowed = {attribute.name: wanted} if attribute.filterable else None
     records = fetch(client, kind.table, fields=[attribute.name], filter=narrowed, refresh=True, progress=False)
     found: dict[str, list[Any]] = {}
     for number, value in zip(records["id"], records[attribute.column], strict=True):
-        for k in _key_values(attribute, value):
+        for k in _compared(attribute, _sent_key(attribute, value)):
             found.setdefault(k, []).append(number)
     return found
 
 
-def _listed(value: Any) -> list[Any]:
-    """Return a key's values; an attribute that holds a list has several."""
-    values = [value] if value is None or pd.api.types.is_scalar(value) else list(value)
-    return [v for v in values if not _is_missing(v)]
+def _sent_key(attribute: Attribute, value: Any) -> list[str]:
+    """Return a key's values as they are sent; an attribute that holds a list has several."""
+    listed = [value] if value is None or pd.api.types.is_scalar(value) else list(value)
+    there = [each for each in listed if each is not None and not is_missing(each)]
+    try:
+        sent = [attribute_value(attribute.name, [v] if attribute.type == "array" else v, attribute) for v in there]
+    except QueryError:
+        sent = there  # the row is refused for it
+    return [each for each in (text(v[0] if isinstance(v, list) else v) for v in sent) if each]
 
 
-def _is_address(attribute: Attribute) -> bool:
-    return "email" in attribute.name.lower()
-
-
-def _key_values(attribute: Attribute, value: Any) -> frozenset[str]:
-    """Return a key's values as they are compared: addresses differ in case and are the same."""
-    texts = map(str, _listed(value))
-    return frozenset(text.strip().casefold() for text in texts) if _is_address(attribute) else frozenset(texts)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+def _compared(attribute: Attribute, keys: list[str]) -> frozenset[str]:
+    """Return a key's values as they are compared: addresses that differ in case alone are the same."""
+    return frozenset(each.casefold() for each in keys) if holds_addresses(attribute) else frozenset(keys)
 
 
 def _planned(row: _Row) -> _Outcome:
@@ -301,15 +318,15 @@ def _written(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _O
             status, record = "created", client.create(kind.name, **row.fields)
         else:
             status, record = "updated", client.update(kind.name, row.target, **row.fields)
-    except APIError as error:
-        if error.status is None or error.status >= SERVER_ERRORS:
+    except OutreachError as error:
+        if error.executed is not False:
             raise
-        book.forget(row.digest)  # turned away, certainly not carried out
+        book.forget(row.digest)
         if not isinstance(error, REFUSALS):
             raise
         first = error.errors[0] if error.errors else None
         pointer = first.pointer if first else None
-        return _Outcome("refused", error_id=first.id if first else None, pointer=pointer, reason=str(error.args[0]))
+        return _Outcome("refused", error_id=first.id if first else None, pointer=pointer, reason=_said(error))
     if status == "created":
         book.note(row.digest, Entry("created", str(record["id"])))
     else:
@@ -317,7 +334,7 @@ def _written(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _O
     return _Outcome(status, id=record["id"])
 
 
-def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType) -> pd.DataFrame:
+def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType, chosen: Selection) -> pd.DataFrame:
     columns = {
         "status": [outcome.status for outcome in outcomes],
         "id": [None if outcome.id is None else str(outcome.id) for outcome in outcomes],
@@ -327,14 +344,54 @@ def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType) -
     }
     result = pd.DataFrame(columns, index=frame.index, dtype="string[pyarrow]")
     counts = {str(status): int(n) for status, n in result["status"].value_counts().items()}
-    result.attrs["outreach_frames"] = {"function": "write_frame", "resource": kind.table, "counts": counts}
+    result.attrs["outreach_frames"] = {
+        "function": "write_frame",
+        "resource": kind.table,
+        "counts": counts,
+        "left_out": dict(chosen.left_out),
+    }
     return result
 
 
-def _own_journal(rows: list[_Row]) -> Path:
-    """Name the journal by what is written where; the name tells nothing of it."""
-    name = hashlib.sha256("\n".join(row.digest for row in rows).encode()).hexdigest()[:32]
-    return _state_folder() / f"{name}.sqlite"
+def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Path:
+    """
+    Name the journal by what is written where; the name tells nothing of it.
+
+    Raises
+    ------
+    QueryError
+        A call that wrote the same came to its end less than a day ago.
+    """
+    folder = _state_folder()
+    ended = folder.glob("*.ended")
+    for each in ended:
+        if time.time() - each.stat().st_mtime > KEPT_S:
+            each.unlink(missing_ok=True)
+    # Where the API does not name the organization, only the rows tell; whose they are stands in the journal.
+    path = folder / f"{_digest(identity.organization if identity.told else '', *(row.digest for row in rows))}.sqlite"
+    if _ended(path).exists():
+        raise QueryError(
+            f"These {kind.table} were created by the same call less than a day ago; it would create them again.",
+            hint="Nothing is left to do. To create them again all the same, name a new file: journal=….",
+        )
+    return path
+
+
+def _end(path: Path, outcomes: list[_Outcome], key: str | None) -> None:
+    """Put the journal of a call's own away: what it still has to say is what was created without a key."""
+    if key is not None or not Journal(path).entries():
+        path.unlink()
+    elif not {outcome.status for outcome in outcomes} & {"unknown", "refused"}:
+        path.replace(_ended(path)).touch()
+    _lock_beside(path).unlink(missing_ok=True)
+
+
+def _ended(path: Path) -> Path:
+    return path.with_suffix(".ended")
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def _state_folder() -> Path:

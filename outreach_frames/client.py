@@ -127,7 +127,8 @@ class Client:
             What to tell the API about the creation, such as ``{"send_invite": False}`` for a user.
         **values
             Attributes and relationships, in either spelling. Relationships take an id, a row of a frame, or `ref`
-            with meta; to-many ones a list of them.
+            with meta; to-many ones a list of them. A missing value (NaN, NaT, ``<NA>``) is left out, an infinite one
+            refused, and blanks around e-mail addresses are not sent.
 
         Returns
         -------
@@ -166,7 +167,7 @@ class Client:
         **values: Any,
     ) -> pd.Series:
         """
-        Change a record; what is not named stays as it is, ``None`` clears.
+        Change a record; what is not named or missing stays as it is, only ``None`` clears.
 
         Parameters
         ----------
@@ -295,13 +296,15 @@ class Client:
         except ValidationError as error:
             named = {document.arguments.get(e.pointer or "", ""): e.detail or e.title or "" for e in error.errors}
             named.pop("", None)
-            raise ValidationError(
+            refused = ValidationError(
                 str(error.args[0]),
                 arguments=named,
                 status=error.status,
                 errors=error.errors,
                 hint=f"Correct {', '.join(named)}." if named else error.hint,
-            ) from error
+            )
+            refused.executed = error.executed
+            raise refused from error
 
     def _record(self, kind: "ResourceType", answer: "Answer") -> pd.Series:
         layout = Layout(kind, catalogue=self.catalogue)

@@ -14,6 +14,7 @@ import msgspec
 import pandas as pd
 
 from outreach_frames.client import Client
+from outreach_frames.documents import without_blanks
 from outreach_frames.errors import DeadlineError, DocumentError
 from outreach_frames.reading import fetch
 
@@ -42,7 +43,7 @@ def request_deletion(
     client
         Connection to an organisation.
     email
-        Address of the person to erase.
+        Address of the person to erase; blanks around it are left out.
     requester
         Address of the Outreach user who asks.
     object_type
@@ -65,10 +66,10 @@ def request_deletion(
     Calls: ``POST /complianceRequests``, whose attributes, unlike all others, are in snake_case.
     """
     attributes = {
-        "requester_email": requester,
+        "requester_email": without_blanks(requester),
         "request_type": "Delete",
         "object_type": object_type,
-        "request_object_email": email,
+        "request_object_email": without_blanks(email),
     }
     body = msgspec.json.encode({"data": {"type": "complianceRequest", "attributes": attributes}})
     answer = client.session.send("POST", "/complianceRequests", body=body)

@@ -3,8 +3,13 @@ Request documents: a caller's keyword arguments as a JSON:API resource object, c
 
 What the API would refuse is refused here: read-only attributes, unknown names, values of the wrong type. Enumerated
 values pass as they are, since the vendor's own documents disagree on some of them (call outcomes, ruleset options).
+
+JSON has one word, null, and to the API it means "clear". So only ``None`` becomes it: what pandas calls missing (NaN,
+NaT, ``<NA>``) is left out, and an infinity is refused.
 """
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
@@ -60,8 +65,7 @@ Record = int | str | pd.Series
 def id_of(record: Any) -> Any:
     """Return the ``id`` of a row, ``None`` if it has none, and anything else; whole numbers as Python's own."""
     found = record.get("id") if isinstance(record, (pd.Series, Mapping)) else record
-    found = found.item() if isinstance(found, np.generic) else found
-    return int(found) if isinstance(found, float) and found.is_integer() else found
+    return _whole(found.item() if isinstance(found, np.generic) else found)
 
 
 def checked_id(kind: ResourceType, record: Any) -> int | str:
@@ -125,7 +129,7 @@ def resource_document(
     kind
         The resource type.
     values
-        Attribute or relationship, in either spelling → value. ``None`` clears.
+        Attribute or relationship, in either spelling → value. ``None`` clears; a missing value is left out.
     id
         The record to update.
     meta
@@ -136,7 +140,8 @@ def resource_document(
     UnknownNameError
         The type has no such attribute or relationship.
     QueryError
-        It is read-only, or a value does not fit; deletion requests, which are written and answered unlike all else.
+        It is read-only, or a value does not fit or is infinite; an update that names nothing to change; deletion
+        requests, which are written and answered unlike all else.
     """
     if kind.name == "complianceRequest":
         raise QueryError(
@@ -148,16 +153,20 @@ def resource_document(
     arguments: dict[str, str] = {}
     for name, value in values.items():
         member = _writable(kind, name)
+        if is_missing(value):
+            continue
         if member.name in attributes or member.name in relationships:
             raise QueryError(f"{name} is given twice, in two spellings.", hint="Leave one of the two out.")
         if isinstance(member, Attribute):
-            attributes[member.name] = _attribute_value(name, value, member)
+            attributes[member.name] = attribute_value(name, value, member)
             arguments[f"/data/attributes/{member.name}"] = name
         else:
             relationships[member.name] = _linkage(name, value, member)
             arguments[f"/data/relationships/{member.name}"] = name
+    if id is not None and not arguments and not meta:
+        raise QueryError("There is nothing to change: no value is given.", hint="To clear an attribute, pass None.")
     data: dict[str, Any] = {"type": kind.name}
-    members = {"id": id, "attributes": attributes, "relationships": relationships, "meta": _camel_keys(meta or {})}
+    members = {"id": id, "attributes": attributes, "relationships": relationships, "meta": _members(meta or {})}
     data |= {key: value for key, value in members.items() if value not in (None, {})}
     return RequestDocument(msgspec.json.encode({"data": data}, enc_hook=revealed), arguments)
 
@@ -190,12 +199,14 @@ def action_parameters(
     UnknownNameError
         The action has no such parameter.
     QueryError
-        A batch names no records: it would touch every one. A parameter is no scalar.
+        A batch names no records: it would touch every one. A parameter is no scalar, or a value is infinite.
     """
     known = (kind.collection_actions if on_collection else kind.actions)[action]
-    given = {camel(name): _plain(value) for name, value in values.items()}
+    given = _members(values)
     if not on_collection and (unknown := next((name for name in given if name not in known), None)):
         raise UnknownNameError(unknown, kind=f"parameter of {kind.name}.{action}", known=known)
+    if "fieldName" in given and "fieldValue" not in given:
+        raise QueryError("field_name needs a field_value, and it is missing.", hint="To clear the field, pass None.")
     scalars = {name: value for name, value in given.items() if name in known and value is not None}
     if several := next((name for name, value in scalars.items() if isinstance(value, (list, dict))), None):
         raise QueryError(f"{several} takes one value, not several.")
@@ -239,12 +250,33 @@ JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
-def _attribute_value(name: str, value: Any, attribute: Attribute) -> Any:
-    value = _plain(value)
+def attribute_value(name: str, value: Any, attribute: Attribute) -> Any:
+    """
+    Return the value of an attribute as it is sent.
+
+    Parameters
+    ----------
+    name
+        What the caller calls it.
+    value
+        As frames and people give it; not missing.
+    attribute
+        What it is for.
+
+    Raises
+    ------
+    QueryError
+        It does not fit, is infinite, or holds a missing value.
+    """
+    value = _plain(name, value)
     if value is None:
         return None
     if isinstance(value, date) and attribute.type == "string":
         return _day(name, value) if attribute.format == "date" else _instant(value)
+    if attribute.type == "integer":
+        value = _whole(value)
+    if holds_addresses(attribute):
+        value = [_trimmed(item) for item in value] if isinstance(value, list) else _trimmed(value)
     fits = isinstance(value, JSON_TYPES[attribute.type]) and isinstance(value, bool) <= (attribute.type == "boolean")
     if not fits:
         raise QueryError(f"{name} takes {_a(attribute.type)}, not {_a(type(value).__name__)}.")
@@ -255,19 +287,60 @@ def _attribute_value(name: str, value: Any, attribute: Attribute) -> Any:
     return value
 
 
+ADDRESSES = frozenset({"email", "emails"})
+"""Attributes that hold e-mail addresses."""
+
+_BLANKS = r"[\s\u200b\u2060\ufeff]+"
+"""White space, no-break spaces among it, and the marks without width that come with copied text."""
+
+
+def holds_addresses(attribute: Attribute) -> bool:
+    """Return whether an attribute's values are e-mail addresses, which differ in case and are the same."""
+    return attribute.name in ADDRESSES
+
+
+def without_blanks(address: str) -> str:
+    """Return an address without the blanks around it."""
+    return re.sub(f"^{_BLANKS}|{_BLANKS}$", "", address)
+
+
+def _trimmed(value: Any) -> Any:
+    return without_blanks(value) if isinstance(value, str) else value
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value is what pandas calls missing. ``None``, which a caller writes to clear, is not."""
+    return value is not None and pd.api.types.is_scalar(value) and bool(pd.isna(value))
+
+
 def _a(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def _plain(value: Any) -> Any:
-    """Turn what frames hold into plain JSON values; a missing value becomes ``None``."""
+EXACT = 2**53
+"""Up to here every whole number is a float of its own; beyond, neighbors become one."""
+
+
+def _whole(value: Any) -> Any:
+    """Return a whole number as Python's own, since pandas makes floats of a column of integers that has a gap."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else value
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Turn what frames hold into plain JSON values."""
+    if isinstance(value, np.datetime64):
+        value = pd.Timestamp(value)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (pd.Series, np.ndarray, list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
+        return [_plain(name, item) for item in value]
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
+        return {key: _plain(name, item) for key, item in value.items()}
+    if is_missing(value):
+        raise QueryError(f"{name} holds a missing value, which JSON does not have.", hint="Leave it out.")
+    if isinstance(value, float) and math.isinf(value):
+        raise QueryError(f"{name} is infinite, which JSON does not have.", hint="Leave it out, or correct it.")
+    return value
 
 
 def _day(name: str, value: date) -> str:
@@ -285,15 +358,15 @@ def _instant(value: date) -> str:
 
 def _linkage(name: str, value: Any, relationship: Relationship) -> dict[str, Any]:
     if relationship.many:
+        if value is None:
+            return {"data": []}
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) or isinstance(value, pd.Series):
             raise QueryError(f"{name} takes a list of records.", hint="Put the one record into a list.")
         return {"data": [_identifier(name, item, relationship)["data"] for item in value]}
-    return _identifier(name, value, relationship)
+    return {"data": None} if value is None else _identifier(name, value, relationship)
 
 
 def _identifier(name: str, value: Any, relationship: Relationship) -> dict[str, Any]:
-    if value is None or value is pd.NA:
-        return {"data": None}
     reference = value if isinstance(value, Reference) else Reference(value)
     number = _id(name, reference.id)
     kind = reference.type or (relationship.targets[0] if len(relationship.targets) == 1 else None)
@@ -303,7 +376,7 @@ def _identifier(name: str, value: Any, relationship: Relationship) -> dict[str, 
             hint=f'Say which: of.ref({number}, "{next(iter(relationship.targets), "type")}").',
         )
     linkage: dict[str, Any] = {"data": {"type": kind, "id": number}}
-    return linkage | ({"meta": _camel_keys(reference.meta)} if reference.meta else {})
+    return linkage | ({"meta": _members(reference.meta)} if reference.meta else {})
 
 
 def _id(name: str, value: Any) -> int | str:
@@ -314,5 +387,6 @@ def _id(name: str, value: Any) -> int | str:
     return found
 
 
-def _camel_keys(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {camel(key): value for key, value in members.items()}
+def _members(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values under the API's names; those that are missing are left out."""
+    return {camel(name): _plain(name, value) for name, value in values.items() if not is_missing(value)}

@@ -24,6 +24,7 @@ Everything this package raises or warns of.
     ├── IncompleteError                several writes of which some were carried out and one failed
     ├── DataError                      (ValueError)    input that a statistic or a picture cannot use
     │   └── MissingColumnError         (LookupError)   a column that a metric needs is not in the frame
+    ├── JournalError                   a journal of a bulk write that cannot be read or written
     ├── SnapshotError                  a snapshot folder that is missing, damaged or incomplete
     ├── ExportError                    (OSError)       a file that cannot be written
     ├── ReportError                    a notebook that cannot become a report, or did not get to its end
@@ -54,7 +55,12 @@ class OutreachError(Exception):
     ----------
     hint
         The next step for the reader, or ``None``.
+    executed
+        ``False`` where a request that failed was certainly not executed, so that a write may be sent again; ``None``
+        where that is not known.
     """
+
+    executed: bool | None = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -339,6 +345,10 @@ class MissingColumnError(DataError, LookupError):
         self.column = column
         self.needed_for = needed_for
         super().__init__(f"Column {column!r} is missing; {needed_for} needs it.", hint=hint)
+
+
+class JournalError(OutreachError):
+    """A journal of a bulk write that cannot be read or written: its place, the disk, or damage forbids it."""
 
 
 class SnapshotError(OutreachError):

@@ -2,8 +2,9 @@
 The journal of a bulk write: which rows were sent, and what became of them.
 
 Outreach has no idempotency key, so a row is noted as under way before it is sent and as done after the answer. A row
-that is under way when a new run begins may or may not have been carried out: only a look at the organisation can tell.
-The journal holds digests and ids, never a value of a row.
+that is under way when a new run begins may or may not have been carried out: only a look at the organization can tell.
+The journal holds digests and ids, never a value of a row. It belongs to the organization and the user that it was begun
+for, and to one call at a time: its lock lies beside it, where all that share the file find it.
 """
 
 import sqlite3
@@ -13,9 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from outreach_frames.errors import QueryError
+from filelock import FileLock, Timeout
+
+from outreach_frames.errors import JournalError, QueryError
 
 State = Literal["under way", "created"]
+
+TABLES = """
+    create table if not exists entry (digest text primary key, state text not null, id text);
+    create table if not exists owner (organization text not null, user text not null);
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,14 @@ class Entry:
     id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom a journal belongs to: fingerprints of an organization and a user."""
+
+    organization: str
+    user: str
+
+
 class Journal:
     """
     One journal file.
@@ -48,6 +64,8 @@ class Journal:
     ------
     QueryError
         The file is something else.
+    JournalError
+        It cannot be read or written; so do the methods.
 
     Notes
     -----
@@ -55,16 +73,23 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
         self.path = path
-        try:
+        with _errors_of(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
             with self._connection() as connection:
-                connection.execute(
-                    "create table if not exists entry (digest text primary key, state text not null, id text)"
-                )
-        except sqlite3.DatabaseError as error:
-            raise QueryError(f"{path.name} is no journal.", hint="Name a file of its own for it.") from error
+                connection.executescript(TABLES)
+
+    def owner(self) -> Owner | None:
+        """Return whom it belongs to; ``None`` for a new one, and for one of a version that did not note it."""
+        with self._connection() as connection:
+            row = connection.execute("select organization, user from owner").fetchone()
+            return row and Owner(*row)
+
+    def belong_to(self, owner: Owner) -> None:
+        """Note whom it belongs to."""
+        with self._connection() as connection:
+            connection.execute("insert into owner values (?, ?)", (owner.organization, owner.user))
 
     def entries(self) -> Mapping[str, Entry]:
         """Return what is noted, by the digest of the row."""
@@ -84,6 +109,45 @@ class Journal:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path)) as connection, connection:
+        with _errors_of(self.path), closing(sqlite3.connect(self.path)) as connection, connection:
             connection.execute("pragma synchronous = full")
             yield connection
+
+
+@contextmanager
+def alone(path: Path, message: str) -> Iterator[None]:
+    """
+    Hold a lock, in a file that is made if it is not there.
+
+    Raises
+    ------
+    QueryError
+        Another process or thread holds it; `message` says what that one does.
+    JournalError
+        The file cannot be made.
+    """
+    lock = FileLock(path, timeout=0)
+    with _errors_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise QueryError(message, hint="Wait until it has ended.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise QueryError(f"{path.name} is no journal.", hint="Name a file of its own for it.") from error
+        why = getattr(error, "sqlite_errorname", None) or getattr(error, "strerror", None) or type(error).__name__
+        raise JournalError(
+            f"The journal {path.name} cannot be read or written ({why}).",
+            hint="Look at the disk and the folder; the same call then goes on.",
+        ) from error

@@ -28,7 +28,7 @@ LAYERS = (
     {"emulator", "findings", "jsonapi", "query"},
     {"documents", "webhooks"},
     {"client"},
-    {"reading"},
+    {"reading", "identity", "selection"},
     {"connections"},
     {"bulk", "compliance", "patterns", "snapshots"},
     {"cli", "widgets"},

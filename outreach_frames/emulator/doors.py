@@ -57,7 +57,11 @@ class Doors:
         """Tell an application the id of its installation."""
         state = self._state
         answer = state.installs.set_up(
-            request.path_params["id"], _bearer(request), origin=state.origin, api=state.link_base
+            request.path_params["id"],
+            _bearer(request),
+            origin=state.origin,
+            api=state.link_base,
+            organization=state.settings.organization,
         )
         return document(msgspec.json.encode(answer))
 
@@ -65,7 +69,11 @@ class Doors:
         """Give an application a token."""
         state = self._state
         answer = state.installs.access_token(
-            request.path_params["id"], _bearer(request), origin=state.origin, api=state.link_base
+            request.path_params["id"],
+            _bearer(request),
+            origin=state.origin,
+            api=state.link_base,
+            organization=state.settings.organization,
         )
         return document(msgspec.json.encode(answer))
 

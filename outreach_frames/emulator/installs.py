@@ -102,7 +102,7 @@ class Installs:
         self._setup[token] = (install_id, self._seconds() + SETUP_LIFETIME)
         return token
 
-    def set_up(self, token: str, app_token: str, *, origin: str, api: str) -> dict[str, Any]:
+    def set_up(self, token: str, app_token: str, *, origin: str, api: str, organization: int | None) -> dict[str, Any]:
         """
         Tell an application the id of its installation.
 
@@ -114,9 +114,11 @@ class Installs:
         install_id, expires_at = self._setup.get(token, ("", 0.0))
         if self._seconds() >= expires_at:
             raise _no_installation()
-        return self._document(self._checked(install_id, app_token), origin, api)
+        return self._document(self._checked(install_id, app_token), origin, api, organization)
 
-    def access_token(self, install_id: str, app_token: str, *, origin: str, api: str) -> dict[str, Any]:
+    def access_token(
+        self, install_id: str, app_token: str, *, origin: str, api: str, organization: int | None
+    ) -> dict[str, Any]:
         """
         Give an application a token for an hour.
 
@@ -125,7 +127,7 @@ class Installs:
         Problem
             The app token is refused, or the application is not installed.
         """
-        document = self._document(self._checked(install_id, app_token), origin, api)
+        document = self._document(self._checked(install_id, app_token), origin, api, organization)
         token = self._tokens.issue(NO_USER, scopes=SCOPES, lifetime=TOKEN_LIFETIME)
         document["data"]["meta"] = {"accessToken": token}
         return document
@@ -166,7 +168,7 @@ class Installs:
             return True
         return False
 
-    def _document(self, installation: _Installation, origin: str, api: str) -> dict[str, Any]:
+    def _document(self, installation: _Installation, origin: str, api: str, organization: int | None) -> dict[str, Any]:
         """Return an installation as replies to such clients show it."""
         return {
             "data": {
@@ -175,7 +177,7 @@ class Installs:
                 "attributes": {"installedAt": f"{installation.installed_at:%Y-%m-%dT%H:%M:%S.%fZ}"},
                 "relationships": {
                     "app": {"data": {"type": "app", "id": installation.guid}},
-                    "org": {"data": {"type": "org", "id": 1}, "links": {"api": api}},
+                    "org": {"data": {"type": "org", "id": organization}, "links": {"api": api}},
                 },
                 "links": {"self": f"{origin}/api/app/installs/{installation.id}"},
             }

@@ -7,6 +7,7 @@ method it does not take there, is a 405; anything else a 404; both are JSON:API 
 
 from collections.abc import Mapping
 from dataclasses import astuple
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,6 +23,7 @@ from outreach_frames.emulator.access import Grant
 from outreach_frames.emulator.documents import Writer
 from outreach_frames.emulator.doors import Doors
 from outreach_frames.emulator.failing import Failing
+from outreach_frames.emulator.installs import NO_USER
 from outreach_frames.emulator.paging import Ordered, page_url
 from outreach_frames.emulator.pipeline import API, Gate, Recorder, answer, document
 from outreach_frames.emulator.problems import Problem
@@ -82,11 +84,11 @@ class Api:
         """Describe the application, the organisation and the user of the token. The vendor's form is unknown."""
         grant = _grant(request)
         scopes = None if grant.scopes is None else sorted(grant.scopes)
-        meta = {
-            "app": {"name": "outreach_frames sandbox"},
-            "user": {"type": "user", "id": grant.user},
-            "scopes": scopes,
-        }
+        meta: dict[str, Any] = {"app": {"name": "outreach_frames sandbox"}, "scopes": scopes}
+        if (organization := self._state.settings.organization) is not None:
+            meta["org"] = {"type": "org", "id": organization}
+            if grant.user != NO_USER:
+                meta["user"] = {"type": "user", "id": grant.user}
         return document(msgspec.json.encode({"data": None, "meta": meta, "links": {"self": self._state.link_base}}))
 
     async def types(self, request: Request) -> Response:

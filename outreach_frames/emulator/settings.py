@@ -60,6 +60,9 @@ class Settings:
         Whether to-one relationships carry ``links.related`` beside ``data``: the schema declares it, no example has it.
     encoded_links
         Whether the brackets in the links of a page are percent-encoded.
+    organization
+        Id of the organization, by which the root document and installations name it; ``None``: the root document names
+        neither it nor the user.
     links_base_url
         Base of every link, when an organisation's API lives on another host; ``None`` for the sandbox's own.
     contact_histogram_by_default
@@ -156,6 +159,7 @@ class Settings:
     next_past_offset_limit: bool = True
     to_one_links: bool = False
     encoded_links: bool = True
+    organization: int | None = 1
     links_base_url: str | None = None
     contact_histogram_by_default: bool = False
     lists_unnamed: bool = False

@@ -254,7 +254,9 @@ class Session(OfOneProcess):
             No complete answer came; the hint says whether it may have been carried out.
         """
         if self._offline:
-            raise TransportError("The connection is offline: nothing is written.", hint="Connect with offline=False.")
+            error = TransportError("The connection is offline: nothing is written.", hint="Connect with offline=False.")
+            error.executed = False
+            raise error
         body = None if body is None else HiddenBytes(body)
         call = self._call(method, url, params, body)
         try:

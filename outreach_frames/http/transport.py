@@ -17,11 +17,12 @@ from typing import Any
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
+from outreach_frames.errors import OutreachError
 from outreach_frames.http.answers import LARGEST_BODY, rate_limit_error
 from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate
 from outreach_frames.http.origin import OriginCheck, check_origin
-from outreach_frames.http.retry import LONGEST_WAIT, NOT_CARRIED_OUT, Attempt, Outcome, pause_before_retry
+from outreach_frames.http.retry import LONGEST_WAIT, Attempt, Outcome, pause_before_retry
 from outreach_frames.http.waiting import Patience, Waiter
 from outreach_frames.http.wire import Ending, Wire
 
@@ -118,22 +119,27 @@ class Transport(BaseAdapter):
         """
         patience = Patience(self._waiter, deadline=self._limits.deadline, max_wait=self._max_wait)
         renewed = unsure = False
-        for number in count(1):
-            ending, pause = self._attempt(request, number, patience, dict(proxies or {}))
-            if ending.error is None and ending.response is not None:
-                return ending.response
-            if unsure and (gone := _already_deleted(ending)) is not None:
-                return gone
-            if not renewed and self._renews(ending):
-                renewed = True
-                continue
-            unsure = unsure or ending.outcome not in NOT_CARRIED_OUT
-            if pause is None:
-                # The causes quote the whole URL, which may hold an e-mail address.
-                raise ending.error or RuntimeError(ending.outcome) from None
-            _log.info("%s: %s, again in %.1f s", request.asked, ending.outcome.name, pause)
-            if ending.outcome is not Outcome.RATE_LIMITED:  # there, the gate makes it wait with all the others
-                patience.wait(pause, as_told=ending.reply is not None and ending.reply.resumes_in is not None)
+        try:
+            for number in count(1):
+                ending, pause = self._attempt(request, number, patience, dict(proxies or {}))
+                if ending.error is None and ending.response is not None:
+                    return ending.response
+                if unsure and (gone := _already_deleted(ending)) is not None:
+                    return gone
+                unsure = unsure or not ending.not_executed
+                if not renewed and self._renews(ending):
+                    renewed = True
+                    continue
+                if pause is None:
+                    # The causes quote the whole URL, which may hold an e-mail address.
+                    raise ending.error or RuntimeError(ending.outcome) from None
+                _log.info("%s: %s, again in %.1f s", request.asked, ending.outcome.name, pause)
+                if ending.outcome is not Outcome.RATE_LIMITED:  # there, the gate makes it wait with all the others
+                    patience.wait(pause, as_told=ending.reply is not None and ending.reply.resumes_in is not None)
+        except OutreachError as error:
+            # What was raised before an attempt came to an end, such as for want of a token, kept it from being sent.
+            error.executed = None if unsure else False
+            raise
         raise AssertionError
 
     def close(self) -> None:

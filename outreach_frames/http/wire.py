@@ -23,7 +23,7 @@ from outreach_frames.http.headers import Budget, read_budget
 from outreach_frames.http.origin import OriginCheck, check_origin, is_loopback, origin_of
 from outreach_frames.http.pools import PooledAdapter, allowing
 from outreach_frames.http.quiet import hide_queries
-from outreach_frames.http.retry import Outcome
+from outreach_frames.http.retry import NOT_CARRIED_OUT, Outcome
 from outreach_frames.http.store import ASKED_AT
 from outreach_frames.http.waiting import Waiter
 
@@ -63,6 +63,13 @@ class Ending:
     reply: Reply | None = None
     signed: PreparedRequest | None = None
     told: Budget | None = None
+
+    @property
+    def not_executed(self) -> bool:
+        """Whether the request was certainly not executed. A redirect leaves that open: it may follow the execution."""
+        if self.outcome is Outcome.REFUSED:
+            return self.reply is None or self.reply.status >= 400  # noqa: PLR2004  statuses are named by their number
+        return self.outcome in NOT_CARRIED_OUT
 
 
 class Wire(OfOneProcess):

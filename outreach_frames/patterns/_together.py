@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from outreach_frames.client import Client
-from outreach_frames.documents import resource_document
+from outreach_frames.documents import Record, checked_id, resource_document
 from outreach_frames.errors import IncompleteError, OutreachError
 
 Values = Mapping[str, Any]
@@ -46,6 +46,18 @@ def check(client: Client, resource: str, **values: Any) -> None:
     kind = client.catalogue.resource(resource)
     kind.require("create")
     resource_document(kind, values)
+
+
+def identified(client: Client, resource: str, record: Record) -> int | str:
+    """
+    Return the id of a record that a pattern cannot do without; a missing one would be left out of what is sent.
+
+    Raises
+    ------
+    QueryError
+        It cannot be an id of this type.
+    """
+    return checked_id(client.catalogue.resource(resource), record)
 
 
 def frame_of(records: Sequence[pd.Series]) -> pd.DataFrame:

@@ -5,8 +5,9 @@ from typing import Any
 import pandas as pd
 
 from outreach_frames.client import Client
-from outreach_frames.documents import Record, id_of, ref
+from outreach_frames.documents import Record, ref
 from outreach_frames.errors import BadRequestError, QueryError
+from outreach_frames.patterns._together import identified
 from outreach_frames.reading import fetch
 
 
@@ -37,7 +38,7 @@ def open_tasks(client: Client, /, owner: Record, **options: Any) -> pd.DataFrame
     -----
     Calls: ``GET /tasks?filter[state]=incomplete&filter[owner][id]=…&include=prospect``.
     """
-    wanted = {"state": "incomplete", "owner": id_of(owner), **(options.pop("filter", None) or {})}
+    wanted = {"state": "incomplete", "owner": identified(client, "users", owner), **(options.pop("filter", None) or {})}
     return fetch(client, "tasks", filter=wanted, **{"include": "prospect", "refresh": True, **options})
 
 
@@ -92,8 +93,10 @@ def log_call(
     if complete_task and task is None:
         raise QueryError("complete_task=True needs the task.", hint="Pass task=….")
     if task is not None:
-        values["task"] = ref(id_of(task), complete=True) if complete_task else task
-    return client.create("calls", prospect=prospect, user=user, direction=direction, outcome=outcome, **values)
+        number = identified(client, "tasks", task)
+        values["task"] = ref(number, complete=True) if complete_task else number
+    values |= {"prospect": identified(client, "prospects", prospect), "user": identified(client, "users", user)}
+    return client.create("calls", direction=direction, outcome=outcome, **values)
 
 
 def recent_events(client: Client, /, limit: int = 1_000, **options: Any) -> pd.DataFrame:

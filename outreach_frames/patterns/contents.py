@@ -8,7 +8,7 @@ import pandas as pd
 from outreach_frames.client import Client
 from outreach_frames.documents import Record
 from outreach_frames.errors import QueryError
-from outreach_frames.patterns._together import UNKNOWN_ID, Creations, Values, check, frame_of
+from outreach_frames.patterns._together import UNKNOWN_ID, Creations, Values, check, frame_of, identified
 
 
 class AccountWithProspects(NamedTuple):
@@ -114,6 +114,8 @@ def create_sequence(
     new_ruleset = dict(ruleset) if isinstance(ruleset, Mapping) else None
     if new_ruleset is not None:
         check(client, "rulesets", **new_ruleset)
+    elif ruleset is not None and not isinstance(ruleset, Mapping):
+        identified(client, "rulesets", ruleset)
     check(client, "sequences", **sequence)
     making = Creations(client)
     rules = None if new_ruleset is None else making.create("rulesets", **new_ruleset)
@@ -143,6 +145,8 @@ def _planned_step(client: Client, step: Values, sequence_type: Any) -> tuple[dic
     check(client, "sequence_steps", sequence=UNKNOWN_ID, **values)
     if isinstance(template, Mapping):
         check(client, "templates", **template)
+    elif template is not None:
+        identified(client, "templates", template)
     return values, template
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from outreach_frames.client import Client
 from outreach_frames.documents import Record
+from outreach_frames.patterns._together import identified
 
 
 def enroll(client: Client, /, prospect: Record, sequence: Record, mailbox: Record, **values: Any) -> pd.Series:
@@ -38,7 +39,13 @@ def enroll(client: Client, /, prospect: Record, sequence: Record, mailbox: Recor
     -----
     Calls: ``POST /sequenceStates``.
     """
-    return client.create("sequence_states", prospect=prospect, sequence=sequence, mailbox=mailbox, **values)
+    return client.create(
+        "sequence_states",
+        prospect=identified(client, "prospects", prospect),
+        sequence=identified(client, "sequences", sequence),
+        mailbox=identified(client, "mailboxes", mailbox),
+        **values,
+    )
 
 
 def finish(client: Client, /, sequence_state: Record) -> pd.Series:

@@ -1,9 +1,11 @@
+import os
 import random
 import signal
 import stat
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
@@ -58,20 +60,50 @@ def test_a_journal_of_ones_own_keeps_creates_from_being_sent_again(org, sent, pe
     pd.testing.assert_frame_equal(again, first)
 
 
-def test_a_finished_call_leaves_nothing_that_would_answer_a_later_one(org, tmp_path):
-    """A record may have been changed or deleted since."""
+def test_a_finished_update_leaves_nothing_that_would_answer_a_later_one(org, tmp_path):
+    """A record may have been changed since."""
     for title in ("CEO", "Other", "CEO"):
         rows = pd.DataFrame({"id": [1], "title": [title]})
         assert of.write_frame(org, "prospects", rows, mode="update", confirm=True)["status"].tolist() == ["updated"]
         assert of.fetch_one(org, "prospects", 1)["title"] == title
+    assert not [path for path in (tmp_path / "state").rglob("*") if path.suffix in {".sqlite", ".ended"}]
+
+
+def test_a_cell_that_is_run_again_creates_nothing_again(org, sent, tmp_path):
+    """The records of the first run are there; who wants more says so with a journal of their own."""
+    acme = pd.DataFrame({"name": ["Acme", "Acme"]})
+    of.write_frame(org, "accounts", acme, confirm=True)
+
+    with pytest.raises(QueryError, match="less than a day ago") as caught:
+        of.write_frame(org, "accounts", acme, confirm=True)
+
+    assert "journal=" in str(caught.value)
+    assert len(sent) == 2
+    of.write_frame(org, "accounts", acme, confirm=True, journal=tmp_path / "again")
+    assert len(sent) == 4
+
+
+def test_the_journal_of_a_finished_call_is_kept_for_a_day(org, tmp_path):
     acme = pd.DataFrame({"name": ["Acme"]})
-    first = of.write_frame(org, "accounts", acme, confirm=True)["id"].iloc[0]
-    org.delete("accounts", int(first))
+    of.write_frame(org, "accounts", acme, confirm=True)
+    (kept,) = (tmp_path / "state").rglob("*.ended")
+    yesterday = time.time() - 90_000
+    os.utime(kept, (yesterday, yesterday))
 
-    again = of.write_frame(org, "accounts", acme, confirm=True)["id"].iloc[0]
+    assert of.write_frame(org, "accounts", acme, confirm=True)["status"].tolist() == ["created"]
 
-    assert of.fetch_one(org, "accounts", int(again))["name"] == "Acme"
-    assert not list((tmp_path / "state").rglob("*.sqlite"))
+
+def test_a_refused_row_is_sent_again_by_the_same_call_and_the_others_are_not(org, sent):
+    """What was wrong may have been put right in the organization."""
+    taken = of.fetch(org, "prospects", fields=["emails"], limit=1).iloc[0]
+    rows = pd.DataFrame({"emails": [["new@new.example"], list(taken["emails"])]})
+    of.write_frame(org, "prospects", rows, confirm=True)
+    org.delete("prospects", taken)
+
+    result = of.write_frame(org, "prospects", rows, confirm=True)
+
+    assert result["status"].tolist() == ["created", "created"]
+    assert [each.method for each in sent] == ["POST", "POST", "DELETE", "POST"]
 
 
 def test_another_journal_starts_anew(org, sent, tmp_path):
@@ -303,7 +335,7 @@ def test_a_row_without_its_key_is_refused(org, sent, mode):
     assert len(sent) == 1
 
 
-def test_one_journal_of_two_organisations_keeps_them_apart(org, tmp_path):
+def test_a_journal_is_refused_for_another_organization(org, tmp_path):
     """After a trial on the sandbox, the live run must not find its rows done already."""
     rows = pd.DataFrame({"name": ["Acme"]})
     with of.sandbox(prospects=5, seed=2) as other:
@@ -311,13 +343,15 @@ def test_one_journal_of_two_organisations_keeps_them_apart(org, tmp_path):
         assert first["status"].tolist() == ["created"]
     before = of.count(org, "accounts")
 
-    of.write_frame(org, "accounts", rows, confirm=True, journal=tmp_path / "journal")
+    with pytest.raises(QueryError, match="begun by another organization"):
+        of.write_frame(org, "accounts", rows, confirm=True, journal=tmp_path / "journal")
 
-    assert of.count(org, "accounts") == before + 1
+    assert of.count(org, "accounts") == before
+    assert of.write_frame(org, "accounts", rows, confirm=True)["status"].tolist() == ["created"]
 
 
 def test_two_calls_at_once_do_not_write_the_same(org):
-    """What one looked up would not hold any more; nor may it take the other's journal away."""
+    """What one looked up would not hold any more; and the second would create everything again."""
     rows = pd.DataFrame({"first_name": [f"Twin {n}" for n in range(30)]})
     before = of.count(org, "prospects")
 
@@ -330,10 +364,9 @@ def test_two_calls_at_once_do_not_write_the_same(org):
     with ThreadPoolExecutor(3) as pool:
         ends = list(pool.map(write, range(3)))
 
-    written = [end for end in ends if end == ["created"] * 30]
-    assert written
-    assert all("Another call is writing" in end for end in ends if end not in written)
-    assert of.count(org, "prospects") == before + 30 * len(written)
+    assert ends.count(["created"] * 30) == 1
+    assert all("Another call is writing" in end or "less than a day" in end for end in ends if isinstance(end, str))
+    assert of.count(org, "prospects") == before + 30
 
 
 def test_keys_that_are_no_addresses_are_compared_exactly(org):

@@ -1,10 +1,16 @@
+import json
+import math
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, strategies as st
 
 import outreach_frames as of
+from outreach_frames import catalogue
+from outreach_frames.documents import resource_document
 from outreach_frames.errors import DocumentError, NotFoundError, QueryError, UnknownNameError, ValidationError
 
 
@@ -47,7 +53,7 @@ def test_values_of_frames_are_taken_as_they_are(org, sent):
     )
 
     body = sent[0].body["data"]
-    assert body["attributes"] == {"action": "call", "dueAt": "2026-04-01T13:00:00.000Z", "note": None}
+    assert body["attributes"] == {"action": "call", "dueAt": "2026-04-01T13:00:00.000Z"}
     assert body["relationships"]["owner"]["data"]["id"] == user["id"]
 
 
@@ -232,3 +238,100 @@ def test_a_write_whose_answer_cannot_be_read_says_that_it_was_carried_out(org):
         org.create("prospects", first_name="Once")
     assert "Do not send it again" in str(caught.value)
     assert of.count(org, "prospects") == before + 1
+
+
+MISSING = [float("nan"), np.nan, pd.NaT, pd.NA, np.datetime64("NaT"), np.float32("nan"), Decimal("nan")]
+
+
+@pytest.mark.parametrize("missing", MISSING, ids=repr)
+def test_a_missing_value_is_left_out_and_only_none_clears(org, sent, missing):
+    """To the API null means "clear": a ratio over zero would delete what is there."""
+    org.update("prospects", 1, score=50, title="CEO", owner=1)
+
+    org.update("prospects", 1, score=missing, owner=missing, tags=missing, title="CFO")
+    assert sent[-1].body["data"] == {"type": "prospect", "id": 1, "attributes": {"title": "CFO"}}
+
+    org.update("prospects", 1, score=None, owner=None)
+    assert sent[-1].body["data"]["attributes"] == {"score": None}
+    assert sent[-1].body["data"]["relationships"] == {"owner": {"data": None}}
+
+
+@pytest.mark.parametrize("infinity", [math.inf, -math.inf, np.float64("inf"), np.float32("-inf")])
+def test_an_infinite_value_is_refused_wherever_it_stands(org, sent, infinity):
+    for call in (
+        lambda: org.update("prospects", 1, score=infinity),
+        lambda: org.create("prospects", first_name="x", score=infinity),
+        lambda: org.create("prospects", first_name="x", tags=["a", infinity]),
+        lambda: org.create("users", meta={"send_invite": infinity}, email="x@x.example"),
+        lambda: org.act("tasks", 1, "update_note", note=infinity),
+        lambda: org.act("batches", None, "prospects_bulk_modify", ids=[1], score=infinity),
+    ):
+        with pytest.raises(QueryError, match="is infinite"):
+            call()
+    assert sent == []
+
+
+def test_a_missing_value_in_a_list_is_refused(org, sent):
+    """Left out of the list, it could leave an empty one, which clears."""
+    for call in (
+        lambda: org.update("prospects", 1, tags=[float("nan")]),
+        lambda: org.act("batches", None, "prospects_bulk_modify", ids=[pd.NA], score=1),
+    ):
+        with pytest.raises(QueryError, match="missing value"):
+            call()
+    with pytest.raises(QueryError, match="takes an id"):
+        org.update("users", 1, teams=[1, None])
+    assert sent == []
+
+
+def test_a_batch_leaves_a_missing_value_out(org, sent):
+    """One null would clear the field of every record."""
+    org.act("batches", None, "prospects_bulk_modify", ids=[1, 2], score=float("nan"), title="CEO")
+
+    assert sent[-1].body["data"]["attributes"] == {"ids": [1, 2], "title": "CEO"}
+    with pytest.raises(QueryError, match="needs a field_value"):
+        org.act("batches", None, "prospects_bulk_modify", ids=[1], field_name="score", field_value=float("nan"))
+
+
+def test_an_update_without_any_value_is_not_sent(org, sent):
+    with pytest.raises(QueryError, match="nothing to change"):
+        org.update("prospects", 1, score=float("nan"))
+    assert sent == []
+
+
+def test_patterns_refuse_a_missing_record(org, sent):
+    """Left out, it would enroll nobody, or list the tasks of no owner."""
+    for missing in (None, pd.NA, float("nan")):
+        for call in (
+            lambda m=missing: of.patterns.enroll(org, m, 1, 1),
+            lambda m=missing: of.patterns.log_call(org, 1, m, direction="outbound", outcome="completed"),
+            lambda m=missing: of.patterns.open_tasks(org, m),
+        ):
+            with pytest.raises(QueryError, match="is no id of"):
+                call()
+    with pytest.raises(QueryError, match="no id of templates"):
+        of.patterns.create_sequence(org, name="x", steps=[{"step_type": "call", "interval": 1, "template": pd.NA}])
+    assert sent == []
+
+
+@given(blank=st.text(" \t\r\n\u00a0\u2007\u202f\u3000\u200b\ufeff", max_size=4), number=st.integers(-(2**52), 2**52))
+def test_values_are_sent_in_one_form(blank, number):
+    """Addresses without blanks around them, whole numbers as such."""
+    kind = catalogue.load().resource("prospects")
+    sent = resource_document(kind, {"emails": [f"{blank}Ann@a.example{blank}"], "score": float(number)})
+
+    assert json.loads(sent.body)["data"]["attributes"] == {"emails": ["Ann@a.example"], "score": number}
+
+
+def test_floats_too_large_to_be_exact_are_no_whole_numbers(org, sent):
+    """2**53 + 1 is not among them: the id of one record would name its neighbor."""
+    with pytest.raises(QueryError, match="no id of prospects"):
+        org.update("prospects", float(2**53 + 1), title="CEO")
+    with pytest.raises(QueryError, match="takes an integer"):
+        org.create("accounts", name="x", number_of_employees=1e300)
+    assert sent == []
+
+
+def test_numpys_instants_are_instants(org, sent):
+    org.create("tasks", action="call", subject=of.ref(1, "prospect"), due_at=np.datetime64("2026-04-01T13:00", "ns"))
+    assert sent[-1].body["data"]["attributes"]["dueAt"] == "2026-04-01T13:00:00.000Z"

@@ -1,0 +1,102 @@
+"""Who writes where: the organization and the user, as the API names them rather than by their token."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from outreach_frames.client import Client
+from outreach_frames.errors import (
+    BadRequestError,
+    CacheMissError,
+    DocumentError,
+    NotFoundError,
+    OriginError,
+    PermissionDeniedError,
+    TransportError,
+)
+
+NOT_TOLD = (BadRequestError, DocumentError, NotFoundError, OriginError, PermissionDeniedError, msgspec.DecodeError)
+"""How an API answers that has no root document, or only one for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """
+    Whom a connection writes as.
+
+    Attributes
+    ----------
+    organization, user
+        Fingerprints. Where the API does not name the organization or the user, that of the connection's own account
+        stands in: the same for a sign-in that renews its token and for an installed app, another for another token.
+    told
+        Whether the API names the organization.
+    """
+
+    organization: str
+    user: str
+    told: bool
+
+
+def identity_of(client: Client) -> Identity:
+    """
+    Ask the API whom a connection writes as.
+
+    Raises
+    ------
+    AuthError
+        The token is refused.
+    APIError, TransportError
+        The API failed.
+
+    Notes
+    -----
+    Calls: ``GET /``, never from the cache. It describes app, token and organization; the vendor does not publish its
+    form, so the names are looked for in ``meta`` and among the relationships.
+    """
+    named = _root(client)
+    organization, user = _id(named, "org", "organization"), _id(named, "user")
+    host, account = urlsplit(client.base_url).netloc, client.session.owner
+    return Identity(
+        organization=_fingerprint(host, "account", account)
+        if organization is None
+        else _fingerprint(host, organization),
+        # Ids of users are told apart within an organization only.
+        user=_fingerprint("account", account) if organization is None or user is None else _fingerprint(user),
+        told=organization is not None,
+    )
+
+
+def _root(client: Client) -> Mapping[str, Any]:
+    """Return what the root document names; nothing where the API has none."""
+    try:
+        answer = client.session.get(client.base_url, store=False)
+        document = _mapping(msgspec.json.decode(answer.body))
+    except CacheMissError:
+        raise TransportError(
+            "The connection is offline: nothing is written.", hint="Connect with offline=False."
+        ) from None
+    except NOT_TOLD:
+        return {}
+    return _mapping(_mapping(document.get("data")).get("relationships")) | _mapping(document.get("meta"))
+
+
+def _id(named: Mapping[str, Any], *names: str) -> str | None:
+    for name in names:
+        member = _mapping(named.get(name))
+        found = _mapping(member.get("data") or member).get("id")
+        if isinstance(found, (int, str)) and str(found):
+            return str(found)
+    return None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _fingerprint(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
