@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -363,10 +363,10 @@ def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Pa
         A call that wrote the same came to its end less than a day ago.
     """
     folder = _state_folder()
-    ended = folder.glob("*.ended")
-    for each in ended:
-        if time.time() - each.stat().st_mtime > KEPT_S:
-            each.unlink(missing_ok=True)
+    for each in folder.glob("*.ended"):
+        with suppress(FileNotFoundError):  # another call may put it away too
+            if time.time() - each.stat().st_mtime > KEPT_S:
+                each.unlink()
     # Where the API does not name the organization, only the rows tell; whose they are stands in the journal.
     path = folder / f"{_digest(identity.organization if identity.told else '', *(row.digest for row in rows))}.sqlite"
     if _ended(path).exists():

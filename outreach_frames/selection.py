@@ -75,7 +75,7 @@ def select(
     _check_key(kind, frame, mode, key)
     for operation in OPERATIONS[mode]:
         kind.require(operation)
-    ids = [None if pd.api.types.is_scalar(v) and pd.isna(v) else v for v in frame["id"]] if "id" in frame else []
+    ids = [None if is_missing(v) else id_of(v) for v in frame["id"]] if "id" in frame else []
     names = [name for name in frame.columns if name != "id"]
     left_out: dict[str, str] = {}
     changes: Mapping[str, Any] = {}
@@ -205,7 +205,7 @@ def _changes(
             raise QueryError(
                 f"changed_from= has two rows of one of the {kind.table}.", hint="Pass the frame as fetched."
             )
-    at = [places.get(str(id_of(record))) for record in ids]
+    at = [places.get(str(record)) for record in ids]
     known = {name: before[name].tolist() for name in frame.columns if name in before}
     changes = {
         name: np.array(

@@ -105,7 +105,9 @@ def test_root_tells_who_asks(sandbox):
     """Its true form is unknown; a reader can only rely on getting an answer."""
     ask = asking(sandbox, token=sandbox.issue_token(user=2, scopes=["users.read"]))
 
-    assert ask("").json()["meta"]["user"] == {"type": "user", "id": 2}
+    meta = ask("").json()["meta"]
+    assert meta["user"] == {"type": "user", "id": 2}
+    assert meta["org"] == {"type": "org", "id": 1}
 
 
 # The budget

@@ -400,6 +400,8 @@ def test_rows_that_concern_one_record_are_refused(org):
     by_id = of.write_frame(org, "prospects", pd.DataFrame({"id": ["1", "1"], "title": ["A", "B"]}), mode="update")
 
     assert found["status"].tolist() == ["refused", "refused", "would create"]
+    mixed = pd.DataFrame({"id": [1.0, "1"], "title": ["A", "B"]})
+    assert of.write_frame(org, "prospects", mixed, mode="update")["status"].tolist() == ["refused"] * 2
     assert set(found["reason"].iloc[:2]) == set(by_id["reason"]) == {"another row concerns the same record"}
 
 
