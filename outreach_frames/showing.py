@@ -70,7 +70,7 @@ UNITS = {
     r"^hours_|_minutes$": Unit("", _tenths),
     r"^(diff|difference|rate_effect|mix_effect)$": POINTS,
     r"(^|_)(rate|share|coverage|raw|shrunk|hazard|survival|baseline)$": PERCENT,
-    r"^(cumulative|cif|share|rate)_|_used(_p95)?$|^reply_within_": PERCENT,
+    r"^(cumulative|cif|share|rate)_|_used(_p95)?$|^(reply_within|limit)_": PERCENT,
     r"^p_(better|top|above_median)$": Unit("probability", PERCENT.write),
     r"^p_|_p$": Unit("p-value", lambda p: f"{p:.3f}"),
     r"(^|_)amount$": Unit("", lambda amount: f"{amount:,.0f}"),
