@@ -149,9 +149,9 @@ class Reader:
 
     def _repaired(self, page: repair.Loose) -> Content:
         left_out: list[Misfit] = []
-        data = [repair.repaired(members, self.shapes[self.primary], left_out) for members in page.data]
+        data = [self._resource(members, self.primary, left_out) for members in page.data]
         included = [
-            repair.repaired(members, self.shapes[name], left_out)
+            self._resource(members, name, left_out)
             for members in (page.included if self.joined else ())
             if (name := repair.type_of(members, where="included")) in self.joined
         ]
@@ -159,6 +159,9 @@ class Reader:
         held, _ = self._held(data, included)
         content = self._content(data, held, link=repair.next_link(page.links), count=count, truncated=truncated)
         return replace(content, left_out=left_out)
+
+    def _resource(self, members: repair.Members, name: str, left_out: list[Misfit]) -> Any:
+        return repair.ordinary(members, self.shapes[name]) or repair.repaired(members, self.shapes[name], left_out)
 
     def _content(
         self,
@@ -200,7 +203,7 @@ class Reader:
             name = repair.type_of(members, where="included")
             if name not in shapes:
                 others.add(name)
-            elif any(new := repair.new_names(members, shapes[name])):
+            elif not repair.ordinary(members, shapes[name]) and any(new := repair.new_names(members, shapes[name])):
                 shapes[name] = shapes[name].grown(*new)
         grown = replace(self, shapes=shapes, others=frozenset(others))
         return self if (grown.shapes, grown.others) == (self.shapes, self.others) else grown

@@ -165,6 +165,11 @@ class Shape:
         )
 
     @cached_property
+    def decoder(self) -> msgspec.json.Decoder[Any]:
+        """Decodes one resource that holds nothing new and nothing odd."""
+        return msgspec.json.Decoder(self.resource)
+
+    @cached_property
     def linkages(self) -> dict[str, "Linkage"]:
         """How the identifiers of the wanted relationships are decoded."""
         return {

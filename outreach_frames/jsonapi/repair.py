@@ -2,7 +2,7 @@
 Read a page again that failed strict decoding: notice names that are new, and fit values of a surprising type.
 
 The page is taken apart into undecoded values, so that numbers keep their digits. It costs several times the strict
-reading and is needed for odd pages only.
+reading and is needed for odd pages only, and there for odd resources only.
 """
 
 from collections.abc import Iterator
@@ -220,6 +220,14 @@ def new_names(members: Members, shape: Shape) -> tuple[list[str], list[str]]:
 
 def _has_data(raw: msgspec.Raw) -> bool:
     return object_of(raw).get("data", NULL) != NULL
+
+
+def ordinary(members: Members, shape: Shape) -> Any:
+    """Return the struct of a resource that holds nothing new and nothing odd, ``None`` if it does."""
+    try:
+        return shape.decoder.decode(msgspec.json.encode(members))
+    except msgspec.ValidationError:
+        return None
 
 
 def repaired(members: Members, shape: Shape, misfits: list[Misfit]) -> Any:
