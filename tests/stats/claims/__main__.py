@@ -1,0 +1,121 @@
+"""
+Print the figures behind the claims as Markdown: ``python tests/stats/claims [organizations]``.
+
+The output is kept in ``docs/claims.md``, with its date and seeds.
+"""
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+
+import numpy as np
+import test_claims_ab as ab
+import test_claims_alerts as alerts
+import test_claims_coverage as intervals
+import test_claims_findings as sentences
+import test_claims_funnel as funnel
+import test_claims_leaderboard as leaderboard
+import test_claims_suspects as suspects
+
+
+def share(hits: list[int]) -> str:
+    return f"{sum(hits)} of {len(hits)} ({100 * np.mean(hits):.1f} %)"
+
+
+def claims(name: str, number: int) -> bool:
+    return bool(sentences.claims_of(sentences.NULL[name], 1, number))
+
+
+def found(name: str, number: int) -> bool:
+    made, who = sentences.DIFFERENT[name]
+    return any(who in claim for claim in sentences.claims_of(made, 1, number))
+
+
+def falls(number: int) -> bool:
+    return bool(sentences.claims_of(sentences.unequal, 2, number, sentences.changes))
+
+
+def of_sentences(organizations: int) -> Iterator[str]:
+    yield "| organizations | what was told | asked for |"
+    yield "|---|---|---|"
+    numbers = range(organizations)
+    with ProcessPoolExecutor() as pool:
+        for name, made in sentences.NULL.items():
+            wrong = list(pool.map(partial(claims, name), numbers))
+            yield f"| {made.__doc__} | something that differs: {share(wrong)} | at most 5 % |"
+        wrong = list(pool.map(falls, numbers))
+        yield f"| Two equal periods up to the extraction, by rep. | a change: {share(wrong)} | at most 2.5 % |"
+        for name, least in (("better_sequence", 85), ("bad_mailbox", 95)):
+            told = list(pool.map(partial(found, name), numbers))
+            yield f"| {sentences.DIFFERENT[name][0].__doc__} | what differs: {share(told)} | at least {least} % |"
+
+
+def of_intervals(organizations: int) -> Iterator[str]:
+    yield "| scene | clusters a group | coverage | as independent trials |"
+    yield "|---|--:|--:|--:|"
+    for scene, clusters, covered, alone in intervals.table(rounds=max(organizations // 4, 1)):
+        yield f"| {scene} | {clusters} | {covered:.3f} | {alone:.3f} |"
+
+
+def of_ranks(_: int) -> Iterator[str]:
+    yield "| groups | coverage | with the fit by moments |"
+    yield "|--:|--:|--:|"
+    for groups, runs in leaderboard.RUNS.items():
+        both = (leaderboard.coverage(groups, runs, 20261128, prior=prior) for prior in ("integrated", "moments"))
+        yield f"| {groups} | {' | '.join(f'{covered:.3f}' for covered in both)} |"
+
+
+def of_tests(_: int) -> Iterator[str]:
+    said, true, told, lost = ab.said_and_true(ab.flat, 0.015)
+    places = np.minimum((said * 10).astype(int), 9)
+    worst = max(abs(said[places == place].mean() - true[places == place].mean()) for place in np.unique(places))
+    yield "2,000 single tests of 1,000 or 3,000 enrollments, rates of 5 % ± 1.5:"
+    yield f"the largest error of a bin is {worst:.3f} (at most 0.04);"
+    yield f"the losses told are {told.sum() / lost.sum():.2f} times the true ones."
+
+
+def of_alerts(_: int) -> Iterator[str]:
+    yield "| mailbox | act | watch | beyond the limits |"
+    yield "|---|--:|--:|--:|"
+    rows = {f"honest 1 %, {n} mails a week": alerts.honest(n) for n in (20, 50, 100)}
+    rows["8 % after 2 %, 400 mails a week"] = alerts.in_trouble()
+    for name, shares in rows.items():
+        yield f"| {name} | {' | '.join(f'{100 * each:.2f} %' for each in shares.values())} |"
+
+
+def of_funnels(_: int) -> Iterator[str]:
+    for hazards, enrollments in (((0.03, 0.02, 0.02, 0.01), 150), ((0.1, 0.05, 0.05, 0.02), 60)):
+        yield f"- hazards {hazards}, {enrollments} enrollments: {funnel.coverage(hazards, enrollments)[0]:.3f}"
+
+
+def of_machines(_: int) -> Iterator[str]:
+    yield from suspects.table()
+
+
+PARTS = {
+    "Sentences (`test_claims_findings.py`, seeds 1 and 2)": of_sentences,
+    "Intervals where trials belong together (`test_claims_coverage.py`, seed 1)": of_intervals,
+    "Ranks (`test_claims_leaderboard.py`, seed 20261128)": of_ranks,
+    "Tests of templates (`test_claims_ab.py`, seed 20261128)": of_tests,
+    "Alerts (`test_claims_alerts.py`)": of_alerts,
+    "Intervals of the cumulative reply (`test_claims_funnel.py`)": of_funnels,
+    "Machines among people (`test_claims_suspects.py`, seed 5)": of_machines,
+}
+
+
+def lines(organizations: int) -> Iterator[str]:
+    """Yield the page, a line at a time."""
+    yield "# What the claims were tried on"
+    yield ""
+    yield f"Made by `python tests/stats/claims {organizations}` on {datetime.now(UTC):%Y-%m-%d}. All data are simulated,"
+    yield "from the definitions and not from the package's own organization; the seeds are fixed in the files named."
+    for title, part in PARTS.items():
+        yield from ("", f"## {title}", "")
+        yield from part(organizations)
+
+
+if __name__ == "__main__":
+    for line in lines(int(sys.argv[1]) if sys.argv[1:] else 200):
+        print(line, flush=True)  # noqa: T201  a program
