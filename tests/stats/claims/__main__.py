@@ -109,7 +109,7 @@ def lines(organizations: int) -> Iterator[str]:
     """Yield the page, a line at a time."""
     yield "# What the claims were tried on"
     yield ""
-    yield f"Made by `python tests/stats/claims {organizations}` on {datetime.now(UTC):%Y-%m-%d}. All data are simulated,"
+    yield f"Made by `python tests/stats/claims {organizations}` on {datetime.now(UTC):%Y-%m-%d}. All data are made up,"
     yield "from the definitions and not from the package's own organization; the seeds are fixed in the files named."
     for title, part in PARTS.items():
         yield from ("", f"## {title}", "")
