@@ -193,13 +193,18 @@ def _with_account(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.Lazy
     return join(mail, states.select("account_id", sequence_state_id=nw.col("id")), "sequence_state_id")
 
 
-def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any], cluster: str | None) -> list[nw.LazyFrame[Any]]:
-    """Count the answers that look automatic, and the enrolments that gave another one."""
+def with_automatic(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add ``is_automatic`` to mailings with their flags: whether the answer looks automatic (T16)."""
     paused = states.filter((nw.col("state") == "paused").fill_null(False))
     paused = paused.select(sequence_state_id=nw.col("id"), paused=nw.col("id"))
     fast = (nw.col("replied_at") - nw.col("delivered_at") <= AUTOMATIC_REPLY).fill_null(False)
     told = join(mail, paused, "sequence_state_id")
-    told = told.with_columns(is_automatic=nw.col("is_replied") & fast & ~nw.col("paused").is_null())
+    return told.with_columns(is_automatic=nw.col("is_replied") & fast & ~nw.col("paused").is_null())
+
+
+def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any], cluster: str | None) -> list[nw.LazyFrame[Any]]:
+    """Count the answers that look automatic, and the enrolments that gave another one."""
+    told = with_automatic(mail, states)
     counted = told.with_columns(
         automatic_replies=nw.col("is_automatic").cast(nw.Int64),
         delivered=nw.col("is_delivered").cast(nw.Int64),
