@@ -174,15 +174,16 @@ class _Mail:
         """Tell what changes where bounces are taken out of what was delivered, among some of the mails."""
         counted = self.sequenced if within is None else self.sequenced & within
         gone, come = counted & self.delivered & ~self.arrived, counted & self.arrived & ~self.delivered
+        added = f", and adds answered mail without a time of delivery ({_mails(come)})" if come.any() else ""
         return (
-            f"Takes out mail that bounced after delivery ({_mails(gone)}), and adds answered mail without a time of "
-            f"delivery ({_mails(come)}). Opens and answers count only of mail that arrived."
+            f"Takes out mail that bounced after delivery ({_mails(gone)}){added}. "
+            "Opens and answers count only of mail that arrived."
         )
 
-    @property
-    def one_off(self) -> str:
-        """What changes where mail outside of sequences counts."""
-        return f"Adds mail outside of sequences ({_mails(~self.sequenced & self.arrived)} delivered)."
+    def one_off(self, within: Flags | None = None) -> str:
+        """Tell what changes where mail outside of sequences counts, among some of the mails."""
+        come = self.arrived & ~self.sequenced if within is None else self.arrived & ~self.sequenced & within
+        return f"Adds mail outside of sequences ({_mails(come)})."
 
 
 def _opens(mail: _Mail, ours: Mapping[str, Counts]) -> list[_Step]:
@@ -205,7 +206,7 @@ def _opens(mail: _Mail, ours: Mapping[str, Counts]) -> list[_Step]:
             "whether it was opened is not known.",
         ),
         _Step("late bounces", "mailing", *of_tracked, mail.late_bounces(tracked)),
-        _Step("one-off mail", "mailing", *ours["open_rate"], mail.one_off),
+        _Step("one-off mail", "mailing", *ours["open_rate"], mail.one_off(tracked)),
     ]
 
 
@@ -237,8 +238,8 @@ def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
                 "enrollment",
                 *in_time,
                 f"Leaves out enrollments that have not had {MATURE_D} days since their first mail "
-                f"({_difference(per_enrollment, in_time):,}), and answers that took longer, so that new sequences can "
-                "be compared with old ones.",
+                f"({_difference(per_enrollment, in_time):,}; a curve over time, as of reply_within, uses them too), "
+                "and answers that took longer, so that new sequences can be compared with old ones.",
             ),
         ],
     }
@@ -279,7 +280,7 @@ def _people(mail: _Mail, ours: Mapping[str, Counts], contacted: Counts) -> list[
             mail.late_bounces(),
         ),
         _Step("each person once", "prospect", *in_sequences, "Counts a person in several sequences once."),
-        _Step("one-off mail", "prospect", *ours["prospect_reply_rate"], mail.one_off),
+        _Step("one-off mail", "prospect", *ours["prospect_reply_rate"], mail.one_off()),
     ]
 
 

@@ -140,7 +140,8 @@ class Summary:
         head = _tr("th", *_HEADS, numbers=_NUMBERS)
         numbers = "".join(_tr("td", *_cells(row), numbers=_NUMBERS) for row in self.headlines.to_dict("records"))
         steps = "".join(
-            _tr("th", _WORDS.get(metric, metric)) + "".join(_tr("td", *step, numbers=_FIGURES) for step in chain)
+            _tr("th", _CALLED.get(metric, metric), span=4)
+            + "".join(_tr("td", *step, numbers=_FIGURES) for step in chain)
             for metric, chain in self._steps()
         )
         doubts = "".join(
@@ -331,7 +332,6 @@ _WORDS = {
     "sent": "mails sent",
     "delivered": "mails delivered",
     "enrolment_reply_rate": "enrolments that replied",
-    "enrolment_reply_rate_strict": "enrolments that replied, automatic answers left out",
     "prospect_reply_rate": "people who replied",
     "reply_rate": "mails answered",
     "reply_within_14d": "replied within 14 days",
@@ -343,6 +343,11 @@ _WORDS = {
     "open_rate": "mails opened",
     "overlap_rate": "people in several sequences",
 }
+_CALLED = _WORDS | {
+    "enrolment_reply_rate_strict": "enrollments that replied, automatic answers left out",
+    "reply_within_14d": "replied within 14 days, of enrollments that have had them",
+}
+"""What the rates are called to which the steps lead."""
 _TABLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'
 _CELL = "padding: 3px 8px; border-bottom: 1px solid #e4e7eb; vertical-align: top; text-align:"
 _NUMBERS, _FIGURES = (1, 2, 3), (1, 2)
@@ -366,12 +371,13 @@ def _day(iso: str) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _tr(cell: str, *texts: str, numbers: Sequence[int] = ()) -> str:
+def _tr(cell: str, *texts: str, numbers: Sequence[int] = (), span: int = 1) -> str:
     """Make a row; every cell carries its style, since mail programs drop style sheets."""
     cells = []
     for place, text in enumerate(texts):
         is_number = place in numbers
         shown = text.replace(" ", "\N{NO-BREAK SPACE}") if is_number or not place else text
         style = f"{_CELL} {'right' if is_number else 'left'};{' white-space: nowrap;' if is_number else ''}"
-        cells.append(f'<{cell} style="{style}">{escape(shown)}</{cell}>')
+        across = f' colspan="{span}"' if span > 1 else ""
+        cells.append(f'<{cell} style="{style}"{across}>{escape(shown)}</{cell}>')
     return f"<tr>{''.join(cells)}</tr>"
