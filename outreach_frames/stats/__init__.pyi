@@ -6,6 +6,7 @@ from .collisions import overlaps as overlaps
 from .conversations import call_outcomes as call_outcomes
 from .counters import reconcile_counters as reconcile_counters
 from .coverage import account_coverage as account_coverage, account_reach as account_reach
+from .dashboards import dashboard_comparison as dashboard_comparison
 from .delivery import deliverability as deliverability
 from .effort import reply_effort as reply_effort
 from .enrolments import enrolment_outcomes as enrolment_outcomes

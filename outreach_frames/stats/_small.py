@@ -30,7 +30,10 @@ _DTYPES = {"id": "int64[pyarrow]", "count": "int64[pyarrow]", "at": "int64[pyarr
 _KINDS: dict[str, tuple[Literal["bool[pyarrow]", "double[pyarrow]", "string[pyarrow]"], str]] = {
     **dict.fromkeys(("is_closed", "request_proxied", "transactional"), ("bool[pyarrow]", "booleans")),
     **dict.fromkeys(
-        ("amount", "amount_precise", "duration_in_days", "interval", "max_mailings_per_day"),
+        (
+            *("amount", "amount_precise", "duration_in_days", "interval", "max_mailings_per_day"),
+            *("num_contacted_prospects", "num_replied_prospects"),
+        ),
         ("double[pyarrow]", "numbers"),
     ),
     **dict.fromkeys(("currency_type", "email"), ("string[pyarrow]", "text")),

@@ -83,6 +83,7 @@ DEFINITIONS = {
     "pipeline_attribution.share": "part of the deal credited to the channel; association, not cause",
     "reconcile_counters.gap": "the API's counter − the same counted from the rows",
     "cohort_matrix.rate": "enrolments with a first event within so many weeks / all enrolments of the cohort",
+    "dashboard_comparison.rate": "numerator / denominator of what grain names, after the step",
     "state_flow.share": "enrolments in the bucket / enrolments of the sequence",
 }
 """Numerator, denominator and what is not counted, by column; with the function where a name means several things."""

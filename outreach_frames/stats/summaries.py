@@ -1,7 +1,7 @@
 """The headline numbers of an organisation on one page, each with its interval, its definition and its doubts."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -18,6 +18,7 @@ from outreach_frames.stats._resampling import quantile_bounds
 from outreach_frames.stats._small import flags, read_deliveries, settled, typed, write
 from outreach_frames.stats._tally import RATES
 from outreach_frames.stats.collisions import overlaps
+from outreach_frames.stats.dashboards import dashboard_comparison
 from outreach_frames.stats.effort import hours_to_reply
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.provenance import DEFINITIONS
@@ -98,6 +99,8 @@ class Summary:
         Checks that could not be made, since a table or column was not given.
     period
         First and last mailing sent [days, UTC]; ``None`` if none was.
+    dashboard
+        What `dashboard_comparison` found: from the rates of Outreach's dashboard to those here, step by step.
     """
 
     headlines: pd.DataFrame
@@ -105,6 +108,7 @@ class Summary:
     unchecked: int
     as_of: str | None
     period: tuple[str, str] | None
+    dashboard: pd.DataFrame
 
     def to_frame(self) -> pd.DataFrame:
         """
@@ -123,13 +127,23 @@ class Summary:
         lines = [self._title(), ""]
         for name, value, detail, definition in self._lines():
             lines += [f"  {name:<22} {value:>9}  {detail}".rstrip(), f"      {definition}"]
+        lines += ["", _COMPARED]
+        for metric, steps in self._steps():
+            lines.append(f"  {metric}")
+            for step, rate, base, meaning in steps:
+                lines += [f"    {step:<30} {rate:>7}  {base}".rstrip(), f"        {meaning}"]
         lines += ["", "Caveats"]
         lines += [f"  {severity:<6} {text}" for severity, text in self._doubts()]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = _tr("th", *_HEADS)
-        numbers = "".join(_tr("td", *_cells(row)) for row in self.headlines.to_dict("records"))
+        head = _tr("th", *_HEADS, numbers=_NUMBERS)
+        numbers = "".join(_tr("td", *_cells(row), numbers=_NUMBERS) for row in self.headlines.to_dict("records"))
+        steps = "".join(
+            _tr("th", _CALLED.get(metric, metric), span=4)
+            + "".join(_tr("td", *step, numbers=_FIGURES) for step in chain)
+            for metric, chain in self._steps()
+        )
         doubts = "".join(
             _tr("td", severity, text.replace("_", " ").removesuffix(", in .caveats"))
             for severity, text in self._doubts()
@@ -139,6 +153,7 @@ class Summary:
         return (
             f'<div class="outreach-summary"><p><strong>{escape(sent)}, as of {escape(at)}</strong></p>'
             f"<table {_TABLE}><thead>{head}</thead><tbody>{numbers}</tbody></table>"
+            f"<details><summary>{escape(_COMPARED)}</summary><table {_TABLE}><tbody>{steps}</tbody></table></details>"
             f"<p><strong>Caveats</strong></p><table {_TABLE}><tbody>{doubts}</tbody></table></div>"
         )
 
@@ -149,6 +164,11 @@ class Summary:
     def _lines(self) -> list[tuple[str, str, str, str]]:
         """Return name, value, interval with base, and definition of each number."""
         return [_line(row) for row in self.headlines.to_dict("records")]
+
+    def _steps(self) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
+        """Return step, rate, its counts and meaning, by the rate that the steps lead to."""
+        by_metric = self.dashboard.groupby("metric", sort=False)
+        return [(str(metric), [_step(row) for row in rows.to_dict("records")]) for metric, rows in by_metric]
 
     def _doubts(self) -> list[tuple[str, str]]:
         """Return severity and text of what bends figures; notes are only counted."""
@@ -170,7 +190,8 @@ def summarise(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     ----------
     frames
         A mapping of resource name to pandas frame, or a snapshot. ``mailings`` is needed (as for `engagement`);
-        ``sequence_states`` adds the overlap rate; whatever else is there is searched for traps.
+        ``sequence_states`` adds the overlap rate and tells automatic answers, ``sequences`` Outreach's own counters of
+        people; whatever else is there is searched for traps.
     ci
         Confidence level.
     cluster
@@ -181,12 +202,13 @@ def summarise(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     Returns
     -------
     summary : Summary
-        Shows itself; ``.to_frame()`` gives the numbers, ``.caveats`` what `data_quality` found.
+        Shows itself; ``.to_frame()`` gives the numbers, ``.caveats`` what `data_quality` found, ``.dashboard`` how they
+        come from what Outreach's dashboard shows (`dashboard_comparison`).
 
     Raises
     ------
     MissingColumnError
-        A column of mailings or sequence_states is absent.
+        A column of mailings, sequences or sequence_states is absent.
     DataError
         There are no mailings, a wrong dtype, an id that occurs twice.
 
@@ -205,6 +227,12 @@ def summarise(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
         mail = read_deliveries(call, tables["mailings"])
         settled(call, as_of or _earliest(tables))
         quality = data_quality(tables, as_of=call.as_of)
+        dashboard = dashboard_comparison(
+            tables["mailings"],
+            sequences=tables.get("sequences"),
+            sequence_states=tables.get("sequence_states"),
+            as_of=call.as_of,
+        )
         figures = _figures(tables, ci, cluster, call.as_of) | {"hours_to_reply_median": _median_hours(mail, ci)}
     found = quality[flags(quality["count"] > 0)]
     rows = [_row(metric, figures.get(metric, {}), found) for metric in HEADLINES]
@@ -212,7 +240,7 @@ def summarise(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     sent = mail["sent_at"].dropna()
     period = (to_iso(int(sent.min()))[:10], to_iso(int(sent.max()))[:10]) if len(sent) else None
     unchecked = int(quality["count"].isna().sum())
-    return Summary(write(call, typed(rows, _RESULT)), caveats, unchecked, call.as_of, period)
+    return Summary(write(call, typed(rows, _RESULT)), caveats, unchecked, call.as_of, period, dashboard)
 
 
 def _earliest(tables: Mapping[str, pd.DataFrame]) -> str | None:
@@ -281,6 +309,16 @@ def _written(value: float, n: float, unit: str) -> str:
     return f"{value:,.1f} h" if unit == "hours" else f"{100 * value:.{1 if n >= FEW else 0}f} %"
 
 
+def _step(row: dict[Any, Any]) -> tuple[str, str, str, str]:
+    """Return the step to a rate, the rate after it, what it is made of, and what the step changes."""
+    numerator, denominator = row["numerator"], row["denominator"]
+    if pd.isna(denominator):
+        return row["step"], "–", "not given", row["meaning"]
+    rate = "–" if pd.isna(row["rate"]) else _written(row["rate"], denominator, "share")
+    what, _, where = row["grain"].partition(" ")
+    return row["step"], rate, f"{numerator:,} of {denominator:,} {what}s {where}".rstrip(), row["meaning"]
+
+
 def _doubt(row: dict[Any, Any]) -> str:
     return f"{row['check']}: {_of(row)} – {row['effect']}"
 
@@ -305,10 +343,17 @@ _WORDS = {
     "open_rate": "mails opened",
     "overlap_rate": "people in several sequences",
 }
+_CALLED = _WORDS | {
+    "enrolment_reply_rate_strict": "enrollments that replied, automatic answers left out",
+    "reply_within_14d": "replied within 14 days, of enrollments that have had them",
+}
+"""What the rates are called to which the steps lead."""
 _TABLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'
 _CELL = "padding: 3px 8px; border-bottom: 1px solid #e4e7eb; vertical-align: top; text-align:"
-_NUMBERS = (1, 2, 3)
-"""Places of the cells that hold numbers: to the right, and never on two lines."""
+_NUMBERS, _FIGURES = (1, 2, 3), (1, 2)
+"""Places of the cells that hold numbers, of a headline and of a step: to the right, and never on two lines."""
+
+_COMPARED = "As Outreach's dashboard counts, and from there to the rates here, step by step"
 
 
 def _cells(row: dict[Any, Any]) -> tuple[str, ...]:
@@ -326,12 +371,13 @@ def _day(iso: str) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _tr(cell: str, *texts: str) -> str:
+def _tr(cell: str, *texts: str, numbers: Sequence[int] = (), span: int = 1) -> str:
     """Make a row; every cell carries its style, since mail programs drop style sheets."""
     cells = []
     for place, text in enumerate(texts):
-        is_number = place in _NUMBERS and len(texts) == len(_HEADS)
+        is_number = place in numbers
         shown = text.replace(" ", "\N{NO-BREAK SPACE}") if is_number or not place else text
         style = f"{_CELL} {'right' if is_number else 'left'};{' white-space: nowrap;' if is_number else ''}"
-        cells.append(f'<{cell} style="{style}">{escape(shown)}</{cell}>')
+        across = f' colspan="{span}"' if span > 1 else ""
+        cells.append(f'<{cell} style="{style}"{across}>{escape(shown)}</{cell}>')
     return f"<tr>{''.join(cells)}</tr>"

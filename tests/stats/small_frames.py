@@ -10,7 +10,10 @@ FLAGS = {
     *["enabled", "is_closed", "opted_out", "request_proxied", "send_disabled", "sync_disabled", "transactional"],
     *["track_opens", "track_links"],
 }
-WHOLE = {"amount", "duration_in_days", "interval", "max_mailings_per_day", "order"}
+WHOLE = {
+    *("amount", "duration_in_days", "interval", "max_mailings_per_day", "order"),
+    *("num_contacted_prospects", "num_replied_prospects"),
+}
 
 EMPTY = {
     "opportunities": {"amount_precise": None, "currency_type": None, "external_created_at": None, "trashed_at": None},

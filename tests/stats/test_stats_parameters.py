@@ -53,6 +53,7 @@ CALLS_OF = {
     ),
     "compliance": lambda **p: stats.compliance(MAIL, PROSPECTS, SEQUENCES.assign(transactional=False), **p),
     "cumulative_incidence": lambda **p: stats.cumulative_incidence(DURATIONS, **p),
+    "dashboard_comparison": lambda **p: stats.dashboard_comparison(MAIL, **p),
     "deliverability": lambda **p: stats.deliverability(MAIL, MAILBOXES, **p),
     "engagement": lambda **p: stats.engagement(MAIL, **p),
     "enrolment_outcomes": lambda **p: stats.enrolment_outcomes(STATES, MAIL, **{"as_of": AS_OF, **p}),

@@ -31,6 +31,9 @@ PERIODS = {"a": ("2025-03-01", "2025-03-08"), "b": ("2025-03-08", "2025-03-15"),
 
 STATISTICS = {
     "ab_test": lambda mail: stats.ab_test(mail, VARIANTS, table("templates")),
+    "dashboard_comparison": lambda mail: stats.dashboard_comparison(
+        mail, sequences=table("sequences"), sequence_states=table("sequence_states")
+    ),
     "leaderboard": lambda mail: stats.leaderboard(mail, table("users")),
     "reply_attribution": stats.reply_attribution,
     "mailbox_health": lambda mail: stats.mailbox_health(BOXES, mail, as_of=AS_OF),

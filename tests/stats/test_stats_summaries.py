@@ -86,6 +86,20 @@ def test_the_text_tells_everything(example):
     assert "Caveats\n" in text
 
 
+def test_the_text_and_the_page_lead_from_outreachs_dashboard_to_the_rates_here(example):
+    text, page = repr(example), Tags()
+    page.feed(example._repr_html_())
+
+    assert "  open_rate\n    as Outreach's dashboard counts    67 %  6 of 9 mailings\n" in text
+    assert re.search(r"    one-off mail +88 %  7 of 8 mailings\n        Adds mail outside of sequences", text)
+    assert "    as Outreach's dashboard counts       –  not given\n" in text  # of people: the example has no counters
+    assert [f"6{NBSP}of{NBSP}9{NBSP}mailings" in page.text, f"67{NBSP}%" in page.text] == [True, True]
+    ends = example.dashboard.groupby("metric").tail(1).set_index("metric")["rate"]
+    numbers = numbers_of(example)["value"]
+    for metric in ("open_rate", "enrolment_reply_rate", "prospect_reply_rate"):
+        assert ends[metric] == pytest.approx(numbers[metric])
+
+
 def test_percentages_get_a_decimal_once_there_is_a_base_for_it():
     rows = [{"delivered_at": "2025-03-03T00:00:00Z"}] * 149 + [{"bounced_at": "2025-03-03T00:00:00Z"}]
 
@@ -139,7 +153,8 @@ def test_the_page_shows_the_same_as_the_text(example):
     page = Tags()
     page.feed(example._repr_html_())
 
-    assert {tag for tag, _ in page.tags} <= {"div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
+    plain_tags = {"div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
+    assert {tag for tag, _ in page.tags} <= plain_tags | {"details", "summary"}
     text = "".join(page.text)
     for words in ("enrolments that replied", "median time to reply", "mails opened (low trust)", "people in several"):
         assert words.replace(" ", NBSP) in text
