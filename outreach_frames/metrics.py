@@ -45,7 +45,7 @@ METRICS = {
         "earns more replies than",
         BOTH,
     ),
-    "reply_within_14d": Metric(
+    "enrolment_reply_rate_14d": Metric(
         "Of the enrollments in {who}, {rate} reply within 14 days",
         "replies within 14 days at",
         "enrollments that replied within 14 days",

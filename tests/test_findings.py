@@ -41,7 +41,7 @@ def sequences(*groups):
     for place, (name, replied, reached, *more) in enumerate(groups):
         opted_out, bounced = more or (0, 0)
         parts = {
-            "reply_within_14d": replied,
+            "enrolment_reply_rate_14d": replied,
             "prospect_unsubscribe_rate": opted_out,
             "enrolment_bounce_rate": bounced,
         }
@@ -125,7 +125,7 @@ def test_rare_events_are_told_from_three_on():
 def test_what_belongs_together_counts_for_less():
     alike = sequences(("A", 34, 200), ("B", 15, 200))
     alone = tell(alike)
-    alike.attrs["outreach_frames"]["clusters"] = {"reply_within_14d": {"design_effect": 4.0}}
+    alike.attrs["outreach_frames"]["clusters"] = {"enrolment_reply_rate_14d": {"design_effect": 4.0}}
 
     assert "“A”" in alone[0]
     assert tell(alike) == [findings.NOTHING]

@@ -27,7 +27,7 @@ from outreach_frames.stats.exact_tests import p_greater
 from outreach_frames.stats.intervals import difference_of
 
 COMPARED = (
-    "reply_within_14d",
+    "enrolment_reply_rate_14d",
     "prospect_unsubscribe_rate",
     "enrolment_bounce_rate",
     "failure_rate",
@@ -63,7 +63,7 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             label = ", ".join(name(key, row[key], row.get("name")) for key in keys)
             does = words.group.format(who=label, rate=group.rate)
             sentence = f"{does}, {group.side} the others together ({group.rest})."
-            importance = HEADLINE if rate == "reply_within_14d" else 1.0
+            importance = HEADLINE if rate == "enrolment_reply_rate_14d" else 1.0
             yield Finding(Level.DECIDE, group.weight, sentence, group.p, importance)
     if compared:
         yield from _not_judged(result, compared[0], keys[0])
@@ -77,7 +77,7 @@ def _not_judged(result: pd.DataFrame, rate: str, key: str) -> Iterator[Finding]:
         return
     whole = counted(len(sizes), noun)
     sentence = f"Not compared, since they have fewer than {MIN_N} to judge by: {small:,} of {whole}."
-    if rate == "reply_within_14d":
+    if rate == "enrolment_reply_rate_14d":
         sentence = (
             f"Not compared by replies, since fewer than {MIN_N} of their enrollments have had 14 days: "
             f"{small:,} of {whole}."

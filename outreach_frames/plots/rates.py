@@ -140,7 +140,7 @@ def plot_rates(
 
 def _young(rates: pd.DataFrame, rate: str) -> Flags:
     """Tell which groups have not had their time for replies: less than half of their enrolments have had 14 days."""
-    mature, all_of_them = "reply_within_14d_n", "enrolment_reply_rate_n"
+    mature, all_of_them = "enrolment_reply_rate_14d_n", "enrolment_reply_rate_n"
     if not rate.endswith("reply_rate") or not {mature, all_of_them} <= set(rates.columns):
         return np.zeros(len(rates), dtype=np.bool_)
     young: Flags = numbers(rates, mature) < numbers(rates, all_of_them) / 2

@@ -67,7 +67,7 @@ RATES = {
     "prospect_reply_rate": ("prospects_replied", "prospects_emailed"),
     "prospect_unsubscribe_rate": ("prospects_unsubscribed", "prospects_emailed"),
     "enrolment_reply_rate": ("enrolments_replied", "enrolments_emailed"),
-    "reply_within_14d": ("enrolments_replied_14d", "enrolments_mature"),
+    "enrolment_reply_rate_14d": ("enrolments_replied_14d", "enrolments_mature"),
     "enrolment_bounce_rate": ("enrolments_bounced", "enrolments_sent"),
 }
 """Numerator and denominator of each rate."""
@@ -90,7 +90,7 @@ UNITS = {
     "sequence_state_id": Unit(
         "enrolments",
         {"emailed": "delivered", "replied": "replied", "sent": "sent", "bounced": "bounced"},
-        ("enrolment_reply_rate", "reply_within_14d", "enrolment_bounce_rate"),
+        ("enrolment_reply_rate", "enrolment_reply_rate_14d", "enrolment_bounce_rate"),
     ),
 }
 """By the column that tells them."""
@@ -166,7 +166,7 @@ def count_units(
     """Count distinct people or enrolments: grouping twice is exact in every engine, `n_unique` is not (Dask)."""
     inner = [key for key in keys if key != who]
     flags = dict.fromkeys(unit.counts.values())
-    timed = "reply_within_14d" in unit.rates
+    timed = "enrolment_reply_rate_14d" in unit.rates
     if timed:
         summed = summed.with_columns(
             first_at=nw.when(nw.col("delivered") > 0).then(nw.col("sent_at")),

@@ -83,8 +83,9 @@ def dashboard_comparison(
     -------
     comparison : DataFrame, one row for each step, in order
         ``metric`` (the rate of ours that the steps lead to: ``open_rate``, ``enrolment_reply_rate``,
-        ``enrolment_reply_rate_strict``, ``reply_within_14d``, ``prospect_reply_rate``), ``step``, ``grain`` (what is
-        counted: "mailing", "enrollment", "prospect in a sequence", "prospect"), ``numerator``, ``denominator``,
+        ``enrolment_reply_rate_strict``, ``enrolment_reply_rate_14d``, ``prospect_reply_rate``), ``step``, ``grain``
+        (what is counted: "mailing", "enrollment", "prospect in a sequence", "prospect"), ``numerator``,
+        ``denominator``,
         ``rate`` (after the step; a fraction), ``meaning`` (a sentence that tells what the step changes). The last row
         of a metric is `engagement`'s own rate over all mail; that of ``enrolment_reply_rate_strict`` is
         `sequence_engagement`'s, over all sequences. The counts of a step are missing where the frame or column that
@@ -104,8 +105,8 @@ def dashboard_comparison(
     ``opened_at`` or ``open_count``; replied: ``replied_at``), so that they equal the counters' where
     `reconcile_counters` says so; they exceed 1 where more mail was answered than has a time of delivery. Whether
     Outreach sets ``replied_at`` at an automatic answer is not known: whatever sets it is a reply in both, until
-    ``enrolment_reply_rate_strict``. Running enrollments are in both, until ``reply_within_14d``. Source: this project's
-    metric dictionary, parts 1.3, 2.2, 2.11 and 7.
+    ``enrolment_reply_rate_strict``. Running enrollments are in both, until ``enrolment_reply_rate_14d``. Source: this
+    project's metric dictionary, parts 1.3, 2.2, 2.11 and 7.
     """
     call = Call("dashboard_comparison", bounce_policy=bounce_policy)
     columns = ["prospect_id", "sequence_state_id"]
@@ -211,7 +212,7 @@ def _opens(mail: _Mail, ours: Mapping[str, Counts]) -> list[_Step]:
 
 
 def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
-    per_enrollment, in_time = ours["enrolment_reply_rate"], ours["reply_within_14d"]
+    per_enrollment, in_time = ours["enrolment_reply_rate"], ours["enrolment_reply_rate_14d"]
     reached = _Step("enrolment_reply_rate", "enrollment", *per_enrollment, "As above.")
     return {
         "enrolment_reply_rate": [
@@ -231,7 +232,7 @@ def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
             ),
         ],
         "enrolment_reply_rate_strict": [reached, _strict(mail)],
-        "reply_within_14d": [
+        "enrolment_reply_rate_14d": [
             reached,
             _Step(
                 "running enrollments",

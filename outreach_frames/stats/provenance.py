@@ -27,7 +27,7 @@ DEFINITIONS = {
     "replies_per_100_contacted": "100 × prospects who replied / prospects with a delivered mailing",
     "enrolment_reply_rate_strict": "as enrolment_reply_rate, but answers that look automatic are no replies",
     "automatic_replies": "replied mailings of paused enrolments, answered within five minutes of delivery",
-    "reply_within_14d": "enrolments that replied within 14 days of their first delivery / those that have had 14 days",
+    "enrolment_reply_rate_14d": "enrolments with a reply within 14 days of their first mail / those that have had them",
     "enrolment_bounce_rate": "enrolments with a bounce / enrolments with a mailing sent",
     "prospect_unsubscribe_rate": "people who opted out by link / prospects with a delivered mailing",
     "hazard_14d": "first replies within 14 days of the step / enrolments at risk that have had these 14 days",

@@ -53,9 +53,9 @@ def engagement(
     opened with click tracking; ``reply_rate`` = replied / delivered; ``opt_out_rate`` = opted out by link / delivered;
     ``prospect_reply_rate`` = people who replied / people with a delivered mailing; ``prospect_unsubscribe_rate`` =
     people who opted out by link / people with a delivered mailing; ``enrolment_reply_rate`` = enrolments with a reply /
-    enrolments with a delivered mailing; ``reply_within_14d`` = enrolments that replied within 14 days of their first
-    delivered mailing in the group / enrolments that have had these 14 days; ``enrolment_bounce_rate`` = enrolments with
-    a bounce / enrolments with a mailing sent; ``replies_per_100_contacted`` = 100 ×
+    enrolments with a delivered mailing; ``enrolment_reply_rate_14d`` = enrolments that replied within 14 days of their
+    first delivered mailing in the group / enrolments that have had these 14 days; ``enrolment_bounce_rate`` =
+    enrolments with a bounce / enrolments with a mailing sent; ``replies_per_100_contacted`` = 100 ×
     ``prospect_reply_rate``, the one figure on such a scale.
 
     Parameters

@@ -345,7 +345,7 @@ _WORDS = {
 }
 _CALLED = _WORDS | {
     "enrolment_reply_rate_strict": "enrollments that replied, automatic answers left out",
-    "reply_within_14d": "replied within 14 days, of enrollments that have had them",
+    "enrolment_reply_rate_14d": "replied within 14 days, of enrollments that have had them",
 }
 """What the rates are called to which the steps lead."""
 _TABLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'

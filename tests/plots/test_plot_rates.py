@@ -39,7 +39,7 @@ def test_rows_are_sorted_by_rate_and_missing_ones_come_last(rates) -> None:
 
 def test_groups_that_are_too_young_are_marked_and_not_ranked(rates) -> None:
     """A sequence that began last week has its replies still to come; without the column nothing is known of it."""
-    young = rates.assign(reply_within_14d_n=pd.array([900, 100, 2, 0], dtype="int64[pyarrow]"))
+    young = rates.assign(enrolment_reply_rate_14d_n=pd.array([900, 100, 2, 0], dtype="int64[pyarrow]"))
     young.attrs = rates.attrs
 
     ax = plots.plot_rates(young)

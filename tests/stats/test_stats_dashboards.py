@@ -55,7 +55,7 @@ def test_the_worked_example_leads_from_the_dashboards_rates_to_ours():
             ("enrolment_reply_rate", "enrollment", 1, 5),
             ("automatic replies", "enrollment", 1, 5),  # it came after six hours, and 1001 is not paused
         ],
-        "reply_within_14d": [
+        "enrolment_reply_rate_14d": [
             ("enrolment_reply_rate", "enrollment", 1, 5),
             ("running enrollments", "enrollment", 1, 5),  # the last first mail came on 10 March, 21 days before
         ],
@@ -108,7 +108,7 @@ def test_answers_that_look_automatic_are_taken_out_by_the_rule_of_sequence_engag
 
 
 def test_enrollments_too_young_to_be_compared_go_last():
-    steps = chains(stats.dashboard_comparison(table("mailings"), as_of="2025-03-20"))["reply_within_14d"]
+    steps = chains(stats.dashboard_comparison(table("mailings"), as_of="2025-03-20"))["enrolment_reply_rate_14d"]
 
     assert [step[2:] for step in steps] == [(1, 5), (1, 3)]  # 1005 and 1006 had ten days
 
@@ -163,7 +163,7 @@ def test_the_last_row_is_engagements_own_rate(rows, policy):
     last = stats.dashboard_comparison(mail, bounce_policy=policy).groupby("metric").tail(1).set_index("metric")
     ours = stats.engagement(mail, bounce_policy=policy, cluster=None).iloc[0]
 
-    for metric in ("open_rate", "enrolment_reply_rate", "reply_within_14d", "prospect_reply_rate"):
+    for metric in ("open_rate", "enrolment_reply_rate", "enrolment_reply_rate_14d", "prospect_reply_rate"):
         assert last.loc[metric, "denominator"] == ours[f"{metric}_n"]
         assert pd.isna(ours[metric]) == pd.isna(last.loc[metric, "rate"])
         assert pd.isna(ours[metric]) or last.loc[metric, "rate"] == ours[metric]
