@@ -104,7 +104,7 @@ def engagement(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice, an unknown policy, method or zone.
+        A wrong dtype, an id that occurs twice in memory, an unknown policy, method or zone.
 
     Notes
     -----
