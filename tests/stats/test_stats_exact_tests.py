@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import binom, binomtest, fisher_exact
 
-from outreach_frames.stats.exact_tests import exact_lower, p_above, p_below, p_different, p_greater
+from outreach_frames.stats.exact_tests import MIN_EVENTS, exact_lower, p_above, p_below, p_different, p_greater
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.001, 0.999))
@@ -56,3 +56,13 @@ def test_the_lower_end_is_that_of_clopper_and_pearson():
         [binomtest(x, 30).proportion_ci(method="exact").low for x in (0, 3, 30)]
     )
     assert np.isnan(exact_lower(0, 0))
+
+
+@pytest.mark.parametrize("rate", [0.002, 0.005, 0.01, 0.02])
+@pytest.mark.parametrize("n", [30, 60, 120, 250, 500])
+def test_a_rare_event_is_called_above_no_more_often_than_said(rate, n):
+    """Exactly, over all counts: one of 30 at a true 0.5 % was called above in 14 % of cases by Wilson's lower bound."""
+    x = np.arange(n + 1)
+    called = (x >= MIN_EVENTS) & (p_above(x, n, rate) <= 0.025)
+
+    assert binom.pmf(x[called], n, rate).sum() <= 0.025
