@@ -89,7 +89,8 @@ def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             threshold = f"{100 * limit:g}{SPACE}%"
             sentence = f"{name(key, box, own.get(box))} {words.thing} {found}{when}, above the {threshold} {what}."
             enough = counts[0][place] >= MIN_EVENTS and lower[place] > watch
-            yield Finding(level, counts[0][place], sentence, float(p[place]) if enough else 1.0, HEADLINE)
+            importance = HEADLINE if rate == "bounce_rate" else 1.0
+            yield Finding(level, counts[0][place], sentence, float(p[place]) if enough else 1.0, importance)
 
 
 def failures(result: pd.DataFrame, name: Names) -> Iterator[Finding]:

@@ -38,7 +38,7 @@ class Level(IntEnum):
     """What was not judged, and why; in no list of the most important."""
 
 
-HEADLINE = 10.0
+HEADLINE = 50.0
 """Importance of what a report is opened for: who gets replies, and whose mail does not arrive."""
 
 

@@ -300,7 +300,7 @@ def all_results(tables: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
         stats.enrolment_outcomes(
             states, mailings, sequences=tables["sequences"], sequence_steps=tables["sequence_steps"]
         ),
-        stats.engagement(mailings, by="user_id"),
+        stats.engagement(mailings, by="mailbox_id"),
         stats.ab_test(mailings, tables["sequence_templates"], tables["templates"]),
         stats.leaderboard(mailings, tables["users"], by="user_id"),
         stats.send_time_heatmap(mailings, tables["prospects"]),

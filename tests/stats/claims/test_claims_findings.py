@@ -68,7 +68,7 @@ def bad_mailbox(_rng):
 
 
 NULL = {each.__name__: each for each in (unequal, large, colleagues, new_sequence, unequal_lengths)}
-DIFFERENT = {"better_sequence": (better_sequence, "“Sequence 1”"), "bad_mailbox": (bad_mailbox, "“rep1@example.com”")}
+DIFFERENT = {"better_sequence": (better_sequence, "“Sequence 1”"), "bad_mailbox": (bad_mailbox, "mailbox 1,")}
 
 
 def claims_of(made, seed, number, results=all_results):
