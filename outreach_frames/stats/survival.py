@@ -101,10 +101,10 @@ def time_to_event(
     known = [] if sequence_states is None else columns_of("sequence_states", sequence_states)
     given = [*known, *columns_of("mailings", mailings)]
     keys = columns("by", by)
+    call = Call("time_to_event", by=keys, bounce_policy=bounce_policy, origin=origin, cluster=cluster)
     carried = list(dict.fromkeys([*keys, *clusters_of(["reply"], cluster, given).values()]))
     from_states = [name for name in carried if name in known]
     from_mail = [name for name in carried if name not in from_states]
-    call = Call("time_to_event", by=keys, bounce_policy=bounce_policy, origin=origin, cluster=cluster)
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at"], keys=from_mail)
     states = None
     if sequence_states is not None:

@@ -105,7 +105,7 @@ def test_counts_of_groups_are_those_of_the_whole(invented):
     mailings = invented.frame("mailings")
     whole = stats.engagement(mailings).iloc[0]
 
-    ranked = stats.leaderboard(mailings, invented.frame("users"))
+    ranked = stats.leaderboard(mailings, invented.frame("users"), mature_d=0)
     models = stats.attached(
         stats.pipeline_attribution(
             invented.frame("opportunities"), invented.frame("opportunity_prospect_roles"), mailings
