@@ -13,7 +13,7 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, columns_of
+from outreach_frames.stats._call import Call
 from outreach_frames.stats._engines import wrap
 from outreach_frames.stats._instants import Instant, to_micros
 from outreach_frames.stats._parameters import choice, column as column_name, id_mapping
@@ -129,7 +129,8 @@ def leaderboard(
     )
     _check_metric(metric, allow_low_trust=allow_low_trust)
     prior_for([], [], prior)  # refuses one that is none
-    together = clusters_of([metric], cluster, columns_of("mailings", mailings), [by])
+    present = list(mailings.columns) if isinstance(mailings, pd.DataFrame) else []
+    together = clusters_of([metric], cluster if present else None, present, [by])
     needed = [*dict.fromkeys(["prospect_id", "sequence_state_id", *together.values()])]
     mail = read_mailings(call, mailings, needed, keys=[by], bounce_policy=bounce_policy)
     if metric in LOW_TRUST:

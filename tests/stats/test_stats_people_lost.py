@@ -18,7 +18,7 @@ def mail(prospect, sequence=10, at=TUESDAY, **row):
 
 def test_the_worked_example():
     """Part 6: p3 opts out an hour after mailing 5, in sequence 10, where three people were reached."""
-    found = stats.prospect_opt_outs(example("prospects"), example("mailings"))
+    found = stats.prospect_opt_outs(example("prospects"), example("mailings"), cluster=None)
 
     counts = found[["sequence_id", "contacted", "prospects_opted_out"]]
     assert counts.to_numpy().tolist() == [[10, 3, 1], [20, 2, 0]]
