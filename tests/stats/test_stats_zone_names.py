@@ -158,7 +158,7 @@ def test_instants_without_a_zone_are_told_of_wherever_they_are_read():
             mail.assign(sequence_id=[1, 1]), typed([{"id": 1, "name": "one"}]), since="2024-01-01"
         ),
         lambda mail: stats.compare_periods(
-            stats.engagement, mail.assign(week_of=["a", "b"]), a="2023", b="2024", by=["week_of", "week"]
+            stats.engagement, mail.assign(week_of=["a", "b"]), a="2023", b="2024", by=["week_of", "week"], mature_d=0
         ),
     ],
 )
