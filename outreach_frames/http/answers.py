@@ -199,10 +199,10 @@ def is_json(body: bytes) -> bool:
     """Tell whether bytes are one complete JSON document, or nested too deeply to tell, without building it."""
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
+    except RecursionError:  # to ask again would bring the same; its reader will refuse it
+        return True
     except UNREADABLE:
         return False
-    except RecursionError:  # to ask again would bring the same; its reader will refuse it
-        pass
     return True
 
 

@@ -211,6 +211,34 @@ def tidied(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return _wrapped(native.map_partitions(arrow_pandas)) if is_dask(native) else frame
 
 
+def with_totals(frame: nw.LazyFrame[Any], totals: Mapping[str, str]) -> nw.LazyFrame[Any]:
+    """
+    Add the sums of columns over all rows, the same in each row.
+
+    Parameters
+    ----------
+    frame
+        A table of counts: small, whatever it was counted from.
+    totals
+        The column that is summed, by the name of its sum.
+
+    Notes
+    -----
+    A window, so that no engine counts the rows twice; Dask, where each window is a join, in one partition instead.
+    """
+    native = frame.to_native()
+    if is_dask(native):
+        return _wrapped(native.repartition(npartitions=1).map_partitions(_with_totals, dict(totals)))
+    one = next(iter(totals.values()))
+    alike = frame.with_columns(all_rows=nw.when(nw.col(one) < 0).then(nw.lit(0)).otherwise(nw.lit(0)))
+    sums = alike.with_columns(nw.col(name).sum().over("all_rows").alias(total) for total, name in totals.items())
+    return sums.drop("all_rows")
+
+
+def _with_totals(frame: pd.DataFrame, totals: Mapping[str, str]) -> pd.DataFrame:
+    return frame.assign(**{total: frame[name].sum() for total, name in totals.items()})
+
+
 def grouped_median(frame: nw.LazyFrame[Any], keys: Sequence[str], values: str, name: str) -> nw.LazyFrame[Any]:
     """Take the exact median of a column by group, groups without a value left out in PyArrow."""
     if not frame.implementation.is_pyarrow():

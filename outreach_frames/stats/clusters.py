@@ -21,7 +21,7 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join, tidied
+from outreach_frames.stats._engines import join, tidied, with_totals
 from outreach_frames.stats._parameters import text
 from outreach_frames.stats.intervals import with_rates
 
@@ -295,50 +295,46 @@ def with_design_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str,
     names = clustered(table, rates)
     if not names:
         return table
-    floats = {
-        f"{name}_{part}": nw.col(column).cast(nw.Float64)
-        for name in names
-        for part, column in (
-            *((part, f"{name}_{part}") for part in SUMS),
-            *zip(("x", "n"), rates[name], strict=True),
-        )
-    }
-    table = tidied(table).with_columns(**floats, all_groups=nw.col(rates[names[0]][1]) * 0)
-    table = table.with_columns(
-        expression.alias(f"{name}_{part}") for name in names for part, expression in _squares(name).items()
+    table = tidied(table).with_columns(
+        part.alias(f"{name}_{end}") for name in names for end, part in _squares(name, *rates[name]).items()
     )
+    table = with_totals(table, {f"{name}_all_{end}": f"{name}_{end}" for name in names for end in _PARTS})
     table = table.with_columns(
-        nw.col(f"{name}_{part}").sum().over("all_groups").alias(f"{name}_all_{part}")
-        for name in names
-        for part in ("squares", "variance", "spare")
+        part.alias(f"{name}_{end}") for name in names for end, part in _effects(name, rates[name][1]).items()
     )
-    table = table.with_columns(
-        _ratio(nw.col(f"{name}_all_squares"), nw.col(f"{name}_all_variance")).alias(f"{name}_pooled") for name in names
-    ).with_columns(expression.alias(f"{name}_{part}") for name in names for part, expression in _effects(name).items())
-    used = [*SUMS, "x", "n", "squares", "variance", "spare", "all_squares", "all_variance", "all_spare"]
-    return table.drop("all_groups", *(f"{name}_{part}" for name in names for part in used))
+    used = [*SUMS, *_PARTS, *(f"all_{end}" for end in _PARTS)]
+    return table.drop(*(f"{name}_{end}" for name in names for end in used))
 
 
-def _squares(name: str) -> dict[str, nw.Expr]:
+_PARTS = ("squares", "variance", "spare")
+
+
+def _squares(name: str, successes: str, trials: str) -> dict[str, nw.Expr]:
     """Compute a group's sum of squared residuals, the variance of as many independent trials, and spare clusters."""
-    x, n, xx, xn, nn, clusters = (nw.col(f"{name}_{part}") for part in ("x", "n", "xx", "xn", "nn", "clusters"))
+    x, n = nw.col(successes).cast(nw.Float64), nw.col(trials).cast(nw.Float64)
+    clusters, xx, xn, nn = (nw.col(f"{name}_{part}").cast(nw.Float64) for part in SUMS)
     p = x / nw.when(n > 0).then(n).otherwise(nw.lit(1.0))
     several = (clusters > 1) & (nn > n)
     scale = clusters / nw.when(several).then(clusters - 1).otherwise(nw.lit(1.0))
+    values = ((xx - 2 * p * xn + p * p * nn) * scale, n * p * (1 - p), clusters - 1)
     return {
-        "squares": nw.when(several).then((xx - 2 * p * xn + p * p * nn) * scale).otherwise(nw.lit(0.0)),
-        "variance": nw.when(several).then(n * p * (1 - p)).otherwise(nw.lit(0.0)),
-        "spare": nw.when(several).then(clusters - 1).otherwise(nw.lit(0.0)),
+        part: nw.when(several).then(value).otherwise(nw.lit(0.0)) for part, value in zip(_PARTS, values, strict=True)
     }
 
 
-def _effects(name: str) -> dict[str, nw.Expr]:
-    clusters, squares, variance = (nw.col(f"{name}_{part}") for part in ("clusters", "squares", "variance"))
+def _effects(name: str, trials: str) -> dict[str, nw.Expr]:
+    """Compute the design effect of all groups together, that of the group, and its degrees of freedom."""
+    squares, variance, all_squares, all_variance, all_spare = (
+        nw.col(f"{name}_{part}") for part in ("squares", "variance", "all_squares", "all_variance", "all_spare")
+    )
+    clusters = nw.col(f"{name}_clusters").cast(nw.Float64)
     own = (clusters >= ENOUGH) & (variance > 0)
-    single = nw.col(f"{name}_nn") <= nw.col(f"{name}_n")  # a trial a cluster: nothing belongs together
-    effect = nw.when(own).then(_ratio(squares, variance)).otherwise(nw.col(f"{name}_pooled"))
-    freedom = nw.when(own).then(clusters - 1).otherwise(nw.col(f"{name}_all_spare"))
+    single = nw.col(f"{name}_nn") <= nw.col(trials)  # a trial a cluster: nothing belongs together
+    pooled = _ratio(all_squares, all_variance)
+    freedom = nw.when(own).then(clusters - 1).otherwise(all_spare)
+    effect = nw.when(own).then(_ratio(squares, variance)).otherwise(pooled)
     return {
+        "pooled": pooled,
         "deff": nw.when(single).then(nw.lit(1.0)).otherwise(effect),
         "freedom": nw.when(single | (freedom <= 0)).then(nw.lit(NORMAL)).otherwise(freedom),
     }
