@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 from statistics_of_mail import STATISTICS
-from stats_frames import ENGINES, as_pandas, assert_equal_tables, example, mailings, typed
+from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings, typed
 
 from outreach_frames import stats
 from outreach_frames.stats.prospects import ZONE_COLUMNS
@@ -94,9 +94,9 @@ def test_instants_without_a_zone_are_utc_and_not_the_sessions(engine, request):
     naive = mail.assign(delivered_at=mail["delivered_at"].dt.tz_localize(None))
 
     with pytest.warns(NaiveTimestampWarning):
-        found = as_pandas(collect(stats.engagement(to(naive), by="day")))
+        found = as_pandas(collect(stats.engagement(to(naive), by="day", as_of=AS_OF)))
 
-    assert_equal_tables(found, as_pandas(stats.engagement(mail, by="day")))
+    assert_equal_tables(found, as_pandas(stats.engagement(mail, by="day", as_of=AS_OF)))
 
 
 @pytest.mark.parametrize("engine", ["dask", "spark"])
