@@ -12,7 +12,7 @@ is approximate; see `grouped_median`.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Literal
 
@@ -57,7 +57,7 @@ def plain(native: Any, columns: Sequence[str], types: Mapping[str, Any]) -> nw.L
     elif isinstance(native, pd.DataFrame):
         native = _arrow_table(_arrays(native[list(columns)]), types)
     elif is_dask(native):
-        native = native[list(columns)].map_partitions(arrow_pandas, dict(types))
+        native = _mapped(native[list(columns)], arrow_pandas, dict(types))
     return _wrapped(native).select(*columns)
 
 
@@ -208,7 +208,7 @@ def tidied(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     Literals and casts of narwhals give NumPy columns there, which turn into floats once a value is missing.
     """
     native = frame.to_native()
-    return _wrapped(native.map_partitions(arrow_pandas)) if is_dask(native) else frame
+    return _wrapped(_mapped(native, arrow_pandas)) if is_dask(native) else frame
 
 
 def with_totals(frame: nw.LazyFrame[Any], totals: Mapping[str, str]) -> nw.LazyFrame[Any]:
@@ -224,19 +224,33 @@ def with_totals(frame: nw.LazyFrame[Any], totals: Mapping[str, str]) -> nw.LazyF
 
     Notes
     -----
-    A window, so that no engine counts the rows twice; Dask, where each window is a join, in one partition instead.
+    A window, so that no engine counts the rows twice.
     """
-    native = frame.to_native()
-    if is_dask(native):
-        return _wrapped(native.repartition(npartitions=1).map_partitions(_with_totals, dict(totals)))
     one = next(iter(totals.values()))
     alike = frame.with_columns(all_rows=nw.when(nw.col(one) < 0).then(nw.lit(0)).otherwise(nw.lit(0)))
     sums = alike.with_columns(nw.col(name).sum().over("all_rows").alias(total) for total, name in totals.items())
     return sums.drop("all_rows")
 
 
-def _with_totals(frame: pd.DataFrame, totals: Mapping[str, str]) -> pd.DataFrame:
-    return frame.assign(**{total: frame[name].sum() for total, name in totals.items()})
+def on_table(frame: nw.LazyFrame[Any], change: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]]) -> nw.LazyFrame[Any]:
+    """
+    Change a table of counts: small, whatever it was counted from.
+
+    Dask plans every column apart, for seconds, and joins for each window: there it is one step, on one partition.
+    """
+    native = frame.to_native()
+    if not is_dask(native):
+        return change(frame)
+    return _wrapped(_mapped(native.repartition(npartitions=1), _changed, change))
+
+
+def _mapped(native: Any, change: Callable[..., pd.DataFrame], *options: object) -> Any:
+    """Change each partition of a Dask frame; the types of the result are found once, not at every step of planning."""
+    return native.map_partitions(change, *options, meta=change(native._meta, *options))  # noqa: SLF001  without a public name
+
+
+def _changed(frame: pd.DataFrame, change: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]]) -> pd.DataFrame:
+    return pandas_of(change(wrap(frame)))
 
 
 def grouped_median(frame: nw.LazyFrame[Any], keys: Sequence[str], values: str, name: str) -> nw.LazyFrame[Any]:
@@ -274,7 +288,7 @@ def joined_text(frame: nw.LazyFrame[Any], column: str) -> nw.LazyFrame[Any]:
 
         return _wrapped(native.with_columns(pl.col(column).list.join("\n", ignore_nulls=True)))
     if frame.implementation.is_dask():
-        return _wrapped(native.map_partitions(_with_joined, column))
+        return _wrapped(_mapped(native, _with_joined, column))
     return _wrapped(native.set_column(native.column_names.index(column), column, _joined(native.column(column))))
 
 

@@ -13,6 +13,7 @@ fewer than `ENOUGH` clusters take that of all groups together: their own would b
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -21,7 +22,7 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join, tidied, with_totals
+from outreach_frames.stats._engines import join, on_table, with_totals
 from outreach_frames.stats._parameters import text
 from outreach_frames.stats.intervals import with_rates
 
@@ -295,15 +296,19 @@ def with_design_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str,
     names = clustered(table, rates)
     if not names:
         return table
-    table = tidied(table).with_columns(
-        part.alias(f"{name}_{end}") for name in names for end, part in _squares(name, *rates[name]).items()
-    )
-    table = with_totals(table, {f"{name}_all_{end}": f"{name}_{end}" for name in names for end in _PARTS})
+    return on_table(table, partial(_with_effects, rates={name: rates[name] for name in names}))
+
+
+def _with_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> nw.LazyFrame[Any]:
     table = table.with_columns(
-        part.alias(f"{name}_{end}") for name in names for end, part in _effects(name, rates[name][1]).items()
+        part.alias(f"{name}_{end}") for name, counts in rates.items() for end, part in _squares(name, *counts).items()
+    )
+    table = with_totals(table, {f"{name}_all_{end}": f"{name}_{end}" for name in rates for end in _PARTS})
+    table = table.with_columns(
+        part.alias(f"{name}_{end}") for name, (_, n) in rates.items() for end, part in _effects(name, n).items()
     )
     used = [*SUMS, *_PARTS, *(f"all_{end}" for end in _PARTS)]
-    return table.drop(*(f"{name}_{end}" for name in names for end in used))
+    return table.drop(*(f"{name}_{end}" for name in rates for end in used))
 
 
 _PARTS = ("squares", "variance", "spare")

@@ -15,6 +15,7 @@ Data" (1980), section 1.3, which keeps the band inside [0, 1].
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import hypot, sqrt
 from statistics import NormalDist
 from typing import Any
@@ -27,7 +28,7 @@ import pyarrow as pa
 from scipy.special import stdtrit
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._engines import pandas_of, wrap
+from outreach_frames.stats._engines import on_table, pandas_of, wrap
 
 Counts = Sequence[int] | npt.NDArray[np.integer[Any]] | pd.Series
 Floats = npt.NDArray[np.float64]
@@ -74,6 +75,10 @@ def with_rates(
         With four more columns for each rate; rate and bounds are missing where there are no trials.
     """
     z = z_value(ci)
+    return on_table(frame, partial(_with_rates, rates=rates, z=z))
+
+
+def _with_rates(frame: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]], z: float) -> nw.LazyFrame[Any]:
     present = frame.collect_schema().names()
     used = [name for name in rates if f"{name}_deff" in present]
     trials = {name: nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for name, (_, n) in rates.items()}
