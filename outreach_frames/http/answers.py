@@ -106,9 +106,8 @@ class Reply:
     def outcome(self) -> Outcome:
         """How the attempt ended."""
         if self.is_success:
-            if not self._is_readable:
-                return Outcome.UNREADABLE
-            return Outcome.REFUSED if self._holds_only_errors else Outcome.DONE
+            body = self._body_outcome
+            return Outcome.REFUSED if body is Outcome.DONE and self._holds_only_errors else body
         if self.status == 429:  # noqa: PLR2004  statuses are named by their number
             return Outcome.RATE_LIMITED
         if self.status == 503 and MAINTENANCE in self.error_ids:  # noqa: PLR2004
@@ -174,10 +173,17 @@ class Reply:
         return "; ".join([*told[:MOST_REASONS], *(["…"] if len(told) > MOST_REASONS else [])])
 
     @property
-    def _is_readable(self) -> bool:
+    def _body_outcome(self) -> Outcome:
+        """Whether the body is one complete JSON document, found out without building it."""
         if not self.body:
-            return self.method != "GET" or self.status == 204  # noqa: PLR2004
-        return is_json(self.body)
+            return Outcome.DONE if self.method != "GET" or self.status == 204 else Outcome.UNREADABLE  # noqa: PLR2004
+        try:
+            msgspec.json.decode(self.body, type=msgspec.Raw)
+        except RecursionError:
+            return Outcome.NESTED
+        except UNREADABLE:
+            return Outcome.UNREADABLE
+        return Outcome.DONE
 
     @property
     def _holds_only_errors(self) -> bool:
@@ -193,17 +199,6 @@ class Reply:
 
 class _Top(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
-
-
-def is_json(body: bytes) -> bool:
-    """Tell whether bytes are one complete JSON document, or nested too deeply to tell, without building it."""
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except RecursionError:  # to ask again would bring the same; its reader will refuse it
-        return True
-    except UNREADABLE:
-        return False
-    return True
 
 
 def read_errors(body: bytes) -> tuple[ErrorObject, ...]:

@@ -26,6 +26,8 @@ class Outcome(Enum):
     """The connection ended, or time ran out, before a complete answer: carried out or not, nobody knows."""
     UNREADABLE = auto()
     """2xx, complete, and not JSON."""
+    NESTED = auto()
+    """2xx, complete, and nested too deeply to be read; the same next time."""
     REFUSED = auto()
     """An answer that would be the same next time: 4xx, a redirect that must not be followed, a TLS certificate."""
 

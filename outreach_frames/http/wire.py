@@ -253,12 +253,15 @@ def _error_of(reply: Reply, request: Call) -> OutreachError | None:
     asked = request.asked
     if reply.outcome is Outcome.DONE:
         return None
-    if reply.outcome is Outcome.UNREADABLE:
+    if reply.outcome in {Outcome.UNREADABLE, Outcome.NESTED}:
         kind = (reply.headers.get("Content-Type") or "no content type").split(";")[0]
+        fault = f"is not a complete JSON document ({kind})"
         hint = "Check base_url; a proxy or a sign-in page may have answered in its place."
+        if reply.outcome is Outcome.NESTED:
+            fault, hint = "is nested too deeply to be read", "Ask for less: name fields, and fewer includes."
         if not request.repeatable:
             hint = f"It was carried out ({reply.status}); fetch the record to see it."
-        return DocumentError(f"{asked}: the answer is not a complete JSON document ({kind}).", hint=hint)
+        return DocumentError(f"{asked}: the answer {fault}.", hint=hint)
     if reply.meaning < 400:  # noqa: PLR2004  statuses are named by their number
         return TransportError(
             f"{asked}: the server points elsewhere ({reply.status}), where the request is not taken.",

@@ -27,6 +27,12 @@ ROWS, CUT = 8, 5
 FRAME = pd.DataFrame({"name": [f"New {n}" for n in range(ROWS)], "tags": [["x"]] * ROWS})
 
 
+@pytest.fixture
+def sandbox(punctual):
+    """Return a sandbox that has the machine's time, by which apps sign their tokens."""
+    return punctual
+
+
 def new_accounts(sandbox) -> int:
     """Count what was created."""
     return len(list(sandbox.store.records("account"))) - ACCOUNTS

@@ -243,6 +243,7 @@ def silent_server() -> Iterator[tuple[str, threading.Event]]:
 @pytest.mark.parametrize("kind", ["read", "write", "refresh"])
 def test_an_interrupt_in_the_middle_of_an_answer_shows_no_secret(sandbox, tmp_path, kind) -> None:
     """Ctrl-C is raised in the innermost frame of all, where everything is in somebody's variables."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts jobs in the background without it
     body = json.dumps({"data": PERSON}).encode()
     with silent_server() as (url, arrived):
         session = Session(url, BearerAuth(sandbox.token), account="a", cache_dir=tmp_path)
