@@ -9,14 +9,20 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # where pytest finds what tests share
+
 import test_claims_ab as ab
 import test_claims_alerts as alerts
 import test_claims_coverage as intervals
 import test_claims_findings as sentences
 import test_claims_funnel as funnel
 import test_claims_leaderboard as leaderboard
+import test_claims_reports as reports
 import test_claims_suspects as suspects
 
 
@@ -90,12 +96,21 @@ def of_funnels(_: int) -> Iterator[str]:
         yield f"- hazards {hazards}, {enrollments} enrollments: {funnel.coverage(hazards, enrollments)[0]:.3f}"
 
 
+def of_reports(organizations: int) -> Iterator[str]:
+    numbers = range(max(organizations // 20, 1))
+    with TemporaryDirectory() as folder:
+        pages = [reports.written(number, Path(folder) / str(number)) for number in numbers]
+    wrong = [int(any(map(reports.claims, page.values()))) for page in pages]
+    yield f"The three reports of 30 sequences of 40 to 400 enrollments say that something differs: {share(wrong)}."
+
+
 def of_machines(_: int) -> Iterator[str]:
     yield from suspects.table()
 
 
 PARTS = {
     "Sentences (`test_claims_findings.py`, seeds 1 and 2)": of_sentences,
+    "Reports (`test_claims_reports.py`, seed 3)": of_reports,
     "Intervals where trials belong together (`test_claims_coverage.py`, seed 1)": of_intervals,
     "Ranks (`test_claims_leaderboard.py`, seed 20261128)": of_ranks,
     "Tests of templates (`test_claims_ab.py`, seed 20261128)": of_tests,
