@@ -17,6 +17,7 @@ from outreach_frames.catalogue import Attribute, ResourceType
 from outreach_frames.client import Client
 from outreach_frames.documents import attribute_value, checked_id, holds_addresses, is_missing, resource_document
 from outreach_frames.errors import BadRequestError, NotFoundError, OutreachError, QueryError, ValidationError
+from outreach_frames.http import WaitInterrupted
 from outreach_frames.identity import Identity, identity_of
 from outreach_frames.journal import Entry, Journal, Owner, alone
 from outreach_frames.query import text
@@ -318,7 +319,7 @@ def _written(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _O
             status, record = "created", client.create(kind.name, **row.fields)
         else:
             status, record = "updated", client.update(kind.name, row.target, **row.fields)
-    except OutreachError as error:
+    except (OutreachError, WaitInterrupted) as error:
         if error.executed is not False:
             raise
         book.forget(row.digest)

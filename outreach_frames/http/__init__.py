@@ -7,7 +7,7 @@ from outreach_frames.http.origin import Bases, check_origin
 from outreach_frames.http.session import Session
 from outreach_frames.http.signing import BearerAuth, Renewable
 from outreach_frames.http.store import CacheInfo
-from outreach_frames.http.waiting import Waiter
+from outreach_frames.http.waiting import Waiter, WaitInterrupted
 
 __all__ = [
     "Answer",
@@ -18,6 +18,7 @@ __all__ = [
     "Renewable",
     "Session",
     "TokenEndpoint",
+    "WaitInterrupted",
     "Waiter",
     "check_origin",
     "clear_all",

@@ -23,7 +23,7 @@ from outreach_frames.http.call import Call
 from outreach_frames.http.gate import Gate
 from outreach_frames.http.origin import OriginCheck, check_origin
 from outreach_frames.http.retry import LONGEST_WAIT, Attempt, Outcome, pause_before_retry
-from outreach_frames.http.waiting import Patience, Waiter
+from outreach_frames.http.waiting import Patience, Waiter, WaitInterrupted
 from outreach_frames.http.wire import Ending, Wire
 
 _log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Transport(BaseAdapter):
                 _log.info("%s: %s, again in %.1f s", request.asked, ending.outcome.name, pause)
                 if ending.outcome is not Outcome.RATE_LIMITED:  # there, the gate makes it wait with all the others
                     patience.wait(pause, as_told=ending.reply is not None and ending.reply.resumes_in is not None)
-        except OutreachError as error:
+        except (OutreachError, WaitInterrupted) as error:
             # What was raised before an attempt came to an end, such as for want of a token, kept it from being sent.
             error.executed = None if unsure else False
             raise

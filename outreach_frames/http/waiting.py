@@ -11,6 +11,19 @@ STEP = 1.0
 """Between two reports of the time left [s]."""
 
 
+class WaitInterrupted(KeyboardInterrupt):
+    """
+    Ctrl-C between two attempts of a request.
+
+    Attributes
+    ----------
+    executed
+        As of `OutreachError`: ``False`` where no attempt can have been executed.
+    """
+
+    executed: bool | None = None
+
+
 @dataclass
 class Waiter:
     """
@@ -99,4 +112,7 @@ class Patience:
         if as_told:
             self._ends_at += seconds
             self.wait_left -= seconds
-        self._waiter.wait(seconds)
+        try:
+            self._waiter.wait(seconds)
+        except KeyboardInterrupt:
+            raise WaitInterrupted from None

@@ -112,7 +112,7 @@ def plot_rates(
             footnote=f"{words.title}: {words.definition}. Whiskers: {confidence(rates)} interval (Wilson). "
             f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}."
             + (" Hollow: further out." if (values > top).any() else "")
-            + (f" {YOUNG} too young to compare: less than half has had 14 days." if young.any() else "")
+            + (f" {YOUNG} too young to compare, also faded: fewer than half have had 14 days." if young.any() else "")
             + (f" {_together(rates, keys, kind)}" if len(rates) > 1 else ""),
         )
         if rates.empty:

@@ -1,6 +1,7 @@
 """Bulk writes that are cut short and gone on with: by whom, after what, and from how many places at once."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -197,6 +198,19 @@ def test_a_journal_of_an_earlier_version_is_refused(sandbox, tmp_path):
 def test_rows_turned_away_for_maintenance_are_sent_by_the_next_call(sandbox):
     with of.connect(sandbox.token, sandbox.base_url, max_wait=0.0) as org:
         assert isinstance(cut_short(sandbox, org), MaintenanceError)
+        assert write(org)["status"].tolist() == ["created"] * ROWS
+    assert new_accounts(sandbox) == ROWS
+
+
+def test_a_row_that_waited_to_be_sent_again_is_sent_by_the_next_call(sandbox):
+    """Ctrl-C comes in the wait that the server asked for: it had turned the row away."""
+    sandbox.faults.add(path="/accounts", method="POST", after=CUT, status=503, wait=600.0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts jobs in the background without it
+    interrupts = lambda _: signal.raise_signal(signal.SIGINT)  # noqa: E731
+    with new_token(sandbox) as org:
+        with org.session.waiter.reporting_to(interrupts), pytest.raises(KeyboardInterrupt):
+            write(org)
+        sandbox.faults.clear()
         assert write(org)["status"].tolist() == ["created"] * ROWS
     assert new_accounts(sandbox) == ROWS
 
