@@ -164,7 +164,7 @@ def count_units(
     summed: nw.LazyFrame[Any], keys: Sequence[str], who: str, unit: Unit, *, as_of: str | None = None
 ) -> nw.LazyFrame[Any]:
     """Count distinct people or enrolments: grouping twice is exact in every engine, `n_unique` is not (Dask)."""
-    inner = [key for key in keys if key != who]
+    inner = [key for key in keys if key not in {who, CLUSTER}]
     flags = dict.fromkeys(unit.counts.values())
     timed = "enrolment_reply_rate_14d" in unit.rates
     if timed:
@@ -178,6 +178,7 @@ def count_units(
         .agg(
             *(nw.col(flag).max() for flag in flags),
             *(nw.col(instant).min() for instant in (("first_at", "answered_at") if timed else ())),
+            *(nw.col(key).max() for key in keys if key == CLUSTER),
         )
     )
     counted = once.with_columns(nw.col(flag).alias(f"{unit.name}_{end}") for end, flag in unit.counts.items())

@@ -300,55 +300,61 @@ def with_design_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str,
 
 
 def _with_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> nw.LazyFrame[Any]:
+    table = table.with_columns(_share(*counts).alias(f"{name}_p") for name, counts in rates.items())
     table = table.with_columns(
-        part.alias(f"{name}_{end}") for name, counts in rates.items() for end, part in _squares(name, *counts).items()
+        part.alias(f"{name}_{end}") for name, (_, n) in rates.items() for end, part in _squares(name, n).items()
     )
     table = with_totals(table, {f"{name}_all_{end}": f"{name}_{end}" for name in rates for end in _PARTS})
     table = table.with_columns(
+        _ratio(nw.col(f"{name}_all_squares"), nw.col(f"{name}_all_variance")).alias(f"{name}_pooled") for name in rates
+    )
+    table = table.with_columns(
         part.alias(f"{name}_{end}") for name, (_, n) in rates.items() for end, part in _effects(name, n).items()
     )
-    used = [*SUMS, *_PARTS, *(f"all_{end}" for end in _PARTS)]
+    used = ["p", *SUMS, *_PARTS, *(f"all_{end}" for end in _PARTS)]
     return table.drop(*(f"{name}_{end}" for name in rates for end in used))
 
 
 _PARTS = ("squares", "variance", "spare")
 
 
-def _squares(name: str, successes: str, trials: str) -> dict[str, nw.Expr]:
+def _share(successes: str, trials: str) -> nw.Expr:
+    n = nw.col(trials).cast(nw.Float64)
+    return nw.col(successes).cast(nw.Float64) / nw.when(n > 0).then(n).otherwise(nw.lit(1.0))
+
+
+def _squares(name: str, trials: str) -> dict[str, nw.Expr]:
     """Compute a group's sum of squared residuals, the variance of as many independent trials, and spare clusters."""
-    x, n = nw.col(successes).cast(nw.Float64), nw.col(trials).cast(nw.Float64)
-    clusters, xx, xn, nn = (nw.col(f"{name}_{part}").cast(nw.Float64) for part in SUMS)
-    p = x / nw.when(n > 0).then(n).otherwise(nw.lit(1.0))
+    p, n = nw.col(f"{name}_p"), nw.col(trials)
+    clusters, xx, xn, nn = (nw.col(f"{name}_{part}") for part in SUMS)
+    spare = (clusters - 1) * 1.0
     several = (clusters > 1) & (nn > n)
-    scale = clusters / nw.when(several).then(clusters - 1).otherwise(nw.lit(1.0))
-    values = ((xx - 2 * p * xn + p * p * nn) * scale, n * p * (1 - p), clusters - 1)
+    squares = (xx - (xn * 2.0 - p * nn) * p) * clusters / nw.when(several).then(spare).otherwise(nw.lit(1.0))
+    values = (squares, (1.0 - p) * p * n, spare)
     return {
         part: nw.when(several).then(value).otherwise(nw.lit(0.0)) for part, value in zip(_PARTS, values, strict=True)
     }
 
 
 def _effects(name: str, trials: str) -> dict[str, nw.Expr]:
-    """Compute the design effect of all groups together, that of the group, and its degrees of freedom."""
-    squares, variance, all_squares, all_variance, all_spare = (
-        nw.col(f"{name}_{part}") for part in ("squares", "variance", "all_squares", "all_variance", "all_spare")
+    """Compute the design effect of a group, and its degrees of freedom."""
+    squares, variance, pooled, all_spare, clusters = (
+        nw.col(f"{name}_{part}") for part in ("squares", "variance", "pooled", "all_spare", "clusters")
     )
-    clusters = nw.col(f"{name}_clusters").cast(nw.Float64)
     own = (clusters >= ENOUGH) & (variance > 0)
-    single = nw.col(f"{name}_nn") <= nw.col(trials)  # a trial a cluster: nothing belongs together
-    pooled = _ratio(all_squares, all_variance)
-    freedom = nw.when(own).then(clusters - 1).otherwise(all_spare)
+    several = nw.col(f"{name}_nn") > nw.col(trials)  # otherwise a trial a cluster: nothing belongs together
     effect = nw.when(own).then(_ratio(squares, variance)).otherwise(pooled)
+    freedom = nw.when(own).then((clusters - 1) * 1.0).otherwise(all_spare)
     return {
-        "pooled": pooled,
-        "deff": nw.when(single).then(nw.lit(1.0)).otherwise(effect),
-        "freedom": nw.when(single | (freedom <= 0)).then(nw.lit(NORMAL)).otherwise(freedom),
+        "deff": nw.when(several).then(effect).otherwise(nw.lit(1.0)),
+        "freedom": nw.when(several & (freedom > 0)).then(freedom).otherwise(nw.lit(NORMAL)),
     }
 
 
 def _ratio(squares: nw.Expr, variance: nw.Expr) -> nw.Expr:
     """Divide, at least 1; 1 where there is no variance."""
-    ratio = squares / nw.when(variance > 0).then(variance).otherwise(nw.lit(1.0))
-    return nw.when((variance > 0) & (ratio > 1)).then(ratio).otherwise(nw.lit(1.0))
+    some = nw.when(variance > 0).then(variance).otherwise(nw.lit(1.0))
+    return nw.when((variance > 0) & (squares > variance)).then(squares / some).otherwise(nw.lit(1.0))
 
 
 def noted_effects(

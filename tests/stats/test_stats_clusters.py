@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import t
-from stats_frames import mailings
+from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
@@ -160,3 +160,22 @@ def test_a_group_that_is_a_cluster_has_independent_trials():
 def test_clusters_by_no_column_are_refused():
     with pytest.raises(DataError, match="no column 'company'"):
         stats.engagement(mailings(*mail_of([(1, 1)])), cluster="company")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_clusters_may_be_text_and_a_person_in_two_of_them_counts_once(engine):
+    mail = example("mailings").assign(team=pd.Series(["a", "b"] * 6, dtype="string[pyarrow]"))
+    counts = [
+        "sequence_id",
+        "prospect_reply_rate_n",
+        "prospects_replied",
+        "enrolment_reply_rate_n",
+        "enrolments_replied",
+    ]
+
+    alone = as_pandas(stats.engagement(ENGINES[engine](mail), by="sequence_id", cluster=None, as_of=AS_OF))
+    together = as_pandas(stats.engagement(ENGINES[engine](mail), by="sequence_id", cluster="team", as_of=AS_OF))
+
+    assert mail.groupby("prospect_id")["team"].nunique().max() == 2
+    assert_equal_tables(together[counts], alone[counts])
+    assert (together["enrolment_reply_rate_hi"] > alone["enrolment_reply_rate_hi"]).any()
