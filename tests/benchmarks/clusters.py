@@ -1,7 +1,7 @@
 """
 What design effects cost: engagement with trials that belong together, against independent ones.
 
-Run ``python tests/benchmarks/clusters.py [mailings] [rounds]``. The two calls take turns; the counts are checked equal
+Run ``python tests/benchmarks/clusters.py [mailings] [rounds] [people an account]``. The two calls take turns; the counts are checked equal
 first. Times are of the wall clock, with the garbage collector on; only their ratio means anything.
 """
 
@@ -20,8 +20,8 @@ DAY = 86_400_000_000
 START = 1_767_225_600_000_000
 
 
-def mail(n: int) -> pa.Table:
-    """Draw mailings of four a enrollment, four people an account, 200 sequences."""
+def mail(n: int, people: int = 4) -> pa.Table:
+    """Draw mailings of four an enrollment, so many people an account, 200 sequences."""
     rng = np.random.default_rng(1)
     number = np.arange(n)
     sent = START + rng.integers(0, 170 * DAY, n)
@@ -47,7 +47,7 @@ def mail(n: int) -> pa.Table:
             "track_opens": pa.array(np.ones(n, dtype=bool)),
             "track_links": pa.array(np.ones(n, dtype=bool)),
             "prospect_id": pa.array(person + 1),
-            "account_id": pa.array(person // 4 + 1),
+            "account_id": pa.array(person // people + 1),
             "sequence_id": pa.array(person % 200 + 1),
             "sequence_state_id": pa.array(person + 1),
             "mailbox_id": pa.array(person % 50 + 1),
@@ -65,8 +65,8 @@ def collected(frame: object) -> pa.Table:
     return frame.to_arrow() if isinstance(frame, pl.DataFrame) else frame.to_arrow_table()  # type: ignore[attr-defined]
 
 
-def main(n: int, rounds: int) -> None:
-    table = mail(n)
+def main(n: int = 2_000_000, rounds: int = 3, people: int = 4) -> None:
+    table = mail(n, people)
     engines = {"polars": pl.from_arrow(table), "duckdb": duckdb.from_arrow(table), "pyarrow": table}
     for name, frame in engines.items():
         seconds: dict[str, list[float]] = {"auto": [], "none": []}
@@ -83,4 +83,4 @@ def main(n: int, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 2_000_000, int(sys.argv[2]) if sys.argv[2:] else 3)
+    main(*map(int, sys.argv[1:]))
