@@ -63,7 +63,8 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             label = ", ".join(name(key, row[key], row.get("name")) for key in keys)
             does = words.group.format(who=label, rate=group.rate)
             sentence = f"{does}, {group.side} the others together ({group.rest})."
-            importance = HEADLINE if rate == "enrolment_reply_rate_14d" else 1.0
+            of_mailboxes = rate == "enrolment_bounce_rate" and keys == ["mailbox_id"]
+            importance = HEADLINE if of_mailboxes or rate == "enrolment_reply_rate_14d" else 1.0
             yield Finding(Level.DECIDE, group.weight, sentence, group.p, importance)
     if compared:
         yield from _not_judged(result, compared[0], keys[0])
