@@ -13,7 +13,7 @@ STEP = 1.0
 
 class WaitInterrupted(KeyboardInterrupt):
     """
-    Ctrl-C between two attempts of a request.
+    Ctrl-C while a request, or the token for it, waits.
 
     Attributes
     ----------
@@ -62,12 +62,15 @@ class Waiter:
             self._listeners.remove(listener)
 
     def wait(self, seconds: float) -> None:
-        """Wait; raise `TransportError` if the connection is closed meanwhile."""
+        """Wait; raise `TransportError` if the connection is closed meanwhile, `WaitInterrupted` at Ctrl-C."""
         until = self.elapsed() + seconds
-        while not self._closed and (left := until - self.elapsed()) > 0:
-            if seconds >= STEP:
-                self._report(left)
-            self.sleep(min(STEP, left))
+        try:
+            while not self._closed and (left := until - self.elapsed()) > 0:
+                if seconds >= STEP:
+                    self._report(left)
+                self.sleep(min(STEP, left))
+        except KeyboardInterrupt:
+            raise WaitInterrupted from None
         if seconds >= STEP:
             self._report(0.0)
         if self._closed:
@@ -112,7 +115,4 @@ class Patience:
         if as_told:
             self._ends_at += seconds
             self.wait_left -= seconds
-        try:
-            self._waiter.wait(seconds)
-        except KeyboardInterrupt:
-            raise WaitInterrupted from None
+        self._waiter.wait(seconds)
