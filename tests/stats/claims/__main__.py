@@ -1,5 +1,5 @@
 """
-Print the figures behind the claims as Markdown: ``python tests/stats/claims [organizations]``.
+Print the figures behind the claims as Markdown: ``python tests/stats/claims [organizations] [seed]``.
 
 The output is kept in ``docs/claims.md``, with its date and seeds.
 """
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # where pytest finds what tests share
+sys.path += map(str, Path(__file__).resolve().parents[1:3])  # where pytest finds what tests share
 
 import test_claims_ab as ab
 import test_claims_alerts as alerts
@@ -24,48 +24,55 @@ import test_claims_funnel as funnel
 import test_claims_leaderboard as leaderboard
 import test_claims_reports as reports
 import test_claims_suspects as suspects
+import test_stats_exact_tests as rare
 
 
 def share(hits: list[int]) -> str:
     return f"{sum(hits)} of {len(hits)} ({100 * np.mean(hits):.1f} %)"
 
 
-def claims(name: str, number: int) -> bool:
-    return bool(sentences.claims_of(sentences.NULL[name], 1, number))
+def claims(name: str, seed: int, number: int) -> bool:
+    return bool(sentences.claims_of(sentences.NULL[name], seed, number))
 
 
-def found(name: str, number: int) -> bool:
+def found(name: str, seed: int, number: int) -> bool:
     made, who = sentences.DIFFERENT[name]
-    return any(who in claim for claim in sentences.claims_of(made, 1, number))
+    return any(who in claim for claim in sentences.claims_of(made, seed, number))
 
 
-def falls(number: int) -> bool:
-    return bool(sentences.claims_of(sentences.unequal, 2, number, sentences.changes))
+def falls(seed: int, number: int) -> bool:
+    return bool(sentences.claims_of(sentences.unequal, seed + 1, number, sentences.changes))
 
 
-def of_sentences(organizations: int) -> Iterator[str]:
+def of_sentences(organizations: int, seed: int) -> Iterator[str]:
     yield "| organizations | what was told | asked for |"
     yield "|---|---|---|"
     numbers = range(organizations)
     with ProcessPoolExecutor() as pool:
         for name, made in sentences.NULL.items():
-            wrong = list(pool.map(partial(claims, name), numbers))
+            wrong = list(pool.map(partial(claims, name, seed), numbers))
             yield f"| {made.__doc__} | something that differs: {share(wrong)} | at most 5 % |"
-        wrong = list(pool.map(falls, numbers))
+        wrong = list(pool.map(partial(falls, seed), numbers))
         yield f"| Two equal periods up to the extraction, by rep. | a change: {share(wrong)} | at most 2.5 % |"
         for name, least in (("better_sequence", 85), ("bad_mailbox", 95)):
-            told = list(pool.map(partial(found, name), numbers))
+            told = list(pool.map(partial(found, name, seed), numbers))
             yield f"| {sentences.DIFFERENT[name][0].__doc__} | what differs: {share(told)} | at least {least} % |"
 
 
-def of_intervals(organizations: int) -> Iterator[str]:
+def of_rare_events(*_: int) -> Iterator[str]:
+    highest = max(rare.called_above(rate, n) for rate in rare.RATES for n in rare.SIZES)
+    yield "Over all counts, at 0.2–2 % and n = 30–500, a rate is called above"
+    yield f"in at most {100 * highest:.2f} % of cases (2.5 % is said)."
+
+
+def of_intervals(organizations: int, _: int) -> Iterator[str]:
     yield "| scene | clusters a group | coverage | as independent trials |"
     yield "|---|--:|--:|--:|"
     for scene, clusters, covered, alone in intervals.table(rounds=max(organizations // 4, 1)):
         yield f"| {scene} | {clusters} | {covered:.3f} | {alone:.3f} |"
 
 
-def of_ranks(_: int) -> Iterator[str]:
+def of_ranks(*_: int) -> Iterator[str]:
     yield "| groups | coverage | with the fit by moments |"
     yield "|--:|--:|--:|"
     for groups, runs in leaderboard.RUNS.items():
@@ -73,7 +80,7 @@ def of_ranks(_: int) -> Iterator[str]:
         yield f"| {groups} | {' | '.join(f'{covered:.3f}' for covered in both)} |"
 
 
-def of_tests(_: int) -> Iterator[str]:
+def of_tests(*_: int) -> Iterator[str]:
     said, true, told, lost = ab.said_and_true(ab.flat, 0.015)
     places = np.minimum((said * 10).astype(int), 9)
     worst = max(abs(said[places == place].mean() - true[places == place].mean()) for place in np.unique(places))
@@ -82,7 +89,7 @@ def of_tests(_: int) -> Iterator[str]:
     yield f"the losses told are {told.sum() / lost.sum():.2f} times the true ones."
 
 
-def of_alerts(_: int) -> Iterator[str]:
+def of_alerts(*_: int) -> Iterator[str]:
     yield "| mailbox | act | watch | beyond the limits |"
     yield "|---|--:|--:|--:|"
     rows = {f"honest 1 %, {n} mails a week": alerts.honest(n) for n in (20, 50, 100)}
@@ -91,12 +98,12 @@ def of_alerts(_: int) -> Iterator[str]:
         yield f"| {name} | {' | '.join(f'{100 * each:.2f} %' for each in shares.values())} |"
 
 
-def of_funnels(_: int) -> Iterator[str]:
+def of_funnels(*_: int) -> Iterator[str]:
     for hazards, enrollments in (((0.03, 0.02, 0.02, 0.01), 150), ((0.1, 0.05, 0.05, 0.02), 60)):
         yield f"- hazards {hazards}, {enrollments} enrollments: {funnel.coverage(hazards, enrollments)[0]:.3f}"
 
 
-def of_reports(organizations: int) -> Iterator[str]:
+def of_reports(organizations: int, _: int) -> Iterator[str]:
     numbers = range(max(organizations // 20, 1))
     with TemporaryDirectory() as folder:
         pages = [reports.written(number, Path(folder) / str(number)) for number in numbers]
@@ -104,12 +111,13 @@ def of_reports(organizations: int) -> Iterator[str]:
     yield f"The three reports of 30 sequences of 40 to 400 enrollments say that something differs: {share(wrong)}."
 
 
-def of_machines(_: int) -> Iterator[str]:
+def of_machines(*_: int) -> Iterator[str]:
     yield from suspects.table()
 
 
 PARTS = {
-    "Sentences (`test_claims_findings.py`, seeds 1 and 2)": of_sentences,
+    "Sentences (`test_claims_findings.py`)": of_sentences,
+    "Rare events (`test_stats_exact_tests.py`)": of_rare_events,
     "Reports (`test_claims_reports.py`, seed 3)": of_reports,
     "Intervals where trials belong together (`test_claims_coverage.py`, seed 1)": of_intervals,
     "Ranks (`test_claims_leaderboard.py`, seed 20261128)": of_ranks,
@@ -120,17 +128,18 @@ PARTS = {
 }
 
 
-def lines(organizations: int) -> Iterator[str]:
+def lines(organizations: int = 200, seed: int = 1) -> Iterator[str]:
     """Yield the page, a line at a time."""
     yield "# What the claims were tried on"
     yield ""
-    yield f"Made by `python tests/stats/claims {organizations}` on {datetime.now(UTC):%Y-%m-%d}. All data are made up,"
-    yield "from the definitions and not from the package's own organization; the seeds are fixed in the files named."
+    yield f"Made by `python tests/stats/claims {organizations} {seed}` on {datetime.now(UTC):%Y-%m-%d}."
+    yield "All data are made up from the definitions and not from the package's own organization. The number after"
+    yield "the organizations is the seed of the sentences; the other seeds are fixed in the files named."
     for title, part in PARTS.items():
         yield from ("", f"## {title}", "")
-        yield from part(organizations)
+        yield from part(organizations, seed)
 
 
 if __name__ == "__main__":
-    for line in lines(int(sys.argv[1]) if sys.argv[1:] else 200):
+    for line in lines(*map(int, sys.argv[1:])):
         print(line, flush=True)  # noqa: T201  a program
