@@ -1,12 +1,12 @@
 """
-Outreach organisations as pandas DataFrames.
+Outreach organizations as pandas DataFrames.
 
 >>> import outreach_frames as of
 >>> with of.sandbox(prospects=50) as org:
 ...     mailings = of.fetch_mailings(org, include={"sequence": ["name"]})
 ...     rates = of.stats.engagement(mailings, by="sequence_id")
 
-Connect with `sandbox` (an embedded organisation) or `connect` (a live one); fetch with `fetch` and the
+Connect with `sandbox` (an embedded organization) or `connect` (a live one); fetch with `fetch` and the
 ``fetch_<plural>`` functions; count with `stats`; draw with `plots`; keep with `take_snapshot`.
 
 Names are loaded when first used, so that ``import outreach_frames`` costs next to nothing.

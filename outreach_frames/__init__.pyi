@@ -8,26 +8,15 @@ from . import (
     webhooks as webhooks,
     widgets as widgets,
 )
-from .bulk import write_frame as write_frame
-from .client import Client as Client
-from .connections import (
-    connect as connect,
-    connect_jsonapi as connect_jsonapi,
-    connect_server as connect_server,
-    sandbox as sandbox,
-)
-from .documents import ref as ref
-from .exporting import export as export
-from .jsonapi import read_jsonapi as read_jsonapi
-from .query import NOT_NULL as NOT_NULL, between as between
-from .reading import (
+from ._export import export as export
+from ._fetch import (
     count as count,
     fetch as fetch,
     fetch_batches as fetch_batches,
     fetch_one as fetch_one,
     fetch_tables as fetch_tables,
 )
-from .reading.fetchers import (
+from ._fetch.resources import (
     fetch_accounts as fetch_accounts,
     fetch_calls as fetch_calls,
     fetch_compliance_requests as fetch_compliance_requests,
@@ -50,7 +39,18 @@ from .reading.fetchers import (
     fetch_users as fetch_users,
     fetch_webhooks as fetch_webhooks,
 )
-from .showing import show as show
+from ._jsonapi import read_jsonapi as read_jsonapi
+from ._query import NOT_NULL as NOT_NULL, between as between
+from ._request_documents import ref as ref
+from .bulk import write_frame as write_frame
+from .client import Client as Client
+from .connections import (
+    connect as connect,
+    connect_jsonapi as connect_jsonapi,
+    connect_server as connect_server,
+    sandbox as sandbox,
+)
+from .display import show as show
 from .snapshots import Snapshot as Snapshot, open_snapshot as open_snapshot, take_snapshot as take_snapshot
 
 __version__: str

@@ -13,16 +13,22 @@ import pandas as pd
 from platformdirs import user_state_path
 from tqdm.auto import tqdm
 
-from outreach_frames.catalogue import Attribute, ResourceType
+from outreach_frames._fetch import fetch
+from outreach_frames._http import WaitInterrupted
+from outreach_frames._identity import Identity, identity_of
+from outreach_frames._query import text
+from outreach_frames._request_documents import (
+    attribute_value,
+    checked_id,
+    holds_addresses,
+    is_missing,
+    resource_document,
+)
+from outreach_frames._write_journal import Entry, Journal, Owner, alone
+from outreach_frames._write_selection import Mode, Selection, select
+from outreach_frames.catalog import Attribute, ResourceType
 from outreach_frames.client import Client
-from outreach_frames.documents import attribute_value, checked_id, holds_addresses, is_missing, resource_document
 from outreach_frames.errors import BadRequestError, NotFoundError, OutreachError, QueryError, ValidationError
-from outreach_frames.http import WaitInterrupted
-from outreach_frames.identity import Identity, identity_of
-from outreach_frames.journal import Entry, Journal, Owner, alone
-from outreach_frames.query import text
-from outreach_frames.reading import fetch
-from outreach_frames.selection import Mode, Selection, select
 
 REFUSALS = (ValidationError, NotFoundError, BadRequestError)
 """Answers that concern one row: the others can still be written."""
@@ -145,7 +151,7 @@ def write_frame(
     Calls: ``POST`` and ``PATCH /<resource>``, one for each row; look-ups by ``key`` for an upsert or a lost answer;
     ``GET /`` before anything is written, for the organization and the user.
     """
-    kind = client.catalogue.resource(resource)
+    kind = client.catalog.resource(resource)
     if not isinstance(frame, pd.DataFrame):
         raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
     chosen = select(kind, frame, mode=mode, key=key, clear=clear, changed_from=changed_from)

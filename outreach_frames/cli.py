@@ -19,7 +19,7 @@ import click
 
 from outreach_frames import __version__
 from outreach_frames._files import replacing
-from outreach_frames._hidden import hidden
+from outreach_frames._secrets import hidden
 from outreach_frames.errors import AuthError, DataError, OutreachError, PermissionDeniedError
 
 DEMO_FOLDER = Path("outreach-demo")
@@ -79,7 +79,7 @@ def _end(number: int, _: Any) -> NoReturn:
 
 
 def _printable(text: str) -> str:
-    """Escape what a terminal would obey or hide, such as colours, cursor moves and the direction of writing."""
+    """Escape what a terminal would obey or hide, such as colors, cursor moves and the direction of writing."""
     return "".join(c if c.isprintable() or c in "\n\N{NO-BREAK SPACE}" else ascii(c)[1:-1] for c in text)
 
 
@@ -94,19 +94,19 @@ ACCOUNT = click.option(
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="outreach-frames")
 def main() -> None:
-    """Outreach organisations as DataFrames: fetch, statistics, pictures, Parquet, reports."""
+    """Outreach organizations as DataFrames: fetch, statistics, pictures, Parquet, reports."""
 
 
 @main.command()
 @click.option("--out", type=FOLDER, default=DEMO_FOLDER, show_default=True, help="Folder that the results go to.")
-@click.option("--prospects", default=2_000, show_default=True, type=click.IntRange(1), help="Size of the organisation.")
-@click.option("--seed", default=7, show_default=True, help="The same seed means the same organisation.")
+@click.option("--prospects", default=2_000, show_default=True, type=click.IntRange(1), help="Size of the organization.")
+@click.option("--seed", default=7, show_default=True, help="The same seed means the same organization.")
 def demo(out: Path, prospects: int, seed: int) -> None:
-    """Show the whole path on a made-up organisation: fetch, snapshot, statistics, report. Needs no account."""
+    """Show the whole path on a made-up organization: fetch, snapshot, statistics, report. Needs no account."""
     import outreach_frames as of  # noqa: PLC0415  pandas is loaded only by the commands that need it
     from outreach_frames.reports import write_report  # noqa: PLC0415
 
-    click.echo(f"Starting an embedded Outreach organisation with {prospects:,} made-up prospects (seed {seed}).")
+    click.echo(f"Starting an embedded Outreach organization with {prospects:,} made-up prospects (seed {seed}).")
     with of.sandbox(prospects=prospects, seed=seed) as org:
         click.echo(f"It listens on this machine only, at {org.base_url}.\n")
         click.echo("Fetching its tables over HTTP and writing them as Parquet files:")
@@ -130,7 +130,7 @@ def _say_headlines(engagement: Any) -> None:
     row = engagement.astype(object).iloc[0]  # whole numbers stay whole beside fractions
     click.echo(f"\nOf {row['sent']:,} mails sent, {row['delivered']:,} were delivered:")
     for name, label in {
-        "enrolment_reply_rate": "enrolments that replied",
+        "enrollment_reply_rate": "enrollments that replied",
         "reply_rate": "mails that were replied to",
         "bounce_rate": "mails that bounced",
         "opt_out_rate": "mails that led to an opt-out",
@@ -167,7 +167,7 @@ def fetch(
     refresh: bool,
     profile: str | None,
 ) -> None:
-    """Fetch one resource type from a live organisation into a file."""
+    """Fetch one resource type from a live organization into a file."""
     import outreach_frames as of  # noqa: PLC0415
 
     write = _writer(out)
@@ -188,14 +188,14 @@ def fetch(
 
 def _writer(out: Path) -> Callable[[Any, IO[bytes]], None]:
     """Return what writes a frame as the file's ending says."""
-    from outreach_frames import exporting, parquet  # noqa: PLC0415
+    from outreach_frames import _export, _parquet  # noqa: PLC0415
 
     if not out.parent.is_dir():
         raise click.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
     if out.suffix == ".parquet":
-        return parquet.write
+        return _parquet.write
     try:
-        return exporting.writer(out.suffix)
+        return _export.writer(out.suffix)
     except DataError:
         raise click.BadParameter("the file must end in .parquet, .csv or .xlsx", param_hint="--out") from None
 
@@ -214,7 +214,7 @@ def _replacing(out: Path) -> Iterator[IO[bytes]]:
 
 def _filters(texts: Sequence[str]) -> dict[str, Any]:
     """Read NAME=VALUE, NAME=LOW..HIGH with either end open, and NAME= for null; a name given twice means any of."""
-    from outreach_frames.query import between  # noqa: PLC0415
+    from outreach_frames._query import between  # noqa: PLC0415
 
     found: dict[str, Any] = {}
     for text in texts:
@@ -239,7 +239,7 @@ def _filters(texts: Sequence[str]) -> dict[str, Any]:
 @click.option("--resume", is_flag=True, help="Go on after a failure: take what the last hour's attempts have fetched.")
 @ACCOUNT
 def snapshot(path: Path, *, resources: str | None, resume: bool, profile: str | None) -> None:
-    """Extract a live organisation's tables into a new version of a snapshot folder."""
+    """Extract a live organization's tables into a new version of a snapshot folder."""
     import outreach_frames as of  # noqa: PLC0415
 
     with of.connect(profile=profile) as org:
@@ -290,10 +290,10 @@ def report(source: Path, notebook: str, out: Path, *, links: str | None) -> None
 
 
 @main.command()
-@click.option("--prospects", default=2_000, show_default=True, type=click.IntRange(1), help="Size of the organisation.")
-@click.option("--seed", default=7, show_default=True, help="The same seed means the same organisation.")
+@click.option("--prospects", default=2_000, show_default=True, type=click.IntRange(1), help="Size of the organization.")
+@click.option("--seed", default=7, show_default=True, help="The same seed means the same organization.")
 def sandbox(prospects: int, seed: int) -> None:
-    """Serve an embedded organisation on this machine until interrupted."""
+    """Serve an embedded organization on this machine until interrupted."""
     import outreach_frames as of  # noqa: PLC0415
 
     with of.sandbox(prospects=prospects, seed=seed) as org, suppress(KeyboardInterrupt):
@@ -327,13 +327,9 @@ def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str 
     The app's client id and secret come from OUTREACH_CLIENT_ID and OUTREACH_CLIENT_SECRET, or are asked for: never from
     the command line, whose history keeps them.
     """
-    from outreach_frames.auth import (  # noqa: PLC0415
-        App,
-        Profiles,
-        login as sign_in,
-    )
+    from outreach_frames._auth import App, Profiles, login as sign_in  # noqa: PLC0415
+    from outreach_frames._http import TokenEndpoint, remove_account  # noqa: PLC0415
     from outreach_frames.connections import BASE_URL  # noqa: PLC0415
-    from outreach_frames.http import TokenEndpoint, remove_account  # noqa: PLC0415
 
     client_id = os.environ.get("OUTREACH_CLIENT_ID") or click.prompt("Client id of your Outreach app")
     secret = hidden(os.environ.get("OUTREACH_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True))
@@ -369,7 +365,7 @@ def _open_browser(url: str) -> None:
 def whoami(profile: str | None) -> None:
     """Show a sign-in, and whether the API takes it."""
     import outreach_frames as of  # noqa: PLC0415
-    from outreach_frames.auth import Profiles  # noqa: PLC0415
+    from outreach_frames._auth import Profiles  # noqa: PLC0415
     from outreach_frames.connections import DEFAULT_PROFILE  # noqa: PLC0415
 
     if profile is None and os.environ.get("OUTREACH_TOKEN"):
@@ -394,8 +390,8 @@ def whoami(profile: str | None) -> None:
 @PROFILE
 def logout(profile: str) -> None:
     """Forget a sign-in, its secrets and its cached answers on this machine."""
-    from outreach_frames.auth import Profiles  # noqa: PLC0415
-    from outreach_frames.http import remove_account  # noqa: PLC0415
+    from outreach_frames._auth import Profiles  # noqa: PLC0415
+    from outreach_frames._http import remove_account  # noqa: PLC0415
 
     known = Profiles().load(profile)
     Profiles().remove(profile)
@@ -424,7 +420,7 @@ def info(profile: str | None) -> None:
 def clear(profile: str | None) -> None:
     """Empty the cache: of one sign-in, or without --profile of all accounts and earlier tokens."""
     import outreach_frames as of  # noqa: PLC0415
-    from outreach_frames.http import clear_all  # noqa: PLC0415
+    from outreach_frames._http import clear_all  # noqa: PLC0415
 
     if profile is None:
         clear_all()
@@ -449,7 +445,7 @@ def serve(store: Path, host: str, port: int) -> None:
 
     The webhook's secret comes from OUTREACH_WEBHOOK_SECRET or is asked for.
     """
-    from outreach_frames.webhooks.serving import listen, serve as serve_receiver  # noqa: PLC0415
+    from outreach_frames.webhooks.receiver_app import listen, serve as serve_receiver  # noqa: PLC0415
     from outreach_frames.webhooks.store import DeliveryStore  # noqa: PLC0415
 
     secret = hidden(os.environ.get("OUTREACH_WEBHOOK_SECRET") or click.prompt("The webhook's secret", hide_input=True))

@@ -1,7 +1,7 @@
 """
-A connection to one organisation: the session (cache, rate limit, retries, sign-in), the catalogue, and the four verbs.
+A connection to one organization: the session (cache, rate limit, retries, sign-in), the catalog, and the four verbs.
 
-Reads that become frames live in `outreach_frames.reading.frames`.
+Reads that become frames live in `outreach_frames._fetch.frames`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,38 +12,45 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import pandas as pd
 
-from outreach_frames import catalogue
-from outreach_frames._hidden import hidden
-from outreach_frames._urls import split_url
-from outreach_frames.documents import Record, RequestDocument, action_parameters, id_of, record_path, resource_document
+from outreach_frames import catalog
+from outreach_frames._jsonapi import Layout, Misfits, to_frame
+from outreach_frames._parsing import split_url
+from outreach_frames._request_documents import (
+    Record,
+    RequestDocument,
+    action_parameters,
+    id_of,
+    record_path,
+    resource_document,
+)
+from outreach_frames._secrets import hidden
 from outreach_frames.errors import DocumentError, QueryError, ValidationError
-from outreach_frames.jsonapi import Layout, Misfits, to_frame
 
 if TYPE_CHECKING:
-    from outreach_frames.catalogue import Catalogue, ResourceType
-    from outreach_frames.emulator import Sandbox
-    from outreach_frames.http import Answer, Cache, Session
+    from outreach_frames._http import Cache, Response, Session
+    from outreach_frames._sandbox import Sandbox
+    from outreach_frames.catalog import Catalog, ResourceType
 
 
 class Client:
     """
-    Connection to an organisation; made by `connect` or `sandbox`, used as a context manager or closed by hand.
+    Connection to an organization; made by `connect` or `sandbox`, used as a context manager or closed by hand.
 
     Parameters
     ----------
     session
         The HTTP session, signed in.
     sandbox
-        Handle of the embedded organisation behind the connection, if it is one.
+        Handle of the embedded organization behind the connection, if it is one.
     closing
         What else ends with the connection, closed after the session.
 
     Attributes
     ----------
-    catalogue
+    catalog
         What the API has.
     sandbox
-        The embedded organisation, or ``None``.
+        The embedded organization, or ``None``.
     """
 
     def __init__(
@@ -52,11 +59,11 @@ class Client:
         *,
         sandbox: "Sandbox | None" = None,
         closing: ExitStack | None = None,
-        catalogue: "Catalogue | None" = None,
+        catalog: "Catalog | None" = None,
     ) -> None:
         self.session = session
         self.sandbox = sandbox
-        self.catalogue = catalogue or _own_catalogue()
+        self.catalog = catalog or _own_catalog()
         self._closing = closing or ExitStack()
 
     @property
@@ -77,7 +84,7 @@ class Client:
         refresh: bool = False,
         check: Callable[[bytes], object] | None = None,
         no_retry: Collection[int] = (),
-    ) -> "Answer":
+    ) -> "Response":
         """
         Read one URL, from the cache where it is there and fresh.
 
@@ -112,7 +119,7 @@ class Client:
     def _holds_secrets(self, path: str) -> bool:
         """Return whether a collection's records carry what the cache must not keep: secrets, or people to erase."""
         parts = split_url(path).path.removeprefix(split_url(self.base_url).path).strip("/").split("/")
-        kinds = (kind for kind in self.catalogue.types.values() if kind.plural == parts[0])
+        kinds = (kind for kind in self.catalog.types.values() if kind.plural == parts[0])
         return any(kind.holds_secrets or kind.name == "complianceRequest" for kind in kinds)
 
     def create(self, resource: str, /, *, meta: Mapping[str, Any] | None = None, **values: Any) -> pd.Series:
@@ -151,7 +158,7 @@ class Client:
         -----
         Source: ``POST /<resource>``, Outreach API v2.
         """
-        kind = self.catalogue.resource(resource)
+        kind = self.catalog.resource(resource)
         kind.require("create")
         values = _covered(values)
         document = resource_document(kind, values, meta=meta)
@@ -192,7 +199,7 @@ class Client:
         -----
         Source: ``PATCH /<resource>/{id}``, Outreach API v2.
         """
-        kind = self.catalogue.resource(resource)
+        kind = self.catalog.resource(resource)
         kind.require("update")
         path = record_path(kind, record)
         values = _covered(values)
@@ -223,7 +230,7 @@ class Client:
         -----
         Source: ``DELETE /<resource>/{id}``, Outreach API v2.
         """
-        kind = self.catalogue.resource(resource)
+        kind = self.catalog.resource(resource)
         kind.require("delete")
         self.session.send("DELETE", record_path(kind, record))
 
@@ -275,13 +282,13 @@ class Client:
         -----
         Source: ``POST /<resource>/{id}/actions/<action>``, Outreach API v2.
         """
-        kind = self.catalogue.resource(resource)
+        kind = self.catalog.resource(resource)
         name = kind.action(action, on_collection=record is None)
         values = _covered(values)
         if record is not None and filter is not None:
             raise QueryError("An action on one record takes no filter.", hint="Leave filter out.")
         params, document = action_parameters(
-            self.catalogue, kind, name, values, on_collection=record is None, filter=filter
+            self.catalog, kind, name, values, on_collection=record is None, filter=filter
         )
         path = f"{kind.path if record is None else record_path(kind, record)}/actions/{name}"
         answer = self._write("POST", path, document, params)
@@ -290,7 +297,7 @@ class Client:
 
     def _write(
         self, method: str, path: str, document: RequestDocument, params: Sequence[tuple[str, str]] = ()
-    ) -> "Answer":
+    ) -> "Response":
         try:
             return self.session.send(method, path, params, document.body)
         except ValidationError as error:
@@ -306,8 +313,8 @@ class Client:
             refused.executed = error.executed
             raise refused from error
 
-    def _record(self, kind: "ResourceType", answer: "Answer") -> pd.Series:
-        layout = Layout(kind, catalogue=self.catalogue)
+    def _record(self, kind: "ResourceType", answer: "Response") -> pd.Series:
+        layout = Layout(kind, catalog=self.catalog)
         with _carried_out(kind):
             page = layout.page(answer.body)
             frame = to_frame([page.batch], layout.schema)
@@ -336,9 +343,7 @@ class Client:
 
 def _covered(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values of which those that open something are not shown by a traceback with local variables."""
-    return {
-        name: hidden(value) if catalogue.camel(name) in catalogue.SECRETS else value for name, value in values.items()
-    }
+    return {name: hidden(value) if catalog.camel(name) in catalog.SECRETS else value for name, value in values.items()}
 
 
 @contextmanager
@@ -374,5 +379,5 @@ def _members(body: bytes) -> pd.Series:
     return pd.Series((data and data.attributes) or {}, dtype=object)
 
 
-def _own_catalogue() -> "Catalogue":
-    return catalogue.load()
+def _own_catalog() -> "Catalog":
+    return catalog.load()

@@ -13,10 +13,10 @@ from uuid import UUID
 import msgspec
 import pandas as pd
 
+from outreach_frames._fetch import fetch
+from outreach_frames._request_documents import without_blanks
 from outreach_frames.client import Client
-from outreach_frames.documents import without_blanks
 from outreach_frames.errors import DeadlineError, DocumentError
-from outreach_frames.reading import fetch
 
 __all__ = ["request_deletion", "status", "wait"]
 
@@ -41,7 +41,7 @@ def request_deletion(
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     email
         Address of the person to erase; blanks around it are left out.
     requester
@@ -88,7 +88,7 @@ def status(client: Client, request_id: str) -> pd.DataFrame:
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     request_id
         What `request_deletion` returned.
 

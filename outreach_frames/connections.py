@@ -1,4 +1,4 @@
-"""Ways to get a connection: to a live organisation, or to an embedded one."""
+"""Ways to get a connection: to a live organization, or to an embedded one."""
 
 import atexit
 import hashlib
@@ -14,11 +14,11 @@ from urllib.parse import parse_qsl
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from outreach_frames._hidden import hidden
+from outreach_frames._fetch import Paging, Server
+from outreach_frames._http import Bases, BearerAuth, Session, TokenEndpoint, Waiter, check_origin
+from outreach_frames._secrets import hidden
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError
-from outreach_frames.http import Bases, BearerAuth, Session, TokenEndpoint, Waiter, check_origin
-from outreach_frames.reading import Paging, Server
 
 BASE_URL = "https://api.outreach.io/api/v2"
 EXPIRE_AFTER = timedelta(hours=1)
@@ -38,7 +38,7 @@ def connect(
     max_wait: float | None = None,
 ) -> Client:
     """
-    Connect to a live organisation.
+    Connect to a live organization.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def connect_server(
     max_wait: float | None = None,
 ) -> Client:
     """
-    Connect as an app installed in an organisation, without a user (server to server).
+    Connect as an app installed in an organization, without a user (server to server).
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def connect_server(
     installation
         UUID of the installation.
     base_url
-        Base of the API that tokens come from; the organisation's own API may live on another host, which the first
+        Base of the API that tokens come from; the organization's own API may live on another host, which the first
         token names.
     cache, cache_dir, expire_after, max_wait
         As in `connect`.
@@ -146,12 +146,12 @@ def connect_server(
     -----
     Calls: ``POST /api/app/installs/{installation}/actions/accessToken``.
     """
-    from outreach_frames.auth import (  # noqa: PLC0415  needs the extra
+    from outreach_frames._auth import (  # noqa: PLC0415
         Installation,
-        MemoryVault,
+        MemoryTokenStore,
+        RefreshingTokenAuth,
         Secrets,
         ServerApp,
-        TokenKeeper,
         installation_minter,
     )
 
@@ -164,7 +164,7 @@ def connect_server(
         mint = installation_minter(
             ServerApp(guid, private_key), installation, exchange=exchange, clock=waiter.clock, on_reply=told.append
         )
-        keeper = TokenKeeper(MemoryVault(Secrets()), mint, clock=waiter.clock, wait=waiter.wait)
+        keeper = RefreshingTokenAuth(MemoryTokenStore(Secrets()), mint, clock=waiter.clock, wait=waiter.wait)
         keeper.token()
         own = told[-1].api or base_url
         check_origin(own, base_url)
@@ -200,7 +200,7 @@ def _bearer(token: str) -> BearerAuth:
 
 def _signed_in(profile: str | None, waiter: Waiter, closing: ExitStack) -> tuple[str, AuthBase, str]:
     """Return the base URL, what signs requests (waits and closes as told), and the account of a profile."""
-    from outreach_frames.auth import Profiles  # noqa: PLC0415  not for those who bring a token
+    from outreach_frames._auth import Profiles  # noqa: PLC0415  not for those who bring a token
 
     profiles = Profiles()
     name = DEFAULT_PROFILE if profile is None else profile
@@ -225,19 +225,19 @@ def sandbox(
     cache: bool = True,
 ) -> Client:
     """
-    Start an embedded organisation and connect to it over real HTTP on this machine.
+    Start an embedded organization and connect to it over real HTTP on this machine.
 
     Parameters
     ----------
     prospects
-        Size of the made-up organisation [prospects]; everything else grows with it.
+        Size of the made-up organization [prospects]; everything else grows with it.
     seed
-        The same seed always means the same organisation.
+        The same seed always means the same organization.
     resources
         Serve exactly these JSON:API resource objects instead: a list, lists by any name, or the path of a JSON file
         that holds either.
     as_of
-        What the embedded clock shows at the start (aware); default: a fixed day for a made-up organisation, the real
+        What the embedded clock shows at the start (aware); default: a fixed day for a made-up organization, the real
         time for given resources.
     cache
         Keep answers while the connection lives.
@@ -245,15 +245,15 @@ def sandbox(
     Returns
     -------
     client : Client
-        ``client.sandbox`` is the handle of the embedded organisation. Closing the client, leaving its ``with`` block
+        ``client.sandbox`` is the handle of the embedded organization. Closing the client, leaving its ``with`` block
         or ending the interpreter stops it and removes its cache.
 
     Raises
     ------
     ValueError
-        ``resources`` hold something that is no resource object of the catalogue.
+        ``resources`` hold something that is no resource object of the catalog.
     """
-    from outreach_frames.emulator import Sandbox  # noqa: PLC0415  a server is loaded only where one is started
+    from outreach_frames._sandbox import Sandbox  # noqa: PLC0415  a server is loaded only where one is started
 
     closing = ExitStack()
     atexit.register(closing.close)

@@ -9,7 +9,7 @@ Everything this package raises or warns of.
     ├── DocumentError                  (ValueError)    an answer that is not a readable JSON:API document
     ├── TransportError                 (ConnectionError) no answer arrived
     │   ├── DeadlineError              (TimeoutError)  none arrived in time
-    │   └── OriginError                the token would have left the organisation's own hosts
+    │   └── OriginError                the token would have left the organization's own hosts
     ├── CacheMissError                 (LookupError)   offline, and the answer is not in the cache
     ├── APIError                       the API answered with an error
     │   ├── AuthError                  no valid sign-in: token missing, refused (401) or insufficient
@@ -32,7 +32,7 @@ Everything this package raises or warns of.
 
     OutreachWarning                    (UserWarning)   doubtful, not wrong
     ├── OutreachDataWarning            the data hold something that bends a statistic
-    ├── UnknownAttributeWarning        the API sent attributes that the catalogue does not know
+    ├── UnknownAttributeWarning        the API sent attributes that the catalog does not know
     ├── UnknownValueWarning            a filter by a value that looks like a slip of a documented one
     └── CacheWarning                   the cache was damaged or unusable and was set aside
 
@@ -81,7 +81,7 @@ def _rebuilt(kind: type[OutreachError], args: tuple[Any, ...]) -> OutreachError:
 
 class UnknownNameError(OutreachError, LookupError):
     """
-    A name that the catalogue does not have.
+    A name that the catalog does not have.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class DeadlineError(TransportError, TimeoutError):
 
 
 class OriginError(TransportError):
-    """A link or redirect points outside the organisation's own hosts; the token was not sent there."""
+    """A link or redirect points outside the organization's own hosts; the token was not sent there."""
 
 
 class CacheMissError(OutreachError, LookupError):
@@ -387,7 +387,7 @@ class OutreachDataWarning(OutreachWarning):
 
 
 class UnknownAttributeWarning(OutreachWarning):
-    """The API sent attributes that the catalogue does not know; the message names them once per type."""
+    """The API sent attributes that the catalog does not know; the message names them once per type."""
 
 
 class UnknownValueWarning(OutreachWarning):

@@ -38,14 +38,14 @@ METRICS = {
     "reply_rate": Metric(
         "Of the mail of {who}, {rate} is answered", "is answered at", "mails answered", "earns more replies than", BOTH
     ),
-    "enrolment_reply_rate": Metric(
+    "enrollment_reply_rate": Metric(
         "Of the enrollments in {who}, {rate} reply",
         "replies at",
         "enrollments that replied",
         "earns more replies than",
         BOTH,
     ),
-    "enrolment_reply_rate_14d": Metric(
+    "enrollment_reply_rate_14d": Metric(
         "Of the enrollments in {who}, {rate} reply within 14 days",
         "replies within 14 days at",
         "enrollments that replied within 14 days",
@@ -92,7 +92,7 @@ METRICS = {
     "bounce_rate": Metric(
         "Of the mail of {who}, {rate} bounces", "bounces at", "mails bounced", "bounces more often than"
     ),
-    "enrolment_bounce_rate": Metric(
+    "enrollment_bounce_rate": Metric(
         "Of the enrollments in {who}, {rate} have a bounce",
         "bounces at",
         "enrollments with a bounce",

@@ -1,5 +1,5 @@
 """
-Snapshots: an organisation's tables as plain Parquet files that anything can read.
+Snapshots: an organization's tables as plain Parquet files that anything can read.
 
 A snapshot is a folder. Each extraction is an immutable version in it, written aside, synced and only then renamed
 into place; the file ``CURRENT`` names the version in force and is replaced atomically. A reader never sees half a
@@ -32,13 +32,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from outreach_frames import __version__, parquet, sql
+from outreach_frames import __version__, _parquet, _sql
+from outreach_frames._fetch import fetch
+from outreach_frames._fetch.frames import Options
 from outreach_frames._files import replacing
 from outreach_frames.client import Client
 from outreach_frames.errors import OutreachError, QueryError, SnapshotError
-from outreach_frames.reading import fetch
-from outreach_frames.reading.frames import Options
-from outreach_frames.stats.sources import TABLES
+from outreach_frames.stats._tables import TABLES
 
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
@@ -148,8 +148,8 @@ class Snapshot:
             The snapshot has no such table, or its file is damaged.
         """
         file = self._file(name)
-        with parquet.readable(name):
-            return parquet.read(file)
+        with _parquet.readable(name):
+            return _parquet.read(file)
 
     def scan(self, name: str, engine: Engine = "duckdb") -> Any:
         """
@@ -174,7 +174,7 @@ class Snapshot:
             The engine is not installed.
         """
         file = self._file(name)
-        with parquet.readable(name):
+        with _parquet.readable(name):
             return _scanned(name, file, engine)
 
     def sql(self, query: str, **frames: Any) -> pd.DataFrame:
@@ -210,7 +210,7 @@ class Snapshot:
                 f"The snapshot has a table {taken[0]!r} of its own.", hint="Pass the frame by another name."
             )
         tables = {name: self._dataset(name) for name in self.tables}
-        return sql.select(query, tables | {name: sql.arrow(name, frame) for name, frame in frames.items()})
+        return _sql.select(query, tables | {name: _sql.arrow(name, frame) for name, frame in frames.items()})
 
     def refresh(self, client: Client, *, progress: bool | None = None) -> "Snapshot":
         """
@@ -247,8 +247,8 @@ class Snapshot:
 
     def _dataset(self, name: str) -> Any:
         file = self._file(name)
-        with parquet.readable(name):
-            return parquet.dataset(file)
+        with _parquet.readable(name):
+            return _parquet.dataset(file)
 
     def _file(self, name: str) -> Path:
         """Return the file of a table, which is the one that was written: compared once in a process."""
@@ -286,7 +286,7 @@ def take_snapshot(
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     path
         The snapshot's folder; made if it is not there.
     resources
@@ -343,7 +343,7 @@ def _taken(
     for table, options in wanted.items():
         frame, file = fetch(client, table, refresh=refresh, progress=progress, **options), aside / f"{table}.parquet"
         with replacing(file) as stream:
-            parquet.write(frame, stream)
+            _parquet.write(frame, stream)
         tables[table] = {**_facts(frame, file), "options": _kept(options)}
     as_of = min(facts["as_of"] for facts in tables.values())
     manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
@@ -368,7 +368,7 @@ def _wanted(
                 f"A snapshot's {name} cannot be taken with {unknown[0]!r}.",
                 hint=f"Options: {', '.join(sorted(_OPTIONS))}.",
             )
-    return {client.catalogue.resource(name).table: chosen for name, chosen in options.items()}
+    return {client.catalog.resource(name).table: chosen for name, chosen in options.items()}
 
 
 def _kept(options: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -424,7 +424,7 @@ def _is_version(folder: Path) -> bool:
 
 def _scanned(name: str, file: Path, engine: Engine) -> Any:
     if engine == "duckdb":
-        return sql.connect({name: parquet.dataset(file)}).view(name)
+        return _sql.connect({name: _parquet.dataset(file)}).view(name)
     if engine == "polars":
         import polars as pl  # noqa: PLC0415  loaded only where asked for
 

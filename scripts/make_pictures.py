@@ -1,4 +1,4 @@
-"""Make the pictures of the README from the sample organisation in ``data/``."""
+"""Make the pictures of the README from the sample organization in ``data/``."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Make ``data/sample``: a snapshot of a made-up organisation, for notebooks and examples. Nobody in it is real."""
+"""Make ``data/sample``: a snapshot of a made-up organization, for notebooks and examples. Nobody in it is real."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[1] / "data" / "sample"
 
 
 def main() -> None:
-    """Extract the organisation anew and put it in place of the old sample."""
+    """Extract the organization anew and put it in place of the old sample."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     with of.sandbox(prospects=PROSPECTS, seed=SEED) as org:
         tables: dict[str, dict[str, str]] = {name: {} for name in (*DEFAULT_RESOURCES, "events", "email_addresses")}

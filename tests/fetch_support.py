@@ -1,4 +1,4 @@
-"""Organisations of a few given records, and servers of a few given answers, to fetch from over real HTTP."""
+"""Organizations of a few given records, and servers of a few given answers, to fetch from over real HTTP."""
 
 import json
 import threading
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import outreach_frames as of
+from outreach_frames._sandbox import Sandbox, Settings
 from outreach_frames.client import Client
-from outreach_frames.emulator import Sandbox, Settings
 
 MEDIA_TYPE = "application/vnd.api+json"
 
@@ -28,7 +28,7 @@ def resource(type_name: str, id_: int | str, /, attributes: Mapping[str, Any] | 
 
 
 @contextmanager
-def organisation(
+def organization(
     folder: Path, *resources: Any, settings: Settings | None = None, custom_fields: Any = None
 ) -> Iterator[Client]:
     """Serve exactly these records; ``client.sandbox`` is the sandbox behind the connection."""

@@ -42,7 +42,7 @@ def home(monkeypatch, tmp_path):
 
 @pytest.fixture
 def live(sandbox, monkeypatch):
-    """Let the command see the sandbox as a live organisation."""
+    """Let the command see the sandbox as a live organization."""
     monkeypatch.setenv("OUTREACH_BASE_URL", sandbox.base_url)
     monkeypatch.setenv("OUTREACH_TOKEN", sandbox.sandbox.token)
     return sandbox
@@ -415,7 +415,7 @@ HOSTILE = "\x1b[31mred\x1b[0m \x9b2J \x07 \u202eevil \r\x00 \u2028 \x1b]8;;http:
 
 
 def test_what_is_printed_of_the_data_is_only_text(tmp_path):
-    """A name may hold what a terminal obeys: colours, titles, links, a cleared screen."""
+    """A name may hold what a terminal obeys: colors, titles, links, a cleared screen."""
     folder = shutil.copytree(SAMPLE, tmp_path / "org")
     codes = " || ".join(f"chr({ord(c)})" for c in HOSTILE)
 
@@ -464,7 +464,7 @@ def test_columns_of_one_name_are_no_parquet_file(tmp_path):
 
 @pytest.fixture
 def silent(monkeypatch):
-    """Let the command see an organisation that never answers."""
+    """Let the command see an organization that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("OUTREACH_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}/api/v2")
         monkeypatch.setenv("OUTREACH_TOKEN", "x")

@@ -20,7 +20,7 @@ ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """Run the command once, with a small organisation, in an empty folder."""
+    """Run the command once, with a small organization, in an empty folder."""
     folder = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-c", "from outreach_frames.cli import main; main()", "demo", "--prospects", "400"]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
@@ -33,7 +33,7 @@ def test_it_says_in_plain_words_what_it_did(demo):
 
     assert "400 made-up prospects" in said
     assert re.search(r"mailings +[\d,]+ rows", said)
-    assert re.search(r"enrolments that replied +\d+\.\d%.*95 % interval .* n = \d[\d,]*\)", said)
+    assert re.search(r"enrollments that replied +\d+\.\d%.*95 % interval .* n = \d[\d,]*\)", said)
     assert "report.html" in said
 
 

@@ -19,8 +19,8 @@ from openpyxl.utils.escape import unescape
 from snapshot_support import full_after
 
 import outreach_frames as of
+from outreach_frames._export import write_csv, write_excel
 from outreach_frames.errors import DataError, ExportError
-from outreach_frames.exporting import write_csv, write_excel
 
 FORMULA = '=HYPERLINK("http://x.example","open")'
 

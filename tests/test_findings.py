@@ -5,8 +5,8 @@ import pytest
 
 from outreach_frames import findings, stats
 from outreach_frames.errors import DataError
-from outreach_frames.stats.attachments import attach
 from outreach_frames.stats.intervals import newcombe_difference, wilson
+from outreach_frames.stats.provenance import attach
 
 NAMES = {
     "sequence_id": {1: "Intro", 2: "Nurture", 3: "Rescue"},
@@ -41,9 +41,9 @@ def sequences(*groups):
     for place, (name, replied, reached, *more) in enumerate(groups):
         opted_out, bounced = more or (0, 0)
         parts = {
-            "enrolment_reply_rate_14d": replied,
+            "enrollment_reply_rate_14d": replied,
             "prospect_unsubscribe_rate": opted_out,
-            "enrolment_bounce_rate": bounced,
+            "enrollment_bounce_rate": bounced,
         }
         rates = {key: value for rate, x in parts.items() for key, value in rated(rate, x, reached).items()}
         rows.append({"sequence_id": place + 1, "name": name, **rates})
@@ -77,8 +77,8 @@ def test_of_opt_outs_and_bounces_only_the_high_ones_are_told():
 def test_parts_of_a_sequence_are_not_compared_by_bounces_and_opt_outs():
     """They come with its first mails, whatever these say."""
     rows = [
-        {"template_id": 301, **rated("enrolment_bounce_rate", 40, 200)},
-        {"template_id": 302, **rated("enrolment_bounce_rate", 0, 200)},
+        {"template_id": 301, **rated("enrollment_bounce_rate", 40, 200)},
+        {"template_id": 302, **rated("enrollment_bounce_rate", 0, 200)},
     ]
 
     assert tell(result("engagement", rows, by=["template_id"])) == [findings.NOTHING]
@@ -125,7 +125,7 @@ def test_rare_events_are_told_from_three_on():
 def test_what_belongs_together_counts_for_less():
     alike = sequences(("A", 34, 200), ("B", 15, 200))
     alone = tell(alike)
-    alike.attrs["outreach_frames"]["clusters"] = {"enrolment_reply_rate_14d": {"design_effect": 4.0}}
+    alike.attrs["outreach_frames"]["clusters"] = {"enrollment_reply_rate_14d": {"design_effect": 4.0}}
 
     assert "“A”" in alone[0]
     assert tell(alike) == [findings.NOTHING]
@@ -154,7 +154,7 @@ def test_groups_of_any_key_are_named_by_it():
     ("function", "rate", "said"),
     [
         (
-            "enrolment_outcomes",
+            "enrollment_outcomes",
             "stuck_rate",
             "Of the running enrollments in “Intro”, 30.0 % (24.1–36.7 %, n = 200) are stuck, above the others",
         ),
@@ -235,10 +235,10 @@ def test_steps_that_differ_by_chance_or_have_few_are_not_told():
 
 
 def cohorts(rates, *, mature=True, event="reply"):
-    """Make a result of `cohort_matrix` at one week of age, of 100 enrolments a week."""
+    """Make a result of `cohort_matrix` at one week of age, of 100 enrollments a week."""
     weeks = pd.date_range("2026-01-05", periods=len(rates), freq="7D")
     rows = [
-        {"cohort_week": week.date(), "week": 1, "enrolments": 100, "events": rate, "mature": mature}
+        {"cohort_week": week.date(), "week": 1, "enrollments": 100, "events": rate, "mature": mature}
         for week, rate in zip(weeks, rates, strict=True)
     ]
     return result("cohort_matrix", rows, event=event)

@@ -1,14 +1,11 @@
 """The worked example of the metric definitions, through real HTTP: sandbox, fetch, statistics."""
 
-import json
-from pathlib import Path
-
 import pandas as pd
 import pytest
+from oracle import ORACLE
 
 import outreach_frames as of
 
-ORACLE = json.loads((Path(__file__).parent / "data" / "metrics_oracle.json").read_text())
 EXPECTED = ORACLE["expected"]
 AS_OF = pd.Timestamp(ORACLE["as_of"])
 NEAR = {"abs": ORACLE["tolerance"]}
@@ -19,7 +16,7 @@ COUNTS = [
 ]
 RATES = [
     *("delivery_rate", "bounce_rate", "open_rate", "click_rate", "click_to_open_rate", "reply_rate", "opt_out_rate"),
-    *("prospect_reply_rate", "enrolment_reply_rate"),
+    *("prospect_reply_rate", "enrollment_reply_rate"),
 ]
 
 
@@ -134,7 +131,7 @@ def test_step_funnel(frames):
             "step_type",
             "sent",
             "delivered",
-            "enrolments_reached",
+            "enrollments_reached",
             "at_risk",
             "first_replies",
         ):

@@ -21,14 +21,14 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_files", "_fork", "_hidden", "_json", "_openapi", "_receiving", "errors", "metrics"},
-    {"_urls"},
-    {"_warn", "auth", "catalogue", "http", "journal", "plots", "stats"},
-    {"exporting", "parquet", "reports", "showing", "sql"},
-    {"emulator", "findings", "jsonapi", "query"},
-    {"documents", "webhooks"},
+    {"_files", "_fork", "_secrets", "_sockets", "errors", "metrics"},
+    {"_parsing"},
+    {"_auth", "_http", "_warnings", "_write_journal", "catalog", "plots", "stats"},
+    {"_export", "_parquet", "_sql", "display", "reports"},
+    {"_jsonapi", "_query", "_sandbox", "findings"},
+    {"_request_documents", "webhooks"},
     {"client"},
-    {"reading", "identity", "selection"},
+    {"_fetch", "_identity", "_write_selection"},
     {"connections"},
     {"bulk", "compliance", "patterns", "snapshots"},
     {"cli", "widgets"},
@@ -97,7 +97,7 @@ def test_import_loads_nothing_heavy():
 
 
 def test_statistics_and_plots_do_no_io_and_do_not_know_each_other():
-    forbidden = {"client", "connections", "http", "frames", "emulator", "snapshots", "auth"}
+    forbidden = {"client", "connections", "snapshots", "_auth", "_fetch", "_http", "_sandbox"}
     for name, path in modules():
         home = name.split(".")[1]
         if home in {"stats", "plots"}:
@@ -120,9 +120,9 @@ def test_imports_point_down_the_layers():
                     assert LAYER[there] < LAYER[here], f"{name} imports {module}"
 
 
-def test_sandbox_shares_only_the_catalogue_with_the_client():
+def test_sandbox_shares_only_the_catalog_with_the_client():
     """Its own hands parse queries and build documents, so that a client's mistake cannot agree with itself."""
     for name, path in modules():
-        if name.startswith("outreach_frames.emulator"):
+        if name.startswith("outreach_frames._sandbox"):
             used = {m.split(".")[1] for m in imported(name, path) if m.startswith("outreach_frames.")}
-            assert used <= {"catalogue", "emulator"}, name
+            assert used <= {"catalog", "_sandbox"}, name

@@ -32,7 +32,7 @@ REPORTS = {
 
 @pytest.fixture
 def sample(tmp_path):
-    """Copy the sample organisation's snapshot, to be spoilt."""
+    """Copy the sample organization's snapshot, to be spoilt."""
     shutil.copytree(SAMPLE, tmp_path / "org")
     return open_snapshot(tmp_path / "org")
 
@@ -56,7 +56,7 @@ RAISE = "from outreach_frames.errors import {0}; raise {0}('no such <b>table</b>
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_an_organisation_without_data_is_reported_in_sentences(name, sample, tmp_path):
+def test_an_organization_without_data_is_reported_in_sentences(name, sample, tmp_path):
     for file in sample.folder.glob("*.parquet"):
         pq.write_table(pq.read_table(file).slice(0, 0), file)
     seal(sample)

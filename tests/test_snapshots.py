@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fetch_support import organisation, resource
+from fetch_support import organization, resource
 from snapshot_support import ATTEMPTS, contents, full_after, plant, seal
 
 import outreach_frames as of
@@ -110,22 +110,22 @@ REGION = {"label": "Region", "type": "inclusion", "required": False, "definition
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory):
-    """Return an organisation whose accounts have a pick list of which one option never occurs."""
+def labeled(tmp_path_factory):
+    """Return an organization whose accounts have a pick list of which one option never occurs."""
     regions = ["South", None, "North"]
     accounts = [resource("account", n, {"name": f"A{n}", "custom4": regions[n % 3]}) for n in range(6)]
     folder = tmp_path_factory.mktemp("cache")
-    with organisation(folder, *accounts, custom_fields={"account": {"custom4": REGION}}) as client:
+    with organization(folder, *accounts, custom_fields={"account": {"custom4": REGION}}) as client:
         yield client
 
 
 @pytest.mark.parametrize("which", [{}, {"filter": {"id": 99}}], ids=["all", "none"])
-def test_pick_lists_come_back_as_they_were_fetched(labelled, tmp_path, which):
+def test_pick_lists_come_back_as_they_were_fetched(labeled, tmp_path, which):
     """Arrow's own type for them cannot be sorted, and Parquet forgets options that no row has."""
     query = {"fields": ["name"], "custom": "labels", **which}
-    fetched = of.fetch(labelled, "accounts", **query)
+    fetched = of.fetch(labeled, "accounts", **query)
 
-    read = of.take_snapshot(labelled, tmp_path, resources={"accounts": query}, refresh=False).frame("accounts")
+    read = of.take_snapshot(labeled, tmp_path, resources={"accounts": query}, refresh=False).frame("accounts")
 
     pd.testing.assert_frame_equal(read, fetched)
     assert read.attrs == fetched.attrs
@@ -134,10 +134,10 @@ def test_pick_lists_come_back_as_they_were_fetched(labelled, tmp_path, which):
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own
-def test_pick_lists_can_be_grouped_and_sorted_wherever_they_are_read(labelled, tmp_path):
+def test_pick_lists_can_be_grouped_and_sorted_wherever_they_are_read(labeled, tmp_path):
     """In Dask they came as the type that cannot be sorted."""
     query = {"fields": ["name"], "custom": "labels"}
-    snapshot = of.take_snapshot(labelled, tmp_path, resources={"accounts": query})
+    snapshot = of.take_snapshot(labeled, tmp_path, resources={"accounts": query})
     right = ["North", "North", "South", "South"]
 
     found = snapshot.sql("select region from accounts where region is not null order by region")
@@ -150,7 +150,7 @@ def test_pick_lists_can_be_grouped_and_sorted_wherever_they_are_read(labelled, t
 
 def test_a_snapshot_asks_anew_unless_it_is_told_to_resume(tmp_path):
     """A second one within the hour was the first again, under a new name."""
-    with organisation(tmp_path / "cache", resource("account", 1, {"name": "Before"})) as client:
+    with organization(tmp_path / "cache", resource("account", 1, {"name": "Before"})) as client:
         of.fetch(client, "accounts")
         client.sandbox.put(resource("account", 1, {"name": "After"}))
 
@@ -563,8 +563,8 @@ def test_options_that_no_fetch_takes_are_a_typed_error(org, taken, options):
 
 
 def test_options_that_a_caller_slips_in_are_named(org, tmp_path):
-    with pytest.raises(QueryError, match="'colour'") as raised:
-        of.take_snapshot(org, tmp_path / "new", resources={"users": {"colour": "red"}})
+    with pytest.raises(QueryError, match="'color'") as raised:
+        of.take_snapshot(org, tmp_path / "new", resources={"users": {"color": "red"}})
     assert "page_size" in raised.value.hint
     assert not (tmp_path / "new").exists()
 

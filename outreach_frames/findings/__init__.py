@@ -31,8 +31,8 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from outreach_frames.errors import DataError
-from outreach_frames.findings import _replies, _sending, _trials, _work
-from outreach_frames.findings._words import Finding, Level, Names, NameTable, counted
+from outreach_frames.findings import _replies, _sending, _tests
+from outreach_frames.findings._wording import Finding, Level, Names, NameTable, counted
 
 __all__ = ["RULES", "Sentences", "tell"]
 
@@ -51,7 +51,7 @@ SILENCE: Mapping[str, str] = {
     "compliance": "No mail reached anyone after they had opted out.",
     "data_quality": "Nothing must be repaired before the data are read.",
     "deliverability": "No mailbox is above a threshold by more than chance.",
-    "enrolment_outcomes": "No group has unusually many stuck enrollments.",
+    "enrollment_outcomes": "No group has unusually many stuck enrollments.",
     "failures": "Hardly any mail failed.",
     "leaderboard": "No group differs from the others by more than chance.",
     "mailbox_health": "No mailbox is known to be in trouble.",
@@ -72,27 +72,27 @@ SILENCE: Mapping[str, str] = {
 Rule = Callable[[pd.DataFrame, Names], Iterator[Finding]]
 
 RULES: Mapping[str, Rule] = {
-    "ab_test": _trials.tests,
-    "account_coverage": _work.coverage,
+    "ab_test": _tests.tests,
+    "account_coverage": _sending.coverage,
     "cohort_matrix": _replies.cohorts,
     "compare_periods": _replies.periods,
     "compliance": _sending.violations,
     "data_quality": _sending.quality,
     "deliverability": _sending.alerts,
     "engagement": _replies.groups,
-    "enrolment_outcomes": _replies.groups,
+    "enrollment_outcomes": _replies.groups,
     "failures": _sending.failures,
-    "leaderboard": _trials.ranks,
+    "leaderboard": _tests.ranks,
     "mailbox_health": _sending.mailboxes,
     "meetings": _replies.groups,
     "overlaps": _sending.collisions,
-    "pipeline_attribution": _work.credit,
-    "power_table": _trials.plans,
+    "pipeline_attribution": _sending.credit,
+    "power_table": _tests.plans,
     "prospect_opt_outs": _replies.groups,
     "reconcile_counters": _sending.counters,
-    "rep_activity": _work.backlog,
+    "rep_activity": _sending.backlog,
     "reply_within": _replies.within,
-    "send_time_heatmap": _trials.hours,
+    "send_time_heatmap": _tests.hours,
     "sequence_engagement": _replies.groups,
     "state_flow": _replies.outcomes,
     "step_funnel": _replies.steps,

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from outreach_frames.findings._comparisons import change_p, design_effect, with_the_rest
-from outreach_frames.findings._words import (
+from outreach_frames.findings._tests import change_p, design_effect, with_the_rest
+from outreach_frames.findings._wording import (
     HEADLINE,
     MIN_N,
     Finding,
@@ -22,14 +22,13 @@ from outreach_frames.findings._words import (
     signed,
 )
 from outreach_frames.metrics import BOTH, METRICS
-from outreach_frames.stats.attachments import attached
-from outreach_frames.stats.exact_tests import p_greater
-from outreach_frames.stats.intervals import difference_of
+from outreach_frames.stats.intervals import difference_of, p_greater
+from outreach_frames.stats.provenance import attached
 
 COMPARED = (
-    "enrolment_reply_rate_14d",
+    "enrollment_reply_rate_14d",
     "prospect_unsubscribe_rate",
-    "enrolment_bounce_rate",
+    "enrollment_bounce_rate",
     "failure_rate",
     "prospect_opt_out_rate_14d",
     "stuck_rate",
@@ -63,8 +62,8 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             label = ", ".join(name(key, row[key], row.get("name")) for key in keys)
             does = words.group.format(who=label, rate=group.rate)
             sentence = f"{does}, {group.side} the others together ({group.rest})."
-            of_mailboxes = rate == "enrolment_bounce_rate" and keys == ["mailbox_id"]
-            importance = HEADLINE if of_mailboxes or rate == "enrolment_reply_rate_14d" else 1.0
+            of_mailboxes = rate == "enrollment_bounce_rate" and keys == ["mailbox_id"]
+            importance = HEADLINE if of_mailboxes or rate == "enrollment_reply_rate_14d" else 1.0
             yield Finding(Level.DECIDE, group.weight, sentence, group.p, importance)
     if compared:
         yield from _not_judged(result, compared[0], keys[0])
@@ -78,7 +77,7 @@ def _not_judged(result: pd.DataFrame, rate: str, key: str) -> Iterator[Finding]:
         return
     whole = counted(len(sizes), noun)
     sentence = f"Not compared, since they have fewer than {MIN_N} to judge by: {small:,} of {whole}."
-    if rate == "enrolment_reply_rate_14d":
+    if rate == "enrollment_reply_rate_14d":
         sentence = (
             f"Not compared by replies, since fewer than {MIN_N} of their enrollments have had 14 days: "
             f"{small:,} of {whole}."
@@ -131,7 +130,7 @@ def _silent(own: pd.DataFrame, others: pd.DataFrame, label: str, effect: float) 
 
 
 def cohorts(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
-    """Compare the latest weeks' enrolments with those before, after the same time; weeks without that time stay out."""
+    """Compare the latest weeks' enrollments with those before, after the same time; younger weeks stay out."""
     mature = result[holds(result["mature"])]
     sizes = mature.groupby("week")["cohort_week"].nunique()
     weeks = [int(week) for week in sizes.index[sizes >= MIN_WEEKS]]
@@ -139,7 +138,7 @@ def cohorts(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
         return
     cells = mature[mature["week"] == max(weeks)].sort_values("cohort_week")
     parts = cells.iloc[-RECENT_WEEKS:], cells.iloc[:-RECENT_WEEKS]
-    (x_now, x_before), (n_now, n_before) = ([int(part[of].sum()) for part in parts] for of in ("events", "enrolments"))
+    (x_now, x_before), (n_now, n_before) = ([int(part[of].sum()) for part in parts] for of in ("events", "enrollments"))
     if min(n_now, n_before) < MIN_N:
         return
     effect = design_effect(result, "rate")

@@ -13,4 +13,4 @@ from .contents import (
     save_snippet as save_snippet,
     save_template as save_template,
 )
-from .enrolments import enroll as enroll, finish as finish, pause as pause, resume as resume
+from .enrollments import enroll as enroll, finish as finish, pause as pause, resume as resume

@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
+from outreach_frames._fetch import fetch
+from outreach_frames._request_documents import Record, ref
 from outreach_frames.client import Client
-from outreach_frames.documents import Record, ref
 from outreach_frames.errors import BadRequestError, QueryError
-from outreach_frames.patterns._together import identified
-from outreach_frames.reading import fetch
+from outreach_frames.patterns._creations import identified
 
 
 def open_tasks(client: Client, /, owner: Record, **options: Any) -> pd.DataFrame:
@@ -18,7 +18,7 @@ def open_tasks(client: Client, /, owner: Record, **options: Any) -> pd.DataFrame
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     owner
         The user: an id or a row of a frame.
     **options
@@ -60,7 +60,7 @@ def log_call(
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     prospect, user
         Who was called and who called: ids or rows of frames.
     direction
@@ -106,7 +106,7 @@ def recent_events(client: Client, /, limit: int = 1_000, **options: Any) -> pd.D
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     limit
         How many [events].
     **options
@@ -144,7 +144,7 @@ def delivery_statistics(client: Client, resource: str = "prospects", /, **option
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     resource
         A type with counters: prospects, sequences, sequence states, sequence steps, sequence templates, templates or
         mailings.
@@ -168,7 +168,7 @@ def delivery_statistics(client: Client, resource: str = "prospects", /, **option
     -----
     Calls: ``GET /<resource>?fields[<type>]=clickCount,openCount,replyCount…``.
     """
-    kind = client.catalogue.resource(resource)
+    kind = client.catalog.resource(resource)
     counters = [f"{name}_count" for name in DELIVERY_COUNTS]
     fields = [a.column for a in kind.attributes.values() if a.column in counters]
     if not fields:

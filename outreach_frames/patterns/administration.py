@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from outreach_frames._hidden import hidden
+from outreach_frames._request_documents import Record
+from outreach_frames._secrets import hidden
 from outreach_frames.client import Client
-from outreach_frames.documents import Record
 
 
 def subscribe(
@@ -18,7 +18,7 @@ def subscribe(
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     url
         Where deliveries go (https).
     resource, action
@@ -70,7 +70,7 @@ def invite_user(client: Client, /, *, email: str, send_invite: bool = True, **va
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     email
         The user's address.
     send_invite

@@ -1,14 +1,14 @@
-"""What an organisation works with: accounts and their prospects, sequences with their steps, snippets, templates."""
+"""What an organization works with: accounts and their prospects, sequences with their steps, snippets, templates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from outreach_frames._request_documents import Record
 from outreach_frames.client import Client
-from outreach_frames.documents import Record
 from outreach_frames.errors import QueryError
-from outreach_frames.patterns._together import UNKNOWN_ID, Creations, Values, check, frame_of, identified
+from outreach_frames.patterns._creations import UNKNOWN_ID, Creations, Values, check, frame_of, identified
 
 
 class AccountWithProspects(NamedTuple):
@@ -25,7 +25,7 @@ def add_account(client: Client, /, *, prospects: Iterable[Values] = (), **accoun
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     prospects
         Attributes and relationships of each prospect; ``account`` is filled in.
     **account
@@ -78,7 +78,7 @@ def create_sequence(
     Parameters
     ----------
     client
-        Connection to an organisation.
+        Connection to an organization.
     steps
         Attributes of each step, in order: ``step_type`` (``"auto_email"``, ``"manual_email"``, ``"call"``,
         ``"task"``), and ``interval`` for an interval sequence or ``date`` for a date one. The guide gives intervals in

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
-from outreach_frames.plots._page import WIDTH, Page, open_page
-from outreach_frames.plots._result import Lines, choose_lines
+from outreach_frames.plots._formatting import fold, line_height, widest
+from outreach_frames.plots._input import Lines, choose_lines
+from outreach_frames.plots._layout import WIDTH, Page, open_page
 from outreach_frames.plots._style import INK, LABEL_PT, MUTED, SMALL_PT
-from outreach_frames.plots._text import fold, line_height, widest
 
 AXIS_ROOM = 0.42
 HEADER_ROOM = 0.2
@@ -65,7 +65,7 @@ def lay_rows(
     Parameters
     ----------
     muted
-        Rows whose labels are grey.
+        Rows whose labels are gray.
     above, below
         Room to leave for a key above the headers and for another panel below the axis [inches].
     """

@@ -1,8 +1,8 @@
 """
-Colours with a fixed meaning, and the theme that every picture is drawn in.
+Colors with a fixed meaning, the theme, and the order of enrollment states.
 
-The hues are those of Okabe and Ito, which people with the common colour-vision deficiencies can tell apart. Printed in
-grey some of them come close, so each meaning also has a marker and a hatch of its own. The pure hues are too light for
+The hues are those of Okabe and Ito, which people with the common color-vision deficiencies can tell apart. Printed in
+gray some of them come close, so each meaning also has a marker and a hatch of its own. The pure hues are too light for
 text and thin lines on white; each has a darker `ink` for those, at a contrast of at least 4.5 to 1.
 
 Source: M. Okabe and K. Ito, "Color universal design", 2002; contrast as in WCAG 2.2, success criteria 1.4.3 and 1.4.11.
@@ -33,11 +33,11 @@ class Mark:
     Attributes
     ----------
     fill, ink
-        Hex colours.
+        Hex colors.
     marker, hatch
         matplotlib's codes for the point and the area.
     hatch_ink
-        Colour of the hatch on the fill.
+        Color of the hatch on the fill.
     """
 
     fill: str
@@ -158,3 +158,18 @@ def theme() -> Iterator[None]:
     plain: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name.split(".")[0] in _DRAWN}
     with mpl.rc_context(plain | SETTINGS | {"font.family": list(families())}):
         yield
+
+
+BUCKETS: dict[str, tuple[str, Mark]] = {
+    "finished_replied": ("replied", REPLY),
+    "active": ("active", ACTIVE),
+    "pending": ("pending", PENDING),
+    "paused": ("paused", PAUSED),
+    "paused_ooto": ("out of office", AWAY),
+    "finished_no_reply": ("finished, no reply", NONE),
+    "bounced": ("bounced", BOUNCE),
+    "opted_out": ("opted out", OPT_OUT),
+    "failed": ("failed", FAILURE),
+    "disabled": ("disabled", VOLUME),
+    "unknown": ("unknown state", UNKNOWN),
+}

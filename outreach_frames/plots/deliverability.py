@@ -6,15 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames.plots._axes import empty, estimates, rate_axis, top_of
-from outreach_frames.plots._beside import label_beside
-from outreach_frames.plots._grid import grid, grid_height, panels_shown
-from outreach_frames.plots._metrics import metric
-from outreach_frames.plots._page import open_page
-from outreach_frames.plots._result import Floats, Names, numbers, parameters, parts, require, subtitle
+from outreach_frames.plots._axes import Weeks, empty, estimates, label_beside, rate_axis, top_of
+from outreach_frames.plots._formatting import count, counted, percent
+from outreach_frames.plots._input import Floats, Names, metric, numbers, parameters, parts, require, subtitle
+from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
 from outreach_frames.plots._style import INK, MUTED, theme
-from outreach_frames.plots._text import count, counted, percent
-from outreach_frames.plots._weeks import Weeks
 
 _LEFT, _RIGHT, _GAP, _BELOW, _TICKS, _CELL = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
 _CONTROL = ["baseline", "limit_lo", "limit_hi"]
@@ -125,7 +121,7 @@ def plot_deliverability(
             weeks.axis(panel)
             panel.tick_params(axis="x", pad=_PAD)
             if act:
-                _draw_bands(panel, watch, act, is_labelled=cell.is_right)
+                _draw_bands(panel, watch, act, is_labeled=cell.is_right)
             _draw_weeks(panel, everyone[name], rate, weeks, min_n)
         page.describe(_in_words({name: everyone[name] for name in order}, rate, len(everyone)))
         return page.ax
@@ -163,10 +159,10 @@ def _control(rows: pd.DataFrame, rate: str, min_n: int) -> Floats:
     return control
 
 
-def _draw_bands(ax: Axes, watch: float, act: float, *, is_labelled: bool) -> None:
+def _draw_bands(ax: Axes, watch: float, act: float, *, is_labeled: bool) -> None:
     ax.axhspan(watch, act, color=_WATCH, lw=0, zorder=0.4, gid="watch")
     ax.axhspan(act, ax.get_ylim()[1], color=_ACT, lw=0, zorder=0.4, gid="act")
-    if is_labelled:
+    if is_labeled:
         label_beside(ax, [(watch + act) / 2, (act + ax.get_ylim()[1]) / 2], ["watch", "act"], [MUTED, INK])
 
 

@@ -1,4 +1,4 @@
-"""Who does well: raw rates beside rates drawn towards the mean of all, so that few trials do not win."""
+"""Who does well: raw rates beside rates drawn toward the mean of all, so that few trials do not win."""
 
 from typing import Any
 
@@ -7,12 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames.plots._axes import FADED, empty, estimates, rate_axis, reference, top_of
-from outreach_frames.plots._metrics import metric
-from outreach_frames.plots._result import (
+from outreach_frames.plots._formatting import chance, count, counted, interval, percent, stretch
+from outreach_frames.plots._input import (
     Names,
     ends_in_words,
     keys_of,
     labels,
+    metric,
     noun,
     numbers,
     parameters,
@@ -22,7 +23,6 @@ from outreach_frames.plots._result import (
 )
 from outreach_frames.plots._rows import Column, lay_rows, open_rows
 from outreach_frames.plots._style import MUTED, Mark, theme
-from outreach_frames.plots._text import chance, count, counted, interval, percent, stretch
 
 _ARROW = 0.05
 _NEEDED = ("n", "x", "raw", "shrunk", "lo", "hi", "p_top", "p_above_median", "rank")
@@ -70,18 +70,18 @@ def plot_leaderboard(
     trials, raw, shrunk, low, high = (numbers(leaderboard, column) for column in ("n", "raw", "shrunk", "lo", "hi"))
     values = np.where(trials > 0, shrunk, np.nan)
     known = list(~np.isnan(values))
-    labelled = labels(leaderboard, keys, names=names)
-    order = ranked(np.where(trials > 0, -numbers(leaderboard, "rank"), np.nan), trials, labelled)
+    labeled = labels(leaderboard, keys, names=names)
+    order = ranked(np.where(trials > 0, -numbers(leaderboard, "rank"), np.nan), trials, labeled)
     with theme():
         page, lines = open_rows(
             ax,
             order,
-            names=labelled,
+            names=labeled,
             has_value=known,
             max_rows=max_rows,
-            title=f"{words.title} by {kind}, shrunk towards the mean of all",
+            title=f"{words.title} by {kind}, shrunk toward the mean of all",
             subtitle=subtitle(leaderboard, counted(len(leaderboard), kind), counted(np.nansum(trials), words.trials)),
-            footnote=f"{words.title}: {words.definition}. Hollow: raw rate. Filled: rate drawn towards that of all, "
+            footnote=f"{words.title}: {words.definition}. Hollow: raw rate. Filled: rate drawn toward that of all, "
             f"by a beta-binomial model, with its 95 % interval. Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
             f"Best: chance that this {kind} is the best of all; > median: that it is better than the median.",
         )
@@ -99,7 +99,7 @@ def plot_leaderboard(
             Column("best", lines.write(best)),
             Column("> median", lines.write(upper)),
         ]
-        drawn = lay_rows(page, lines.names(labelled), columns, muted=lines.gaps)
+        drawn = lay_rows(page, lines.names(labeled), columns, muted=lines.gaps)
         firm = trials >= min_n if (trials >= min_n).any() else trials >= 0
         drawn.set_xlim(0, top_of(high[firm], raw[firm], values))
         rate_axis(drawn.xaxis, words.axis)
@@ -112,7 +112,7 @@ def plot_leaderboard(
             together = float(np.nansum(numbers(leaderboard, "x")) / np.nansum(trials))
             reference(drawn, together, f"all {percent(together, np.nansum(trials))}")
         told = [interval(*row) for row in zip(shrunk, low, high, trials, strict=True)]
-        page.describe(f"Leaderboard of {words.axis.lower()}, shrunk. {ends_in_words(order, values, labelled, told)}")
+        page.describe(f"Leaderboard of {words.axis.lower()}, shrunk. {ends_in_words(order, values, labeled, told)}")
         return drawn
 
 

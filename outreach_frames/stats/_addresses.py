@@ -4,8 +4,8 @@ from typing import Any
 
 import narwhals as nw
 
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join
+from outreach_frames.stats._backends import join
+from outreach_frames.stats._statistic import StatContext
 
 
 def domain_of(column: str) -> nw.Expr:
@@ -29,7 +29,7 @@ def first_domains(addresses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return join(first, known.select("id", recipient_domain=domain_of("email")), "id").drop("id")
 
 
-def external_only(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> nw.LazyFrame[Any]:
+def external_only(call: StatContext, mail: nw.LazyFrame[Any], email_addresses: Any) -> nw.LazyFrame[Any]:
     """
     Leave out mail to `colleagues`, and count it.
 

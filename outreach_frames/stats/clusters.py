@@ -21,9 +21,9 @@ import narwhals as nw
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join, on_table, with_totals
-from outreach_frames.stats._parameters import text
+from outreach_frames.stats._backends import join, on_table, with_totals
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._validation import text
 from outreach_frames.stats.intervals import with_rates
 
 ENOUGH = 1_000
@@ -358,7 +358,7 @@ def _ratio(squares: nw.Expr, variance: nw.Expr) -> nw.Expr:
 
 
 def noted_effects(
-    call: Call, table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]], columns: Mapping[str, str]
+    call: StatContext, table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]], columns: Mapping[str, str]
 ) -> nw.LazyFrame[Any]:
     """
     Add the design effects as `with_design_effects` does, and note those of all groups together in the record.
@@ -388,7 +388,7 @@ def noted_effects(
 
 
 def with_clustered_rates(
-    call: Call,
+    call: StatContext,
     table: nw.LazyFrame[Any],
     rates: Mapping[str, tuple[str, str]],
     columns: Mapping[str, str],

@@ -1,4 +1,4 @@
-"""Cohorts: whether enrolments of later weeks do better, once they have had the same time."""
+"""Cohorts: whether enrollments of later weeks do better, once they have had the same time."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,12 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._calendar import DAY, with_local, with_periods
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join, small_table, tidied
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import choice, words
-from outreach_frames.stats._tally import stack
-from outreach_frames.stats.attachments import attach
+from outreach_frames.stats._aggregate import stack
+from outreach_frames.stats._backends import join, small_table, tidied
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import DAY, Instant, with_local, with_periods
+from outreach_frames.stats._validation import choice, words
+from outreach_frames.stats.calls import MEETING_WORDS, meeting_times, proxy, read_calls
 from outreach_frames.stats.clusters import (
     PERSON,
     SUMS,
@@ -25,7 +24,7 @@ from outreach_frames.stats.clusters import (
     with_clustered_rates,
 )
 from outreach_frames.stats.flags import SENDING
-from outreach_frames.stats.meeting_calls import MEETING_WORDS, meeting_times, proxy, read_calls
+from outreach_frames.stats.provenance import attach
 from outreach_frames.stats.survival import first_events
 from outreach_frames.stats.traps import ImmatureCohortWarning
 
@@ -37,7 +36,7 @@ _EVENT_AT = {
     "meeting_proxy": "meeting_at",
 }
 _WEEK = 7 * DAY
-_RATE = {"rate": ("events", "enrolments")}
+_RATE = {"rate": ("events", "enrollments")}
 _FREQUENCIES = ("W-MON",)
 
 
@@ -59,15 +58,15 @@ def cohort_matrix(
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
-    Follow enrolments by the week they were created in.
+    Follow enrollments by the week they were created in.
 
-    A cohort is an ISO week of ``created_at``. ``rate`` in week k = enrolments with a first event less than 7(k + 1)
-    days after their creation / **all** enrolments of the cohort; it is cumulative.
+    A cohort is an ISO week of ``created_at``. ``rate`` in week k = enrollments with a first event less than 7(k + 1)
+    days after their creation / **all** enrollments of the cohort; it is cumulative.
 
     Parameters
     ----------
     sequence_states
-        Enrolments: ``id``, ``created_at``.
+        Enrollments: ``id``, ``created_at``.
     mailings
         ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``, ``unsubscribed_at``.
     calls, call_dispositions
@@ -77,7 +76,7 @@ def cohort_matrix(
         ``mailbox_id``.
     event
         ``"reply"``, ``"opt_out"`` (by link), ``"bounce"``, ``"contact"`` (first delivered mailing) or
-        ``"meeting_proxy"``: a call of the enrolment whose disposition or tag contains one of ``meeting_words``.
+        ``"meeting_proxy"``: a call of the enrollment whose disposition or tag contains one of ``meeting_words``.
     freq
         ``"W-MON"``: weeks that begin on Monday.
     weeks
@@ -91,19 +90,19 @@ def cohort_matrix(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrolments have
+        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrollments have
         ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
-        enrolments.
+        enrollments.
     as_of
-        When the data were extracted; default: what the frames' records say. Later events and enrolments are not seen.
+        When the data were extracted; default: what the frames' records say. Later events and enrollments are not seen.
 
     Returns
     -------
     cohorts : frame of the caller's kind, one row per cohort and week, sorted
-        ``cohort_week`` (its Monday), ``week`` (k, from 0), ``enrolments``, ``events``, ``rate`` with ``_n``, ``_lo``,
-        ``_hi``, ``mature``, ``blind``. A cell is mature when even the youngest enrolment has had its 7(k + 1) days at
-        ``as_of``; an immature one has its count so far, and no rate. It is blind when an enrolment of it was mailed
-        from a mailbox that has not synchronised since before the cell's time was over (missing without
+        ``cohort_week`` (its Monday), ``week`` (k, from 0), ``enrollments``, ``events``, ``rate`` with ``_n``, ``_lo``,
+        ``_hi``, ``mature``, ``blind``. A cell is mature when even the youngest enrollment has had its 7(k + 1) days at
+        ``as_of``; an immature one has its count so far, and no rate. It is blind when an enrollment of it was mailed
+        from a mailbox that has not synchronized since before the cell's time was over (missing without
         ``mailbox_health``). In pandas, `attached` gives the ``"wide"`` table of rates. For meetings, the record's
         ``proxy`` says in words what was taken for one.
 
@@ -122,14 +121,14 @@ def cohort_matrix(
 
     Notes
     -----
-    Left out and counted: enrolments without ``created_at`` or created after ``as_of``. Interval: Wilson. Definition:
+    Left out and counted: enrollments without ``created_at`` or created after ``as_of``. Interval: Wilson. Definition:
     this project's metric dictionary, part 2.9.
     """
     event_at = _EVENT_AT[choice("event of cohorts", event, _EVENT_AT)]
     choice("freq", freq, _FREQUENCIES)
     if event == "meeting_proxy" and calls is None:
         raise DataError('event="meeting_proxy" needs calls.', hint="Pass calls, and call_dispositions if you can.")
-    call = Call(
+    call = StatContext(
         "cohort_matrix", event=event, freq=freq, weeks=weeks, tz=tz, bounce_policy=bounce_policy, ci=ci, cluster=cluster
     )
     sending = ["mailbox_id"] if mailbox_health is not None else []
@@ -144,8 +143,8 @@ def cohort_matrix(
         told = proxy(sought, named=call_dispositions is not None)
     now = call.instant(as_of)
 
-    states = call.drop(states, "enrolment without created_at", ~nw.col("created_at").is_null())
-    states = call.drop(states, "enrolment created after as_of", nw.col("created_at") <= now)
+    states = call.drop(states, "enrollment without created_at", ~nw.col("created_at").is_null())
+    states = call.drop(states, "enrollment created after as_of", nw.col("created_at") <= now)
     states = with_periods(with_local(states, "created_at", zones=[tz]), ["week"])
     enrolled = mail.filter(~nw.col("sequence_state_id").is_null())
     if made is None:
@@ -161,9 +160,9 @@ def cohort_matrix(
         nw.when(nw.col("mature")).then(nw.col(name)).alias(name) for name in ("rate", "rate_lo", "rate_hi")
     )
     if mailbox_health is None:
-        table = table.with_columns(blind=nw.when(nw.col("enrolments") < 0).then(nw.col("mature")))
+        table = table.with_columns(blind=nw.when(nw.col("enrollments") < 0).then(nw.col("mature")))
     keys = ["cohort_week", "week"]
-    columns = [*keys, "enrolments", "events", "rate", "rate_n", "rate_lo", "rate_hi", "mature", "blind"]
+    columns = [*keys, "enrollments", "events", "rate", "rate_n", "rate_lo", "rate_hi", "mature", "blind"]
     result: IntoFrameT = call.write(tidied(table).select(*columns), sort=keys, days=["cohort_week"], proxy=told)
     if isinstance(result, pd.DataFrame):
         _finish(result)
@@ -171,8 +170,8 @@ def cohort_matrix(
 
 
 def _blind_since(mail: nw.LazyFrame[Any], mailbox_health: pd.DataFrame) -> nw.LazyFrame[Any]:
-    """Find for each enrolment since when a mailbox that wrote to it has been blind [µs]; others are not listed."""
-    health = Call("cohort_matrix")
+    """Find for each enrollment since when a mailbox that wrote to it has been blind [µs]; others are not listed."""
+    health = StatContext("cohort_matrix")
     known = health.table(health.read("mailbox_health", mailbox_health, ["mailbox_id", "blind_since"]))
     known = known.dropna()
     since = pd.to_datetime(known["blind_since"], utc=True).astype("int64[pyarrow]")
@@ -182,26 +181,26 @@ def _blind_since(mail: nw.LazyFrame[Any], mailbox_health: pd.DataFrame) -> nw.La
 
 
 def _cells(
-    enrolments: nw.LazyFrame[Any], event_at: str, weeks: int, now: int, clusters: Mapping[str, str]
+    enrollments: nw.LazyFrame[Any], event_at: str, weeks: int, now: int, clusters: Mapping[str, str]
 ) -> nw.LazyFrame[Any]:
     """Count by cohort and week; each week is a column first, so that the rows are gone through once."""
     waited = (nw.col(event_at) - nw.col("created_at")).fill_null(now)
-    flagged = "blind_since" in enrolments.collect_schema().names()
-    if flagged:  # the enrolment whose time reaches furthest beyond the loss of sight decides
-        enrolments = enrolments.with_columns(seen_for=nw.col("blind_since") - nw.col("created_at"))
-    counted = enrolments.with_columns(
+    flagged = "blind_since" in enrollments.collect_schema().names()
+    if flagged:  # the enrollment whose time reaches furthest beyond the loss of sight decides
+        enrollments = enrollments.with_columns(seen_for=nw.col("blind_since") - nw.col("created_at"))
+    counted = enrollments.with_columns(
         *((waited < _WEEK * (week + 1)).cast(nw.Int64).alias(f"events_{week}") for week in range(weeks)),
-        enrolments=nw.col("created_at") * 0 + 1,
+        enrollments=nw.col("created_at") * 0 + 1,
     )
     ends = counted.group_by("week").agg(nw.col("created_at").max(), *([nw.col("seen_for").min()] if flagged else []))
-    by_week = {f"rate_{week}": (f"events_{week}", "enrolments") for week in range(weeks)}
+    by_week = {f"rate_{week}": (f"events_{week}", "enrollments") for week in range(weeks)}
     own = dict.fromkeys(by_week, clusters["rate"]) if clusters else {}
-    counts = [*(f"events_{week}" for week in range(weeks)), "enrolments"]
+    counts = [*(f"events_{week}" for week in range(weeks)), "enrollments"]
     cohorts = join(stack(counted_parts(counted, ["week"], counts, by_week, own), ["week"]), ends, "week")
     return nw.concat(
         [
             cohorts.select(
-                "enrolments",
+                "enrollments",
                 cohort_week=nw.col("week"),
                 week=nw.col("week") * 0 + week,
                 events=nw.col(f"events_{week}"),

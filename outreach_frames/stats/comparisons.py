@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import betainc, betaln, digamma, expit, polygamma
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._small import Floats
+from outreach_frames.stats._pandas import Floats
 
 Shape = tuple[float, float]
 """Parameters of a Beta distribution."""

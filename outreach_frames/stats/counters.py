@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call, record_of
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import choice
-from outreach_frames.stats._small import flags, keep, missing, read, read_mailings, write
+from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, write
+from outreach_frames.stats._statistic import StatContext, record_of
+from outreach_frames.stats._timestamps import Instant
+from outreach_frames.stats._validation import choice
 from outreach_frames.stats.traps import CounterGapWarning, warn
 
 KEYS = {
@@ -54,7 +54,7 @@ def reconcile_counters(
     as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
-    Compare the counters of sequences, steps, templates, enrolments or prospects with their mailings.
+    Compare the counters of sequences, steps, templates, enrollments or prospects with their mailings.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def reconcile_counters(
     told = record_of(objects).get("resource", name)
     if told != name:
         raise DataError(f"These are {told}, not {name}.", hint=f"Choose on= for {told}: one of {', '.join(KEYS)}.")
-    call = Call("reconcile_counters", on=on, bounce_policy=bounce_policy)
+    call = StatContext("reconcile_counters", on=on, bounce_policy=bounce_policy)
     listed = _objects(call, name, objects)
     mail = read_mailings(call, mailings, [key], bounce_policy=bounce_policy)
     call.look(as_of)
@@ -128,7 +128,7 @@ def reconcile_counters(
     return result
 
 
-def _objects(call: Call, name: str, objects: pd.DataFrame) -> pd.DataFrame:
+def _objects(call: StatContext, name: str, objects: pd.DataFrame) -> pd.DataFrame:
     """Take ids and those counters that are there; at least one must be."""
     present = [counter for counter in COUNTERS if counter in getattr(objects, "columns", ())]
     return read(call, name, objects, ["id", *(present or ["open_count"])], optional=["stats_target_id"])

@@ -6,13 +6,12 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import columns
-from outreach_frames.stats._tally import grouping, stack
-from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
-from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats._aggregate import grouping, stack
+from outreach_frames.stats._backends import join
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import Instant
+from outreach_frames.stats._validation import columns
+from outreach_frames.stats.flags import CALL_COLUMNS, SENDING, outbound_calls, with_delivery
 from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.opt_outs import is_opted_out
 
@@ -77,7 +76,7 @@ def account_coverage(
     Left out and counted: people without an account, or of one not listed. Definition: this project's metric
     dictionary, part 2.8.
     """
-    call = Call("account_coverage", named_only=named_only, bounce_policy=bounce_policy)
+    call = StatContext("account_coverage", named_only=named_only, bounce_policy=bounce_policy)
     needed = ["id", "owner_id", *(["named"] if named_only else [])]
     listed = call.read("accounts", accounts, needed, optional=["name"])
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
@@ -158,7 +157,7 @@ def account_reach(
     dictionary, part 2.8.
     """
     keys = columns("by", by)
-    call = Call("account_reach", by=keys, bounce_policy=bounce_policy, ci=ci)
+    call = StatContext("account_reach", by=keys, bounce_policy=bounce_policy, ci=ci)
     listed = call.read("accounts", accounts, ["id", "named"], keys=keys).rename({"id": "account_id"})
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
     touches = _touches(call, mailings, calls, bounce_policy)
@@ -188,7 +187,7 @@ def account_reach(
     return result
 
 
-def _touches(call: Call, mailings: Any, calls: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
+def _touches(call: StatContext, mailings: Any, calls: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
     """List who was touched when, and whether they answered."""
     mail = with_delivery(call.read("mailings", mailings, ["id", "prospect_id", *SENDING]), bounce_policy)
     touches = [_mail_touches(mail)]
@@ -199,7 +198,7 @@ def _touches(call: Call, mailings: Any, calls: Any, bounce_policy: str) -> nw.La
 
 
 def _covered(
-    call: Call, listed: nw.LazyFrame[Any], people: nw.LazyFrame[Any], touches: nw.LazyFrame[Any]
+    call: StatContext, listed: nw.LazyFrame[Any], people: nw.LazyFrame[Any], touches: nw.LazyFrame[Any]
 ) -> nw.LazyFrame[Any]:
     """Count each listed account's people; accounts without any stay."""
     listed = listed.with_columns(is_listed=nw.col("account_id"))

@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import wrap
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._small import Flags, flags, read, read_mailings, settled, table, typed, write
-from outreach_frames.stats._tally import MEDIAN, RATES, engagement_parts, grouping, note_unknown, stack
+from outreach_frames.stats._aggregate import MEDIAN, RATES, engagement_parts, grouping, note_unknown, stack
+from outreach_frames.stats._backends import wrap
+from outreach_frames.stats._pandas import Flags, flags, read, read_mailings, settled, table, typed, write
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import Instant
 from outreach_frames.stats.maturity import MATURE_D
 from outreach_frames.stats.replies import with_automatic
 
 START = "as Outreach's dashboard counts"
-"""The first step towards a rate of ours."""
+"""The first step toward a rate of ours."""
 
 _CONTACTED, _REPLIED = "num_contacted_prospects", "num_replied_prospects"
 
@@ -82,12 +82,12 @@ def dashboard_comparison(
     Returns
     -------
     comparison : DataFrame, one row for each step, in order
-        ``metric`` (the rate of ours that the steps lead to: ``open_rate``, ``enrolment_reply_rate``,
-        ``enrolment_reply_rate_strict``, ``enrolment_reply_rate_14d``, ``prospect_reply_rate``), ``step``, ``grain``
+        ``metric`` (the rate of ours that the steps lead to: ``open_rate``, ``enrollment_reply_rate``,
+        ``enrollment_reply_rate_strict``, ``enrollment_reply_rate_14d``, ``prospect_reply_rate``), ``step``, ``grain``
         (what is counted: "mailing", "enrollment", "prospect in a sequence", "prospect"), ``numerator``,
         ``denominator``,
         ``rate`` (after the step; a fraction), ``meaning`` (a sentence that tells what the step changes). The last row
-        of a metric is `engagement`'s own rate over all mail; that of ``enrolment_reply_rate_strict`` is
+        of a metric is `engagement`'s own rate over all mail; that of ``enrollment_reply_rate_strict`` is
         `sequence_engagement`'s, over all sequences. The counts of a step are missing where the frame or column that
         tells them was not given, and a rate over nothing is missing.
 
@@ -105,10 +105,10 @@ def dashboard_comparison(
     ``opened_at`` or ``open_count``; replied: ``replied_at``), so that they equal the counters' where
     `reconcile_counters` says so; they exceed 1 where more mail was answered than has a time of delivery. Whether
     Outreach sets ``replied_at`` at an automatic answer is not known: whatever sets it is a reply in both, until
-    ``enrolment_reply_rate_strict``. Running enrollments are in both, until ``enrolment_reply_rate_14d``. Source: this
+    ``enrollment_reply_rate_strict``. Running enrollments are in both, until ``enrollment_reply_rate_14d``. Source: this
     project's metric dictionary, parts 1.3, 2.2, 2.11 and 7.
     """
-    call = Call("dashboard_comparison", bounce_policy=bounce_policy)
+    call = StatContext("dashboard_comparison", bounce_policy=bounce_policy)
     columns = ["prospect_id", "sequence_state_id"]
     mail = read_mailings(call, mailings, columns, optional=["sequence_id"], bounce_policy=bounce_policy)
     contacted = _counters(call, sequences)
@@ -124,7 +124,7 @@ def dashboard_comparison(
     return write(call, typed(rows, _RESULT))
 
 
-def _counters(call: Call, sequences: pd.DataFrame | None) -> Counts:
+def _counters(call: StatContext, sequences: pd.DataFrame | None) -> Counts:
     """Sum Outreach's counters of people who replied and were contacted, over the sequences that have both."""
     if sequences is None:
         return None, None
@@ -212,10 +212,10 @@ def _opens(mail: _Mail, ours: Mapping[str, Counts]) -> list[_Step]:
 
 
 def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
-    per_enrollment, in_time = ours["enrolment_reply_rate"], ours["enrolment_reply_rate_14d"]
-    reached = _Step("enrolment_reply_rate", "enrollment", *per_enrollment, "As above.")
+    per_enrollment, in_time = ours["enrollment_reply_rate"], ours["enrollment_reply_rate_14d"]
+    reached = _Step("enrollment_reply_rate", "enrollment", *per_enrollment, "As above.")
     return {
-        "enrolment_reply_rate": [
+        "enrollment_reply_rate": [
             _Step(
                 START,
                 "mailing",
@@ -231,8 +231,8 @@ def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
                 "Counts enrollments instead of mails: one that got five mails and answered one is one reply of one.",
             ),
         ],
-        "enrolment_reply_rate_strict": [reached, _strict(mail)],
-        "enrolment_reply_rate_14d": [
+        "enrollment_reply_rate_strict": [reached, _strict(mail)],
+        "enrollment_reply_rate_14d": [
             reached,
             _Step(
                 "running enrollments",

@@ -10,18 +10,16 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._addresses import first_domains
-from outreach_frames.stats._calendar import with_local, with_periods
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join, pandas_of, small_table
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import choice, limits
-from outreach_frames.stats._small import Floats, column, floats
-from outreach_frames.stats._tally import at_the_end, stack, with_missing
+from outreach_frames.stats._aggregate import at_the_end, stack, with_missing
+from outreach_frames.stats._backends import join, pandas_of, small_table
+from outreach_frames.stats._pandas import Floats, column, floats
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import Instant, with_local, with_periods
+from outreach_frames.stats._validation import choice, limits
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, noted_effects
 from outreach_frames.stats.control_limits import limits_around, z_against
-from outreach_frames.stats.exact_tests import MIN_EVENTS, exact_lower
 from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
-from outreach_frames.stats.intervals import with_rates
+from outreach_frames.stats.intervals import MIN_EVENTS, exact_lower, with_rates
 from outreach_frames.stats.opt_outs import with_opt_out_time
 
 GROUPINGS = ("mailbox", "recipient_domain")
@@ -128,7 +126,7 @@ def deliverability(
     """
     choice("deliverability by", by, GROUPINGS)
     bounds = {**THRESHOLDS, **limits("thresholds", thresholds, _RATES)}
-    call = Call(
+    call = StatContext(
         "deliverability",
         by=by,
         thresholds=bounds,
@@ -174,7 +172,7 @@ def deliverability(
     return result
 
 
-def _read_mail(call: Call, mailings: Any, bounce_policy: str, optional: Sequence[str]) -> nw.LazyFrame[Any]:
+def _read_mail(call: StatContext, mailings: Any, bounce_policy: str, optional: Sequence[str]) -> nw.LazyFrame[Any]:
     columns = ["id", "mailbox_id", "prospect_id", "state", "created_at", "scheduled_at", *SENDING]
     read = call.read("mailings", mailings, [*columns, "unsubscribed_at", "marked_as_spam_at"], optional=optional)
     flagged = with_failure(with_delivery(read, bounce_policy))
@@ -183,7 +181,7 @@ def _read_mail(call: Call, mailings: Any, bounce_policy: str, optional: Sequence
     return call.drop(placed, "mailing neither sent nor failed", tried)
 
 
-def _with_domain(call: Call, mail: nw.LazyFrame[Any], email_addresses: Any) -> nw.LazyFrame[Any]:
+def _with_domain(call: StatContext, mail: nw.LazyFrame[Any], email_addresses: Any) -> nw.LazyFrame[Any]:
     if email_addresses is None:
         raise DataError('by="recipient_domain" needs email_addresses.', hint='Pass fetch(org, "email_addresses").')
     addresses = call.read("email_addresses", email_addresses, ["id", "prospect_id", "email"])
@@ -205,7 +203,7 @@ def _counts(mail: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str,
     return counted_parts(counted, keys, _COUNTS, _RATES, clusters)
 
 
-def _manual(call: Call, mail: nw.LazyFrame[Any], prospects: Any, keys: Sequence[str]) -> nw.LazyFrame[Any]:
+def _manual(call: StatContext, mail: nw.LazyFrame[Any], prospects: Any, keys: Sequence[str]) -> nw.LazyFrame[Any]:
     """Count opt-outs without a link, where the last mailing delivered before them was sent."""
     people = with_opt_out_time(call.read("prospects", prospects, ["id", "opted_out", "opted_out_at"]))
     people = people.filter(~nw.col("opted_out_at").is_null())
@@ -262,7 +260,7 @@ def _alerts(
     return alerts.where(floats(counts["sent"]) >= min_n)
 
 
-def _finished(call: Call, table: nw.LazyFrame[Any], keys: Sequence[str], labels: Sequence[str]) -> Any:
+def _finished(call: StatContext, table: nw.LazyFrame[Any], keys: Sequence[str], labels: Sequence[str]) -> Any:
     rates = [f"{name}{end}" for name in _RATES for end in ("", "_n", "_lo", "_hi")]
     counts = [name for name in _COUNTS if name != "attempted"]
     columns = [*keys, *labels, *counts, "manual_opt_outs", *rates, *_CONTROL, "alert"]

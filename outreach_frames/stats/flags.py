@@ -1,5 +1,5 @@
 """
-The flags of a mailing, from which every mailing statistic is counted.
+Flags of a mailing from which every statistic is counted, and touches other than mail.
 
 Timestamps decide and ``state`` does not: it holds a single, latest value, and a bounced message that was answered
 shows only one of the two.
@@ -10,9 +10,47 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._instants import Instant
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import Instant
 from outreach_frames.stats.traps import ContradictoryFlagsWarning, warn
+
+CALL_COLUMNS = ("id", "prospect_id", "direction", "dialed_at", "answered_at", "completed_at")
+TASK_COLUMNS = ("id", "prospect_id", "action", "completed_at")
+
+_CONVERSATIONS = ("completed", "answered")
+"""The guide's word and the attribute description's word for a call that was answered."""
+
+
+def outbound_calls(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """
+    Keep the outbound calls that were dialed, and add ``called_at``.
+
+    The time of a call is ``dialed_at``, else ``answered_at``, else ``completed_at``; never ``created_at``, which is the
+    time of logging.
+    """
+    dialed = calls.with_columns(called_at=nw.coalesce("dialed_at", "answered_at", "completed_at"))
+    outbound = nw.col("direction").str.to_lowercase() == "outbound"
+    return dialed.filter(outbound.fill_null(False) & ~nw.col("called_at").is_null())
+
+
+def tell_calls_placed(call: StatContext, calls: nw.LazyFrame[Any]) -> None:
+    """Note the calls of `outbound_calls` without a time of dialing, where they are placed by ``called_at``."""
+    undialed = nw.col("dialed_at").is_null()
+    call.assume(calls, "call without a time of dialing, placed at that of its answer or end", undialed)
+
+
+def with_conversation(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add ``is_conversation``: the outcome says answered; where it says nothing, ``answered_at`` is set."""
+    said = nw.col("outcome").str.to_lowercase().is_in(_CONVERSATIONS).fill_null(False)
+    silent = nw.col("outcome").is_null() & ~nw.col("answered_at").is_null()
+    return calls.with_columns(is_conversation=said | silent)
+
+
+def other_tasks(tasks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Keep the completed tasks that are neither an email nor a call, which count themselves."""
+    elsewhere = nw.col("action").is_in(["email", "call"]).fill_null(False)
+    return tasks.filter(~elsewhere & ~nw.col("completed_at").is_null())
+
 
 SENDING = ("delivered_at", "bounced_at", "replied_at")
 """Timestamps that prove that a message left."""
@@ -90,7 +128,7 @@ def mailing_flags(
     ``opened_at`` and ``clicked_at`` are the most recent events in the API, not the first. Source: attribute
     descriptions of the Outreach API v2; the rule for bounces is this project's decision.
     """
-    call = Call("mailing_flags", bounce_policy=bounce_policy)
+    call = StatContext("mailing_flags", bounce_policy=bounce_policy)
     frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"])
     call.look(as_of)
     frame = with_flags(frame, bounce_policy).with_columns(is_spam=_set("marked_as_spam_at") & nw.col("is_delivered"))
@@ -134,7 +172,7 @@ def with_delivery(mailings: nw.LazyFrame[Any], bounce_policy: str = "reply_wins"
     ).with_columns(is_delivered=nw.col("is_sent") & ~nw.col("is_bounced"))
 
 
-def tell_placing(call: Call, mail: nw.LazyFrame[Any]) -> None:
+def tell_placing(call: StatContext, mail: nw.LazyFrame[Any]) -> None:
     """Note the sent mailings whose ``sent_at`` is not the time of delivery, where they are placed by it."""
     elsewhere = nw.col("is_sent") & nw.col("delivered_at").is_null()
     call.assume(mail, "mailing without a time of delivery, placed at that of its bounce or reply", elsewhere)

@@ -1,7 +1,7 @@
 """
 Where in a sequence the replies come from.
 
-A late step has few enrolments left to answer it. Its worth is its hazard, first replies among the enrolments still at
+A late step has few enrollments left to answer it. Its worth is its hazard, first replies among the enrollments still at
 risk, and not its share of all replies.
 """
 
@@ -12,13 +12,11 @@ from typing import Any, Literal
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import grouped_median, join
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import choice
-from outreach_frames.stats._tally import at_the_end, count_distinct, stack
-from outreach_frames.stats._touches import outbound_calls, with_conversation
+from outreach_frames.stats._aggregate import at_the_end, count_distinct, stack
+from outreach_frames.stats._backends import grouped_median, join
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import DAY, Instant
+from outreach_frames.stats._validation import choice
 from outreach_frames.stats.clusters import (
     CLUSTER,
     PERSON,
@@ -28,20 +26,20 @@ from outreach_frames.stats.clusters import (
     noted_effects,
     with_cluster,
 )
-from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.flags import SENDING, outbound_calls, with_conversation, with_delivery
 from outreach_frames.stats.intervals import with_rates, z_value
 from outreach_frames.stats.maturity import WINDOW, with_mature
 
 ATTRIBUTIONS = ("direct", "last_touch", "first_touch")
 
 _STEP = "sequence_step_id"
-_ENROLMENT = "sequence_state_id"
+_ENROLLMENT = "sequence_state_id"
 _MEDIAN = "median_wait_d"
 _BY_MAIL = ("sent", "delivered", "replied", "opt_outs", "bounces")
 _NAMES = {"display_name": "step_name", "sequence__name": "sequence__name"}
 _RATES = {"hazard": ("first_replies", "at_risk"), "hazard_14d": ("first_replies_14d", "at_risk_14d")}
 _CUMULATIVE = ("cumulative_reply", "cumulative_reply_lo", "cumulative_reply_hi")
-_BY_ENROLMENT = ("enrolments_reached", "at_risk", "first_replies")
+_BY_ENROLLMENT = ("enrollments_reached", "at_risk", "first_replies")
 
 
 def step_funnel(
@@ -57,11 +55,11 @@ def step_funnel(
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
-    Follow enrolments down the steps of their sequence: who was reached, who was still at risk, who answered.
+    Follow enrollments down the steps of their sequence: who was reached, who was still at risk, who answered.
 
-    ``enrolments_reached``: enrolments with a delivered mailing at the step. ``at_risk``: those without an earlier reply
-    or opt-out (an event at the very time of the step's first delivery counts as earlier). ``first_replies``: those of
-    them whose first reply is credited to the step and not preceded by an opt-out. ``hazard`` = first_replies /
+    ``enrollments_reached``: enrollments with a delivered mailing at the step. ``at_risk``: those without an earlier
+    reply or opt-out (an event at the very time of the step's first delivery counts as earlier). ``first_replies``:
+    those of them whose first reply is credited to the step and not preceded by an opt-out. ``hazard`` = first_replies /
     at_risk. ``cumulative_reply`` = 1 − Π (1 − hazard) over the mail steps so far, in ``order``.
 
     Parameters
@@ -90,11 +88,11 @@ def step_funnel(
     funnel : frame of the caller's kind, one row per step, sorted by ``sequence_id`` and ``order``
         ``sequence_id``, ``order``, ``step_id``, ``step_type``, and where given ``step_name`` (the step's
         ``display_name``) and ``sequence__name``; mailings ``sent``, ``delivered``, ``replied``;
-        ``enrolments_reached``, ``at_risk``, ``first_replies``; ``hazard`` with ``_n``, ``_lo``, ``_hi`` (missing where
+        ``enrollments_reached``, ``at_risk``, ``first_replies``; ``hazard`` with ``_n``, ``_lo``, ``_hi`` (missing where
         nobody is at risk, which leaves the product unchanged); ``hazard_14d`` likewise, over those who were touched at
         least 14 days before ``as_of``, with the replies of their 14 days, by which steps can be compared;
         ``cumulative_reply`` with ``_lo``, ``_hi`` (bounds missing where it is 0 or 1); mailings ``opt_outs``,
-        ``bounces``; ``median_wait_d`` [days from the enrolment's latest earlier step, missing at its first].
+        ``bounces``; ``median_wait_d`` [days from the enrollment's latest earlier step, missing at its first].
 
     Raises
     ------
@@ -105,13 +103,13 @@ def step_funnel(
 
     Notes
     -----
-    Not counted: one-off mail; among enrolments, mail without one. Conversations are no replies and stay out of
+    Not counted: one-off mail; among enrollments, mail without one. Conversations are no replies and stay out of
     ``cumulative_reply``. Interval: Wilson; of ``cumulative_reply``, Greenwood's on the log(−log) scale, as for
     `kaplan_meier`. Definition: this project's metric dictionary, part 2.5.
     """
     choice("attribution", attribution, ATTRIBUTIONS)
-    call = Call("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
-    needed, optional = ["id", _ENROLMENT, _STEP, *SENDING, "unsubscribed_at"], _optional(cluster)
+    call = StatContext("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
+    needed, optional = ["id", _ENROLLMENT, _STEP, *SENDING, "unsubscribed_at"], _optional(cluster)
     mail = call.read("mailings", mailings, needed, optional=optional)
     column = clusters_of(["hazard"], cluster, mail.collect_schema().names()).get("hazard")
     columns = ["id", "sequence_id", "order", "step_type"]
@@ -120,20 +118,20 @@ def step_funnel(
     call.look(as_of)
 
     mail = _with_outcomes(mail, bounce_policy)
-    events = _enrolment_events(mail, attribution)
+    events = _enrollment_events(mail, attribution)
     mail = call.drop(mail, "mailing of no step", ~nw.col(_STEP).is_null())
     listed = steps.with_columns(is_listed=nw.col(_STEP))
     mail = call.drop(join(mail, listed, _STEP), "mailing of a step that is not listed", ~nw.col("is_listed").is_null())
     by_mail = nw.col("is_delivered") & ~nw.col("step_type").is_in(["call", "task"]).fill_null(False)
     touched = _belonging(mail.filter(by_mail), column).with_columns(touched_at=nw.col("sent_at"))
-    count = partial(_enrolment_counts, events=events, mail=mail, as_of=call.as_of, clustered=column is not None)
+    count = partial(_enrollment_counts, events=events, mail=mail, as_of=call.as_of, clustered=column is not None)
     parts = [steps.select(_STEP), _mail_counts(mail), *count(_reached(touched))]
     if calls is not None:
-        dialled = _belonging(_call_touches(call, calls, steps, optional), column)
-        parts += count(_reached(dialled))
+        dialed = _belonging(_call_touches(call, calls, steps, optional), column)
+        parts += count(_reached(dialed))
     if tasks is not None:
         done = _task_touches(call, tasks, steps)
-        parts.append(count_distinct(done, [_STEP], _ENROLMENT, "enrolments_reached"))
+        parts.append(count_distinct(done, [_STEP], _ENROLLMENT, "enrollments_reached"))
     clusters = {} if column is None else dict.fromkeys(_RATES, column)
     result: IntoFrameT = _finished(call, stack(parts, [_STEP], medians=[_MEDIAN]), named, clusters, ci=ci)
     return result
@@ -148,7 +146,7 @@ def _belonging(touches: nw.LazyFrame[Any], column: str | None) -> nw.LazyFrame[A
     if column is None:
         return touches
     present = touches.collect_schema().names()
-    known = next(name for name in (column, PERSON, _ENROLMENT) if name in present)
+    known = next(name for name in (column, PERSON, _ENROLLMENT) if name in present)
     return with_cluster(touches, known, person=PERSON if PERSON in present else None)
 
 
@@ -169,39 +167,39 @@ def _mail_counts(mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return counted.group_by(_STEP).agg(nw.col(name).sum() for name in _BY_MAIL)
 
 
-def _enrolment_events(mail: nw.LazyFrame[Any], attribution: str) -> nw.LazyFrame[Any]:
-    """Find first reply and first opt-out of the enrolments that have either, and the step credited with the reply."""
-    needed = ["id", _ENROLMENT, _STEP, "is_delivered", "sent_at", "answered_at", "unsubscribed_at"]
-    enrolled = mail.select(*needed).filter(~nw.col(_ENROLMENT).is_null())
+def _enrollment_events(mail: nw.LazyFrame[Any], attribution: str) -> nw.LazyFrame[Any]:
+    """Find first reply and first opt-out of the enrollments that have either, and the step credited with the reply."""
+    needed = ["id", _ENROLLMENT, _STEP, "is_delivered", "sent_at", "answered_at", "unsubscribed_at"]
+    enrolled = mail.select(*needed).filter(~nw.col(_ENROLLMENT).is_null())
     ended = enrolled.filter(~nw.col("answered_at").is_null() | ~nw.col("unsubscribed_at").is_null())
-    firsts = ended.group_by(_ENROLMENT).agg(
+    firsts = ended.group_by(_ENROLLMENT).agg(
         nw.col("answered_at").min().alias("reply_at"), nw.col("unsubscribed_at").min().alias("opt_out_at")
     )
     delivered = (ended if attribution == "direct" else enrolled).filter(nw.col("is_delivered"))
-    candidates = join(delivered, firsts.filter(~nw.col("reply_at").is_null()), _ENROLMENT, how="inner")
+    candidates = join(delivered, firsts.filter(~nw.col("reply_at").is_null()), _ENROLLMENT, how="inner")
     if attribution == "direct":
         candidates = candidates.filter((nw.col("answered_at") == nw.col("reply_at")).fill_null(False))
     else:
         candidates = candidates.filter(nw.col("sent_at") <= nw.col("reply_at"))
     ends: Literal["min", "max"] = "min" if attribution == "first_touch" else "max"
     for column in ("sent_at", "id"):
-        candidates = at_the_end(candidates, _ENROLMENT, column, ends)
-    return join(firsts, candidates.select(_ENROLMENT, credited_step=nw.col(_STEP)), _ENROLMENT)
+        candidates = at_the_end(candidates, _ENROLLMENT, column, ends)
+    return join(firsts, candidates.select(_ENROLLMENT, credited_step=nw.col(_STEP)), _ENROLLMENT)
 
 
 def _reached(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Find when each enrolment was first touched at each step."""
+    """Find when each enrollment was first touched at each step."""
     firsts = [nw.col("touched_at").min(), nw.col("order").min()]
-    needed = [_STEP, _ENROLMENT, "touched_at", "order"]
+    needed = [_STEP, _ENROLLMENT, "touched_at", "order"]
     for column in ("is_conversation", CLUSTER):
         if column in touches.collect_schema().names():
             firsts.append(nw.col(column).max())
             needed.append(column)
-    known = touches.select(*needed).filter(~nw.col(_ENROLMENT).is_null())
-    return known.group_by(_STEP, _ENROLMENT).agg(*firsts)
+    known = touches.select(*needed).filter(~nw.col(_ENROLLMENT).is_null())
+    return known.group_by(_STEP, _ENROLLMENT).agg(*firsts)
 
 
-def _enrolment_counts(
+def _enrollment_counts(
     reached: nw.LazyFrame[Any],
     *,
     events: nw.LazyFrame[Any],
@@ -209,8 +207,8 @@ def _enrolment_counts(
     as_of: str | None,
     clustered: bool,
 ) -> list[nw.LazyFrame[Any]]:
-    """Count enrolments reached, at risk and answering, by step, and take the median wait."""
-    table = join(join(reached, events, _ENROLMENT), _waits(reached), [_STEP, _ENROLMENT])
+    """Count enrollments reached, at risk and answering, by step, and take the median wait."""
+    table = join(join(reached, events, _ENROLLMENT), _waits(reached), [_STEP, _ENROLLMENT])
     reply, opt_out, touched = nw.col("reply_at"), nw.col("opt_out_at"), nw.col("touched_at")
     gone = (reply <= touched).fill_null(False) | (opt_out <= touched).fill_null(False)
     if "is_conversation" in reached.collect_schema().names():
@@ -223,45 +221,47 @@ def _enrolment_counts(
     table = with_mature(table, "touched_at", as_of=as_of, events=mail, happened=["sent_at", "answered_at"])
     mature = ~gone & nw.col("is_mature")
     counted = table.with_columns(
-        id=nw.col(_ENROLMENT),
-        enrolments_reached=gone.cast(nw.Int64) * 0 + 1,
+        id=nw.col(_ENROLLMENT),
+        enrollments_reached=gone.cast(nw.Int64) * 0 + 1,
         at_risk=(~gone).cast(nw.Int64),
         first_replies=(~gone & answered).cast(nw.Int64),
         at_risk_14d=mature.cast(nw.Int64),
         first_replies_14d=(mature & in_time).cast(nw.Int64),
     )
-    counts = [*_BY_ENROLMENT, *_RATES["hazard_14d"]]
+    counts = [*_BY_ENROLLMENT, *_RATES["hazard_14d"]]
     clusters = dict.fromkeys(_RATES, CLUSTER) if clustered else {}
     sums = counted_parts(counted, [_STEP], counts, _RATES, clusters, person=None)
     return [*sums, grouped_median(counted, [_STEP], "wait_d", _MEDIAN)]
 
 
 def _waits(reached: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Measure the time since the enrolment's latest earlier step [days]; its first step has none."""
-    earlier = reached.select(_ENROLMENT, earlier_order=nw.col("order"), earlier_at=nw.col("touched_at"))
-    later = reached.select(_STEP, _ENROLMENT, "order", "touched_at")
-    pairs = join(later, earlier, _ENROLMENT, how="inner").filter(
+    """Measure the time since the enrollment's latest earlier step [days]; its first step has none."""
+    earlier = reached.select(_ENROLLMENT, earlier_order=nw.col("order"), earlier_at=nw.col("touched_at"))
+    later = reached.select(_STEP, _ENROLLMENT, "order", "touched_at")
+    pairs = join(later, earlier, _ENROLLMENT, how="inner").filter(
         (nw.col("earlier_order") < nw.col("order")) & (nw.col("earlier_at") <= nw.col("touched_at"))
     )
     pairs = pairs.with_columns(wait_d=(nw.col("touched_at") - nw.col("earlier_at")) / DAY)
-    return pairs.group_by(_STEP, _ENROLMENT).agg(nw.col("wait_d").min())
+    return pairs.group_by(_STEP, _ENROLLMENT).agg(nw.col("wait_d").min())
 
 
-def _call_touches(call: Call, calls: Any, steps: nw.LazyFrame[Any], optional: Sequence[str]) -> nw.LazyFrame[Any]:
-    columns = ["id", _ENROLMENT, _STEP, "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
-    dialled = with_conversation(outbound_calls(call.read("calls", calls, columns, optional=optional)))
-    placed = join(dialled, steps.filter(nw.col("step_type") == "call"), _STEP, how="inner")
+def _call_touches(
+    call: StatContext, calls: Any, steps: nw.LazyFrame[Any], optional: Sequence[str]
+) -> nw.LazyFrame[Any]:
+    columns = ["id", _ENROLLMENT, _STEP, "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
+    dialed = with_conversation(outbound_calls(call.read("calls", calls, columns, optional=optional)))
+    placed = join(dialed, steps.filter(nw.col("step_type") == "call"), _STEP, how="inner")
     return placed.with_columns(touched_at=nw.col("called_at"), is_conversation=nw.col("is_conversation").cast(nw.Int64))
 
 
-def _task_touches(call: Call, tasks: Any, steps: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    read = call.read("tasks", tasks, ["id", _ENROLMENT, _STEP, "completed_at"])
+def _task_touches(call: StatContext, tasks: Any, steps: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    read = call.read("tasks", tasks, ["id", _ENROLLMENT, _STEP, "completed_at"])
     placed = join(read, steps.filter(nw.col("step_type") == "task"), _STEP, how="inner")
     return placed.with_columns(touched_at=nw.col("completed_at")).filter(~nw.col("touched_at").is_null())
 
 
 def _finished(
-    call: Call, counts: nw.LazyFrame[Any], steps: nw.LazyFrame[Any], clusters: Mapping[str, str], *, ci: float
+    call: StatContext, counts: nw.LazyFrame[Any], steps: nw.LazyFrame[Any], clusters: Mapping[str, str], *, ci: float
 ) -> Any:
     table = noted_effects(call, join(counts, steps, _STEP), _RATES, clusters)
     effect = nw.col("hazard_deff") if clusters else nw.lit(1.0)
@@ -269,7 +269,7 @@ def _finished(
     table = join(table, _cumulative(table, ci), _STEP).with_columns(step_id=nw.col(_STEP)).rename(_names_in(steps))
     keys = ["sequence_id", "order", "step_id", "step_type"]
     rates = [*(f"{rate}{end}" for rate in _RATES for end in ("", "_n", "_lo", "_hi")), *_CUMULATIVE]
-    columns = [*keys, *_names_in(steps).values(), *_BY_MAIL[:3], *_BY_ENROLMENT, *rates, *_BY_MAIL[3:], _MEDIAN]
+    columns = [*keys, *_names_in(steps).values(), *_BY_MAIL[:3], *_BY_ENROLLMENT, *rates, *_BY_MAIL[3:], _MEDIAN]
     return call.write(table.select(*columns), sort=["sequence_id", "order", "step_id"])
 
 

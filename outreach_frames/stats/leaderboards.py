@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import wrap
-from outreach_frames.stats._instants import Instant, to_micros
-from outreach_frames.stats._parameters import choice, column as column_name, id_mapping
-from outreach_frames.stats._small import Floats, column, flags, keep, missing, read, read_mailings, table, write
-from outreach_frames.stats._tally import MEDIAN, RATES, engagement_parts, stack
+from outreach_frames.stats._aggregate import MEDIAN, RATES, engagement_parts, stack
+from outreach_frames.stats._backends import wrap
+from outreach_frames.stats._pandas import Floats, column, flags, keep, missing, read, read_mailings, table, write
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import DAY, Instant, to_micros
+from outreach_frames.stats._validation import choice, column as column_name, id_mapping
 from outreach_frames.stats.clusters import clusters_of, noted_effects
 from outreach_frames.stats.maturity import MATURE_D
 from outreach_frames.stats.shrinkage import GivenPrior, Prior, prior_for, shrunk
@@ -27,7 +26,7 @@ from outreach_frames.stats.suspects import warn_of_machines
 LOW_TRUST = frozenset({"open_rate", "click_rate", "click_to_open_rate"})
 """Rates that machines inflate."""
 
-LOWER_IS_BETTER = frozenset({"bounce_rate", "enrolment_bounce_rate", "opt_out_rate", "prospect_unsubscribe_rate"})
+LOWER_IS_BETTER = frozenset({"bounce_rate", "enrollment_bounce_rate", "opt_out_rate", "prospect_unsubscribe_rate"})
 
 DRAWS = 20_000
 _AT_ONCE = 1_000
@@ -114,7 +113,7 @@ def leaderboard(
     part 2.7.
     """
     by, alias = column_name("by", by), id_mapping("alias", alias)
-    call = Call(
+    call = StatContext(
         "leaderboard",
         by=by,
         metric=metric,
@@ -181,7 +180,7 @@ def _pooled(
     return mail, listed
 
 
-def _mature(call: Call, mail: pd.DataFrame, mature_d: float) -> pd.DataFrame:
+def _mature(call: StatContext, mail: pd.DataFrame, mature_d: float) -> pd.DataFrame:
     """Leave out the mail that has not had its time."""
     latest = mail["sent_at"].max() if call.as_of is None else to_micros(call.as_of)
     if not mature_d or pd.isna(latest):
@@ -191,7 +190,7 @@ def _mature(call: Call, mail: pd.DataFrame, mature_d: float) -> pd.DataFrame:
 
 
 def _counted(
-    call: Call,
+    call: StatContext,
     mail: pd.DataFrame,
     listed: pd.DataFrame | None,
     by: str,

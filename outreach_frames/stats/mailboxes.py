@@ -1,19 +1,39 @@
 """
-The health of mailboxes: whether they send, and whether they still see what comes back.
+Mailboxes: health, capacity, schedule lag and failures.
 
-A mailbox that no longer synchronises goes on sending, but its replies and bounces are never detected: its rates fall
+A mailbox that no longer synchronizes goes on sending, but its replies and bounces are never detected: its rates fall
 for no reason that lies in the mail. Look here before at any rate.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, texts, write
+from outreach_frames.stats._aggregate import grouping, stack
+from outreach_frames.stats._backends import join
+from outreach_frames.stats._estimators import RESAMPLES, bootstrap_bounds
+from outreach_frames.stats._pandas import (
+    flags,
+    floats,
+    groups_of,
+    keep,
+    keyed,
+    read,
+    read_deliveries,
+    table_of,
+    texts,
+    write,
+)
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import HOUR, Instant, with_local, with_periods
+from outreach_frames.stats._validation import columns
+from outreach_frames.stats.clusters import AUTO, clusters_of, counted_parts, share_sums, with_clustered_rates
+from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
 from outreach_frames.stats.traps import BlindMailboxWarning, warn
 
 _TIMES = ("last_send_at", "last_sync_at", "blind_since")
@@ -41,7 +61,7 @@ def mailbox_health(
     as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
-    Tell for each mailbox whether it sends and synchronises, and since when it is blind.
+    Tell for each mailbox whether it sends and synchronizes, and since when it is blind.
 
     Parameters
     ----------
@@ -51,7 +71,7 @@ def mailbox_health(
     mailings
         ``id``, ``mailbox_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     stale_h
-        Time without a successful synchronisation after which a mailbox counts as blind [h].
+        Time without a successful synchronization after which a mailbox counts as blind [h].
     tz
         IANA zone in which a day of sending begins and ends.
     as_of
@@ -77,14 +97,14 @@ def mailbox_health(
     Warns
     -----
     BlindMailboxWarning
-        Some mailboxes do not synchronise.
+        Some mailboxes do not synchronize.
 
     Notes
     -----
     Not counted: mailings that never left, and those of mailboxes not listed. The API keeps only the latest success and
     failure: earlier gaps cannot be seen. Source: this project's metric dictionary, parts 1.4 (T18) and 2.8.
     """
-    call = Call("mailbox_health", stale_h=stale_h, tz=tz)
+    call = StatContext("mailbox_health", stale_h=stale_h, tz=tz)
     attempts = [f"{way}_{outcome}_at" for way in ("send", "sync") for outcome in ("errored", "success")]
     columns = ["id", "send_disabled", "sync_disabled", *attempts, "max_mailings_per_day"]
     boxes = read(call, "mailboxes", mailboxes, columns, optional=["email"])
@@ -111,14 +131,14 @@ def mailbox_health(
     reasons = {
         "sending is switched off": off["send"],
         "the last attempt to send failed": failed["send"],
-        "synchronisation is switched off": off["sync"],
-        "the last synchronisation failed": failed["sync"],
-        f"no synchronisation for more than {stale_h:g} h": stale,
+        "synchronization is switched off": off["sync"],
+        "the last synchronization failed": failed["sync"],
+        f"no synchronization for more than {stale_h:g} h": stale,
         "the daily limit is used up on busy days": health["capacity_used_p95"] >= 1,
     }
     health["reasons"] = texts(reasons, len(health))
     result = write(call, health[list(_RESULT)].astype(_RESULT), sort=["mailbox_id"], instants=_TIMES)
-    what = "Mailboxes that do not synchronise, so that replies and bounces go unseen"
+    what = "Mailboxes that do not synchronize, so that replies and bounces go unseen"
     warn(BlindMailboxWarning, what, health["mailbox_id"][flags(blind)])
     return result
 
@@ -156,3 +176,218 @@ def _capacity(mail: pd.DataFrame, health: pd.DataFrame, tz: str) -> pd.DataFrame
     grouped = daily.groupby("mailbox_id")
     used = pd.DataFrame({"capacity_used_p95": grouped["used"].quantile(0.95), "sending_days": grouped.size()})
     return used.reset_index()
+
+
+def send_capacity(
+    mailboxes: IntoFrameT, mailings: IntoFrameT, *, tz: str = "UTC", as_of: Instant | None = None
+) -> IntoFrameT:
+    """
+    Divide what each mailbox sent on a day by its daily limit.
+
+    ``send_capacity_used`` = mailings sent that day / ``max_mailings_per_day``.
+
+    Parameters
+    ----------
+    mailboxes
+        ``id``, ``max_mailings_per_day``: the mailboxes to report on.
+    mailings
+        ``id``, ``mailbox_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
+    tz
+        IANA zone in which a day begins and ends.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    capacity : frame of the caller's kind, one row per mailbox and day on which it sent, sorted
+        ``mailbox_id``, ``day``, ``sent`` [mailings], ``max_mailings_per_day`` [mailings],
+        ``send_capacity_used`` (above 1 where more was sent than is allowed now; missing without a limit above 0).
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown zone.
+
+    Notes
+    -----
+    A share of a limit and no rate of trials: it has no interval. Left out and counted: mail never sent, and that of
+    mailboxes not listed. The limit is that of now; the API keeps no earlier ones. `mailbox_health` gives the 95th
+    percentile of the days. Definition: this project's metric dictionary, part 2.8.
+    """
+    call = StatContext("send_capacity", tz=tz)
+    boxes = call.read("mailboxes", mailboxes, ["id", "max_mailings_per_day"]).rename({"id": "mailbox_id"})
+    mail = with_delivery(call.read("mailings", mailings, ["id", "mailbox_id", *SENDING]))
+    call.look(as_of)
+    mail = call.drop(mail, "mailing never sent", nw.col("is_sent"))
+    marked = join(mail, boxes.with_columns(is_listed=nw.col("mailbox_id")), "mailbox_id")
+    mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
+    tell_placing(call, mail)
+    placed = with_periods(with_local(mail, "sent_at", zones=[tz]), ["day"])
+    daily = placed.group_by("mailbox_id", "day").agg(
+        nw.col("id").count().alias("sent"), nw.col("max_mailings_per_day").max()
+    )
+    limit = nw.when(nw.col("max_mailings_per_day") > 0).then(nw.col("max_mailings_per_day").cast(nw.Float64))
+    used = daily.with_columns(send_capacity_used=nw.col("sent").cast(nw.Float64) / limit)
+    columns = ["mailbox_id", "day", "sent", "max_mailings_per_day", "send_capacity_used"]
+    result: IntoFrameT = call.write(used.select(*columns), sort=["mailbox_id", "day"], days=["day"])
+    return result
+
+
+_LAGS = {"mailings": pa.int64(), "schedule_lag_h": pa.float64(), "schedule_lag_n": pa.int64()}
+_LAGS |= {"schedule_lag_lo": pa.float64(), "schedule_lag_hi": pa.float64()}
+
+
+def schedule_lag(
+    mailings: pd.DataFrame,
+    *,
+    by: str | Sequence[str] | None = "mailbox_id",
+    ci: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    as_of: Instant | None = None,
+) -> pd.DataFrame:
+    """
+    Measure how long after its time mail was delivered, by mailbox or any other columns.
+
+    ``schedule_lag_h`` = median of ``delivered_at`` − ``scheduled_at``. A lag that grows speaks of throttling, or of a
+    mailbox in trouble.
+
+    Parameters
+    ----------
+    mailings
+        ``id``, ``scheduled_at``, ``delivered_at``, ``bounced_at``, ``replied_at``, and the columns of ``by``.
+    by
+        Columns to group by; ``None`` for one row.
+    ci
+        Confidence level.
+    resamples
+        Draws of the bootstrap.
+    seed
+        Of the draws.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    lags : DataFrame, one row for each group, sorted by key
+        Keys; ``mailings`` [delivered]; ``schedule_lag_h`` [h, missing without a mailing that has both times];
+        ``schedule_lag_n`` [mailings with both], ``schedule_lag_lo`` and ``schedule_lag_hi`` [h, missing with fewer than
+        two of them].
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype or an id that occurs twice.
+
+    Notes
+    -----
+    Left out and counted: mail not delivered, and rows whose key is missing. Mail delivered before its time has a
+    negative lag. Interval: percentile bootstrap, see `_resampling`. Definition: this project's metric dictionary, part
+    2.1.
+    """
+    keys = columns("by", by)
+    call = StatContext("schedule_lag", by=keys, ci=ci, resamples=resamples, seed=seed)
+    mail = read_deliveries(call, mailings, ["scheduled_at"], keys=keys)
+    call.look(as_of)
+    mail = keyed(call, keep(call, mail, "mailing not delivered", mail["is_delivered"]), keys)
+    rows = []
+    for values, group in groups_of(mail, keys):
+        lags = floats(group["delivered_at"] - group["scheduled_at"]) / HOUR
+        lags = lags[~np.isnan(lags)]
+        lo, hi = bootstrap_bounds(lags, np.median, ci=ci, resamples=resamples, seed=seed)
+        median = float(np.median(lags)) if lags.size else None
+        rows.append((*values, len(group), median, lags.size, lo, hi))
+    return write(call, table_of(mail, keys, rows, _LAGS), sort=keys, instants=[k for k in keys if k.endswith("_at")])
+
+
+REASON = "error_reason"
+_COUNTS = ("failed", "sent", "attempted")
+_RATES = {"failure_rate": ("failed", "attempted")}
+
+
+def failures(
+    mailings: IntoFrameT,
+    *,
+    by: str | Sequence[str] | None = REASON,
+    ci: float = 0.95,
+    cluster: str | None = "auto",
+    as_of: Instant | None = None,
+) -> IntoFrameT:
+    """
+    Count mail that failed, by reason, mailbox, user, sequence or any other columns.
+
+    ``failure_rate`` = failed and not sent / (that + sent). A failure is a trouble on the sender's side: a sign-in that
+    has run out, a limit, a missing variable; a bounce is none.
+
+    Parameters
+    ----------
+    mailings
+        ``id``, ``state``, ``delivered_at``, ``bounced_at``, ``replied_at``, and the columns of ``by``.
+    by
+        Columns to group by, such as ``"mailbox_id"``, ``"user_id"``, ``"sequence_id"``; ``None`` for one row. With
+        ``"error_reason"`` among them, the rate of a reason is over all attempts of the other columns' group, so that
+        the rates of its reasons add up to the group's.
+    ci
+        Confidence level.
+    cluster
+        What fails together: ``"auto"`` takes the mailbox where the frame has ``mailbox_id``; or a column's name; or
+        ``None``: independent mailings.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    failures : frame of the caller's kind, one row per group, sorted by key
+        Keys; ``failed``, ``sent``, ``attempted`` [mailings]; ``failure_rate`` with ``_n``, ``_lo``, ``_hi``. By reason,
+        failures without one have a missing reason, and a group without failures has no row.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype or an id that occurs twice in memory.
+
+    Notes
+    -----
+    Left out and counted: mail neither sent nor failed, and rows whose key is missing. ``error_reason`` is free text.
+    Interval: Wilson. Definition: this project's metric dictionary, part 2.1.
+    """
+    keys = columns("by", by)
+    others = [key for key in keys if key != REASON]
+    call = StatContext("failures", by=keys, ci=ci, cluster=cluster)
+    needed, mailbox = ["id", "state", *SENDING, *(set(keys) & {REASON})], "mailbox_id" if cluster == AUTO else cluster
+    optional = [] if mailbox is None else [mailbox]
+    read = call.read("mailings", mailings, needed, keys=others, optional=optional)
+    mail = with_failure(with_delivery(read))
+    call.look(as_of)
+    mail = call.drop(mail, "mailing neither sent nor failed", nw.col("is_sent") | nw.col("is_failed"))
+    for key in others:
+        mail = call.drop(mail, f"{key} missing", ~nw.col(key).is_null())
+    mail, groups, parts = grouping(mail, others)
+    counted = mail.with_columns(failed=nw.col("is_failed").cast(nw.Int64), sent=nw.col("is_sent").cast(nw.Int64))
+    counted = counted.with_columns(attempted=nw.col("failed") + nw.col("sent"))
+    present = counted.collect_schema().names()
+    known = cluster != AUTO or "mailbox_id" in present
+    clusters = clusters_of(_RATES, mailbox if known else None, present, keys)
+    by_reason = REASON in keys
+    sums = counted_parts(counted, groups, _COUNTS, {} if by_reason else _RATES, clusters, person=None)
+    table = stack([*parts, *sums], groups)
+    if by_reason:
+        reasons = counted.filter(nw.col("is_failed")).group_by(*groups, REASON).agg(nw.col("failed").sum())
+        table = join(reasons, table.drop("failed"), groups)
+        for rate, column in clusters.items():
+            shares = share_sums(counted, groups, REASON, name=rate, counts=_RATES[rate], column=column, person=None)
+            table = stack([table, shares], [*groups, REASON]).filter(nw.col("failed") > 0)
+    rated = with_clustered_rates(call, table, _RATES, clusters, ci=ci)
+    rates = [f"failure_rate{end}" for end in ("", "_n", "_lo", "_hi")]
+    result: IntoFrameT = call.write(
+        rated.select(*keys, "failed", "sent", "attempted", *rates),
+        sort=keys,
+        instants=[key for key in keys if key.endswith("_at")],
+    )
+    return result

@@ -10,9 +10,8 @@ from typing import Any
 
 import narwhals as nw
 
-from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._engines import tidied
-from outreach_frames.stats._instants import to_micros
+from outreach_frames.stats._backends import tidied
+from outreach_frames.stats._timestamps import DAY, to_micros
 
 MATURE_D = 14
 """How long an enrollment, or a person, must have had [d]; nine of ten answers come within it."""

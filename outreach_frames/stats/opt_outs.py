@@ -7,16 +7,14 @@ import narwhals as nw
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call, columns_of
-from outreach_frames.stats._engines import join, wrap
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import columns
-from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, table as run, write
-from outreach_frames.stats._tally import grouping, stack
-from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
+from outreach_frames.stats._aggregate import grouping, stack
+from outreach_frames.stats._backends import join, wrap
+from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, settled, table as run, write
+from outreach_frames.stats._statistic import StatContext, columns_of
+from outreach_frames.stats._timestamps import HOUR, Instant
+from outreach_frames.stats._validation import columns
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, with_clustered_rates
-from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.flags import CALL_COLUMNS, SENDING, outbound_calls, with_delivery
 from outreach_frames.stats.maturity import WINDOW, with_mature
 
 _ORDER = [
@@ -120,7 +118,7 @@ def prospect_opt_outs(
     known = columns_of("prospects", prospects)
     of_people = [key for key in keys if key in known]
     of_touches = [key for key in keys if key not in of_people]
-    call = Call("prospect_opt_outs", by=keys, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
+    call = StatContext("prospect_opt_outs", by=keys, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
     needed, optional = ["id", "opted_out", "opted_out_at"], cluster_columns(cluster)
     people = with_opt_out_time(call.read("prospects", prospects, needed, keys=of_people, optional=optional))
     clusters = clusters_of(_RATES, cluster, people.collect_schema().names(), keys)
@@ -209,7 +207,7 @@ def compliance(
     in again (``opted_out`` false), since the API does not say when. Source: this project's metric dictionary, parts
     1.4 (T14, T15) and 3.
     """
-    call = Call("compliance", grace_h=grace_h, bounce_policy=bounce_policy)
+    call = StatContext("compliance", grace_h=grace_h, bounce_policy=bounce_policy)
     needed = ["prospect_id", "sequence_id", "user_id", "unsubscribed_at"]
     mail = read_deliveries(call, mailings, needed, bounce_policy=bounce_policy)
     people = read(call, "prospects", prospects, ["id", "opted_out", "opted_out_at"])
@@ -231,7 +229,7 @@ def compliance(
     return write(call, late[_ORDER], sort=["mailing_id"], instants=["delivered_at", "opted_out_at"])
 
 
-def _opt_outs(call: Call, mail: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+def _opt_outs(call: StatContext, mail: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """Find when each person opted out first, and how."""
     back = run(wrap(people).filter(~is_opted_out(noticed=nw.lit(True))))["id"]
     manual = people.rename(columns={"id": "prospect_id"})[["prospect_id", "opted_out_at"]].assign(

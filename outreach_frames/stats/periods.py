@@ -22,16 +22,15 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, record_of
-from outreach_frames.stats._instants import Instant, to_iso, to_micros
-from outreach_frames.stats._parameters import column as column_name, columns, text
-from outreach_frames.stats._small import Flags, column, flags, floats, in_utc, naive_columns, read, write
-from outreach_frames.stats.attachments import attach
+from outreach_frames.stats._pandas import Flags, column, flags, floats, in_utc, naive_columns, read, write
+from outreach_frames.stats._statistic import StatContext, record_of
+from outreach_frames.stats._timestamps import DAY, Instant, to_iso, to_micros
+from outreach_frames.stats._validation import column as column_name, columns, text
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import difference_of, score_interval, wilson
 from outreach_frames.stats.maturity import MATURE_D
 from outreach_frames.stats.power import whole
+from outreach_frames.stats.provenance import attach
 
 Period = tuple[Instant, Instant] | pd.Period | str
 """From (included) and until (not included), or a calendar period of UTC: pandas', or its text."""
@@ -127,7 +126,9 @@ def compare_periods(
     spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
     told = {name: list(map(to_iso, span)) for name, span in spans.items()}
     by_keys = keys if keys[1:] else keys[0]
-    call = Call("compare_periods", **told, by=by_keys, metric=metric, on=on, mature_d=mature_d, ci=ci, **parameters)
+    call = StatContext(
+        "compare_periods", **told, by=by_keys, metric=metric, on=on, mature_d=mature_d, ci=ci, **parameters
+    )
     call.parameters["function"] = called
     text("metric", metric)
     _refuse_uncallable(function, called, parameters)
@@ -199,7 +200,7 @@ def _span(name: str, period: Period) -> tuple[int, int]:
 
 
 def _placed(
-    call: Call,
+    call: StatContext,
     frame: pd.DataFrame,
     spans: dict[str, tuple[int, int]],
     *,
@@ -247,7 +248,7 @@ def _counted(rates: pd.DataFrame, keys: list[str], metric: str, name: str, *, ci
     return rates[keys].assign(**{f"x_{name}": successes, f"n_{name}": trials}, **ends)
 
 
-def _design_effect(call: Call, results: Mapping[str, pd.DataFrame], metric: str) -> float:
+def _design_effect(call: StatContext, results: Mapping[str, pd.DataFrame], metric: str) -> float:
     """Take the larger design effect of the two periods, and note it; 1 where trials are independent."""
     noted = [record_of(result).get("clusters", {}).get(metric) for result in results.values()]
     known = [each for each in noted if each is not None]

@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import wrap
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import choice, choices
-from outreach_frames.stats._small import flags, floats, keep, read, read_deliveries, settled, table, write
-from outreach_frames.stats._touches import CALL_COLUMNS, outbound_calls
-from outreach_frames.stats.attachments import attach
+from outreach_frames.stats._backends import wrap
+from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, settled, table, write
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import DAY, Instant
+from outreach_frames.stats._validation import choice, choices
+from outreach_frames.stats.flags import CALL_COLUMNS, outbound_calls
+from outreach_frames.stats.provenance import attach
 from outreach_frames.stats.traps import MixedCurrencyWarning, SyncTimeWarning, warn
 
 MODELS = ("first", "last", "linear", "time_decay")
@@ -60,7 +59,7 @@ def pipeline_attribution(
     """
     Credit opportunities to the touches before them, under several models.
 
-    A touch is a delivered mailing (or an outbound call that was dialled) to a person linked with the opportunity,
+    A touch is a delivered mailing (or an outbound call that was dialed) to a person linked with the opportunity,
     0 ≤ created − touch ≤ ``window_d``. ``first`` and ``last`` credit one touch, ``linear`` all alike, ``time_decay``
     each by 2^(−age / ``half_life_d``).
 
@@ -131,7 +130,7 @@ def pipeline_attribution(
         raise DataError("No model is given to credit by.", hint=f"Choose among {', '.join(MODELS)}.")
     choice("link", link, LINKS)
     choice("credit by", by, CREDITED)
-    call = Call(
+    call = StatContext(
         "pipeline_attribution",
         by=by,
         window_d=window_d,
@@ -182,7 +181,7 @@ def _unattributed(rest: pd.DataFrame, model: str) -> pd.DataFrame:
     return rest.assign(share=1.0, channel="unattributed", model=model)
 
 
-def _deals(call: Call, opportunities: pd.DataFrame, stages: pd.DataFrame | None, link: str) -> pd.DataFrame:
+def _deals(call: StatContext, opportunities: pd.DataFrame, stages: pd.DataFrame | None, link: str) -> pd.DataFrame:
     """Take opportunities with amount, currency, and the instant they began at."""
     columns = ["id", "amount", "currency_type", "created_at", "external_created_at", "trashed_at"]
     columns += ["account_id"] if link == "account" else []
@@ -205,7 +204,7 @@ def _deals(call: Call, opportunities: pd.DataFrame, stages: pd.DataFrame | None,
 
 
 def _people(
-    call: Call, deals: pd.DataFrame, roles: pd.DataFrame, prospects: pd.DataFrame | None, link: str
+    call: StatContext, deals: pd.DataFrame, roles: pd.DataFrame, prospects: pd.DataFrame | None, link: str
 ) -> pd.DataFrame:
     """List who is linked with which opportunity, each pair once."""
     if link == "roles":
@@ -218,18 +217,18 @@ def _people(
     return pairs[["opportunity_id", "prospect_id"]].dropna().drop_duplicates()
 
 
-def _mail(call: Call, mailings: pd.DataFrame, by: str, bounce_policy: str) -> pd.DataFrame:
+def _mail(call: StatContext, mailings: pd.DataFrame, by: str, bounce_policy: str) -> pd.DataFrame:
     mail = read_deliveries(call, mailings, ["prospect_id", by], bounce_policy=bounce_policy)
     mail = mail[flags(mail["is_delivered"] & mail["delivered_at"].notna() & mail["prospect_id"].notna())]
     names = {"id": "touch_id", "delivered_at": "at", by: "channel_id"}
     return mail.rename(columns=names)[["prospect_id", "at", "touch_id", "channel_id"]].assign(kind=0)
 
 
-def _calls(call: Call, calls: pd.DataFrame, by: str) -> pd.DataFrame:
+def _calls(call: StatContext, calls: pd.DataFrame, by: str) -> pd.DataFrame:
     taken = read(call, "calls", calls, [*CALL_COLUMNS, by])
-    dialled = table(outbound_calls(wrap(taken))).dropna(subset="prospect_id")
+    dialed = table(outbound_calls(wrap(taken))).dropna(subset="prospect_id")
     names = {"id": "touch_id", "called_at": "at", by: "channel_id"}
-    return dialled.rename(columns=names)[["prospect_id", "at", "touch_id", "channel_id"]].assign(kind=1)
+    return dialed.rename(columns=names)[["prospect_id", "at", "touch_id", "channel_id"]].assign(kind=1)
 
 
 def _touched(deals: pd.DataFrame, people: pd.DataFrame, touches: pd.DataFrame, window: int) -> pd.DataFrame:

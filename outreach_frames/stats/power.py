@@ -20,9 +20,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._parameters import numbers
-from outreach_frames.stats._small import Floats, column, write
+from outreach_frames.stats._pandas import Floats, column, write
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._validation import numbers
 from outreach_frames.stats.sequential import SPREAD, noncentrality
 
 BASELINES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12)
@@ -53,7 +53,7 @@ def power_table(
     arms
         Variants tested at once [variants].
     per_day
-        Enrolments that reach the step in a day, all variants together [enrolments/day].
+        Enrollments that reach the step in a day, all variants together [enrollments/day].
     power
         Probability of detecting the difference if it is there.
     alpha
@@ -64,7 +64,7 @@ def power_table(
     Returns
     -------
     plan : DataFrame, shape (n_baselines × n_differences, 4)
-        ``baseline``, ``difference``, ``n_per_arm`` [enrolments], ``days`` (missing without ``per_day``), sorted.
+        ``baseline``, ``difference``, ``n_per_arm`` [enrollments], ``days`` (missing without ``per_day``), sorted.
         Missing where baseline + difference is not below 1.
 
     Raises
@@ -78,7 +78,7 @@ def power_table(
     the looks up to there, the other at the last. Of several variants the level is shared among the pairs in the
     sequential test (Bonferroni), as in `ab_test`. Source: see the module's notes.
     """
-    call = Call("power_table", arms=arms, per_day=per_day, power=power, alpha=alpha, sequential=sequential)
+    call = StatContext("power_table", arms=arms, per_day=per_day, power=power, alpha=alpha, sequential=sequential)
     rates = numbers("baselines", baselines, above=0, below=1), numbers("differences", differences, above=0, below=1)
     grid = pd.MultiIndex.from_product([sorted(set(values)) for values in rates])
     baseline, difference = (grid.get_level_values(level).to_numpy(dtype=np.float64) for level in (0, 1))

@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import MissingColumnError, OutreachDataWarning
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._small import in_utc, naive_columns, read, settled, typed, write
-from outreach_frames.stats.checks import CHECKS, Check, NotGivenError
-from outreach_frames.stats.sources import frames_of
+from outreach_frames.stats._pandas import in_utc, naive_columns, read, settled, typed, write
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._tables import frames_of
+from outreach_frames.stats._timestamps import Instant
+from outreach_frames.stats.quality_checks import CHECKS, Check, NotGivenError
 from outreach_frames.stats.traps import EFFECTS, SHOWN
 
 SEVERITIES = ("ok", "note", "watch", "act")
@@ -24,7 +24,7 @@ _HOME = {
     "automatic_replies": "replies",
     "compliance": "opt_outs",
     "mailbox_health": "mailboxes",
-    "overlaps": "collisions",
+    "overlaps": "prospects",
     "reconcile_counters": "counters",
     "reply_attribution": "replies",
     "suspect_engagement": "suspects",
@@ -54,7 +54,7 @@ class Tables:
         Ids of rows with an instant without zone, and ids that came more than once, by table.
     """
 
-    def __init__(self, call: Call, frames: Mapping[str, pd.DataFrame]) -> None:
+    def __init__(self, call: StatContext, frames: Mapping[str, pd.DataFrame]) -> None:
         self.call = call
         self.as_of: int | None = None
         self.sizes = {name: len(frame) for name, frame in frames.items()}
@@ -114,7 +114,7 @@ def data_quality(frames: Any, *, as_of: Instant | None = None) -> pd.DataFrame:
     Ids that came twice and naive instants are counted first, then the latest row of an id is kept and the instants are
     read as UTC, so that the other checks can go on. Source: this project's metric dictionary, part 1.4.
     """
-    call = Call("data_quality")
+    call = StatContext("data_quality")
     tables = Tables(call, frames_of(frames))
     for name in tables.sizes:
         with suppress(MissingColumnError):

@@ -1,20 +1,44 @@
-"""Which step earned a reply, and which replies a machine wrote."""
+"""
+Replies: which step earned them, automatic ones, the effort they took, and their sentiment.
 
+Both are about those who answered. How long a reply takes, those who have not answered counted in, is another question;
+see `time_to_event`.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._calendar import HOUR
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._small import keep, read_mailings, write
-from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.errors import DataError
+from outreach_frames.stats._backends import join, wrap
+from outreach_frames.stats._estimators import RESAMPLES, bootstrap_bounds, quantile_bounds
+from outreach_frames.stats._pandas import (
+    Floats,
+    flags,
+    floats,
+    groups_of,
+    keep,
+    keyed,
+    read,
+    read_deliveries,
+    read_mailings,
+    table,
+    table_of,
+    write,
+)
+from outreach_frames.stats._statistic import StatContext, record_of
+from outreach_frames.stats._timestamps import HOUR, Instant
+from outreach_frames.stats._validation import choice, columns
+from outreach_frames.stats.flags import SENDING, outbound_calls, with_delivery
+from outreach_frames.stats.intervals import with_rates
 
 AUTOMATIC_REPLY = HOUR // 12
-"""An answer to a paused enrolment that came within this time of delivery is suspected to be a machine's [µs]."""
+"""An answer to a paused enrollment that came within this time of delivery is suspected to be a machine's [µs]."""
 
 
 def reply_attribution(
@@ -23,7 +47,7 @@ def reply_attribution(
     """
     Credit each reply to a step, by three rules.
 
-    ``direct_step``: the step of the mailing that was answered. ``last_touch_step``: of the enrolment's latest mailing
+    ``direct_step``: the step of the mailing that was answered. ``last_touch_step``: of the enrollment's latest mailing
     delivered before the reply. ``first_touch_step``: of its earliest one.
 
     Parameters
@@ -37,7 +61,7 @@ def reply_attribution(
 
     Returns
     -------
-    credits : DataFrame, one row for each replied mailing of an enrolment, sorted by ``mailing_id``
+    credits : DataFrame, one row for each replied mailing of an enrollment, sorted by ``mailing_id``
         ``mailing_id``, ``direct_step``, ``last_touch_step``, ``first_touch_step``, ``agree`` (whether all three are the
         same). A step is missing where the mailing has none, or no delivery time lies before the reply.
 
@@ -53,7 +77,7 @@ def reply_attribution(
     Mailings delivered at the very instant of the reply count as before it; at equal times the higher id is the later
     one. Not counted: replies to one-off mail, calls and tasks. Source: this project's metric dictionary, part 1.4, T13.
     """
-    call = Call("reply_attribution", bounce_policy=bounce_policy)
+    call = StatContext("reply_attribution", bounce_policy=bounce_policy)
     columns = ["sequence_state_id", "sequence_step_id"]
     mail = read_mailings(call, mailings, columns, bounce_policy=bounce_policy)
     call.look(as_of)
@@ -82,14 +106,14 @@ def automatic_replies(
     as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
-    List the replies that look automatic: to a paused enrolment, within five minutes of delivery.
+    List the replies that look automatic: to a paused enrollment, within five minutes of delivery.
 
     Parameters
     ----------
     mailings
         ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     sequence_states
-        Enrolments: ``id``, ``state``.
+        Enrollments: ``id``, ``state``.
     bounce_policy
         See `mailing_flags`.
     as_of
@@ -109,11 +133,11 @@ def automatic_replies(
 
     Notes
     -----
-    Outreach pauses an enrolment when it takes an answer for an out-of-office one; whether such answers set
+    Outreach pauses an enrollment when it takes an answer for an out-of-office one; whether such answers set
     ``replied_at`` is unknown. `sequence_engagement` tells how far they could matter. Source: this project's metric
     dictionary, part 1.4 (T16).
     """
-    call = Call("automatic_replies", bounce_policy=bounce_policy)
+    call = StatContext("automatic_replies", bounce_policy=bounce_policy)
     mail = with_delivery(call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING]), bounce_policy)
     states = call.read("sequence_states", sequence_states, ["id", "state"])
     call.look(as_of)
@@ -135,10 +159,212 @@ def with_automatic(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.Laz
     mail
         ``is_replied``, ``sequence_state_id``, ``delivered_at``, ``replied_at``.
     states
-        Enrolments: ``id``, ``state``.
+        Enrollments: ``id``, ``state``.
     """
     paused = states.filter((nw.col("state") == "paused").fill_null(False))
     paused = paused.select(sequence_state_id=nw.col("id"), paused=nw.col("id"))
     fast = (nw.col("replied_at") - nw.col("delivered_at") <= AUTOMATIC_REPLY).fill_null(False)
     told = join(mail, paused, "sequence_state_id")
     return told.with_columns(is_automatic=nw.col("is_replied") & fast & ~nw.col("paused").is_null())
+
+
+QUARTILES = {"p25": 0.25, "p50": 0.5, "p75": 0.75}
+
+_HOURS = [f"hours_to_reply_{name}{end}" for name in QUARTILES for end in ("", "_lo", "_hi")]
+_RESULT = {
+    "hours_to_reply_n": pa.int64(),
+    **dict.fromkeys(_HOURS, pa.float64()),
+    "touches_to_reply": pa.float64(),
+    "touches_to_reply_n": pa.int64(),
+    "touches_to_reply_lo": pa.float64(),
+    "touches_to_reply_hi": pa.float64(),
+}
+_ENROLLMENT = "sequence_state_id"
+
+
+def reply_effort(
+    mailings: pd.DataFrame,
+    calls: pd.DataFrame | None = None,
+    *,
+    by: str | Sequence[str] | None = None,
+    bounce_policy: str = "reply_wins",
+    ci: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    as_of: Instant | None = None,
+) -> pd.DataFrame:
+    """
+    Measure the hours from mail to its answer, and the touches that an enrollment's first answer took.
+
+    ``hours_to_reply`` = ``replied_at`` − ``delivered_at`` of replied mailings: its quartiles. ``touches_to_reply`` =
+    mean number of delivered mailings (and outbound calls) up to the first reply, of enrollments that replied.
+
+    Parameters
+    ----------
+    mailings
+        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``, and the columns of ``by``.
+    calls
+        ``id``, ``sequence_state_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
+    by
+        Columns of the mailings to group by, such as ``"sequence_id"``; ``None`` for one row.
+    bounce_policy
+        See `mailing_flags`.
+    ci
+        Confidence level.
+    resamples, seed
+        Draws of the bootstrap, and their seed.
+    as_of
+        When the data were extracted; kept in the record only.
+
+    Returns
+    -------
+    effort : DataFrame, one row for each group, sorted by key
+        Keys; ``hours_to_reply_n`` [replied mailings with a delivery time]; ``hours_to_reply_p25``, ``…_p50``,
+        ``…_p75`` [h], each with ``_lo`` and ``_hi`` (missing where there are too few for a bound);
+        ``touches_to_reply`` [touches] with ``_n`` [enrollments that replied], ``_lo``, ``_hi`` (missing with fewer than
+        two). Groups without a reply stay.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        A wrong dtype or an id that occurs twice.
+
+    Notes
+    -----
+    Only among those who replied: not how long a reply takes, nor how many touches make one. Touches of one enrollment
+    only, and those at the very time of the reply count. Left out and counted: mail not delivered, and rows whose key is
+    missing; one-off mail has hours and no touches. Intervals: order statistics for the quartiles, percentile bootstrap
+    for the mean; see `_resampling`. Definition: this project's metric dictionary, part 2.2.
+    """
+    keys = columns("by", by)
+    call = StatContext("reply_effort", by=keys, bounce_policy=bounce_policy, ci=ci, resamples=resamples, seed=seed)
+    mail = read_deliveries(call, mailings, [_ENROLLMENT], keys=keys, bounce_policy=bounce_policy)
+    called = None if calls is None else _called(call, calls)
+    call.look(as_of)
+    mail = keyed(call, keep(call, mail, "mailing not delivered", mail["is_delivered"]), keys)
+    rows = []
+    for values, group in groups_of(mail, keys):
+        hours = hours_to_reply(group)
+        quartiles = [float(np.quantile(hours, share)) if hours.size else None for share in QUARTILES.values()]
+        bounds = [quantile_bounds(hours, share, ci=ci) for share in QUARTILES.values()]
+        touches = _touches_to_reply(group, called)
+        told = [value for quartile, pair in zip(quartiles, bounds, strict=True) for value in (quartile, *pair)]
+        mean = float(touches.mean()) if touches.size else None
+        around = bootstrap_bounds(touches, np.mean, ci=ci, resamples=resamples, seed=seed)
+        rows.append((*values, hours.size, *told, mean, touches.size, *around))
+    return write(call, table_of(mail, keys, rows, _RESULT), sort=keys, instants=[k for k in keys if k.endswith("_at")])
+
+
+def hours_to_reply(delivered: pd.DataFrame) -> Floats:
+    """Return the hours from delivery to reply of the delivered mailings that have both times."""
+    hours = floats(delivered["replied_at"] - delivered["delivered_at"]) / HOUR
+    return hours[~np.isnan(hours)]
+
+
+def _called(call: StatContext, calls: pd.DataFrame) -> pd.DataFrame:
+    needed = ["id", _ENROLLMENT, "direction", "dialed_at", "answered_at", "completed_at"]
+    dialed = table(outbound_calls(wrap(read(call, "calls", calls, needed))))
+    return dialed[[_ENROLLMENT, "called_at"]].rename(columns={"called_at": "sent_at"})
+
+
+def _touches_to_reply(delivered: pd.DataFrame, called: pd.DataFrame | None) -> Floats:
+    """Count the touches of each enrollment that replied, up to its first reply."""
+    first: pd.Series[Any] = delivered.groupby(_ENROLLMENT)["replied_at"].min().dropna()
+    touches = delivered[[_ENROLLMENT, "sent_at"]]
+    if called is not None:
+        touches = pd.concat([touches, called], ignore_index=True)
+    reply = touches[_ENROLLMENT].map(first)
+    before = touches[flags(touches["sent_at"] <= reply.astype("int64[pyarrow]"))]
+    return floats(before.groupby(_ENROLLMENT).size())
+
+
+OBJECTS = {
+    "sequence": "sequences",
+    "step": "sequence_steps",
+    "variant": "sequence_templates",
+    "template": "templates",
+    "state": "sequence_states",
+}
+"""Whose counters are of messages since ever; prospects' start anew at the last touch, and make no rate."""
+
+_KEYS = {
+    "sequence": "sequence_id",
+    "step": "sequence_step_id",
+    "variant": "sequence_template_id",
+    "template": "template_id",
+    "state": "sequence_state_id",
+}
+_SENTIMENTS = ("positive", "neutral", "negative")
+_RATES = {"positive_reply_share": ("positive", "classified"), "positive_reply_rate": ("positive_bounded", "reached")}
+
+
+def reply_sentiment(
+    objects: IntoFrameT, *, on: str = "sequence", ci: float = 0.95, as_of: Instant | None = None
+) -> IntoFrameT:
+    """
+    Tell how many answers were positive, of those classified and of all mail delivered.
+
+    ``positive_reply_share`` = positive / (positive + neutral + negative). ``positive_reply_rate`` = positive /
+    ``deliver_count``.
+
+    Parameters
+    ----------
+    objects
+        ``id``, ``positive_reply_count``, ``neutral_reply_count``, ``negative_reply_count``, ``deliver_count``.
+    on
+        What they are: ``"sequence"``, ``"step"``, ``"variant"`` (sequence template), ``"template"`` or ``"state"``.
+    ci
+        Confidence level.
+    as_of
+        When the data were extracted; kept in the record only. The counters know no period: they count since ever.
+
+    Returns
+    -------
+    sentiment : frame of the caller's kind, one row per object, sorted by key
+        Key, such as ``sequence_id``; ``positive``, ``neutral``, ``negative``, ``classified`` [replies], ``delivered``
+        [mailings, as counted by Outreach]; ``positive_reply_share`` and ``positive_reply_rate`` with ``_n``, ``_lo``,
+        ``_hi``: missing where nothing is classified or delivered, the latter also where the counters contradict each
+        other, with more positive replies than deliveries.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent.
+    DataError
+        An unknown ``on``, or one that does not fit the objects, prospects among them; a wrong dtype, an id that occurs
+        twice in memory.
+
+    Notes
+    -----
+    Trust: medium. Not counted: replies that nobody has classified, which are in neither numerator nor denominator of
+    the share; a missing counter counts as 0. Copies of a sequence start with empty counters. Interval: Wilson. Source:
+    attribute descriptions of the Outreach API v2; this project's metric dictionary, part 2.2.
+    """
+    resource, key = OBJECTS[choice("kind of object", on, OBJECTS)], _KEYS[on]
+    told = record_of(objects).get("resource", resource)
+    if told != resource:
+        raise DataError(f"These are {told}, not {resource}.", hint=f"Choose on= for them, one of {', '.join(OBJECTS)}.")
+    call = StatContext("reply_sentiment", on=on, ci=ci)
+    counters = [f"{sentiment}_reply_count" for sentiment in _SENTIMENTS]
+    read = call.read(resource, objects, ["id", *counters, "deliver_count"]).rename({"id": key})
+    call.look(as_of)
+    renamed = dict(zip(_SENTIMENTS, counters, strict=True)) | {"delivered": "deliver_count"}
+    counted = read.with_columns(
+        nw.col(counter).fill_null(0).alias(name) for name, counter in renamed.items()
+    ).with_columns(classified=nw.col("positive") + nw.col("neutral") + nw.col("negative"))
+    table = with_rates(_bounded(counted), _RATES, ci=ci)
+    rates = [f"{rate}{end}" for rate in _RATES for end in ("", "_n", "_lo", "_hi")]
+    columns = [key, *_SENTIMENTS, "classified", "delivered", *rates]
+    result: IntoFrameT = call.write(table.select(*columns), sort=[key])
+    return result
+
+
+def _bounded(counted: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Take both counts of the rate as nothing where they contradict each other."""
+    sound = nw.col("positive") <= nw.col("delivered")
+    return counted.with_columns(
+        positive_bounded=nw.when(sound).then(nw.col("positive")).otherwise(nw.col("positive") * 0),
+        reached=nw.when(sound).then(nw.col("delivered")).otherwise(nw.col("delivered") * 0),
+    )

@@ -9,13 +9,12 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._calendar import WEEKDAYS, weekday_of, with_clock, with_local
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join, pandas_of, small_table, wrap
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import choice
-from outreach_frames.stats._small import column
-from outreach_frames.stats._tally import COUNTED_FLAGS, RATES, stack
+from outreach_frames.stats._aggregate import COUNTED_FLAGS, RATES, stack
+from outreach_frames.stats._backends import join, pandas_of, small_table, wrap
+from outreach_frames.stats._pandas import column
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import WEEKDAYS, Instant, weekday_of, with_clock, with_local
+from outreach_frames.stats._validation import choice
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
 from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
@@ -77,7 +76,7 @@ def send_time_heatmap(
     -------
     heatmap : frame of the caller's kind, shape (168, …), one row per weekday and hour, Monday 0 h first
         ``weekday`` (ordered category), ``hour``, ``delivered``; the numerator (``replied`` …), the rate with ``_n``,
-        ``_lo``, ``_hi`` (missing without trials); ``shrunk``: the rate drawn towards that of all hours, as in
+        ``_lo``, ``_hi`` (missing without trials); ``shrunk``: the rate drawn toward that of all hours, as in
         `shrink_rates`; ``enough``. The record's ``tz_source`` tells by share where the zones came from;
         `explain` how much mail was placed by ``default_tz``, or by a zone under another name than IANA's.
 
@@ -96,7 +95,7 @@ def send_time_heatmap(
     """
     people, zone_columns = _clock(choice("clock", clock, CLOCKS), prospects, users)
     choice("metric by hour", metric, METRICS)
-    call = Call(
+    call = StatContext(
         "send_time_heatmap",
         clock=clock,
         default_tz=default_tz,
@@ -156,7 +155,7 @@ def _clock(clock: str, prospects: Any, users: Any) -> tuple[Any, tuple[str, ...]
     return people, columns
 
 
-def _distinct(call: Call, known: nw.LazyFrame[Any], default_tz: str) -> tuple[list[str], str]:
+def _distinct(call: StatContext, known: nw.LazyFrame[Any], default_tz: str) -> tuple[list[str], str]:
     """List the zones that occur, a few dozen, which the table of offsets is made for; and tell of other names."""
     found = call.table(known.group_by("tz", "tz_written").agg(nw.col("tz_source").min()))
     written = found.dropna(subset=["tz_written"])
@@ -174,7 +173,7 @@ def _clocked(zoned: nw.LazyFrame[Any], rate: str) -> nw.LazyFrame[Any]:
 
 
 def _grid(
-    call: Call,
+    call: StatContext,
     cells: pd.DataFrame,
     rate: str,
     clusters: Mapping[str, str],

@@ -1,4 +1,4 @@
-"""Engagement by sequence, with the enrolments and people behind it."""
+"""Engagement by sequence, with the enrollments and people behind it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,11 +7,7 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._addresses import external_only
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import join, small_table
-from outreach_frames.stats._instants import Instant, to_micros
-from outreach_frames.stats._parameters import id_mapping
-from outreach_frames.stats._tally import (
+from outreach_frames.stats._aggregate import (
     MEDIAN,
     RATES,
     Unit,
@@ -24,7 +20,10 @@ from outreach_frames.stats._tally import (
     with_engagement,
     with_missing,
 )
-from outreach_frames.stats._touches import CALL_COLUMNS, TASK_COLUMNS, other_tasks, outbound_calls
+from outreach_frames.stats._backends import join, small_table
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import Instant, to_micros
+from outreach_frames.stats._validation import id_mapping
 from outreach_frames.stats.clusters import (
     ACCOUNTS,
     AUTO,
@@ -35,15 +34,23 @@ from outreach_frames.stats.clusters import (
     with_cluster,
     with_clustered_rates,
 )
-from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
-from outreach_frames.stats.outcomes import CLOSED_STATES
+from outreach_frames.stats.enrollments import CLOSED_STATES
+from outreach_frames.stats.flags import (
+    CALL_COLUMNS,
+    ENGAGEMENT,
+    TASK_COLUMNS,
+    other_tasks,
+    outbound_calls,
+    tell_placing,
+    with_flags,
+)
 from outreach_frames.stats.replies import with_automatic
 
-_STRICT = "enrolment_reply_rate_strict"
+_STRICT = "enrollment_reply_rate_strict"
 _STRICT_UNIT = Unit("strict", {"emailed": "delivered", "replied": "replied"}, (_STRICT,))
 _STRICT_COUNTS = {_STRICT: ("strict_replied", "strict_emailed")}
 _COUNTS = (
-    *("enrolments", "open_enrolments", "automatic_replies"),
+    *("enrollments", "open_enrollments", "automatic_replies"),
     *("contacted_email", "contacted_call", "contacted_any", "touches"),
 )
 _KEY = ["sequence_id"]
@@ -68,7 +75,8 @@ def sequence_engagement(
     """
     Measure engagement by sequence; sequences without mail stay, with missing rates.
 
-    The rates are those of `engagement`; ``enrolment_reply_rate`` is the headline, since adding steps does not lower it.
+    The rates are those of `engagement`; ``enrollment_reply_rate`` is the headline, since adding steps does not lower
+    it.
 
     Parameters
     ----------
@@ -77,7 +85,7 @@ def sequence_engagement(
     sequences
         ``id`` and ``name``: the sequences to report on. Mail of others, and one-off mail, is left out and counted.
     sequence_states
-        Enrolments: ``id``, ``sequence_id``, ``state``; their ``account_id`` tells the account of their mailings.
+        Enrollments: ``id``, ``sequence_id``, ``state``; their ``account_id`` tells the account of their mailings.
     calls
         ``id``, ``sequence_id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
     tasks
@@ -97,13 +105,13 @@ def sequence_engagement(
     Returns
     -------
     engagement : frame of the caller's kind, one row per sequence, sorted by ``sequence_id``
-        ``sequence_id``, ``name``, the columns of `engagement`; ``enrolments`` and ``open_enrolments`` (neither
+        ``sequence_id``, ``name``, the columns of `engagement`; ``enrollments`` and ``open_enrollments`` (neither
         finished nor opted out; of all time, whatever ``since``); ``automatic_replies`` [replied mailings of paused
-        enrolments, answered within five minutes of delivery] and ``enrolment_reply_rate_strict`` with ``_n``, ``_lo``,
-        ``_hi``, which does not take those for replies; ``contacted_email``, ``contacted_call``, ``contacted_any``
-        [people with a delivered mailing, an outbound call of the sequence, either]; ``touches`` [delivered mailings,
-        and calls and other tasks where given] and ``touches_per_contacted``. What needs a frame that was not given is
-        missing.
+        enrollments, answered within five minutes of delivery] and ``enrollment_reply_rate_strict`` with ``_n``,
+        ``_lo``, ``_hi``, which does not take those for replies; ``contacted_email``, ``contacted_call``,
+        ``contacted_any`` [people with a delivered mailing, an outbound call of the sequence, either]; ``touches``
+        [delivered mailings, and calls and other tasks where given] and ``touches_per_contacted``. What needs a frame
+        that was not given is missing.
 
     Raises
     ------
@@ -118,7 +126,7 @@ def sequence_engagement(
     could matter. Interval: Wilson. Definitions: this project's metric dictionary, parts 1.4 (T11, T16), 2.2, 2.8 and 3.
     """
     alias = id_mapping("alias", alias)
-    call = Call(
+    call = StatContext(
         "sequence_engagement",
         alias=alias,
         since=since,
@@ -152,7 +160,9 @@ def sequence_engagement(
     clusters = clusters_of([*RATES, _STRICT], cluster, mail.collect_schema().names(), _KEY)
     parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY, clusters, as_of=call.as_of)]
     if states is not None:
-        parts.append(_enrolments(_listed_only(call, _aliased(states, alias), listed, "enrolment in another sequence")))
+        parts.append(
+            _enrollments(_listed_only(call, _aliased(states, alias), listed, "enrollment in another sequence"))
+        )
         parts += _strict(mail, states, clusters.get(_STRICT))
     emailed, others = mail.filter(nw.col("is_delivered")).select(*_KEY, "prospect_id"), []
     if read_calls is not None:
@@ -183,7 +193,7 @@ def _with_touches_per(table: nw.LazyFrame[Any], people: str) -> nw.LazyFrame[Any
 
 
 def _with_account(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Take the account of mailings from their enrolments, where these tell it and the mailings do not."""
+    """Take the account of mailings from their enrollments, where these tell it and the mailings do not."""
     known = mail.collect_schema().names()
     if any(name in known for name in ACCOUNTS) or "account_id" not in states.collect_schema().names():
         return mail
@@ -191,7 +201,7 @@ def _with_account(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.Lazy
 
 
 def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any], cluster: str | None) -> list[nw.LazyFrame[Any]]:
-    """Count the answers that look automatic, and the enrolments that gave another one."""
+    """Count the answers that look automatic, and the enrollments that gave another one."""
     counted = with_automatic(mail, states).with_columns(
         automatic_replies=nw.col("is_automatic").cast(nw.Int64),
         delivered=nw.col("is_delivered").cast(nw.Int64),
@@ -222,13 +232,15 @@ def _aliased(frame: nw.LazyFrame[Any], alias: Mapping[int, int]) -> nw.LazyFrame
     return joined.with_columns(sequence_id=nw.coalesce("counted_under", "sequence_id")).drop("counted_under")
 
 
-def _listed_only(call: Call, frame: nw.LazyFrame[Any], listed: nw.LazyFrame[Any], reason: str) -> nw.LazyFrame[Any]:
+def _listed_only(
+    call: StatContext, frame: nw.LazyFrame[Any], listed: nw.LazyFrame[Any], reason: str
+) -> nw.LazyFrame[Any]:
     marked = join(frame, listed.select("sequence_id", is_listed=nw.col("sequence_id")), "sequence_id")
     return call.drop(marked, reason, ~nw.col("is_listed").is_null()).drop("is_listed")
 
 
 def _sent_between(
-    call: Call, frame: nw.LazyFrame[Any], instant: str, since: Instant | None, until: Instant | None
+    call: StatContext, frame: nw.LazyFrame[Any], instant: str, since: Instant | None, until: Instant | None
 ) -> nw.LazyFrame[Any]:
     if since is not None:
         frame = call.drop(frame, "before since, or never sent", (nw.col(instant) >= to_micros(since)).fill_null(False))
@@ -239,7 +251,7 @@ def _sent_between(
     return frame
 
 
-def _enrolments(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def _enrollments(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     closed = nw.col("state").is_in(CLOSED_STATES).fill_null(False)
-    counted = states.with_columns(enrolments=closed.cast(nw.Int64) * 0 + 1, open_enrolments=1 - closed.cast(nw.Int64))
-    return counted.group_by("sequence_id").agg(nw.col("enrolments").sum(), nw.col("open_enrolments").sum())
+    counted = states.with_columns(enrollments=closed.cast(nw.Int64) * 0 + 1, open_enrollments=1 - closed.cast(nw.Int64))
+    return counted.group_by("sequence_id").agg(nw.col("enrollments").sum(), nw.col("open_enrollments").sum())

@@ -24,7 +24,7 @@ from scipy.optimize.elementwise import find_root
 from scipy.special import gammaln, logsumexp
 from scipy.stats import norm
 
-from outreach_frames.stats._small import Floats, Ints
+from outreach_frames.stats._pandas import Floats, Ints
 
 SPREAD = 0.4
 """Standard deviation of the log odds ratios expected beforehand: of rates of which one is half as high again."""

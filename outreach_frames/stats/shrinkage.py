@@ -1,7 +1,7 @@
 """
-Rates of groups drawn towards each other: a beta-binomial model whose prior is fitted to the groups.
+Rates of groups drawn toward each other: a beta-binomial model whose prior is fitted to the groups.
 
-A group with few trials says little about itself and is drawn far towards the rate of all; one with many keeps its own.
+A group with few trials says little about itself and is drawn far toward the rate of all; one with many keeps its own.
 How far, depends on how much the groups differ, and a handful of groups does not tell that well: by default the answer
 is averaged over all priors that the groups leave possible, so that the intervals carry this uncertainty too.
 
@@ -28,9 +28,9 @@ from scipy.optimize.elementwise import find_root
 from scipy.special import betainc, betaincinv, betaln, expit, logit
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._parameters import beta_prior, choice, numbers
-from outreach_frames.stats._small import Floats, Ints, column, floats, write
+from outreach_frames.stats._pandas import Floats, Ints, column, floats, write
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._validation import beta_prior, choice, numbers
 from outreach_frames.stats.intervals import Counts, wilson, z_value
 
 PRIORS = ("integrated", "moments")
@@ -131,7 +131,7 @@ def given_prior(parameters: tuple[float, float], method: str = "given") -> Prior
 
 
 def flat_prior() -> Prior:
-    """Return Beta(1, 1), which draws no group towards others."""
+    """Return Beta(1, 1), which draws no group toward others."""
     return given_prior((1, 1), "flat")
 
 
@@ -216,7 +216,7 @@ def shrink_rates(
     design_effect: npt.ArrayLike = 1.0,
 ) -> pd.DataFrame:
     """
-    Draw rates of groups towards the rate of all, the more so the less is known about a group.
+    Draw rates of groups toward the rate of all, the more so the less is known about a group.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def shrink_rates(
         Equally long vectors of whole numbers, one entry for each group, 0 ≤ successes ≤ trials.
     prior
         ``"integrated"``: averaged over the priors that the groups leave possible; with fewer than three groups flat,
-        that is, none is drawn towards the others. ``"moments"``: fitted by moments and then taken as known, which makes
+        that is, none is drawn toward the others. ``"moments"``: fitted by moments and then taken as known, which makes
         the intervals too narrow with few groups. Or (alpha, beta). ``None`` is ``"integrated"``.
     ci
         Probability of the posterior interval.
@@ -255,7 +255,7 @@ def shrink_rates(
     their size, integrated 95 % intervals cover about 95 % of the true rates; those of moments 50–93 %. Source: see the
     module's notes; this project's metric dictionary, part 2.7.
     """
-    call = Call("shrink_rates", prior=prior, ci=ci)
+    call = StatContext("shrink_rates", prior=prior, ci=ci)
     x, n = whole(successes), whole(trials)
     raw = wilson(x, n)["rate"]
     effective_x, effective_n = effective(x, n, design_effect)

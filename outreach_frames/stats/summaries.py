@@ -1,4 +1,4 @@
-"""The headline numbers of an organisation on one page, each with its interval, its definition and its doubts."""
+"""The headline numbers of an organization on one page, each with its interval, its definition and its doubts."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,19 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError, OutreachDataWarning
-from outreach_frames.stats._call import Call, record_of
-from outreach_frames.stats._instants import Instant, to_iso, to_micros
-from outreach_frames.stats._resampling import quantile_bounds
-from outreach_frames.stats._small import flags, read_deliveries, settled, typed, write
-from outreach_frames.stats._tally import RATES
-from outreach_frames.stats.collisions import overlaps
+from outreach_frames.stats._aggregate import RATES
+from outreach_frames.stats._estimators import quantile_bounds
+from outreach_frames.stats._pandas import flags, read_deliveries, settled, typed, write
+from outreach_frames.stats._statistic import StatContext, record_of
+from outreach_frames.stats._tables import frames_of
+from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
 from outreach_frames.stats.dashboards import dashboard_comparison
-from outreach_frames.stats.effort import hours_to_reply
+from outreach_frames.stats.engagement_rates import engagement
 from outreach_frames.stats.intervals import wilson
+from outreach_frames.stats.prospects import overlaps
 from outreach_frames.stats.provenance import DEFINITIONS
 from outreach_frames.stats.quality import data_quality
-from outreach_frames.stats.rates import engagement
-from outreach_frames.stats.sources import frames_of
+from outreach_frames.stats.replies import hours_to_reply
 from outreach_frames.stats.survival import reply_within, time_to_event
 
 
@@ -46,13 +46,13 @@ HEADLINES = {
     "delivered": Headline("mailings", "high", "sent and not bounced", ("T5", "T9")),
     "prospects_emailed": Headline("prospects", "high", "people with a delivered mailing", ("T11",)),
     "prospects_replied": Headline("prospects", "high", "of these, people who answered one", ("T11", "T16", "T18")),
-    "enrolment_reply_rate": _rate("enrolment_reply_rate", "high", "T6", "T14", "T16", "T18", "T19"),
+    "enrollment_reply_rate": _rate("enrollment_reply_rate", "high", "T6", "T14", "T16", "T18", "T19"),
     "prospect_reply_rate": _rate("prospect_reply_rate", "high", "T11", "T16", "T18", "T19"),
     "reply_rate": _rate("reply_rate", "high", "T10", "T16", "T18", "T19"),
     "reply_within_14d": Headline(
         "share",
         "high",
-        "enrolments that have answered within 14 days of the first mail, recent ones included (Aalen–Johansen)",
+        "enrollments that have answered within 14 days of the first mail, recent ones included (Aalen–Johansen)",
         ("T14", "T16", "T18"),
     ),
     "hours_to_reply_median": Headline("hours", "high", DEFINITIONS["hours_to_reply_median"], ("T16", "T18")),
@@ -62,7 +62,7 @@ HEADLINES = {
     "click_rate": _rate("click_rate", "low", "T4", "T12", "T17"),
     "open_rate": _rate("open_rate", "low", "T2", "T12", "T17"),
     "overlap_rate": Headline(
-        "share", "high", "prospects in two or more open enrolments / prospects in one or more", ("T7",)
+        "share", "high", "prospects in two or more open enrollments / prospects in one or more", ("T7",)
     ),
 }
 """In order of appearance."""
@@ -182,9 +182,9 @@ class Summary:
         return told or [("ok", "none found")]
 
 
-def summarise(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as_of: Instant | None = None) -> Summary:
+def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as_of: Instant | None = None) -> Summary:
     """
-    Summarise an organisation: its headline numbers, with intervals, definitions and caveats.
+    Summarize an organization: its headline numbers, with intervals, definitions and caveats.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def summarise(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     Intervals: Wilson; for ``reply_within_14d`` Aalen–Johansen's, for the median that of order statistics. Source: this
     project's metric dictionary, part 2.
     """
-    call = Call("summarise", ci=ci, cluster=cluster)
+    call = StatContext("summarize", ci=ci, cluster=cluster)
     tables = frames_of(frames)
     if "mailings" not in tables:
         raise DataError("A summary needs mailings.", hint='Pass {"mailings": fetch_mailings(org), …} or a snapshot.')
@@ -263,7 +263,7 @@ def _figures(
         ends = {end: within[f"reply_within_14d_{end}"] for end in ("lo", "hi")}
         figures["reply_within_14d"] = {"value": within["reply_within_14d"], "n": within["n"], **ends}
     if "sequence_states" in tables:
-        people = overlaps(tables["sequence_states"], tables["mailings"], as_of=as_of)["open_enrolments"]
+        people = overlaps(tables["sequence_states"], tables["mailings"], as_of=as_of)["open_enrollments"]
         rate = wilson([int((people > 1).sum())], [int((people > 0).sum())], ci=ci).iloc[0]
         figures["overlap_rate"] = {"value": rate["rate"], "n": rate["n"], "lo": rate["lo"], "hi": rate["hi"]}
     return figures
@@ -331,7 +331,7 @@ _HEADS = ("", "value", "interval", "n", "what it is")
 _WORDS = {
     "sent": "mails sent",
     "delivered": "mails delivered",
-    "enrolment_reply_rate": "enrolments that replied",
+    "enrollment_reply_rate": "enrollments that replied",
     "prospect_reply_rate": "people who replied",
     "reply_rate": "mails answered",
     "reply_within_14d": "replied within 14 days",
@@ -344,8 +344,8 @@ _WORDS = {
     "overlap_rate": "people in several sequences",
 }
 _CALLED = _WORDS | {
-    "enrolment_reply_rate_strict": "enrollments that replied, automatic answers left out",
-    "enrolment_reply_rate_14d": "replied within 14 days, of enrollments that have had them",
+    "enrollment_reply_rate_strict": "enrollments that replied, automatic answers left out",
+    "enrollment_reply_rate_14d": "replied within 14 days, of enrollments that have had them",
 }
 """What the rates are called to which the steps lead."""
 _TABLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'

@@ -15,9 +15,9 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._calendar import DAY
-from outreach_frames.stats._call import Call, columns_of
-from outreach_frames.stats._curves import (
+from outreach_frames.stats._aggregate import stack
+from outreach_frames.stats._backends import join, pandas_of, wrap
+from outreach_frames.stats._estimators import (
     CAUSES,
     EVENTS,
     INDEPENDENT,
@@ -27,14 +27,13 @@ from outreach_frames.stats._curves import (
     reply_shares,
     survival_curve,
 )
-from outreach_frames.stats._engines import join, pandas_of, wrap
-from outreach_frames.stats._instants import Instant, seen_by
-from outreach_frames.stats._parameters import choice, columns, numbers
-from outreach_frames.stats._tally import stack
+from outreach_frames.stats._statistic import StatContext, columns_of
+from outreach_frames.stats._timestamps import DAY, Instant, seen_by
+from outreach_frames.stats._validation import choice, columns, numbers
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, noted_effects
 from outreach_frames.stats.flags import SENDING, with_delivery
 
-ORIGINS = ("first_send", "enrolment")
+ORIGINS = ("first_send", "enrollment")
 
 
 def time_to_event(
@@ -48,10 +47,10 @@ def time_to_event(
     cluster: str | None = "auto",
 ) -> IntoFrameT:
     """
-    Find each enrolment's first outcome and the time it took.
+    Find each enrollment's first outcome and the time it took.
 
     Candidates are the first ``replied_at`` of a delivered mailing, the first ``unsubscribed_at``, and the first
-    ``bounced_at`` of a bounced mailing. The earliest wins; at exact ties reply, then opt-out, then bounce. Enrolments
+    ``bounced_at`` of a bounced mailing. The earliest wins; at exact ties reply, then opt-out, then bounce. Enrollments
     without an outcome are censored at ``as_of``.
 
     Parameters
@@ -59,10 +58,10 @@ def time_to_event(
     mailings
         ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``, ``unsubscribed_at``.
     sequence_states
-        ``id`` and, for ``origin="enrolment"``, ``created_at``. Where given, only these enrolments are looked at.
+        ``id`` and, for ``origin="enrollment"``, ``created_at``. Where given, only these enrollments are looked at.
     by
         Columns to carry along for grouping, from ``sequence_states`` where it has them, else from ``mailings`` (the
-        smallest value of the enrolment).
+        smallest value of the enrollment).
     as_of
         When the data were extracted; default: what the frames' records say. What happened later is taken as not yet
         happened, so that an earlier ``as_of`` shows the data as they stood then.
@@ -70,14 +69,14 @@ def time_to_event(
         See `mailing_flags`.
     origin
         ``"first_send"``: time runs from the first sent mailing, that is the earliest of ``delivered_at``, else
-        ``bounced_at``, else ``replied_at``. ``"enrolment"``: from the enrolment's ``created_at``.
+        ``bounced_at``, else ``replied_at``. ``"enrollment"``: from the enrollment's ``created_at``.
     cluster
         What belongs together, so that its outcomes are alike, to be carried along: ``"auto"`` takes the account where
-        the enrolments or the mailings have it, else the person; or a column's name; or ``None``: nothing.
+        the enrollments or the mailings have it, else the person; or a column's name; or ``None``: nothing.
 
     Returns
     -------
-    durations : frame of the caller's kind, one row per enrolment with a sent mailing, sorted by id
+    durations : frame of the caller's kind, one row per enrollment with a sent mailing, sorted by id
         ``sequence_state_id``, ``t0``, ``event`` (``reply``, ``opt_out``, ``bounce``, ``censored``), ``event_at``
         (missing if censored), ``duration_d`` [days of 86 400 s, unrounded; 0 where an outcome is dated before
         ``t0``], the ``by`` columns, and the column of the clusters where there is one.
@@ -92,34 +91,34 @@ def time_to_event(
 
     Notes
     -----
-    Left out and counted in the record: one-off mail, enrolments without a sent mailing. Definition: this project's
+    Left out and counted in the record: one-off mail, enrollments without a sent mailing. Definition: this project's
     metric dictionary, part 2.4.
     """
     choice("origin", origin, ORIGINS)
-    if origin == "enrolment" and sequence_states is None:
-        raise DataError('origin="enrolment" needs sequence_states.', hint="Pass the enrolments as second argument.")
+    if origin == "enrollment" and sequence_states is None:
+        raise DataError('origin="enrollment" needs sequence_states.', hint="Pass the enrollments as second argument.")
     known = [] if sequence_states is None else columns_of("sequence_states", sequence_states)
     given = [*known, *columns_of("mailings", mailings)]
     keys = columns("by", by)
-    call = Call("time_to_event", by=keys, bounce_policy=bounce_policy, origin=origin, cluster=cluster)
+    call = StatContext("time_to_event", by=keys, bounce_policy=bounce_policy, origin=origin, cluster=cluster)
     carried = list(dict.fromkeys([*keys, *clusters_of(["reply"], cluster, given).values()]))
     from_states = [name for name in carried if name in known]
     from_mail = [name for name in carried if name not in from_states]
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at"], keys=from_mail)
     states = None
     if sequence_states is not None:
-        created = ["created_at"] if origin == "enrolment" else []
+        created = ["created_at"] if origin == "enrollment" else []
         states = call.read("sequence_states", sequence_states, ["id", *created], keys=from_states)
     now = call.instant(as_of)
 
-    mail = call.drop(mail, "mailing of no enrolment", ~nw.col("sequence_state_id").is_null())
+    mail = call.drop(mail, "mailing of no enrollment", ~nw.col("sequence_state_id").is_null())
     firsts = first_events(mail, now, bounce_policy, carried=from_mail)
     if states is not None:
         firsts = join(states.rename({"id": "sequence_state_id"}), firsts, "sequence_state_id")
-    firsts = call.drop(firsts, "enrolment without a sent mailing", ~nw.col("t0").is_null())
-    if origin == "enrolment":
+    firsts = call.drop(firsts, "enrollment without a sent mailing", ~nw.col("t0").is_null())
+    if origin == "enrollment":
         firsts = call.drop(
-            firsts.with_columns(t0=nw.col("created_at")), "enrolment without created_at", ~nw.col("t0").is_null()
+            firsts.with_columns(t0=nw.col("created_at")), "enrollment without created_at", ~nw.col("t0").is_null()
         )
     result: IntoFrameT = call.write(
         _with_outcome(firsts, now).select("sequence_state_id", "t0", "event", "event_at", "duration_d", *carried),
@@ -134,7 +133,7 @@ def first_events(
     mail: nw.LazyFrame[Any], now: int, bounce_policy: str, *, carried: Sequence[str] = ()
 ) -> nw.LazyFrame[Any]:
     """
-    Find the first sending and the first outcome of each kind, by enrolment, as they stood at an instant.
+    Find the first sending and the first outcome of each kind, by enrollment, as they stood at an instant.
 
     Parameters
     ----------
@@ -206,7 +205,7 @@ def kaplan_meier(
         Confidence level.
     cluster
         What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
-        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrolments.
+        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrollments.
 
     Returns
     -------
@@ -261,7 +260,7 @@ def cumulative_incidence(
         Confidence level.
     cluster
         What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
-        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrolments.
+        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrollments.
 
     Returns
     -------
@@ -296,7 +295,7 @@ def reply_within(
     cluster: str | None = "auto",
 ) -> pd.DataFrame:
     """
-    Estimate the share that has replied within so many days, recent enrolments included (Aalen–Johansen).
+    Estimate the share that has replied within so many days, recent enrollments included (Aalen–Johansen).
 
     Parameters
     ----------
@@ -310,12 +309,12 @@ def reply_within(
         Confidence level.
     cluster
         What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
-        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrolments.
+        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrollments.
 
     Returns
     -------
     shares : DataFrame, one row per group
-        The ``by`` columns, ``n`` [enrolments], and for each horizon ``reply_within_<N>d``, ``…_lo``, ``…_hi``. A
+        The ``by`` columns, ``n`` [enrollments], and for each horizon ``reply_within_<N>d``, ``…_lo``, ``…_hi``. A
         share is missing where nobody was followed that long and somebody was still without outcome.
 
     Raises
@@ -328,7 +327,7 @@ def reply_within(
     Notes
     -----
     The value of `cumulative_incidence` of reply at each horizon, with its interval; where it is 0 or 1, which has none,
-    the exact binomial one of as many enrolments as are at risk at the horizon, divided by the share without outcome:
+    the exact binomial one of as many enrollments as are at risk at the horizon, divided by the share without outcome:
     none of 100 is at most 3.6 %. Effective number: R. Peto et al., British Journal of Cancer 35 (1977) 1–39.
     """
     horizons = numbers("days", days, least=0)
@@ -339,9 +338,9 @@ def reply_within(
 
 def _read_durations(
     function: str, durations: Any, by: str | Sequence[str] | None, *, cluster: str | None, **parameters: object
-) -> tuple[Call, pd.DataFrame, list[str]]:
+) -> tuple[StatContext, pd.DataFrame, list[str]]:
     keys = columns("by", by)
-    call = Call(function, by=keys, cluster=cluster, **parameters)
+    call = StatContext(function, by=keys, cluster=cluster, **parameters)
     optional = ["sequence_state_id", *([] if cluster is None else [*cluster_columns(cluster), PERSON])]
     read = call.read("durations", durations, ["duration_d", "event"], keys=keys, optional=optional)
     column = clusters_of(["reply"], cluster, read.collect_schema().names(), keys).get("reply")
@@ -358,7 +357,7 @@ def _read_durations(
     return call, table, keys
 
 
-def _with_effects(call: Call, table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+def _with_effects(call: StatContext, table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
     """Add the design effect of each outcome in the row's group, from how many in a cluster have had it."""
     group = table.groupby(list(keys), dropna=False).ngroup() if keys else pd.Series(0, index=table.index)
     happened = {cause: (table["event"] == cause).astype("int64[pyarrow]") for cause in CAUSES}

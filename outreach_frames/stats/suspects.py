@@ -1,5 +1,5 @@
 """
-Opens and clicks that look like a machine's: privacy proxies that load every picture, scanners that follow every link.
+Opens and clicks that look like a machine's, and the bursts that show them.
 
 No rule can tell for certain. A mailing is suspect only where everything seen of it is, so that one open by a person
 clears it; and what comes out is a range of open rates, not a corrected one.
@@ -10,17 +10,93 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import gammainc
 
 from outreach_frames.stats._addresses import first_domains
-from outreach_frames.stats._bursts import in_burst
-from outreach_frames.stats._calendar import SECOND
-from outreach_frames.stats._call import Call
-from outreach_frames.stats._engines import pandas_of, wrap
-from outreach_frames.stats._instants import Instant
-from outreach_frames.stats._parameters import words
-from outreach_frames.stats._small import Flags, Ints, flags, read, read_mailings, texts, write
+from outreach_frames.stats._backends import pandas_of, wrap
+from outreach_frames.stats._pandas import Flags, Ints, flags, read, read_mailings, texts, write
+from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._timestamps import SECOND, Instant
+from outreach_frames.stats._validation import words
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.traps import MachineOpenWarning, warn
+
+RATE_FROM, RATE_UNTIL = 10 * SECOND, 70 * SECOND
+"""How far before and after a window the rate is looked at [µs]; nearer than that, it is the burst's own."""
+
+CHANCE = 1e-5
+"""Chance below which so many recipients in a window are no coincidence at the rate around it."""
+
+
+def in_burst(at: Ints, who: Ints, group: Ints, *, least: int, window: int) -> Flags:
+    """
+    Tell which events share a short window of time with those of more recipients than chance brings together.
+
+    Parameters
+    ----------
+    at
+        When each happened [µs].
+    who
+        Whose it was; one recipient counts once in a window.
+    group
+        Which group it belongs to; groups do not see each other.
+    least
+        Recipients in a window that are suspect at all.
+    window
+        Its length [µs], at most `RATE_FROM`.
+
+    Returns
+    -------
+    in_burst
+        Whether an event is in a window that `least` recipients or more share, and in which so many would be there by
+        chance less often than `CHANCE`: events of a Poisson process at the greater of the rates before and after the
+        window, so that a rush which begins or ends is none.
+
+    Notes
+    -----
+    Every event begins a window; those are all windows that matter, since any other could be moved to begin at its first
+    event. Recipients in a window are its events less the pairs of consecutive events of one recipient within it; a pair
+    longer than the window is in none, so that the pairs inside are those ended before the window's end less those begun
+    before its start.
+    """
+    order = np.lexsort((at, group))
+    moment = _on_one_line(at[order], group[order])
+    end = np.searchsorted(moment, moment + window)
+    recipients = end - np.arange(len(order)) - _pairs_inside(moment, who[order], end, window)
+    many = np.flatnonzero(recipients >= least)
+    begun, over = moment[many], moment[many] + window
+    before = _between(moment, begun - RATE_UNTIL, begun - RATE_FROM)
+    after = _between(moment, over + RATE_FROM, over + RATE_UNTIL)
+    expected = np.maximum(before, after) * (window / (RATE_UNTIL - RATE_FROM))
+    rare = many[gammainc(recipients[many], expected) < CHANCE]  # the upper tail of a Poisson distribution
+    covered = np.bincount(rare, minlength=len(order) + 1) - np.bincount(end[rare], minlength=len(order) + 1)
+    found = np.empty(len(order), dtype=np.bool_)
+    found[order] = np.cumsum(covered)[:-1] > 0
+    return found
+
+
+def _on_one_line(at: Ints, group: Ints) -> Ints:
+    """Put groups, each in order of time, one after the other; gaps are only as long as it takes to see none across."""
+    gaps = np.minimum(np.diff(at), 2 * RATE_UNTIL)
+    gaps[np.diff(group) != 0] = 2 * RATE_UNTIL
+    return np.concatenate((np.zeros(min(len(at), 1), dtype=np.int64), np.cumsum(gaps)))
+
+
+def _pairs_inside(moment: Ints, who: Ints, end: Ints, window: int) -> Ints:
+    """Count in each window the consecutive events of one recipient."""
+    places = np.argsort(who, kind="stable")
+    first, second = places[:-1], places[1:]
+    close = (who[first] == who[second]) & (moment[second] - moment[first] < window)
+    ended, begun = (
+        np.searchsorted(np.sort(side[close]), at) for side, at in ((second, end), (first, np.arange(len(end))))
+    )
+    return ended - begun
+
+
+def _between(moment: Ints, low: Ints, high: Ints) -> Ints:
+    """Count the events between instants."""
+    return np.searchsorted(moment, high) - np.searchsorted(moment, low)
+
 
 OPEN_EVENTS = ("message_opened",)
 CLICK_EVENTS = ("message_clicked",)
@@ -107,11 +183,11 @@ def suspect_engagement(
     -----
     Not detected: proxies that load pictures hours later, scanners that click one link or take their time, and bursts
     over several domains where these are known. A picture proxy stands
-    between people too, so ``lower`` may be too low. Source: Outreach's help centre on inflated opens and scanner
+    between people too, so ``lower`` may be too low. Source: Outreach's help center on inflated opens and scanner
     clicks; this project's metric dictionary, part 1.4, T17.
     """
     names = {"open": words("open_events", open_events), "click": words("click_events", click_events)}
-    call = Call("suspect_engagement", fast_s=fast_s, burst_n=burst_n, together_s=together_s, ci=ci)
+    call = StatContext("suspect_engagement", fast_s=fast_s, burst_n=burst_n, together_s=together_s, ci=ci)
     call.parameters["by_domain"] = email_addresses is not None
     mail = read_mailings(call, mailings, ["prospect_id"])
     mail["domain"] = _domains(call, mail, email_addresses)
@@ -162,7 +238,7 @@ def _warn(ids: "pd.Series[Any]", *, stacklevel: int) -> None:
     )
 
 
-def _domains(call: Call, mail: pd.DataFrame, email_addresses: pd.DataFrame | None) -> Ints:
+def _domains(call: StatContext, mail: pd.DataFrame, email_addresses: pd.DataFrame | None) -> Ints:
     """Number the domains of the recipients; one number for all that are unknown."""
     if email_addresses is None:
         return np.zeros(len(mail), dtype=np.int64)

@@ -1,7 +1,7 @@
 """
 What the data do to a figure, trap by trap, and the warnings that say so.
 
-A trap is something in an organisation's data that bends a statistic without breaking it. `data_quality` looks for all
+A trap is something in an organization's data that bends a statistic without breaking it. `data_quality` looks for all
 of them; a statistic that meets one warns once per call, with a count and a few ids, for frames in memory only: on
 DuckDB, Dask, Spark and lazy polars the count would cost a pass over the data. The numbers are those of this project's
 metric dictionary, part 1.4.
@@ -30,7 +30,7 @@ class MachineOpenWarning(OutreachDataWarning):
 
 
 class BlindMailboxWarning(OutreachDataWarning):
-    """T18: mailboxes whose synchronisation is broken, so that replies and bounces go unseen."""
+    """T18: mailboxes whose synchronization is broken, so that replies and bounces go unseen."""
 
 
 class ImmatureCohortWarning(OutreachDataWarning):
@@ -80,7 +80,7 @@ EFFECTS = {
     3: "opened_at is the latest open: times to first open are upper bounds",
     4: "clicks are anyone's, after forwarding too: no sign of one person's interest",
     5: "delivered and bounced at once would count twice; an answer decides, else the bounce",
-    6: "reply rates by mailing, enrolment and prospect differ; name the grain",
+    6: "reply rates by mailing, enrollment and prospect differ; name the grain",
     7: "a reply stops one sequence only, and which of them earned it is ambiguous",
     8: "a template's numbers are counted on another template, or start anew on a copy",
     9: "counters exceed the rows: mailings were deleted or are not visible",
@@ -88,7 +88,7 @@ EFFECTS = {
     11: "people are undercounted: mail to nobody known counts as mailings only",
     12: "open and click rates leave untracked mailings out of their denominators",
     13: "which step gets the credit for a reply depends on the rule",
-    14: "the enrolment has two outcomes; over time the first one counts",
+    14: "the enrollment has two outcomes; over time the first one counts",
     15: "opt-outs without a link are in no opt_out_rate: it is too low",
     16: "out-of-office answers may count as replies: reply rates are too high",
     17: "open and click rates are too high: machines open and click too",
@@ -99,8 +99,8 @@ EFFECTS = {
     22: "calls without a time of their own are left out; created_at is the time of logging",
     23: "outcomes in another spelling: connect rates miss them",
     24: "step intervals fit neither seconds nor minutes: step spacing is unknown",
-    25: "an enrolment's step is where it is now: funnels must come from mailings, calls and tasks",
-    26: "owner now is not the sender then: credit by owner shifts afterwards",
+    25: "an enrollment's step is where it is now: funnels must come from mailings, calls and tasks",
+    26: "owner now is not the sender then: credit by owner shifts afterward",
     27: "rows that came twice would count twice",
     28: "the week depends on the zone: cohorts shift at the edges",
     29: "opportunities dated by their arrival in Outreach: attribution windows shift",

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from outreach_frames._hidden import HiddenBytes, hidden
+from outreach_frames._jsonapi import NESTED, is_nested
+from outreach_frames._secrets import HiddenBytes, hidden
 from outreach_frames.errors import DocumentError, SignatureError
-from outreach_frames.jsonapi import NESTED, is_nested
 
 SIGNATURE = "Outreach-Webhook-Signature"
 REQUEST_ID = "Outreach-Webhook-ID"

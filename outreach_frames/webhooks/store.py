@@ -13,10 +13,10 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames import catalogue
-from outreach_frames._warn import warn
+from outreach_frames import catalog
+from outreach_frames._jsonapi import Layout, to_frame
+from outreach_frames._warnings import warn
 from outreach_frames.errors import DocumentError, OutreachDataWarning
-from outreach_frames.jsonapi import Layout, to_frame
 from outreach_frames.webhooks.deliveries import Delivery, parse
 
 SCHEMA = pa.schema(
@@ -202,7 +202,7 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     """
     if not Path(store).is_file():
         raise FileNotFoundError(f"There is no store of deliveries at {Path(store).name}.")
-    kind = None if resource is None else catalogue.load().resource(resource)
+    kind = None if resource is None else catalog.load().resource(resource)
     with (
         _as_store(Path(store)),
         closing(sqlite3.connect(f"{Path(store).resolve().as_uri()}?mode=ro", uri=True)) as connection,
@@ -219,7 +219,7 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     if kind is None:
         return to_frame(_about(deliveries), SCHEMA)
     deliveries = [each for each in deliveries if each.delivery and each.delivery.resource["type"] == kind.name]
-    layout = Layout(kind, catalogue=catalogue.load(), anonymous=True, strict=True)
+    layout = Layout(kind, catalog=catalog.load(), anonymous=True, strict=True)
     pages = list(_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
     about = to_frame(_about(deliveries), SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
     values = to_frame([batch for batch, _ in pages], layout.schema)

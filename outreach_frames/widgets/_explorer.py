@@ -14,12 +14,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pandas.io.formats.style import Styler
 
+from outreach_frames._fetch import fetch
+from outreach_frames._jsonapi.decoder import collector_paused
 from outreach_frames.client import Client
 from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWarning, OutreachError
-from outreach_frames.jsonapi.garbage import uncollected
 from outreach_frames.plots import theme
-from outreach_frames.plots._text import kind_of
-from outreach_frames.reading import fetch
+from outreach_frames.plots._formatting import kind_of
 from outreach_frames.snapshots import Snapshot
 from outreach_frames.widgets.messages import Messages
 
@@ -201,7 +201,7 @@ def _undisturbed() -> Iterator[None]:
     The reports name the warnings; a slider would repeat them. The search through all that a notebook holds takes about
     a third of the time that a change may take.
     """
-    with uncollected(), warnings.catch_warnings():
+    with collector_paused(), warnings.catch_warnings():
         warnings.simplefilter("ignore", OutreachDataWarning)
         yield
 

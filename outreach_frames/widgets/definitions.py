@@ -7,10 +7,10 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import stats
-from outreach_frames.showing import show
+from outreach_frames.display import show
 from outreach_frames.widgets._explorer import Explorer, Shown, choice
 
-RATES = ("enrolment_reply_rate", "prospect_reply_rate", "reply_rate", "bounce_rate", "opt_out_rate", "open_rate")
+RATES = ("enrollment_reply_rate", "prospect_reply_rate", "reply_rate", "bounce_rate", "opt_out_rate", "open_rate")
 
 
 class DefinitionSwitch(Explorer):

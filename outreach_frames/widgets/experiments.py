@@ -7,7 +7,7 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
-from outreach_frames.showing import PERCENT
+from outreach_frames.display import PERCENT
 from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, parted, rest
 from outreach_frames.widgets.messages import Messages
 
@@ -36,7 +36,7 @@ class ABMonitor(Explorer):
     }
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
-        """Test all steps, part the tables by step, return the controls; the step with most enrolments comes first."""
+        """Test all steps, part the tables by step, return the controls; the step with most enrollments comes first."""
         mailings, variants = tables["mailings"], tables["sequence_templates"]
         self._templates, steps = tables["templates"].sort_values("id"), tables["sequence_steps"]
         everything = stats.ab_test(mailings, variants, self._templates)

@@ -7,7 +7,7 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
-from outreach_frames.showing import show
+from outreach_frames.display import show
 from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered, parted, rest
 
 RATES = [("bounces", "bounce_rate"), ("failures", "failure_rate"), ("spam", "spam_rate"), ("opt-outs", "opt_out_rate")]

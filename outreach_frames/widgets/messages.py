@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.plots._text import kind_of
+from outreach_frames.plots._formatting import kind_of
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 BODIES = ("body_html", "body_text")

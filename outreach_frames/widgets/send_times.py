@@ -19,7 +19,7 @@ class SendTimePicker(Explorer):
     source
         A snapshot, frames by name, or a client: mailings, prospects.
     tz
-        IANA zone of the organisation: its clock, and that of prospects whose zone is not known.
+        IANA zone of the organization: its clock, and that of prospects whose zone is not known.
 
     Raises
     ------

@@ -7,7 +7,7 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
-from outreach_frames.plots._text import day
+from outreach_frames.plots._formatting import day
 from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered, parted, rest
 
 PERIODS = [("at any time", 0), *((f"in the last {days} days", days) for days in (30, 90, 180))]
@@ -20,7 +20,7 @@ class SequenceExplorer(Explorer):
     """
     Pick a sequence and a period; see its steps, its outcomes over time, or all sequences side by side.
 
-    A period chooses the enrolments whose first mail was sent in it, with all their mail.
+    A period chooses the enrollments whose first mail was sent in it, with all their mail.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class SequenceExplorer(Explorer):
         return self._end - pd.Timedelta(days=days)
 
     def _period(self, days: int) -> str | None:
-        return f"enrolments begun since {day(self._since(days))}" if days else None
+        return f"enrollments begun since {day(self._since(days))}" if days else None
 
     def code(self, *, picture: str, sequence: int, days: int) -> str:
         """Return the call that gives the same."""
@@ -111,7 +111,7 @@ class SequenceExplorer(Explorer):
 
 
 def _begun(mailings: pd.DataFrame) -> "pd.Series[Any]":
-    """Return when the first mail of each mailing's enrolment was sent; missing for one-off mail and mail never sent."""
+    """Return when the first mail of each mailing's enrollment was sent; missing for one-off and unsent mail."""
     first, *others = SENT
     sent = mailings[first]
     for column in others:

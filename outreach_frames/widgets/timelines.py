@@ -1,4 +1,4 @@
-"""One prospect's story: enrolments, mails and calls on one time line."""
+"""One prospect's story: enrollments, mails and calls on one time line."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from outreach_frames.plots import _style as style
-from outreach_frames.plots._page import Page, open_page
-from outreach_frames.plots._text import distinct, fold
+from outreach_frames.plots._formatting import distinct, fold
+from outreach_frames.plots._layout import Page, open_page
 from outreach_frames.widgets._explorer import Explorer, Shown, dropdown, numbered
 
 SENT = {"delivered_at": "delivered"}

@@ -12,8 +12,8 @@ import pytest
 from fake_clock import Clock
 from token_server import CLIENT_SECRET, Authority
 
-from outreach_frames.auth import Profiles, Token
-from outreach_frames.http import TokenEndpoint, Waiter
+from outreach_frames._auth import Profiles, Token
+from outreach_frames._http import TokenEndpoint, Waiter
 
 
 class Drawer(keyring.backend.KeyringBackend):

@@ -12,20 +12,20 @@ import pytest
 from requests import PreparedRequest
 from token_server import CLIENT_SECRET
 
-from outreach_frames.auth import MemoryVault, Secrets, Token, TokenKeeper
+from outreach_frames._auth import MemoryTokenStore, RefreshingTokenAuth, Secrets, Token
+from outreach_frames._http import Session, TokenEndpoint, Waiter
 from outreach_frames.errors import AuthError, RateLimitError, ServerError, TransportError
-from outreach_frames.http import Session, TokenEndpoint, Waiter
 
 TWO_HOURS = 7200
 
 
 @pytest.fixture
-def keeper(signed_in, exchange, clock) -> TokenKeeper:
+def keeper(signed_in, exchange, clock) -> RefreshingTokenAuth:
     """Return what signs requests of the signed-in profile."""
     return signed_in.keeper(exchange=exchange, clock=clock, wait=clock.sleep)
 
 
-def signed(keeper: TokenKeeper) -> PreparedRequest:
+def signed(keeper: RefreshingTokenAuth) -> PreparedRequest:
     """Sign an empty request."""
     request = PreparedRequest()
     request.prepare(method="GET", url="https://api.outreach.io/")
@@ -201,7 +201,7 @@ def test_an_endpoint_out_of_reach_is_a_transport_error(signed_in, authority, clo
 def test_without_a_refresh_token_the_end_is_the_end(clock) -> None:
     """Nothing is asked."""
     secrets = Secrets(Token("access", None, clock(), clock() + 10), CLIENT_SECRET)
-    keeper = TokenKeeper(MemoryVault(secrets), _never, clock=clock, wait=clock.sleep)
+    keeper = RefreshingTokenAuth(MemoryTokenStore(secrets), _never, clock=clock, wait=clock.sleep)
     clock.now += 100
 
     with pytest.raises(AuthError, match="unexpected"):
@@ -227,8 +227,8 @@ READERS = """
 import sys, pathlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from outreach_frames.auth import Profiles
-from outreach_frames.http import Session, TokenEndpoint
+from outreach_frames._auth import Profiles
+from outreach_frames._http import Session, TokenEndpoint
 base_url, folder, now = sys.argv[1], pathlib.Path(sys.argv[2]), float(sys.argv[3])
 profiles = Profiles(folder)
 keeper = profiles.keeper(exchange=TokenEndpoint(base_url), clock=lambda: now)
@@ -314,7 +314,7 @@ def test_a_child_forked_during_a_refresh_does_not_wait_for_ever(clock) -> None:
         return Token("new", "next", clock(), clock() + TWO_HOURS)
 
     parent = os.getpid()
-    keeper = TokenKeeper(MemoryVault(Secrets(expired)), mint, clock=clock, wait=clock.sleep)
+    keeper = RefreshingTokenAuth(MemoryTokenStore(Secrets(expired)), mint, clock=clock, wait=clock.sleep)
     refreshing = threading.Thread(target=keeper.token)
     refreshing.start()
     entered.wait(60)

@@ -13,13 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from token_server import CLIENT_SECRET
 
-from outreach_frames.auth import App, is_loopback_redirect, login, read_redirect
-from outreach_frames.auth.login import wait_for_code
-from outreach_frames.auth.oauth import challenge_of
+from outreach_frames._auth import App, is_loopback_redirect, login, read_redirect
+from outreach_frames._auth.login import wait_for_code
+from outreach_frames._auth.oauth import challenge_of
 from outreach_frames.errors import AuthError
 
 SCOPES = ["prospects.read", "mailings.read"]
-login_module = import_module("outreach_frames.auth.login")  # the package has a function of that name
+login_module = import_module("outreach_frames._auth.login")  # the package has a function of that name
 
 
 def _can_listen(address: str) -> bool:

@@ -10,7 +10,7 @@ import keyring.backend
 import pytest
 from token_server import CLIENT_SECRET
 
-from outreach_frames.auth import FileVault, Profiles, Secrets, Token
+from outreach_frames._auth import FileTokenStore, Profiles, Secrets, Token
 from outreach_frames.errors import AuthError
 
 
@@ -134,7 +134,7 @@ def test_a_keyring_that_is_gone_says_so(signed_in, exchange) -> None:
         signed_in.keeper(exchange=exchange)
 
 
-def test_several_organisations_have_a_profile_each(signed_in, authority, exchange, clock) -> None:
+def test_several_organizations_have_a_profile_each(signed_in, authority, exchange, clock) -> None:
     """Names are sorted; each has its own tokens and its own account."""
     token = Token("theirs", "r", clock(), clock() + 7200)
     signed_in.save("acme.eu", authority.app, token, CLIENT_SECRET)
@@ -199,8 +199,8 @@ def test_damaged_files_say_so_and_quote_nothing(signed_in, exchange, tmp_path, c
 
 WRITER = """
 import sys, pathlib
-from outreach_frames.auth import FileVault, Secrets, Token
-vault = FileVault(pathlib.Path(sys.argv[1]))
+from outreach_frames._auth import FileTokenStore, Secrets, Token
+vault = FileTokenStore(pathlib.Path(sys.argv[1]))
 print("ready", flush=True)
 n = 0
 while True:
@@ -221,7 +221,7 @@ def test_killed_while_saving_the_old_or_the_new_token_is_there(tmp_path) -> None
         writer.wait()
         writer.stdout.close()
 
-        token = FileVault(path).load().token
+        token = FileTokenStore(path).load().token
         assert int(token.access[1:]) >= int(saved)
         assert token.refresh == "r" * 5000
 
@@ -232,7 +232,7 @@ def test_a_failed_save_leaves_no_scraps(tmp_path, monkeypatch) -> None:
     def fail(_: int) -> None:
         raise OSError
 
-    vault = FileVault(tmp_path / "secrets")
+    vault = FileTokenStore(tmp_path / "secrets")
     monkeypatch.setattr(os, "fsync", fail)
 
     with pytest.raises(AuthError, match="cannot be saved"):

@@ -1,4 +1,4 @@
-"""Server to server: the app's own token, the installation's token, the organisation's own host."""
+"""Server to server: the app's own token, the installation's token, the organization's own host."""
 
 import json
 import sys
@@ -8,7 +8,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from outreach_frames.auth import MemoryVault, Secrets, ServerApp, TokenKeeper, find_installation, installation_minter
+from outreach_frames._auth import (
+    MemoryTokenStore,
+    RefreshingTokenAuth,
+    Secrets,
+    ServerApp,
+    find_installation,
+    installation_minter,
+)
 from outreach_frames.errors import AuthError, BadRequestError, ServerError
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -62,7 +69,7 @@ def test_an_installations_token_is_got_and_kept_until_it_is_old(app, clock) -> N
     """It lasts an hour and cannot be refreshed: the next one is asked for in the same way."""
     endpoint, told = Endpoint(), []
     mint = installation_minter(app, "3f0c", exchange=endpoint, clock=clock, on_reply=told.append)
-    keeper = TokenKeeper(MemoryVault(Secrets()), mint, clock=clock, wait=clock.sleep)
+    keeper = RefreshingTokenAuth(MemoryTokenStore(Secrets()), mint, clock=clock, wait=clock.sleep)
 
     assert keeper.token().access == keeper.token().access == "installation-token"
     assert [path for path, _, _ in endpoint.asked] == ["/api/app/installs/3f0c/actions/accessToken"]

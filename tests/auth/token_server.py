@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
-from outreach_frames.auth import App
+from outreach_frames._auth import App
 
 CLIENT_SECRET = "client-secret-that-must-not-leak"
 

@@ -1,7 +1,7 @@
 """
 How long a change of a control takes on 100,000 mailings, for each explorer.
 
-Run it on an idle machine: ``python tests/benchmarks/explorer_change.py [mailings]``. The sample organisation is
+Run it on an idle machine: ``python tests/benchmarks/explorer_change.py [mailings]``. The sample organization is
 repeated with fresh ids. Every control is moved through some of its values; a state seen before is drawn anew. Times are
 those from the change to the HTML, CPU time of this process and by the clock, median and longest. It is no test:
 machines differ, and nothing fails when it is slow.
@@ -38,7 +38,7 @@ EXPLORERS = (
 )
 
 
-def organisation(mailings: int) -> dict[str, pd.DataFrame]:
+def organization(mailings: int) -> dict[str, pd.DataFrame]:
     """Return the sample's frames, what belongs to prospects repeated until there are so many mailings."""
     snapshot = of.open_snapshot(SAMPLE)
     frames = {name: snapshot.frame(name) for name in snapshot.tables}
@@ -75,7 +75,7 @@ def changes(explorer: w.VBox, control: w.ValueWidget) -> list[tuple[float, float
 def main(mailings: int) -> None:
     """Print the times."""
     warnings.simplefilter("ignore", OutreachDataWarning)
-    frames = organisation(mailings)
+    frames = organization(mailings)
     sys.stdout.write(f"{len(frames['mailings']):,} mailings, time of a change [ms]\n")
     for kind in EXPLORERS:
         started = time.perf_counter()

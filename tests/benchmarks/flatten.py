@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from outreach_frames import catalogue
-from outreach_frames.catalogue import Attribute, Relationship
-from outreach_frames.jsonapi import Layout, to_frame
+from outreach_frames import catalog
+from outreach_frames._jsonapi import Layout, to_frame
+from outreach_frames.catalog import Attribute, Relationship
 
-KNOWN = catalogue.load()
+KNOWN = catalog.load()
 PROSPECT = KNOWN.resource("prospect")
 PAGE = 1_000
 DISTINCT_PAGES = 10
@@ -69,7 +69,7 @@ def page(first: int) -> bytes:
 
 def ours(pages: Sequence[bytes]) -> pd.DataFrame:
     """Flatten as `fetch` does."""
-    layout = Layout(PROSPECT, catalogue=KNOWN)
+    layout = Layout(PROSPECT, catalog=KNOWN)
     return to_frame([layout.page(body).batch for body in pages], layout.schema)
 
 

@@ -1,7 +1,7 @@
 """
 What the client reads against the vendor's OpenAPI document, which nothing in this project wrote.
 
-The tests are generated from the document: every listable type, every attribute, every relationship. The catalogue is
+The tests are generated from the document: every listable type, every attribute, every relationship. The catalog is
 not asked what there is.
 """
 
@@ -15,8 +15,8 @@ import pytest
 from contract_schemas import Contract, as_sent, in_frame
 
 import outreach_frames as of
-from outreach_frames.catalogue import camel, load, snake
-from outreach_frames.emulator import Sandbox
+from outreach_frames._sandbox import Sandbox
+from outreach_frames.catalog import camel, load, snake
 
 OUTSIDE = {"/types"}
 """Described in the document's prose, not among its paths."""
@@ -71,7 +71,7 @@ def pytest_generate_tests(metafunc):
 
 
 def test_the_types_that_can_be_read_are_those_of_the_document(contract):
-    """So that the tests below, which go through the catalogue's names, leave none out."""
+    """So that the tests below, which go through the catalog's names, leave none out."""
     types = load().types
 
     assert {name: types[name].path for name in types if "list" in types[name].operations} == contract.listable
@@ -205,7 +205,7 @@ def test_every_attribute_and_relationship_comes_through(everything, contract, li
 
 
 def test_single_records_come_through(everything, contract, read):
-    """Also of types without a list: imports and organisation settings."""
+    """Also of types without a list: imports and organization settings."""
     reading, full = everything
     record = full[read]
     shown = [n for n in contract.attributes(read) if not contract.is_write_only(read, n)]

@@ -1,7 +1,7 @@
 """
 Every write operation of the contract, sent by the client, judged by the vendor's document and by Prism.
 
-The calls are generated from the catalogue, with every attribute and relationship that can be written; that they are the
+The calls are generated from the catalog, with every attribute and relationship that can be written; that they are the
 document's operations, none missing and none made up, is a test of its own.
 """
 
@@ -17,7 +17,7 @@ from background_process import serving
 from write_contract import MEDIA_TYPE, WriteContract, sample
 
 import outreach_frames as of
-from outreach_frames.catalogue import load
+from outreach_frames.catalog import load
 from outreach_frames.errors import DocumentError, ValidationError
 
 TYPES = load().types
@@ -44,7 +44,7 @@ LONG = 1000
 
 
 def operations():
-    """Return what the catalogue says can be written, as method and path."""
+    """Return what the catalog says can be written, as method and path."""
     verbs = {"create": ("POST", ""), "update": ("PATCH", "/{id}"), "delete": ("DELETE", "/{id}")}
     for kind in TYPES.values():
         yield from ((method, kind.path + rest) for verb, (method, rest) in verbs.items() if verb in kind.operations)
@@ -66,7 +66,7 @@ def contract(openapi_path):
     return WriteContract(openapi_path)
 
 
-class Organisation(ThreadingHTTPServer):
+class Organization(ThreadingHTTPServer):
     """Takes everything, keeps it, and answers with a record of the type that was asked for."""
 
     daemon_threads = True
@@ -103,8 +103,8 @@ class Answering(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def organisation():
-    with Organisation() as server:
+def organization():
+    with Organization() as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server
@@ -113,9 +113,9 @@ def organisation():
 
 
 @pytest.fixture(scope="module")
-def org(organisation, tmp_path_factory):
+def org(organization, tmp_path_factory):
     """Return a connection to it."""
-    base_url = f"http://127.0.0.1:{organisation.server_port}"
+    base_url = f"http://127.0.0.1:{organization.server_port}"
     with of.connect("anything", base_url, cache_dir=tmp_path_factory.mktemp("cache")) as client:
         yield client
 
@@ -192,52 +192,52 @@ def act(client, contract, operation, kind, id_):
     return client.act(kind.plural, id_, action, **chosen, **values)
 
 
-def test_every_write_operation_of_the_contract_is_sent_and_no_other(org, organisation, contract):
-    organisation.requests.clear()
+def test_every_write_operation_of_the_contract_is_sent_and_no_other(org, organization, contract):
+    organization.requests.clear()
 
     for operation in OPERATIONS:
         send(org, contract, operation)
 
-    sent = [contract.operation(method, url) for method, url, *_ in organisation.requests]
+    sent = [contract.operation(method, url) for method, url, *_ in organization.requests]
     assert len(sent) == len(set(sent))
     assert set(sent) == contract.operations
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
-def test_every_request_is_as_the_document_declares_it(org, organisation, contract, operation):
+def test_every_request_is_as_the_document_declares_it(org, organization, contract, operation):
     """Path, parameters, media type, and a body without a member that the document does not have."""
-    organisation.requests.clear()
+    organization.requests.clear()
 
     send(org, contract, operation)
 
-    ((method, url, media_type, body),) = organisation.requests
+    ((method, url, media_type, body),) = organization.requests
     assert contract.operation(method, url) == operation
     assert media_type == MEDIA_TYPE
     contract.check(operation, url, body)
 
 
 @pytest.mark.parametrize("operation", WRITING, ids=" ".join)
-def test_every_documented_value_and_every_related_type_is_declared(org, organisation, contract, operation):
+def test_every_documented_value_and_every_related_type_is_declared(org, organization, contract, operation):
     """As many requests as the attribute with the most values has values."""
     kind = load().resource(operation[1].strip("/").split("/")[0])
-    organisation.requests.clear()
+    organization.requests.clear()
 
     for number in range(variants(kind)):
         send(org, contract, operation, number)
 
-    for _, url, _, body in organisation.requests:
+    for _, url, _, body in organization.requests:
         contract.check(operation, url, body)
 
 
 @pytest.mark.parametrize("operation", WRITING, ids=" ".join)
-def test_everything_that_can_be_written_is_in_the_request(org, organisation, contract, operation):
+def test_everything_that_can_be_written_is_in_the_request(org, organization, contract, operation):
     """So that what the tests above judge is all there is: every member of the document but the read-only ones."""
     kind = load().resource(operation[1].strip("/").split("/")[0])
-    organisation.requests.clear()
+    organization.requests.clear()
 
     send(org, contract, operation)
 
-    data = json.loads(organisation.requests[0][-1])["data"]
+    data = json.loads(organization.requests[0][-1])["data"]
     assert set(data.get("attributes", ())) == contract.writable(kind.name)
     assert set(data.get("relationships", ())) == contract.writable(f"{kind.name}Relationships")
 
@@ -298,11 +298,11 @@ def test_a_parameter_that_is_missing_or_undeclared_would_be_noticed(contract, qu
         for documented in attribute.enum
     ],
 )
-def test_every_documented_value_can_be_sent(org, organisation, kind, attribute, documented):
+def test_every_documented_value_can_be_sent(org, organization, kind, attribute, documented):
     """Also where the document gives a length that is shorter than its own values (a sequence's reply actions)."""
-    organisation.requests.clear()
+    organization.requests.clear()
 
     org.create(kind, **{attribute: documented})
 
-    ((*_, body),) = organisation.requests
+    ((*_, body),) = organization.requests
     assert json.loads(body)["data"]["attributes"] == {attribute: documented}

@@ -7,7 +7,7 @@ from background_process import serving
 from contract_schemas import Contract, as_sent, in_frame
 
 import outreach_frames as of
-from outreach_frames.catalogue import load
+from outreach_frames.catalog import load
 from outreach_frames.errors import DocumentError, NotFoundError, ServerError
 
 LISTABLE = sorted(name for name, kind in load().types.items() if "list" in kind.operations)
@@ -145,7 +145,7 @@ def test_made_up_values_of_every_list_are_read_as_they_were_sent(dynamic, contra
 @pytest.mark.filterwarnings("ignore::outreach_frames.errors.UnknownAttributeWarning")
 @pytest.mark.parametrize("name", LISTABLE)
 def test_made_up_values_fill_the_columns_of_a_fetch(dynamic, name):
-    """The columns are the catalogue's whatever comes."""
+    """The columns are the catalog's whatever comes."""
     frame = of.fetch(dynamic, name, refresh=True)
 
     assert frame.columns.tolist() == of.fetch(dynamic, name, filter={"id": []}).columns.tolist()

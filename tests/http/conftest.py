@@ -8,7 +8,7 @@ import pytest
 from fake_clock import Clock
 from scripted_server import TOKEN, Server
 
-from outreach_frames.http import BearerAuth, Session, Waiter
+from outreach_frames._http import BearerAuth, Session, Waiter
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from hypothesis import given, settings, strategies as st
 from scripted_server import EMPTY, Handler, Scripted
 
 from outreach_frames import errors
-from outreach_frames.http import Waiter
-from outreach_frames.http.answers import Reply, read_errors
-from outreach_frames.http.headers import read_budget, read_date, read_instant, read_resumption
-from outreach_frames.http.retry import Outcome
+from outreach_frames._http import Waiter
+from outreach_frames._http.errors import Reply, read_errors
+from outreach_frames._http.rate_limit import read_budget, read_date, read_instant, read_resumption
+from outreach_frames._http.retry import Outcome
 
 OK = b"HTTP/1.1 200 OK\r\n"
 MANY = itertools.repeat

@@ -10,7 +10,7 @@ import pytest
 from scripted_server import EMPTY, Scripted
 
 from outreach_frames import errors
-from outreach_frames.http import BearerAuth
+from outreach_frames._http import BearerAuth
 
 OTHER = b'{"data": [{"type": "user", "id": 2}]}'
 

@@ -17,8 +17,8 @@ from requests_cache.models.response import CachedResponse
 from scripted_server import EMPTY, TOKEN, Scripted
 
 from outreach_frames import errors
-from outreach_frames.http import Cache, Waiter
-from outreach_frames.http.serial import decode_answer, encode_answer
+from outreach_frames._http import Cache, Waiter
+from outreach_frames._http.cache_store import decode_response, encode_response
 
 COOKIE = "cookie-that-must-not-leak"
 
@@ -80,7 +80,7 @@ def test_what_is_written_is_read_back(status, headers, body) -> None:
     response = CachedResponse(status_code=status, content=body)
     response.headers.update(headers)
 
-    back = decode_answer(encode_answer(response))
+    back = decode_response(encode_response(response))
 
     assert (back.status_code, dict(back.headers), back.content) == (status, headers, body)
 
@@ -90,21 +90,21 @@ def test_what_is_written_is_read_back(status, headers, body) -> None:
 def test_reading_any_bytes_ends_in_a_value_error(junk) -> None:
     """Not in a crash, and not in code that runs."""
     with pytest.raises(ValueError, match=r"."):
-        decode_answer(junk)
+        decode_response(junk)
 
 
 @settings(deadline=None)
 @given(st.data())
 def test_a_flipped_or_missing_byte_is_noticed(data) -> None:
     """Half downloads and bad disks poisoned other caches for years; a checksum covers every byte."""
-    whole = encode_answer(CachedResponse(status_code=200, content=b'{"data": [1, 2, 3]}' * 20))
+    whole = encode_response(CachedResponse(status_code=200, content=b'{"data": [1, 2, 3]}' * 20))
     position = data.draw(st.integers(0, len(whole) - 1))
     flipped = bytearray(whole)
     flipped[position] ^= data.draw(st.integers(1, 255))
 
     for damaged in (whole[:position], bytes(flipped)):
         with pytest.raises(ValueError, match=r"damaged|cannot be read"):
-            decode_answer(damaged)
+            decode_response(damaged)
 
 
 class _Planted:
@@ -140,7 +140,7 @@ def test_a_planted_bomb_is_not_unpacked() -> None:
     planted = zlib.crc32(rest, len(head)).to_bytes(4, "big") + len(head).to_bytes(4, "big") + rest
 
     with pytest.raises(ValueError, match="size"):
-        decode_answer(planted)
+        decode_response(planted)
 
 
 def garbage(path: Path) -> None:
@@ -273,12 +273,12 @@ def _stored_value(session, name: str) -> bytes:
     reader = sqlite3.connect(session.cache.info().path)
     values = [value for (value,) in reader.execute("SELECT value FROM answers")]
     reader.close()
-    return next(value for value in values if name.encode() in decode_answer(value).content)
+    return next(value for value in values if name.encode() in decode_response(value).content)
 
 
 ASKER = """
 import sys, pathlib
-from outreach_frames.http import BearerAuth, Session
+from outreach_frames._http import BearerAuth, Session
 base_url, folder, account = sys.argv[1:]
 session = Session(base_url, BearerAuth("x"), account=account, cache_dir=pathlib.Path(folder))
 n = 0
@@ -307,7 +307,7 @@ def test_killed_twenty_times_while_writing_the_next_start_works(server, connect,
 
 
 def _ask_as(base_url: str, folder: str, account: str, answers) -> None:
-    from outreach_frames.http import BearerAuth, Session  # noqa: PLC0415  imported in the other process
+    from outreach_frames._http import BearerAuth, Session  # noqa: PLC0415  imported in the other process
 
     session = Session(base_url, BearerAuth(account), account=account, cache_dir=Path(folder))
     for n in range(30):

@@ -12,9 +12,9 @@ from hypothesis import given, strategies as st
 from scripted_server import Scripted
 
 from outreach_frames import errors
-from outreach_frames.http import clear_all, remove_account, store
-from outreach_frames.http.mentions import mentions, unescaped
-from outreach_frames.http.serial import decode_answer
+from outreach_frames._http import cache_store, clear_all, remove_account
+from outreach_frames._http.cache_store import decode_response
+from outreach_frames._http.mentions import mentions, unescaped
 
 NAME, ADDRESS = "Jörg Müller/Weiß", "Jörg.O'Neil+x@exämple.com"
 
@@ -24,7 +24,7 @@ def kept(folder: Path) -> list[bytes]:
     bodies = []
     for path in folder.rglob("*.sqlite"):
         reader = sqlite3.connect(path)
-        bodies += [decode_answer(value).content for (value,) in reader.execute("SELECT value FROM answers")]
+        bodies += [decode_response(value).content for (value,) in reader.execute("SELECT value FROM answers")]
         reader.close()
     return bodies
 
@@ -144,7 +144,7 @@ def test_a_text_that_is_everywhere_is_refused(connect) -> None:
 @pytest.mark.parametrize("forget", [lambda cache: cache.forget("Sally"), lambda cache: cache.clear()])
 def test_a_log_that_somebody_reads_is_said_to_hold_it_still(connect, monkeypatch, forget) -> None:
     """SQLite cannot empty it then, and says nothing."""
-    monkeypatch.setattr(store, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(cache_store, "BUSY_TIMEOUT", 0.05)
     session = connect()
     session.get("/prospects/1")
     reader = sqlite3.connect(session.cache.info().path, isolation_level=None)

@@ -19,9 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from scripted_server import Scripted, Server
 
-from outreach_frames.http import Session, Waiter
-from outreach_frames.http.gate import Gate
-from outreach_frames.http.headers import Budget
+from outreach_frames._http import Session, Waiter
+from outreach_frames._http.rate_limit import Budget, RateLimiter
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
@@ -144,7 +143,7 @@ def test_a_child_closes_nothing_of_its_parents(live) -> None:
 
 def test_requests_under_way_in_the_parent_are_not_in_the_childs_count(clock) -> None:
     """They would hold back the child's first request for ever, where nothing is known of the budget yet."""
-    gate = Gate(clock)
+    gate = RateLimiter(clock)
     gate.acquire(clock.sleep)
 
     assert endings([forked(lambda: gate.acquire(clock.sleep))]) == [0]

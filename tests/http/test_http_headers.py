@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from outreach_frames.http.headers import Budget, read_budget, read_date, read_instant, read_resumption
+from outreach_frames._http.rate_limit import Budget, read_budget, read_date, read_instant, read_resumption
 
 NOW = 1_800_000_000.0
 

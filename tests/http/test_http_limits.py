@@ -12,10 +12,9 @@ import pytest
 from fake_clock import Clock
 from scripted_server import EMPTY, Scripted, error_body
 
+from outreach_frames._http import Waiter
+from outreach_frames._http.rate_limit import Budget, RateLimiter
 from outreach_frames.errors import MaintenanceError, RateLimitError, ServerError, TransportError
-from outreach_frames.http import Waiter
-from outreach_frames.http.gate import Gate
-from outreach_frames.http.headers import Budget
 
 MAINTENANCE = error_body(id="scheduledServerMaintenance", title="Scheduled Server Maintenance")
 
@@ -222,7 +221,7 @@ def test_closing_ends_a_wait(server, connect, clock) -> None:
 
 def test_an_unanswered_request_gives_its_place_to_the_next(clock) -> None:
     """Else a dropped connection at the start would block every thread for ever."""
-    gate = Gate(clock)
+    gate = RateLimiter(clock)
     gate.acquire(clock.sleep)
     waiting = threading.Thread(target=gate.acquire, args=(clock.sleep,))
     waiting.start()
@@ -235,7 +234,7 @@ def test_an_unanswered_request_gives_its_place_to_the_next(clock) -> None:
 
 def test_without_any_budget_headers_requests_go_side_by_side(clock) -> None:
     """An API that tells no budget has none to keep."""
-    gate = Gate(clock)
+    gate = RateLimiter(clock)
     gate.acquire(clock.sleep)
     gate.release(Budget())
 
@@ -247,7 +246,7 @@ def test_without_any_budget_headers_requests_go_side_by_side(clock) -> None:
 
 def test_answers_out_of_order_never_raise_the_count(clock) -> None:
     """An answer counts only what the server had seen when it was made."""
-    gate = Gate(clock)
+    gate = RateLimiter(clock)
     for _ in range(2):
         gate.acquire(clock.sleep)
         gate.release(Budget(100, 50, clock() + 60))
@@ -262,7 +261,7 @@ def test_answers_out_of_order_never_raise_the_count(clock) -> None:
 
 def test_an_answer_of_the_last_window_says_nothing_of_this_one(clock) -> None:
     """It was on its way when the window ended."""
-    gate = Gate(clock)
+    gate = RateLimiter(clock)
     gate.acquire(clock.sleep)
     gate.release(Budget(100, 80, clock() + 60))
     gate.acquire(clock.sleep)
@@ -287,12 +286,12 @@ def test_the_budget_is_shared_by_two_connections_of_an_account(server, connect, 
 def test_the_budget_is_shared_by_processes_through_a_file(clock, tmp_path) -> None:
     """A notebook and a nightly job of the same user."""
     path = tmp_path / "budget"
-    gate = Gate(clock, path)
+    gate = RateLimiter(clock, path)
     gate.acquire(clock.sleep)
     gate.release(Budget(100, 10, clock() + 60))
     program = (
-        "import sys, pathlib; from outreach_frames.http.gate import Gate;"
-        f"gate = Gate(lambda: {clock()}, pathlib.Path(sys.argv[1]));"
+        "import sys, pathlib; from outreach_frames._http.rate_limit import RateLimiter;"
+        f"gate = RateLimiter(lambda: {clock()}, pathlib.Path(sys.argv[1]));"
         "[gate.acquire(print) for _ in range(10)]; print(gate.window.remaining)"
     )
 
@@ -308,7 +307,7 @@ def test_a_damaged_budget_file_counts_as_nothing_known(clock, tmp_path, content)
     """Kill -9 can leave half a file."""
     path = tmp_path / "budget"
     path.write_bytes(content)
-    gate = Gate(clock, path)
+    gate = RateLimiter(clock, path)
 
     gate.acquire(clock.sleep)
     gate.release(Budget(100, 10, clock() + 60))
@@ -318,7 +317,7 @@ def test_a_damaged_budget_file_counts_as_nothing_known(clock, tmp_path, content)
 
 def test_a_budget_file_that_cannot_be_written_leaves_each_process_its_own(clock, tmp_path) -> None:
     """A read-only home folder must not stop requests."""
-    gate = Gate(clock, tmp_path / "missing" / "budget")
+    gate = RateLimiter(clock, tmp_path / "missing" / "budget")
     (tmp_path / "missing").write_text("a file where the folder should be")
 
     gate.acquire(clock.sleep)
@@ -390,7 +389,7 @@ def test_the_machines_own_waits_are_measured_by_a_clock_that_nobody_sets() -> No
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_clock_set_back_makes_the_budget_unknown(clock, tmp_path, shared) -> None:
     """What was to reopen in a minute would do so in an hour."""
-    gate = Gate(clock, tmp_path / "budget" if shared else None)
+    gate = RateLimiter(clock, tmp_path / "budget" if shared else None)
     gate.acquire(clock.sleep)
     gate.release(Budget(100, 0, clock() + 60))
     clock.now -= 3500

@@ -4,9 +4,9 @@ import pytest
 from scripted_server import Scripted, Server
 
 import outreach_frames as of
+from outreach_frames._http import BearerAuth, Session
+from outreach_frames._http.origin import check_base_url, check_origin
 from outreach_frames.errors import OriginError, TransportError
-from outreach_frames.http import BearerAuth, Session
-from outreach_frames.http.origin import check_base_url, check_origin
 
 VENDOR = "https://api.outreach.io/api/v2"
 
@@ -21,7 +21,7 @@ VENDOR = "https://api.outreach.io/api/v2"
     ],
 )
 def test_the_vendors_hosts_are_allowed(url) -> None:
-    """An organisation can live on another host, and its links name that one."""
+    """An organization can live on another host, and its links name that one."""
     check_origin(url, VENDOR)
 
 
@@ -56,7 +56,7 @@ def test_the_configured_origin_is_allowed_with_its_port_only() -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/api/v2/", "http://localhost:1/api/v2", "http://[::1]:1/api/v2"])
 def test_plain_http_is_allowed_to_this_machine(url) -> None:
-    """The embedded organisation has no certificate, and nobody listens on loopback."""
+    """The embedded organization has no certificate, and nobody listens on loopback."""
     assert check_base_url(url) == url.rstrip("/")
 
 
@@ -69,7 +69,7 @@ def test_plain_http_to_another_machine_is_refused_before_anything_is_sent(url, t
 
 def test_a_link_elsewhere_is_refused_before_anything_is_sent(server, connect) -> None:
     """A forged ``links.next`` must not carry the token away."""
-    with Server() as elsewhere, pytest.raises(OriginError, match="outside this organisation's hosts"):
+    with Server() as elsewhere, pytest.raises(OriginError, match="outside this organization's hosts"):
         connect().get(f"http://127.0.0.1:{elsewhere.server_port}/api/v2/users?page[after]=x")
 
     assert server.requests == []

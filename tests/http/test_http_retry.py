@@ -2,7 +2,7 @@
 
 import pytest
 
-from outreach_frames.http.retry import (
+from outreach_frames._http.retry import (
     LONGEST_PAUSE,
     LONGEST_WAIT,
     REPEATABLE_METHODS,

@@ -88,7 +88,7 @@ def test_another_servers_own_words_are_in_the_message(serve, body, said):
 )
 @pytest.mark.parametrize("inside", [False, True], ids=["by the status", "inside a 200"])
 def test_errors_are_typed_by_what_they_say_also_inside_a_200(serve, status, error, inside):
-    """Not one of the hints sends to Outreach's sign-in or speaks of an organisation."""
+    """Not one of the hints sends to Outreach's sign-in or speaks of an organization."""
     body = errors({"status": str(status), "title": "Oh", "detail": "include x is not allowed"})
     server, client = serve((200 if inside else status, {}, body))
 

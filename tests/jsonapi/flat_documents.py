@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from outreach_frames import catalogue
-from outreach_frames.jsonapi import Layout, to_frame
+from outreach_frames import catalog
+from outreach_frames._jsonapi import Layout, to_frame
 
 Resource = dict[str, Any]
 
@@ -29,8 +29,8 @@ def body(*data: Resource, included: Sequence[Resource] = (), **members: Any) -> 
 
 def layout(name: str, **options: Any) -> Layout:
     """Return the layout of a query."""
-    known = catalogue.load()
-    return Layout(known.resource(name), catalogue=known, **options)
+    known = catalog.load()
+    return Layout(known.resource(name), catalog=known, **options)
 
 
 def read(name: str, content: bytes, **options: Any) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Random organisations to serialise and flatten: resources as plain Python values, and what a frame of them holds."""
+"""Random organizations to serialize and flatten: resources as plain Python values, and what a frame of them holds."""
 
 import json
 from collections import Counter, defaultdict
@@ -9,10 +9,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from outreach_frames import catalogue
-from outreach_frames.catalogue import Attribute, Relationship, ResourceType
+from outreach_frames import catalog
+from outreach_frames.catalog import Attribute, Relationship, ResourceType
 
-KNOWN = catalogue.load()
+KNOWN = catalog.load()
 Identifier = tuple[str, int | str]
 
 AWKWARD = [
@@ -198,7 +198,7 @@ KNOTTY = ["role", "task", "favorite", "contentCategoryMembership"]
 
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
-    """Draw a query over the catalogue and an organisation that answers it."""
+    """Draw a query over the catalog and an organization that answers it."""
     kind = KNOWN.types[draw(st.sampled_from(KNOTTY) | st.sampled_from(sorted(KNOWN.types)))]
     fields = draw(st.lists(st.sampled_from(names_of(kind)), unique=True, max_size=5))
     graph = Graph(kind, fields, draw(_includes(kind)))
@@ -277,7 +277,7 @@ def _identifiers(relationship: Relationship) -> st.SearchStrategy[list[Identifie
 
 
 @st.composite
-def serialised(draw: st.DrawFn, resource: Resource) -> dict[str, Any]:
+def serialized(draw: st.DrawFn, resource: Resource) -> dict[str, Any]:
     """Draw one of the ways in which a server may write a resource."""
     attributes = {name: draw(_written(value)) for name, value in resource.attributes.items()}
     relationships = {
@@ -321,7 +321,7 @@ def page(graph: Graph, rows: Sequence[Resource], draw: st.DrawFn) -> bytes:
     """Return the bytes of a page of these rows."""
     included = draw(st.permutations(list(graph.included_with(rows))))
     document = {
-        "data": [draw(serialised(row)) for row in rows],
-        "included": [draw(serialised(resource)) for resource in included],
+        "data": [draw(serialized(row)) for row in rows],
+        "included": [draw(serialized(resource)) for resource in included],
     }
     return json.dumps(document, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1]))).encode()

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
-from outreach_frames.catalogue import Attribute, Catalogue, Relationship, ResourceType
+from outreach_frames.catalog import Attribute, Catalog, Relationship, ResourceType
 
 Include = Mapping[str, Sequence[str] | None]
 
@@ -53,7 +53,7 @@ class Flattener:
 
     Parameters
     ----------
-    resource, fields, include, catalogue
+    resource, fields, include, catalog
         As for a layout; `fields` without names that make no column.
     looked_at
         What the query looks at of each included type; it must be readable even where nothing leads there.
@@ -64,14 +64,14 @@ class Flattener:
         resource: ResourceType,
         fields: Sequence[str],
         include: Include,
-        catalogue: Catalogue,
+        catalog: Catalog,
         looked_at: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self.looked_at = looked_at
         self.resource = resource
         self.fields = fields
         self.include = include
-        self.catalogue = catalogue
+        self.catalog = catalog
 
     def rows(self, document: Any) -> list[dict[str, Any]]:
         """Return one dictionary per resource."""
@@ -108,7 +108,7 @@ class Flattener:
 
     def _key(self, resource: Any) -> Any:
         """Return what a resource has in common with others that are the same; an id that cannot be read, nothing."""
-        kind = self.catalogue.types.get(resource["type"])
+        kind = self.catalog.types.get(resource["type"])
         if kind is None or kind.name not in {self.resource.name, *self.looked_at}:
             return id(resource)
         try:
@@ -128,7 +128,7 @@ class Flattener:
         """Return every resource that may be joined by type and id."""
         held = {}
         for resource in everything.values():
-            known = self.catalogue.types.get(resource["type"])
+            known = self.catalog.types.get(resource["type"])
             if known and known.name in self.looked_at:
                 self._columns(resource, known, self.looked_at[known.name])
                 held[known.name, identity(resource.get("id"), known.id_type)] = resource
@@ -177,7 +177,7 @@ class Flattener:
             raise Misfit
         if len(relationship.targets) == 1 and sent["type"] != relationship.targets[0]:
             raise Misfit
-        known = [self.catalogue.types[t].id_type for t in relationship.targets if t in self.catalogue.types]
+        known = [self.catalog.types[t].id_type for t in relationship.targets if t in self.catalog.types]
         return sent["type"], identity(sent.get("id"), "string" if "string" in known else "integer")
 
     def _joined(
@@ -188,7 +188,7 @@ class Flattener:
         references = self._references(relationship, _object((resource or {}).get("relationships")).get(steps[0]))
         type_, id_ = references[0] if references else (None, None)
         found: dict[str, Any] = {}
-        for target in (self.catalogue.types[t] for t in relationship.targets if t in self.catalogue.types):
+        for target in (self.catalog.types[t] for t in relationship.targets if t in self.catalog.types):
             there = held.get((target.name, id_)) if type_ == target.name else None
             names = own_names(target) if wanted is None else wanted
             if steps[1:]:

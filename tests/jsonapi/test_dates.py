@@ -1,7 +1,7 @@
 """
 Dates that come with a time of day.
 
-Outreach declares ``dateOfBirth`` and others as dates; a live organisation sends midnight in the writer's zone, in UTC.
+Outreach declares ``dateOfBirth`` and others as dates; a live organization sends midnight in the writer's zone, in UTC.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -11,8 +11,8 @@ import pytest
 from flat_documents import body, layout, read, resource
 from hypothesis import given, settings, strategies as st
 
+from outreach_frames._jsonapi import read_jsonapi
 from outreach_frames.errors import DocumentError, OutreachDataWarning
-from outreach_frames.jsonapi import read_jsonapi
 
 DATES = [
     ("1990-12-30T21:00:00.000Z", date(1990, 12, 31)),

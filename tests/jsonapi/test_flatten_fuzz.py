@@ -9,11 +9,11 @@ from flat_documents import body, resource, to
 from hypothesis import given, settings, strategies as st
 from slow_flatten import Flattener, Misfit, parse
 
-from outreach_frames import catalogue
+from outreach_frames import catalog
+from outreach_frames._jsonapi import Layout, read_jsonapi
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi import Layout, read_jsonapi
 
-KNOWN = catalogue.load()
+KNOWN = catalog.load()
 TASK = KNOWN.resource("task")
 FIELDS = ["action", "createdAt", "completed", "owner", "subject", "creator", "prospectContacts"]
 INCLUDE = {"subject": ["name", "createdAt"], "subject.owner": ["email"], "owner": ["email", "duties", "id"]}
@@ -74,7 +74,7 @@ def read(damaged: bytes, query: Any) -> list[dict[str, Any]] | None:
     """Return the rows of a document, JSON text as what it says; ``None`` if it is refused."""
     kind, fields, include = query
     try:
-        rows = Layout(kind, fields=fields, include=include, catalogue=KNOWN).page(damaged).batch.to_pylist()
+        rows = Layout(kind, fields=fields, include=include, catalog=KNOWN).page(damaged).batch.to_pylist()
     except DocumentError:
         return None
     texts = ("contact_histogram", "owner__duties")
@@ -103,7 +103,7 @@ def test_the_plain_rules_agree_on_the_whole_document(whole):
 def test_a_document_that_is_cut_anywhere_is_refused(whole):
     """A part must never pass for the whole."""
     kind, fields, include = QUERIES[whole]
-    layout = Layout(kind, fields=fields, include=include, catalogue=KNOWN)
+    layout = Layout(kind, fields=fields, include=include, catalog=KNOWN)
 
     for length in range(len(whole)):
         with pytest.raises(DocumentError):

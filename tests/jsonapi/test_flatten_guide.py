@@ -9,7 +9,7 @@ import json5
 import pytest
 from flat_documents import layout, only, records
 
-from outreach_frames.jsonapi import read_jsonapi, to_frame
+from outreach_frames._jsonapi import read_jsonapi, to_frame
 
 NEW_YEAR = datetime(2017, 1, 1, tzinfo=UTC)
 SALLY = {
@@ -137,7 +137,7 @@ def test_a_document_of_the_guide_reads_as_its_page_says(examples, number):
 @pytest.mark.parametrize("number", [n for n, expected in enumerate(EXPECTED) if expected.get("id")])
 def test_a_page_of_the_guide_fills_the_columns_of_its_resource_type(examples, number):
     """
-    Fetching gives the same values among all the columns that the catalogue has.
+    Fetching gives the same values among all the columns that the catalog has.
 
     The layout is open because the page's event has an ``updatedAt`` that the vendor's contract does not have.
     """

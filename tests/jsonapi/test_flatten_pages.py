@@ -7,9 +7,9 @@ from contextlib import ExitStack, suppress
 import pytest
 from flat_documents import body, layout, read, records, resource
 
+from outreach_frames._jsonapi import to_frame
+from outreach_frames._jsonapi.decoder import collector_paused
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi import to_frame
-from outreach_frames.jsonapi.garbage import uncollected
 
 
 def test_an_empty_collection_keeps_all_columns():
@@ -151,8 +151,8 @@ def test_the_garbage_collector_rests_until_the_last_of_several_threads_has_read(
     (gc.enable if collecting else gc.disable)()
     try:
         first, second = ExitStack(), ExitStack()
-        first.enter_context(uncollected())
-        second.enter_context(uncollected())
+        first.enter_context(collector_paused())
+        second.enter_context(collector_paused())
 
         first.close()
         assert not gc.isenabled()

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from flat_documents import body, read, resource, to
 
-from outreach_frames import catalogue
+from outreach_frames import catalog
 
-KNOWN = catalogue.load()
+KNOWN = catalog.load()
 BY_TYPE = {"integer": -(2**63), "number": 0.1, "boolean": True, "object": {"a": [None, 1.5]}}
 BY_FORMAT = {"date-time": "2024-01-11T12:47:26.123456Z", "date": "1990-02-28"}
 

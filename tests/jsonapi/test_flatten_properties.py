@@ -1,4 +1,4 @@
-"""What is serialised and flattened is what it was, whatever the query, the organisation and the cut of the pages."""
+"""What is serialized and flattened is what it was, whatever the query, the organization and the cut of the pages."""
 
 from itertools import pairwise
 
@@ -6,14 +6,14 @@ from flat_documents import records
 from hypothesis import given, settings, strategies as st
 from random_graphs import KNOWN, graphs, own_columns, page
 
-from outreach_frames.jsonapi import Layout, concat, read_jsonapi
+from outreach_frames._jsonapi import Layout, concat, read_jsonapi
 
 
 @settings(max_examples=200, deadline=None)
 @given(graph=graphs(), data=st.data())
-def test_flattening_undoes_serialising(graph, data):
+def test_flattening_undoes_serializing(graph, data):
     """Values, links and included resources come back at any depth, however the walk is cut into pages."""
-    asked = Layout(graph.kind, fields=graph.fields, include=graph.include, catalogue=KNOWN)
+    asked = Layout(graph.kind, fields=graph.fields, include=graph.include, catalog=KNOWN)
     cuts = [0, *sorted(data.draw(st.sets(st.integers(0, len(graph.rows))))), len(graph.rows)]
     parts = [graph.rows[low:high] for low, high in pairwise(cuts)]
 
@@ -26,7 +26,7 @@ def test_flattening_undoes_serialising(graph, data):
 @settings(max_examples=100, deadline=None)
 @given(graph=graphs(), data=st.data())
 def test_reading_a_document_gives_what_its_resources_hold(graph, data):
-    """Without a query: the columns that the document has, with the catalogue's types, and no other values."""
+    """Without a query: the columns that the document has, with the catalog's types, and no other values."""
     frame = read_jsonapi(page(graph, graph.rows, data.draw))
     expected = [{"id": row.id, **own_columns(graph.kind, graph.fields, row)} for row in graph.rows]
 

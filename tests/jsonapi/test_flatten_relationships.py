@@ -3,8 +3,8 @@
 import pytest
 from flat_documents import body, layout, only, read, records, resource, to
 
+from outreach_frames._jsonapi import to_frame
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi import to_frame
 
 
 def prospect_with(**relationships):
@@ -46,7 +46,7 @@ def test_a_relationship_that_never_has_data_gives_no_column():
     assert not [name for name in frame if name.startswith("to_entities")]
 
 
-def test_identifiers_where_the_catalogue_has_none_are_reported_and_kept_when_open():
+def test_identifiers_where_the_catalog_has_none_are_reported_and_kept_when_open():
     """The vendor's contract may be wrong; nothing is dropped in silence."""
     page = body(resource("kaiaRecording", 1, {"owner": to("user", 7)}))
     asked = layout("kaiaRecording", open=True)

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 import pytest
 from flat_documents import body, layout, only, read, records, resource, to
 
-from outreach_frames import catalogue
+from outreach_frames import catalog
+from outreach_frames._jsonapi import to_frame
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi import to_frame
 
 NOON = datetime(2024, 1, 11, 12, tzinfo=UTC)
 
@@ -87,9 +87,9 @@ SURPRISES = [
 
 @pytest.mark.parametrize(("name", "sent", "kept"), SURPRISES)
 def test_a_value_of_a_surprising_type_is_kept_where_nothing_is_lost(name, sent, kept):
-    """One odd record must not lose a sync; its neighbours are read as ever."""
+    """One odd record must not lose a sync; its neighbors are read as ever."""
     usual = resource("prospect", 2, firstName="Sally", createdAt="2024-01-11T12:00:00.000Z", openCount=1)
-    column = catalogue.load().resource("prospect").attribute(name).column
+    column = catalog.load().resource("prospect").attribute(name).column
 
     frame = read("prospect", body(resource("prospect", 1, **{name: sent}), usual))
 
@@ -218,7 +218,7 @@ def test_unknown_attributes_are_reported_by_type():
 
 
 def test_attributes_that_were_not_asked_for_are_not_news():
-    """A server that ignores the fieldset sends what the catalogue has anyhow."""
+    """A server that ignores the fieldset sends what the catalog has anyhow."""
     page = layout("prospect", fields=["firstName"]).page(
         body(resource("prospect", 1, {"mailings": to("mailing", 1)}, openCount="odd", tags={}, firstName="Sally"))
     )
@@ -293,9 +293,9 @@ def test_unknown_names_that_make_one_column_make_several():
     ],
 )
 def test_an_attribute_gives_way_to_a_foreign_key_of_the_same_column(type_, relationship, target, attribute, sent):
-    """These are all the clashes of the catalogue: the relationship has the name, the attribute is kept beside it."""
+    """These are all the clashes of the catalog: the relationship has the name, the attribute is kept beside it."""
     frame = read(type_, body(resource(type_, 1, {relationship: to(target, 3)}, **{attribute: sent})))
-    column = catalogue.snake(attribute)
+    column = catalog.snake(attribute)
 
     assert frame[f"{column}_attribute"].item() == sent
     assert frame[column].item() == (target if column.endswith("_type") else 3)

@@ -5,7 +5,7 @@ import json
 from flat_documents import body, layout, only, read, records, resource, to
 from hypothesis import given, settings, strategies as st
 
-from outreach_frames.jsonapi import read_jsonapi
+from outreach_frames._jsonapi import read_jsonapi
 
 
 def test_a_resource_in_data_and_included_is_one_row_with_all_its_members():
@@ -13,7 +13,7 @@ def test_a_resource_in_data_and_included_is_one_row_with_all_its_members():
     less = {"type": "book", "id": "1", "attributes": {"title": "A"}}
     more = resource("book", "1", {"author": to("person", "3")}, title="old", pages=9)
 
-    frame = read_jsonapi({"data": [less], "included": [more]}, catalogue=False)
+    frame = read_jsonapi({"data": [less], "included": [more]}, catalog=False)
 
     assert records(frame) == [{"id": "1", "title": "A", "pages": 9, "author_id": "3"}]
 
@@ -23,7 +23,7 @@ def test_a_resource_sent_twice_keeps_what_only_the_first_has():
     first = resource("book", "1", {"author": to("person", "3"), "shop": to("shop", "4")}, title="A", pages=9)
     again = resource("book", "1", {"author": {"links": {"related": "x"}}, "shop": {"data": None}}, title=None)
 
-    frame = read_jsonapi({"data": [first, resource("book", "2"), again]}, catalogue=False)
+    frame = read_jsonapi({"data": [first, resource("book", "2"), again]}, catalog=False)
 
     assert frame["id"].to_list() == ["1", "2"]
     assert only(frame.head(1)) == {"id": "1", "pages": 9, "author_id": "3"}
@@ -61,7 +61,7 @@ def test_a_row_takes_what_only_its_included_twin_has():
 
 def test_resources_without_ids_are_never_the_same():
     """As in requests to create two of them."""
-    frame = read_jsonapi({"data": [{"type": "note", "attributes": {"text": text}} for text in "ab"]}, catalogue=False)
+    frame = read_jsonapi({"data": [{"type": "note", "attributes": {"text": text}} for text in "ab"]}, catalog=False)
 
     assert frame["text"].to_list() == ["a", "b"]
 
@@ -80,7 +80,7 @@ def test_documents_of_several_types_have_each_resource_once():
         "included": [resource("bus", "1", doors=2)],
     }
 
-    assert records(read_jsonapi(document, catalogue=False)) == [
+    assert records(read_jsonapi(document, catalog=False)) == [
         {"id": "1", "type": "car", "wheels": 4, "doors": None},
         {"id": "1", "type": "bus", "wheels": 6, "doors": 2},
     ]

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 from flat_documents import layout
 
-from outreach_frames import catalogue
+from outreach_frames import catalog
+from outreach_frames._jsonapi import concat, to_frame
 from outreach_frames.errors import QueryError, UnknownNameError
-from outreach_frames.jsonapi import concat, to_frame
 
 
 def test_columns_are_in_the_order_asked_for():
@@ -16,7 +16,7 @@ def test_columns_are_in_the_order_asked_for():
     assert asked.schema.names == ["id", "owner_id", "last_name", "first_name", "account__name"]
 
 
-def test_all_columns_are_those_of_the_catalogue():
+def test_all_columns_are_those_of_the_catalog():
     """Attributes first, then relationships that send identifiers, each with its Arrow type."""
     asked = layout("task")
 
@@ -29,7 +29,7 @@ def test_all_columns_are_those_of_the_catalogue():
 
 def test_every_type_has_a_layout():
     """With all that it can include; no two columns have one name."""
-    known = catalogue.load()
+    known = catalog.load()
     for kind in known.types.values():
         include = {
             r.name: None

@@ -3,8 +3,8 @@
 import pytest
 from flat_documents import body, layout, only, read, records, resource, to
 
+from outreach_frames._jsonapi import concat, read_jsonapi, to_frame
 from outreach_frames.errors import DocumentError, OutreachDataWarning
-from outreach_frames.jsonapi import concat, read_jsonapi, to_frame
 
 GOOD = resource("a", "2", {"r": to("b", "7")}, x=1)
 
@@ -24,7 +24,7 @@ def test_an_empty_list_is_an_empty_object_as_php_writes_it(odd, order):
     """Of api-platform, json-api-php and fractal; the record stays, and so does the type of the relationship."""
     rows = [{"type": "a", "id": "1", **odd}, GOOD][::order]
 
-    frame = read_jsonapi({"data": rows, "meta": [], "links": [], "included": {}}, catalogue=False, strict=True)
+    frame = read_jsonapi({"data": rows, "meta": [], "links": [], "included": {}}, catalog=False, strict=True)
 
     assert records(frame[["id", "x", "r_id"]].sort_values("id")) == [
         {"id": "1", "x": None, "r_id": None},

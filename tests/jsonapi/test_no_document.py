@@ -5,9 +5,9 @@ import io
 import pytest
 from flat_documents import body, layout, only, resource
 
-from outreach_frames import catalogue
+from outreach_frames import catalog
+from outreach_frames._jsonapi import Layout, read_jsonapi, to_frame
 from outreach_frames.errors import DocumentError
-from outreach_frames.jsonapi import Layout, read_jsonapi, to_frame
 
 RESOURCE = '{"type": "book", "id": "1"}'
 DOCUMENT = f'{{"data": {RESOURCE}}}'
@@ -104,16 +104,16 @@ PLACES = [
     '{"meta":{"unknown":%s}}',
     "%s",
 ]
-KNOWN = catalogue.load()
+KNOWN = catalog.load()
 
 
 def page_read(content):
     """Read as a walk does, whatever comes."""
-    asked = Layout(KNOWN.resource("prospect"), catalogue=KNOWN, open=True, meta=True, include={"owner": None})
+    asked = Layout(KNOWN.resource("prospect"), catalog=KNOWN, open=True, meta=True, include={"owner": None})
     return to_frame([asked.page(content).batch], asked.schema)
 
 
-READERS = [read_jsonapi, lambda content: read_jsonapi(content, catalogue=False), page_read]
+READERS = [read_jsonapi, lambda content: read_jsonapi(content, catalog=False), page_read]
 
 
 @pytest.mark.parametrize("read", READERS, ids=["outreach", "any", "page"])

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 import pytest
 from flat_documents import body, only, records, resource, to
 
+from outreach_frames._jsonapi import read_jsonapi
 from outreach_frames.errors import DocumentError, QueryError, UnknownNameError
-from outreach_frames.jsonapi import read_jsonapi
 
 ARTICLES = {
     "jsonapi": {"version": "1.1"},
@@ -52,7 +52,7 @@ ARTICLES = {
 
 
 def test_a_foreign_document_is_typed_by_what_it_holds():
-    """No catalogue knows these types: the narrowest type that holds all values of a column is taken."""
+    """No catalog knows these types: the narrowest type that holds all values of a column is taken."""
     assert records(read_jsonapi(ARTICLES)) == [
         {
             "id": "1",
@@ -159,7 +159,7 @@ def test_a_type_of_another_server_by_a_name_of_outreach_is_read_as_it_is():
 
 
 def test_ids_sent_as_integers_are_integers():
-    """Of types that no catalogue knows, too."""
+    """Of types that no catalog knows, too."""
     frame = read_jsonapi(body(resource("widget", 1, {"box": to("box", 7)})))
 
     assert frame.dtypes.astype(str).to_dict() == {"id": "int64[pyarrow]", "box_id": "int64[pyarrow]"}
@@ -379,7 +379,7 @@ def test_another_servers_types_need_not_mean_what_outreachs_do():
     """Both have users; the other's ids are text, and so is what it calls a count."""
     user = {"type": "user", "id": "7", "attributes": {"activityNotificationsDisabled": None, "phoneNumber": 5}}
 
-    outreachs, anothers = read_jsonapi({"data": user}), read_jsonapi({"data": user}, catalogue=False)
+    outreachs, anothers = read_jsonapi({"data": user}), read_jsonapi({"data": user}, catalog=False)
 
     assert records(outreachs) == [{"id": 7, "activity_notifications_disabled": None, "phone_number": "5"}]
     assert records(anothers) == [{"id": "7", "activity_notifications_disabled": None, "phone_number": 5}]

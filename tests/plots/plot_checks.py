@@ -1,4 +1,4 @@
-"""What the tests measure on a drawn figure: texts and where they lie, colours and how they differ."""
+"""What the tests measure on a drawn figure: texts and where they lie, colors and how they differ."""
 
 from itertools import combinations
 
@@ -77,9 +77,9 @@ def outside(ax: Axes, rectangle: Bbox) -> list[str]:
     ]
 
 
-def luminance(colour: str) -> float:
-    """Relative luminance of WCAG 2.2, which is also how light a colour prints in grey."""
-    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+def luminance(color: str) -> float:
+    """Relative luminance of WCAG 2.2, which is also how light a color prints in gray."""
+    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
     return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
 
 

@@ -44,10 +44,10 @@ def wilson(successes: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.nd
     z = 1.959964
     with np.errstate(invalid="ignore", divide="ignore"):
         rate = successes / trials
-        centre = rate + z * z / 2 / trials
+        center = rate + z * z / 2 / trials
         reach = z * np.sqrt(rate * (1 - rate) / trials + z * z / 4 / trials**2)
         scale = 1 + z * z / trials
-        return rate, (centre - reach) / scale, (centre + reach) / scale
+        return rate, (center - reach) / scale, (center + reach) / scale
 
 
 def names_for(groups: int) -> dict[int, str | None]:
@@ -58,7 +58,7 @@ def names_for(groups: int) -> dict[int, str | None]:
 def rates_result(
     groups: int = 8,
     *,
-    rate: str = "enrolment_reply_rate",
+    rate: str = "enrollment_reply_rate",
     empty: int = 1,
     mean: float = 0.06,
     key: str = "sequence_id",
@@ -109,7 +109,7 @@ def funnel_result(sequences: int = 3, *, steps: int = 5, empty: bool = False) ->
     return arrow(pd.DataFrame(rows, columns=columns), "step_funnel", attribution="direct")
 
 
-def incidence_result(groups: int = 0, *, enrolments: int = 400) -> pd.DataFrame:
+def incidence_result(groups: int = 0, *, enrollments: int = 400) -> pd.DataFrame:
     """Cumulative incidence of three outcomes at four times; by sequence where there are groups."""
     times = np.array([0.5, 2.0, 6.0, 20.0])
     shares = {
@@ -119,9 +119,9 @@ def incidence_result(groups: int = 0, *, enrolments: int = 400) -> pd.DataFrame:
     }
     frames = []
     for group in range(1, max(groups, 1) + 1):
-        at_risk = np.round(enrolments / group * np.array([1.0, 0.95, 0.8, 0.5]))
+        at_risk = np.round(enrollments / group * np.array([1.0, 0.95, 0.8, 0.5]))
         frame = pd.DataFrame({"sequence_id": group, "t_d": times, "at_risk": at_risk, "events_any": 1.0})
-        frame["censored"] = np.append(at_risk[:-1] - at_risk[1:], 10.0 if enrolments > 30 else at_risk[-1]) - 1
+        frame["censored"] = np.append(at_risk[:-1] - at_risk[1:], 10.0 if enrollments > 30 else at_risk[-1]) - 1
         frame["event_free"] = 1 - sum(np.array(values) for values in shares.values())
         for cause, values in shares.items():
             share = np.array(values)
@@ -164,7 +164,7 @@ STATES = [
 
 
 def states_result(sequences: int = 6) -> pd.DataFrame:
-    """Enrolments in each state; every third sequence has only two states."""
+    """Enrollments in each state; every third sequence has only two states."""
     random = np.random.default_rng(4)
     rows = []
     for sequence in range(1, sequences + 1):
@@ -172,11 +172,11 @@ def states_result(sequences: int = 6) -> pd.DataFrame:
         counts = [5, 0, 0, 0, 1, 0, 0, 0, 0, 0] if sequence % 3 == 0 else counts
         total = sum(counts)
         rows += [(sequence, state, n, n / total) for state, n in zip(STATES, counts, strict=True) if n]
-    return arrow(pd.DataFrame(rows, columns=["sequence_id", "bucket", "enrolments", "share"]), "state_flow")
+    return arrow(pd.DataFrame(rows, columns=["sequence_id", "bucket", "enrollments", "share"]), "state_flow")
 
 
 def transitions_result(*, states: int = 6) -> pd.DataFrame:
-    """State flow of two snapshots; one enrolment is new, one is gone."""
+    """State flow of two snapshots; one enrollment is new, one is gone."""
     random = np.random.default_rng(14)
     flows = [
         (one, other, int(random.poisson(40 if one == other else 6))) for one in STATES[:states] for other in STATES
@@ -225,7 +225,7 @@ def cohorts_result(cohorts: int = 8, *, weeks: int = 6) -> pd.DataFrame:
             events += int(random.binomial(size, 0.05 / (week + 1)))
             mature = week < cohorts - cohort
             rows.append((cohort, week, size, events, events / size if mature else np.nan, mature))
-    frame = pd.DataFrame(rows, columns=["cohort", "week", "enrolments", "events", "rate", "mature"])
+    frame = pd.DataFrame(rows, columns=["cohort", "week", "enrollments", "events", "rate", "mature"])
     mondays = pd.Timestamp("2026-03-23") - pd.to_timedelta(7 * (cohorts - 1 - frame.pop("cohort")), unit="D")
     frame = arrow(frame, "cohort_matrix", event="reply", tz="Europe/Berlin")
     frame.insert(0, "cohort_week", pd.array(mondays.dt.date, dtype=pd.ArrowDtype(pa.date32())))
@@ -249,7 +249,7 @@ def heatmap_result(*, deliveries: int = 20_000, hours: int = 24) -> pd.DataFrame
 
 
 def experiment_result(*, variants: int = 2, steps: int = 2, scale: int = 1, verdict: str = "too early") -> pd.DataFrame:
-    """Tests of templates; the first step has the most enrolments."""
+    """Tests of templates; the first step has the most enrollments."""
     rows = []
     for step in range(1, steps + 1):
         for variant in range(variants):
@@ -379,7 +379,7 @@ def activity_result(users: int = 3, *, weeks: int = 12, empty: bool = False) -> 
     for user in range(1, users + 1):
         load = 0 if empty else 1
         frame = pd.DataFrame({"user_id": user, "delivered": random.poisson(60 * load, weeks)})
-        frame = frame.assign(calls_dialled=random.poisson(15 * load, weeks), tasks_done=random.poisson(6 * load, weeks))
+        frame = frame.assign(calls_dialed=random.poisson(15 * load, weeks), tasks_done=random.poisson(6 * load, weeks))
         backlog = np.arange(weeks) * (6 if user == 2 else 1) * load
         frames.append(frame.assign(task_backlog=backlog, place=range(weeks)))
     result = pd.concat(frames, ignore_index=True)

@@ -8,7 +8,7 @@ from scipy.stats import beta
 
 from outreach_frames import plots
 from outreach_frames.errors import DataError
-from outreach_frames.plots.experiments import _beta_density
+from outreach_frames.plots.ab_test import _beta_density
 
 
 def test_the_density_is_that_of_the_beta_distribution() -> None:
@@ -48,13 +48,13 @@ def test_of_more_variants_each_is_compared_with_its_rival() -> None:
 
 def test_the_verdict_is_written_out() -> None:
     """Numbers are misread; the verdict is the message."""
-    assert "Verdict: too early to tell (plan: 1,514 enrolments in each variant)" in words(
+    assert "Verdict: too early to tell (plan: 1,514 enrollments in each variant)" in words(
         plots.plot_ab(experiment_result())
     )
     assert "read no rate" in words(plots.plot_ab(experiment_result(verdict="broken split"))).replace("\n", " ")
 
 
-def test_the_step_with_most_enrolments_is_drawn_unless_another_is_asked_for() -> None:
+def test_the_step_with_most_enrollments_is_drawn_unless_another_is_asked_for() -> None:
     """One picture is one test; the subtitle says how many there are."""
     test = experiment_result(steps=3)
 

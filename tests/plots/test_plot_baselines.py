@@ -1,5 +1,5 @@
 """
-A few pictures beside stored ones, small and grey, so that a change of layout is seen however it came about.
+A few pictures beside stored ones, small and gray, so that a change of layout is seen however it came about.
 
 Fonts are rendered a little differently from one version of matplotlib to the next: the comparison is coarse, and the
 other tests are the exact ones. After an intended change run with ``OUTREACH_NEW_BASELINES=1`` and look at the files.
@@ -25,14 +25,14 @@ PICTURES = {
 }
 DOTS_PER_INCH = 40
 BLOCK = 4
-"""Pixels are averaged in squares of this side: letters become grey patches, whatever their outlines."""
+"""Pixels are averaged in squares of this side: letters become gray patches, whatever their outlines."""
 
 
-def grey_blocks(png: BytesIO | Path) -> np.ndarray:
+def gray_blocks(png: BytesIO | Path) -> np.ndarray:
     """Read a picture as averages of square blocks, 0 for black and 1 for white."""
-    grey = mpimg.imread(png)[..., :3].mean(axis=2)
-    high, wide = (side // BLOCK * BLOCK for side in grey.shape)
-    return grey[:high, :wide].reshape(high // BLOCK, BLOCK, wide // BLOCK, BLOCK).mean(axis=(1, 3))
+    gray = mpimg.imread(png)[..., :3].mean(axis=2)
+    high, wide = (side // BLOCK * BLOCK for side in gray.shape)
+    return gray[:high, :wide].reshape(high // BLOCK, BLOCK, wide // BLOCK, BLOCK).mean(axis=(1, 3))
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -43,7 +43,7 @@ def test_the_picture_looks_as_it_did(name) -> None:
     if "OUTREACH_NEW_BASELINES" in os.environ:
         (STORED / f"{name}.png").write_bytes(png.getvalue())
 
-    now, before = grey_blocks(BytesIO(png.getvalue())), grey_blocks(STORED / f"{name}.png")
+    now, before = gray_blocks(BytesIO(png.getvalue())), gray_blocks(STORED / f"{name}.png")
 
     assert now.shape == before.shape
     assert np.abs(now - before).mean() < 0.004

@@ -46,12 +46,12 @@ def test_a_missing_counter_is_no_zero(counters) -> None:
     assert [tick.get_ydata()[0] for tick in named(plots.plot_reconciliation(counters), "no-data")] == [3]
 
 
-def test_causes_have_their_own_colour_marker_and_words() -> None:
-    """The colour is one of three channels."""
+def test_causes_have_their_own_color_marker_and_words() -> None:
+    """The color is one of three channels."""
     ax = plots.plot_reconciliation(counters_result(6), max_rows=None)
 
     looks = {(line.get_color(), line.get_marker()) for line in named(ax, "rows")}
-    assert len(looks) == len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == 5
+    assert len(looks) == len({color for color, _ in looks}) == len({marker for _, marker in looks}) == 5
     assert {"equal", "rows missing", "tracking off"} <= set(words(ax).split("\n"))
 
 

@@ -7,11 +7,11 @@ from plot_checks import contrast, luminance, named, words
 from plot_results import arrow, cohorts_result, heatmap_result
 
 from outreach_frames import plots
-from outreach_frames.plots._shades import readable_on, shade
+from outreach_frames.plots._axes import readable_on, shade
 from outreach_frames.plots._style import REPLY
 
 
-def test_an_immature_cohort_is_hatched_with_its_count_and_not_coloured() -> None:
+def test_an_immature_cohort_is_hatched_with_its_count_and_not_colored() -> None:
     """The newest week always looks worst: it has not had its time."""
     ax = plots.plot_cohorts(cohorts_result(4, weeks=4))
 
@@ -23,7 +23,7 @@ def test_an_immature_cohort_is_hatched_with_its_count_and_not_coloured() -> None
 
 
 def test_mature_cells_hold_their_percentage_and_get_darker_with_it() -> None:
-    """Colour and number say the same, so that neither is needed alone."""
+    """Color and number say the same, so that neither is needed alone."""
     ax = plots.plot_cohorts(cohorts_result(6, weeks=1))
 
     numbers = [float(text.get_text()) for text in named(ax, "mature-text")]
@@ -52,9 +52,9 @@ def test_only_the_latest_cohorts_and_first_weeks_are_drawn() -> None:
 @pytest.mark.parametrize("rate", [0, 0.25, 0.5, 0.75, 1])
 def test_text_can_be_read_on_every_shade(rate) -> None:
     """From white to dark green there is a middle where neither black nor white is easy."""
-    colour = shade(rate, 1, REPLY)
+    color = shade(rate, 1, REPLY)
 
-    assert contrast(colour, readable_on(colour)) >= 4.5
+    assert contrast(color, readable_on(color)) >= 4.5
 
 
 def test_hours_with_little_mail_are_dots_without_a_shade() -> None:

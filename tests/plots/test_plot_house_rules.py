@@ -48,7 +48,7 @@ PICTURES: dict[str, tuple[Draw, pd.DataFrame]] = {
     "funnel all null": (plots.plot_step_funnel, funnel_result(2, empty=True)),
     "funnel no row": (plots.plot_step_funnel, funnel_result(2).iloc[:0]),
     "incidence": (plots.plot_incidence, incidence_result()),
-    "incidence of 3 people": (plots.plot_incidence, incidence_result(enrolments=3)),
+    "incidence of 3 people": (plots.plot_incidence, incidence_result(enrollments=3)),
     "incidence by one sequence": (plots.plot_incidence, incidence_result(1)),
     "incidence by 15 sequences": (plots.plot_incidence, incidence_result(15)),
     "leaderboard": (plots.plot_leaderboard, leaderboard_result()),
@@ -153,15 +153,15 @@ def test_no_two_texts_touch_and_none_leaves_the_figure(picture: str) -> None:
 
 @for_each_picture
 def test_a_given_axes_keeps_everything_inside_its_rectangle(picture: str) -> None:
-    """A dashboard of several pictures must not have one write over its neighbour."""
+    """A dashboard of several pictures must not have one write over its neighbor."""
     figure = Figure(figsize=(14, 7))
-    given, neighbour = figure.subplots(1, 2)
+    given, neighbor = figure.subplots(1, 2)
     rectangle = given.get_position()
 
     returned = draw(picture, ax=given)
 
     assert returned is given
-    assert neighbour.get_position().x0 > rectangle.x1
+    assert neighbor.get_position().x0 > rectangle.x1
     assert outside(given, rectangle.transformed(figure.transFigure)) == []
     assert overlaps(given) == []
 
@@ -247,9 +247,9 @@ def test_several_axes_at_once_are_refused(picture: str) -> None:
 @pytest.mark.parametrize("picture", ["rates", "funnel", "incidence"])
 def test_a_period_chosen_before_the_statistic_can_be_told(picture: str) -> None:
     """The statistic saw only the rows it was given: "all dates" would be wrong, and nobody could tell."""
-    written = words(draw(picture, period="enrolments begun since 1 Mar 2026"))
+    written = words(draw(picture, period="enrollments begun since 1 Mar 2026"))
 
-    assert "enrolments begun since 1 Mar 2026" in written
+    assert "enrollments begun since 1 Mar 2026" in written
     assert "all dates" not in written
 
 

@@ -10,7 +10,7 @@ from outreach_frames.plots._style import BOUNCE, OPT_OUT, REPLY
 
 
 def test_outcomes_are_stacked_in_a_fixed_order_and_look() -> None:
-    """Rule 3: reply below, opt-out and bounce above, each by colour and hatch."""
+    """Rule 3: reply below, opt-out and bounce above, each by color and hatch."""
     ax = plots.plot_incidence(incidence_result())
 
     for cause, mark in {"reply": REPLY, "opt_out": OPT_OUT, "bounce": BOUNCE}.items():

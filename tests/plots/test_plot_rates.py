@@ -21,10 +21,10 @@ def rates() -> pd.DataFrame:
         {
             "sequence_id": [1, 2, 3, 4],
             "name": ["low", "high", "few", "none"],
-            "enrolment_reply_rate": [0.02, 0.06, 0.5, np.nan],
-            "enrolment_reply_rate_n": [1000, 500, 2, 0],
-            "enrolment_reply_rate_lo": [0.013, 0.042, 0.09, np.nan],
-            "enrolment_reply_rate_hi": [0.031, 0.084, 0.91, np.nan],
+            "enrollment_reply_rate": [0.02, 0.06, 0.5, np.nan],
+            "enrollment_reply_rate_n": [1000, 500, 2, 0],
+            "enrollment_reply_rate_lo": [0.013, 0.042, 0.09, np.nan],
+            "enrollment_reply_rate_hi": [0.031, 0.084, 0.91, np.nan],
         }
     )
     return arrow(frame, "sequence_engagement")
@@ -39,7 +39,7 @@ def test_rows_are_sorted_by_rate_and_missing_ones_come_last(rates) -> None:
 
 def test_groups_that_are_too_young_are_marked_and_not_ranked(rates) -> None:
     """A sequence that began last week has its replies still to come; without the column nothing is known of it."""
-    young = rates.assign(enrolment_reply_rate_14d_n=pd.array([900, 100, 2, 0], dtype="int64[pyarrow]"))
+    young = rates.assign(enrollment_reply_rate_14d_n=pd.array([900, 100, 2, 0], dtype="int64[pyarrow]"))
     young.attrs = rates.attrs
 
     ax = plots.plot_rates(young)
@@ -49,7 +49,7 @@ def test_groups_that_are_too_young_are_marked_and_not_ranked(rates) -> None:
     assert "* too young to compare" in words(ax)
     assert "too young" not in words(plots.plot_rates(rates))
     by_bounces = plots.plot_rates(
-        young.rename(columns=lambda name: name.replace("enrolment_reply", "bounce")), "bounce_rate"
+        young.rename(columns=lambda name: name.replace("enrollment_reply", "bounce")), "bounce_rate"
     )
     assert "too young" not in words(by_bounces)
 
@@ -79,7 +79,7 @@ def test_an_estimate_on_few_trials_neither_squeezes_the_others_nor_vanishes(rate
 
 def test_a_point_on_few_trials_is_seen_where_it_lies(rates) -> None:
     """The first of all rows had only a whisker: its whisker may be cut, its point may not."""
-    ax = plots.plot_rates(rates.assign(enrolment_reply_rate=[0.02, 0.06, 0.24, np.nan]))
+    ax = plots.plot_rates(rates.assign(enrollment_reply_rate=[0.02, 0.06, 0.24, np.nan]))
 
     assert (0.24, 0) in points(ax)
     assert ax.get_xlim()[1] >= 0.24
@@ -91,7 +91,7 @@ def test_a_point_on_few_trials_is_seen_where_it_lies(rates) -> None:
 @pytest.mark.parametrize("few", [0.3, 0.7, 1.0])
 def test_no_row_with_a_rate_is_without_a_point(rates, few) -> None:
     """Filled at its place, or hollow at the edge."""
-    ax = plots.plot_rates(rates.assign(enrolment_reply_rate=[0.02, 0.06, few, np.nan]))
+    ax = plots.plot_rates(rates.assign(enrollment_reply_rate=[0.02, 0.06, few, np.nan]))
 
     assert sorted(y for _, y in points(ax) + points(ax, "estimate-beyond")) == [0, 1, 2]
 
@@ -139,7 +139,7 @@ def test_the_reference_says_what_it_is_and_what_is_not_in_it(rates) -> None:
     zones.attrs["outreach_frames"]["dropped"] = {"prospect__time_zone_iana missing": 419, "mailing not sent": 7}
     rates.attrs["outreach_frames"]["dropped"] = {"mailing of no sequence": 1}
 
-    by_zone = words(plots.plot_rates(zones, "enrolment_reply_rate")).replace("\n", " ")
+    by_zone = words(plots.plot_rates(zones, "enrollment_reply_rate")).replace("\n", " ")
     by_sequence = words(plots.plot_rates(rates)).replace("\n", " ")
 
     assert "Dashed: the 4 prospect time zones together; left out: 419 records without one." in by_zone
@@ -152,9 +152,9 @@ def test_columns_of_included_resources_are_written_in_words(rates) -> None:
     zones = rates.rename(columns={"sequence_id": "prospect__time_zone_iana"}).drop(columns="name")
     zones.attrs["outreach_frames"]["parameters"]["by"] = ["prospect__time_zone_iana"]
 
-    written = words(plots.plot_rates(zones, "enrolment_reply_rate"))
+    written = words(plots.plot_rates(zones, "enrollment_reply_rate"))
 
-    assert "Enrolment reply rate by prospect time zone\n" in written
+    assert "Enrollment reply rate by prospect time zone\n" in written
     assert "4 prospect time zones ·" in written
 
 
@@ -167,7 +167,7 @@ def test_every_row_has_its_rate_and_denominator_in_numbers(rates) -> None:
     }
 
 
-def test_open_rates_say_that_machines_open_mail_and_have_their_own_colour_and_marker() -> None:
+def test_open_rates_say_that_machines_open_mail_and_have_their_own_color_and_marker() -> None:
     """Rules 3 and 8."""
     ax = plots.plot_rates(rates_result(4, rate="open_rate", mean=0.5), "open_rate")
 

@@ -1,16 +1,13 @@
 """Pictures of what the statistics really return, on the worked example of the metric definitions."""
 
-import json
-from pathlib import Path
-
 import pandas as pd
 import pytest
+from oracle import ORACLE
 from plot_checks import boxes, named, overlaps, points, whiskers, words
 
 import outreach_frames as of
 from outreach_frames import plots, stats
 
-ORACLE = json.loads((Path(__file__).parents[1] / "data" / "metrics_oracle.json").read_text())
 EXPECTED = ORACLE["expected"]
 AS_OF = ORACLE["as_of"]
 
@@ -31,19 +28,19 @@ def frames():
 
 
 @pytest.fixture(scope="module")
-def organisation():
-    """Fetch a small believable organisation."""
+def organization():
+    """Fetch a small believable organization."""
     with of.sandbox(prospects=150, seed=7) as org:
         return {name: of.fetch(org, name, progress=False) for name in TABLES}
 
 
 def test_rates_lie_where_the_oracle_says(frames) -> None:
-    """Sequence 10: one enrolment of three replied, 0.061 to 0.792; sequence 20: none of two."""
+    """Sequence 10: one enrollment of three replied, 0.061 to 0.792; sequence 20: none of two."""
     rates = stats.sequence_engagement(frames["mailings"], frames["sequences"], as_of=AS_OF)
 
     ax = plots.plot_rates(rates, min_n=1)
 
-    expected = [EXPECTED["by_sequence"][key]["enrolment_reply_rate"] for key in ("10", "20")]
+    expected = [EXPECTED["by_sequence"][key]["enrollment_reply_rate"] for key in ("10", "20")]
     assert points(ax) == [(pytest.approx(rate["rate"], abs=1e-6), row) for row, rate in enumerate(expected)]
     ends = {row: [low, high] for low, row, high, _ in whiskers(ax)}
     assert ends == {row: pytest.approx(rate["ci"], abs=1e-6) for row, rate in enumerate(expected)}
@@ -77,7 +74,7 @@ def test_incidences_lie_where_the_oracle_says(frames) -> None:
 
 
 def test_curves_end_where_nobody_is_followed_any_more(frames) -> None:
-    """The last enrolment is censored after 27.3 days: what day 30 would show is not known."""
+    """The last enrollment is censored after 27.3 days: what day 30 would show is not known."""
     durations = stats.time_to_event(frames["mailings"], as_of=AS_OF)
 
     ax = plots.plot_incidence(stats.cumulative_incidence(durations), horizon_d=30)
@@ -87,7 +84,7 @@ def test_curves_end_where_nobody_is_followed_any_more(frames) -> None:
 
 
 def test_cohorts_hold_what_the_oracle_says(frames) -> None:
-    """Four enrolments, a quarter replied in the first week; of the second cohort the third week is immature."""
+    """Four enrollments, a quarter replied in the first week; of the second cohort the third week is immature."""
     ax = plots.plot_cohorts(stats.cohort_matrix(frames["sequence_states"], frames["mailings"], weeks=3))
 
     assert [text.get_text() for text in named(ax, "mature-text")] == ["25", "25", "25", "0", "0"]
@@ -148,9 +145,9 @@ def test_credit_holds_what_the_oracle_says(frames) -> None:
 
 
 @DOUBTFUL_DATA
-def test_every_other_picture_draws_a_real_result(organisation) -> None:
-    """What the statistics return from a whole organisation has the columns and dtypes that the pictures read."""
-    tables = organisation
+def test_every_other_picture_draws_a_real_result(organization) -> None:
+    """What the statistics return from a whole organization has the columns and dtypes that the pictures read."""
+    tables = organization
     mailings = tables["mailings"]
     quarters = {"a": ("2025-10-01", "2026-01-01"), "b": ("2026-01-01", "2026-04-01")}
 

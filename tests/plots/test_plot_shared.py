@@ -1,4 +1,4 @@
-"""The shared pieces: percentages, labels, lines of a long picture, colours, what loads pyplot."""
+"""The shared pieces: percentages, labels, lines of a long picture, colors, what loads pyplot."""
 
 import subprocess
 import sys
@@ -15,9 +15,9 @@ from plot_results import JAPANESE, rates_result
 
 from outreach_frames import plots
 from outreach_frames.errors import OutreachDataWarning
-from outreach_frames.plots import _style, _text
-from outreach_frames.plots._beside import spread
-from outreach_frames.plots._result import choose_lines, ranked
+from outreach_frames.plots import _formatting, _style
+from outreach_frames.plots._axes import spread
+from outreach_frames.plots._input import choose_lines, ranked
 
 MARKS = {name: mark for name, mark in vars(_style).items() if isinstance(mark, _style.Mark)}
 
@@ -42,46 +42,46 @@ def _themed():
 )
 def test_percent_has_one_decimal_and_none_below_a_hundred_trials(rate, n, text) -> None:
     """Rule 9; what is not zero is never written as zero."""
-    assert _text.percent(rate, n) == f"{text}\N{NARROW NO-BREAK SPACE}%"
+    assert _formatting.percent(rate, n) == f"{text}\N{NARROW NO-BREAK SPACE}%"
 
 
 def test_a_missing_rate_is_written_as_no_data() -> None:
     """Rule 7: never as 0 %."""
-    assert _text.percent(pd.NA, 0) == "no data"
+    assert _formatting.percent(pd.NA, 0) == "no data"
 
 
 def test_shortened_labels_keep_their_end() -> None:
     """Names of versions differ at the end only."""
-    one, two = (_text.shorten(f"Outbound enterprise renewal risk, v{version}", 1.2) for version in (1, 2))
+    one, two = (_formatting.shorten(f"Outbound enterprise renewal risk, v{version}", 1.2) for version in (1, 2))
 
     assert one != two
     assert "…" in one
-    assert _text.width(one) <= 1.2
+    assert _formatting.width(one) <= 1.2
 
 
 def test_folded_labels_fit_and_cut_words_that_do_not() -> None:
     """A word of seventy letters has no blank to break at."""
-    folded = _text.fold("Donaudampfschifffahrtsgesellschaftskapitänsmütze and more", 1.0, lines=2)
+    folded = _formatting.fold("Donaudampfschifffahrtsgesellschaftskapitänsmütze and more", 1.0, lines=2)
 
     assert folded.count("\n") == 1
-    assert all(_text.width(line) <= 1.0 for line in folded.split("\n"))
+    assert all(_formatting.width(line) <= 1.0 for line in folded.split("\n"))
 
 
 def test_equal_and_missing_names_get_their_key() -> None:
     """Two rows with the same label could not be told apart."""
-    assert _text.distinct(["a", "a", None, "b"], [1, 2, 3, 4]) == ["a #1", "a #2", "#3", "b"]
+    assert _formatting.distinct(["a", "a", None, "b"], [1, 2, 3, 4]) == ["a #1", "a #2", "#3", "b"]
 
 
 def test_letters_without_a_font_become_boxes_with_the_key_and_a_warning(monkeypatch) -> None:
     """A machine without a Japanese font must still tell rows apart, and say what to install."""
-    monkeypatch.setattr(_text, "_glyphs", lambda: frozenset(map(ord, "abc #123")))
-    _text.drawable.cache_clear()
+    monkeypatch.setattr(_formatting, "_glyphs", lambda: frozenset(map(ord, "abc #123")))
+    _formatting.drawable.cache_clear()
 
     with pytest.warns(OutreachDataWarning, match="install a font"):
-        shown = _text.drawable(f"{JAPANESE} #3")
+        shown = _formatting.drawable(f"{JAPANESE} #3")
     with pytest.warns(OutreachDataWarning, match="install a font"):
-        labels = _text.distinct([JAPANESE, "abc"], [3, 2])
-    _text.drawable.cache_clear()
+        labels = _formatting.distinct([JAPANESE, "abc"], [3, 2])
+    _formatting.drawable.cache_clear()
 
     assert shown == "\N{WHITE SQUARE}" * 6 + " #3"
     assert labels == [f"{JAPANESE} #3", "abc"]
@@ -89,7 +89,7 @@ def test_letters_without_a_font_become_boxes_with_the_key_and_a_warning(monkeypa
 
 def test_pictographs_and_control_characters_are_left_out() -> None:
     """A rocket in a name is decoration; a right-to-left override would turn the label around."""
-    assert _text.drawable("\N{ROCKET} Q4\u202e blitz") == "Q4 blitz"
+    assert _formatting.drawable("\N{ROCKET} Q4\u202e blitz") == "Q4 blitz"
 
 
 @pytest.mark.parametrize("given", [None, Figure(figsize=(7, 4)).add_subplot()])
@@ -137,13 +137,13 @@ def test_ink_of_every_meaning_can_be_read_on_white(mark) -> None:
     assert contrast(MARKS[mark].ink) >= 4.5
 
 
-@pytest.mark.parametrize("colour", [_style.INK, _style.MUTED])
-def test_plain_text_can_be_read_on_white(colour) -> None:
+@pytest.mark.parametrize("color", [_style.INK, _style.MUTED])
+def test_plain_text_can_be_read_on_white(color) -> None:
     """Footnotes are small: they need the full contrast of text."""
-    assert contrast(colour) >= 4.5
+    assert contrast(color) >= 4.5
 
 
-def test_meanings_keep_the_colours_of_the_rules() -> None:
+def test_meanings_keep_the_colors_of_the_rules() -> None:
     """Rule 3: reply bluish green, opt-out vermillion, bounce reddish purple, open sky blue, after Okabe and Ito."""
     fixed = {"REPLY": "#009E73", "OPT_OUT": "#D55E00", "BOUNCE": "#CC79A7", "OPEN": "#56B4E9"}
 
@@ -152,8 +152,8 @@ def test_meanings_keep_the_colours_of_the_rules() -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [*combinations(sorted(MARKS), 2)])
-def test_no_two_meanings_differ_by_colour_alone(one, other) -> None:
-    """Rule 3 and print in grey: each pair has another marker, and another hatch or a clearly different lightness."""
+def test_no_two_meanings_differ_by_color_alone(one, other) -> None:
+    """Rule 3 and print in gray: each pair has another marker, and another hatch or a clearly different lightness."""
     a, b = MARKS[one], MARKS[other]
 
     assert a.marker != b.marker
@@ -183,7 +183,7 @@ def test_drawing_loads_no_pyplot() -> None:
     """Pyplot keeps every figure alive and may open windows."""
     script = (
         "import sys, pandas as pd; from outreach_frames import plots;"
-        "columns = ['sequence_id', *('enrolment_reply_rate' + end for end in ('', '_n', '_lo', '_hi'))];"
+        "columns = ['sequence_id', *('enrollment_reply_rate' + end for end in ('', '_n', '_lo', '_hi'))];"
         "plots.plot_rates(pd.DataFrame([[1, .1, 50, .05, .2]], columns=columns)).figure.savefig(sys.argv[1]);"
         "print('matplotlib.pyplot' in sys.modules)"
     )
@@ -208,5 +208,5 @@ def test_two_pictures_on_one_figure_are_both_described() -> None:
     plots.plot_rates(rates_result(3), ax=one)
     plots.plot_rates(rates_result(3, rate="open_rate"), "open_rate", ax=other)
 
-    assert "enrolment reply rate" in one.figure.outreach_alt
+    assert "enrollment reply rate" in one.figure.outreach_alt
     assert "open rate" in one.figure.outreach_alt

@@ -15,7 +15,7 @@ def test_states_have_one_order_in_all_bars_and_fill_a_hundred_percent() -> None:
     """Bars can only be compared if the same state lies at the same side."""
     states = arrow(
         pd.DataFrame(
-            {"sequence_id": 1, "bucket": list(reversed(STATES)), "enrolments": 1, "share": 0.1},
+            {"sequence_id": 1, "bucket": list(reversed(STATES)), "enrollments": 1, "share": 0.1},
         ),
         "state_flow",
     )
@@ -41,8 +41,8 @@ def test_a_state_of_tomorrow_is_drawn_as_unknown() -> None:
     assert "unknown state" in words(ax).split("\n")
 
 
-def test_states_keep_the_colours_of_their_meaning_and_a_hatch() -> None:
-    """Rule 3: the same colour for an opt-out in every picture, and not by colour alone."""
+def test_states_keep_the_colors_of_their_meaning_and_a_hatch() -> None:
+    """Rule 3: the same color for an opt-out in every picture, and not by color alone."""
     ax = plots.plot_state_flow(states_result())
 
     looks = {"finished_replied": REPLY, "finished_no_reply": NONE, "bounced": BOUNCE, "opted_out": OPT_OUT}
@@ -60,10 +60,10 @@ def test_open_states_differ_by_their_hatch() -> None:
     assert len(set(hatches)) == 4
 
 
-def test_every_bar_has_its_count_of_enrolments() -> None:
+def test_every_bar_has_its_count_of_enrollments() -> None:
     """Rule 1: 17 % of 6 is one person."""
     states = states_result(3)
-    totals = states.groupby("sequence_id")["enrolments"].sum()
+    totals = states.groupby("sequence_id")["enrollments"].sum()
 
     written = words(plots.plot_state_flow(states)).split("\n")
 
@@ -79,7 +79,7 @@ def test_sequences_with_most_replies_come_first() -> None:
 
 
 def test_coverage_bars_are_nested_shares_of_known_prospects() -> None:
-    """The white bar is everybody known, the grey one who was contacted, the green one who replied."""
+    """The white bar is everybody known, the gray one who was contacted, the green one who replied."""
     coverage = arrow(
         pd.DataFrame(
             {
@@ -117,7 +117,7 @@ def test_coverage_is_sorted_and_says_how_many_are_known() -> None:
 
 
 def test_transitions_keep_their_numbers_on_both_sides() -> None:
-    """Every enrolment leaves one state and arrives in one."""
+    """Every enrollment leaves one state and arrives in one."""
     result = transitions_result()
     counts = pd.DataFrame(result.attrs["transitions"])
 

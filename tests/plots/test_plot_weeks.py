@@ -9,7 +9,7 @@ from plot_checks import boxes, luminance, named, points, whiskers, words
 from plot_results import activity_result, deliverability_result
 
 from outreach_frames import plots
-from outreach_frames.plots._weeks import Weeks
+from outreach_frames.plots._axes import Weeks
 
 
 def test_weeks_without_rows_keep_their_place() -> None:
@@ -153,7 +153,7 @@ def test_touches_are_stacked_by_channel_and_week() -> None:
     ax = plots.plot_workload(activity)
 
     tops = [bar.y1 for bar in boxes(ax, "tasks_done")]
-    touches = (activity["delivered"] + activity["calls_dialled"] + activity["tasks_done"])[activity["tasks_done"] > 0]
+    touches = (activity["delivered"] + activity["calls_dialed"] + activity["tasks_done"])[activity["tasks_done"] > 0]
     assert tops == touches.tolist()
 
 
@@ -189,6 +189,6 @@ def test_channels_differ_in_print() -> None:
     """Without hatches, which turn many thin bars into noise: greys that differ clearly in lightness."""
     (panel,) = plots.plot_workload(activity_result(1)).child_axes
 
-    fills = [named(panel, channel)[0].get_facecolor()[0] for channel in ("delivered", "calls_dialled", "tasks_done")]
+    fills = [named(panel, channel)[0].get_facecolor()[0] for channel in ("delivered", "calls_dialed", "tasks_done")]
     light = [luminance(to_hex(fill)) for fill in fills]
     assert all(one - other > 0.2 for one, other in pairwise(light))

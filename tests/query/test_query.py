@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from outreach_frames import catalogue
+from outreach_frames import catalog
+from outreach_frames._query import NOT_NULL, between, build
 from outreach_frames.errors import QueryError, UnknownNameError, UnknownValueWarning
-from outreach_frames.query import NOT_NULL, between, build
 
-CATALOGUE = catalogue.load()
+CATALOG = catalog.load()
 
 
 def parameters(resource, **query):
-    return dict(build(CATALOGUE, resource, fields=query.pop("fields", ["created_at"]), **query).parameters())
+    return dict(build(CATALOG, resource, fields=query.pop("fields", ["created_at"]), **query).parameters())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_guides_own_filters_are_possible():
 @pytest.mark.parametrize("text", ["Smith, Sally", "a..b"])
 def test_commas_and_dots_switch_to_the_new_syntax(text):
     """The original syntax would read them as a list or a range."""
-    query = build(CATALOGUE, "prospects", filter={"first_name": text, "id": between(5, 9)}, fields=[])
+    query = build(CATALOG, "prospects", filter={"first_name": text, "id": between(5, 9)}, fields=[])
 
     assert query.parameters()[:4] == [
         ("newFilterSyntax", "true"),
@@ -180,31 +180,29 @@ def test_default_fields_leave_out_custom_fields_and_bodies():
     named = parameters("mailings", fields=None)["fields[mailing]"].split(",")
     assert "bodyHtml" not in named
     assert {"deliveredAt", "sequenceState"} <= set(named)
-    custom = build(CATALOGUE, "prospects", custom=True).columns
+    custom = build(CATALOG, "prospects", custom=True).columns
     assert sum(name.startswith("custom") and name[6:].isdigit() for name in custom) == 150
-    assert build(CATALOGUE, "prospects", fields=["title"], custom=["custom7"]).columns == ("title", "custom7")
+    assert build(CATALOG, "prospects", fields=["title"], custom=["custom7"]).columns == ("title", "custom7")
 
 
 def test_links_to_a_crm_are_asked_for_where_there_are_any():
-    query = build(CATALOGUE, "accounts", fields=[], data_connections=True)
+    query = build(CATALOG, "accounts", fields=[], data_connections=True)
     assert dict(query.parameters())["provideDataConnections"] == "true"
     with pytest.raises(QueryError, match=r"Possible for accounts, .*users"):
-        build(CATALOGUE, "sequences", data_connections=True)
+        build(CATALOG, "sequences", data_connections=True)
 
 
 def test_pages_with_bodies_are_small():
-    assert build(CATALOGUE, "mailings").page_size == 1000
-    assert build(CATALOGUE, "mailings", fields=["body_html"]).page_size == 100
-    assert build(CATALOGUE, "mailings", fields="*").page_size == 100
-    assert build(CATALOGUE, "sequence_templates", include={"template": ["name"]}).page_size == 1000
-    assert build(CATALOGUE, "sequence_templates", include={"template": ["body_html"]}).page_size == 100
+    assert build(CATALOG, "mailings").page_size == 1000
+    assert build(CATALOG, "mailings", fields=["body_html"]).page_size == 100
+    assert build(CATALOG, "mailings", fields="*").page_size == 100
+    assert build(CATALOG, "sequence_templates", include={"template": ["name"]}).page_size == 1000
+    assert build(CATALOG, "sequence_templates", include={"template": ["body_html"]}).page_size == 100
 
 
 def test_a_page_is_small_where_included_bodies_cannot_be_left_out():
     """A URL too long to name the included types' fields brings all of them."""
-    query = build(
-        CATALOGUE, "tasks", include=["prospect", "account", "opportunity", "sequence", "owner", "mailing.user"]
-    )
+    query = build(CATALOG, "tasks", include=["prospect", "account", "opportunity", "sequence", "owner", "mailing.user"])
 
     assert "fields[mailing]" not in dict(query.parameters())
     assert query.page_size == 100
@@ -222,5 +220,5 @@ def test_one_string_is_no_list_of_fields():
 
 def test_stable_order_is_by_creation_never_by_update():
     """A record that changes while it is walked would move under updatedAt."""
-    assert build(CATALOGUE, "mailings").in_stable_order().sort == ("createdAt",)
-    assert build(CATALOGUE, "mailings", sort="-updated_at").in_stable_order().sort == ("-updatedAt",)
+    assert build(CATALOG, "mailings").in_stable_order().sort == ("createdAt",)
+    assert build(CATALOG, "mailings", sort="-updated_at").in_stable_order().sort == ("-updatedAt",)

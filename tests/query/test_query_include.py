@@ -2,21 +2,21 @@
 
 import pytest
 
-from outreach_frames import catalogue
+from outreach_frames import catalog
+from outreach_frames._query import back_reference, build, follow
 from outreach_frames.errors import QueryError, UnknownNameError
-from outreach_frames.query import back_reference, build, follow
 
-CATALOGUE = catalogue.load()
+CATALOG = catalog.load()
 
 
 def sent(resource, *, tables=False, **query):
-    return dict(build(CATALOGUE, resource, tables=tables, **query).parameters())
+    return dict(build(CATALOG, resource, tables=tables, **query).parameters())
 
 
 def test_include_names_the_fields_of_each_path_by_type():
     """Fieldsets are per type and the mapping is per path: the union is asked for, with the keys that joins need."""
     query = build(
-        CATALOGUE,
+        CATALOG,
         "prospects",
         fields=["first_name"],
         include={"account.owner": ["name"], "owner": ["email"]},
@@ -31,7 +31,7 @@ def test_include_names_the_fields_of_each_path_by_type():
 
 
 def test_both_spellings_of_a_path_are_one_path():
-    query = build(CATALOGUE, "mailings", include={"sequence_step": ["order"], "sequenceStep": ["step_type"]})
+    query = build(CATALOG, "mailings", include={"sequence_step": ["order"], "sequenceStep": ["step_type"]})
 
     assert query.include == {"sequenceStep": ("order", "stepType")}
 
@@ -45,7 +45,7 @@ def test_a_long_include_drops_the_included_fieldsets_first():
 
 def test_a_path_goes_on_from_whichever_target_has_the_next_step():
     """The subject of a task is an account, an opportunity or a prospect; an account has no account."""
-    steps = follow(CATALOGUE, CATALOGUE.types["task"], "subject.account")
+    steps = follow(CATALOG, CATALOG.types["task"], "subject.account")
 
     assert set(steps[0].targets) == {"account", "opportunity", "prospect"}
     assert set(steps[1].links) == {"opportunity", "prospect"}
@@ -64,8 +64,8 @@ def test_relationships_with_only_a_link_cannot_be_included_anywhere(tables):
         sent("kaia_recordings", include="account", tables=tables)
 
 
-def test_targets_outside_the_catalogue_cannot_be_included():
-    with pytest.raises(QueryError, match="not in the catalogue"):
+def test_targets_outside_the_catalog_cannot_be_included():
+    with pytest.raises(QueryError, match="not in the catalog"):
         sent("mailings", include="calendar")
 
 
@@ -99,13 +99,13 @@ def test_tables_ask_for_the_keys_that_join_them():
         ("prospect", "activeSequenceStates", None),  # lists some of what names the prospect
         ("prospect", "opportunities", None),  # many to many
         ("user", "mailboxes", None),  # a mailbox names three users
-        ("account", "favorites", None),  # a favourite may name anything
+        ("account", "favorites", None),  # a favorite may name anything
         ("team", "users", None),
     ],
 )
 def test_a_foreign_key_stands_for_a_to_many_only_where_that_is_certain(type_name, relationship, key):
-    source = CATALOGUE.types[type_name]
+    source = CATALOG.types[type_name]
 
-    found = back_reference(CATALOGUE, source, source.relationships[relationship])
+    found = back_reference(CATALOG, source, source.relationships[relationship])
 
     assert (found and found.name) == key

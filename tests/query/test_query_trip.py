@@ -5,20 +5,20 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from fetch_support import organisation, resource
+from fetch_support import organization, resource
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import outreach_frames as of
-from outreach_frames import catalogue
-from outreach_frames.emulator import Settings
-from outreach_frames.emulator.query import Reader
-from outreach_frames.emulator.schema import Schema
-from outreach_frames.emulator.store import Store
+from outreach_frames import catalog
+from outreach_frames._query import build
+from outreach_frames._sandbox import Settings
+from outreach_frames._sandbox.query import Reader
+from outreach_frames._sandbox.relations import Schema
+from outreach_frames._sandbox.store import Store
 from outreach_frames.errors import QueryError
-from outreach_frames.query import build
 
-CATALOGUE = catalogue.load()
-LISTABLE = [kind for kind in CATALOGUE.types.values() if "list" in kind.operations]
+CATALOG = catalog.load()
+LISTABLE = [kind for kind in CATALOG.types.values() if "list" in kind.operations]
 IDS = range(1, 5)
 
 
@@ -37,13 +37,13 @@ def paths(draw, kind, depth=3):
     open_ = [
         r
         for r in kind.relationships.values()
-        if r.has_data and not r.many and any(t in CATALOGUE.types for t in r.targets)
+        if r.has_data and not r.many and any(t in CATALOG.types for t in r.targets)
     ]
     if not open_:
         return None
     relationship = draw(st.sampled_from(open_))
     step = draw(st.sampled_from([relationship.name, relationship.column]))
-    targets = [CATALOGUE.types[t] for t in relationship.targets if t in CATALOGUE.types]
+    targets = [CATALOG.types[t] for t in relationship.targets if t in CATALOG.types]
     rest = draw(paths(targets[0], depth - 1)) if depth > 1 and draw(st.booleans()) else None
     return f"{step}.{rest}" if rest else step
 
@@ -75,7 +75,7 @@ def tree(paths_):
 @given(structures())
 def test_orders_includes_and_fields_arrive_as_they_were_meant(drawn):
     kind, asked = drawn
-    query = build(CATALOGUE, kind.name, **asked)
+    query = build(CATALOG, kind.name, **asked)
 
     there = parsed(query)
 
@@ -127,7 +127,7 @@ def values_of(kind, name):
 def cases(draw):
     """Draw records of a type and filters that fit some of them."""
     table = draw(st.sampled_from(sorted(FILTERED)))
-    kind = CATALOGUE.resource(table)
+    kind = CATALOG.resource(table)
     names = [name for name in FILTERED[table] if name == "id" or _can_filter(kind, name)]
     pools = {name: draw(st.lists(values_of(kind, name), min_size=1, max_size=3)) for name in names}
     records = []
@@ -187,7 +187,7 @@ def written(value):
 
 @pytest.fixture(scope="module")
 def org(tmp_path_factory):
-    with organisation(tmp_path_factory.mktemp("cache")) as client:
+    with organization(tmp_path_factory.mktemp("cache")) as client:
         yield client
 
 

@@ -162,7 +162,7 @@ STATISTICS: dict[str, Callable[[Engine], Any]] = {
     "task_completion": lambda to: stats.task_completion(to(TASKS), as_of=AS_OF),
     "call_outcomes": lambda to: stats.call_outcomes(to(CALLS), by=["weekday", "hour"], tz="America/New_York"),
     "call_outcomes of all": lambda to: stats.call_outcomes(to(CALLS), by=None),
-    "enrolment_outcomes": lambda to: stats.enrolment_outcomes(
+    "enrollment_outcomes": lambda to: stats.enrollment_outcomes(
         to(STATES),
         to(MAIL),
         sequences=to(SEQUENCES),
@@ -171,7 +171,7 @@ STATISTICS: dict[str, Callable[[Engine], Any]] = {
         tasks=to(TASKS),
         as_of=AS_OF,
     ),
-    "enrolment_outcomes of all": lambda to: stats.enrolment_outcomes(to(STATES), to(MAIL), by=None, as_of=AS_OF),
+    "enrollment_outcomes of all": lambda to: stats.enrollment_outcomes(to(STATES), to(MAIL), by=None, as_of=AS_OF),
     "account_reach": lambda to: stats.account_reach(
         to(ACCOUNTS), to(PROSPECTS), to(MAIL), calls=to(CALLS), by="owner_id"
     ),

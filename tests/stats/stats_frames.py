@@ -1,8 +1,6 @@
 """Frames for the tests of the statistics: the worked example, made-up mail, and every engine's kind of frame."""
 
-import json
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -10,8 +8,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+from oracle import ORACLE
 
-ORACLE = json.loads((Path(__file__).parents[1] / "data" / "metrics_oracle.json").read_text(encoding="utf-8"))
 EXPECTED = ORACLE["expected"]
 AS_OF = ORACLE["as_of"]
 TOLERANCE = ORACLE["tolerance"]

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats.attachments import attach, attached
+from outreach_frames.stats.provenance import attach, attached
 
 
 def result():

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings, strategies as st
 from scipy.stats import poisson
 
-from outreach_frames.stats._bursts import CHANCE, RATE_FROM, RATE_UNTIL, in_burst
+from outreach_frames.stats.suspects import CHANCE, RATE_FROM, RATE_UNTIL, in_burst
 
 
 def plainly(at, who, group, least, width):

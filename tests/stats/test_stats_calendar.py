@@ -9,18 +9,20 @@ from hypothesis import given, settings, strategies as st
 from stats_frames import ENGINES, typed
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats import _calendar, _engines
-from outreach_frames.stats._instants import EPOCH, to_iso, to_micros
-from outreach_frames.stats._parameters import zone
+from outreach_frames.stats import _backends, _timestamps
+from outreach_frames.stats._timestamps import EPOCH, to_iso, to_micros
+from outreach_frames.stats._validation import zone
 
 ZONES = ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia", "UTC"]
 MOMENTS = st.integers(946_900_000, 2_556_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 
 
 def local_clock(moments, zone):
-    frame = _engines.wrap(pd.DataFrame({"at": [to_micros(moment) for moment in moments]}, dtype="int64[pyarrow]"))
-    local = _calendar.with_local(frame, "at", zones=[zone])
-    return _engines.pandas_of(_calendar.with_periods(_calendar.with_clock(local), ["day", "week", "month", "quarter"]))
+    frame = _backends.wrap(pd.DataFrame({"at": [to_micros(moment) for moment in moments]}, dtype="int64[pyarrow]"))
+    local = _timestamps.with_local(frame, "at", zones=[zone])
+    return _backends.pandas_of(
+        _timestamps.with_periods(_timestamps.with_clock(local), ["day", "week", "month", "quarter"])
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -48,9 +50,9 @@ def test_every_day_falls_into_its_quarter():
     """Four hundred years, so that every rule of leap years has its turn."""
     days = pd.Series(pd.date_range("1900-01-01", "2299-12-31"))
     numbers = (days - pd.Timestamp("1970-01-01")).dt.days.astype("int64[pyarrow]")
-    frame = _engines.wrap(pd.DataFrame({"local": numbers * _calendar.DAY}))
+    frame = _backends.wrap(pd.DataFrame({"local": numbers * _timestamps.DAY}))
 
-    found = _engines.pandas_of(_calendar.with_periods(frame, ["quarter"]).select("quarter"))["quarter"]
+    found = _backends.pandas_of(_timestamps.with_periods(frame, ["quarter"]).select("quarter"))["quarter"]
 
     firsts = days.dt.to_period("Q").dt.start_time
     assert found.tolist() == (firsts - pd.Timestamp("1970-01-01")).dt.days.tolist()
@@ -58,7 +60,7 @@ def test_every_day_falls_into_its_quarter():
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"])
 def test_the_clock_changes_at_the_very_second(zone):
-    changes = [EPOCH + timedelta(microseconds=change) for change in _calendar._transitions(zone)[0]]
+    changes = [EPOCH + timedelta(microseconds=change) for change in _timestamps._transitions(zone)[0]]
 
     for change in changes[:60]:
         second = timedelta(seconds=1)
@@ -76,9 +78,9 @@ def test_rows_may_have_zones_of_their_own(engine):
     zones = ["Asia/Kolkata", "America/New_York", None]
     frame = typed([{"id": i, "at_at": moment, "zone": zone} for i, zone in enumerate(zones)])
     frame["at"] = frame["at_at"].astype("int64[pyarrow]")
-    lazy = _engines.plain(ENGINES[engine](frame[["id", "at", "zone"]]), ["id", "at", "zone"], {})
+    lazy = _backends.plain(ENGINES[engine](frame[["id", "at", "zone"]]), ["id", "at", "zone"], {})
 
-    local = _calendar.with_local(lazy, "at", zones=["Asia/Kolkata", "America/New_York"], zone_column="zone")
+    local = _timestamps.with_local(lazy, "at", zones=["Asia/Kolkata", "America/New_York"], zone_column="zone")
     rows = {row["id"]: row["local"] for row in local.collect("pyarrow").to_native().to_pylist()}
 
     assert to_iso(rows[0]) == "2025-03-10T05:00:00Z"
@@ -87,9 +89,9 @@ def test_rows_may_have_zones_of_their_own(engine):
 
 
 def test_missing_instants_stay_and_have_no_local_time():
-    frame = _engines.wrap(pd.DataFrame({"at": [None, 0]}, dtype="int64[pyarrow]"))
+    frame = _backends.wrap(pd.DataFrame({"at": [None, 0]}, dtype="int64[pyarrow]"))
 
-    found = _engines.pandas_of(_calendar.with_local(frame, "at", zones=["Asia/Kolkata"]))
+    found = _backends.pandas_of(_timestamps.with_local(frame, "at", zones=["Asia/Kolkata"]))
 
     assert len(found) == 2
     assert sorted(found["local"].isna()) == [False, True]

@@ -127,7 +127,7 @@ def test_the_account_goes_before_the_person():
     assert included["open_rate_lo"].equals(by_account["open_rate_lo"])
 
 
-def test_enrolments_tell_the_account_of_their_mail():
+def test_enrollments_tell_the_account_of_their_mail():
     rows = [{"sequence_state_id": n, "sequence_id": 1, "delivered_at": DELIVERED} for n in range(1, 9)]
     mail = mailings(*rows)
     states = pd.DataFrame(
@@ -169,8 +169,8 @@ def test_clusters_may_be_text_and_a_person_in_two_of_them_counts_once(engine):
         "sequence_id",
         "prospect_reply_rate_n",
         "prospects_replied",
-        "enrolment_reply_rate_n",
-        "enrolments_replied",
+        "enrollment_reply_rate_n",
+        "enrollments_replied",
     ]
 
     alone = as_pandas(stats.engagement(ENGINES[engine](mail), by="sequence_id", cluster=None, as_of=AS_OF))
@@ -178,4 +178,4 @@ def test_clusters_may_be_text_and_a_person_in_two_of_them_counts_once(engine):
 
     assert mail.groupby("prospect_id")["team"].nunique().max() == 2
     assert_equal_tables(together[counts], alone[counts])
-    assert (together["enrolment_reply_rate_hi"] > alone["enrolment_reply_rate_hi"]).any()
+    assert (together["enrollment_reply_rate_hi"] > alone["enrollment_reply_rate_hi"]).any()

@@ -9,12 +9,12 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats.traps import ImmatureCohortWarning
 
 
-def enrolments(*created):
+def enrollments(*created):
     return typed([{"id": number, "created_at": moment} for number, moment in enumerate(created, start=1)])
 
 
-def mail(enrolment, delivered, **columns):
-    return {"sequence_state_id": enrolment, "delivered_at": delivered, **columns}
+def mail(enrollment, delivered, **columns):
+    return {"sequence_state_id": enrollment, "delivered_at": delivered, **columns}
 
 
 def test_the_worked_example():
@@ -22,7 +22,7 @@ def test_the_worked_example():
 
     for cohort in EXPECTED["cohorts"]:
         rows = found[found["cohort_week"] == date.fromisoformat(cohort["cohort_week"])]
-        assert rows["enrolments"].tolist() == [cohort["enrolments"]] * 3
+        assert rows["enrollments"].tolist() == [cohort["enrollments"]] * 3
         assert rows["week"].tolist() == [0, 1, 2]
         assert rows["events"].tolist() == [week["replied"] for week in cohort["replied_by_week"]]
         assert rows["mature"].tolist() == [week["mature"] for week in cohort["replied_by_week"]]
@@ -43,7 +43,7 @@ def test_an_immature_cell_has_its_count_and_no_rate():
 def test_a_reply_at_the_very_end_of_the_week_belongs_to_the_next():
     """Less than seven days, not seven."""
     found = stats.cohort_matrix(
-        enrolments("2025-03-03T12:00:00Z"),
+        enrollments("2025-03-03T12:00:00Z"),
         mailings(mail(1, "2025-03-03T13:00:00Z", replied_at="2025-03-10T12:00:00Z")),
         weeks=2,
         as_of=AS_OF,
@@ -54,7 +54,7 @@ def test_a_reply_at_the_very_end_of_the_week_belongs_to_the_next():
 
 def test_everyone_enrolled_is_in_the_denominator_mailed_or_not():
     found = stats.cohort_matrix(
-        enrolments("2025-03-03T12:00:00Z", "2025-03-04T12:00:00Z"),
+        enrollments("2025-03-03T12:00:00Z", "2025-03-04T12:00:00Z"),
         mailings(mail(1, "2025-03-03T13:00:00Z", replied_at="2025-03-04T12:00:00Z")),
         weeks=1,
         as_of=AS_OF,
@@ -67,7 +67,7 @@ def test_everyone_enrolled_is_in_the_denominator_mailed_or_not():
 def test_cohorts_of_other_events(event, count):
     moment = {"enrolled": "2025-03-03T12:00:00Z", "sent": "2025-03-03T13:00:00Z", "then": "2025-03-04T12:00:00Z"}
     found = stats.cohort_matrix(
-        enrolments(*[moment["enrolled"]] * 4),
+        enrollments(*[moment["enrolled"]] * 4),
         mailings(
             mail(1, moment["sent"], replied_at=moment["then"]),
             mail(2, moment["sent"], unsubscribed_at=moment["then"]),
@@ -83,7 +83,7 @@ def test_cohorts_of_other_events(event, count):
 
 @pytest.mark.parametrize(("tz", "week"), [("UTC", date(2025, 3, 3)), ("Asia/Kolkata", date(2025, 3, 10))])
 def test_the_week_is_that_of_the_named_zone(tz, week):
-    found = stats.cohort_matrix(enrolments("2025-03-09T23:30:00Z"), mailings(), tz=tz, weeks=1, as_of=AS_OF)
+    found = stats.cohort_matrix(enrollments("2025-03-09T23:30:00Z"), mailings(), tz=tz, weeks=1, as_of=AS_OF)
 
     assert found["cohort_week"].tolist() == [week]
 
@@ -95,7 +95,7 @@ def test_an_earlier_as_of_sees_less():
         )
 
     assert found["events"].tolist() == [0]
-    assert found.attrs["outreach_frames"]["dropped"] == {"enrolment created after as_of": 2}
+    assert found.attrs["outreach_frames"]["dropped"] == {"enrollment created after as_of": 2}
 
 
 def test_the_wide_table_travels_with_the_result():
@@ -110,11 +110,11 @@ def test_the_wide_table_travels_with_the_result():
 
 def test_a_warning_says_when_no_cohort_is_old_enough():
     with pytest.warns(ImmatureCohortWarning, match=r"All 1 cohort\(s\) are younger than a week"):
-        stats.cohort_matrix(enrolments("2025-03-30T12:00:00Z"), mailings(), as_of=AS_OF)
+        stats.cohort_matrix(enrollments("2025-03-30T12:00:00Z"), mailings(), as_of=AS_OF)
 
 
-def test_no_enrolments_give_no_cohorts():
-    found = stats.cohort_matrix(enrolments("2025-03-30T12:00:00Z").iloc[:0], mailings(), as_of=AS_OF)
+def test_no_enrollments_give_no_cohorts():
+    found = stats.cohort_matrix(enrollments("2025-03-30T12:00:00Z").iloc[:0], mailings(), as_of=AS_OF)
 
     assert found.empty
     assert str(found["cohort_week"].dtype) == "date32[day][pyarrow]"
@@ -148,11 +148,11 @@ def health(since):
     ],
 )
 def test_cells_in_which_answers_may_have_gone_unseen_are_flagged(since, blind):
-    """Trap 18: from when a mailbox no longer synchronises its replies are missing, and the cohort looks worse."""
+    """Trap 18: from when a mailbox no longer synchronizes its replies are missing, and the cohort looks worse."""
     sent = mailings(mail(1, "2025-03-03T13:00:00Z")).assign(mailbox_id=pd.Series([41], dtype="int64[pyarrow]"))
 
     found = stats.cohort_matrix(
-        enrolments("2025-03-03T12:00:00Z"), sent, mailbox_health=health(since), weeks=2, as_of=AS_OF
+        enrollments("2025-03-03T12:00:00Z"), sent, mailbox_health=health(since), weeks=2, as_of=AS_OF
     )
 
     assert found["blind"].tolist() == blind
@@ -162,7 +162,7 @@ def test_cohorts_of_other_mailboxes_are_not_flagged():
     sent = mailings(mail(1, "2025-03-03T13:00:00Z")).assign(mailbox_id=pd.Series([42], dtype="int64[pyarrow]"))
     blind = health("2025-03-01T00:00:00Z")
 
-    found = stats.cohort_matrix(enrolments("2025-03-03T12:00:00Z"), sent, mailbox_health=blind, weeks=1, as_of=AS_OF)
+    found = stats.cohort_matrix(enrollments("2025-03-03T12:00:00Z"), sent, mailbox_health=blind, weeks=1, as_of=AS_OF)
 
     assert found["blind"].tolist() == [False]
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings, strategies as st
 from small_frames import frame, mailings, plain, table
 
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.collisions import overlaps
+from outreach_frames.stats.prospects import overlaps
 
 STATE_COLUMNS = ["id", "prospect_id", "sequence_id", "state"]
 
@@ -23,8 +23,8 @@ def test_the_worked_examples_people_are_counted():
     """p1 is in two sequences, of which one goes on, and got three mailings in 6 days and 23 hours; p3 opted out."""
     found = overlaps(table("sequence_states"), table("mailings")).set_index("prospect_id")
 
-    assert found["enrolments"].to_dict() == {1: 2, 2: 1, 3: 1, 4: 1, 5: 1}
-    assert found["open_enrolments"].to_dict() == {1: 1, 2: 1, 3: 0, 4: 1, 5: 0}
+    assert found["enrollments"].to_dict() == {1: 2, 2: 1, 3: 1, 4: 1, 5: 1}
+    assert found["open_enrollments"].to_dict() == {1: 1, 2: 1, 3: 0, 4: 1, 5: 0}
     assert found["touches"].to_dict() == {1: 3, 2: 3, 3: 1, 4: 0, 5: 2}
     assert found["max_touches"].to_dict() == {1: 3, 2: 2, 3: 1, 4: 0, 5: 2}
 
@@ -35,7 +35,7 @@ def test_open_means_neither_finished_nor_opted_out():
 
     found = overlaps(states(*rows, (1, 8, "finished"), (1, 9, "opted_out"), (1, 0, "active")), mailings()).iloc[0]
 
-    assert (found["enrolments"], found["open_enrolments"], found["open_sequences"]) == (9, 7, 6)
+    assert (found["enrollments"], found["open_enrollments"], found["open_sequences"]) == (9, 7, 6)
 
 
 def test_seven_days_apart_is_outside_the_window():
@@ -54,10 +54,10 @@ def test_the_limit_is_the_last_acceptable_number():
     assert overlaps(states(), mail, limit=5)["over_limit"].tolist() == [False, False]
 
 
-def test_people_without_mail_and_people_without_enrolment_stay():
+def test_people_without_mail_and_people_without_enrollment_stay():
     found = overlaps(states((1, 10, "active")), mailings(*sent("2025-03-03T12:00:00Z", prospect=2)))
 
-    assert found[["prospect_id", "enrolments", "touches", "max_touches"]].to_numpy().tolist() == [
+    assert found[["prospect_id", "enrollments", "touches", "max_touches"]].to_numpy().tolist() == [
         [1, 1, 0, 0],
         [2, 0, 1, 1],
     ]
@@ -75,7 +75,7 @@ def test_what_does_not_arrive_or_reaches_nobody_known_is_left_out_and_counted():
 
     assert found["touches"].tolist() == [1]
     assert found.attrs["outreach_frames"]["dropped"] == {
-        "enrolment of nobody known": 1,
+        "enrollment of nobody known": 1,
         "mailing not delivered": 1,
         "mailing to nobody known": 1,
         "delivered after as_of": 1,

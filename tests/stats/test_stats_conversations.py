@@ -20,7 +20,7 @@ def test_both_spellings_of_answered_are_answered(word):
     """The guide says completed, the attribute's description Answered; one alone would give a connect rate of 0."""
     found = stats.call_outcomes(calls({"outcome": word}, {"outcome": "no_answer"}, {"outcome": "Not Answered"}))
 
-    assert found[["calls_dialled", "connected", "connect_rate_n"]].to_numpy().tolist() == [[3, 1, 3]]
+    assert found[["calls_dialed", "connected", "connect_rate_n"]].to_numpy().tolist() == [[3, 1, 3]]
     assert found["connect_rate"].item() == pytest.approx(1 / 3)
     assert found["connect_rate_lo"].item() == pytest.approx(0.061492, abs=1e-6)
     assert found["connect_rate_hi"].item() == pytest.approx(0.792340, abs=1e-6)
@@ -74,10 +74,10 @@ def test_the_time_of_logging_is_never_the_time_of_the_call():
     assert found.attrs["outreach_frames"]["dropped"] == {"call without a time": 1}
 
 
-def test_inbound_calls_are_not_dialled():
+def test_inbound_calls_are_not_dialed():
     found = stats.call_outcomes(calls({"direction": "inbound"}), by=None)
 
-    assert found["calls_dialled"].tolist() == [0]
+    assert found["calls_dialed"].tolist() == [0]
     assert found["connect_rate"].isna().all()
     assert found.attrs["outreach_frames"]["dropped"] == {"call not outbound": 1}
 

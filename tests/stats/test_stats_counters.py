@@ -2,7 +2,7 @@ import pytest
 from small_frames import extracted, frame, mailings, plain, table
 from stats_frames import EXPECTED
 
-from outreach_frames.catalogue import snake
+from outreach_frames.catalog import snake
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.stats.counters import reconcile_counters
 from outreach_frames.stats.traps import CounterGapWarning

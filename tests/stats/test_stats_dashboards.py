@@ -46,17 +46,17 @@ def test_the_worked_example_leads_from_the_dashboards_rates_to_ours():
             ("late bounces", "mailing", 6, 7),  # without 6
             ("one-off mail", "mailing", 7, 8),  # with 11
         ],
-        "enrolment_reply_rate": [
+        "enrollment_reply_rate": [
             (START, "mailing", 1, 9),  # 2
             ("late bounces", "mailing", 1, 8),  # without 6
             ("each enrollment once", "enrollment", 1, 5),  # 1004 was never reached
         ],
-        "enrolment_reply_rate_strict": [
-            ("enrolment_reply_rate", "enrollment", 1, 5),
+        "enrollment_reply_rate_strict": [
+            ("enrollment_reply_rate", "enrollment", 1, 5),
             ("automatic replies", "enrollment", 1, 5),  # it came after six hours, and 1001 is not paused
         ],
-        "enrolment_reply_rate_14d": [
-            ("enrolment_reply_rate", "enrollment", 1, 5),
+        "enrollment_reply_rate_14d": [
+            ("enrollment_reply_rate", "enrollment", 1, 5),
             ("running enrollments", "enrollment", 1, 5),  # the last first mail came on 10 March, 21 days before
         ],
         "prospect_reply_rate": [
@@ -78,7 +78,7 @@ def test_the_sentences_tell_how_much_mail_a_step_moves():
     assert "(1 mail): whether it was opened is not known" in meaning["open_rate", "tracked mail only"]
     assert "bounced after delivery (1 mail)." in meaning["open_rate", "late bounces"]
     assert meaning["open_rate", "one-off mail"] == "Adds mail outside of sequences (1 mail)."
-    for metric in ("open_rate", "enrolment_reply_rate", "prospect_reply_rate"):
+    for metric in ("open_rate", "enrollment_reply_rate", "prospect_reply_rate"):
         assert meaning[metric, START].startswith("As Outreach's help describes it: ")
 
 
@@ -90,7 +90,7 @@ def test_the_first_rows_are_the_counters_where_reconciliation_says_they_agree():
 
     assert set(counters["cause"]) == {"equal"}
     assert first["open_rate"][2:] == (sequences["open_count"].sum(), sequences["deliver_count"].sum())
-    assert first["enrolment_reply_rate"][2:] == (sequences["reply_count"].sum(), sequences["deliver_count"].sum())
+    assert first["enrollment_reply_rate"][2:] == (sequences["reply_count"].sum(), sequences["deliver_count"].sum())
 
 
 def test_answers_that_look_automatic_are_taken_out_by_the_rule_of_sequence_engagement():
@@ -99,16 +99,16 @@ def test_answers_that_look_automatic_are_taken_out_by_the_rule_of_sequence_engag
     states = table("sequence_states")
     paused = states.assign(state=states["state"].where(states["id"] != 1001, "paused"))
 
-    steps = chains(stats.dashboard_comparison(quick, sequence_states=paused))["enrolment_reply_rate_strict"]
+    steps = chains(stats.dashboard_comparison(quick, sequence_states=paused))["enrollment_reply_rate_strict"]
     by_sequence = stats.sequence_engagement(quick, table("sequences"), sequence_states=paused)
 
     assert [step[2:] for step in steps] == [(1, 5), (0, 5)]
     assert by_sequence["automatic_replies"].sum() == 1
-    assert by_sequence["enrolment_reply_rate_strict"].tolist() == [0, 0]
+    assert by_sequence["enrollment_reply_rate_strict"].tolist() == [0, 0]
 
 
 def test_enrollments_too_young_to_be_compared_go_last():
-    steps = chains(stats.dashboard_comparison(table("mailings"), as_of="2025-03-20"))["enrolment_reply_rate_14d"]
+    steps = chains(stats.dashboard_comparison(table("mailings"), as_of="2025-03-20"))["enrollment_reply_rate_14d"]
 
     assert [step[2:] for step in steps] == [(1, 5), (1, 3)]  # 1005 and 1006 had ten days
 
@@ -120,7 +120,7 @@ def test_what_was_not_given_is_missing_and_nothing_else():
 
     unknown = rows.index[rows["denominator"].isna()].tolist()
     assert unknown == [
-        ("enrolment_reply_rate_strict", "automatic replies"),
+        ("enrollment_reply_rate_strict", "automatic replies"),
         *[("prospect_reply_rate", step) for step in (START, "mails at hand", "late bounces")],
     ]
     assert rows["rate"].isna().tolist() == rows["denominator"].isna().tolist()
@@ -163,7 +163,7 @@ def test_the_last_row_is_engagements_own_rate(rows, policy):
     last = stats.dashboard_comparison(mail, bounce_policy=policy).groupby("metric").tail(1).set_index("metric")
     ours = stats.engagement(mail, bounce_policy=policy, cluster=None).iloc[0]
 
-    for metric in ("open_rate", "enrolment_reply_rate", "enrolment_reply_rate_14d", "prospect_reply_rate"):
+    for metric in ("open_rate", "enrollment_reply_rate", "enrollment_reply_rate_14d", "prospect_reply_rate"):
         assert last.loc[metric, "denominator"] == ours[f"{metric}_n"]
         assert pd.isna(ours[metric]) == pd.isna(last.loc[metric, "rate"])
         assert pd.isna(ours[metric]) or last.loc[metric, "rate"] == ours[metric]
@@ -204,7 +204,7 @@ def test_every_step_changes_what_its_sentence_says(rows, policy):
         (count(tracked, opened), count(tracked, lambda row: row["delivered_at"])),
         (count(tracked, lambda row: arrived(row) and opened(row)), count(tracked, arrived)),
     ]
-    assert [step[2:] for step in found["enrolment_reply_rate"]] == [
+    assert [step[2:] for step in found["enrollment_reply_rate"]] == [
         (len(replied), len(delivered)),
         (len(answered), len(inside)),
         (distinct(answered, "sequence_state_id"), distinct(inside, "sequence_state_id")),

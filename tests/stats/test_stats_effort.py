@@ -7,7 +7,7 @@ from stats_frames import example
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats._resampling import bootstrap_bounds, quantile_bounds
+from outreach_frames.stats._estimators import bootstrap_bounds, quantile_bounds
 
 
 def answered(hours, **row):
@@ -15,12 +15,12 @@ def answered(hours, **row):
     return {"delivered_at": "2025-03-03T00:00:00Z", "replied_at": at, **row}
 
 
-def touch(enrolment, day, **row):
-    return {"sequence_state_id": enrolment, "delivered_at": f"2025-03-{day:02d}T12:00:00Z", **row}
+def touch(enrollment, day, **row):
+    return {"sequence_state_id": enrollment, "delivered_at": f"2025-03-{day:02d}T12:00:00Z", **row}
 
 
 def test_the_worked_example():
-    """Part 6: replies after 6 and 24 hours; enrolment 1001 answered its second mailing."""
+    """Part 6: replies after 6 and 24 hours; enrollment 1001 answered its second mailing."""
     found = stats.reply_effort(example("mailings")).iloc[0]
 
     assert found[["hours_to_reply_n", "touches_to_reply_n"]].tolist() == [2, 1]
@@ -54,7 +54,7 @@ def test_too_few_replies_give_no_bounds():
 
 
 def test_touches_are_counted_up_to_the_first_reply():
-    """Enrolment 1 answers its second mailing and is mailed again; enrolment 2 its first: 1.5 on average."""
+    """Enrollment 1 answers its second mailing and is mailed again; enrollment 2 its first: 1.5 on average."""
     mail = mailings(
         touch(1, 3),
         touch(1, 5, replied_at="2025-03-06T12:00:00Z"),

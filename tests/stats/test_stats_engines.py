@@ -13,7 +13,7 @@ from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
-from outreach_frames.stats._engines import pandas_of, small_table, wrap
+from outreach_frames.stats._backends import pandas_of, small_table, wrap
 from outreach_frames.stats.traps import ContradictoryFlagsWarning
 
 KINDS = {

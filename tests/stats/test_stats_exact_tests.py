@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import binom, binomtest, fisher_exact
 
-from outreach_frames.stats.exact_tests import MIN_EVENTS, exact_lower, p_above, p_below, p_different, p_greater
+from outreach_frames.stats.intervals import MIN_EVENTS, exact_lower, p_above, p_below, p_different, p_greater
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.001, 0.999))

@@ -9,10 +9,10 @@ from small_frames import extracted, frame, mailings, plain, table
 from stats_frames import AS_OF, ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.attachments import attached
+from outreach_frames.stats.ab_tests import ab_test
 from outreach_frames.stats.comparisons import always_valid_p, expected_loss, probability_greater
-from outreach_frames.stats.experiments import ab_test
 from outreach_frames.stats.power import sequential_size
+from outreach_frames.stats.provenance import attached
 from outreach_frames.stats.traps import ChangedTemplateWarning, MachineOpenWarning
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
@@ -58,7 +58,7 @@ def test_the_worked_examples_numbers_come_out():
     assert first["verdict"] == "too early"
 
 
-def test_the_worked_examples_mail_is_counted_by_enrolment():
+def test_the_worked_examples_mail_is_counted_by_enrollment():
     """Templates 301 and 302 on step 101: the bounce of 302 arrived at nobody, so it is no trial."""
     pairs = variants((101, 301), (101, 302), (102, 303), since="2025-03-01T00:00:00Z")
 
@@ -72,7 +72,7 @@ def test_the_worked_examples_mail_is_counted_by_enrolment():
     assert test.attrs["outreach_frames"]["dropped"]["variant alone on its step"] == 1
 
 
-def test_rates_are_of_enrolments_and_not_of_mailings():
+def test_rates_are_of_enrollments_and_not_of_mailings():
     """A step that is sent again, after a failure or by hand, has drawn once."""
     mail = mail_of((11, 3, 1), (12, 3, 1))
     again = mail.iloc[[0, 1]].assign(id=[101, 102])
@@ -82,7 +82,7 @@ def test_rates_are_of_enrolments_and_not_of_mailings():
     assert test[["n", "x"]].to_numpy().tolist() == [[3, 1], [3, 1]]
 
 
-def test_an_enrolment_counts_for_the_variant_that_it_was_sent_first():
+def test_an_enrollment_counts_for_the_variant_that_it_was_sent_first():
     mail = mail_of((11, 3, 0), (12, 3, 0))
     other = mail.iloc[[0]].assign(id=101, template_id=12)
     other["delivered_at"] = other["delivered_at"] + pd.Timedelta(days=2)
@@ -91,7 +91,7 @@ def test_an_enrolment_counts_for_the_variant_that_it_was_sent_first():
     test = ab_test(pd.concat([mail, other], ignore_index=True), TWO)
 
     assert test[["n", "x"]].to_numpy().tolist() == [[3, 0], [3, 0]]
-    assert test.attrs["outreach_frames"]["dropped"]["enrolment sent another variant before"] == 1
+    assert test.attrs["outreach_frames"]["dropped"]["enrollment sent another variant before"] == 1
 
 
 def test_only_the_time_in_which_all_variants_ran_is_compared():
@@ -153,7 +153,7 @@ def test_nothing_is_said_of_variants_without_mail():
 
 
 def test_a_broken_split_comes_before_everything_else():
-    """300 against 200 enrolments were not split in halves: whatever did that can have moved the rates as well."""
+    """300 against 200 enrollments were not split in halves: whatever did that can have moved the rates as well."""
     test = ab_test(mail_of((11, 300, 90), (12, 200, 2)), TWO)
 
     assert test["srm_p"].iloc[0] == pytest.approx(chisquare([300, 200]).pvalue)
@@ -441,7 +441,7 @@ def test_row_order_and_other_columns_do_not_matter():
     "arguments",
     [
         {"metric": "bounce"},
-        {"prior": "sceptical"},
+        {"prior": "skeptical"},
         {"tau": 0},
         {"ci": 1},
         {"prior": (0, 1)},

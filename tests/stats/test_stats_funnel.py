@@ -16,8 +16,8 @@ def day(number, hour=10):
     return f"2025-03-{number:02d}T{hour}:00:00Z"
 
 
-def mail(enrolment, step, delivered, **columns):
-    return {"sequence_state_id": enrolment, "sequence_step_id": step, "delivered_at": delivered, **columns}
+def mail(enrollment, step, delivered, **columns):
+    return {"sequence_state_id": enrollment, "sequence_step_id": step, "delivered_at": delivered, **columns}
 
 
 def funnel_of(*rows, **parameters):
@@ -45,7 +45,7 @@ def test_who_has_answered_or_opted_out_is_no_longer_at_risk():
         mail(3, 2, day(5)),
     )
 
-    assert found["enrolments_reached"].tolist() == [3, 3, 0]
+    assert found["enrollments_reached"].tolist() == [3, 3, 0]
     assert found["at_risk"].tolist() == [3, 1, 0]
 
 
@@ -163,7 +163,7 @@ def test_a_call_steps_hazard_is_that_of_a_conversation(words):
 
     found = stats.step_funnel(rows, typed(CALL_STEPS), calls=calls).set_index("step_id")
 
-    assert found.loc[2, ["enrolments_reached", "at_risk", "first_replies"]].tolist() == [3, 2, 1]
+    assert found.loc[2, ["enrollments_reached", "at_risk", "first_replies"]].tolist() == [3, 2, 1]
     assert found.loc[2, "hazard"] == 0.5
     assert found["cumulative_reply"].tolist() == pytest.approx([1 / 3] * 3)  # a conversation is no reply
 
@@ -186,7 +186,7 @@ def test_a_task_step_is_reached_and_has_no_hazard():
 
     found = stats.step_funnel(mailings(), typed(CALL_STEPS), tasks=tasks).set_index("step_id")
 
-    assert found.loc[3, "enrolments_reached"] == 1
+    assert found.loc[3, "enrollments_reached"] == 1
     assert found.loc[3, "at_risk"] == 0
     assert found.loc[3, "hazard"] is pd.NA
 

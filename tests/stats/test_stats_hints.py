@@ -8,7 +8,7 @@ from stats_frames import example
 
 import outreach_frames as of
 from outreach_frames import stats
-from outreach_frames.catalogue import load
+from outreach_frames.catalog import load
 from outreach_frames.errors import MissingColumnError, UnknownNameError
 
 FETCH = re.compile(r'fetch\(org, "(\w+)", fields=\[\.\.\., "(\w+)"\]\)')

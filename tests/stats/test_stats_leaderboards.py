@@ -55,7 +55,7 @@ def test_counts_are_those_of_engagement(by, key):
 
 
 def test_the_default_headline_of_sequences_can_be_ranked():
-    ranked = leaderboard(table("mailings"), table("sequences"), by="sequence_id", metric="enrolment_reply_rate")
+    ranked = leaderboard(table("mailings"), table("sequences"), by="sequence_id", metric="enrollment_reply_rate")
 
     assert ranked[["sequence_id", "name", "x", "n"]].to_numpy().tolist() == [[10, "Alpha", 1, 3], [20, "Beta", 0, 2]]
     assert ranked.attrs["outreach_frames"]["dropped"] == {"sequence_id missing": 2}

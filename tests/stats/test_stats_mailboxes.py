@@ -39,13 +39,13 @@ def test_a_mailbox_in_order_has_nothing_to_say():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"sync_disabled": True}, "synchronisation is switched off"),
-        ({"sync_errored_at": "2025-03-30T23:55:00Z"}, "the last synchronisation failed"),
-        ({"sync_success_at": None, "sync_errored_at": "2025-03-30T23:55:00Z"}, "the last synchronisation failed"),
-        ({"sync_success_at": "2025-03-29T23:00:00Z"}, "no synchronisation for more than 24 h"),
+        ({"sync_disabled": True}, "synchronization is switched off"),
+        ({"sync_errored_at": "2025-03-30T23:55:00Z"}, "the last synchronization failed"),
+        ({"sync_success_at": None, "sync_errored_at": "2025-03-30T23:55:00Z"}, "the last synchronization failed"),
+        ({"sync_success_at": "2025-03-29T23:00:00Z"}, "no synchronization for more than 24 h"),
     ],
 )
-def test_a_mailbox_that_does_not_synchronise_is_blind(change, reason):
+def test_a_mailbox_that_does_not_synchronize_is_blind(change, reason):
     """It goes on sending, but its replies and bounces are never seen: its rates fall for no reason of their own."""
     with pytest.warns(BlindMailboxWarning, match=r"unseen: 1 \(id 1\)"):
         health = health_of(change, {})
@@ -82,7 +82,7 @@ def test_a_mailing_that_left_later_is_a_success_too():
     assert health["last_send_at"].iloc[0].isoformat() == "2025-03-30T22:00:00+00:00"
 
 
-def test_blindness_begins_with_the_last_synchronisation():
+def test_blindness_begins_with_the_last_synchronization():
     mail = sent(1, "2025-03-10T12:00:00Z", "2025-03-21T12:00:00Z", "2025-03-22T12:00:00Z")
     with pytest.warns(BlindMailboxWarning):
         health = health_of({"sync_success_at": "2025-03-20T12:00:00Z"}, mail=mail).iloc[0]
@@ -91,7 +91,7 @@ def test_blindness_begins_with_the_last_synchronisation():
     assert (health["sent"], health["sent_while_blind"]) == (3, 2)
 
 
-def test_a_mailbox_that_never_synchronised_was_always_blind():
+def test_a_mailbox_that_never_synchronized_was_always_blind():
     mail = sent(1, "2025-03-12T12:00:00Z", "2025-03-10T12:00:00Z")
     with pytest.warns(BlindMailboxWarning):
         health = health_of({"sync_success_at": None, "sync_disabled": True}, mail=mail).iloc[0]

@@ -18,12 +18,12 @@ def calls(*rows):
     return typed(made, ["sequence_state_id", *COLUMNS])
 
 
-def mail(*enrolments, day="2025-01-06"):
-    return mailings(*({"sequence_state_id": n, "delivered_at": f"{day}T12:00:00Z"} for n in enrolments))
+def mail(*enrollments, day="2025-01-06"):
+    return mailings(*({"sequence_state_id": n, "delivered_at": f"{day}T12:00:00Z"} for n in enrollments))
 
 
 def met_by(*rows, **parameters):
-    """Return what the meetings of four enrolments mailed in January come to."""
+    """Return what the meetings of four enrollments mailed in January come to."""
     return stats.meetings(STATES, mail(1, 2, 3, 4), calls(*rows), **{"as_of": AS_OF, **parameters}).iloc[0]
 
 
@@ -34,7 +34,7 @@ def test_met_of_contacted():
     """1 of 4, with the Wilson bounds 0.045587 to 0.699358."""
     found = met_by(AGREED)
 
-    assert found[["sequence_id", "enrolments", "contacted", "met", "meeting_rate_n"]].tolist() == [10, 4, 4, 1, 4]
+    assert found[["sequence_id", "enrollments", "contacted", "met", "meeting_rate_n"]].tolist() == [10, 4, 4, 1, 4]
     assert found["meeting_rate"] == 0.25
     assert found["meeting_rate_lo"] == pytest.approx(0.045587, abs=1e-6)
     assert found["meeting_rate_hi"] == pytest.approx(0.699358, abs=1e-6)
@@ -55,7 +55,7 @@ def test_met_of_contacted():
     ],
 )
 def test_what_is_a_meeting(call, met):
-    """An inbound call may agree one; a call without a time, or of no enrolment, cannot be placed."""
+    """An inbound call may agree one; a call without a time, or of no enrollment, cannot be placed."""
     assert met_by({**AGREED, **call}, call_dispositions=DISPOSITIONS)["met"] == met
 
 
@@ -67,26 +67,26 @@ def test_without_dispositions_tags_alone_decide():
     ("at", "met"), [("2025-02-05T12:00:00Z", 1), ("2025-02-05T12:00:01Z", 0), ("2025-01-06T11:00:00Z", 0)]
 )
 def test_a_meeting_counts_for_thirty_days_from_the_first_contact(at, met):
-    """An inbound one before it is none of the enrolment's making."""
+    """An inbound one before it is none of the enrollment's making."""
     assert met_by({**AGREED, "dialed_at": at, "direction": "inbound"})["met"] == met
 
 
-def test_several_meetings_of_an_enrolment_are_one():
+def test_several_meetings_of_an_enrollment_are_one():
     assert met_by(AGREED, {**AGREED, "dialed_at": "2025-01-21T12:00:00Z"})["met"] == 1
 
 
 def test_a_call_is_a_contact_too():
     found = stats.meetings(STATES, mail(), calls({**AGREED, "tags": None}), as_of=AS_OF).iloc[0]
 
-    assert found[["enrolments", "contacted", "met"]].tolist() == [4, 1, 0]
+    assert found[["enrollments", "contacted", "met"]].tolist() == [4, 1, 0]
 
 
 def test_who_was_contacted_lately_has_not_had_the_time():
     found = stats.meetings(STATES, mail(1, 2, day="2025-03-20"), calls(), as_of=AS_OF)
 
-    assert found[["enrolments", "contacted"]].to_numpy().tolist() == [[2, 0]]
+    assert found[["enrollments", "contacted"]].to_numpy().tolist() == [[2, 0]]
     assert found["meeting_rate"].isna().all()
-    assert found.attrs["outreach_frames"]["dropped"] == {"enrolment contacted less than 30 days before as_of": 2}
+    assert found.attrs["outreach_frames"]["dropped"] == {"enrollment contacted less than 30 days before as_of": 2}
 
 
 def test_by_user_and_by_none():

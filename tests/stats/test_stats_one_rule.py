@@ -70,7 +70,7 @@ ANSWERED = mailings(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_automatic_reply_is_one_to_a_paused_enrolment_within_five_minutes(engine):
+def test_an_automatic_reply_is_one_to_a_paused_enrollment_within_five_minutes(engine):
     found = as_pandas(stats.automatic_replies(ENGINES[engine](ANSWERED), ENGINES[engine](STATES)))
 
     assert found["mailing_id"].tolist() == [1]

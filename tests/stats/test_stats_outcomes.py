@@ -2,7 +2,7 @@ import pytest
 from stats_frames import EXPECTED, example, mailings, typed
 
 from outreach_frames import stats
-from outreach_frames.stats.outcomes import BUCKETS
+from outreach_frames.stats.enrollments import BUCKETS
 
 COLUMNS = ["sequence_id", "state", "replied_at", "reply_count", "pause_reason"]
 MONDAY = "2025-03-03T10:00:00Z"
@@ -21,7 +21,7 @@ def test_the_worked_example():
 
     for sequence, expected in EXPECTED["state_flow"].items():
         rows = found[found["sequence_id"] == int(sequence)]
-        assert dict(zip(rows["bucket"], rows["enrolments"], strict=True)) == expected
+        assert dict(zip(rows["bucket"], rows["enrollments"], strict=True)) == expected
         assert rows["share"].sum() == pytest.approx(1)
         assert set(rows["share_n"]) == {sum(expected.values())}
 
@@ -33,7 +33,7 @@ def test_a_state_is_its_own_bucket(state):
 
 @pytest.mark.parametrize("state", ["hibernating", None])
 def test_a_state_that_nobody_documented_is_unknown(state):
-    """The list is open; an enrolment must not vanish with a new word."""
+    """The list is open; an enrollment must not vanish with a new word."""
     assert bucket_of({"state": state}) == "unknown"
 
 
@@ -60,7 +60,7 @@ def test_the_out_of_office_prefix_can_be_changed():
         ({}, {"sequence_state_id": 1, "delivered_at": MONDAY, "replied_at": MONDAY}),
     ],
 )
-def test_any_sign_of_a_reply_makes_a_finished_enrolment_a_replied_one(row, mail):
+def test_any_sign_of_a_reply_makes_a_finished_enrollment_a_replied_one(row, mail):
     assert bucket_of({"state": "finished", **row}, mail) == "finished_replied"
 
 
@@ -94,8 +94,8 @@ def test_two_snapshots_show_what_became_of_whom():
     }
 
 
-def test_an_enrolment_without_a_sequence_is_left_out_and_counted():
+def test_an_enrollment_without_a_sequence_is_left_out_and_counted():
     found = stats.state_flow(states({"state": "active"}, {"state": "active", "sequence_id": None}), mailings())
 
-    assert found["enrolments"].tolist() == [1]
-    assert found.attrs["outreach_frames"]["dropped"] == {"enrolment without a sequence": 1}
+    assert found["enrollments"].tolist() == [1]
+    assert found.attrs["outreach_frames"]["dropped"] == {"enrollment without a sequence": 1}

@@ -1,4 +1,4 @@
-"""The statistics on small tables over real HTTP: the worked example and an invented organisation."""
+"""The statistics on small tables over real HTTP: the worked example and an invented organization."""
 
 import pandas as pd
 import pytest
@@ -6,7 +6,7 @@ from stats_frames import EXPECTED, ORACLE
 
 import outreach_frames as of
 from outreach_frames import stats
-from outreach_frames.catalogue import snake
+from outreach_frames.catalog import snake
 
 pytestmark = pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 
@@ -35,7 +35,7 @@ def example():
 
 @pytest.fixture(scope="module")
 def invented(tmp_path_factory):
-    """Return a snapshot of an invented organisation."""
+    """Return a snapshot of an invented organization."""
     with of.sandbox(prospects=400, seed=11) as org:
         return of.take_snapshot(org, tmp_path_factory.mktemp("snapshot") / "org", resources=TABLES)
 
@@ -72,7 +72,7 @@ def test_the_worked_examples_anomalies_are_found(example, name):
     assert list(checks.loc[name, "example_ids"]) == EXPECTED["anomalies"][name]
 
 
-def test_of_an_organisation_everything_can_be_checked(invented):
+def test_of_an_organization_everything_can_be_checked(invented):
     """What fetch() asks for by default is all that the checks need."""
     checks = stats.data_quality(invented)
 
@@ -80,15 +80,15 @@ def test_of_an_organisation_everything_can_be_checked(invented):
     assert (checks["count"] <= checks["rows"]).all()
 
 
-def test_a_snapshot_is_summarised_as_of_its_extraction(invented):
-    summary = stats.summarise(invented)
+def test_a_snapshot_is_summarized_as_of_its_extraction(invented):
+    summary = stats.summarize(invented)
 
     assert pd.Timestamp(summary.as_of) == invented.as_of
     assert summary.to_frame()["value"].notna().all()
 
 
 def test_machine_opens_are_told_from_the_event_log(invented):
-    """The organisation's own log says who opened; without it, little is missed."""
+    """The organization's own log says who opened; without it, little is missed."""
     mailings, events = invented.frame("mailings"), invented.frame("events")
 
     logged = stats.suspect_engagement(mailings, events)

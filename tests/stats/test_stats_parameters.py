@@ -56,7 +56,7 @@ CALLS_OF = {
     "dashboard_comparison": lambda **p: stats.dashboard_comparison(MAIL, **p),
     "deliverability": lambda **p: stats.deliverability(MAIL, MAILBOXES, **p),
     "engagement": lambda **p: stats.engagement(MAIL, **p),
-    "enrolment_outcomes": lambda **p: stats.enrolment_outcomes(STATES, MAIL, **{"as_of": AS_OF, **p}),
+    "enrollment_outcomes": lambda **p: stats.enrollment_outcomes(STATES, MAIL, **{"as_of": AS_OF, **p}),
     "failures": lambda **p: stats.failures(MAIL, **p),
     "first_opens": lambda **p: stats.first_opens(MAIL, **p),
     "kaplan_meier": lambda **p: stats.kaplan_meier(DURATIONS, **p),

@@ -9,10 +9,10 @@ from small_frames import mailings, plain, table
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.attachments import attached
+from outreach_frames.stats.engagement_rates import engagement
 from outreach_frames.stats.intervals import newcombe_difference, wilson
 from outreach_frames.stats.periods import compare_periods
-from outreach_frames.stats.rates import engagement
+from outreach_frames.stats.provenance import attached
 from outreach_frames.stats.sequences import sequence_engagement
 
 MARCH, APRIL = ("2025-03-01", "2025-04-01"), ("2025-04-01", "2025-05-01")

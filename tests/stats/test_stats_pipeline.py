@@ -7,8 +7,8 @@ from small_frames import frame, mailings, plain, table
 from stats_frames import EXPECTED
 
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.attachments import attached
 from outreach_frames.stats.pipeline import MODELS, pipeline_attribution
+from outreach_frames.stats.provenance import attached
 from outreach_frames.stats.traps import MixedCurrencyWarning, SyncTimeWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
@@ -107,7 +107,7 @@ def test_one_mailing_can_precede_two_deals():
     assert credited["amount"].tolist() == [1000, 1000]
 
 
-def test_dialled_calls_are_touches_where_given():
+def test_dialed_calls_are_touches_where_given():
     calls = frame(
         [
             {"id": 1, "prospect_id": 1, "sequence_id": 7, "direction": "outbound", "dialed_at": "2025-03-25T00:00:00Z"},
@@ -141,7 +141,7 @@ def test_users_can_be_credited_instead_of_sequences():
 
 
 def test_the_crms_date_is_preferred_and_its_absence_named():
-    """created_at is when the deal was synchronised, which can be weeks after it began."""
+    """created_at is when the deal was synchronized, which can be weeks after it began."""
     late = {"created_at": "2025-03-31T00:00:00Z"}
     opportunities = deals(
         {**late, "external_created_at": "2025-03-10T00:00:00Z"}, {**late, "external_created_at": None}

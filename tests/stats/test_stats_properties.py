@@ -32,7 +32,7 @@ NUMERATORS = {
     "reply_rate": "replied",
     "opt_out_rate": "opted_out",
     "prospect_reply_rate": "prospects_replied",
-    "enrolment_reply_rate": "enrolments_replied",
+    "enrollment_reply_rate": "enrollments_replied",
 }
 
 
@@ -89,7 +89,7 @@ def test_a_subset_of_rows_is_the_statistic_of_those_rows(mail, policy):
 
 @settings(max_examples=12, deadline=None)
 @given(MAIL)
-def test_every_enrolment_with_a_sent_mailing_has_one_outcome(mail):
+def test_every_enrollment_with_a_sent_mailing_has_one_outcome(mail):
     found = stats.time_to_event(mail, as_of="2025-03-31")
 
     sent = mail[mail[["delivered_at", "bounced_at", "replied_at"]].notna().any(axis=1)]["sequence_state_id"].dropna()
@@ -105,7 +105,7 @@ def test_a_funnel_only_loses_people_on_the_way(mail, attribution):
 
     funnel = stats.step_funnel(mail, steps, attribution=attribution)
 
-    assert (funnel["at_risk"] <= funnel["enrolments_reached"]).all()
+    assert (funnel["at_risk"] <= funnel["enrollments_reached"]).all()
     assert (funnel["first_replies"] <= funnel["at_risk"]).all()
     assert (funnel["sent"] == funnel["delivered"] + funnel["bounces"]).all()
     assert funnel["cumulative_reply"].is_monotonic_increasing

@@ -23,7 +23,7 @@ def test_the_worked_example():
     for key, expected in EXPECTED["by_prospect"].items():
         counts = found.loc[int(key), ["delivered", "opened", "clicked", "replied"]]
         assert counts.tolist() == [expected[name] for name in ("delivered", "opened", "clicked", "replied")]
-    assert found["enrolments"].tolist() == [2, 1, 1, 1, 1]
+    assert found["enrollments"].tolist() == [2, 1, 1, 1, 1]
     assert found["touches_to_reply"].tolist() == [2, 3, pd.NA, pd.NA, pd.NA]
     assert found["first_reply_at"].iloc[0] == pd.Timestamp("2025-03-05T20:00:00Z")
     assert found.loc[3, ["opted_out", "opt_out_source"]].tolist() == [True, "link"]
@@ -40,7 +40,7 @@ def test_the_worked_example():
 def test_someone_without_mail_stays():
     found = stats.prospect_engagement(people({}), mailings()).iloc[0]
 
-    assert found[["enrolments", "delivered", "replied"]].tolist() == [0, 0, 0]
+    assert found[["enrollments", "delivered", "replied"]].tolist() == [0, 0, 0]
     assert found[["first_touch_at", "first_reply_at", "touches_to_reply", "opt_out_source"]].isna().all()
     assert not found["opted_out"]
 

@@ -6,8 +6,8 @@ from small_frames import extracted, frame, mailings, plain, table
 from stats_frames import AS_OF, EXPECTED, ORACLE
 
 from outreach_frames.errors import DataError, SnapshotError
-from outreach_frames.stats.checks import CHECKS
 from outreach_frames.stats.quality import data_quality
+from outreach_frames.stats.quality_checks import CHECKS
 from outreach_frames.stats.traps import EFFECTS
 
 EXAMPLE = {name: table(name) for name in ORACLE["tables"]}
@@ -90,7 +90,7 @@ def test_a_mailing_in_a_trap_is_found_and_a_plain_one_is_not(name, row):
     assert ids(of_mail(plain_one, row), name) == [2]
 
 
-def test_enrolments_in_traps_are_found():
+def test_enrollments_in_traps_are_found():
     made = {"prospect_id": 1, "sequence_id": 10, "created_at": "2025-03-01T00:00:00Z"}
     states = frame(
         [
@@ -114,8 +114,8 @@ def test_enrolments_in_traps_are_found():
 
     checks = of_mail(*mail, sequence_states=states)
 
-    assert ids(checks, "reenrolments") == [5]
-    assert ids(checks, "several_open_enrolments") == [1]
+    assert ids(checks, "reenrollments") == [5]
+    assert ids(checks, "several_open_enrollments") == [1]
     assert ids(checks, "out_of_office") == [5]
     assert ids(checks, "reply_and_opt_out") == [9]
     assert ids(checks, "moved_on") == [9]

@@ -22,7 +22,7 @@ NUMERATORS = {
     "reply_rate": "replied",
     "opt_out_rate": "opted_out",
     "prospect_reply_rate": "prospects_replied",
-    "enrolment_reply_rate": "enrolments_replied",
+    "enrollment_reply_rate": "enrollments_replied",
 }
 
 
@@ -80,7 +80,7 @@ def test_the_numerator_stays_within_the_denominator_where_raw_counts_do_not():
 
 
 def test_a_prospect_mailed_twice_counts_once():
-    """Six mailings, two of them answered, to three people in four enrolments: three grains, three rates."""
+    """Six mailings, two of them answered, to three people in four enrollments: three grains, three rates."""
     sent = {"delivered_at": MONDAY}
     answered = {**sent, "replied_at": "2025-03-04T10:00:00Z"}
     rates = stats.engagement(
@@ -95,7 +95,7 @@ def test_a_prospect_mailed_twice_counts_once():
     ).iloc[0]
 
     assert (rates["reply_rate"], rates["reply_rate_n"]) == (pytest.approx(2 / 6), 6)
-    assert (rates["enrolment_reply_rate"], rates["enrolment_reply_rate_n"]) == (0.25, 4)
+    assert (rates["enrollment_reply_rate"], rates["enrollment_reply_rate_n"]) == (0.25, 4)
     assert (rates["prospect_reply_rate"], rates["prospect_reply_rate_n"]) == (pytest.approx(1 / 3), 3)
 
 
@@ -207,14 +207,14 @@ def test_a_sequence_without_mail_stays_without_rates():
     }
 
 
-def test_enrolments_are_open_unless_finished_or_opted_out():
+def test_enrollments_are_open_unless_finished_or_opted_out():
     """Outreach's interface treats every other state as active."""
     rates = stats.sequence_engagement(
         example("mailings"), example("sequences"), sequence_states=example("sequence_states")
     )
 
-    assert rates["enrolments"].tolist() == [4, 2]
-    assert rates["open_enrolments"].tolist() == [2, 1]
+    assert rates["enrollments"].tolist() == [4, 2]
+    assert rates["open_enrollments"].tolist() == [2, 1]
 
 
 CALLS = [
@@ -227,7 +227,7 @@ CALLS = [
 
 
 def test_contacted_are_people_with_a_delivered_mailing_or_an_outbound_call():
-    """Inbound calls, and calls that were never dialled, contact nobody; who got both counts once."""
+    """Inbound calls, and calls that were never dialed, contact nobody; who got both counts once."""
     calls = typed(CALLS, ["answered_at", "completed_at"])
 
     rates = stats.sequence_engagement(example("mailings"), example("sequences"), calls=calls)
@@ -238,8 +238,8 @@ def test_contacted_are_people_with_a_delivered_mailing_or_an_outbound_call():
 def test_what_was_not_given_is_missing_and_not_zero():
     rates = stats.sequence_engagement(example("mailings"), example("sequences"))
 
-    assert rates[["enrolments", "open_enrolments", "contacted_any"]].isna().to_numpy().all()
-    assert {str(rates[name].dtype) for name in ("enrolments", "contacted_any")} == {"int64[pyarrow]"}
+    assert rates[["enrollments", "open_enrollments", "contacted_any"]].isna().to_numpy().all()
+    assert {str(rates[name].dtype) for name in ("enrollments", "contacted_any")} == {"int64[pyarrow]"}
 
 
 def test_copies_can_be_pooled_under_one_sequence():
@@ -248,7 +248,7 @@ def test_copies_can_be_pooled_under_one_sequence():
     )
 
     assert rates["sequence_id"].tolist() == [10]
-    assert (rates["mailings"].item(), rates["enrolments"].item()) == (10, 6)
+    assert (rates["mailings"].item(), rates["enrollments"].item()) == (10, 6)
 
 
 def test_a_period_includes_its_start_and_not_its_end():

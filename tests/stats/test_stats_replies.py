@@ -62,13 +62,13 @@ def test_a_reply_before_any_delivery_time_has_no_touch():
     assert credited["agree"].tolist() == [False]
 
 
-def test_other_enrolments_of_the_person_do_not_count():
+def test_other_enrollments_of_the_person_do_not_count():
     mail = mailings(step(10, 1) | {"sequence_state_id": 2}, step(20, 2, replied_at="2025-03-03T12:00:00Z"))
 
     assert reply_attribution(mail)["first_touch_step"].tolist() == [20]
 
 
-def test_two_replies_of_an_enrolment_are_credited_each():
+def test_two_replies_of_an_enrollment_are_credited_each():
     mail = mailings(step(10, 1, replied_at="2025-03-02T12:00:00Z"), step(20, 3, replied_at="2025-03-04T12:00:00Z"))
 
     assert reply_attribution(mail)[["last_touch_step", "first_touch_step"]].to_numpy().tolist() == [[10, 10], [20, 10]]

@@ -47,7 +47,7 @@ def test_the_shrunken_rate_is_that_of_shrink_rates_over_all_hours():
     assert found["shrunk"].tolist() == expected.tolist()
 
 
-def test_the_organisations_clock_is_one_for_all():
+def test_the_organizations_clock_is_one_for_all():
     found = by_cell(stats.send_time_heatmap(example("mailings"), clock="org", default_tz="Asia/Kolkata"))
 
     assert found.index[0] == ("Mon", 18)  # 13:00 UTC and half past five hours later

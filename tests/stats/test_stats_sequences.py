@@ -35,7 +35,7 @@ def test_people_are_contacted_by_mail_by_call_and_by_either():
 
 
 def test_touches_are_mail_calls_and_other_tasks():
-    """3 delivered + 3 dialled + 1 task that is neither mail nor call, over 3 people."""
+    """3 delivered + 3 dialed + 1 task that is neither mail nor call, over 3 people."""
     sent = mailings(mail(1), mail(1), mail(2), mail(5, bounced_at=MONDAY))
 
     found = stats.sequence_engagement(sent, SEQUENCES, calls=CALLS, tasks=TASKS).iloc[0]
@@ -59,7 +59,7 @@ def test_without_calls_people_mailed_are_the_base_of_the_touches():
         ("finished", "2025-03-03T12:01:00Z", 0),
     ],
 )
-def test_an_answer_within_five_minutes_to_a_paused_enrolment_looks_automatic(state, replied, automatic):
+def test_an_answer_within_five_minutes_to_a_paused_enrollment_looks_automatic(state, replied, automatic):
     """An out-of-office notice may count as a reply; the strict rate tells how much that could matter."""
     states = typed([{"id": n, "sequence_id": 10, "state": state if n == 1 else "active"} for n in (1, 2)])
     sent = mailings(mail(1, replied_at=replied), mail(2, replied_at="2025-03-04T12:00:00Z"), mail(3))
@@ -67,24 +67,24 @@ def test_an_answer_within_five_minutes_to_a_paused_enrolment_looks_automatic(sta
     found = stats.sequence_engagement(sent, SEQUENCES, sequence_states=states).iloc[0]
 
     assert found["automatic_replies"] == automatic
-    assert found["enrolment_reply_rate"] == pytest.approx(2 / 3)
-    assert found["enrolment_reply_rate_strict"] == pytest.approx((2 - automatic) / 3)
-    assert found["enrolment_reply_rate_strict_n"] == 3
+    assert found["enrollment_reply_rate"] == pytest.approx(2 / 3)
+    assert found["enrollment_reply_rate_strict"] == pytest.approx((2 - automatic) / 3)
+    assert found["enrollment_reply_rate_strict_n"] == 3
 
 
-def test_an_enrolment_that_also_answers_in_person_has_answered():
+def test_an_enrollment_that_also_answers_in_person_has_answered():
     states = typed([{"id": 1, "sequence_id": 10, "state": "paused"}])
     sent = mailings(mail(1, replied_at="2025-03-03T12:01:00Z"), mail(1, replied_at="2025-03-05T12:00:00Z"))
 
     found = stats.sequence_engagement(sent, SEQUENCES, sequence_states=states).iloc[0]
 
-    assert (found["automatic_replies"], found["enrolment_reply_rate_strict"]) == (1, 1)
+    assert (found["automatic_replies"], found["enrollment_reply_rate_strict"]) == (1, 1)
 
 
-def test_without_enrolments_the_strict_rate_is_unknown():
+def test_without_enrollments_the_strict_rate_is_unknown():
     found = stats.sequence_engagement(mailings(mail(1)), SEQUENCES).iloc[0]
 
-    strict = [f"enrolment_reply_rate_strict{end}" for end in ("", "_n", "_lo", "_hi")]
+    strict = [f"enrollment_reply_rate_strict{end}" for end in ("", "_n", "_lo", "_hi")]
     assert plain(found[["automatic_replies", *strict]]) == [None] * 5
 
 

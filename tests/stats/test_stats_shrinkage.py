@@ -61,7 +61,7 @@ def test_the_correlation_is_kleinmans_estimator(counts):
 
 
 def test_moments_and_likelihood_agree_on_many_groups():
-    """An independent estimate of the same prior: the beta-binomial likelihood, maximised by SciPy."""
+    """An independent estimate of the same prior: the beta-binomial likelihood, maximized by SciPy."""
     rng = np.random.default_rng(11)
     n = rng.integers(30, 400, 1_500)
     x = rng.binomial(n, rng.beta(3, 57, n.size))
@@ -157,7 +157,7 @@ def test_a_given_prior_is_used_as_it_is():
 @pytest.mark.parametrize("prior", PRIORS)
 @settings(max_examples=40, deadline=None)
 @given(counts=COUNTS, random=st.randoms(use_true_random=False))
-def test_shrinking_pulls_towards_the_mean_whatever_the_order(prior, counts, random):
+def test_shrinking_pulls_toward_the_mean_whatever_the_order(prior, counts, random):
     x, n = split(counts)
     rates = shrink_rates(x, n, prior=prior)
     order = list(range(len(n)))
@@ -255,8 +255,8 @@ def test_no_prior_is_the_default_one():
 
 
 def test_an_unknown_prior_is_refused():
-    with pytest.raises(DataError, match="There is no prior 'sceptical'"):
-        shrink_rates([1], [2], prior="sceptical")
+    with pytest.raises(DataError, match="There is no prior 'skeptical'"):
+        shrink_rates([1], [2], prior="skeptical")
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ STATISTICS = {
     "compliance": lambda mail: stats.compliance(mail, table("prospects"), table("sequences")),
     "data_quality": lambda mail: stats.data_quality({"mailings": mail, "prospects": table("prospects")}),
     "compare_periods": lambda mail: stats.compare_periods(stats.engagement, mail, **PERIODS),
-    "summarise": lambda mail: stats.summarise({"mailings": mail}).to_frame(),
+    "summarize": lambda mail: stats.summarize({"mailings": mail}).to_frame(),
 }
-SINGLE = sorted(set(STATISTICS) - {"data_quality", "summarise"})
+SINGLE = sorted(set(STATISTICS) - {"data_quality", "summarize"})
 """Those that read mailings as they are, and refuse what is wrong with them."""
 
 
@@ -156,7 +156,7 @@ def test_other_kinds_of_frame_are_refused_with_the_way_out(name, kind):
     assert "pandas" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(set(STATISTICS) - {"mailbox_health", "data_quality", "summarise"}))
+@pytest.mark.parametrize("name", sorted(set(STATISTICS) - {"mailbox_health", "data_quality", "summarize"}))
 def test_an_unknown_extraction_time_is_only_left_out_of_the_record(name):
     mail = table("mailings")
     mail.attrs = {}

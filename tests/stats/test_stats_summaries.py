@@ -9,7 +9,7 @@ from small_frames import extracted, frame, mailings, plain, table
 from stats_frames import EXPECTED, ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats.summaries import HEADLINES, summarise
+from outreach_frames.stats.summaries import HEADLINES, summarize
 
 NBSP = "\N{NO-BREAK SPACE}"
 EXAMPLE = {name: table(name) for name in ORACLE["tables"]}
@@ -19,7 +19,7 @@ OVERALL = EXPECTED["overall"]
 @pytest.fixture(scope="module")
 def example():
     """Return the summary of the worked example."""
-    return summarise(EXAMPLE, cluster=None)
+    return summarize(EXAMPLE, cluster=None)
 
 
 def numbers_of(summary):
@@ -30,7 +30,7 @@ def numbers_of(summary):
     "rate",
     [
         *["delivery_rate", "bounce_rate", "open_rate", "click_rate", "reply_rate", "opt_out_rate"],
-        *["prospect_reply_rate", "enrolment_reply_rate"],
+        *["prospect_reply_rate", "enrollment_reply_rate"],
     ],
 )
 def test_the_worked_examples_rates_are_the_headlines(example, rate):
@@ -58,7 +58,7 @@ def test_the_medians_interval_is_that_of_order_statistics():
         {"delivered_at": "2025-03-03T00:00:00Z", "replied_at": f"2025-03-03T{hour:02}:00:00Z"} for hour in range(21)
     ]
 
-    row = numbers_of(summarise({"mailings": mailings(*rows)})).loc["hours_to_reply_median"]
+    row = numbers_of(summarize({"mailings": mailings(*rows)})).loc["hours_to_reply_median"]
 
     assert (row["value"], row["n"]) == (10, 21)
     inside = binom.cdf(row["hi"], 21, 0.5) - binom.cdf(row["lo"], 21, 0.5)  # hours 0 … 20 are the ranks 1 … 21
@@ -79,8 +79,8 @@ def test_the_text_tells_everything(example):
     text = repr(example)
 
     assert text.startswith("Outreach summary: mail sent 2025-03-03 to 2025-03-13, as of 2025-03-31T00:00:00Z\n")
-    assert "enrolment_reply_rate        20 %  4 % to 62 %, n = 5\n" in text
-    assert "      enrolments with a reply / enrolments with a delivered mailing" in text
+    assert "enrollment_reply_rate       20 %  4 % to 62 %, n = 5\n" in text
+    assert "      enrollments with a reply / enrollments with a delivered mailing" in text
     assert "open_rate (low trust)" in text
     assert "hours_to_reply_median     15.0 h" in text
     assert "Caveats\n" in text
@@ -96,18 +96,18 @@ def test_the_text_and_the_page_lead_from_outreachs_dashboard_to_the_rates_here(e
     assert [f"6{NBSP}of{NBSP}9{NBSP}mailings" in page.text, f"67{NBSP}%" in page.text] == [True, True]
     ends = example.dashboard.groupby("metric").tail(1).set_index("metric")["rate"]
     numbers = numbers_of(example)["value"]
-    for metric in ("open_rate", "enrolment_reply_rate", "prospect_reply_rate"):
+    for metric in ("open_rate", "enrollment_reply_rate", "prospect_reply_rate"):
         assert ends[metric] == pytest.approx(numbers[metric])
 
 
 def test_percentages_get_a_decimal_once_there_is_a_base_for_it():
     rows = [{"delivered_at": "2025-03-03T00:00:00Z"}] * 149 + [{"bounced_at": "2025-03-03T00:00:00Z"}]
 
-    assert "bounce_rate                0.7 %  0.1 % to 3.7 %, n = 150" in repr(summarise({"mailings": mailings(*rows)}))
+    assert "bounce_rate                0.7 %  0.1 % to 3.7 %, n = 150" in repr(summarize({"mailings": mailings(*rows)}))
 
 
 def test_nothing_is_told_as_no_data():
-    summary = summarise({"mailings": extracted(mailings(), "mailings")})
+    summary = summarize({"mailings": extracted(mailings(), "mailings")})
 
     assert "no mail sent" in repr(summary)
     assert repr(summary).count("no data") == len(HEADLINES) - 4
@@ -119,7 +119,7 @@ def test_the_worst_doubts_come_first_and_notes_are_counted():
     answered = {"bounced_at": "2025-03-03T13:00:00Z", "replied_at": "2025-03-03T14:00:00Z", "open_count": 3}
     mail = extracted(mailings({"delivered_at": "2025-03-03T12:00:00Z", **answered}), "mailings")
 
-    summary = summarise({"mailings": mail, "mailboxes": boxes})
+    summary = summarize({"mailings": mail, "mailboxes": boxes})
 
     assert summary.caveats["severity"].tolist() == sorted(
         summary.caveats["severity"], key=["act", "watch", "note"].index
@@ -156,7 +156,7 @@ def test_the_page_shows_the_same_as_the_text(example):
     plain_tags = {"div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
     assert {tag for tag, _ in page.tags} <= plain_tags | {"details", "summary"}
     text = "".join(page.text)
-    for words in ("enrolments that replied", "median time to reply", "mails opened (low trust)", "people in several"):
+    for words in ("enrollments that replied", "median time to reply", "mails opened (low trust)", "people in several"):
         assert words.replace(" ", NBSP) in text
     assert f"4{NBSP}–{NBSP}62{NBSP}%" in page.text
     assert "Mail sent 3 March 2025 to 13 March 2025, as of 31 March 2025, 00:00 UTC" in text
@@ -180,7 +180,7 @@ def test_whatever_the_data_say_is_only_text():
     evil = "<script>alert(1)</script>"
     rows = frame([{"id": 1}, {"id": 1}])
 
-    page = summarise({"mailings": table("mailings"), evil: rows})._repr_html_()
+    page = summarize({"mailings": table("mailings"), evil: rows})._repr_html_()
 
     assert evil not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -192,7 +192,7 @@ def test_a_summary_does_not_warn_of_what_it_tells():
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        summary = summarise({"mailings": naive}, as_of="2025-03-31")
+        summary = summarize({"mailings": naive}, as_of="2025-03-31")
 
     assert {"machine_engagement", "naive_instants"} <= set(summary.caveats["check"])
 
@@ -206,16 +206,16 @@ def test_the_frame_is_the_callers_own(example):
 
 
 def test_another_level_widens_the_intervals():
-    wide, narrow = (numbers_of(summarise(EXAMPLE, ci=level)).loc["reply_rate"] for level in (0.99, 0.8))
+    wide, narrow = (numbers_of(summarize(EXAMPLE, ci=level)).loc["reply_rate"] for level in (0.99, 0.8))
 
     assert wide["lo"] < narrow["lo"] < narrow["hi"] < wide["hi"]
 
 
 def test_a_summary_needs_mailings_and_each_once():
     with pytest.raises(DataError, match="needs mailings"):
-        summarise({"prospects": table("prospects")})
+        summarize({"prospects": table("prospects")})
     with pytest.raises(DataError, match="occur more than once"):
-        summarise({"mailings": pd.concat([table("mailings")] * 2)})
+        summarize({"mailings": pd.concat([table("mailings")] * 2)})
 
 
 def test_tables_extracted_one_after_the_other_are_looked_at_when_the_first_was():
@@ -225,4 +225,4 @@ def test_tables_extracted_one_after_the_other_are_looked_at_when_the_first_was()
         "sequence_states": extracted(table("sequence_states"), "sequence_states", "2025-03-31T00:00:00Z"),
     }
 
-    assert summarise(tables).as_of == "2025-03-31T00:00:00Z"
+    assert summarize(tables).as_of == "2025-03-31T00:00:00Z"

@@ -224,17 +224,17 @@ def test_what_happened_after_as_of_has_not_happened_yet():
     assert 1005 not in found.index
 
 
-def test_enrolments_without_a_sent_mailing_are_left_out_and_counted():
+def test_enrollments_without_a_sent_mailing_are_left_out_and_counted():
     found = stats.time_to_event(example("mailings"), example("sequence_states"))
-    assert found.attrs["outreach_frames"]["dropped"] == {"mailing of no enrolment": 2}
+    assert found.attrs["outreach_frames"]["dropped"] == {"mailing of no enrollment": 2}
 
     unsent = mailings({"sequence_state_id": 1})
     record = stats.time_to_event(unsent, as_of=AS_OF).attrs["outreach_frames"]
-    assert record["dropped"] == {"enrolment without a sent mailing": 1}
+    assert record["dropped"] == {"enrollment without a sent mailing": 1}
 
 
-def test_time_may_run_from_the_enrolment():
-    found = stats.time_to_event(example("mailings"), example("sequence_states"), origin="enrolment")
+def test_time_may_run_from_the_enrollment():
+    found = stats.time_to_event(example("mailings"), example("sequence_states"), origin="enrollment")
 
     assert found.set_index("sequence_state_id").loc[1001, "duration_d"] == pytest.approx(56 / 24)
 
@@ -276,7 +276,7 @@ def test_reply_within_reads_the_incidence_at_the_horizon():
 
 
 def test_a_horizon_that_nobody_was_followed_to_has_no_share():
-    """The last enrolment was watched for 27.3 days; what 30 days would have shown is unknown."""
+    """The last enrollment was watched for 27.3 days; what 30 days would have shown is unknown."""
     found = stats.reply_within(stats.time_to_event(example("mailings")), days=[30])
 
     assert found[["reply_within_30d", "reply_within_30d_lo", "reply_within_30d_hi"]].isna().to_numpy().all()
@@ -309,7 +309,7 @@ def test_as_of_must_be_known_and_not_later_than_the_extraction():
     ("call", "message"),
     [
         (lambda mail: stats.time_to_event(mail, origin="birth"), "no origin"),
-        (lambda mail: stats.time_to_event(mail, origin="enrolment"), "needs sequence_states"),
+        (lambda mail: stats.time_to_event(mail, origin="enrollment"), "needs sequence_states"),
         (lambda mail: stats.kaplan_meier(stats.time_to_event(mail), event="open"), "no event"),
         (
             lambda mail: stats.reply_within(stats.time_to_event(mail), days=[-1]),
@@ -329,7 +329,7 @@ def test_durations_without_events_name_the_column():
         stats.kaplan_meier(pd.DataFrame({"duration_d": [1.0]}))
 
 
-def test_no_enrolments_give_empty_curves_with_all_columns():
+def test_no_enrollments_give_empty_curves_with_all_columns():
     """A filter that leaves nothing must not break a report; its columns and dtypes stay."""
     table = stats.time_to_event(example("mailings"), by="sequence_id")
     empty = table.iloc[:0]

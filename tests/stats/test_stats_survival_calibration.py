@@ -4,22 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from outreach_frames.stats._curves import incidence_curves, survival_curve
+from outreach_frames.stats._estimators import incidence_curves, survival_curve
 
 pytestmark = pytest.mark.slow
 
-RUNS, ENROLMENTS, DAY = 600, 250, 7.0
+RUNS, ENROLLMENTS, DAY = 600, 250, 7.0
 HAZARDS = {"reply": 0.02, "opt_out": 0.006, "bounce": 0.004}
 """Per day and constant, so that the truth is known in closed form."""
 
 ALL = sum(HAZARDS.values())
 
 
-def enrolments(rng):
-    """Draw outcomes; a third of the enrolments are younger than the horizon, as in a live organisation."""
-    waits = rng.exponential(1 / ALL, ENROLMENTS)
-    causes = rng.choice(list(HAZARDS), ENROLMENTS, p=[hazard / ALL for hazard in HAZARDS.values()])
-    followed = rng.uniform(0, 3 * DAY, ENROLMENTS)
+def enrollments(rng):
+    """Draw outcomes; a third of the enrollments are younger than the horizon, as in a live organization."""
+    waits = rng.exponential(1 / ALL, ENROLLMENTS)
+    causes = rng.choice(list(HAZARDS), ENROLLMENTS, p=[hazard / ALL for hazard in HAZARDS.values()])
+    followed = rng.uniform(0, 3 * DAY, ENROLLMENTS)
     return pd.DataFrame(
         {"duration_d": np.minimum(waits, followed), "event": np.where(waits <= followed, causes, "censored")}
     )
@@ -32,7 +32,7 @@ def at(curve, day):
 @pytest.fixture(scope="module")
 def simulated():
     rng = np.random.default_rng(20_250_331)
-    return [enrolments(rng) for _ in range(RUNS)]
+    return [enrollments(rng) for _ in range(RUNS)]
 
 
 @pytest.mark.parametrize("cause", ["reply", "opt_out"])

@@ -46,7 +46,7 @@ def test_everyone_has_a_row_for_every_week_in_which_anyone_was_active():
 
 @pytest.mark.parametrize("with_tasks", [True, False])
 def test_what_happened_after_as_of_is_left_out(with_tasks):
-    """Mail sent, calls, tasks done and enrolments added later, and an answer that saved a bounce later."""
+    """Mail sent, calls, tasks done and enrollments added later, and an answer that saved a bounce later."""
     mail = [
         *MAIL,
         {"user_id": 1, "prospect_id": 9, "delivered_at": at(4), "bounced_at": at(5), "replied_at": at(12)},
@@ -73,7 +73,7 @@ def test_what_happened_after_as_of_is_left_out(with_tasks):
 
     assert found.index.tolist() == [(1, FIRST), (2, FIRST)]
     ana = found.loc[(1, FIRST)]
-    assert ana[["delivered", "calls_dialled", "connected", "enrolments_added"]].tolist() == [3, 1, 1, 1]
+    assert ana[["delivered", "calls_dialed", "connected", "enrollments_added"]].tolist() == [3, 1, 1, 1]
     if with_tasks:
         assert ana[["tasks_done", "tasks_due", "tasks_completed", "task_backlog"]].tolist() == [1, 2, 1, 1]
 
@@ -97,7 +97,7 @@ def test_touches_are_mail_calls_and_other_tasks_and_days_count_once():
 
     found = activity(MAIL, calls=calls, tasks=tasks).loc[(1, FIRST)]
 
-    assert found[["delivered", "calls_dialled", "tasks_done", "touches"]].tolist() == [2, 1, 2, 5]
+    assert found[["delivered", "calls_dialed", "tasks_done", "touches"]].tolist() == [2, 1, 2, 5]
     assert found["contacted"] == 2
     assert found["active_days"] == 3
 
@@ -139,7 +139,7 @@ def test_tasks_belong_to_the_week_they_were_due():
     assert found["backlog_age_d"] == pytest.approx((25 + 23) / 2 + 14 / 24)
 
 
-def test_enrolments_and_the_share_of_the_daily_limit():
+def test_enrollments_and_the_share_of_the_daily_limit():
     states = numbered(
         [{"created_at": at(3)}, {"created_at": at(3)}, {"created_at": at(3), "sequence_id": 9}, {"created_at": at(4)}],
         ["user_id", "sequence_id", "state"],
@@ -149,15 +149,15 @@ def test_enrolments_and_the_share_of_the_daily_limit():
 
     found = activity(MAIL, sequence_states=states, sequences=sequences).loc[(1, FIRST)]
 
-    assert (found["enrolments_added"], found["open_enrolments"]) == (4, 2)
+    assert (found["enrollments_added"], found["open_enrollments"]) == (4, 2)
     assert found["throttle_used"] == 0.5
 
 
 def test_what_was_not_given_is_missing_and_not_zero():
     found = activity(MAIL)
 
-    absent = ["calls_dialled", "connected", "connect_rate", "talk_minutes", "tasks_done", "tasks_due", "task_backlog"]
-    assert found[[*absent, "enrolments_added", "throttle_used"]].isna().to_numpy().all()
+    absent = ["calls_dialed", "connected", "connect_rate", "talk_minutes", "tasks_done", "tasks_due", "task_backlog"]
+    assert found[[*absent, "enrollments_added", "throttle_used"]].isna().to_numpy().all()
 
 
 def test_what_belongs_to_no_listed_user_is_left_out_and_counted():

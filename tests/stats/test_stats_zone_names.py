@@ -12,8 +12,8 @@ from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, mailing
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
-from outreach_frames.stats import _engines
-from outreach_frames.stats._parameters import zone
+from outreach_frames.stats import _backends
+from outreach_frames.stats._validation import zone
 from outreach_frames.stats._zone_names import iana, iana_names, key, zones_by_key
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
 from outreach_frames.stats.traps import NaiveTimestampWarning
@@ -74,7 +74,7 @@ NAMES = st.one_of(
 @case([(" ", "_", "\u00a0"), ("(gmt) utc", "(GMT", "( utc )")])
 def test_every_engine_reads_names_alike(engine, rows):
     frame = typed({"id": n, **dict(zip(ZONE_COLUMNS, row, strict=True))} for n, row in enumerate(rows))
-    lazy = _engines.plain(ENGINES[engine](frame), list(frame.columns), dict.fromkeys(ZONE_COLUMNS, "string"))
+    lazy = _backends.plain(ENGINES[engine](frame), list(frame.columns), dict.fromkeys(ZONE_COLUMNS, "string"))
 
     found = as_pandas(with_zone(lazy, "Europe/Berlin").sort("id").to_native()).astype(object)
 

@@ -1,13 +1,13 @@
-"""A running organisation, as new for every test."""
+"""A running organization, as new for every test."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trust_setting import as_new, organisation
+from trust_setting import as_new, organization
 
-from outreach_frames.emulator import Sandbox
+from outreach_frames._sandbox import Sandbox
 
 
 @pytest.fixture(autouse=True)
@@ -24,14 +24,14 @@ def nothing_of_the_developer(monkeypatch, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def running() -> Iterator[Sandbox]:
     """Return a sandbox that all tests share: stopping a server takes as long as several tests."""
-    with Sandbox(organisation()) as shared:
+    with Sandbox(organization()) as shared:
         yield shared
 
 
 @pytest.fixture
 def punctual() -> Iterator[Sandbox]:
     """Return a sandbox whose time is the machine's, for programs that have no other."""
-    with Sandbox(organisation()) as sandbox:
+    with Sandbox(organization()) as sandbox:
         yield sandbox
         assert sandbox.failures == ()
 

@@ -2,7 +2,7 @@
 A program that is killed while it writes to the cache, again and again, and starts anew each time.
 
 Arguments: base URL, folder, seed, rounds. The token comes on standard input. For each round it writes a JSON list: the
-pages that were stored before the kill, those that were in the cache afterwards, the rows of the next start, and those
+pages that were stored before the kill, those that were in the cache afterward, the rows of the next start, and those
 of the snapshot in force.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import Event
 
 import outreach_frames as of
+from outreach_frames._http import BearerAuth, Session
 from outreach_frames.client import Client
-from outreach_frames.http import BearerAuth, Session
 
 PAGE = 5
 

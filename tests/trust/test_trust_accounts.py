@@ -15,8 +15,8 @@ from requests_cache import CachedSession
 from trust_setting import PAGE, connect, keep_profile, rows, true_rows
 
 import outreach_frames as of
+from outreach_frames._http import BearerAuth
 from outreach_frames.errors import AuthError, CacheMissError, CacheWarning, OriginError, PermissionDeniedError
-from outreach_frames.http import BearerAuth
 
 WHO_AM_I = """
 import json, sys
@@ -100,7 +100,7 @@ def test_an_answer_of_one_user_is_not_there_for_another_offline():
 
 
 def test_an_empty_token_is_refused_where_another_account_could_be_used(sandbox, people, monkeypatch, tmp_path):
-    """A job whose secret is not set must not read, or write to, whatever organisation the machine knows."""
+    """A job whose secret is not set must not read, or write to, whatever organization the machine knows."""
     monkeypatch.setenv("OUTREACH_TOKEN", people["ana"])
 
     with pytest.raises(AuthError, match="access token is empty"):

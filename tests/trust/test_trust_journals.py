@@ -8,11 +8,12 @@ from contextlib import ExitStack
 
 import pandas as pd
 import pytest
-from trust_setting import ACCOUNTS, app_key, keep_profile, organisation
+from trust_setting import ACCOUNTS, app_key, keep_profile, organization
 
 import outreach_frames as of
 from outreach_frames import connections
-from outreach_frames.emulator import Sandbox
+from outreach_frames._sandbox import Sandbox
+from outreach_frames._write_journal import Entry, Journal
 from outreach_frames.errors import (
     AuthError,
     JournalError,
@@ -22,7 +23,6 @@ from outreach_frames.errors import (
     ServerError,
     TransportError,
 )
-from outreach_frames.journal import Entry, Journal
 
 ROWS, CUT = 8, 5
 FRAME = pd.DataFrame({"name": [f"New {n}" for n in range(ROWS)], "tags": [["x"]] * ROWS})
@@ -227,7 +227,7 @@ def test_rows_for_which_no_token_could_be_had_are_sent_by_the_next_call(sandbox)
 
 def test_rows_that_met_no_server_are_not_unknown(tmp_path, monkeypatch):
     """Nothing listens any more: the connection is refused, so the row goes to the next call."""
-    with Sandbox(organisation()) as sandbox, new_token(sandbox) as org:
+    with Sandbox(organization()) as sandbox, new_token(sandbox) as org:
         send, posted = org.session.send, []
 
         def sending(*call):

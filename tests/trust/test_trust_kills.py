@@ -9,7 +9,7 @@ from pathlib import Path
 from trust_setting import connect, rows, true_rows
 
 import outreach_frames as of
-from outreach_frames.http import BearerAuth
+from outreach_frames._http import BearerAuth
 
 ROUNDS = 20
 

@@ -21,15 +21,16 @@ import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from trust_setting import PAGE, app_key, organisation
+from trust_setting import PAGE, app_key, organization
 
 import outreach_frames as of
+from outreach_frames._auth import Profiles
+from outreach_frames._http import Session, TokenEndpoint, Waiter
+from outreach_frames._http.cache_store import decode_response
+from outreach_frames._sandbox import Sandbox
 from outreach_frames.cli import main
 from outreach_frames.client import Client
-from outreach_frames.emulator import Sandbox
 from outreach_frames.errors import OutreachError
-from outreach_frames.http import Session, TokenEndpoint, Waiter
-from outreach_frames.http.serial import decode_answer
 
 ADDRESS = "sally.confidential@example.com"
 COOKIE = "a-cookie-that-nobody-may-keep"
@@ -152,7 +153,7 @@ def renewing(run: Run, org: Client) -> None:
     sandbox = run.sandbox
     sandbox.faults.clear()
     waiter = Waiter(sandbox.seconds, sandbox.advance)
-    keeper = of.auth.Profiles().keeper(
+    keeper = Profiles().keeper(
         exchange=TokenEndpoint(sandbox.base_url, waiter=waiter), clock=waiter.clock, wait=waiter.wait
     )
     with Client(Session(sandbox.base_url, keeper, account="again", waiter=waiter)) as again:
@@ -182,7 +183,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Run everything once, with everything logged that anybody logs, and with a cookie from every endpoint."""
     person = {"type": "prospect", "id": 1, "attributes": {"emails": [ADDRESS], "firstName": "Sally"}}
     firm = {"type": "account", "id": 24, "attributes": {"name": NAME, "named": True}}
-    with Sandbox([*organisation(), firm, person]) as sandbox:
+    with Sandbox([*organization(), firm, person]) as sandbox:
         yield ran(sandbox, tmp_path_factory.mktemp("everything"))
         assert sandbox.failures == ()
 
@@ -220,7 +221,7 @@ def written(folder: Path) -> dict[str, bytes]:
             tables = [name for (name,) in reader.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             if "answers" in tables:
                 values = [value for (value,) in reader.execute("SELECT value FROM answers")]
-                answers = [decode_answer(value) for value in values]
+                answers = [decode_response(value) for value in values]
                 found[f"{path} unpacked"] = b"".join(
                     each.content + repr(dict(each.headers)).encode() for each in answers
                 )

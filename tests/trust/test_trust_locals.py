@@ -18,11 +18,11 @@ from hypothesis import given, strategies as st
 from trust_setting import app_key, connect, keep_profile, keeper, signed_in
 
 import outreach_frames as of
-from outreach_frames._hidden import HiddenBytes, HiddenText, hidden
-from outreach_frames.auth import App, FileVault, Profiles, Secrets, ServerApp, Token, find_installation, login
-from outreach_frames.auth.oauth import read_redirect
+from outreach_frames._auth import App, FileTokenStore, Profiles, Secrets, ServerApp, Token, find_installation, login
+from outreach_frames._auth.oauth import read_redirect
+from outreach_frames._http import BearerAuth, Session, TokenEndpoint
+from outreach_frames._secrets import HiddenBytes, HiddenText, hidden
 from outreach_frames.errors import OutreachError
-from outreach_frames.http import BearerAuth, Session, TokenEndpoint
 
 SECRET = "a-webhook-secret-of-twenty-and-more"
 PERSON = "sally.confidential@example.com"
@@ -107,7 +107,7 @@ def test_a_damaged_store_shows_no_secret(sandbox, tmp_path, damage) -> None:
 
 def test_a_store_that_cannot_be_written_shows_no_secret(tmp_path) -> None:
     """The token is in hand at that moment."""
-    vault = FileVault(tmp_path / "missing" / "secrets")
+    vault = FileTokenStore(tmp_path / "missing" / "secrets")
     kept = Secrets(Token("access-token", "refresh-token", 0.0, 1.0), SECRET)
 
     told = failing(lambda: vault.save(kept))

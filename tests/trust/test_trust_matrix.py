@@ -224,7 +224,7 @@ def test_a_change_is_made_or_may_have_been(sandbox, org, case):
 
 @pytest.mark.parametrize("case", ACTIONS)
 def test_an_action_is_carried_out_or_may_have_been(sandbox, org, case):
-    """Finishing an enrolment twice is refused, and advancing a task twice would skip a step."""
+    """Finishing an enrollment twice is refused, and advancing a task twice would skip a step."""
     fault = sandbox.faults.add(path="/sequences/1/actions/deactivate", **case.fault)
 
     if case.write is None:

@@ -11,25 +11,25 @@ from trust_setting import app_key, connect, keep_profile, keeper, rows, signed_i
 
 import outreach_frames as of
 from outreach_frames import connections
-from outreach_frames.auth import (
-    MemoryVault,
+from outreach_frames._auth import (
+    MemoryTokenStore,
+    RefreshingTokenAuth,
     Secrets,
     ServerApp,
-    TokenKeeper,
     find_installation,
     installation_minter,
 )
+from outreach_frames._http import TokenEndpoint, Waiter
 from outreach_frames.errors import AuthError, OutreachError, RateLimitError
-from outreach_frames.http import TokenEndpoint, Waiter
 
 FOUR_THREADS = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import outreach_frames as of
-from outreach_frames.auth import Profiles
+from outreach_frames._auth import Profiles
 from outreach_frames.client import Client
-from outreach_frames.http import Session, TokenEndpoint, Waiter
+from outreach_frames._http import Session, TokenEndpoint, Waiter
 url, folder, first = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 keeper = Profiles(folder).keeper(exchange=TokenEndpoint(url))
 with Client(Session(url, keeper, account="someone", cache_dir=folder / "cache")) as org:
@@ -180,7 +180,7 @@ def test_a_refresh_token_rotated_away_ends_in_a_sentence(sandbox, tmp_path, stat
     assert sandbox.data_requests == 0
 
 
-def test_an_app_signs_in_by_itself_and_is_told_where_its_organisation_lives(sandbox, tmp_path):
+def test_an_app_signs_in_by_itself_and_is_told_where_its_organization_lives(sandbox, tmp_path):
     """Checked by the sandbox with its own reading of the token, against the registered key."""
     private, public = app_key()
     guid = sandbox.installs.register_key(public)
@@ -190,7 +190,7 @@ def test_an_app_signs_in_by_itself_and_is_told_where_its_organisation_lives(sand
 
     found = find_installation(app, setup_token, exchange=exchange, clock=sandbox.seconds)
     mint = installation_minter(app, found.id, exchange=exchange, clock=sandbox.seconds)
-    sign = TokenKeeper(MemoryVault(Secrets()), mint, clock=sandbox.seconds, wait=sandbox.advance)
+    sign = RefreshingTokenAuth(MemoryTokenStore(Secrets()), mint, clock=sandbox.seconds, wait=sandbox.advance)
     with connect(sandbox, tmp_path, sign, cache=False) as org:
         assert len(of.fetch(org, "accounts")) == 23
         sandbox.advance(4_000)
@@ -202,7 +202,7 @@ def test_an_app_signs_in_by_itself_and_is_told_where_its_organisation_lives(sand
 
 @pytest.mark.parametrize("host", ["https://evil.example/api/v2", "http://api.outreach.io/api/v2", "nonsense"])
 def test_an_app_that_is_sent_to_another_host_sends_no_token_there(punctual, host):
-    """The organisation's own address comes in a reply, which is data from outside."""
+    """The organization's own address comes in a reply, which is data from outside."""
     private, public = app_key()
     guid = punctual.installs.register_key(public)
     installation = punctual.installs.install(guid)

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 import outreach_frames as of
 from outreach_frames.client import Client
-from outreach_frames.http import BearerAuth, Session
+from outreach_frames._http import BearerAuth, Session
 url, folder, parallel = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 session = Session(url, BearerAuth(sys.stdin.readline().strip()), account="someone", cache_dir=folder)
 with Client(session) as org:

@@ -1,4 +1,4 @@
-"""An organisation to be trusted with: small enough for many pages of few rows, watched from the sandbox's own side."""
+"""An organization to be trusted with: small enough for many pages of few rows, watched from the sandbox's own side."""
 
 from pathlib import Path
 from typing import Any
@@ -8,16 +8,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 import outreach_frames as of
-from outreach_frames.auth import App, Profiles, Token, TokenKeeper
+from outreach_frames._auth import App, Profiles, RefreshingTokenAuth, Token
+from outreach_frames._http import Session, TokenEndpoint, Waiter
+from outreach_frames._sandbox import Sandbox, Settings
 from outreach_frames.client import Client
-from outreach_frames.emulator import Sandbox, Settings
-from outreach_frames.http import Session, TokenEndpoint, Waiter
 
 ACCOUNTS, PAGE = 23, 5
 
 
-def organisation() -> list[dict[str, Any]]:
-    """Return the resources of the organisation."""
+def organization() -> list[dict[str, Any]]:
+    """Return the resources of the organization."""
     people = [{"type": "user", "id": n, "attributes": {"email": f"user{n}@example.com"}} for n in range(1, 4)]
     sequence = {"type": "sequence", "id": 1, "attributes": {"name": "Spring", "enabled": True}}
     return [*people, sequence, *(account(n) for n in range(1, ACCOUNTS + 1))]
@@ -41,12 +41,12 @@ def as_new(sandbox: Sandbox) -> None:
     sandbox.advance(61.0)
     for record in list(sandbox.store.records("account")):
         sandbox.remove("account", record.id)
-    sandbox.put(*organisation())
+    sandbox.put(*organization())
     sandbox.reset_budget()
     sandbox.clear_log()
 
 
-def signed_in(sandbox: Sandbox, folder: Path, **reply: Any) -> TokenKeeper:
+def signed_in(sandbox: Sandbox, folder: Path, **reply: Any) -> RefreshingTokenAuth:
     """
     Return somebody's sign-in, made long ago and kept as a profile.
 
@@ -63,7 +63,7 @@ def signed_in(sandbox: Sandbox, folder: Path, **reply: Any) -> TokenKeeper:
     return keeper(sandbox, folder)
 
 
-def keeper(sandbox: Sandbox, folder: Path) -> TokenKeeper:
+def keeper(sandbox: Sandbox, folder: Path) -> RefreshingTokenAuth:
     """Return what signs requests for the profile that is kept in a folder."""
     exchange = TokenEndpoint(sandbox.base_url, waiter=Waiter(sandbox.seconds, sandbox.advance))
     return Profiles(folder).keeper(exchange=exchange, clock=sandbox.seconds, wait=sandbox.advance)
@@ -105,7 +105,7 @@ def rows(frame: pd.DataFrame) -> list[tuple[int, str]]:
 
 
 def true_rows(sandbox: Sandbox) -> list[tuple[int, str]]:
-    """Return what the organisation holds, by id."""
+    """Return what the organization holds, by id."""
     return sorted((record.id, record.attributes["name"]) for record in sandbox.store.records("account"))
 
 

@@ -25,10 +25,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from outreach_frames import webhooks
+from outreach_frames._sandbox.webhooks import Delivery, send
 from outreach_frames.cli import main
-from outreach_frames.emulator.hooks.delivery import Delivery, send
 from outreach_frames.errors import DocumentError, OutreachDataWarning
-from outreach_frames.webhooks import receiving, serving
+from outreach_frames.webhooks import receiver_app
 from outreach_frames.webhooks.store import DeliveryStore
 
 SECRET = "between us"
@@ -56,14 +56,14 @@ def deliver(url, body, timeout=20, **headers):
 @contextmanager
 def serving_own(store):
     """Serve as ``outreach-frames webhooks serve`` does."""
-    with running(serving.configuration(store, secret=SECRET)) as url:
+    with running(receiver_app.configuration(store, secret=SECRET)) as url:
         yield url
 
 
 @contextmanager
 def running(config):
     """Run a server in a thread."""
-    server, listening = uvicorn.Server(config), serving.listen("127.0.0.1", 0)
+    server, listening = uvicorn.Server(config), receiver_app.listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     with listening:
         thread.start()
@@ -129,7 +129,7 @@ def test_under_any_server_no_answer_is_given_for_what_is_not_kept(tmp_path):
 
 
 def test_a_full_disk_gives_no_answer(tmp_path):
-    """A limit on the size of files stands for the disk; all that was answered is there afterwards."""
+    """A limit on the size of files stands for the disk; all that was answered is there afterward."""
     store = tmp_path / "deliveries.sqlite"
     with command(store, preexec_fn=_small_disk) as (url, _):
         answers = {number: deliver(url, payload(number) + b" " * 20_000) for number in range(30)}
@@ -273,8 +273,8 @@ BEGUN = [b"", b"POST /hooks HTTP/1.1\r\nHost: x\r\n", b"POST /hooks HTTP/1.1\r\n
 
 @pytest.mark.parametrize("start", BEGUN, ids=["silent", "in its headers", "in its body"])
 def test_a_connection_without_a_whole_request_is_closed(tmp_path, monkeypatch, start):
-    monkeypatch.setattr(serving, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(receiving, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(receiver_app, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(receiver_app, "PATIENCE_S", 0.5)
     with serving_own(tmp_path / "deliveries.sqlite") as url, opened(url, start) as slow:
         slow.settimeout(5)
         assert _ended(slow)
@@ -282,7 +282,7 @@ def test_a_connection_without_a_whole_request_is_closed(tmp_path, monkeypatch, s
 
 def test_a_connection_that_trickles_is_closed_too(tmp_path, monkeypatch):
     """Uvicorn's own time limit begins anew with every byte."""
-    monkeypatch.setattr(serving, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(receiver_app, "PATIENCE_S", 0.5)
     with serving_own(tmp_path / "deliveries.sqlite") as url, opened(url, BEGUN[1]) as slow:
         slow.settimeout(0.1)
         started, ended = time.monotonic(), False
@@ -322,7 +322,7 @@ def _closed_by_now(connection):
 
 
 def test_two_deliveries_on_one_connection_each_have_their_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(serving, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(receiver_app, "PATIENCE_S", 1.0)
     with serving_own(tmp_path / "deliveries.sqlite") as url, requests.Session() as session:
         for number in range(4):
             headers = {HEADER: sign(payload(number))}

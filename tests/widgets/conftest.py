@@ -1,4 +1,4 @@
-"""A small organisation whose names try to be markup."""
+"""A small organization whose names try to be markup."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def frames(sample):
 
 @pytest.fixture(scope="session")
 def nasty(frames):
-    """The same organisation; everything with a name has a name that is markup."""
+    """The same organization; everything with a name has a name that is markup."""
     named = {
         "prospects": ["first_name", "last_name"],
         "sequences": ["name"],

@@ -16,8 +16,8 @@ from pandas.io.formats.style import Styler
 
 import outreach_frames as of
 from outreach_frames import widgets
+from outreach_frames._jsonapi.decoder import collector_paused
 from outreach_frames.errors import DataError
-from outreach_frames.jsonapi.garbage import uncollected
 from outreach_frames.widgets._explorer import as_html
 
 EXPLORERS = [
@@ -265,7 +265,7 @@ def test_a_snapshot_without_a_table_is_said_in_place(tmp_path):
 
 
 @each
-def test_a_live_organisation_is_read_once(kind):
+def test_a_live_organization_is_read_once(kind):
     """What was read stays usable when the connection is gone: the controls ask for nothing more."""
     with of.sandbox(prospects=60) as org:
         explorer = kind(org)
@@ -279,7 +279,7 @@ def test_a_live_organisation_is_read_once(kind):
 
 
 def test_a_connection_that_is_gone_is_said_in_place():
-    """Over real HTTP: the organisation has stopped listening."""
+    """Over real HTTP: the organization has stopped listening."""
     with of.sandbox(prospects=5) as org:
         pass
 
@@ -376,12 +376,12 @@ def test_a_sequence_without_mail_is_said(picture, days, frames):
     explorer = widgets.SequenceExplorer(frames)
     said = explorer.view(picture=picture, sequence=1001, days=days)
 
-    period = " to enrolments begun since 1 Mar 2026" if days else ""
+    period = " to enrollments begun since 1 Mar 2026" if days else ""
     assert said == f"“{frames['sequences']['name'][0]}” delivered no mail{period}."
 
 
-def test_a_period_holds_enrolments_begun_in_it_with_all_their_mail(frames):
-    """Bounced first mail begins an enrolment too; a later mail of an enrolment begun before is no new one."""
+def test_a_period_holds_enrollments_begun_in_it_with_all_their_mail(frames):
+    """Bounced first mail begins an enrollment too; a later mail of an enrollment begun before is no new one."""
     mailings = frames["mailings"]
     sent = mailings["delivered_at"].fillna(mailings["bounced_at"])
     begun = sent.groupby(mailings["sequence_state_id"]).min()
@@ -392,13 +392,13 @@ def test_a_period_holds_enrolments_begun_in_it_with_all_their_mail(frames):
     ax = widgets.SequenceExplorer(frames).view(picture="outcomes", sequence=1, days=30)
 
     written = " ".join(text.get_text() for text in ax.texts).replace("\N{NO-BREAK SPACE}", " ")
-    assert "enrolments begun since 1 Mar 2026" in written
-    assert f"{of_one['sequence_state_id'].nunique()} enrolments" in written
+    assert "enrollments begun since 1 Mar 2026" in written
+    assert f"{of_one['sequence_state_id'].nunique()} enrollments" in written
     assert "bounced 0" not in written
 
 
 def test_mailboxes_with_alerts_are_offered_first(frames):
-    """Those with most weeks to watch or to act on; the list of a large organisation is long."""
+    """Those with most weeks to watch or to act on; the list of a large organization is long."""
     last, mailings = max(frames["mailboxes"]["id"]), frames["mailings"].copy()
     mailings.loc[::2, "mailbox_id"] = last
     mailings.loc[::8, "bounced_at"] = mailings["delivered_at"]
@@ -487,7 +487,7 @@ def test_two_changes_at_a_time_leave_the_search_for_garbage_as_it_was(frames, mo
     seen = []
     monkeypatch.setattr(explorer, "view", lambda **_state: seen.append(gc.isenabled()) or "drawn")
 
-    with uncollected():
+    with collector_paused():
         explorer.controls["prospect"].index = 4
         seen.append(gc.isenabled())
 

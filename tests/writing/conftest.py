@@ -18,7 +18,7 @@ class Sent:
 
 @pytest.fixture
 def org(tmp_path, monkeypatch):
-    """Connect to a small organisation of its own for each test, since tests write."""
+    """Connect to a small organization of its own for each test, since tests write."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with of.sandbox(prospects=40, seed=11) as client:
         yield client

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import outreach_frames as of
+from outreach_frames._write_journal import Entry, Journal
 from outreach_frames.errors import QueryError, TransportError, UnknownNameError
-from outreach_frames.journal import Entry, Journal
 
 
 @pytest.fixture

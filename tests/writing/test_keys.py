@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import outreach_frames as of
-from outreach_frames import bulk, catalogue
+from outreach_frames import bulk, catalog
 
 BLANKS = [" ", "\t", "\u00a0", "\u202f", "\u3000", "\r\n", "\u200b", "\ufeff"]
 
@@ -74,7 +74,7 @@ def test_a_deletion_request_names_the_address_without_blanks(org, sent):
 
 @given(st.text(max_size=12), st.sampled_from(BLANKS), st.sampled_from([str, str.upper, str.lower]))
 def test_a_key_has_one_form(local, blank, spell):
-    emails = catalogue.load().resource("prospects").attribute("emails")
+    emails = catalog.load().resource("prospects").attribute("emails")
     address = f"x{local}x@acme.example"
     plain, other = (bulk._sent_key(emails, [each]) for each in (address, f"{blank}{address}{blank}"))
 

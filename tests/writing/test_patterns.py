@@ -23,7 +23,7 @@ def requests_of(guide):
 
 
 def without_ids(document):
-    """Leave out ids, which differ from one organisation to the next."""
+    """Leave out ids, which differ from one organization to the next."""
     if isinstance(document, dict):
         return {key: without_ids(value) for key, value in document.items() if key != "id"}
     return [without_ids(item) for item in document] if isinstance(document, list) else document

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 import outreach_frames as of
-from outreach_frames import catalogue
+from outreach_frames import catalog
+from outreach_frames._write_selection import select
 from outreach_frames.errors import QueryError, UnknownNameError
-from outreach_frames.selection import select
 
-PROSPECTS = catalogue.load().resource("prospects")
+PROSPECTS = catalog.load().resource("prospects")
 
 
 def chosen(frame, **options):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 import outreach_frames as of
-from outreach_frames import catalogue
-from outreach_frames.documents import resource_document
+from outreach_frames import catalog
+from outreach_frames._request_documents import resource_document
 from outreach_frames.errors import DocumentError, NotFoundError, QueryError, UnknownNameError, ValidationError
 
 
@@ -317,7 +317,7 @@ def test_patterns_refuse_a_missing_record(org, sent):
 @given(blank=st.text(" \t\r\n\u00a0\u2007\u202f\u3000\u200b\ufeff", max_size=4), number=st.integers(-(2**52), 2**52))
 def test_values_are_sent_in_one_form(blank, number):
     """Addresses without blanks around them, whole numbers as such."""
-    kind = catalogue.load().resource("prospects")
+    kind = catalog.load().resource("prospects")
     sent = resource_document(kind, {"emails": [f"{blank}Ann@a.example{blank}"], "score": float(number)})
 
     assert json.loads(sent.body)["data"]["attributes"] == {"emails": ["Ann@a.example"], "score": number}

@@ -297,7 +297,7 @@ def all_results(tables: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
         stats.step_funnel(mailings, tables["sequence_steps"]),
         stats.cohort_matrix(states, mailings),
         stats.state_flow(states, mailings),
-        stats.enrolment_outcomes(
+        stats.enrollment_outcomes(
             states, mailings, sequences=tables["sequences"], sequence_steps=tables["sequence_steps"]
         ),
         stats.engagement(mailings, by="mailbox_id"),

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from outreach_frames.stats.arms import Arm
+from outreach_frames.stats.ab_tests import _FLAT
+from outreach_frames.stats.ab_verdict import NO_DIFFERENCE, Arm, Rules, read_step
 from outreach_frames.stats.comparisons import always_valid_p, expected_loss, probability_greater
-from outreach_frames.stats.experiments import _FLAT
 from outreach_frames.stats.power import sequential_size
-from outreach_frames.stats.readouts import NO_DIFFERENCE, Rules, read_step
 from outreach_frames.stats.sequential import NEVER, Trials, exact_evidence, exact_p
 from outreach_frames.stats.shrinkage import moment_prior
 

@@ -99,7 +99,7 @@ def connects(rng, clusters, cluster):
 
 
 def within(rng, clusters, cluster):
-    """Accounts of 10 enrolments of which 8 % reply within 14 days, alike by 0.08, followed for 10 to 60 days."""
+    """Accounts of 10 enrollments of which 8 % reply within 14 days, alike by 0.08, followed for 10 to 60 days."""
     n = np.full(GROUPS * clusters, 10)
     x = beta_binomial(rng, n, 0.08, 0.08)
     account = np.repeat(np.arange(len(n)), n)
@@ -130,7 +130,7 @@ def of_domains(rng, count):
     return np.minimum(rng.geometric(0.1, count), 80)
 
 
-def of_enrolments(rng, count):
+def of_enrollments(rng, count):
     return rng.integers(5, 16, count)
 
 
@@ -154,11 +154,11 @@ SCENES = {
         draw=lambda rng, n: beta_binomial(rng, n, 0.03, 0.3),
         flag="bounced_at",
     ),
-    "enrolment replies, accounts of 10 alike by 0.08": engagement(
-        "enrolment_reply_rate",
+    "enrollment replies, accounts of 10 alike by 0.08": engagement(
+        "enrollment_reply_rate",
         0.08,
         column="account_id",
-        size=of_enrolments,
+        size=of_enrollments,
         draw=lambda rng, n: beta_binomial(rng, n, 0.08, 0.08),
         flag="replied_at",
     ),

@@ -21,10 +21,10 @@ def column(values, kind):
     return pd.Series(array, dtype=pd.ArrowDtype(array.type))
 
 
-def coverage(hazards, enrolments):
+def coverage(hazards, enrollments):
     """Shares of sequences whose last 95 % interval holds the true cumulative rate, lies above it and below it."""
     rng = np.random.default_rng(20260404)
-    people = SEQUENCES * enrolments
+    people = SEQUENCES * enrollments
     replies_at = np.argmax(
         np.column_stack([rng.random((people, STEPS)) < hazards, np.ones(people, dtype=bool)]), axis=1
     )
@@ -37,7 +37,7 @@ def coverage(hazards, enrolments):
         {
             "id": column(np.arange(len(person)), pa.int64()),
             "sequence_state_id": column(person, pa.int64()),
-            "sequence_step_id": column(person // enrolments * STEPS + step, pa.int64()),
+            "sequence_step_id": column(person // enrollments * STEPS + step, pa.int64()),
             "delivered_at": column(sent, instants),
             "replied_at": column(np.where(step == replies_at[person], sent + DAY, None), instants),
             **{name: column(none, instants) for name in ("bounced_at", "unsubscribed_at")},
@@ -60,10 +60,10 @@ def coverage(hazards, enrolments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("hazards", "enrolments"), [((0.03, 0.02, 0.02, 0.01), 150), ((0.1, 0.05, 0.05, 0.02), 60), ((0.3,) * 4, 30)]
+    ("hazards", "enrollments"), [((0.03, 0.02, 0.02, 0.01), 150), ((0.1, 0.05, 0.05, 0.02), 60), ((0.3,) * 4, 30)]
 )
-def test_the_interval_of_the_cumulative_reply_holds_the_truth(hazards, enrolments):
-    covered, _, _ = coverage(hazards, enrolments)
+def test_the_interval_of_the_cumulative_reply_holds_the_truth(hazards, enrollments):
+    covered, _, _ = coverage(hazards, enrollments)
 
     assert 0.93 <= covered <= 0.975
 

@@ -12,18 +12,18 @@ from outreach_frames import stats
 
 GROUPS = 500
 SCENES = ((40, 0.01, 0.0), (40, 0.01, 0.5), (100, 0.005, 0.3), (100, 0.03, 0.3))
-"""Enrolments, true share that replies within 14 days, and share not followed to the end."""
+"""Enrollments, true share that replies within 14 days, and share not followed to the end."""
 
 
-def coverage(enrolments, share, cut):
+def coverage(enrollments, share, cut):
     """Share of groups whose 95 % interval at 14 days holds the true share, and of groups without a reply."""
     rng = np.random.default_rng(20260405)
-    size = GROUPS * enrolments
+    size = GROUPS * enrollments
     outcome = rng.choice(3, size, p=[share, 0.05, 0.95 - share])
     happens = np.where(outcome < 2, rng.uniform(0, 14, size), np.inf)
     seen = np.where(rng.random(size) < cut, rng.uniform(0, 14, size), 30.0)
     event = np.where(happens <= seen, np.array(["reply", "opt_out", "censored"])[outcome], "censored")
-    group = np.repeat(np.arange(GROUPS), enrolments)
+    group = np.repeat(np.arange(GROUPS), enrollments)
     table = pd.DataFrame({"group": group, "duration_d": np.minimum(happens, seen), "event": event})
     found = stats.reply_within(table, days=14, by="group")
     low, high = found["reply_within_14d_lo"], found["reply_within_14d_hi"]

@@ -1,0 +1,170 @@
+"""Profiles: named sign-ins, one per organization and user, in a folder that only its owner can read."""
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from platformdirs import user_data_path
+
+from outreach_frames._auth.oauth import App, Exchange, refresher
+from outreach_frames._auth.token_auth import RefreshingTokenAuth
+from outreach_frames._auth.token_store import (
+    FileTokenStore,
+    KeyringTokenStore,
+    Secrets,
+    Token,
+    TokenStore,
+    find_keyring,
+    write_private,
+)
+from outreach_frames._parsing import UNREADABLE
+from outreach_frames.errors import AuthError
+
+DEFAULT = "default"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """
+    A sign-in, as far as it is no secret.
+
+    Attributes
+    ----------
+    app
+        The app that was let in.
+    account
+        Random name of this sign-in. It stays while tokens rotate and changes when somebody signs in anew, so that
+        no cache is handed on to another user.
+    scopes
+        What was asked for.
+    keyring
+        Whether the secrets are in the system's keyring.
+    """
+
+    app: App
+    account: str
+    scopes: tuple[str, ...] = ()
+    keyring: bool = False
+
+
+class Profiles:
+    """
+    The sign-ins on this machine.
+
+    Parameters
+    ----------
+    folder
+        Default: the user's data folder.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = (folder or user_data_path("outreach_frames")) / "profiles"
+
+    def names(self) -> list[str]:
+        """Return the names of the profiles, sorted."""
+        return sorted(path.stem for path in self._folder.glob("*.profile"))
+
+    def load(self, name: str = DEFAULT) -> Profile:
+        """
+        Return a profile.
+
+        Raises
+        ------
+        AuthError
+            There is none of this name.
+        """
+        try:
+            return msgspec.json.decode(self._path(name).read_bytes(), type=Profile)
+        except FileNotFoundError:
+            known = ", ".join(self.names())
+            raise AuthError(
+                f"Nobody is signed in as {name!r}.",
+                hint=f"Sign in: outreach-frames login.{f' There is: {known}.' if known else ''}",
+            ) from None
+        except UNREADABLE:
+            raise AuthError(
+                f"The profile {name!r} cannot be read.", hint="Sign in again: outreach-frames login."
+            ) from None
+
+    def save(self, name: str, app: App, token: Token, client_secret: str, *, scopes: tuple[str, ...] = ()) -> Profile:
+        """Keep a new sign-in in place of an earlier one of the same name; return it."""
+        path = self._path(name)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        profile = Profile(app, uuid.uuid4().hex, scopes, keyring=find_keyring() is not None)
+        vault = self._vault(name, keyring=profile.keyring)
+        with vault.locked():
+            write_private(path, msgspec.json.encode(profile))
+            vault.save(Secrets(token, client_secret, profile.account))
+        return profile
+
+    def keeper(
+        self,
+        name: str = DEFAULT,
+        *,
+        exchange: Exchange,
+        client_secret: str | None = None,
+        clock: Callable[[], float] = time.time,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> RefreshingTokenAuth:
+        """
+        Return what signs requests for a profile.
+
+        Parameters
+        ----------
+        name
+            Of the profile.
+        exchange
+            Posts to the token endpoint of the profile's host.
+        client_secret
+            Of the app, where it is not the one that was kept.
+        clock
+            Wall clock [seconds since 1970].
+        wait
+            Waits out the mint throttle [s].
+
+        Raises
+        ------
+        AuthError
+            There is no such profile, or its keyring is gone.
+        """
+        profile = self.load(name)
+        mint = refresher(profile.app, exchange=exchange, clock=clock, client_secret=client_secret)
+        vault = self._vault(name, keyring=profile.keyring)
+        return RefreshingTokenAuth(vault, mint, account=profile.account, clock=clock, wait=wait)
+
+    def remove(self, name: str = DEFAULT) -> None:
+        """
+        Sign out: forget a profile and its secrets on this machine.
+
+        Raises
+        ------
+        AuthError
+            There is none of this name.
+        """
+        vault = self._vault(name, keyring=self.load(name).keyring)
+        with vault.locked():
+            vault.delete()
+            self._path(name).unlink(missing_ok=True)
+
+    def _vault(self, name: str, *, keyring: bool) -> TokenStore:
+        path = self._path(name).with_suffix(".secrets")
+        if not keyring:
+            return FileTokenStore(path)
+        module = find_keyring()
+        if module is None:
+            raise AuthError(
+                f"The secrets of {name!r} are in a keyring that cannot be reached now.",
+                hint="Unlock the keyring, or sign in again: outreach-frames login.",
+            )
+        return KeyringTokenStore(module, name, path)
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise AuthError(f"{name!r} cannot be the name of a profile.", hint="Use letters, digits, - and _.")
+        return self._folder / f"{name}.profile"

@@ -1,0 +1,398 @@
+"""
+Fetch functions: a query's pages, walked over the cached session and put together as one frame.
+
+Every frame is a plain, Arrow-backed `pandas.DataFrame`. ``frame.attrs["outreach_frames"]`` tells the resource and
+``as_of``, the time of the extraction, which the statistics use.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+import pandas as pd
+import pyarrow as pa
+
+from outreach_frames._fetch import generic
+from outreach_frames._fetch.custom_fields import (
+    Custom,
+    CustomField,
+    labeled,
+    labeled_frame,
+    labeled_query,
+    resolve_clashes,
+)
+from outreach_frames._fetch.pagination import Paginator
+from outreach_frames._fetch.plan import PagingStrategy, arranged, arrangement_of, reader_of
+from outreach_frames._jsonapi import concat
+from outreach_frames._query import Include, build
+from outreach_frames._request_documents import Record, id_of, record_path
+from outreach_frames._warnings import warn
+from outreach_frames.client import Client
+from outreach_frames.errors import DocumentError, OutreachDataWarning, QueryError, ServerError
+
+Fields = Sequence[str] | Literal["*"] | None
+
+
+class Options(TypedDict, total=False):
+    """Options that every fetch function takes; see `fetch`."""
+
+    filter: Mapping[str, Any] | None
+    sort: str | Sequence[str] | None
+    include: Include
+    fields: Fields
+    limit: int | None
+    page_size: int | None
+    custom: Custom
+    data_connections: bool
+    parallel: int | None
+    refresh: bool
+    progress: bool | None
+    strict: bool
+
+
+def fetch(
+    client: Client,
+    resource: str,
+    /,
+    *,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
+    sort: str | Sequence[str] | None = None,
+    include: Include = None,
+    fields: Fields = None,
+    limit: int | None = None,
+    page_size: int | None = None,
+    custom: Custom = False,
+    data_connections: bool = False,
+    parallel: int | None = None,
+    refresh: bool = False,
+    progress: bool | None = None,
+    params: Mapping[str, Any] | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """
+    Fetch all records of a resource type that fit a query.
+
+    Parameters
+    ----------
+    client
+        Connection to an organization, or to any JSON:API server; see `connect`, `sandbox` and `connect_jsonapi`.
+    resource
+        Resource type, singular or plural, snake_case or the API's spelling; ``"custom_objects/<internal name>"`` for a
+        custom object; the path of a collection on another server.
+    filter
+        Name → value; all must hold. Names are filterable attributes, ``id``, to-one relationships (by id, or
+        ``"account.name"`` where the API allows it). Values: a scalar, a list (any of, as long as you like), `between`,
+        ``None`` (is null), `NOT_NULL`.
+    sort
+        Attribute or attributes, ``-`` before one for descending. With ``limit`` the API chooses the first rows of the
+        order. Without it, records are read in an order that no change of a record disturbs, as far as the API has
+        one, and the rows are sorted here: text by its characters, missing values last, equal ones by ``id``.
+    include
+        To-one relationships whose resources are joined on: a dotted path, a list of paths (all default columns of
+        every resource on the way), or a mapping of path to columns.
+    fields
+        Attributes and relationships that become columns, in this order; ``None``: all attributes but custom fields
+        and message bodies, and the to-one relationships; ``"*"``: whatever the API sends.
+    limit
+        Stop after this many rows [rows]; no further page is requested. A record that comes twice counts once.
+    page_size
+        Rows asked for at a time [rows], at most 1,000; by default 1,000, or 100 with message bodies.
+    custom
+        Fetch the numbered custom fields too, as text under the API's names. ``"labels"``: those that the organization
+        has labeled, named after their labels (``"ARR (EUR)"`` is ``arr_eur``; ``…_custom12`` where that is another
+        column's name) and typed as declared: numbers, dates, instants, truth values, pick lists as categories, lists
+        of choices. A value that is not of its field's type is missing, and a warning says where.
+    data_connections
+        Add the column ``meta`` [JSON text], whose ``dataConnections`` lists links to records of a CRM.
+    parallel
+        Read this many chains of pages side by side; ``None`` or 1: one page after the other. All records are cut into
+        ranges of ids; the first ``limit`` (up to 10,000) are read by offsets, where a record that is made or removed
+        meanwhile can shift another out. A query for all with ids, or in an order of the API's, is read page after
+        page anyway.
+    refresh
+        Ask the API even for what the cache has.
+    progress
+        Show a progress bar; ``None``: from the third page on.
+    params
+        Further URL parameters, as another server wants them; of a list each value is one. Not for Outreach.
+    strict
+        Refuse what is otherwise left out, or kept as written, with a warning.
+
+    Returns
+    -------
+    frame : DataFrame, shape (n_records, n_columns)
+        ``id`` first; attributes in snake_case; ``<relationship>_id``; included columns as
+        ``<relationship>__<column>``. Timestamps are UTC instants [microseconds]; missing is ``<NA>``, also for the
+        columns of an included record that the API did not send. Rows are sorted by ``id`` unless ``sort`` is given;
+        a record that moved during the walk appears once, as it was last. An empty result keeps every column and
+        dtype. Custom objects and other servers' resources have the columns of `read_jsonapi`.
+
+    Raises
+    ------
+    UnknownNameError, QueryError
+        The query cannot be answered; nothing was sent.
+    APIError, TransportError, DocumentError
+        The walk failed. Pages already fetched stay cached: the same call resumes.
+
+    Warns
+    -----
+    UnknownAttributeWarning
+        The API sent attributes that the catalog does not know and that are left out; it names them.
+    OutreachDataWarning
+        Fewer records came than the API counted; a relationship leads to what it cannot lead to, and is missing there;
+        or a date has a time of day that is midnight in no time zone, and is kept as written. It counts the records and
+        names the first.
+
+    Notes
+    -----
+    Source: ``GET /<resource>``, Outreach API v2.
+    """
+    generic.refuse_params(client, params)
+    if generic.is_uncataloged(client, resource):
+        generic.refuse_uncataloged(custom=custom, data_connections=data_connections, parallel=parallel)
+        question = generic.GenericQuery(
+            resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params
+        )
+        return generic.fetch(
+            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress, strict=strict
+        )
+    labels, query = labeled_query(
+        client,
+        resource,
+        custom,
+        refresh=refresh,
+        filter=filter,
+        sort=sort,
+        include=include,
+        fields=fields,
+        data_connections=data_connections,
+    )
+    way = arrangement_of(query, limit)
+    plan = PagingStrategy(way.query, limit=limit, page_size=page_size, parallel=parallel)
+    layout, read = reader_of(client, way.query, strict=strict)
+    with Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as walk:
+        table = concat((found.content for found in plan.pages(walk)), layout.schema)
+    frame = labeled_frame(arranged(table, way.order, limit).drop_columns([*way.beside]), labels)
+    frame.attrs["outreach_frames"] |= walk.provenance()
+    return frame
+
+
+def fetch_batches(
+    client: Client,
+    resource: str,
+    /,
+    *,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
+    sort: str | Sequence[str] | None = None,
+    include: Include = None,
+    fields: Sequence[str] | None = None,
+    limit: int | None = None,
+    page_size: int | None = None,
+    custom: Custom = False,
+    data_connections: bool = False,
+    refresh: bool = False,
+    progress: bool | None = None,
+    strict: bool = False,
+) -> Iterator[pa.RecordBatch]:
+    """
+    Fetch page by page, in bounded memory.
+
+    Parameters
+    ----------
+    client, resource, filter, sort, include, fields, limit, page_size, custom, data_connections, refresh, progress
+        As in `fetch`; ``fields="*"`` is not possible, since the schema is fixed before the first page, nor are
+        resources that the catalog does not have.
+    strict
+        As in `fetch`.
+
+    Yields
+    ------
+    batch : RecordBatch
+        One page, all of one schema, in the order of the walk (``created_at`` where it can be sorted by). A record
+        that moves during the walk comes twice, and so does one that has several of the values of a list too long for
+        one URL; `fetch` keeps its last state only. With ``limit`` each record comes once.
+
+    Raises
+    ------
+    UnknownNameError, QueryError, APIError, TransportError, DocumentError
+        As in `fetch`. After the last batch also a `DocumentError` where, in the order asked for, fewer records came
+        than the API counted: those that changed have moved to where the walk had been.
+    """
+    if fields == "*":
+        raise QueryError('fetch_batches cannot take fields="*".', hint="Name the fields, or use fetch.")
+    labels, query = labeled_query(
+        client,
+        resource,
+        custom,
+        refresh=refresh,
+        filter=filter,
+        sort=sort,
+        include=include,
+        fields=fields,
+        data_connections=data_connections,
+    )
+    plan = PagingStrategy(query, limit=limit, page_size=page_size)
+    layout, read = reader_of(client, query, strict=strict)
+    walk = Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit)
+    return _batches(walk, plan, resolve_clashes(labels, layout.schema.names))
+
+
+def fetch_one(
+    client: Client,
+    resource: str,
+    record: Record,
+    /,
+    *,
+    include: Include = None,
+    fields: Fields = None,
+    custom: Custom = False,
+    data_connections: bool = False,
+    refresh: bool = False,
+    params: Mapping[str, Any] | None = None,
+    strict: bool = False,
+) -> pd.Series:
+    """
+    Fetch one record.
+
+    Parameters
+    ----------
+    client, resource, include, fields, custom, data_connections, refresh, params, strict
+        As in `fetch`.
+    record
+        Its id, or its row of a frame.
+
+    Returns
+    -------
+    record : Series
+        One value per column of `fetch`, named by the id.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such record.
+    UnknownNameError, QueryError, APIError, TransportError, DocumentError
+        As in `fetch`.
+
+    Notes
+    -----
+    Source: ``GET /<resource>/{id}``, Outreach API v2.
+    """
+    generic.refuse_params(client, params)
+    if generic.is_uncataloged(client, resource):
+        generic.refuse_uncataloged(custom=custom, data_connections=data_connections)
+        question = generic.GenericQuery(resource=resource, include=include, fields=fields, params=params)
+        return generic.fetch_one(client, question, id_of(record), refresh=refresh, strict=strict)
+    labels, query = labeled_query(
+        client,
+        resource,
+        custom,
+        refresh=refresh,
+        include=include,
+        fields=fields,
+        data_connections=data_connections,
+    )
+    query.resource.require("get")
+    layout, read = reader_of(client, query, strict=strict)
+    with Paginator(client, query.resource.table, read, refresh=refresh, progress=False) as walk:
+        found = walk.page(record_path(query.resource, record), query.parameters())
+    frame = labeled_frame(concat([found.content], layout.schema), labels)
+    if len(frame) != 1:
+        kind = query.resource.name
+        raise DocumentError(
+            f"Asked for one {kind}, the answer holds {len(frame)}.", resource_type=kind, id=id_of(record)
+        )
+    found_record = frame.iloc[0]
+    return found_record.rename(found_record["id"])
+
+
+def count(
+    client: Client,
+    resource: str,
+    /,
+    *,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
+) -> int:
+    """
+    Count the records that fit a filter, without fetching them where that can be avoided.
+
+    Parameters
+    ----------
+    client, resource, filter
+        As in `fetch`.
+
+    Returns
+    -------
+    n : int
+        Records [count].
+
+    Raises
+    ------
+    ServerError
+        The API declined to count under load; unknown is not zero.
+    UnknownNameError, QueryError, APIError, TransportError, DocumentError
+        As in `fetch`.
+
+    Warns
+    -----
+    OutreachDataWarning
+        The API stopped counting (at 2,000,000): there are more.
+
+    Notes
+    -----
+    Source: ``GET /<resource>?count=true``, Outreach API v2. A count is never read from the cache.
+    """
+    if generic.is_uncataloged(client, resource):
+        raise QueryError("Only the resources of the catalog can be counted.", hint="Use len(fetch(…)).")
+    query = build(client.catalog, resource, filter=filter, fields=[])
+    query.resource.require("list")
+    if query.matches_nothing:
+        return 0
+    if query.is_cut and not query.has_disjoint_parts:
+        return len(fetch(client, resource, filter=filter, fields=[], refresh=True))
+    _, read = reader_of(client, query)
+    walk = Paginator(client, query.resource.table, read, refresh=True, progress=False)
+    total = 0
+    for part in query.split():
+        found = walk.page(query.resource.path, [*part.parameters(), ("page[size]", "1"), ("count", "true")])
+        if found.count is None:
+            raise ServerError(f"The API did not count {query.resource.table}.", hint="Try again in a minute.")
+        if found.count_truncated:
+            warn(
+                f"There are more than {found.count:,} {query.resource.table}; the API counts no further.",
+                OutreachDataWarning,
+            )
+        total += found.count
+    return total
+
+
+def _batches(
+    walk: Paginator[pa.RecordBatch], plan: PagingStrategy, labels: list[CustomField]
+) -> Iterator[pa.RecordBatch]:
+    first = _First(plan.limit)
+    with walk:
+        for found in plan.pages(walk):
+            batch = first.of(found.content)
+            if batch.num_rows or not found.rows:
+                yield from labeled(pa.Table.from_batches([batch]), labels).to_batches() if labels else [batch]
+            if first.is_full:
+                return
+
+
+class _First:
+    """The first records of a walk, each of them once; all rows where there is no limit."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._ids: set[Any] = set()
+
+    @property
+    def is_full(self) -> bool:
+        return self._limit is not None and len(self._ids) >= self._limit
+
+    def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self._limit is None:
+            return batch
+        new = {id_: row for row, id_ in reversed([*enumerate(batch.column("id").to_pylist())]) if id_ not in self._ids}
+        rows = sorted(new.values())[: self._limit - len(self._ids)]
+        taken = batch.take(pa.array(rows, pa.int64()))
+        self._ids.update(taken.column("id").to_pylist())
+        return taken

@@ -1,0 +1,335 @@
+"""
+Resources without a catalog: custom objects, and other JSON:API servers.
+
+Their names cannot be checked and are sent as they are given. Their columns are what `read_jsonapi` makes of all pages
+together: types are inferred, and an empty result has only ``id``.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from outreach_frames._fetch.foreign_paging import WAYS, Pages, Paging
+from outreach_frames._fetch.pagination import FetchedPage, Known, Paginator
+from outreach_frames._fetch.plan import PagingStrategy, arrangement_of, check_limit, check_page_size
+from outreach_frames._fetch.raw_pages import RawDocument, by_type, document_of, merged, parted, seen_in, united
+from outreach_frames._http import Session
+from outreach_frames._jsonapi import read_jsonapi
+from outreach_frames._query import NOT_NULL, Between, Include, Parameters, Query, legacy_syntax, text, validate_value
+from outreach_frames.catalog import Catalog, ResourceType
+from outreach_frames.client import Client
+from outreach_frames.errors import DocumentError, QueryError
+
+
+class Server(Client):
+    """
+    Connection to a JSON:API server other than Outreach; made by `connect_jsonapi`.
+
+    Parameters
+    ----------
+    session
+        The HTTP session, signed in where that is needed.
+    paging, check_total
+        As in `connect_jsonapi`.
+    params
+        Parameters of every request.
+
+    Raises
+    ------
+    QueryError
+        There is no such way of paging.
+    """
+
+    def __init__(
+        self, session: Session, *, paging: Paging = "links", check_total: bool = True, params: Parameters | None = None
+    ) -> None:
+        if not callable(paging) and paging not in WAYS:
+            able = ", ".join(f'"{way}"' for way in WAYS)
+            raise QueryError(f"There is no paging={paging!r}.", hint=f"Choose one of {able}, or give a function.")
+        super().__init__(session, catalog=Catalog({}))
+        self.paging = paging
+        self.check_total = check_total
+        self.params = params or []
+
+
+Fieldsets = Sequence[str] | Mapping[str, Sequence[str]] | None
+
+CUSTOM_OBJECTS = ("custom_objects/", "customObjects/")
+"""What the name of a custom object's resource begins with, in either spelling."""
+
+
+def is_uncataloged(client: Client, resource: str) -> bool:
+    """Tell whether a resource is none of the catalog's."""
+    return isinstance(client, Server) or resource.startswith(CUSTOM_OBJECTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenericQuery:
+    """
+    What is asked of a resource, in the server's own names.
+
+    Attributes
+    ----------
+    resource
+        Path below the base, such as ``articles`` or ``custom_objects/contract``.
+    filter, sort, include, fields
+        As in `outreach_frames.fetch`; ``fields`` are names for the type that is called like the resource, or
+        type → names.
+    params
+        Further URL parameters, for servers other than Outreach; of a list each value is a parameter.
+    """
+
+    resource: str
+    filter: Mapping[str, Any] | None = None
+    sort: str | Sequence[str] | None = None
+    include: Include = None
+    fields: Fieldsets = None
+    params: Mapping[str, Any] | None = None
+
+    @property
+    def path(self) -> str:
+        """Path of the collection below the base."""
+        own = [name for prefix in CUSTOM_OBJECTS if (name := self.resource.removeprefix(prefix)) != self.resource]
+        return f"/customObjects/{_segment(own[0])}" if own else f"/{quote(self.resource.lstrip('/'))}"
+
+    @property
+    def name(self) -> str:
+        """Name of the collection, which is what many servers call the type as well."""
+        return self.path.rstrip("/").rpartition("/")[2]
+
+    def path_of(self, id: int | str) -> str:  # noqa: A002  JSON:API's own word
+        """Path of one record; a collection that ends in a slash has records that do."""
+        return f"{self.path.rstrip('/')}/{_segment(id)}{'/' if self.path.endswith('/') else ''}"
+
+    @property
+    def paths(self) -> list[str]:
+        """The included paths."""
+        if isinstance(self.include, Mapping):
+            raise QueryError("Columns of what is included cannot be chosen here.", hint="Use fields={type: [names]}.")
+        return _names(self.include)
+
+    def query(self) -> Query:
+        """Return the query for a custom object, which follows Outreach's syntax of filters."""
+        kind = ResourceType(
+            name=self.name,
+            plural=self.path.strip("/"),
+            id_type="string",
+            operations=frozenset({"list", "get"}),
+            s2s_operations=frozenset(),
+            actions={},
+            collection_actions={},
+            attributes={},
+            relationships={},
+        )
+        return Query(
+            resource=kind,
+            columns=None,
+            include=dict.fromkeys(self.paths, ()),
+            filters=tuple(_filters(self.filter or {})),
+            sort=tuple(_names(self.sort)),
+            fieldsets={of: tuple(names) for of, names in self._fieldsets().items()},
+        )
+
+    def parameters(self) -> Parameters:
+        """Return the URL parameters for a server of which nothing is known, as JSON:API has them."""
+        parameters = []
+        for key, value in _filters(self.filter or {}):
+            if value is None or value is NOT_NULL or isinstance(value, Between):
+                raise QueryError(
+                    "JSON:API leaves it to each server how null and ranges are asked for.",
+                    hint="Write the filter in the server's own words, such as {'price__gte': 5}.",
+                )
+            if isinstance(value, tuple) and any("," in text(one) for one in value):
+                raise QueryError(
+                    f"A value in the list for {key.strip('[]')} holds a comma, which stands between values.",
+                    hint="Write it as the server wants it, with params={'filter[…]': …}.",
+                )
+            parameters.append((f"filter{key}", legacy_syntax(value)))
+        lists = {"sort": _names(self.sort), "include": self.paths}
+        lists |= {f"fields[{of}]": list(names) for of, names in self._fieldsets().items()}
+        parameters += [(name, ",".join(names)) for name, names in lists.items() if names or "[" in name]
+        raw = {
+            name: value if isinstance(value, list | tuple) else [value] for name, value in (self.params or {}).items()
+        }
+        return parameters + [(name, text(value)) for name, values in raw.items() for value in values]
+
+    def _fieldsets(self) -> Mapping[str, Sequence[str]]:
+        if self.fields is None or self.fields == "*":
+            return {}
+        if isinstance(self.fields, str):
+            raise QueryError(f"fields={self.fields!r} is one string.", hint=f"Write fields=[{self.fields!r}].")
+        return self.fields if isinstance(self.fields, Mapping) else {self.name: self.fields}
+
+
+def _segment(name: int | str) -> str:
+    """Write a name as one step of a path; one that would lead elsewhere is refused."""
+    if str(name) in {"", ".", ".."}:
+        raise QueryError(f"{name!r} is no name or id.", hint="Give it as the server writes it.")
+    return quote(str(name), safe="")
+
+
+def _names(given: str | Sequence[str] | None) -> list[str]:
+    return given.split(",") if isinstance(given, str) else list(given or ())
+
+
+def _filters(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield key and value; a mapping as value names what is filtered by across a relationship."""
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            if not value:
+                raise QueryError(
+                    f"The filter on {name} says nothing.", hint="Leave it out, or say what is asked of it."
+                )
+            yield from ((f"[{name}]{key}", inner) for key, inner in _filters(value))
+        else:
+            yield f"[{name}]", validate_value(name, value)
+
+
+def refuse_uncataloged(**options: object) -> None:
+    """Refuse what only the resources of the catalog have."""
+    given = next((name for name, value in options.items() if value), None)
+    if given:
+        raise QueryError(f"{given} is only for the resources of the catalog.", hint=f"Leave {given} out.")
+
+
+def refuse_params(client: Client, params: Mapping[str, Any] | None) -> None:
+    """Refuse raw parameters for Outreach, whose own are all known."""
+    if params and not isinstance(client, Server):
+        raise QueryError("params is only for servers other than Outreach.", hint="Use filter, sort, include, fields.")
+
+
+def fetch(
+    client: Client,
+    question: GenericQuery,
+    *,
+    limit: int | None = None,
+    page_size: int | None = None,
+    refresh: bool = False,
+    progress: bool | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """
+    Fetch all records of a resource that fit; see `outreach_frames.fetch`.
+
+    Rows are in the server's order; custom objects are sorted by id where no order is asked for.
+
+    Raises
+    ------
+    QueryError
+        Also for a sort of custom objects by a filter too long for one URL, whose parts nobody can put in order; and for
+        an include of a to-many relationship, which is noticed when it has come.
+    """
+    with Paginator(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
+        document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
+    _check(document, question.paths)
+    frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
+    if _is_outreach(client) and not question.sort:
+        frame = frame.sort_values("id", ignore_index=True, kind="stable")
+    frame.attrs["outreach_frames"] = walk.provenance()
+    return frame
+
+
+def fetch_parts(
+    client: Client,
+    question: GenericQuery,
+    *,
+    limit: int | None = None,
+    page_size: int | None = None,
+    refresh: bool = False,
+    progress: bool | None = None,
+    strict: bool = False,
+) -> dict[str, pd.DataFrame]:
+    """Fetch records and all that is included, a frame per type, by the name of the type; to-many ids are lists."""
+    with Paginator(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
+        document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
+    # What was asked for stands first, and as it came there, whatever else came of it beside other records.
+    together = united([*document.included, *document.data])
+    asked = len(document.data)
+    tables = {}
+    for name, resources in by_type([*together[-asked:], *together[:-asked]], where="data").items():
+        tables[name] = read_jsonapi(document_of(resources), include=(), catalog=_is_outreach(client), strict=strict)
+        tables[name].attrs["outreach_frames"] = walk.provenance(name)
+    return tables
+
+
+def fetch_one(
+    client: Client,
+    question: GenericQuery,
+    id: int | str,  # noqa: A002
+    *,
+    refresh: bool = False,
+    strict: bool = False,
+) -> pd.Series:
+    """Fetch one record; see `outreach_frames.fetch_one`."""
+    params = [*client.params, *question.parameters()] if isinstance(client, Server) else question.query().parameters()
+    walk = Paginator(client, question.resource, parted, refresh=refresh, progress=False)
+    document = walk.page(question.path_of(id), params).content
+    _check(document, question.paths)
+    frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
+    if len(frame) != 1:
+        raise DocumentError(f"Asked for one record, the answer holds {len(frame)}.", id=id)
+    record = frame.iloc[0]
+    return record.rename(record["id"])
+
+
+def _is_outreach(client: Client) -> bool:
+    """Tell whether types mean what the catalog says; another server's ``user`` is not Outreach's."""
+    return not isinstance(client, Server)
+
+
+def _pages(
+    walk: Paginator[RawDocument], question: GenericQuery, limit: int | None, page_size: int | None
+) -> Iterator[FetchedPage[RawDocument]]:
+    query = question.query()
+    if not isinstance(walk.client, Server):
+        arrangement_of(query, limit)  # refuses what would come in another order than the one asked for
+        return PagingStrategy(query, limit=limit, page_size=page_size).pages(walk)
+    check_limit(limit)
+    check_page_size(page_size)
+    pages = Pages(
+        walk,
+        walk.client.paging,
+        question.path,
+        question.parameters(),
+        page_size=page_size,
+        always=walk.client.params,
+        check_total=walk.client.check_total,
+    )
+    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, Known(walk.name), limit)
+
+
+def _enough(
+    pages: Iterable[FetchedPage[RawDocument]], known: Known, limit: int | None
+) -> Iterator[FetchedPage[RawDocument]]:
+    for found in pages:
+        yield found
+        known.add(found)
+        if limit is not None and len(known) >= limit:
+            return
+
+
+def _check(document: RawDocument, paths: Iterable[str]) -> None:
+    """
+    Refuse what does not fit into one row for each resource.
+
+    Raises
+    ------
+    DocumentError
+        A resource has no type.
+    QueryError
+        A path leads to many resources.
+    """
+    seen, own = seen_in(document), set(by_type(document.data, where="data"))
+    for path in paths:
+        types = own
+        for step in path.split("."):
+            links = [seen[name].relationships[step] for name in types if step in seen[name].relationships]
+            if any(link.many for link in links):
+                raise QueryError(
+                    f"{path!r} leads to many resources, which do not fit beside one row.",
+                    hint="Use fetch_tables, which gives every type a frame of its own.",
+                )
+            types = {target for link in links for target in link.targets}

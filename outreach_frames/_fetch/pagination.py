@@ -1,0 +1,434 @@
+"""
+Fetch page after page, in one thread or several, with a progress bar.
+
+A walk never gives part of an answer for the whole: what it cannot read it raises, and the pages already read stay in
+the cache, so that the same call goes on where it stopped. What a page is made of is its reader's business.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlunsplit
+
+from requests.utils import parse_header_links
+from tqdm.auto import tqdm
+
+from outreach_frames._jsonapi import Misfit, Misfits
+from outreach_frames._parsing import split_url
+from outreach_frames._query import Parameters
+from outreach_frames._warnings import warn
+from outreach_frames.client import Client
+from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerError, UnknownAttributeWarning
+
+UNDER_WAY = 5.0
+"""How long an error is held back for work that is under way; less than a wait for the request budget [s]."""
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+def side_by_side(
+    work: Callable[[Item], T], items: Iterable[Item], *, threads: int, stop: Callable[[], object]
+) -> Iterator[T]:
+    """
+    Do the same work for several items at a time.
+
+    An executor's threads would be waited for, when the work is interrupted and again at the interpreter's end, for as
+    long as the slowest server takes to answer. These are daemons: after Ctrl-C nobody waits for them.
+
+    Parameters
+    ----------
+    work
+        Done for each item, in any thread.
+    items
+        What for.
+    threads
+        How many at a time.
+    stop
+        Called when no further result is wanted; makes work that is under way end soon.
+
+    Yields
+    ------
+    result : T
+        Of each item, in the order of the items.
+
+    Raises
+    ------
+    Exception
+        Whatever the work for an item raised, once the other threads have ended, or are taking too long to.
+    """
+    waiting: deque[tuple[Item, Future[T]]] = deque((item, Future()) for item in items)
+    results = [result for _, result in waiting]
+    crew = [Thread(target=_serve, args=(work, waiting), daemon=True) for _ in range(min(threads, len(results)))]
+    for thread in crew:
+        thread.start()
+    try:
+        for result in results:
+            yield result.result()
+    except BaseException as error:
+        waiting.clear()
+        stop()
+        if isinstance(error, Exception):
+            for thread in crew:
+                thread.join(UNDER_WAY)
+        raise
+
+
+def _serve(work: Callable[[Item], T], waiting: deque[tuple[Item, Future[T]]]) -> None:
+    while True:
+        try:
+            item, result = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            result.set_result(work(item))
+        except BaseException as error:  # noqa: BLE001  told to whoever waits for the result
+            result.set_exception(error)
+
+
+BAD_GATEWAYS = {502, 504}
+"""What a proxy answers when a page is too large for it."""
+PAGES_WITHOUT_BAR = 2
+MOST_FRUITLESS = 100
+"""How many pages in a row may hold no record that has not come before [pages]; some filter what a page holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchedPage(Generic[T]):
+    """
+    One page, read.
+
+    Attributes
+    ----------
+    content
+        What the reader made of it.
+    keys
+        What tells its primary resources apart, one for each.
+    next
+        Address of the next page; ``None`` on the last.
+    count
+        Records that match the query [records]; ``None`` where the server did not say or did not know.
+    count_truncated
+        Whether there are more than `count`.
+    unknown
+        Names that the catalog does not have, by resource type.
+    misfits
+        What is odd about it and could be read all the same.
+    url
+        Where it was asked for, without the parameters of the first page of a chain.
+    """
+
+    content: T
+    keys: Sequence[Hashable]
+    next: str | None = None
+    count: int | None = None
+    count_truncated: bool = False
+    unknown: Mapping[str, Collection[str]] = field(default_factory=dict)
+    misfits: Collection[Misfit] = ()
+    url: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Primary resources on it [rows]."""
+        return len(self.keys)
+
+
+class Known:
+    """
+    The records that a chain of pages has brought so far.
+
+    Attributes
+    ----------
+    name
+        What is asked for, as messages call it.
+    fruitless
+        The last pages in a row without a new one [pages].
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.fruitless = 0
+        self._keys: set[Hashable] = set()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, found: FetchedPage[Any]) -> int:
+        """Note a page; return how many of its records are new [records]."""
+        before = len(self)
+        self._keys.update(found.keys)
+        new = len(self) - before
+        self.fruitless = 0 if new else self.fruitless + 1
+        return new
+
+    def holds(self, keys: Sequence[Hashable]) -> bool:
+        """Tell whether all of some records have come."""
+        return self._keys.issuperset(keys)
+
+    def refuse_endless(self) -> None:
+        """
+        Refuse to go on where too many pages in a row held nothing new.
+
+        Raises
+        ------
+        DocumentError
+            They did.
+        """
+        if self.fruitless >= MOST_FRUITLESS:
+            raise DocumentError(
+                f"The last {self.fruitless} pages of {self.name} hold nothing new, and there is always a next one.",
+                hint="Ask for less with filter or limit, or for larger pages with page_size.",
+            )
+
+
+Reader = Callable[[bytes], FetchedPage[T]]
+Address = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class Paginator(Generic[T]):
+    """
+    One walk over pages, and what is learnt on the way; used in a ``with`` block.
+
+    Parameters
+    ----------
+    client
+        Whom to ask.
+    name
+        What is asked for, as the bar and messages call it.
+    read
+        Reads the bytes of a page; may be called by several threads.
+    refresh
+        Ask the API even for what the cache has.
+    progress
+        Show a bar; ``None``: from the third page on.
+    limit
+        Rows wanted, for the bar [rows].
+
+    Attributes
+    ----------
+    client, name, refresh
+        As given.
+    as_of
+        When the earliest page was extracted (aware, UTC); ``None`` before the first page.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        read: Reader[T],
+        *,
+        refresh: bool = False,
+        progress: bool | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self.client = client
+        self.name = name
+        self.as_of: datetime | None = None
+        self._read = read
+        self.refresh = refresh
+        self._progress = progress
+        self._limit = limit
+        self._closing = ExitStack()
+        self._lock = Lock()
+        self._stopped = Event()
+        self._unknown: dict[str, set[str]] = {}
+        self._doubts: list[str] = []
+        self._misfits = Misfits()
+        self._bar: tqdm[Any] | None = None
+        self._pages = 0
+        self._rows = 0
+
+    def __enter__(self) -> Self:
+        self._closing.enter_context(self.client.session.waiter.reporting_to(self._show_wait))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+        for name, attributes in sorted(self._unknown.items()):
+            warn(
+                f"{name} has attributes that the catalog does not know, left out: {', '.join(sorted(attributes))}. "
+                'fields="*" keeps them.',
+                UnknownAttributeWarning,
+            )
+        for doubt in self._doubts if kind is None else ():
+            warn(doubt, OutreachDataWarning)
+        if not isinstance(error, Exception):
+            self._misfits.warn()
+
+    def doubt(self, sentence: str) -> None:
+        """Warn of something at the end of the walk; may be called by several threads."""
+        self._doubts.append(sentence)
+
+    def provenance(self, name: str | None = None) -> dict[str, Any]:
+        """Tell where rows come from, in values that JSON and Parquet can keep."""
+        extracted = (self.as_of or datetime.now(UTC)).isoformat().replace("+00:00", "Z")
+        return {"resource": name or self.name, "as_of": extracted}
+
+    def pages(self, url: str, params: Parameters, known: Known) -> Iterator[FetchedPage[T]]:
+        """
+        Read a page and all that follow it.
+
+        Parameters
+        ----------
+        known
+            Where the records that come are noted.
+
+        Raises
+        ------
+        DocumentError
+            A page cannot be read, the links run in a circle, or they go on and lead to nothing new.
+        APIError, TransportError
+            The API failed, or a link leads to another origin.
+        """
+        asked: set[Address] = set()
+        while url and not self._stopped.is_set():
+            found = self.page(url, params, asked)
+            known.add(found)
+            yield found
+            if found.next is not None:
+                known.refuse_endless()
+            url, params = found.next or "", []
+
+    def page(
+        self, url: str, params: Parameters, asked: "set[Address] | None" = None, *, no_retry: Collection[int] = ()
+    ) -> FetchedPage[T]:
+        """
+        Read one page; where a proxy finds it too large, half of it.
+
+        Parameters
+        ----------
+        asked
+            Addresses of pages that it must not link to; its own is added. ``None``: it may link anywhere.
+        no_retry
+            Statuses that are raised at once: a page without ``page[size]`` cannot be halved here, but by the caller.
+        """
+        while True:
+            smaller = _halved(url, params)
+            if asked is not None:
+                asked.add(self.address(url, params))
+            try:
+                found = self._ask(url, params, asked or (), BAD_GATEWAYS if smaller else no_retry)
+            except ServerError as error:
+                if smaller is None or error.status not in BAD_GATEWAYS:
+                    raise
+                url, params = smaller
+                continue
+            self._show(found)
+            return found
+
+    def stop(self) -> None:
+        """Let chains of pages that other threads walk end at their next page: nobody wants it any more."""
+        self._stopped.set()
+
+    def _ask(
+        self, url: str, params: Parameters, asked: Collection[Address], no_retry: Collection[int]
+    ) -> FetchedPage[T]:
+        """Ask once, and flatten once: a page that cannot be flattened, or leads astray, is not stored either."""
+        fresh: list[FetchedPage[T]] = []
+
+        def read(body: bytes) -> FetchedPage[T]:
+            return self._linked(self._read(body), url, asked)
+
+        answer = self.client.get(
+            url, params, refresh=self.refresh, check=lambda body: fresh.append(read(body)), no_retry=no_retry
+        )
+        found = fresh[-1] if fresh else read(answer.body)
+        if found.next is None and (link := _header_link(answer.headers.get("Link", ""))):
+            found = self._linked(replace(found, next=link), url, asked)
+        with self._lock:
+            if answer.date is not None:
+                self.as_of = min(self.as_of or answer.date, answer.date)
+            for name, attributes in found.unknown.items():
+                self._unknown.setdefault(name, set()).update(attributes)
+            self._misfits.add(found.misfits)
+        return found
+
+    def _linked(self, found: FetchedPage[T], url: str, asked: Collection[Address]) -> FetchedPage[T]:
+        """
+        Return a page with the whole address of the next one.
+
+        Raises
+        ------
+        DocumentError
+            The links run in a circle.
+        OriginError
+            The link leads to another origin, or cannot be read.
+        """
+        here = self._absolute(url)
+        if found.next is None:
+            return replace(found, url=here)
+        link = self.client.session.link(found.next, here)
+        if self.address(link, []) in asked:
+            raise DocumentError(f"The pages of {self.name} run in a circle.", hint="Try again; nothing was kept of it.")
+        return replace(found, url=here, next=link)
+
+    def _absolute(self, url: str) -> str:
+        return url if split_url(url).scheme else f"{self.client.base_url}/{url.lstrip('/')}"
+
+    def address(self, url: str, params: Parameters) -> Address:
+        """Name a page, however its parameters are escaped and ordered."""
+        parts = split_url(self._absolute(url))
+        pairs = sorted([*parse_qsl(parts.query, keep_blank_values=True), *params])
+        return f"{parts.netloc}{parts.path}", tuple(pairs)
+
+    def _show(self, found: FetchedPage[T]) -> None:
+        """Move the bar on, which appears where it is wanted or the walk is long."""
+        if self._stopped.is_set():
+            return
+        with self._lock:
+            self._pages += 1
+            self._rows += found.rows
+            total = None if found.count is None or found.count_truncated else found.count
+            total = min(total, self._limit) if total is not None and self._limit is not None else total
+            pages = max(self._pages, (total or 0) * self._pages / max(self._rows, 1))
+            if self._progress or (self._progress is None and pages > PAGES_WITHOUT_BAR):
+                bar = self._opened_bar()
+                bar.total = total
+                bar.update(self._rows - bar.n)
+
+    def _show_wait(self, left: float) -> None:
+        """Say at the bar how long a wait, for the budget or before a retry, still takes [s]."""
+        if self._progress is False or self._stopped.is_set():
+            return
+        with self._lock:
+            self._opened_bar().set_postfix_str(f"asking again in {timedelta(seconds=ceil(left))}" if left else "")
+
+    def _opened_bar(self) -> "tqdm[Any]":
+        if self._bar is None:
+            bar: tqdm[Any] = tqdm(desc=self.name, unit=" rows")
+            self._bar = self._closing.enter_context(bar)
+        return self._bar
+
+
+def _header_link(header: str) -> str | None:
+    """Return the address that an HTTP ``Link`` header calls the next; ``None`` where there is none."""
+    links = parse_header_links(header) if "next" in header else []
+    return next((link["url"] for link in links if "next" in link.get("rel", "").lower().split()), None)
+
+
+def _halved(url: str, params: Parameters) -> tuple[str, Parameters] | None:
+    """
+    Halve the page size, which stands in the parameters or in the link.
+
+    ``None`` at one row, where it is no number (some servers take ``all``), and where pages are counted by their number,
+    which then means others.
+    """
+    parts = split_url(url)
+    merged = parse_qsl(parts.query, keep_blank_values=True) + params
+    named = dict(merged)
+    written = named.get("page[size]", "")
+    size = int(written) if written.isdecimal() else 1
+    if size <= 1 or "page[number]" in named:
+        return None
+    halved = [(key, str(size // 2) if key == "page[size]" else value) for key, value in merged]
+    return urlunsplit(parts._replace(query=urlencode(halved) if parts.query else "")), [] if parts.query else halved

@@ -1,0 +1,327 @@
+"""
+Which requests answer a query, and in which order their rows stand.
+
+Cursors are serial: each page names the next. What can be walked side by side is what can be cut beforehand: all
+records by ranges of their ids, and the first records of an order by offsets, as far as the API counts those.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from outreach_frames._fetch.pagination import BAD_GATEWAYS, FetchedPage, Known, Paginator, Reader, side_by_side
+from outreach_frames._jsonapi import Layout
+from outreach_frames._query import MAX_PAGE_SIZE, Query
+from outreach_frames.catalog import snake
+from outreach_frames.client import Client
+from outreach_frames.errors import DocumentError, QueryError, ServerError
+
+Order = list[tuple[str, str]]
+
+BY_ID: Order = [("id", "ascending")]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """
+    How a query is walked, and what is done to its rows afterward.
+
+    Attributes
+    ----------
+    query
+        As it is sent.
+    order
+        Columns to put rows in order by; empty where they come in the order asked for.
+    beside
+        Columns that are only there to sort by.
+    """
+
+    query: Query
+    order: Order = field(default_factory=list)
+    beside: tuple[str, ...] = ()
+
+
+def arrangement_of(query: Query, limit: int | None) -> Arrangement:
+    """
+    Say in which order a query is walked.
+
+    The first rows of an order are the API's to choose. All rows are walked in an order that no update changes, where
+    possible, and sorted here: a record that changes during the walk would move to where the walk has been already.
+    Nor does the API have the order by id, or that of a query cut into parts.
+
+    Raises
+    ------
+    QueryError
+        The rows of several parts cannot be put in the order asked for.
+    """
+    if not query.sort:
+        return Arrangement(query, BY_ID)
+    if not query.is_cut and (limit is not None or query.is_stable):
+        return Arrangement(query)
+    if limit is not None:
+        raise QueryError(
+            "This query is sent in parts, whose first rows in an order of the API's are not the first of all.",
+            hint="Leave limit or sort out, or filter by fewer values.",
+        )
+    attributes = query.resource.attributes
+    keys = {key.removeprefix("-"): "descending" if key.startswith("-") else "ascending" for key in query.sort}
+    unknown = next((name for name in keys if name not in attributes), None)
+    if unknown and query.is_cut:
+        raise QueryError(
+            f"This query is sent in parts, whose rows cannot be put in the order of {unknown} again.",
+            hint="Leave sort out and sort the frame, or filter by fewer values.",
+        )
+    if unknown:
+        return Arrangement(query)
+    beside = [name for name in keys if query.columns is not None and name not in query.columns]
+    order = [(attributes[name].column, direction) for name, direction in keys.items()]
+    return Arrangement(
+        query.unsorted().with_columns(beside), [*order, *BY_ID], tuple(attributes[name].column for name in beside)
+    )
+
+
+def arranged(table: pa.Table, order: Order, limit: int | None = None) -> pa.Table:
+    """Keep each record once, as it was last; cut to the limit; put in order, missing values last."""
+    moved = table.column("id").to_pandas().duplicated(keep="last")
+    if moved.any():
+        table = table.filter(pa.array(~moved))
+    if order == BY_ID:
+        return table.slice(0, limit).sort_by("id")
+    order = [(column, direction) for column, direction in order if column in table.column_names]
+    return (table.sort_by(order) if order else table).slice(0, limit)
+
+
+T = TypeVar("T")
+
+COUNT = ("count", "true")
+MAX_OFFSET = 10_000
+"""The furthest offset that the API takes [rows]."""
+
+
+def check_limit(limit: int | None) -> None:
+    """Raise `QueryError` for a limit that is neither left out nor a number of rows."""
+    check_whole("limit", limit)
+    if limit is not None and limit < 0:
+        raise QueryError(f"limit={limit} is negative.", hint="Leave it out for all records.")
+
+
+def check_page_size(page_size: int | None, *, largest: int | None = None) -> None:
+    """Raise `QueryError` for a page size that is neither left out nor a number of rows that a page may hold."""
+    check_whole("page_size", page_size)
+    if page_size is not None and (page_size < 1 or (largest is not None and page_size > largest)):
+        raise QueryError(
+            f"page_size={page_size} is not {'positive' if largest is None else f'between 1 and {largest:,}'}.",
+            hint="Leave it out: all further pages follow by themselves.",
+        )
+
+
+def check_whole(name: str, number: object) -> None:
+    """Raise `QueryError` for an option that is neither a whole number nor left out."""
+    if isinstance(number, bool) or not isinstance(number, int | np.integer | None):
+        raise QueryError(f"{name} takes a whole number, not a {type(number).__name__}.")
+
+
+@dataclass(frozen=True)
+class PagingStrategy:
+    """
+    How a query is walked.
+
+    Parameters
+    ----------
+    query
+        What is asked.
+    limit
+        Rows wanted [rows]; ``None``: all.
+    page_size
+        Rows asked for at a time [rows]; ``None``: what suits the query.
+    parallel
+        Chains at a time.
+
+    Raises
+    ------
+    QueryError
+        The type cannot be listed, or the numbers make no sense.
+    """
+
+    query: Query
+    limit: int | None = None
+    page_size: int | None = None
+    parallel: int | None = None
+
+    def __post_init__(self) -> None:
+        self.query.resource.require("list")
+        check_limit(self.limit)
+        check_page_size(self.page_size, largest=MAX_PAGE_SIZE)
+        check_whole("parallel", self.parallel)
+        if self.parallel is not None and self.parallel < 1:
+            raise QueryError(f"parallel={self.parallel} is not positive.", hint="Leave it out for one chain of pages.")
+        if self.is_parallel and self.limit is not None and self.limit > MAX_OFFSET:
+            raise QueryError(
+                f"limit={self.limit:,} cannot be fetched in parallel: the API takes no offset past {MAX_OFFSET:,}.",
+                hint="Leave parallel out, or leave limit and sort out: all records are fetched by ranges of ids.",
+            )
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether several chains at a time are wanted."""
+        return self.parallel is not None and self.parallel > 1
+
+    def pages(self, walk: Paginator[T]) -> Iterator[FetchedPage[T]]:
+        """Ask for every page of the answer, in the order of the rows as far as the query gives one."""
+        if self.query.matches_nothing or self.limit == 0:
+            return iter(())
+        if not self.is_parallel or self.query.is_cut:
+            return self.one_by_one(walk, self.query)
+        if self.limit is not None:
+            return self._by_offset(walk, self.limit)
+        return self.one_by_one(walk, self.query) if self.query.sort or self.query.filters_ids else self._by_id(walk)
+
+    def one_by_one(self, walk: Paginator[T], query: Query) -> Iterator[FetchedPage[T]]:
+        """
+        Walk along the cursors; at least ``limit`` records of each part of a query cut to fit URLs.
+
+        Raises
+        ------
+        DocumentError
+            Fewer came than the API counts, in an order in which records move.
+        """
+        for part in query.in_stable_order().split():
+            known = Known(walk.name)
+            counts = []
+            for found in walk.pages(
+                part.resource.path, [*part.parameters(), ("page[size]", str(self._size)), COUNT], known
+            ):
+                yield found
+                counts += [] if found.count is None or found.count_truncated else [found.count]
+                if self.limit is not None and len(known) >= self.limit:
+                    break
+            else:
+                self._compare(walk, part, known, min(counts, default=0))
+
+    def _compare(self, walk: Paginator[T], part: Query, known: Known, count: int) -> None:
+        """Say of records that the API counts and that have not come that they are missing."""
+        if len(known) >= count:
+            return
+        told = f"{len(known):,} {walk.name} came, of which the API counted {count:,}"
+        if self.limit is None and not part.is_stable:
+            raise DocumentError(
+                f"{told}: records that changed meanwhile have moved to where the walk had been.",
+                hint="Leave sort out and sort what came, or ask for the first rows with limit.",
+            )
+        walk.doubt(f"{told}. The others changed, or were made, while they were read; refresh=True asks again.")
+
+    @property
+    def _size(self) -> int:
+        size = self.page_size or self.query.page_size
+        return min(size, self.limit) if self.limit is not None else size
+
+    def _by_id(self, walk: Paginator[T]) -> Iterator[FetchedPage[T]]:
+        """Walk ranges of ids; the outer ranges are open, so no id is left out."""
+        bounds = _id_ranges(_newest_id(walk, self.query), self.parallel or 1)
+
+        def pages(ends: tuple[int | None, int | None]) -> list[FetchedPage[T]]:
+            return list(self.one_by_one(walk, self.query.narrowed(*ends)))
+
+        yield from chain.from_iterable(side_by_side(pages, bounds, threads=len(bounds), stop=walk.stop))
+
+    def _by_offset(self, walk: Paginator[T], limit: int) -> Iterator[FetchedPage[T]]:
+        """Ask for the first page, which counts the records, then for the others at the same time."""
+        query = self.query.in_stable_order()
+
+        def part(offset: int, size: int) -> list[FetchedPage[T]]:
+            paging = [("page[limit]", str(size)), ("page[offset]", str(offset)), COUNT]
+            splits = BAD_GATEWAYS if size > 1 else ()
+            try:
+                return [walk.page(query.resource.path, [*query.parameters(), *paging], no_retry=splits)]
+            except ServerError as error:
+                if error.status not in splits:
+                    raise
+            half = size // 2
+            return [*part(offset, half), *part(offset + half, size - half)]
+
+        def page(offset: int) -> list[FetchedPage[T]]:
+            return part(offset, min(self._size, limit - offset))
+
+        known = Known(walk.name)
+
+        def noted(pages: Iterable[list[FetchedPage[T]]]) -> Iterator[FetchedPage[T]]:
+            for found in chain.from_iterable(pages):
+                known.add(found)
+                yield found
+
+        first = page(0)
+        yield from noted([first])
+        count = first[0].count
+        there = limit if count is None or first[0].count_truncated else min(limit, count)
+        offsets = range(self._size, there, self._size)
+        yield from noted(side_by_side(page, offsets, threads=self.parallel or 1, stop=walk.stop))
+        # What was made meanwhile has shifted records onto the next page: they came twice, and others not yet.
+        offset = max(self._size, there)
+        while 0 < len(known) < there and offset < MAX_OFFSET and known.fruitless == 0:
+            yield from noted([part(offset, self._size)])
+            offset += self._size
+
+
+def reader_of(client: Client, query: Query, *, strict: bool = False) -> tuple[Layout, Reader[pa.RecordBatch]]:
+    """Return the columns that a query asks for, and the reader that fills them with a page."""
+    layout = Layout(
+        query.resource,
+        fields=query.columns,
+        include=query.include,
+        catalog=client.catalog,
+        open=query.columns is None,
+        meta=query.data_connections,
+        strict=strict,
+    )
+
+    def read(body: bytes) -> FetchedPage[pa.RecordBatch]:
+        with hinting(query):
+            page = layout.page(body)
+        return FetchedPage(
+            content=page.batch,
+            keys=page.batch.column("id").to_pylist(),
+            next=page.next,
+            count=page.count,
+            count_truncated=page.count_truncated,
+            unknown={} if query.columns is None else page.unknown,
+            misfits=page.misfits,
+        )
+
+    return layout, read
+
+
+@contextmanager
+def hinting(query: Query) -> Iterator[None]:
+    """Say of a value that cannot be read how those beside it can be."""
+    try:
+        yield
+    except DocumentError as error:
+        kind = query.types.get(error.resource_type or "")
+        if kind and error.attribute in {*kind.attributes, *kind.relationships}:
+            choice = "fields=…" if kind.name == query.resource.name else "include={path: [columns]}"
+            error.hint = f"To read the rest, leave {snake(error.attribute)} out: name the other columns with {choice}."
+        raise
+
+
+def _newest_id(walk: Paginator[Any], query: Query) -> int:
+    """Guess the largest id from the newest record; a wrong guess only makes the ranges uneven."""
+    kind = query.resource
+    if kind.id_type != "integer":
+        raise QueryError(f"{kind.table} have no numeric ids.", hint="Leave parallel out.")
+    newest = query.newest()
+    _, read = reader_of(walk.client, newest)
+    look = Paginator(walk.client, kind.table, read, refresh=walk.refresh, progress=False)
+    found = look.page(kind.path, [*newest.parameters(), ("page[size]", "1"), ("count", "false")])
+    ids = found.content.column("id").to_pylist()
+    return int(ids[0]) if ids else 1
+
+
+def _id_ranges(newest: int, ranges: int) -> list[tuple[int | None, int | None]]:
+    cuts = sorted({newest * n // ranges for n in range(1, ranges)})
+    lows: list[int | None] = [None, *(cut + 1 for cut in cuts)]
+    return list(zip(lows, [*cuts, None], strict=True))

@@ -1,0 +1,26 @@
+"""HTTP: the cached, rate-governed, retrying session that everything else asks the API through."""
+
+from outreach_frames._http.attempt import BearerAuth, Renewable
+from outreach_frames._http.cache import Cache, clear_all, remove_account
+from outreach_frames._http.cache_store import CacheInfo
+from outreach_frames._http.errors import Response
+from outreach_frames._http.origin import Bases, check_origin
+from outreach_frames._http.retry import Waiter, WaitInterrupted
+from outreach_frames._http.session import Session
+from outreach_frames._http.token_endpoint import TokenEndpoint
+
+__all__ = [
+    "Bases",
+    "BearerAuth",
+    "Cache",
+    "CacheInfo",
+    "Renewable",
+    "Response",
+    "Session",
+    "TokenEndpoint",
+    "WaitInterrupted",
+    "Waiter",
+    "check_origin",
+    "clear_all",
+    "remove_account",
+]

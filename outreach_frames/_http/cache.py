@@ -1,0 +1,193 @@
+"""The cache of answers: whose it is, where it lies, and what counts as the same question."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlunsplit
+
+from platformdirs import user_cache_path
+from requests import PreparedRequest
+from requests_cache.backends.base import BaseCache
+from requests_cache.models.response import CachedResponse
+
+from outreach_frames._http.cache_store import CacheInfo, ResponseStore
+from outreach_frames._http.mentions import mentions
+from outreach_frames._parsing import split_url
+from outreach_frames.errors import QueryError
+
+SIZE_CAP = 2 << 30
+"""Default size of a cache file [bytes]."""
+
+
+def default_folder() -> Path:
+    """Return the user's cache folder."""
+    return user_cache_path("outreach_frames")
+
+
+def fingerprint(base_url: str, account: str) -> str:
+    """Name an account without telling who it is; used in file names and keys."""
+    return hashlib.blake2b(f"{base_url}\n{account}".encode(), digest_size=16).hexdigest()
+
+
+def private_folder(folder: Path) -> Path:
+    """
+    Make the folder of this package's own below the given one, readable by its owner only, and return it.
+
+    A folder of our own, because the one given may be anybody's (the home folder, ``/tmp``) and keeps its mode.
+    """
+    own = folder / "http"
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own.chmod(0o700)
+    return own
+
+
+def clear_all(folder: Path | None = None) -> None:
+    """Forget every answer of every account, by default in the user's cache folder."""
+    for store in _stores_in((folder or default_folder()) / "http"):
+        store.clear()
+
+
+def remove_account(base_url: str, account: str, folder: Path | None = None) -> None:
+    """Remove the files of an account that has ended, by default from the user's cache folder."""
+    own = (folder or default_folder()) / "http"
+    owner = fingerprint(base_url.rstrip("/"), account)
+    for store in _stores_in(own):
+        if store.path.stem == owner:
+            store.clear()
+    for path in own.glob(f"{owner}.*"):
+        path.unlink(missing_ok=True)
+
+
+def _stores_in(folder: Path, *, but: Path | None = None) -> Iterator[ResponseStore]:
+    """Yield the answers of every account in a folder, one after another; what was set aside counts too."""
+    names = {f"{path.name.partition('.sqlite')[0]}.sqlite" for path in folder.glob("*.sqlite*")}
+    for path in sorted(folder / name for name in names):
+        if path != but:
+            with closing(ResponseStore(path, clock=time.time, expire_after=None, size_cap=SIZE_CAP)) as store:
+                yield store
+
+
+def _mention(text: str, body: bytes) -> bool:
+    return mentions(body, text)
+
+
+class Cache:
+    """
+    What has been answered already; a connection's ``cache``.
+
+    Parameters
+    ----------
+    store
+        Where answers are kept; ``None``: nowhere, every question is asked.
+    owner
+        Fingerprint of the account; part of every key, so that no account reads another's answers.
+    """
+
+    def __init__(self, store: ResponseStore | None, owner: str) -> None:
+        self._store = store
+        self._owner = owner
+
+    @classmethod
+    def of_account(
+        cls,
+        owner: str,
+        folder: Path,
+        *,
+        clock: Callable[[], float],
+        expire_after: float | None,
+        size_cap: int,
+    ) -> "Cache":
+        path = folder / f"{owner}.sqlite"
+        return cls(ResponseStore(path, clock=clock, expire_after=expire_after, size_cap=size_cap), owner)
+
+    @property
+    def backend(self) -> BaseCache | None:
+        """What requests-cache reads and writes."""
+        if self._store is None:
+            return None
+        backend = BaseCache()
+        backend.responses = self._store
+        return backend
+
+    def key(self, request: PreparedRequest, **_: Any) -> str:
+        """
+        Name a question: account, method and URL.
+
+        Escaping and the order of different parameters make no difference; empty values do, as ``fields[user]=`` asks
+        for no fields where a missing one asks for all. requests-cache's own key drops them.
+        """
+        parts = split_url(request.url or "")
+        pairs = sorted(parse_qsl(parts.query, keep_blank_values=True), key=lambda pair: pair[0])
+        url = urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path, urlencode(pairs), ""))
+        return hashlib.blake2b(f"{self._owner}\n{request.method}\n{url}".encode(), digest_size=20).hexdigest()
+
+    def stored(self, key: str) -> CachedResponse | None:
+        """Return what is kept under a key, however old; ``None`` if nothing is."""
+        return None if self._store is None else self._store.get(key)
+
+    def clear(self, *, all_accounts: bool = False) -> None:
+        """
+        Forget every answer of this account.
+
+        Parameters
+        ----------
+        all_accounts
+            Of every account whose answers lie in the same folder, earlier tokens of the same user among them.
+        """
+        for store in self._stores() if all_accounts else self._own():
+            store.clear()
+
+    def forget(self, matches: Callable[[bytes], bool] | str) -> int:
+        """
+        Forget the answers that mention a person, of every account whose answers lie in the same folder.
+
+        A damaged file that was set aside goes as a whole.
+
+        Parameters
+        ----------
+        matches
+            A name or an address, found in any spelling; or a test that is called with each body, its JSON escapes
+            resolved (true: forget it).
+
+        Returns
+        -------
+        forgotten : int
+            Number of answers that are gone, from the disk too.
+
+        Raises
+        ------
+        QueryError
+            The text is empty: it would be found everywhere.
+        """
+        if isinstance(matches, str):
+            if not matches.strip():
+                raise QueryError("There is no text to look for.", hint="Use clear() to forget everything.")
+            matches = partial(_mention, matches.strip())
+        return sum(store.forget(matches) for store in self._stores())
+
+    def _own(self) -> list[ResponseStore]:
+        return [] if self._store is None else [self._store]
+
+    def _stores(self) -> Iterator[ResponseStore]:
+        """Yield this account's answers, and those of the others in its folder; these are closed again."""
+        for own in self._own():
+            yield own
+            yield from _stores_in(own.path.parent, but=own.path)
+
+    def invalidate(self) -> None:
+        """Ask again for everything that was answered until now."""
+        if self._store is not None:
+            self._store.invalidate()
+
+    def info(self) -> CacheInfo:
+        """Tell what is kept, and where."""
+        return CacheInfo(None) if self._store is None else self._store.info()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._store is not None:
+            self._store.close()

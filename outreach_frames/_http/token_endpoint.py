@@ -1,0 +1,110 @@
+"""Where tokens come from: requests to the sign-in endpoints, never cached and never redirected."""
+
+from collections.abc import Callable, Mapping
+from random import random
+from urllib.parse import urlencode, urlunsplit
+
+import requests
+from requests import PreparedRequest
+
+from outreach_frames._fork import OfOneProcess
+from outreach_frames._http.origin import check_base_url
+from outreach_frames._http.rate_limit import RateLimiter
+from outreach_frames._http.request import Request
+from outreach_frames._http.retry import Waiter
+from outreach_frames._http.session import mounted
+from outreach_frames._http.transport import Limits, Transport
+from outreach_frames._parsing import split_url
+from outreach_frames._secrets import HiddenBytes, HiddenText
+
+LIMITS = Limits(connect=10.0, read=30.0, deadline=120.0, max_wait=300.0, size=1 << 20)
+
+
+class TokenEndpoint(OfOneProcess):
+    """
+    Posts to the sign-in endpoints of an API host.
+
+    Parameters
+    ----------
+    base_url
+        Base of the API; the endpoints are on its host. Plain http only to this machine itself.
+    waiter
+        What waits, where something else waits with it.
+    spread
+        Random numbers in [0, 1): for tests.
+
+    Raises
+    ------
+    OriginError
+        ``base_url`` is nowhere to send a secret to.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        waiter: Waiter | None = None,
+        spread: Callable[[], float] = random,
+    ) -> None:
+        parts = split_url(check_base_url(base_url))
+        self.origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+        waiter = waiter or Waiter()
+        gate = RateLimiter(waiter.clock)
+        self._transport = Transport(self.origin, _as_it_is, gate=gate, waiter=waiter, limits=LIMITS, spread=spread)
+        self.after_fork_in_child()
+        self.told_of_forks()
+
+    def after_fork_in_child(self) -> None:
+        """Begin with locks that nobody holds."""
+        self._http = mounted(requests.Session(), self._transport)
+
+    def __call__(
+        self,
+        path: str,
+        form: Mapping[str, str] | None = None,
+        *,
+        bearer: str | None = None,
+        asked: str | None = None,
+    ) -> bytes:
+        """
+        Post a form, or nothing, and return the answer.
+
+        It is repeated after a dropped connection too: a token that was minted and never arrived is lost either way.
+
+        Parameters
+        ----------
+        path
+            Path on the host.
+        form
+            Fields.
+        bearer
+            Token of an app that signs the request itself.
+        asked
+            What a message may call the path, where it holds a secret.
+
+        Raises
+        ------
+        APIError
+            The endpoint refused; its own word (``invalid_grant``) is the id of the first of ``errors``.
+        TransportError
+            No complete answer came.
+        DocumentError
+            The answer is not JSON.
+        """
+        headers = {"Accept": "application/json"}
+        if bearer is not None:
+            headers["Authorization"] = HiddenText(f"Bearer {bearer}")
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        body = None if form is None else HiddenBytes(urlencode(form).encode())
+        call = Request.of("POST", f"{self.origin}{path}", asked=asked or path, headers=headers, body=body)
+        call.repeatable = True
+        return self._http.send(call, allow_redirects=False).content
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+def _as_it_is(request: PreparedRequest) -> PreparedRequest:
+    return request

@@ -1,0 +1,244 @@
+"""The resources of one type on one page, as Arrow columns."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from operator import attrgetter
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from outreach_frames._jsonapi.structs import Shape, Struct, id_type
+from outreach_frames._jsonapi.timestamps import UnreadableValueError, rows_off_midnight
+from outreach_frames._jsonapi.values import ARROW, MEANT, Misfit, array, kind_of, lists, misfit, typed
+from outreach_frames.catalog import Catalog, Relationship, ResourceType, snake
+
+OFF_MIDNIGHT = "is a date with a time of day that is midnight in no time zone"
+_STORED: dict[type, pa.DataType] = {int: pa.int64(), str: pa.string()}
+
+
+@dataclass(frozen=True)
+class Column:
+    """
+    A column that a resource type has by itself.
+
+    Attributes
+    ----------
+    name
+        In the frame.
+    source
+        API name of the attribute or relationship; ``"id"`` for the id.
+    part
+        What of it: the resource's id or meta, an attribute's value, or a relationship's ids or types.
+    type
+        Arrow type.
+    """
+
+    name: str
+    source: str
+    part: Literal["id", "value", "ids", "types", "meta"]
+    type: pa.DataType
+
+
+META = Column("meta", "meta", "meta", pa.string())
+"""A resource's meta information, as JSON text."""
+
+
+@dataclass(frozen=True)
+class UnknownColumn:
+    """
+    A column for something that the catalog does not have.
+
+    Attributes
+    ----------
+    source
+        API name.
+    part
+        Whether it came among the attributes or the relationships.
+    values
+        JSON text.
+    """
+
+    source: str
+    part: str
+    values: pa.Array
+
+    @property
+    def name(self) -> str:
+        """Its column."""
+        return column_name(self.source)
+
+    def take(self, rows: pa.Array) -> "UnknownColumn":
+        """Return the values of other rows."""
+        return replace(self, values=self.values.take(rows))
+
+    def merged(self, other: "UnknownColumn") -> "UnknownColumn":
+        """Return the values of whichever of the two has one."""
+        return replace(self, values=pc.coalesce(self.values, other.values))
+
+
+def column_name(name: str) -> str:
+    """
+    Return the column for an API name that the catalog does not have.
+
+    snake_case, with one ``_`` for every run of what SQL would not take in a name, so that ``__`` only ever separates
+    a relationship from a column of what it leads to.
+    """
+    return re.sub(r"[\W_]+", "_", snake(name)) or "_"
+
+
+def columns(resource_type: ResourceType, names: Iterable[str], catalog: Catalog) -> list[Column]:
+    """
+    Return the columns of attributes and relationships, in the order of their API names.
+
+    Relationships that send no identifiers have none; unknown names are left out.
+    """
+    found = []
+    for name in names:
+        attribute, relationship = resource_type.attributes.get(name), resource_type.relationships.get(name)
+        if name == "id":
+            found.append(Column("id", "id", "id", _STORED[id_type([resource_type.name], catalog)]))
+        if attribute:
+            found.append(Column(attribute.column, name, "value", ARROW[kind_of(attribute)]))
+        if relationship and relationship.has_data:
+            stored = _STORED[id_type(relationship.targets, catalog)]
+            found.append(Column(relationship.id_column, name, "ids", pa.list_(stored) if relationship.many else stored))
+        if relationship and relationship.has_data and relationship.type_column:
+            found.append(Column(relationship.type_column, name, "types", pa.string()))
+    return found
+
+
+class Rows:
+    """
+    The resources of one type on one page.
+
+    Parameters
+    ----------
+    shape
+        How they were decoded.
+    resources
+        Structs of ``shape.resource``.
+
+    Attributes
+    ----------
+    misfits
+        What was found to be odd about the values of the columns that were built.
+    """
+
+    def __init__(self, shape: Shape, resources: Sequence[Any]) -> None:
+        self.shape = shape
+        self.resources = resources
+        self.misfits: list[Misfit] = []
+        self._built: dict[Column, pa.Array] = {}
+
+    @cached_property
+    def ids(self) -> pa.Array:
+        """The ids."""
+        return self._checked("id", "an id", lambda: typed([r.id for r in self.resources], _STORED[self.shape.id_type]))
+
+    def column(self, column: Column) -> pa.Array:
+        """
+        Return a column; absent and null are both missing.
+
+        Raises
+        ------
+        DocumentError
+            A value does not fit the column.
+        """
+        if column not in self._built:
+            self._built[column] = self._build(column)
+        return self._built[column]
+
+    def _build(self, column: Column) -> pa.Array:
+        if column.part == "id":
+            return self.ids
+        if column.part == "meta":
+            return self._checked("meta", MEANT["json"], lambda: array("json", [r.meta for r in self.resources]))
+        if column.part == "value":
+            kind = kind_of(self.shape.resource_type.attributes[column.source])
+            values = self._attribute_values[self.shape.attribute_fields[column.source]]
+            built = self._checked(column.source, MEANT[kind], lambda: array(kind, values))
+            if kind == "date":
+                self.misfits += [
+                    Misfit(
+                        self.shape.resource_type.name,
+                        self.resources[row].id,
+                        column.source,
+                        OFF_MIDNIGHT,
+                        "the date as it is written",
+                    )
+                    for row in rows_off_midnight(pa.array(values, pa.string()))
+                ]
+            return built
+        return self._checked(column.source, "resource identifiers", lambda: self._linked(column))
+
+    def _linked(self, column: Column) -> pa.Array:
+        """Build the ids or types of a relationship; missing where it is null, absent or only links."""
+        found = self._relationship_values[self.shape.relationship_fields[column.source]]
+        data = [related and related.data for related in found]
+        if pa.types.is_list(column.type):
+            return lists(data, attrgetter("id"), column.type.value_type)
+        if column.part == "types":
+            return typed([reference and reference.type for reference in data], column.type)
+        return typed([reference and reference.id for reference in data], column.type)
+
+    def linked(self, relationship: Relationship) -> tuple[pa.Array, pa.Array | None]:
+        """Return the ids that a to-one relationship points to, and their types where they may be several."""
+        found = {
+            c.part: self.column(c) for c in columns(self.shape.resource_type, [relationship.name], self.shape.catalog)
+        }
+        return found["ids"], found.get("types")
+
+    @cached_property
+    def new(self) -> list[UnknownColumn]:
+        """What has arrived that the catalog does not have, or not with data."""
+        shape = self.shape
+        members = [
+            *((n, "attribute", self._attribute_values[shape.attribute_fields[n]]) for n in shape.new_attributes),
+            *(
+                (n, "relationship", self._relationship_values[shape.relationship_fields[n]])
+                for n in shape.new_relationships
+            ),
+        ]
+        return [
+            UnknownColumn(name, part, self._checked(name, MEANT["json"], partial(array, "json", values)))
+            for name, part, values in members
+            if any(value is not None for value in values)
+        ]
+
+    @cached_property
+    def _attributes(self) -> list[Any]:
+        nothing = self.shape.attributes()
+        return [r.attributes or nothing for r in self.resources]
+
+    @cached_property
+    def _relationships(self) -> list[Any]:
+        nothing = self.shape.relationships()
+        return [r.relationships or nothing for r in self.resources]
+
+    @cached_property
+    def _attribute_values(self) -> dict[str, Sequence[Any]]:
+        """The decoded values of all attributes, by field of the struct."""
+        return _transposed(self.shape.attributes, self._attributes)
+
+    @cached_property
+    def _relationship_values(self) -> dict[str, Sequence[Any]]:
+        """The decoded relationships, by field of the struct."""
+        return _transposed(self.shape.relationships, self._relationships)
+
+    def _checked(self, name: str, meant: str, build: Callable[[], pa.Array]) -> pa.Array:
+        try:
+            return build()
+        except UnreadableValueError as error:
+            raise misfit(self.shape.resource_type.name, self.resources[error.row].id, name, meant) from None
+
+
+def _transposed(struct: Struct, rows: Sequence[msgspec.Struct]) -> dict[str, Sequence[Any]]:
+    """Take all fields out of the structs in one go, which is faster than one by one."""
+    fields = struct.__struct_fields__
+    if not rows:
+        return dict.fromkeys(fields, ())
+    return dict(zip(fields, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True))

@@ -1,0 +1,256 @@
+"""Decode the bytes of a page into structs, strictly and then leniently."""
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from outreach_frames._jsonapi import lenient
+from outreach_frames._jsonapi.columns import Rows
+from outreach_frames._jsonapi.included import together
+from outreach_frames._jsonapi.structs import Href, Shape, document
+from outreach_frames._jsonapi.values import NULL, Misfit
+from outreach_frames.errors import DocumentError
+
+
+class _Rest:
+    """
+    The rest that several threads may want at a time.
+
+    The search is the process's, and so is the switch: who is done first must not turn it on for those who are not.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._wanted_by = 0
+        self._ends_on = True
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._wanted_by:
+                self._ends_on = gc.isenabled()
+                gc.disable()
+            self._wanted_by += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._wanted_by -= 1
+            if not self._wanted_by and self._ends_on:
+                gc.enable()
+
+
+_rest = _Rest()
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """
+    Put off the search until the last thread in such a block has left it; where it was off, it stays off.
+
+    Reading a page makes no circles, but so many objects at once that the search would run all the time and take a
+    third of it.
+    """
+    _rest.begin()
+    try:
+        yield
+    finally:
+        _rest.end()
+
+
+MANY = 100
+"""Resources on a page from which on it pays to learn the order of their attributes [resources]."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Content:
+    """
+    A page, decoded.
+
+    Attributes
+    ----------
+    primary
+        The resources that were asked for.
+    included
+        All resources of each type that may be joined, the primary ones among them.
+    next
+        Address of the next page.
+    count, count_truncated
+        As sent; ``None`` where unknown.
+    left_out
+        Identifiers that are none of their relationship's.
+    """
+
+    primary: Rows
+    included: Mapping[str, Rows]
+    next: str | None
+    count: int | None
+    count_truncated: bool
+    left_out: Sequence[Misfit] = ()
+
+    @property
+    def misfits(self) -> list[Misfit]:
+        """What did not fit, as far as the columns were built."""
+        return [*self.left_out, *self.primary.misfits, *(m for rows in self.included.values() for m in rows.misfits)]
+
+    @property
+    def unknown(self) -> dict[str, frozenset[str]]:
+        """What the catalog does not have, by resource type."""
+        by_type = {rows.shape.resource_type.name: rows for rows in (*self.included.values(), self.primary)}
+        names = {name: frozenset(new.source for new in rows.new) for name, rows in by_type.items()}
+        return {name: found for name, found in names.items() if found}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """
+    Reads pages of one resource type.
+
+    Attributes
+    ----------
+    primary
+        Name of that type.
+    shapes
+        By type: the primary one, and those joined from ``included``.
+    joined
+        Names of the types joined from ``included``.
+    others
+        Names of further types seen there.
+    ordered
+        Whether the order in which the server sends attributes is known.
+    """
+
+    primary: str
+    shapes: Mapping[str, Shape]
+    joined: frozenset[str]
+    others: frozenset[str] = frozenset()
+    ordered: bool = False
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[Any]:
+        included = self.shapes.values() if self.joined else ()
+        return msgspec.json.Decoder(document(self.shapes[self.primary], included, sorted(self.others)))
+
+    def read(self, body: bytes) -> tuple["Reader", Content]:
+        """
+        Decode a page; also return the reader for the next one, which knows what was new in this.
+
+        Raises
+        ------
+        DocumentError
+            The body is no JSON:API page, or a value does not fit.
+        """
+        body = body.removeprefix(BYTE_ORDER_MARK)
+        with lenient.reading(body):
+            return self._read(body)
+
+    def _read(self, body: bytes) -> tuple["Reader", Content]:
+        content = self._strict(body)
+        if content:
+            worth_it = not self.ordered and content.next and len(content.primary.resources) >= MANY
+            return self._in_order(lenient.split_document(body)) if worth_it else self, content
+        id_types = {name: shape.id_type for name, shape in self.shapes.items() if not shape.anonymous}
+        page = together(lenient.split_document(body), id_types, included=bool(self.joined))
+        reader = self._grown(page)
+        content = None if reader is self else reader._strict(body)  # noqa: SLF001  a reader of this same class
+        return reader, content or reader._repaired(page)  # noqa: SLF001
+
+    def _strict(self, body: bytes) -> Content | None:
+        """Decode a page that holds nothing new, nothing odd and nothing twice; ``None`` if it does."""
+        try:
+            page = self._decoder.decode(body)
+        except msgspec.ValidationError:
+            return None
+        if page.data is msgspec.UNSET:
+            raise lenient.no_resources("has no data")
+        data = page.data if isinstance(page.data, list) else [r for r in [page.data] if r is not None]
+        link = page.links and page.links.next
+        count, truncated = (page.meta.count, page.meta.count_truncated) if page.meta else (None, None)
+        included = page.included if self.joined else []
+        held, has_repeats = self._held(data, included)
+        if has_repeats:
+            return None
+        address = (link.href if isinstance(link, Href) else link) or None
+        return self._content(data, held, link=address, count=count, truncated=bool(truncated))
+
+    def _held(self, data: list[Any], included: list[Any]) -> tuple[dict[type, dict[Any, Any]], bool]:
+        """Return resources by struct and id, and whether one comes more than once: each may say what others do not."""
+        primary = self.shapes[self.primary]
+        if not self.joined:
+            return {}, not primary.anonymous and len({resource.id for resource in data}) < len(data)
+        held: dict[type, dict[Any, Any]] = {shape.resource: {} for shape in self.shapes.values()}
+        passed_over = 0
+        for resource in (*included, *data):
+            if type(resource) in held:
+                held[type(resource)][resource.id] = resource
+            else:
+                passed_over += 1
+        once = [found for struct, found in held.items() if not (primary.anonymous and struct is primary.resource)]
+        sent = len(included) + (0 if primary.anonymous else len(data))
+        return held, sum(map(len, once)) + passed_over < sent
+
+    def _repaired(self, page: lenient.RawDocument) -> Content:
+        left_out: list[Misfit] = []
+        data = [self._resource(members, self.primary, left_out) for members in page.data]
+        included = [
+            self._resource(members, name, left_out)
+            for members in (page.included if self.joined else ())
+            if (name := lenient.type_of(members, where="included")) in self.joined
+        ]
+        count, truncated = lenient.counts(page.meta)
+        held, _ = self._held(data, included)
+        content = self._content(data, held, link=lenient.next_link(page.links), count=count, truncated=truncated)
+        return replace(content, left_out=left_out)
+
+    def _resource(self, members: lenient.Members, name: str, left_out: list[Misfit]) -> Any:
+        return lenient.ordinary(members, self.shapes[name]) or lenient.repaired(members, self.shapes[name], left_out)
+
+    def _content(
+        self,
+        data: list[Any],
+        held: Mapping[type, Mapping[Any, Any]],
+        *,
+        link: str | None,
+        count: int | None,
+        truncated: bool,
+    ) -> Content:
+        rows = {n: Rows(self.shapes[n], list(held[self.shapes[n].resource].values())) for n in self.joined}
+        known = None if truncated and count == 0 else count
+        return Content(Rows(self.shapes[self.primary], data), rows, link, known, truncated)
+
+    def _in_order(self, page: lenient.RawDocument) -> "Reader":
+        """Return a reader that expects attributes in the order of this page."""
+        resources = (*page.data, *(page.included if self.joined else ()))
+        first = {lenient.type_of(members, where="data"): members for members in reversed(resources)}
+        shapes = {
+            name: replace(shape, order=tuple(lenient.object_of(first[name].get("attributes", NULL))))
+            if name in first
+            else shape
+            for name, shape in self.shapes.items()
+        }
+        return replace(self, shapes=shapes, ordered=True)
+
+    def _grown(self, page: lenient.RawDocument) -> "Reader":
+        """Return a reader that also expects what is new in this page; this one if nothing is."""
+        shapes, others = dict(self.shapes), set(self.others)
+        for members in page.data:
+            name = lenient.type_of(members, where="data")
+            if name != self.primary:
+                raise DocumentError(
+                    f"The document holds a record of the type {name!r:.60} among {self.primary} records.",
+                    resource_type=name,
+                    attribute="type",
+                )
+        for members in (*page.data, *(page.included if self.joined else ())):
+            name = lenient.type_of(members, where="included")
+            if name not in shapes:
+                others.add(name)
+            elif not lenient.ordinary(members, shapes[name]) and any(new := lenient.new_names(members, shapes[name])):
+                shapes[name] = shapes[name].grown(*new)
+        grown = replace(self, shapes=shapes, others=frozenset(others))
+        return self if (grown.shapes, grown.others) == (self.shapes, self.others) else grown

@@ -1,0 +1,230 @@
+"""The columns that a query asks for, and the pages that fill them."""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pyarrow as pa
+
+from outreach_frames._jsonapi.columns import META, UnknownColumn, columns
+from outreach_frames._jsonapi.decoder import Content, Reader, collector_paused
+from outreach_frames._jsonapi.included import as_type, merged
+from outreach_frames._jsonapi.projection import Paths, branches, checked, join
+from outreach_frames._jsonapi.structs import Shape
+from outreach_frames._jsonapi.values import Misfit
+from outreach_frames.catalog import Catalog, ResourceType
+from outreach_frames.errors import QueryError
+
+NEW = b"outreach_frames.new"
+"""Key in a field's metadata: the column is JSON text of an ``attribute`` or ``relationship`` still to be typed."""
+NAME = b"outreach_frames.name"
+"""Key in a field's metadata: what a column still to be typed would be called if no other had that name."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    One page of resources.
+
+    Attributes
+    ----------
+    batch
+        One row per resource. The columns of `Layout.schema`; from an open layout also what the catalog does not
+        have, as JSON text until `concat` has seen all pages and can tell the types and which names are free.
+    next
+        Address of the next page; ``None`` on the last.
+    count
+        Records that match the query [records]; ``None`` where the server did not say.
+    count_truncated
+        Whether there are more than `count`, or `count` is unknown because the server was busy.
+    unknown
+        Names that the catalog does not have, by resource type.
+    misfits
+        What is odd about the page and could be read all the same; see `Misfits`.
+    """
+
+    batch: pa.RecordBatch
+    next: str | None
+    count: int | None
+    count_truncated: bool
+    unknown: Mapping[str, frozenset[str]]
+    misfits: Sequence[Misfit] = ()
+
+
+class Layout:
+    """
+    The columns that a query asks for, and the decoder that fills them.
+
+    Parameters
+    ----------
+    resource
+        Type of the primary resources.
+    fields
+        API names of attributes and relationships, in the order of the columns; all of the catalog where not given.
+        A relationship gives a column where the API sends its identifiers.
+    include
+        Dotted path of to-one relationships (``"account.owner"``) → API names wanted of what it leads to, ``None``
+        for all. Steps on the way give no columns unless they are named by themselves.
+    catalog
+        Where the included types are looked up.
+    open
+        Keep attributes and relationships that the catalog does not have.
+    meta
+        Keep each resource's meta information (``dataConnections``, ``canWrite`` …) in a column ``meta``, as JSON text.
+    anonymous
+        Accept resources without an id, as in requests to create them; it is missing then. Every resource is a row of
+        its own, whatever its id.
+    strict
+        Refuse what is otherwise among a page's `misfits`.
+
+    Attributes
+    ----------
+    schema
+        Names and types of the columns, whatever a page holds: ``id`` first, then `fields`, then `include`.
+
+    Raises
+    ------
+    UnknownNameError
+        The catalog has no such attribute or relationship.
+    QueryError
+        An included relationship is to-many or leads to no type of the catalog; or two columns have one name.
+
+    Notes
+    -----
+    Instances may be shared by threads.
+    """
+
+    def __init__(
+        self,
+        resource: ResourceType,
+        *,
+        fields: Sequence[str] | None = None,
+        include: Paths = MappingProxyType({}),
+        catalog: Catalog,
+        open: bool = False,  # noqa: A002  an open layout keeps what it does not know
+        meta: bool = False,
+        anonymous: bool = False,
+        strict: bool = False,
+    ) -> None:
+        self._open = open
+        self._strict = strict
+        self._columns = columns(resource, dict.fromkeys(("id", *checked(resource, fields))), catalog)
+        self._joins = [join(resource, name, branch, catalog) for name, branch in branches(include).items()]
+        self._columns += [META] if meta else []
+        own = [(column.name, column.type) for column in self._columns]
+        self.schema = _schema([*own, *(field for each in self._joins for field in each.schema().items())])
+        self._reader = self._first_reader(resource, catalog, watch=fields is None, anonymous=anonymous)
+
+    def page(self, body: bytes) -> Page:
+        """
+        Read one page.
+
+        Values that surprise are kept where nothing is lost: numbers where text is expected, ``"3"`` for 3, ids as
+        text, instants without zone (UTC) or with an offset. An attribute or relationship that is absent, null, or
+        (for a relationship) holds only links is missing; so are the columns of an included resource that the page
+        does not hold. Of members that come twice in an object the last counts.
+
+        An empty list stands for an empty object (PHP writes it so) and for no identifier. Identifiers that are none of
+        their relationship's are left out; a date whose time of day is nobody's midnight is kept as written. Both are
+        noted in the page's `misfits`.
+
+        A resource that comes more than once is one row, or one included resource, that has all members sent of it.
+
+        Parameters
+        ----------
+        body
+            As the server sent it: one resource, a list of them, or null.
+
+        Raises
+        ------
+        DocumentError
+            It is no JSON:API page of the layout's resource type, or a value does not fit; the error names type, id
+            and attribute.
+        """
+        with collector_paused():
+            return self._page(body)
+
+    def _page(self, body: bytes) -> Page:
+        """Read one page; all that was decoded is gone on return, so that no collector ever sees it."""
+        self._reader, content = self._reader.read(body)
+        arrays, new = self._arrays(content)
+        if self._strict and content.misfits:
+            raise content.misfits[0].error()
+        fields = list(self.schema)
+        if self._open:
+            for (name, source, part), column in new.items():
+                about = {NEW: part.encode(), NAME: name.encode()}
+                fields.append(pa.field(f"{name} ({part} {source})", pa.string(), metadata=about))
+                arrays.append(column.values)
+        return Page(
+            batch=pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)),
+            next=content.next,
+            count=content.count,
+            count_truncated=content.count_truncated,
+            unknown=content.unknown,
+            misfits=content.misfits,
+        )
+
+    def _arrays(self, content: Content) -> tuple[list[pa.Array], dict[tuple[str, str, str], UnknownColumn]]:
+        """Return the columns of the schema, and those that are new by name, source and part: names may be alike."""
+        known = {column.name: content.primary.column(column) for column in self._columns}
+        new = {(column.name, column.source, column.part): column for column in content.primary.new}
+        for each in self._joins:
+            for name, values in each.look_up(content.primary, content.included):
+                if isinstance(values, UnknownColumn):
+                    key = (name, values.source, values.part)
+                    new[key] = values if key not in new else new[key].merged(values)
+                else:
+                    type_ = self.schema.field(name).type
+                    known[name] = merged(known[name], values, type_) if name in known else as_type(values, type_)
+        return [known[name] for name in self.schema.names], new
+
+    def _first_reader(self, resource: ResourceType, catalog: Catalog, *, watch: bool, anonymous: bool) -> Reader:
+        """Collect, over all paths, what is needed of each type."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        watched = {resource.name: watch}
+        wanted[resource.name] |= {column.source for column in self._columns}
+        wanted[resource.name] |= {each.relationship.name for each in self._joins}
+        targets = [target for each in self._joins for target in each.walk()]
+        for target in targets:
+            wanted[target.type.name] |= target.needed
+            watched[target.type.name] = watched.get(target.type.name, False) or target.complete
+        return Reader(
+            primary=resource.name,
+            shapes={
+                name: Shape(
+                    catalog.types.get(name, resource),
+                    catalog,
+                    wanted=frozenset(names),
+                    watch=watched[name],
+                    anonymous=anonymous and name == resource.name,
+                )
+                for name, names in wanted.items()
+            },
+            joined=frozenset(target.type.name for target in targets),
+        )
+
+
+def _schema(fields: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:
+    """
+    Return the schema of columns side by side.
+
+    Raises
+    ------
+    QueryError
+        Two columns have one name.
+    """
+    found: dict[str, pa.DataType] = {}
+    for name, type_ in fields:
+        if name in found:
+            raise QueryError(f"Two columns would be named {name!r}.", hint="Leave one of them out.")
+        found[name] = type_
+    return pa.schema(list(found.items()))
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a name for a column that the catalog does not have, beside those that it has."""
+    while name in taken:
+        name = f"{name}_attribute"
+    return name

@@ -1,0 +1,282 @@
+"""
+What is decoded of each resource type: msgspec structs made from the catalog.
+
+One struct per type holds the attributes that a query wants, typed. The catalog's other names are accepted and left
+undecoded. A name that the catalog does not have fails decoding, which is how new attributes are noticed without
+looking at every record; the shape then grows by that name and decodes it undecoded, too.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
+from operator import or_
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from outreach_frames._jsonapi.values import Kind, kind_of
+from outreach_frames.catalog import Catalog, Relationship, ResourceType
+from outreach_frames.errors import DocumentError
+
+Struct: TypeAlias = type[msgspec.Struct]
+IdType: TypeAlias = type[int] | type[str]
+
+_UNREADABLE = re.compile(r'["\\\x00-\x1f]')
+"""What msgspec takes in no name of a member."""
+
+_PYTHON: dict[Kind, Any] = {
+    "string": str | None,
+    "instant": str | None,
+    "date": str | None,
+    "integer": int | None,
+    "number": float | None,
+    "boolean": bool | None,
+    "strings": list[str | None] | None,
+    "json": msgspec.Raw,
+}
+
+
+Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""An id that a column can hold: one that cannot must not refuse its whole column."""
+
+
+class Reference(msgspec.Struct, gc=False):
+    """A resource identifier that may be of several types."""
+
+    type: str
+    id: Id
+
+
+class TextReference(msgspec.Struct, gc=False):
+    """The same where ids are strings."""
+
+    type: str
+    id: str
+
+
+class NoData(msgspec.Struct, gc=False):
+    """A relationship that sends no identifiers: decoding fails if one arrives after all."""
+
+    data: None = None
+
+
+class _Untyped(msgspec.Struct, tag_field="type", tag=""):
+    """What no resource is: only among several structs does msgspec insist that each has a type."""
+
+    impossible: Annotated[int, msgspec.Meta(gt=0, lt=0)]
+
+
+class Href(msgspec.Struct):
+    """A link written as an object."""
+
+    href: str
+
+
+class Links(msgspec.Struct):
+    """Links of a page."""
+
+    next: str | Href | None = None
+
+
+class Meta(msgspec.Struct):
+    """Counts of a page."""
+
+    count: int | None = None
+    count_truncated: bool | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """
+    How the resources of one type are decoded.
+
+    Attributes
+    ----------
+    resource_type
+        From the catalog.
+    catalog
+        For the ids of related resources.
+    wanted
+        API names of the attributes and relationships that become columns.
+    watch
+        Whether everything that arrives is of interest, so that identifiers in a relationship that should have none
+        are noticed.
+    anonymous
+        Whether resources may lack an id, as in requests to create them.
+    new_attributes, new_relationships
+        Names that the catalog does not have, or not with data, but that have arrived.
+    order
+        Attributes in the order in which the server sends them; msgspec finds a member at once where it expects it,
+        and reading a shuffled record of 230 attributes takes four times as long.
+    """
+
+    resource_type: ResourceType
+    catalog: Catalog = field(repr=False)
+    wanted: frozenset[str] = frozenset()
+    watch: bool = False
+    anonymous: bool = False
+    new_attributes: tuple[str, ...] = ()
+    new_relationships: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+
+    @property
+    def id_type(self) -> IdType:
+        """How ids of this type are stored."""
+        return id_type([self.resource_type.name], self.catalog)
+
+    @cached_property
+    def attribute_fields(self) -> dict[str, str]:
+        """The struct's field of every attribute, by API name."""
+        known = dict.fromkeys((*self.resource_type.attributes, *self.new_attributes))
+        names = dict.fromkeys((*(name for name in self.order if name in known), *known))
+        return {name: f"a{n}" for n, name in enumerate(names)}
+
+    @cached_property
+    def relationship_fields(self) -> dict[str, str]:
+        """The struct's field of every relationship, by API name."""
+        names = dict.fromkeys((*self.resource_type.relationships, *self.new_relationships))
+        return {name: f"r{n}" for n, name in enumerate(names)}
+
+    @cached_property
+    def attributes(self) -> Struct:
+        """The struct of the attributes."""
+        kinds = {name: kind_of(a) for name, a in self.resource_type.attributes.items() if name in self.wanted}
+        types = {name: _PYTHON[kinds[name]] if name in kinds else msgspec.Raw for name in self.attribute_fields}
+        return _struct(f"{self.resource_type.name} attributes", self.attribute_fields, types)
+
+    @cached_property
+    def relationships(self) -> Struct:
+        """The struct of the relationships."""
+        types = {name: self._related(name) for name in self.relationship_fields}
+        return _struct(f"{self.resource_type.name} relationships", self.relationship_fields, types)
+
+    @cached_property
+    def resource(self) -> Struct:
+        """The struct of a resource."""
+        fields: list[Any] = [
+            ("id", self.id_type | None, None) if self.anonymous else ("id", self.id_type),
+            ("attributes", self.attributes | None, None),
+            ("relationships", self.relationships | None, None),
+            ("meta", msgspec.Raw, None),
+        ]
+        return msgspec.defstruct(
+            self.resource_type.name, fields, tag_field="type", tag=self.resource_type.name, gc=False
+        )
+
+    @cached_property
+    def decoder(self) -> msgspec.json.Decoder[Any]:
+        """Decodes one resource that holds nothing new and nothing odd."""
+        return msgspec.json.Decoder(self.resource)
+
+    @cached_property
+    def linkages(self) -> dict[str, "Linkage"]:
+        """How the identifiers of the wanted relationships are decoded."""
+        return {
+            name: Linkage.of(relationship, self.catalog)
+            for name, relationship in self.resource_type.relationships.items()
+            if name in self.wanted and relationship.has_data
+        }
+
+    def expects_no_data(self, name: str) -> bool:
+        """Whether identifiers in this relationship would be news."""
+        return self.watch and name not in self.new_relationships and not self.resource_type.relationships[name].has_data
+
+    def _related(self, name: str) -> Any:
+        if name not in self.new_relationships and self.expects_no_data(name):
+            return NoData | None
+        return self.linkages[name].struct | None if name in self.linkages else msgspec.Raw
+
+    def grown(self, attributes: Iterable[str], relationships: Iterable[str]) -> "Shape":
+        """Return this shape with further new names."""
+        return replace(
+            self,
+            new_attributes=tuple(dict.fromkeys((*self.new_attributes, *attributes))),
+            new_relationships=tuple(dict.fromkeys((*self.new_relationships, *relationships))),
+        )
+
+
+def id_type(types: Iterable[str], catalog: Catalog) -> IdType:
+    """Return how ids of these resource types are stored; types that the catalog does not have count as integers."""
+    known = (catalog.types[name].id_type for name in types if name in catalog.types)
+    return str if "string" in known else int
+
+
+@dataclass(frozen=True)
+class Linkage:
+    """
+    How the resource identifiers of a relationship are decoded.
+
+    Attributes
+    ----------
+    struct
+        Of the relationship.
+    reference
+        Of an identifier: with its type where there may be several.
+    targets
+        Resource types.
+    checked
+        Whether the type is the only one possible, and checked.
+    id_type
+        How ids are stored.
+    many
+        Whether there is a list of them.
+    """
+
+    struct: Struct
+    reference: Struct
+    targets: tuple[str, ...]
+    checked: bool
+    id_type: IdType
+    many: bool
+
+    @classmethod
+    def of(cls, relationship: Relationship, catalog: Catalog) -> "Linkage":
+        """Build the structs of a relationship."""
+        stored, targets = id_type(relationship.targets, catalog), relationship.targets
+        reference: Struct = TextReference if stored is str else Reference
+        if len(targets) == 1:
+            only = Literal[targets]  # type: ignore[valid-type]
+            reference = msgspec.defstruct(
+                "Identifier", [("type", only), ("id", Id if stored is int else str)], gc=False
+            )
+        data: Any = list[reference] if relationship.many else reference  # type: ignore[valid-type]
+        # An id outside of data, as in webhooks, must not pass for a relationship without identifiers.
+        struct = msgspec.defstruct(relationship.name, [("data", data | None, None), ("id", None, None)], gc=False)
+        return cls(struct, reference, targets, len(targets) == 1, stored, relationship.many)
+
+
+def document(primary: Shape, included: Collection[Shape], others: Iterable[str]) -> Struct:
+    """Return the struct of a page; included resources of `others` are accepted and left undecoded."""
+    resource = primary.resource | _Untyped
+    fields: list[Any] = [
+        ("data", list[resource] | resource | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type]
+        ("links", Links | None, None),
+        ("meta", Meta | None, None),
+    ]
+    if included:
+        known = [shape.resource for shape in included]
+        skipped = [msgspec.defstruct(name, [], tag_field="type", tag=name, gc=False) for name in others]
+        fields.append(("included", list[reduce(or_, [*known, *skipped])], []))  # type: ignore[misc]
+    return msgspec.defstruct("Document", fields)
+
+
+def _struct(name: str, fields: Mapping[str, str], types: Mapping[str, Any]) -> Struct:
+    """
+    Return the struct of attributes or relationships.
+
+    Raises
+    ------
+    DocumentError
+        One has a name that cannot be read; JSON:API allows no such names.
+    """
+    odd = next(filter(_UNREADABLE.search, fields), None)
+    if odd is not None:
+        raise DocumentError(f"Among the {name} is one named {odd!r:.60}; JSON:API allows no such names.", attribute=odd)
+    return msgspec.defstruct(
+        name,
+        [(fields[api], types[api], None) for api in fields],
+        rename={python: api for api, python in fields.items()},
+        forbid_unknown_fields=True,
+        gc=False,
+    )

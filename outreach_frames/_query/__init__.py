@@ -1,0 +1,30 @@
+"""
+A query in the user's words, checked against the catalog and turned into URL parameters.
+
+Names may be snake_case or the API's. Everything that the API would refuse is refused here, before any request:
+unknown names, filters on attributes that cannot be filtered, sorts by attributes that cannot be sorted by.
+"""
+
+from outreach_frames._query.resolve import back_reference, batch_filter, build, default_columns, follow
+from outreach_frames._query.url import MAX_PAGE_SIZE, MAX_QUERY_LENGTH, Query
+from outreach_frames._query.values import NOT_NULL, Between, Parameters, between, legacy_syntax, text, validate_value
+from outreach_frames.catalog import Include
+
+__all__ = [
+    "MAX_PAGE_SIZE",
+    "MAX_QUERY_LENGTH",
+    "NOT_NULL",
+    "Between",
+    "Include",
+    "Parameters",
+    "Query",
+    "back_reference",
+    "batch_filter",
+    "between",
+    "build",
+    "default_columns",
+    "follow",
+    "legacy_syntax",
+    "text",
+    "validate_value",
+]

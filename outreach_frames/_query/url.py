@@ -1,0 +1,200 @@
+"""A checked query, and the URL parameters that it becomes."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from outreach_frames._query.values import Between, Parameters, is_ambiguous, legacy_syntax, new_syntax
+from outreach_frames.catalog import ResourceType
+
+MAX_PAGE_SIZE = 1000
+HEAVY_PAGE_SIZE = 100
+"""Pages with message bodies: at 1,000 a page the API's proxy gives up."""
+MAX_QUERY_LENGTH = 4000
+"""Longest query string sent [characters, encoded]; the API documents no limit, proxies in front of it have one."""
+ROOM_FOR_VALUES = 1000
+"""What a list of filter values may take where everything else already fills the URL [characters]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """
+    One checked query.
+
+    Attributes
+    ----------
+    resource
+        The type asked for.
+    columns
+        API names of the attributes and relationships that become columns, in order; ``None``: whatever comes.
+    include
+        Dotted API path → API names wanted of the included resource, in order. A path may be traversed only because a
+        longer one needs it; then it is not a key here.
+    reached
+        Types that the included paths lead to or through, by API name.
+    filters
+        (key such as ``[account][id]``, value) pairs; all must hold.
+    sort
+        API names, ``-`` before a descending one; empty: by ``id``, which the client does.
+    fieldsets
+        Fields to ask for by type, the included types' among them; empty: everything.
+    data_connections
+        Whether links to CRM records are asked for.
+    """
+
+    resource: ResourceType
+    columns: tuple[str, ...] | None
+    include: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reached: Mapping[str, ResourceType] = field(default_factory=dict)
+    filters: tuple[tuple[str, Any], ...] = ()
+    sort: tuple[str, ...] = ()
+    fieldsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    data_connections: bool = False
+
+    @property
+    def matches_nothing(self) -> bool:
+        """Whether a filter asks for any of no values."""
+        return any(isinstance(value, tuple) and not value for _, value in self.filters)
+
+    @property
+    def types(self) -> Mapping[str, ResourceType]:
+        """Every type that the answer may hold, by API name; the one asked for first."""
+        return {self.resource.name: self.resource, **self.reached}
+
+    @property
+    def page_size(self) -> int:
+        """The page size that suits what is sent [rows]."""
+        sent = self.sent_fieldsets
+        heavy = any(
+            attribute.is_heavy and (name not in sent or attribute.name in sent[name])
+            for name, kind in self.types.items()
+            for attribute in kind.attributes.values()
+        )
+        return HEAVY_PAGE_SIZE if heavy else MAX_PAGE_SIZE
+
+    @property
+    def filters_ids(self) -> bool:
+        """Whether a filter on the ids is among the filters."""
+        return any(key == "[id]" for key, _ in self.filters)
+
+    @property
+    def is_stable(self) -> bool:
+        """
+        Whether no update of a record moves it to where a walk in the order asked of the API has been.
+
+        Sorted by ``updatedAt``, what changes moves to the end and is met again.
+        """
+        return self.sort == ("updatedAt",) or all(key.removeprefix("-") == "createdAt" for key in self.sort)
+
+    def unsorted(self) -> "Query":
+        """Return this query for those who sort the rows themselves."""
+        return replace(self, sort=())
+
+    def with_columns(self, names: Sequence[str]) -> "Query":
+        """Return this query with further attributes of the type asked for, behind its columns."""
+        if not names or self.columns is None:
+            return self
+        own = self.resource.name
+        return replace(
+            self,
+            columns=(*self.columns, *names),
+            fieldsets={**self.fieldsets, own: (*self.fieldsets.get(own, ()), *names)},
+        )
+
+    def in_stable_order(self) -> "Query":
+        """Return this query in an order that no update changes, where the user wants none."""
+        created = self.resource.attributes.get("createdAt")
+        return self if self.sort or not (created and created.sortable) else replace(self, sort=("createdAt",))
+
+    def newest(self) -> "Query":
+        """Return the query for the ids of the newest records among those that fit."""
+        created = self.resource.attributes.get("createdAt")
+        sort = ("-createdAt",) if created and created.sortable else ()
+        return Query(
+            resource=self.resource, columns=(), filters=self.filters, sort=sort, fieldsets={self.resource.name: ()}
+        )
+
+    def narrowed(self, low: int | None, high: int | None) -> "Query":
+        """Return the part of this query whose ids lie in a closed range; ``None`` leaves an end open."""
+        return replace(self, filters=(*self.filters, ("[id]", Between(low, high))))
+
+    @cached_property
+    def is_cut(self) -> bool:
+        """Whether this query is too long for one URL."""
+        return next(self.split(), self) is not self
+
+    @property
+    def has_disjoint_parts(self) -> bool:
+        """Whether no record is in two parts of this query: of what its lists of values name, a record has one."""
+        return all(self._is_single(key) for key, value in self.filters if isinstance(value, tuple))
+
+    def _is_single(self, key: str) -> bool:
+        head, *rest = key.strip("[]").split("][")
+        related = self.resource.relationships.get(head)
+        return head == "id" or (rest == ["id"] and related is not None and not related.many)
+
+    def split(self) -> Iterator["Query"]:
+        """
+        Cut the longest list of values into parts that fit a URL.
+
+        The answers to the parts put together are the answer to this query. Where a record may have several of the
+        values (a prospect its addresses), it is in several of the answers.
+        """
+        fixed = replace(self, filters=tuple(f for f in self.filters if not isinstance(f[1], tuple)))
+        return self._parts(max(MAX_QUERY_LENGTH, fixed.length + ROOM_FOR_VALUES))
+
+    def _parts(self, length: int) -> Iterator["Query"]:
+        lists = [place for place, (_, value) in enumerate(self.filters) if isinstance(value, tuple) and len(value) > 1]
+        if self.length <= length or not lists:
+            yield self
+            return
+        longest = max(lists, key=lambda place: len(legacy_syntax(self.filters[place][1])))
+        key, values = self.filters[longest]
+        half = len(values) // 2
+        for part in (values[:half], values[half:]):
+            filters = (*self.filters[:longest], (key, part), *self.filters[longest + 1 :])
+            yield from replace(self, filters=filters)._parts(length)  # noqa: SLF001  a query of this same class
+
+    @property
+    def length(self) -> int:
+        """Length of the query string without paging [characters, encoded]."""
+        return len(urlencode(self.parameters()))
+
+    def parameters(self) -> Parameters:
+        """
+        Return the URL parameters, without those of paging.
+
+        The new filter syntax is used where a value holds a comma or ``..``, which the original one cannot express.
+        """
+        literal = any(is_ambiguous(value) for _, value in self.filters)
+        parameters = [("newFilterSyntax", "true")] if literal else []
+        for key, value in self.filters:
+            parameters += new_syntax(key, value) if literal else [(f"filter{key}", legacy_syntax(value))]
+        if self.sort:
+            parameters.append(("sort", ",".join(self.sort)))
+        if paths := _shortest_cover(self.traversed):
+            parameters.append(("include", ",".join(paths)))
+        if self.data_connections:
+            parameters.append(("provideDataConnections", "true"))
+        return parameters + [(f"fields[{name}]", ",".join(fields)) for name, fields in self.sent_fieldsets.items()]
+
+    @property
+    def traversed(self) -> tuple[str, ...]:
+        """Every included path, those that are only passed through as well."""
+        prefixes = (".".join(path.split(".")[: n + 1]) for path in self.include for n in range(path.count(".") + 1))
+        return tuple(dict.fromkeys(prefixes))
+
+    @property
+    def sent_fieldsets(self) -> Mapping[str, tuple[str, ...]]:
+        """The fieldsets; where naming all makes the URL long, the included types are left unnamed."""
+        length = sum(len(urlencode({f"fields[{name}]": ",".join(fields)})) for name, fields in self.fieldsets.items())
+        own = {name: fields for name, fields in self.fieldsets.items() if name == self.resource.name}
+        return self.fieldsets if length <= MAX_QUERY_LENGTH else own
+
+
+def _shortest_cover(paths: Iterable[str]) -> list[str]:
+    """Leave out the paths that a longer one implies."""
+    paths = list(paths)
+    return [path for path in paths if not any(other.startswith(f"{path}.") for other in paths)]

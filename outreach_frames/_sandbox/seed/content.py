@@ -1,0 +1,254 @@
+"""Rows of what is sent: sequences with their steps, templates and the sequence templates that join them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from outreach_frames._sandbox.seed.clock import DAY, Floats, Ints
+from outreach_frames._sandbox.seed.columns import Pointers, Resource, dates, instants, resources, whole
+from outreach_frames._sandbox.seed.counters import counters, distinct_people
+from outreach_frames._sandbox.seed.history import History
+from outreach_frames._sandbox.seed.model import AUTO_EMAIL, CALL, STEP_TYPES
+from outreach_frames._sandbox.seed.names import BODY, OPENINGS, QUESTIONS
+
+EXTRA_TEMPLATES = (
+    ("Meeting confirmation", "Confirmed: {first_name}, see you then", None),
+    ("Thank you for your time", "Thank you, {first_name}", None),
+    ("Price list 2024", "Our price list", 140.0),
+)
+"""Templates no sequence uses, the last one archived [days before `as_of`]."""
+_RESTED = 25.0
+
+
+def body_html(position: int) -> str:
+    """Text of a template; messages made from it carry the same."""
+    opening, question = OPENINGS[position % len(OPENINGS)], QUESTIONS[position % len(QUESTIONS)]
+    return BODY.format(opening=opening, question=question, slug=f"story-{position + 1}")
+
+
+def body_text(position: int) -> str:
+    """Plain text of a template."""
+    return f"Hi {{{{first_name}}}}, {OPENINGS[position % len(OPENINGS)]} {QUESTIONS[position % len(QUESTIONS)]}"
+
+
+def template_subjects(history: History) -> list[str]:
+    """Subject of every template, by position."""
+    programme = history.setting.programme
+    subjects = {variant.template: variant.subject for variant in programme.variants}
+    return [subjects[name] for name in programme.template_names] + [subject for _, subject, _ in EXTRA_TEMPLATES]
+
+
+def content(history: History, pointers: Pointers) -> Iterator[Resource]:
+    """Yield sequences, sequence steps, templates and sequence templates."""
+    yield from _sequences(history, pointers)
+    yield from _steps(history, pointers)
+    yield from _templates(history, pointers)
+    yield from _sequence_templates(history, pointers)
+
+
+def _last_use(history: History, owner: Ints, count: int) -> Floats:
+    last = np.full(count, -np.inf)
+    used = (owner >= 0) & ~np.isnan(history.mailings["delivered"])
+    np.maximum.at(last, owner[used], history.mailings["delivered"][used])
+    return np.where(np.isinf(last), np.nan, last)
+
+
+def _owners(history: History, count: int) -> Ints:
+    return np.arange(count) % min(4, len(history.cast.users.first)) + 1
+
+
+def _sequences(history: History, pointers: Pointers) -> Iterator[Resource]:
+    programme, mailings, plans = history.setting.programme, history.mailings, history.setting.programme.plans
+    count, as_of = len(plans), history.setting.as_of
+    reached = ~np.isnan(mailings["delivered"])
+    called = history.calls["sequence"]
+    contacted = distinct_people(
+        np.concatenate([mailings["sequence"][reached], called]),
+        np.concatenate([mailings["prospect"][reached], history.calls["prospect"]]),
+        count=count,
+    )
+    answered = ~np.isnan(mailings["replied"])
+    replied = distinct_people(mailings["sequence"][answered], mailings["prospect"][answered], count=count)
+    made, closed = programme.opens - 2 * DAY, programme.closed
+    attributes = {
+        "name": [plan.name for plan in plans],
+        "description": [plan.description for plan in plans],
+        "sequenceType": ["date" if plan.dated else "interval" for plan in plans],
+        "shareType": [plan.share_type for plan in plans],
+        "tags": [list(plan.tags) for plan in plans],
+        "enabled": [plan.closed_day is None for plan in plans],
+        "enabledAt": instants(np.where(np.isnan(closed), programme.opens, np.nan)),
+        "locked": [plan.closed_day is not None for plan in plans],
+        "lockedAt": instants(closed),
+        "lastUsedAt": instants(_last_use(history, mailings["sequence"], count)),
+        "transactional": [plan.transactional for plan in plans],
+        "finishOnReply": [plan.finish_on_reply for plan in plans],
+        "primaryReplyAction": ["finish" if plan.finish_on_reply else "continue" for plan in plans],
+        "secondaryReplyAction": ["finish" if number % 2 else "pause" for number in range(count)],
+        "secondaryReplyPauseDuration": [None if number % 2 else int(3 * DAY) for number in range(count)],
+        "scheduleIntervalType": ["calendar" if plan.dated else "schedule" for plan in plans],
+        "salesMotion": ["acquisition" if "outbound" in plan.tags else None for plan in plans],
+        "sequenceStepCount": [len(plan.steps) for plan in plans],
+        "durationInDays": [_duration(history, number) for number in range(count)],
+        "automationPercentage": [
+            round(100 * sum(step.kind == AUTO_EMAIL for step in plan.steps) / len(plan.steps), 1) for plan in plans
+        ],
+        "throttleCapacity": [400 if plan.throttled else None for plan in plans],
+        "throttleMaxAddsPerDay": [25 if plan.throttled else None for plan in plans],
+        "throttlePaused": False,
+        "maxActivations": [500 if plan.dated else None for plan in plans],
+        "numContactedProspects": contacted.tolist(),
+        "numRepliedProspects": replied.tolist(),
+        **counters(mailings, mailings["sequence"], count=count),
+        "createdAt": instants(made),
+        "updatedAt": instants(np.minimum(np.fmax(_last_use(history, mailings["sequence"], count), made), as_of)),
+    }
+    user = pointers.one("user", _owners(history, count))
+    relationships = {
+        "owner": user,
+        "creator": user,
+        "updater": user,
+        "ruleset": pointers.one("ruleset", np.where(programme.transactional, 2, 1)),
+        "sequenceSteps": pointers.many(
+            "sequenceStep", programme.step_sequence, np.arange(len(programme.steps)) + 1, count=count
+        ),
+    }
+    yield from resources("sequence", range(1, count + 1), attributes, relationships)
+
+
+def _duration(history: History, sequence: int) -> int:
+    """Days from enrollment to the last step, or from the first date to the last."""
+    plan = history.setting.programme.plans[sequence]
+    if plan.dated:
+        days = [step.date_day for step in plan.steps if step.date_day is not None]
+        return round(max(days) - min(days))
+    return round(sum(step.wait_days for step in plan.steps))
+
+
+def _steps(history: History, pointers: Pointers) -> Iterator[Resource]:
+    programme, mailings, steps = history.setting.programme, history.mailings, history.setting.programme.steps
+    count = len(steps)
+    dated, made = programme.dated[programme.step_sequence], programme.opens[programme.step_sequence] - 2 * DAY
+    attributes = {
+        "order": (programme.step_order + 1).tolist(),
+        "stepType": [STEP_TYPES[step.kind] for step in steps],
+        "displayName": [
+            f"Step {order}: {STEP_TYPES[step.kind].replace('_', ' ')}"
+            for order, step in zip((programme.step_order + 1).tolist(), steps, strict=True)
+        ],
+        "interval": whole(programme.wait.astype(int), where=~dated),
+        "date": dates(programme.date),
+        "taskAutoskipDelay": [None if step.autoskip_days is None else int(step.autoskip_days * DAY) for step in steps],
+        "taskNote": [step.note for step in steps],
+        **counters(mailings, mailings["step"], count=count),
+        "createdAt": instants(made),
+        "updatedAt": instants(np.fmax(made, _last_use(history, mailings["step"], count))),
+    }
+    user = pointers.one("user", _owners(history, len(programme.plans))[programme.step_sequence])
+    relationships = {
+        "sequence": pointers.one("sequence", programme.step_sequence + 1),
+        "sequenceTemplates": pointers.many(
+            "sequenceTemplate", programme.variant_step, np.arange(len(programme.variants)) + 1, count=count
+        ),
+        "callPurpose": pointers.one("callPurpose", np.where(programme.kind == CALL, 1, 0)),
+        "taskPriority": pointers.one("taskPriority", np.where(programme.kind == AUTO_EMAIL, 0, 2)),
+        "creator": user,
+        "updater": user,
+    }
+    yield from resources("sequenceStep", range(1, count + 1), attributes, relationships)
+
+
+def _stats_targets(history: History) -> Ints:
+    """
+    Position of the template that counts a template's messages: itself, except for two of the copies.
+
+    Those two send their numbers to the template they were copied from; their own counters stay at nothing.
+    """
+    names = history.setting.programme.template_names
+    target = np.arange(len(names) + len(EXTRA_TEMPLATES))
+    copies = [name for name in names if name.endswith(" (copy)")][:2]
+    for name in copies:
+        target[names.index(name)] = names.index(name.removesuffix(" (copy)"))
+    return target
+
+
+def _templates(history: History, pointers: Pointers) -> Iterator[Resource]:
+    programme, mailings = history.setting.programme, history.mailings
+    names = [*programme.template_names, *(name for name, _, _ in EXTRA_TEMPLATES)]
+    count = len(names)
+    first_variant = [
+        int(np.argmax(programme.template == position)) for position in range(len(programme.template_names))
+    ]
+    sequence = programme.step_sequence[programme.variant_step[first_variant]]
+    extra = np.full(len(EXTRA_TEMPLATES), history.setting.start)
+    made = np.concatenate([programme.variant_from[first_variant] - DAY, extra])
+    archived = np.array(
+        [np.nan] * len(programme.template_names) + [_days_ago(history, day) for _, _, day in EXTRA_TEMPLATES]
+    )
+    target = _stats_targets(history)
+    template = mailings["template"]
+    counted = np.where(template >= 0, target[template], -1)
+    attributes = {
+        "name": names,
+        "subject": [_placeholders(subject) for subject in template_subjects(history)],
+        "bodyHtml": [body_html(position) for position in range(count)],
+        "bodyText": [body_text(position) for position in range(count)],
+        "archived": (~np.isnan(archived)).tolist(),
+        "archivedAt": instants(archived),
+        "shareType": ["shared" if position % 5 else "read_only" for position in range(count)],
+        "tags": [list(programme.plans[number].tags[:1]) for number in sequence.tolist()]
+        + [[] for _ in EXTRA_TEMPLATES],
+        "trackOpens": programme.tracks_opens[sequence].tolist() + [True] * len(EXTRA_TEMPLATES),
+        "trackLinks": programme.tracks_links[sequence].tolist() + [True] * len(EXTRA_TEMPLATES),
+        "ccRecipients": [["product@sales.example.com"] if position % 17 == 0 else [] for position in range(count)],
+        "bccRecipients": [[] for _ in names],
+        "toRecipients": [[] for _ in names],
+        "lastUsedAt": instants(_last_use(history, template, count)),
+        **counters(mailings, counted, count=count),
+        "createdAt": instants(made),
+        "updatedAt": instants(np.minimum(made + _RESTED * DAY, history.setting.as_of)),
+    }
+    user = pointers.one("user", np.arange(count) % min(4, len(history.cast.users.first)) + 1)
+    own = target == np.arange(count)
+    relationships = {
+        "owner": user,
+        "creator": user,
+        "updater": user,
+        "statsTarget": pointers.one("template", np.where(own, 0, target + 1)),
+        "sequenceTemplates": pointers.many(
+            "sequenceTemplate", programme.template, np.arange(len(programme.variants)) + 1, count=count
+        ),
+    }
+    yield from resources("template", range(1, count + 1), attributes, relationships)
+
+
+def _days_ago(history: History, days: float | None) -> float:
+    return np.nan if days is None else history.setting.before(days)
+
+
+def _placeholders(subject: str) -> str:
+    """Write a subject as the editor shows it, with the vendor's double braces."""
+    return subject.replace("{company}", "{{account.name}}").replace("{first_name}", "{{first_name}}")
+
+
+def _sequence_templates(history: History, pointers: Pointers) -> Iterator[Resource]:
+    programme, mailings, variants = history.setting.programme, history.mailings, history.setting.programme.variants
+    count = len(variants)
+    sequence = programme.step_sequence[programme.variant_step]
+    over = ~np.isnan(programme.variant_until) | ~np.isnan(programme.closed[sequence])
+    attributes = {
+        "enabled": (~over).tolist(),
+        "enabledAt": instants(np.where(over, np.nan, programme.variant_from)),
+        "isReply": [variant.is_reply for variant in variants],
+        **counters(mailings, mailings["variant"], count=count),
+        "createdAt": instants(programme.variant_from - DAY),
+        "updatedAt": instants(np.fmax(programme.variant_from, _last_use(history, mailings["variant"], count))),
+    }
+    user = pointers.one("user", _owners(history, len(programme.plans))[sequence])
+    relationships = {
+        "sequenceStep": pointers.one("sequenceStep", programme.variant_step + 1),
+        "template": pointers.one("template", programme.template + 1),
+        "creator": user,
+        "updater": user,
+    }
+    yield from resources("sequenceTemplate", range(1, count + 1), attributes, relationships)

@@ -1,0 +1,291 @@
+"""Rows of users, teams and mailboxes, and of the lists that they choose from."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from outreach_frames._sandbox.seed.clock import DAY, HOUR, MINUTE
+from outreach_frames._sandbox.seed.columns import Link, Links, Pointers, Resource, instants, pick, records, resources
+from outreach_frames._sandbox.seed.history import History
+from outreach_frames._sandbox.seed.journeys import NOT_SENT
+from outreach_frames._sandbox.seed.names import OFFICES, PERSONAS, REPLY_NOTES, STAGES, USER_TITLES
+from outreach_frames._sandbox.seed.people import TRAITS
+
+TEAMS = ("Outbound North America", "Outbound EMEA", "Customer success", "Leadership")
+_CUSTOMERS, _LEADERS = 2, 3
+SELLING = ("Inside sales", "Field")
+_ROLES = ("Sales", "Sales development", "Account executives", "Customer success")
+_PROFILES = (("Admin", True, "admin"), ("Standard", False, "default"), ("Manager", False, None))
+_FOUNDED_DAYS = 1_200.0
+_OLD_MAILBOX = "old"
+
+
+def mailbox_emails(history: History) -> list[str]:
+    """Address of every mailbox by position: the users' own, and an old one of the first user."""
+    users = history.cast.users
+    return [*users.email, f"{_OLD_MAILBOX}.{users.email[0]}"]
+
+
+def user_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
+    """Yield users, roles, profiles, teams, mailboxes and mail aliases."""
+    made = instants(np.array([history.setting.before(_FOUNDED_DAYS)]))[0]
+    stamps = {"createdAt": made, "updatedAt": made}
+    yield from _users(history, pointers)
+    top, below = Link("role", 1), Links.to("role", range(2, len(_ROLES) + 1))
+    yield from records("role", [{"name": _ROLES[0], "childRoles": below, **stamps}])
+    lower = (
+        {"id": number, "name": name, "parentRole": top, **stamps} for number, name in enumerate(_ROLES[1:], start=2)
+    )
+    yield from records("role", list(lower))
+    profiles = ({"name": name, "isAdmin": admin, "specialId": special, **stamps} for name, admin, special in _PROFILES)
+    yield from records("profile", list(profiles))
+    members = _teams(history)
+    for number, name in enumerate(TEAMS):
+        users = Links.to("user", (np.flatnonzero(members == number) + 1).tolist())
+        team = {"id": number + 1, "name": name, "color": "#56B4E9", "creator": Link("user", 1), "users": users}
+        yield from records("team", [team | stamps])
+    yield from _mailboxes(history, pointers)
+    for number in range(1, min(4, len(mailbox_emails(history))) + 1):
+        alias = {"id": number, "email": f"hello+{number}@sales.example.com", "canSend": number % 2 == 1}
+        yield from records("mailAlias", [alias | stamps | {"mailbox": Link("mailbox", number)}])
+
+
+def _teams(history: History) -> np.ndarray:
+    """Team of every user: by continent, one in five with customers, the first leads."""
+    count = len(history.cast.users.first)
+    region = np.isin(
+        history.cast.users.office, (OFFICES.index("London"), OFFICES.index("Dresden"), OFFICES.index("Bengaluru"))
+    ).astype(int)
+    teams = np.where(np.arange(1, count + 1) % 5 == 0, _CUSTOMERS, region)
+    teams[0] = _LEADERS
+    return teams
+
+
+def _users(history: History, pointers: Pointers) -> Iterator[Resource]:
+    users, as_of, rng = history.cast.users, history.setting.as_of, history.setting.random("users")
+    count, numbers = len(users.first), np.arange(len(users.first))
+    signed_in = np.where(users.locked, as_of - 40 * DAY, as_of - rng.uniform(0.1, 4, count) * DAY)
+    teams = _teams(history)
+    attributes = {
+        "firstName": users.first,
+        "lastName": users.last,
+        "name": [f"{first} {last}" for first, last in zip(users.first, users.last, strict=True)],
+        "email": users.email,
+        "username": [email.split("@")[0] for email in users.email],
+        "title": pick(USER_TITLES, np.where(teams == _CUSTOMERS, 3, numbers % 3)),
+        "locked": users.locked.tolist(),
+        "phoneNumber": [f"+1617555{100 + number % 100:04d}" for number in numbers.tolist()],
+        "phoneCountryCode": "US",
+        "phoneType": "voip",
+        "userGuid": [str(UUID(int=int.from_bytes(rng.bytes(16), "big"), version=4)) for _ in numbers],
+        "currentSignInAt": instants(np.floor(signed_in)),
+        "lastSignInAt": instants(np.floor(signed_in - DAY)),
+        "dailyDigestEmailEnabled": (numbers % 2 == 0).tolist(),
+        "notificationsEnabled": True,
+        "enableVoiceRecordings": False,
+        "duties": {"leader": False},
+        "defaultRulesetId": 1,
+        "custom1": pick(SELLING, numbers % 3 - 1),
+        "createdAt": instants(users.created),
+        "updatedAt": instants(np.floor(signed_in)),
+    }
+    mailboxes = pointers.many("mailbox", users.mailbox_user, np.arange(len(users.mailbox_user)) + 1, count=count)
+    team = pointers.many("team", numbers, teams + 1, count=count)
+    relationships = {
+        "role": pointers.one("role", np.where(teams == _CUSTOMERS, 4, numbers % 2 + 2)),
+        "profile": pointers.one("profile", np.where(numbers == 0, 1, np.where(numbers % 7 == 1, 3, 2))),
+        "teams": team,
+        "mailbox": pointers.one("mailbox", numbers + 1),
+        "mailboxes": mailboxes,
+        "creator": pointers.one("user", np.where(numbers == 0, 0, 1)),
+    }
+    yield from resources("user", range(1, count + 1), attributes, relationships)
+
+
+def _mailboxes(history: History, pointers: Pointers) -> Iterator[Resource]:
+    """One mailbox lost its synchronization weeks ago, one may not send; both say so in their instants."""
+    setting, emails = history.setting, mailbox_emails(history)
+    count, owner = len(emails), history.cast.users.mailbox_user
+    position, made = np.arange(count), history.cast.users.created[owner]
+    blind, disabled = position == TRAITS.blind, position == TRAITS.disabled
+    sent = np.full(count, np.nan)
+    used = ~np.isnan(history.mailings["sent"])
+    np.fmax.at(sent, history.mailings["mailbox"][used], history.mailings["sent"][used])
+    synced = np.where(blind, setting.before(TRAITS.blind_days), setting.as_of - 4 * MINUTE)
+    tried = history.mailings["status"] == NOT_SENT
+    errored = np.full(count, np.nan)
+    np.fmax.at(errored, history.mailings["mailbox"][tried], history.mailings["attempted"][tried])
+    google = position % 3 != 0
+    attributes = {
+        "email": emails,
+        "username": emails,
+        "emailProvider": pick(("office365_oauth2", "google_oauth2"), google.astype(int)),
+        "sendMethod": pick(("ews", "smtp"), google.astype(int)),
+        "syncMethod": pick(("ews", "gmail_api"), google.astype(int)),
+        "sendDisabled": disabled.tolist(),
+        "syncDisabled": False,
+        "editable": True,
+        "sendRequiresSync": False,
+        "maxEmailsPerDay": 2_000,
+        "maxMailingsPerDay": np.where(position == TRAITS.limited, 40, 400).tolist(),
+        "maxMailingsPerWeek": np.where(position == TRAITS.limited, 200, 2_000).tolist(),
+        "sendThreshold": 30,
+        "sendPeriod": 600,
+        "sendMaxRetries": 3,
+        "syncActiveFrequency": 300,
+        "syncPassiveFrequency": 3_600,
+        "sendSuccessAt": instants(sent),
+        "sendErroredAt": instants(errored),
+        "syncSuccessAt": instants(synced),
+        "syncFinishedAt": instants(synced),
+        "syncErroredAt": instants(np.where(blind, setting.as_of - HOUR, np.nan)),
+        "userId": (owner + 1).tolist(),
+        "createdAt": instants(made),
+        "updatedAt": instants(np.fmax(made, sent)),
+    }
+    user = pointers.one("user", owner + 1)
+    yield from resources("mailbox", range(1, count + 1), attributes, {"user": user, "creator": user, "updater": user})
+
+
+FIRST_USER = Link("user", 1)
+_DUTIES = ("sdr", "ae", "csm")
+_CATEGORIES = ("Outbound", "Inbound", "Customers")
+_CATEGORIZED = ((1, "sequence", 1), (1, "sequence", 2), (2, "sequence", 3), (2, "template", 1), (3, "snippet", 1))
+_FAVORITES = (("sequence", 1), ("template", 2), ("account", 1), ("prospect", 1))
+_SNIPPETS = (
+    ("Thanks", "Thank you for getting back to me."),
+    ("Dates", "Would Tuesday suit you?"),
+    ("P.S.", "P.S. No slides, I promise."),
+)
+_WEBHOOKS = (
+    ("prospect", "*", 1, None),
+    ("mailing", "replied", 2, None),
+    ("task", "completed", 1, "The host name could not be resolved"),
+)
+
+
+def ago(history: History, days: float) -> str | None:
+    """Write the instant this many days before now."""
+    return instants(np.array([history.setting.before(days)]))[0]
+
+
+def reference_rows(history: History) -> Iterator[Resource]:
+    """Yield the lists and labels."""
+    made = {"createdAt": ago(history, 700), "updatedAt": ago(history, 300), "creator": FIRST_USER}
+    dated = {name: made[name] for name in ("createdAt", "updatedAt")}
+    yield from records(
+        "stage",
+        [
+            made | {"name": name, "order": order, "color": f"#{color:06X}"}
+            for order, (name, color) in enumerate(STAGES, 1)
+        ],
+    )
+    yield from records("persona", [dated | {"name": name, "description": text} for name, text in PERSONAS])
+    yield from records("ruleset", _rulesets(dated))
+    shared = made | {"owner": FIRST_USER, "shareType": "shared", "tags": ["reply"]}
+    yield from records(
+        "snippet", [shared | {"name": name, "bodyHtml": f"<p>{text}</p>", "bodyText": text} for name, text in _SNIPPETS]
+    )
+    yield from _categories(made)
+    yield from records("duty", [{"dutyType": "standard", "symbolicName": symbol} for symbol in _DUTIES])
+    yield from _webhooks(history, made)
+    yield from _notes(history)
+    exclusions = {"prospectEmailExclusions": "noreply@", "sendExclusions": "mail.example.org"}
+    yield from records("orgSetting", [{"id": "1", "contactExclusions": "example.org"} | exclusions])
+
+
+def _rulesets(dated: dict[str, Any]) -> list[dict[str, Any]]:
+    """Three rulesets: the usual one, one for service notices, one that lets nobody be in two sequences."""
+    usual = dated | {
+        "name": "Default ruleset",
+        "owner": FIRST_USER,
+        "permitDuplicateProspects": "only_if_inactive",
+        "includeUnsubscribeLinks": True,
+        "autoResumeOotoProspects": True,
+        "autoResumeOotoProspectsIn": 1,
+        "ootoAutoExtractionEnabled": True,
+        "sequenceExclusivity": "none",
+        "minimumProspectTouchedInterval": 0,
+        "stepOverridesEnabled": True,
+        "deliveredStage": Link("stage", 2),
+        "repliedStage": Link("stage", 3),
+        "optedOutStage": Link("stage", 6),
+        "bouncedStage": Link("stage", 7),
+        "callTaskPriority": Link("taskPriority", 3),
+    }
+    notices = {"name": "Service notices", "permitDuplicateProspects": "allow", "includeUnsubscribeLinks": False}
+    strict = {"name": "Strict", "permitDuplicateProspects": "disallow", "sequenceExclusivity": "all_sequences"}
+    return [usual, usual | notices, usual | strict]
+
+
+def _categories(made: dict[str, Any]) -> Iterator[Resource]:
+    """Content categories with what is in them and who owns them, and favorites."""
+    allowed = made | {"color": "#E69F00", "allowSequences": True, "allowSnippets": True, "allowTemplates": True}
+    numbered = list(enumerate(_CATEGORIES, start=1))
+    yield from records(
+        "contentCategory", [allowed | {"name": name, "teams": Links.to("team", [number])} for number, name in numbered]
+    )
+    yield from records(
+        "contentCategoryMembership",
+        [
+            made | {"contentCategory": Link("contentCategory", category), "content": Link(type_, id_)}
+            for category, type_, id_ in _CATEGORIZED
+        ],
+    )
+    yield from records(
+        "contentCategoryOwnership",
+        [
+            made | {"contentCategory": Link("contentCategory", number), "owner": Link("team", number)}
+            for number, _ in numbered
+        ],
+    )
+    yield from records(
+        "favorite",
+        [
+            made | {"user": FIRST_USER, "targetId": id_, "targetType": type_, "target": Link(type_, id_)}
+            for type_, id_ in _FAVORITES
+        ],
+    )
+
+
+def _webhooks(history: History, made: dict[str, Any]) -> Iterator[Resource]:
+    """Two webhooks at work and one suspended."""
+    yield from records(
+        "webhook",
+        [
+            made
+            | {
+                "url": f"https://hooks.example.com/outreach/{resource}",
+                "resource": resource,
+                "action": action,
+                "payloadVersion": version,
+                "active": reason is None,
+                "disabledReason": reason,
+                "disabledSince": None if reason is None else ago(history, 12),
+                "authorizer": FIRST_USER,
+            }
+            for resource, action, version, reason in _WEBHOOKS
+        ],
+    )
+
+
+def _notes(history: History) -> Iterator[Resource]:
+    """Notes about the first few accounts and prospects."""
+    people, companies = len(history.cast.prospects.first), len(history.cast.accounts.name)
+    for type_, subject, count in (("accountNote", "account", companies), ("prospectNote", "prospect", people)):
+        yield from records(
+            type_,
+            [
+                {
+                    "message": REPLY_NOTES[number % len(REPLY_NOTES)],
+                    "noteType": "general",
+                    "pinned": number == 1,
+                    "createdAt": ago(history, 20.0 - number),
+                    subject: Link(subject, number),
+                    "creator": FIRST_USER,
+                }
+                for number in range(1, min(6, count) + 1)
+            ],
+        )

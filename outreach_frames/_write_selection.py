@@ -1,0 +1,242 @@
+"""What of a frame is written: which of its columns can be, and of each row which values."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from outreach_frames._request_documents import Reference, id_of, is_missing, ref
+from outreach_frames.catalog import Attribute, Relationship, ResourceType
+from outreach_frames.errors import QueryError, UnknownNameError
+
+Mode = Literal["create", "update", "upsert"]
+OPERATIONS: Mapping[str, tuple[str, ...]] = {
+    "create": ("create",),
+    "update": ("update",),
+    "upsert": ("create", "update"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """
+    What is to be written.
+
+    Attributes
+    ----------
+    mode
+        As given, or as the frame tells.
+    ids
+        The frame's ids, ``None`` where there is none.
+    rows
+        For each row its values by column: nothing that is missing, and ``None`` for what is to be cleared.
+    problems
+        Row number → why it cannot be written.
+    left_out
+        Column → why it, or a part of it, is not written.
+    """
+
+    mode: Mode
+    ids: Sequence[Any]
+    rows: Sequence[Mapping[str, Any]]
+    problems: Mapping[int, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def select(
+    kind: ResourceType,
+    frame: pd.DataFrame,
+    *,
+    mode: Mode | None,
+    key: str | None,
+    clear: Collection[str],
+    changed_from: pd.DataFrame | None,
+) -> Selection:
+    """
+    Find out what of a frame is to be written.
+
+    Parameters
+    ----------
+    kind
+        Type of the records.
+    frame, mode, key, clear, changed_from
+        As in `write_frame`.
+
+    Raises
+    ------
+    UnknownNameError, QueryError
+        A column that cannot be written or is there twice, or options that do not fit the frame.
+    """
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    mode = _checked_mode(frame, mode, changed_from)
+    _check_key(kind, frame, mode, key)
+    for operation in OPERATIONS[mode]:
+        kind.require(operation)
+    ids = [None if is_missing(v) else id_of(v) for v in frame["id"]] if "id" in frame else []
+    names = [name for name in frame.columns if name != "id"]
+    left_out: dict[str, str] = {}
+    changes: Mapping[str, Any] = {}
+    problems: Mapping[int, str] = {}
+    if changed_from is not None:
+        changes, problems = _changes(kind, frame[names], ids, changed_from)
+        left_out = {name: _why_unchanged(kind, name) for name in names if name in changes and not changes[name].any()}
+        names = [name for name in names if name not in left_out]
+    elif mode == "upsert" and ids:
+        left_out["id"] = "records are found by the key"
+    members = _writable(kind, names, as_they_were=changed_from is not None)
+    cleared = _cleared(kind, clear, frame, mode, key)
+    columns = {name: frame[name].tolist() for name in names}
+    rows: list[dict[str, Any]] = [{} for _ in range(len(frame))]
+    for name, (member, type_name) in members.items():
+        changed = changes.get(name)
+        types = columns[type_name] if type_name else None
+        kept = 0
+        for number, (row, value) in enumerate(zip(rows, columns[name], strict=True)):
+            if changed is not None and not changed[number]:
+                continue
+            if value is None or is_missing(value):
+                if member.name in cleared:
+                    row[name] = None
+                else:
+                    kept += changed is not None
+            else:
+                row[name] = value if types is None else _typed(value, types[number])
+        if kept:
+            left_out[name] = f"missing in {kept} rows, which clears only what clear= names"
+    return Selection(mode, ids or [None] * len(frame), rows, problems, left_out)
+
+
+def _checked_mode(frame: pd.DataFrame, mode: Mode | None, changed_from: pd.DataFrame | None) -> Mode:
+    if mode is not None and mode not in OPERATIONS:
+        raise QueryError(f"There is no mode {mode!r}.", hint=f"Use {', '.join(OPERATIONS)}.")
+    twice = [name for name, n in Counter(frame.columns).items() if n > 1]
+    if twice:
+        raise QueryError(f"Two columns have the name {twice[0]!r}.", hint="Drop or rename one of them.")
+    if changed_from is not None:
+        if mode not in (None, "update"):
+            raise QueryError("changed_from= is for updates.", hint='Use mode="update".')
+        mode = "update"
+    if "id" in frame and mode in (None, "create"):
+        raise QueryError(
+            "The frame has the column 'id', which says that its records exist: a create would make them once more.",
+            hint='To change them, pass mode="update"; to create others like them, drop the column and pass '
+            'mode="create".',
+        )
+    if mode == "update" and "id" not in frame:
+        raise QueryError("An update needs the column 'id'.", hint="Fetch it, or use mode='upsert' with a key.")
+    return mode or "create"
+
+
+def _check_key(kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str | None) -> None:
+    if mode == "update" and key is not None:
+        raise QueryError("An update finds its records by their ids.", hint="Leave key out, or use mode='upsert'.")
+    if mode == "upsert" and key is None:
+        raise QueryError("An upsert needs a key.", hint="Pass key='external_id' or another attribute of the records.")
+    if key is not None and not isinstance(kind.member(key), Attribute):
+        raise QueryError(f"{key} is no attribute of {kind.table}.", hint="A key is an attribute, such as external_id.")
+    if key is not None and key not in frame:
+        raise QueryError(f"The key {key!r} is no column of the frame.")
+
+
+def _writable(
+    kind: ResourceType, names: Sequence[str], *, as_they_were: bool
+) -> dict[str, tuple[Attribute | Relationship, str | None]]:
+    """Return what columns stand for; beside a relationship the column, if any, with the type of the record."""
+    members = {name: kind.member(name) for name in names}
+    if locked := [name for name, member in members.items() if member.read_only]:
+        raise QueryError(
+            f"Read-only{' and changed' if as_they_were else ''}: {', '.join(locked)}.",
+            hint="Drop these columns before writing."
+            if as_they_were
+            else "Drop these columns before writing, or pass changed_from= the frame as it was fetched.",
+        )
+    types = {m.name: name for name, m in members.items() if isinstance(m, Relationship) and name == m.type_column}
+    found = {name: (m, types.get(m.name)) for name, m in members.items() if types.get(m.name) != name}
+    spelled: dict[str, str] = {}
+    for name, (member, _) in found.items():
+        if member.name in spelled:
+            raise QueryError(f"{spelled[member.name]} and {name} are one and the same.", hint="Drop one of the two.")
+        spelled[member.name] = name
+    if alone := [name for member, name in types.items() if member not in spelled]:
+        raise QueryError(f"{alone[0]} needs the ids that it is about.", hint="Write both columns, or neither.")
+    return found
+
+
+def _cleared(kind: ResourceType, clear: Collection[str], frame: pd.DataFrame, mode: Mode, key: str | None) -> set[str]:
+    """Return the API's names of what a missing value clears."""
+    wanted = {name: kind.member(name) for name in ([clear] if isinstance(clear, str) else clear)}
+    if wanted and mode == "create":
+        raise QueryError("A create clears nothing.", hint="Leave clear out.")
+    for name, member in wanted.items():
+        if key is not None and member is kind.member(key):
+            raise QueryError(f"The key {key} finds the records and cannot be cleared.")
+        if not {name, member.name, member.column, getattr(member, "id_column", name)} & set(frame.columns):
+            raise QueryError(f"{name} in clear= is no column of the frame.")
+    return {member.name for member in wanted.values()}
+
+
+def _typed(value: Any, type_name: Any) -> Any:
+    untyped = type_name is None or is_missing(type_name) or isinstance(value, Reference)
+    return value if untyped else ref(id_of(value), str(type_name))
+
+
+def _why_unchanged(kind: ResourceType, name: str) -> str:
+    try:
+        return "read-only" if kind.member(name).read_only else "unchanged"
+    except UnknownNameError:
+        return f"no column of {kind.table}"
+
+
+def _changes(
+    kind: ResourceType, frame: pd.DataFrame, ids: Sequence[Any], before: pd.DataFrame
+) -> tuple[dict[str, Any], dict[int, str]]:
+    """Compare with the frame as it was: by column the rows that differ, and the rows that were not there."""
+    before = before.set_axis([str(name) for name in before.columns], axis="columns")
+    if "id" not in before or not before.columns.is_unique:
+        raise QueryError(
+            "changed_from= needs the column 'id', and each column once.", hint="Pass the frame as fetched."
+        )
+    places: dict[str, int] = {}
+    for place, record in enumerate(before["id"]):
+        if places.setdefault(str(id_of(record)), place) != place:
+            raise QueryError(
+                f"changed_from= has two rows of one of the {kind.table}.", hint="Pass the frame as fetched."
+            )
+    at = [places.get(str(record)) for record in ids]
+    known = {name: before[name].tolist() for name in frame.columns if name in before}
+    changes = {
+        name: np.array(
+            [p is None or not _same(v, known[name][p]) for v, p in zip(frame[name].tolist(), at, strict=True)],
+            dtype=bool,
+        )
+        for name in known
+    }
+    for relationship in kind.relationships.values():
+        pair = relationship.id_column, relationship.type_column
+        ours = [changes[name] for name in pair if name in changes]
+        if len(ours) > 1:
+            changes |= {name: ours[0] | ours[1] for name in pair if name}  # one is not written without the other
+    unknown = [
+        number
+        for number, (record, place) in enumerate(zip(ids, at, strict=True))
+        if record is not None and place is None
+    ]
+    return changes, dict.fromkeys(unknown, "changed_from has no row with this id")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two values of a frame are the same, whatever pandas made of them on the way."""
+    return bool(_comparable(one) == _comparable(other))
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, (pd.Series, np.ndarray, list, tuple)):
+        return [_comparable(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _comparable(item) for name, item in value.items()}
+    if value is None or is_missing(value):
+        return None
+    return value.item() if isinstance(value, np.generic) and not isinstance(value, np.datetime64) else value

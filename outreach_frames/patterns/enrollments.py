@@ -1,0 +1,117 @@
+"""Prospects in sequences: put in, taken to the end, stopped for a while, gone on with."""
+
+from typing import Any
+
+import pandas as pd
+
+from outreach_frames._request_documents import Record
+from outreach_frames.client import Client
+from outreach_frames.patterns._creations import identified
+
+
+def enroll(client: Client, /, prospect: Record, sequence: Record, mailbox: Record, **values: Any) -> pd.Series:
+    """
+    Put a prospect into a sequence; its automation begins at the first step.
+
+    Parameters
+    ----------
+    client
+        Connection to an organization.
+    prospect, sequence, mailbox
+        Ids, or rows of frames. The mailbox is the one that mails are sent from.
+    **values
+        Further attributes and relationships of the sequence state.
+
+    Returns
+    -------
+    sequence_state : Series
+        The enrollment, ``state`` ``"active"``.
+
+    Raises
+    ------
+    ValidationError
+        The prospect is already active in the sequence, has opted out or has no deliverable address, or the sequence is
+        disabled.
+    OutreachError
+        As `Client.create`.
+
+    Notes
+    -----
+    Calls: ``POST /sequenceStates``.
+    """
+    return client.create(
+        "sequence_states",
+        prospect=identified(client, "prospects", prospect),
+        sequence=identified(client, "sequences", sequence),
+        mailbox=identified(client, "mailboxes", mailbox),
+        **values,
+    )
+
+
+def finish(client: Client, /, sequence_state: Record) -> pd.Series:
+    """
+    Finish a prospect in a sequence.
+
+    Returns
+    -------
+    sequence_state : Series
+        As it is now.
+
+    Raises
+    ------
+    ValidationError
+        It is not in a state that can be finished.
+    OutreachError
+        As `Client.act`.
+
+    Notes
+    -----
+    Calls: ``POST /sequenceStates/{id}/actions/finish``.
+    """
+    return client.act("sequence_states", sequence_state, "finish")
+
+
+def pause(client: Client, /, sequence_state: Record) -> pd.Series:
+    """
+    Pause an active enrollment.
+
+    Returns
+    -------
+    sequence_state : Series
+        As it is now.
+
+    Raises
+    ------
+    ValidationError
+        It is not active.
+    OutreachError
+        As `Client.act`.
+
+    Notes
+    -----
+    Calls: ``POST /sequenceStates/{id}/actions/pause``.
+    """
+    return client.act("sequence_states", sequence_state, "pause")
+
+
+def resume(client: Client, /, sequence_state: Record) -> pd.Series:
+    """
+    Resume a paused enrollment.
+
+    Returns
+    -------
+    sequence_state : Series
+        As it is now.
+
+    Raises
+    ------
+    ValidationError
+        It is not paused.
+    OutreachError
+        As `Client.act`.
+
+    Notes
+    -----
+    Calls: ``POST /sequenceStates/{id}/actions/resume``.
+    """
+    return client.act("sequence_states", sequence_state, "resume")

@@ -1,0 +1,371 @@
+"""Read a statistic's result: its columns, metrics, groups and parameters."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.plots._formatting import count, day, distinct, kind_of, moment
+from outreach_frames.plots._style import BOUNCE, CLICK, FAILURE, NONE, OPEN, OPT_OUT, REPLY, VOLUME, Mark
+
+MACHINE_OPENS = "(machine opens included)"
+_MACHINE_CLICKS = "(machine clicks included)"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """
+    A rate in words.
+
+    Attributes
+    ----------
+    title
+        What it is called.
+    trials
+        What its denominator counts, in the singular.
+    definition
+        Numerator ÷ denominator.
+    mark
+        Color, marker, hatch and dashes of its meaning.
+    caveat
+        Set for metrics of low trust; stands in the axis title.
+    """
+
+    title: str
+    trials: str
+    definition: str
+    mark: Mark
+    caveat: str = ""
+
+    @property
+    def axis(self) -> str:
+        """The axis title: the name, with the caveat of a metric of low trust."""
+        return f"{self.title} {self.caveat}".strip()
+
+
+_METRICS = {
+    "delivery_rate": Metric("Delivery rate", "sent mailing", "mailings delivered ÷ mailings sent", VOLUME),
+    "bounce_rate": Metric("Bounce rate", "sent mailing", "mailings bounced ÷ mailings sent", BOUNCE),
+    "failure_rate": Metric("Failure rate", "attempted mailing", "mailings failed ÷ (failed + sent)", FAILURE),
+    "spam_rate": Metric(
+        "Spam complaint rate", "delivered mailing", "mailings marked as spam ÷ mailings delivered; a floor", FAILURE
+    ),
+    "open_rate": Metric(
+        "Open rate", "tracked mailing", "mailings opened ÷ mailings delivered with open tracking", OPEN, MACHINE_OPENS
+    ),
+    "click_rate": Metric(
+        "Click rate",
+        "tracked mailing",
+        "mailings clicked ÷ mailings delivered with link tracking",
+        CLICK,
+        _MACHINE_CLICKS,
+    ),
+    "click_to_open_rate": Metric(
+        "Click-to-open rate", "opened mailing", "opened mailings clicked ÷ mailings opened", CLICK, MACHINE_OPENS
+    ),
+    "reply_rate": Metric("Reply rate", "delivered mailing", "mailings replied to ÷ mailings delivered", REPLY),
+    "enrollment_reply_rate": Metric(
+        "Enrollment reply rate",
+        "reached enrollment",
+        "enrollments that replied ÷ enrollments with a delivered mailing",
+        REPLY,
+    ),
+    "prospect_reply_rate": Metric(
+        "Prospect reply rate", "reached prospect", "prospects who replied ÷ prospects with a delivered mailing", REPLY
+    ),
+    "opt_out_rate": Metric(
+        "Opt-out rate",
+        "delivered mailing",
+        "mailings unsubscribed from ÷ mailings delivered; link opt-outs only",
+        OPT_OUT,
+    ),
+    "prospect_opt_out_rate": Metric(
+        "Prospect opt-out rate",
+        "contacted prospect",
+        "prospects opted out after first contact ÷ prospects contacted",
+        OPT_OUT,
+    ),
+    "positive_reply_rate": Metric(
+        "Positive reply rate", "delivered mailing", "positive replies ÷ mailings delivered, from counters", REPLY
+    ),
+    "positive_reply_share": Metric(
+        "Positive share of replies", "classified reply", "positive ÷ all classified replies, from counters", REPLY
+    ),
+    "connect_rate": Metric("Connect rate", "dialed call", "outbound calls answered ÷ outbound calls dialed", CLICK),
+}
+
+
+def metric(name: str) -> Metric:
+    """Look a rate up by its column name, or that without ``_rate``; an unknown one is described by its name."""
+    plain = name.removesuffix("_rate").replace("_", " ").capitalize()
+    return (
+        _METRICS.get(name) or _METRICS.get(f"{name}_rate") or Metric(f"{plain} rate", "trial", f"column {name}", NONE)
+    )
+
+
+_NAMES = (
+    "name",
+    "sequence_name",
+    "sequence__name",
+    "user_name",
+    "template_name",
+    "display_name",
+    "email",
+    "mailbox_address",
+)
+_NONE = "none"
+_LONG_FACT = 36
+Names = Mapping[Any, str]
+"""Names by id, such as ``sequences.set_index("id")["name"].to_dict()``."""
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def require(frame: Any, columns: Iterable[str], *, plot: str, source: str, names: Any = None) -> None:
+    """
+    Check that a result has the columns that a picture draws, and that names are names by id.
+
+    Raises
+    ------
+    DataError
+        The result is no pandas frame, or the names are a list or the like; says what to pass.
+    MissingColumnError
+        Names the first missing column, the picture and the statistic whose result has it.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        turned = ", turned into pandas with .to_pandas()" if hasattr(frame, "to_pandas") else ""
+        raise DataError(f"plots.{plot} cannot draw {kind_of(frame)}.", hint=f"Pass the result of {source}{turned}.")
+    if names is not None and not isinstance(names, Mapping | pd.Series):
+        raise DataError(
+            f"names= of plots.{plot} is {kind_of(names)}.",
+            hint='Pass names by id, such as sequences.set_index("id")["name"].to_dict().',
+        )
+    for column in columns:
+        if column not in frame.columns:
+            raise MissingColumnError(column, needed_for=f"plots.{plot}", hint=f"Pass the result of {source}.")
+
+
+def numbers(frame: pd.DataFrame, column: str) -> Floats:
+    """
+    Return a column as floats, missing values as NaN.
+
+    Raises
+    ------
+    DataError
+        It holds something else than numbers.
+    """
+    try:
+        return frame[column].to_numpy(dtype="float64", na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"Column {column!r} holds no numbers.", hint="Pass the statistic's result as it is.") from error
+
+
+def noun(key: str) -> str:
+    """Name in words what a key column identifies: a sequence, or the time zone of an included prospect."""
+    return re.sub("_+", " ", key.removesuffix("_id").removesuffix("_iana"))
+
+
+def keys_of(frame: pd.DataFrame) -> list[str]:
+    """Find the key columns: those grouped by, else the first column if it looks like one; none for a total."""
+    by = parameters(frame).get("by")
+    wanted = [column for column in ([by] if isinstance(by, str) else by or []) if column in frame.columns]
+    if wanted or not len(frame.columns):
+        return wanted
+    first = str(frame.columns[0])
+    return [first] if first.endswith("_id") or not is_numeric_dtype(frame[first].dtype) else []
+
+
+def is_calendar(frame: pd.DataFrame, keys: Sequence[str]) -> bool:
+    """Whether rows are periods of time, which keep their natural order."""
+    return len(keys) == 1 and _is_time(frame[keys[0]])
+
+
+def labels(
+    frame: pd.DataFrame, keys: Sequence[str], *, column: str | None = None, names: Names | None = None
+) -> list[str]:
+    """
+    Name each row, all labels different.
+
+    By the names given for its key, or by the column asked for, or by the first column of names, or by its keys.
+    """
+    if not keys and column is None:
+        return ["all mailings"] * len(frame)
+    identities = [" · ".join(words) for words in zip(*(_words(frame[key]) for key in keys), strict=True)]
+    identities = identities or [str(row + 1) for row in range(len(frame))]
+    column = column or next((known for known in _NAMES if len(keys) == 1 and known in frame.columns), None)
+    if names is not None:
+        told: list[Any] = [names.get(key) for key in frame[keys[0]]]
+    elif column is not None:
+        told = list(frame[column])
+    elif len(keys) == 1 and is_numeric_dtype(frame[keys[0]].dtype):
+        told = [f"{noun(keys[0])} {identity}" for identity in identities]
+    else:
+        told = identities
+    if len(keys) == 1:
+        nameless = f"no {noun(keys[0])}"
+        told = [nameless if pd.isna(key) else name for name, key in zip(told, frame[keys[0]], strict=True)]
+    return distinct(told, identities)
+
+
+def parts(frame: pd.DataFrame, key: str, *, names: Names | None = None) -> dict[str, pd.DataFrame]:
+    """Split a result into the rows of each group, by the group's label, in order of appearance."""
+    firsts = frame.drop_duplicates(key)
+    groups = dict(zip(labels(firsts, [key], names=names), firsts[key], strict=True))
+    return {
+        label: frame[frame[key].isna() if pd.isna(value) else (frame[key] == value).fillna(value=False)]
+        for label, value in groups.items()
+    }
+
+
+def _is_time(values: "pd.Series[Any]") -> bool:
+    return values.dtype.kind == "M" or str(values.dtype).startswith(("date", "timestamp"))
+
+
+def _words(values: "pd.Series[Any]") -> list[str]:
+    write = day if _is_time(values) else str
+    return [_NONE if pd.isna(value) else write(value) for value in values]
+
+
+def facts(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return what the statistic noted about itself; empty where a step in between has dropped it."""
+    noted = frame.attrs.get("outreach_frames", {})
+    return dict(noted) if isinstance(noted, dict) else {}
+
+
+def parameters(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the parameters that the statistic was called with."""
+    return dict(facts(frame).get("parameters") or {})
+
+
+def without_group(frame: pd.DataFrame, keys: Iterable[str]) -> int:
+    """Count the rows that the statistic left out because a key was missing, so that they are in no group."""
+    left_out = facts(frame).get("dropped") or {}
+    return sum(
+        int(left_out.get(reason, 0)) for key in keys for reason in (f"{key} missing", f"mailing of no {noun(key)}")
+    )
+
+
+def confidence(frame: pd.DataFrame) -> str:
+    """Name the level of the intervals, such as ``95 %``."""
+    return f"{100 * float(parameters(frame).get('ci') or 0.95):g}\N{NARROW NO-BREAK SPACE}%"
+
+
+def _period(given: dict[str, Any]) -> str:
+    since, until = given.get("since"), given.get("until")
+    if since and until:
+        return f"{day(since)} – {day(until)}"
+    if since:
+        return f"since {day(since)}"
+    return f"until {day(until)}" if until else "all dates"
+
+
+def subtitle(frame: pd.DataFrame, *counts: str, period: str | None = None) -> str:
+    """Say which period (default: that of the parameters), how much of it, and when it was extracted."""
+    as_of = facts(frame).get("as_of")
+    told = [
+        period or _period(parameters(frame)),
+        *counts,
+        f"as of {moment(as_of)}" if as_of else "extraction time not recorded",
+    ]
+    return " · ".join(fact if len(fact) > _LONG_FACT else fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in told)
+
+
+def ranked(values: Floats, trials: Floats, names: Sequence[str], *, last: Flags | None = None) -> list[int]:
+    """Order rows by value, highest first, ties by trials and then name; then those of ``last``, then those without."""
+
+    def rank(row: int) -> tuple[bool, bool, float, float, str]:
+        value, n = values[row], trials[row]
+        missing = bool(np.isnan(value))
+        return (
+            missing,
+            last is not None and bool(last[row]),
+            0.0 if missing else -value,
+            0.0 if np.isnan(n) else -n,
+            names[row],
+        )
+
+    return sorted(range(len(values)), key=rank)
+
+
+def ends_in_words(order: Sequence[int], values: Floats, names: Sequence[str], told: Sequence[str]) -> str:
+    """Say how many rows there are, which come first and last, and how many have no data."""
+    known = [row for row in order if not np.isnan(values[row])]
+    words = [f"Rows: {count(len(names))}."]
+    words += [f"First: {names[known[0]]}, {told[known[0]]}."] if known else []
+    words += [f"Last: {names[known[-1]]}, {told[known[-1]]}."] if len(known) > 1 else []
+    words += [f"Without data: {count(len(names) - len(known))}."] if len(known) < len(names) else []
+    return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """
+    The lines of a picture of many rows: rows of the frame, and gaps that sum up those left out.
+
+    Attributes
+    ----------
+    groups
+        For each line the positions in the frame that it stands for: one, or all those of a gap.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+
+    @property
+    def gaps(self) -> list[int]:
+        """Lines that stand for more than one row."""
+        return [line for line, group in enumerate(self.groups) if len(group) > 1]
+
+    def drawn(self, has_value: Sequence[bool]) -> list[tuple[int, int]]:
+        """Lines that show one row with a value, each with that row."""
+        return [(line, group[0]) for line, group in enumerate(self.groups) if len(group) == 1 and has_value[group[0]]]
+
+    def marked(self, has_value: Sequence[bool]) -> tuple[list[int], list[int]]:
+        """Lines that get a mark, and the row of each: all but those that sum up several rows with values."""
+        lines = [line for line, group in enumerate(self.groups) if len(group) == 1 or not has_value[group[0]]]
+        return lines, [self.groups[line][0] for line in lines]
+
+    def without(self, has_value: Sequence[bool]) -> list[int]:
+        """Lines that stand for rows without a value."""
+        return [line for line, group in enumerate(self.groups) if not has_value[group[0]]]
+
+    def write(self, texts: Sequence[str], gap: Callable[[tuple[int, ...]], str] = lambda _: "") -> list[str]:
+        """Return a text for each line; `gap` words those that stand for several rows."""
+        return [texts[group[0]] if len(group) == 1 else gap(group) for group in self.groups]
+
+    def names(self, names: Sequence[str]) -> list[str]:
+        """Return the label of each line."""
+        return self.write(names, lambda group: f"⋮ {count(len(group))} more")
+
+
+def choose_lines(
+    order: Sequence[int], has_value: Sequence[bool], most: int | None, *, apart: Sequence[int] = ()
+) -> Lines:
+    """
+    Choose the lines: every row, or both ends with one line for the middle and one for the rest without data.
+
+    Rows `apart` get one line at the end, whatever room there is.
+    """
+    last = [tuple(apart)] if apart else []
+    if most is None or len(order) + len(last) <= most:
+        return Lines((*((row,) for row in order), *last))
+    valued = [row for row in order if has_value[row]]
+    empty = [row for row in order if not has_value[row]]
+    room = most - len(last)
+    lines = _leave_out_middle(valued, max(room - bool(empty), 3))
+    spare = max(room - len(lines), 1)
+    if len(empty) > spare:
+        return Lines((*lines, *((row,) for row in empty[: spare - 1]), tuple(empty[spare - 1 :]), *last))
+    return Lines((*lines, *((row,) for row in empty), *last))
+
+
+def _leave_out_middle(rows: Sequence[int], most: int) -> list[tuple[int, ...]]:
+    if len(rows) <= most:
+        return [(row,) for row in rows]
+    head = most // 2
+    tail = len(rows) - (most - head - 1)
+    return [*((row,) for row in rows[:head]), tuple(rows[head:tail]), *((row,) for row in rows[tail:])]

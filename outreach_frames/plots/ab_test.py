@@ -1,0 +1,241 @@
+"""Whether one template beats another: what is known of each rate, and of their difference."""
+
+from math import lgamma
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from outreach_frames.errors import DataError
+from outreach_frames.plots._axes import HALO, Estimate, empty, estimates, no_data, rate_axis, top_of
+from outreach_frames.plots._formatting import (
+    chance,
+    count,
+    counted,
+    fold,
+    interval,
+    line_height,
+    percent,
+    signed_points,
+)
+from outreach_frames.plots._input import (
+    Floats,
+    Names,
+    confidence,
+    labels,
+    metric,
+    numbers,
+    parameters,
+    require,
+    subtitle,
+)
+from outreach_frames.plots._layout import Page, lines_that_fit, open_page
+from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, Column, lay_rows
+from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, SMALL_PT, Mark, theme
+
+_DIFFERENCE = ("diff", "diff_lo", "diff_hi")
+_NEEDED = ("step_id", "template_id", "n", "x", "rate", "lo", "hi", "rival_id", *_DIFFERENCE, "p_better", "verdict")
+_ROW, _STRIP_ROW, _STRIP_AXIS = 0.6, 0.36, 0.42
+_CURVE, _BASE, _POINT = 0.66, 0.22, 0.33
+_GRID = 400
+_VERDICTS = {
+    "too early": "too early to tell",
+    "broken split": "broken split: the variants did not get equal shares, so read no rate",
+    "undecided": "undecided: neither a difference nor its absence is shown",
+}
+
+
+def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None = None, ax: Axes | None = None) -> Axes:
+    """
+    Plot what a test knows: the posterior of each variant's rate, and below it the differences with the zero line.
+
+    Parameters
+    ----------
+    test
+        Result of `stats.ab_test`: one row for each variant of each step.
+    step
+        Which step to draw, by ``step_id``; default: the one with most enrollments.
+    names
+        What the steps are called, by ``step_id``, such as ``{7: "step 1 of Cold outreach"}``. Default: a column
+        ``step_name``, or columns ``order`` and ``sequence_name``, where they were joined to the result; else the id.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
+
+    Returns
+    -------
+    ax : Axes
+        Variants lie at 0, 1, 2 … on the y axis, each a half-density above its rate and interval; rates as fractions on
+        the x axis. The inset in ``ax.child_axes`` holds the differences. A variant without trials has an open tick
+        "no data".
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.ab_test`.
+    DataError
+        The step is not in the result.
+    """
+    require(test, _NEEDED, plot="plot_ab", source="stats.ab_test(...)", names=names)
+    steps = test.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable")
+    if step is not None and step not in steps.index:
+        known = ", ".join(str(known) for known in steps.index[:5])
+        raise DataError(f"Step {step} is not in this test.", hint=f"It has the steps {known}.")
+    chosen = step if step is not None or steps.empty else steps.index[0]
+    arms = test[(test["step_id"] == chosen).fillna(value=False)]
+    shown = lines_that_fit(ax, _ROW * 0.8 + _STRIP_ROW, fixed=AXIS_ROOM + HEADER_ROOM + _STRIP_AXIS)
+    left_out = len(arms) - shown
+    arms = arms.iloc[:shown]
+    words = metric(str(parameters(test).get("metric") or "reply"))
+    letters = _letters(arms)
+    variants = _names(arms, letters)
+    title = f"{words.title} of the variants of {_step(arms, chosen, names)}" if letters else "Test of templates"
+    differences = _differences(arms, letters)
+    strip = line_height(LABEL_PT) * 2.4 + len(differences) * _STRIP_ROW + _STRIP_AXIS
+    with theme():
+        page = open_page(
+            ax,
+            title=title,
+            subtitle=subtitle(
+                test,
+                f"1 of {counted(len(steps), 'step')} tested",
+                counted(arms["n"].sum(), "enrollment"),
+                *([f"{counted(left_out, 'variant')} not drawn"] if left_out > 0 else []),
+            ),
+            footnote=f"{words.title}: enrollments with a success at the step ÷ enrollments reached there. Curves: "
+            f"posterior density, with the test's prior. Whiskers: {confidence(test)} interval (Wilson; for differences "
+            "Newcombe). Chance: that the first variant is better than the second.",
+            height=max(len(arms), 1) * _ROW + AXIS_ROOM + HEADER_ROOM + strip,
+        )
+        if not letters:
+            return empty(page, "No step with several templates in this period.")
+        rates = zip(numbers(arms, "rate"), numbers(arms, "n"), strict=True)
+        columns = [
+            Column("rate", [percent(rate, n) if n else "–" for rate, n in rates]),
+            Column("n", [count(n) for n in arms["n"]]),
+        ]
+        drawn = lay_rows(page, variants, columns, below=strip)
+        drawn.set_xlim(0, top_of(numbers(arms, "hi"), numbers(arms, "rate")))
+        rate_axis(drawn.xaxis, words.axis)
+        _draw_posteriors(drawn, arms, words.mark)
+        verdict = str(arms["verdict"].iloc[0])
+        _draw_differences(page, drawn, differences, _VERDICTS.get(verdict, verdict) + _plan(arms))
+        page.describe(f"{title}. {_in_words(arms, variants, differences, verdict)}")
+        return drawn
+
+
+def _step(arms: pd.DataFrame, chosen: object, names: Names | None) -> str:
+    """Say what a step is called: as the caller or the result names it, by its place in its sequence, or by its id."""
+    given = {} if names is None else names
+    told = {name: arms[name].iloc[0] for name in ("step_name", "order", "sequence_name") if name in arms.columns}
+    known = {name: value for name, value in told.items() if not pd.isna(value)}
+    if chosen in given and not pd.isna(given[chosen]):
+        return str(given[chosen])
+    if "step_name" in known:
+        return str(known["step_name"])
+    if {"order", "sequence_name"} <= set(known):
+        return f"step {known['order']} of {known['sequence_name']}"
+    return f"the step with id {chosen}"
+
+
+def _letters(arms: pd.DataFrame) -> dict[int, str]:
+    """Short names of the variants by template: their letters, else their ids."""
+    given = arms["variant"] if "variant" in arms.columns else arms["template_id"].astype(str)
+    return dict(zip(arms["template_id"], given, strict=True))
+
+
+def _names(arms: pd.DataFrame, letters: dict[int, str]) -> list[str]:
+    return [f"{letter} · {name}" for letter, name in zip(letters.values(), labels(arms, ["template_id"]), strict=True)]
+
+
+def _told(arms: pd.DataFrame, column: str) -> Floats:
+    """Return what the test says of each variant; 1 where it says nothing, which makes the prior flat."""
+    return np.nan_to_num(numbers(arms, column), nan=1.0) if column in arms.columns else np.ones(len(arms))
+
+
+def _plan(arms: pd.DataFrame) -> str:
+    needed = numbers(arms, "n_needed")[0] if "n_needed" in arms.columns else np.nan
+    return "" if np.isnan(needed) else f" (plan: {count(needed)} enrollments in each variant)"
+
+
+def _differences(arms: pd.DataFrame, letters: dict[int, str]) -> list[tuple[str, Estimate, float]]:
+    """
+    Label, difference with interval and chance of each variant against its rival.
+
+    Of two variants the second row would be the first one turned round: only the better one's is kept.
+    """
+    rows = [
+        (f"{letters[template]} − {letters.get(rival, '?')}", (diff, low, high), p_better)
+        for template, rival, diff, low, high, p_better in zip(
+            arms["template_id"],
+            arms["rival_id"],
+            *(numbers(arms, name) for name in (*_DIFFERENCE, "p_better")),
+            strict=True,
+        )
+    ]
+    return [max(rows, key=lambda row: np.nan_to_num(row[2]))] if len(rows) == 2 else rows  # noqa: PLR2004  a pair
+
+
+def _draw_posteriors(ax: Axes, arms: pd.DataFrame, mark: Mark) -> None:
+    grid = np.linspace(0, ax.get_xlim()[1], _GRID + 1)[1:]
+    effect = _told(arms, "design_effect")
+    x, n = numbers(arms, "x") / effect, numbers(arms, "n") / effect
+    shapes = zip(x + _told(arms, "prior_alpha"), n - x + _told(arms, "prior_beta"), strict=True)
+    curves = [_beta_density(grid, *shape) for shape in shapes]
+    peak = max(curve.max() for curve in curves)
+    bounds = zip(*(numbers(arms, name) for name in ("rate", "lo", "hi")), strict=True)
+    for row, (rate, curve) in enumerate(zip(bounds, curves, strict=True)):
+        if np.isnan(rate[0]):
+            no_data(ax, row)
+            continue
+        base = row + _BASE
+        ax.fill_between(grid, base, base - _CURVE * curve / peak, color=mark.fill, alpha=0.35, lw=0, gid="posterior")
+        ax.plot(grid, base - _CURVE * curve / peak, color=mark.ink, lw=0.9)
+        ax.axhline(base, color=FAINT, lw=0.6, zorder=0.5)
+        estimates(ax, [row + _POINT], [rate], mark)
+
+
+def _beta_density(rates: Floats, alpha: float, beta: float) -> Floats:
+    constant = lgamma(alpha + beta) - lgamma(alpha) - lgamma(beta)
+    inside = np.clip(rates, 1e-12, 1 - 1e-12)
+    density: Floats = np.exp(constant + (alpha - 1) * np.log(inside) + (beta - 1) * np.log1p(-inside))
+    return density
+
+
+def _draw_differences(page: Page, above: Axes, differences: list[tuple[str, Estimate, float]], verdict: str) -> None:
+    frame = page.within(above)
+    rows = len(differences)
+    strip = page.panel(frame.x0, _STRIP_AXIS, frame.width, rows * _STRIP_ROW)
+    reach = max((abs(bound) for _, rate, _ in differences for bound in rate if not np.isnan(bound)), default=0.01)
+    strip.set(xlim=(-1.15 * reach, 1.15 * reach), ylim=(rows - 0.5, -0.5))
+    strip.set_yticks(range(rows), [label for label, _, _ in differences])
+    rate_axis(strip.xaxis, "Difference [percentage points]")
+    strip.xaxis.set_major_formatter(FuncFormatter(lambda value, _: signed_points(value)))
+    strip.axvline(0, color=INK, lw=1.0, gid="zero")
+    edge = page.width
+    for row, (_, rate, p_better) in enumerate(differences):
+        height = _STRIP_AXIS + (rows - row - 0.5) * _STRIP_ROW
+        if np.isnan(rate[0]):
+            no_data(strip, row)
+            continue
+        estimates(strip, [row + 0.2], [rate], Mark(MUTED, INK, "D", ""))
+        told = f"{signed_points(rate[0])} ({signed_points(rate[1])} to {signed_points(rate[2])})"
+        label = strip.text(rate[0], row - 0.08, told, size=SMALL_PT, ha="center", va="bottom", color=INK)
+        label.set_path_effects(HALO)
+        page.write(edge, height, chance(p_better), size=LABEL_PT, ha="right", va="center_baseline")
+    top = _STRIP_AXIS + rows * _STRIP_ROW
+    page.write(edge, top + 0.05, "chance", size=SMALL_PT, color=MUTED, ha="right")
+    told = fold(f"Verdict: {verdict}", page.width - 0.6, lines=2, size=LABEL_PT, weight="bold")
+    page.write(0, top + 0.05, told, size=LABEL_PT, weight="bold", color=INK, va="bottom")
+
+
+def _in_words(
+    arms: pd.DataFrame, names: list[str], differences: list[tuple[str, Estimate, float]], verdict: str
+) -> str:
+    columns = (numbers(arms, name) for name in ("rate", "lo", "hi", "n"))
+    rates = (
+        f"{name}: {interval(*row)} of {count(row[3])}"
+        for name, row in zip(names, zip(*columns, strict=True), strict=True)
+    )
+    gaps = (f"{label}: chance {chance(p_better)}" for label, _, p_better in differences)
+    return f"{'; '.join(rates)}. {'; '.join(gaps)}. Verdict: {verdict}."

@@ -1,0 +1,94 @@
+"""Whether accounts are covered: of the people known in each, how many were contacted and how many replied."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from outreach_frames.plots._axes import blocks, draw_key, empty, key_height, no_data, rate_axis
+from outreach_frames.plots._formatting import count, counted, percent, stretch
+from outreach_frames.plots._input import Names, ends_in_words, labels, numbers, ranked, require, subtitle
+from outreach_frames.plots._layout import WIDTH
+from outreach_frames.plots._rows import Column, lay_rows, open_rows
+from outreach_frames.plots._style import ACTIVE, NONE, REPLY, theme
+
+_NEEDED = ("account_id", "prospects", "contacted", "replied", "coverage", "multi_threaded")
+_KEY = {"known": ACTIVE, "contacted": NONE, "replied": REPLY}
+_THICK = 0.66
+
+
+def plot_coverage(
+    coverage: pd.DataFrame, *, names: Names | None = None, max_rows: int | None = 40, ax: Axes | None = None
+) -> Axes:
+    """
+    Plot, for each account, which share of its known prospects was contacted and which replied.
+
+    Parameters
+    ----------
+    coverage
+        Result of `stats.account_coverage`, one row for each account.
+    names
+        Account names by id; default: the result's own names, else the ids.
+    max_rows
+        Where there are more accounts, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
+
+    Returns
+    -------
+    ax : Axes
+        Accounts lie at 0, 1, 2 … on the y axis, those with the highest coverage first, ties by known prospects; shares
+        of the known prospects as fractions on the x axis. An account without prospects has an open tick "no data".
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.account_coverage`.
+    """
+    require(coverage, _NEEDED, plot="plot_coverage", source="stats.account_coverage(...)", names=names)
+    known, contacted, replied = (numbers(coverage, column) for column in ("prospects", "contacted", "replied"))
+    shares = numbers(coverage, "coverage")
+    has_value = list(~np.isnan(shares))
+    labeled = labels(coverage, ["account_id"], names=names)
+    order = ranked(shares, known, labeled)
+    multi = numbers(coverage, "multi_threaded") > 0
+    whole = np.nansum(known)
+    with theme():
+        above = key_height(_KEY, WIDTH)
+        page, lines = open_rows(
+            ax,
+            order,
+            names=labeled,
+            has_value=has_value,
+            max_rows=max_rows,
+            above=above,
+            title="Prospects contacted by account",
+            subtitle=subtitle(
+                coverage,
+                counted(len(coverage), "account"),
+                f"{counted(np.nansum(contacted), 'prospect')} contacted of {count(whole)} known",
+                f"{counted(multi.sum(), 'account')} with two or more contacted",
+            ),
+            footnote="Coverage: prospects with a delivered mailing or a dialed call ÷ prospects known in the account. "
+            "Each bar is 100 % of the known prospects. 2+: at least two contacted.",
+        )
+        if coverage.empty:
+            return empty(page, "No accounts in this period.")
+        cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shares, known, has_value, strict=True)]
+        columns = [
+            Column("coverage", lines.write(cells, lambda group: stretch(shares[list(group)]))),
+            Column("known", lines.write([count(n) for n in known])),
+            Column("replied", lines.write([count(n) for n in replied])),
+            Column("2+", lines.write(["✓" if many else "" for many in multi])),
+        ]
+        drawn = lay_rows(page, lines.names(labeled), columns, muted=lines.gaps, above=above)
+        drawn.set_xlim(0, 1)
+        rate_axis(drawn.xaxis, "Share of known prospects")
+        draw_key(page, _KEY)
+        for line in lines.without(has_value):
+            no_data(drawn, line)
+        for people, gid in ((known, "known"), (contacted, "contacted"), (replied, "replied")):
+            bars = ((0.0, line - _THICK / 2, people[row] / known[row], _THICK) for line, row in lines.drawn(has_value))
+            blocks(drawn, bars, _KEY[gid], gid=gid)
+        told = [f"{percent(value, n)} of {count(n)}" for value, n in zip(shares, known, strict=True)]
+        page.describe(f"Share of known prospects contacted. {ends_in_words(order, shares, labeled, told)}")
+        return drawn

@@ -1,0 +1,247 @@
+"""When people answer: the share with each outcome, by days since the first mail."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.transforms import blended_transform_factory
+
+from outreach_frames.plots._axes import empty, label_beside, rate_axis, top_of
+from outreach_frames.plots._formatting import count, counted, interval, line_height, percent, widest
+from outreach_frames.plots._input import (
+    Floats,
+    Names,
+    confidence,
+    keys_of,
+    noun,
+    numbers,
+    parameters,
+    parts,
+    require,
+    subtitle,
+)
+from outreach_frames.plots._layout import Page, grid, grid_height, open_page, panels_shown, rectangle_of
+from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT, theme
+
+_CAUSES = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
+_COUNTS = ("t_d", "at_risk", "events_any", "censored", "event_free")
+_NEEDED = (*_COUNTS, *(f"cif_{cause}{end}" for cause in _CAUSES for end in ("", "_lo", "_hi")))
+_BEFORE_ANY = dict.fromkeys((f"cif_{cause}" for cause in _CAUSES), 0.0) | {"event_free": 1.0}
+"""What is known before anything has happened to anybody: a share without an interval."""
+_LEFT, _RIGHT, _TABLE = 0.95, 0.95, 0.88
+_WHOLE, _PANEL = 2.4, 1.5
+_HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
+
+
+def plot_incidence(
+    incidence: pd.DataFrame,
+    *,
+    horizon_d: float = 30,
+    marks: Sequence[float] = (3, 7, 14),
+    names: Names | None = None,
+    period: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Plot the share of enrollments that have replied, opted out or bounced, by days since their first mail.
+
+    Parameters
+    ----------
+    incidence
+        Result of `stats.cumulative_incidence`, for all enrollments or by one grouping column.
+    horizon_d
+        Where the picture ends [days].
+    marks
+        Times at which the table below gives numbers [days].
+    names
+        Names of the groups by key, such as sequence names by id.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide.
+
+    Returns
+    -------
+    ax : Axes
+        Days on the x axis, shares on the y axis; the outcomes are stacked, what is left up to 100 % is still open.
+        With groups it is an invisible frame, and ``ax.child_axes`` holds a panel for each, at most twelve, on shared
+        axes: those with most enrollments.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.cumulative_incidence`.
+    """
+    require(incidence, _NEEDED, plot="plot_incidence", source="stats.cumulative_incidence(...)", names=names)
+    by = [key for key in keys_of(incidence) if key != "t_d"][:1] if parameters(incidence).get("by") else []
+    groups = parts(incidence, by[0], names=names) if by else {"": incidence}
+    curves = {name: _Curves(rows.sort_values("t_d")) for name, rows in groups.items() if len(rows)}
+    largest = sorted(curves, key=lambda name: -curves[name].entrants)
+    cell_height = (_WHOLE if len(largest) == 1 else _PANEL) + _TABLE
+    largest = largest[: panels_shown(ax, len(largest), cell_height, below=0)]
+    kind = noun(by[0]) if by else ""
+    of = f"{len(largest)} largest of " if len(largest) < len(curves) else ""
+    with theme():
+        page = open_page(
+            ax,
+            title="Outcome of enrollments by days since the first mail",
+            subtitle=subtitle(
+                incidence,
+                *([of + counted(len(curves), kind)] if by else []),
+                counted(sum(curve.entrants for curve in curves.values()), "enrollment"),
+                period=period,
+            ),
+            footnote=f"Cumulative incidence (Aalen–Johansen) with {confidence(incidence)} interval; the first outcome "
+            "counts. Enrollments without one are followed until the extraction and then leave the number at risk; "
+            "finishing without a reply is no outcome. Whiskers: share that has replied.",
+            height=grid_height(len(largest), cell_height, below=0) if by else _WHOLE + _TABLE,
+        )
+        if not curves:
+            return empty(page, "No enrollment has had an outcome in this period.")
+        draw = _Drawing(
+            page, sorted({0, *(mark for mark in marks if mark < horizon_d), horizon_d}), list(curves.values())
+        )
+        if not by:
+            whole = page.place(_LEFT, _TABLE, page.width - _LEFT - _RIGHT, page.height - _TABLE - _ABOVE)
+            draw.panel(whole, _TABLE, curves[""], is_left=True, is_labeled=True)
+        else:
+            for cell, name in zip(
+                grid(page, largest, left=_LEFT, below=0, right=_RIGHT, gap=_GAP), largest, strict=True
+            ):
+                panel = page.panel(cell.left, cell.bottom + _TABLE, cell.width, cell.height - _TABLE)
+                draw.panel(panel, cell.bottom + _TABLE, curves[name], is_left=cell.is_left, is_labeled=cell.is_right)
+        page.describe(_in_words(curves, draw.days, kind))
+        return page.ax
+
+
+class _Curves:
+    """The curves of one group as steps from day 0, as far as anybody was followed."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self._columns = {name: numbers(rows, name) for name in _NEEDED}
+        self._times = self._columns["t_d"]
+        self.entrants = self.at_risk(0)
+        self.end = float("inf") if self.at_risk(float("inf")) > 0 else float(self._times[-1])
+
+    def at(self, day: float, column: str) -> float:
+        """Value of a curve at a day: that of the last change up to it; NaN after the end, bounds also before any."""
+        if day > self.end:
+            return float("nan")
+        past = int(np.searchsorted(self._times, day, side="right"))
+        if past:
+            return float(self._columns[column][past - 1])
+        return _BEFORE_ANY.get(column, float("nan"))
+
+    def at_risk(self, day: float) -> float:
+        """Enrollments still open and followed just before a day."""
+        past = int(np.searchsorted(self._times, day, side="left"))
+        if not past:
+            return float(self._columns["at_risk"][0])
+        gone = ("events_any", "censored")
+        return float(self._columns["at_risk"][past - 1] - sum(self._columns[name][past - 1] for name in gone))
+
+    def steps(self, cause: str, horizon_d: float) -> tuple[Floats, Floats]:
+        """Times and values of a curve up to the horizon, drawn as steps."""
+        within = self._times <= horizon_d
+        times = np.concatenate([[0.0], self._times[within], [min(horizon_d, self.end)]])
+        values = np.concatenate([[0.0], self._columns[f"cif_{cause}"][within]])
+        return times, np.append(values, values[-1])
+
+    def reply(self, day: float) -> tuple[float, float, float]:
+        """Share that has replied by a day, with its interval."""
+        return self.at(day, "cif_reply"), self.at(day, "cif_reply_lo"), self.at(day, "cif_reply_hi")
+
+
+class _Drawing:
+    """What all panels share: the page, the days that are numbered, the top of the axis."""
+
+    def __init__(self, page: Page, days: Sequence[float], curves: list[_Curves]) -> None:
+        self.page = page
+        self.days = days
+        ends = [sum(curve.at(min(days[-1], curve.end), f"cif_{cause}") for cause in _CAUSES) for curve in curves]
+        bounds = [curve.at(day, "cif_reply_hi") for curve in curves for day in days[1:]]
+        self.top = min(top_of(ends, bounds) * _HEADROOM, 1.0)
+
+    def panel(self, ax: Axes, bottom: float, curves: _Curves, *, is_left: bool, is_labeled: bool) -> None:
+        """Draw one group: the stacked areas, the numbered days, the table `bottom` inches up the page."""
+        horizon = self.days[-1]
+        ax.set(xlim=(0, horizon), ylim=(0, self.top))
+        rate_axis(ax.yaxis, "Share" if is_left else "", ticks=4)
+        ax.tick_params(labelleft=is_left)
+        below = np.zeros(1)
+        for cause, (_, mark) in _CAUSES.items():
+            times, values = curves.steps(cause, horizon)
+            ax.fill_between(
+                times, below, below + values, step="post", facecolor=mark.fill, edgecolor=mark.hatch_ink, lw=0,
+                hatch=mark.hatch, gid=f"area-{cause}",
+            )  # fmt: skip
+            below = below + values
+            ax.step(times, below, where="post", color=mark.ink, lw=0.9, gid=f"line-{cause}")
+        for day in self.days[1:-1]:
+            ax.axvline(day, color=INK, lw=0.5, dashes=(2, 3), zorder=1)
+        replied = np.array([curves.reply(day) for day in self.days[1:]])
+        look: dict[str, Any] = {"color": INK, "lw": 1.4, "zorder": 4, "clip_on": False}
+        ax.vlines(self.days[1:], replied[:, 1], replied[:, 2], gid="interval", **look)
+        self._write_table(ax, bottom, curves, is_left=is_left)
+        if is_labeled:
+            self._label_areas(ax, curves)
+
+    def _write_table(self, ax: Axes, bottom: float, curves: _Curves, *, is_left: bool) -> None:
+        cells = {day: [count(curves.at_risk(day)), *_reply_cells(curves, day)] for day in self.days}
+        written = self._that_fit(ax, cells)
+        ax.set_xticks(self.days, [f"{day:g}" if day in written else "" for day in self.days])
+        rows = [bottom - 0.32 - row * line_height(LABEL_PT) for row in range(3)]
+        across = blended_transform_factory(ax.transData, self.page.figure.transFigure)
+        for day in written:
+            for y, text in zip(rows, cells[day], strict=True):
+                ax.text(day, self.page.y(y), text, transform=across, size=SMALL_PT, ha="center", va="center")
+        if is_left:
+            edge = self.page.within(ax).x0 - 0.2
+            for y, text in zip([bottom - 0.13, *rows], ("day", "at risk", "replied", "interval"), strict=True):
+                self.page.write(edge, y, text, size=SMALL_PT, color=MUTED, ha="right", va="center")
+
+    def _that_fit(self, ax: Axes, cells: dict[float, list[str]]) -> list[float]:
+        """Choose the days whose columns do not touch, the last one first."""
+        inch = rectangle_of(ax).width / self.days[-1]
+        chosen: list[float] = []
+        for day in reversed(self.days):
+            room = (chosen[-1] - day) * inch if chosen else float("inf")
+            if not chosen or room > (widest(cells[day], SMALL_PT) + widest(cells[chosen[-1]], SMALL_PT)) / 2 + 0.06:
+                chosen.append(day)
+        return chosen
+
+    def _label_areas(self, ax: Axes, curves: _Curves) -> None:
+        last = min(self.days[-1], curves.end)
+        heights = [curves.at(last, f"cif_{cause}") for cause in _CAUSES]
+        tops = np.cumsum(heights)
+        middles = [*(tops - np.array(heights) / 2), (tops[-1] + self.top) / 2]
+        texts = [f"{words} {percent(height, curves.entrants)}" for (words, _), height
+                 in zip(_CAUSES.values(), heights, strict=True)]  # fmt: skip
+        texts.append(f"still open {percent(curves.at(last, 'event_free'), curves.entrants)}")
+        inks = [*(mark.ink for _, mark in _CAUSES.values()), MUTED]
+        label_beside(ax, middles, texts, inks)
+
+
+def _reply_cells(curves: _Curves, day: float) -> list[str]:
+    share, low, high = curves.reply(day)
+    if not day:
+        return ["", ""]
+    if np.isnan(share):
+        return ["–", "–"]
+    whole = interval(share, low, high, curves.entrants)
+    return [percent(share, curves.entrants), whole.partition("(")[2].rstrip(")")]
+
+
+def _in_words(curves: dict[str, _Curves], days: Sequence[float], kind: str) -> str:
+    of = f" for {counted(len(curves), kind)}" if kind else ""
+    words = [f"Stacked cumulative incidence of reply, opt-out and bounce{of}."]
+    for name, curve in curves.items():
+        shares = ", ".join(
+            f"{interval(*curve.reply(day), curve.entrants)} by day {day:g}" for day in days[1:] if day <= curve.end
+        )
+        still = percent(curve.at(min(days[-1], curve.end), "event_free"), curve.entrants)
+        words.append(f"{name or 'All'}, {counted(curve.entrants, 'enrollment')}: replied {shares}; {still} still open.")
+    return " ".join(words)

@@ -1,0 +1,162 @@
+"""Rates of groups, one row each: which sequences, people or templates get replies."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from outreach_frames.plots._axes import empty, estimates, rate_axis, reference, top_of
+from outreach_frames.plots._formatting import count, counted, interval, percent, stretch
+from outreach_frames.plots._input import (
+    Flags,
+    Floats,
+    confidence,
+    ends_in_words,
+    is_calendar,
+    keys_of,
+    labels,
+    metric,
+    noun,
+    numbers,
+    ranked,
+    require,
+    subtitle,
+    without_group,
+)
+from outreach_frames.plots._rows import Column, lay_rows, open_rows
+from outreach_frames.plots._style import theme
+
+_FIRM_SHARE = 1 / 3
+"""Part of the axis that firm estimates keep, whatever is to be shown of the others."""
+YOUNG = "*"
+"""Mark of groups whose replies are still to come."""
+
+_SOURCE = "stats.sequence_engagement(...) or stats.engagement(...)"
+
+
+def plot_rates(
+    rates: pd.DataFrame,
+    rate: str | None = None,
+    *,
+    label: str | None = None,
+    min_n: int = 30,
+    max_rows: int | None = 40,
+    period: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Plot one rate of every group as a point with its interval, highest first; return the axes, show nothing.
+
+    Parameters
+    ----------
+    rates
+        Result of `stats.sequence_engagement` or `stats.engagement`, one row for each group.
+    rate
+        The rate's column, such as ``"open_rate"``. Default: ``"enrollment_reply_rate"`` where the groups are sequences,
+        else ``"reply_rate"``.
+    label
+        Column that names the rows. Default: the column of names if there is one, else the keys.
+    min_n
+        Estimates on fewer trials are drawn faded; their whiskers do not stretch the axis, their points up to threefold.
+    max_rows
+        Where there are more groups, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
+
+    Returns
+    -------
+    ax : Axes
+        Groups lie at 0, 1, 2 … on the y axis, rates as fractions on the x axis. A point further out than the axis
+        reaches stands hollow at its edge, before an arrow. A group without trials has an open tick "no data" instead of
+        a point. Periods of time keep their order. Groups of which less than half has had 14 days are drawn faded below
+        all others, marked with a star: their replies are still to come.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame lacks the rate, its denominator or its interval, or the column of labels.
+
+    Notes
+    -----
+    The vertical rule is the rate of all groups together: the sum of numerators over the sum of denominators. What is in
+    no group, such as mail to prospects without the key, is not in it.
+    """
+    require(rates, [], plot="plot_rates", source=_SOURCE)
+    keys = keys_of(rates)
+    rate = rate or ("enrollment_reply_rate" if keys == ["sequence_id"] else "reply_rate")
+    drawn_from = [rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi", *([label] if label else [])]
+    require(rates, drawn_from, plot="plot_rates", source=_SOURCE)
+    words = metric(rate)
+    bounds = np.stack([numbers(rates, rate + part) for part in ("", "_lo", "_hi")], axis=1)
+    values, low, high = bounds.T
+    trials = numbers(rates, f"{rate}_n")
+    known = list(~np.isnan(values))
+    names = labels(rates, keys, column=label)
+    kind = " and ".join(noun(key) for key in keys)
+    young = _young(rates, rate)
+    few = ~(trials >= min_n) | young
+    top = _top(values, high, few)
+    order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, names, last=young)
+    groups = [counted(len(rates), kind)] if kind else []
+    with theme():
+        page, lines = open_rows(
+            ax,
+            order,
+            names=names,
+            has_value=known,
+            max_rows=max_rows,
+            title=f"{words.title} by {kind}" if kind else words.title,
+            subtitle=subtitle(rates, *groups, counted(np.nansum(trials), words.trials), period=period),
+            footnote=f"{words.title}: {words.definition}. Whiskers: {confidence(rates)} interval (Wilson). "
+            f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}."
+            + (" Hollow: further out." if (values > top).any() else "")
+            + (f" {YOUNG} too young to compare, also faded: fewer than half have had 14 days." if young.any() else "")
+            + (f" {_together(rates, keys, kind)}" if len(rates) > 1 else ""),
+        )
+        if rates.empty:
+            return empty(page, "No data in this period.")
+        cells = [
+            "–" if np.isnan(value) else percent(value, n) + (YOUNG if early else "")
+            for value, n, early in zip(values, trials, young, strict=True)
+        ]
+        columns = [
+            Column("rate", lines.write(cells, lambda group: stretch(values[list(group)]))),
+            Column("n", lines.write([count(n) for n in trials])),
+        ]
+        drawn = lay_rows(page, lines.names(names), columns, muted=lines.gaps)
+        drawn.set_xlim(0, top)
+        rate_axis(drawn.xaxis, words.axis)
+        at, rows = lines.marked(known)
+        estimates(drawn, at, bounds[rows], words.mark, faded=few[rows])
+        if np.nansum(trials) > 0 and len(rates) > 1:
+            together = float(np.nansum(values * trials) / np.nansum(trials))
+            reference(drawn, together, f"together {percent(together, np.nansum(trials))}")
+        told = [interval(*row) for row in zip(values, low, high, trials, strict=True)]
+        page.describe(f"Dot plot of {words.axis.lower()}. {ends_in_words(order, values, names, told)}")
+        return drawn
+
+
+def _young(rates: pd.DataFrame, rate: str) -> Flags:
+    """Tell which groups have not had their time for replies: less than half of their enrollments have had 14 days."""
+    mature, all_of_them = "enrollment_reply_rate_14d_n", "enrollment_reply_rate_n"
+    if not rate.endswith("reply_rate") or not {mature, all_of_them} <= set(rates.columns):
+        return np.zeros(len(rates), dtype=np.bool_)
+    young: Flags = numbers(rates, mature) < numbers(rates, all_of_them) / 2
+    return young
+
+
+def _together(rates: pd.DataFrame, keys: list[str], kind: str) -> str:
+    """Explain the vertical rule: what is in it, and how much is not."""
+    of = f"the {counted(len(rates), kind)}" if kind else "all rows"
+    outside = without_group(rates, keys)
+    return f"Dashed: {of} together" + (f"; left out: {counted(outside, 'record')} without one." if outside else ".")
+
+
+def _top(values: Floats, high: Floats, few: Flags) -> float:
+    """Choose where the axis ends: firm whiskers fit, and all points that leave the firm estimates enough of it."""
+    if few.all():
+        return top_of(high, values)
+    firm = top_of(high[~few], values[~few])
+    return max(firm, top_of(values[values <= firm / _FIRM_SHARE]))

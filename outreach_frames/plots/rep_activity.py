@@ -1,0 +1,123 @@
+"""Whether the load is fair: what each person did in each week, and what is left undone."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from outreach_frames.plots._axes import Weeks, blocks, count_axis, empty, label_beside
+from outreach_frames.plots._formatting import count, counted
+from outreach_frames.plots._input import Floats, Names, numbers, parameters, parts, require, subtitle
+from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
+from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK, theme
+
+_CHANNELS = {"delivered": ("e-mail", MAIL), "calls_dialed": ("calls", CALL), "tasks_done": ("other tasks", TASK)}
+_NEEDED = ("user_id", "week", *_CHANNELS, "task_backlog")
+_LEFT, _RIGHT, _GAP, _TICKS = 0.6, 0.8, 0.4, 0.34
+_THICK, _HEADROOM = 0.84, 1.08
+
+
+def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axes | None = None) -> Axes:
+    """
+    Plot, for each person, touches by channel and week (bars) and how many tasks due that week are still open (line).
+
+    Parameters
+    ----------
+    activity
+        Result of `stats.rep_activity`: one row for each user and week.
+    names
+        User names by id; default: the result's own names, else the ids.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide.
+
+    Returns
+    -------
+    ax : Axes
+        An invisible frame; ``ax.child_axes`` holds a panel for each user on shared axes, weeks at 0, 1, 2 … and counts
+        from 0. At most twelve users are drawn, those with most touches. A week without a row has no bar.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.rep_activity`.
+    """
+    require(activity, _NEEDED, plot="plot_workload", source="stats.rep_activity(...)", names=names)
+    everyone = parts(activity.sort_values(["user_id", "week"]), "user_id", names=names)
+    order = sorted(everyone, key=lambda name: (-_touches(everyone[name]), name))
+    cell_height = 2.0 if len(order) == 1 else 1.4
+    order = order[: panels_shown(ax, len(order), cell_height, below=0)]
+    zone = parameters(activity).get("tz") or "UTC"
+    with theme():
+        page = open_page(
+            ax,
+            title="Touches and open tasks by user and week",
+            subtitle=subtitle(
+                activity,
+                (f"{len(order)} busiest of " if len(order) < len(everyone) else "") + counted(len(everyone), "user"),
+                counted(sum(map(_touches, everyone.values())), "touch"),
+            ),
+            footnote="Bars: mailings delivered, outbound calls dialed, other tasks completed. Line: tasks due that "
+            f"week that are still open at the time of extraction. Weeks begin on Monday, {zone}.",
+            height=grid_height(len(order), cell_height, below=0),
+        )
+        if not order:
+            return empty(page, "No activity in this period.")
+        shown = pd.concat([everyone[name] for name in order])
+        weeks = Weeks(shown["week"])
+        top = _HEADROOM * max(_stack(shown)[-1].max(), np.nanmax(numbers(shown, "task_backlog"), initial=0.0), 1.0)
+        cells = grid(page, order, left=_LEFT, below=0, right=_RIGHT, gap=_GAP)
+        named = next(cell for cell in cells if cell.is_right)
+        for cell, name in zip(cells, order, strict=True):
+            panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, cell.height - _TICKS)
+            panel.set_ylim(0, top)
+            weeks.axis(panel)
+            count_axis(panel.yaxis, "Per week" if cell.is_left else "", ticks=4)
+            panel.tick_params(labelleft=cell.is_left)
+            _draw_weeks(panel, everyone[name], weeks)
+            if cell is named:
+                _label(panel, everyone[name])
+        page.describe(_in_words({name: everyone[name] for name in order}, len(everyone)))
+        return page.ax
+
+
+def _stack(rows: pd.DataFrame) -> Floats:
+    """Upper edges of the stacked channels, shape (channels, weeks)."""
+    return np.cumsum([np.nan_to_num(numbers(rows, channel)) for channel in _CHANNELS], axis=0)
+
+
+def _touches(rows: pd.DataFrame) -> float:
+    return float(_stack(rows)[-1].sum())
+
+
+def _draw_weeks(ax: Axes, rows: pd.DataFrame, weeks: Weeks) -> None:
+    places = weeks.places(rows["week"])
+    below = np.zeros(len(rows))
+    for (channel, (_, mark)), edge in zip(_CHANNELS.items(), _stack(rows), strict=True):
+        bars = zip(places - _THICK / 2, below, np.full(len(rows), _THICK), edge - below, strict=True)
+        blocks(ax, [bar for bar in bars if bar[-1] > 0], replace(mark, hatch=""), gid=channel, lw=0)
+        below = edge
+    backlog = numbers(rows, "task_backlog")
+    look: dict[str, Any] = {"color": FAILURE.ink, "marker": FAILURE.marker, "ms": 4, "markevery": [-1], "zorder": 3}
+    ax.plot(places, backlog, lw=1.1, gid="backlog", clip_on=False, **look)
+
+
+def _label(ax: Axes, rows: pd.DataFrame) -> None:
+    """Name the channels at the heights they have on average, and the line at its end."""
+    edges = [0.0, *(float(edge.mean()) for edge in _stack(rows))]
+    middles = [(low + high) / 2 for low, high in pairwise(edges)]
+    texts, inks = [words for words, _ in _CHANNELS.values()], [mark.ink for _, mark in _CHANNELS.values()]
+    backlog = float(numbers(rows, "task_backlog")[-1])
+    if not np.isnan(backlog):
+        middles, texts, inks = [*middles, backlog], [*texts, "still open"], [*inks, FAILURE.ink]
+    label_beside(ax, middles, texts, inks)
+
+
+def _in_words(shown: dict[str, pd.DataFrame], total: int) -> str:
+    words = [f"Touches by channel and week for {len(shown)} of {counted(total, 'user')}."]
+    for name, rows in shown.items():
+        each = ", ".join(f"{count(np.nansum(numbers(rows, key)))} {told}" for key, (told, _) in _CHANNELS.items())
+        words.append(f"{name}: {each}; {count(np.nansum(numbers(rows, 'task_backlog')))} tasks still open.")
+    return " ".join(words)

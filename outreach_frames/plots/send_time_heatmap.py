@@ -1,0 +1,194 @@
+"""When mail is answered: a week of hours, shaded by the reply rate, sized by how much was sent."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from outreach_frames.plots._axes import empty, shade
+from outreach_frames.plots._formatting import count, counted, percent
+from outreach_frames.plots._input import Floats, facts, metric, numbers, parameters, require, subtitle
+from outreach_frames.plots._layout import Page, open_page
+from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark, theme
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_HOURS = 24
+_CLOCKS = {
+    "prospect": "in the recipient's time zone",
+    "user": "in the sender's time zone",
+    "org": "in the organization's time zone",
+}
+_LEFT, _RIGHT, _ABOVE, _BELOW, _GAP = 0.45, 0.95, 0.5, 0.95, 0.06
+_SCALE_AT, _SCALE_WIDTH = 0.1, 1.6
+_LARGEST = 0.92
+_ALIKE = 0.001
+"""Rates nearer than this look the same in the picture, and in its numbers."""
+_TWICE = 2
+"""The darkest shade is no less than so many times the rate of all hours: that rate is a middle one, no peak."""
+
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes | None = None) -> Axes:
+    """
+    Plot a week of hours: squares sized by deliveries and shaded by the shrunken reply rate, with totals at the edges.
+
+    The shades go from 0 to the highest rate, and to twice that of all hours at least: hours that are alike are neither
+    light nor dark.
+
+    Parameters
+    ----------
+    heatmap
+        Result of `stats.send_time_heatmap`: one row for each weekday and hour.
+    min_n
+        Hours with fewer deliveries are gray dots, without a shade; default: that of the result, else 30.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide.
+
+    Returns
+    -------
+    ax : Axes
+        Hours 0 to 23 on the x axis, Monday to Sunday at 0 to 6 on the y axis. ``ax.child_axes`` are the deliveries by
+        hour, by weekday, and the scale of shades. An hour without deliveries is empty.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.send_time_heatmap`.
+    """
+    needed = ("weekday", "hour", "delivered", "shrunk")
+    require(heatmap, needed, plot="plot_send_times", source="stats.send_time_heatmap(...)")
+    given = parameters(heatmap)
+    least = int(given.get("min_n") or 30) if min_n is None else min_n
+    words = metric(str(given.get("metric") or "reply"))
+    clock = _CLOCKS.get(str(given.get("clock") or "prospect"), "")
+    delivered, shrunk = _grid(heatmap, "delivered"), _grid(heatmap, "shrunk")
+    firm = (delivered >= least) & ~np.isnan(shrunk)
+    with theme():
+        page = open_page(
+            ax,
+            title=f"{words.title} by weekday and hour of sending",
+            subtitle=subtitle(heatmap, counted(np.nansum(delivered), "delivered mailing")),
+            footnote=f"{words.title}: {words.definition}; shrunk toward the rate of all hours. Area: deliveries. "
+            f"Dots: fewer than {least} deliveries. Bars: deliveries by hour and by weekday. Who is mailed when is not "
+            "random: a good hour may be an hour of good prospects." + _assumed(heatmap),
+            height=len(_DAYS) * 0.28 + _ABOVE + _BELOW,
+        )
+        if not np.nansum(delivered):
+            return empty(page, "No delivered mail in this period.")
+        drawn = page.place(_LEFT, _BELOW, page.width - _LEFT - _RIGHT, page.height - _ABOVE - _BELOW)
+        drawn.set(xlim=(-0.5, _HOURS - 0.5), ylim=(len(_DAYS) - 0.5, -0.5), xlabel=f"hour of sending, {clock}")
+        drawn.set_xticks(range(0, _HOURS, 3))
+        drawn.set_yticks(range(len(_DAYS)), _DAYS)
+        highest = float(np.nanmax(shrunk[firm], initial=0.0))
+        usual = _usual(heatmap)
+        top = max(highest, min(_TWICE * usual, 1.0))
+        _draw_cells(drawn, delivered, np.where(firm, shrunk, np.nan), top, words.mark)
+        _draw_totals(page, delivered)
+        if firm.any():
+            title = f"{words.axis}, shrunk" + (": no hour stands out" if _are_alike(shrunk[firm]) else "")
+            _draw_scale(page, top, usual, words.mark, title)
+        else:
+            page.write(_LEFT, 0.1, f"No hour has {least} deliveries.", size=SMALL_PT, color=MUTED)
+        page.describe(_in_words(delivered, shrunk, firm, words.axis))
+        return drawn
+
+
+def _usual(heatmap: pd.DataFrame) -> float:
+    """Find the rate of all hours together; from the shrunken rates where the result has lost its own."""
+    rate = f"{parameters(heatmap).get('metric') or 'reply'}_rate"
+    names = (rate, f"{rate}_n") if {rate, f"{rate}_n"} <= set(heatmap.columns) else ("shrunk", "delivered")
+    rates, trials = (numbers(heatmap, name) for name in names)
+    known = trials > 0
+    return float(np.average(rates[known], weights=trials[known])) if known.any() else 0.0
+
+
+def _are_alike(rates: Floats) -> bool:
+    return float(np.ptp(rates)) < _ALIKE
+
+
+def _assumed(heatmap: pd.DataFrame) -> str:
+    """Say for how much of the mail the time zone was not known."""
+    share = (facts(heatmap).get("tz_source") or {}).get("default")
+    zone = parameters(heatmap).get("default_tz") or "UTC"
+    return f" Zone unknown, {zone} assumed: {percent(share)} of deliveries." if share else ""
+
+
+def _grid(heatmap: pd.DataFrame, column: str) -> Floats:
+    """Arrange a column as 7 weekdays × 24 hours; NaN where the result has no row."""
+    cells = np.full((len(_DAYS), _HOURS), np.nan)
+    rows = [_DAYS.index(str(weekday)[:3].capitalize()) for weekday in heatmap["weekday"]]
+    cells[rows, heatmap["hour"].to_numpy(dtype="int64")] = numbers(heatmap, column)
+    return cells
+
+
+def _draw_cells(ax: Axes, delivered: Floats, rates: Floats, top: float, mark: Mark) -> None:
+    largest = np.nanmax(delivered)
+    for weekday, hour in zip(*np.nonzero(delivered > 0), strict=True):
+        if np.isnan(rates[weekday, hour]):
+            ax.plot([hour], [weekday], marker=".", ms=2.5, color=MUTED, ls="none", gid="few")
+            continue
+        side = _LARGEST * np.sqrt(delivered[weekday, hour] / largest)
+        corner = (hour - side / 2, weekday - side / 2)
+        color = shade(rates[weekday, hour], top, mark)
+        ax.add_patch(Rectangle(corner, side, side, facecolor=color, edgecolor=mark.ink, lw=0.4, gid="cell"))
+
+
+def _draw_totals(page: Page, delivered: Floats) -> None:
+    """Draw the deliveries by hour above the grid and by weekday at its right."""
+    hours, days = np.nansum(delivered, axis=0), np.nansum(delivered, axis=1)
+    wide, high = page.width - _LEFT - _RIGHT, page.height - _ABOVE - _BELOW
+    above = page.panel(_LEFT, page.height - _ABOVE + _GAP, wide, _ABOVE - _GAP - 0.16)
+    above.bar(range(_HOURS), hours, width=0.8, color=FAINT, edgecolor=MUTED, lw=0.4)
+    above.set(xlim=(-0.5, _HOURS - 0.5), ylim=(0, hours.max()), xticks=[], yticks=[])
+    busiest = int(hours.argmax())
+    above.text(busiest, hours[busiest], count(hours[busiest]), size=SMALL_PT, ha="center", va="bottom")
+    beside = page.panel(page.width - _RIGHT + _GAP, _BELOW, _RIGHT - _GAP - 0.45, high)
+    beside.barh(range(len(_DAYS)), days, height=0.7, color=FAINT, edgecolor=MUTED, lw=0.4)
+    beside.set(ylim=(len(_DAYS) - 0.5, -0.5), xlim=(0, 1.02 * days.max()), xticks=[], yticks=[])
+    beside.spines[:].set_visible(False)
+    for weekday, total in enumerate(days):
+        beside.annotate(
+            count(total),
+            (total, weekday),
+            (3, 0),
+            textcoords="offset points",
+            size=SMALL_PT,
+            va="center_baseline",
+            annotation_clip=False,
+        )
+
+
+def _draw_scale(page: Page, top: float, usual: float, mark: Mark, title: str) -> None:
+    """Draw the shades from zero up, with their ends and the rate of all hours in numbers."""
+    scale = page.panel(_LEFT, _SCALE_AT, _SCALE_WIDTH, 0.13)
+    steps = 32
+    for step in range(steps):
+        color = shade((step + 0.5) / steps, 1, mark)
+        scale.add_patch(Rectangle((step / steps, 0), 1 / steps, 1, facecolor=color, lw=0))
+    scale.set(xlim=(0, 1), ylim=(0, 1))
+    scale.set_axis_off()
+    part = usual / top if top else 0.0
+    scale.plot([part, part], [0, 1.5], color=INK, lw=0.8, clip_on=False, gid="usual")
+    middle = _SCALE_AT + 0.065
+    page.write(_LEFT - 0.06, middle, "0", size=SMALL_PT, color=MUTED, ha="right", va="center")
+    page.write(_LEFT + _SCALE_WIDTH + 0.06, middle, f"{percent(top)} {title}", size=SMALL_PT, color=MUTED, va="center")
+    above = _SCALE_AT + 0.22
+    told = f"all hours {percent(usual)}"
+    page.write(_LEFT + _SCALE_WIDTH * part, above, told, size=SMALL_PT, color=INK, ha="center", va="bottom")
+
+
+def _in_words(delivered: Floats, shrunk: Floats, firm: Flags, title: str) -> str:
+    """Describe the grid: its busiest hour and its best one."""
+    weekday, hour = np.unravel_index(np.nanargmax(delivered), delivered.shape)
+    words = [f"Grid of weekdays and hours shaded by {title.lower()}, shrunk."]
+    words.append(f"Busiest: {_DAYS[weekday]} {hour}:00, {counted(delivered[weekday, hour], 'delivered mailing')}.")
+    if firm.any() and _are_alike(shrunk[firm]):
+        words.append(f"No hour stands out: all are near {percent(np.mean(shrunk[firm]))}.")
+    elif firm.any():
+        weekday, hour = np.unravel_index(np.argmax(np.where(firm, shrunk, -1)), shrunk.shape)
+        rate = f"{percent(shrunk[weekday, hour])} of {count(delivered[weekday, hour])}"
+        words.append(f"Highest: {_DAYS[weekday]} {hour}:00, {rate}.")
+    return " ".join(words)

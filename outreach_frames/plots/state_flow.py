@@ -1,0 +1,258 @@
+"""Outcomes of enrollments: the share in each state, and the flow between two snapshots."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+
+from outreach_frames.errors import DataError
+from outreach_frames.plots._axes import HALO, blocks, draw_key, empty, key_height, rate_axis, spread
+from outreach_frames.plots._formatting import count, counted, line_height, percent, width
+from outreach_frames.plots._input import Names, ends_in_words, numbers, parts, ranked, require, subtitle
+from outreach_frames.plots._layout import WIDTH, open_page, rectangle_of
+from outreach_frames.plots._rows import Column, lay_rows, open_rows
+from outreach_frames.plots._style import BUCKETS, FAINT, INK, NONE, SMALL_PT, Mark, theme
+
+_NOWHERE = "not there"
+_SIDE, _BAR, _GAP, _HEIGHT = 1.6, 0.02, 0.012, 3.4
+
+Flow = tuple[str, str, float]
+"""State before, state after, number of enrollments."""
+
+
+def draw_transitions(states: pd.DataFrame, ax: Axes | None) -> Axes:
+    """Draw the transitions that came with a result; see `plot_state_flow`."""
+    flows = _flows(states)
+    total = sum(n for _, _, n in flows)
+    with theme():
+        page = open_page(
+            ax,
+            title="State of enrollments before and after",
+            subtitle=subtitle(
+                states,
+                counted(total, "enrollment"),
+                f"{percent(sum(n for one, other, n in flows if one != other) / total if total else None)} changed",
+            ),
+            footnote="Left: the earlier snapshot. Right: the later one. Bands are as high as their share of all "
+            "enrollments, in the color of the earlier state. Not there: enrolled or removed in between.",
+            height=_HEIGHT,
+        )
+        if not total:
+            return empty(page, "No enrollments in these snapshots.")
+        drawn = page.place(_SIDE, 0.1, page.width - 2 * _SIDE, page.height - 0.2)
+        drawn.set(xlim=(0, 1), ylim=(1, 0))
+        drawn.set_axis_off()
+        sides = [_stack(flows, side=side) for side in (0, 1)]
+        room = line_height(SMALL_PT) / rectangle_of(drawn).height
+        for side, edges in enumerate(sides):
+            sizes = {state: sum(flow[2] for flow in flows if flow[side] == state) for state in edges}
+            _draw_side(drawn, float(side), edges, sizes, room)
+        _draw_bands(drawn, flows, *sides)
+        largest = max((flow for flow in flows if flow[0] != flow[1]), key=lambda flow: flow[2], default=None)
+        page.describe(f"Bands between states of {counted(total, 'enrollment')} in two snapshots. {_in_words(largest)}")
+        return drawn
+
+
+def _flows(states: pd.DataFrame) -> list[Flow]:
+    """Read the attached transitions, kept as lists by column; ordered as the states are."""
+    kept = states.attrs.get("transitions")
+    if not isinstance(kept, dict):
+        raise DataError(
+            "This result has no transitions.",
+            hint="Give stats.state_flow the earlier snapshot too (earlier=...), and pass its result as it is.",
+        )
+    table = pd.DataFrame({name: pd.Series(values, dtype="object") for name, values in kept.items()})
+    ends = zip(table["from"], table["to"], numbers(table, "count"), strict=True)
+    flows = [(_state(one), _state(other), float(n)) for one, other, n in ends if n > 0]
+    return sorted(flows, key=lambda flow: (_rank(flow[0]), _rank(flow[1])))
+
+
+def _in_words(largest: Flow | None) -> str:
+    if largest is None:
+        return "None changed."
+    before, after, n = largest
+    return f"Most: {count(n)} from {_words(before)} to {_words(after)}."
+
+
+def _state(value: Any) -> str:
+    return _NOWHERE if pd.isna(value) else str(value)
+
+
+def _rank(state: str) -> int:
+    return list(BUCKETS).index(state) if state in BUCKETS else len(BUCKETS)
+
+
+def _words(state: str) -> str:
+    return BUCKETS[state][0] if state in BUCKETS else state
+
+
+def _mark(state: str) -> Mark:
+    return BUCKETS[state][1] if state in BUCKETS else NONE
+
+
+def _stack(flows: Sequence[Flow], *, side: int) -> dict[str, tuple[float, float]]:
+    """Upper edge and height of each state at one side, in fractions of the height, with gaps between."""
+    sizes: dict[str, float] = {}
+    for before, after, n in flows:
+        state = (before, after)[side]
+        sizes[state] = sizes.get(state, 0.0) + n
+    scale = (1 - _GAP * (len(sizes) - 1)) / sum(sizes.values())
+    edges: dict[str, tuple[float, float]] = {}
+    top = 0.0
+    for state, size in sorted(sizes.items(), key=lambda item: _rank(item[0])):
+        edges[state] = (top, size * scale)
+        top += size * scale + _GAP
+    return edges
+
+
+def _draw_side(ax: Axes, x: float, edges: dict[str, tuple[float, float]], sizes: dict[str, float], room: float) -> None:
+    """Draw the states of one snapshot as blocks and name them outside, with their numbers."""
+    outside, align = (-0.02, "right") if x == 0 else (1.02, "left")
+    heights = spread([top + height / 2 for top, height in edges.values()], room, low=0, high=1)
+    for (state, (top, height)), y in zip(edges.items(), heights, strict=True):
+        blocks(ax, [(x if x == 0 else x - _BAR, top, _BAR, height)], _mark(state), gid=f"state-{state}")
+        text = f"{_words(state)}  {count(sizes[state])}"
+        ax.text(outside, y, text, size=SMALL_PT, color=INK, ha=align, va="center", clip_on=False)
+
+
+def _draw_bands(
+    ax: Axes, flows: Sequence[Flow], befores: dict[str, tuple[float, float]], afters: dict[str, tuple[float, float]]
+) -> None:
+    starts = {state: top for state, (top, _) in befores.items()}
+    ends = {state: top for state, (top, _) in afters.items()}
+    total = sum(n for _, _, n in flows)
+    left, right = (sum(height for _, height in side.values()) / total for side in (befores, afters))
+    for before, after, n in flows:
+        band = _band(starts[before], ends[after], n * left, n * right)
+        mark = _mark(before)
+        ax.add_patch(PathPatch(band, facecolor=_tint(mark), edgecolor=mark.ink, lw=0.4, alpha=0.45, gid="band"))
+        starts[before] += n * left
+        ends[after] += n * right
+
+
+def _tint(mark: Mark) -> str:
+    """Color of a band: that of its state, pale gray where that is white."""
+    return FAINT if mark.fill == "#FFFFFF" else mark.fill
+
+
+def _band(start: float, end: float, before: float, after: float) -> Path:
+    """Curve from the left block to the right one."""
+    near, far, middle = _BAR, 1 - _BAR, 0.5
+    points = [
+        (near, start), (middle, start), (middle, end), (far, end),
+        (far, end + after), (middle, end + after), (middle, start + before), (near, start + before), (near, start),
+    ]  # fmt: skip
+    curve = [Path.CURVE4] * 3
+    return Path(points, [Path.MOVETO, *curve, Path.LINETO, *curve, Path.CLOSEPOLY])
+
+
+_NEEDED = ("sequence_id", "bucket", "enrollments", "share")
+_THICK = 0.72
+
+
+def plot_state_flow(
+    states: pd.DataFrame,
+    *,
+    transitions: bool = False,
+    names: Names | None = None,
+    max_rows: int | None = 40,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Plot what became of the enrollments of each sequence: one bar of 100 % for each, states in a fixed order.
+
+    Parameters
+    ----------
+    states
+        Result of `stats.state_flow`: one row for each sequence and state.
+    transitions
+        Draw instead how many enrollments went from which state to which between two snapshots. The result has them
+        where `stats.state_flow` was given the earlier one.
+    names
+        Sequence names by id; default: the result's own names, else the ids.
+    max_rows
+        Where there are more sequences, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
+
+    Returns
+    -------
+    ax : Axes
+        Sequences lie at 0, 1, 2 … on the y axis, those with the highest share of replies first; shares as fractions
+        on the x axis. With `transitions`, states of the earlier snapshot at x = 0, of the later one at x = 1, bands
+        between them, all as high as their share of the enrollments.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.state_flow`.
+    DataError
+        Transitions are asked of a result that has none.
+    """
+    require(states, _NEEDED, plot="plot_state_flow", source="stats.state_flow(...)", names=names)
+    if transitions:
+        return draw_transitions(states, ax)
+    groups = parts(states, "sequence_id", names=names)
+    labeled = list(groups)
+    shares = [_shares(rows) for rows in groups.values()]
+    trials = np.array([np.nansum(numbers(rows, "enrollments")) for rows in groups.values()])
+    replied = np.array([share.get("finished_replied", 0.0) for share in shares])
+    present = {bucket for share in shares for bucket in share}
+    looks = {bucket: look for bucket, look in BUCKETS.items() if bucket in present}
+    order = ranked(replied, trials, labeled)
+    with theme():
+        above = key_height([words for words, _ in looks.values()], WIDTH)
+        page, lines = open_rows(
+            ax,
+            order,
+            names=labeled,
+            has_value=[True] * len(groups),
+            max_rows=max_rows,
+            above=above,
+            title="State of enrollments by sequence",
+            subtitle=subtitle(states, counted(len(groups), "sequence"), counted(trials.sum(), "enrollment")),
+            footnote="Share of the enrollments of each sequence in each state at the time of extraction. White: still "
+            "open, so that a reply can come.",
+        )
+        if states.empty:
+            return empty(page, "No enrollments in this period.")
+        replies = lines.write([percent(value, n) for value, n in zip(replied, trials, strict=True)])
+        columns = [Column("replied", replies), Column("n", lines.write([count(n) for n in trials]))]
+        drawn = lay_rows(page, lines.names(labeled), columns, muted=lines.gaps, above=above)
+        drawn.set_xlim(0, 1)
+        rate_axis(drawn.xaxis, "Share of enrollments")
+        draw_key(page, dict(looks.values()))
+        bars = [(line, shares[row], trials[row]) for line, row in lines.drawn([True] * len(groups))]
+        _draw_bars(drawn, bars)
+        told = [f"replied {percent(value, n)} of {count(n)}" for value, n in zip(replied, trials, strict=True)]
+        page.describe(f"Bars of 100 % by state of enrollment. {ends_in_words(order, replied, labeled, told)}")
+        return drawn
+
+
+def _shares(rows: pd.DataFrame) -> dict[str, float]:
+    """Share of each state; one that is not known here counts as unknown, so that the bar stays whole."""
+    shares: dict[str, float] = {}
+    for bucket, share in zip(rows["bucket"].astype(str), numbers(rows, "share"), strict=True):
+        known = bucket if bucket in BUCKETS else "unknown"
+        shares[known] = shares.get(known, 0.0) + float(share)
+    return shares
+
+
+def _draw_bars(ax: Axes, bars: list[tuple[int, dict[str, float], float]]) -> None:
+    """Draw the states one after the other, each in all bars, with its share where there is room."""
+    inches = rectangle_of(ax).width
+    left = dict.fromkeys((line for line, _, _ in bars), 0.0)
+    for bucket, (_, mark) in BUCKETS.items():
+        having = [(line, shares[bucket], n) for line, shares, n in bars if shares.get(bucket, 0) > 0]
+        boxes = [(left[line], line - _THICK / 2, share, _THICK) for line, share, _ in having]
+        blocks(ax, boxes, mark, gid=f"bar-{bucket}")
+        for line, share, n in having:
+            text, middle = percent(share, n), left[line] + share / 2
+            if width(text, SMALL_PT) + 0.06 < share * inches:
+                label = ax.text(middle, line, text, size=SMALL_PT, color=INK, ha="center", va="center_baseline")
+                label.set_path_effects(HALO)
+            left[line] += share

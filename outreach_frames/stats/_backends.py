@@ -1,0 +1,380 @@
+"""
+The border between the caller's frames and the statistics.
+
+Inside, every statistic works on one plain representation: a narwhals `LazyFrame` whose instants are integers
+(microseconds since 1970-01-01T00:00Z) and whose days are integers (days since 1970-01-01). Integers mean the same in
+every engine, while time zones, units, durations and truncation do not: DuckDB and Spark keep the zone in the session,
+Spark has no durations in narwhals. What depends on the engine is in this module and nowhere else.
+
+pandas frames travel as PyArrow tables, mostly without a copy: its joins and sums cost a third of pandas' own, which
+matters where a picture is drawn anew at every change of a control. Only the grouped median is pandas', since PyArrow's
+is approximate; see `grouped_median`.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Literal
+
+import narwhals as nw
+import pandas as pd
+import pyarrow as pa
+
+Column = Sequence[int] | Sequence[str] | pd.Series
+
+_INT64 = "int64[pyarrow]"
+_UTC_MICROS = pa.timestamp("us", tz="UTC")
+
+
+def plain(native: Any, columns: Sequence[str], types: Mapping[str, Any]) -> nw.LazyFrame[Any]:
+    """
+    Wrap the wanted columns of any supported frame.
+
+    Parameters
+    ----------
+    native
+        A frame of the caller: pandas, polars (eager or lazy), PyArrow, DuckDB, Dask or PySpark.
+    columns
+        The columns to keep, in this order; all must exist.
+    types
+        Arrow types of some of them, for pandas, PyArrow and Dask: columns of nothing but nulls get theirs, and so do
+        integers that NumPy keeps as floats once one of them is missing. Other mismatches are left as they are.
+
+    Returns
+    -------
+    frame : LazyFrame
+        Instants are still instants; see `to_micros`. A pandas index is left behind.
+
+    Raises
+    ------
+    TypeError
+        narwhals does not know the frame's kind.
+    pyarrow.ArrowInvalid
+        A column of integers holds fractions.
+    """
+    if isinstance(native, pa.Table):
+        native = _arrow_table({name: native.column(name) for name in columns}, types)
+    elif isinstance(native, pd.DataFrame):
+        native = _arrow_table(_arrays(native[list(columns)]), types)
+    elif is_dask(native):
+        native = _mapped(native[list(columns)], arrow_pandas, dict(types))
+    return _wrapped(native).select(*columns)
+
+
+def column_names(native: Any) -> list[str]:
+    """List the columns of any supported frame; `TypeError` if it is none."""
+    return _wrapped(native).collect_schema().names()
+
+
+def _wrapped(native: Any) -> nw.LazyFrame[Any]:
+    with warnings.catch_warnings():
+        # narwhals announces a plugin for Dask that is not published yet; a caller can do nothing about it.
+        warnings.filterwarnings("ignore", message="Dask support is moving", category=FutureWarning)
+        frame: nw.LazyFrame[Any] = nw.from_native(native).lazy()
+    return frame
+
+
+def is_dask(native: object) -> bool:
+    """Whether this is a Dask frame; Dask is not imported to find out."""
+    return type(native).__module__.partition(".")[0] == "dask"
+
+
+def wrap(frame: pd.DataFrame) -> nw.LazyFrame[Any]:
+    """Wrap a pandas frame of this package's own as `plain` does one of the caller's; its index is left behind."""
+    return _wrapped(_arrow_table(_arrays(frame), {}))
+
+
+def pandas_of(frame: nw.LazyFrame[Any]) -> pd.DataFrame:
+    """Collect a frame into Arrow-backed pandas."""
+    return _pandas(_arrow_table(_columns(frame.collect(backend="pyarrow").to_native()), {}))
+
+
+def arrow_pandas(frame: pd.DataFrame, types: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Back every column by Arrow, whatever backed it; the index is left behind."""
+    return _pandas(_arrow_table(_arrays(frame), types or {}))
+
+
+def _arrays(frame: pd.DataFrame) -> dict[str, Any]:
+    return {name: pa.array(frame[name], from_pandas=True) for name in frame.columns}
+
+
+def _columns(table: Any) -> dict[str, Any]:
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _arrow_table(columns: Mapping[str, Any], types: Mapping[str, Any]) -> Any:
+    return pa.table({name: _typed(_simple(values), types.get(name)) for name, values in columns.items()})
+
+
+def _pandas(table: Any) -> pd.DataFrame:
+    return pd.DataFrame({name: _arrow_series(values) for name, values in _columns(table).items()})
+
+
+def _arrow_series(values: Any) -> "pd.Series[Any]":
+    return pd.Series(values, dtype=pd.ArrowDtype(values.type))
+
+
+def _simple(values: Any) -> Any:
+    """Undo chunks, dictionary encoding and large strings, which add kinds of column but no meaning."""
+    if isinstance(values, pa.ChunkedArray) and values.num_chunks != 1:
+        values = values.combine_chunks()
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    kind = values.type
+    return values.cast(pa.string()) if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else values
+
+
+def _typed(values: Any, wanted: Any) -> Any:
+    kind = values.type
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    fits = pa.types.is_null(kind) or (wanted == pa.int64() and number)
+    if wanted is None:
+        return values.cast(pa.string()) if pa.types.is_null(kind) else values
+    return values.cast(wanted) if fits else values
+
+
+def to_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Turn instants into integers [µs since 1970-01-01T00:00Z]; instants without a zone are read as UTC."""
+    schema = frame.collect_schema()
+    timed = [name for name in columns if isinstance(schema[name], nw.Datetime)]
+    untyped = [nw.col(name).cast(nw.Int64) for name in columns if schema[name] == nw.Unknown]
+    if frame.implementation.is_duckdb():
+        frame = _duckdb_columns(frame, {name: f"epoch_us({_quoted(name)})" for name in timed})
+    elif frame.implementation.is_spark_like():
+        frame = _spark_micros(frame, {name: schema[name].time_zone is None for name in timed})  # type: ignore[attr-defined]
+    elif frame.implementation.is_dask():
+        frame = _dask_cast(frame, dict.fromkeys(timed, _INT64), via=_UTC_MICROS)
+    else:
+        frame = frame.with_columns(nw.col(name).dt.timestamp("us") for name in timed)
+    return frame.with_columns(untyped) if untyped else frame
+
+
+def from_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Turn integers [µs since 1970-01-01T00:00Z] back into UTC instants."""
+    if not columns:
+        return frame
+    if frame.implementation.is_duckdb():
+        return _duckdb_columns(frame, {name: f"make_timestamptz({_quoted(name)})" for name in columns})
+    if frame.implementation.is_spark_like():
+        from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
+
+        native = frame.to_native()
+        return _wrapped(native.withColumns({name: functions.timestamp_micros(name) for name in columns}))
+    if frame.implementation.is_dask():
+        return _dask_cast(frame, dict.fromkeys(columns, pd.ArrowDtype(_UTC_MICROS)))
+    return frame.with_columns(nw.col(name).cast(nw.Datetime("us", "UTC")) for name in columns)
+
+
+def from_days(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Turn integers [days since 1970-01-01] into dates."""
+    if not columns:
+        return frame
+    if frame.implementation.is_duckdb():
+        return _duckdb_columns(
+            frame, {name: f"DATE '1970-01-01' + CAST({_quoted(name)} AS INTEGER)" for name in columns}
+        )
+    if frame.implementation.is_spark_like():
+        from pyspark.sql import functions  # noqa: PLC0415  as above
+
+        native = frame.to_native()
+        days = {name: functions.date_from_unix_date(native[name].cast("int")) for name in columns}
+        return _wrapped(native.withColumns(days))
+    if frame.implementation.is_dask():
+        return _dask_cast(frame, dict.fromkeys(columns, pd.ArrowDtype(pa.date32())), via=pa.int32())
+    return frame.with_columns(nw.col(name).cast(nw.Int32).cast(nw.Date) for name in columns)
+
+
+def join(
+    left: nw.LazyFrame[Any],
+    right: nw.LazyFrame[Any],
+    on: str | Sequence[str],
+    *,
+    how: Literal["left", "inner", "semi"] = "left",
+) -> nw.LazyFrame[Any]:
+    """
+    Join two frames of one engine; rows whose key is missing find no partner.
+
+    Dask pushes a later choice of columns through a join, and so may compute it twice, with the rows in another order
+    each time: columns put side by side afterward would belong to different rows. `tidied` keeps it from that; before
+    the join it keeps whole numbers from turning into floats where a partner is missing, and the keys of one kind.
+    """
+    return tidied(tidied(left).join(tidied(right), on=on if isinstance(on, str) else list(on), how=how))
+
+
+def tidied(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """
+    Back the columns of a Dask frame by Arrow again, and fix its rows.
+
+    Literals and casts of narwhals give NumPy columns there, which turn into floats once a value is missing.
+    """
+    native = frame.to_native()
+    return _wrapped(_mapped(native, arrow_pandas)) if is_dask(native) else frame
+
+
+def with_totals(frame: nw.LazyFrame[Any], totals: Mapping[str, str]) -> nw.LazyFrame[Any]:
+    """
+    Add the sums of columns over all rows, the same in each row.
+
+    Parameters
+    ----------
+    frame
+        A table of counts: small, whatever it was counted from.
+    totals
+        The column that is summed, by the name of its sum.
+
+    Notes
+    -----
+    A window, so that no engine counts the rows twice.
+    """
+    one = next(iter(totals.values()))
+    alike = frame.with_columns(all_rows=nw.when(nw.col(one) < 0).then(nw.lit(0)).otherwise(nw.lit(0)))
+    sums = alike.with_columns(nw.col(name).sum().over("all_rows").alias(total) for total, name in totals.items())
+    return sums.drop("all_rows")
+
+
+def on_table(frame: nw.LazyFrame[Any], change: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]]) -> nw.LazyFrame[Any]:
+    """
+    Change a table of counts: small, whatever it was counted from.
+
+    Dask plans every column apart, for seconds, and joins for each window: there it is one step, on one partition.
+    """
+    native = frame.to_native()
+    if not is_dask(native):
+        return change(frame)
+    return _wrapped(_mapped(native.repartition(npartitions=1), _changed, change))
+
+
+def _mapped(native: Any, change: Callable[..., pd.DataFrame], *options: object) -> Any:
+    """Change each partition of a Dask frame; the types of the result are found once, not at every step of planning."""
+    return native.map_partitions(change, *options, meta=change(native._meta, *options))  # noqa: SLF001  without a public name
+
+
+def _changed(frame: pd.DataFrame, change: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]]) -> pd.DataFrame:
+    return pandas_of(change(wrap(frame)))
+
+
+def grouped_median(frame: nw.LazyFrame[Any], keys: Sequence[str], values: str, name: str) -> nw.LazyFrame[Any]:
+    """Take the exact median of a column by group, groups without a value left out in PyArrow."""
+    if not frame.implementation.is_pyarrow():
+        return frame.group_by(*keys).agg(nw.col(values).median().alias(name))
+    known = pandas_of(frame.filter(~nw.col(values).is_null()).select(*keys, values))
+    medians = known.groupby(list(keys), dropna=False)[values].median().rename(name).reset_index()
+    return _wrapped(_arrow_table(_arrays(medians), {key: pa.array(known[key]).type for key in keys}))
+
+
+def spark_quarters(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add ``quarter``, its first day, from ``local_day`` [days since 1970]; Spark never ends planning `_calendar`'s."""
+    from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
+
+    native = frame.to_native()
+    first = functions.trunc(functions.date_from_unix_date(native["local_day"].cast("int")), "quarter")
+    return _wrapped(native.withColumn("quarter", functions.unix_date(first).cast("long")))
+
+
+def joined_text(frame: nw.LazyFrame[Any], column: str) -> nw.LazyFrame[Any]:
+    """Turn a column of lists of text into text, an item a line; text stays as it is."""
+    dtype = frame.collect_schema()[column]
+    native = frame.to_native()
+    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
+        return frame
+    if frame.implementation.is_duckdb():
+        return _duckdb_columns(frame, {column: f"array_to_string({_quoted(column)}, chr(10))"})
+    if frame.implementation.is_spark_like():
+        from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
+
+        return _wrapped(native.withColumn(column, functions.array_join(native[column], "\n")))
+    if frame.implementation.is_polars():
+        import polars as pl  # noqa: PLC0415  only those who have polars come here
+
+        return _wrapped(native.with_columns(pl.col(column).list.join("\n", ignore_nulls=True)))
+    if frame.implementation.is_dask():
+        return _wrapped(_mapped(native, _with_joined, column))
+    return _wrapped(native.set_column(native.column_names.index(column), column, _joined(native.column(column))))
+
+
+def _with_joined(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    return frame.assign(**{column: _arrow_series(_joined(pa.array(frame[column]))).set_axis(frame.index)})
+
+
+def _joined(lists: Any) -> Any:
+    return pa.array(
+        [None if items is None else "\n".join(filter(None, items)) for items in lists.to_pylist()], pa.string()
+    )
+
+
+def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, Column]) -> nw.LazyFrame[Any]:
+    """
+    Bring a small table into the engine (and session) of another frame, to join it or to give it back.
+
+    Parameters
+    ----------
+    like
+        A frame of the engine to use.
+    columns
+        Equally long columns of integers, floats, text or booleans, by name; ``None`` is missing.
+    """
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    if like.implementation.is_duckdb():
+        return _wrapped(like.to_native().query("rel", _select_values(table)))
+    if like.implementation.is_spark_like():
+        return _wrapped(like.to_native().sparkSession.createDataFrame(table))
+    if like.implementation.is_polars():
+        return nw.from_arrow(table, backend="polars").lazy()
+    table = _arrow_table(_columns(table), {})
+    if like.implementation.is_dask():
+        return _wrapped(import_module("dask.dataframe").from_pandas(_pandas(table), npartitions=1))
+    return _wrapped(table)
+
+
+def _select_values(table: Any) -> str:
+    """
+    Write a table as SQL, a list for each column.
+
+    There is no way to a relation's connection but a query over the relation, and a scan of Python variables can be
+    forbidden. Rows of values take DuckDB's parser thirty times as long.
+    """
+    types = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
+    columns = (
+        f"unnest(CAST({_listed(values)} AS {types.get(values.type, 'VARCHAR')}[])) AS {_quoted(name)}"
+        for name, values in _columns(table).items()
+    )
+    return f"SELECT {', '.join(columns)}"
+
+
+def _listed(values: Any) -> str:
+    items = ", ".join(map(_item, values.to_pylist()))
+    return "'[" + items.replace("'", "''") + "]'"
+
+
+def _item(value: float | str | bool | None) -> str:  # noqa: FBT001  a value, not a switch
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "NULL" if value is None else str(value)
+
+
+def _duckdb_columns(frame: nw.LazyFrame[Any], replaced: Mapping[str, str]) -> nw.LazyFrame[Any]:
+    expressions = (f"{replaced.get(name, _quoted(name))} AS {_quoted(name)}" for name in frame.columns)
+    return _wrapped(frame.to_native().project(", ".join(expressions)))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _spark_micros(frame: nw.LazyFrame[Any], naive: Mapping[str, bool]) -> nw.LazyFrame[Any]:
+    from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
+
+    def micros(name: str) -> Any:
+        if naive[name]:  # a cast would read it in the session's zone
+            return functions.expr(f"timestampdiff(MICROSECOND, TIMESTAMP_NTZ'1970-01-01 00:00:00', `{name}`)")
+        return functions.unix_micros(name)
+
+    native = frame.to_native()
+    return _wrapped(native.withColumns({name: micros(name) for name in naive}) if naive else native)
+
+
+def _dask_cast(frame: nw.LazyFrame[Any], dtypes: Mapping[str, Any], *, via: Any = None) -> nw.LazyFrame[Any]:
+    native = frame.to_native()
+    if via is not None:
+        native = native.astype(dict.fromkeys(dtypes, pd.ArrowDtype(via)))
+    return _wrapped(native.astype(dict(dtypes)))
