@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from outreach_frames import catalog
 from outreach_frames._sandbox.errors import invalid
 from outreach_frames._sandbox.state import Message
 from outreach_frames._sandbox.store import Record
@@ -70,7 +71,7 @@ def _associate(editor: UnitOfWork, task: Record, given: Parameters) -> Record:
     if wanted.isdecimal():
         opportunity = _named(editor, given, "opportunityAssociation", "opportunity")
         return editor.change(task, {}, {"opportunity": opportunity.identifier})
-    if wanted not in {"recent_created", "recent_updated", "noop"}:
+    if wanted not in catalog.load().types["task"].attributes["opportunityAssociation"].enum:
         raise invalid("Opportunity association is not included in the list.")
     return editor.change(task, {"opportunityAssociation": wanted})
 

@@ -14,15 +14,6 @@ from outreach_frames.catalog import ResourceType
 
 Payload = Mapping[str, Any]
 
-PAYLOAD_TYPES = {
-    "accountId": "account",
-    "mailboxId": "mailbox",
-    "opportunityId": "opportunity",
-    "ownerId": "user",
-    "sequenceId": "sequence",
-}
-"""Members of a payload that name a record, given as a number or as text."""
-
 
 ENVELOPE = frozenset({"ids", "fieldName", "fieldValue", "objectName"})
 """Members of a modification's payload that are no attributes to set."""
@@ -75,9 +66,9 @@ def check_payload(editor: UnitOfWork, kind: ResourceType, bulk: Bulk, payload: P
 def _check_need(editor: UnitOfWork, name: str, value: Any, faults: Faults) -> None:
     if blank(value):
         faults.attribute(name, "can't be blank")
-    elif name in PAYLOAD_TYPES:
-        if not isinstance(value, int | str) or editor.find(PAYLOAD_TYPES[name], value) is None:
-            faults.attribute(name, f"must name a {PAYLOAD_TYPES[name]} that exists")
+    elif name.endswith("Id"):
+        if not isinstance(value, int | str) or editor.find(_payload_type(name), value) is None:
+            faults.attribute(name, f"must name a {_payload_type(name)} that exists")
     elif not isinstance(value, list):
         faults.attribute(name, "must be a list")
     elif name == "userIds" and any(editor.find("user", each) is None for each in value):
@@ -90,8 +81,13 @@ def changes(payload: Payload) -> dict[str, Any]:
     return given | ({str(payload["fieldName"]): payload.get("fieldValue")} if "fieldName" in payload else {})
 
 
+def _payload_type(name: str) -> str:
+    """Return the type of the record that a member of a payload names: ``accountId`` → ``account``."""
+    return "user" if name == "ownerId" else name.removesuffix("Id")
+
+
 def _payload_record(editor: UnitOfWork, payload: Payload, name: str) -> Record:
-    record = editor.find(PAYLOAD_TYPES[name], payload[name])
+    record = editor.find(_payload_type(name), payload[name])
     if record is None:
         raise invalid(f"{spoken(name)} names nothing any more.")
     return record

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from outreach_frames import catalog
 from outreach_frames._sandbox.errors import Invalid, bad_request, invalid
 from outreach_frames._sandbox.store import Identifier, Key, Record
 from outreach_frames._sandbox.writes import records
@@ -26,7 +27,6 @@ FILES = {"prospectsImport": ("prospect", "externalId"), "accountsImport": ("acco
 """Imports of files: the type they make, and the attribute that two records must not share."""
 
 UPSERTS = frozenset({"bulkUpsert", "customObjectBulkUpsert"})
-METHODS = ("overwrite", "skip", "missing", "overwriteNoCreate")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ def begin_import(editor: UnitOfWork, action: str, payload: Mapping[str, Any]) ->
         422: the payload is not what the action takes.
     """
     faults = Faults()
-    if payload.get("dupeMethod") not in METHODS[: 4 if action in UPSERTS else 3]:
+    methods = catalog.load().types["import"].attributes["dupeMethod"].enum
+    if payload.get("dupeMethod") not in (*methods, *(("overwriteNoCreate",) if action in UPSERTS else ())):
         faults.attribute("dupeMethod", "is not included in the list")
     if blank(payload.get("fileName")):
         faults.attribute("fileName", "can't be blank")
@@ -213,7 +214,8 @@ def _kept(entry: Entry, method: str) -> Draft:
     return Draft(attributes={name: each for name, each in entry.draft.attributes.items() if blank(held.get(name))})
 
 
-MEMBERS = {"requester_email": None, "request_type": ("Delete",), "object_type": ("Prospect", "Recipient")}
+MEMBERS = {"requester_email": None, "request_type": "requestType", "object_type": "objectType"}
+"""Members of a request beside the address, with the attribute of `complianceRequest` whose values they have."""
 ADDRESS = "request_object_email"
 
 BEFORE_RUNNING = {"guide": ("pending", "queued"), "schema": ("pending",)}
@@ -274,11 +276,13 @@ def _check_request(editor: UnitOfWork, attributes: Mapping[str, Any]) -> None:
     faults = Faults()
     for name in attributes.keys() - {*MEMBERS, ADDRESS}:
         faults.attribute(name, "is not an attribute of a compliance request")
-    for name, choices in MEMBERS.items():
+    declared = catalog.load().types["complianceRequest"].attributes
+    for name, attribute in MEMBERS.items():
+        choices = declared[attribute].enum if attribute else ()
         if blank(attributes.get(name)):
             faults.attribute(name, "can't be blank")
         elif choices and attributes[name] not in choices:
-            faults.attribute(name, f"must be one of {', '.join(choices)}")
+            faults.attribute(name, f"must be one of {', '.join(map(str, choices))}")
     if editor.settings.compliance_requester == "user" and _requester(editor, attributes) is None:
         faults.attribute("requester_email", "must be the email of a user")
     address = attributes.get(ADDRESS)

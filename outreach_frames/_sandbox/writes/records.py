@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from outreach_frames import catalog
 from outreach_frames._sandbox.errors import invalid
 from outreach_frames._sandbox.state import Message
 from outreach_frames._sandbox.store import Record
@@ -57,8 +58,8 @@ class List:
 LISTS = (
     List("emails", "emailAddress", "email"),
     *(
-        List(f"{kind}Phones", "phoneNumber", "number", "phoneType", kind)
-        for kind in ("mobile", "work", "home", "voip", "other")
+        List(f"{kind}Phones", "phoneNumber", "number", "phoneType", str(kind))
+        for kind in catalog.load().types["phoneNumber"].attributes["phoneType"].enum
     ),
 )
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from outreach_frames import catalog
 from outreach_frames._sandbox import relations
 from outreach_frames._sandbox.store import Identifier, Linkage, Record, as_tuple
 from outreach_frames._sandbox.writes.request_body import Faults, Plan, blank
@@ -256,13 +257,7 @@ def _address(host: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address 
         return None
 
 
-WITH_NAME = (
-    *("account", "callDisposition", "callPurpose", "contentCategory", "customDuty", "opportunity", "opportunityStage"),
-    *("persona", "product", "profile", "role", "ruleset", "sequence", "snippet", "stage", "taskDisposition"),
-    *("taskPurpose", "team"),
-)
-
-REQUIRED: Mapping[str, tuple[str, ...]] = dict.fromkeys(WITH_NAME, ("name",)) | {
+REQUIRED: Mapping[str, tuple[str, ...]] = {
     "accountNote": ("message", "account"),
     "call": ("direction", "outcome", "prospect"),
     "contentCategoryMembership": ("content", "contentCategory"),
@@ -277,7 +272,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = dict.fromkeys(WITH_NAME, ("name",)) | 
     "prospectNote": ("message", "prospect"),
     "purchase": ("account", "product"),
     "recipient": ("value",),
-    "sequence": ("name", "sequenceType"),
+    "sequence": ("sequenceType",),
     "sequenceState": ("prospect", "sequence", "mailbox"),
     "sequenceStep": ("stepType", "sequence"),
     "sequenceTemplate": ("sequenceStep", "template"),
@@ -285,28 +280,29 @@ REQUIRED: Mapping[str, tuple[str, ...]] = dict.fromkeys(WITH_NAME, ("name",)) | 
     "user": ("email",),
     "webhook": ("url",),
 }
-"""Documented for names; the others are what the guide and the schema's words imply."""
+"""Members that a new record needs besides a name; the guide and the wording of the schema imply them."""
+
+NAMELESS = frozenset({"template"})
+"""Types that have a name and do not need one."""
 
 UNIQUE = {"prospect": ("emails",), "user": ("email",), "emailAddress": ("email",)}
 EXTERNAL_IDS = {"prospect": ("externalId",), "account": ("customId",)}
 
-HOOKS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("*", "account", "call", "emailAddress", "opportunity", "opportunityProspectRole"), ()),
-    **dict.fromkeys(("prospect", "sequence"), ()),
+_EXTRA_ACTIONS = {
     "mailing": ("bounced", "delivered", "opened", "replied"),
     "sequenceState": ("advanced", "finished"),
     "task": ("completed",),
 }
 """Actions of a webhook's resource beside created, updated and destroyed."""
 
-FEWER_HOOKS = {"import": ("created", "finished"), "kaiaRecording": ("created",), "user": ("created", "updated")}
-"""Resources whose webhooks know only these actions."""
+_FEWER_ACTIONS = {"import": ("created", "finished"), "kaiaRecording": ("created",), "user": ("created", "updated")}
+"""Resources whose webhooks have only these actions."""
 
 
 def check(editor: UnitOfWork, plan: Plan, faults: Faults) -> None:
     """Note what does not allow a record to be as planned."""
     if editor.settings.required_members:
-        _check_required(plan, faults)
+        _check_required(editor, plan, faults)
     _check_unique(editor, plan, faults)
     _check_custom(editor, plan, faults)
     rule = RULES.get(plan.type)
@@ -314,8 +310,10 @@ def check(editor: UnitOfWork, plan: Plan, faults: Faults) -> None:
         rule(editor, plan, faults)
 
 
-def _check_required(plan: Plan, faults: Faults) -> None:
-    for name in REQUIRED.get(plan.type, ()):
+def _check_required(editor: UnitOfWork, plan: Plan, faults: Faults) -> None:
+    attributes = kind.attributes if (kind := editor.schema.declared(plan.type)) else {}
+    has_name = "name" in attributes and not attributes["name"].read_only and plan.type not in NAMELESS
+    for name in (*(("name",) if has_name else ()), *REQUIRED.get(plan.type, ())):
         if relations.declares(plan.type, name):
             if plan.names(name) is None and plan.moves(name):
                 faults.relationship(name, "must exist")
@@ -398,15 +396,20 @@ def _check_webhook(editor: UnitOfWork, plan: Plan, faults: Faults) -> None:
     if not (plan.changes("resource") or plan.changes("action")):
         return
     resource, action = plan.attributes.get("resource"), plan.attributes.get("action")
-    if resource not in HOOKS and resource not in FEWER_HOOKS:
+    if resource not in hook_resources():
         faults.attribute("resource", "is not included in the list")
     elif action not in {"*", *hook_actions(str(resource))}:
         faults.attribute("action", "is not included in the list")
 
 
+def hook_resources() -> tuple[str | int, ...]:
+    """Return the resources that webhooks can be for, ``*`` among them."""
+    return catalog.load().types["webhook"].attributes["resource"].enum
+
+
 def hook_actions(resource: str) -> tuple[str, ...]:
-    """Return the actions that webhooks for a resource know, besides ``*``."""
-    return FEWER_HOOKS.get(resource) or ("created", "updated", "destroyed", *HOOKS[resource])
+    """Return the actions that webhooks for a resource can be for, besides ``*``."""
+    return _FEWER_ACTIONS.get(resource) or ("created", "updated", "destroyed", *_EXTRA_ACTIONS.get(resource, ()))
 
 
 def _check_url(editor: UnitOfWork, url: str, faults: Faults) -> None:
