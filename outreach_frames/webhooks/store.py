@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from outreach_frames import catalog
 from outreach_frames._jsonapi import Layout, to_frame
+from outreach_frames._query import Selection
 from outreach_frames._warnings import warn
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 from outreach_frames.webhooks.deliveries import Delivery, parse
@@ -219,7 +220,7 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     if kind is None:
         return to_frame(_about(deliveries), SCHEMA)
     deliveries = [each for each in deliveries if each.delivery and each.delivery.resource["type"] == kind.name]
-    layout = Layout(kind, catalog=catalog.load(), anonymous=True, strict=True)
+    layout = Layout(Selection(kind), catalog=catalog.load(), anonymous=True, strict=True)
     pages = list(_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
     about = to_frame(_about(deliveries), SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
     values = to_frame([batch for batch, _ in pages], layout.schema)
