@@ -14,6 +14,7 @@ from requests import PreparedRequest
 from requests_cache.backends.base import BaseCache
 from requests_cache.models.response import CachedResponse
 
+from outreach_frames._files import private_folder
 from outreach_frames._http.cache_store import CacheInfo, ResponseStore
 from outreach_frames._http.mentions import mentions
 from outreach_frames._parsing import split_url
@@ -33,16 +34,13 @@ def fingerprint(base_url: str, account: str) -> str:
     return hashlib.blake2b(f"{base_url}\n{account}".encode(), digest_size=16).hexdigest()
 
 
-def private_folder(folder: Path) -> Path:
+def http_folder(folder: Path) -> Path:
     """
-    Make the folder of this package's own below the given one, readable by its owner only, and return it.
+    Make this package's own private folder below a folder, and return it.
 
-    A folder of our own, because the one given may be anybody's (the home folder, ``/tmp``) and keeps its mode.
+    The folder itself may be shared (the home folder, ``/tmp``) and keeps its mode.
     """
-    own = folder / "http"
-    own.mkdir(mode=0o700, parents=True, exist_ok=True)
-    own.chmod(0o700)
-    return own
+    return private_folder(folder / "http")
 
 
 def clear_all(folder: Path | None = None) -> None:

@@ -6,7 +6,6 @@ without end on any operational error (a read-only file, a full disk, a transacti
 commits drop such errors silently, threads read one connection without a lock, and it keeps no time of last use.
 """
 
-import os
 import sqlite3
 import struct
 import threading
@@ -21,10 +20,10 @@ from typing import Any, TypeVar
 
 import msgspec
 import zstandard
-from filelock import FileLock
 from requests_cache.backends.base import BaseStorage
 from requests_cache.models.response import CachedResponse
 
+from outreach_frames._files import file_lock, make_private, open_sqlite
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.errors import KEPT_HEADERS, LARGEST_BODY
 from outreach_frames._http.mentions import unescaped
@@ -99,20 +98,8 @@ SCHEMA = (
 )
 
 
-def make_private(path: Path) -> None:
-    """Make the file one that only its owner can read, before anything is in it."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        if path.is_symlink() or not path.is_file():
-            raise
-        path.chmod(0o600)
-
-
 def prepare(connection: sqlite3.Connection) -> None:
-    """Set a new connection up; make the tables where they are missing or of another format."""
-    for pragma in PRAGMAS:
-        connection.execute(pragma).fetchall()
+    """Make the tables where they are missing or of another format."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == FORMAT:
         return
@@ -352,21 +339,17 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
-        with self._locked():
+        with file_lock(self.path, timeout=BUSY_TIMEOUT):
             make_private(self.path)
-            connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-            self._connection, self._inode = connection, self.path.stat().st_ino
+            self._inode = self.path.stat().st_ino
+            connection = self._connection = open_sqlite(self.path, timeout=BUSY_TIMEOUT, pragmas=PRAGMAS)
             prepare(connection)
         return connection
-
-    def _locked(self) -> FileLock:
-        """Return a new lock each time: one that was made before a fork is refused after it."""
-        return FileLock(f"{self.path}.lock", mode=0o600, timeout=BUSY_TIMEOUT)
 
     def _set_aside(self) -> None:
         """Move a damaged file away, unless another process has already done so."""
         self.close()
-        with suppress(OSError), self._locked():
+        with suppress(OSError), file_lock(self.path, timeout=BUSY_TIMEOUT):
             if self.path.stat().st_ino == self._inode:
                 self._beside("wal", "-").unlink(missing_ok=True)
                 self._beside("shm", "-").unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from requests_cache.models.response import BaseResponse
 
 from outreach_frames import __version__
 from outreach_frames._fork import OfOneProcess
-from outreach_frames._http.cache import SIZE_CAP, Cache, default_folder, fingerprint, private_folder
+from outreach_frames._http.cache import SIZE_CAP, Cache, default_folder, fingerprint, http_folder
 from outreach_frames._http.errors import KEPT_HEADERS, LARGEST_BODY, Response
 from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin, without_addresses
 from outreach_frames._http.rate_limit import RateLimiter, RateLimitWindow, read_date
@@ -379,7 +379,7 @@ def _answer(call: Request, response: requests.Response) -> Response:
 def _folder(folder: Path) -> Path | None:
     """Make the private folder; without one there is neither a cache nor a shared budget."""
     try:
-        return private_folder(folder)
+        return http_folder(folder)
     except OSError as error:
         warnings.warn(
             f"The cache folder cannot be used ({type(error).__name__}). Requests go on without it.",
