@@ -7,7 +7,7 @@ Reads that become frames live in `outreach_frames._fetch.frames`.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 import pandas as pd
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from outreach_frames._http import Cache, Response, Session
     from outreach_frames._sandbox import Sandbox
     from outreach_frames.catalog import Catalog, ResourceType
+
+T = TypeVar("T")
 
 
 class Client:
@@ -83,11 +85,13 @@ class Client:
         params: Sequence[tuple[str, str]] = (),
         *,
         refresh: bool = False,
-        check: Callable[[bytes], object] | None = None,
         no_retry: Collection[int] = (),
     ) -> "Response":
         """
         Read one URL, from the cache where it is there and fresh.
+
+        Records that carry secrets (webhooks) or people to erase (compliance requests) are asked for each time and
+        never stored.
 
         Parameters
         ----------
@@ -96,26 +100,64 @@ class Client:
         params
             Query parameters, in order.
         refresh
-            Ask the API even if the cache has an answer; the new one replaces it.
-        check
-            Called with the body; if it raises, the answer is not stored.
+            Ask the API even if the cache has a response; the new one replaces it.
         no_retry
             Statuses that are raised at once.
-
-        Records that carry secrets (webhooks) or people to erase (compliance requests) are asked for each time and
-        kept nowhere.
 
         Raises
         ------
         APIError
             The API answered with an error, after retries where they are safe.
         TransportError
-            No answer arrived.
+            No response arrived.
         DocumentError
-            The answer is no complete JSON document.
+            The response is no complete JSON document.
         """
         store = not self._holds_secrets(path)
-        return self.session.get(path, params, refresh=refresh, check=check, no_retry=no_retry, store=store)
+        return self.session.get(path, params, refresh=refresh, no_retry=no_retry, store=store)
+
+    def read(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        decode: "Callable[[Response], T]",
+        *,
+        refresh: bool = False,
+        no_retry: Collection[int] = (),
+    ) -> "tuple[Response, T]":
+        """
+        Read one URL and decode it; a response that cannot be decoded is not stored.
+
+        Parameters
+        ----------
+        path, params, refresh, no_retry
+            As in `get`.
+        decode
+            Makes content of a response, or raises `DocumentError`.
+
+        Returns
+        -------
+        response, content : Response, object
+            The response, and what ``decode`` made of it.
+
+        Raises
+        ------
+        APIError, TransportError, DocumentError
+            As in `get`.
+        """
+        session, store = self.session, not self._holds_secrets(path)
+        with session.request(path, params, no_retry=no_retry, store=store) as request:
+            response = session.fetch(request, refresh=refresh)
+            while True:
+                try:
+                    content = decode(response)
+                    break
+                except DocumentError:
+                    if (again := session.fetch_again(request, response)) is None:
+                        raise
+                response = again
+            session.store(request, response)
+        return response, content
 
     def _holds_secrets(self, path: str) -> bool:
         """Return whether a collection's records carry what the cache must not keep: secrets, or people to erase."""

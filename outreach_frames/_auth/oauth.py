@@ -30,7 +30,7 @@ class Exchange(Protocol):
     """Posts to a sign-in endpoint; `outreach_frames._http.TokenEndpoint` does it over HTTP."""
 
     def __call__(
-        self, path: str, form: Mapping[str, str] | None = None, *, bearer: str | None = None, asked: str | None = None
+        self, path: str, form: Mapping[str, str] | None = None, *, bearer: str | None = None, label: str | None = None
     ) -> bytes:
         """Return the answer's body; raise `APIError` or `TransportError`."""
 
@@ -187,9 +187,9 @@ def _form(app: App, client_secret: str) -> dict[str, str]:
 
 
 def _mint(form: Mapping[str, str], exchange: Exchange, clock: Callable[[], float], refused: str, *, hint: str) -> Token:
-    asked_at = clock()
+    requested_at = clock()
     try:
-        return Token.of_reply(exchange(TOKEN_PATH, form), asked_at)
+        return Token.of_reply(exchange(TOKEN_PATH, form), requested_at)
     except APIError as error:
         if error.status not in _REFUSALS:
             raise

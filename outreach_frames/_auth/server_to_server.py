@@ -96,9 +96,9 @@ def find_installation(
         App token or setup token were refused; setup tokens last a quarter of an hour.
     """
     setup_token = hidden(setup_token)
-    path, asked = _path(setup_token, "setupToken")
+    path, label = _path(setup_token, "setupToken")
     hint = "Setup tokens last 15 minutes: install the app again."
-    return _installation(_document(exchange, path, asked, app.token(clock()), hint)[1])
+    return _installation(_document(exchange, path, label, app.token(clock()), hint)[1])
 
 
 def installation_minter(
@@ -128,8 +128,8 @@ def installation_minter(
 
     def mint(_: Secrets) -> Token:
         now = clock()
-        path, asked = _path(installation, "accessToken")
-        access, data = _document(exchange, path, asked, app.token(now), CHECK_KEY)
+        path, label = _path(installation, "accessToken")
+        access, data = _document(exchange, path, label, app.token(now), CHECK_KEY)
         if not access:
             raise AuthError("The answer to the app token holds no access token.", hint="Try again later.")
         if on_reply is not None:
@@ -146,11 +146,11 @@ def _path(secret: str, action: str) -> tuple[str, str]:
 
 
 def _document(
-    exchange: Exchange, path: str, asked: str, app_token: str, hint: str
+    exchange: Exchange, path: str, label: str, app_token: str, hint: str
 ) -> tuple[str | None, Mapping[str, Any]]:
     """Return the access token of an answer, and the rest of it."""
     try:
-        body = exchange(path, bearer=app_token, asked=asked)
+        body = exchange(path, bearer=app_token, label=label)
     except APIError as error:
         if error.status is None or error.status >= 500 or error.status == 429:  # noqa: PLR2004
             raise

@@ -58,7 +58,7 @@ class Token:
         object.__setattr__(self, "refresh", hidden(self.refresh))
 
     @classmethod
-    def of_reply(cls, body: bytes, asked_at: float) -> Self:
+    def of_reply(cls, body: bytes, requested_at: float) -> Self:
         """
         Read the reply of the token endpoint, by the time of the request: the server's clock may be another.
 
@@ -74,8 +74,8 @@ class Token:
         return cls(
             access=reply.access_token,
             refresh=reply.refresh_token if isinstance(reply.refresh_token, str) else None,
-            minted_at=asked_at,
-            expires_at=asked_at + max(-LONGEST_LIFE, min(life, LONGEST_LIFE)),
+            minted_at=requested_at,
+            expires_at=requested_at + max(-LONGEST_LIFE, min(life, LONGEST_LIFE)),
             scope=str(reply.scope or ""),
         )
 

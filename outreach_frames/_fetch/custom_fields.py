@@ -16,6 +16,7 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._http import Response
 from outreach_frames._jsonapi import dates, number_of, rows_off_midnight, to_frame, truth_of
 from outreach_frames._query import Query, build
 from outreach_frames._warnings import warn
@@ -118,9 +119,9 @@ def custom_fields(client: Client, kind: ResourceType, *, refresh: bool = False) 
     numbered = [attribute.name for attribute in kind.attributes.values() if attribute.is_custom]
     if not numbered:
         return []
-    answer = client.get("/types", refresh=refresh, check=_read_types)
-    given = {entry.type.casefold(): entry.meta.validations for entry in _read_types(answer.body).data}
-    declared = given.get(kind.name.casefold(), {})
+    _, types = client.read("/types", (), _read_types, refresh=refresh)
+    validations = {entry.type.casefold(): entry.meta.validations for entry in types.data}
+    declared = validations.get(kind.name.casefold(), {})
     labels = {name: declared[name].label or name for name in numbered if name in declared}
     columns = _columns(labels, kind)
     return [
@@ -145,9 +146,9 @@ def labeled_query(
     return fields, build(client.catalog, resource, custom=[field.name for field in fields], **parts)
 
 
-def _read_types(body: bytes) -> _Types:
+def _read_types(response: Response) -> _Types:
     try:
-        return _types.decode(body)
+        return _types.decode(response.body)
     except (msgspec.DecodeError, RecursionError):
         raise DocumentError(
             "The labels of custom fields cannot be read.", hint="custom=True fetches the fields without their labels."

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlencode, urlunsplit
 from requests.utils import parse_header_links
 from tqdm.auto import tqdm
 
+from outreach_frames._http import Response, holds_only_errors
 from outreach_frames._jsonapi import Misfit, Misfits
 from outreach_frames._parsing import split_url
 from outreach_frames._query import Parameters
@@ -333,21 +334,20 @@ class Paginator(Generic[T]):
     def _ask(
         self, url: str, params: Parameters, asked: Collection[Address], no_retry: Collection[int]
     ) -> FetchedPage[T]:
-        """Ask once, and flatten once: a page that cannot be flattened, or leads astray, is not stored either."""
-        fresh: list[FetchedPage[T]] = []
+        """Request a page and decode it; one that cannot be decoded, or links to where it must not, is not stored."""
 
-        def read(body: bytes) -> FetchedPage[T]:
-            return self._linked(self._read(body), url, asked)
+        def decode(response: Response) -> FetchedPage[T]:
+            page = self._read(response.body)
+            if not page.keys and holds_only_errors(response.body):
+                raise DocumentError(f"A page of {self.name} holds errors and no data.")
+            if page.next is None and (link := _header_link(response.headers.get("Link", ""))):
+                page = replace(page, next=link)
+            return self._linked(page, url, asked)
 
-        answer = self.client.get(
-            url, params, refresh=self.refresh, check=lambda body: fresh.append(read(body)), no_retry=no_retry
-        )
-        found = fresh[-1] if fresh else read(answer.body)
-        if found.next is None and (link := _header_link(answer.headers.get("Link", ""))):
-            found = self._linked(replace(found, next=link), url, asked)
+        response, found = self.client.read(url, params, decode, refresh=self.refresh, no_retry=no_retry)
         with self._lock:
-            if answer.date is not None:
-                self.as_of = min(self.as_of or answer.date, answer.date)
+            if (date := response.date) is not None:
+                self.as_of = min(self.as_of or date, date)
             for name, attributes in found.unknown.items():
                 self._unknown.setdefault(name, set()).update(attributes)
             self._misfits.add(found.misfits)

@@ -1,13 +1,14 @@
 """HTTP: the cached, rate-governed, retrying session that everything else asks the API through."""
 
-from outreach_frames._http.attempt import BearerAuth, Renewable
 from outreach_frames._http.cache import Cache, clear_all, remove_account
 from outreach_frames._http.cache_store import CacheInfo
-from outreach_frames._http.errors import Response
+from outreach_frames._http.errors import holds_only_errors
+from outreach_frames._http.messages import Request, Response
 from outreach_frames._http.origin import Bases, check_origin
 from outreach_frames._http.retry import Waiter, WaitInterrupted
 from outreach_frames._http.session import Session
 from outreach_frames._http.token_endpoint import TokenEndpoint
+from outreach_frames._http.transport import BearerAuth, Renewable
 
 __all__ = [
     "Bases",
@@ -15,6 +16,7 @@ __all__ = [
     "Cache",
     "CacheInfo",
     "Renewable",
+    "Request",
     "Response",
     "Session",
     "TokenEndpoint",
@@ -22,5 +24,6 @@ __all__ = [
     "Waiter",
     "check_origin",
     "clear_all",
+    "holds_only_errors",
     "remove_account",
 ]

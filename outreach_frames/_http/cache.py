@@ -4,19 +4,22 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 from urllib.parse import parse_qsl, urlencode, urlunsplit
 
 from platformdirs import user_cache_path
 from requests import PreparedRequest
-from requests_cache.backends.base import BaseCache
+from requests.structures import CaseInsensitiveDict
 from requests_cache.models.response import CachedResponse
 
 from outreach_frames._files import private_folder
 from outreach_frames._http.cache_store import CacheInfo, ResponseStore
 from outreach_frames._http.mentions import mentions
+from outreach_frames._http.messages import Request, Response
 from outreach_frames._parsing import split_url
 from outreach_frames.errors import QueryError
 
@@ -103,15 +106,11 @@ class Cache:
         return cls(ResponseStore(path, clock=clock, expire_after=expire_after, size_cap=size_cap), owner)
 
     @property
-    def backend(self) -> BaseCache | None:
-        """What requests-cache reads and writes."""
-        if self._store is None:
-            return None
-        backend = BaseCache()
-        backend.responses = self._store
-        return backend
+    def is_enabled(self) -> bool:
+        """Whether responses are stored."""
+        return self._store is not None
 
-    def key(self, request: PreparedRequest, **_: Any) -> str:
+    def key(self, request: PreparedRequest) -> str:
         """
         Name a question: account, method and URL.
 
@@ -123,9 +122,32 @@ class Cache:
         url = urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path, urlencode(pairs), ""))
         return hashlib.blake2b(f"{self._owner}\n{request.method}\n{url}".encode(), digest_size=20).hexdigest()
 
-    def stored(self, key: str) -> CachedResponse | None:
-        """Return what is kept under a key, however old; ``None`` if nothing is."""
-        return None if self._store is None else self._store.get(key)
+    def read(self, request: Request, *, stale: bool = False) -> Response | None:
+        """
+        Return the stored response to a request; ``None`` if there is none, or it is expired.
+
+        Parameters
+        ----------
+        stale
+            Return it even if it is expired.
+        """
+        if self._store is None or request.key is None:
+            return None
+        stored = self._store.get(request.key)
+        if stored is None or (stored.is_expired and not stale):
+            return None
+        headers = MappingProxyType(dict(stored.headers))
+        return Response(stored.status_code, headers, stored.content, request.url or "", from_cache=True)
+
+    def store(self, request: Request, response: Response) -> None:
+        """Store a response in place of an earlier one; only those with status 200 are stored."""
+        if self._store is not None and request.key is not None and response.status == HTTPStatus.OK:
+            self._store[request.key] = CachedResponse(
+                status_code=response.status,
+                headers=CaseInsensitiveDict(response.headers),
+                content=response.body,
+                created_at=datetime.fromtimestamp(response.requested_at, UTC),
+            )
 
     def clear(self, *, all_accounts: bool = False) -> None:
         """

@@ -25,8 +25,8 @@ from requests_cache.models.response import CachedResponse
 
 from outreach_frames._files import file_lock, make_private, open_sqlite
 from outreach_frames._fork import OfOneProcess
-from outreach_frames._http.errors import KEPT_HEADERS, LARGEST_BODY
 from outreach_frames._http.mentions import unescaped
+from outreach_frames._http.messages import LARGEST_BODY, kept_headers
 from outreach_frames._secrets import HiddenBytes
 from outreach_frames.errors import CacheWarning
 
@@ -42,9 +42,8 @@ class _Head(msgspec.Struct):
 
 
 def encode_response(response: CachedResponse) -> bytes:
-    """Write a response as a small JSON header and a zstd frame; headers but ``KEPT_HEADERS`` are left out."""
-    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    head = msgspec.json.encode(_Head(response.status_code, headers))
+    """Write a response as a small JSON header and a zstd frame; headers other than ``KEPT_HEADERS`` are left out."""
+    head = msgspec.json.encode(_Head(response.status_code, kept_headers(response.headers)))
     rest = head + zstandard.ZstdCompressor(level=1).compress(response.content)
     return _LEAD.pack(_checksum(len(head), rest), len(head)) + rest
 
@@ -167,9 +166,6 @@ USE_RESOLUTION = 60.0
 PRUNE_TO = 0.9
 """Share of the size cap that is left after pruning."""
 
-ASKED_AT = "X-Asked-At"
-"""Header under which the transport notes when it asked [seconds since 1970]."""
-
 _DAMAGED = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -274,8 +270,7 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
 
     def __setitem__(self, key: str, response: CachedResponse) -> None:
         value = encode_response(response)
-        asked = float(response.headers.get(ASKED_AT) or self._clock())
-        row = (key, value, asked, self._clock())
+        row = (key, value, response.created_at.timestamp(), self._clock())
         self._run(lambda connection: insert(connection, row), None)
         self._run(self._prune, None)
 

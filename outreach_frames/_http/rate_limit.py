@@ -15,14 +15,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from outreach_frames._files import PRIVATE, file_lock
 from outreach_frames._fork import OfOneProcess
+from outreach_frames._http.messages import NOT_A_DATE, Budget, in_utc, read_date
 from outreach_frames._http.retry import LONGEST_WAIT, ROUNDING
 from outreach_frames._parsing import UNREADABLE
 
@@ -32,28 +32,6 @@ EARLIEST_EPOCH_MS = 1e12
 
 _FIRST_NUMBER = re.compile(r"\s*(-?[0-9]{1,18}(?:\.[0-9]{1,18})?)\s*(?:,|$)")
 """Numbers of hundreds of digits are nothing that could be meant."""
-_NO_DATE = (ValueError, TypeError, IndexError, OverflowError)
-"""What Python raises of texts that are no dates, or are dates of other eras."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """
-    The request budget as one answer tells it.
-
-    Attributes
-    ----------
-    limit
-        Requests allowed per window; ``None`` where the answer does not say.
-    remaining
-        Requests left in this window.
-    resets_at
-        When the window ends [seconds since 1970].
-    """
-
-    limit: int | None = None
-    remaining: int | None = None
-    resets_at: float | None = None
 
 
 def read_budget(headers: Mapping[str, str], now: float) -> Budget:
@@ -98,14 +76,6 @@ def read_instant(text: str | None, now: float) -> float | None:
     return moment.timestamp() if moment else None
 
 
-def read_date(text: str | None) -> datetime | None:
-    """Read an HTTP date, such as the ``Date`` header; ``None`` if it is missing or no date."""
-    try:
-        return _in_utc(parsedate_to_datetime(text)) if text else None
-    except _NO_DATE:
-        return None
-
-
 def _count(text: str | None) -> int | None:
     number = _FIRST_NUMBER.match(text) if text is not None else None
     return max(0, int(float(number[1]))) if number else None
@@ -113,13 +83,9 @@ def _count(text: str | None) -> int | None:
 
 def _iso(text: str) -> datetime | None:
     try:
-        return _in_utc(datetime.fromisoformat(text))
-    except _NO_DATE:
+        return in_utc(datetime.fromisoformat(text))
+    except NOT_A_DATE:
         return None
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 SAME_WINDOW = 1.5

@@ -37,7 +37,7 @@ class Outcome(Enum):
     """An answer that would be the same next time: 4xx, a redirect that must not be followed, a TLS certificate."""
 
 
-NOT_CARRIED_OUT = frozenset({Outcome.UNSENT, Outcome.RATE_LIMITED, Outcome.MAINTENANCE})
+NOT_EXECUTED = frozenset({Outcome.UNSENT, Outcome.RATE_LIMITED, Outcome.MAINTENANCE})
 REPEATABLE_METHODS = frozenset({"GET", "DELETE"})
 
 ATTEMPTS = {
@@ -60,43 +60,33 @@ ROUNDING = 1.0
 """Announced instants have whole seconds, rounded nobody knows which way [s]."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+def pause_before_retry(
+    outcome: Outcome,
+    attempts: int,
+    *,
+    repeatable: bool,
+    resumes_in: float | None = None,
+    time_left: float = float("inf"),
+    wait_left: float = LONGEST_WAIT,
+    spread: float,
+) -> float | None:
     """
-    One attempt that did not succeed.
+    Decide whether a request is sent again.
 
-    Attributes
+    Parameters
     ----------
-    repeatable
-        Whether carrying the request out twice is the same as once.
-    number
-        1 for the first attempt of a request.
     outcome
-        How it ended.
+        How the last attempt ended.
+    attempts
+        How often it was sent [attempts].
+    repeatable
+        Whether executing the request twice is the same as once.
     resumes_in
         When the server asked to come back [seconds from now]; ``None``: it did not say.
     time_left
         Until the deadline of the request [s].
     wait_left
         How long it may still wait for an announced instant [s].
-    """
-
-    repeatable: bool
-    number: int
-    outcome: Outcome
-    resumes_in: float | None = None
-    time_left: float = float("inf")
-    wait_left: float = LONGEST_WAIT
-
-
-def pause_before_retry(attempt: Attempt, *, spread: float) -> float | None:
-    """
-    Decide whether a request is sent again.
-
-    Parameters
-    ----------
-    attempt
-        The attempt that failed.
     spread
         Random number in [0, 1) that keeps many clients from coming back at the same moment.
 
@@ -105,16 +95,16 @@ def pause_before_retry(attempt: Attempt, *, spread: float) -> float | None:
     pause : float or None
         How long to wait before sending it again [s]; ``None``: do not.
     """
-    if attempt.number >= ATTEMPTS.get(attempt.outcome, 0):
+    if attempts >= ATTEMPTS.get(outcome, 0):
         return None
-    if attempt.outcome not in NOT_CARRIED_OUT and not attempt.repeatable:
+    if outcome not in NOT_EXECUTED and not repeatable:
         return None
-    if attempt.resumes_in is not None:
-        wait = attempt.resumes_in + ROUNDING + spread
-        return wait if wait <= min(attempt.wait_left, LONGEST_WAIT) else None
-    backoff = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempt.number - 1))
+    if resumes_in is not None:
+        wait = resumes_in + ROUNDING + spread
+        return wait if wait <= min(wait_left, LONGEST_WAIT) else None
+    backoff = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempts - 1))
     pause = backoff * (1 + spread) / 2
-    return pause if pause <= attempt.time_left else None
+    return pause if pause <= time_left else None
 
 
 STEP = 1.0
@@ -220,9 +210,9 @@ class Deadline:
         """Until the deadline [s]; negative once it has passed."""
         return self._ends_at - self._waiter.elapsed()
 
-    def wait(self, seconds: float, *, as_told: bool) -> None:
+    def wait(self, seconds: float, *, announced: bool) -> None:
         """Wait, on the request's own time or for an announced instant, which moves the deadline."""
-        if as_told:
+        if announced:
             self._ends_at += seconds
             self.wait_left -= seconds
         self._waiter.wait(seconds)

@@ -1,8 +1,9 @@
 """
-The session: what the rest of the package asks the API through.
+The session: every request of the package goes through it.
 
-From top to bottom: single flight, the cache (requests-cache), then the transport with rate gate, token and retries.
-A cached answer touches nothing below the cache.
+From top to bottom: single flight, the cache, then the transport with rate limit, token and retries. A cached response
+touches nothing below the cache. The caller decodes a body between `Session.fetch` and `Session.store`, so that only a
+document that could be decoded is stored.
 """
 
 import threading
@@ -11,23 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from random import random
-from types import MappingProxyType
+from typing import TypeVar
 
-import requests
 from requests import PreparedRequest
-from requests_cache import CachedSession
-from requests_cache.models.response import BaseResponse
 
 from outreach_frames import __version__
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.cache import SIZE_CAP, Cache, default_folder, fingerprint, http_folder
-from outreach_frames._http.errors import KEPT_HEADERS, LARGEST_BODY, Response
+from outreach_frames._http.messages import LARGEST_BODY, Request, Response
 from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin, without_addresses
-from outreach_frames._http.rate_limit import RateLimiter, RateLimitWindow, read_date
-from outreach_frames._http.request import Request
+from outreach_frames._http.rate_limit import RateLimiter, RateLimitWindow
 from outreach_frames._http.retry import Waiter
 from outreach_frames._http.transport import Limits, Transport
 from outreach_frames._parsing import join_url, split_url
@@ -43,13 +39,11 @@ from outreach_frames.errors import (
 )
 
 MEDIA_TYPE = "application/vnd.api+json"
-NEVER = -1
-"""requests-cache's word for answers that do not expire; our own store judges their age."""
+T = TypeVar("T")
 
 CONNECT, READ, DEADLINE = 10.0, 60.0, 300.0
 
 Parameters = Sequence[tuple[str, str]]
-Check = Callable[[bytes], object]
 
 
 class Session(OfOneProcess):
@@ -147,12 +141,12 @@ class Session(OfOneProcess):
             self.cache = Cache.of_account(owner, folder, clock=clock, expire_after=expire_after, size_cap=cache_size)
         else:
             self.cache = Cache(None, owner)
-        self._gate = RateLimiter(clock, folder / f"{owner}.budget" if folder else None)
+        self._rate_limiter = RateLimiter(clock, folder / f"{owner}.budget" if folder else None)
         limits = Limits(connect=timeout[0], read=timeout[1], deadline=deadline, max_wait=max_wait, size=max_size)
         self._transport = Transport(
             self.base_url,
             auth,
-            gate=self._gate,
+            rate_limiter=self._rate_limiter,
             waiter=self.waiter,
             limits=limits,
             spread=spread,
@@ -168,10 +162,8 @@ class Session(OfOneProcess):
         self.told_of_forks()
 
     def after_fork_in_child(self) -> None:
-        """Begin with nothing on its way, and with locks that nobody holds."""
+        """Begin with no request under way, and with locks that no thread holds."""
         self._flights = _Flights()
-        self._plain = mounted(requests.Session(), self._transport)
-        self._cached = self._behind_cache()
 
     def get(
         self,
@@ -179,12 +171,11 @@ class Session(OfOneProcess):
         params: Parameters = (),
         *,
         refresh: bool = False,
-        check: Check | None = None,
         no_retry: Collection[int] = (),
         store: bool = True,
     ) -> Response:
         """
-        Read one URL, from the cache where it is there and fresh.
+        Read one JSON document, from the cache where it is there and fresh.
 
         Parameters
         ----------
@@ -193,42 +184,87 @@ class Session(OfOneProcess):
         params
             Query parameters, in order, added to those of the link.
         refresh
-            Ask the API even if the cache has an answer; the new one replaces it.
-        check
-            Called with the body of an answer that was not in the cache; if it raises, the answer is not stored.
+            Ask the API even if the cache has a response; the new one replaces it.
         no_retry
             Statuses that are raised at once, such as 502 for a page that can be made smaller.
         store
-            False for answers that hold secrets: they are neither looked for in the cache nor put there.
+            False for responses that hold secrets: they are neither looked for in the cache nor put there.
 
         Raises
         ------
         APIError
             The API answered with an error, after retries where they are safe.
         TransportError
-            No complete answer came, or the URL is outside the allowed origins.
+            No complete response came, or the URL is outside the allowed origins.
         DocumentError
-            The answer is not JSON.
+            The response is not JSON.
         CacheMissError
-            The session is offline and the answer is not in the cache.
+            The session is offline and the response is not in the cache.
         """
-        call = self._call("GET", url, params, None)
-        call.no_retry = no_retry
-        if check is not None:
-            call.hooks["response"] = [_once(check)]
+        with self.request(url, params, no_retry=no_retry, store=store) as request:
+            response = self.fetch(request, refresh=refresh)
+            while (again := self.fetch_again(request, response)) is not None:
+                response = again
+            self.store(request, response)
+        return response
+
+    @contextmanager
+    def request(
+        self, url: str, params: Parameters = (), *, no_retry: Collection[int] = (), store: bool = True
+    ) -> Iterator[Request]:
+        """Prepare a read, see `get`; another thread with the same one waits until this block has ended."""
+        request = self._prepared("GET", url, params)
+        request.no_retry = no_retry
+        if store and self.cache.is_enabled:
+            request.key = self.cache.key(request)
+        if request.key is None or self._offline:
+            yield request
+        else:
+            with self._flights.of(request.key):
+                yield request
+
+    def fetch(self, request: Request, *, refresh: bool = False) -> Response:
+        """
+        Return the response to a read, from the cache where it is there and fresh; its body is not checked.
+
+        Raises
+        ------
+        APIError, TransportError, CacheMissError
+            As in `get`.
+        """
         if self._offline:
-            return self._from_cache(call)
-        if not store or self._cached is None:
-            return _answer(call, self._plain.send(call, allow_redirects=False))
-        with self._flights.of(self.cache.key(call)):
-            try:
-                return _answer(call, self._cached.send(call, allow_redirects=False, force_refresh=refresh))
-            except OriginError:
-                raise
-            except (TransportError, ServerError, MaintenanceError, RateLimitError):
-                if not self._stale_if_error or (kept := self.cache.stored(self.cache.key(call))) is None:
-                    raise
-                return _answer(call, kept)
+            if (response := self.cache.read(request, stale=True)) is None:
+                raise CacheMissError(
+                    "The connection is offline, and this was not asked before.",
+                    hint="Ask it once with offline=False; the answer is then kept.",
+                )
+            return response
+        if not refresh and (response := self.cache.read(request)) is not None:
+            return response
+        return self._or_stale(request, lambda: self._transport.send(request))
+
+    def fetch_again(self, request: Request, response: Response) -> Response | None:
+        """
+        Ask again for a response that cannot be decoded, or was not yet.
+
+        Returns
+        -------
+        response : Response or None
+            Another response; ``None`` if the first one is a JSON document, which would be the same the next time.
+
+        Raises
+        ------
+        APIError, TransportError, DocumentError
+            As in `get`.
+        """
+        if response.from_cache:
+            return None
+        return self._or_stale(request, lambda: self._transport.send_again(request, response))
+
+    def store(self, request: Request, response: Response) -> None:
+        """Put a response into the cache, once its body is decoded."""
+        if not response.from_cache:
+            self.cache.store(request, response)
 
     def send(self, method: str, url: str, params: Parameters = (), body: bytes | None = None) -> Response:
         """
@@ -256,9 +292,9 @@ class Session(OfOneProcess):
             error.executed = False
             raise error
         body = None if body is None else HiddenBytes(body)
-        call = self._call(method, url, params, body)
+        request = self._prepared(method, url, params, body)
         try:
-            return _answer(call, self._plain.send(call, allow_redirects=False))
+            return self._transport.send(request)
         finally:
             # Even a failed write may have been carried out, and what it changes beside the record is not known here.
             self.cache.invalidate()
@@ -280,47 +316,32 @@ class Session(OfOneProcess):
     @property
     def rate_limit(self) -> RateLimitWindow:
         """What is known of the request budget."""
-        return self._gate.window
+        return self._rate_limiter.window
 
     def close(self) -> None:
         """End waits, close connections and the cache file."""
-        self._plain.close()
-        if self._cached is not None:
-            self._cached.close()
+        self._transport.close()
         self.cache.close()
 
-    def _behind_cache(self) -> requests.Session | None:
-        backend = self.cache.backend
-        if backend is None:
-            return None
-        cached = CachedSession(
-            backend=backend,
-            key_fn=lambda *, request, **_: self.cache.key(request),
-            expire_after=NEVER,
-            cache_control=False,
-            allowable_codes=(200,),
-            allowable_methods=("GET",),
-            ignored_parameters=(),
-        )
-        return mounted(cached, self._transport)
-
-    def _call(self, method: str, url: str, params: Parameters, body: bytes | None) -> Request:
+    def _prepared(self, method: str, url: str, params: Parameters, body: bytes | None = None) -> Request:
         if "://" not in url:
             url = f"{self.base_url}/{url.lstrip('/')}"
-        self._check_origin(url, self.base_url)
         path = split_url(url).path.removeprefix(split_url(self.base_url).path) or "/"
-        call = Request.of(method, url, asked=without_addresses(path), headers=self._headers, params=params, body=body)
-        call.vendor = self._vendor
-        return call
+        label = without_addresses(path)
+        request = Request.of(method, url, path=label, headers=self._headers, params=params, body=body)
+        request.vendor = self._vendor
+        return request
 
-    def _from_cache(self, call: Request) -> Response:
-        kept = self.cache.stored(self.cache.key(call))
-        if kept is None:
-            raise CacheMissError(
-                "The connection is offline, and this was not asked before.",
-                hint="Ask it once with offline=False; the answer is then kept.",
-            )
-        return _answer(call, kept)
+    def _or_stale(self, request: Request, send: Callable[[], T]) -> T | Response:
+        """Send a request; where the API fails and that is allowed, return a cached response of any age."""
+        try:
+            return send()
+        except OriginError:
+            raise
+        except (TransportError, ServerError, MaintenanceError, RateLimitError):
+            if not self._stale_if_error or (stored := self.cache.read(request, stale=True)) is None:
+                raise
+            return stored
 
 
 class _Flights:
@@ -344,36 +365,6 @@ class _Flights:
                 self._users[key] -= 1
                 if not self._users[key]:
                     del self._users[key], self._locks[key]
-
-
-def mounted(session: requests.Session, transport: Transport) -> requests.Session:
-    """Send everything of a session through a transport, and let it keep no cookies."""
-    session.mount("https://", transport)
-    session.mount("http://", transport)
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
-
-
-def _once(check: Check) -> Callable[..., None]:
-    """Make a response hook of a check; requests-cache calls hooks again for what it stored or found."""
-
-    def hook(response: requests.Response, **_: object) -> None:
-        if not isinstance(response, BaseResponse):
-            check(response.content)
-
-    return hook
-
-
-def _answer(call: Request, response: requests.Response) -> Response:
-    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    return Response(
-        status=response.status_code,
-        headers=MappingProxyType(headers),
-        body=response.content,
-        from_cache=bool(getattr(response, "from_cache", False)),
-        date=read_date(headers.get("Date")),
-        url=call.url or "",
-    )
 
 
 def _folder(folder: Path) -> Path | None:

@@ -4,15 +4,12 @@ from collections.abc import Callable, Mapping
 from random import random
 from urllib.parse import urlencode, urlunsplit
 
-import requests
 from requests import PreparedRequest
 
-from outreach_frames._fork import OfOneProcess
+from outreach_frames._http.messages import Request
 from outreach_frames._http.origin import check_base_url
 from outreach_frames._http.rate_limit import RateLimiter
-from outreach_frames._http.request import Request
 from outreach_frames._http.retry import Waiter
-from outreach_frames._http.session import mounted
 from outreach_frames._http.transport import Limits, Transport
 from outreach_frames._parsing import split_url
 from outreach_frames._secrets import HiddenBytes, HiddenText
@@ -20,7 +17,7 @@ from outreach_frames._secrets import HiddenBytes, HiddenText
 LIMITS = Limits(connect=10.0, read=30.0, deadline=120.0, max_wait=300.0, size=1 << 20)
 
 
-class TokenEndpoint(OfOneProcess):
+class TokenEndpoint:
     """
     Posts to the sign-in endpoints of an API host.
 
@@ -49,14 +46,14 @@ class TokenEndpoint(OfOneProcess):
         parts = split_url(check_base_url(base_url))
         self.origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
         waiter = waiter or Waiter()
-        gate = RateLimiter(waiter.clock)
-        self._transport = Transport(self.origin, _as_it_is, gate=gate, waiter=waiter, limits=LIMITS, spread=spread)
-        self.after_fork_in_child()
-        self.told_of_forks()
-
-    def after_fork_in_child(self) -> None:
-        """Begin with locks that nobody holds."""
-        self._http = mounted(requests.Session(), self._transport)
+        self._transport = Transport(
+            self.origin,
+            _unchanged,
+            rate_limiter=RateLimiter(waiter.clock),
+            waiter=waiter,
+            limits=LIMITS,
+            spread=spread,
+        )
 
     def __call__(
         self,
@@ -64,7 +61,7 @@ class TokenEndpoint(OfOneProcess):
         form: Mapping[str, str] | None = None,
         *,
         bearer: str | None = None,
-        asked: str | None = None,
+        label: str | None = None,
     ) -> bytes:
         """
         Post a form, or nothing, and return the answer.
@@ -79,7 +76,7 @@ class TokenEndpoint(OfOneProcess):
             Fields.
         bearer
             Token of an app that signs the request itself.
-        asked
+        label
             What a message may call the path, where it holds a secret.
 
         Raises
@@ -97,14 +94,14 @@ class TokenEndpoint(OfOneProcess):
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         body = None if form is None else HiddenBytes(urlencode(form).encode())
-        call = Request.of("POST", f"{self.origin}{path}", asked=asked or path, headers=headers, body=body)
-        call.repeatable = True
-        return self._http.send(call, allow_redirects=False).content
+        request = Request.of("POST", f"{self.origin}{path}", path=label or path, headers=headers, body=body)
+        request.repeatable = True
+        return self._transport.send(request).body
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._transport.close()
 
 
-def _as_it_is(request: PreparedRequest) -> PreparedRequest:
+def _unchanged(request: PreparedRequest) -> PreparedRequest:
     return request

@@ -40,10 +40,10 @@ class Endpoint:
         self.reply, self.error = reply, error
         self.asked: list[tuple[str, str, str]] = []
 
-    def __call__(self, path, form=None, *, bearer=None, asked=None) -> bytes:
+    def __call__(self, path, form=None, *, bearer=None, label=None) -> bytes:
         """Answer."""
         assert form is None
-        self.asked.append((path, bearer, asked))
+        self.asked.append((path, bearer, label))
         if self.error:
             raise self.error
         return self.reply if isinstance(self.reply, bytes) else json.dumps(self.reply).encode()
@@ -87,9 +87,9 @@ def test_the_setup_token_leads_to_the_installation(app, clock) -> None:
     installation = find_installation(app, "setup/token", exchange=endpoint, clock=clock)
 
     assert (installation.id, installation.api) == ("3f0c", API)
-    (path, _, asked) = endpoint.asked[0]
+    (path, _, label) = endpoint.asked[0]
     assert path == "/api/app/installs/setup%2Ftoken/actions/setupToken"
-    assert "setup%2F" not in asked
+    assert "setup%2F" not in label
 
 
 def test_a_refused_app_says_what_to_check(app, clock) -> None:

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from scripted_server import Scripted, Server
 
 from outreach_frames._http import Session, Waiter
-from outreach_frames._http.rate_limit import Budget, RateLimiter
+from outreach_frames._http.messages import Budget
+from outreach_frames._http.rate_limit import RateLimiter
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),

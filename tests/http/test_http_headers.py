@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from outreach_frames._http.rate_limit import Budget, read_budget, read_date, read_instant, read_resumption
+from outreach_frames._http.messages import Budget, read_date
+from outreach_frames._http.rate_limit import read_budget, read_instant, read_resumption
 
 NOW = 1_800_000_000.0
 

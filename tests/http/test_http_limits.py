@@ -13,7 +13,8 @@ from fake_clock import Clock
 from scripted_server import EMPTY, Scripted, error_body
 
 from outreach_frames._http import Waiter
-from outreach_frames._http.rate_limit import Budget, RateLimiter
+from outreach_frames._http.messages import Budget
+from outreach_frames._http.rate_limit import RateLimiter
 from outreach_frames.errors import MaintenanceError, RateLimitError, ServerError, TransportError
 
 MAINTENANCE = error_body(id="scheduledServerMaintenance", title="Scheduled Server Maintenance")

@@ -7,7 +7,6 @@ from outreach_frames._http.retry import (
     LONGEST_WAIT,
     REPEATABLE_METHODS,
     ROUNDING,
-    Attempt,
     Outcome,
     pause_before_retry,
 )
@@ -29,9 +28,7 @@ NEVER = None
 )
 def test_only_what_was_certainly_not_carried_out_is_repeated_for_every_request(outcome, repeatable, other) -> None:
     """The API has no idempotency key: a create that is sent twice is a duplicate prospect."""
-    pauses = [
-        pause_before_retry(Attempt(repeatable=yes, number=1, outcome=outcome), spread=0.0) for yes in (True, False)
-    ]
+    pauses = [pause_before_retry(outcome, 1, repeatable=yes, spread=0.0) for yes in (True, False)]
 
     assert pauses == [repeatable, other]
 
@@ -50,12 +47,12 @@ def test_reads_and_deletes_are_repeatable(method, repeatable) -> None:
 )
 def test_pauses_double_and_end(number, spread, pause) -> None:
     """Half of each pause is random, so that many clients do not come back at the same moment."""
-    assert pause_before_retry(Attempt(True, number, Outcome.SERVER_ERROR), spread=spread) == pause
+    assert pause_before_retry(Outcome.SERVER_ERROR, number, repeatable=True, spread=spread) == pause
 
 
 def test_pauses_of_our_own_are_capped() -> None:
     """Doubling for ever would end in hours."""
-    assert pause_before_retry(Attempt(True, 9, Outcome.RATE_LIMITED), spread=1.0) == LONGEST_PAUSE
+    assert pause_before_retry(Outcome.RATE_LIMITED, 9, repeatable=True, spread=1.0) == LONGEST_PAUSE
 
 
 @pytest.mark.parametrize(
@@ -70,13 +67,11 @@ def test_pauses_of_our_own_are_capped() -> None:
 )
 def test_an_announced_wait_is_kept_to_or_declined(resumes_in, wait_left, pause) -> None:
     """Coming back earlier than told is turned away again; waiting longer than allowed is not wanted."""
-    attempt = Attempt(False, 1, Outcome.RATE_LIMITED, resumes_in=resumes_in, wait_left=wait_left)
+    announced = {"resumes_in": resumes_in, "wait_left": wait_left}
 
-    assert pause_before_retry(attempt, spread=0.0) == pause
+    assert pause_before_retry(Outcome.RATE_LIMITED, 1, repeatable=False, spread=0.0, **announced) == pause
 
 
 def test_no_pause_outlasts_the_deadline() -> None:
     """An answer after the deadline helps nobody."""
-    attempt = Attempt(True, 3, Outcome.DROPPED, time_left=0.9)
-
-    assert pause_before_retry(attempt, spread=0.0) is NEVER
+    assert pause_before_retry(Outcome.DROPPED, 3, repeatable=True, time_left=0.9, spread=0.0) is NEVER

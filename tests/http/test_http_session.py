@@ -11,6 +11,9 @@ import urllib3
 from scripted_server import EMPTY, TOKEN, Scripted, error_body
 
 from outreach_frames import errors
+from outreach_frames._fetch.frames import fetch
+from outreach_frames._http import Response, transport
+from outreach_frames.client import Client
 
 TWO_HOURS = 7_200.0
 
@@ -258,30 +261,73 @@ def test_nobody_listening_is_said_so_and_nothing_was_sent(connect) -> None:
             session.send("POST", "/prospects", body=b"{}")
 
 
-def test_an_answer_that_fails_the_callers_check_is_raised_and_not_stored(server, connect) -> None:
-    """A page that cannot be flattened would fail again from the cache."""
+def test_a_response_that_cannot_be_decoded_is_raised_and_not_stored(server, connect) -> None:
+    """A page that cannot be flattened would fail again from the cache; it is JSON, so it is not asked for again."""
 
-    def check(_: bytes) -> None:
+    def decode(_: Response) -> None:
         raise errors.DocumentError("A prospect has no id.")
 
     session = connect()
     with pytest.raises(errors.DocumentError, match="no id"):
-        session.get("/prospects", check=check)
+        Client(session).read("/prospects", (), decode)
 
     assert session.cache.info().answers == 0
     assert len(server.requests) == 1
 
 
-def test_the_check_sees_a_fresh_answer_once_and_a_cached_one_never(server, connect) -> None:
-    """It costs as much as flattening a page; what is stored has passed it."""
-    seen = []
+def test_a_page_is_decoded_once_and_scanned_by_nothing_else(server, connect, monkeypatch) -> None:
+    """Decoding is the proof that a body is JSON; scanning it besides cost a third of flattening a page."""
+    monkeypatch.delattr(transport, "judge")
+    client, bodies = Client(connect()), []
+
+    for _ in range(2):
+        client.read("/prospects", (), lambda response: bodies.append(response.body))
+
+    assert bodies == [EMPTY, EMPTY]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("fault", ["dropped", "cut in half", "not JSON", "half a document", "bad gzip"])
+def test_a_damaged_response_that_is_decoded_is_asked_for_again(server, connect, clock, fault) -> None:
+    """The decoder finds it; the pauses and the number of attempts are those of any other fault."""
+    server.script = [FAULTS[fault]] * 2
+
+    response, content = Client(connect()).read("/prospects", (), _decoded)
+
+    assert (response.body, content) == (EMPTY, json.loads(EMPTY))
+    assert len(server.requests) == 3
+    assert clock.slept == [0.25, 0.5]
+
+
+def test_a_response_that_is_never_json_says_so(server, connect) -> None:
+    """A sign-in page of a proxy is not for the decoder to describe."""
+    server.script = [FAULTS["not JSON"]] * 9
     session = connect()
 
-    session.get("/prospects", check=seen.append)
-    session.get("/prospects", check=seen.append)
+    with pytest.raises(errors.DocumentError, match=r"not a complete JSON document \(text/html\)"):
+        Client(session).read("/prospects", (), _decoded)
 
-    assert seen == [EMPTY]
-    assert len(server.requests) == 1
+    assert len(server.requests) == 4
+    assert session.cache.info().answers == 0
+
+
+@pytest.mark.parametrize("document", ['{"data": null, "errors": [%s]}', '{"errors": [%s]}'])
+def test_errors_under_a_status_of_success_are_that_error(server, connect, document) -> None:
+    """A page without rows would be taken for an answer."""
+    server.script = [Scripted(200, (document % '{"id": "x", "status": "404"}').encode())]
+    session = connect()
+
+    with pytest.raises(errors.NotFoundError):
+        fetch(Client(session), "prospects")
+
+    assert session.cache.info().answers == 0
+
+
+def _decoded(response: Response) -> object:
+    try:
+        return json.loads(response.body)
+    except ValueError:
+        raise errors.DocumentError("No JSON.") from None
 
 
 def test_messages_tracebacks_and_logs_hold_no_token_and_no_address(server, connect, caplog) -> None:

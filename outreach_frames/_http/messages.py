@@ -1,0 +1,187 @@
+"""Requests and responses: what is sent, what came back, and what both are called in messages."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Self
+
+import requests
+from requests import PreparedRequest
+
+from outreach_frames._http.retry import REPEATABLE_METHODS
+from outreach_frames.errors import OriginError
+
+if TYPE_CHECKING:
+    from outreach_frames._http.retry import Deadline
+
+KEPT_HEADERS = ("Content-Type", "Date", "Link")
+"""Headers that a response keeps, on disk and in memory: none that could be a secret."""
+
+LARGEST_BODY = 256 << 20
+"""Largest body, as it comes and unpacked; a page of a thousand records is a hundredth of it [bytes]."""
+
+NOT_A_DATE = (ValueError, TypeError, IndexError, OverflowError)
+"""What Python raises for texts that are no dates, or are dates outside the calendar."""
+
+
+class Request(PreparedRequest):
+    """
+    A request, prepared without a session's defaults: no cookies, and no password from a ``.netrc`` file.
+
+    Attributes
+    ----------
+    label
+        Method and path, without host and query: how messages call it.
+    repeatable
+        Whether executing it twice is the same as once.
+    vendor
+        Whether it goes to Outreach, so that messages may name Outreach's sign-in and must not quote its texts, which
+        may hold personal data.
+    no_retry
+        Statuses at which the same request is not sent again, such as 502 for a page that is too large.
+    key
+        Its key in the cache; ``None``: the response is neither read from the cache nor stored.
+    attempts
+        How often it was sent [attempts].
+    deadline
+        How long it may still take; set when it is first sent.
+    signed
+        The copy that was sent last, with the token on it.
+    renewed
+        Whether the token was replaced for it.
+    unsure
+        Whether an earlier attempt may have been executed.
+    """
+
+    label: str
+    repeatable: bool
+    deadline: "Deadline"
+    vendor: bool = True
+    no_retry: Collection[int] = ()
+    key: str | None = None
+    attempts: int = 0
+    signed: PreparedRequest | None = None
+    renewed: bool = False
+    unsure: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        url: str,
+        *,
+        path: str,
+        headers: Mapping[str, str],
+        params: Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+    ) -> Self:
+        """
+        Prepare a request.
+
+        Parameters
+        ----------
+        path
+            What messages call the URL.
+
+        Raises
+        ------
+        OriginError
+            The URL cannot be read.
+        """
+        request = cls()
+        try:
+            request.prepare(method=method, url=url, params=list(params), headers=dict(headers), data=body)
+        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, UnicodeError):
+            raise OriginError(f"{method} {path}: the address cannot be read.", hint="Check base_url.") from None
+        request.label, request.repeatable = f"{method} {path}", method in REPEATABLE_METHODS
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """
+    The request budget as one response states it.
+
+    Attributes
+    ----------
+    limit
+        Requests allowed per window; ``None`` where the response does not say.
+    remaining
+        Requests left in this window.
+    resets_at
+        When the window ends [seconds since 1970].
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    resets_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """
+    A complete response of the API.
+
+    Attributes
+    ----------
+    status
+        HTTP status.
+    headers
+        Those of ``KEPT_HEADERS`` that came with it.
+    body
+        The document, decompressed; left out where the response is printed, like the address, which may hold a filter.
+    url
+        Address of the request.
+    from_cache
+        Whether it was read from the cache.
+    requested_at, received_at
+        When the request was sent, and when the response was complete [seconds since 1970]; 0 if it is from the cache.
+    budget
+        The request budget that it states.
+    resumes_at
+        When the request may be sent again after an error [seconds since 1970]; ``None`` where it does not say.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    url: str = field(repr=False)
+    from_cache: bool = False
+    requested_at: float = 0.0
+    received_at: float = 0.0
+    budget: Budget = Budget()
+    resumes_at: float | None = None
+
+    @property
+    def date(self) -> datetime | None:
+        """When the API created it (aware, UTC); ``None`` where it does not say."""
+        return read_date(self.headers.get("Date"))
+
+    @property
+    def resumes_in(self) -> float | None:
+        """From its arrival until the request may be sent again [s]; ``None`` where it does not say."""
+        return None if self.resumes_at is None else max(0.0, self.resumes_at - self.received_at)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004  statuses are named by their number
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that a response keeps."""
+    return {name: headers[name] for name in KEPT_HEADERS if name in headers}
+
+
+def read_date(text: str | None) -> datetime | None:
+    """Read an HTTP date, such as the ``Date`` header; ``None`` if it is missing or no date."""
+    try:
+        return in_utc(parsedate_to_datetime(text)) if text else None
+    except NOT_A_DATE:
+        return None
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a time in UTC; one without a zone is taken to be in UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
