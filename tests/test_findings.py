@@ -146,7 +146,7 @@ def test_groups_of_any_key_are_named_by_it():
     everything = result("engagement", rows.to_dict("list"), by=[])
 
     assert any(sentence.startswith("Of the enrollments in “Intro”") for sentence in tell(grouped))
-    assert any("in week of 2 March 2026" in sentence for sentence in tell(weekly))
+    assert any("in week of 2 Mar 2026" in sentence for sentence in tell(weekly))
     assert tell(everything) == [findings.NOTHING]
 
 
@@ -465,7 +465,7 @@ def boxes(**changed):
         (
             boxes(sync_ok=False, blind_since=pd.Timestamp("2026-03-07", tz="UTC"), sent_while_blind=55),
             (
-                "1 of 2 mailboxes hears no replies and no bounces: “ann@example.com” since 7 March 2026. 55 "
+                "1 of 2 mailboxes hears no replies and no bounces: “ann@example.com” since 7 Mar 2026. 55 "
                 "mails sent since then "
                 "look unanswered whether they are or not."
             ),

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from outreach_frames._format import SPACE, count, day, moment, share, type_name
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.plots._formatting import count, day, distinct, kind_of, moment
+from outreach_frames.plots._formatting import distinct
 from outreach_frames.plots._style import BOUNCE, CLICK, FAILURE, NONE, OPEN, OPT_OUT, REPLY, VOLUME, Mark
 
 MACHINE_OPENS = "(machine opens included)"
@@ -139,10 +140,10 @@ def require(frame: Any, columns: Iterable[str], *, plot: str, source: str, names
     """
     if not isinstance(frame, pd.DataFrame):
         turned = ", turned into pandas with .to_pandas()" if hasattr(frame, "to_pandas") else ""
-        raise DataError(f"plots.{plot} cannot draw {kind_of(frame)}.", hint=f"Pass the result of {source}{turned}.")
+        raise DataError(f"plots.{plot} cannot draw {type_name(frame)}.", hint=f"Pass the result of {source}{turned}.")
     if names is not None and not isinstance(names, Mapping | pd.Series):
         raise DataError(
-            f"names= of plots.{plot} is {kind_of(names)}.",
+            f"names= of plots.{plot} is {type_name(names)}.",
             hint='Pass names by id, such as sequences.set_index("id")["name"].to_dict().',
         )
     for column in columns:
@@ -252,7 +253,7 @@ def without_group(frame: pd.DataFrame, keys: Iterable[str]) -> int:
 
 def confidence(frame: pd.DataFrame) -> str:
     """Name the level of the intervals, such as ``95 %``."""
-    return f"{100 * float(parameters(frame).get('ci') or 0.95):g}\N{NARROW NO-BREAK SPACE}%"
+    return share(float(parameters(frame).get("ci") or 0.95))
 
 
 def _period(given: dict[str, Any]) -> str:
@@ -272,7 +273,7 @@ def subtitle(frame: pd.DataFrame, *counts: str, period: str | None = None) -> st
         *counts,
         f"as of {moment(as_of)}" if as_of else "extraction time not recorded",
     ]
-    return " · ".join(fact if len(fact) > _LONG_FACT else fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in told)
+    return " · ".join(fact if len(fact) > _LONG_FACT else fact.replace(" ", SPACE) for fact in told)
 
 
 def ranked(values: Floats, trials: Floats, names: Sequence[str], *, last: Flags | None = None) -> list[int]:

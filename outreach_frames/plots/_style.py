@@ -22,7 +22,6 @@ MUTED = "#5C5C5C"
 FAINT = "#DADADA"
 
 TITLE_PT, BODY_PT, LABEL_PT, SMALL_PT = 11.0, 8.5, 8.0, 7.0
-NO_DATA = "no data"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from outreach_frames._format import count, counted, interval, percent, probability, signed_points
 from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import HALO, Estimate, empty, estimates, no_data, rate_axis, top_of
-from outreach_frames.plots._formatting import (
-    chance,
-    count,
-    counted,
-    fold,
-    interval,
-    line_height,
-    percent,
-    signed_points,
-)
+from outreach_frames.plots._formatting import fold, line_height
 from outreach_frames.plots._input import (
     Floats,
     Names,
@@ -222,7 +214,7 @@ def _draw_differences(page: Page, above: Axes, differences: list[tuple[str, Esti
         told = f"{signed_points(rate[0])} ({signed_points(rate[1])} to {signed_points(rate[2])})"
         label = strip.text(rate[0], row - 0.08, told, size=SMALL_PT, ha="center", va="bottom", color=INK)
         label.set_path_effects(HALO)
-        page.write(edge, height, chance(p_better), size=LABEL_PT, ha="right", va="center_baseline")
+        page.write(edge, height, probability(p_better), size=LABEL_PT, ha="right", va="center_baseline")
     top = _STRIP_AXIS + rows * _STRIP_ROW
     page.write(edge, top + 0.05, "chance", size=SMALL_PT, color=MUTED, ha="right")
     told = fold(f"Verdict: {verdict}", page.width - 0.6, lines=2, size=LABEL_PT, weight="bold")
@@ -233,9 +225,6 @@ def _in_words(
     arms: pd.DataFrame, names: list[str], differences: list[tuple[str, Estimate, float]], verdict: str
 ) -> str:
     columns = (numbers(arms, name) for name in ("rate", "lo", "hi", "n"))
-    rates = (
-        f"{name}: {interval(*row)} of {count(row[3])}"
-        for name, row in zip(names, zip(*columns, strict=True), strict=True)
-    )
-    gaps = (f"{label}: chance {chance(p_better)}" for label, _, p_better in differences)
+    rates = (f"{name}: {interval(*row)}" for name, row in zip(names, zip(*columns, strict=True), strict=True))
+    gaps = (f"{label}: chance {probability(p_better)}" for label, _, p_better in differences)
     return f"{'; '.join(rates)}. {'; '.join(gaps)}. Verdict: {verdict}."

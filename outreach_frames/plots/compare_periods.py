@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, day, interval, percent, plural, signed_points
 from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import Estimate, blocks, empty, estimates, rate_axis, top_of
-from outreach_frames.plots._formatting import count, counted, day, interval, percent, plural, shorten, signed_points
+from outreach_frames.plots._formatting import shorten
 from outreach_frames.plots._input import (
     Metric,
     Names,
@@ -150,6 +151,6 @@ def _draw_effects(ax: Axes, start: float, effects: tuple[float, float], words: M
 
 
 def _in_words(rows: list[str], ends: list[tuple[Estimate, float]], effects: tuple[float, float], words: Metric) -> str:
-    told = [f"{row}: {interval(*rate, n)} of {count(n)}" for row, (rate, n) in zip(rows[::3], ends, strict=True)]
+    told = [f"{row}: {interval(*rate, n)}" for row, (rate, n) in zip(rows[::3], ends, strict=True)]
     steps = [f"{row} {_points(effect)}" for row, effect in zip(rows[1:3], effects, strict=True)]
     return f"Waterfall of {words.axis.lower()}. {told[0]}; {steps[0]}; {steps[1]}; {told[1]}."

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, percent
 from outreach_frames.plots._axes import Weeks, empty, estimates, label_beside, rate_axis, top_of
-from outreach_frames.plots._formatting import count, counted, percent
 from outreach_frames.plots._input import Floats, Names, metric, numbers, parameters, parts, require, subtitle
 from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
 from outreach_frames.plots._style import INK, MUTED, theme

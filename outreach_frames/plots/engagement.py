@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, interval, percent, percent_extent
 from outreach_frames.plots._axes import empty, estimates, rate_axis, reference, top_of
-from outreach_frames.plots._formatting import count, counted, interval, percent, stretch
 from outreach_frames.plots._input import (
     Flags,
     Floats,
@@ -122,7 +122,7 @@ def plot_rates(
             for value, n, early in zip(values, trials, young, strict=True)
         ]
         columns = [
-            Column("rate", lines.write(cells, lambda group: stretch(values[list(group)]))),
+            Column("rate", lines.write(cells, lambda group: percent_extent(values[list(group)]))),
             Column("n", lines.write([count(n) for n in trials])),
         ]
         drawn = lay_rows(page, lines.names(names), columns, muted=lines.gaps)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, interval, percent, percent_extent, probability
 from outreach_frames.plots._axes import FADED, empty, estimates, rate_axis, reference, top_of
-from outreach_frames.plots._formatting import chance, count, counted, interval, percent, stretch
 from outreach_frames.plots._input import (
     Names,
     ends_in_words,
@@ -88,13 +88,13 @@ def plot_leaderboard(
         if leaderboard.empty:
             return empty(page, "No data in this period.")
         chances = ["p_top", "p_above_median"]
-        best, upper = ([chance(p) if ok else "–" for p, ok in zip(numbers(leaderboard, name), known, strict=True)]
+        best, upper = ([probability(p) if ok else "–" for p, ok in zip(numbers(leaderboard, name), known, strict=True)]
                        for name in chances)  # fmt: skip
         cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shrunk, trials, known, strict=True)]
         own = [percent(value, n) if ok else "–" for value, n, ok in zip(raw, trials, known, strict=True)]
         columns = [
             Column("raw", lines.write(own)),
-            Column("shrunk", lines.write(cells, lambda group: stretch(values[list(group)]))),
+            Column("shrunk", lines.write(cells, lambda group: percent_extent(values[list(group)]))),
             Column("n", lines.write([count(n) for n in trials])),
             Column("best", lines.write(best)),
             Column("> median", lines.write(upper)),

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from outreach_frames._format import count, counted, percent
 from outreach_frames.plots._axes import empty, shade
-from outreach_frames.plots._formatting import count, counted, percent
 from outreach_frames.plots._input import Floats, facts, metric, numbers, parameters, require, subtitle
 from outreach_frames.plots._layout import Page, open_page
 from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark, theme

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from html import escape
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._format import SPACE, count, counted, day, duration, moment, percent, percent_range, plain
 from outreach_frames.errors import DataError, OutreachDataWarning
 from outreach_frames.stats._aggregate import RATES
 from outreach_frames.stats._estimators import quantile_bounds
@@ -66,8 +66,6 @@ HEADLINES = {
     ),
 }
 """In order of appearance."""
-
-FEW = 100
 
 _RESULT = {
     "metric": pa.string(),
@@ -134,7 +132,7 @@ class Summary:
                 lines += [f"    {step:<30} {rate:>7}  {base}".rstrip(), f"        {meaning}"]
         lines += ["", "Caveats"]
         lines += [f"  {severity:<6} {text}" for severity, text in self._doubts()]
-        return "\n".join(lines)
+        return plain("\n".join(lines))
 
     def _repr_html_(self) -> str:
         head = _tr("th", *_HEADS, numbers=_NUMBERS)
@@ -148,8 +146,8 @@ class Summary:
             _tr("td", severity, text.replace("_", " ").removesuffix(", in .caveats"))
             for severity, text in self._doubts()
         )
-        sent = f"Mail sent {_day(self.period[0])} to {_day(self.period[1])}" if self.period else "No mail sent"
-        at = f"{_day(self.as_of[:10])}, {self.as_of[11:16]} UTC" if self.as_of else "an unknown time"
+        sent = f"Mail sent {day(self.period[0])} to {day(self.period[1])}" if self.period else "No mail sent"
+        at = moment(self.as_of) if self.as_of else "an unknown time"
         return (
             f'<div class="outreach-summary"><p><strong>{escape(sent)}, as of {escape(at)}</strong></p>'
             f"<table {_TABLE}><thead>{head}</thead><tbody>{numbers}</tbody></table>"
@@ -177,8 +175,7 @@ class Summary:
         if len(told) < len(rows):
             told.append(("note", f"{len(rows) - len(told)} more, in .caveats"))
         if self.unchecked:
-            checks = "check" if self.unchecked == 1 else "checks"
-            told.append(("?", f"{self.unchecked} {checks} not made: tables or columns not given"))
+            told.append(("?", f"{counted(self.unchecked, 'check')} not made: tables or columns are missing"))
         return told or [("ok", "none found")]
 
 
@@ -297,16 +294,13 @@ def _line(row: dict[Any, Any]) -> tuple[str, str, str, str]:
     if pd.isna(value):
         return row["metric"] + low, "no data", "", row["definition"]
     if pd.isna(n):
-        return row["metric"] + low, f"{value:,.0f}", "", row["definition"]
+        return row["metric"] + low, count(value), "", row["definition"]
     bounds = ""
     if not (pd.isna(row["lo"]) or pd.isna(row["hi"])):
-        bounds = f"{_written(row['lo'], n, row['unit'])} to {_written(row['hi'], n, row['unit'])}, "
-    return row["metric"] + low, _written(value, n, row["unit"]), f"{bounds}n = {n:,.0f}", row["definition"]
-
-
-def _written(value: float, n: float, unit: str) -> str:
-    """Write hours, or a share as a percentage: with one decimal, or none where the base is below 100."""
-    return f"{value:,.1f} h" if unit == "hours" else f"{100 * value:.{1 if n >= FEW else 0}f} %"
+        in_hours = f"{duration(row['lo'])}–{duration(row['hi'], 'h')}"
+        bounds = f"{in_hours if row['unit'] == 'hours' else percent_range(row['lo'], row['hi'], n)}, "
+    written = duration(value, "h") if row["unit"] == "hours" else percent(value, n)
+    return row["metric"] + low, written, f"{bounds}n = {count(n)}", row["definition"]
 
 
 def _step(row: dict[Any, Any]) -> tuple[str, str, str, str]:
@@ -314,9 +308,9 @@ def _step(row: dict[Any, Any]) -> tuple[str, str, str, str]:
     numerator, denominator = row["numerator"], row["denominator"]
     if pd.isna(denominator):
         return row["step"], "–", "not given", row["meaning"]
-    rate = "–" if pd.isna(row["rate"]) else _written(row["rate"], denominator, "share")
+    rate = "–" if pd.isna(row["rate"]) else percent(row["rate"], denominator)
     what, _, where = row["grain"].partition(" ")
-    return row["step"], rate, f"{numerator:,} of {denominator:,} {what}s {where}".rstrip(), row["meaning"]
+    return row["step"], rate, f"{count(numerator)} of {count(denominator)} {what}s {where}".rstrip(), row["meaning"]
 
 
 def _doubt(row: dict[Any, Any]) -> str:
@@ -324,7 +318,7 @@ def _doubt(row: dict[Any, Any]) -> str:
 
 
 def _of(row: dict[Any, Any]) -> str:
-    return f"{row['count']:,} of {row['rows']:,} {row['resource'].replace('_', ' ')}"
+    return f"{count(row['count'])} of {count(row['rows'])} {row['resource'].replace('_', ' ')}"
 
 
 _HEADS = ("", "value", "interval", "n", "what it is")
@@ -362,13 +356,7 @@ def _cells(row: dict[Any, Any]) -> tuple[str, ...]:
     bounds, _, base = detail.rpartition("n = ")
     called = _WORDS.get(row["metric"], row["metric"].replace("_", " "))
     low = " (low trust)" if name.endswith(")") else ""
-    return called + low, value, bounds.removesuffix(", ").replace(" %", "", 1).replace(" to ", " – "), base, definition
-
-
-def _day(iso: str) -> str:
-    """Write a day: 3 March 2026."""
-    day = date.fromisoformat(iso)
-    return f"{day.day} {day:%B %Y}"
+    return called + low, value, bounds.removesuffix(", "), base, definition
 
 
 def _tr(cell: str, *texts: str, numbers: Sequence[int] = (), span: int = 1) -> str:
@@ -376,7 +364,7 @@ def _tr(cell: str, *texts: str, numbers: Sequence[int] = (), span: int = 1) -> s
     cells = []
     for place, text in enumerate(texts):
         is_number = place in numbers
-        shown = text.replace(" ", "\N{NO-BREAK SPACE}") if is_number or not place else text
+        shown = text.replace(" ", SPACE) if is_number or not place else text
         style = f"{_CELL} {'right' if is_number else 'left'};{' white-space: nowrap;' if is_number else ''}"
         across = f' colspan="{span}"' if span > 1 else ""
         cells.append(f'<{cell} style="{style}"{across}>{escape(shown)}</{cell}>')
