@@ -31,6 +31,7 @@ from outreach_frames._format import (
     type_name,
 )
 from outreach_frames.errors import DataError
+from outreach_frames.metrics import unit_of
 
 GREEN = "#009e73"
 SOFT = "#616e7c"
@@ -71,21 +72,20 @@ PERCENT = Unit("", percent, partial(percent, n=0))
 POINTS = Unit("percentage points", signed_points)
 
 UNITS = {
-    r"_h$": Unit("hours", duration),
-    r"_d$": Unit("days", duration),
-    r"_s$": Unit("seconds", duration),
-    r"^hours_|_minutes$": Unit("", duration),
-    r"^(diff|difference|rate_effect|mix_effect)$": POINTS,
-    r"(^|_)(rate|share|coverage|raw|shrunk|hazard|survival|baseline)$": PERCENT,
-    r"^(cumulative|cif|share|rate)_|_used(_p95)?$|^(reply_within|limit)_": PERCENT,
-    r"^p_(better|top|above_median)$": Unit("probability", probability),
-    r"^p_|_p$": Unit("p-value", p_value),
-    r"(^|_)amount$": Unit("", count),
-    r"^(sent|delivered|mailings)$|^sent_": Unit("mails", number),
-    r"^contacted$": Unit("people", number),
-    r"^(arrivals|at_risk|n_per_arm|n_needed)$": Unit("enrollments", number),
+    "hours": Unit("hours", duration),
+    "days": Unit("days", duration),
+    "seconds": Unit("seconds", duration),
+    "duration": Unit("", duration),
+    "percentage points": POINTS,
+    "share": PERCENT,
+    "probability": Unit("probability", probability),
+    "p-value": Unit("p-value", p_value),
+    "amount": Unit("", count),
+    "mails": Unit("mails", number),
+    "people": Unit("people", number),
+    "enrollments": Unit("enrollments", number),
 }
-"""By the pattern of a number's name, the first that fits; a unit that the name says already is not repeated."""
+"""How numbers of a unit are written; a unit that the column's name says already is not repeated."""
 
 
 def show(
@@ -279,7 +279,7 @@ def _unit(name: str, values: "pd.Series[Any]", *, is_rate: bool) -> Unit:
     is_id = name == "id" or name.endswith("_id")
     if is_id or pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
         return TEXT
-    return next((unit for pattern, unit in UNITS.items() if re.search(pattern, name)), PERCENT if is_rate else NUMBER)
+    return UNITS.get(unit_of(name), PERCENT if is_rate else NUMBER)
 
 
 def _cell(value: Any, unit: Unit) -> str:

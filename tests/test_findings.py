@@ -166,7 +166,7 @@ def test_groups_of_any_key_are_named_by_it():
         (
             "failures",
             "failure_rate",
-            "“Intro” fails to send 30.0 % (24.1–36.7 %, n = 200) of its mail, above the others together (10.0 %)",
+            "Of the mail of “Intro”, 30.0 % (24.1–36.7 %, n = 200) fails to send, above the others together (10.0 %)",
         ),
         ("meetings", "meeting_rate", "Of the enrollments contacted in “Intro”, 30.0 % (24.1–36.7 %, n = 200) lead to"),
     ],
@@ -356,7 +356,7 @@ def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800, p=0.01, metric=
         (
             arms("A better"),
             (
-                "At “Intro, step 1”, “Short” earns more replies than “Long”: 10.0 % (8.0–12.0 %, n = 900) "
+                "At “Intro, step 1”, “Short” gets more replies than “Long”: 10.0 % (8.0–12.0 %, n = 900) "
                 "against 5.0 % "
                 "(4.0–7.0 %, n = 900), 5.0 percentage points (1.0 to 9.0) more."
             ),

@@ -185,7 +185,7 @@ def outcomes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     """Tell whether the total changed, how much of that is rate and how much mix, and which groups changed."""
     key, metric = str(result.columns[0]), parameter(result, "metric", "reply_rate")
-    share = f"the share of {METRICS[metric].share if metric in METRICS else metric.replace('_', ' ')}"
+    share = f"the share of {METRICS[metric].counted if metric in METRICS else metric.replace('_', ' ')}"
     effect = design_effect(result, metric)
     for row in records(pd.concat([attached(result, "total"), result])):
         before, now = (Rate(*(row[f"rate_{when}{end}"] for end in ("", "_lo", "_hi", "_n"))) for when in ("a", "b"))

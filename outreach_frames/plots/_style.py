@@ -64,6 +64,18 @@ CALL = Mark("#A6A6A6", "#444444", "2", "////")
 TASK = Mark("#5C5C5C", "#222222", "3", "...")
 VOLUME = Mark("#8A8A8A", "#444444", "H", "||||")
 
+MARKS = {
+    "reply": REPLY,
+    "opt_out": OPT_OUT,
+    "bounce": BOUNCE,
+    "open": OPEN,
+    "click": CLICK,
+    "failure": FAILURE,
+    "volume": VOLUME,
+    "none": NONE,
+}
+"""By the meaning that a metric names as its color."""
+
 # Latin, Greek and Cyrillic come with matplotlib; the others are used where the machine has them.
 _FAMILIES = (
     "DejaVu Sans",

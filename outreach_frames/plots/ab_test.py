@@ -14,8 +14,10 @@ from outreach_frames.plots._formatting import fold, line_height
 from outreach_frames.plots._input import (
     Floats,
     Names,
+    axis_title,
     confidence,
     labels,
+    mark_of,
     metric,
     numbers,
     parameters,
@@ -81,7 +83,7 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
     words = metric(str(parameters(test).get("metric") or "reply"))
     letters = _letters(arms)
     variants = _names(arms, letters)
-    title = f"{words.title} of the variants of {_step(arms, chosen, names)}" if letters else "Test of templates"
+    title = f"{words.label} of the variants of {_step(arms, chosen, names)}" if letters else "Test of templates"
     differences = _differences(arms, letters)
     strip = line_height(LABEL_PT) * 2.4 + len(differences) * _STRIP_ROW + _STRIP_AXIS
     with theme():
@@ -94,7 +96,7 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
                 counted(arms["n"].sum(), "enrollment"),
                 *([f"{counted(left_out, 'variant')} not drawn"] if left_out > 0 else []),
             ),
-            footnote=f"{words.title}: enrollments with a success at the step ÷ enrollments reached there. Curves: "
+            footnote=f"{words.label}: enrollments with a success at the step ÷ enrollments reached there. Curves: "
             f"posterior density, with the test's prior. Whiskers: {confidence(test)} interval (Wilson; for differences "
             "Newcombe). Chance: that the first variant is better than the second.",
             height=max(len(arms), 1) * _ROW + AXIS_ROOM + HEADER_ROOM + strip,
@@ -108,8 +110,8 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
         ]
         drawn = lay_rows(page, variants, columns, below=strip)
         drawn.set_xlim(0, top_of(numbers(arms, "hi"), numbers(arms, "rate")))
-        rate_axis(drawn.xaxis, words.axis)
-        _draw_posteriors(drawn, arms, words.mark)
+        rate_axis(drawn.xaxis, axis_title(words))
+        _draw_posteriors(drawn, arms, mark_of(words))
         verdict = str(arms["verdict"].iloc[0])
         _draw_differences(page, drawn, differences, _VERDICTS.get(verdict, verdict) + _plan(arms))
         page.describe(f"{title}. {_in_words(arms, variants, differences, verdict)}")

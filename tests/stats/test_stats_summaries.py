@@ -9,7 +9,8 @@ from small_frames import extracted, frame, mailings, plain, table
 from stats_frames import EXPECTED, ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats.summaries import HEADLINES, summarize
+from outreach_frames.metrics import HEADLINES
+from outreach_frames.stats.summaries import summarize
 
 NBSP = "\N{NO-BREAK SPACE}"
 EXAMPLE = {name: table(name) for name in ORACLE["tables"]}
