@@ -21,7 +21,7 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_files", "_fork", "_secrets", "_sockets", "errors", "metrics"},
+    {"_files", "_fork", "_format", "_secrets", "_sockets", "errors", "metrics"},
     {"_parsing"},
     {"_auth", "_http", "_warnings", "_write_journal", "catalog", "plots", "stats"},
     {"_export", "_parquet", "_sql", "display", "reports"},
