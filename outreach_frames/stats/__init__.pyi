@@ -16,7 +16,7 @@ from .mailboxes import (
     schedule_lag as schedule_lag,
     send_capacity as send_capacity,
 )
-from .opt_outs import compliance as compliance, prospect_opt_outs as prospect_opt_outs
+from .opt_outs import opt_out_violations as opt_out_violations, prospect_opt_outs as prospect_opt_outs
 from .periods import compare_periods as compare_periods
 from .pipeline import pipeline_attribution as pipeline_attribution
 from .power import power_table as power_table

@@ -17,7 +17,6 @@ import pyarrow as pa
 from outreach_frames.errors import DataError
 from outreach_frames.stats._backends import pandas_of, wrap
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import Instant, to_micros
 from outreach_frames.stats.flags import ENGAGEMENT, SENDING, with_delivery, with_flags
 
 Floats = npt.NDArray[np.float64]
@@ -147,12 +146,6 @@ def _zone(dtype: Any) -> Any:
 def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
     """Read instants without a zone as UTC."""
     return frame.assign(**{name: frame[name].dt.tz_localize("UTC") for name in naive_columns(frame)})
-
-
-def settled(call: StatContext, as_of: Instant | None) -> int | None:
-    """Settle the instant at which the data are looked at [µs since 1970, UTC]; ``None`` where it is unknown."""
-    call.look(as_of)
-    return None if call.as_of is None else to_micros(call.as_of)
 
 
 def keep(call: StatContext, frame: pd.DataFrame, reason: str, wanted: "pd.Series[Any]") -> pd.DataFrame:

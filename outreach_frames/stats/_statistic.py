@@ -214,10 +214,9 @@ class StatContext:
         self.as_of = to_iso(settled)
         return settled
 
-    def look(self, as_of: Instant | None) -> None:
-        """Settle the instant where it only goes into the record; see `instant`."""
-        if as_of is not None or self._extracted:
-            self.instant(as_of)
+    def optional_instant(self, as_of: Instant | None) -> int | None:
+        """Settle the instant as `instant` does; ``None`` where neither the caller nor a record has one."""
+        return self.instant(as_of) if as_of is not None or self._extracted else None
 
     def write(
         self,
@@ -286,11 +285,15 @@ class StatContext:
         native = frame.with_columns(nw.col(name).cast(nw.Enum(list(c))) for name, c in categories.items()).to_native()
         return native.collect() if self.in_memory else native
 
+    def _extraction(self) -> str | None:
+        """Return the time of the earliest extraction; ``None`` where no frame carries one."""
+        return to_iso(min(map(to_micros, self._extracted))) if self._extracted else None
+
     def _record(self) -> dict[str, object]:
         return {
             "function": self.function,
             "parameters": {name: _told(name, value) for name, value in self.parameters.items()},
-            "as_of": self.as_of,
+            "as_of": self.as_of or self._extraction(),
             "rows_in": self.rows_in,
             "dropped": self.dropped,
             **({"clusters": self.clusters} if self.clusters else {}),

@@ -90,8 +90,8 @@ _MAKERS = {
     **dict.fromkeys(("day", "week", "month", "quarter", "origin"), "engagement(mailings, by=...)"),
     **dict.fromkeys(("suspect_open", "suspect_click"), "suspect_engagement(mailings)"),
     **dict.fromkeys(("duration_d", "event", "t0"), "time_to_event(mailings)"),
-    **dict.fromkeys(("tz", "tz_source"), "prospect_engagement(prospects, mailings)"),
-    "bucket": "state_flow(sequence_states, mailings)",
+    **dict.fromkeys(("tz", "tz_source"), "prospect_engagement(mailings, prospects=...)"),
+    "bucket": "state_flow(mailings, sequence_states=...)",
 }
 """Which statistic makes a column that callers may take for one of Outreach's."""
 
@@ -352,10 +352,9 @@ _POSITIVE = partial(number, above=0)
 _NOT_NEGATIVE = partial(number, least=0)
 _PROBABILITY = partial(number, above=0, below=1)
 _COUNT = partial(count, least=1)
-_OPTIONAL = frozenset({"cluster", "horizon_d", "min_n", "per_day", "prior", "tau"})
+_OPTIONAL = frozenset({"cluster", "horizon_d", "per_day", "planned_n", "tau"})
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "allow_low_trust": flag,
-    "alpha": _PROBABILITY,
     "arms": partial(count, least=2),
     "baseline_weeks": _COUNT,
     "bounce_policy": partial(choice, allowed=POLICIES),
@@ -369,18 +368,19 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "half_life_d": _POSITIVE,
     "horizon_d": _NOT_NEGATIVE,
     "include_unsequenced": flag,
-    "limit": _NOT_NEGATIVE,
+    "max_mailings": _NOT_NEGATIVE,
     "mature_d": _NOT_NEGATIVE,
     "min_n": count,
     "named_only": flag,
     "ooto_prefix": text,
     "overlap_only": flag,
     "per_day": _POSITIVE,
+    "planned_n": count,
     "power": _PROBABILITY,
     "resamples": _COUNT,
     "seed": count,
     "sequential": flag,
-    "spacing": _POSITIVE,
+    "stuck_after_waits": _POSITIVE,
     "stale_h": _NOT_NEGATIVE,
     "tau": _POSITIVE,
     "together_s": _NOT_NEGATIVE,

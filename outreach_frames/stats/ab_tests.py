@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, settled, typed, write
+from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, typed, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._validation import beta_prior, choice, column as column_name
@@ -25,9 +25,9 @@ from outreach_frames.stats.suspects import warn_of_machines
 from outreach_frames.stats.traps import ChangedTemplateWarning, warn
 
 OUTCOMES = {
-    "reply": ("is_replied", "replied_at", "is_delivered"),
-    "click": ("is_clicked", "clicked_at", "is_click_tracked"),
-    "open": ("is_opened", "opened_at", "is_open_tracked"),
+    "reply_rate": ("is_replied", "replied_at", "is_delivered"),
+    "click_rate": ("is_clicked", "clicked_at", "is_click_tracked"),
+    "open_rate": ("is_opened", "opened_at", "is_open_tracked"),
 }
 """What counts as success, when it happened, and what counts as a trial."""
 
@@ -62,13 +62,13 @@ _PAIRS = {"step_id": pa.int64(), "template_1": pa.int64(), "template_2": pa.int6
 
 def ab_test(
     mailings: pd.DataFrame,
+    *,
     sequence_templates: pd.DataFrame,
     templates: pd.DataFrame | None = None,
-    *,
-    metric: str = "reply",
+    metric: str = "reply_rate",
     prior: str | tuple[float, float] = "empirical",
     tau: float | None = None,
-    min_n: int | None = None,
+    planned_n: int | None = None,
     detectable: float = 0.02,
     overlap_only: bool = True,
     cluster: str | None = "auto",
@@ -91,7 +91,7 @@ def ab_test(
     templates
         ``id``, and ``name`` and ``updated_at`` if known.
     metric
-        ``"reply"``; ``"click"`` or ``"open"``, which machines do too, over mailings with tracking.
+        ``"reply_rate"``; ``"click_rate"`` or ``"open_rate"``, which count machines too, over mailings with tracking.
     prior
         Of the rates, for ``p_better`` and ``expected_loss``: ``"empirical"``, fitted to the variants of other tests,
         never to those under test, and flat where there are fewer than five others; ``"flat"``; (alpha, beta); or
@@ -99,7 +99,7 @@ def ab_test(
     tau
         Of ``p_always_valid``. Default: the exact test, see `sequential.exact_p`. Else the differences expected
         beforehand by the large-sample test, see `comparisons.always_valid_p`.
-    min_n
+    planned_n
         Plan: enrollments in each variant before anything but "A better" is said; default: ``n_needed``.
     detectable
         Smallest difference worth detecting, absolute, for ``n_needed`` and the verdict.
@@ -161,7 +161,7 @@ def ab_test(
     see `arms`. An enrollment that was sent two variants at a step counts for the first. Source: this project's metric
     dictionary, part 2.6, and the modules `sequential`, `comparisons` and `power`.
     """
-    numbers = {"tau": tau, "min_n": min_n, "detectable": detectable, "overlap_only": overlap_only, "ci": ci}
+    numbers = {"tau": tau, "planned_n": planned_n, "detectable": detectable, "overlap_only": overlap_only, "ci": ci}
     call = StatContext("ab_test", metric=metric, prior=prior, **numbers, bounce_policy=bounce_policy)
     choice("metric for a test", metric, OUTCOMES)
     _check_prior(prior)
@@ -172,14 +172,14 @@ def ab_test(
     columns = ["id", "sequence_step_id", "template_id", "enabled", "enabled_at"]
     variants = _variants(call, read(call, "sequence_templates", sequence_templates, columns), overlap_only=overlap_only)
     known = None if templates is None else read(call, "templates", templates, ["id"], optional=["name", "updated_at"])
-    until = settled(call, as_of)
+    until = call.optional_instant(as_of)
 
     mail = _compared_mail(call, mail, variants)
-    if metric != "reply":
+    if metric != "reply_rate":
         warn_of_machines(mail)
     units = _units(mail, *OUTCOMES[metric], until=until, cluster=together)
     steps = _arms(variants, units)
-    rules = Rules(tau, min_n, detectable, ci, clustered=together is not None)
+    rules = Rules(tau, planned_n, detectable, ci, clustered=together is not None)
     priors = _priors(prior, steps, rules)
     tested, pairs = [], []
     for step, arms in steps.items():

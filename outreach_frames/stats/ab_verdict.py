@@ -134,7 +134,7 @@ class Rules(NamedTuple):
     """How a test is read; see `ab_test`."""
 
     tau: float | None
-    min_n: int | None
+    planned_n: int | None
     detectable: float
     ci: float
     clustered: bool
@@ -162,7 +162,7 @@ def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dic
     step = {
         "srm_p": split,
         "n_needed": needed,
-        "verdict": _verdict(arms, compared, split, rules, needed if rules.min_n is None else rules.min_n),
+        "verdict": _verdict(arms, compared, split, rules, needed if rules.planned_n is None else rules.planned_n),
         "prior_alpha": prior[0],
         "prior_beta": prior[1],
     }

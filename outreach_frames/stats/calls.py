@@ -42,7 +42,6 @@ def call_outcomes(
     tz: str = "UTC",
     ci: float = 0.95,
     cluster: str | None = "auto",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count outbound calls: dialed, answered, and the time talked.
@@ -65,8 +64,6 @@ def call_outcomes(
         What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the frame has
         ``account_id``, else the person where it has ``prospect_id``; or a column's name; or ``None``: independent
         calls.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -96,7 +93,6 @@ def call_outcomes(
     optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
     given = [key for key in keys if key not in computed]
     read = call.read("calls", calls, needed, keys=given, optional=optional)
-    call.look(as_of)
     marked = read.with_columns(is_outbound=(nw.col("direction").str.to_lowercase() == "outbound").fill_null(False))
     outbound = call.drop(marked, "call not outbound", nw.col("is_outbound"))
     timed = ~nw.coalesce("dialed_at", "answered_at", "completed_at").is_null()
@@ -156,10 +152,10 @@ _RATES = {"meeting_rate": ("met", "contacted")}
 
 
 def meetings(
-    sequence_states: IntoFrameT,
     mailings: IntoFrameT,
-    calls: IntoFrameT,
     *,
+    sequence_states: IntoFrameT,
+    calls: IntoFrameT,
     call_dispositions: IntoFrameT | None = None,
     by: str | Sequence[str] | None = "sequence_id",
     within_d: float = 30,
@@ -177,10 +173,10 @@ def meetings(
 
     Parameters
     ----------
-    sequence_states
-        Enrollments: ``id``, and the columns of ``by``.
     mailings
         ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
+    sequence_states
+        Enrollments: ``id``, and the columns of ``by``.
     calls
         ``id``, ``sequence_state_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``, ``tags`` [list
         of text], and with ``call_dispositions`` ``call_disposition_id``.

@@ -37,18 +37,16 @@ _EVENT_AT = {
 }
 _WEEK = 7 * DAY
 _RATE = {"rate": ("events", "enrollments")}
-_FREQUENCIES = ("W-MON",)
 
 
 def cohort_matrix(
-    sequence_states: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    sequence_states: IntoFrameT,
     calls: IntoFrameT | None = None,
     call_dispositions: IntoFrameT | None = None,
     mailbox_health: pd.DataFrame | None = None,
     event: str = "reply",
-    freq: str = "W-MON",
     weeks: int = 8,
     tz: str = "UTC",
     meeting_words: str | Sequence[str] = MEETING_WORDS,
@@ -65,10 +63,10 @@ def cohort_matrix(
 
     Parameters
     ----------
-    sequence_states
-        Enrollments: ``id``, ``created_at``.
     mailings
         ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``, ``unsubscribed_at``.
+    sequence_states
+        Enrollments: ``id``, ``created_at``.
     calls, call_dispositions
         For ``event="meeting_proxy"``; see `meetings`.
     mailbox_health
@@ -77,8 +75,6 @@ def cohort_matrix(
     event
         ``"reply"``, ``"opt_out"`` (by link), ``"bounce"``, ``"contact"`` (first delivered mailing) or
         ``"meeting_proxy"``: a call of the enrollment whose disposition or tag contains one of ``meeting_words``.
-    freq
-        ``"W-MON"``: weeks that begin on Monday.
     weeks
         How many weeks to follow [weeks].
     tz
@@ -111,7 +107,7 @@ def cohort_matrix(
     MissingColumnError
         A column is absent.
     DataError
-        ``as_of`` is unknown or later than the extraction; an unknown event, frequency or zone; no weeks; meetings
+        ``as_of`` is unknown or later than the extraction; an unknown event or zone; no weeks; meetings
         without calls.
 
     Warns
@@ -125,11 +121,10 @@ def cohort_matrix(
     this project's metric dictionary, part 2.9.
     """
     event_at = _EVENT_AT[choice("event of cohorts", event, _EVENT_AT)]
-    choice("freq", freq, _FREQUENCIES)
     if event == "meeting_proxy" and calls is None:
         raise DataError('event="meeting_proxy" needs calls.', hint="Pass calls, and call_dispositions if you can.")
     call = StatContext(
-        "cohort_matrix", event=event, freq=freq, weeks=weeks, tz=tz, bounce_policy=bounce_policy, ci=ci, cluster=cluster
+        "cohort_matrix", event=event, weeks=weeks, tz=tz, bounce_policy=bounce_policy, ci=ci, cluster=cluster
     )
     sending = ["mailbox_id"] if mailbox_health is not None else []
     optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]

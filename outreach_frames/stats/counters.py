@@ -5,6 +5,7 @@ Counters count what is deleted or invisible, events or messages, since ever or s
 them here; this is where they are held against the mailings.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,16 @@ import pyarrow as pa
 from outreach_frames.errors import DataError
 from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, write
 from outreach_frames.stats._statistic import StatContext, record_of
-from outreach_frames.stats._timestamps import Instant
-from outreach_frames.stats._validation import choice
 from outreach_frames.stats.traps import CounterGapWarning, warn
 
 KEYS = {
-    "sequence": ("sequences", "sequence_id"),
-    "step": ("sequence_steps", "sequence_step_id"),
-    "template": ("templates", "template_id"),
-    "state": ("sequence_states", "sequence_state_id"),
-    "prospect": ("prospects", "prospect_id"),
+    "sequences": "sequence_id",
+    "sequence_steps": "sequence_step_id",
+    "templates": "template_id",
+    "sequence_states": "sequence_state_id",
+    "prospects": "prospect_id",
 }
-"""What can be reconciled: its frame, and its key in mailings."""
+"""Tables with counters, and their keys in mailings."""
 
 COUNTERS = ("deliver_count", "open_count", "click_count", "reply_count", "bounce_count", "opt_out_count")
 
@@ -46,29 +45,28 @@ _EVENTS = {"open_count": ("opens_total", "is_open_tracked"), "click_count": ("cl
 
 
 def reconcile_counters(
-    objects: pd.DataFrame,
     mailings: pd.DataFrame,
     *,
-    on: str = "sequence",
+    sequences: pd.DataFrame | None = None,
+    sequence_steps: pd.DataFrame | None = None,
+    templates: pd.DataFrame | None = None,
+    sequence_states: pd.DataFrame | None = None,
+    prospects: pd.DataFrame | None = None,
     bounce_policy: str = "reply_wins",
-    as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
     Compare the counters of sequences, steps, templates, enrollments or prospects with their mailings.
 
     Parameters
     ----------
-    objects
-        ``id`` and any of ``deliver_count``, ``open_count``, ``click_count``, ``reply_count``, ``bounce_count``,
-        ``opt_out_count``; of templates also ``stats_target_id``, since a template may count on another.
     mailings
-        As for `mailing_flags` without ``marked_as_spam_at``, and the key of ``on``, such as ``sequence_id``.
-    on
-        ``"sequence"``, ``"step"``, ``"template"``, ``"state"`` or ``"prospect"``.
+        As for `mailing_flags` without ``marked_as_spam_at``, and the key of the table, such as ``sequence_id``.
+    sequences, sequence_steps, templates, sequence_states, prospects
+        Exactly one of them: ``id`` and any of ``deliver_count``, ``open_count``, ``click_count``, ``reply_count``,
+        ``bounce_count``, ``opt_out_count``; of templates also ``stats_target_id``, since a template may count on
+        another.
     bounce_policy
         See `mailing_flags`; for ``net``.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -85,7 +83,7 @@ def reconcile_counters(
     MissingColumnError
         A column is absent, or the objects have no counter at all.
     DataError
-        An unknown ``on``, or one that does not fit the objects; a wrong dtype, an id that occurs twice.
+        Not exactly one table, or one passed under another's name; a wrong dtype, an id that occurs twice.
 
     Warns
     -----
@@ -99,26 +97,24 @@ def reconcile_counters(
     below. Not counted: mailings without the key. Source: attribute descriptions and "Common patterns" of the Outreach
     API v2; this project's metric dictionary, part 1.4 (T1, T2, T9).
     """
-    name, key = KEYS[choice("kind of object", on, KEYS)]
-    told = record_of(objects).get("resource", name)
-    if told != name:
-        raise DataError(f"These are {told}, not {name}.", hint=f"Choose on= for {told}: one of {', '.join(KEYS)}.")
-    call = StatContext("reconcile_counters", on=on, bounce_policy=bounce_policy)
+    tables = dict(zip(KEYS, (sequences, sequence_steps, templates, sequence_states, prospects), strict=True))
+    name, objects = _only(tables)
+    key, of_prospects = KEYS[name], name == "prospects"
+    call = StatContext("reconcile_counters", table=name, bounce_policy=bounce_policy)
     listed = _objects(call, name, objects)
     mail = read_mailings(call, mailings, [key], bounce_policy=bounce_policy)
-    call.look(as_of)
     mail = keep(call, mail, f"{key} missing", mail[key].notna())
     target = listed.set_index("id")["stats_target_id"].dropna()
     mail[key] = mail[key].map(target).astype(mail[key].dtype).fillna(mail[key])
-    mail = keep(call, mail, f"mailing of a {on} that is not listed", mail[key].isin(listed["id"]))
+    mail = keep(call, mail, f"mailing of a row that is not in {name}", mail[key].isin(listed["id"]))
 
     present = [counter for counter in COUNTERS if counter in listed.columns]
     compared = pd.concat([_counted(listed, mail, key, counter) for counter in present], ignore_index=True)
     documented = compared["total_events"].fillna(compared["unique_mailings"])
-    primary = documented if on == "prospect" else compared["unique_mailings"]
+    primary = documented if of_prospects else compared["unique_mailings"]
     compared["gap"] = compared["api"] - primary
     compared["matches"] = _matches(compared)
-    compared["cause"] = _causes(compared, of_prospects=on == "prospect")
+    compared["cause"] = _causes(compared, of_prospects=of_prospects)
     place = compared["counter"].map(present.index)
     compared = compared.assign(place=place).sort_values([key, "place"], ignore_index=True)
     order = [key, "counter", "api", "unique_mailings", "total_events", "net", "matches", "gap", "cause"]
@@ -126,6 +122,21 @@ def reconcile_counters(
     above = set(compared[key][flags(compared["cause"] == "rows missing")])
     warn(CounterGapWarning, f"Counters above the rows, so that mail was deleted or is not visible, on {name}", above)
     return result
+
+
+def _only(tables: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the one table that is present, and its name."""
+    present = {name: each for name, each in tables.items() if each is not None}
+    if len(present) != 1:
+        raise DataError(
+            f"reconcile_counters needs one table with counters, not {len(present)}.",
+            hint=f"Pass one of {', '.join(f'{name}=' for name in tables)}.",
+        )
+    [(name, objects)] = present.items()
+    recorded = record_of(objects).get("resource", name)
+    if recorded != name:
+        raise DataError(f"These are {recorded}, not {name}.", hint=f"Pass them as {recorded}=.")
+    return name, objects
 
 
 def _objects(call: StatContext, name: str, objects: pd.DataFrame) -> pd.DataFrame:

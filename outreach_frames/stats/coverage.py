@@ -9,7 +9,6 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.stats._aggregate import grouping, stack
 from outreach_frames.stats._backends import join
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import Instant
 from outreach_frames.stats._validation import columns
 from outreach_frames.stats.flags import CALL_COLUMNS, SENDING, outbound_calls, with_delivery
 from outreach_frames.stats.intervals import with_rates
@@ -24,14 +23,13 @@ _REACH = {
 
 
 def account_coverage(
-    accounts: IntoFrameT,
-    prospects: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    accounts: IntoFrameT,
+    prospects: IntoFrameT,
     calls: IntoFrameT | None = None,
     named_only: bool = False,
     bounce_policy: str = "reply_wins",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count the people of each account who are known, contacted, have replied, have opted out.
@@ -41,21 +39,19 @@ def account_coverage(
 
     Parameters
     ----------
+    mailings
+        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     accounts
         ``id``, ``owner_id``, and ``named`` for ``named_only``. Accounts without people stay. Their ``name`` is kept
         where it is there.
     prospects
         ``id``, ``account_id``, ``opted_out``, ``opted_out_at``.
-    mailings
-        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     calls
         ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
     named_only
         Keep named accounts only.
     bounce_policy
         See `mailing_flags`.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -81,7 +77,6 @@ def account_coverage(
     listed = call.read("accounts", accounts, needed, optional=["name"])
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
     touches = _touches(call, mailings, calls, bounce_policy)
-    call.look(as_of)
 
     if named_only:
         listed = call.drop(listed, "account not named", nw.col("named").fill_null(False))
@@ -101,15 +96,14 @@ def account_coverage(
 
 
 def account_reach(
-    accounts: IntoFrameT,
-    prospects: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    accounts: IntoFrameT,
+    prospects: IntoFrameT,
     calls: IntoFrameT | None = None,
     by: str | Sequence[str] | None = "owner_id",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count the accounts that were touched and those that answered, by owner or segment.
@@ -119,12 +113,12 @@ def account_reach(
 
     Parameters
     ----------
+    mailings
+        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     accounts
         ``id``, ``named``, and the columns of ``by``.
     prospects
         ``id``, ``account_id``, ``opted_out``, ``opted_out_at``.
-    mailings
-        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     calls
         ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
     by
@@ -133,8 +127,6 @@ def account_reach(
         See `mailing_flags`.
     ci
         Confidence level.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -161,7 +153,6 @@ def account_reach(
     listed = call.read("accounts", accounts, ["id", "named"], keys=keys).rename({"id": "account_id"})
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
     touches = _touches(call, mailings, calls, bounce_policy)
-    call.look(as_of)
 
     for key in keys:
         listed = call.drop(listed, f"{key} missing", ~nw.col(key).is_null())

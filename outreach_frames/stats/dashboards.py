@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from outreach_frames.stats._aggregate import MEDIAN, RATES, engagement_parts, grouping, note_unknown, stack
 from outreach_frames.stats._backends import wrap
-from outreach_frames.stats._pandas import Flags, flags, read, read_mailings, settled, table, typed, write
+from outreach_frames.stats._pandas import Flags, flags, read, read_mailings, table, typed, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import Instant
 from outreach_frames.stats.maturity import MATURE_D
@@ -115,7 +115,7 @@ def dashboard_comparison(
     if sequence_states is not None:
         states = read(call, "sequence_states", sequence_states, ["id", "state"])
         mail = table(with_automatic(wrap(mail), wrap(states)))
-    settled(call, as_of)
+    call.optional_instant(as_of)
     note_unknown(call, wrap(mail))
     counted, ours = _Mail(mail, knows_sequences="sequence_id" in mailings.columns), _ours(mail, call.as_of)
     steps = {"open_rate": _opens(counted, ours), **_replies(counted, ours)}

@@ -14,7 +14,7 @@ from outreach_frames.stats._aggregate import at_the_end, stack, with_missing
 from outreach_frames.stats._backends import join, pandas_of, small_table
 from outreach_frames.stats._pandas import Floats, column, floats
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import Instant, with_local, with_periods
+from outreach_frames.stats._timestamps import with_local, with_periods
 from outreach_frames.stats._validation import choice, limits
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, noted_effects
 from outreach_frames.stats.control_limits import limits_around, z_against
@@ -22,7 +22,7 @@ from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, wi
 from outreach_frames.stats.intervals import MIN_EVENTS, exact_lower, with_rates
 from outreach_frames.stats.opt_outs import with_opt_out_time
 
-GROUPINGS = ("mailbox", "recipient_domain")
+GROUPINGS = ("mailbox_id", "recipient_domain")
 ALERTS = ("ok", "watch", "act")
 THRESHOLDS: Mapping[str, tuple[float, float]] = {"bounce_rate": (0.02, 0.05), "spam_rate": (0.001, 0.003)}
 """From which rates on to watch, and to act: practice, not law; for spam, what Gmail asks of bulk senders."""
@@ -42,11 +42,11 @@ _COUNTS = ["sent", "delivered", "bounced", "failed", "attempted", "spam", "opted
 
 def deliverability(
     mailings: IntoFrameT,
-    mailboxes: IntoFrameT,
     *,
+    mailboxes: IntoFrameT,
     prospects: IntoFrameT | None = None,
     email_addresses: IntoFrameT | None = None,
-    by: str = "mailbox",
+    by: str = "mailbox_id",
     thresholds: Mapping[str, tuple[float, float]] | None = None,
     min_n: int = 20,
     baseline_weeks: int = 8,
@@ -54,7 +54,6 @@ def deliverability(
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
     cluster: str | None = "auto",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Measure how well mail arrives, by mailbox and week or by the recipients' domain.
@@ -75,7 +74,7 @@ def deliverability(
         ``id``, ``prospect_id``, ``email``: for ``by="recipient_domain"``. Of several addresses of a person the first is
         taken, since a mailing does not tell its own.
     by
-        ``"mailbox"`` (and week) or ``"recipient_domain"``.
+        ``"mailbox_id"`` (and week) or ``"recipient_domain"``.
     thresholds
         Rates from which to watch and to act, by name of the rate; default `THRESHOLDS`.
     min_n
@@ -92,8 +91,6 @@ def deliverability(
         What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the mailings have it,
         else for bounces the recipients' domain where ``email_addresses`` are given, else the person; or a column's
         name; or ``None``: independent mailings. Failures are the mailbox's own.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -139,8 +136,7 @@ def deliverability(
     )
     mail = _read_mail(call, mailings, bounce_policy, cluster_columns(cluster))
     boxes = call.read("mailboxes", mailboxes, ["id", "email"]).rename({"id": "mailbox_id"})
-    call.look(as_of)
-    if by == "mailbox":
+    if by == "mailbox_id":
         marked = join(mail, boxes.select("mailbox_id", is_listed=nw.col("mailbox_id")), "mailbox_id")
         mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
         tell_placing(call, mail)
@@ -149,15 +145,15 @@ def deliverability(
         keys, labels = ["mailbox_id", "week"], ["email"]
     else:
         keys, labels = ["recipient_domain"], []
-    if email_addresses is not None or by != "mailbox":
+    if email_addresses is not None or by != "mailbox_id":
         mail = _with_domain(call, mail, email_addresses)
-    if by != "mailbox":
+    if by != "mailbox_id":
         mail = call.drop(mail, "mailing to an unknown domain", ~nw.col("recipient_domain").is_null())
     clusters = clusters_of(_ALIKE, cluster, mail.collect_schema().names(), keys)
     parts = _counts(mail, keys, clusters)
     if prospects is not None:
         parts.append(_manual(call, mail, prospects, keys))
-    if by == "mailbox":
+    if by == "mailbox_id":
         weeks = mail.group_by("week").agg(nw.col("id").count()).select("week")
         parts.append(boxes.select("mailbox_id").join(weeks, how="cross"))
     table = stack(parts, keys)
@@ -165,7 +161,7 @@ def deliverability(
         table = with_missing(table, ["manual_opt_outs"], like="sent")
     table = noted_effects(call, table, _RATES, clusters)
     counts = pandas_of(table).sort_values(keys, ignore_index=True)  # small, whatever the mail is
-    past = _earlier_weeks(counts, baseline_weeks) if by == "mailbox" else _other_domains(counts)
+    past = _earlier_weeks(counts, baseline_weeks) if by == "mailbox_id" else _other_domains(counts)
     judged = counts.assign(**_control(counts, past), alert=_alerts(counts, bounds, min_n or 0, ci))
     table = with_rates(small_table(table, {name: judged[name] for name in judged.columns}), _RATES, ci=ci)
     result: IntoFrameT = _finished(call, join(table, boxes, keys[0]) if labels else table, keys, labels)

@@ -25,7 +25,7 @@ from outreach_frames.stats._aggregate import (
 from outreach_frames.stats._backends import join
 from outreach_frames.stats._statistic import StatContext, columns_of
 from outreach_frames.stats._timestamps import HOUR, PERIODS, Instant, with_local, with_periods
-from outreach_frames.stats._validation import choice, columns, words
+from outreach_frames.stats._validation import columns, words
 from outreach_frames.stats.clusters import cluster_columns, clusters_of
 from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
 from outreach_frames.stats.suspects import OPEN_EVENTS
@@ -40,9 +40,8 @@ def engagement(
     include_unsequenced: bool = False,
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
-    method: str = "wilson",
     tz: str = "UTC",
-    exclude_internal: IntoFrameT | None = None,
+    email_addresses: IntoFrameT | None = None,
     cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
@@ -75,11 +74,9 @@ def engagement(
         See `mailing_flags`.
     ci
         Confidence level of the intervals.
-    method
-        ``"wilson"``: score interval without continuity correction.
     tz
         IANA zone of calendar groups.
-    exclude_internal
+    email_addresses
         E-mail addresses, ``prospect_id`` and ``email``: leave out mail to colleagues, that is, to people with an
         address on the domain of a mailbox that the mailings came from (``mailbox_address``, then needed). With
         mailboxes at a public provider, that would be all of the provider's customers.
@@ -105,7 +102,7 @@ def engagement(
     MissingColumnError
         A column is absent.
     DataError
-        A wrong dtype, an id that occurs twice in memory, an unknown policy, method or zone.
+        A wrong dtype, an id that occurs twice in memory, an unknown policy or zone.
 
     Notes
     -----
@@ -113,7 +110,6 @@ def engagement(
     one-off mail in enrollments; manual opt-outs in ``opt_out_rate``. Opens and clicks include machines. Interval:
     Wilson (1927), see `intervals`. Definitions: this project's metric dictionary, parts 1.3, 1.4 (T11), 2.1 and 2.2.
     """
-    choice("interval method", method, METHODS)
     keys = columns("by", by)
     call = StatContext(
         "engagement",
@@ -124,13 +120,13 @@ def engagement(
         tz=tz,
         cluster=cluster,
     )
-    call.parameters["exclude_internal"] = exclude_internal is not None
-    needed = ["mailbox_address"] if exclude_internal is not None else []
+    call.parameters["email_addresses"] = email_addresses is not None
+    needed = ["mailbox_address"] if email_addresses is not None else []
     frame, days = _read_keyed(call, mailings, keys, bounce_policy, tz, needed=needed, optional=cluster_columns(cluster))
     clusters = clusters_of(RATES, cluster, frame.collect_schema().names(), keys)
-    if exclude_internal is not None:
-        frame = external_only(call, frame, exclude_internal)
-    call.look(as_of)
+    if email_addresses is not None:
+        frame = external_only(call, frame, email_addresses)
+    call.optional_instant(as_of)
     if not include_unsequenced:
         for key in keys:
             frame = call.drop(frame, f"{key} missing", ~nw.col(key).is_null())
@@ -183,11 +179,10 @@ def _read_keyed(
 
 def first_opens(
     mailings: IntoFrameT,
-    events: IntoFrameT | None = None,
     *,
+    events: IntoFrameT | None = None,
     open_events: Sequence[str] = OPEN_EVENTS,
     bounce_policy: str = "reply_wins",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Date the first open of each opened mailing, and tell whether that date is exact or the latest it can be.
@@ -205,8 +200,6 @@ def first_opens(
         Names of the events that are opens; the vendor's list is not complete.
     bounce_policy
         See `mailing_flags`.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -232,7 +225,6 @@ def first_opens(
     call = StatContext("first_opens", open_events=names, bounce_policy=bounce_policy)
     mail = with_flags(call.read("mailings", mailings, ["id", *ENGAGEMENT]), bounce_policy)
     log = None if events is None else call.read("events", events, ["name", "event_at", "mailing_id"])
-    call.look(as_of)
     mail = call.drop(mail, "mailing not opened", nw.col("is_opened")).rename({"id": "mailing_id"})
     known = (nw.col("opens_total") == 1) & ~nw.col("opened_at").is_null()
     opened = mail.with_columns(first_open_at=nw.col("opened_at"), first_open_exact=known)

@@ -41,15 +41,15 @@ _RATES = {
 
 
 def enrollment_outcomes(
-    sequence_states: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    sequence_states: IntoFrameT,
     sequences: IntoFrameT | None = None,
     sequence_steps: IntoFrameT | None = None,
     calls: IntoFrameT | None = None,
     tasks: IntoFrameT | None = None,
     by: str | Sequence[str] | None = "sequence_id",
-    spacing: float = 2,
+    stuck_after_waits: float = 2,
     ci: float = 0.95,
     cluster: str | None = "auto",
     as_of: Instant | None = None,
@@ -58,18 +58,19 @@ def enrollment_outcomes(
     Count the enrollments that came to an end, got stuck, came again, or met another one.
 
     ``completion_rate`` = finished / (finished + bounced + opted out + failed). ``stuck_rate`` = running enrollments
-    whose last activity is older than ``spacing`` times the longest planned wait of their sequence / running enrollments
-    (pending, active or paused). ``reenrollment_rate`` = enrollments beyond the person's first in the same sequence /
-    enrollments. ``overlap_rate`` = people with two or more open enrollments, in any sequence / people with an open
-    enrollment in the group; open is what Outreach's interface calls so, all but finished and opted out.
+    whose last activity is older than ``stuck_after_waits`` times the longest planned wait of their sequence /
+    running enrollments (pending, active or paused). ``reenrollment_rate`` = enrollments beyond the person's first in
+    the same sequence / enrollments. ``overlap_rate`` = people with two or more open enrollments, in any sequence /
+    people with an open enrollment in the group; open is what Outreach's interface calls so, all but finished and
+    opted out.
 
     Parameters
     ----------
+    mailings
+        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     sequence_states
         Enrollments: ``id``, ``prospect_id``, ``sequence_id``, ``state``, ``created_at``, ``state_changed_at``, and the
         columns of ``by``.
-    mailings
-        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     sequences, sequence_steps
         ``id``, ``duration_in_days``, and ``id``, ``sequence_id``, ``interval``: the plan, both needed for
         ``stuck_rate``.
@@ -78,7 +79,7 @@ def enrollment_outcomes(
         ``completed_at``: further activity.
     by
         Columns of the enrollments to group by, such as ``"user_id"``; ``None`` for one row.
-    spacing
+    stuck_after_waits
         How many times the longest planned wait may pass before an enrollment counts as stuck.
     ci
         Confidence level.
@@ -123,7 +124,7 @@ def enrollment_outcomes(
     if (sequences is None) != (sequence_steps is None):
         raise DataError("The plan needs both sequences and sequence_steps.", hint="Pass both, or neither.")
     keys = columns("by", by)
-    call = StatContext("enrollment_outcomes", by=keys, spacing=spacing, ci=ci, cluster=cluster)
+    call = StatContext("enrollment_outcomes", by=keys, stuck_after_waits=stuck_after_waits, ci=ci, cluster=cluster)
     needed = ["id", "prospect_id", "sequence_id", "state", "created_at", "state_changed_at"]
     states = call.read("sequence_states", sequence_states, needed, keys=keys, optional=cluster_columns(cluster))
     clusters = clusters_of(_RATES, cluster, states.collect_schema().names(), keys)
@@ -141,7 +142,7 @@ def enrollment_outcomes(
         states = call.drop(states, f"{key} missing", ~nw.col(key).is_null())
     marked = _marked(states)
     if waits is not None:
-        limit = nw.col("longest_wait_d") * (spacing * DAY)
+        limit = nw.col("longest_wait_d") * (stuck_after_waits * DAY)
         marked = join(_active(marked, activity, now), waits, "sequence_id").with_columns(limit=limit)
     marked, groups, parts = grouping(marked, keys)
     parts += [*_counts(marked, groups, now, clusters), *_people(marked, groups, clusters)]
@@ -276,10 +277,10 @@ _SHARE = {"share": ("enrollments", "of_all")}
 
 
 def state_flow(
-    sequence_states: IntoFrameT,
     mailings: IntoFrameT,
     *,
-    earlier: IntoFrameT | None = None,
+    sequence_states: IntoFrameT,
+    earlier_sequence_states: IntoFrameT | None = None,
     ooto_prefix: str = "ooto",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
@@ -296,12 +297,12 @@ def state_flow(
 
     Parameters
     ----------
+    mailings
+        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     sequence_states
         ``id``, ``sequence_id``, ``state``, ``replied_at``, ``reply_count``, ``pause_reason``; ``created_at`` where it
         is known.
-    mailings
-        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
-    earlier
+    earlier_sequence_states
         The enrollments of an earlier snapshot, with the same columns, to see what they have become.
     ooto_prefix
         Compared without regard to case. What Outreach writes there is not documented.
@@ -322,8 +323,8 @@ def state_flow(
         ``sequence_id``, ``bucket`` (in the order of `BUCKETS`), ``enrollments``, ``share`` with ``_n``, ``_lo``,
         ``_hi``; ``mature`` and ``mature_n`` [enrollments of the bucket and of the sequence that were created at least
         14 days before ``as_of``, by which sequences can be compared; missing without ``created_at``]. In pandas and
-        with ``earlier``, `attached` gives ``"transitions"``: ``from``, ``to``, ``count`` of enrollments in either
-        snapshot (new ones come ``from`` missing, vanished ones go ``to`` missing).
+        with ``earlier_sequence_states``, `attached` gives ``"transitions"``: ``from``, ``to``, ``count`` of enrollments
+        in either snapshot (new ones come ``from`` missing, vanished ones go ``to`` missing).
 
     Raises
     ------
@@ -342,7 +343,7 @@ def state_flow(
     states = call.read("sequence_states", sequence_states, _STATE_COLUMNS, optional=optional)
     clusters = clusters_of(_SHARE, cluster, states.collect_schema().names(), ["sequence_id"])
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING])
-    call.look(as_of)
+    call.optional_instant(as_of)
     replied = _replied(mail, bounce_policy)
     states = call.drop(states, "enrollment without a sequence", ~nw.col("sequence_id").is_null())
     placed = with_bucket(states, replied, ooto_prefix)
@@ -364,8 +365,10 @@ def state_flow(
     keys = ["sequence_id", "bucket"]
     columns = [*keys, "enrollments", "share", "share_n", "share_lo", "share_hi", "mature", "mature_n"]
     transitions = None
-    if earlier is not None:
-        before = with_bucket(call.read("earlier", earlier, _STATE_COLUMNS), replied, ooto_prefix)
+    if earlier_sequence_states is not None:
+        before = with_bucket(
+            call.read("earlier_sequence_states", earlier_sequence_states, _STATE_COLUMNS), replied, ooto_prefix
+        )
         transitions = _transitions(call.table(before), call.table(placed)) if call.in_memory else None
     result: IntoFrameT = call.write(table.select(*columns), sort=keys, categories={"bucket": BUCKETS})
     if isinstance(result, pd.DataFrame) and transitions is not None:

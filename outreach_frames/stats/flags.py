@@ -11,7 +11,6 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import Instant
 from outreach_frames.stats.traps import ContradictoryFlagsWarning, warn
 
 CALL_COLUMNS = ("id", "prospect_id", "direction", "dialed_at", "answered_at", "completed_at")
@@ -81,9 +80,7 @@ FLAGS = (
 )
 
 
-def mailing_flags(
-    mailings: IntoFrameT, *, bounce_policy: str = "reply_wins", as_of: Instant | None = None
-) -> IntoFrameT:
+def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") -> IntoFrameT:
     """
     Work out the flags of each mailing.
 
@@ -102,8 +99,6 @@ def mailing_flags(
     bounce_policy
         ``"reply_wins"``: an answer proves arrival, so an answered bounce is no bounce. ``"bounce_wins"``: every
         ``bounced_at`` is a bounce.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -130,7 +125,6 @@ def mailing_flags(
     """
     call = StatContext("mailing_flags", bounce_policy=bounce_policy)
     frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"])
-    call.look(as_of)
     frame = with_flags(frame, bounce_policy).with_columns(is_spam=_set("marked_as_spam_at") & nw.col("is_delivered"))
     if call.in_memory:
         both = call.table(frame.filter(_set("bounced_at") & _set("replied_at")).select("id"))

@@ -44,8 +44,8 @@ _BY_ENROLLMENT = ("enrollments_reached", "at_risk", "first_replies")
 
 def step_funnel(
     mailings: IntoFrameT,
-    sequence_steps: IntoFrameT,
     *,
+    sequence_steps: IntoFrameT,
     calls: IntoFrameT | None = None,
     tasks: IntoFrameT | None = None,
     attribution: str = "direct",
@@ -115,7 +115,7 @@ def step_funnel(
     columns = ["id", "sequence_id", "order", "step_type"]
     named = call.read("sequence_steps", sequence_steps, columns, optional=_NAMES).rename({"id": _STEP})
     steps = named.select(_STEP, *columns[1:])
-    call.look(as_of)
+    call.optional_instant(as_of)
 
     mail = _with_outcomes(mail, bounce_policy)
     events = _enrollment_events(mail, attribution)

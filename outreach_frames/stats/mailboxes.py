@@ -53,9 +53,9 @@ _RESULT = {
 
 
 def mailbox_health(
-    mailboxes: pd.DataFrame,
     mailings: pd.DataFrame,
     *,
+    mailboxes: pd.DataFrame,
     stale_h: float = 24,
     tz: str = "UTC",
     as_of: Instant | None = None,
@@ -65,11 +65,11 @@ def mailbox_health(
 
     Parameters
     ----------
+    mailings
+        ``id``, ``mailbox_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     mailboxes
         ``id``, ``send_disabled``, ``sync_disabled``, ``send_errored_at``, ``send_success_at``, ``sync_errored_at``,
         ``sync_success_at``, ``max_mailings_per_day``; ``email`` if known.
-    mailings
-        ``id``, ``mailbox_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     stale_h
         Time without a successful synchronization after which a mailbox counts as blind [h].
     tz
@@ -178,9 +178,7 @@ def _capacity(mail: pd.DataFrame, health: pd.DataFrame, tz: str) -> pd.DataFrame
     return used.reset_index()
 
 
-def send_capacity(
-    mailboxes: IntoFrameT, mailings: IntoFrameT, *, tz: str = "UTC", as_of: Instant | None = None
-) -> IntoFrameT:
+def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, tz: str = "UTC") -> IntoFrameT:
     """
     Divide what each mailbox sent on a day by its daily limit.
 
@@ -188,14 +186,12 @@ def send_capacity(
 
     Parameters
     ----------
-    mailboxes
-        ``id``, ``max_mailings_per_day``: the mailboxes to report on.
     mailings
         ``id``, ``mailbox_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
+    mailboxes
+        ``id``, ``max_mailings_per_day``: the mailboxes to report on.
     tz
         IANA zone in which a day begins and ends.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -219,7 +215,6 @@ def send_capacity(
     call = StatContext("send_capacity", tz=tz)
     boxes = call.read("mailboxes", mailboxes, ["id", "max_mailings_per_day"]).rename({"id": "mailbox_id"})
     mail = with_delivery(call.read("mailings", mailings, ["id", "mailbox_id", *SENDING]))
-    call.look(as_of)
     mail = call.drop(mail, "mailing never sent", nw.col("is_sent"))
     marked = join(mail, boxes.with_columns(is_listed=nw.col("mailbox_id")), "mailbox_id")
     mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
@@ -246,7 +241,6 @@ def schedule_lag(
     ci: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
     Measure how long after its time mail was delivered, by mailbox or any other columns.
@@ -266,8 +260,6 @@ def schedule_lag(
         Draws of the bootstrap.
     seed
         Of the draws.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -292,7 +284,6 @@ def schedule_lag(
     keys = columns("by", by)
     call = StatContext("schedule_lag", by=keys, ci=ci, resamples=resamples, seed=seed)
     mail = read_deliveries(call, mailings, ["scheduled_at"], keys=keys)
-    call.look(as_of)
     mail = keyed(call, keep(call, mail, "mailing not delivered", mail["is_delivered"]), keys)
     rows = []
     for values, group in groups_of(mail, keys):
@@ -315,7 +306,6 @@ def failures(
     by: str | Sequence[str] | None = REASON,
     ci: float = 0.95,
     cluster: str | None = "auto",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count mail that failed, by reason, mailbox, user, sequence or any other columns.
@@ -336,8 +326,6 @@ def failures(
     cluster
         What fails together: ``"auto"`` takes the mailbox where the frame has ``mailbox_id``; or a column's name; or
         ``None``: independent mailings.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -364,7 +352,6 @@ def failures(
     optional = [] if mailbox is None else [mailbox]
     read = call.read("mailings", mailings, needed, keys=others, optional=optional)
     mail = with_failure(with_delivery(read))
-    call.look(as_of)
     mail = call.drop(mail, "mailing neither sent nor failed", nw.col("is_sent") | nw.col("is_failed"))
     for key in others:
         mail = call.drop(mail, f"{key} missing", ~nw.col(key).is_null())

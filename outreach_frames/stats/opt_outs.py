@@ -9,7 +9,7 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._aggregate import grouping, stack
 from outreach_frames.stats._backends import join, wrap
-from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, settled, table as run, write
+from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, table as run, write
 from outreach_frames.stats._statistic import StatContext, columns_of
 from outreach_frames.stats._timestamps import HOUR, Instant
 from outreach_frames.stats._validation import columns
@@ -53,9 +53,9 @@ def with_opt_out_time(people: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 
 def prospect_opt_outs(
-    prospects: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    prospects: IntoFrameT,
     calls: IntoFrameT | None = None,
     by: str | Sequence[str] | None = "sequence_id",
     bounce_policy: str = "reply_wins",
@@ -71,10 +71,10 @@ def prospect_opt_outs(
 
     Parameters
     ----------
-    prospects
-        ``id``, ``opted_out``, ``opted_out_at``; ``account_id`` where it is known.
     mailings
         ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
+    prospects
+        ``id``, ``opted_out``, ``opted_out_at``; ``account_id`` where it is known.
     calls
         ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``: outbound ones are
         contacts.
@@ -128,7 +128,7 @@ def prospect_opt_outs(
     if calls is not None:
         called = outbound_calls(call.read("calls", calls, CALL_COLUMNS, keys=of_touches))
         touches.append(called.select("prospect_id", *of_touches, touched_at=nw.col("called_at")))
-    call.look(as_of)
+    call.optional_instant(as_of)
 
     people = people.drop("opted_out").rename({"id": "prospect_id"}).with_columns(is_listed=nw.col("prospect_id"))
     touched = join(nw.concat(touches, how="vertical"), people, "prospect_id")
@@ -159,11 +159,11 @@ def prospect_opt_outs(
     return result
 
 
-def compliance(
+def opt_out_violations(
     mailings: pd.DataFrame,
+    *,
     prospects: pd.DataFrame,
     sequences: pd.DataFrame,
-    *,
     grace_h: float = 0,
     bounce_policy: str = "reply_wins",
     as_of: Instant | None = None,
@@ -207,12 +207,12 @@ def compliance(
     in again (``opted_out`` false), since the API does not say when. Source: this project's metric dictionary, parts
     1.4 (T14, T15) and 3.
     """
-    call = StatContext("compliance", grace_h=grace_h, bounce_policy=bounce_policy)
+    call = StatContext("opt_out_violations", grace_h=grace_h, bounce_policy=bounce_policy)
     needed = ["prospect_id", "sequence_id", "user_id", "unsubscribed_at"]
     mail = read_deliveries(call, mailings, needed, bounce_policy=bounce_policy)
     people = read(call, "prospects", prospects, ["id", "opted_out", "opted_out_at"])
     plans = read(call, "sequences", sequences, ["id", "transactional"], optional=["name"])
-    until = settled(call, as_of)
+    until = call.optional_instant(as_of)
     left = _opt_outs(call, mail, people)
 
     mail = keep(call, mail, "mailing not delivered", mail["is_delivered"] & mail["delivered_at"].notna())

@@ -52,9 +52,9 @@ _COLUMNS = [
 
 
 def compare_periods(
-    function: Callable[..., pd.DataFrame],
     frame: pd.DataFrame,
     *,
+    statistic: Callable[..., pd.DataFrame],
     a: Period,
     b: Period,
     by: str | Sequence[str],
@@ -70,10 +70,10 @@ def compare_periods(
 
     Parameters
     ----------
-    function
-        A statistic that takes the frame and ``by`` and returns ``metric`` with its ``_n``, such as `engagement`.
     frame
-        Its rows, such as mailings.
+        Rows to count, such as mailings or calls.
+    statistic
+        A function that takes the frame and ``by`` and returns ``metric`` with its ``_n``, such as `engagement`.
     a, b
         The two periods, the earlier one first: from (included) and until (not included), or a calendar month, quarter
         or year of UTC, such as ``"2026-01"``, ``"2026Q1"``, ``"2026"`` or a pandas ``Period``.
@@ -91,7 +91,7 @@ def compare_periods(
     as_of
         When the data were extracted; default: what the frame's record says, else the latest instant in it.
     **parameters
-        Passed on to the function.
+        Passed on to the statistic.
 
     Returns
     -------
@@ -119,23 +119,23 @@ def compare_periods(
     differences are bounded by Newcombe's hybrid of both.
     Source: see the module's notes.
     """
-    if not callable(function):
-        raise DataError(f"compare_periods needs a statistic, not {function!r}.", hint="Pass stats.engagement.")
+    if not callable(statistic):
+        raise DataError(f"compare_periods needs a statistic, not {statistic!r}.", hint="Pass stats.engagement.")
     keys, on = _keys(by), None if on is None else column_name("on", on)
-    called = getattr(function, "__name__", "function")
+    called = getattr(statistic, "__name__", "function")
     spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
     told = {name: list(map(to_iso, span)) for name, span in spans.items()}
     by_keys = keys if keys[1:] else keys[0]
     call = StatContext(
         "compare_periods", **told, by=by_keys, metric=metric, on=on, mature_d=mature_d, ci=ci, **parameters
     )
-    call.parameters["function"] = called
+    call.parameters["statistic"] = called
     text("metric", metric)
-    _refuse_uncallable(function, called, parameters)
+    _refuse_uncallable(statistic, called, parameters)
     if spans["a"][1] > spans["b"][0]:
         raise DataError("The periods must not overlap, the earlier one first.")
     within = _placed(call, frame, spans, on=on, mature_d=mature_d, as_of=as_of)
-    by_group, aware = partial(function, by=by_keys, **parameters), in_utc(frame)  # said once
+    by_group, aware = partial(statistic, by=by_keys, **parameters), in_utc(frame)  # said once
     results = {name: by_group(aware[within[name]]) for name in spans}
     for result in results.values():
         for noted, own in (("dropped", call.dropped), ("assumed", call.assumed)):
@@ -213,7 +213,7 @@ def _placed(
     also_naive = naive_columns(frame) if isinstance(frame, pd.DataFrame) else []
     instants = read(call, record_of(frame).get("resource", "mailings"), frame, columns, keys=keys, optional=also_naive)
     when = reduce(lambda earlier, later: earlier.fillna(later), (instants[name] for name in (*columns, *keys)))
-    call.look(as_of)
+    call.optional_instant(as_of)
     within = {name: flags((when >= start) & (when < end)) for name, (start, end) in spans.items()}
     outside = int((~np.logical_or.reduce(list(within.values()))).sum())
     if outside:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._backends import wrap
-from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, settled, table, write
+from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, table, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._validation import choice, choices
@@ -41,10 +41,10 @@ _GROUP = ["model", "currency", "channel", "channel_id"]
 
 
 def pipeline_attribution(
-    opportunities: pd.DataFrame,
-    opportunity_prospect_roles: pd.DataFrame,
     mailings: pd.DataFrame,
     *,
+    opportunities: pd.DataFrame,
+    opportunity_prospect_roles: pd.DataFrame,
     calls: pd.DataFrame | None = None,
     opportunity_stages: pd.DataFrame | None = None,
     prospects: pd.DataFrame | None = None,
@@ -65,14 +65,14 @@ def pipeline_attribution(
 
     Parameters
     ----------
+    mailings
+        ``id``, ``prospect_id``, the column of ``by``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     opportunities
         ``id``, ``amount``, ``currency_type``, ``created_at``, ``external_created_at``, ``trashed_at``;
         ``amount_precise`` is preferred where it is known. With ``link="account"`` also ``account_id``, with
         ``opportunity_stages`` also ``opportunity_stage_id``.
     opportunity_prospect_roles
         ``opportunity_id``, ``prospect_id``.
-    mailings
-        ``id``, ``prospect_id``, the column of ``by``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     calls
         ``id``, ``prospect_id``, the column of ``by``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
     opportunity_stages
@@ -142,7 +142,7 @@ def pipeline_attribution(
     deals = _deals(call, opportunities, opportunity_stages, link)
     people = _people(call, deals, opportunity_prospect_roles, prospects, link)
     touches = [_mail(call, mailings, by, bounce_policy), *([] if calls is None else [_calls(call, calls, by)])]
-    until = settled(call, as_of)
+    until = call.optional_instant(as_of)
     if until is not None:
         deals = keep(call, deals, "created after as_of", deals["created"] <= until)
 

@@ -31,12 +31,12 @@ DIFFERENCES = (0.005, 0.01, 0.02, 0.03, 0.05)
 
 def power_table(
     baselines: float | Sequence[float] = BASELINES,
-    differences: float | Sequence[float] = DIFFERENCES,
     *,
+    differences: float | Sequence[float] = DIFFERENCES,
     arms: int = 2,
     per_day: float | None = None,
     power: float = 0.8,
-    alpha: float = 0.05,
+    ci: float = 0.95,
     sequential: bool = True,
 ) -> pd.DataFrame:
     """
@@ -56,8 +56,9 @@ def power_table(
         Enrollments that reach the step in a day, all variants together [enrollments/day].
     power
         Probability of detecting the difference if it is there.
-    alpha
-        Probability of seeing one if there is none, two-sided; in a sequential test any of several variants.
+    ci
+        Confidence level: 1 − ci is the probability of detecting a difference if there is none, two-sided; in a
+        sequential test between any of several variants.
     sequential
         ``False``: for a test that is read once, at the end; looked at before, it finds differences that are none.
 
@@ -70,7 +71,7 @@ def power_table(
     Raises
     ------
     DataError
-        A baseline, difference, power or alpha outside (0, 1), fewer than two arms, or no positive volume.
+        A baseline, difference, power or ci outside (0, 1), fewer than two arms, or no positive volume.
 
     Notes
     -----
@@ -78,14 +79,14 @@ def power_table(
     the looks up to there, the other at the last. Of several variants the level is shared among the pairs in the
     sequential test (Bonferroni), as in `ab_test`. Source: see the module's notes.
     """
-    call = StatContext("power_table", arms=arms, per_day=per_day, power=power, alpha=alpha, sequential=sequential)
+    call = StatContext("power_table", arms=arms, per_day=per_day, power=power, ci=ci, sequential=sequential)
     rates = numbers("baselines", baselines, above=0, below=1), numbers("differences", differences, above=0, below=1)
     grid = pd.MultiIndex.from_product([sorted(set(values)) for values in rates])
     baseline, difference = (grid.get_level_values(level).to_numpy(dtype=np.float64) for level in (0, 1))
     if sequential:
-        n = sequential_size(baseline, difference, power=power, alpha=alpha / comb(arms, 2))
+        n = sequential_size(baseline, difference, power=power, alpha=(1 - ci) / comb(arms, 2))
     else:
-        n = sample_size(baseline, difference, power=power, alpha=alpha)
+        n = sample_size(baseline, difference, power=power, alpha=1 - ci)
     days = np.full(len(n), np.nan) if per_day is None else np.ceil(n * arms / per_day)
     plan = pd.DataFrame({"baseline": baseline, "difference": difference, "n_per_arm": whole(n), "days": whole(days)})
     return write(call, plan)
@@ -107,7 +108,7 @@ def sequential_size(
     baseline, difference
         The lower rate, and what the other one has more.
     power, alpha
-        See `power_table`.
+        See `power_table`, where alpha = 1 − ci.
     tau
         Of `comparisons.always_valid_p`; default: the test of `sequential.exact_p`.
 

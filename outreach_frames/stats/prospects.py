@@ -11,7 +11,7 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.stats._addresses import external_only
 from outreach_frames.stats._aggregate import count_distinct, stack
 from outreach_frames.stats._backends import join, small_table
-from outreach_frames.stats._pandas import Ints, keep, read, read_deliveries, settled, write
+from outreach_frames.stats._pandas import Ints, keep, read, read_deliveries, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._zone_names import STEPS, zones_by_key
@@ -28,26 +28,25 @@ _UNZONED = nw.col("tz_source") == "default"
 
 
 def prospect_engagement(
-    prospects: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    prospects: IntoFrameT,
     calls: IntoFrameT | None = None,
     tasks: IntoFrameT | None = None,
     default_tz: str = "UTC",
     bounce_policy: str = "reply_wins",
-    exclude_internal: IntoFrameT | None = None,
-    as_of: Instant | None = None,
+    email_addresses: IntoFrameT | None = None,
 ) -> IntoFrameT:
     """
     Measure engagement by person; people without mail stay.
 
     Parameters
     ----------
+    mailings
+        As for `engagement`, with ``sequence_id``.
     prospects
         ``id``, ``opted_out``, ``opted_out_at``, ``time_zone_iana``, ``time_zone_inferred``, ``time_zone``: the people
         to report on. Mail to others, and to nobody known, is left out and counted.
-    mailings
-        As for `engagement`, with ``sequence_id``.
     calls
         ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``; outbound ones are
         touches.
@@ -58,10 +57,8 @@ def prospect_engagement(
         IANA zone of people without one; names of Ruby on Rails and Windows are understood, in any case.
     bounce_policy
         See `mailing_flags`.
-    exclude_internal
+    email_addresses
         E-mail addresses: leave out mail to colleagues, who stay as people without it; see `engagement`.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -86,8 +83,8 @@ def prospect_engagement(
     dictionary, parts 1.4 and 3.
     """
     call = StatContext("prospect_engagement", default_tz=default_tz, bounce_policy=bounce_policy)
-    call.parameters["exclude_internal"] = exclude_internal is not None
-    own = [] if exclude_internal is None else ["mailbox_address"]
+    call.parameters["email_addresses"] = email_addresses is not None
+    own = [] if email_addresses is None else ["mailbox_address"]
     columns = ["id", "prospect_id", "sequence_id", "sequence_state_id", *ENGAGEMENT, *own]
     people = call.read("prospects", prospects, ["id", "opted_out", "opted_out_at", *ZONE_COLUMNS])
     people = people.rename({"id": "prospect_id"})
@@ -99,10 +96,9 @@ def prospect_engagement(
     if tasks is not None:
         done = other_tasks(call.read("tasks", tasks, TASK_COLUMNS))
         channels.append(done.select("prospect_id", touched_at=nw.col("completed_at"), to_reply=nw.lit(False)))
-    call.look(as_of)
 
-    if exclude_internal is not None:
-        mail = external_only(call, mail, exclude_internal)
+    if email_addresses is not None:
+        mail = external_only(call, mail, email_addresses)
     mail = call.drop(mail, "mailing to nobody known", ~nw.col("prospect_id").is_null())
     known = people.select("prospect_id", is_listed=nw.col("prospect_id"))
     mail = call.drop(join(mail, known, _WHO), "mailing to a prospect not listed", ~nw.col("is_listed").is_null())
@@ -209,11 +205,11 @@ _RESULT = {
 
 
 def overlaps(
-    sequence_states: pd.DataFrame,
     mailings: pd.DataFrame,
     *,
+    sequence_states: pd.DataFrame,
     window_d: float = 7,
-    limit: int = 4,
+    max_mailings: int = 4,
     bounce_policy: str = "reply_wins",
     as_of: Instant | None = None,
 ) -> pd.DataFrame:
@@ -222,13 +218,13 @@ def overlaps(
 
     Parameters
     ----------
-    sequence_states
-        Enrollments: ``id``, ``prospect_id``, ``sequence_id``, ``state``.
     mailings
         ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``; one-off mail counts too.
+    sequence_states
+        Enrollments: ``id``, ``prospect_id``, ``sequence_id``, ``state``.
     window_d
         Length of the window [d].
-    limit
+    max_mailings
         Mailings in a window that are still acceptable [mailings]; practice, not law.
     bounce_policy
         See `mailing_flags`.
@@ -256,10 +252,10 @@ def overlaps(
     calls and tasks, mailings without a delivery time. Prospects with two or more ``open_enrollments``, divided by those
     with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7) and 2.3.
     """
-    call = StatContext("overlaps", window_d=window_d, limit=limit, bounce_policy=bounce_policy)
+    call = StatContext("overlaps", window_d=window_d, max_mailings=max_mailings, bounce_policy=bounce_policy)
     states = read(call, "sequence_states", sequence_states, ["id", "prospect_id", "sequence_id", "state"])
     mail = read_deliveries(call, mailings, ["prospect_id"], bounce_policy=bounce_policy)
-    until = settled(call, as_of)
+    until = call.optional_instant(as_of)
     states = keep(call, states, "enrollment of nobody known", states["prospect_id"].notna())
     mail = keep(call, mail, "mailing not delivered", mail["is_delivered"] & mail["delivered_at"].notna())
     mail = keep(call, mail, "mailing to nobody known", mail["prospect_id"].notna())
@@ -269,7 +265,7 @@ def overlaps(
     people = _enrolled(states).merge(_touched_by_anyone(mail, window_d), on="prospect_id", how="outer", validate="1:1")
     counts = ["enrollments", "open_enrollments", "open_sequences", "touches", "max_touches"]
     people = people.fillna(dict.fromkeys(counts, 0))
-    people["over_limit"] = people["max_touches"] > limit
+    people["over_limit"] = people["max_touches"] > max_mailings
     return write(call, people[list(_RESULT)].astype(_RESULT), sort=["prospect_id"], instants=["busiest_until"])
 
 

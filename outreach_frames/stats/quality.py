@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import MissingColumnError, OutreachDataWarning
-from outreach_frames.stats._pandas import in_utc, naive_columns, read, settled, typed, write
+from outreach_frames.stats._pandas import in_utc, naive_columns, read, typed, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._tables import frames_of
 from outreach_frames.stats._timestamps import Instant
@@ -22,7 +23,7 @@ SEVERITIES = ("ok", "note", "watch", "act")
 
 _HOME = {
     "automatic_replies": "replies",
-    "compliance": "opt_outs",
+    "opt_out_violations": "opt_outs",
     "mailbox_health": "mailboxes",
     "overlaps": "prospects",
     "reconcile_counters": "counters",
@@ -67,15 +68,18 @@ class Tables:
         """Take columns of a table; see `_small.read`."""
         return read(self.call, name, self._given(name), columns)
 
-    def result(self, function: str, *tables: str, **parameters: Any) -> pd.DataFrame:
-        """Call a statistic on tables, without its warnings, and remember what it returns."""
-        key = f"{function}{tables}{parameters}"
+    def result(self, function: str, *tables: str) -> pd.DataFrame:
+        """Call a statistic on tables, the first by position, without its warnings; keep what it returns."""
+        key = f"{function}{tables}"
         if key not in self._results:
             call = getattr(import_module(f"{__package__}.{_HOME[function]}"), function)
-            frames = [self._given(name) for name in tables]
+            first, *others = [self._given(name) for name in tables]
+            named: dict[str, Any] = dict(zip(tables[1:], others, strict=True))
+            if "as_of" in signature(call).parameters:
+                named["as_of"] = self.call.as_of
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", OutreachDataWarning)  # what they would say is in the table
-                self._results[key] = call(*frames, as_of=self.call.as_of, **parameters)
+                self._results[key] = call(first, **named)
         return self._results[key]
 
     def _given(self, name: str) -> pd.DataFrame:
@@ -119,7 +123,7 @@ def data_quality(frames: Any, *, as_of: Instant | None = None) -> pd.DataFrame:
     for name in tables.sizes:
         with suppress(MissingColumnError):
             tables.table(name, ["id"])  # the extraction times must be known before the first check
-    tables.as_of = settled(call, as_of)
+    tables.as_of = call.optional_instant(as_of)
     checks = [*CHECKS, *_whole(21, "naive_instants", "watch", tables.naive, tables.sizes)]
     checks += _whole(27, "doubled_ids", "act", tables.doubled, tables.sizes)
     checks.sort(key=lambda check: check.trap or len(EFFECTS) + 1)

@@ -42,7 +42,7 @@ class Data(Protocol):
     def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         """Take columns of a table; instants are integers [µs since 1970, UTC]."""
 
-    def result(self, function: str, *tables: str, **parameters: Any) -> pd.DataFrame:
+    def result(self, function: str, *tables: str) -> pd.DataFrame:
         """Call a statistic on tables, without its warnings; remembered."""
 
 
@@ -98,13 +98,13 @@ def _set(*columns: str) -> Rule:
 
 
 def _counters_since_touch(data: Data) -> tuple["pd.Series[Any]", int]:
-    compared = data.result("reconcile_counters", "prospects", "mailings", on="prospect")
+    compared = data.result("reconcile_counters", "mailings", "prospects")
     behind = compared[flags(compared["cause"] == "since-last-touch")]
     return behind["prospect_id"].drop_duplicates(), compared["prospect_id"].nunique()
 
 
 def _counters_above_rows(data: Data) -> tuple["pd.Series[Any]", int]:
-    compared = data.result("reconcile_counters", "sequences", "mailings", on="sequence")
+    compared = data.result("reconcile_counters", "mailings", "sequences")
     above = compared[flags(compared["cause"] == "rows missing")]
     return above["sequence_id"].drop_duplicates(), compared["sequence_id"].nunique()
 
@@ -118,7 +118,7 @@ def _reenrollments(data: Data) -> tuple["pd.Series[Any]", int]:
 
 
 def _collisions(data: Data) -> tuple["pd.Series[Any]", int]:
-    people = data.result("overlaps", "sequence_states", "mailings")
+    people = data.result("overlaps", "mailings", "sequence_states")
     people = people[flags(people["open_enrollments"] > 0)]
     return people["prospect_id"][flags(people["open_enrollments"] > 1)], len(people)
 
@@ -167,7 +167,7 @@ def _machines(data: Data) -> tuple["pd.Series[Any]", int]:
 
 def _blind_mailboxes(data: Data) -> tuple["pd.Series[Any]", int]:
     _since(data, 0)
-    health = data.result("mailbox_health", "mailboxes", "mailings")
+    health = data.result("mailbox_health", "mailings", "mailboxes")
     return health["mailbox_id"][flags(~health["sync_ok"])], len(health)
 
 
@@ -247,7 +247,7 @@ def _other_currency(deals: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def _after_opt_out(data: Data) -> tuple["pd.Series[Any]", int]:
-    late = data.result("compliance", "mailings", "prospects", "sequences")
+    late = data.result("opt_out_violations", "mailings", "prospects", "sequences")
     return late["mailing_id"], len(data.table("mailings", ["id"]))
 
 
@@ -282,7 +282,7 @@ CHECKS = (
         "mailings",
         "watch",
         _to_colleagues,
-        "tests and internal mail count as mail to people: see exclude_internal",
+        "tests and internal mail count as mail to people: see email_addresses",
     ),
     Check(
         12,
@@ -338,7 +338,7 @@ CHECKS = (
         "mailings",
         "act",
         _after_opt_out,
-        "bends no metric, but must not happen: see compliance()",
+        "bends no metric, but must not happen: see opt_out_violations()",
     ),
 )
 """In order of the traps; T21 and T27, about whole tables, are done where the tables are read."""

@@ -8,7 +8,6 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._aggregate import count_distinct, grouping, stack, with_missing
 from outreach_frames.stats._backends import grouped_median, join
-from outreach_frames.stats._pandas import settled
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant, seen_by, with_local, with_periods
 from outreach_frames.stats._validation import columns
@@ -136,8 +135,8 @@ _FLOATS = ("talk_minutes", AGE, "throttle_used")
 
 def rep_activity(
     mailings: IntoFrameT,
-    users: IntoFrameT,
     *,
+    users: IntoFrameT,
     calls: IntoFrameT | None = None,
     tasks: IntoFrameT | None = None,
     sequence_states: IntoFrameT | None = None,
@@ -221,7 +220,7 @@ def rep_activity(
     limits = None
     if states is not None and sequences is not None:
         limits = call.read("sequences", sequences, ["id", "throttle_max_adds_per_day"])
-    now = settled(call, as_of) if tasks is None else call.instant(as_of)
+    now = call.optional_instant(as_of) if tasks is None else call.instant(as_of)
     placed = _Placing(call, listed, tz, now)
     touches = [placed.mail(mail, bounce_policy)]
     parts: list[nw.LazyFrame[Any]] = []

@@ -13,7 +13,7 @@ from outreach_frames.stats._aggregate import COUNTED_FLAGS, RATES, stack
 from outreach_frames.stats._backends import join, pandas_of, small_table, wrap
 from outreach_frames.stats._pandas import column
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import WEEKDAYS, Instant, weekday_of, with_clock, with_local
+from outreach_frames.stats._timestamps import WEEKDAYS, weekday_of, with_clock, with_local
 from outreach_frames.stats._validation import choice
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
 from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
@@ -21,25 +21,24 @@ from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
 from outreach_frames.stats.shrinkage import GivenPrior, posterior_means, prior_for
 from outreach_frames.stats.traps import SHOWN
 
-METRICS = ("reply", "opt_out", "click", "open")
+METRICS = ("reply_rate", "opt_out_rate", "click_rate", "open_rate")
 _PLACE = ["weekday", "hour"]
 CLOCKS = ("prospect", "user", "org")
 
 
 def send_time_heatmap(
     mailings: IntoFrameT,
-    prospects: IntoFrameT | None = None,
     *,
+    prospects: IntoFrameT | None = None,
     users: IntoFrameT | None = None,
     clock: str = "prospect",
     default_tz: str = "UTC",
-    metric: str = "reply",
+    metric: str = "reply_rate",
     min_n: int = 30,
     prior: GivenPrior = "integrated",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
     cluster: str | None = "auto",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count delivered mail by local weekday and hour of delivery, with the rate at which it was answered.
@@ -58,7 +57,7 @@ def send_time_heatmap(
     default_tz
         IANA zone where none is known.
     metric
-        ``"reply"`` (replied / delivered), ``"opt_out"``, ``"click"`` or ``"open"`` (low trust), as in `engagement`.
+        ``"reply_rate"``, ``"opt_out_rate"``, ``"click_rate"`` or ``"open_rate"`` (both low trust); see `engagement`.
     min_n
         Hours with fewer trials are not ``enough`` to be read on their own.
     prior
@@ -69,8 +68,6 @@ def send_time_heatmap(
         Confidence level.
     cluster
         What belongs together, so that its outcomes are alike; see `engagement`.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -124,9 +121,8 @@ def send_time_heatmap(
         call.assume(zoned, unknown, nw.col("tz_source") == "default")
         call.assume(zoned, f"mailing in a time zone under another name: {others}", nw.col("tz_renamed"))
     tell_placing(call, mail)
-    call.look(as_of)
 
-    rate = f"{metric}_rate"
+    rate = metric
     clocked = _clocked(with_local(zoned, "sent_at", zones=zones, zone_column="tz"), rate)
     sources = call.table(clocked.group_by("tz_source").agg(nw.col("delivered").sum()))
     shares = sources.set_index("tz_source")["delivered"] / max(int(sources["delivered"].sum()), 1)

@@ -58,8 +58,8 @@ _KEY = ["sequence_id"]
 
 def sequence_engagement(
     mailings: IntoFrameT,
-    sequences: IntoFrameT,
     *,
+    sequences: IntoFrameT,
     sequence_states: IntoFrameT | None = None,
     calls: IntoFrameT | None = None,
     tasks: IntoFrameT | None = None,
@@ -68,7 +68,7 @@ def sequence_engagement(
     until: Instant | None = None,
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
-    exclude_internal: IntoFrameT | None = None,
+    email_addresses: IntoFrameT | None = None,
     cluster: str | None = "auto",
     as_of: Instant | None = None,
 ) -> IntoFrameT:
@@ -97,7 +97,7 @@ def sequence_engagement(
         Mail sent, and calls and tasks done, at or after ``since`` and before ``until``. The time of sending is
         ``delivered_at``, else ``bounced_at``, else ``replied_at``, so that bounces stay in; with either, unsent mail is
         left out.
-    bounce_policy, ci, exclude_internal, cluster
+    bounce_policy, ci, email_addresses, cluster
         See `engagement`.
     as_of
         See `engagement`.
@@ -135,14 +135,14 @@ def sequence_engagement(
         ci=ci,
         cluster=cluster,
     )
-    call.parameters["exclude_internal"] = exclude_internal is not None
-    own = [] if exclude_internal is None else ["mailbox_address"]
+    call.parameters["email_addresses"] = email_addresses is not None
+    own = [] if email_addresses is None else ["mailbox_address"]
     columns = ["id", "sequence_id", "sequence_state_id", "prospect_id", *ENGAGEMENT, *own]
     mail = with_flags(call.read("mailings", mailings, columns, optional=cluster_columns(cluster)), bounce_policy)
     listed = call.read("sequences", sequences, ["id", "name"]).select("name", sequence_id=nw.col("id"))
     listed = call.drop(listed, "sequence counted under its alias", ~nw.col("sequence_id").is_in(list(alias)))
-    if exclude_internal is not None:
-        mail = external_only(call, mail, exclude_internal)
+    if email_addresses is not None:
+        mail = external_only(call, mail, email_addresses)
     states = None
     if sequence_states is not None:
         optional = ["account_id"] if cluster == AUTO else []
@@ -150,7 +150,7 @@ def sequence_engagement(
         mail = _with_account(mail, states)
     read_calls = None if calls is None else call.read("calls", calls, ["sequence_id", *CALL_COLUMNS])
     read_tasks = None if tasks is None else call.read("tasks", tasks, ["sequence_id", *TASK_COLUMNS])
-    call.look(as_of)
+    call.optional_instant(as_of)
     mail = call.drop(mail, "mailing of no sequence", ~nw.col("sequence_id").is_null())
     mail = _listed_only(call, _aliased(mail, alias), listed, "mailing of a sequence that is not listed")
     mail = _sent_between(call, mail, "sent_at", since, until)

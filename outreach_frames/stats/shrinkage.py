@@ -24,18 +24,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from scipy.optimize.elementwise import find_root
 from scipy.special import betainc, betaincinv, betaln, expit, logit
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._pandas import Floats, Ints, column, floats, write
+from outreach_frames.stats._pandas import Floats, Ints, column, floats, typed, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._validation import beta_prior, choice, numbers
 from outreach_frames.stats.intervals import Counts, wilson, z_value
+from outreach_frames.stats.provenance import attach
 
 PRIORS = ("integrated", "moments")
 
-GivenPrior = str | tuple[float, float] | None
+_PRIOR = {
+    "method": pa.string(),
+    **dict.fromkeys(("pooled", "M", "M_lo", "M_hi", "alpha", "beta", "S", "rho"), pa.float64()),
+}
+
+GivenPrior = str | tuple[float, float]
 """What callers may write: one of `PRIORS`, (alpha, beta), or ``None`` for the first of `PRIORS`."""
 
 FULL_POOLING = 10_000.0
@@ -93,7 +100,7 @@ class Prior:
         return mean * matched, (1 - mean) * matched
 
 
-def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior = None) -> Prior | None:
+def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior = "integrated") -> Prior | None:
     """
     Fit or make the prior that the caller asks for.
 
@@ -114,9 +121,9 @@ def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior
     DataError
         There is no such prior.
     """
-    if prior is not None and not isinstance(prior, str):
+    if not isinstance(prior, str):
         return given_prior(prior)
-    method = PRIORS[0] if prior is None else choice("prior", prior, PRIORS)
+    method = choice("prior", prior, PRIORS)
     x, n = np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64)
     x, n = x[n > 0], n[n > 0]
     if not n.size:
@@ -209,8 +216,8 @@ def _log_hyperprior(mean: Floats, spread: Floats) -> Floats:
 
 def shrink_rates(
     successes: Counts,
-    trials: Counts,
     *,
+    trials: Counts,
     prior: GivenPrior = "integrated",
     ci: float = 0.95,
     design_effect: npt.ArrayLike = 1.0,
@@ -225,7 +232,7 @@ def shrink_rates(
     prior
         ``"integrated"``: averaged over the priors that the groups leave possible; with fewer than three groups flat,
         that is, none is drawn toward the others. ``"moments"``: fitted by moments and then taken as known, which makes
-        the intervals too narrow with few groups. Or (alpha, beta). ``None`` is ``"integrated"``.
+        the intervals too narrow with few groups. Or (alpha, beta).
     ci
         Probability of the posterior interval.
     design_effect
@@ -238,9 +245,10 @@ def shrink_rates(
         ``raw`` (missing without trials), ``shrunk``, ``lo``, ``hi``, in the order given. A group without trials gets
         the prior. Where no group has trials there is no prior; and where all groups are at 0 (or all at 1) that of
         ``"moments"`` is degenerate: then the bounds are missing, since seeing no failure does not rule one out.
-        ``attrs["prior"]`` holds the ``method``, the mean ``pooled`` and the weight ``M`` [trials]: how many trials of
-        its own a group needs to move half-way from the mean. If integrated, these are the posterior mean and median,
-        with the bounds ``M_lo`` and ``M_hi`` (95 %); else also ``alpha, beta``, and of the moments ``S, rho``.
+        `attached` gives the ``"prior"``, in one row or none: ``method``, the mean ``pooled`` and the weight ``M``
+        [trials], which is how many trials of its own a group needs to move half-way from the mean. If integrated, these
+        are the posterior mean and median, with the bounds ``M_lo`` and ``M_hi`` (95 %); else also ``alpha``, ``beta``,
+        and of the moments ``S``, ``rho``.
 
     Raises
     ------
@@ -262,8 +270,13 @@ def shrink_rates(
     fitted = prior_for(effective_x, effective_n, prior)
     call.rows_in["groups"] = len(n)
     result = write(call, pd.DataFrame({"raw": raw, **shrunk(effective_x, effective_n, fitted, ci=ci)}))
-    result.attrs["prior"] = None if fitted is None else fitted.record
+    attach_prior(result, fitted)
     return result
+
+
+def attach_prior(result: pd.DataFrame, prior: Prior | None) -> None:
+    """Attach the table ``"prior"``: one row, or none where there is no prior."""
+    attach(result, "prior", typed([] if prior is None else [{**dict.fromkeys(_PRIOR), **prior.record}], _PRIOR))
 
 
 def effective(x: Ints, n: Ints, design_effect: npt.ArrayLike) -> tuple[Floats, Floats]:

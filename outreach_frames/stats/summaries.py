@@ -14,7 +14,7 @@ import pyarrow as pa
 from outreach_frames.errors import DataError, OutreachDataWarning
 from outreach_frames.stats._aggregate import RATES
 from outreach_frames.stats._estimators import quantile_bounds
-from outreach_frames.stats._pandas import flags, read_deliveries, settled, typed, write
+from outreach_frames.stats._pandas import flags, read_deliveries, typed, write
 from outreach_frames.stats._statistic import StatContext, record_of
 from outreach_frames.stats._tables import frames_of
 from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
@@ -225,7 +225,7 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutreachDataWarning)  # they are among the caveats
         mail = read_deliveries(call, tables["mailings"])
-        settled(call, as_of or _earliest(tables))
+        call.optional_instant(as_of or _earliest(tables))
         quality = data_quality(tables, as_of=call.as_of)
         dashboard = dashboard_comparison(
             tables["mailings"],
@@ -263,7 +263,9 @@ def _figures(
         ends = {end: within[f"reply_within_14d_{end}"] for end in ("lo", "hi")}
         figures["reply_within_14d"] = {"value": within["reply_within_14d"], "n": within["n"], **ends}
     if "sequence_states" in tables:
-        people = overlaps(tables["sequence_states"], tables["mailings"], as_of=as_of)["open_enrollments"]
+        people = overlaps(tables["mailings"], sequence_states=tables["sequence_states"], as_of=as_of)[
+            "open_enrollments"
+        ]
         rate = wilson([int((people > 1).sum())], [int((people > 0).sum())], ci=ci).iloc[0]
         figures["overlap_rate"] = {"value": rate["rate"], "n": rate["n"], "lo": rate["lo"], "hi": rate["hi"]}
     return figures

@@ -32,14 +32,15 @@ from outreach_frames.stats._timestamps import DAY, Instant, seen_by
 from outreach_frames.stats._validation import choice, columns, numbers
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, noted_effects
 from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.provenance import attach
 
 ORIGINS = ("first_send", "enrollment")
 
 
 def time_to_event(
     mailings: IntoFrameT,
-    sequence_states: IntoFrameT | None = None,
     *,
+    sequence_states: IntoFrameT | None = None,
     by: str | Sequence[str] | None = None,
     as_of: Instant | None = None,
     bounce_policy: str = "reply_wins",
@@ -211,8 +212,8 @@ def kaplan_meier(
     -------
     curve : DataFrame, one row per distinct time
         The ``by`` columns, ``t_d`` [days], ``at_risk``, ``events``, ``censored``, ``survival``, ``lo``, ``hi`` (missing
-        where the survival is 0 or 1). The record's ``median_d`` lists, by group, the smallest time with S ≤ 0.5 and
-        its bounds from the band (missing where the curve stays above).
+        where the survival is 0 or 1). `attached` gives ``"medians"``: by group ``median_d``, the smallest time with
+        S ≤ 0.5, and its bounds ``lo``, ``hi`` from the band (missing where the curve stays above).
 
     Raises
     ------
@@ -231,7 +232,9 @@ def kaplan_meier(
     call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci, cluster=cluster)
     curves = _by_group(table, keys, lambda group: survival_curve(group, event, ci, _effects(group)[event]))
     medians = [{**key, **median(curve)} for key, curve in curves if not table.empty]
-    return call.finish(_stacked(curves, keys), median_d=medians)
+    result = call.finish(_stacked(curves, keys))
+    attach(result, "medians", pd.DataFrame(medians, columns=[*keys, "median_d", "lo", "hi"]))
+    return result
 
 
 def cumulative_incidence(
@@ -345,7 +348,6 @@ def _read_durations(
     read = call.read("durations", durations, ["duration_d", "event"], keys=keys, optional=optional)
     column = clusters_of(["reply"], cluster, read.collect_schema().names(), keys).get("reply")
     table = call.table(read)
-    call.look(None)
     unknown = set(table["event"].dropna().unique()) - set(EVENTS)
     if unknown or table[["duration_d", "event"]].isna().to_numpy().any():
         raise DataError(

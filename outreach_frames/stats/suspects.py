@@ -16,9 +16,10 @@ from outreach_frames.stats._addresses import first_domains
 from outreach_frames.stats._backends import pandas_of, wrap
 from outreach_frames.stats._pandas import Flags, Ints, flags, read, read_mailings, texts, write
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import SECOND, Instant
+from outreach_frames.stats._timestamps import SECOND
 from outreach_frames.stats._validation import words
 from outreach_frames.stats.intervals import wilson
+from outreach_frames.stats.provenance import attach
 from outreach_frames.stats.traps import MachineOpenWarning, warn
 
 RATE_FROM, RATE_UNTIL = 10 * SECOND, 70 * SECOND
@@ -114,8 +115,8 @@ REASONS = {
 
 def suspect_engagement(
     mailings: pd.DataFrame,
-    events: pd.DataFrame | None = None,
     *,
+    events: pd.DataFrame | None = None,
     fast_s: float = FAST_S,
     burst_n: int = 5,
     together_s: float = 2,
@@ -123,7 +124,6 @@ def suspect_engagement(
     open_events: Sequence[str] = OPEN_EVENTS,
     click_events: Sequence[str] = CLICK_EVENTS,
     ci: float = 0.95,
-    as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
     Mark the mailings whose opens or clicks look like a machine's, and bound the open rate.
@@ -157,15 +157,14 @@ def suspect_engagement(
         Names of the events; the vendor's list is not complete.
     ci
         Confidence level of the bounds of the open rates.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
     suspects : DataFrame, one row for each mailing, sorted by ``mailing_id``
         ``mailing_id``, ``suspect_open``, ``suspect_click``, ``reason`` (text, missing where nothing is suspect).
-        ``attrs["open_rate_range"]``: ``upper``, the open rate as it stands, and ``lower``, without suspect opens, each
-        with ``_lo`` and ``_hi``, over ``n`` delivered mailings with open tracking (``None`` where there are none).
+        `attached` gives ``"open_rate_range"`` in one row: ``upper``, the open rate as it stands, and ``lower``, without
+        suspect opens, each with ``_lo`` and ``_hi`` (missing without trials), over ``n`` delivered mailings with open
+        tracking.
 
     Raises
     ------
@@ -196,7 +195,6 @@ def suspect_engagement(
         log = read(call, "events", events, ["name", "event_at", "mailing_id", "request_proxied"])
         logged = _logged(log, mail, names)
         seen = pd.concat([logged, _without(seen, logged)], ignore_index=True)
-    call.look(as_of)
 
     seen = seen.merge(
         mail[["id", "delivered_at", "prospect_id", "domain"]], left_on="mailing_id", right_on="id", validate="m:1"
@@ -214,7 +212,8 @@ def suspect_engagement(
     suspects = write(call, result, sort=["mailing_id"])
     opened, base = flags(mail["is_opened"]), int(mail["is_open_tracked"].sum())
     machines = flags(result["suspect_open"])
-    suspects.attrs["open_rate_range"] = _range(int(opened.sum()), int((opened & machines).sum()), base, ci)
+    opens = _range(int(opened.sum()), int((opened & machines).sum()), base, ci)
+    attach(suspects, "open_rate_range", pd.DataFrame([opens]))
     either = suspects["suspect_open"] | suspects["suspect_click"]
     _warn(suspects["mailing_id"][either], stacklevel=4)
     return suspects

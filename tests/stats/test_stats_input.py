@@ -133,7 +133,7 @@ def test_the_earliest_extraction_of_several_frames_decides():
     states = example("sequence_states")
     states.attrs["outreach_frames"]["as_of"] = "2025-03-20T00:00:00Z"
 
-    found = stats.time_to_event(example("mailings"), states)
+    found = stats.time_to_event(example("mailings"), sequence_states=states)
 
     assert found.attrs["outreach_frames"]["as_of"] == "2025-03-20T00:00:00Z"
 

@@ -30,7 +30,7 @@ def mail_of(*groups):
     )
 
 
-compare = partial(compare_periods, engagement, a=MARCH, b=APRIL, by="sequence_id", mature_d=0)
+compare = partial(compare_periods, statistic=engagement, a=MARCH, b=APRIL, by="sequence_id", mature_d=0)
 
 
 def test_a_change_of_mix_alone_is_called_that():
@@ -143,7 +143,13 @@ def test_any_function_with_the_metric_will_do():
         return n.rename(columns={"size": "sure_n"}).assign(sure=1.0)
 
     found = compare_periods(
-        tally, mail_of((1, 3, 4, 1), (1, 4, 2, 0)), a=MARCH, b=APRIL, by="sequence_id", metric="sure", mature_d=0
+        mail_of((1, 3, 4, 1), (1, 4, 2, 0)),
+        statistic=tally,
+        a=MARCH,
+        b=APRIL,
+        by="sequence_id",
+        metric="sure",
+        mature_d=0,
     )
 
     assert found[["rate_a", "rate_b"]].to_numpy().tolist() == [[1, 1]]
@@ -207,7 +213,7 @@ def test_what_is_no_period_is_refused_in_words(a):
 
 def test_a_statistic_that_takes_no_by_is_refused_with_ones_that_do():
     with pytest.raises(DataError, match="which it cannot be") as caught:
-        compare_periods(sequence_engagement, table("mailings"), a=MARCH, b=APRIL, by="sequence_id")
+        compare_periods(table("mailings"), statistic=sequence_engagement, a=MARCH, b=APRIL, by="sequence_id")
 
     suggested = re.findall(r"\b[a-z]+(?:_[a-z]+)*\b", str(caught.value).partition("such as ")[2].partition(";")[0])
     assert len(suggested) == 4

@@ -27,17 +27,23 @@ CHANGED = frame([{"id": 11, "name": "A", "updated_at": "2025-03-20T00:00:00Z"}])
 
 MET = {
     traps.MachineOpenWarning: lambda: stats.suspect_engagement(mailings(FAST)),
-    traps.BlindMailboxWarning: lambda: stats.mailbox_health(BLIND, mailings(SENT), as_of=AS_OF),
-    traps.CounterGapWarning: lambda: stats.reconcile_counters(frame([{"id": 1, "reply_count": 3}]), mailings(SENT)),
+    traps.BlindMailboxWarning: lambda: stats.mailbox_health(mailings(SENT), mailboxes=BLIND, as_of=AS_OF),
+    traps.CounterGapWarning: lambda: stats.reconcile_counters(
+        mailings(SENT), sequences=frame([{"id": 1, "reply_count": 3}])
+    ),
     traps.SyncTimeWarning: lambda: stats.pipeline_attribution(
-        table("opportunities").assign(currency_type="USD"), table("opportunity_prospect_roles"), table("mailings")
+        table("mailings"),
+        opportunities=table("opportunities").assign(currency_type="USD"),
+        opportunity_prospect_roles=table("opportunity_prospect_roles"),
     ),
     traps.MixedCurrencyWarning: lambda: stats.pipeline_attribution(
-        table("opportunities").assign(external_created_at=table("opportunities")["created_at"]),
-        table("opportunity_prospect_roles"),
         table("mailings"),
+        opportunities=table("opportunities").assign(external_created_at=table("opportunities")["created_at"]),
+        opportunity_prospect_roles=table("opportunity_prospect_roles"),
     ),
-    traps.ChangedTemplateWarning: lambda: stats.ab_test(extracted(mailings(SENT), "mailings"), VARIANTS, CHANGED),
+    traps.ChangedTemplateWarning: lambda: stats.ab_test(
+        extracted(mailings(SENT), "mailings"), sequence_templates=VARIANTS, templates=CHANGED
+    ),
 }
 
 
@@ -55,7 +61,7 @@ def test_a_trap_is_warned_of_once_at_the_callers_line(category):
 @pytest.mark.parametrize("call", ["ab_test", "leaderboard"])
 def test_machine_opens_are_warned_of_at_the_callers_line_as_well(call):
     calls = {
-        "ab_test": lambda: stats.ab_test(mailings(FAST), VARIANTS, metric="open"),
+        "ab_test": lambda: stats.ab_test(mailings(FAST), sequence_templates=VARIANTS, metric="open_rate"),
         "leaderboard": lambda: stats.leaderboard(
             mailings({**FAST, "user_id": 1}), metric="open_rate", allow_low_trust=True
         ),
