@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.errors import DataError
+from outreach_frames.errors import DataError, NaiveTimestampWarning
 from outreach_frames.stats import _backends
+from outreach_frames.stats._data_warnings import EXAMPLES
 from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
 from outreach_frames.stats._validation import cast, check, check_dtype, check_key, kind_of, missing_column, missing_key
-from outreach_frames.stats.traps import SHOWN, NaiveTimestampWarning
 
 RECORD = "outreach_frames"
 """Where a frame keeps its record: the key of pandas ``attrs`` and of a PyArrow schema's metadata."""
@@ -380,7 +380,7 @@ def _refuse_duplicates(name: str, frame: nw.LazyFrame[Any]) -> None:
     doubled = ids.filter(ids.is_duplicated()).unique().sort().to_list()
     if doubled:
         raise DataError(
-            f"{len(doubled)} id(s) occur more than once in {name}: {', '.join(map(str, doubled[:SHOWN]))}"
-            f"{' …' if len(doubled) > SHOWN else ''}.",
+            f"{len(doubled)} id(s) occur more than once in {name}: {', '.join(map(str, doubled[:EXAMPLES]))}"
+            f"{' …' if len(doubled) > EXAMPLES else ''}.",
             hint=f'Keep one row per id: {name}.drop_duplicates("id", keep="last").',
         )

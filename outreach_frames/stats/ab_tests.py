@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames.errors import ChangedTemplateWarning
+from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, typed, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
@@ -22,7 +24,6 @@ from outreach_frames.stats.provenance import attach
 from outreach_frames.stats.sequential import NEVER, Trials
 from outreach_frames.stats.shrinkage import GivenPrior, prior_for
 from outreach_frames.stats.suspects import warn_of_machines
-from outreach_frames.stats.traps import ChangedTemplateWarning, warn
 
 OUTCOMES = {
     "reply_rate": ("is_replied", "replied_at", "is_delivered"),
@@ -319,6 +320,6 @@ def _described(tested: pd.DataFrame, variants: pd.DataFrame, templates: pd.DataF
         described = described.merge(templates, left_on="template_id", right_on="id", how="left", validate="m:1")
         changed = flags(described["updated_at"] > described["window_from"])
         what = "Templates updated after their comparison began, so that which text was sent is unknown"
-        warn(ChangedTemplateWarning, what, set(described["template_id"][changed]), stacklevel=4)
+        warn_of_rows(ChangedTemplateWarning, what, set(described["template_id"][changed]), stacklevel=4)
     given = [name for name in _VARIANTS if name not in {"step_id", "template_id", "variant"}]
     return described[["step_id", "template_id", "variant", "name", "window_from", *given]]

@@ -8,7 +8,7 @@ import narwhals as nw
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.errors import DataError
+from outreach_frames.errors import DataError, ImmatureCohortWarning
 from outreach_frames.stats._aggregate import stack
 from outreach_frames.stats._backends import join, small_table, tidied
 from outreach_frames.stats._statistic import StatContext
@@ -26,7 +26,6 @@ from outreach_frames.stats.clusters import (
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.provenance import attach
 from outreach_frames.stats.survival import first_events
-from outreach_frames.stats.traps import ImmatureCohortWarning
 
 _EVENT_AT = {
     "reply": "reply_at",

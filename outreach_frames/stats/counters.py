@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.errors import DataError
+from outreach_frames.errors import CounterGapWarning, DataError
+from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, write
 from outreach_frames.stats._statistic import StatContext, record_of
-from outreach_frames.stats.traps import CounterGapWarning, warn
 
 KEYS = {
     "sequences": "sequence_id",
@@ -120,7 +120,9 @@ def reconcile_counters(
     order = [key, "counter", "api", "unique_mailings", "total_events", "net", "matches", "gap", "cause"]
     result = write(call, compared[order], categories={"cause": CAUSES})
     above = set(compared[key][flags(compared["cause"] == "rows missing")])
-    warn(CounterGapWarning, f"Counters above the rows, so that mail was deleted or is not visible, on {name}", above)
+    warn_of_rows(
+        CounterGapWarning, f"Counters above the rows, so that mail was deleted or is not visible, on {name}", above
+    )
     return result
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
+from outreach_frames.errors import ContradictoryFlagsWarning
+from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats.traps import ContradictoryFlagsWarning, warn
 
 CALL_COLUMNS = ("id", "prospect_id", "direction", "dialed_at", "answered_at", "completed_at")
 TASK_COLUMNS = ("id", "prospect_id", "action", "completed_at")
@@ -128,7 +129,9 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     frame = with_flags(frame, bounce_policy).with_columns(is_spam=_set("marked_as_spam_at") & nw.col("is_delivered"))
     if call.in_memory:
         both = call.table(frame.filter(_set("bounced_at") & _set("replied_at")).select("id"))
-        warn(ContradictoryFlagsWarning, f"Mailings that bounced and were answered ({bounce_policy})", both["id"])
+        warn_of_rows(
+            ContradictoryFlagsWarning, f"Mailings that bounced and were answered ({bounce_policy})", both["id"]
+        )
     result: IntoFrameT = call.write(frame.select("id", *FLAGS, "opens_total", "clicks_total"), keep_index=True)
     return result
 

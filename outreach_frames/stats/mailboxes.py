@@ -14,8 +14,10 @@ import pandas as pd
 import pyarrow as pa
 from narwhals.typing import IntoFrameT
 
+from outreach_frames.errors import BlindMailboxWarning
 from outreach_frames.stats._aggregate import grouping, stack
 from outreach_frames.stats._backends import join
+from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._estimators import RESAMPLES, bootstrap_bounds
 from outreach_frames.stats._pandas import (
     flags,
@@ -34,7 +36,6 @@ from outreach_frames.stats._timestamps import HOUR, Instant, with_local, with_pe
 from outreach_frames.stats._validation import columns
 from outreach_frames.stats.clusters import AUTO, clusters_of, counted_parts, share_sums, with_clustered_rates
 from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
-from outreach_frames.stats.traps import BlindMailboxWarning, warn
 
 _TIMES = ("last_send_at", "last_sync_at", "blind_since")
 
@@ -139,7 +140,7 @@ def mailbox_health(
     health["reasons"] = texts(reasons, len(health))
     result = write(call, health[list(_RESULT)].astype(_RESULT), sort=["mailbox_id"], instants=_TIMES)
     what = "Mailboxes that do not synchronize, so that replies and bounces go unseen"
-    warn(BlindMailboxWarning, what, health["mailbox_id"][flags(blind)])
+    warn_of_rows(BlindMailboxWarning, what, health["mailbox_id"][flags(blind)])
     return result
 
 

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from outreach_frames.errors import DataError
+from outreach_frames.errors import DataError, MixedCurrencyWarning, SyncTimeWarning
 from outreach_frames.stats._backends import wrap
+from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, table, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._validation import choice, choices
 from outreach_frames.stats.flags import CALL_COLUMNS, outbound_calls
 from outreach_frames.stats.provenance import attach
-from outreach_frames.stats.traps import MixedCurrencyWarning, SyncTimeWarning, warn
 
 MODELS = ("first", "last", "linear", "time_decay")
 LINKS = ("roles", "account")
@@ -268,7 +268,7 @@ def _warn(deals: pd.DataFrame) -> None:
     usual = deals["currency"].mode()
     apart = deals["amount"].isna() | (deals["currency"].isna() | ~deals["currency"].isin(usual[:1]))
     what = "Opportunities in another currency than most or without an amount, counted and never added"
-    warn(MixedCurrencyWarning, what, deals["opportunity_id"][flags(apart)], stacklevel=4)
+    warn_of_rows(MixedCurrencyWarning, what, deals["opportunity_id"][flags(apart)], stacklevel=4)
     synced = deals["opportunity_id"][flags(deals["created_source"] == "outreach")]
     what = "Opportunities dated by their arrival in Outreach, since the CRM's date is missing"
-    warn(SyncTimeWarning, what, synced, stacklevel=4)
+    warn_of_rows(SyncTimeWarning, what, synced, stacklevel=4)

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import MissingColumnError, OutreachDataWarning
+from outreach_frames.stats._data_warnings import EXAMPLES
 from outreach_frames.stats._pandas import in_utc, naive_columns, read, typed, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._tables import frames_of
 from outreach_frames.stats._timestamps import Instant
-from outreach_frames.stats.quality_checks import CHECKS, Check, NotGivenError
-from outreach_frames.stats.traps import EFFECTS, SHOWN
+from outreach_frames.stats.quality_checks import CHECKS, EFFECTS, Check, NotGivenError
 
 SEVERITIES = ("ok", "note", "watch", "act")
 
@@ -156,7 +156,7 @@ def _run(check: Check, tables: Tables) -> dict[str, Any]:
     except MissingColumnError as error:
         return row | {"needs": error.column}
     found = {"count": len(ids), "rows": looked_at, "share": len(ids) / looked_at if looked_at else None}
-    examples = sorted(ids.tolist())[:SHOWN]
+    examples = sorted(ids.tolist())[:EXAMPLES]
     return row | found | {"severity": check.severity if len(ids) else "ok", "example_ids": examples}
 
 

@@ -342,3 +342,38 @@ CHECKS = (
     ),
 )
 """In order of the traps; T21 and T27, about whole tables, are done where the tables are read."""
+
+
+EFFECTS = {
+    1: "prospect counters start anew at the last touch and count events: no rate can be made of them",
+    2: "opens divided by deliveries would exceed 100 %; rates count each mailing once",
+    3: "opened_at is the latest open: times to first open are upper bounds",
+    4: "clicks are anyone's, after forwarding too: no sign of one person's interest",
+    5: "delivered and bounced at once would count twice; an answer decides, else the bounce",
+    6: "reply rates by mailing, enrollment and prospect differ; name the grain",
+    7: "a reply stops one sequence only, and which of them earned it is ambiguous",
+    8: "a template's numbers are counted on another template, or start anew on a copy",
+    9: "counters exceed the rows: mailings were deleted or are not visible",
+    10: "one-off mail lifts the rates of people and teams, and belongs to no sequence",
+    11: "people are undercounted: mail to nobody known counts as mailings only",
+    12: "open and click rates leave untracked mailings out of their denominators",
+    13: "which step gets the credit for a reply depends on the rule",
+    14: "the enrollment has two outcomes; over time the first one counts",
+    15: "opt-outs without a link are in no opt_out_rate: it is too low",
+    16: "out-of-office answers may count as replies: reply rates are too high",
+    17: "open and click rates are too high: machines open and click too",
+    18: "replies and bounces go unseen: rates fall without a cause",
+    19: "too early to have been answered: the latest weeks look worst",
+    20: "no usable time zone: local send times fall back on a default",
+    21: "instants without a zone were read as UTC and may be hours off",
+    22: "calls without a time of their own are left out; created_at is the time of logging",
+    23: "outcomes in another spelling: connect rates miss them",
+    24: "step intervals fit neither seconds nor minutes: step spacing is unknown",
+    25: "an enrollment's step is where it is now: funnels must come from mailings, calls and tasks",
+    26: "owner now is not the sender then: credit by owner shifts afterward",
+    27: "rows that came twice would count twice",
+    28: "the week depends on the zone: cohorts shift at the edges",
+    29: "opportunities dated by their arrival in Outreach: attribution windows shift",
+    30: "amounts in several currencies cannot be added, and a missing amount is not 0",
+}
+"""What each trap does to the metrics, by its number in the metric dictionary."""

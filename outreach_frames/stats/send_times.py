@@ -11,6 +11,7 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import COUNTED_FLAGS, RATES, stack
 from outreach_frames.stats._backends import join, pandas_of, small_table, wrap
+from outreach_frames.stats._data_warnings import EXAMPLES
 from outreach_frames.stats._pandas import column
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import WEEKDAYS, weekday_of, with_clock, with_local
@@ -19,7 +20,6 @@ from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of,
 from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
 from outreach_frames.stats.shrinkage import GivenPrior, posterior_means, prior_for
-from outreach_frames.stats.traps import SHOWN
 
 METRICS = ("reply_rate", "opt_out_rate", "click_rate", "open_rate")
 _PLACE = ["weekday", "hour"]
@@ -156,7 +156,7 @@ def _distinct(call: StatContext, known: nw.LazyFrame[Any], default_tz: str) -> t
     found = call.table(known.group_by("tz", "tz_written").agg(nw.col("tz_source").min()))
     written = found.dropna(subset=["tz_written"])
     others = sorted(f"{name.strip()} = {zone}" for zone, name in zip(written["tz"], written["tz_written"], strict=True))
-    shown = ", ".join(others[:SHOWN]) + (" …" if len(others) > SHOWN else "")
+    shown = ", ".join(others[:EXAMPLES]) + (" …" if len(others) > EXAMPLES else "")
     return sorted({default_tz, *found["tz"]}), shown
 
 

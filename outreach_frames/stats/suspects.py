@@ -12,15 +12,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammainc
 
+from outreach_frames.errors import MachineOpenWarning
 from outreach_frames.stats._addresses import first_domains
 from outreach_frames.stats._backends import pandas_of, wrap
+from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._pandas import Flags, Ints, flags, read, read_mailings, texts, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import SECOND
 from outreach_frames.stats._validation import words
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.provenance import attach
-from outreach_frames.stats.traps import MachineOpenWarning, warn
 
 RATE_FROM, RATE_UNTIL = 10 * SECOND, 70 * SECOND
 """How far before and after a window the rate is looked at [µs]; nearer than that, it is the burst's own."""
@@ -229,7 +230,7 @@ def warn_of_machines(mail: pd.DataFrame, *, stacklevel: int = 4) -> None:
 
 
 def _warn(ids: "pd.Series[Any]", *, stacklevel: int) -> None:
-    warn(
+    warn_of_rows(
         MachineOpenWarning,
         "Opened or clicked as machines do, so that open and click rates are too high",
         ids,

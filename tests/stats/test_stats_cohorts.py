@@ -5,8 +5,7 @@ import pytest
 from stats_frames import AS_OF, EXPECTED, TOLERANCE, example, mailings, typed
 
 from outreach_frames import stats
-from outreach_frames.errors import DataError
-from outreach_frames.stats.traps import ImmatureCohortWarning
+from outreach_frames.errors import DataError, ImmatureCohortWarning
 
 
 def enrollments(*created):

@@ -3,9 +3,8 @@ from small_frames import extracted, frame, mailings, plain, table
 from stats_frames import EXPECTED
 
 from outreach_frames.catalog import snake
-from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.errors import CounterGapWarning, DataError, MissingColumnError
 from outreach_frames.stats.counters import reconcile_counters
-from outreach_frames.stats.traps import CounterGapWarning
 
 SENT = {"sequence_id": 1, "delivered_at": "2025-03-03T12:00:00Z", "track_opens": True, "track_links": True}
 

@@ -10,8 +10,8 @@ from statistics_of_mail import STATISTICS
 from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings, typed
 
 from outreach_frames import stats
+from outreach_frames.errors import NaiveTimestampWarning
 from outreach_frames.stats.prospects import ZONE_COLUMNS
-from outreach_frames.stats.traps import NaiveTimestampWarning
 
 pytestmark = [
     pytest.mark.slow,

@@ -12,9 +12,8 @@ from statistics_of_mail import MAIL, SEQUENCES, STATISTICS
 from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings
 
 from outreach_frames import stats
-from outreach_frames.errors import DataError
+from outreach_frames.errors import ContradictoryFlagsWarning, DataError
 from outreach_frames.stats._backends import pandas_of, small_table, wrap
-from outreach_frames.stats.traps import ContradictoryFlagsWarning
 
 KINDS = {
     "pandas": pd.DataFrame,

@@ -8,12 +8,11 @@ from scipy.stats import chisquare
 from small_frames import extracted, frame, mailings, plain, table
 from stats_frames import AS_OF, ORACLE, TOLERANCE
 
-from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.errors import ChangedTemplateWarning, DataError, MachineOpenWarning, MissingColumnError
 from outreach_frames.stats.ab_tests import ab_test
 from outreach_frames.stats.comparisons import always_valid_p, expected_loss, probability_greater
 from outreach_frames.stats.power import sequential_size
 from outreach_frames.stats.provenance import attached
-from outreach_frames.stats.traps import ChangedTemplateWarning, MachineOpenWarning
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
 
@@ -259,7 +258,7 @@ def many_tests(*rates, n=500):
     return together.assign(id=range(len(together))), variants(*pairs)
 
 
-def tested(*rates):
+def outcome_of(*rates):
     mail, listed = many_tests(*rates)
     return ab_test(mail, sequence_templates=listed)
 
@@ -275,7 +274,7 @@ def test_variants_under_test_do_not_make_their_own_prior():
 
 def test_five_other_tests_tell_which_rates_are_usual():
     """Each step's prior comes from the others: the unusual one's own rate is not in it."""
-    five, six = (tested(*rates) for rates in ((25, 30, 20, 25, 30), (25, 30, 20, 25, 30, 250)))
+    five, six = (outcome_of(*rates) for rates in ((25, 30, 20, 25, 30), (25, 30, 20, 25, 30, 250)))
     priors = six.groupby("step_id")[["prior_alpha", "prior_beta"]].first().to_numpy(dtype=float)
     means = priors[:, 0] / priors.sum(axis=1)
 

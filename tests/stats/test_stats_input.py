@@ -7,8 +7,7 @@ import pytest
 from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example
 
 from outreach_frames import stats
-from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.traps import NaiveTimestampWarning
+from outreach_frames.errors import DataError, MissingColumnError, NaiveTimestampWarning
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -8,9 +8,8 @@ from scipy.stats import beta
 from small_frames import frame, mailings, plain, table
 from stats_frames import EXPECTED, ORACLE, TOLERANCE
 
-from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.errors import DataError, MachineOpenWarning, MissingColumnError
 from outreach_frames.stats import attached, leaderboards
-from outreach_frames.stats.traps import MachineOpenWarning
 
 leaderboard = partial(leaderboards.leaderboard, mature_d=0, cluster=None)
 """The mail of most tests is that of a day, and independent."""

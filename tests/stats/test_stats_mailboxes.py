@@ -2,9 +2,8 @@ import pytest
 from small_frames import extracted, frame, mailings, plain
 from stats_frames import AS_OF
 
-from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.errors import BlindMailboxWarning, DataError, MissingColumnError
 from outreach_frames.stats.mailboxes import mailbox_health
-from outreach_frames.stats.traps import BlindMailboxWarning
 
 WELL = {
     "send_disabled": False,

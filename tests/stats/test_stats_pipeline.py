@@ -6,10 +6,9 @@ from hypothesis import given, settings, strategies as st
 from small_frames import frame, mailings, plain, table
 from stats_frames import EXPECTED
 
-from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.errors import DataError, MissingColumnError, MixedCurrencyWarning, SyncTimeWarning
 from outreach_frames.stats.pipeline import MODELS, pipeline_attribution
 from outreach_frames.stats.provenance import attached
-from outreach_frames.stats.traps import MixedCurrencyWarning, SyncTimeWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 

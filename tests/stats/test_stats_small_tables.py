@@ -12,8 +12,7 @@ from small_frames import frame, mailings, table
 from stats_frames import AS_OF
 
 from outreach_frames import stats
-from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.traps import NaiveTimestampWarning
+from outreach_frames.errors import DataError, MissingColumnError, NaiveTimestampWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 

@@ -5,10 +5,9 @@ import pytest
 from small_frames import frame, mailings, plain, table
 from stats_frames import EXPECTED
 
-from outreach_frames.errors import MissingColumnError
+from outreach_frames.errors import MachineOpenWarning, MissingColumnError
 from outreach_frames.stats import attached
 from outreach_frames.stats.suspects import suspect_engagement
-from outreach_frames.stats.traps import MachineOpenWarning
 
 SENT = pd.Timestamp("2025-03-03T12:00:00Z")
 

@@ -11,12 +11,11 @@ from hypothesis import example as case, given, settings, strategies as st
 from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, mailings, typed
 
 from outreach_frames import stats
-from outreach_frames.errors import DataError
+from outreach_frames.errors import DataError, NaiveTimestampWarning
 from outreach_frames.stats import _backends
 from outreach_frames.stats._validation import zone
 from outreach_frames.stats._zone_names import iana, iana_names, key, zones_by_key
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
-from outreach_frames.stats.traps import NaiveTimestampWarning
 
 WRITTEN = {
     "America/New_York": "America/New_York",
