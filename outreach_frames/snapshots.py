@@ -38,7 +38,7 @@ from outreach_frames._fetch.frames import Options
 from outreach_frames._files import replacing
 from outreach_frames.client import Client
 from outreach_frames.errors import OutreachError, QueryError, SnapshotError
-from outreach_frames.stats._tables import TABLES
+from outreach_frames.stats._pandas import TABLES
 
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"

@@ -3,7 +3,10 @@ Counting by group, and the rates made from the counts.
 
 A count by group may come from several frames (mailings, enrollments, a list of groups that must not be lost). Each
 gives a part with the group's keys and its own counts; the parts are stacked and summed once more. No join is needed,
-so groups whose key is missing survive in every engine, and a group that only one part knows has zeros in the others.
+so groups whose key is missing survive in every engine, and a group that only one part has gets zeros in the others.
+
+Groups are compared only over people and enrollments that have had `MATURE_D` days. Otherwise a sequence that began six
+days ago would rank below all others, since most of its answers are still to come.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +16,8 @@ import narwhals as nw
 
 from outreach_frames.stats._backends import grouped_median, join, tidied
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import HOUR
+from outreach_frames.stats._timestamps import DAY, HOUR, to_micros
 from outreach_frames.stats.clusters import CLUSTER, cluster_sums, with_cluster, with_clustered_rates
-from outreach_frames.stats.maturity import WINDOW, with_mature
 
 COUNTS = (
     "mailings",
@@ -277,3 +279,37 @@ def note_unknown(call: StatContext, flagged: nw.LazyFrame[Any]) -> None:
         unknown = flagged.select(((nw.col("prospect_id").is_null()) & nw.col("is_delivered")).cast(nw.Int64).sum())
         if found := int(unknown.collect().item() or 0):
             call.dropped["mail to nobody known, from the counts of people only"] = found
+
+
+MATURE_D = 14
+"""How long an enrollment, or a person, must have had [d]; nine of ten answers come within it."""
+
+WINDOW = MATURE_D * DAY
+"""The same [µs]."""
+
+
+def with_mature(
+    frame: nw.LazyFrame[Any], began_at: str, *, as_of: str | None, events: nw.LazyFrame[Any], happened: Sequence[str]
+) -> nw.LazyFrame[Any]:
+    """
+    Add ``is_mature``: whether what began has had its time.
+
+    Parameters
+    ----------
+    frame
+        What is judged.
+    began_at
+        Column of the instant at which its time began; what has none is not mature.
+    as_of
+        When the data were extracted [ISO 8601].
+    events, happened
+        Rows with columns of instants; the latest of these stands for the extraction where that is not known.
+    """
+    if as_of is not None:
+        mature = nw.col(began_at) <= to_micros(as_of) - WINDOW
+        return frame.with_columns(is_mature=mature.fill_null(False))
+    instants = [events.select(nw.col(column).max().alias("latest_at")) for column in happened]
+    latest = nw.concat(instants, how="vertical").select(nw.col("latest_at").max())
+    judged = tidied(frame).join(tidied(latest), how="cross")
+    mature = nw.col(began_at) <= nw.col("latest_at") - WINDOW
+    return judged.with_columns(is_mature=mature.fill_null(False)).drop("latest_at")

@@ -1,8 +1,8 @@
 """
 One call of a statistic: what went in, what was left out and why, and what comes out.
 
-Every public function opens a `Call`, reads its frames through it (which checks columns, dtypes and ids), and writes its
-result through it (which gives the caller's kind of frame back, with the record that `explain` prints).
+Every statistic opens a `StatContext`, reads its frames through it (which checks columns, dtypes and ids), and writes
+its result through it (which returns the caller's kind of frame, with the record that `explain` prints).
 """
 
 import json
@@ -17,9 +17,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.errors import DataError, NaiveTimestampWarning
+from outreach_frames.errors import DataError, NaiveTimestampWarning, OutreachDataWarning
 from outreach_frames.stats import _backends
-from outreach_frames.stats._data_warnings import EXAMPLES
 from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
 from outreach_frames.stats._validation import cast, check, check_dtype, check_key, kind_of, missing_column, missing_key
 
@@ -384,3 +383,30 @@ def _refuse_duplicates(name: str, frame: nw.LazyFrame[Any]) -> None:
             f"{' …' if len(doubled) > EXAMPLES else ''}.",
             hint=f'Keep one row per id: {name}.drop_duplicates("id", keep="last").',
         )
+
+
+EXAMPLES = 5
+"""How many ids a message or a table lists."""
+
+
+def warn_of_rows(category: type[OutreachDataWarning], what: str, ids: Iterable[Any], *, stacklevel: int = 3) -> None:
+    """
+    Warn once of the rows with these ids; without ids, do nothing.
+
+    Used for frames in memory only: on DuckDB, Dask, Spark and lazy polars the count would cost a pass over the data.
+
+    Parameters
+    ----------
+    category
+        The warning's class.
+    what
+        What the rows have in common, and its effect on the figures.
+    ids
+        Ids of all rows concerned.
+    stacklevel
+        3 where the public function itself calls.
+    """
+    ordered = sorted(ids)
+    if ordered:
+        listed = ", ".join(map(str, ordered[:EXAMPLES])) + (" …" if len(ordered) > EXAMPLES else "")
+        warnings.warn(category(f"{what}: {len(ordered):,} (id {listed})."), stacklevel=stacklevel)

@@ -12,16 +12,15 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import ChangedTemplateWarning
-from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, typed, write
-from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._statistic import StatContext, warn_of_rows
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._validation import beta_prior, choice, column as column_name
 from outreach_frames.stats.ab_verdict import Arm, Rules, rate_effect, read_step
 from outreach_frames.stats.clusters import ACCOUNTS
 from outreach_frames.stats.comparisons import Shape
+from outreach_frames.stats.power import NEVER, Trials
 from outreach_frames.stats.provenance import attach
-from outreach_frames.stats.sequential import NEVER, Trials
 from outreach_frames.stats.shrinkage import GivenPrior, prior_for
 from outreach_frames.stats.suspects import warn_of_machines
 
@@ -98,7 +97,7 @@ def ab_test(
         never to those under test, and flat where there are fewer than five others; ``"flat"``; (alpha, beta); or
         ``"moments"``, fitted by moments to all variants, those under test included, which makes both too timid.
     tau
-        Of ``p_always_valid``. Default: the exact test, see `sequential.exact_p`. Else the differences expected
+        Of ``p_always_valid``. Default: the exact test, see `power.exact_p`. Else the differences expected
         beforehand by the large-sample test, see `comparisons.always_valid_p`.
     planned_n
         Plan: enrollments in each variant before anything but "A better" is said; default: ``n_needed``.

@@ -21,8 +21,7 @@ from scipy.stats import chi2, chisquare, norm, t as student
 from outreach_frames.stats._pandas import Floats, Ints
 from outreach_frames.stats.comparisons import Shape, always_valid_p, expected_loss, probability_greater
 from outreach_frames.stats.intervals import newcombe_difference, score_interval
-from outreach_frames.stats.power import sequential_size
-from outreach_frames.stats.sequential import NEVER, Trials, exact_evidence, exact_p
+from outreach_frames.stats.power import NEVER, Trials, exact_evidence, exact_p, sequential_size
 
 
 class Arm(NamedTuple):

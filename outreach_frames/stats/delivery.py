@@ -9,7 +9,6 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._addresses import first_domains
 from outreach_frames.stats._aggregate import at_the_end, stack, with_missing
 from outreach_frames.stats._backends import join, pandas_of, small_table
 from outreach_frames.stats._pandas import Floats, column, floats
@@ -17,8 +16,8 @@ from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import with_local, with_periods
 from outreach_frames.stats._validation import choice, limits
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, noted_effects
-from outreach_frames.stats.control_limits import limits_around, z_against
-from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
+from outreach_frames.stats.comparisons import limits_around, z_against
+from outreach_frames.stats.flags import SENDING, first_domains, tell_placing, with_delivery, with_failure
 from outreach_frames.stats.intervals import MIN_EVENTS, exact_lower, with_rates
 from outreach_frames.stats.opt_outs import with_opt_out_time
 

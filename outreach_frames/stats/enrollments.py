@@ -8,7 +8,7 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._aggregate import grouping, stack, with_missing
+from outreach_frames.stats._aggregate import grouping, stack, with_mature, with_missing
 from outreach_frames.stats._backends import join
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
@@ -22,7 +22,6 @@ from outreach_frames.stats.clusters import (
     with_clustered_rates,
 )
 from outreach_frames.stats.flags import SENDING, outbound_calls, with_delivery
-from outreach_frames.stats.maturity import with_mature
 from outreach_frames.stats.provenance import attach
 
 ENDED_STATES = ("finished", "bounced", "opted_out", "failed")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._aggregate import at_the_end, count_distinct, stack
+from outreach_frames.stats._aggregate import WINDOW, at_the_end, count_distinct, stack, with_mature
 from outreach_frames.stats._backends import grouped_median, join
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
@@ -28,7 +28,6 @@ from outreach_frames.stats.clusters import (
 )
 from outreach_frames.stats.flags import SENDING, outbound_calls, with_conversation, with_delivery
 from outreach_frames.stats.intervals import with_rates, z_value
-from outreach_frames.stats.maturity import WINDOW, with_mature
 
 ATTRIBUTIONS = ("direct", "last_touch", "first_touch")
 

@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._aggregate import MEDIAN, RATES, engagement_parts, stack
+from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, RATES, engagement_parts, stack
 from outreach_frames.stats._backends import wrap
 from outreach_frames.stats._pandas import Floats, column, flags, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant, to_micros
 from outreach_frames.stats._validation import choice, column as column_name, id_mapping
 from outreach_frames.stats.clusters import clusters_of, noted_effects
-from outreach_frames.stats.maturity import MATURE_D
 from outreach_frames.stats.shrinkage import GivenPrior, Prior, attach_prior, prior_for, shrunk
 from outreach_frames.stats.suspects import warn_of_machines
 

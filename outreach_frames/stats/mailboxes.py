@@ -17,7 +17,6 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.errors import BlindMailboxWarning
 from outreach_frames.stats._aggregate import grouping, stack
 from outreach_frames.stats._backends import join
-from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._estimators import RESAMPLES, bootstrap_bounds
 from outreach_frames.stats._pandas import (
     flags,
@@ -31,7 +30,7 @@ from outreach_frames.stats._pandas import (
     texts,
     write,
 )
-from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._statistic import StatContext, warn_of_rows
 from outreach_frames.stats._timestamps import HOUR, Instant, with_local, with_periods
 from outreach_frames.stats._validation import columns
 from outreach_frames.stats.clusters import AUTO, clusters_of, counted_parts, share_sums, with_clustered_rates

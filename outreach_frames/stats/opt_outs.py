@@ -7,7 +7,7 @@ import narwhals as nw
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._aggregate import grouping, stack
+from outreach_frames.stats._aggregate import WINDOW, grouping, stack, with_mature
 from outreach_frames.stats._backends import join, wrap
 from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, table as run, write
 from outreach_frames.stats._statistic import StatContext, columns_of
@@ -15,7 +15,6 @@ from outreach_frames.stats._timestamps import HOUR, Instant
 from outreach_frames.stats._validation import columns
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, with_clustered_rates
 from outreach_frames.stats.flags import CALL_COLUMNS, SENDING, outbound_calls, with_delivery
-from outreach_frames.stats.maturity import WINDOW, with_mature
 
 _ORDER = [
     "mailing_id",

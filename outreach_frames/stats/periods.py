@@ -22,13 +22,13 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
+from outreach_frames.stats._aggregate import MATURE_D
 from outreach_frames.stats._pandas import Flags, column, flags, floats, in_utc, naive_columns, read, write
 from outreach_frames.stats._statistic import StatContext, record_of
 from outreach_frames.stats._timestamps import DAY, Instant, to_iso, to_micros
 from outreach_frames.stats._validation import column as column_name, columns, text
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import difference_of, score_interval, wilson
-from outreach_frames.stats.maturity import MATURE_D
 from outreach_frames.stats.power import whole
 from outreach_frames.stats.provenance import attach
 

@@ -12,9 +12,8 @@ import pandas as pd
 
 from outreach_frames.errors import DataError, MixedCurrencyWarning, SyncTimeWarning
 from outreach_frames.stats._backends import wrap
-from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, table, write
-from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._statistic import StatContext, warn_of_rows
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._validation import choice, choices
 from outreach_frames.stats.flags import CALL_COLUMNS, outbound_calls

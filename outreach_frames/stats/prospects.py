@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._addresses import external_only
 from outreach_frames.stats._aggregate import count_distinct, stack
 from outreach_frames.stats._backends import join, small_table
 from outreach_frames.stats._pandas import Ints, keep, read, read_deliveries, write
@@ -16,7 +15,15 @@ from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._zone_names import STEPS, zones_by_key
 from outreach_frames.stats.enrollments import CLOSED_STATES
-from outreach_frames.stats.flags import CALL_COLUMNS, ENGAGEMENT, TASK_COLUMNS, other_tasks, outbound_calls, with_flags
+from outreach_frames.stats.flags import (
+    CALL_COLUMNS,
+    ENGAGEMENT,
+    TASK_COLUMNS,
+    external_only,
+    other_tasks,
+    outbound_calls,
+    with_flags,
+)
 from outreach_frames.stats.opt_outs import is_opted_out
 
 ZONE_COLUMNS = ("time_zone_iana", "time_zone_inferred", "time_zone")

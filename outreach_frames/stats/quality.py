@@ -12,24 +12,12 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import MissingColumnError, OutreachDataWarning
-from outreach_frames.stats._data_warnings import EXAMPLES
-from outreach_frames.stats._pandas import in_utc, naive_columns, read, typed, write
-from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._tables import frames_of
+from outreach_frames.stats._pandas import frames_of, in_utc, naive_columns, read, typed, write
+from outreach_frames.stats._statistic import EXAMPLES, StatContext
 from outreach_frames.stats._timestamps import Instant
 from outreach_frames.stats.quality_checks import CHECKS, EFFECTS, Check, NotGivenError
 
 SEVERITIES = ("ok", "note", "watch", "act")
-
-_HOME = {
-    "automatic_replies": "replies",
-    "opt_out_violations": "opt_outs",
-    "mailbox_health": "mailboxes",
-    "overlaps": "prospects",
-    "reconcile_counters": "counters",
-    "reply_attribution": "replies",
-    "suspect_engagement": "suspects",
-}
 
 _RESULT = {
     "trap": pa.string(),
@@ -72,7 +60,7 @@ class Tables:
         """Call a statistic on tables, the first by position, without its warnings; keep what it returns."""
         key = f"{function}{tables}"
         if key not in self._results:
-            call = getattr(import_module(f"{__package__}.{_HOME[function]}"), function)
+            call = getattr(import_module("outreach_frames.stats"), function)
             first, *others = [self._given(name) for name in tables]
             named: dict[str, Any] = dict(zip(tables[1:], others, strict=True))
             if "as_of" in signature(call).parameters:

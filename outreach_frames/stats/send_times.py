@@ -11,9 +11,8 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import COUNTED_FLAGS, RATES, stack
 from outreach_frames.stats._backends import join, pandas_of, small_table, wrap
-from outreach_frames.stats._data_warnings import EXAMPLES
 from outreach_frames.stats._pandas import column
-from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._statistic import EXAMPLES, StatContext
 from outreach_frames.stats._timestamps import WEEKDAYS, weekday_of, with_clock, with_local
 from outreach_frames.stats._validation import choice
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates

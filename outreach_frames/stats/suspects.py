@@ -13,13 +13,12 @@ import pandas as pd
 from scipy.special import gammainc
 
 from outreach_frames.errors import MachineOpenWarning
-from outreach_frames.stats._addresses import first_domains
 from outreach_frames.stats._backends import pandas_of, wrap
-from outreach_frames.stats._data_warnings import warn_of_rows
 from outreach_frames.stats._pandas import Flags, Ints, flags, read, read_mailings, texts, write
-from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._statistic import StatContext, warn_of_rows
 from outreach_frames.stats._timestamps import SECOND
 from outreach_frames.stats._validation import words
+from outreach_frames.stats.flags import first_domains
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.provenance import attach
 

@@ -4,7 +4,7 @@ from stats_frames import EXPECTED
 
 from outreach_frames.catalog import snake
 from outreach_frames.errors import CounterGapWarning, DataError, MissingColumnError
-from outreach_frames.stats.counters import reconcile_counters
+from outreach_frames.stats.reconciliation import reconcile_counters
 
 SENT = {"sequence_id": 1, "delivered_at": "2025-03-03T12:00:00Z", "track_opens": True, "track_links": True}
 

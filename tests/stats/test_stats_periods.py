@@ -9,11 +9,10 @@ from small_frames import mailings, plain, table
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.engagement_rates import engagement
+from outreach_frames.stats.engagement_rates import engagement, sequence_engagement
 from outreach_frames.stats.intervals import newcombe_difference, wilson
 from outreach_frames.stats.periods import compare_periods
 from outreach_frames.stats.provenance import attached
-from outreach_frames.stats.sequences import sequence_engagement
 
 MARCH, APRIL = ("2025-03-01", "2025-04-01"), ("2025-04-01", "2025-05-01")
 
@@ -133,7 +132,7 @@ def test_rows_can_be_placed_by_another_instant_and_parameters_passed_on():
     found = compare(mail, on="created_at", include_unsequenced=True).iloc[0]
 
     assert found["rate_b_n"] == 4
-    assert compare(mail).attrs["outreach_frames"]["parameters"]["function"] == "engagement"
+    assert compare(mail).attrs["outreach_frames"]["parameters"]["statistic"] == "engagement"
 
 
 def test_any_function_with_the_metric_will_do():

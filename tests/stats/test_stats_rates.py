@@ -175,7 +175,6 @@ def test_the_level_widens_the_interval():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"method": "wald"}, "no interval method"),
         ({"by": "week", "tz": "Mars/Base"}, "no time zone"),
         ({"ci": 95}, "ci"),
     ],

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 
 import pytest
 
@@ -90,3 +91,9 @@ def test_one_name_means_one_thing(name):
 def test_a_metric_without_its_ending_is_refused():
     with pytest.raises(DataError, match='Choose one of "reply_rate"'):
         stats.ab_test(None, sequence_templates=None, metric="reply")
+
+
+def test_the_map_in_the_package_names_every_function_once():
+    described = [name for name in re.findall(r"`(\w+)`", stats.__doc__) if name != "mailings"]
+
+    assert sorted(described) == sorted(stats.__all__)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from outreach_frames import stats
-from outreach_frames.stats.control_limits import DEVIATES, z_against
+from outreach_frames.stats.comparisons import DEVIATES, z_against
 
 MONDAY = 1_735_516_800_000_000
 """2024-12-30T00:00Z [µs]."""

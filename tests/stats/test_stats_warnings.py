@@ -8,7 +8,7 @@ from stats_frames import AS_OF
 
 from outreach_frames import errors, stats
 from outreach_frames.errors import OutreachDataWarning
-from outreach_frames.stats._data_warnings import warn_of_rows
+from outreach_frames.stats._statistic import warn_of_rows
 from outreach_frames.stats.quality_checks import EFFECTS
 
 SENT = {"delivered_at": "2025-03-03T12:00:00Z", "sequence_step_id": 1, "sequence_state_id": 1, "template_id": 11}
