@@ -156,9 +156,10 @@ def engagement_parts(
 
 def _with_units(by_unit: nw.LazyFrame[Any], unit: Unit) -> nw.LazyFrame[Any]:
     """Count the people or enrollments themselves, in a frame of one row for each; those not known have negative ids."""
-    known = nw.col(CLUSTER) >= 0
+    clustered = nw.col(CLUSTER) >= 0
     return by_unit.with_columns(
-        (known & (nw.col(flag) > 0)).cast(nw.Float64).alias(f"{unit.name}_{end}") for end, flag in unit.counts.items()
+        (clustered & (nw.col(flag) > 0)).cast(nw.Float64).alias(f"{unit.name}_{end}")
+        for end, flag in unit.counts.items()
     )
 
 
@@ -217,8 +218,8 @@ def grouping(
 
 def count_distinct(frame: nw.LazyFrame[Any], keys: Sequence[str], who: str, name: str) -> nw.LazyFrame[Any]:
     """Count the distinct values of a column by group, missing ones left out."""
-    met = frame.filter(~nw.col(who).is_null()).with_columns(nw.col(who).is_null().cast(nw.Int64).alias(name))
-    once = met.group_by(*keys, who).agg(nw.col(name).max())
+    counted_people = frame.filter(~nw.col(who).is_null()).with_columns(nw.col(who).is_null().cast(nw.Int64).alias(name))
+    once = counted_people.group_by(*keys, who).agg(nw.col(name).max())
     return once.with_columns(nw.col(name) + 1).group_by(*keys).agg(nw.col(name).sum())
 
 
@@ -277,8 +278,8 @@ def note_unknown(call: StatContext, flagged: nw.LazyFrame[Any]) -> None:
     """Note how many delivered mailings went to nobody known: they are mailings, and no people."""
     if call.counts_rows:
         unknown = flagged.select(((nw.col("prospect_id").is_null()) & nw.col("is_delivered")).cast(nw.Int64).sum())
-        if found := int(unknown.collect().item() or 0):
-            call.dropped["mail to nobody known, from the counts of people only"] = found
+        if count := int(unknown.collect().item() or 0):
+            call.dropped["mail to nobody known, from the counts of people only"] = count
 
 
 MATURE_D = 14

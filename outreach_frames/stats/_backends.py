@@ -124,13 +124,13 @@ def _simple(values: Any) -> Any:
     return values.cast(pa.string()) if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else values
 
 
-def _typed(values: Any, wanted: Any) -> Any:
+def _typed(values: Any, dtype: Any) -> Any:
     kind = values.type
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    fits = pa.types.is_null(kind) or (wanted == pa.int64() and number)
-    if wanted is None:
+    fits = pa.types.is_null(kind) or (dtype == pa.int64() and number)
+    if dtype is None:
         return values.cast(pa.string()) if pa.types.is_null(kind) else values
-    return values.cast(wanted) if fits else values
+    return values.cast(dtype) if fits else values
 
 
 def to_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
@@ -257,13 +257,17 @@ def grouped_median(frame: nw.LazyFrame[Any], keys: Sequence[str], values: str, n
     """Take the exact median of a column by group, groups without a value left out in PyArrow."""
     if not frame.implementation.is_pyarrow():
         return frame.group_by(*keys).agg(nw.col(values).median().alias(name))
-    known = pandas_of(frame.filter(~nw.col(values).is_null()).select(*keys, values))
-    medians = known.groupby(list(keys), dropna=False)[values].median().rename(name).reset_index()
-    return _wrapped(_arrow_table(_arrays(medians), {key: pa.array(known[key]).type for key in keys}))
+    present = pandas_of(frame.filter(~nw.col(values).is_null()).select(*keys, values))
+    medians = present.groupby(list(keys), dropna=False)[values].median().rename(name).reset_index()
+    return _wrapped(_arrow_table(_arrays(medians), {key: pa.array(present[key]).type for key in keys}))
 
 
 def spark_quarters(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Add ``quarter``, its first day, from ``local_day`` [days since 1970]; Spark never ends planning `_calendar`'s."""
+    """
+    Add ``quarter``, its first day, from ``local_day`` [days since 1970].
+
+    Spark never ends planning the expressions of `_timestamps` for it.
+    """
     from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
 
     native = frame.to_native()

@@ -37,7 +37,7 @@ _KINDS: dict[str, tuple[Literal["bool[pyarrow]", "double[pyarrow]", "string[pyar
     ),
     **dict.fromkeys(("currency_type", "email"), ("string[pyarrow]", "text")),
 }
-"""What columns hold that `Call` does not know, since only these statistics use them."""
+"""What columns hold that `_validation.kind_of` has no entry for, since only these statistics use them."""
 
 
 def read(
@@ -148,12 +148,12 @@ def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].dt.tz_localize("UTC") for name in naive_columns(frame)})
 
 
-def keep(call: StatContext, frame: pd.DataFrame, reason: str, wanted: "pd.Series[Any]") -> pd.DataFrame:
+def keep(call: StatContext, frame: pd.DataFrame, reason: str, condition: "pd.Series[Any]") -> pd.DataFrame:
     """Keep the rows where a flag is true (missing is not), and note how many went."""
-    chosen = flags(wanted)
-    gone = int((~chosen).sum())
-    if gone:
-        call.dropped[reason] = call.dropped.get(reason, 0) + gone
+    chosen = flags(condition)
+    removed = int((~chosen).sum())
+    if removed:
+        call.dropped[reason] = call.dropped.get(reason, 0) + removed
     return frame[chosen].reset_index(drop=True)
 
 
@@ -197,11 +197,11 @@ def column(values: Floats) -> "pd.Series[Any]":
 
 def texts(reasons: Mapping[str, "pd.Series[Any]"], size: int) -> "pd.Series[Any]":
     """Join the sentences that hold for each row with semicolons; missing where none does."""
-    found: list[list[str]] = [[] for _ in range(size)]
+    reasons_of: list[list[str]] = [[] for _ in range(size)]
     for sentence, holds in reasons.items():
         for row in np.flatnonzero(flags(holds)):
-            found[row].append(sentence)
-    return pd.Series(["; ".join(sentences) or None for sentences in found], dtype="string[pyarrow]")
+            reasons_of[row].append(sentence)
+    return pd.Series(["; ".join(sentences) or None for sentences in reasons_of], dtype="string[pyarrow]")
 
 
 def typed(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pd.DataFrame:

@@ -43,7 +43,7 @@ class StatContext:
     Raises
     ------
     DataError
-        A parameter has a value that it cannot have; see `_parameters.check`.
+        A parameter has a value that it cannot have; see `_validation.check`.
     """
 
     def __init__(self, function: str, **parameters: object) -> None:
@@ -87,7 +87,7 @@ class StatContext:
         Returns
         -------
         frame : LazyFrame
-            Instants are integers [µs since 1970, UTC]; ids and counts 64-bit integers. See `_engines`.
+            Instants are integers [µs since 1970, UTC]; ids and counts 64-bit integers. See `_backends`.
 
         Raises
         ------
@@ -98,21 +98,21 @@ class StatContext:
             memory only: on DuckDB, Dask, Spark and lazy polars it would cost a pass over the data).
         """
         present = columns_of(name, native)
-        wanted = list(dict.fromkeys(columns))
-        for column in wanted:
+        needed = list(dict.fromkeys(columns))
+        for column in needed:
             if column not in present:
                 raise missing_column(name, column, needed_for=self.function)
         for column in keys:
             if column not in present:
                 raise missing_key(name, column, needed_for=self.function, present=present)
-        wanted += [column for column in dict.fromkeys(keys) if column not in wanted]
-        wanted += [column for column in dict.fromkeys(optional) if column in present and column not in wanted]
+        needed += [column for column in dict.fromkeys(keys) if column not in needed]
+        needed += [column for column in dict.fromkeys(optional) if column in present and column not in needed]
         self._remember(name, native)
-        frame = self._typed(name, native, wanted)
+        frame = self._typed(name, native, needed)
         schema = frame.collect_schema()
         for column in keys:
             check_key(name, column, schema[column], in_arrow=frame.implementation.is_pyarrow())
-        if "id" in wanted and is_eager(native):
+        if "id" in needed and is_eager(native):
             _refuse_duplicates(name, frame)
         return frame
 
@@ -142,11 +142,11 @@ class StatContext:
         for column in columns:
             check_dtype(name, column, schema[column])
         instants = [column for column in columns if column.endswith("_at")]
-        self._tell_of_naive(name, frame, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
+        self._warn_of_naive(name, frame, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
         frame = _backends.to_micros(frame, instants)
         return cast(frame, [column for column in columns if column not in instants])
 
-    def _tell_of_naive(self, name: str, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> None:
+    def _warn_of_naive(self, name: str, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> None:
         if columns:
             held = nw.any_horizontal(*(~nw.col(column).is_null() for column in columns), ignore_nulls=True)
             self.assume(frame, f"row of {name} with an instant without a zone, read as UTC", held)
@@ -157,12 +157,12 @@ class StatContext:
 
     def drop(self, frame: nw.LazyFrame[Any], reason: str, keep: nw.Expr) -> nw.LazyFrame[Any]:
         """Keep the rows where an expression is true; where the result can tell it, count those that go, by reason."""
-        kept = frame.filter(keep)
+        remaining = frame.filter(keep)
         if self.counts_rows:
-            gone = row_count(frame) - row_count(kept)
-            if gone:
-                self.dropped[reason] = self.dropped.get(reason, 0) + gone
-        return kept
+            removed = row_count(frame) - row_count(remaining)
+            if removed:
+                self.dropped[reason] = self.dropped.get(reason, 0) + removed
+        return remaining
 
     def assume(self, frame: nw.LazyFrame[Any], what: str, rows: nw.Expr) -> None:
         """Where the result can tell it, count the rows that are placed by an assumption, by what is assumed."""
@@ -291,7 +291,7 @@ class StatContext:
     def _record(self) -> dict[str, object]:
         return {
             "function": self.function,
-            "parameters": {name: _told(name, value) for name, value in self.parameters.items()},
+            "parameters": {name: _recordable(name, value) for name, value in self.parameters.items()},
             "as_of": self.as_of or self._extraction(),
             "rows_in": self.rows_in,
             "dropped": self.dropped,
@@ -338,7 +338,7 @@ def row_count(frame: nw.LazyFrame[Any]) -> int:
     return int(frame.select(nw.len()).collect().item())
 
 
-def _told(name: str, value: Any) -> object:
+def _recordable(name: str, value: Any) -> object:
     """Write a parameter as JSON can hold it, and an instant as it was read: without a zone, in UTC."""
     return to_iso(to_micros(value)) if name in _INSTANTS and value is not None else _jsonable(value)
 

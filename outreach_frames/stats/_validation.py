@@ -74,7 +74,7 @@ _TEXT = Kind("text", pa.string(), nw.String)
 
 
 _DURATIONS = "Pass a result of time_to_event(mailings)."
-_MADE_ELSEWHERE = {
+_OTHER_SOURCES = {
     ("durations", "duration_d"): _DURATIONS,
     ("durations", "event"): _DURATIONS,
     ("users", "time_zone"): 'Outreach gives users none: add it, for instance users.assign(time_zone="Europe/Berlin").',
@@ -134,7 +134,7 @@ def cast(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
 
 def missing_column(name: str, column: str, *, needed_for: str) -> MissingColumnError:
     """Build the error for an absent column that a statistic needs: how to request it, or which function makes it."""
-    hint = _MADE_ELSEWHERE.get((name, column)) or _made(column) or _request(name, column)
+    hint = _OTHER_SOURCES.get((name, column)) or _maker_hint(column) or _request(name, column)
     return MissingColumnError(column, needed_for=needed_for, hint=hint)
 
 
@@ -149,7 +149,7 @@ def missing_key(name: str, column: str, *, needed_for: str, present: Sequence[st
     elif name == "durations":
         hint = f'Carry it along: time_to_event(mailings, by="{column}").'
     else:
-        hint = _made(column) or f"If Outreach has it, request it, else add it. {_request(name, column)}"
+        hint = _maker_hint(column) or f"If Outreach has it, request it, else add it. {_request(name, column)}"
     if meant is not None and not included and "Did you mean" not in hint:
         hint = f'Did you mean "{meant}"? {hint}'
     return MissingColumnError(column, needed_for=needed_for, hint=hint)
@@ -162,7 +162,7 @@ def _request(name: str, column: str) -> str:
     return f'Request it: fetch(org, "{name}", fields=[..., "{field}"]).'
 
 
-def _made(column: str) -> str | None:
+def _maker_hint(column: str) -> str | None:
     maker = _MAKERS.get(column)
     return f"No attribute of Outreach: {maker} makes it." if maker else None
 
@@ -249,15 +249,15 @@ def number(
         Whether it must be a whole number.
     """
     limits = {"at least": least, "above": above, "below": below}
-    told = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+    bounds = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
     kind = "a whole number" if whole else "a number"
-    wanted = f"{name} must be {kind}{' ' if told else ''}{told}, not {value!r}."
+    message = f"{name} must be {kind}{' ' if bounds else ''}{bounds}, not {value!r}."
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise DataError(wanted)
+        raise DataError(message)
     taken = float(value)
     low = (least is not None and taken < least) or (above is not None and taken <= above)
     if not isfinite(taken) or low or (below is not None and taken >= below) or (whole and taken != int(taken)):
-        raise DataError(wanted)
+        raise DataError(message)
     return taken
 
 

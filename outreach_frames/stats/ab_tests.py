@@ -21,7 +21,7 @@ from outreach_frames.stats.clusters import ACCOUNTS
 from outreach_frames.stats.comparisons import Shape
 from outreach_frames.stats.power import NEVER, Trials
 from outreach_frames.stats.provenance import attach
-from outreach_frames.stats.shrinkage import GivenPrior, prior_for
+from outreach_frames.stats.shrinkage import PriorChoice, prior_for
 from outreach_frames.stats.suspects import warn_of_machines
 
 OUTCOMES = {
@@ -107,9 +107,7 @@ def ab_test(
         Compare enabled variants only, and mail sent after the last of them was enabled. When a variant was disabled
         is unknown.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the frame has it
-        (``account_id``, ``prospect__account_id`` or ``sequence_state__account_id``) and else nothing; or a column's
-        name; or ``None``: independent enrollments.
+        Column of the clusters; ``"auto"``: the account, else none; ``None``: independent enrollments. See `clusters`.
     ci
         Confidence level of all intervals; 1 − ci is the level of the verdict.
     bounce_policy
@@ -131,7 +129,7 @@ def ab_test(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype, an id that occurs twice, an unknown metric or prior.
 
@@ -158,8 +156,9 @@ def ab_test(
     hybrid score. ``srm_p``: χ² of the arrivals against equal shares. The always-valid p looks at the end of each day
     (UTC) on which something happened, at cohorts of 20 enrollments or more. With clusters all counts are divided by the
     design effect of the difference (for a rate: of the rate), and Student's quantile takes the place of the normal one;
-    see `arms`. An enrollment that was sent two variants at a step counts for the first. Source: this project's metric
-    dictionary, part 2.6, and the modules `sequential`, `comparisons` and `power`.
+    see
+    `ab_verdict`. An enrollment that was sent two variants at a step counts for the first. Source: this project's
+    metric dictionary, part 2.6, and the modules `comparisons` and `power`.
     """
     numbers = {"tau": tau, "planned_n": planned_n, "detectable": detectable, "overlap_only": overlap_only, "ci": ci}
     call = StatContext("ab_test", metric=metric, prior=prior, **numbers, bounce_policy=bounce_policy)
@@ -171,7 +170,9 @@ def ab_test(
     mail = read_mailings(call, mailings, keys, keys=[together] if together else [], bounce_policy=bounce_policy)
     columns = ["id", "sequence_step_id", "template_id", "enabled", "enabled_at"]
     variants = _variants(call, read(call, "sequence_templates", sequence_templates, columns), overlap_only=overlap_only)
-    known = None if templates is None else read(call, "templates", templates, ["id"], optional=["name", "updated_at"])
+    described = (
+        None if templates is None else read(call, "templates", templates, ["id"], optional=["name", "updated_at"])
+    )
     until = call.optional_instant(as_of)
 
     mail = _compared_mail(call, mail, variants)
@@ -186,7 +187,7 @@ def ab_test(
         of_variants, of_pairs = read_step(arms, rules, priors[step])
         tested += [{"step_id": step, **row} for row in of_variants]
         pairs += [{"step_id": step, **row} for row in of_pairs]
-    result = write(call, _described(typed(tested, _VARIANTS), variants, known), instants=["window_from"])
+    result = write(call, _described(typed(tested, _VARIANTS), variants, described), instants=["window_from"])
     attach(result, "pairs", typed(pairs, _PAIRS))
     return result
 
@@ -302,7 +303,7 @@ def _prior(others: list[list[tuple[float, float]]]) -> Shape:
     return _fitted(begun, "integrated") if len(begun) >= OTHER_TESTS else _FLAT
 
 
-def _fitted(tests: list[list[tuple[float, float]]], method: GivenPrior) -> Shape:
+def _fitted(tests: list[list[tuple[float, float]]], method: PriorChoice) -> Shape:
     counts = np.array([count for test in tests for count in test], dtype=np.float64).reshape(-1, 2)
     fitted = prior_for(counts[:, 0], counts[:, 1], method)
     return fitted.as_beta() if fitted is not None and fitted.is_proper else _FLAT
@@ -320,5 +321,5 @@ def _described(tested: pd.DataFrame, variants: pd.DataFrame, templates: pd.DataF
         changed = flags(described["updated_at"] > described["window_from"])
         what = "Templates updated after their comparison began, so that which text was sent is unknown"
         warn_of_rows(ChangedTemplateWarning, what, set(described["template_id"][changed]), stacklevel=4)
-    given = [name for name in _VARIANTS if name not in {"step_id", "template_id", "variant"}]
-    return described[["step_id", "template_id", "variant", "name", "window_from", *given]]
+    others = [name for name in _VARIANTS if name not in {"step_id", "template_id", "variant"}]
+    return described[["step_id", "template_id", "variant", "name", "window_from", *others]]

@@ -95,23 +95,23 @@ def _codes(clusters: Sequence[Ints]) -> list[Ints]:
 
 def _effect(arms: Sequence[Arm], codes: Sequence[Ints], day: int | None = None) -> float:
     size = 1 + max((int(code.max()) for code in codes if code.size), default=0)
-    residuals, seen, variance, made = np.zeros(size), np.zeros(size, dtype=np.bool_), 0.0, 0
+    residuals, seen, variance, trials = np.zeros(size), np.zeros(size, dtype=np.bool_), 0.0, 0
     for sign, arm, code in zip((1, -1), arms, codes, strict=False):
         days, succeeded = arm.trials
-        known = np.ones(arm.n, dtype=np.bool_) if day is None else days <= day
-        success = known & (succeeded != NEVER) & (True if day is None else succeeded <= day)
-        n = int(known.sum())
+        counted = np.ones(arm.n, dtype=np.bool_) if day is None else days <= day
+        success = counted & (succeeded != NEVER) & (True if day is None else succeeded <= day)
+        n = int(counted.sum())
         if n:
             p = int(success.sum()) / n
-            residuals += sign / n * np.bincount(code[known], weights=success[known] - p, minlength=size)
-            seen[code[known]] = True
+            residuals += sign / n * np.bincount(code[counted], weights=success[counted] - p, minlength=size)
+            seen[code[counted]] = True
             variance += p * (1 - p) / n
-            made += n
+            trials += n
     clusters = int(seen.sum())
-    if not variance or clusters == made:
+    if not variance or clusters == trials:
         return 1.0
     if clusters == 1:
-        return float(made)
+        return float(trials)
     squares = float(residuals @ residuals)
     return max(1.0, squares / float(variance) * clusters / (clusters - 1))
 
@@ -150,12 +150,14 @@ def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dic
     pairs
         For each pair of arms: the comparison.
     """
-    told = {(one, two): _always_valid(arms[one], arms[two], rules) for one, two in combinations(range(len(arms)), 2)}
+    evidence = {
+        (one, two): _always_valid(arms[one], arms[two], rules) for one, two in combinations(range(len(arms)), 2)
+    }
     compared = {
-        (one, two): _compare(arms[one], arms[two], rules, prior, told[min(one, two), max(one, two)])
+        (one, two): _compare(arms[one], arms[two], rules, prior, evidence[min(one, two), max(one, two)])
         for one, two in permutations(range(len(arms)), 2)
     }
-    effect = max((effect for _, effect in told.values()), default=1.0)
+    effect = max((effect for _, effect in evidence.values()), default=1.0)
     needed = _needed(arms, rules, effect)
     split = _split(arms, rules)
     step = {
@@ -204,9 +206,9 @@ def _level(ci: float, clusters: int | None, estimated: int) -> float:
     return float(min(2 * norm.cdf(quantile) - 1, _ALMOST_CERTAIN))
 
 
-def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape, told: tuple[float | None, float]) -> Pair:
+def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape, evidence: tuple[float | None, float]) -> Pair:
     names = ("diff", "diff_lo", "diff_hi", "p_better", "expected_loss", "p_always_valid")
-    p, effect = told
+    p, effect = evidence
     if p is None:
         return dict.fromkeys(names)
     shapes = one.posterior(prior, effect), two.posterior(prior, effect)
@@ -231,8 +233,8 @@ def _always_valid(one: Arm, two: Arm, rules: Rules) -> tuple[float | None, float
     if rules.tau is not None:
         p = always_valid_p(*_looks(one, two, days), tau=rules.tau, design_effect=effects)
     else:
-        told, log_ratios = exact_evidence(one.trials, two.trials)
-        p = exact_p(log_ratios, effects[np.searchsorted(days, told)])
+        look_days, log_ratios = exact_evidence(one.trials, two.trials)
+        p = exact_p(log_ratios, effects[np.searchsorted(days, look_days)])
     return float(p[-1]) if p.size else 1.0, float(effects[-1])
 
 

@@ -1,15 +1,20 @@
 """
-Trials that belong together: mails of one person, people of one account, addresses of one domain.
+Clusters of trials: mails of one person, people of one account, addresses of one domain.
 
-Their outcomes are alike, so that they tell less than as many independent trials. The design effect says by how much: an
-interval of a rate over n trials is that of n / design effect independent ones.
+Outcomes within a cluster are alike, so that they carry less information than as many independent trials. The design
+effect says by how much: an interval of a rate over n trials is that of n / design effect independent ones.
+
+The parameter ``cluster`` means the same in every statistic. ``"auto"`` takes the first column that the frame has: the
+account (`ACCOUNTS`); else, for bounces, the recipients' domain; else the person (``prospect_id``). A statistic that
+takes another one says so. The name of a column takes that column. ``None`` takes every trial as independent, which
+makes intervals narrower than they should be.
 
 Notes
 -----
 Linearized variance of a ratio over clusters: W. G. Cochran, "Sampling Techniques" (3rd ed., 1977), section 9A. With a
 cluster's successes x and trials n, C clusters and the group's rate p, the design effect is
 C / (C − 1) · Σ (x − pn)² / (p (1 − p) Σ n), and at least 1; it is 1 where every cluster is a single trial. Groups of
-fewer than `ENOUGH` clusters take that of all groups together: their own would be told by chance alone.
+fewer than `ENOUGH` clusters take that of all groups together: their own would be chance alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -82,8 +87,8 @@ def cluster_column(cluster: str | None, present: Sequence[str], *, person: str =
                 hint='Name a column of the frame, or write cluster="auto", or cluster=None for independent trials.',
             )
         return str(cluster)
-    wanted = [*ACCOUNTS, *([DOMAIN] if domain else [])]
-    return next((name for name in wanted if name in present), person)
+    candidates = [*ACCOUNTS, *([DOMAIN] if domain else [])]
+    return next((name for name in candidates if name in present), person)
 
 
 def cluster_columns(cluster: str | None) -> list[str]:

@@ -165,10 +165,10 @@ def z_against(
         The normal deviate of Fisher's one-sided p-value: above 0 where so many successes are improbable, below 0 where
         so few are, 0 where neither is; NaN where either has no trials.
     """
-    given = (successes, trials, past_successes, past_trials)
-    x, n, y, m = np.broadcast_arrays(*(np.asarray(values, dtype=np.float64) for values in given))
-    known = (n > 0) & (m > 0)
-    z: Floats = np.where(known, np.minimum(_deviate(x, n, y, m), 0) - np.minimum(_deviate(y, m, x, n), 0), np.nan)
+    counts = (successes, trials, past_successes, past_trials)
+    x, n, y, m = np.broadcast_arrays(*(np.asarray(values, dtype=np.float64) for values in counts))
+    valid = (n > 0) & (m > 0)
+    z: Floats = np.where(valid, np.minimum(_deviate(x, n, y, m), 0) - np.minimum(_deviate(y, m, x, n), 0), np.nan)
     return z
 
 
@@ -183,12 +183,12 @@ def limits_around(
     lo, hi
         In [0, 1], where 0 and 1 are limits that no rate lies beyond; NaN where either has no trials.
     """
-    given = (trials, past_successes, past_trials)
-    n, y, m = np.broadcast_arrays(*(np.asarray(values, dtype=np.float64) for values in given))
-    known = (n > 0) & (m > 0)
+    counts = (trials, past_successes, past_trials)
+    n, y, m = np.broadcast_arrays(*(np.asarray(values, dtype=np.float64) for values in counts))
+    valid = (n > 0) & (m > 0)
     lowest = _edge(n, lambda x: _deviate(x, n, y, m) >= -DEVIATES)
     highest = _edge(n, lambda x: _deviate(y, m, x, n) < -DEVIATES)
-    safe = np.where(known, n, np.nan)
+    safe = np.where(valid, n, np.nan)
     return lowest / safe, highest / safe
 
 

@@ -63,9 +63,9 @@ def account_coverage(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -81,16 +81,18 @@ def account_coverage(
     if named_only:
         listed = call.drop(listed, "account not named", nw.col("named").fill_null(False))
     table = _covered(call, listed.rename({"id": "account_id"}), people, touches)
-    known, met = (nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for n in ("prospects", "contacted"))
+    per_prospect, per_contacted = (
+        nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for n in ("prospects", "contacted")
+    )
     table = table.with_columns(
-        coverage=nw.col("contacted").cast(nw.Float64) / known,
+        coverage=nw.col("contacted").cast(nw.Float64) / per_prospect,
         multi_threaded=nw.col("contacted") > 1,
-        touches_per_contacted=nw.col("touches").cast(nw.Float64) / met,
+        touches_per_contacted=nw.col("touches").cast(nw.Float64) / per_contacted,
     )
     name = ["name"] if "name" in table.collect_schema().names() else []
-    shown = [*_KEY, *name, *_PEOPLE, "coverage", "multi_threaded", "touches", "touches_per_contacted"]
+    order = [*_KEY, *name, *_PEOPLE, "coverage", "multi_threaded", "touches", "touches_per_contacted"]
     result: IntoFrameT = call.write(
-        table.select(*shown, "last_touch_at", "owner_id"), sort=_KEY, instants=["last_touch_at"]
+        table.select(*order, "last_touch_at", "owner_id"), sort=_KEY, instants=["last_touch_at"]
     )
     return result
 
@@ -138,9 +140,9 @@ def account_reach(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -170,10 +172,10 @@ def account_reach(
     sums = counted.group_by(*groups).agg(nw.col(name).sum() for name in ("accounts", *flagged))
     table = with_rates(stack([*parts, sums], groups), _REACH, ci=ci)
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _REACH}
-    shown = ["accounts", "named_accounts", "named_touched", *rates["accounts_touched_rate"]]
-    shown += ["accounts_contacted", "accounts_replied", *rates["account_reply_rate"]]
+    order = ["accounts", "named_accounts", "named_touched", *rates["accounts_touched_rate"]]
+    order += ["accounts_contacted", "accounts_replied", *rates["account_reply_rate"]]
     result: IntoFrameT = call.write(
-        table.select(*keys, *shown), sort=keys, instants=[key for key in keys if key.endswith("_at")]
+        table.select(*keys, *order), sort=keys, instants=[key for key in keys if key.endswith("_at")]
     )
     return result
 
@@ -208,8 +210,8 @@ def _mail_touches(mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 
 def _by_person(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    known = touches.filter(~nw.col("prospect_id").is_null())
-    counted = known.with_columns(touches=nw.col("touched_at") * 0 + 1)
+    with_person = touches.filter(~nw.col("prospect_id").is_null())
+    counted = with_person.with_columns(touches=nw.col("touched_at") * 0 + 1)
     return counted.group_by("prospect_id").agg(
         nw.col("touched_at").max(), nw.col("answers").max(), nw.col("touches").sum()
     )

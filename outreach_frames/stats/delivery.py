@@ -17,7 +17,7 @@ from outreach_frames.stats._timestamps import with_local, with_periods
 from outreach_frames.stats._validation import choice, limits
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, noted_effects
 from outreach_frames.stats.comparisons import limits_around, z_against
-from outreach_frames.stats.flags import SENDING, first_domains, tell_placing, with_delivery, with_failure
+from outreach_frames.stats.flags import SENDING, first_domains, note_placing, with_delivery, with_failure
 from outreach_frames.stats.intervals import MIN_EVENTS, exact_lower, with_rates
 from outreach_frames.stats.opt_outs import with_opt_out_time
 
@@ -87,9 +87,8 @@ def deliverability(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the mailings have it,
-        else for bounces the recipients' domain where ``email_addresses`` are given, else the person; or a column's
-        name; or ``None``: independent mailings. Failures are the mailbox's own.
+        Column of the clusters; ``"auto"``: the account, for bounces else the domain, else the person, for failures
+        the mailbox; ``None``: independent mailings. See `clusters`.
 
     Returns
     -------
@@ -108,7 +107,7 @@ def deliverability(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype, an unknown grouping or threshold, or ``email_addresses`` is not given.
 
@@ -117,7 +116,7 @@ def deliverability(
     Mail falls into the week of its sending, failed mail into that for which it was scheduled, else created. Left out
     and counted: mail neither sent nor failed, and that of other mailboxes or without a known domain. Spam complaints
     are a floor, since few providers report them. Interval: Wilson; alerts: Clopper and Pearson, at ``ci``; z and
-    limits: Fisher's exact test, see `control_limits`. With lazy engines the counts are computed at the call, and what
+    limits: Fisher's exact test, see `comparisons`. With lazy engines the counts are computed at the call, and what
     comes back holds them. Definition: this project's metric dictionary, parts 2.1 and 2.11.
     """
     choice("deliverability by", by, GROUPINGS)
@@ -138,7 +137,7 @@ def deliverability(
     if by == "mailbox_id":
         marked = join(mail, boxes.select("mailbox_id", is_listed=nw.col("mailbox_id")), "mailbox_id")
         mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
-        tell_placing(call, mail)
+        note_placing(call, mail)
         call.assume(mail, "failed mailing, placed at the time it was scheduled for or made", ~nw.col("is_sent"))
         mail = with_periods(with_local(mail, "placed_at", zones=[tz]), ["week"])
         keys, labels = ["mailbox_id", "week"], ["email"]
@@ -202,11 +201,11 @@ def _manual(call: StatContext, mail: nw.LazyFrame[Any], prospects: Any, keys: Se
     """Count opt-outs without a link, where the last mailing delivered before them was sent."""
     people = with_opt_out_time(call.read("prospects", prospects, ["id", "opted_out", "opted_out_at"]))
     people = people.filter(~nw.col("opted_out_at").is_null())
-    known = mail.filter(~nw.col("prospect_id").is_null())
-    by_link = known.group_by("prospect_id").agg(linked=nw.col("unsubscribed_at").count())
-    gone = join(people.rename({"id": "prospect_id"}), by_link, "prospect_id")
-    gone = gone.filter((nw.col("linked") == 0).fill_null(False)).select("prospect_id", "opted_out_at")
-    before = join(known.filter(nw.col("is_delivered")), gone, "prospect_id", how="inner")
+    with_person = mail.filter(~nw.col("prospect_id").is_null())
+    by_link = with_person.group_by("prospect_id").agg(linked=nw.col("unsubscribed_at").count())
+    manual = join(people.rename({"id": "prospect_id"}), by_link, "prospect_id")
+    manual = manual.filter((nw.col("linked") == 0).fill_null(False)).select("prospect_id", "opted_out_at")
+    before = join(with_person.filter(nw.col("is_delivered")), manual, "prospect_id", how="inner")
     before = before.filter(nw.col("sent_at") <= nw.col("opted_out_at"))
     for last in ("sent_at", "id"):
         before = at_the_end(before, "prospect_id", last, "max")
@@ -216,8 +215,8 @@ def _manual(call: StatContext, mail: nw.LazyFrame[Any], prospects: Any, keys: Se
 def _earlier_weeks(counts: pd.DataFrame, weeks: int) -> Floats:
     """Add up the bounces and the mail of each mailbox's weeks before; all mailboxes have the same weeks, in order."""
     days = np.unique(floats(counts["week"]))
-    made = _bounced_and_sent(counts).reshape(2, -1 if days.size else 0, days.size)
-    total = np.pad(made.cumsum(axis=-1), ((0, 0), (0, 0), (1, 0)))
+    pairs = _bounced_and_sent(counts).reshape(2, -1 if days.size else 0, days.size)
+    total = np.pad(pairs.cumsum(axis=-1), ((0, 0), (0, 0), (1, 0)))
     past: Floats = total[..., :-1] - total[..., np.searchsorted(days, days - 7 * weeks)]
     return past.reshape(2, -1)
 

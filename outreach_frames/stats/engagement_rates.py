@@ -45,15 +45,13 @@ from outreach_frames.stats.flags import (
     ENGAGEMENT,
     TASK_COLUMNS,
     external_only,
+    note_placing,
     other_tasks,
     outbound_calls,
-    tell_placing,
     with_flags,
 )
 from outreach_frames.stats.replies import with_automatic
 from outreach_frames.stats.suspects import OPEN_EVENTS
-
-METHODS = ("wilson",)
 
 
 def engagement(
@@ -104,10 +102,8 @@ def engagement(
         address on the domain of a mailbox that the mailings came from (``mailbox_address``, then needed). With
         mailboxes at a public provider, that would be all of the provider's customers.
     cluster
-        What belongs together, so that its outcomes are alike and the intervals are wider: ``"auto"`` takes the account
-        where the frame has it (``account_id`` or ``prospect__account_id``), else for bounces the
-        ``recipient_domain`` where the frame has it, else the person; or a column's name; or ``None``: independent
-        mailings.
+        Column of the clusters; ``"auto"``: the account, for bounces else the recipients' domain, else the person;
+        ``None``: independent mailings. See `clusters`.
     as_of
         When the data were extracted; default: what the frame's record says, else the latest event in the frame.
 
@@ -123,9 +119,9 @@ def engagement(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, an unknown policy or zone.
+        A column of another dtype, an id that occurs twice in memory, an unknown policy or zone.
 
     Notes
     -----
@@ -183,8 +179,8 @@ def _read_keyed(
     computed = [key for key in keys if key in {*PERIODS, "origin"} and key not in present]
     if "origin" in computed:
         needed += ["sequence_id", "mailing_type"]
-    given = [key for key in keys if key not in computed]
-    read = call.read("mailings", mailings, needed, keys=given, optional=optional)
+    columns_read = [key for key in keys if key not in computed]
+    read = call.read("mailings", mailings, needed, keys=columns_read, optional=optional)
     frame = with_flags(read, bounce_policy)
     if "origin" in computed:
         other = nw.col("mailing_type").fill_null("single")
@@ -194,7 +190,7 @@ def _read_keyed(
     days = [key for key in computed if key in PERIODS]
     if days:
         frame = call.drop(frame, "mailing never sent", nw.col("is_sent"))
-        tell_placing(call, frame)
+        note_placing(call, frame)
         frame = with_local(frame, "sent_at", zones=[tz])
         frame = with_periods(frame, days)
     return frame, days
@@ -234,9 +230,9 @@ def first_opens(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -249,8 +245,8 @@ def first_opens(
     mail = with_flags(call.read("mailings", mailings, ["id", *ENGAGEMENT]), bounce_policy)
     log = None if events is None else call.read("events", events, ["name", "event_at", "mailing_id"])
     mail = call.drop(mail, "mailing not opened", nw.col("is_opened")).rename({"id": "mailing_id"})
-    known = (nw.col("opens_total") == 1) & ~nw.col("opened_at").is_null()
-    opened = mail.with_columns(first_open_at=nw.col("opened_at"), first_open_exact=known)
+    exact = (nw.col("opens_total") == 1) & ~nw.col("opened_at").is_null()
+    opened = mail.with_columns(first_open_at=nw.col("opened_at"), first_open_exact=exact)
     if log is not None:
         seen = log.filter(nw.col("name").is_in(names).fill_null(False) & ~nw.col("mailing_id").is_null())
         seen = seen.group_by("mailing_id").agg(logged_at=nw.col("event_at").min(), logged=nw.col("event_at").count())
@@ -341,9 +337,9 @@ def sequence_engagement(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -380,7 +376,7 @@ def sequence_engagement(
     mail = _listed_only(call, _aliased(mail, alias), listed, "mailing of a sequence that is not listed")
     mail = _sent_between(call, mail, "sent_at", since, until)
     if since is not None or until is not None:
-        tell_placing(call, mail)
+        note_placing(call, mail)
     note_unknown(call, mail)
     clusters = clusters_of([*RATES, _STRICT], cluster, mail.collect_schema().names(), _KEY)
     parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY, clusters, as_of=call.as_of)]
@@ -413,14 +409,14 @@ def sequence_engagement(
 
 
 def _with_touches_per(table: nw.LazyFrame[Any], people: str) -> nw.LazyFrame[Any]:
-    met = nw.when(nw.col(people) > 0).then(nw.col(people).cast(nw.Float64))
-    return table.with_columns(touches_per_contacted=nw.col("touches").cast(nw.Float64) / met)
+    contacted = nw.when(nw.col(people) > 0).then(nw.col(people).cast(nw.Float64))
+    return table.with_columns(touches_per_contacted=nw.col("touches").cast(nw.Float64) / contacted)
 
 
 def _with_account(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Take the account of mailings from their enrollments, where these tell it and the mailings do not."""
-    known = mail.collect_schema().names()
-    if any(name in known for name in ACCOUNTS) or "account_id" not in states.collect_schema().names():
+    present = mail.collect_schema().names()
+    if any(name in present for name in ACCOUNTS) or "account_id" not in states.collect_schema().names():
         return mail
     return join(mail, states.select("account_id", sequence_state_id=nw.col("id")), "sequence_state_id")
 

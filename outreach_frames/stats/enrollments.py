@@ -83,9 +83,7 @@ def enrollment_outcomes(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrollments have
-        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
-        enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
     as_of
         When the data were extracted; default: what the frames' records say.
 
@@ -103,7 +101,7 @@ def enrollment_outcomes(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         ``as_of`` is unknown or later than the extraction; only half of the plan is given; a wrong dtype; an id that
         occurs twice in memory; frames of two kinds.
@@ -148,11 +146,11 @@ def enrollment_outcomes(
     table = with_missing(stack(parts, groups), ["stuck", "stuck_base"], like="enrollments")
     table = with_clustered_rates(call, table, _RATES, clusters, ci=ci)
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _RATES}
-    shown = ["enrollments", "finished", "resolved", *rates["completion_rate"], "running", "stuck"]
-    shown += [*rates["stuck_rate"], "reenrolled", *rates["reenrollment_rate"]]
-    shown += ["open_enrollments", "prospects_overlapping", *rates["overlap_rate"]]
+    order = ["enrollments", "finished", "resolved", *rates["completion_rate"], "running", "stuck"]
+    order += [*rates["stuck_rate"], "reenrolled", *rates["reenrollment_rate"]]
+    order += ["open_enrollments", "prospects_overlapping", *rates["overlap_rate"]]
     result: IntoFrameT = call.write(
-        table.select(*keys, *shown), sort=keys, instants=[key for key in keys if key.endswith("_at")]
+        table.select(*keys, *order), sort=keys, instants=[key for key in keys if key.endswith("_at")]
     )
     return result
 
@@ -190,18 +188,18 @@ def _planned_waits(call: StatContext, sequences: Any, sequence_steps: Any) -> nw
 def _marked(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Mark each enrollment as finished, resolved, running, open, or its person's first in the sequence."""
     state = nw.col("state")
-    known = ~nw.col("prospect_id").is_null() & ~nw.col("sequence_id").is_null()
+    complete = ~nw.col("prospect_id").is_null() & ~nw.col("sequence_id").is_null()
     marked = states.with_columns(
         enrollments=nw.col("id") * 0 + 1,
         finished=(state == "finished").fill_null(False).cast(nw.Int64),
         resolved=state.is_in(ENDED_STATES).fill_null(False).cast(nw.Int64),
         running=state.is_in(RUNNING_STATES).fill_null(False).cast(nw.Int64),
         open_enrollments=(~state.is_in(CLOSED_STATES).fill_null(False)).cast(nw.Int64),
-        enrollments_known=known.cast(nw.Int64),
+        enrollments_known=complete.cast(nw.Int64),
     )
     pair = ["prospect_id", "sequence_id"]
-    firsts = states.filter(known).group_by(*pair).agg(first_at=nw.col("created_at").min())
-    earliest = join(states.filter(known), firsts, pair)
+    firsts = states.filter(complete).group_by(*pair).agg(first_at=nw.col("created_at").min())
+    earliest = join(states.filter(complete), firsts, pair)
     earliest = earliest.filter(
         (nw.col("created_at") == nw.col("first_at")).fill_null(False) | nw.col("first_at").is_null()
     )
@@ -213,8 +211,8 @@ def _marked(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 def _active(states: nw.LazyFrame[Any], activity: Sequence[nw.LazyFrame[Any]], now: int) -> nw.LazyFrame[Any]:
     """Add ``active_at``, when something last happened to an enrollment; what came after ``as_of`` had not yet."""
     changed = states.select("id", active_at=nw.col("state_changed_at"))
-    known = nw.concat([changed, *activity], how="vertical").filter((nw.col("active_at") <= now).fill_null(False))
-    last = known.filter(~nw.col("id").is_null()).group_by("id").agg(nw.col("active_at").max())
+    active = nw.concat([changed, *activity], how="vertical").filter((nw.col("active_at") <= now).fill_null(False))
+    last = active.filter(~nw.col("id").is_null()).group_by("id").agg(nw.col("active_at").max())
     return join(states, last, "id")
 
 
@@ -242,12 +240,12 @@ def _people(marked: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[st
     own = {rate: column for rate, column in clusters.items() if rate in rates and column != who}
     inner = [key for key in dict.fromkeys([*keys, *own.values()]) if key != who]
     present = is_open.group_by(who, *inner).agg(nw.col("open_enrollments").max())
-    met = join(present, everywhere, who).with_columns(
+    overlapping = join(present, everywhere, who).with_columns(
         id=nw.col(who),
         prospects_open=nw.col("open_enrollments"),
         prospects_overlapping=(nw.col("in_all") > 1).cast(nw.Int64),
     )
-    return counted_parts(met, keys, rates["overlap_rate"], rates, own)
+    return counted_parts(overlapping, keys, rates["overlap_rate"], rates, own)
 
 
 BUCKETS = (
@@ -268,7 +266,7 @@ BUCKETS = (
 CLOSED_STATES = ("finished", "opted_out")
 """States that end an enrollment; Outreach's interface treats every other one as active."""
 
-_KNOWN = ("active", "pending", "paused", "bounced", "opted_out", "failed", "disabled")
+_STATES_WITH_BUCKET = ("active", "pending", "paused", "bounced", "opted_out", "failed", "disabled")
 _STATE_COLUMNS = ("id", "sequence_id", "state", "replied_at", "reply_count", "pause_reason")
 
 
@@ -310,9 +308,7 @@ def state_flow(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrollments have
-        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
-        enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
     as_of
         When the data were extracted; default: what the frames' records say, else the latest ``created_at``.
 
@@ -328,9 +324,9 @@ def state_flow(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -381,7 +377,7 @@ def with_bucket(states: nw.LazyFrame[Any], replied: nw.LazyFrame[Any], ooto_pref
     answered = (nw.col("has_reply") > 0).fill_null(False) | (nw.col("reply_count") > 0).fill_null(False)
     answered |= ~nw.col("replied_at").is_null()
     splits: Mapping[str, nw.Expr] = {
-        **{name: state == name for name in _KNOWN},
+        **{name: state == name for name in _STATES_WITH_BUCKET},
         "paused_ooto": (state == "paused") & reason.str.starts_with(ooto_prefix.lower()).fill_null(False),
         "finished_no_reply": (state == "finished") & ~answered,
         "finished_replied": (state == "finished") & answered,

@@ -33,7 +33,7 @@ def outbound_calls(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return dialed.filter(outbound.fill_null(False) & ~nw.col("called_at").is_null())
 
 
-def tell_calls_placed(call: StatContext, calls: nw.LazyFrame[Any]) -> None:
+def note_call_placing(call: StatContext, calls: nw.LazyFrame[Any]) -> None:
     """Note the calls of `outbound_calls` without a time of dialing, where they are placed by ``called_at``."""
     undialed = nw.col("dialed_at").is_null()
     call.assume(calls, "call without a time of dialing, placed at that of its answer or end", undialed)
@@ -41,9 +41,9 @@ def tell_calls_placed(call: StatContext, calls: nw.LazyFrame[Any]) -> None:
 
 def with_conversation(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Add ``is_conversation``: the outcome says answered; where it says nothing, ``answered_at`` is set."""
-    said = nw.col("outcome").str.to_lowercase().is_in(_CONVERSATIONS).fill_null(False)
+    answered = nw.col("outcome").str.to_lowercase().is_in(_CONVERSATIONS).fill_null(False)
     silent = nw.col("outcome").is_null() & ~nw.col("answered_at").is_null()
-    return calls.with_columns(is_conversation=said | silent)
+    return calls.with_columns(is_conversation=answered | silent)
 
 
 def other_tasks(tasks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -110,7 +110,7 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A column has the wrong dtype, an id occurs twice in memory, or the policy does not exist.
 
@@ -169,7 +169,7 @@ def with_delivery(mailings: nw.LazyFrame[Any], bounce_policy: str = "reply_wins"
     ).with_columns(is_delivered=nw.col("is_sent") & ~nw.col("is_bounced"))
 
 
-def tell_placing(call: StatContext, mail: nw.LazyFrame[Any]) -> None:
+def note_placing(call: StatContext, mail: nw.LazyFrame[Any]) -> None:
     """Note the sent mailings whose ``sent_at`` is not the time of delivery, where they are placed by it."""
     elsewhere = nw.col("is_sent") & nw.col("delivered_at").is_null()
     call.assume(mail, "mailing without a time of delivery, placed at that of its bounce or reply", elsewhere)
@@ -200,9 +200,9 @@ def first_domains(addresses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     addresses
         ``id``, ``prospect_id``, ``email``.
     """
-    known = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
-    first = known.group_by("prospect_id").agg(nw.col("id").min())
-    return join(first, known.select("id", recipient_domain=domain_of("email")), "id").drop("id")
+    complete = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
+    first = complete.group_by("prospect_id").agg(nw.col("id").min())
+    return join(first, complete.select("id", recipient_domain=domain_of("email")), "id").drop("id")
 
 
 def external_only(call: StatContext, mail: nw.LazyFrame[Any], email_addresses: Any) -> nw.LazyFrame[Any]:
@@ -232,8 +232,8 @@ def colleagues(mail: nw.LazyFrame[Any], addresses: nw.LazyFrame[Any]) -> nw.Lazy
     A colleague has an address (``prospect_id``, ``email``) on the domain of any mailbox that the mail was written from
     (``id``, ``mailbox_address``).
     """
-    known = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
+    complete = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
     own = mail.filter(~nw.col("mailbox_address").is_null()).with_columns(domain=domain_of("mailbox_address"))
     own = own.group_by("domain").agg(mailings=nw.col("id").count())
-    inside = join(known.with_columns(domain=domain_of("email")), own, "domain", how="inner")
+    inside = join(complete.with_columns(domain=domain_of("email")), own, "domain", how="inner")
     return inside.group_by("prospect_id").agg(nw.col("mailings").max()).select("prospect_id")

@@ -96,9 +96,9 @@ def step_funnel(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown attribution.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown attribution.
 
     Notes
     -----
@@ -145,8 +145,8 @@ def _belonging(touches: nw.LazyFrame[Any], column: str | None) -> nw.LazyFrame[A
     if column is None:
         return touches
     present = touches.collect_schema().names()
-    known = next(name for name in (column, PERSON, _ENROLLMENT) if name in present)
-    return with_cluster(touches, known, person=PERSON if PERSON in present else None)
+    first = next(name for name in (column, PERSON, _ENROLLMENT) if name in present)
+    return with_cluster(touches, first, person=PERSON if PERSON in present else None)
 
 
 def _with_outcomes(mail: nw.LazyFrame[Any], bounce_policy: str) -> nw.LazyFrame[Any]:
@@ -194,8 +194,8 @@ def _reached(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         if column in touches.collect_schema().names():
             firsts.append(nw.col(column).max())
             needed.append(column)
-    known = touches.select(*needed).filter(~nw.col(_ENROLLMENT).is_null())
-    return known.group_by(_STEP, _ENROLLMENT).agg(*firsts)
+    first = touches.select(*needed).filter(~nw.col(_ENROLLMENT).is_null())
+    return first.group_by(_STEP, _ENROLLMENT).agg(*firsts)
 
 
 def _enrollment_counts(
@@ -209,7 +209,7 @@ def _enrollment_counts(
     """Count enrollments reached, at risk and answering, by step, and take the median wait."""
     table = join(join(reached, events, _ENROLLMENT), _waits(reached), [_STEP, _ENROLLMENT])
     reply, opt_out, touched = nw.col("reply_at"), nw.col("opt_out_at"), nw.col("touched_at")
-    gone = (reply <= touched).fill_null(False) | (opt_out <= touched).fill_null(False)
+    ended = (reply <= touched).fill_null(False) | (opt_out <= touched).fill_null(False)
     if "is_conversation" in reached.collect_schema().names():
         answered = nw.col("is_conversation") == 1
         in_time = answered
@@ -218,12 +218,12 @@ def _enrollment_counts(
         answered = credited & ~(opt_out < reply).fill_null(False)
         in_time = answered & (reply - touched <= WINDOW).fill_null(False)
     table = with_mature(table, "touched_at", as_of=as_of, events=mail, happened=["sent_at", "answered_at"])
-    mature = ~gone & nw.col("is_mature")
+    mature = ~ended & nw.col("is_mature")
     counted = table.with_columns(
         id=nw.col(_ENROLLMENT),
-        enrollments_reached=gone.cast(nw.Int64) * 0 + 1,
-        at_risk=(~gone).cast(nw.Int64),
-        first_replies=(~gone & answered).cast(nw.Int64),
+        enrollments_reached=ended.cast(nw.Int64) * 0 + 1,
+        at_risk=(~ended).cast(nw.Int64),
+        first_replies=(~ended & answered).cast(nw.Int64),
         at_risk_14d=mature.cast(nw.Int64),
         first_replies_14d=(mature & in_time).cast(nw.Int64),
     )
@@ -274,8 +274,8 @@ def _finished(
 
 def _names_in(steps: nw.LazyFrame[Any]) -> dict[str, str]:
     """Tell which names were given, and what they are called in the result."""
-    given = steps.collect_schema().names()
-    return {column: name for column, name in _NAMES.items() if column in given}
+    present = steps.collect_schema().names()
+    return {column: name for column, name in _NAMES.items() if column in present}
 
 
 def _cumulative(table: nw.LazyFrame[Any], ci: float) -> nw.LazyFrame[Any]:

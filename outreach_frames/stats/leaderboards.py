@@ -19,7 +19,7 @@ from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant, to_micros
 from outreach_frames.stats._validation import choice, column as column_name, id_mapping
 from outreach_frames.stats.clusters import clusters_of, noted_effects
-from outreach_frames.stats.shrinkage import GivenPrior, Prior, attach_prior, prior_for, shrunk
+from outreach_frames.stats.shrinkage import Prior, PriorChoice, attach_prior, prior_for, shrunk
 from outreach_frames.stats.suspects import warn_of_machines
 
 LOW_TRUST = frozenset({"open_rate", "click_rate", "click_to_open_rate"})
@@ -44,7 +44,7 @@ def leaderboard(
     by: str = "user_id",
     metric: str = "reply_rate",
     alias: Mapping[int, int] | None = None,
-    prior: GivenPrior = "integrated",
+    prior: PriorChoice = "integrated",
     seed: int = 0,
     mature_d: float = MATURE_D,
     ci: float = 0.95,
@@ -81,7 +81,7 @@ def leaderboard(
     ci
         Probability of the interval.
     cluster
-        What belongs together, so that its outcomes are alike and tell less; see `engagement`.
+        Column of the clusters; see `engagement` and `clusters`.
     bounce_policy
         See `mailing_flags`.
     allow_low_trust
@@ -101,7 +101,7 @@ def leaderboard(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         An unknown or low-trust metric, a wrong dtype, an id that occurs twice.
 

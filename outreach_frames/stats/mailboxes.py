@@ -34,7 +34,7 @@ from outreach_frames.stats._statistic import StatContext, warn_of_rows
 from outreach_frames.stats._timestamps import HOUR, Instant, with_local, with_periods
 from outreach_frames.stats._validation import columns
 from outreach_frames.stats.clusters import AUTO, clusters_of, counted_parts, share_sums, with_clustered_rates
-from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
+from outreach_frames.stats.flags import SENDING, note_placing, with_delivery, with_failure
 
 _TIMES = ("last_send_at", "last_sync_at", "blind_since")
 
@@ -90,7 +90,7 @@ def mailbox_health(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         ``as_of`` is unknown, a wrong dtype, an id that occurs twice.
 
@@ -202,9 +202,9 @@ def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, tz: str = "UTC
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown zone.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown zone.
 
     Notes
     -----
@@ -218,7 +218,7 @@ def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, tz: str = "UTC
     mail = call.drop(mail, "mailing never sent", nw.col("is_sent"))
     marked = join(mail, boxes.with_columns(is_listed=nw.col("mailbox_id")), "mailbox_id")
     mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
-    tell_placing(call, mail)
+    note_placing(call, mail)
     placed = with_periods(with_local(mail, "sent_at", zones=[tz]), ["day"])
     daily = placed.group_by("mailbox_id", "day").agg(
         nw.col("id").count().alias("sent"), nw.col("max_mailings_per_day").max()
@@ -271,14 +271,14 @@ def schedule_lag(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 
     Notes
     -----
     Left out and counted: mail not delivered, and rows whose key is missing. Mail delivered before its time has a
-    negative lag. Interval: percentile bootstrap, see `_resampling`. Definition: this project's metric dictionary, part
+    negative lag. Interval: percentile bootstrap, see `intervals`. Definition: this project's metric dictionary, part
     2.1.
     """
     keys = columns("by", by)
@@ -324,8 +324,7 @@ def failures(
     ci
         Confidence level.
     cluster
-        What fails together: ``"auto"`` takes the mailbox where the frame has ``mailbox_id``; or a column's name; or
-        ``None``: independent mailings.
+        Column of the clusters; ``"auto"``: the mailbox, else none; ``None``: independent mailings. See `clusters`.
 
     Returns
     -------
@@ -336,7 +335,7 @@ def failures(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice in memory.
 
@@ -359,8 +358,8 @@ def failures(
     counted = mail.with_columns(failed=nw.col("is_failed").cast(nw.Int64), sent=nw.col("is_sent").cast(nw.Int64))
     counted = counted.with_columns(attempted=nw.col("failed") + nw.col("sent"))
     present = counted.collect_schema().names()
-    known = cluster != AUTO or "mailbox_id" in present
-    clusters = clusters_of(_RATES, mailbox if known else None, present, keys)
+    has_cluster = cluster != AUTO or "mailbox_id" in present
+    clusters = clusters_of(_RATES, mailbox if has_cluster else None, present, keys)
     by_reason = REASON in keys
     sums = counted_parts(counted, groups, _COUNTS, {} if by_reason else _RATES, clusters, person=None)
     table = stack([*parts, *sums], groups)

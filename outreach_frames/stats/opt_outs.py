@@ -86,8 +86,7 @@ def prospect_opt_outs(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the prospects have
-        ``account_id``; or a column's name; or ``None``: independent people.
+        Column of the clusters; ``"auto"``: the account, else none; ``None``: independent people. See `clusters`.
     as_of
         When the data were extracted; default: what the frames' records say, else the latest contact.
 
@@ -101,9 +100,9 @@ def prospect_opt_outs(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -114,8 +113,8 @@ def prospect_opt_outs(
     metric dictionary, parts 1.4 (T15), 2.1 and 2.11.
     """
     keys = columns("by", by)
-    known = columns_of("prospects", prospects)
-    of_people = [key for key in keys if key in known]
+    present = columns_of("prospects", prospects)
+    of_people = [key for key in keys if key in present]
     of_touches = [key for key in keys if key not in of_people]
     call = StatContext("prospect_opt_outs", by=keys, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
     needed, optional = ["id", "opted_out", "opted_out_at"], cluster_columns(cluster)
@@ -136,10 +135,10 @@ def prospect_opt_outs(
         touched = call.drop(touched, f"{key} missing", ~nw.col(key).is_null())
     touched, groups, parts = grouping(touched, keys)
     inner = [key for key in dict.fromkeys([*groups, *clusters.values()]) if key != "prospect_id"]
-    met = touched.group_by("prospect_id", *inner).agg(nw.col("touched_at").min(), nw.col("opted_out_at").min())
-    met = with_mature(met, "touched_at", as_of=call.as_of, events=touched, happened=["touched_at"])
+    contacted = touched.group_by("prospect_id", *inner).agg(nw.col("touched_at").min(), nw.col("opted_out_at").min())
+    contacted = with_mature(contacted, "touched_at", as_of=call.as_of, events=touched, happened=["touched_at"])
     waited = nw.col("opted_out_at") - nw.col("touched_at")
-    counted = met.with_columns(
+    counted = contacted.with_columns(
         id=nw.col("prospect_id"),
         contacted=nw.col("prospect_id") * 0 + 1,
         prospects_opted_out=(waited > 0).fill_null(False).cast(nw.Int64),
@@ -195,7 +194,7 @@ def opt_out_violations(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 

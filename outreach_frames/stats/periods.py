@@ -124,10 +124,10 @@ def compare_periods(
     keys, on = _keys(by), None if on is None else column_name("on", on)
     called = getattr(statistic, "__name__", "function")
     spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
-    told = {name: list(map(to_iso, span)) for name, span in spans.items()}
+    spans_text = {name: list(map(to_iso, span)) for name, span in spans.items()}
     by_keys = keys if keys[1:] else keys[0]
     call = StatContext(
-        "compare_periods", **told, by=by_keys, metric=metric, on=on, mature_d=mature_d, ci=ci, **parameters
+        "compare_periods", **spans_text, by=by_keys, metric=metric, on=on, mature_d=mature_d, ci=ci, **parameters
     )
     call.parameters["statistic"] = called
     text("metric", metric)
@@ -180,8 +180,8 @@ def _names(frame: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
     for key in keys.columns:
         name = f"{key.removesuffix('_id')}__name"
         if key.endswith("_id") and {key, name} <= set(frame.columns) and name not in keys.columns:
-            known = frame[[key, name]].dropna().drop_duplicates(key).set_index(key)[name]
-            named[name] = keys[key].map(known).astype("string[pyarrow]")
+            present = frame[[key, name]].dropna().drop_duplicates(key).set_index(key)[name]
+            named[name] = keys[key].map(present).astype("string[pyarrow]")
     return pd.DataFrame(named, index=keys.index)
 
 
@@ -251,11 +251,11 @@ def _counted(rates: pd.DataFrame, keys: list[str], metric: str, name: str, *, ci
 def _design_effect(call: StatContext, results: Mapping[str, pd.DataFrame], metric: str) -> float:
     """Take the larger design effect of the two periods, and note it; 1 where trials are independent."""
     noted = [record_of(result).get("clusters", {}).get(metric) for result in results.values()]
-    known = [each for each in noted if each is not None]
-    if not known:
+    present = [each for each in noted if each is not None]
+    if not present:
         return 1.0
-    effect, n = max(float(each["design_effect"]) for each in known), sum(each["n"] for each in known)
-    note = {"cluster": known[0]["cluster"], "design_effect": effect, "n": n, "effective_n": n / effect}
+    effect, n = max(float(each["design_effect"]) for each in present), sum(each["n"] for each in present)
+    note = {"cluster": present[0]["cluster"], "design_effect": effect, "n": n, "effective_n": n / effect}
     call.clusters[metric] = note
     return effect
 

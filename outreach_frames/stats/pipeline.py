@@ -107,7 +107,7 @@ def pipeline_attribution(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         An unknown model, link or key, a wrong dtype, an id that occurs twice.
 
@@ -211,8 +211,8 @@ def _people(
     elif prospects is None:
         raise DataError('link="account" needs prospects.', hint="Pass prospects=fetch_prospects(org).")
     else:
-        known = read(call, "prospects", prospects, ["id", "account_id"]).dropna(subset="account_id")
-        pairs = deals.merge(known.rename(columns={"id": "prospect_id"}), on="account_id", validate="m:m")
+        accounts = read(call, "prospects", prospects, ["id", "account_id"]).dropna(subset="account_id")
+        pairs = deals.merge(accounts.rename(columns={"id": "prospect_id"}), on="account_id", validate="m:m")
     return pairs[["opportunity_id", "prospect_id"]].dropna().drop_duplicates()
 
 
@@ -233,10 +233,10 @@ def _calls(call: StatContext, calls: pd.DataFrame, by: str) -> pd.DataFrame:
 def _touched(deals: pd.DataFrame, people: pd.DataFrame, touches: pd.DataFrame, window: int) -> pd.DataFrame:
     """List each opportunity's touches inside its window, in order."""
     pairs = people.merge(deals[["opportunity_id", "created"]], on="opportunity_id", validate="m:1")
-    met = pairs.merge(touches, on="prospect_id", validate="m:m")
-    met["age"] = met["created"] - met["at"]
-    met = met[flags((met["age"] >= 0) & (met["age"] <= window))]
-    return met.sort_values(["opportunity_id", "at", "kind", "touch_id"], ignore_index=True)
+    touched = pairs.merge(touches, on="prospect_id", validate="m:m")
+    touched["age"] = touched["created"] - touched["at"]
+    touched = touched[flags((touched["age"] >= 0) & (touched["age"] <= window))]
+    return touched.sort_values(["opportunity_id", "at", "kind", "touch_id"], ignore_index=True)
 
 
 def _shares(touched: pd.DataFrame, half_life_d: float) -> pd.DataFrame:

@@ -260,9 +260,9 @@ def _cohorts(trials: Ints) -> tuple[Ints, Ints]:
     closed
         Last day of each cohort.
     """
-    days, day, made = np.unique(trials, return_inverse=True, return_counts=True)
+    days, day, sizes = np.unique(trials, return_inverse=True, return_counts=True)
     number, cohort_of_day, closed, so_far = 0, np.zeros(len(days), dtype=np.int64), [], 0
-    for place, some in enumerate(made):
+    for place, some in enumerate(sizes):
         cohort_of_day[place] = number
         so_far += some
         if so_far >= COHORT:
@@ -372,7 +372,7 @@ def _noncentrality(sigma: Floats, power: float, alpha: float) -> Floats:
         return rest
 
     most = np.exp(find_root(spare, (np.full(sigma.size, -5.0), np.full(sigma.size, 25.0)), args=(sigma,)).x)
-    found = np.zeros((LOOKS + 1, sigma.size))
+    crossed = np.zeros((LOOKS + 1, sigma.size))
     step = most / LOOKS
     points, density = np.zeros((sigma.size, 1)), np.ones((sigma.size, 1))
     for look in range(1, LOOKS + 1):
@@ -385,8 +385,8 @@ def _noncentrality(sigma: Floats, power: float, alpha: float) -> Floats:
         gaps = (at[:, :, None] - points[:, None, :] - step[:, None, None]) / width
         arrived = np.exp(-(gaps**2) / 2) / (width * np.sqrt(2 * np.pi)) @ density[:, :, None]
         points, density = at, half * _WEIGHTS * arrived[:, :, 0]
-        found[look] = 1 - density.sum(axis=1)
-    needed = [np.interp(power, found[:, cell], np.arange(LOOKS + 1) * step[cell]) for cell in range(sigma.size)]
+        crossed[look] = 1 - density.sum(axis=1)
+    needed = [np.interp(power, crossed[:, cell], np.arange(LOOKS + 1) * step[cell]) for cell in range(sigma.size)]
     return np.array(needed)
 
 

@@ -80,9 +80,9 @@ def prospect_engagement(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown default zone.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown default zone.
 
     Notes
     -----
@@ -107,8 +107,8 @@ def prospect_engagement(
     if email_addresses is not None:
         mail = external_only(call, mail, email_addresses)
     mail = call.drop(mail, "mailing to nobody known", ~nw.col("prospect_id").is_null())
-    known = people.select("prospect_id", is_listed=nw.col("prospect_id"))
-    mail = call.drop(join(mail, known, _WHO), "mailing to a prospect not listed", ~nw.col("is_listed").is_null())
+    listed = people.select("prospect_id", is_listed=nw.col("prospect_id"))
+    mail = call.drop(join(mail, listed, _WHO), "mailing to a prospect not listed", ~nw.col("is_listed").is_null())
     delivered = mail.filter(nw.col("is_delivered"))
     mailed = delivered.select("prospect_id", touched_at=nw.col("sent_at"), to_reply=nw.lit(True))
     touches = nw.concat([mailed, *channels], how="vertical")
@@ -152,13 +152,13 @@ def with_zone(people: nw.LazyFrame[Any], default_tz: str, columns: Sequence[str]
         key = nw.col(column).str.to_lowercase()
         for pattern, replacement in STEPS:
             key = key.str.replace_all(pattern, replacement)
-        found = f"{column}_found"
-        people = join(people.with_columns(zone_key=key), names.rename({"zone": found}), "zone_key").drop("zone_key")
-        known = ~nw.col(found).is_null()
-        zone = nw.when(known).then(nw.col(found)).otherwise(zone)
-        source = nw.when(known).then(nw.lit(column)).otherwise(source)
-        other = nw.when(nw.col(found) != nw.col(column)).then(nw.col(column))
-        written = nw.when(known).then(other).otherwise(written)
+        zone_name = f"{column}_found"
+        people = join(people.with_columns(zone_key=key), names.rename({"zone": zone_name}), "zone_key").drop("zone_key")
+        has_zone = ~nw.col(zone_name).is_null()
+        zone = nw.when(has_zone).then(nw.col(zone_name)).otherwise(zone)
+        source = nw.when(has_zone).then(nw.lit(column)).otherwise(source)
+        other = nw.when(nw.col(zone_name) != nw.col(column)).then(nw.col(column))
+        written = nw.when(has_zone).then(other).otherwise(written)
     added = people.with_columns(tz=zone, tz_source=source, tz_written=written)
     return added.drop(*(f"{column}_found" for column in columns))
 
@@ -194,9 +194,9 @@ def _touched(touches: nw.LazyFrame[Any], mail: nw.LazyFrame[Any]) -> nw.LazyFram
 
 def _with_opt_out(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     by_link = nw.col("by_link") > 0
-    gone = is_opted_out(noticed=by_link | ~nw.col("opted_out_at").is_null())
+    opted_out = is_opted_out(noticed=by_link | ~nw.col("opted_out_at").is_null())
     way = nw.when(by_link).then(nw.lit("link")).otherwise(nw.lit("manual"))
-    return table.with_columns(opted_out=gone, opt_out_source=nw.when(gone).then(way))
+    return table.with_columns(opted_out=opted_out, opt_out_source=nw.when(opted_out).then(way))
 
 
 _RESULT = {
@@ -249,7 +249,7 @@ def overlaps(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A window that is not above 0, a wrong dtype, an id that occurs twice.
 

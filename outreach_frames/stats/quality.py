@@ -15,7 +15,7 @@ from outreach_frames.errors import MissingColumnError, OutreachDataWarning
 from outreach_frames.stats._pandas import frames_of, in_utc, naive_columns, read, typed, write
 from outreach_frames.stats._statistic import EXAMPLES, StatContext
 from outreach_frames.stats._timestamps import Instant
-from outreach_frames.stats.quality_checks import CHECKS, EFFECTS, Check, NotGivenError
+from outreach_frames.stats.quality_checks import CHECKS, EFFECTS, Check, MissingTableError
 
 SEVERITIES = ("ok", "note", "watch", "act")
 
@@ -53,15 +53,15 @@ class Tables:
         self._results: dict[str, pd.DataFrame] = {}
 
     def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
-        """Take columns of a table; see `_small.read`."""
-        return read(self.call, name, self._given(name), columns)
+        """Take columns of a table; see `_pandas.read`."""
+        return read(self.call, name, self._frame_of(name), columns)
 
     def result(self, function: str, *tables: str) -> pd.DataFrame:
         """Call a statistic on tables, the first by position, without its warnings; keep what it returns."""
         key = f"{function}{tables}"
         if key not in self._results:
             call = getattr(import_module("outreach_frames.stats"), function)
-            first, *others = [self._given(name) for name in tables]
+            first, *others = [self._frame_of(name) for name in tables]
             named: dict[str, Any] = dict(zip(tables[1:], others, strict=True))
             if "as_of" in signature(call).parameters:
                 named["as_of"] = self.call.as_of
@@ -70,9 +70,9 @@ class Tables:
                 self._results[key] = call(first, **named)
         return self._results[key]
 
-    def _given(self, name: str) -> pd.DataFrame:
+    def _frame_of(self, name: str) -> pd.DataFrame:
         if name not in self._frames:
-            raise NotGivenError(name)
+            raise MissingTableError(name)
         return self._frames[name]
 
 
@@ -122,11 +122,11 @@ def _whole(
     trap: int, name: str, severity: str, ids: Mapping[str, "pd.Series[Any]"], sizes: Mapping[str, int]
 ) -> list[Check]:
     """Make a check for each table in which something was found, or one for all."""
-    found = [table for table in sorted(ids) if len(ids[table])]
-    if not found:
+    matches = [table for table in sorted(ids) if len(ids[table])]
+    if not matches:
         nothing = pd.Series([], dtype="int64[pyarrow]")
         return [Check(trap, name, "all tables", severity, lambda _: (nothing, sum(sizes.values())))]
-    return [Check(trap, name, table, severity, partial(_counted, ids[table], sizes[table])) for table in found]
+    return [Check(trap, name, table, severity, partial(_counted, ids[table], sizes[table])) for table in matches]
 
 
 def _counted(ids: "pd.Series[Any]", rows: int, _data: object) -> tuple["pd.Series[Any]", int]:
@@ -139,13 +139,13 @@ def _run(check: Check, tables: Tables) -> dict[str, Any]:
     row["effect"] = check.effect or EFFECTS[check.trap]
     try:
         ids, looked_at = check.search(tables)
-    except NotGivenError as error:
+    except MissingTableError as error:
         return row | {"needs": str(error)}
     except MissingColumnError as error:
         return row | {"needs": error.column}
-    found = {"count": len(ids), "rows": looked_at, "share": len(ids) / looked_at if looked_at else None}
+    matches = {"count": len(ids), "rows": looked_at, "share": len(ids) / looked_at if looked_at else None}
     examples = sorted(ids.tolist())[:EXAMPLES]
-    return row | found | {"severity": check.severity if len(ids) else "ok", "example_ids": examples}
+    return row | matches | {"severity": check.severity if len(ids) else "ok", "example_ids": examples}
 
 
 def _naive_rows(frame: pd.DataFrame) -> "pd.Series[Any]":

@@ -30,7 +30,7 @@ _CALLED = ["dialed_at", "answered_at", "completed_at"]
 _ZONES = ["time_zone_iana", "time_zone_inferred", "time_zone"]
 
 
-class NotGivenError(LookupError):
+class MissingTableError(LookupError):
     """What a check needs was not given: a table, or ``as_of``."""
 
 
@@ -126,8 +126,8 @@ def _collisions(data: Data) -> tuple["pd.Series[Any]", int]:
 def _to_colleagues(data: Data) -> tuple["pd.Series[Any]", int]:
     """Find mail to people with an address on the domain of a mailbox that mail came from."""
     mail = data.table("mailings", ["id", "prospect_id", "mailbox_address"])
-    known = data.table("email_addresses", ["id", "prospect_id", "email"])
-    inside = table(colleagues(wrap(mail), wrap(known)))["prospect_id"]
+    present = data.table("email_addresses", ["id", "prospect_id", "email"])
+    inside = table(colleagues(wrap(mail), wrap(present)))["prospect_id"]
     return mail["id"][flags(mail["prospect_id"].isin(inside))], len(mail)
 
 
@@ -160,7 +160,10 @@ def _automatic_replies(data: Data) -> tuple["pd.Series[Any]", int]:
 def _machines(data: Data) -> tuple["pd.Series[Any]", int]:
     try:
         suspects = data.result("suspect_engagement", "mailings", "events")
-    except (NotGivenError, MissingColumnError):  # without the event log the mailings' own columns tell less, but enough
+    except (
+        MissingTableError,
+        MissingColumnError,
+    ):  # without the event log the mailings' own columns tell less, but enough
         suspects = data.result("suspect_engagement", "mailings")
     return suspects["mailing_id"][flags(suspects["suspect_open"] | suspects["suspect_click"])], len(suspects)
 
@@ -173,7 +176,7 @@ def _blind_mailboxes(data: Data) -> tuple["pd.Series[Any]", int]:
 
 def _since(data: Data, days: float) -> int:
     if data.as_of is None:
-        raise NotGivenError("as_of")
+        raise MissingTableError("as_of")
     return data.as_of - int(days * DAY)
 
 
@@ -214,10 +217,10 @@ def _unclear_intervals(data: Data) -> tuple["pd.Series[Any]", int]:
     steps = data.table("sequence_steps", ["id", "sequence_id", "interval"])
     plans = data.table("sequences", ["id", "duration_in_days"])
     total = plans["id"].map(steps.groupby("sequence_id")["interval"].sum(min_count=1))
-    known = flags((total > 0) & (plans["duration_in_days"] > 0))
-    summed, days = (floats(values)[known] for values in (total, plans["duration_in_days"]))
+    present = flags((total > 0) & (plans["duration_in_days"] > 0))
+    summed, days = (floats(values)[present] for values in (total, plans["duration_in_days"]))
     fits = [abs(summed / per_day - days) <= 1 for per_day in (24 * 60 * 60, 24 * 60)]
-    return plans["id"][known][fits[0] == fits[1]], int(known.sum())
+    return plans["id"][present][fits[0] == fits[1]], int(present.sum())
 
 
 def _moved_on(data: Data) -> tuple["pd.Series[Any]", int]:

@@ -311,8 +311,8 @@ def _counters(call: StatContext, sequences: pd.DataFrame | None) -> Counts:
     if sequences is None:
         return None, None
     counters = read(call, "sequences", sequences, ["id"], optional=[_REPLIED, _CONTACTED])
-    known = counters[[_REPLIED, _CONTACTED]].dropna()
-    return (int(known[_REPLIED].sum()), int(known[_CONTACTED].sum())) if len(known) else (None, None)
+    complete = counters[[_REPLIED, _CONTACTED]].dropna()
+    return (int(complete[_REPLIED].sum()), int(complete[_CONTACTED].sum())) if len(complete) else (None, None)
 
 
 def _ours(mail: pd.DataFrame, as_of: str | None) -> dict[str, Counts]:
@@ -342,10 +342,10 @@ class _Mail:
 
     def distinct(self, who: list[str], numerator: Flags, denominator: Flags) -> Counts:
         """Count distinct people or enrollments, those not known left out."""
-        found, base = (
-            len(self.frame.loc[wanted, who].dropna().drop_duplicates()) for wanted in (numerator, denominator)
+        successes, base = (
+            len(self.frame.loc[chosen, who].dropna().drop_duplicates()) for chosen in (numerator, denominator)
         )
-        return found, base
+        return successes, base
 
     def people_by_sequence(self, numerator: Flags, denominator: Flags) -> Counts:
         """Count people once in each sequence."""
@@ -356,10 +356,10 @@ class _Mail:
     def late_bounces(self, within: Flags | None = None) -> str:
         """Tell what changes where bounces are taken out of what was delivered, among some of the mails."""
         counted = self.sequenced if within is None else self.sequenced & within
-        gone, come = counted & self.delivered & ~self.arrived, counted & self.arrived & ~self.delivered
+        removed, come = counted & self.delivered & ~self.arrived, counted & self.arrived & ~self.delivered
         added = f", and adds answered mail without a time of delivery ({_mails(come)})" if come.any() else ""
         return (
-            f"Takes out mail that bounced after delivery ({_mails(gone)}){added}. "
+            f"Takes out mail that bounced after delivery ({_mails(removed)}){added}. "
             "Opens and answers count only of mail that arrived."
         )
 
@@ -431,12 +431,12 @@ def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
 def _strict(mail: _Mail) -> _Step:
     """Leave out automatic answers, where enrollments tell them."""
     counts: Counts = (None, None)
-    told = ""
+    text = ""
     if "is_automatic" in mail.frame.columns:
         automatic = flags(mail.frame["is_automatic"])
         counts = mail.distinct(["sequence_state_id"], mail.answered & ~automatic, mail.arrived)
-        told = f" ({_mails(automatic)})"
-    meaning = f"Does not take an answer to a paused enrollment within five minutes of delivery for a reply{told}."
+        text = f" ({_mails(automatic)})"
+    meaning = f"Does not take an answer to a paused enrollment within five minutes of delivery for a reply{text}."
     return _Step("automatic replies", "enrollment", *counts, meaning)
 
 
@@ -471,12 +471,12 @@ def _difference(before: Counts, after: Counts) -> int:
     return (before[1] or 0) - (after[1] or 0)
 
 
-def _mails(wanted: Flags) -> str:
-    count = int(wanted.sum())
+def _mails(chosen: Flags) -> str:
+    count = int(chosen.sum())
     return f"{count:,} mail{'' if count == 1 else 's'}"
 
 
 def _row(metric: str, step: _Step) -> dict[str, Any]:
     rate = None if step.numerator is None or not step.denominator else step.numerator / step.denominator
-    told = {"numerator": step.numerator, "denominator": step.denominator, "rate": rate, "meaning": step.meaning}
-    return {"metric": metric, "step": step.name, "grain": step.grain, **told}
+    record = {"numerator": step.numerator, "denominator": step.denominator, "rate": rate, "meaning": step.meaning}
+    return {"metric": metric, "step": step.name, "grain": step.grain, **record}

@@ -64,7 +64,7 @@ def reply_attribution(mailings: pd.DataFrame, *, bounce_policy: str = "reply_win
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -119,9 +119,9 @@ def automatic_replies(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -133,10 +133,10 @@ def automatic_replies(
     mail = with_delivery(call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING]), bounce_policy)
     states = call.read("sequence_states", sequence_states, ["id", "state"])
     replied = mail.with_columns(is_replied=nw.col("is_delivered") & ~nw.col("replied_at").is_null())
-    found = with_automatic(replied, states).filter(nw.col("is_automatic"))
+    automatic = with_automatic(replied, states).filter(nw.col("is_automatic"))
     columns = ["sequence_state_id", "delivered_at", "replied_at"]
     result: IntoFrameT = call.write(
-        found.select(nw.col("id").alias("mailing_id"), *columns), sort=["mailing_id"], instants=columns[1:]
+        automatic.select(nw.col("id").alias("mailing_id"), *columns), sort=["mailing_id"], instants=columns[1:]
     )
     return result
 
@@ -155,8 +155,8 @@ def with_automatic(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.Laz
     paused = states.filter((nw.col("state") == "paused").fill_null(False))
     paused = paused.select(sequence_state_id=nw.col("id"), paused=nw.col("id"))
     fast = (nw.col("replied_at") - nw.col("delivered_at") <= AUTOMATIC_REPLY).fill_null(False)
-    told = join(mail, paused, "sequence_state_id")
-    return told.with_columns(is_automatic=nw.col("is_replied") & fast & ~nw.col("paused").is_null())
+    joined = join(mail, paused, "sequence_state_id")
+    return joined.with_columns(is_automatic=nw.col("is_replied") & fast & ~nw.col("paused").is_null())
 
 
 QUARTILES = {"p25": 0.25, "p50": 0.5, "p75": 0.75}
@@ -215,7 +215,7 @@ def reply_effort(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -224,7 +224,7 @@ def reply_effort(
     Only among those who replied: not how long a reply takes, nor how many touches make one. Touches of one enrollment
     only, and those at the very time of the reply count. Left out and counted: mail not delivered, and rows whose key is
     missing; one-off mail has hours and no touches. Intervals: order statistics for the quartiles, percentile bootstrap
-    for the mean; see `_resampling`. Definition: this project's metric dictionary, part 2.2.
+    for the mean; see `intervals`. Definition: this project's metric dictionary, part 2.2.
     """
     keys = columns("by", by)
     call = StatContext("reply_effort", by=keys, bounce_policy=bounce_policy, ci=ci, resamples=resamples, seed=seed)
@@ -237,10 +237,10 @@ def reply_effort(
         quartiles = [float(np.quantile(hours, share)) if hours.size else None for share in QUARTILES.values()]
         bounds = [quantile_bounds(hours, share, ci=ci) for share in QUARTILES.values()]
         touches = _touches_to_reply(group, called)
-        told = [value for quartile, pair in zip(quartiles, bounds, strict=True) for value in (quartile, *pair)]
+        figures = [value for quartile, pair in zip(quartiles, bounds, strict=True) for value in (quartile, *pair)]
         mean = float(touches.mean()) if touches.size else None
         around = bootstrap_bounds(touches, np.mean, ci=ci, resamples=resamples, seed=seed)
-        rows.append((*values, hours.size, *told, mean, touches.size, *around))
+        rows.append((*values, hours.size, *figures, mean, touches.size, *around))
     return write(call, table_of(mail, keys, rows, _RESULT), sort=keys, instants=[k for k in keys if k.endswith("_at")])
 
 
@@ -308,7 +308,7 @@ def reply_sentiment(objects: IntoFrameT, *, resource: str = "sequences", ci: flo
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         An unknown ``resource``, or one that does not fit the objects, prospects among them; a wrong dtype, an id that
         occurs twice in memory.

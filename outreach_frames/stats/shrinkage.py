@@ -42,7 +42,7 @@ _PRIOR = {
     **dict.fromkeys(("pooled", "M", "M_lo", "M_hi", "alpha", "beta", "S", "rho"), pa.float64()),
 }
 
-GivenPrior = str | tuple[float, float]
+PriorChoice = str | tuple[float, float]
 """What callers may write: one of `PRIORS`, (alpha, beta), or ``None`` for the first of `PRIORS`."""
 
 FULL_POOLING = 10_000.0
@@ -100,7 +100,7 @@ class Prior:
         return mean * matched, (1 - mean) * matched
 
 
-def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior = "integrated") -> Prior | None:
+def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: PriorChoice = "integrated") -> Prior | None:
     """
     Fit or make the prior that the caller asks for.
 
@@ -109,7 +109,7 @@ def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior
     successes, trials
         By group, effective counts included; groups without trials do not count.
     prior
-        See `GivenPrior`.
+        See `PriorChoice`.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior
         There is no such prior.
     """
     if not isinstance(prior, str):
-        return given_prior(prior)
+        return fixed_prior(prior)
     method = choice("prior", prior, PRIORS)
     x, n = np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64)
     x, n = x[n > 0], n[n > 0]
@@ -131,7 +131,7 @@ def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior
     return integrated_prior(x, n) if method == PRIORS[0] else moment_prior(x, n)
 
 
-def given_prior(parameters: tuple[float, float], method: str = "given") -> Prior:
+def fixed_prior(parameters: tuple[float, float], method: str = "given") -> Prior:
     """Make a prior of the caller's alpha and beta, both above 0."""
     alpha, beta = beta_prior("prior", parameters)
     return _single(alpha, beta, method=method)
@@ -139,7 +139,7 @@ def given_prior(parameters: tuple[float, float], method: str = "given") -> Prior
 
 def flat_prior() -> Prior:
     """Return Beta(1, 1), which draws no group toward others."""
-    return given_prior((1, 1), "flat")
+    return fixed_prior((1, 1), "flat")
 
 
 def moment_prior(x: Floats, n: Floats) -> Prior:
@@ -178,19 +178,19 @@ def integrated_prior(x: Floats, n: Floats) -> Prior:
         alpha, beta = _shape(mean, spread)
         weight = _log_likelihood(x, n, times, alpha, beta) + _log_hyperprior(mean, spread)
         weight -= weight.max()
-        told = np.stack([mean, spread])[:, weight > -_NEGLIGIBLE]
+        heavy_points = np.stack([mean, spread])[:, weight > -_NEGLIGIBLE]
         step, before = axes[1] - axes[0], high - low
-        low, high = np.maximum(low, told.min(axis=1) - step), np.minimum(high, told.max(axis=1) + step)
+        low, high = np.maximum(low, heavy_points.min(axis=1) - step), np.minimum(high, heavy_points.max(axis=1) + step)
         if ((high - low) > before / 2).all():
             break
-    kept = weight > -_NEGLIGIBLE
-    share = np.exp(weight[kept])
+    heavy = weight > -_NEGLIGIBLE
+    share = np.exp(weight[heavy])
     share /= share.sum()
-    alpha, beta = alpha[kept], beta[kept]
+    alpha, beta = alpha[heavy], beta[heavy]
     strength = alpha + beta
-    told_strength = np.quantile(strength, [0.5, 0.025, 0.975], weights=share, method="inverted_cdf")
+    strength_quantiles = np.quantile(strength, [0.5, 0.025, 0.975], weights=share, method="inverted_cdf")
     record: dict[str, Any] = {"method": "integrated", "pooled": float((alpha / strength) @ share)}
-    record |= dict(zip(("M", "M_lo", "M_hi"), map(float, told_strength), strict=True))
+    record |= dict(zip(("M", "M_lo", "M_hi"), map(float, strength_quantiles), strict=True))
     return Prior(alpha, beta, share, record)
 
 
@@ -203,8 +203,8 @@ def _shape(mean: Floats, spread: Floats) -> tuple[Floats, Floats]:
 
 def _log_likelihood(x: Floats, n: Floats, times: Ints, alpha: Floats, beta: Floats) -> Floats:
     parts = np.array_split(np.stack([alpha, beta]), 1 + alpha.size * x.size // _CELLS, axis=1)  # spares memory
-    told = [times @ betaln(x[:, None] + a, (n - x)[:, None] + b) - times.sum() * betaln(a, b) for a, b in parts]
-    return np.asarray(np.concatenate(told), dtype=np.float64)
+    parts_of_sum = [times @ betaln(x[:, None] + a, (n - x)[:, None] + b) - times.sum() * betaln(a, b) for a, b in parts]
+    return np.asarray(np.concatenate(parts_of_sum), dtype=np.float64)
 
 
 def _log_hyperprior(mean: Floats, spread: Floats) -> Floats:
@@ -218,7 +218,7 @@ def shrink_rates(
     successes: Counts,
     *,
     trials: Counts,
-    prior: GivenPrior = "integrated",
+    prior: PriorChoice = "integrated",
     ci: float = 0.95,
     design_effect: npt.ArrayLike = 1.0,
 ) -> pd.DataFrame:
@@ -327,7 +327,7 @@ def _quantiles(x: Floats, n: Floats, prior: Prior | None, q: float) -> Floats:
         below_it: Floats = betainc(above, below, expit(log_odds)[..., None]) @ prior.share
         return below_it - q
 
-    found = [
+    roots = [
         find_root(
             excess,
             (np.full(part.shape[1], -_FARTHEST), np.full(part.shape[1], _FARTHEST)),
@@ -336,7 +336,7 @@ def _quantiles(x: Floats, n: Floats, prior: Prior | None, q: float) -> Floats:
         ).x
         for part in np.array_split(pairs, -(-pairs.shape[1] // _AT_ONCE) or 1, axis=1)
     ]
-    return np.asarray(expit(np.concatenate(found)), dtype=np.float64)[places]
+    return np.asarray(expit(np.concatenate(roots)), dtype=np.float64)[places]
 
 
 def whole(counts: Counts) -> Ints:

@@ -194,7 +194,7 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike; see `engagement`.
+        Column of the clusters; see `engagement` and `clusters`.
     as_of
         When the data were extracted; default: the frames' own record. Unknown: what needs it is missing.
 

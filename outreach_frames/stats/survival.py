@@ -72,8 +72,7 @@ def time_to_event(
         ``"first_send"``: time runs from the first sent mailing, that is the earliest of ``delivered_at``, else
         ``bounced_at``, else ``replied_at``. ``"enrollment"``: from the enrollment's ``created_at``.
     cluster
-        What belongs together, so that its outcomes are alike, to be carried along: ``"auto"`` takes the account where
-        the enrollments or the mailings have it, else the person; or a column's name; or ``None``: nothing.
+        Column of the clusters, carried along; ``"auto"``: the account, else the person; ``None``: none. See `clusters`.
 
     Returns
     -------
@@ -85,7 +84,7 @@ def time_to_event(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice in memory; an unknown
         origin.
@@ -98,12 +97,12 @@ def time_to_event(
     choice("origin", origin, ORIGINS)
     if origin == "enrollment" and sequence_states is None:
         raise DataError('origin="enrollment" needs sequence_states.', hint="Pass the enrollments as second argument.")
-    known = [] if sequence_states is None else columns_of("sequence_states", sequence_states)
-    given = [*known, *columns_of("mailings", mailings)]
+    state_columns = [] if sequence_states is None else columns_of("sequence_states", sequence_states)
+    all_columns = [*state_columns, *columns_of("mailings", mailings)]
     keys = columns("by", by)
     call = StatContext("time_to_event", by=keys, bounce_policy=bounce_policy, origin=origin, cluster=cluster)
-    carried = list(dict.fromkeys([*keys, *clusters_of(["reply"], cluster, given).values()]))
-    from_states = [name for name in carried if name in known]
+    carried = list(dict.fromkeys([*keys, *clusters_of(["reply"], cluster, all_columns).values()]))
+    from_states = [name for name in carried if name in state_columns]
     from_mail = [name for name in carried if name not in from_states]
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at"], keys=from_mail)
     states = None
@@ -153,8 +152,8 @@ def first_events(
         ``sequence_state_id``, ``t0``, ``contact_at`` (first delivery), ``reply_at``, ``opt_out_at``, ``bounce_at``
         [µs], and the carried columns.
     """
-    known = seen_by(mail, (*SENDING, "unsubscribed_at"), now)
-    flagged = with_delivery(known, bounce_policy).with_columns(
+    seen = seen_by(mail, (*SENDING, "unsubscribed_at"), now)
+    flagged = with_delivery(seen, bounce_policy).with_columns(
         reply_at=nw.when(nw.col("is_delivered")).then(nw.col("replied_at")),
         bounce_at=nw.when(nw.col("is_bounced")).then(nw.col("bounced_at")),
         opt_out_at=nw.col("unsubscribed_at"),
@@ -205,8 +204,7 @@ def kaplan_meier(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
-        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
 
     Returns
     -------
@@ -218,7 +216,7 @@ def kaplan_meier(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         The event is none of `EVENTS`.
 
@@ -262,8 +260,7 @@ def cumulative_incidence(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
-        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
 
     Returns
     -------
@@ -275,7 +272,7 @@ def cumulative_incidence(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
 
     Notes
     -----
@@ -311,8 +308,7 @@ def reply_within(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
-        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
 
     Returns
     -------
@@ -323,7 +319,7 @@ def reply_within(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A horizon is negative.
 

@@ -71,9 +71,9 @@ def in_burst(at: Ints, who: Ints, group: Ints, *, least: int, window: int) -> Fl
     expected = np.maximum(before, after) * (window / (RATE_UNTIL - RATE_FROM))
     rare = many[gammainc(recipients[many], expected) < CHANCE]  # the upper tail of a Poisson distribution
     covered = np.bincount(rare, minlength=len(order) + 1) - np.bincount(end[rare], minlength=len(order) + 1)
-    found = np.empty(len(order), dtype=np.bool_)
-    found[order] = np.cumsum(covered)[:-1] > 0
-    return found
+    marked = np.empty(len(order), dtype=np.bool_)
+    marked[order] = np.cumsum(covered)[:-1] > 0
+    return marked
 
 
 def _on_one_line(at: Ints, group: Ints) -> Ints:
@@ -169,7 +169,7 @@ def suspect_engagement(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -242,8 +242,8 @@ def _domains(call: StatContext, mail: pd.DataFrame, email_addresses: pd.DataFram
     if email_addresses is None:
         return np.zeros(len(mail), dtype=np.int64)
     addresses = read(call, "email_addresses", email_addresses, ["id", "prospect_id", "email"])
-    known = pandas_of(first_domains(wrap(addresses))).set_index("prospect_id")["recipient_domain"]
-    codes, _ = pd.factorize(mail["prospect_id"].map(known))
+    listed = pandas_of(first_domains(wrap(addresses))).set_index("prospect_id")["recipient_domain"]
+    codes, _ = pd.factorize(mail["prospect_id"].map(listed))
     return codes
 
 
@@ -260,9 +260,9 @@ def _latest(mail: pd.DataFrame) -> pd.DataFrame:
 def _logged(log: pd.DataFrame, mail: pd.DataFrame, names: dict[str, list[str]]) -> pd.DataFrame:
     """List the opens and clicks in the event log, of mailings whose flags confirm them."""
     parts = []
-    for kind, wanted in names.items():
+    for kind, event_names in names.items():
         counted = mail["id"][flags(mail[f"is_{kind}ed"])]
-        rows = log[flags(log["name"].isin(wanted)) & flags(log["mailing_id"].isin(counted))]
+        rows = log[flags(log["name"].isin(event_names)) & flags(log["mailing_id"].isin(counted))]
         part = pd.DataFrame(
             {"mailing_id": rows["mailing_id"], "at": rows["event_at"], "proxied": flags(rows["request_proxied"])}
         )
@@ -271,8 +271,8 @@ def _logged(log: pd.DataFrame, mail: pd.DataFrame, names: dict[str, list[str]]) 
 
 
 def _without(seen: pd.DataFrame, logged: pd.DataFrame) -> pd.DataFrame:
-    known = pd.MultiIndex.from_frame(logged[["mailing_id", "kind"]])
-    return seen[~pd.MultiIndex.from_frame(seen[["mailing_id", "kind"]]).isin(known)]
+    listed = pd.MultiIndex.from_frame(logged[["mailing_id", "kind"]])
+    return seen[~pd.MultiIndex.from_frame(seen[["mailing_id", "kind"]]).isin(listed)]
 
 
 def _marks(
@@ -297,9 +297,9 @@ def _in_burst(seen: pd.DataFrame, opened: Flags, burst_n: int) -> Flags:
     recipient = opens["prospect_id"].fillna(-opens["mailing_id"])
     at, who, group = (column.to_numpy(dtype=np.int64) for column in (opens["at"], recipient, opens["domain"]))
     window = SECOND if (at % SECOND).any() else 2 * SECOND  # a burst may be cut in two by rounding
-    found = np.zeros(len(seen), dtype=np.bool_)
-    found[timed] = in_burst(at, who, group, least=burst_n, window=window)
-    return found
+    marked = np.zeros(len(seen), dtype=np.bool_)
+    marked[timed] = in_burst(at, who, group, least=burst_n, window=window)
+    return marked
 
 
 def _at_once(seen: pd.DataFrame, within: int) -> Flags:
@@ -307,9 +307,9 @@ def _at_once(seen: pd.DataFrame, within: int) -> Flags:
     ordered = seen.sort_values(["mailing_id", "kind", "at"])
     near = flags(ordered.groupby(["mailing_id", "kind"])["at"].diff() <= within)
     near[:-1] |= near[1:]
-    found = np.empty(len(seen), dtype=np.bool_)
-    found[ordered.index] = near
-    return found
+    marked = np.empty(len(seen), dtype=np.bool_)
+    marked[ordered.index] = near
+    return marked
 
 
 def _verdicts(seen: pd.DataFrame, marks: dict[str, Flags], kind: str) -> tuple["pd.Index[Any]", pd.DataFrame]:
