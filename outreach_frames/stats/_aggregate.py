@@ -111,7 +111,7 @@ def engagement_parts(
     as_of: str | None = None,
 ) -> list[nw.LazyFrame[Any]]:
     """
-    Count mailings, prospects and enrollments by group, and what belongs together among them.
+    Count mailings, prospects and enrollments by group, and their clusters.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def engagement_parts(
 
 
 def _with_units(by_unit: nw.LazyFrame[Any], unit: Unit) -> nw.LazyFrame[Any]:
-    """Count the people or enrollments themselves, in a frame of one row for each; those not known have negative ids."""
+    """Count the people or enrollments, in a frame of one row for each; missing ones have negative ids."""
     clustered = nw.col(CLUSTER) >= 0
     return by_unit.with_columns(
         (clustered & (nw.col(flag) > 0)).cast(nw.Float64).alias(f"{unit.name}_{end}")
@@ -201,7 +201,7 @@ def grouping(
     frame: nw.LazyFrame[Any], keys: Sequence[str]
 ) -> tuple[nw.LazyFrame[Any], list[str], list[nw.LazyFrame[Any]]]:
     """
-    Prepare to count by some columns, or by none.
+    Prepare counting by columns, or over all rows.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def count_distinct(frame: nw.LazyFrame[Any], keys: Sequence[str], who: str, name
 
 
 def at_the_end(frame: nw.LazyFrame[Any], key: str, column: str, end: Literal["min", "max"]) -> nw.LazyFrame[Any]:
-    """Keep each group's rows with its smallest or largest value."""
+    """Keep the rows of each group with its smallest or largest value."""
     value = nw.col(column).min() if end == "min" else nw.col(column).max()
     ends = frame.group_by(key).agg(value.alias("end_value"))
     return join(frame, ends, key).filter(nw.col(column) == nw.col("end_value")).drop("end_value")
@@ -275,11 +275,11 @@ def engagement_columns() -> list[str]:
 
 
 def note_unknown(call: StatContext, flagged: nw.LazyFrame[Any]) -> None:
-    """Note how many delivered mailings went to nobody known: they are mailings, and no people."""
+    """Note how many delivered mailings have no prospect: they count as mailings, not as people."""
     if call.counts_rows:
         unknown = flagged.select(((nw.col("prospect_id").is_null()) & nw.col("is_delivered")).cast(nw.Int64).sum())
         if count := int(unknown.collect().item() or 0):
-            call.dropped["mail to nobody known, from the counts of people only"] = count
+            call.dropped["mailing without a prospect, left out of counts of people only"] = count
 
 
 MATURE_D = 14
@@ -293,7 +293,7 @@ def with_mature(
     frame: nw.LazyFrame[Any], began_at: str, *, as_of: str | None, events: nw.LazyFrame[Any], happened: Sequence[str]
 ) -> nw.LazyFrame[Any]:
     """
-    Add ``is_mature``: whether what began has had its time.
+    Add ``is_mature``: whether a row is at least `MATURE_D` days old.
 
     Parameters
     ----------

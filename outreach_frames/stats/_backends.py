@@ -7,7 +7,7 @@ every engine, while time zones, units, durations and truncation do not: DuckDB a
 Spark has no durations in narwhals. What depends on the engine is in this module and nowhere else.
 
 pandas frames travel as PyArrow tables, mostly without a copy: its joins and sums cost a third of pandas' own, which
-matters where a picture is drawn anew at every change of a control. Only the grouped median is pandas', since PyArrow's
+matters where a picture is drawn again at every change of a control. Only the grouped median is pandas', since PyArrow's
 is approximate; see `grouped_median`.
 """
 
@@ -28,7 +28,7 @@ _UTC_MICROS = pa.timestamp("us", tz="UTC")
 
 def plain(native: Any, columns: Sequence[str], types: Mapping[str, Any]) -> nw.LazyFrame[Any]:
     """
-    Wrap the wanted columns of any supported frame.
+    Wrap columns of any supported frame.
 
     Parameters
     ----------

@@ -149,7 +149,7 @@ def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def keep(call: StatContext, frame: pd.DataFrame, reason: str, condition: "pd.Series[Any]") -> pd.DataFrame:
-    """Keep the rows where a flag is true (missing is not), and note how many went."""
+    """Keep the rows where a flag is true (missing is not), and note how many are left out."""
     chosen = flags(condition)
     removed = int((~chosen).sum())
     if removed:
@@ -158,7 +158,7 @@ def keep(call: StatContext, frame: pd.DataFrame, reason: str, condition: "pd.Ser
 
 
 def keyed(call: StatContext, frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Keep the rows whose keys are all known, and note how many went."""
+    """Keep the rows without a missing key, and note how many are left out."""
     for key in keys:
         frame = keep(call, frame, f"{key} missing", frame[key].notna())
     return frame

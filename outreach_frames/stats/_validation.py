@@ -1,5 +1,5 @@
 """
-Check the columns and parameters that a statistic is given.
+Check the columns and parameters of a statistic.
 
 A parameter means the same in every statistic, so that `check` knows it by its name; what differs from one to the next,
 such as the words that ``metric`` may be, the statistics settle themselves with the other functions.
@@ -49,7 +49,7 @@ _TEXTS = frozenset(
 
 @dataclass(frozen=True)
 class Kind:
-    """What a column of the API holds."""
+    """Type of a column of the API."""
 
     meant: str
     arrow: Any
@@ -97,7 +97,7 @@ _MAKERS = {
 
 
 def kind_of(column: str) -> Kind | None:
-    """Tell what a column holds; ``None`` for the caller's own columns, which may hold anything."""
+    """Return what a column holds; ``None`` for the caller's own columns, which may hold anything."""
     if column.endswith("_at"):
         return _INSTANT
     if column in _INTEGERS or column.endswith(("_id", "_count")):
@@ -115,7 +115,7 @@ def check_dtype(name: str, column: str, dtype: nw.dtypes.DType) -> None:
 
 
 def check_key(name: str, column: str, dtype: nw.dtypes.DType, *, in_arrow: bool) -> None:
-    """Raise `DataError` where nothing can be grouped by a column: it holds lists, records or durations."""
+    """Raise `DataError` where rows cannot be grouped by a column: it holds lists, records or durations."""
     odd = isinstance(dtype, nw.List | nw.Array | nw.Struct | nw.Duration | nw.Object)
     if odd or (in_arrow and dtype == nw.Unknown):  # elsewhere a column of nothing but nulls is unknown too
         raise DataError(
@@ -200,7 +200,7 @@ def column(name: str, value: object) -> str:
 
 
 def choice(name: str, value: object, allowed: Iterable[str]) -> str:
-    """Take one of some words."""
+    """Check that a value is one of the allowed words."""
     words = list(allowed)
     if not isinstance(value, str) or value not in words:
         quoted = ", ".join(f'"{word}"' for word in words)
@@ -209,7 +209,7 @@ def choice(name: str, value: object, allowed: Iterable[str]) -> str:
 
 
 def choices(name: str, value: object, allowed: Iterable[str]) -> list[str]:
-    """Take some of some words; one alone need not be in a list."""
+    """Check that values are allowed words; a single one needs no list."""
     listed = [value] if isinstance(value, str) else _listed(value)
     if listed is None:
         raise DataError(f"{name} must be a list of words, not {value!r}.")
@@ -218,7 +218,7 @@ def choices(name: str, value: object, allowed: Iterable[str]) -> list[str]:
 
 
 def words(name: str, value: object) -> list[str]:
-    """Take any words; one alone need not be in a list."""
+    """Check that values are words; a single one needs no list."""
     listed = [value] if isinstance(value, str) else _listed(value)
     if listed is None or not all(isinstance(each, str) for each in listed):
         raise DataError(f"{name} must be a word or a list of words, not {value!r}.")
@@ -235,7 +235,7 @@ def number(
     whole: bool = False,
 ) -> float:
     """
-    Take a finite number within bounds.
+    Check that a value is a finite number within bounds.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ def number(
 
 
 def numbers(name: str, value: object, **bounds: Any) -> list[float]:
-    """Take several numbers within bounds; one alone need not be in a list."""
+    """Check that values are numbers within bounds; a single one needs no list."""
     listed = [value] if isinstance(value, Real) else _listed(value)
     if listed is None:
         raise DataError(f"{name} must be a number or a list of numbers, not {value!r}.")
@@ -270,7 +270,7 @@ def numbers(name: str, value: object, **bounds: Any) -> list[float]:
 
 
 def count(name: str, value: object, *, least: int = 0) -> int:
-    """Take a whole number."""
+    """Check that a value is a whole number."""
     return int(number(name, value, least=least, whole=True))
 
 
@@ -284,7 +284,7 @@ def id_mapping(name: str, value: object) -> dict[int, int]:
 
 
 def zone(name: str, value: object) -> str:
-    """Take the IANA name of a time zone."""
+    """Check that a value is the IANA name of a time zone."""
     if not isinstance(value, str) or value not in iana_names():
         meant = iana(value) or "America/New_York"
         raise DataError(
@@ -294,21 +294,21 @@ def zone(name: str, value: object) -> str:
 
 
 def flag(name: str, value: object) -> bool:
-    """Take true or false, and nothing that is merely taken for one of them."""
+    """Check that a value is True or False, not something that Python takes for it."""
     if not isinstance(value, bool | np.bool_):
         raise DataError(f"{name} must be True or False, not {value!r}.")
     return bool(value)
 
 
 def text(name: str, value: object) -> str:
-    """Take a word."""
+    """Check that a value is text."""
     if not isinstance(value, str):
         raise DataError(f"{name} must be text, not {value!r}.")
     return value
 
 
 def beta_prior(name: str, value: object) -> tuple[float, float]:
-    """Take the two parameters of a Beta prior."""
+    """Check the two parameters of a Beta prior."""
     listed = _listed(value)
     if listed is None or len(listed) != 2:  # noqa: PLR2004  alpha and beta
         raise DataError(f"A Beta prior needs two parameters above 0, not {value!r}.", hint="(1, 1) is the flat one.")
@@ -317,7 +317,7 @@ def beta_prior(name: str, value: object) -> tuple[float, float]:
 
 
 def limits(name: str, value: object, allowed: Iterable[str]) -> dict[str, tuple[float, float]]:
-    """Take for some rates the two values from which to watch, and to act."""
+    """Check the thresholds of rates: one from which to watch, one from which to act."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -342,7 +342,7 @@ def _anything(_name: str, _value: object) -> None:
 
 
 def _listed(value: object) -> Sequence[object] | None:
-    """Return the items of an ordered collection; ``None`` for what is none."""
+    """Return the items of an ordered collection; ``None`` for anything else."""
     if isinstance(value, str | bytes | Mapping | AbstractSet) or not isinstance(value, Iterable):
         return None
     return list(value)

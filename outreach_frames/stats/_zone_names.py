@@ -24,7 +24,7 @@ _MACHINES = {"Factory", "localtime", "posixrules"}
 
 @cache
 def iana_names() -> frozenset[str]:
-    """Return the IANA names that this machine knows."""
+    """Return the IANA names of this machine."""
     return frozenset(available_timezones() - _MACHINES)
 
 
@@ -43,7 +43,7 @@ def _in_summer(name: str) -> str:
 
 
 def key(name: str) -> str:
-    """Return what a name is compared by."""
+    """Return the form of a name in which spellings are equal."""
     name = name.lower()
     for pattern, replacement in STEPS:
         name = re.sub(pattern, replacement, name)

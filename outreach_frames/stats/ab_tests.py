@@ -119,8 +119,8 @@ def ab_test(
     -------
     test : DataFrame, one row for each variant, sorted by ``step_id``, ``template_id``
         ``step_id``, ``template_id``, ``variant`` ("A", "B" …), ``name``; ``window_from`` [UTC]; ``arrivals``
-        [enrollments sent to]; ``n``, ``x``, ``rate``, ``lo``, ``hi``; ``design_effect`` [trials that tell as much about
-        the rate as one alone]; then, against ``rival_id``, the best of the other variants: ``diff``, ``diff_lo``,
+        [enrollments sent to]; ``n``, ``x``, ``rate``, ``lo``, ``hi``; ``design_effect`` [trials that count as one for
+        the rate]; then, against ``rival_id``, the best of the other variants: ``diff``, ``diff_lo``,
         ``diff_hi``, ``p_better`` = P(this rate > rival's), ``expected_loss`` [successes per trial] of choosing this
         one, ``p_always_valid``; and for the step: ``srm_p``, ``n_needed`` [enrollments in each variant], ``verdict``,
         and the prior, ``prior_alpha`` and ``prior_beta``. Missing where a variant has no trial. ``attrs["pairs"]``: all
@@ -193,7 +193,7 @@ def ab_test(
 
 
 def _cluster(cluster: str | None, mailings: object) -> str | None:
-    """Settle the column that tells what belongs together."""
+    """Choose the column of the clusters."""
     if cluster is None:
         return None
     named = column_name("cluster", cluster)

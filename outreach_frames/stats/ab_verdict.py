@@ -1,5 +1,5 @@
 """
-The variants of a step and what they have shown so far: each against the best of the others.
+Verdict on the variants of a step: each against the best of the others.
 
 Notes
 -----
@@ -67,18 +67,18 @@ class Arm(NamedTuple):
 
 
 def rate_effect(arm: Arm) -> float:
-    """Return how many trials of an arm tell as much about its rate as one alone."""
+    """Return the design effect of an arm's rate."""
     return _effect([arm], _codes([arm.clusters]))
 
 
 def difference_effects(one: Arm, two: Arm, days: Ints) -> Floats:
-    """Return, by the end of each day, how many trials tell as much about the difference of two arms as one alone."""
+    """Return the design effect of the difference of two arms by the end of each day."""
     codes = _codes([one.clusters, two.clusters])
     return np.array([_effect([one, two], codes, day) for day in days.tolist()])
 
 
 def split_effect(arms: Sequence[Arm]) -> float:
-    """Return how many arrivals tell as much about the split as one alone: many, where whole accounts are given out."""
+    """Return the design effect of the split; it is large where whole accounts get one variant."""
     codes = _codes([arm.arrivals for arm in arms])
     clusters = 1 + max((int(code.max()) for code in codes if code.size), default=0)
     counts = np.stack([np.bincount(code, minlength=clusters) for code in codes])
@@ -199,7 +199,7 @@ def _rate(arm: Arm, rules: Rules) -> dict[str, Any]:
 
 
 def _level(ci: float, clusters: int | None, estimated: int) -> float:
-    """Return the level at which the normal quantile is Student's: clusters tell the variance only so well."""
+    """Return the level at which the normal quantile is Student's, since the variance is estimated from clusters."""
     if clusters is None:
         return ci
     quantile = student.ppf((1 + ci) / 2, max(clusters - estimated, 1))
@@ -249,7 +249,7 @@ def _looks(one: Arm, two: Arm, days: Ints) -> tuple[Ints, Ints]:
 
 
 def _split(arms: Sequence[Arm], rules: Rules) -> float | None:
-    """Return the p-value of χ² of the arrivals against equal shares, divided by what belongs together."""
+    """Return the p-value of χ² of the arrivals against equal shares, divided by the design effect."""
     arrivals = [len(arm.arrivals) for arm in arms]
     if not sum(arrivals):
         return None

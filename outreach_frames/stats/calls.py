@@ -264,7 +264,7 @@ def meetings(
 
 
 def proxy(sought: Sequence[str], *, named: bool) -> str:
-    """Say in words what is taken for a meeting."""
+    """Describe what counts as a meeting."""
     quoted = " or ".join(f"“{word}”" for word in sought)
     return f"a meeting is a call whose {'disposition or tag' if named else 'tag'} contains {quoted}"
 
@@ -273,7 +273,7 @@ def read_calls(
     call: StatContext, calls: Any, call_dispositions: Any, sought: Sequence[str], *, needed: Sequence[str] = ()
 ) -> nw.LazyFrame[Any]:
     """
-    Take calls, and tell which are a meeting's.
+    Read calls, and mark those that led to a meeting.
 
     Returns
     -------

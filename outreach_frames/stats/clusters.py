@@ -56,7 +56,7 @@ SUMS = ("clusters", "xx", "xn", "nn")
 
 def cluster_column(cluster: str | None, present: Sequence[str], *, person: str = PERSON, domain: bool = False) -> str:
     """
-    Choose the column by which trials belong together.
+    Choose the column of the clusters.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def cluster_column(cluster: str | None, present: Sequence[str], *, person: str =
 
 
 def cluster_columns(cluster: str | None) -> list[str]:
-    """List the columns that a frame need not have, and by which its trials may belong together; see `call.read`."""
+    """List the optional columns that may hold the clusters of a frame; see `StatContext.read`."""
     return [] if cluster is None else [*ACCOUNTS, DOMAIN] if cluster == AUTO else [text("cluster", cluster)]
 
 
@@ -100,7 +100,7 @@ def clusters_of(
     rates: Iterable[str], cluster: str | None, present: Sequence[str], keys: Sequence[str] = (), person: str = PERSON
 ) -> dict[str, str]:
     """
-    Choose, for each rate, the column by which its trials belong together.
+    Choose the column of the clusters for each rate.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def clusters_of(
 
 def with_cluster(frame: nw.LazyFrame[Any], column: str, *, person: str | None = PERSON) -> nw.LazyFrame[Any]:
     """
-    Add `CLUSTER`: what each row belongs to, where that is unknown its person, where that is unknown too the row itself.
+    Add `CLUSTER`: the cluster of each row, else its person, else the row itself.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def cluster_sums(
     counts: Sequence[str] | None = None,
 ) -> nw.LazyFrame[Any]:
     """
-    Sum by group the counts of its clusters, and what the design effects are made of.
+    Sum by group the counts of its clusters, and the parts of the design effects.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def counted_parts(
     person: str | None = PERSON,
 ) -> list[nw.LazyFrame[Any]]:
     """
-    Count rows by group, and what belongs together among them.
+    Count rows by group, and their clusters.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def share_sums(
 
 
 def clustered(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> list[str]:
-    """List the rates whose clusters a table of counts tells."""
+    """List the rates whose clusters are in a table of counts."""
     present = set(table.collect_schema().names())
     return [name for name in rates if f"{name}_{SUMS[0]}" in present]
 

@@ -125,7 +125,7 @@ def engagement(
 
     Notes
     -----
-    Not counted: scheduled and failed mail in any rate; mail to nobody known in people, which the record tells of;
+    Not counted: scheduled and failed mail in any rate; mail without a prospect in people, which the record tells of;
     one-off mail in enrollments; manual opt-outs in ``opt_out_rate``. Opens and clicks include machines. Interval:
     Wilson (1927), see `intervals`. Definitions: this project's metric dictionary, parts 1.3, 1.4 (T11), 2.1 and 2.2.
     """

@@ -111,7 +111,7 @@ def enrollment_outcomes(
     The last activity is the latest of mail delivered, outbound calls, tasks completed and the last change of state; an
     enrollment without any is not stuck. The planned wait is the largest step interval as a share of all, times
     the sequence's duration: so the unit of intervals, of which the vendor's documents disagree, does not matter. Left
-    out and counted: enrollments created after ``as_of`` or whose key is missing; enrollments of nobody known are in
+    out and counted: enrollments created after ``as_of`` or whose key is missing; enrollments without a prospect are in
     neither of the last two rates. Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T24) and
     2.3.
 

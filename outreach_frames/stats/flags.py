@@ -209,7 +209,7 @@ def external_only(call: StatContext, mail: nw.LazyFrame[Any], email_addresses: A
     """
     Leave out mail to `colleagues`, and count it.
 
-    Mail to nobody known stays: its recipient's address is not in mailings.
+    Mail without a prospect stays: its recipient's address is not in mailings.
 
     Parameters
     ----------

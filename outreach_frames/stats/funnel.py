@@ -141,7 +141,7 @@ def _optional(cluster: str | None) -> list[str]:
 
 
 def _belonging(touches: nw.LazyFrame[Any], column: str | None) -> nw.LazyFrame[Any]:
-    """Add what each touch belongs to, where it is known by a column that these touches have, else by the person."""
+    """Add the cluster of each touch: a column that these touches have, else the person."""
     if column is None:
         return touches
     present = touches.collect_schema().names()
@@ -273,7 +273,7 @@ def _finished(
 
 
 def _names_in(steps: nw.LazyFrame[Any]) -> dict[str, str]:
-    """Tell which names were given, and what they are called in the result."""
+    """List the columns of names that are present, and their names in the result."""
     present = steps.collect_schema().names()
     return {column: name for column, name in _NAMES.items() if column in present}
 

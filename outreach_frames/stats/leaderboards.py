@@ -1,8 +1,8 @@
 """
-Leaderboards: groups ranked by a rate, with what chance does to a rank.
+Leaderboards: groups ranked by a rate, with the part of chance in a rank.
 
-The best of many small groups is mostly the luckiest. Rates are shrunk before they are ranked, and each group is told
-how likely it is the best at all.
+The best of many small groups is mostly the luckiest. Rates are shrunk before they are ranked, and each group gets
+the chance that it is the best.
 """
 
 from collections.abc import Mapping

@@ -61,7 +61,7 @@ def mailbox_health(
     as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
-    Tell for each mailbox whether it sends and synchronizes, and since when it is blind.
+    Report for each mailbox whether it sends and synchronizes, and since when it is blind.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def schedule_lag(
     """
     Measure how long after its time mail was delivered, by mailbox or any other columns.
 
-    ``schedule_lag_h`` = median of ``delivered_at`` − ``scheduled_at``. A lag that grows speaks of throttling, or of a
+    ``schedule_lag_h`` = median of ``delivered_at`` − ``scheduled_at``. A growing lag suggests throttling, or a
     mailbox in trouble.
 
     Parameters

@@ -1,4 +1,4 @@
-"""People who opted out: how many did after they were contacted, and who was written to all the same."""
+"""Opt-outs: how many people opted out after a contact, and mail that reached them afterward."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +37,7 @@ _RATES = {
 
 def is_opted_out(noticed: nw.Expr | None = None) -> nw.Expr:
     """
-    Tell whether a person is opted out: the one definition.
+    Return whether a person is opted out: the one definition.
 
     ``opted_out`` decides, since who is opted in again keeps the old ``opted_out_at``. Where it is missing, what was
     noticed does: by default, that ``opted_out_at`` is set.
@@ -47,7 +47,7 @@ def is_opted_out(noticed: nw.Expr | None = None) -> nw.Expr:
 
 
 def with_opt_out_time(people: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Keep ``opted_out_at`` of those only who are opted out."""
+    """Keep ``opted_out_at`` only of people who are opted out."""
     return people.with_columns(opted_out_at=nw.when(is_opted_out()).then(nw.col("opted_out_at")))
 
 
@@ -109,8 +109,8 @@ def prospect_opt_outs(
     Opt-outs by link and by hand both count, which ``opt_out_rate`` of `engagement` does not; they need not have to do
     with the group's mail. Not counted as opted out: people who had opted out before the group contacted them, are opted
     in again (``opted_out`` false with an old ``opted_out_at``), or did so at an unknown time. Left out and counted:
-    touches of nobody known or not listed, and rows whose key is missing. Interval: Wilson. Definition: this project's
-    metric dictionary, parts 1.4 (T15), 2.1 and 2.11.
+    touches of prospects that are missing or not listed, and rows whose key is missing. Interval: Wilson. Definition:
+    this project's metric dictionary, parts 1.4 (T15), 2.1 and 2.11.
     """
     keys = columns("by", by)
     present = columns_of("prospects", prospects)
@@ -130,7 +130,7 @@ def prospect_opt_outs(
 
     people = people.drop("opted_out").rename({"id": "prospect_id"}).with_columns(is_listed=nw.col("prospect_id"))
     touched = join(nw.concat(touches, how="vertical"), people, "prospect_id")
-    touched = call.drop(touched, "touch of nobody known or listed", ~nw.col("is_listed").is_null())
+    touched = call.drop(touched, "touch of a prospect that is missing or not listed", ~nw.col("is_listed").is_null())
     for key in keys:
         touched = call.drop(touched, f"{key} missing", ~nw.col(key).is_null())
     touched, groups, parts = grouping(touched, keys)
@@ -201,9 +201,9 @@ def opt_out_violations(
     Notes
     -----
     A person opts out at ``opted_out_at`` or by the link in a mailing (``unsubscribed_at``), whichever came first. Not
-    counted: transactional sequences, mail to nobody known, mailings without a delivery time, and people who are opted
-    in again (``opted_out`` false), since the API does not say when. Source: this project's metric dictionary, parts
-    1.4 (T14, T15) and 3.
+    counted: transactional sequences, mail without a prospect, mailings without a delivery time, and people who are
+    opted in again (``opted_out`` false), since the API does not say when. Source: this project's metric dictionary,
+    parts 1.4 (T14, T15) and 3.
     """
     call = StatContext("opt_out_violations", grace_h=grace_h, bounce_policy=bounce_policy)
     needed = ["prospect_id", "sequence_id", "user_id", "unsubscribed_at"]
@@ -214,7 +214,7 @@ def opt_out_violations(
     left = _opt_outs(call, mail, people)
 
     mail = keep(call, mail, "mailing not delivered", mail["is_delivered"] & mail["delivered_at"].notna())
-    mail = keep(call, mail, "mailing to nobody known", mail["prospect_id"].notna())
+    mail = keep(call, mail, "mailing without a prospect", mail["prospect_id"].notna())
     if until is not None:
         mail = keep(call, mail, "delivered after as_of", mail["delivered_at"] <= until)
     transactional = mail["sequence_id"].isin(plans["id"][flags(plans["transactional"])])

@@ -1,5 +1,5 @@
 """
-Two periods compared: whether the rate changed, or only what was counted.
+Comparison of two periods: whether a rate changed, or only the mix of what was counted.
 
 If a sequence that answers often was used more, the total rises although no sequence got better. The change of the total
 is split exactly into the effect of the rates and that of the mix.
@@ -208,7 +208,7 @@ def _placed(
     mature_d: float,
     as_of: Instant | None,
 ) -> dict[str, Flags]:
-    """Tell which rows lie in which period and are old enough, and note how many lie in none or are too young."""
+    """Mark the rows of each period that are old enough, and note how many lie in none or are too young."""
     columns, keys = (list(SENDING), []) if on is None else ([], [on])
     also_naive = naive_columns(frame) if isinstance(frame, pd.DataFrame) else []
     instants = read(call, record_of(frame).get("resource", "mailings"), frame, columns, keys=keys, optional=also_naive)

@@ -1,5 +1,5 @@
 """
-Which mail came before a deal: opportunities credited to sequences or users, under several models.
+Attribution of opportunities to the sequences or users that touched them, under several models.
 
 Association, not causation: people who were going to buy are written to as well. The models disagree, and by how much is
 the message. Credits add up: with ``unattributed``, what no touch preceded, every model sums to the deals' amounts.

@@ -326,7 +326,7 @@ def _log_binomial(n: Ints, k: Ints) -> Floats:
 
 def noncentrality(ratio: npt.ArrayLike, *, power: float = 0.8, alpha: float = 0.05) -> Floats:
     """
-    Return how much must be known of a difference until the always-valid test finds it.
+    Return the squared standardized difference at which the always-valid test finds it.
 
     Parameters
     ----------

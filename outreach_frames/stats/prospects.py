@@ -53,7 +53,7 @@ def prospect_engagement(
         As for `engagement`, with ``sequence_id``.
     prospects
         ``id``, ``opted_out``, ``opted_out_at``, ``time_zone_iana``, ``time_zone_inferred``, ``time_zone``: the people
-        to report on. Mail to others, and to nobody known, is left out and counted.
+        to report on. Mail to others, and to no prospect, is left out and counted.
     calls
         ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``; outbound ones are
         touches.
@@ -106,7 +106,7 @@ def prospect_engagement(
 
     if email_addresses is not None:
         mail = external_only(call, mail, email_addresses)
-    mail = call.drop(mail, "mailing to nobody known", ~nw.col("prospect_id").is_null())
+    mail = call.drop(mail, "mailing without a prospect", ~nw.col("prospect_id").is_null())
     listed = people.select("prospect_id", is_listed=nw.col("prospect_id"))
     mail = call.drop(join(mail, listed, _WHO), "mailing to a prospect not listed", ~nw.col("is_listed").is_null())
     delivered = mail.filter(nw.col("is_delivered"))
@@ -255,17 +255,17 @@ def overlaps(
 
     Notes
     -----
-    An enrollment is open unless finished or opted out, as in Outreach's interface. Not counted: mail to nobody known,
-    calls and tasks, mailings without a delivery time. Prospects with two or more ``open_enrollments``, divided by those
-    with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7) and 2.3.
+    An enrollment is open unless finished or opted out, as in Outreach's interface. Not counted: mail without a
+    prospect, calls and tasks, mailings without a delivery time. Prospects with two or more ``open_enrollments``, divided
+    by those with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7) and 2.3.
     """
     call = StatContext("overlaps", window_d=window_d, max_mailings=max_mailings, bounce_policy=bounce_policy)
     states = read(call, "sequence_states", sequence_states, ["id", "prospect_id", "sequence_id", "state"])
     mail = read_deliveries(call, mailings, ["prospect_id"], bounce_policy=bounce_policy)
     until = call.optional_instant(as_of)
-    states = keep(call, states, "enrollment of nobody known", states["prospect_id"].notna())
+    states = keep(call, states, "enrollment without a prospect", states["prospect_id"].notna())
     mail = keep(call, mail, "mailing not delivered", mail["is_delivered"] & mail["delivered_at"].notna())
-    mail = keep(call, mail, "mailing to nobody known", mail["prospect_id"].notna())
+    mail = keep(call, mail, "mailing without a prospect", mail["prospect_id"].notna())
     if until is not None:
         mail = keep(call, mail, "delivered after as_of", mail["delivered_at"] <= until)
 

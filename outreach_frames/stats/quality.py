@@ -1,4 +1,4 @@
-"""Data quality: every trap looked for at once, so that figures are read with their doubts."""
+"""Data quality: all checks of the data at once, each with its effect on the figures."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -78,7 +78,7 @@ class Tables:
 
 def data_quality(frames: Any, *, as_of: Instant | None = None) -> pd.DataFrame:
     """
-    Look for every trap in the data, and for contradictions.
+    Check the data for everything that bends a statistic, and for contradictions.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 """
-What `data_quality` looks for: a check for each trap, and a few for contradictions that are none of them.
+The checks of `data_quality`: one for each trap of the metric dictionary, and some for contradictions.
 
 Most are a rule about the rows of one table; those that compare tables are functions. Each finds the ids of the rows
 concerned; one that needs what is not given is not run, but still listed.
@@ -348,17 +348,17 @@ CHECKS = (
 
 
 EFFECTS = {
-    1: "prospect counters start anew at the last touch and count events: no rate can be made of them",
+    1: "prospect counters restart at the last touch and count events: no rate can be made of them",
     2: "opens divided by deliveries would exceed 100 %; rates count each mailing once",
     3: "opened_at is the latest open: times to first open are upper bounds",
     4: "clicks are anyone's, after forwarding too: no sign of one person's interest",
     5: "delivered and bounced at once would count twice; an answer decides, else the bounce",
     6: "reply rates by mailing, enrollment and prospect differ; name the grain",
     7: "a reply stops one sequence only, and which of them earned it is ambiguous",
-    8: "a template's numbers are counted on another template, or start anew on a copy",
+    8: "a template's numbers are counted on another template, or restart on a copy",
     9: "counters exceed the rows: mailings were deleted or are not visible",
     10: "one-off mail lifts the rates of people and teams, and belongs to no sequence",
-    11: "people are undercounted: mail to nobody known counts as mailings only",
+    11: "people are undercounted: mail without a prospect counts as mailings only",
     12: "open and click rates leave untracked mailings out of their denominators",
     13: "which step gets the credit for a reply depends on the rule",
     14: "the enrollment has two outcomes; over time the first one counts",

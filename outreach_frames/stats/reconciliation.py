@@ -240,7 +240,7 @@ def dashboard_comparison(
     as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
-    Lead from the rates of Outreach's dashboard to those of `engagement`, one change at a time.
+    Explain the difference between the rates of Outreach's dashboard and those of `engagement`, one change at a time.
 
     `reconcile_counters` can find that all of Outreach's counters agree with the mailings while the rates differ: the
     counters count the same mail, but Outreach divides by other numbers. It divides per mail, where a reply rate here is
@@ -429,7 +429,7 @@ def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
 
 
 def _strict(mail: _Mail) -> _Step:
-    """Leave out automatic answers, where enrollments tell them."""
+    """Leave out automatic replies, where the enrollments show them."""
     counts: Counts = (None, None)
     text = ""
     if "is_automatic" in mail.frame.columns:

@@ -282,7 +282,7 @@ _RATES = {"positive_reply_share": ("positive", "classified"), "positive_reply_ra
 
 def reply_sentiment(objects: IntoFrameT, *, resource: str = "sequences", ci: float = 0.95) -> IntoFrameT:
     """
-    Tell how many answers were positive, of those classified and of all mail delivered.
+    Compute the share of positive replies, of those classified and of all mail delivered.
 
     ``positive_reply_share`` = positive / (positive + neutral + negative). ``positive_reply_rate`` = positive /
     ``deliver_count``.

@@ -1,4 +1,4 @@
-"""When mail arrives, on whose clock, and how often it is answered."""
+"""Send times: mail by local weekday and hour, and how often it is answered."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,5 +1,5 @@
 """
-Rates of groups drawn toward each other: a beta-binomial model whose prior is fitted to the groups.
+Shrinkage of rates: a beta-binomial model whose prior is fitted to the groups.
 
 A group with few trials says little about itself and is drawn far toward the rate of all; one with many keeps its own.
 How far, depends on how much the groups differ, and a handful of groups does not tell that well: by default the answer
@@ -75,7 +75,7 @@ class Prior:
     share
         Their weights, which sum to 1.
     record
-        What is told of it in a result's attributes.
+        What the table ``"prior"`` of a result says of it.
     """
 
     alpha: Floats
@@ -223,7 +223,7 @@ def shrink_rates(
     design_effect: npt.ArrayLike = 1.0,
 ) -> pd.DataFrame:
     """
-    Draw rates of groups toward the rate of all, the more so the less is known about a group.
+    Shrink rates of groups toward the rate of all, the more the fewer trials a group has.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 """
-Opens and clicks that look like a machine's, and the bursts that show them.
+Suspect engagement: opens and clicks that look like a machine's.
 
 No rule can tell for certain. A mailing is suspect only where everything seen of it is, so that one open by a person
 clears it; and what comes out is a range of open rates, not a corrected one.
@@ -31,7 +31,7 @@ CHANCE = 1e-5
 
 def in_burst(at: Ints, who: Ints, group: Ints, *, least: int, window: int) -> Flags:
     """
-    Tell which events share a short window of time with those of more recipients than chance brings together.
+    Mark the events that share a short window with those of more recipients than chance explains.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ def _without(seen: pd.DataFrame, logged: pd.DataFrame) -> pd.DataFrame:
 def _marks(
     seen: pd.DataFrame, mail: pd.DataFrame, *, fast_s: float, burst_n: int, together_s: float
 ) -> dict[str, Flags]:
-    """Tell for each open and click which reasons speak against it."""
+    """Mark for each open and click the reasons that make it suspect."""
     opened = flags(seen["kind"] == "open")
     never_opened = mail["id"][flags(mail["is_clicked"] & mail["is_open_tracked"] & ~mail["is_opened"])]
     return {
@@ -291,7 +291,7 @@ def _marks(
 
 
 def _in_burst(seen: pd.DataFrame, opened: Flags, burst_n: int) -> Flags:
-    """Tell which opens are in a burst; unknown recipients count by mailing."""
+    """Mark the opens in a burst; missing recipients count by mailing."""
     timed = opened & flags(seen["at"].notna())
     opens = seen[timed]
     recipient = opens["prospect_id"].fillna(-opens["mailing_id"])
@@ -303,7 +303,7 @@ def _in_burst(seen: pd.DataFrame, opened: Flags, burst_n: int) -> Flags:
 
 
 def _at_once(seen: pd.DataFrame, within: int) -> Flags:
-    """Tell which have another one of their mailing and kind so near before or after them."""
+    """Mark those with another one of the same mailing and kind within a short time."""
     ordered = seen.sort_values(["mailing_id", "kind", "at"])
     near = flags(ordered.groupby(["mailing_id", "kind"])["at"].diff() <= within)
     near[:-1] |= near[1:]

@@ -77,9 +77,9 @@ def test_what_does_not_arrive_or_reaches_nobody_known_is_left_out_and_counted():
 
     assert found["touches"].tolist() == [1]
     assert found.attrs["outreach_frames"]["dropped"] == {
-        "enrollment of nobody known": 1,
+        "enrollment without a prospect": 1,
         "mailing not delivered": 1,
-        "mailing to nobody known": 1,
+        "mailing without a prospect": 1,
         "delivered after as_of": 1,
     }
 

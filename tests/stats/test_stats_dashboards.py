@@ -149,7 +149,7 @@ def test_explain_tells_what_was_left_out(capsys):
 
     printed = capsys.readouterr().out
     assert "dashboard_comparison (outreach_frames" in printed
-    assert "1: mail to nobody known, from the counts of people only" in printed
+    assert "1: mailing without a prospect, left out of counts of people only" in printed
     assert "rate = numerator / denominator" in printed
 
 

@@ -1,4 +1,4 @@
-"""Trap 11: mail to nobody known, and mail to colleagues."""
+"""Trap 11: mail without a prospect, and mail to colleagues."""
 
 import pytest
 from small_frames import frame
@@ -31,7 +31,7 @@ def test_colleagues_are_left_out_and_counted():
     assert found[["delivered", "prospect_reply_rate_n"]].to_numpy().tolist() == [[3, 2]]
     assert found.attrs["outreach_frames"]["dropped"] == {
         "mailing to a colleague": 2,
-        "mail to nobody known, from the counts of people only": 1,
+        "mailing without a prospect, left out of counts of people only": 1,
     }
     assert found.attrs["outreach_frames"]["parameters"]["email_addresses"] is True
 

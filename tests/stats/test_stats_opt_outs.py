@@ -79,7 +79,7 @@ def test_only_delivered_mail_counts():
     found = opt_out_violations(mail, prospects=PEOPLE, sequences=PLANS)
 
     assert len(found) == 0
-    assert found.attrs["outreach_frames"]["dropped"] == {"mailing not delivered": 2, "mailing to nobody known": 1}
+    assert found.attrs["outreach_frames"]["dropped"] == {"mailing not delivered": 2, "mailing without a prospect": 1}
 
 
 def test_what_comes_after_as_of_is_not_looked_at():

@@ -53,7 +53,7 @@ def test_owners_come_from_the_prospects():
 
     assert found[["owner_id", "contacted", "prospects_opted_out"]].to_numpy().tolist() == [[51, 1, 1], [52, 1, 0]]
     assert found.attrs["outreach_frames"]["dropped"] == {
-        "touch of nobody known or listed": 1,
+        "touch of a prospect that is missing or not listed": 1,
         "owner_id missing": 1,
     }
 

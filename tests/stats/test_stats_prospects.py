@@ -50,7 +50,7 @@ def test_mail_to_nobody_known_or_not_listed_is_left_out_and_counted():
 
     record = stats.prospect_engagement(mail, prospects=people({})).attrs["outreach_frames"]
 
-    assert record["dropped"] == {"mailing to nobody known": 1, "mailing to a prospect not listed": 1}
+    assert record["dropped"] == {"mailing without a prospect": 1, "mailing to a prospect not listed": 1}
 
 
 def test_calls_and_tasks_are_touches_and_only_calls_lead_to_a_reply():
