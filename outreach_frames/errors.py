@@ -31,7 +31,16 @@ Everything this package raises or warns of.
     └── SignatureError                 (ValueError)    a webhook delivery that is not signed as it must be
 
     OutreachWarning                    (UserWarning)   doubtful, not wrong
-    ├── OutreachDataWarning            the data hold something that bends a statistic
+    ├── OutreachDataWarning            rows that bend a statistic; the message counts them
+    │   ├── ContradictoryFlagsWarning  mailings that bounced and were answered
+    │   ├── CounterGapWarning          counters of the API above the rows
+    │   ├── MachineOpenWarning         opens or clicks that look like a machine's
+    │   ├── BlindMailboxWarning        mailboxes that do not synchronize
+    │   ├── ImmatureCohortWarning      no cohort is old enough to be read
+    │   ├── NaiveTimestampWarning      instants without a time zone
+    │   ├── SyncTimeWarning            opportunities without the CRM's date
+    │   ├── MixedCurrencyWarning       amounts in several currencies
+    │   └── ChangedTemplateWarning     templates that changed during a test
     ├── UnknownAttributeWarning        the API sent attributes that the catalog does not know
     ├── UnknownValueWarning            a filter by a value that looks like a slip of a documented one
     └── CacheWarning                   the cache was damaged or unusable and was set aside
@@ -383,7 +392,43 @@ class OutreachWarning(UserWarning):
 
 
 class OutreachDataWarning(OutreachWarning):
-    """The data hold something that bends a statistic; the message counts it."""
+    """Rows of the data bend a statistic; the message counts them."""
+
+
+class ContradictoryFlagsWarning(OutreachDataWarning):
+    """Mailings bounced and were answered; ``bounce_policy`` decides what they count as (T5, T14)."""
+
+
+class CounterGapWarning(OutreachDataWarning):
+    """Counters of the API exceed the rows: mailings were deleted, or are not visible (T9)."""
+
+
+class MachineOpenWarning(OutreachDataWarning):
+    """Opens or clicks look like those of a privacy proxy or a security scanner (T17)."""
+
+
+class BlindMailboxWarning(OutreachDataWarning):
+    """Mailboxes do not synchronize, so that replies and bounces are not seen (T18)."""
+
+
+class ImmatureCohortWarning(OutreachDataWarning):
+    """No cohort has had the time in which it could be answered (T19)."""
+
+
+class NaiveTimestampWarning(OutreachDataWarning):
+    """Instants have no time zone and were read as UTC (T21)."""
+
+
+class SyncTimeWarning(OutreachDataWarning):
+    """Opportunities are dated by their arrival in Outreach, since the CRM's date is missing (T29)."""
+
+
+class MixedCurrencyWarning(OutreachDataWarning):
+    """Amounts are in several currencies, or in none, and cannot be added (T30)."""
+
+
+class ChangedTemplateWarning(OutreachDataWarning):
+    """Templates changed while they were compared; the API does not say which text was sent when."""
 
 
 class UnknownAttributeWarning(OutreachWarning):

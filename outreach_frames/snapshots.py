@@ -37,7 +37,7 @@ from outreach_frames._fetch.frames import Options
 from outreach_frames._files import replacing, sync
 from outreach_frames.client import Client
 from outreach_frames.errors import OutreachError, QueryError, SnapshotError
-from outreach_frames.stats._tables import TABLES
+from outreach_frames.stats._pandas import TABLES
 
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"

@@ -13,7 +13,9 @@ def main() -> None:
     sample = of.open_snapshot(ROOT / "data" / "sample")
     mailings, sequences, states = (sample.frame(name) for name in ("mailings", "sequences", "sequence_states"))
     pictures = {
-        "rates": of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences, sequence_states=states)),
+        "rates": of.plots.plot_rates(
+            of.stats.sequence_engagement(mailings, sequences=sequences, sequence_states=states)
+        ),
         "outcomes": of.plots.plot_incidence(of.stats.cumulative_incidence(of.stats.time_to_event(mailings))),
     }
     folder = ROOT / "docs"

@@ -339,7 +339,7 @@ def test_no_change_is_claimed_by_chance_or_without_mail(after):
     assert tell(compared(row, row)) == [findings.SILENCE["compare_periods"]]
 
 
-def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800, p=0.01, metric="reply"):
+def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800, p=0.01, metric="reply_rate"):
     rows = [
         {"template_id": 301, "variant": "A", "name": "Short", "rival_id": 302, "rate": 0.1, "lo": 0.08, "hi": 0.12},
         {"template_id": 302, "variant": "B", "name": None, "rival_id": 301, "rate": 0.05, "lo": 0.04, "hi": 0.07},
@@ -364,7 +364,7 @@ def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800, p=0.01, metric=
         (arms("A better", diff=(0.05, -0.01, 0.11)), "No test of templates has a result yet."),
         (arms("A better", p=0.2), "No test of templates has a result yet."),
         (
-            arms("A better", metric="click"),
+            arms("A better", metric="click_rate"),
             (
                 "At “Intro, step 1”, “Short” is clicked more often than “Long”: 10.0 % (8.0–12.0 %, n = 900) against "
                 "5.0 % (4.0–7.0 %, n = 900), 5.0 percentage points (1.0 to 9.0) more."
@@ -420,7 +420,7 @@ def hours(replied):
         {"weekday": day, "hour": 9, "enough": True, **rated("reply_rate", x, 1000)}
         for day, x in (("Mon", replied), ("Tue", 50), ("Wed", 50))
     ]
-    return result("send_time_heatmap", rows, metric="reply")
+    return result("send_time_heatmap", rows, metric="reply_rate")
 
 
 def test_an_hour_is_told_only_where_it_differs_among_all_hours_looked_at():
@@ -511,15 +511,15 @@ def test_a_bounce_rate_is_told_once_its_whole_interval_is_above_a_threshold():
 def test_mail_after_an_opt_out_is_counted():
     rows = {"prospect_id": [1, 1, 2], "hours_after_opt_out": [1.0, 30.0, 50.0], "sequence_id": [1, 1, None]}
 
-    assert tell(result("compliance", rows)) == [
+    assert tell(result("opt_out_violations", rows)) == [
         "3 mails reached 2 people after they had opted out, 2 of them more than a day later; 2 of them in “Intro”."
     ]
-    assert tell(result("compliance", rows).head(0)) == ["No mail reached anyone after they had opted out."]
+    assert tell(result("opt_out_violations", rows).head(0)) == ["No mail reached anyone after they had opted out."]
 
 
 def people(open_sequences, max_touches):
     rows = {"open_sequences": open_sequences, "max_touches": max_touches}
-    return result("overlaps", rows, limit=4, window_d=7)
+    return result("overlaps", rows, max_mailings=4, window_d=7)
 
 
 def test_people_in_several_sequences_and_people_written_to_too_often_are_counted():
@@ -568,7 +568,8 @@ def test_opens_are_told_as_a_range():
     suspects = result("suspect_engagement", {"mailing_id": [1]})
     low, high = wilson([100, 150], [400, 400]).to_dict("records")
     ends = {"lower": low["rate"], "lower_lo": low["lo"], "lower_hi": low["hi"], "n": 400}
-    suspects.attrs["open_rate_range"] = ends | {"upper": high["rate"], "upper_lo": high["lo"], "upper_hi": high["hi"]}
+    ends |= {"upper": high["rate"], "upper_lo": high["lo"], "upper_hi": high["hi"]}
+    attach(suspects, "open_rate_range", pd.DataFrame([ends]))
 
     assert tell(suspects) == [
         (
@@ -576,7 +577,7 @@ def test_opens_are_told_as_a_range():
             "them 25.0 % (21.0–29.5 %, n = 400). Machines that were not noticed count in both."
         )
     ]
-    suspects.attrs["open_rate_range"] |= {"upper": low["rate"]}
+    attach(suspects, "open_rate_range", pd.DataFrame([ends | {"upper": low["rate"]}]))
     assert tell(suspects) == [findings.SILENCE["suspect_engagement"]]
 
 
@@ -695,7 +696,7 @@ def test_without_rows_nothing_is_claimed(function):
     """Of mail after an opt-out, no rows are the good news."""
     empty = result(function, {"sequence_id": []})
 
-    said = findings.SILENCE[function] if function == "compliance" else findings.NO_DATA
+    said = findings.SILENCE[function] if function == "opt_out_violations" else findings.NO_DATA
     assert findings.tell(empty) == [said]
 
 

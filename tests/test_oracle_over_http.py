@@ -100,7 +100,7 @@ def test_engagement_by_group(frames, by, table):
 
 
 def test_sequence_engagement(frames):
-    found = of.stats.sequence_engagement(frames["mailings"], frames["sequences"], cluster=None)
+    found = of.stats.sequence_engagement(frames["mailings"], sequences=frames["sequences"], cluster=None)
 
     rows = found.set_index("sequence_id")
     assert rows["name"].to_dict() == {10: "Alpha", 20: "Beta"} | {
@@ -111,7 +111,7 @@ def test_sequence_engagement(frames):
 
 
 def test_prospect_engagement(frames):
-    rows = of.stats.prospect_engagement(frames["prospects"], frames["mailings"]).set_index("prospect_id")
+    rows = of.stats.prospect_engagement(frames["mailings"], prospects=frames["prospects"]).set_index("prospect_id")
 
     for key, expected in EXPECTED["by_prospect"].items():
         for name in ("delivered", "opened", "clicked", "replied"):
@@ -120,7 +120,9 @@ def test_prospect_engagement(frames):
 
 
 def test_step_funnel(frames):
-    funnel = of.stats.step_funnel(frames["mailings"], frames["sequence_steps"], cluster=None).set_index("step_id")
+    funnel = of.stats.step_funnel(frames["mailings"], sequence_steps=frames["sequence_steps"], cluster=None).set_index(
+        "step_id"
+    )
 
     assert len(funnel) == len(EXPECTED["step_funnel"])
     for expected in EXPECTED["step_funnel"]:

@@ -49,7 +49,7 @@ SILENCE: Mapping[str, str] = {
     "account_coverage": "Most accounts were contacted, and most of them through several people.",
     "cohort_matrix": "The latest weeks do not differ from those before by more than chance.",
     "compare_periods": "No change is larger than chance alone could make it.",
-    "compliance": "No mail reached anyone after they had opted out.",
+    "opt_out_violations": "No mail reached anyone after they had opted out.",
     "data_quality": "Nothing must be repaired before the data are read.",
     "deliverability": "No mailbox is above a threshold by more than chance.",
     "enrollment_outcomes": "No group has unusually many stuck enrollments.",
@@ -77,7 +77,7 @@ RULES: Mapping[str, Rule] = {
     "account_coverage": _sending.coverage,
     "cohort_matrix": _replies.cohorts,
     "compare_periods": _replies.periods,
-    "compliance": _sending.violations,
+    "opt_out_violations": _sending.violations,
     "data_quality": _sending.quality,
     "deliverability": _sending.alerts,
     "engagement": _replies.groups,
@@ -180,7 +180,7 @@ def _looks(comparisons: int) -> str:
 
 def _silence(functions: list[str], *, has_rows: bool) -> str:
     """Say that nothing is notable; without rows nothing can be, unless rows are what would be."""
-    if functions == ["compliance"] or (len(functions) == 1 and has_rows):
+    if functions == ["opt_out_violations"] or (len(functions) == 1 and has_rows):
         return SILENCE.get(functions[0], NOTHING)
     return NOTHING if has_rows else NO_DATA
 

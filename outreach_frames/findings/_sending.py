@@ -124,7 +124,7 @@ _OPEN = "open is for Outreach whatever is neither finished nor opted out, bounce
 
 def collisions(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Tell how many people are in several sequences at once, or are written to too often."""
-    limit, window = parameter(result, "limit", 4), parameter(result, "window_d", 7)
+    limit, window = parameter(result, "max_mailings", 4), parameter(result, "window_d", 7)
     cases = {
         "open_sequences": (1, "have open enrollments in several sequences", f"with any ({_OPEN})"),
         "max_touches": (limit, f"were sent more than {limit} mails within {window:g} days", "written to"),
@@ -162,8 +162,10 @@ def quality(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
 
 def machines(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Tell how many opens look like a machine's, and the open rate with and without them."""
-    told = result.attrs.get("open_rate_range") or {}
-    n = told.get("n") or 0
+    if "open_rate_range" not in result.attrs:
+        return
+    told = attached(result, "open_rate_range").iloc[0]
+    n = int(told["n"])
     if n < MIN_N or told["lower"] == told["upper"]:
         return
     low, high = (Rate(told[end], told[f"{end}_lo"], told[f"{end}_hi"], n) for end in ("lower", "upper"))

@@ -126,7 +126,7 @@ UNDECIDED = "undecided"
 
 def tests(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     """Tell the verdict of each test, and how far the nearest of those is that need more mail."""
-    words = METRICS[f"{parameter(result, 'metric', 'reply')}_rate"]
+    words = METRICS[parameter(result, "metric", "reply_rate")]
     waiting: list[tuple[float, str]] = []
     tested: dict[Any, list[dict[str, Any]]] = {}
     for arm in records(result):
@@ -194,7 +194,7 @@ def ranks(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 
 def hours(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Compare each hour that has enough mail with all others that have."""
-    metric = f"{parameter(result, 'metric', 'reply')}_rate"
+    metric = parameter(result, "metric", "reply_rate")
     read = result[holds(result["enough"])]
     rows = records(read)
     for hour in with_the_rest(rates_in(read, metric), BOTH, effect=design_effect(result, metric)):

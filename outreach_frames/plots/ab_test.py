@@ -80,7 +80,7 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
     shown = lines_that_fit(ax, _ROW * 0.8 + _STRIP_ROW, fixed=AXIS_ROOM + HEADER_ROOM + _STRIP_AXIS)
     left_out = len(arms) - shown
     arms = arms.iloc[:shown]
-    words = metric(str(parameters(test).get("metric") or "reply"))
+    words = metric(str(parameters(test).get("metric") or "reply_rate"))
     letters = _letters(arms)
     variants = _names(arms, letters)
     title = f"{words.label} of the variants of {_step(arms, chosen, names)}" if letters else "Test of templates"

@@ -68,7 +68,7 @@ def plot_leaderboard(
     require(leaderboard, _NEEDED, plot="plot_leaderboard", source="stats.leaderboard(...)", names=names)
     keys = keys_of(leaderboard)[:1]
     kind = noun(keys[0]) if keys else "group"
-    words = metric(str(parameters(leaderboard).get("metric") or "reply"))
+    words = metric(str(parameters(leaderboard).get("metric") or "reply_rate"))
     trials, raw, shrunk, low, high = (numbers(leaderboard, column) for column in ("n", "raw", "shrunk", "lo", "hi"))
     values = np.where(trials > 0, shrunk, np.nan)
     known = list(~np.isnan(values))

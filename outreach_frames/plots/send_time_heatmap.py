@@ -72,7 +72,7 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
     require(heatmap, needed, plot="plot_send_times", source="stats.send_time_heatmap(...)")
     given = parameters(heatmap)
     least = int(given.get("min_n") or 30) if min_n is None else min_n
-    words = metric(str(given.get("metric") or "reply"))
+    words = metric(str(given.get("metric") or "reply_rate"))
     clock = _CLOCKS.get(str(given.get("clock") or "prospect"), "")
     delivered, shrunk = _grid(heatmap, "delivered"), _grid(heatmap, "shrunk")
     firm = (delivered >= least) & ~np.isnan(shrunk)
@@ -108,7 +108,7 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
 
 def _usual(heatmap: pd.DataFrame) -> float:
     """Find the rate of all hours together; from the shrunken rates where the result has lost its own."""
-    rate = f"{parameters(heatmap).get('metric') or 'reply'}_rate"
+    rate = str(parameters(heatmap).get("metric") or "reply_rate")
     names = (rate, f"{rate}_n") if {rate, f"{rate}_n"} <= set(heatmap.columns) else ("shrunk", "delivered")
     rates, trials = (numbers(heatmap, name) for name in names)
     known = trials > 0

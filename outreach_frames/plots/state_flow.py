@@ -64,7 +64,7 @@ def _flows(states: pd.DataFrame) -> list[Flow]:
     if not isinstance(kept, dict):
         raise DataError(
             "This result has no transitions.",
-            hint="Give stats.state_flow the earlier snapshot too (earlier=...), and pass its result as it is.",
+            hint="Pass earlier_sequence_states= to stats.state_flow too, and its result as it is.",
         )
     table = pd.DataFrame({name: pd.Series(values, dtype="object") for name, values in kept.items()})
     ends = zip(table["from"], table["to"], numbers(table, "count"), strict=True)

@@ -1,8 +1,27 @@
 """
 Engagement statistics: frames in, frames out; nothing is fetched, drawn or read from the clock.
 
-Rates are fractions in [0, 1] and travel with their denominator (``_n``) and interval (``_lo``, ``_hi``); they are
-missing where the denominator is 0. `explain` prints how a result was made.
+One rule for all: `mailings` (or the table whose rows are counted) comes first; every other argument is by keyword, and
+frames are named as their tables. Rates are fractions in [0, 1] with their denominator (``_n``) and interval (``_lo``,
+``_hi``); they are missing where the denominator is 0.
+
+===================  ================================================================================================
+Subject              Functions
+===================  ================================================================================================
+Rates of mail        `engagement`, `sequence_engagement`, `mailing_flags`, `first_opens`, `suspect_engagement`
+Replies              `reply_attribution`, `reply_effort`, `reply_sentiment`, `automatic_replies`
+Time to a reply      `time_to_event`, `kaplan_meier`, `cumulative_incidence`, `reply_within`
+Sequences            `step_funnel`, `enrollment_outcomes`, `state_flow`, `cohort_matrix`, `overlaps`
+Tests of messages    `ab_test`, `power_table`
+Rankings             `leaderboard`, `shrink_rates`
+Periods and hours    `compare_periods`, `send_time_heatmap`
+Sending              `deliverability`, `mailbox_health`, `send_capacity`, `schedule_lag`, `failures`
+Opt-outs             `prospect_opt_outs`, `opt_out_violations`
+People and accounts  `prospect_engagement`, `account_coverage`, `account_reach`
+Work and deals       `rep_activity`, `task_completion`, `call_outcomes`, `meetings`, `pipeline_attribution`
+Checks of the data   `data_quality`, `reconcile_counters`, `dashboard_comparison`
+Reading a result     `summarize`, `explain` (how it was made), `attached` (a second table of a result)
+===================  ================================================================================================
 """
 
 import lazy_loader

@@ -1,11 +1,13 @@
 from .ab_tests import ab_test as ab_test
 from .calls import call_outcomes as call_outcomes, meetings as meetings
 from .cohorts import cohort_matrix as cohort_matrix
-from .counters import reconcile_counters as reconcile_counters
 from .coverage import account_coverage as account_coverage, account_reach as account_reach
-from .dashboards import dashboard_comparison as dashboard_comparison
 from .delivery import deliverability as deliverability
-from .engagement_rates import engagement as engagement, first_opens as first_opens
+from .engagement_rates import (
+    engagement as engagement,
+    first_opens as first_opens,
+    sequence_engagement as sequence_engagement,
+)
 from .enrollments import enrollment_outcomes as enrollment_outcomes, state_flow as state_flow
 from .flags import mailing_flags as mailing_flags
 from .funnel import step_funnel as step_funnel
@@ -16,13 +18,14 @@ from .mailboxes import (
     schedule_lag as schedule_lag,
     send_capacity as send_capacity,
 )
-from .opt_outs import compliance as compliance, prospect_opt_outs as prospect_opt_outs
+from .opt_outs import opt_out_violations as opt_out_violations, prospect_opt_outs as prospect_opt_outs
 from .periods import compare_periods as compare_periods
 from .pipeline import pipeline_attribution as pipeline_attribution
 from .power import power_table as power_table
 from .prospects import overlaps as overlaps, prospect_engagement as prospect_engagement
 from .provenance import attached as attached, explain as explain
 from .quality import data_quality as data_quality
+from .reconciliation import dashboard_comparison as dashboard_comparison, reconcile_counters as reconcile_counters
 from .replies import (
     automatic_replies as automatic_replies,
     reply_attribution as reply_attribution,
@@ -31,7 +34,6 @@ from .replies import (
 )
 from .reps import rep_activity as rep_activity, task_completion as task_completion
 from .send_times import send_time_heatmap as send_time_heatmap
-from .sequences import sequence_engagement as sequence_engagement
 from .shrinkage import shrink_rates as shrink_rates
 from .summaries import summarize as summarize
 from .survival import (

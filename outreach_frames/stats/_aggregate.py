@@ -3,7 +3,10 @@ Counting by group, and the rates made from the counts.
 
 A count by group may come from several frames (mailings, enrollments, a list of groups that must not be lost). Each
 gives a part with the group's keys and its own counts; the parts are stacked and summed once more. No join is needed,
-so groups whose key is missing survive in every engine, and a group that only one part knows has zeros in the others.
+so groups whose key is missing survive in every engine, and a group that only one part has gets zeros in the others.
+
+Groups are compared only over people and enrollments that have had `MATURE_D` days. Otherwise a sequence that began six
+days ago would rank below all others, since most of its answers are still to come.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +16,8 @@ import narwhals as nw
 
 from outreach_frames.stats._backends import grouped_median, join, tidied
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import HOUR
+from outreach_frames.stats._timestamps import DAY, HOUR, to_micros
 from outreach_frames.stats.clusters import CLUSTER, cluster_sums, with_cluster, with_clustered_rates
-from outreach_frames.stats.maturity import WINDOW, with_mature
 
 COUNTS = (
     "mailings",
@@ -109,7 +111,7 @@ def engagement_parts(
     as_of: str | None = None,
 ) -> list[nw.LazyFrame[Any]]:
     """
-    Count mailings, prospects and enrollments by group, and what belongs together among them.
+    Count mailings, prospects and enrollments by group, and their clusters.
 
     Parameters
     ----------
@@ -153,10 +155,11 @@ def engagement_parts(
 
 
 def _with_units(by_unit: nw.LazyFrame[Any], unit: Unit) -> nw.LazyFrame[Any]:
-    """Count the people or enrollments themselves, in a frame of one row for each; those not known have negative ids."""
-    known = nw.col(CLUSTER) >= 0
+    """Count the people or enrollments, in a frame of one row for each; missing ones have negative ids."""
+    clustered = nw.col(CLUSTER) >= 0
     return by_unit.with_columns(
-        (known & (nw.col(flag) > 0)).cast(nw.Float64).alias(f"{unit.name}_{end}") for end, flag in unit.counts.items()
+        (clustered & (nw.col(flag) > 0)).cast(nw.Float64).alias(f"{unit.name}_{end}")
+        for end, flag in unit.counts.items()
     )
 
 
@@ -198,7 +201,7 @@ def grouping(
     frame: nw.LazyFrame[Any], keys: Sequence[str]
 ) -> tuple[nw.LazyFrame[Any], list[str], list[nw.LazyFrame[Any]]]:
     """
-    Prepare to count by some columns, or by none.
+    Prepare counting by columns, or over all rows.
 
     Returns
     -------
@@ -215,13 +218,13 @@ def grouping(
 
 def count_distinct(frame: nw.LazyFrame[Any], keys: Sequence[str], who: str, name: str) -> nw.LazyFrame[Any]:
     """Count the distinct values of a column by group, missing ones left out."""
-    met = frame.filter(~nw.col(who).is_null()).with_columns(nw.col(who).is_null().cast(nw.Int64).alias(name))
-    once = met.group_by(*keys, who).agg(nw.col(name).max())
+    counted_people = frame.filter(~nw.col(who).is_null()).with_columns(nw.col(who).is_null().cast(nw.Int64).alias(name))
+    once = counted_people.group_by(*keys, who).agg(nw.col(name).max())
     return once.with_columns(nw.col(name) + 1).group_by(*keys).agg(nw.col(name).sum())
 
 
 def at_the_end(frame: nw.LazyFrame[Any], key: str, column: str, end: Literal["min", "max"]) -> nw.LazyFrame[Any]:
-    """Keep each group's rows with its smallest or largest value."""
+    """Keep the rows of each group with its smallest or largest value."""
     value = nw.col(column).min() if end == "min" else nw.col(column).max()
     ends = frame.group_by(key).agg(value.alias("end_value"))
     return join(frame, ends, key).filter(nw.col(column) == nw.col("end_value")).drop("end_value")
@@ -272,8 +275,42 @@ def engagement_columns() -> list[str]:
 
 
 def note_unknown(call: StatContext, flagged: nw.LazyFrame[Any]) -> None:
-    """Note how many delivered mailings went to nobody known: they are mailings, and no people."""
+    """Note how many delivered mailings have no prospect: they count as mailings, not as people."""
     if call.counts_rows:
         unknown = flagged.select(((nw.col("prospect_id").is_null()) & nw.col("is_delivered")).cast(nw.Int64).sum())
-        if found := int(unknown.collect().item() or 0):
-            call.dropped["mail to nobody known, from the counts of people only"] = found
+        if count := int(unknown.collect().item() or 0):
+            call.dropped["mailing without a prospect, left out of counts of people only"] = count
+
+
+MATURE_D = 14
+"""How long an enrollment, or a person, must have had [d]; nine of ten answers come within it."""
+
+WINDOW = MATURE_D * DAY
+"""The same [µs]."""
+
+
+def with_mature(
+    frame: nw.LazyFrame[Any], began_at: str, *, as_of: str | None, events: nw.LazyFrame[Any], happened: Sequence[str]
+) -> nw.LazyFrame[Any]:
+    """
+    Add ``is_mature``: whether a row is at least `MATURE_D` days old.
+
+    Parameters
+    ----------
+    frame
+        What is judged.
+    began_at
+        Column of the instant at which its time began; what has none is not mature.
+    as_of
+        When the data were extracted [ISO 8601].
+    events, happened
+        Rows with columns of instants; the latest of these stands for the extraction where that is not known.
+    """
+    if as_of is not None:
+        mature = nw.col(began_at) <= to_micros(as_of) - WINDOW
+        return frame.with_columns(is_mature=mature.fill_null(False))
+    instants = [events.select(nw.col(column).max().alias("latest_at")) for column in happened]
+    latest = nw.concat(instants, how="vertical").select(nw.col("latest_at").max())
+    judged = tidied(frame).join(tidied(latest), how="cross")
+    mature = nw.col(began_at) <= nw.col("latest_at") - WINDOW
+    return judged.with_columns(is_mature=mature.fill_null(False)).drop("latest_at")

@@ -7,7 +7,7 @@ every engine, while time zones, units, durations and truncation do not: DuckDB a
 Spark has no durations in narwhals. What depends on the engine is in this module and nowhere else.
 
 pandas frames travel as PyArrow tables, mostly without a copy: its joins and sums cost a third of pandas' own, which
-matters where a picture is drawn anew at every change of a control. Only the grouped median is pandas', since PyArrow's
+matters where a picture is drawn again at every change of a control. Only the grouped median is pandas', since PyArrow's
 is approximate; see `grouped_median`.
 """
 
@@ -28,7 +28,7 @@ _UTC_MICROS = pa.timestamp("us", tz="UTC")
 
 def plain(native: Any, columns: Sequence[str], types: Mapping[str, Any]) -> nw.LazyFrame[Any]:
     """
-    Wrap the wanted columns of any supported frame.
+    Wrap columns of any supported frame.
 
     Parameters
     ----------
@@ -124,13 +124,13 @@ def _simple(values: Any) -> Any:
     return values.cast(pa.string()) if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else values
 
 
-def _typed(values: Any, wanted: Any) -> Any:
+def _typed(values: Any, dtype: Any) -> Any:
     kind = values.type
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    fits = pa.types.is_null(kind) or (wanted == pa.int64() and number)
-    if wanted is None:
+    fits = pa.types.is_null(kind) or (dtype == pa.int64() and number)
+    if dtype is None:
         return values.cast(pa.string()) if pa.types.is_null(kind) else values
-    return values.cast(wanted) if fits else values
+    return values.cast(dtype) if fits else values
 
 
 def to_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
@@ -257,13 +257,17 @@ def grouped_median(frame: nw.LazyFrame[Any], keys: Sequence[str], values: str, n
     """Take the exact median of a column by group, groups without a value left out in PyArrow."""
     if not frame.implementation.is_pyarrow():
         return frame.group_by(*keys).agg(nw.col(values).median().alias(name))
-    known = pandas_of(frame.filter(~nw.col(values).is_null()).select(*keys, values))
-    medians = known.groupby(list(keys), dropna=False)[values].median().rename(name).reset_index()
-    return _wrapped(_arrow_table(_arrays(medians), {key: pa.array(known[key]).type for key in keys}))
+    present = pandas_of(frame.filter(~nw.col(values).is_null()).select(*keys, values))
+    medians = present.groupby(list(keys), dropna=False)[values].median().rename(name).reset_index()
+    return _wrapped(_arrow_table(_arrays(medians), {key: pa.array(present[key]).type for key in keys}))
 
 
 def spark_quarters(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Add ``quarter``, its first day, from ``local_day`` [days since 1970]; Spark never ends planning `_calendar`'s."""
+    """
+    Add ``quarter``, its first day, from ``local_day`` [days since 1970].
+
+    Spark never ends planning the expressions of `_timestamps` for it.
+    """
     from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
 
     native = frame.to_native()

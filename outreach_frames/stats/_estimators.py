@@ -177,7 +177,7 @@ def bootstrap_bounds(
     ci
         Confidence level.
     resamples
-        How often the sample is drawn anew.
+        How often the sample is drawn again.
     seed
         Of the draws; the same for every sample, so that a sample's bounds do not depend on the others.
 

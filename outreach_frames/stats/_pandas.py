@@ -1,8 +1,8 @@
 """
-The border for statistics on small tables: pandas in, pandas out.
+Statistics on small tables: pandas in, pandas out, and tables by name from a mapping or a snapshot.
 
 Rates by group, opportunities or mailboxes are thousands of rows, and the mathematics on them is NumPy's and SciPy's, so
-these functions do not take other engines' frames. Checks, flags and the record are those of `Call`.
+these functions do not take other engines' frames. Checks, flags and the record are those of `StatContext`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,10 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.errors import DataError
+from outreach_frames.errors import DataError, OutreachError
 from outreach_frames.stats._backends import pandas_of, wrap
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import Instant, to_micros
 from outreach_frames.stats.flags import ENGAGEMENT, SENDING, with_delivery, with_flags
 
 Floats = npt.NDArray[np.float64]
@@ -38,7 +37,7 @@ _KINDS: dict[str, tuple[Literal["bool[pyarrow]", "double[pyarrow]", "string[pyar
     ),
     **dict.fromkeys(("currency_type", "email"), ("string[pyarrow]", "text")),
 }
-"""What columns hold that `Call` does not know, since only these statistics use them."""
+"""What columns hold that `_validation.kind_of` has no entry for, since only these statistics use them."""
 
 
 def read(
@@ -149,23 +148,17 @@ def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].dt.tz_localize("UTC") for name in naive_columns(frame)})
 
 
-def settled(call: StatContext, as_of: Instant | None) -> int | None:
-    """Settle the instant at which the data are looked at [µs since 1970, UTC]; ``None`` where it is unknown."""
-    call.look(as_of)
-    return None if call.as_of is None else to_micros(call.as_of)
-
-
-def keep(call: StatContext, frame: pd.DataFrame, reason: str, wanted: "pd.Series[Any]") -> pd.DataFrame:
-    """Keep the rows where a flag is true (missing is not), and note how many went."""
-    chosen = flags(wanted)
-    gone = int((~chosen).sum())
-    if gone:
-        call.dropped[reason] = call.dropped.get(reason, 0) + gone
+def keep(call: StatContext, frame: pd.DataFrame, reason: str, condition: "pd.Series[Any]") -> pd.DataFrame:
+    """Keep the rows where a flag is true (missing is not), and note how many are left out."""
+    chosen = flags(condition)
+    removed = int((~chosen).sum())
+    if removed:
+        call.dropped[reason] = call.dropped.get(reason, 0) + removed
     return frame[chosen].reset_index(drop=True)
 
 
 def keyed(call: StatContext, frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Keep the rows whose keys are all known, and note how many went."""
+    """Keep the rows without a missing key, and note how many are left out."""
     for key in keys:
         frame = keep(call, frame, f"{key} missing", frame[key].notna())
     return frame
@@ -204,11 +197,11 @@ def column(values: Floats) -> "pd.Series[Any]":
 
 def texts(reasons: Mapping[str, "pd.Series[Any]"], size: int) -> "pd.Series[Any]":
     """Join the sentences that hold for each row with semicolons; missing where none does."""
-    found: list[list[str]] = [[] for _ in range(size)]
+    reasons_of: list[list[str]] = [[] for _ in range(size)]
     for sentence, holds in reasons.items():
         for row in np.flatnonzero(flags(holds)):
-            found[row].append(sentence)
-    return pd.Series(["; ".join(sentences) or None for sentences in found], dtype="string[pyarrow]")
+            reasons_of[row].append(sentence)
+    return pd.Series(["; ".join(sentences) or None for sentences in reasons_of], dtype="string[pyarrow]")
 
 
 def typed(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pd.DataFrame:
@@ -228,3 +221,68 @@ def write(
     """Give a result back, sorted (missing last), Arrow-backed, with its record; see `Call.write`."""
     result: pd.DataFrame = call.write(wrap(frame), sort=sort, instants=instants, categories=categories)
     return result
+
+
+TABLES = (
+    "accounts",
+    "calls",
+    "email_addresses",
+    "events",
+    "mailboxes",
+    "mailings",
+    "opportunities",
+    "opportunity_prospect_roles",
+    "opportunity_stages",
+    "prospects",
+    "sequence_states",
+    "sequence_steps",
+    "sequence_templates",
+    "sequences",
+    "tasks",
+    "templates",
+    "users",
+)
+"""The tables that the statistics read, of which `snapshots` leaves out some unless asked."""
+
+
+def frames_of(source: Any) -> dict[str, pd.DataFrame]:
+    """
+    Take the tables that the statistics read from wherever they are.
+
+    Parameters
+    ----------
+    source
+        A mapping of resource name to pandas frame, or an object with ``frame(name)``, such as a snapshot, and if it can
+        ``tables``, the names it has.
+
+    Raises
+    ------
+    DataError
+        The source is neither, or holds something else than pandas frames.
+    """
+    if isinstance(source, Mapping):
+        frames = {str(name): frame for name, frame in source.items()}
+    elif callable(getattr(source, "frame", None)):
+        frames = dict(_read(source))
+    else:
+        raise DataError(
+            f"A {type(source).__name__} holds no frames by name.",
+            hint='Pass a snapshot, or a mapping such as {"mailings": fetch_mailings(org)}.',
+        )
+    for name, frame in frames.items():
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"{name} is a {type(frame).__name__}, not a pandas frame.", hint="Convert it first.")
+    return frames
+
+
+def _read(source: Any) -> Iterable[tuple[str, pd.DataFrame]]:
+    names = getattr(source, "tables", None)
+    for name in TABLES:
+        if names is not None:
+            if name in names:
+                yield name, source.frame(name)
+            continue
+        try:
+            yield name, source.frame(name)
+        except (OutreachError, LookupError):  # without a list of names, asking is the only way to know
+            continue

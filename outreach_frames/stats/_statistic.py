@@ -1,8 +1,8 @@
 """
 One call of a statistic: what went in, what was left out and why, and what comes out.
 
-Every public function opens a `Call`, reads its frames through it (which checks columns, dtypes and ids), and writes its
-result through it (which gives the caller's kind of frame back, with the record that `explain` prints).
+Every statistic opens a `StatContext`, reads its frames through it (which checks columns, dtypes and ids), and writes
+its result through it (which returns the caller's kind of frame, with the record that `explain` prints).
 """
 
 import json
@@ -17,11 +17,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.errors import DataError
+from outreach_frames.errors import DataError, NaiveTimestampWarning, OutreachDataWarning
 from outreach_frames.stats import _backends
 from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
 from outreach_frames.stats._validation import cast, check, check_dtype, check_key, kind_of, missing_column, missing_key
-from outreach_frames.stats.traps import SHOWN, NaiveTimestampWarning
 
 RECORD = "outreach_frames"
 """Where a frame keeps its record: the key of pandas ``attrs`` and of a PyArrow schema's metadata."""
@@ -44,7 +43,7 @@ class StatContext:
     Raises
     ------
     DataError
-        A parameter has a value that it cannot have; see `_parameters.check`.
+        A parameter has a value that it cannot have; see `_validation.check`.
     """
 
     def __init__(self, function: str, **parameters: object) -> None:
@@ -88,7 +87,7 @@ class StatContext:
         Returns
         -------
         frame : LazyFrame
-            Instants are integers [µs since 1970, UTC]; ids and counts 64-bit integers. See `_engines`.
+            Instants are integers [µs since 1970, UTC]; ids and counts 64-bit integers. See `_backends`.
 
         Raises
         ------
@@ -99,21 +98,21 @@ class StatContext:
             memory only: on DuckDB, Dask, Spark and lazy polars it would cost a pass over the data).
         """
         present = columns_of(name, native)
-        wanted = list(dict.fromkeys(columns))
-        for column in wanted:
+        needed = list(dict.fromkeys(columns))
+        for column in needed:
             if column not in present:
                 raise missing_column(name, column, needed_for=self.function)
         for column in keys:
             if column not in present:
                 raise missing_key(name, column, needed_for=self.function, present=present)
-        wanted += [column for column in dict.fromkeys(keys) if column not in wanted]
-        wanted += [column for column in dict.fromkeys(optional) if column in present and column not in wanted]
+        needed += [column for column in dict.fromkeys(keys) if column not in needed]
+        needed += [column for column in dict.fromkeys(optional) if column in present and column not in needed]
         self._remember(name, native)
-        frame = self._typed(name, native, wanted)
+        frame = self._typed(name, native, needed)
         schema = frame.collect_schema()
         for column in keys:
             check_key(name, column, schema[column], in_arrow=frame.implementation.is_pyarrow())
-        if "id" in wanted and is_eager(native):
+        if "id" in needed and is_eager(native):
             _refuse_duplicates(name, frame)
         return frame
 
@@ -143,11 +142,11 @@ class StatContext:
         for column in columns:
             check_dtype(name, column, schema[column])
         instants = [column for column in columns if column.endswith("_at")]
-        self._tell_of_naive(name, frame, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
+        self._warn_of_naive(name, frame, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
         frame = _backends.to_micros(frame, instants)
         return cast(frame, [column for column in columns if column not in instants])
 
-    def _tell_of_naive(self, name: str, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> None:
+    def _warn_of_naive(self, name: str, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> None:
         if columns:
             held = nw.any_horizontal(*(~nw.col(column).is_null() for column in columns), ignore_nulls=True)
             self.assume(frame, f"row of {name} with an instant without a zone, read as UTC", held)
@@ -158,12 +157,12 @@ class StatContext:
 
     def drop(self, frame: nw.LazyFrame[Any], reason: str, keep: nw.Expr) -> nw.LazyFrame[Any]:
         """Keep the rows where an expression is true; where the result can tell it, count those that go, by reason."""
-        kept = frame.filter(keep)
+        remaining = frame.filter(keep)
         if self.counts_rows:
-            gone = row_count(frame) - row_count(kept)
-            if gone:
-                self.dropped[reason] = self.dropped.get(reason, 0) + gone
-        return kept
+            removed = row_count(frame) - row_count(remaining)
+            if removed:
+                self.dropped[reason] = self.dropped.get(reason, 0) + removed
+        return remaining
 
     def assume(self, frame: nw.LazyFrame[Any], what: str, rows: nw.Expr) -> None:
         """Where the result can tell it, count the rows that are placed by an assumption, by what is assumed."""
@@ -214,10 +213,9 @@ class StatContext:
         self.as_of = to_iso(settled)
         return settled
 
-    def look(self, as_of: Instant | None) -> None:
-        """Settle the instant where it only goes into the record; see `instant`."""
-        if as_of is not None or self._extracted:
-            self.instant(as_of)
+    def optional_instant(self, as_of: Instant | None) -> int | None:
+        """Settle the instant as `instant` does; ``None`` where neither the caller nor a record has one."""
+        return self.instant(as_of) if as_of is not None or self._extracted else None
 
     def write(
         self,
@@ -286,11 +284,15 @@ class StatContext:
         native = frame.with_columns(nw.col(name).cast(nw.Enum(list(c))) for name, c in categories.items()).to_native()
         return native.collect() if self.in_memory else native
 
+    def _extraction(self) -> str | None:
+        """Return the time of the earliest extraction; ``None`` where no frame carries one."""
+        return to_iso(min(map(to_micros, self._extracted))) if self._extracted else None
+
     def _record(self) -> dict[str, object]:
         return {
             "function": self.function,
-            "parameters": {name: _told(name, value) for name, value in self.parameters.items()},
-            "as_of": self.as_of,
+            "parameters": {name: _recordable(name, value) for name, value in self.parameters.items()},
+            "as_of": self.as_of or self._extraction(),
             "rows_in": self.rows_in,
             "dropped": self.dropped,
             **({"clusters": self.clusters} if self.clusters else {}),
@@ -336,7 +338,7 @@ def row_count(frame: nw.LazyFrame[Any]) -> int:
     return int(frame.select(nw.len()).collect().item())
 
 
-def _told(name: str, value: Any) -> object:
+def _recordable(name: str, value: Any) -> object:
     """Write a parameter as JSON can hold it, and an instant as it was read: without a zone, in UTC."""
     return to_iso(to_micros(value)) if name in _INSTANTS and value is not None else _jsonable(value)
 
@@ -377,7 +379,34 @@ def _refuse_duplicates(name: str, frame: nw.LazyFrame[Any]) -> None:
     doubled = ids.filter(ids.is_duplicated()).unique().sort().to_list()
     if doubled:
         raise DataError(
-            f"{len(doubled)} id(s) occur more than once in {name}: {', '.join(map(str, doubled[:SHOWN]))}"
-            f"{' …' if len(doubled) > SHOWN else ''}.",
+            f"{len(doubled)} id(s) occur more than once in {name}: {', '.join(map(str, doubled[:EXAMPLES]))}"
+            f"{' …' if len(doubled) > EXAMPLES else ''}.",
             hint=f'Keep one row per id: {name}.drop_duplicates("id", keep="last").',
         )
+
+
+EXAMPLES = 5
+"""How many ids a message or a table lists."""
+
+
+def warn_of_rows(category: type[OutreachDataWarning], what: str, ids: Iterable[Any], *, stacklevel: int = 3) -> None:
+    """
+    Warn once of the rows with these ids; without ids, do nothing.
+
+    Used for frames in memory only: on DuckDB, Dask, Spark and lazy polars the count would cost a pass over the data.
+
+    Parameters
+    ----------
+    category
+        The warning's class.
+    what
+        What the rows have in common, and its effect on the figures.
+    ids
+        Ids of all rows concerned.
+    stacklevel
+        3 where the public function itself calls.
+    """
+    ordered = sorted(ids)
+    if ordered:
+        listed = ", ".join(map(str, ordered[:EXAMPLES])) + (" …" if len(ordered) > EXAMPLES else "")
+        warnings.warn(category(f"{what}: {len(ordered):,} (id {listed})."), stacklevel=stacklevel)

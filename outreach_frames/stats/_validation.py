@@ -1,5 +1,5 @@
 """
-Check the columns and parameters that a statistic is given.
+Check the columns and parameters of a statistic.
 
 A parameter means the same in every statistic, so that `check` knows it by its name; what differs from one to the next,
 such as the words that ``metric`` may be, the statistics settle themselves with the other functions.
@@ -49,7 +49,7 @@ _TEXTS = frozenset(
 
 @dataclass(frozen=True)
 class Kind:
-    """What a column of the API holds."""
+    """Type of a column of the API."""
 
     meant: str
     arrow: Any
@@ -74,7 +74,7 @@ _TEXT = Kind("text", pa.string(), nw.String)
 
 
 _DURATIONS = "Pass a result of time_to_event(mailings)."
-_MADE_ELSEWHERE = {
+_OTHER_SOURCES = {
     ("durations", "duration_d"): _DURATIONS,
     ("durations", "event"): _DURATIONS,
     ("users", "time_zone"): 'Outreach gives users none: add it, for instance users.assign(time_zone="Europe/Berlin").',
@@ -90,14 +90,14 @@ _MAKERS = {
     **dict.fromkeys(("day", "week", "month", "quarter", "origin"), "engagement(mailings, by=...)"),
     **dict.fromkeys(("suspect_open", "suspect_click"), "suspect_engagement(mailings)"),
     **dict.fromkeys(("duration_d", "event", "t0"), "time_to_event(mailings)"),
-    **dict.fromkeys(("tz", "tz_source"), "prospect_engagement(prospects, mailings)"),
-    "bucket": "state_flow(sequence_states, mailings)",
+    **dict.fromkeys(("tz", "tz_source"), "prospect_engagement(mailings, prospects=...)"),
+    "bucket": "state_flow(mailings, sequence_states=...)",
 }
 """Which statistic makes a column that callers may take for one of Outreach's."""
 
 
 def kind_of(column: str) -> Kind | None:
-    """Tell what a column holds; ``None`` for the caller's own columns, which may hold anything."""
+    """Return what a column holds; ``None`` for the caller's own columns, which may hold anything."""
     if column.endswith("_at"):
         return _INSTANT
     if column in _INTEGERS or column.endswith(("_id", "_count")):
@@ -115,7 +115,7 @@ def check_dtype(name: str, column: str, dtype: nw.dtypes.DType) -> None:
 
 
 def check_key(name: str, column: str, dtype: nw.dtypes.DType, *, in_arrow: bool) -> None:
-    """Raise `DataError` where nothing can be grouped by a column: it holds lists, records or durations."""
+    """Raise `DataError` where rows cannot be grouped by a column: it holds lists, records or durations."""
     odd = isinstance(dtype, nw.List | nw.Array | nw.Struct | nw.Duration | nw.Object)
     if odd or (in_arrow and dtype == nw.Unknown):  # elsewhere a column of nothing but nulls is unknown too
         raise DataError(
@@ -134,7 +134,7 @@ def cast(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
 
 def missing_column(name: str, column: str, *, needed_for: str) -> MissingColumnError:
     """Build the error for an absent column that a statistic needs: how to request it, or which function makes it."""
-    hint = _MADE_ELSEWHERE.get((name, column)) or _made(column) or _request(name, column)
+    hint = _OTHER_SOURCES.get((name, column)) or _maker_hint(column) or _request(name, column)
     return MissingColumnError(column, needed_for=needed_for, hint=hint)
 
 
@@ -149,7 +149,7 @@ def missing_key(name: str, column: str, *, needed_for: str, present: Sequence[st
     elif name == "durations":
         hint = f'Carry it along: time_to_event(mailings, by="{column}").'
     else:
-        hint = _made(column) or f"If Outreach has it, request it, else add it. {_request(name, column)}"
+        hint = _maker_hint(column) or f"If Outreach has it, request it, else add it. {_request(name, column)}"
     if meant is not None and not included and "Did you mean" not in hint:
         hint = f'Did you mean "{meant}"? {hint}'
     return MissingColumnError(column, needed_for=needed_for, hint=hint)
@@ -162,7 +162,7 @@ def _request(name: str, column: str) -> str:
     return f'Request it: fetch(org, "{name}", fields=[..., "{field}"]).'
 
 
-def _made(column: str) -> str | None:
+def _maker_hint(column: str) -> str | None:
     maker = _MAKERS.get(column)
     return f"No attribute of Outreach: {maker} makes it." if maker else None
 
@@ -200,7 +200,7 @@ def column(name: str, value: object) -> str:
 
 
 def choice(name: str, value: object, allowed: Iterable[str]) -> str:
-    """Take one of some words."""
+    """Check that a value is one of the allowed words."""
     words = list(allowed)
     if not isinstance(value, str) or value not in words:
         quoted = ", ".join(f'"{word}"' for word in words)
@@ -209,7 +209,7 @@ def choice(name: str, value: object, allowed: Iterable[str]) -> str:
 
 
 def choices(name: str, value: object, allowed: Iterable[str]) -> list[str]:
-    """Take some of some words; one alone need not be in a list."""
+    """Check that values are allowed words; a single one needs no list."""
     listed = [value] if isinstance(value, str) else _listed(value)
     if listed is None:
         raise DataError(f"{name} must be a list of words, not {value!r}.")
@@ -218,7 +218,7 @@ def choices(name: str, value: object, allowed: Iterable[str]) -> list[str]:
 
 
 def words(name: str, value: object) -> list[str]:
-    """Take any words; one alone need not be in a list."""
+    """Check that values are words; a single one needs no list."""
     listed = [value] if isinstance(value, str) else _listed(value)
     if listed is None or not all(isinstance(each, str) for each in listed):
         raise DataError(f"{name} must be a word or a list of words, not {value!r}.")
@@ -235,7 +235,7 @@ def number(
     whole: bool = False,
 ) -> float:
     """
-    Take a finite number within bounds.
+    Check that a value is a finite number within bounds.
 
     Parameters
     ----------
@@ -249,20 +249,20 @@ def number(
         Whether it must be a whole number.
     """
     limits = {"at least": least, "above": above, "below": below}
-    told = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+    bounds = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
     kind = "a whole number" if whole else "a number"
-    wanted = f"{name} must be {kind}{' ' if told else ''}{told}, not {value!r}."
+    message = f"{name} must be {kind}{' ' if bounds else ''}{bounds}, not {value!r}."
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise DataError(wanted)
+        raise DataError(message)
     taken = float(value)
     low = (least is not None and taken < least) or (above is not None and taken <= above)
     if not isfinite(taken) or low or (below is not None and taken >= below) or (whole and taken != int(taken)):
-        raise DataError(wanted)
+        raise DataError(message)
     return taken
 
 
 def numbers(name: str, value: object, **bounds: Any) -> list[float]:
-    """Take several numbers within bounds; one alone need not be in a list."""
+    """Check that values are numbers within bounds; a single one needs no list."""
     listed = [value] if isinstance(value, Real) else _listed(value)
     if listed is None:
         raise DataError(f"{name} must be a number or a list of numbers, not {value!r}.")
@@ -270,7 +270,7 @@ def numbers(name: str, value: object, **bounds: Any) -> list[float]:
 
 
 def count(name: str, value: object, *, least: int = 0) -> int:
-    """Take a whole number."""
+    """Check that a value is a whole number."""
     return int(number(name, value, least=least, whole=True))
 
 
@@ -284,7 +284,7 @@ def id_mapping(name: str, value: object) -> dict[int, int]:
 
 
 def zone(name: str, value: object) -> str:
-    """Take the IANA name of a time zone."""
+    """Check that a value is the IANA name of a time zone."""
     if not isinstance(value, str) or value not in iana_names():
         meant = iana(value) or "America/New_York"
         raise DataError(
@@ -294,21 +294,21 @@ def zone(name: str, value: object) -> str:
 
 
 def flag(name: str, value: object) -> bool:
-    """Take true or false, and nothing that is merely taken for one of them."""
+    """Check that a value is True or False, not something that Python takes for it."""
     if not isinstance(value, bool | np.bool_):
         raise DataError(f"{name} must be True or False, not {value!r}.")
     return bool(value)
 
 
 def text(name: str, value: object) -> str:
-    """Take a word."""
+    """Check that a value is text."""
     if not isinstance(value, str):
         raise DataError(f"{name} must be text, not {value!r}.")
     return value
 
 
 def beta_prior(name: str, value: object) -> tuple[float, float]:
-    """Take the two parameters of a Beta prior."""
+    """Check the two parameters of a Beta prior."""
     listed = _listed(value)
     if listed is None or len(listed) != 2:  # noqa: PLR2004  alpha and beta
         raise DataError(f"A Beta prior needs two parameters above 0, not {value!r}.", hint="(1, 1) is the flat one.")
@@ -317,7 +317,7 @@ def beta_prior(name: str, value: object) -> tuple[float, float]:
 
 
 def limits(name: str, value: object, allowed: Iterable[str]) -> dict[str, tuple[float, float]]:
-    """Take for some rates the two values from which to watch, and to act."""
+    """Check the thresholds of rates: one from which to watch, one from which to act."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -342,7 +342,7 @@ def _anything(_name: str, _value: object) -> None:
 
 
 def _listed(value: object) -> Sequence[object] | None:
-    """Return the items of an ordered collection; ``None`` for what is none."""
+    """Return the items of an ordered collection; ``None`` for anything else."""
     if isinstance(value, str | bytes | Mapping | AbstractSet) or not isinstance(value, Iterable):
         return None
     return list(value)
@@ -352,10 +352,9 @@ _POSITIVE = partial(number, above=0)
 _NOT_NEGATIVE = partial(number, least=0)
 _PROBABILITY = partial(number, above=0, below=1)
 _COUNT = partial(count, least=1)
-_OPTIONAL = frozenset({"cluster", "horizon_d", "min_n", "per_day", "prior", "tau"})
+_OPTIONAL = frozenset({"cluster", "horizon_d", "per_day", "planned_n", "tau"})
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "allow_low_trust": flag,
-    "alpha": _PROBABILITY,
     "arms": partial(count, least=2),
     "baseline_weeks": _COUNT,
     "bounce_policy": partial(choice, allowed=POLICIES),
@@ -369,18 +368,19 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "half_life_d": _POSITIVE,
     "horizon_d": _NOT_NEGATIVE,
     "include_unsequenced": flag,
-    "limit": _NOT_NEGATIVE,
+    "max_mailings": _NOT_NEGATIVE,
     "mature_d": _NOT_NEGATIVE,
     "min_n": count,
     "named_only": flag,
     "ooto_prefix": text,
     "overlap_only": flag,
     "per_day": _POSITIVE,
+    "planned_n": count,
     "power": _PROBABILITY,
     "resamples": _COUNT,
     "seed": count,
     "sequential": flag,
-    "spacing": _POSITIVE,
+    "stuck_after_waits": _POSITIVE,
     "stale_h": _NOT_NEGATIVE,
     "tau": _POSITIVE,
     "together_s": _NOT_NEGATIVE,

@@ -24,7 +24,7 @@ _MACHINES = {"Factory", "localtime", "posixrules"}
 
 @cache
 def iana_names() -> frozenset[str]:
-    """Return the IANA names that this machine knows."""
+    """Return the IANA names of this machine."""
     return frozenset(available_timezones() - _MACHINES)
 
 
@@ -33,8 +33,8 @@ def zones_by_key() -> dict[str, str]:
     """Map what `key` makes of every name that is understood to its IANA name."""
     others = json.loads(files(__package__).joinpath("zone_names.json").read_text(encoding="utf-8"))
     windows = {form: zone for name, zone in others["windows"].items() for form in (name, _in_summer(name))}
-    known = {key(name): zone for names in (windows, others["rails"]) for name, zone in names.items()}
-    return {name: zone for name, zone in known.items() if zone in iana_names()} | {key(z): z for z in iana_names()}
+    zones = {key(name): zone for names in (windows, others["rails"]) for name, zone in names.items()}
+    return {name: zone for name, zone in zones.items() if zone in iana_names()} | {key(z): z for z in iana_names()}
 
 
 def _in_summer(name: str) -> str:
@@ -43,7 +43,7 @@ def _in_summer(name: str) -> str:
 
 
 def key(name: str) -> str:
-    """Return what a name is compared by."""
+    """Return the form of a name in which spellings are equal."""
     name = name.lower()
     for pattern, replacement in STEPS:
         name = re.sub(pattern, replacement, name)

@@ -11,23 +11,23 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, settled, typed, write
-from outreach_frames.stats._statistic import StatContext
+from outreach_frames.errors import ChangedTemplateWarning
+from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, typed, write
+from outreach_frames.stats._statistic import StatContext, warn_of_rows
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._validation import beta_prior, choice, column as column_name
 from outreach_frames.stats.ab_verdict import Arm, Rules, rate_effect, read_step
 from outreach_frames.stats.clusters import ACCOUNTS
 from outreach_frames.stats.comparisons import Shape
+from outreach_frames.stats.power import NEVER, Trials
 from outreach_frames.stats.provenance import attach
-from outreach_frames.stats.sequential import NEVER, Trials
-from outreach_frames.stats.shrinkage import GivenPrior, prior_for
+from outreach_frames.stats.shrinkage import PriorChoice, prior_for
 from outreach_frames.stats.suspects import warn_of_machines
-from outreach_frames.stats.traps import ChangedTemplateWarning, warn
 
 OUTCOMES = {
-    "reply": ("is_replied", "replied_at", "is_delivered"),
-    "click": ("is_clicked", "clicked_at", "is_click_tracked"),
-    "open": ("is_opened", "opened_at", "is_open_tracked"),
+    "reply_rate": ("is_replied", "replied_at", "is_delivered"),
+    "click_rate": ("is_clicked", "clicked_at", "is_click_tracked"),
+    "open_rate": ("is_opened", "opened_at", "is_open_tracked"),
 }
 """What counts as success, when it happened, and what counts as a trial."""
 
@@ -62,13 +62,13 @@ _PAIRS = {"step_id": pa.int64(), "template_1": pa.int64(), "template_2": pa.int6
 
 def ab_test(
     mailings: pd.DataFrame,
+    *,
     sequence_templates: pd.DataFrame,
     templates: pd.DataFrame | None = None,
-    *,
-    metric: str = "reply",
+    metric: str = "reply_rate",
     prior: str | tuple[float, float] = "empirical",
     tau: float | None = None,
-    min_n: int | None = None,
+    planned_n: int | None = None,
     detectable: float = 0.02,
     overlap_only: bool = True,
     cluster: str | None = "auto",
@@ -91,15 +91,15 @@ def ab_test(
     templates
         ``id``, and ``name`` and ``updated_at`` if known.
     metric
-        ``"reply"``; ``"click"`` or ``"open"``, which machines do too, over mailings with tracking.
+        ``"reply_rate"``; ``"click_rate"`` or ``"open_rate"``, which count machines too, over mailings with tracking.
     prior
         Of the rates, for ``p_better`` and ``expected_loss``: ``"empirical"``, fitted to the variants of other tests,
         never to those under test, and flat where there are fewer than five others; ``"flat"``; (alpha, beta); or
         ``"moments"``, fitted by moments to all variants, those under test included, which makes both too timid.
     tau
-        Of ``p_always_valid``. Default: the exact test, see `sequential.exact_p`. Else the differences expected
+        Of ``p_always_valid``. Default: the exact test, see `power.exact_p`. Else the differences expected
         beforehand by the large-sample test, see `comparisons.always_valid_p`.
-    min_n
+    planned_n
         Plan: enrollments in each variant before anything but "A better" is said; default: ``n_needed``.
     detectable
         Smallest difference worth detecting, absolute, for ``n_needed`` and the verdict.
@@ -107,9 +107,7 @@ def ab_test(
         Compare enabled variants only, and mail sent after the last of them was enabled. When a variant was disabled
         is unknown.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the frame has it
-        (``account_id``, ``prospect__account_id`` or ``sequence_state__account_id``) and else nothing; or a column's
-        name; or ``None``: independent enrollments.
+        Column of the clusters; ``"auto"``: the account, else none; ``None``: independent enrollments. See `clusters`.
     ci
         Confidence level of all intervals; 1 − ci is the level of the verdict.
     bounce_policy
@@ -121,8 +119,8 @@ def ab_test(
     -------
     test : DataFrame, one row for each variant, sorted by ``step_id``, ``template_id``
         ``step_id``, ``template_id``, ``variant`` ("A", "B" …), ``name``; ``window_from`` [UTC]; ``arrivals``
-        [enrollments sent to]; ``n``, ``x``, ``rate``, ``lo``, ``hi``; ``design_effect`` [trials that tell as much about
-        the rate as one alone]; then, against ``rival_id``, the best of the other variants: ``diff``, ``diff_lo``,
+        [enrollments sent to]; ``n``, ``x``, ``rate``, ``lo``, ``hi``; ``design_effect`` [trials that count as one for
+        the rate]; then, against ``rival_id``, the best of the other variants: ``diff``, ``diff_lo``,
         ``diff_hi``, ``p_better`` = P(this rate > rival's), ``expected_loss`` [successes per trial] of choosing this
         one, ``p_always_valid``; and for the step: ``srm_p``, ``n_needed`` [enrollments in each variant], ``verdict``,
         and the prior, ``prior_alpha`` and ``prior_beta``. Missing where a variant has no trial. ``attrs["pairs"]``: all
@@ -131,7 +129,7 @@ def ab_test(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype, an id that occurs twice, an unknown metric or prior.
 
@@ -158,10 +156,11 @@ def ab_test(
     hybrid score. ``srm_p``: χ² of the arrivals against equal shares. The always-valid p looks at the end of each day
     (UTC) on which something happened, at cohorts of 20 enrollments or more. With clusters all counts are divided by the
     design effect of the difference (for a rate: of the rate), and Student's quantile takes the place of the normal one;
-    see `arms`. An enrollment that was sent two variants at a step counts for the first. Source: this project's metric
-    dictionary, part 2.6, and the modules `sequential`, `comparisons` and `power`.
+    see
+    `ab_verdict`. An enrollment that was sent two variants at a step counts for the first. Source: this project's
+    metric dictionary, part 2.6, and the modules `comparisons` and `power`.
     """
-    numbers = {"tau": tau, "min_n": min_n, "detectable": detectable, "overlap_only": overlap_only, "ci": ci}
+    numbers = {"tau": tau, "planned_n": planned_n, "detectable": detectable, "overlap_only": overlap_only, "ci": ci}
     call = StatContext("ab_test", metric=metric, prior=prior, **numbers, bounce_policy=bounce_policy)
     choice("metric for a test", metric, OUTCOMES)
     _check_prior(prior)
@@ -171,28 +170,30 @@ def ab_test(
     mail = read_mailings(call, mailings, keys, keys=[together] if together else [], bounce_policy=bounce_policy)
     columns = ["id", "sequence_step_id", "template_id", "enabled", "enabled_at"]
     variants = _variants(call, read(call, "sequence_templates", sequence_templates, columns), overlap_only=overlap_only)
-    known = None if templates is None else read(call, "templates", templates, ["id"], optional=["name", "updated_at"])
-    until = settled(call, as_of)
+    described = (
+        None if templates is None else read(call, "templates", templates, ["id"], optional=["name", "updated_at"])
+    )
+    until = call.optional_instant(as_of)
 
     mail = _compared_mail(call, mail, variants)
-    if metric != "reply":
+    if metric != "reply_rate":
         warn_of_machines(mail)
     units = _units(mail, *OUTCOMES[metric], until=until, cluster=together)
     steps = _arms(variants, units)
-    rules = Rules(tau, min_n, detectable, ci, clustered=together is not None)
+    rules = Rules(tau, planned_n, detectable, ci, clustered=together is not None)
     priors = _priors(prior, steps, rules)
     tested, pairs = [], []
     for step, arms in steps.items():
         of_variants, of_pairs = read_step(arms, rules, priors[step])
         tested += [{"step_id": step, **row} for row in of_variants]
         pairs += [{"step_id": step, **row} for row in of_pairs]
-    result = write(call, _described(typed(tested, _VARIANTS), variants, known), instants=["window_from"])
+    result = write(call, _described(typed(tested, _VARIANTS), variants, described), instants=["window_from"])
     attach(result, "pairs", typed(pairs, _PAIRS))
     return result
 
 
 def _cluster(cluster: str | None, mailings: object) -> str | None:
-    """Settle the column that tells what belongs together."""
+    """Choose the column of the clusters."""
     if cluster is None:
         return None
     named = column_name("cluster", cluster)
@@ -302,7 +303,7 @@ def _prior(others: list[list[tuple[float, float]]]) -> Shape:
     return _fitted(begun, "integrated") if len(begun) >= OTHER_TESTS else _FLAT
 
 
-def _fitted(tests: list[list[tuple[float, float]]], method: GivenPrior) -> Shape:
+def _fitted(tests: list[list[tuple[float, float]]], method: PriorChoice) -> Shape:
     counts = np.array([count for test in tests for count in test], dtype=np.float64).reshape(-1, 2)
     fitted = prior_for(counts[:, 0], counts[:, 1], method)
     return fitted.as_beta() if fitted is not None and fitted.is_proper else _FLAT
@@ -319,6 +320,6 @@ def _described(tested: pd.DataFrame, variants: pd.DataFrame, templates: pd.DataF
         described = described.merge(templates, left_on="template_id", right_on="id", how="left", validate="m:1")
         changed = flags(described["updated_at"] > described["window_from"])
         what = "Templates updated after their comparison began, so that which text was sent is unknown"
-        warn(ChangedTemplateWarning, what, set(described["template_id"][changed]), stacklevel=4)
-    given = [name for name in _VARIANTS if name not in {"step_id", "template_id", "variant"}]
-    return described[["step_id", "template_id", "variant", "name", "window_from", *given]]
+        warn_of_rows(ChangedTemplateWarning, what, set(described["template_id"][changed]), stacklevel=4)
+    others = [name for name in _VARIANTS if name not in {"step_id", "template_id", "variant"}]
+    return described[["step_id", "template_id", "variant", "name", "window_from", *others]]

@@ -1,5 +1,5 @@
 """
-The variants of a step and what they have shown so far: each against the best of the others.
+Verdict on the variants of a step: each against the best of the others.
 
 Notes
 -----
@@ -21,8 +21,7 @@ from scipy.stats import chi2, chisquare, norm, t as student
 from outreach_frames.stats._pandas import Floats, Ints
 from outreach_frames.stats.comparisons import Shape, always_valid_p, expected_loss, probability_greater
 from outreach_frames.stats.intervals import newcombe_difference, score_interval
-from outreach_frames.stats.power import sequential_size
-from outreach_frames.stats.sequential import NEVER, Trials, exact_evidence, exact_p
+from outreach_frames.stats.power import NEVER, Trials, exact_evidence, exact_p, sequential_size
 
 
 class Arm(NamedTuple):
@@ -68,18 +67,18 @@ class Arm(NamedTuple):
 
 
 def rate_effect(arm: Arm) -> float:
-    """Return how many trials of an arm tell as much about its rate as one alone."""
+    """Return the design effect of an arm's rate."""
     return _effect([arm], _codes([arm.clusters]))
 
 
 def difference_effects(one: Arm, two: Arm, days: Ints) -> Floats:
-    """Return, by the end of each day, how many trials tell as much about the difference of two arms as one alone."""
+    """Return the design effect of the difference of two arms by the end of each day."""
     codes = _codes([one.clusters, two.clusters])
     return np.array([_effect([one, two], codes, day) for day in days.tolist()])
 
 
 def split_effect(arms: Sequence[Arm]) -> float:
-    """Return how many arrivals tell as much about the split as one alone: many, where whole accounts are given out."""
+    """Return the design effect of the split; it is large where whole accounts get one variant."""
     codes = _codes([arm.arrivals for arm in arms])
     clusters = 1 + max((int(code.max()) for code in codes if code.size), default=0)
     counts = np.stack([np.bincount(code, minlength=clusters) for code in codes])
@@ -96,23 +95,23 @@ def _codes(clusters: Sequence[Ints]) -> list[Ints]:
 
 def _effect(arms: Sequence[Arm], codes: Sequence[Ints], day: int | None = None) -> float:
     size = 1 + max((int(code.max()) for code in codes if code.size), default=0)
-    residuals, seen, variance, made = np.zeros(size), np.zeros(size, dtype=np.bool_), 0.0, 0
+    residuals, seen, variance, trials = np.zeros(size), np.zeros(size, dtype=np.bool_), 0.0, 0
     for sign, arm, code in zip((1, -1), arms, codes, strict=False):
         days, succeeded = arm.trials
-        known = np.ones(arm.n, dtype=np.bool_) if day is None else days <= day
-        success = known & (succeeded != NEVER) & (True if day is None else succeeded <= day)
-        n = int(known.sum())
+        counted = np.ones(arm.n, dtype=np.bool_) if day is None else days <= day
+        success = counted & (succeeded != NEVER) & (True if day is None else succeeded <= day)
+        n = int(counted.sum())
         if n:
             p = int(success.sum()) / n
-            residuals += sign / n * np.bincount(code[known], weights=success[known] - p, minlength=size)
-            seen[code[known]] = True
+            residuals += sign / n * np.bincount(code[counted], weights=success[counted] - p, minlength=size)
+            seen[code[counted]] = True
             variance += p * (1 - p) / n
-            made += n
+            trials += n
     clusters = int(seen.sum())
-    if not variance or clusters == made:
+    if not variance or clusters == trials:
         return 1.0
     if clusters == 1:
-        return float(made)
+        return float(trials)
     squares = float(residuals @ residuals)
     return max(1.0, squares / float(variance) * clusters / (clusters - 1))
 
@@ -134,7 +133,7 @@ class Rules(NamedTuple):
     """How a test is read; see `ab_test`."""
 
     tau: float | None
-    min_n: int | None
+    planned_n: int | None
     detectable: float
     ci: float
     clustered: bool
@@ -151,18 +150,20 @@ def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dic
     pairs
         For each pair of arms: the comparison.
     """
-    told = {(one, two): _always_valid(arms[one], arms[two], rules) for one, two in combinations(range(len(arms)), 2)}
+    evidence = {
+        (one, two): _always_valid(arms[one], arms[two], rules) for one, two in combinations(range(len(arms)), 2)
+    }
     compared = {
-        (one, two): _compare(arms[one], arms[two], rules, prior, told[min(one, two), max(one, two)])
+        (one, two): _compare(arms[one], arms[two], rules, prior, evidence[min(one, two), max(one, two)])
         for one, two in permutations(range(len(arms)), 2)
     }
-    effect = max((effect for _, effect in told.values()), default=1.0)
+    effect = max((effect for _, effect in evidence.values()), default=1.0)
     needed = _needed(arms, rules, effect)
     split = _split(arms, rules)
     step = {
         "srm_p": split,
         "n_needed": needed,
-        "verdict": _verdict(arms, compared, split, rules, needed if rules.min_n is None else rules.min_n),
+        "verdict": _verdict(arms, compared, split, rules, needed if rules.planned_n is None else rules.planned_n),
         "prior_alpha": prior[0],
         "prior_beta": prior[1],
     }
@@ -198,16 +199,16 @@ def _rate(arm: Arm, rules: Rules) -> dict[str, Any]:
 
 
 def _level(ci: float, clusters: int | None, estimated: int) -> float:
-    """Return the level at which the normal quantile is Student's: clusters tell the variance only so well."""
+    """Return the level at which the normal quantile is Student's, since the variance is estimated from clusters."""
     if clusters is None:
         return ci
     quantile = student.ppf((1 + ci) / 2, max(clusters - estimated, 1))
     return float(min(2 * norm.cdf(quantile) - 1, _ALMOST_CERTAIN))
 
 
-def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape, told: tuple[float | None, float]) -> Pair:
+def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape, evidence: tuple[float | None, float]) -> Pair:
     names = ("diff", "diff_lo", "diff_hi", "p_better", "expected_loss", "p_always_valid")
-    p, effect = told
+    p, effect = evidence
     if p is None:
         return dict.fromkeys(names)
     shapes = one.posterior(prior, effect), two.posterior(prior, effect)
@@ -232,8 +233,8 @@ def _always_valid(one: Arm, two: Arm, rules: Rules) -> tuple[float | None, float
     if rules.tau is not None:
         p = always_valid_p(*_looks(one, two, days), tau=rules.tau, design_effect=effects)
     else:
-        told, log_ratios = exact_evidence(one.trials, two.trials)
-        p = exact_p(log_ratios, effects[np.searchsorted(days, told)])
+        look_days, log_ratios = exact_evidence(one.trials, two.trials)
+        p = exact_p(log_ratios, effects[np.searchsorted(days, look_days)])
     return float(p[-1]) if p.size else 1.0, float(effects[-1])
 
 
@@ -248,7 +249,7 @@ def _looks(one: Arm, two: Arm, days: Ints) -> tuple[Ints, Ints]:
 
 
 def _split(arms: Sequence[Arm], rules: Rules) -> float | None:
-    """Return the p-value of χ² of the arrivals against equal shares, divided by what belongs together."""
+    """Return the p-value of χ² of the arrivals against equal shares, divided by the design effect."""
     arrivals = [len(arm.arrivals) for arm in arms]
     if not sum(arrivals):
         return None

@@ -29,7 +29,7 @@ from outreach_frames.stats._timestamps import (
 )
 from outreach_frames.stats._validation import columns, words
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
-from outreach_frames.stats.flags import SENDING, outbound_calls, tell_calls_placed, with_conversation, with_delivery
+from outreach_frames.stats.flags import SENDING, note_call_placing, outbound_calls, with_conversation, with_delivery
 
 CONNECT_RATE = {"connect_rate": ("connected", "calls_dialed")}
 CLOCK = ("hour", "weekday")
@@ -42,7 +42,6 @@ def call_outcomes(
     tz: str = "UTC",
     ci: float = 0.95,
     cluster: str | None = "auto",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count outbound calls: dialed, answered, and the time talked.
@@ -62,11 +61,7 @@ def call_outcomes(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the frame has
-        ``account_id``, else the person where it has ``prospect_id``; or a column's name; or ``None``: independent
-        calls.
-    as_of
-        When the data were extracted; kept in the record only.
+        Column of the clusters; ``"auto"``: the account, else the person; ``None``: independent calls. See `clusters`.
 
     Returns
     -------
@@ -77,9 +72,9 @@ def call_outcomes(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, an unknown zone.
+        A column of another dtype, an id that occurs twice in memory, an unknown zone.
 
     Notes
     -----
@@ -94,15 +89,14 @@ def call_outcomes(
     computed = [key for key in keys if key in {*PERIODS, *CLOCK} and key not in present]
     needed = ["id", "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
     optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
-    given = [key for key in keys if key not in computed]
-    read = call.read("calls", calls, needed, keys=given, optional=optional)
-    call.look(as_of)
+    columns_read = [key for key in keys if key not in computed]
+    read = call.read("calls", calls, needed, keys=columns_read, optional=optional)
     marked = read.with_columns(is_outbound=(nw.col("direction").str.to_lowercase() == "outbound").fill_null(False))
     outbound = call.drop(marked, "call not outbound", nw.col("is_outbound"))
     timed = ~nw.coalesce("dialed_at", "answered_at", "completed_at").is_null()
     dialed = with_conversation(outbound_calls(call.drop(outbound, "call without a time", timed)))
     if computed:
-        tell_calls_placed(call, dialed)
+        note_call_placing(call, dialed)
         dialed = _with_clock(with_local(dialed, "called_at", zones=[tz]), computed)
     for key in keys:
         dialed = call.drop(dialed, f"{key} missing", ~nw.col(key).is_null())
@@ -156,10 +150,10 @@ _RATES = {"meeting_rate": ("met", "contacted")}
 
 
 def meetings(
-    sequence_states: IntoFrameT,
     mailings: IntoFrameT,
-    calls: IntoFrameT,
     *,
+    sequence_states: IntoFrameT,
+    calls: IntoFrameT,
     call_dispositions: IntoFrameT | None = None,
     by: str | Sequence[str] | None = "sequence_id",
     within_d: float = 30,
@@ -177,10 +171,10 @@ def meetings(
 
     Parameters
     ----------
-    sequence_states
-        Enrollments: ``id``, and the columns of ``by``.
     mailings
         ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
+    sequence_states
+        Enrollments: ``id``, and the columns of ``by``.
     calls
         ``id``, ``sequence_state_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``, ``tags`` [list
         of text], and with ``call_dispositions`` ``call_disposition_id``.
@@ -197,9 +191,7 @@ def meetings(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrollments have
-        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
-        enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
     as_of
         When the data were extracted; default: what the frames' records say.
 
@@ -213,7 +205,7 @@ def meetings(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice in memory; frames of
         two kinds.
@@ -232,29 +224,29 @@ def meetings(
     states = call.read("sequence_states", sequence_states, ["id"], keys=keys, optional=optional)
     clusters = clusters_of(_RATES, cluster, states.collect_schema().names(), keys)
     mail = with_delivery(call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING]), bounce_policy)
-    made = read_calls(call, calls, call_dispositions, sought, needed=["direction"])
+    tagged = read_calls(call, calls, call_dispositions, sought, needed=["direction"])
     now, window = call.instant(as_of), int(within_d * DAY)
 
     for key in keys:
         states = call.drop(states, f"{key} missing", ~nw.col(key).is_null())
     contacts = [
         mail.filter(nw.col("is_delivered")).select("sequence_state_id", contact_at=nw.col("sent_at")),
-        outbound_calls(made).select("sequence_state_id", contact_at=nw.col("called_at")),
+        outbound_calls(tagged).select("sequence_state_id", contact_at=nw.col("called_at")),
     ]
-    met_at = meeting_times(call, made)
+    meetings_at = meeting_times(call, tagged)
     touched = nw.concat(contacts, how="vertical").filter(~nw.col("sequence_state_id").is_null())
     firsts = touched.group_by("sequence_state_id").agg(nw.col("contact_at").min())
     firsts = firsts.filter((nw.col("contact_at") <= now).fill_null(False))
     waited = nw.col("meeting_at") - nw.col("contact_at")
-    soon = join(met_at, firsts, "sequence_state_id", how="inner").filter((waited >= 0) & (waited <= window))
+    soon = join(meetings_at, firsts, "sequence_state_id", how="inner").filter((waited >= 0) & (waited <= window))
     soon = soon.group_by("sequence_state_id").agg(nw.col("meeting_at").min())
 
-    told = join(states, firsts.rename({"sequence_state_id": "id"}), "id")
-    told = join(told, soon.rename({"sequence_state_id": "id"}), "id")
+    enrollments = join(states, firsts.rename({"sequence_state_id": "id"}), "id")
+    enrollments = join(enrollments, soon.rename({"sequence_state_id": "id"}), "id")
     early = (nw.col("contact_at") > now - window).fill_null(False)
-    told = call.drop(told, f"enrollment contacted less than {within_d:g} days before as_of", ~early)
-    told, groups, parts = grouping(told, keys)
-    counted = told.with_columns(
+    enrollments = call.drop(enrollments, f"enrollment contacted less than {within_d:g} days before as_of", ~early)
+    enrollments, groups, parts = grouping(enrollments, keys)
+    counted = enrollments.with_columns(
         enrollments=nw.col("id") * 0 + 1,
         contacted=(~nw.col("contact_at").is_null()).cast(nw.Int64),
         met=(~nw.col("meeting_at").is_null()).cast(nw.Int64),
@@ -272,7 +264,7 @@ def meetings(
 
 
 def proxy(sought: Sequence[str], *, named: bool) -> str:
-    """Say in words what is taken for a meeting."""
+    """Describe what counts as a meeting."""
     quoted = " or ".join(f"“{word}”" for word in sought)
     return f"a meeting is a call whose {'disposition or tag' if named else 'tag'} contains {quoted}"
 
@@ -281,7 +273,7 @@ def read_calls(
     call: StatContext, calls: Any, call_dispositions: Any, sought: Sequence[str], *, needed: Sequence[str] = ()
 ) -> nw.LazyFrame[Any]:
     """
-    Take calls, and tell which are a meeting's.
+    Read calls, and mark those that led to a meeting.
 
     Returns
     -------
@@ -291,24 +283,24 @@ def read_calls(
     if not sought:
         raise DataError("No word is given by which to know a meeting.", hint='Write meeting_words=("meeting",).')
     link = [] if call_dispositions is None else ["call_disposition_id"]
-    made = joined_text(call.read("calls", calls, [*CALL_NEEDS, *needed, *link]), "tags")
+    tagged = joined_text(call.read("calls", calls, [*CALL_NEEDS, *needed, *link]), "tags")
     if call_dispositions is None:
-        return made.with_columns(is_meeting=_says("tags", sought))
+        return tagged.with_columns(is_meeting=_says("tags", sought))
     named = call.read("call_dispositions", call_dispositions, ["id", "name"])
     named = named.select(call_disposition_id=nw.col("id"), disposition=nw.col("name"))
-    told = join(made, named, "call_disposition_id")
-    return told.with_columns(is_meeting=_says("tags", sought) | _says("disposition", sought))
+    enrollments = join(tagged, named, "call_disposition_id")
+    return enrollments.with_columns(is_meeting=_says("tags", sought) | _says("disposition", sought))
 
 
-def meeting_times(call: StatContext, made: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def meeting_times(call: StatContext, tagged: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """List the meetings of enrollments: ``sequence_state_id``, ``meeting_at`` [µs]; others are left out and counted."""
-    agreed = made.with_columns(meeting_at=nw.coalesce("dialed_at", "answered_at", "completed_at"))
+    agreed = tagged.with_columns(meeting_at=nw.coalesce("dialed_at", "answered_at", "completed_at"))
     agreed = agreed.filter(nw.col("is_meeting") & ~nw.col("meeting_at").is_null())
-    known = call.drop(agreed, "meeting call of no enrollment", ~nw.col("sequence_state_id").is_null())
-    return known.select("sequence_state_id", "meeting_at")
+    linked = call.drop(agreed, "meeting call of no enrollment", ~nw.col("sequence_state_id").is_null())
+    return linked.select("sequence_state_id", "meeting_at")
 
 
 def _says(column: str, sought: Sequence[str]) -> nw.Expr:
     text = nw.col(column).str.to_lowercase()
-    found = [text.str.contains(word.lower(), literal=True).fill_null(False) for word in sought]
-    return reduce(or_, found)
+    matches = [text.str.contains(word.lower(), literal=True).fill_null(False) for word in sought]
+    return reduce(or_, matches)

@@ -1,15 +1,20 @@
 """
-Trials that belong together: mails of one person, people of one account, addresses of one domain.
+Clusters of trials: mails of one person, people of one account, addresses of one domain.
 
-Their outcomes are alike, so that they tell less than as many independent trials. The design effect says by how much: an
-interval of a rate over n trials is that of n / design effect independent ones.
+Outcomes within a cluster are alike, so that they carry less information than as many independent trials. The design
+effect says by how much: an interval of a rate over n trials is that of n / design effect independent ones.
+
+The parameter ``cluster`` means the same in every statistic. ``"auto"`` takes the first column that the frame has: the
+account (`ACCOUNTS`); else, for bounces, the recipients' domain; else the person (``prospect_id``). A statistic that
+takes another one says so. The name of a column takes that column. ``None`` takes every trial as independent, which
+makes intervals narrower than they should be.
 
 Notes
 -----
 Linearized variance of a ratio over clusters: W. G. Cochran, "Sampling Techniques" (3rd ed., 1977), section 9A. With a
 cluster's successes x and trials n, C clusters and the group's rate p, the design effect is
 C / (C − 1) · Σ (x − pn)² / (p (1 − p) Σ n), and at least 1; it is 1 where every cluster is a single trial. Groups of
-fewer than `ENOUGH` clusters take that of all groups together: their own would be told by chance alone.
+fewer than `ENOUGH` clusters take that of all groups together: their own would be chance alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +56,7 @@ SUMS = ("clusters", "xx", "xn", "nn")
 
 def cluster_column(cluster: str | None, present: Sequence[str], *, person: str = PERSON, domain: bool = False) -> str:
     """
-    Choose the column by which trials belong together.
+    Choose the column of the clusters.
 
     Parameters
     ----------
@@ -82,12 +87,12 @@ def cluster_column(cluster: str | None, present: Sequence[str], *, person: str =
                 hint='Name a column of the frame, or write cluster="auto", or cluster=None for independent trials.',
             )
         return str(cluster)
-    wanted = [*ACCOUNTS, *([DOMAIN] if domain else [])]
-    return next((name for name in wanted if name in present), person)
+    candidates = [*ACCOUNTS, *([DOMAIN] if domain else [])]
+    return next((name for name in candidates if name in present), person)
 
 
 def cluster_columns(cluster: str | None) -> list[str]:
-    """List the columns that a frame need not have, and by which its trials may belong together; see `call.read`."""
+    """List the optional columns that may hold the clusters of a frame; see `StatContext.read`."""
     return [] if cluster is None else [*ACCOUNTS, DOMAIN] if cluster == AUTO else [text("cluster", cluster)]
 
 
@@ -95,7 +100,7 @@ def clusters_of(
     rates: Iterable[str], cluster: str | None, present: Sequence[str], keys: Sequence[str] = (), person: str = PERSON
 ) -> dict[str, str]:
     """
-    Choose, for each rate, the column by which its trials belong together.
+    Choose the column of the clusters for each rate.
 
     Parameters
     ----------
@@ -123,7 +128,7 @@ def clusters_of(
 
 def with_cluster(frame: nw.LazyFrame[Any], column: str, *, person: str | None = PERSON) -> nw.LazyFrame[Any]:
     """
-    Add `CLUSTER`: what each row belongs to, where that is unknown its person, where that is unknown too the row itself.
+    Add `CLUSTER`: the cluster of each row, else its person, else the row itself.
 
     Parameters
     ----------
@@ -149,7 +154,7 @@ def cluster_sums(
     counts: Sequence[str] | None = None,
 ) -> nw.LazyFrame[Any]:
     """
-    Sum by group the counts of its clusters, and what the design effects are made of.
+    Sum by group the counts of its clusters, and the parts of the design effects.
 
     Parameters
     ----------
@@ -197,7 +202,7 @@ def counted_parts(
     person: str | None = PERSON,
 ) -> list[nw.LazyFrame[Any]]:
     """
-    Count rows by group, and what belongs together among them.
+    Count rows by group, and their clusters.
 
     Parameters
     ----------
@@ -278,7 +283,7 @@ def share_sums(
 
 
 def clustered(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> list[str]:
-    """List the rates whose clusters a table of counts tells."""
+    """List the rates whose clusters are in a table of counts."""
     present = set(table.collect_schema().names())
     return [name for name in rates if f"{name}_{SUMS[0]}" in present]
 

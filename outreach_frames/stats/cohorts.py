@@ -8,7 +8,7 @@ import narwhals as nw
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.errors import DataError
+from outreach_frames.errors import DataError, ImmatureCohortWarning
 from outreach_frames.stats._aggregate import stack
 from outreach_frames.stats._backends import join, small_table, tidied
 from outreach_frames.stats._statistic import StatContext
@@ -26,7 +26,6 @@ from outreach_frames.stats.clusters import (
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.provenance import attach
 from outreach_frames.stats.survival import first_events
-from outreach_frames.stats.traps import ImmatureCohortWarning
 
 _EVENT_AT = {
     "reply": "reply_at",
@@ -37,18 +36,16 @@ _EVENT_AT = {
 }
 _WEEK = 7 * DAY
 _RATE = {"rate": ("events", "enrollments")}
-_FREQUENCIES = ("W-MON",)
 
 
 def cohort_matrix(
-    sequence_states: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    sequence_states: IntoFrameT,
     calls: IntoFrameT | None = None,
     call_dispositions: IntoFrameT | None = None,
     mailbox_health: pd.DataFrame | None = None,
     event: str = "reply",
-    freq: str = "W-MON",
     weeks: int = 8,
     tz: str = "UTC",
     meeting_words: str | Sequence[str] = MEETING_WORDS,
@@ -65,10 +62,10 @@ def cohort_matrix(
 
     Parameters
     ----------
-    sequence_states
-        Enrollments: ``id``, ``created_at``.
     mailings
         ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``, ``unsubscribed_at``.
+    sequence_states
+        Enrollments: ``id``, ``created_at``.
     calls, call_dispositions
         For ``event="meeting_proxy"``; see `meetings`.
     mailbox_health
@@ -77,8 +74,6 @@ def cohort_matrix(
     event
         ``"reply"``, ``"opt_out"`` (by link), ``"bounce"``, ``"contact"`` (first delivered mailing) or
         ``"meeting_proxy"``: a call of the enrollment whose disposition or tag contains one of ``meeting_words``.
-    freq
-        ``"W-MON"``: weeks that begin on Monday.
     weeks
         How many weeks to follow [weeks].
     tz
@@ -90,9 +85,7 @@ def cohort_matrix(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrollments have
-        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
-        enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
     as_of
         When the data were extracted; default: what the frames' records say. Later events and enrollments are not seen.
 
@@ -109,9 +102,9 @@ def cohort_matrix(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        ``as_of`` is unknown or later than the extraction; an unknown event, frequency or zone; no weeks; meetings
+        ``as_of`` is unknown or later than the extraction; an unknown event or zone; no weeks; meetings
         without calls.
 
     Warns
@@ -125,33 +118,32 @@ def cohort_matrix(
     this project's metric dictionary, part 2.9.
     """
     event_at = _EVENT_AT[choice("event of cohorts", event, _EVENT_AT)]
-    choice("freq", freq, _FREQUENCIES)
     if event == "meeting_proxy" and calls is None:
         raise DataError('event="meeting_proxy" needs calls.', hint="Pass calls, and call_dispositions if you can.")
     call = StatContext(
-        "cohort_matrix", event=event, freq=freq, weeks=weeks, tz=tz, bounce_policy=bounce_policy, ci=ci, cluster=cluster
+        "cohort_matrix", event=event, weeks=weeks, tz=tz, bounce_policy=bounce_policy, ci=ci, cluster=cluster
     )
     sending = ["mailbox_id"] if mailbox_health is not None else []
     optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
     states = call.read("sequence_states", sequence_states, ["id", "created_at"], optional=optional)
     clusters = clusters_of(_RATE, cluster, states.collect_schema().names())
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at", *sending])
-    made, told = None, None
+    held, described = None, None
     if event == "meeting_proxy":
         call.parameters["meeting_words"] = sought = words("meeting_words", meeting_words)
-        made = read_calls(call, calls, call_dispositions, sought)
-        told = proxy(sought, named=call_dispositions is not None)
+        held = read_calls(call, calls, call_dispositions, sought)
+        described = proxy(sought, named=call_dispositions is not None)
     now = call.instant(as_of)
 
     states = call.drop(states, "enrollment without created_at", ~nw.col("created_at").is_null())
     states = call.drop(states, "enrollment created after as_of", nw.col("created_at") <= now)
     states = with_periods(with_local(states, "created_at", zones=[tz]), ["week"])
     enrolled = mail.filter(~nw.col("sequence_state_id").is_null())
-    if made is None:
+    if held is None:
         firsts = first_events(enrolled, now, bounce_policy)
     else:
-        known = meeting_times(call, made).filter(nw.col("meeting_at") <= now)
-        firsts = known.group_by("sequence_state_id").agg(nw.col("meeting_at").min())
+        meetings = meeting_times(call, held).filter(nw.col("meeting_at") <= now)
+        firsts = meetings.group_by("sequence_state_id").agg(nw.col("meeting_at").min())
     joined = join(states, firsts.rename({"sequence_state_id": "id"}), "id")
     if mailbox_health is not None:
         joined = join(joined, _blind_since(enrolled, mailbox_health), "id")
@@ -163,7 +155,7 @@ def cohort_matrix(
         table = table.with_columns(blind=nw.when(nw.col("enrollments") < 0).then(nw.col("mature")))
     keys = ["cohort_week", "week"]
     columns = [*keys, "enrollments", "events", "rate", "rate_n", "rate_lo", "rate_hi", "mature", "blind"]
-    result: IntoFrameT = call.write(tidied(table).select(*columns), sort=keys, days=["cohort_week"], proxy=told)
+    result: IntoFrameT = call.write(tidied(table).select(*columns), sort=keys, days=["cohort_week"], proxy=described)
     if isinstance(result, pd.DataFrame):
         _finish(result)
     return result
@@ -172,10 +164,10 @@ def cohort_matrix(
 def _blind_since(mail: nw.LazyFrame[Any], mailbox_health: pd.DataFrame) -> nw.LazyFrame[Any]:
     """Find for each enrollment since when a mailbox that wrote to it has been blind [µs]; others are not listed."""
     health = StatContext("cohort_matrix")
-    known = health.table(health.read("mailbox_health", mailbox_health, ["mailbox_id", "blind_since"]))
-    known = known.dropna()
-    since = pd.to_datetime(known["blind_since"], utc=True).astype("int64[pyarrow]")
-    table = small_table(mail, {"mailbox_id": known["mailbox_id"].astype("int64[pyarrow]"), "blind_since": since})
+    blind = health.table(health.read("mailbox_health", mailbox_health, ["mailbox_id", "blind_since"]))
+    blind = blind.dropna()
+    since = pd.to_datetime(blind["blind_since"], utc=True).astype("int64[pyarrow]")
+    table = small_table(mail, {"mailbox_id": blind["mailbox_id"].astype("int64[pyarrow]"), "blind_since": since})
     sent = join(mail, table, "mailbox_id", how="inner")
     return sent.group_by("sequence_state_id").agg(nw.col("blind_since").min()).rename({"sequence_state_id": "id"})
 

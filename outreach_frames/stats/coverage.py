@@ -9,7 +9,6 @@ from narwhals.typing import IntoFrameT
 from outreach_frames.stats._aggregate import grouping, stack
 from outreach_frames.stats._backends import join
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import Instant
 from outreach_frames.stats._validation import columns
 from outreach_frames.stats.flags import CALL_COLUMNS, SENDING, outbound_calls, with_delivery
 from outreach_frames.stats.intervals import with_rates
@@ -24,14 +23,13 @@ _REACH = {
 
 
 def account_coverage(
-    accounts: IntoFrameT,
-    prospects: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    accounts: IntoFrameT,
+    prospects: IntoFrameT,
     calls: IntoFrameT | None = None,
     named_only: bool = False,
     bounce_policy: str = "reply_wins",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count the people of each account who are known, contacted, have replied, have opted out.
@@ -41,21 +39,19 @@ def account_coverage(
 
     Parameters
     ----------
+    mailings
+        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     accounts
         ``id``, ``owner_id``, and ``named`` for ``named_only``. Accounts without people stay. Their ``name`` is kept
         where it is there.
     prospects
         ``id``, ``account_id``, ``opted_out``, ``opted_out_at``.
-    mailings
-        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     calls
         ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
     named_only
         Keep named accounts only.
     bounce_policy
         See `mailing_flags`.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -67,9 +63,9 @@ def account_coverage(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -81,35 +77,35 @@ def account_coverage(
     listed = call.read("accounts", accounts, needed, optional=["name"])
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
     touches = _touches(call, mailings, calls, bounce_policy)
-    call.look(as_of)
 
     if named_only:
         listed = call.drop(listed, "account not named", nw.col("named").fill_null(False))
     table = _covered(call, listed.rename({"id": "account_id"}), people, touches)
-    known, met = (nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for n in ("prospects", "contacted"))
+    per_prospect, per_contacted = (
+        nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for n in ("prospects", "contacted")
+    )
     table = table.with_columns(
-        coverage=nw.col("contacted").cast(nw.Float64) / known,
+        coverage=nw.col("contacted").cast(nw.Float64) / per_prospect,
         multi_threaded=nw.col("contacted") > 1,
-        touches_per_contacted=nw.col("touches").cast(nw.Float64) / met,
+        touches_per_contacted=nw.col("touches").cast(nw.Float64) / per_contacted,
     )
     name = ["name"] if "name" in table.collect_schema().names() else []
-    shown = [*_KEY, *name, *_PEOPLE, "coverage", "multi_threaded", "touches", "touches_per_contacted"]
+    order = [*_KEY, *name, *_PEOPLE, "coverage", "multi_threaded", "touches", "touches_per_contacted"]
     result: IntoFrameT = call.write(
-        table.select(*shown, "last_touch_at", "owner_id"), sort=_KEY, instants=["last_touch_at"]
+        table.select(*order, "last_touch_at", "owner_id"), sort=_KEY, instants=["last_touch_at"]
     )
     return result
 
 
 def account_reach(
-    accounts: IntoFrameT,
-    prospects: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    accounts: IntoFrameT,
+    prospects: IntoFrameT,
     calls: IntoFrameT | None = None,
     by: str | Sequence[str] | None = "owner_id",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count the accounts that were touched and those that answered, by owner or segment.
@@ -119,12 +115,12 @@ def account_reach(
 
     Parameters
     ----------
+    mailings
+        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     accounts
         ``id``, ``named``, and the columns of ``by``.
     prospects
         ``id``, ``account_id``, ``opted_out``, ``opted_out_at``.
-    mailings
-        ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     calls
         ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
     by
@@ -133,8 +129,6 @@ def account_reach(
         See `mailing_flags`.
     ci
         Confidence level.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -146,9 +140,9 @@ def account_reach(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -161,7 +155,6 @@ def account_reach(
     listed = call.read("accounts", accounts, ["id", "named"], keys=keys).rename({"id": "account_id"})
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
     touches = _touches(call, mailings, calls, bounce_policy)
-    call.look(as_of)
 
     for key in keys:
         listed = call.drop(listed, f"{key} missing", ~nw.col(key).is_null())
@@ -179,10 +172,10 @@ def account_reach(
     sums = counted.group_by(*groups).agg(nw.col(name).sum() for name in ("accounts", *flagged))
     table = with_rates(stack([*parts, sums], groups), _REACH, ci=ci)
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _REACH}
-    shown = ["accounts", "named_accounts", "named_touched", *rates["accounts_touched_rate"]]
-    shown += ["accounts_contacted", "accounts_replied", *rates["account_reply_rate"]]
+    order = ["accounts", "named_accounts", "named_touched", *rates["accounts_touched_rate"]]
+    order += ["accounts_contacted", "accounts_replied", *rates["account_reply_rate"]]
     result: IntoFrameT = call.write(
-        table.select(*keys, *shown), sort=keys, instants=[key for key in keys if key.endswith("_at")]
+        table.select(*keys, *order), sort=keys, instants=[key for key in keys if key.endswith("_at")]
     )
     return result
 
@@ -217,8 +210,8 @@ def _mail_touches(mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 
 def _by_person(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    known = touches.filter(~nw.col("prospect_id").is_null())
-    counted = known.with_columns(touches=nw.col("touched_at") * 0 + 1)
+    with_person = touches.filter(~nw.col("prospect_id").is_null())
+    counted = with_person.with_columns(touches=nw.col("touched_at") * 0 + 1)
     return counted.group_by("prospect_id").agg(
         nw.col("touched_at").max(), nw.col("answers").max(), nw.col("touches").sum()
     )

@@ -9,20 +9,19 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._addresses import first_domains
 from outreach_frames.stats._aggregate import at_the_end, stack, with_missing
 from outreach_frames.stats._backends import join, pandas_of, small_table
 from outreach_frames.stats._pandas import Floats, column, floats
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import Instant, with_local, with_periods
+from outreach_frames.stats._timestamps import with_local, with_periods
 from outreach_frames.stats._validation import choice, limits
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, noted_effects
-from outreach_frames.stats.control_limits import limits_around, z_against
-from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
+from outreach_frames.stats.comparisons import limits_around, z_against
+from outreach_frames.stats.flags import SENDING, first_domains, note_placing, with_delivery, with_failure
 from outreach_frames.stats.intervals import MIN_EVENTS, exact_lower, with_rates
 from outreach_frames.stats.opt_outs import with_opt_out_time
 
-GROUPINGS = ("mailbox", "recipient_domain")
+GROUPINGS = ("mailbox_id", "recipient_domain")
 ALERTS = ("ok", "watch", "act")
 THRESHOLDS: Mapping[str, tuple[float, float]] = {"bounce_rate": (0.02, 0.05), "spam_rate": (0.001, 0.003)}
 """From which rates on to watch, and to act: practice, not law; for spam, what Gmail asks of bulk senders."""
@@ -42,11 +41,11 @@ _COUNTS = ["sent", "delivered", "bounced", "failed", "attempted", "spam", "opted
 
 def deliverability(
     mailings: IntoFrameT,
-    mailboxes: IntoFrameT,
     *,
+    mailboxes: IntoFrameT,
     prospects: IntoFrameT | None = None,
     email_addresses: IntoFrameT | None = None,
-    by: str = "mailbox",
+    by: str = "mailbox_id",
     thresholds: Mapping[str, tuple[float, float]] | None = None,
     min_n: int = 20,
     baseline_weeks: int = 8,
@@ -54,7 +53,6 @@ def deliverability(
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
     cluster: str | None = "auto",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Measure how well mail arrives, by mailbox and week or by the recipients' domain.
@@ -75,7 +73,7 @@ def deliverability(
         ``id``, ``prospect_id``, ``email``: for ``by="recipient_domain"``. Of several addresses of a person the first is
         taken, since a mailing does not tell its own.
     by
-        ``"mailbox"`` (and week) or ``"recipient_domain"``.
+        ``"mailbox_id"`` (and week) or ``"recipient_domain"``.
     thresholds
         Rates from which to watch and to act, by name of the rate; default `THRESHOLDS`.
     min_n
@@ -89,11 +87,8 @@ def deliverability(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the mailings have it,
-        else for bounces the recipients' domain where ``email_addresses`` are given, else the person; or a column's
-        name; or ``None``: independent mailings. Failures are the mailbox's own.
-    as_of
-        When the data were extracted; kept in the record only.
+        Column of the clusters; ``"auto"``: the account, for bounces else the domain, else the person, for failures
+        the mailbox; ``None``: independent mailings. See `clusters`.
 
     Returns
     -------
@@ -112,7 +107,7 @@ def deliverability(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype, an unknown grouping or threshold, or ``email_addresses`` is not given.
 
@@ -121,7 +116,7 @@ def deliverability(
     Mail falls into the week of its sending, failed mail into that for which it was scheduled, else created. Left out
     and counted: mail neither sent nor failed, and that of other mailboxes or without a known domain. Spam complaints
     are a floor, since few providers report them. Interval: Wilson; alerts: Clopper and Pearson, at ``ci``; z and
-    limits: Fisher's exact test, see `control_limits`. With lazy engines the counts are computed at the call, and what
+    limits: Fisher's exact test, see `comparisons`. With lazy engines the counts are computed at the call, and what
     comes back holds them. Definition: this project's metric dictionary, parts 2.1 and 2.11.
     """
     choice("deliverability by", by, GROUPINGS)
@@ -139,25 +134,24 @@ def deliverability(
     )
     mail = _read_mail(call, mailings, bounce_policy, cluster_columns(cluster))
     boxes = call.read("mailboxes", mailboxes, ["id", "email"]).rename({"id": "mailbox_id"})
-    call.look(as_of)
-    if by == "mailbox":
+    if by == "mailbox_id":
         marked = join(mail, boxes.select("mailbox_id", is_listed=nw.col("mailbox_id")), "mailbox_id")
         mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
-        tell_placing(call, mail)
+        note_placing(call, mail)
         call.assume(mail, "failed mailing, placed at the time it was scheduled for or made", ~nw.col("is_sent"))
         mail = with_periods(with_local(mail, "placed_at", zones=[tz]), ["week"])
         keys, labels = ["mailbox_id", "week"], ["email"]
     else:
         keys, labels = ["recipient_domain"], []
-    if email_addresses is not None or by != "mailbox":
+    if email_addresses is not None or by != "mailbox_id":
         mail = _with_domain(call, mail, email_addresses)
-    if by != "mailbox":
+    if by != "mailbox_id":
         mail = call.drop(mail, "mailing to an unknown domain", ~nw.col("recipient_domain").is_null())
     clusters = clusters_of(_ALIKE, cluster, mail.collect_schema().names(), keys)
     parts = _counts(mail, keys, clusters)
     if prospects is not None:
         parts.append(_manual(call, mail, prospects, keys))
-    if by == "mailbox":
+    if by == "mailbox_id":
         weeks = mail.group_by("week").agg(nw.col("id").count()).select("week")
         parts.append(boxes.select("mailbox_id").join(weeks, how="cross"))
     table = stack(parts, keys)
@@ -165,7 +159,7 @@ def deliverability(
         table = with_missing(table, ["manual_opt_outs"], like="sent")
     table = noted_effects(call, table, _RATES, clusters)
     counts = pandas_of(table).sort_values(keys, ignore_index=True)  # small, whatever the mail is
-    past = _earlier_weeks(counts, baseline_weeks) if by == "mailbox" else _other_domains(counts)
+    past = _earlier_weeks(counts, baseline_weeks) if by == "mailbox_id" else _other_domains(counts)
     judged = counts.assign(**_control(counts, past), alert=_alerts(counts, bounds, min_n or 0, ci))
     table = with_rates(small_table(table, {name: judged[name] for name in judged.columns}), _RATES, ci=ci)
     result: IntoFrameT = _finished(call, join(table, boxes, keys[0]) if labels else table, keys, labels)
@@ -207,11 +201,11 @@ def _manual(call: StatContext, mail: nw.LazyFrame[Any], prospects: Any, keys: Se
     """Count opt-outs without a link, where the last mailing delivered before them was sent."""
     people = with_opt_out_time(call.read("prospects", prospects, ["id", "opted_out", "opted_out_at"]))
     people = people.filter(~nw.col("opted_out_at").is_null())
-    known = mail.filter(~nw.col("prospect_id").is_null())
-    by_link = known.group_by("prospect_id").agg(linked=nw.col("unsubscribed_at").count())
-    gone = join(people.rename({"id": "prospect_id"}), by_link, "prospect_id")
-    gone = gone.filter((nw.col("linked") == 0).fill_null(False)).select("prospect_id", "opted_out_at")
-    before = join(known.filter(nw.col("is_delivered")), gone, "prospect_id", how="inner")
+    with_person = mail.filter(~nw.col("prospect_id").is_null())
+    by_link = with_person.group_by("prospect_id").agg(linked=nw.col("unsubscribed_at").count())
+    manual = join(people.rename({"id": "prospect_id"}), by_link, "prospect_id")
+    manual = manual.filter((nw.col("linked") == 0).fill_null(False)).select("prospect_id", "opted_out_at")
+    before = join(with_person.filter(nw.col("is_delivered")), manual, "prospect_id", how="inner")
     before = before.filter(nw.col("sent_at") <= nw.col("opted_out_at"))
     for last in ("sent_at", "id"):
         before = at_the_end(before, "prospect_id", last, "max")
@@ -221,8 +215,8 @@ def _manual(call: StatContext, mail: nw.LazyFrame[Any], prospects: Any, keys: Se
 def _earlier_weeks(counts: pd.DataFrame, weeks: int) -> Floats:
     """Add up the bounces and the mail of each mailbox's weeks before; all mailboxes have the same weeks, in order."""
     days = np.unique(floats(counts["week"]))
-    made = _bounced_and_sent(counts).reshape(2, -1 if days.size else 0, days.size)
-    total = np.pad(made.cumsum(axis=-1), ((0, 0), (0, 0), (1, 0)))
+    pairs = _bounced_and_sent(counts).reshape(2, -1 if days.size else 0, days.size)
+    total = np.pad(pairs.cumsum(axis=-1), ((0, 0), (0, 0), (1, 0)))
     past: Floats = total[..., :-1] - total[..., np.searchsorted(days, days - 7 * weeks)]
     return past.reshape(2, -1)
 

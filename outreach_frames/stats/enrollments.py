@@ -8,7 +8,7 @@ import pandas as pd
 from narwhals.typing import IntoFrameT
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._aggregate import grouping, stack, with_missing
+from outreach_frames.stats._aggregate import grouping, stack, with_mature, with_missing
 from outreach_frames.stats._backends import join
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
@@ -22,7 +22,6 @@ from outreach_frames.stats.clusters import (
     with_clustered_rates,
 )
 from outreach_frames.stats.flags import SENDING, outbound_calls, with_delivery
-from outreach_frames.stats.maturity import with_mature
 from outreach_frames.stats.provenance import attach
 
 ENDED_STATES = ("finished", "bounced", "opted_out", "failed")
@@ -41,15 +40,15 @@ _RATES = {
 
 
 def enrollment_outcomes(
-    sequence_states: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    sequence_states: IntoFrameT,
     sequences: IntoFrameT | None = None,
     sequence_steps: IntoFrameT | None = None,
     calls: IntoFrameT | None = None,
     tasks: IntoFrameT | None = None,
     by: str | Sequence[str] | None = "sequence_id",
-    spacing: float = 2,
+    stuck_after_waits: float = 2,
     ci: float = 0.95,
     cluster: str | None = "auto",
     as_of: Instant | None = None,
@@ -58,18 +57,19 @@ def enrollment_outcomes(
     Count the enrollments that came to an end, got stuck, came again, or met another one.
 
     ``completion_rate`` = finished / (finished + bounced + opted out + failed). ``stuck_rate`` = running enrollments
-    whose last activity is older than ``spacing`` times the longest planned wait of their sequence / running enrollments
-    (pending, active or paused). ``reenrollment_rate`` = enrollments beyond the person's first in the same sequence /
-    enrollments. ``overlap_rate`` = people with two or more open enrollments, in any sequence / people with an open
-    enrollment in the group; open is what Outreach's interface calls so, all but finished and opted out.
+    whose last activity is older than ``stuck_after_waits`` times the longest planned wait of their sequence /
+    running enrollments (pending, active or paused). ``reenrollment_rate`` = enrollments beyond the person's first in
+    the same sequence / enrollments. ``overlap_rate`` = people with two or more open enrollments, in any sequence /
+    people with an open enrollment in the group; open is what Outreach's interface calls so, all but finished and
+    opted out.
 
     Parameters
     ----------
+    mailings
+        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     sequence_states
         Enrollments: ``id``, ``prospect_id``, ``sequence_id``, ``state``, ``created_at``, ``state_changed_at``, and the
         columns of ``by``.
-    mailings
-        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     sequences, sequence_steps
         ``id``, ``duration_in_days``, and ``id``, ``sequence_id``, ``interval``: the plan, both needed for
         ``stuck_rate``.
@@ -78,14 +78,12 @@ def enrollment_outcomes(
         ``completed_at``: further activity.
     by
         Columns of the enrollments to group by, such as ``"user_id"``; ``None`` for one row.
-    spacing
+    stuck_after_waits
         How many times the longest planned wait may pass before an enrollment counts as stuck.
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrollments have
-        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
-        enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
     as_of
         When the data were extracted; default: what the frames' records say.
 
@@ -103,7 +101,7 @@ def enrollment_outcomes(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         ``as_of`` is unknown or later than the extraction; only half of the plan is given; a wrong dtype; an id that
         occurs twice in memory; frames of two kinds.
@@ -113,7 +111,7 @@ def enrollment_outcomes(
     The last activity is the latest of mail delivered, outbound calls, tasks completed and the last change of state; an
     enrollment without any is not stuck. The planned wait is the largest step interval as a share of all, times
     the sequence's duration: so the unit of intervals, of which the vendor's documents disagree, does not matter. Left
-    out and counted: enrollments created after ``as_of`` or whose key is missing; enrollments of nobody known are in
+    out and counted: enrollments created after ``as_of`` or whose key is missing; enrollments without a prospect are in
     neither of the last two rates. Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T24) and
     2.3.
 
@@ -123,7 +121,7 @@ def enrollment_outcomes(
     if (sequences is None) != (sequence_steps is None):
         raise DataError("The plan needs both sequences and sequence_steps.", hint="Pass both, or neither.")
     keys = columns("by", by)
-    call = StatContext("enrollment_outcomes", by=keys, spacing=spacing, ci=ci, cluster=cluster)
+    call = StatContext("enrollment_outcomes", by=keys, stuck_after_waits=stuck_after_waits, ci=ci, cluster=cluster)
     needed = ["id", "prospect_id", "sequence_id", "state", "created_at", "state_changed_at"]
     states = call.read("sequence_states", sequence_states, needed, keys=keys, optional=cluster_columns(cluster))
     clusters = clusters_of(_RATES, cluster, states.collect_schema().names(), keys)
@@ -141,18 +139,18 @@ def enrollment_outcomes(
         states = call.drop(states, f"{key} missing", ~nw.col(key).is_null())
     marked = _marked(states)
     if waits is not None:
-        limit = nw.col("longest_wait_d") * (spacing * DAY)
+        limit = nw.col("longest_wait_d") * (stuck_after_waits * DAY)
         marked = join(_active(marked, activity, now), waits, "sequence_id").with_columns(limit=limit)
     marked, groups, parts = grouping(marked, keys)
     parts += [*_counts(marked, groups, now, clusters), *_people(marked, groups, clusters)]
     table = with_missing(stack(parts, groups), ["stuck", "stuck_base"], like="enrollments")
     table = with_clustered_rates(call, table, _RATES, clusters, ci=ci)
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _RATES}
-    shown = ["enrollments", "finished", "resolved", *rates["completion_rate"], "running", "stuck"]
-    shown += [*rates["stuck_rate"], "reenrolled", *rates["reenrollment_rate"]]
-    shown += ["open_enrollments", "prospects_overlapping", *rates["overlap_rate"]]
+    order = ["enrollments", "finished", "resolved", *rates["completion_rate"], "running", "stuck"]
+    order += [*rates["stuck_rate"], "reenrolled", *rates["reenrollment_rate"]]
+    order += ["open_enrollments", "prospects_overlapping", *rates["overlap_rate"]]
     result: IntoFrameT = call.write(
-        table.select(*keys, *shown), sort=keys, instants=[key for key in keys if key.endswith("_at")]
+        table.select(*keys, *order), sort=keys, instants=[key for key in keys if key.endswith("_at")]
     )
     return result
 
@@ -190,18 +188,18 @@ def _planned_waits(call: StatContext, sequences: Any, sequence_steps: Any) -> nw
 def _marked(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Mark each enrollment as finished, resolved, running, open, or its person's first in the sequence."""
     state = nw.col("state")
-    known = ~nw.col("prospect_id").is_null() & ~nw.col("sequence_id").is_null()
+    complete = ~nw.col("prospect_id").is_null() & ~nw.col("sequence_id").is_null()
     marked = states.with_columns(
         enrollments=nw.col("id") * 0 + 1,
         finished=(state == "finished").fill_null(False).cast(nw.Int64),
         resolved=state.is_in(ENDED_STATES).fill_null(False).cast(nw.Int64),
         running=state.is_in(RUNNING_STATES).fill_null(False).cast(nw.Int64),
         open_enrollments=(~state.is_in(CLOSED_STATES).fill_null(False)).cast(nw.Int64),
-        enrollments_known=known.cast(nw.Int64),
+        enrollments_known=complete.cast(nw.Int64),
     )
     pair = ["prospect_id", "sequence_id"]
-    firsts = states.filter(known).group_by(*pair).agg(first_at=nw.col("created_at").min())
-    earliest = join(states.filter(known), firsts, pair)
+    firsts = states.filter(complete).group_by(*pair).agg(first_at=nw.col("created_at").min())
+    earliest = join(states.filter(complete), firsts, pair)
     earliest = earliest.filter(
         (nw.col("created_at") == nw.col("first_at")).fill_null(False) | nw.col("first_at").is_null()
     )
@@ -213,8 +211,8 @@ def _marked(states: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 def _active(states: nw.LazyFrame[Any], activity: Sequence[nw.LazyFrame[Any]], now: int) -> nw.LazyFrame[Any]:
     """Add ``active_at``, when something last happened to an enrollment; what came after ``as_of`` had not yet."""
     changed = states.select("id", active_at=nw.col("state_changed_at"))
-    known = nw.concat([changed, *activity], how="vertical").filter((nw.col("active_at") <= now).fill_null(False))
-    last = known.filter(~nw.col("id").is_null()).group_by("id").agg(nw.col("active_at").max())
+    active = nw.concat([changed, *activity], how="vertical").filter((nw.col("active_at") <= now).fill_null(False))
+    last = active.filter(~nw.col("id").is_null()).group_by("id").agg(nw.col("active_at").max())
     return join(states, last, "id")
 
 
@@ -242,12 +240,12 @@ def _people(marked: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[st
     own = {rate: column for rate, column in clusters.items() if rate in rates and column != who}
     inner = [key for key in dict.fromkeys([*keys, *own.values()]) if key != who]
     present = is_open.group_by(who, *inner).agg(nw.col("open_enrollments").max())
-    met = join(present, everywhere, who).with_columns(
+    overlapping = join(present, everywhere, who).with_columns(
         id=nw.col(who),
         prospects_open=nw.col("open_enrollments"),
         prospects_overlapping=(nw.col("in_all") > 1).cast(nw.Int64),
     )
-    return counted_parts(met, keys, rates["overlap_rate"], rates, own)
+    return counted_parts(overlapping, keys, rates["overlap_rate"], rates, own)
 
 
 BUCKETS = (
@@ -268,7 +266,7 @@ BUCKETS = (
 CLOSED_STATES = ("finished", "opted_out")
 """States that end an enrollment; Outreach's interface treats every other one as active."""
 
-_KNOWN = ("active", "pending", "paused", "bounced", "opted_out", "failed", "disabled")
+_STATES_WITH_BUCKET = ("active", "pending", "paused", "bounced", "opted_out", "failed", "disabled")
 _STATE_COLUMNS = ("id", "sequence_id", "state", "replied_at", "reply_count", "pause_reason")
 
 
@@ -276,10 +274,10 @@ _SHARE = {"share": ("enrollments", "of_all")}
 
 
 def state_flow(
-    sequence_states: IntoFrameT,
     mailings: IntoFrameT,
     *,
-    earlier: IntoFrameT | None = None,
+    sequence_states: IntoFrameT,
+    earlier_sequence_states: IntoFrameT | None = None,
     ooto_prefix: str = "ooto",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
@@ -296,12 +294,12 @@ def state_flow(
 
     Parameters
     ----------
+    mailings
+        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     sequence_states
         ``id``, ``sequence_id``, ``state``, ``replied_at``, ``reply_count``, ``pause_reason``; ``created_at`` where it
         is known.
-    mailings
-        ``id``, ``sequence_state_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
-    earlier
+    earlier_sequence_states
         The enrollments of an earlier snapshot, with the same columns, to see what they have become.
     ooto_prefix
         Compared without regard to case. What Outreach writes there is not documented.
@@ -310,9 +308,7 @@ def state_flow(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the enrollments have
-        ``account_id``, else the person where they have ``prospect_id``; or a column's name; or ``None``: independent
-        enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
     as_of
         When the data were extracted; default: what the frames' records say, else the latest ``created_at``.
 
@@ -322,15 +318,15 @@ def state_flow(
         ``sequence_id``, ``bucket`` (in the order of `BUCKETS`), ``enrollments``, ``share`` with ``_n``, ``_lo``,
         ``_hi``; ``mature`` and ``mature_n`` [enrollments of the bucket and of the sequence that were created at least
         14 days before ``as_of``, by which sequences can be compared; missing without ``created_at``]. In pandas and
-        with ``earlier``, `attached` gives ``"transitions"``: ``from``, ``to``, ``count`` of enrollments in either
-        snapshot (new ones come ``from`` missing, vanished ones go ``to`` missing).
+        with ``earlier_sequence_states``, `attached` gives ``"transitions"``: ``from``, ``to``, ``count`` of enrollments
+        in either snapshot (new ones come ``from`` missing, vanished ones go ``to`` missing).
 
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -342,7 +338,7 @@ def state_flow(
     states = call.read("sequence_states", sequence_states, _STATE_COLUMNS, optional=optional)
     clusters = clusters_of(_SHARE, cluster, states.collect_schema().names(), ["sequence_id"])
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING])
-    call.look(as_of)
+    call.optional_instant(as_of)
     replied = _replied(mail, bounce_policy)
     states = call.drop(states, "enrollment without a sequence", ~nw.col("sequence_id").is_null())
     placed = with_bucket(states, replied, ooto_prefix)
@@ -364,8 +360,10 @@ def state_flow(
     keys = ["sequence_id", "bucket"]
     columns = [*keys, "enrollments", "share", "share_n", "share_lo", "share_hi", "mature", "mature_n"]
     transitions = None
-    if earlier is not None:
-        before = with_bucket(call.read("earlier", earlier, _STATE_COLUMNS), replied, ooto_prefix)
+    if earlier_sequence_states is not None:
+        before = with_bucket(
+            call.read("earlier_sequence_states", earlier_sequence_states, _STATE_COLUMNS), replied, ooto_prefix
+        )
         transitions = _transitions(call.table(before), call.table(placed)) if call.in_memory else None
     result: IntoFrameT = call.write(table.select(*columns), sort=keys, categories={"bucket": BUCKETS})
     if isinstance(result, pd.DataFrame) and transitions is not None:
@@ -379,7 +377,7 @@ def with_bucket(states: nw.LazyFrame[Any], replied: nw.LazyFrame[Any], ooto_pref
     answered = (nw.col("has_reply") > 0).fill_null(False) | (nw.col("reply_count") > 0).fill_null(False)
     answered |= ~nw.col("replied_at").is_null()
     splits: Mapping[str, nw.Expr] = {
-        **{name: state == name for name in _KNOWN},
+        **{name: state == name for name in _STATES_WITH_BUCKET},
         "paused_ooto": (state == "paused") & reason.str.starts_with(ooto_prefix.lower()).fill_null(False),
         "finished_no_reply": (state == "finished") & ~answered,
         "finished_replied": (state == "finished") & answered,

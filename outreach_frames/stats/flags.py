@@ -1,5 +1,5 @@
 """
-Flags of a mailing from which every statistic is counted, and touches other than mail.
+Flags of a mailing from which every statistic is counted, touches other than mail, and mail to colleagues.
 
 Timestamps decide and ``state`` does not: it holds a single, latest value, and a bounced message that was answered
 shows only one of the two.
@@ -10,9 +10,9 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import Instant
-from outreach_frames.stats.traps import ContradictoryFlagsWarning, warn
+from outreach_frames.errors import ContradictoryFlagsWarning
+from outreach_frames.stats._backends import join
+from outreach_frames.stats._statistic import StatContext, warn_of_rows
 
 CALL_COLUMNS = ("id", "prospect_id", "direction", "dialed_at", "answered_at", "completed_at")
 TASK_COLUMNS = ("id", "prospect_id", "action", "completed_at")
@@ -33,7 +33,7 @@ def outbound_calls(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return dialed.filter(outbound.fill_null(False) & ~nw.col("called_at").is_null())
 
 
-def tell_calls_placed(call: StatContext, calls: nw.LazyFrame[Any]) -> None:
+def note_call_placing(call: StatContext, calls: nw.LazyFrame[Any]) -> None:
     """Note the calls of `outbound_calls` without a time of dialing, where they are placed by ``called_at``."""
     undialed = nw.col("dialed_at").is_null()
     call.assume(calls, "call without a time of dialing, placed at that of its answer or end", undialed)
@@ -41,9 +41,9 @@ def tell_calls_placed(call: StatContext, calls: nw.LazyFrame[Any]) -> None:
 
 def with_conversation(calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Add ``is_conversation``: the outcome says answered; where it says nothing, ``answered_at`` is set."""
-    said = nw.col("outcome").str.to_lowercase().is_in(_CONVERSATIONS).fill_null(False)
+    answered = nw.col("outcome").str.to_lowercase().is_in(_CONVERSATIONS).fill_null(False)
     silent = nw.col("outcome").is_null() & ~nw.col("answered_at").is_null()
-    return calls.with_columns(is_conversation=said | silent)
+    return calls.with_columns(is_conversation=answered | silent)
 
 
 def other_tasks(tasks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -81,9 +81,7 @@ FLAGS = (
 )
 
 
-def mailing_flags(
-    mailings: IntoFrameT, *, bounce_policy: str = "reply_wins", as_of: Instant | None = None
-) -> IntoFrameT:
+def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") -> IntoFrameT:
     """
     Work out the flags of each mailing.
 
@@ -102,8 +100,6 @@ def mailing_flags(
     bounce_policy
         ``"reply_wins"``: an answer proves arrival, so an answered bounce is no bounce. ``"bounce_wins"``: every
         ``bounced_at`` is a bounce.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -114,7 +110,7 @@ def mailing_flags(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A column has the wrong dtype, an id occurs twice in memory, or the policy does not exist.
 
@@ -130,11 +126,12 @@ def mailing_flags(
     """
     call = StatContext("mailing_flags", bounce_policy=bounce_policy)
     frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"])
-    call.look(as_of)
     frame = with_flags(frame, bounce_policy).with_columns(is_spam=_set("marked_as_spam_at") & nw.col("is_delivered"))
     if call.in_memory:
         both = call.table(frame.filter(_set("bounced_at") & _set("replied_at")).select("id"))
-        warn(ContradictoryFlagsWarning, f"Mailings that bounced and were answered ({bounce_policy})", both["id"])
+        warn_of_rows(
+            ContradictoryFlagsWarning, f"Mailings that bounced and were answered ({bounce_policy})", both["id"]
+        )
     result: IntoFrameT = call.write(frame.select("id", *FLAGS, "opens_total", "clicks_total"), keep_index=True)
     return result
 
@@ -172,7 +169,7 @@ def with_delivery(mailings: nw.LazyFrame[Any], bounce_policy: str = "reply_wins"
     ).with_columns(is_delivered=nw.col("is_sent") & ~nw.col("is_bounced"))
 
 
-def tell_placing(call: StatContext, mail: nw.LazyFrame[Any]) -> None:
+def note_placing(call: StatContext, mail: nw.LazyFrame[Any]) -> None:
     """Note the sent mailings whose ``sent_at`` is not the time of delivery, where they are placed by it."""
     elsewhere = nw.col("is_sent") & nw.col("delivered_at").is_null()
     call.assume(mail, "mailing without a time of delivery, placed at that of its bounce or reply", elsewhere)
@@ -185,3 +182,58 @@ def with_failure(mailings: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 def _set(column: str) -> nw.Expr:
     return ~nw.col(column).is_null()
+
+
+def domain_of(column: str) -> nw.Expr:
+    """Return what stands after the last @ of an address, in lower case."""
+    return nw.col(column).str.replace_all(".*@", "").str.to_lowercase()
+
+
+def first_domains(addresses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """
+    Return ``prospect_id`` and ``recipient_domain``: that of each prospect's first address.
+
+    Which address a mailing went to, mailings do not tell.
+
+    Parameters
+    ----------
+    addresses
+        ``id``, ``prospect_id``, ``email``.
+    """
+    complete = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
+    first = complete.group_by("prospect_id").agg(nw.col("id").min())
+    return join(first, complete.select("id", recipient_domain=domain_of("email")), "id").drop("id")
+
+
+def external_only(call: StatContext, mail: nw.LazyFrame[Any], email_addresses: Any) -> nw.LazyFrame[Any]:
+    """
+    Leave out mail to `colleagues`, and count it.
+
+    Mail without a prospect stays: its recipient's address is not in mailings.
+
+    Parameters
+    ----------
+    call
+        The statistic's.
+    mail
+        ``id``, ``prospect_id`` and ``mailbox_address``.
+    email_addresses
+        The caller's frame: ``prospect_id``, ``email``.
+    """
+    read = call.read("email_addresses", email_addresses, ["prospect_id", "email"])
+    marked = join(mail, colleagues(mail, read).with_columns(is_colleague=nw.col("prospect_id")), "prospect_id")
+    return call.drop(marked, "mailing to a colleague", nw.col("is_colleague").is_null()).drop("is_colleague")
+
+
+def colleagues(mail: nw.LazyFrame[Any], addresses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """
+    List the ``prospect_id`` of the colleagues among the people written to: the one definition.
+
+    A colleague has an address (``prospect_id``, ``email``) on the domain of any mailbox that the mail was written from
+    (``id``, ``mailbox_address``).
+    """
+    complete = addresses.filter(~nw.col("prospect_id").is_null() & ~nw.col("email").is_null())
+    own = mail.filter(~nw.col("mailbox_address").is_null()).with_columns(domain=domain_of("mailbox_address"))
+    own = own.group_by("domain").agg(mailings=nw.col("id").count())
+    inside = join(complete.with_columns(domain=domain_of("email")), own, "domain", how="inner")
+    return inside.group_by("prospect_id").agg(nw.col("mailings").max()).select("prospect_id")

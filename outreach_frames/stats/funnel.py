@@ -12,7 +12,7 @@ from typing import Any, Literal
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._aggregate import at_the_end, count_distinct, stack
+from outreach_frames.stats._aggregate import WINDOW, at_the_end, count_distinct, stack, with_mature
 from outreach_frames.stats._backends import grouped_median, join
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
@@ -28,7 +28,6 @@ from outreach_frames.stats.clusters import (
 )
 from outreach_frames.stats.flags import SENDING, outbound_calls, with_conversation, with_delivery
 from outreach_frames.stats.intervals import with_rates, z_value
-from outreach_frames.stats.maturity import WINDOW, with_mature
 
 ATTRIBUTIONS = ("direct", "last_touch", "first_touch")
 
@@ -44,8 +43,8 @@ _BY_ENROLLMENT = ("enrollments_reached", "at_risk", "first_replies")
 
 def step_funnel(
     mailings: IntoFrameT,
-    sequence_steps: IntoFrameT,
     *,
+    sequence_steps: IntoFrameT,
     calls: IntoFrameT | None = None,
     tasks: IntoFrameT | None = None,
     attribution: str = "direct",
@@ -97,9 +96,9 @@ def step_funnel(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown attribution.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown attribution.
 
     Notes
     -----
@@ -115,7 +114,7 @@ def step_funnel(
     columns = ["id", "sequence_id", "order", "step_type"]
     named = call.read("sequence_steps", sequence_steps, columns, optional=_NAMES).rename({"id": _STEP})
     steps = named.select(_STEP, *columns[1:])
-    call.look(as_of)
+    call.optional_instant(as_of)
 
     mail = _with_outcomes(mail, bounce_policy)
     events = _enrollment_events(mail, attribution)
@@ -142,12 +141,12 @@ def _optional(cluster: str | None) -> list[str]:
 
 
 def _belonging(touches: nw.LazyFrame[Any], column: str | None) -> nw.LazyFrame[Any]:
-    """Add what each touch belongs to, where it is known by a column that these touches have, else by the person."""
+    """Add the cluster of each touch: a column that these touches have, else the person."""
     if column is None:
         return touches
     present = touches.collect_schema().names()
-    known = next(name for name in (column, PERSON, _ENROLLMENT) if name in present)
-    return with_cluster(touches, known, person=PERSON if PERSON in present else None)
+    first = next(name for name in (column, PERSON, _ENROLLMENT) if name in present)
+    return with_cluster(touches, first, person=PERSON if PERSON in present else None)
 
 
 def _with_outcomes(mail: nw.LazyFrame[Any], bounce_policy: str) -> nw.LazyFrame[Any]:
@@ -195,8 +194,8 @@ def _reached(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         if column in touches.collect_schema().names():
             firsts.append(nw.col(column).max())
             needed.append(column)
-    known = touches.select(*needed).filter(~nw.col(_ENROLLMENT).is_null())
-    return known.group_by(_STEP, _ENROLLMENT).agg(*firsts)
+    first = touches.select(*needed).filter(~nw.col(_ENROLLMENT).is_null())
+    return first.group_by(_STEP, _ENROLLMENT).agg(*firsts)
 
 
 def _enrollment_counts(
@@ -210,7 +209,7 @@ def _enrollment_counts(
     """Count enrollments reached, at risk and answering, by step, and take the median wait."""
     table = join(join(reached, events, _ENROLLMENT), _waits(reached), [_STEP, _ENROLLMENT])
     reply, opt_out, touched = nw.col("reply_at"), nw.col("opt_out_at"), nw.col("touched_at")
-    gone = (reply <= touched).fill_null(False) | (opt_out <= touched).fill_null(False)
+    ended = (reply <= touched).fill_null(False) | (opt_out <= touched).fill_null(False)
     if "is_conversation" in reached.collect_schema().names():
         answered = nw.col("is_conversation") == 1
         in_time = answered
@@ -219,12 +218,12 @@ def _enrollment_counts(
         answered = credited & ~(opt_out < reply).fill_null(False)
         in_time = answered & (reply - touched <= WINDOW).fill_null(False)
     table = with_mature(table, "touched_at", as_of=as_of, events=mail, happened=["sent_at", "answered_at"])
-    mature = ~gone & nw.col("is_mature")
+    mature = ~ended & nw.col("is_mature")
     counted = table.with_columns(
         id=nw.col(_ENROLLMENT),
-        enrollments_reached=gone.cast(nw.Int64) * 0 + 1,
-        at_risk=(~gone).cast(nw.Int64),
-        first_replies=(~gone & answered).cast(nw.Int64),
+        enrollments_reached=ended.cast(nw.Int64) * 0 + 1,
+        at_risk=(~ended).cast(nw.Int64),
+        first_replies=(~ended & answered).cast(nw.Int64),
         at_risk_14d=mature.cast(nw.Int64),
         first_replies_14d=(mature & in_time).cast(nw.Int64),
     )
@@ -274,9 +273,9 @@ def _finished(
 
 
 def _names_in(steps: nw.LazyFrame[Any]) -> dict[str, str]:
-    """Tell which names were given, and what they are called in the result."""
-    given = steps.collect_schema().names()
-    return {column: name for column, name in _NAMES.items() if column in given}
+    """List the columns of names that are present, and their names in the result."""
+    present = steps.collect_schema().names()
+    return {column: name for column, name in _NAMES.items() if column in present}
 
 
 def _cumulative(table: nw.LazyFrame[Any], ci: float) -> nw.LazyFrame[Any]:

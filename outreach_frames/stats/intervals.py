@@ -93,8 +93,8 @@ def p_greater(
     p : array
         1 where the first has no success or the second no failure.
     """
-    given = (successes, trials, other_successes, other_trials)
-    x, n, y, m = np.broadcast_arrays(*(np.asarray(values, dtype=np.float64) for values in given))
+    counts = (successes, trials, other_successes, other_trials)
+    x, n, y, m = np.broadcast_arrays(*(np.asarray(values, dtype=np.float64) for values in counts))
     tested = (x > 0) & (y < m)
     x, n, y, m = (np.where(tested, values, stand_in) for values, stand_in in ((x, 1), (n, 2), (y, 1), (m, 2)))
     low, high = betaincinv(y + 1, m - y, _FARTHEST), betaincinv(y + 1, m - y, 1 - _FARTHEST)

@@ -1,8 +1,8 @@
 """
-Leaderboards: groups ranked by a rate, with what chance does to a rank.
+Leaderboards: groups ranked by a rate, with the part of chance in a rank.
 
-The best of many small groups is mostly the luckiest. Rates are shrunk before they are ranked, and each group is told
-how likely it is the best at all.
+The best of many small groups is mostly the luckiest. Rates are shrunk before they are ranked, and each group gets
+the chance that it is the best.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,14 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._aggregate import MEDIAN, RATES, engagement_parts, stack
+from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, RATES, engagement_parts, stack
 from outreach_frames.stats._backends import wrap
 from outreach_frames.stats._pandas import Floats, column, flags, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant, to_micros
 from outreach_frames.stats._validation import choice, column as column_name, id_mapping
 from outreach_frames.stats.clusters import clusters_of, noted_effects
-from outreach_frames.stats.maturity import MATURE_D
-from outreach_frames.stats.shrinkage import GivenPrior, Prior, prior_for, shrunk
+from outreach_frames.stats.shrinkage import Prior, PriorChoice, attach_prior, prior_for, shrunk
 from outreach_frames.stats.suspects import warn_of_machines
 
 LOW_TRUST = frozenset({"open_rate", "click_rate", "click_to_open_rate"})
@@ -37,12 +36,15 @@ _NAMES = ("name", "email")
 
 def leaderboard(
     mailings: pd.DataFrame,
-    groups: pd.DataFrame | None = None,
     *,
+    users: pd.DataFrame | None = None,
+    mailboxes: pd.DataFrame | None = None,
+    sequences: pd.DataFrame | None = None,
+    templates: pd.DataFrame | None = None,
     by: str = "user_id",
     metric: str = "reply_rate",
     alias: Mapping[int, int] | None = None,
-    prior: GivenPrior = "integrated",
+    prior: PriorChoice = "integrated",
     seed: int = 0,
     mature_d: float = MATURE_D,
     ci: float = 0.95,
@@ -60,9 +62,10 @@ def leaderboard(
     ----------
     mailings
         As for `engagement`, with the column of ``by``.
-    groups
-        The users, mailboxes, sequences or templates to rank: ``id``, and ``name`` or ``email`` if known; of templates
-        also ``stats_target_id``: a template that counts on another is ranked with it. Without it, those with mail.
+    users, mailboxes, sequences, templates
+        The table that ``by`` refers to, if any: what to rank. ``id``, and ``name`` or ``email`` if present; of
+        templates also ``stats_target_id``: a template that counts on another is ranked with it. Without a table, all
+        groups with mail are ranked.
     by
         Column to group by. Mail is credited to its sender (``user_id``), not to the owner of the prospect now.
     metric
@@ -78,7 +81,7 @@ def leaderboard(
     ci
         Probability of the interval.
     cluster
-        What belongs together, so that its outcomes are alike and tell less; see `engagement`.
+        Column of the clusters; see `engagement` and `clusters`.
     bounce_policy
         See `mailing_flags`.
     allow_low_trust
@@ -92,12 +95,13 @@ def leaderboard(
         Key, ``name`` (missing where unknown), ``n``, ``x``, ``raw``, ``shrunk``, ``lo``, ``hi``, ``p_top`` (chance of
         being the best), ``p_above_median`` (of being on the better side of the median group), ``rank`` (1 is the best,
         ties share the better one). Highest is best, but for bounces and opt-outs lowest. Groups without trials get the
-        prior, come last, and have neither rank nor chances. ``attrs["prior"]``: see `shrink_rates`.
+        prior, come last, and have neither rank nor chances. `attached` gives the ``"prior"``, see
+        `shrink_rates`.
 
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         An unknown or low-trust metric, a wrong dtype, an id that occurs twice.
 
@@ -134,10 +138,9 @@ def leaderboard(
     mail = read_mailings(call, mailings, needed, keys=[by], bounce_policy=bounce_policy)
     if metric in LOW_TRUST:
         warn_of_machines(mail)
-    listed = None
-    if groups is not None:
-        listed = read(call, _FRAMES.get(by, "groups"), groups, ["id"], optional=[*_NAMES, "stats_target_id"])
-    call.look(as_of)
+    tables = {"users": users, "mailboxes": mailboxes, "sequences": sequences, "templates": templates}
+    listed = _listed(call, by, {name: each for name, each in tables.items() if each is not None})
+    call.optional_instant(as_of)
 
     mail = keep(call, mail, f"{by} missing", mail[by].notna())
     mail = _mature(call, mail, mature_d)
@@ -154,8 +157,18 @@ def leaderboard(
     ranked["rank"] = worth.rank(method="min", ascending=False).astype("int64[pyarrow]")
     order = [by, "name", "n", "x", "raw", "shrunk", "lo", "hi", "p_top", "p_above_median", "rank"]
     result = write(call, ranked[order], sort=["rank", by])
-    result.attrs["prior"] = None if fitted is None else fitted.record
+    attach_prior(result, fitted)
     return result
+
+
+def _listed(call: StatContext, by: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
+    """Read the table of the groups; only the one that ``by`` refers to may be passed."""
+    for name in tables:
+        if name != _FRAMES.get(by):
+            raise DataError(f"by={by!r} does not refer to {name}.", hint=f"Pass the table of {by}, or leave it out.")
+    for name, table_of_groups in tables.items():
+        return read(call, name, table_of_groups, ["id"], optional=[*_NAMES, "stats_target_id"])
+    return None
 
 
 def _check_metric(metric: str, *, allow_low_trust: bool) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from narwhals.typing import IntoFrameT
 
+from outreach_frames.errors import BlindMailboxWarning
 from outreach_frames.stats._aggregate import grouping, stack
 from outreach_frames.stats._backends import join
 from outreach_frames.stats._estimators import RESAMPLES, bootstrap_bounds
@@ -29,12 +30,11 @@ from outreach_frames.stats._pandas import (
     texts,
     write,
 )
-from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._statistic import StatContext, warn_of_rows
 from outreach_frames.stats._timestamps import HOUR, Instant, with_local, with_periods
 from outreach_frames.stats._validation import columns
 from outreach_frames.stats.clusters import AUTO, clusters_of, counted_parts, share_sums, with_clustered_rates
-from outreach_frames.stats.flags import SENDING, tell_placing, with_delivery, with_failure
-from outreach_frames.stats.traps import BlindMailboxWarning, warn
+from outreach_frames.stats.flags import SENDING, note_placing, with_delivery, with_failure
 
 _TIMES = ("last_send_at", "last_sync_at", "blind_since")
 
@@ -53,23 +53,23 @@ _RESULT = {
 
 
 def mailbox_health(
-    mailboxes: pd.DataFrame,
     mailings: pd.DataFrame,
     *,
+    mailboxes: pd.DataFrame,
     stale_h: float = 24,
     tz: str = "UTC",
     as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
-    Tell for each mailbox whether it sends and synchronizes, and since when it is blind.
+    Report for each mailbox whether it sends and synchronizes, and since when it is blind.
 
     Parameters
     ----------
+    mailings
+        ``id``, ``mailbox_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     mailboxes
         ``id``, ``send_disabled``, ``sync_disabled``, ``send_errored_at``, ``send_success_at``, ``sync_errored_at``,
         ``sync_success_at``, ``max_mailings_per_day``; ``email`` if known.
-    mailings
-        ``id``, ``mailbox_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     stale_h
         Time without a successful synchronization after which a mailbox counts as blind [h].
     tz
@@ -90,7 +90,7 @@ def mailbox_health(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         ``as_of`` is unknown, a wrong dtype, an id that occurs twice.
 
@@ -139,7 +139,7 @@ def mailbox_health(
     health["reasons"] = texts(reasons, len(health))
     result = write(call, health[list(_RESULT)].astype(_RESULT), sort=["mailbox_id"], instants=_TIMES)
     what = "Mailboxes that do not synchronize, so that replies and bounces go unseen"
-    warn(BlindMailboxWarning, what, health["mailbox_id"][flags(blind)])
+    warn_of_rows(BlindMailboxWarning, what, health["mailbox_id"][flags(blind)])
     return result
 
 
@@ -178,9 +178,7 @@ def _capacity(mail: pd.DataFrame, health: pd.DataFrame, tz: str) -> pd.DataFrame
     return used.reset_index()
 
 
-def send_capacity(
-    mailboxes: IntoFrameT, mailings: IntoFrameT, *, tz: str = "UTC", as_of: Instant | None = None
-) -> IntoFrameT:
+def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, tz: str = "UTC") -> IntoFrameT:
     """
     Divide what each mailbox sent on a day by its daily limit.
 
@@ -188,14 +186,12 @@ def send_capacity(
 
     Parameters
     ----------
-    mailboxes
-        ``id``, ``max_mailings_per_day``: the mailboxes to report on.
     mailings
         ``id``, ``mailbox_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
+    mailboxes
+        ``id``, ``max_mailings_per_day``: the mailboxes to report on.
     tz
         IANA zone in which a day begins and ends.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -206,9 +202,9 @@ def send_capacity(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown zone.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown zone.
 
     Notes
     -----
@@ -219,11 +215,10 @@ def send_capacity(
     call = StatContext("send_capacity", tz=tz)
     boxes = call.read("mailboxes", mailboxes, ["id", "max_mailings_per_day"]).rename({"id": "mailbox_id"})
     mail = with_delivery(call.read("mailings", mailings, ["id", "mailbox_id", *SENDING]))
-    call.look(as_of)
     mail = call.drop(mail, "mailing never sent", nw.col("is_sent"))
     marked = join(mail, boxes.with_columns(is_listed=nw.col("mailbox_id")), "mailbox_id")
     mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
-    tell_placing(call, mail)
+    note_placing(call, mail)
     placed = with_periods(with_local(mail, "sent_at", zones=[tz]), ["day"])
     daily = placed.group_by("mailbox_id", "day").agg(
         nw.col("id").count().alias("sent"), nw.col("max_mailings_per_day").max()
@@ -246,12 +241,11 @@ def schedule_lag(
     ci: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
     Measure how long after its time mail was delivered, by mailbox or any other columns.
 
-    ``schedule_lag_h`` = median of ``delivered_at`` − ``scheduled_at``. A lag that grows speaks of throttling, or of a
+    ``schedule_lag_h`` = median of ``delivered_at`` − ``scheduled_at``. A growing lag suggests throttling, or a
     mailbox in trouble.
 
     Parameters
@@ -266,8 +260,6 @@ def schedule_lag(
         Draws of the bootstrap.
     seed
         Of the draws.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -279,20 +271,19 @@ def schedule_lag(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 
     Notes
     -----
     Left out and counted: mail not delivered, and rows whose key is missing. Mail delivered before its time has a
-    negative lag. Interval: percentile bootstrap, see `_resampling`. Definition: this project's metric dictionary, part
+    negative lag. Interval: percentile bootstrap, see `intervals`. Definition: this project's metric dictionary, part
     2.1.
     """
     keys = columns("by", by)
     call = StatContext("schedule_lag", by=keys, ci=ci, resamples=resamples, seed=seed)
     mail = read_deliveries(call, mailings, ["scheduled_at"], keys=keys)
-    call.look(as_of)
     mail = keyed(call, keep(call, mail, "mailing not delivered", mail["is_delivered"]), keys)
     rows = []
     for values, group in groups_of(mail, keys):
@@ -315,7 +306,6 @@ def failures(
     by: str | Sequence[str] | None = REASON,
     ci: float = 0.95,
     cluster: str | None = "auto",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count mail that failed, by reason, mailbox, user, sequence or any other columns.
@@ -334,10 +324,7 @@ def failures(
     ci
         Confidence level.
     cluster
-        What fails together: ``"auto"`` takes the mailbox where the frame has ``mailbox_id``; or a column's name; or
-        ``None``: independent mailings.
-    as_of
-        When the data were extracted; kept in the record only.
+        Column of the clusters; ``"auto"``: the mailbox, else none; ``None``: independent mailings. See `clusters`.
 
     Returns
     -------
@@ -348,7 +335,7 @@ def failures(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice in memory.
 
@@ -364,7 +351,6 @@ def failures(
     optional = [] if mailbox is None else [mailbox]
     read = call.read("mailings", mailings, needed, keys=others, optional=optional)
     mail = with_failure(with_delivery(read))
-    call.look(as_of)
     mail = call.drop(mail, "mailing neither sent nor failed", nw.col("is_sent") | nw.col("is_failed"))
     for key in others:
         mail = call.drop(mail, f"{key} missing", ~nw.col(key).is_null())
@@ -372,8 +358,8 @@ def failures(
     counted = mail.with_columns(failed=nw.col("is_failed").cast(nw.Int64), sent=nw.col("is_sent").cast(nw.Int64))
     counted = counted.with_columns(attempted=nw.col("failed") + nw.col("sent"))
     present = counted.collect_schema().names()
-    known = cluster != AUTO or "mailbox_id" in present
-    clusters = clusters_of(_RATES, mailbox if known else None, present, keys)
+    has_cluster = cluster != AUTO or "mailbox_id" in present
+    clusters = clusters_of(_RATES, mailbox if has_cluster else None, present, keys)
     by_reason = REASON in keys
     sums = counted_parts(counted, groups, _COUNTS, {} if by_reason else _RATES, clusters, person=None)
     table = stack([*parts, *sums], groups)

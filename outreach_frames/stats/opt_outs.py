@@ -1,4 +1,4 @@
-"""People who opted out: how many did after they were contacted, and who was written to all the same."""
+"""Opt-outs: how many people opted out after a contact, and mail that reached them afterward."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,15 +7,14 @@ import narwhals as nw
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._aggregate import grouping, stack
+from outreach_frames.stats._aggregate import WINDOW, grouping, stack, with_mature
 from outreach_frames.stats._backends import join, wrap
-from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, settled, table as run, write
+from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, table as run, write
 from outreach_frames.stats._statistic import StatContext, columns_of
 from outreach_frames.stats._timestamps import HOUR, Instant
 from outreach_frames.stats._validation import columns
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, with_clustered_rates
 from outreach_frames.stats.flags import CALL_COLUMNS, SENDING, outbound_calls, with_delivery
-from outreach_frames.stats.maturity import WINDOW, with_mature
 
 _ORDER = [
     "mailing_id",
@@ -38,7 +37,7 @@ _RATES = {
 
 def is_opted_out(noticed: nw.Expr | None = None) -> nw.Expr:
     """
-    Tell whether a person is opted out: the one definition.
+    Return whether a person is opted out: the one definition.
 
     ``opted_out`` decides, since who is opted in again keeps the old ``opted_out_at``. Where it is missing, what was
     noticed does: by default, that ``opted_out_at`` is set.
@@ -48,14 +47,14 @@ def is_opted_out(noticed: nw.Expr | None = None) -> nw.Expr:
 
 
 def with_opt_out_time(people: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Keep ``opted_out_at`` of those only who are opted out."""
+    """Keep ``opted_out_at`` only of people who are opted out."""
     return people.with_columns(opted_out_at=nw.when(is_opted_out()).then(nw.col("opted_out_at")))
 
 
 def prospect_opt_outs(
-    prospects: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    prospects: IntoFrameT,
     calls: IntoFrameT | None = None,
     by: str | Sequence[str] | None = "sequence_id",
     bounce_policy: str = "reply_wins",
@@ -71,10 +70,10 @@ def prospect_opt_outs(
 
     Parameters
     ----------
-    prospects
-        ``id``, ``opted_out``, ``opted_out_at``; ``account_id`` where it is known.
     mailings
         ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
+    prospects
+        ``id``, ``opted_out``, ``opted_out_at``; ``account_id`` where it is known.
     calls
         ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``: outbound ones are
         contacts.
@@ -87,8 +86,7 @@ def prospect_opt_outs(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the prospects have
-        ``account_id``; or a column's name; or ``None``: independent people.
+        Column of the clusters; ``"auto"``: the account, else none; ``None``: independent people. See `clusters`.
     as_of
         When the data were extracted; default: what the frames' records say, else the latest contact.
 
@@ -102,21 +100,21 @@ def prospect_opt_outs(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
     Opt-outs by link and by hand both count, which ``opt_out_rate`` of `engagement` does not; they need not have to do
     with the group's mail. Not counted as opted out: people who had opted out before the group contacted them, are opted
     in again (``opted_out`` false with an old ``opted_out_at``), or did so at an unknown time. Left out and counted:
-    touches of nobody known or not listed, and rows whose key is missing. Interval: Wilson. Definition: this project's
-    metric dictionary, parts 1.4 (T15), 2.1 and 2.11.
+    touches of prospects that are missing or not listed, and rows whose key is missing. Interval: Wilson. Definition:
+    this project's metric dictionary, parts 1.4 (T15), 2.1 and 2.11.
     """
     keys = columns("by", by)
-    known = columns_of("prospects", prospects)
-    of_people = [key for key in keys if key in known]
+    present = columns_of("prospects", prospects)
+    of_people = [key for key in keys if key in present]
     of_touches = [key for key in keys if key not in of_people]
     call = StatContext("prospect_opt_outs", by=keys, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
     needed, optional = ["id", "opted_out", "opted_out_at"], cluster_columns(cluster)
@@ -128,19 +126,19 @@ def prospect_opt_outs(
     if calls is not None:
         called = outbound_calls(call.read("calls", calls, CALL_COLUMNS, keys=of_touches))
         touches.append(called.select("prospect_id", *of_touches, touched_at=nw.col("called_at")))
-    call.look(as_of)
+    call.optional_instant(as_of)
 
     people = people.drop("opted_out").rename({"id": "prospect_id"}).with_columns(is_listed=nw.col("prospect_id"))
     touched = join(nw.concat(touches, how="vertical"), people, "prospect_id")
-    touched = call.drop(touched, "touch of nobody known or listed", ~nw.col("is_listed").is_null())
+    touched = call.drop(touched, "touch of a prospect that is missing or not listed", ~nw.col("is_listed").is_null())
     for key in keys:
         touched = call.drop(touched, f"{key} missing", ~nw.col(key).is_null())
     touched, groups, parts = grouping(touched, keys)
     inner = [key for key in dict.fromkeys([*groups, *clusters.values()]) if key != "prospect_id"]
-    met = touched.group_by("prospect_id", *inner).agg(nw.col("touched_at").min(), nw.col("opted_out_at").min())
-    met = with_mature(met, "touched_at", as_of=call.as_of, events=touched, happened=["touched_at"])
+    contacted = touched.group_by("prospect_id", *inner).agg(nw.col("touched_at").min(), nw.col("opted_out_at").min())
+    contacted = with_mature(contacted, "touched_at", as_of=call.as_of, events=touched, happened=["touched_at"])
     waited = nw.col("opted_out_at") - nw.col("touched_at")
-    counted = met.with_columns(
+    counted = contacted.with_columns(
         id=nw.col("prospect_id"),
         contacted=nw.col("prospect_id") * 0 + 1,
         prospects_opted_out=(waited > 0).fill_null(False).cast(nw.Int64),
@@ -159,11 +157,11 @@ def prospect_opt_outs(
     return result
 
 
-def compliance(
+def opt_out_violations(
     mailings: pd.DataFrame,
+    *,
     prospects: pd.DataFrame,
     sequences: pd.DataFrame,
-    *,
     grace_h: float = 0,
     bounce_policy: str = "reply_wins",
     as_of: Instant | None = None,
@@ -196,27 +194,27 @@ def compliance(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 
     Notes
     -----
     A person opts out at ``opted_out_at`` or by the link in a mailing (``unsubscribed_at``), whichever came first. Not
-    counted: transactional sequences, mail to nobody known, mailings without a delivery time, and people who are opted
-    in again (``opted_out`` false), since the API does not say when. Source: this project's metric dictionary, parts
-    1.4 (T14, T15) and 3.
+    counted: transactional sequences, mail without a prospect, mailings without a delivery time, and people who are
+    opted in again (``opted_out`` false), since the API does not say when. Source: this project's metric dictionary,
+    parts 1.4 (T14, T15) and 3.
     """
-    call = StatContext("compliance", grace_h=grace_h, bounce_policy=bounce_policy)
+    call = StatContext("opt_out_violations", grace_h=grace_h, bounce_policy=bounce_policy)
     needed = ["prospect_id", "sequence_id", "user_id", "unsubscribed_at"]
     mail = read_deliveries(call, mailings, needed, bounce_policy=bounce_policy)
     people = read(call, "prospects", prospects, ["id", "opted_out", "opted_out_at"])
     plans = read(call, "sequences", sequences, ["id", "transactional"], optional=["name"])
-    until = settled(call, as_of)
+    until = call.optional_instant(as_of)
     left = _opt_outs(call, mail, people)
 
     mail = keep(call, mail, "mailing not delivered", mail["is_delivered"] & mail["delivered_at"].notna())
-    mail = keep(call, mail, "mailing to nobody known", mail["prospect_id"].notna())
+    mail = keep(call, mail, "mailing without a prospect", mail["prospect_id"].notna())
     if until is not None:
         mail = keep(call, mail, "delivered after as_of", mail["delivered_at"] <= until)
     transactional = mail["sequence_id"].isin(plans["id"][flags(plans["transactional"])])

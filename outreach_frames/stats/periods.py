@@ -1,5 +1,5 @@
 """
-Two periods compared: whether the rate changed, or only what was counted.
+Comparison of two periods: whether a rate changed, or only the mix of what was counted.
 
 If a sequence that answers often was used more, the total rises although no sequence got better. The change of the total
 is split exactly into the effect of the rates and that of the mix.
@@ -22,13 +22,13 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
+from outreach_frames.stats._aggregate import MATURE_D
 from outreach_frames.stats._pandas import Flags, column, flags, floats, in_utc, naive_columns, read, write
 from outreach_frames.stats._statistic import StatContext, record_of
 from outreach_frames.stats._timestamps import DAY, Instant, to_iso, to_micros
 from outreach_frames.stats._validation import column as column_name, columns, text
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import difference_of, score_interval, wilson
-from outreach_frames.stats.maturity import MATURE_D
 from outreach_frames.stats.power import whole
 from outreach_frames.stats.provenance import attach
 
@@ -52,9 +52,9 @@ _COLUMNS = [
 
 
 def compare_periods(
-    function: Callable[..., pd.DataFrame],
     frame: pd.DataFrame,
     *,
+    statistic: Callable[..., pd.DataFrame],
     a: Period,
     b: Period,
     by: str | Sequence[str],
@@ -70,10 +70,10 @@ def compare_periods(
 
     Parameters
     ----------
-    function
-        A statistic that takes the frame and ``by`` and returns ``metric`` with its ``_n``, such as `engagement`.
     frame
-        Its rows, such as mailings.
+        Rows to count, such as mailings or calls.
+    statistic
+        A function that takes the frame and ``by`` and returns ``metric`` with its ``_n``, such as `engagement`.
     a, b
         The two periods, the earlier one first: from (included) and until (not included), or a calendar month, quarter
         or year of UTC, such as ``"2026-01"``, ``"2026Q1"``, ``"2026"`` or a pandas ``Period``.
@@ -91,7 +91,7 @@ def compare_periods(
     as_of
         When the data were extracted; default: what the frame's record says, else the latest instant in it.
     **parameters
-        Passed on to the function.
+        Passed on to the statistic.
 
     Returns
     -------
@@ -119,23 +119,23 @@ def compare_periods(
     differences are bounded by Newcombe's hybrid of both.
     Source: see the module's notes.
     """
-    if not callable(function):
-        raise DataError(f"compare_periods needs a statistic, not {function!r}.", hint="Pass stats.engagement.")
+    if not callable(statistic):
+        raise DataError(f"compare_periods needs a statistic, not {statistic!r}.", hint="Pass stats.engagement.")
     keys, on = _keys(by), None if on is None else column_name("on", on)
-    called = getattr(function, "__name__", "function")
+    called = getattr(statistic, "__name__", "function")
     spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
-    told = {name: list(map(to_iso, span)) for name, span in spans.items()}
+    spans_text = {name: list(map(to_iso, span)) for name, span in spans.items()}
     by_keys = keys if keys[1:] else keys[0]
     call = StatContext(
-        "compare_periods", **told, by=by_keys, metric=metric, on=on, mature_d=mature_d, ci=ci, **parameters
+        "compare_periods", **spans_text, by=by_keys, metric=metric, on=on, mature_d=mature_d, ci=ci, **parameters
     )
-    call.parameters["function"] = called
+    call.parameters["statistic"] = called
     text("metric", metric)
-    _refuse_uncallable(function, called, parameters)
+    _refuse_uncallable(statistic, called, parameters)
     if spans["a"][1] > spans["b"][0]:
         raise DataError("The periods must not overlap, the earlier one first.")
     within = _placed(call, frame, spans, on=on, mature_d=mature_d, as_of=as_of)
-    by_group, aware = partial(function, by=by_keys, **parameters), in_utc(frame)  # said once
+    by_group, aware = partial(statistic, by=by_keys, **parameters), in_utc(frame)  # said once
     results = {name: by_group(aware[within[name]]) for name in spans}
     for result in results.values():
         for noted, own in (("dropped", call.dropped), ("assumed", call.assumed)):
@@ -180,8 +180,8 @@ def _names(frame: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
     for key in keys.columns:
         name = f"{key.removesuffix('_id')}__name"
         if key.endswith("_id") and {key, name} <= set(frame.columns) and name not in keys.columns:
-            known = frame[[key, name]].dropna().drop_duplicates(key).set_index(key)[name]
-            named[name] = keys[key].map(known).astype("string[pyarrow]")
+            present = frame[[key, name]].dropna().drop_duplicates(key).set_index(key)[name]
+            named[name] = keys[key].map(present).astype("string[pyarrow]")
     return pd.DataFrame(named, index=keys.index)
 
 
@@ -208,12 +208,12 @@ def _placed(
     mature_d: float,
     as_of: Instant | None,
 ) -> dict[str, Flags]:
-    """Tell which rows lie in which period and are old enough, and note how many lie in none or are too young."""
+    """Mark the rows of each period that are old enough, and note how many lie in none or are too young."""
     columns, keys = (list(SENDING), []) if on is None else ([], [on])
     also_naive = naive_columns(frame) if isinstance(frame, pd.DataFrame) else []
     instants = read(call, record_of(frame).get("resource", "mailings"), frame, columns, keys=keys, optional=also_naive)
     when = reduce(lambda earlier, later: earlier.fillna(later), (instants[name] for name in (*columns, *keys)))
-    call.look(as_of)
+    call.optional_instant(as_of)
     within = {name: flags((when >= start) & (when < end)) for name, (start, end) in spans.items()}
     outside = int((~np.logical_or.reduce(list(within.values()))).sum())
     if outside:
@@ -251,11 +251,11 @@ def _counted(rates: pd.DataFrame, keys: list[str], metric: str, name: str, *, ci
 def _design_effect(call: StatContext, results: Mapping[str, pd.DataFrame], metric: str) -> float:
     """Take the larger design effect of the two periods, and note it; 1 where trials are independent."""
     noted = [record_of(result).get("clusters", {}).get(metric) for result in results.values()]
-    known = [each for each in noted if each is not None]
-    if not known:
+    present = [each for each in noted if each is not None]
+    if not present:
         return 1.0
-    effect, n = max(float(each["design_effect"]) for each in known), sum(each["n"] for each in known)
-    note = {"cluster": known[0]["cluster"], "design_effect": effect, "n": n, "effective_n": n / effect}
+    effect, n = max(float(each["design_effect"]) for each in present), sum(each["n"] for each in present)
+    note = {"cluster": present[0]["cluster"], "design_effect": effect, "n": n, "effective_n": n / effect}
     call.clusters[metric] = note
     return effect
 

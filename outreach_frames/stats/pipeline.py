@@ -1,5 +1,5 @@
 """
-Which mail came before a deal: opportunities credited to sequences or users, under several models.
+Attribution of opportunities to the sequences or users that touched them, under several models.
 
 Association, not causation: people who were going to buy are written to as well. The models disagree, and by how much is
 the message. Credits add up: with ``unattributed``, what no touch preceded, every model sums to the deals' amounts.
@@ -10,15 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from outreach_frames.errors import DataError
+from outreach_frames.errors import DataError, MixedCurrencyWarning, SyncTimeWarning
 from outreach_frames.stats._backends import wrap
-from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, settled, table, write
-from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._pandas import flags, floats, keep, read, read_deliveries, table, write
+from outreach_frames.stats._statistic import StatContext, warn_of_rows
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._validation import choice, choices
 from outreach_frames.stats.flags import CALL_COLUMNS, outbound_calls
 from outreach_frames.stats.provenance import attach
-from outreach_frames.stats.traps import MixedCurrencyWarning, SyncTimeWarning, warn
 
 MODELS = ("first", "last", "linear", "time_decay")
 LINKS = ("roles", "account")
@@ -41,10 +40,10 @@ _GROUP = ["model", "currency", "channel", "channel_id"]
 
 
 def pipeline_attribution(
-    opportunities: pd.DataFrame,
-    opportunity_prospect_roles: pd.DataFrame,
     mailings: pd.DataFrame,
     *,
+    opportunities: pd.DataFrame,
+    opportunity_prospect_roles: pd.DataFrame,
     calls: pd.DataFrame | None = None,
     opportunity_stages: pd.DataFrame | None = None,
     prospects: pd.DataFrame | None = None,
@@ -65,14 +64,14 @@ def pipeline_attribution(
 
     Parameters
     ----------
+    mailings
+        ``id``, ``prospect_id``, the column of ``by``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     opportunities
         ``id``, ``amount``, ``currency_type``, ``created_at``, ``external_created_at``, ``trashed_at``;
         ``amount_precise`` is preferred where it is known. With ``link="account"`` also ``account_id``, with
         ``opportunity_stages`` also ``opportunity_stage_id``.
     opportunity_prospect_roles
         ``opportunity_id``, ``prospect_id``.
-    mailings
-        ``id``, ``prospect_id``, the column of ``by``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     calls
         ``id``, ``prospect_id``, the column of ``by``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``.
     opportunity_stages
@@ -108,7 +107,7 @@ def pipeline_attribution(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         An unknown model, link or key, a wrong dtype, an id that occurs twice.
 
@@ -142,7 +141,7 @@ def pipeline_attribution(
     deals = _deals(call, opportunities, opportunity_stages, link)
     people = _people(call, deals, opportunity_prospect_roles, prospects, link)
     touches = [_mail(call, mailings, by, bounce_policy), *([] if calls is None else [_calls(call, calls, by)])]
-    until = settled(call, as_of)
+    until = call.optional_instant(as_of)
     if until is not None:
         deals = keep(call, deals, "created after as_of", deals["created"] <= until)
 
@@ -212,8 +211,8 @@ def _people(
     elif prospects is None:
         raise DataError('link="account" needs prospects.', hint="Pass prospects=fetch_prospects(org).")
     else:
-        known = read(call, "prospects", prospects, ["id", "account_id"]).dropna(subset="account_id")
-        pairs = deals.merge(known.rename(columns={"id": "prospect_id"}), on="account_id", validate="m:m")
+        accounts = read(call, "prospects", prospects, ["id", "account_id"]).dropna(subset="account_id")
+        pairs = deals.merge(accounts.rename(columns={"id": "prospect_id"}), on="account_id", validate="m:m")
     return pairs[["opportunity_id", "prospect_id"]].dropna().drop_duplicates()
 
 
@@ -234,10 +233,10 @@ def _calls(call: StatContext, calls: pd.DataFrame, by: str) -> pd.DataFrame:
 def _touched(deals: pd.DataFrame, people: pd.DataFrame, touches: pd.DataFrame, window: int) -> pd.DataFrame:
     """List each opportunity's touches inside its window, in order."""
     pairs = people.merge(deals[["opportunity_id", "created"]], on="opportunity_id", validate="m:1")
-    met = pairs.merge(touches, on="prospect_id", validate="m:m")
-    met["age"] = met["created"] - met["at"]
-    met = met[flags((met["age"] >= 0) & (met["age"] <= window))]
-    return met.sort_values(["opportunity_id", "at", "kind", "touch_id"], ignore_index=True)
+    touched = pairs.merge(touches, on="prospect_id", validate="m:m")
+    touched["age"] = touched["created"] - touched["at"]
+    touched = touched[flags((touched["age"] >= 0) & (touched["age"] <= window))]
+    return touched.sort_values(["opportunity_id", "at", "kind", "touch_id"], ignore_index=True)
 
 
 def _shares(touched: pd.DataFrame, half_life_d: float) -> pd.DataFrame:
@@ -268,7 +267,7 @@ def _warn(deals: pd.DataFrame) -> None:
     usual = deals["currency"].mode()
     apart = deals["amount"].isna() | (deals["currency"].isna() | ~deals["currency"].isin(usual[:1]))
     what = "Opportunities in another currency than most or without an amount, counted and never added"
-    warn(MixedCurrencyWarning, what, deals["opportunity_id"][flags(apart)], stacklevel=4)
+    warn_of_rows(MixedCurrencyWarning, what, deals["opportunity_id"][flags(apart)], stacklevel=4)
     synced = deals["opportunity_id"][flags(deals["created_source"] == "outreach")]
     what = "Opportunities dated by their arrival in Outreach, since the CRM's date is missing"
-    warn(SyncTimeWarning, what, synced, stacklevel=4)
+    warn_of_rows(SyncTimeWarning, what, synced, stacklevel=4)

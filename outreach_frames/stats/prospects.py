@@ -8,15 +8,22 @@ import numpy as np
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
-from outreach_frames.stats._addresses import external_only
 from outreach_frames.stats._aggregate import count_distinct, stack
 from outreach_frames.stats._backends import join, small_table
-from outreach_frames.stats._pandas import Ints, keep, read, read_deliveries, settled, write
+from outreach_frames.stats._pandas import Ints, keep, read, read_deliveries, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._zone_names import STEPS, zones_by_key
 from outreach_frames.stats.enrollments import CLOSED_STATES
-from outreach_frames.stats.flags import CALL_COLUMNS, ENGAGEMENT, TASK_COLUMNS, other_tasks, outbound_calls, with_flags
+from outreach_frames.stats.flags import (
+    CALL_COLUMNS,
+    ENGAGEMENT,
+    TASK_COLUMNS,
+    external_only,
+    other_tasks,
+    outbound_calls,
+    with_flags,
+)
 from outreach_frames.stats.opt_outs import is_opted_out
 
 ZONE_COLUMNS = ("time_zone_iana", "time_zone_inferred", "time_zone")
@@ -28,26 +35,25 @@ _UNZONED = nw.col("tz_source") == "default"
 
 
 def prospect_engagement(
-    prospects: IntoFrameT,
     mailings: IntoFrameT,
     *,
+    prospects: IntoFrameT,
     calls: IntoFrameT | None = None,
     tasks: IntoFrameT | None = None,
     default_tz: str = "UTC",
     bounce_policy: str = "reply_wins",
-    exclude_internal: IntoFrameT | None = None,
-    as_of: Instant | None = None,
+    email_addresses: IntoFrameT | None = None,
 ) -> IntoFrameT:
     """
     Measure engagement by person; people without mail stay.
 
     Parameters
     ----------
-    prospects
-        ``id``, ``opted_out``, ``opted_out_at``, ``time_zone_iana``, ``time_zone_inferred``, ``time_zone``: the people
-        to report on. Mail to others, and to nobody known, is left out and counted.
     mailings
         As for `engagement`, with ``sequence_id``.
+    prospects
+        ``id``, ``opted_out``, ``opted_out_at``, ``time_zone_iana``, ``time_zone_inferred``, ``time_zone``: the people
+        to report on. Mail to others, and to no prospect, is left out and counted.
     calls
         ``id``, ``prospect_id``, ``direction``, ``dialed_at``, ``answered_at``, ``completed_at``; outbound ones are
         touches.
@@ -58,10 +64,8 @@ def prospect_engagement(
         IANA zone of people without one; names of Ruby on Rails and Windows are understood, in any case.
     bounce_policy
         See `mailing_flags`.
-    exclude_internal
+    email_addresses
         E-mail addresses: leave out mail to colleagues, who stay as people without it; see `engagement`.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -76,9 +80,9 @@ def prospect_engagement(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds, an unknown default zone.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown default zone.
 
     Notes
     -----
@@ -86,8 +90,8 @@ def prospect_engagement(
     dictionary, parts 1.4 and 3.
     """
     call = StatContext("prospect_engagement", default_tz=default_tz, bounce_policy=bounce_policy)
-    call.parameters["exclude_internal"] = exclude_internal is not None
-    own = [] if exclude_internal is None else ["mailbox_address"]
+    call.parameters["email_addresses"] = email_addresses is not None
+    own = [] if email_addresses is None else ["mailbox_address"]
     columns = ["id", "prospect_id", "sequence_id", "sequence_state_id", *ENGAGEMENT, *own]
     people = call.read("prospects", prospects, ["id", "opted_out", "opted_out_at", *ZONE_COLUMNS])
     people = people.rename({"id": "prospect_id"})
@@ -99,13 +103,12 @@ def prospect_engagement(
     if tasks is not None:
         done = other_tasks(call.read("tasks", tasks, TASK_COLUMNS))
         channels.append(done.select("prospect_id", touched_at=nw.col("completed_at"), to_reply=nw.lit(False)))
-    call.look(as_of)
 
-    if exclude_internal is not None:
-        mail = external_only(call, mail, exclude_internal)
-    mail = call.drop(mail, "mailing to nobody known", ~nw.col("prospect_id").is_null())
-    known = people.select("prospect_id", is_listed=nw.col("prospect_id"))
-    mail = call.drop(join(mail, known, _WHO), "mailing to a prospect not listed", ~nw.col("is_listed").is_null())
+    if email_addresses is not None:
+        mail = external_only(call, mail, email_addresses)
+    mail = call.drop(mail, "mailing without a prospect", ~nw.col("prospect_id").is_null())
+    listed = people.select("prospect_id", is_listed=nw.col("prospect_id"))
+    mail = call.drop(join(mail, listed, _WHO), "mailing to a prospect not listed", ~nw.col("is_listed").is_null())
     delivered = mail.filter(nw.col("is_delivered"))
     mailed = delivered.select("prospect_id", touched_at=nw.col("sent_at"), to_reply=nw.lit(True))
     touches = nw.concat([mailed, *channels], how="vertical")
@@ -149,13 +152,13 @@ def with_zone(people: nw.LazyFrame[Any], default_tz: str, columns: Sequence[str]
         key = nw.col(column).str.to_lowercase()
         for pattern, replacement in STEPS:
             key = key.str.replace_all(pattern, replacement)
-        found = f"{column}_found"
-        people = join(people.with_columns(zone_key=key), names.rename({"zone": found}), "zone_key").drop("zone_key")
-        known = ~nw.col(found).is_null()
-        zone = nw.when(known).then(nw.col(found)).otherwise(zone)
-        source = nw.when(known).then(nw.lit(column)).otherwise(source)
-        other = nw.when(nw.col(found) != nw.col(column)).then(nw.col(column))
-        written = nw.when(known).then(other).otherwise(written)
+        zone_name = f"{column}_found"
+        people = join(people.with_columns(zone_key=key), names.rename({"zone": zone_name}), "zone_key").drop("zone_key")
+        has_zone = ~nw.col(zone_name).is_null()
+        zone = nw.when(has_zone).then(nw.col(zone_name)).otherwise(zone)
+        source = nw.when(has_zone).then(nw.lit(column)).otherwise(source)
+        other = nw.when(nw.col(zone_name) != nw.col(column)).then(nw.col(column))
+        written = nw.when(has_zone).then(other).otherwise(written)
     added = people.with_columns(tz=zone, tz_source=source, tz_written=written)
     return added.drop(*(f"{column}_found" for column in columns))
 
@@ -191,9 +194,9 @@ def _touched(touches: nw.LazyFrame[Any], mail: nw.LazyFrame[Any]) -> nw.LazyFram
 
 def _with_opt_out(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     by_link = nw.col("by_link") > 0
-    gone = is_opted_out(noticed=by_link | ~nw.col("opted_out_at").is_null())
+    opted_out = is_opted_out(noticed=by_link | ~nw.col("opted_out_at").is_null())
     way = nw.when(by_link).then(nw.lit("link")).otherwise(nw.lit("manual"))
-    return table.with_columns(opted_out=gone, opt_out_source=nw.when(gone).then(way))
+    return table.with_columns(opted_out=opted_out, opt_out_source=nw.when(opted_out).then(way))
 
 
 _RESULT = {
@@ -209,11 +212,11 @@ _RESULT = {
 
 
 def overlaps(
-    sequence_states: pd.DataFrame,
     mailings: pd.DataFrame,
     *,
+    sequence_states: pd.DataFrame,
     window_d: float = 7,
-    limit: int = 4,
+    max_mailings: int = 4,
     bounce_policy: str = "reply_wins",
     as_of: Instant | None = None,
 ) -> pd.DataFrame:
@@ -222,13 +225,13 @@ def overlaps(
 
     Parameters
     ----------
-    sequence_states
-        Enrollments: ``id``, ``prospect_id``, ``sequence_id``, ``state``.
     mailings
         ``id``, ``prospect_id``, ``delivered_at``, ``bounced_at``, ``replied_at``; one-off mail counts too.
+    sequence_states
+        Enrollments: ``id``, ``prospect_id``, ``sequence_id``, ``state``.
     window_d
         Length of the window [d].
-    limit
+    max_mailings
         Mailings in a window that are still acceptable [mailings]; practice, not law.
     bounce_policy
         See `mailing_flags`.
@@ -246,30 +249,30 @@ def overlaps(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A window that is not above 0, a wrong dtype, an id that occurs twice.
 
     Notes
     -----
-    An enrollment is open unless finished or opted out, as in Outreach's interface. Not counted: mail to nobody known,
-    calls and tasks, mailings without a delivery time. Prospects with two or more ``open_enrollments``, divided by those
-    with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7) and 2.3.
+    An enrollment is open unless finished or opted out, as in Outreach's interface. Not counted: mail without a
+    prospect, calls and tasks, mailings without a delivery time. Prospects with two or more ``open_enrollments``, divided
+    by those with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7) and 2.3.
     """
-    call = StatContext("overlaps", window_d=window_d, limit=limit, bounce_policy=bounce_policy)
+    call = StatContext("overlaps", window_d=window_d, max_mailings=max_mailings, bounce_policy=bounce_policy)
     states = read(call, "sequence_states", sequence_states, ["id", "prospect_id", "sequence_id", "state"])
     mail = read_deliveries(call, mailings, ["prospect_id"], bounce_policy=bounce_policy)
-    until = settled(call, as_of)
-    states = keep(call, states, "enrollment of nobody known", states["prospect_id"].notna())
+    until = call.optional_instant(as_of)
+    states = keep(call, states, "enrollment without a prospect", states["prospect_id"].notna())
     mail = keep(call, mail, "mailing not delivered", mail["is_delivered"] & mail["delivered_at"].notna())
-    mail = keep(call, mail, "mailing to nobody known", mail["prospect_id"].notna())
+    mail = keep(call, mail, "mailing without a prospect", mail["prospect_id"].notna())
     if until is not None:
         mail = keep(call, mail, "delivered after as_of", mail["delivered_at"] <= until)
 
     people = _enrolled(states).merge(_touched_by_anyone(mail, window_d), on="prospect_id", how="outer", validate="1:1")
     counts = ["enrollments", "open_enrollments", "open_sequences", "touches", "max_touches"]
     people = people.fillna(dict.fromkeys(counts, 0))
-    people["over_limit"] = people["max_touches"] > limit
+    people["over_limit"] = people["max_touches"] > max_mailings
     return write(call, people[list(_RESULT)].astype(_RESULT), sort=["prospect_id"], instants=["busiest_until"])
 
 

@@ -1,34 +1,23 @@
-"""Data quality: every trap looked for at once, so that figures are read with their doubts."""
+"""Data quality: all checks of the data at once, each with its effect on the figures."""
 
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import MissingColumnError, OutreachDataWarning
-from outreach_frames.stats._pandas import in_utc, naive_columns, read, settled, typed, write
-from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._tables import frames_of
+from outreach_frames.stats._pandas import frames_of, in_utc, naive_columns, read, typed, write
+from outreach_frames.stats._statistic import EXAMPLES, StatContext
 from outreach_frames.stats._timestamps import Instant
-from outreach_frames.stats.quality_checks import CHECKS, Check, NotGivenError
-from outreach_frames.stats.traps import EFFECTS, SHOWN
+from outreach_frames.stats.quality_checks import CHECKS, EFFECTS, Check, MissingTableError
 
 SEVERITIES = ("ok", "note", "watch", "act")
-
-_HOME = {
-    "automatic_replies": "replies",
-    "compliance": "opt_outs",
-    "mailbox_health": "mailboxes",
-    "overlaps": "prospects",
-    "reconcile_counters": "counters",
-    "reply_attribution": "replies",
-    "suspect_engagement": "suspects",
-}
 
 _RESULT = {
     "trap": pa.string(),
@@ -64,29 +53,32 @@ class Tables:
         self._results: dict[str, pd.DataFrame] = {}
 
     def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
-        """Take columns of a table; see `_small.read`."""
-        return read(self.call, name, self._given(name), columns)
+        """Take columns of a table; see `_pandas.read`."""
+        return read(self.call, name, self._frame_of(name), columns)
 
-    def result(self, function: str, *tables: str, **parameters: Any) -> pd.DataFrame:
-        """Call a statistic on tables, without its warnings, and remember what it returns."""
-        key = f"{function}{tables}{parameters}"
+    def result(self, function: str, *tables: str) -> pd.DataFrame:
+        """Call a statistic on tables, the first by position, without its warnings; keep what it returns."""
+        key = f"{function}{tables}"
         if key not in self._results:
-            call = getattr(import_module(f"{__package__}.{_HOME[function]}"), function)
-            frames = [self._given(name) for name in tables]
+            call = getattr(import_module("outreach_frames.stats"), function)
+            first, *others = [self._frame_of(name) for name in tables]
+            named: dict[str, Any] = dict(zip(tables[1:], others, strict=True))
+            if "as_of" in signature(call).parameters:
+                named["as_of"] = self.call.as_of
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", OutreachDataWarning)  # what they would say is in the table
-                self._results[key] = call(*frames, as_of=self.call.as_of, **parameters)
+                self._results[key] = call(first, **named)
         return self._results[key]
 
-    def _given(self, name: str) -> pd.DataFrame:
+    def _frame_of(self, name: str) -> pd.DataFrame:
         if name not in self._frames:
-            raise NotGivenError(name)
+            raise MissingTableError(name)
         return self._frames[name]
 
 
 def data_quality(frames: Any, *, as_of: Instant | None = None) -> pd.DataFrame:
     """
-    Look for every trap in the data, and for contradictions.
+    Check the data for everything that bends a statistic, and for contradictions.
 
     Parameters
     ----------
@@ -119,7 +111,7 @@ def data_quality(frames: Any, *, as_of: Instant | None = None) -> pd.DataFrame:
     for name in tables.sizes:
         with suppress(MissingColumnError):
             tables.table(name, ["id"])  # the extraction times must be known before the first check
-    tables.as_of = settled(call, as_of)
+    tables.as_of = call.optional_instant(as_of)
     checks = [*CHECKS, *_whole(21, "naive_instants", "watch", tables.naive, tables.sizes)]
     checks += _whole(27, "doubled_ids", "act", tables.doubled, tables.sizes)
     checks.sort(key=lambda check: check.trap or len(EFFECTS) + 1)
@@ -130,11 +122,11 @@ def _whole(
     trap: int, name: str, severity: str, ids: Mapping[str, "pd.Series[Any]"], sizes: Mapping[str, int]
 ) -> list[Check]:
     """Make a check for each table in which something was found, or one for all."""
-    found = [table for table in sorted(ids) if len(ids[table])]
-    if not found:
+    matches = [table for table in sorted(ids) if len(ids[table])]
+    if not matches:
         nothing = pd.Series([], dtype="int64[pyarrow]")
         return [Check(trap, name, "all tables", severity, lambda _: (nothing, sum(sizes.values())))]
-    return [Check(trap, name, table, severity, partial(_counted, ids[table], sizes[table])) for table in found]
+    return [Check(trap, name, table, severity, partial(_counted, ids[table], sizes[table])) for table in matches]
 
 
 def _counted(ids: "pd.Series[Any]", rows: int, _data: object) -> tuple["pd.Series[Any]", int]:
@@ -147,13 +139,13 @@ def _run(check: Check, tables: Tables) -> dict[str, Any]:
     row["effect"] = check.effect or EFFECTS[check.trap]
     try:
         ids, looked_at = check.search(tables)
-    except NotGivenError as error:
+    except MissingTableError as error:
         return row | {"needs": str(error)}
     except MissingColumnError as error:
         return row | {"needs": error.column}
-    found = {"count": len(ids), "rows": looked_at, "share": len(ids) / looked_at if looked_at else None}
-    examples = sorted(ids.tolist())[:SHOWN]
-    return row | found | {"severity": check.severity if len(ids) else "ok", "example_ids": examples}
+    matches = {"count": len(ids), "rows": looked_at, "share": len(ids) / looked_at if looked_at else None}
+    examples = sorted(ids.tolist())[:EXAMPLES]
+    return row | matches | {"severity": check.severity if len(ids) else "ok", "example_ids": examples}
 
 
 def _naive_rows(frame: pd.DataFrame) -> "pd.Series[Any]":

@@ -1,5 +1,5 @@
 """
-What `data_quality` looks for: a check for each trap, and a few for contradictions that are none of them.
+The checks of `data_quality`: one for each trap of the metric dictionary, and some for contradictions.
 
 Most are a rule about the rows of one table; those that compare tables are functions. Each finds the ids of the rows
 concerned; one that needs what is not given is not run, but still listed.
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, Protocol
 import pandas as pd
 
 from outreach_frames.errors import MissingColumnError
-from outreach_frames.stats._addresses import colleagues
 from outreach_frames.stats._backends import wrap
 from outreach_frames.stats._pandas import flags, floats, table
 from outreach_frames.stats._timestamps import DAY, HOUR
 from outreach_frames.stats._zone_names import iana
+from outreach_frames.stats.flags import colleagues
 from outreach_frames.stats.opt_outs import with_opt_out_time
 
 MATURE_D = 14
@@ -30,7 +30,7 @@ _CALLED = ["dialed_at", "answered_at", "completed_at"]
 _ZONES = ["time_zone_iana", "time_zone_inferred", "time_zone"]
 
 
-class NotGivenError(LookupError):
+class MissingTableError(LookupError):
     """What a check needs was not given: a table, or ``as_of``."""
 
 
@@ -42,7 +42,7 @@ class Data(Protocol):
     def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         """Take columns of a table; instants are integers [µs since 1970, UTC]."""
 
-    def result(self, function: str, *tables: str, **parameters: Any) -> pd.DataFrame:
+    def result(self, function: str, *tables: str) -> pd.DataFrame:
         """Call a statistic on tables, without its warnings; remembered."""
 
 
@@ -98,13 +98,13 @@ def _set(*columns: str) -> Rule:
 
 
 def _counters_since_touch(data: Data) -> tuple["pd.Series[Any]", int]:
-    compared = data.result("reconcile_counters", "prospects", "mailings", on="prospect")
+    compared = data.result("reconcile_counters", "mailings", "prospects")
     behind = compared[flags(compared["cause"] == "since-last-touch")]
     return behind["prospect_id"].drop_duplicates(), compared["prospect_id"].nunique()
 
 
 def _counters_above_rows(data: Data) -> tuple["pd.Series[Any]", int]:
-    compared = data.result("reconcile_counters", "sequences", "mailings", on="sequence")
+    compared = data.result("reconcile_counters", "mailings", "sequences")
     above = compared[flags(compared["cause"] == "rows missing")]
     return above["sequence_id"].drop_duplicates(), compared["sequence_id"].nunique()
 
@@ -118,7 +118,7 @@ def _reenrollments(data: Data) -> tuple["pd.Series[Any]", int]:
 
 
 def _collisions(data: Data) -> tuple["pd.Series[Any]", int]:
-    people = data.result("overlaps", "sequence_states", "mailings")
+    people = data.result("overlaps", "mailings", "sequence_states")
     people = people[flags(people["open_enrollments"] > 0)]
     return people["prospect_id"][flags(people["open_enrollments"] > 1)], len(people)
 
@@ -126,8 +126,8 @@ def _collisions(data: Data) -> tuple["pd.Series[Any]", int]:
 def _to_colleagues(data: Data) -> tuple["pd.Series[Any]", int]:
     """Find mail to people with an address on the domain of a mailbox that mail came from."""
     mail = data.table("mailings", ["id", "prospect_id", "mailbox_address"])
-    known = data.table("email_addresses", ["id", "prospect_id", "email"])
-    inside = table(colleagues(wrap(mail), wrap(known)))["prospect_id"]
+    present = data.table("email_addresses", ["id", "prospect_id", "email"])
+    inside = table(colleagues(wrap(mail), wrap(present)))["prospect_id"]
     return mail["id"][flags(mail["prospect_id"].isin(inside))], len(mail)
 
 
@@ -160,20 +160,23 @@ def _automatic_replies(data: Data) -> tuple["pd.Series[Any]", int]:
 def _machines(data: Data) -> tuple["pd.Series[Any]", int]:
     try:
         suspects = data.result("suspect_engagement", "mailings", "events")
-    except (NotGivenError, MissingColumnError):  # without the event log the mailings' own columns tell less, but enough
+    except (
+        MissingTableError,
+        MissingColumnError,
+    ):  # without the event log the mailings' own columns tell less, but enough
         suspects = data.result("suspect_engagement", "mailings")
     return suspects["mailing_id"][flags(suspects["suspect_open"] | suspects["suspect_click"])], len(suspects)
 
 
 def _blind_mailboxes(data: Data) -> tuple["pd.Series[Any]", int]:
     _since(data, 0)
-    health = data.result("mailbox_health", "mailboxes", "mailings")
+    health = data.result("mailbox_health", "mailings", "mailboxes")
     return health["mailbox_id"][flags(~health["sync_ok"])], len(health)
 
 
 def _since(data: Data, days: float) -> int:
     if data.as_of is None:
-        raise NotGivenError("as_of")
+        raise MissingTableError("as_of")
     return data.as_of - int(days * DAY)
 
 
@@ -214,10 +217,10 @@ def _unclear_intervals(data: Data) -> tuple["pd.Series[Any]", int]:
     steps = data.table("sequence_steps", ["id", "sequence_id", "interval"])
     plans = data.table("sequences", ["id", "duration_in_days"])
     total = plans["id"].map(steps.groupby("sequence_id")["interval"].sum(min_count=1))
-    known = flags((total > 0) & (plans["duration_in_days"] > 0))
-    summed, days = (floats(values)[known] for values in (total, plans["duration_in_days"]))
+    present = flags((total > 0) & (plans["duration_in_days"] > 0))
+    summed, days = (floats(values)[present] for values in (total, plans["duration_in_days"]))
     fits = [abs(summed / per_day - days) <= 1 for per_day in (24 * 60 * 60, 24 * 60)]
-    return plans["id"][known][fits[0] == fits[1]], int(known.sum())
+    return plans["id"][present][fits[0] == fits[1]], int(present.sum())
 
 
 def _moved_on(data: Data) -> tuple["pd.Series[Any]", int]:
@@ -247,7 +250,7 @@ def _other_currency(deals: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def _after_opt_out(data: Data) -> tuple["pd.Series[Any]", int]:
-    late = data.result("compliance", "mailings", "prospects", "sequences")
+    late = data.result("opt_out_violations", "mailings", "prospects", "sequences")
     return late["mailing_id"], len(data.table("mailings", ["id"]))
 
 
@@ -282,7 +285,7 @@ CHECKS = (
         "mailings",
         "watch",
         _to_colleagues,
-        "tests and internal mail count as mail to people: see exclude_internal",
+        "tests and internal mail count as mail to people: see email_addresses",
     ),
     Check(
         12,
@@ -338,7 +341,42 @@ CHECKS = (
         "mailings",
         "act",
         _after_opt_out,
-        "bends no metric, but must not happen: see compliance()",
+        "bends no metric, but must not happen: see opt_out_violations()",
     ),
 )
 """In order of the traps; T21 and T27, about whole tables, are done where the tables are read."""
+
+
+EFFECTS = {
+    1: "prospect counters restart at the last touch and count events: no rate can be made of them",
+    2: "opens divided by deliveries would exceed 100 %; rates count each mailing once",
+    3: "opened_at is the latest open: times to first open are upper bounds",
+    4: "clicks are anyone's, after forwarding too: no sign of one person's interest",
+    5: "delivered and bounced at once would count twice; an answer decides, else the bounce",
+    6: "reply rates by mailing, enrollment and prospect differ; name the grain",
+    7: "a reply stops one sequence only, and which of them earned it is ambiguous",
+    8: "a template's numbers are counted on another template, or restart on a copy",
+    9: "counters exceed the rows: mailings were deleted or are not visible",
+    10: "one-off mail lifts the rates of people and teams, and belongs to no sequence",
+    11: "people are undercounted: mail without a prospect counts as mailings only",
+    12: "open and click rates leave untracked mailings out of their denominators",
+    13: "which step gets the credit for a reply depends on the rule",
+    14: "the enrollment has two outcomes; over time the first one counts",
+    15: "opt-outs without a link are in no opt_out_rate: it is too low",
+    16: "out-of-office answers may count as replies: reply rates are too high",
+    17: "open and click rates are too high: machines open and click too",
+    18: "replies and bounces go unseen: rates fall without a cause",
+    19: "too early to have been answered: the latest weeks look worst",
+    20: "no usable time zone: local send times fall back on a default",
+    21: "instants without a zone were read as UTC and may be hours off",
+    22: "calls without a time of their own are left out; created_at is the time of logging",
+    23: "outcomes in another spelling: connect rates miss them",
+    24: "step intervals fit neither seconds nor minutes: step spacing is unknown",
+    25: "an enrollment's step is where it is now: funnels must come from mailings, calls and tasks",
+    26: "owner now is not the sender then: credit by owner shifts afterward",
+    27: "rows that came twice would count twice",
+    28: "the week depends on the zone: cohorts shift at the edges",
+    29: "opportunities dated by their arrival in Outreach: attribution windows shift",
+    30: "amounts in several currencies cannot be added, and a missing amount is not 0",
+}
+"""What each trap does to the metrics, by its number in the metric dictionary."""

@@ -32,7 +32,7 @@ from outreach_frames.stats._pandas import (
     write,
 )
 from outreach_frames.stats._statistic import StatContext, record_of
-from outreach_frames.stats._timestamps import HOUR, Instant
+from outreach_frames.stats._timestamps import HOUR
 from outreach_frames.stats._validation import choice, columns
 from outreach_frames.stats.flags import SENDING, outbound_calls, with_delivery
 from outreach_frames.stats.intervals import with_rates
@@ -41,9 +41,7 @@ AUTOMATIC_REPLY = HOUR // 12
 """An answer to a paused enrollment that came within this time of delivery is suspected to be a machine's [µs]."""
 
 
-def reply_attribution(
-    mailings: pd.DataFrame, *, bounce_policy: str = "reply_wins", as_of: Instant | None = None
-) -> pd.DataFrame:
+def reply_attribution(mailings: pd.DataFrame, *, bounce_policy: str = "reply_wins") -> pd.DataFrame:
     """
     Credit each reply to a step, by three rules.
 
@@ -56,8 +54,6 @@ def reply_attribution(
         As for `mailing_flags` without ``marked_as_spam_at``, and ``sequence_state_id``, ``sequence_step_id``.
     bounce_policy
         See `mailing_flags`.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -68,7 +64,7 @@ def reply_attribution(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -80,7 +76,6 @@ def reply_attribution(
     call = StatContext("reply_attribution", bounce_policy=bounce_policy)
     columns = ["sequence_state_id", "sequence_step_id"]
     mail = read_mailings(call, mailings, columns, bounce_policy=bounce_policy)
-    call.look(as_of)
     replies = mail.loc[mail["is_replied"], ["id", "replied_at", *columns]]
     replies = keep(call, replies, "reply to one-off mail", replies["sequence_state_id"].notna())
     touches = mail.loc[mail["is_delivered"], ["id", "delivered_at", *columns]].dropna(subset="sequence_state_id")
@@ -100,10 +95,9 @@ def reply_attribution(
 
 def automatic_replies(
     mailings: IntoFrameT,
-    sequence_states: IntoFrameT,
     *,
+    sequence_states: IntoFrameT,
     bounce_policy: str = "reply_wins",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     List the replies that look automatic: to a paused enrollment, within five minutes of delivery.
@@ -116,8 +110,6 @@ def automatic_replies(
         Enrollments: ``id``, ``state``.
     bounce_policy
         See `mailing_flags`.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -127,9 +119,9 @@ def automatic_replies(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
     Notes
     -----
@@ -140,12 +132,11 @@ def automatic_replies(
     call = StatContext("automatic_replies", bounce_policy=bounce_policy)
     mail = with_delivery(call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING]), bounce_policy)
     states = call.read("sequence_states", sequence_states, ["id", "state"])
-    call.look(as_of)
     replied = mail.with_columns(is_replied=nw.col("is_delivered") & ~nw.col("replied_at").is_null())
-    found = with_automatic(replied, states).filter(nw.col("is_automatic"))
+    automatic = with_automatic(replied, states).filter(nw.col("is_automatic"))
     columns = ["sequence_state_id", "delivered_at", "replied_at"]
     result: IntoFrameT = call.write(
-        found.select(nw.col("id").alias("mailing_id"), *columns), sort=["mailing_id"], instants=columns[1:]
+        automatic.select(nw.col("id").alias("mailing_id"), *columns), sort=["mailing_id"], instants=columns[1:]
     )
     return result
 
@@ -164,8 +155,8 @@ def with_automatic(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.Laz
     paused = states.filter((nw.col("state") == "paused").fill_null(False))
     paused = paused.select(sequence_state_id=nw.col("id"), paused=nw.col("id"))
     fast = (nw.col("replied_at") - nw.col("delivered_at") <= AUTOMATIC_REPLY).fill_null(False)
-    told = join(mail, paused, "sequence_state_id")
-    return told.with_columns(is_automatic=nw.col("is_replied") & fast & ~nw.col("paused").is_null())
+    joined = join(mail, paused, "sequence_state_id")
+    return joined.with_columns(is_automatic=nw.col("is_replied") & fast & ~nw.col("paused").is_null())
 
 
 QUARTILES = {"p25": 0.25, "p50": 0.5, "p75": 0.75}
@@ -184,14 +175,13 @@ _ENROLLMENT = "sequence_state_id"
 
 def reply_effort(
     mailings: pd.DataFrame,
-    calls: pd.DataFrame | None = None,
     *,
+    calls: pd.DataFrame | None = None,
     by: str | Sequence[str] | None = None,
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
     Measure the hours from mail to its answer, and the touches that an enrollment's first answer took.
@@ -213,8 +203,6 @@ def reply_effort(
         Confidence level.
     resamples, seed
         Draws of the bootstrap, and their seed.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
@@ -227,7 +215,7 @@ def reply_effort(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -236,13 +224,12 @@ def reply_effort(
     Only among those who replied: not how long a reply takes, nor how many touches make one. Touches of one enrollment
     only, and those at the very time of the reply count. Left out and counted: mail not delivered, and rows whose key is
     missing; one-off mail has hours and no touches. Intervals: order statistics for the quartiles, percentile bootstrap
-    for the mean; see `_resampling`. Definition: this project's metric dictionary, part 2.2.
+    for the mean; see `intervals`. Definition: this project's metric dictionary, part 2.2.
     """
     keys = columns("by", by)
     call = StatContext("reply_effort", by=keys, bounce_policy=bounce_policy, ci=ci, resamples=resamples, seed=seed)
     mail = read_deliveries(call, mailings, [_ENROLLMENT], keys=keys, bounce_policy=bounce_policy)
     called = None if calls is None else _called(call, calls)
-    call.look(as_of)
     mail = keyed(call, keep(call, mail, "mailing not delivered", mail["is_delivered"]), keys)
     rows = []
     for values, group in groups_of(mail, keys):
@@ -250,10 +237,10 @@ def reply_effort(
         quartiles = [float(np.quantile(hours, share)) if hours.size else None for share in QUARTILES.values()]
         bounds = [quantile_bounds(hours, share, ci=ci) for share in QUARTILES.values()]
         touches = _touches_to_reply(group, called)
-        told = [value for quartile, pair in zip(quartiles, bounds, strict=True) for value in (quartile, *pair)]
+        figures = [value for quartile, pair in zip(quartiles, bounds, strict=True) for value in (quartile, *pair)]
         mean = float(touches.mean()) if touches.size else None
         around = bootstrap_bounds(touches, np.mean, ci=ci, resamples=resamples, seed=seed)
-        rows.append((*values, hours.size, *told, mean, touches.size, *around))
+        rows.append((*values, hours.size, *figures, mean, touches.size, *around))
     return write(call, table_of(mail, keys, rows, _RESULT), sort=keys, instants=[k for k in keys if k.endswith("_at")])
 
 
@@ -280,31 +267,22 @@ def _touches_to_reply(delivered: pd.DataFrame, called: pd.DataFrame | None) -> F
     return floats(before.groupby(_ENROLLMENT).size())
 
 
-OBJECTS = {
-    "sequence": "sequences",
-    "step": "sequence_steps",
-    "variant": "sequence_templates",
-    "template": "templates",
-    "state": "sequence_states",
+SENTIMENT_KEYS = {
+    "sequences": "sequence_id",
+    "sequence_steps": "sequence_step_id",
+    "sequence_templates": "sequence_template_id",
+    "templates": "template_id",
+    "sequence_states": "sequence_state_id",
 }
-"""Whose counters are of messages since ever; prospects' start anew at the last touch, and make no rate."""
+"""Tables whose counters count all messages, and their keys; prospects' counters restart and make no rate."""
 
-_KEYS = {
-    "sequence": "sequence_id",
-    "step": "sequence_step_id",
-    "variant": "sequence_template_id",
-    "template": "template_id",
-    "state": "sequence_state_id",
-}
 _SENTIMENTS = ("positive", "neutral", "negative")
 _RATES = {"positive_reply_share": ("positive", "classified"), "positive_reply_rate": ("positive_bounded", "reached")}
 
 
-def reply_sentiment(
-    objects: IntoFrameT, *, on: str = "sequence", ci: float = 0.95, as_of: Instant | None = None
-) -> IntoFrameT:
+def reply_sentiment(objects: IntoFrameT, *, resource: str = "sequences", ci: float = 0.95) -> IntoFrameT:
     """
-    Tell how many answers were positive, of those classified and of all mail delivered.
+    Compute the share of positive replies, of those classified and of all mail delivered.
 
     ``positive_reply_share`` = positive / (positive + neutral + negative). ``positive_reply_rate`` = positive /
     ``deliver_count``.
@@ -313,12 +291,11 @@ def reply_sentiment(
     ----------
     objects
         ``id``, ``positive_reply_count``, ``neutral_reply_count``, ``negative_reply_count``, ``deliver_count``.
-    on
-        What they are: ``"sequence"``, ``"step"``, ``"variant"`` (sequence template), ``"template"`` or ``"state"``.
+    resource
+        The table: ``"sequences"``, ``"sequence_steps"``, ``"sequence_templates"`` (variants), ``"templates"`` or
+        ``"sequence_states"``. The counters have no period: they count everything up to the extraction.
     ci
         Confidence level.
-    as_of
-        When the data were extracted; kept in the record only. The counters know no period: they count since ever.
 
     Returns
     -------
@@ -331,10 +308,10 @@ def reply_sentiment(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        An unknown ``on``, or one that does not fit the objects, prospects among them; a wrong dtype, an id that occurs
-        twice in memory.
+        An unknown ``resource``, or one that does not fit the objects, prospects among them; a wrong dtype, an id that
+        occurs twice in memory.
 
     Notes
     -----
@@ -342,14 +319,15 @@ def reply_sentiment(
     the share; a missing counter counts as 0. Copies of a sequence start with empty counters. Interval: Wilson. Source:
     attribute descriptions of the Outreach API v2; this project's metric dictionary, part 2.2.
     """
-    resource, key = OBJECTS[choice("kind of object", on, OBJECTS)], _KEYS[on]
-    told = record_of(objects).get("resource", resource)
-    if told != resource:
-        raise DataError(f"These are {told}, not {resource}.", hint=f"Choose on= for them, one of {', '.join(OBJECTS)}.")
-    call = StatContext("reply_sentiment", on=on, ci=ci)
+    key = SENTIMENT_KEYS[choice("resource", resource, SENTIMENT_KEYS)]
+    recorded = record_of(objects).get("resource", resource)
+    if recorded != resource:
+        raise DataError(
+            f"These are {recorded}, not {resource}.", hint=f"Choose resource= from {', '.join(SENTIMENT_KEYS)}."
+        )
+    call = StatContext("reply_sentiment", resource=resource, ci=ci)
     counters = [f"{sentiment}_reply_count" for sentiment in _SENTIMENTS]
     read = call.read(resource, objects, ["id", *counters, "deliver_count"]).rename({"id": key})
-    call.look(as_of)
     renamed = dict(zip(_SENTIMENTS, counters, strict=True)) | {"delivered": "deliver_count"}
     counted = read.with_columns(
         nw.col(counter).fill_null(0).alias(name) for name, counter in renamed.items()

@@ -8,7 +8,6 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames.stats._aggregate import count_distinct, grouping, stack, with_missing
 from outreach_frames.stats._backends import grouped_median, join
-from outreach_frames.stats._pandas import settled
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant, seen_by, with_local, with_periods
 from outreach_frames.stats._validation import columns
@@ -17,10 +16,10 @@ from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of,
 from outreach_frames.stats.enrollments import CLOSED_STATES
 from outreach_frames.stats.flags import (
     SENDING,
+    note_call_placing,
+    note_placing,
     other_tasks,
     outbound_calls,
-    tell_calls_placed,
-    tell_placing,
     with_conversation,
     with_delivery,
 )
@@ -56,9 +55,7 @@ def task_completion(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account where the frame has
-        ``account_id``, else the person where it has ``prospect_id``; or a column's name; or ``None``: independent
-        tasks.
+        Column of the clusters; ``"auto"``: the account, else the person; ``None``: independent tasks. See `clusters`.
     as_of
         When the data are looked at; default: when they were extracted, as the frame's record says. What is due later is
         not judged, and what was completed later was still open.
@@ -73,7 +70,7 @@ def task_completion(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice in memory.
 
@@ -97,10 +94,10 @@ def task_completion(
     table = stack([*parts, *due_counts(due, groups, now, clusters)], groups, medians=[AGE])
     table = with_clustered_rates(call, table, TASK_RATES, clusters, ci=ci).with_columns(nw.col(AGE).cast(nw.Float64))
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in TASK_RATES}
-    shown = ["tasks_due", "tasks_completed", *rates["task_completion_rate"], "tasks_on_time"]
-    shown += [*rates["task_on_time_rate"], "task_backlog", AGE]
+    order = ["tasks_due", "tasks_completed", *rates["task_completion_rate"], "tasks_on_time"]
+    order += [*rates["task_on_time_rate"], "task_backlog", AGE]
     result: IntoFrameT = call.write(
-        table.select(*keys, *shown), sort=keys, instants=[key for key in keys if key.endswith("_at")]
+        table.select(*keys, *order), sort=keys, instants=[key for key in keys if key.endswith("_at")]
     )
     return result
 
@@ -109,8 +106,8 @@ def due_counts(
     tasks: nw.LazyFrame[Any], keys: Sequence[str], now: int, clusters: Mapping[str, str]
 ) -> list[nw.LazyFrame[Any]]:
     """Count by group the tasks due by an instant [µs]: done by it, in time, left, and the median age of the latter."""
-    told = (nw.col("state") == "complete").fill_null(False)
-    done = nw.when(nw.col("completed_at").is_null()).then(told).otherwise(nw.col("completed_at") <= now)
+    completed = (nw.col("state") == "complete").fill_null(False)
+    done = nw.when(nw.col("completed_at").is_null()).then(completed).otherwise(nw.col("completed_at") <= now)
     due = tasks.filter(nw.col("due_at") <= now).with_columns(is_done=done)
     counted = due.with_columns(
         tasks_due=nw.col("due_at") * 0 + 1,
@@ -136,8 +133,8 @@ _FLOATS = ("talk_minutes", AGE, "throttle_used")
 
 def rep_activity(
     mailings: IntoFrameT,
-    users: IntoFrameT,
     *,
+    users: IntoFrameT,
     calls: IntoFrameT | None = None,
     tasks: IntoFrameT | None = None,
     sequence_states: IntoFrameT | None = None,
@@ -180,8 +177,7 @@ def rep_activity(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the person that calls and tasks are
-        about; ``None``: independent calls and tasks.
+        Column of the clusters; ``"auto"``: the person; ``None``: independent calls and tasks. See `clusters`.
     as_of
         When the data are looked at; default: when they were extracted, as the frames' records say. What happened later
         is left out. Needed with ``tasks``.
@@ -201,9 +197,10 @@ def rep_activity(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
-        A wrong dtype, an id that occurs twice in memory, frames of two kinds; ``as_of`` is unknown and tasks are given.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds; ``as_of`` is
+        unknown and tasks are present.
 
     Notes
     -----
@@ -221,7 +218,7 @@ def rep_activity(
     limits = None
     if states is not None and sequences is not None:
         limits = call.read("sequences", sequences, ["id", "throttle_max_adds_per_day"])
-    now = settled(call, as_of) if tasks is None else call.instant(as_of)
+    now = call.optional_instant(as_of) if tasks is None else call.instant(as_of)
     placed = _Placing(call, listed, tz, now)
     touches = [placed.mail(mail, bounce_policy)]
     parts: list[nw.LazyFrame[Any]] = []
@@ -259,20 +256,20 @@ class _Placing:
         """Keep what has a listed user and an instant, and add ``user_id``, ``week`` and ``day``."""
         seen = seen_by(frame.with_columns(user_id=nw.col(who)), [instant], self.now)
         placed = join(seen.filter(~nw.col(instant).is_null()), self.listed, "user_id")
-        kept = self.call.drop(placed, f"{what} of no listed user", ~nw.col("is_listed").is_null())
-        return with_periods(with_local(kept, instant, zones=[self.tz]), ["day", "week"])
+        listed = self.call.drop(placed, f"{what} of no listed user", ~nw.col("is_listed").is_null())
+        return with_periods(with_local(listed, instant, zones=[self.tz]), ["day", "week"])
 
     def mail(self, mailings: nw.LazyFrame[Any], bounce_policy: str) -> nw.LazyFrame[Any]:
         flagged = with_delivery(seen_by(mailings, SENDING, self.now), bounce_policy)
         delivered = flagged.filter(nw.col("is_delivered"))
-        tell_placing(self.call, delivered)
+        note_placing(self.call, delivered)
         return _touches(self.by_week(delivered, "user_id", "sent_at", "mailing"), "delivered", "sent_at")
 
     def calls(self, calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         dialed = with_conversation(
             outbound_calls(seen_by(calls, ("dialed_at", "answered_at", "completed_at"), self.now))
         )
-        tell_calls_placed(self.call, dialed)
+        note_call_placing(self.call, dialed)
         return self.by_week(dialed, "user_id", "called_at", "call")
 
     def tasks_done(self, tasks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -331,12 +328,12 @@ def _finished(
     counts = ["calls_dialed", "connected", "tasks_done", *DUE_COUNTS, "enrollments_added", "open_enrollments"]
     table = with_missing(table, counts, like="touches")
     table = with_missing(table, [name for name in _FLOATS if name not in floats], like="touches")
-    met = nw.when(nw.col("contacted") > 0).then(nw.col("contacted").cast(nw.Float64))
+    contacted = nw.when(nw.col("contacted") > 0).then(nw.col("contacted").cast(nw.Float64))
     if "talk_minutes" in floats:
         table = table.with_columns(nw.col("talk_minutes").fill_null(0.0))
     table = with_clustered_rates(call, table, _RATES, clusters, ci=ci).with_columns(
         *(nw.col(name).cast(nw.Float64) for name in _FLOATS),
-        touches_per_contacted=nw.col("touches").cast(nw.Float64) / met,
+        touches_per_contacted=nw.col("touches").cast(nw.Float64) / contacted,
     )
     rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _RATES}
     columns = [

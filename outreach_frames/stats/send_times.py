@@ -1,4 +1,4 @@
-"""When mail arrives, on whose clock, and how often it is answered."""
+"""Send times: mail by local weekday and hour, and how often it is answered."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,34 +12,32 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import COUNTED_FLAGS, RATES, stack
 from outreach_frames.stats._backends import join, pandas_of, small_table, wrap
 from outreach_frames.stats._pandas import column
-from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import WEEKDAYS, Instant, weekday_of, with_clock, with_local
+from outreach_frames.stats._statistic import EXAMPLES, StatContext
+from outreach_frames.stats._timestamps import WEEKDAYS, weekday_of, with_clock, with_local
 from outreach_frames.stats._validation import choice
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, with_clustered_rates
-from outreach_frames.stats.flags import ENGAGEMENT, tell_placing, with_flags
+from outreach_frames.stats.flags import ENGAGEMENT, note_placing, with_flags
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
-from outreach_frames.stats.shrinkage import GivenPrior, posterior_means, prior_for
-from outreach_frames.stats.traps import SHOWN
+from outreach_frames.stats.shrinkage import PriorChoice, posterior_means, prior_for
 
-METRICS = ("reply", "opt_out", "click", "open")
+METRICS = ("reply_rate", "opt_out_rate", "click_rate", "open_rate")
 _PLACE = ["weekday", "hour"]
 CLOCKS = ("prospect", "user", "org")
 
 
 def send_time_heatmap(
     mailings: IntoFrameT,
-    prospects: IntoFrameT | None = None,
     *,
+    prospects: IntoFrameT | None = None,
     users: IntoFrameT | None = None,
     clock: str = "prospect",
     default_tz: str = "UTC",
-    metric: str = "reply",
+    metric: str = "reply_rate",
     min_n: int = 30,
-    prior: GivenPrior = "integrated",
+    prior: PriorChoice = "integrated",
     bounce_policy: str = "reply_wins",
     ci: float = 0.95,
     cluster: str | None = "auto",
-    as_of: Instant | None = None,
 ) -> IntoFrameT:
     """
     Count delivered mail by local weekday and hour of delivery, with the rate at which it was answered.
@@ -58,7 +56,7 @@ def send_time_heatmap(
     default_tz
         IANA zone where none is known.
     metric
-        ``"reply"`` (replied / delivered), ``"opt_out"``, ``"click"`` or ``"open"`` (low trust), as in `engagement`.
+        ``"reply_rate"``, ``"opt_out_rate"``, ``"click_rate"`` or ``"open_rate"`` (both low trust); see `engagement`.
     min_n
         Hours with fewer trials are not ``enough`` to be read on their own.
     prior
@@ -68,9 +66,7 @@ def send_time_heatmap(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike; see `engagement`.
-    as_of
-        When the data were extracted; kept in the record only.
+        Column of the clusters; see `engagement` and `clusters`.
 
     Returns
     -------
@@ -83,7 +79,7 @@ def send_time_heatmap(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype, an unknown clock, metric or zone, or the frame with the zones is not given.
 
@@ -114,19 +110,18 @@ def send_time_heatmap(
         zones, zoned = [default_tz], mail.with_columns(tz=nw.lit(default_tz), tz_source=nw.lit("default"))
     else:
         read = call.read("users" if clock == "user" else "prospects", people, ["id", *zone_columns])
-        known = with_zone(read, default_tz, zone_columns).rename({"id": who})
-        zones, others = _distinct(call, known, default_tz)
+        zoned_people = with_zone(read, default_tz, zone_columns).rename({"id": who})
+        zones, others = _distinct(call, zoned_people, default_tz)
         renamed = ~nw.col("tz_written").is_null()
-        zoned = join(mail, known.select(who, "tz", "tz_source", tz_renamed=renamed), who).with_columns(
+        zoned = join(mail, zoned_people.select(who, "tz", "tz_source", tz_renamed=renamed), who).with_columns(
             tz=nw.col("tz").fill_null(default_tz), tz_source=nw.col("tz_source").fill_null("default")
         )
         unknown = f"mailing without a known time zone, placed by default_tz ({default_tz})"
         call.assume(zoned, unknown, nw.col("tz_source") == "default")
         call.assume(zoned, f"mailing in a time zone under another name: {others}", nw.col("tz_renamed"))
-    tell_placing(call, mail)
-    call.look(as_of)
+    note_placing(call, mail)
 
-    rate = f"{metric}_rate"
+    rate = metric
     clocked = _clocked(with_local(zoned, "sent_at", zones=zones, zone_column="tz"), rate)
     sources = call.table(clocked.group_by("tz_source").agg(nw.col("delivered").sum()))
     shares = sources.set_index("tz_source")["delivered"] / max(int(sources["delivered"].sum()), 1)
@@ -155,13 +150,13 @@ def _clock(clock: str, prospects: Any, users: Any) -> tuple[Any, tuple[str, ...]
     return people, columns
 
 
-def _distinct(call: StatContext, known: nw.LazyFrame[Any], default_tz: str) -> tuple[list[str], str]:
+def _distinct(call: StatContext, zoned_people: nw.LazyFrame[Any], default_tz: str) -> tuple[list[str], str]:
     """List the zones that occur, a few dozen, which the table of offsets is made for; and tell of other names."""
-    found = call.table(known.group_by("tz", "tz_written").agg(nw.col("tz_source").min()))
-    written = found.dropna(subset=["tz_written"])
+    zone_table = call.table(zoned_people.group_by("tz", "tz_written").agg(nw.col("tz_source").min()))
+    written = zone_table.dropna(subset=["tz_written"])
     others = sorted(f"{name.strip()} = {zone}" for zone, name in zip(written["tz"], written["tz_written"], strict=True))
-    shown = ", ".join(others[:SHOWN]) + (" …" if len(others) > SHOWN else "")
-    return sorted({default_tz, *found["tz"]}), shown
+    examples = ", ".join(others[:EXAMPLES]) + (" …" if len(others) > EXAMPLES else "")
+    return sorted({default_tz, *zone_table["tz"]}), examples
 
 
 def _clocked(zoned: nw.LazyFrame[Any], rate: str) -> nw.LazyFrame[Any]:
@@ -179,7 +174,7 @@ def _grid(
     clusters: Mapping[str, str],
     *,
     min_n: int,
-    prior: GivenPrior,
+    prior: PriorChoice,
     ci: float,
 ) -> pd.DataFrame:
     successes, trials = RATES[rate]

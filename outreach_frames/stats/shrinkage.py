@@ -1,5 +1,5 @@
 """
-Rates of groups drawn toward each other: a beta-binomial model whose prior is fitted to the groups.
+Shrinkage of rates: a beta-binomial model whose prior is fitted to the groups.
 
 A group with few trials says little about itself and is drawn far toward the rate of all; one with many keeps its own.
 How far, depends on how much the groups differ, and a handful of groups does not tell that well: by default the answer
@@ -24,18 +24,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from scipy.optimize.elementwise import find_root
 from scipy.special import betainc, betaincinv, betaln, expit, logit
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._pandas import Floats, Ints, column, floats, write
+from outreach_frames.stats._pandas import Floats, Ints, column, floats, typed, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._validation import beta_prior, choice, numbers
 from outreach_frames.stats.intervals import Counts, wilson, z_value
+from outreach_frames.stats.provenance import attach
 
 PRIORS = ("integrated", "moments")
 
-GivenPrior = str | tuple[float, float] | None
+_PRIOR = {
+    "method": pa.string(),
+    **dict.fromkeys(("pooled", "M", "M_lo", "M_hi", "alpha", "beta", "S", "rho"), pa.float64()),
+}
+
+PriorChoice = str | tuple[float, float]
 """What callers may write: one of `PRIORS`, (alpha, beta), or ``None`` for the first of `PRIORS`."""
 
 FULL_POOLING = 10_000.0
@@ -68,7 +75,7 @@ class Prior:
     share
         Their weights, which sum to 1.
     record
-        What is told of it in a result's attributes.
+        What the table ``"prior"`` of a result says of it.
     """
 
     alpha: Floats
@@ -93,7 +100,7 @@ class Prior:
         return mean * matched, (1 - mean) * matched
 
 
-def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior = None) -> Prior | None:
+def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: PriorChoice = "integrated") -> Prior | None:
     """
     Fit or make the prior that the caller asks for.
 
@@ -102,7 +109,7 @@ def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior
     successes, trials
         By group, effective counts included; groups without trials do not count.
     prior
-        See `GivenPrior`.
+        See `PriorChoice`.
 
     Returns
     -------
@@ -114,9 +121,9 @@ def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior
     DataError
         There is no such prior.
     """
-    if prior is not None and not isinstance(prior, str):
-        return given_prior(prior)
-    method = PRIORS[0] if prior is None else choice("prior", prior, PRIORS)
+    if not isinstance(prior, str):
+        return fixed_prior(prior)
+    method = choice("prior", prior, PRIORS)
     x, n = np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64)
     x, n = x[n > 0], n[n > 0]
     if not n.size:
@@ -124,7 +131,7 @@ def prior_for(successes: npt.ArrayLike, trials: npt.ArrayLike, prior: GivenPrior
     return integrated_prior(x, n) if method == PRIORS[0] else moment_prior(x, n)
 
 
-def given_prior(parameters: tuple[float, float], method: str = "given") -> Prior:
+def fixed_prior(parameters: tuple[float, float], method: str = "given") -> Prior:
     """Make a prior of the caller's alpha and beta, both above 0."""
     alpha, beta = beta_prior("prior", parameters)
     return _single(alpha, beta, method=method)
@@ -132,7 +139,7 @@ def given_prior(parameters: tuple[float, float], method: str = "given") -> Prior
 
 def flat_prior() -> Prior:
     """Return Beta(1, 1), which draws no group toward others."""
-    return given_prior((1, 1), "flat")
+    return fixed_prior((1, 1), "flat")
 
 
 def moment_prior(x: Floats, n: Floats) -> Prior:
@@ -171,19 +178,19 @@ def integrated_prior(x: Floats, n: Floats) -> Prior:
         alpha, beta = _shape(mean, spread)
         weight = _log_likelihood(x, n, times, alpha, beta) + _log_hyperprior(mean, spread)
         weight -= weight.max()
-        told = np.stack([mean, spread])[:, weight > -_NEGLIGIBLE]
+        heavy_points = np.stack([mean, spread])[:, weight > -_NEGLIGIBLE]
         step, before = axes[1] - axes[0], high - low
-        low, high = np.maximum(low, told.min(axis=1) - step), np.minimum(high, told.max(axis=1) + step)
+        low, high = np.maximum(low, heavy_points.min(axis=1) - step), np.minimum(high, heavy_points.max(axis=1) + step)
         if ((high - low) > before / 2).all():
             break
-    kept = weight > -_NEGLIGIBLE
-    share = np.exp(weight[kept])
+    heavy = weight > -_NEGLIGIBLE
+    share = np.exp(weight[heavy])
     share /= share.sum()
-    alpha, beta = alpha[kept], beta[kept]
+    alpha, beta = alpha[heavy], beta[heavy]
     strength = alpha + beta
-    told_strength = np.quantile(strength, [0.5, 0.025, 0.975], weights=share, method="inverted_cdf")
+    strength_quantiles = np.quantile(strength, [0.5, 0.025, 0.975], weights=share, method="inverted_cdf")
     record: dict[str, Any] = {"method": "integrated", "pooled": float((alpha / strength) @ share)}
-    record |= dict(zip(("M", "M_lo", "M_hi"), map(float, told_strength), strict=True))
+    record |= dict(zip(("M", "M_lo", "M_hi"), map(float, strength_quantiles), strict=True))
     return Prior(alpha, beta, share, record)
 
 
@@ -196,8 +203,8 @@ def _shape(mean: Floats, spread: Floats) -> tuple[Floats, Floats]:
 
 def _log_likelihood(x: Floats, n: Floats, times: Ints, alpha: Floats, beta: Floats) -> Floats:
     parts = np.array_split(np.stack([alpha, beta]), 1 + alpha.size * x.size // _CELLS, axis=1)  # spares memory
-    told = [times @ betaln(x[:, None] + a, (n - x)[:, None] + b) - times.sum() * betaln(a, b) for a, b in parts]
-    return np.asarray(np.concatenate(told), dtype=np.float64)
+    parts_of_sum = [times @ betaln(x[:, None] + a, (n - x)[:, None] + b) - times.sum() * betaln(a, b) for a, b in parts]
+    return np.asarray(np.concatenate(parts_of_sum), dtype=np.float64)
 
 
 def _log_hyperprior(mean: Floats, spread: Floats) -> Floats:
@@ -209,14 +216,14 @@ def _log_hyperprior(mean: Floats, spread: Floats) -> Floats:
 
 def shrink_rates(
     successes: Counts,
-    trials: Counts,
     *,
-    prior: GivenPrior = "integrated",
+    trials: Counts,
+    prior: PriorChoice = "integrated",
     ci: float = 0.95,
     design_effect: npt.ArrayLike = 1.0,
 ) -> pd.DataFrame:
     """
-    Draw rates of groups toward the rate of all, the more so the less is known about a group.
+    Shrink rates of groups toward the rate of all, the more the fewer trials a group has.
 
     Parameters
     ----------
@@ -225,7 +232,7 @@ def shrink_rates(
     prior
         ``"integrated"``: averaged over the priors that the groups leave possible; with fewer than three groups flat,
         that is, none is drawn toward the others. ``"moments"``: fitted by moments and then taken as known, which makes
-        the intervals too narrow with few groups. Or (alpha, beta). ``None`` is ``"integrated"``.
+        the intervals too narrow with few groups. Or (alpha, beta).
     ci
         Probability of the posterior interval.
     design_effect
@@ -238,9 +245,10 @@ def shrink_rates(
         ``raw`` (missing without trials), ``shrunk``, ``lo``, ``hi``, in the order given. A group without trials gets
         the prior. Where no group has trials there is no prior; and where all groups are at 0 (or all at 1) that of
         ``"moments"`` is degenerate: then the bounds are missing, since seeing no failure does not rule one out.
-        ``attrs["prior"]`` holds the ``method``, the mean ``pooled`` and the weight ``M`` [trials]: how many trials of
-        its own a group needs to move half-way from the mean. If integrated, these are the posterior mean and median,
-        with the bounds ``M_lo`` and ``M_hi`` (95 %); else also ``alpha, beta``, and of the moments ``S, rho``.
+        `attached` gives the ``"prior"``, in one row or none: ``method``, the mean ``pooled`` and the weight ``M``
+        [trials], which is how many trials of its own a group needs to move half-way from the mean. If integrated, these
+        are the posterior mean and median, with the bounds ``M_lo`` and ``M_hi`` (95 %); else also ``alpha``, ``beta``,
+        and of the moments ``S``, ``rho``.
 
     Raises
     ------
@@ -262,8 +270,13 @@ def shrink_rates(
     fitted = prior_for(effective_x, effective_n, prior)
     call.rows_in["groups"] = len(n)
     result = write(call, pd.DataFrame({"raw": raw, **shrunk(effective_x, effective_n, fitted, ci=ci)}))
-    result.attrs["prior"] = None if fitted is None else fitted.record
+    attach_prior(result, fitted)
     return result
+
+
+def attach_prior(result: pd.DataFrame, prior: Prior | None) -> None:
+    """Attach the table ``"prior"``: one row, or none where there is no prior."""
+    attach(result, "prior", typed([] if prior is None else [{**dict.fromkeys(_PRIOR), **prior.record}], _PRIOR))
 
 
 def effective(x: Ints, n: Ints, design_effect: npt.ArrayLike) -> tuple[Floats, Floats]:
@@ -314,7 +327,7 @@ def _quantiles(x: Floats, n: Floats, prior: Prior | None, q: float) -> Floats:
         below_it: Floats = betainc(above, below, expit(log_odds)[..., None]) @ prior.share
         return below_it - q
 
-    found = [
+    roots = [
         find_root(
             excess,
             (np.full(part.shape[1], -_FARTHEST), np.full(part.shape[1], _FARTHEST)),
@@ -323,7 +336,7 @@ def _quantiles(x: Floats, n: Floats, prior: Prior | None, q: float) -> Floats:
         ).x
         for part in np.array_split(pairs, -(-pairs.shape[1] // _AT_ONCE) or 1, axis=1)
     ]
-    return np.asarray(expit(np.concatenate(found)), dtype=np.float64)[places]
+    return np.asarray(expit(np.concatenate(roots)), dtype=np.float64)[places]
 
 
 def whole(counts: Counts) -> Ints:

@@ -15,15 +15,14 @@ from outreach_frames.errors import DataError, OutreachDataWarning
 from outreach_frames.metrics import HEADLINES, METRICS
 from outreach_frames.stats._aggregate import RATES
 from outreach_frames.stats._estimators import quantile_bounds
-from outreach_frames.stats._pandas import flags, read_deliveries, settled, typed, write
+from outreach_frames.stats._pandas import flags, frames_of, read_deliveries, typed, write
 from outreach_frames.stats._statistic import StatContext, record_of
-from outreach_frames.stats._tables import frames_of
 from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
-from outreach_frames.stats.dashboards import dashboard_comparison
 from outreach_frames.stats.engagement_rates import engagement
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.prospects import overlaps
 from outreach_frames.stats.quality import data_quality
+from outreach_frames.stats.reconciliation import dashboard_comparison
 from outreach_frames.stats.replies import hours_to_reply
 from outreach_frames.stats.survival import reply_within, time_to_event
 
@@ -151,7 +150,7 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike; see `engagement`.
+        Column of the clusters; see `engagement` and `clusters`.
     as_of
         When the data were extracted; default: the frames' own record. Unknown: what needs it is missing.
 
@@ -181,7 +180,7 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutreachDataWarning)  # they are among the caveats
         mail = read_deliveries(call, tables["mailings"])
-        settled(call, as_of or _earliest(tables))
+        call.optional_instant(as_of or _earliest(tables))
         quality = data_quality(tables, as_of=call.as_of)
         dashboard = dashboard_comparison(
             tables["mailings"],
@@ -219,7 +218,9 @@ def _figures(
         ends = {end: within[f"reply_within_14d_{end}"] for end in ("lo", "hi")}
         figures["reply_within_14d"] = {"value": within["reply_within_14d"], "n": within["n"], **ends}
     if "sequence_states" in tables:
-        people = overlaps(tables["sequence_states"], tables["mailings"], as_of=as_of)["open_enrollments"]
+        people = overlaps(tables["mailings"], sequence_states=tables["sequence_states"], as_of=as_of)[
+            "open_enrollments"
+        ]
         rate = wilson([int((people > 1).sum())], [int((people > 0).sum())], ci=ci).iloc[0]
         figures["overlap_rate"] = {"value": rate["rate"], "n": rate["n"], "lo": rate["lo"], "hi": rate["hi"]}
     return figures

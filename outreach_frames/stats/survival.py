@@ -32,14 +32,15 @@ from outreach_frames.stats._timestamps import DAY, Instant, seen_by
 from outreach_frames.stats._validation import choice, columns, numbers
 from outreach_frames.stats.clusters import PERSON, cluster_columns, clusters_of, counted_parts, noted_effects
 from outreach_frames.stats.flags import SENDING, with_delivery
+from outreach_frames.stats.provenance import attach
 
 ORIGINS = ("first_send", "enrollment")
 
 
 def time_to_event(
     mailings: IntoFrameT,
-    sequence_states: IntoFrameT | None = None,
     *,
+    sequence_states: IntoFrameT | None = None,
     by: str | Sequence[str] | None = None,
     as_of: Instant | None = None,
     bounce_policy: str = "reply_wins",
@@ -71,8 +72,7 @@ def time_to_event(
         ``"first_send"``: time runs from the first sent mailing, that is the earliest of ``delivered_at``, else
         ``bounced_at``, else ``replied_at``. ``"enrollment"``: from the enrollment's ``created_at``.
     cluster
-        What belongs together, so that its outcomes are alike, to be carried along: ``"auto"`` takes the account where
-        the enrollments or the mailings have it, else the person; or a column's name; or ``None``: nothing.
+        Column of the clusters, carried along; ``"auto"``: the account, else the person; ``None``: none. See `clusters`.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def time_to_event(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice in memory; an unknown
         origin.
@@ -97,12 +97,12 @@ def time_to_event(
     choice("origin", origin, ORIGINS)
     if origin == "enrollment" and sequence_states is None:
         raise DataError('origin="enrollment" needs sequence_states.', hint="Pass the enrollments as second argument.")
-    known = [] if sequence_states is None else columns_of("sequence_states", sequence_states)
-    given = [*known, *columns_of("mailings", mailings)]
+    state_columns = [] if sequence_states is None else columns_of("sequence_states", sequence_states)
+    all_columns = [*state_columns, *columns_of("mailings", mailings)]
     keys = columns("by", by)
     call = StatContext("time_to_event", by=keys, bounce_policy=bounce_policy, origin=origin, cluster=cluster)
-    carried = list(dict.fromkeys([*keys, *clusters_of(["reply"], cluster, given).values()]))
-    from_states = [name for name in carried if name in known]
+    carried = list(dict.fromkeys([*keys, *clusters_of(["reply"], cluster, all_columns).values()]))
+    from_states = [name for name in carried if name in state_columns]
     from_mail = [name for name in carried if name not in from_states]
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at"], keys=from_mail)
     states = None
@@ -152,8 +152,8 @@ def first_events(
         ``sequence_state_id``, ``t0``, ``contact_at`` (first delivery), ``reply_at``, ``opt_out_at``, ``bounce_at``
         [µs], and the carried columns.
     """
-    known = seen_by(mail, (*SENDING, "unsubscribed_at"), now)
-    flagged = with_delivery(known, bounce_policy).with_columns(
+    seen = seen_by(mail, (*SENDING, "unsubscribed_at"), now)
+    flagged = with_delivery(seen, bounce_policy).with_columns(
         reply_at=nw.when(nw.col("is_delivered")).then(nw.col("replied_at")),
         bounce_at=nw.when(nw.col("is_bounced")).then(nw.col("bounced_at")),
         opt_out_at=nw.col("unsubscribed_at"),
@@ -204,20 +204,19 @@ def kaplan_meier(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
-        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
 
     Returns
     -------
     curve : DataFrame, one row per distinct time
         The ``by`` columns, ``t_d`` [days], ``at_risk``, ``events``, ``censored``, ``survival``, ``lo``, ``hi`` (missing
-        where the survival is 0 or 1). The record's ``median_d`` lists, by group, the smallest time with S ≤ 0.5 and
-        its bounds from the band (missing where the curve stays above).
+        where the survival is 0 or 1). `attached` gives ``"medians"``: by group ``median_d``, the smallest time with
+        S ≤ 0.5, and its bounds ``lo``, ``hi`` from the band (missing where the curve stays above).
 
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         The event is none of `EVENTS`.
 
@@ -231,7 +230,9 @@ def kaplan_meier(
     call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci, cluster=cluster)
     curves = _by_group(table, keys, lambda group: survival_curve(group, event, ci, _effects(group)[event]))
     medians = [{**key, **median(curve)} for key, curve in curves if not table.empty]
-    return call.finish(_stacked(curves, keys), median_d=medians)
+    result = call.finish(_stacked(curves, keys))
+    attach(result, "medians", pd.DataFrame(medians, columns=[*keys, "median_d", "lo", "hi"]))
+    return result
 
 
 def cumulative_incidence(
@@ -259,8 +260,7 @@ def cumulative_incidence(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
-        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
 
     Returns
     -------
@@ -272,7 +272,7 @@ def cumulative_incidence(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
 
     Notes
     -----
@@ -308,8 +308,7 @@ def reply_within(
     ci
         Confidence level.
     cluster
-        What belongs together, so that its outcomes are alike: ``"auto"`` takes the account, else the person, where
-        `time_to_event` has carried it along; or a column's name; or ``None``: independent enrollments.
+        Column of the `clusters`; ``"auto"``: the account, else the person; ``None``: independent enrollments.
 
     Returns
     -------
@@ -320,7 +319,7 @@ def reply_within(
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A horizon is negative.
 
@@ -345,7 +344,6 @@ def _read_durations(
     read = call.read("durations", durations, ["duration_d", "event"], keys=keys, optional=optional)
     column = clusters_of(["reply"], cluster, read.collect_schema().names(), keys).get("reply")
     table = call.table(read)
-    call.look(None)
     unknown = set(table["event"].dropna().unique()) - set(EVENTS)
     if unknown or table[["duration_d", "event"]].isna().to_numpy().any():
         raise DataError(

@@ -1,5 +1,5 @@
 """
-Opens and clicks that look like a machine's, and the bursts that show them.
+Suspect engagement: opens and clicks that look like a machine's.
 
 No rule can tell for certain. A mailing is suspect only where everything seen of it is, so that one open by a person
 clears it; and what comes out is a range of open rates, not a corrected one.
@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammainc
 
-from outreach_frames.stats._addresses import first_domains
+from outreach_frames.errors import MachineOpenWarning
 from outreach_frames.stats._backends import pandas_of, wrap
 from outreach_frames.stats._pandas import Flags, Ints, flags, read, read_mailings, texts, write
-from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import SECOND, Instant
+from outreach_frames.stats._statistic import StatContext, warn_of_rows
+from outreach_frames.stats._timestamps import SECOND
 from outreach_frames.stats._validation import words
+from outreach_frames.stats.flags import first_domains
 from outreach_frames.stats.intervals import wilson
-from outreach_frames.stats.traps import MachineOpenWarning, warn
+from outreach_frames.stats.provenance import attach
 
 RATE_FROM, RATE_UNTIL = 10 * SECOND, 70 * SECOND
 """How far before and after a window the rate is looked at [µs]; nearer than that, it is the burst's own."""
@@ -30,7 +31,7 @@ CHANCE = 1e-5
 
 def in_burst(at: Ints, who: Ints, group: Ints, *, least: int, window: int) -> Flags:
     """
-    Tell which events share a short window of time with those of more recipients than chance brings together.
+    Mark the events that share a short window with those of more recipients than chance explains.
 
     Parameters
     ----------
@@ -70,9 +71,9 @@ def in_burst(at: Ints, who: Ints, group: Ints, *, least: int, window: int) -> Fl
     expected = np.maximum(before, after) * (window / (RATE_UNTIL - RATE_FROM))
     rare = many[gammainc(recipients[many], expected) < CHANCE]  # the upper tail of a Poisson distribution
     covered = np.bincount(rare, minlength=len(order) + 1) - np.bincount(end[rare], minlength=len(order) + 1)
-    found = np.empty(len(order), dtype=np.bool_)
-    found[order] = np.cumsum(covered)[:-1] > 0
-    return found
+    marked = np.empty(len(order), dtype=np.bool_)
+    marked[order] = np.cumsum(covered)[:-1] > 0
+    return marked
 
 
 def _on_one_line(at: Ints, group: Ints) -> Ints:
@@ -114,8 +115,8 @@ REASONS = {
 
 def suspect_engagement(
     mailings: pd.DataFrame,
-    events: pd.DataFrame | None = None,
     *,
+    events: pd.DataFrame | None = None,
     fast_s: float = FAST_S,
     burst_n: int = 5,
     together_s: float = 2,
@@ -123,7 +124,6 @@ def suspect_engagement(
     open_events: Sequence[str] = OPEN_EVENTS,
     click_events: Sequence[str] = CLICK_EVENTS,
     ci: float = 0.95,
-    as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
     Mark the mailings whose opens or clicks look like a machine's, and bound the open rate.
@@ -157,20 +157,19 @@ def suspect_engagement(
         Names of the events; the vendor's list is not complete.
     ci
         Confidence level of the bounds of the open rates.
-    as_of
-        When the data were extracted; kept in the record only.
 
     Returns
     -------
     suspects : DataFrame, one row for each mailing, sorted by ``mailing_id``
         ``mailing_id``, ``suspect_open``, ``suspect_click``, ``reason`` (text, missing where nothing is suspect).
-        ``attrs["open_rate_range"]``: ``upper``, the open rate as it stands, and ``lower``, without suspect opens, each
-        with ``_lo`` and ``_hi``, over ``n`` delivered mailings with open tracking (``None`` where there are none).
+        `attached` gives ``"open_rate_range"`` in one row: ``upper``, the open rate as it stands, and ``lower``, without
+        suspect opens, each with ``_lo`` and ``_hi`` (missing without trials), over ``n`` delivered mailings with open
+        tracking.
 
     Raises
     ------
     MissingColumnError
-        A column is absent.
+        A column listed above is absent; the hint says how to request it.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -196,7 +195,6 @@ def suspect_engagement(
         log = read(call, "events", events, ["name", "event_at", "mailing_id", "request_proxied"])
         logged = _logged(log, mail, names)
         seen = pd.concat([logged, _without(seen, logged)], ignore_index=True)
-    call.look(as_of)
 
     seen = seen.merge(
         mail[["id", "delivered_at", "prospect_id", "domain"]], left_on="mailing_id", right_on="id", validate="m:1"
@@ -214,7 +212,8 @@ def suspect_engagement(
     suspects = write(call, result, sort=["mailing_id"])
     opened, base = flags(mail["is_opened"]), int(mail["is_open_tracked"].sum())
     machines = flags(result["suspect_open"])
-    suspects.attrs["open_rate_range"] = _range(int(opened.sum()), int((opened & machines).sum()), base, ci)
+    opens = _range(int(opened.sum()), int((opened & machines).sum()), base, ci)
+    attach(suspects, "open_rate_range", pd.DataFrame([opens]))
     either = suspects["suspect_open"] | suspects["suspect_click"]
     _warn(suspects["mailing_id"][either], stacklevel=4)
     return suspects
@@ -230,7 +229,7 @@ def warn_of_machines(mail: pd.DataFrame, *, stacklevel: int = 4) -> None:
 
 
 def _warn(ids: "pd.Series[Any]", *, stacklevel: int) -> None:
-    warn(
+    warn_of_rows(
         MachineOpenWarning,
         "Opened or clicked as machines do, so that open and click rates are too high",
         ids,
@@ -243,8 +242,8 @@ def _domains(call: StatContext, mail: pd.DataFrame, email_addresses: pd.DataFram
     if email_addresses is None:
         return np.zeros(len(mail), dtype=np.int64)
     addresses = read(call, "email_addresses", email_addresses, ["id", "prospect_id", "email"])
-    known = pandas_of(first_domains(wrap(addresses))).set_index("prospect_id")["recipient_domain"]
-    codes, _ = pd.factorize(mail["prospect_id"].map(known))
+    listed = pandas_of(first_domains(wrap(addresses))).set_index("prospect_id")["recipient_domain"]
+    codes, _ = pd.factorize(mail["prospect_id"].map(listed))
     return codes
 
 
@@ -261,9 +260,9 @@ def _latest(mail: pd.DataFrame) -> pd.DataFrame:
 def _logged(log: pd.DataFrame, mail: pd.DataFrame, names: dict[str, list[str]]) -> pd.DataFrame:
     """List the opens and clicks in the event log, of mailings whose flags confirm them."""
     parts = []
-    for kind, wanted in names.items():
+    for kind, event_names in names.items():
         counted = mail["id"][flags(mail[f"is_{kind}ed"])]
-        rows = log[flags(log["name"].isin(wanted)) & flags(log["mailing_id"].isin(counted))]
+        rows = log[flags(log["name"].isin(event_names)) & flags(log["mailing_id"].isin(counted))]
         part = pd.DataFrame(
             {"mailing_id": rows["mailing_id"], "at": rows["event_at"], "proxied": flags(rows["request_proxied"])}
         )
@@ -272,14 +271,14 @@ def _logged(log: pd.DataFrame, mail: pd.DataFrame, names: dict[str, list[str]]) 
 
 
 def _without(seen: pd.DataFrame, logged: pd.DataFrame) -> pd.DataFrame:
-    known = pd.MultiIndex.from_frame(logged[["mailing_id", "kind"]])
-    return seen[~pd.MultiIndex.from_frame(seen[["mailing_id", "kind"]]).isin(known)]
+    listed = pd.MultiIndex.from_frame(logged[["mailing_id", "kind"]])
+    return seen[~pd.MultiIndex.from_frame(seen[["mailing_id", "kind"]]).isin(listed)]
 
 
 def _marks(
     seen: pd.DataFrame, mail: pd.DataFrame, *, fast_s: float, burst_n: int, together_s: float
 ) -> dict[str, Flags]:
-    """Tell for each open and click which reasons speak against it."""
+    """Mark for each open and click the reasons that make it suspect."""
     opened = flags(seen["kind"] == "open")
     never_opened = mail["id"][flags(mail["is_clicked"] & mail["is_open_tracked"] & ~mail["is_opened"])]
     return {
@@ -292,25 +291,25 @@ def _marks(
 
 
 def _in_burst(seen: pd.DataFrame, opened: Flags, burst_n: int) -> Flags:
-    """Tell which opens are in a burst; unknown recipients count by mailing."""
+    """Mark the opens in a burst; missing recipients count by mailing."""
     timed = opened & flags(seen["at"].notna())
     opens = seen[timed]
     recipient = opens["prospect_id"].fillna(-opens["mailing_id"])
     at, who, group = (column.to_numpy(dtype=np.int64) for column in (opens["at"], recipient, opens["domain"]))
     window = SECOND if (at % SECOND).any() else 2 * SECOND  # a burst may be cut in two by rounding
-    found = np.zeros(len(seen), dtype=np.bool_)
-    found[timed] = in_burst(at, who, group, least=burst_n, window=window)
-    return found
+    marked = np.zeros(len(seen), dtype=np.bool_)
+    marked[timed] = in_burst(at, who, group, least=burst_n, window=window)
+    return marked
 
 
 def _at_once(seen: pd.DataFrame, within: int) -> Flags:
-    """Tell which have another one of their mailing and kind so near before or after them."""
+    """Mark those with another one of the same mailing and kind within a short time."""
     ordered = seen.sort_values(["mailing_id", "kind", "at"])
     near = flags(ordered.groupby(["mailing_id", "kind"])["at"].diff() <= within)
     near[:-1] |= near[1:]
-    found = np.empty(len(seen), dtype=np.bool_)
-    found[ordered.index] = near
-    return found
+    marked = np.empty(len(seen), dtype=np.bool_)
+    marked[ordered.index] = near
+    return marked
 
 
 def _verdicts(seen: pd.DataFrame, marks: dict[str, Flags], kind: str) -> tuple["pd.Index[Any]", pd.DataFrame]:

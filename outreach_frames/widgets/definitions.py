@@ -32,7 +32,7 @@ class DefinitionSwitch(Explorer):
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
         """Make the choices of mailings, count the usual way and return the controls."""
         mailings, states = tables["mailings"], tables["sequence_states"]
-        automatic = stats.automatic_replies(mailings, states)["mailing_id"]
+        automatic = stats.automatic_replies(mailings, sequence_states=states)["mailing_id"]
         people = mailings.assign(replied_at=mailings["replied_at"].mask(mailings["id"].isin(automatic)))
         sequenced = mailings["sequence_id"].notna()
         self._chosen = {
@@ -67,8 +67,8 @@ class DefinitionSwitch(Explorer):
         if not automatic:
             lines += [
                 f"states = {self.table('sequence_states')}",
-                'automatic = mailings["id"].isin(of.stats.automatic_replies(mailings, states)["mailing_id"])',
-                'mailings = mailings.assign(replied_at=mailings["replied_at"].mask(automatic))',
+                'automatic = of.stats.automatic_replies(mailings, sequence_states=states)["mailing_id"]',
+                'mailings = mailings.assign(replied_at=mailings["replied_at"].mask(mailings["id"].isin(automatic)))',
             ]
         if untracked:
             lines.append("mailings = mailings.assign(track_opens=True)")

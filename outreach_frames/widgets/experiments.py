@@ -39,7 +39,7 @@ class ABMonitor(Explorer):
         """Test all steps, part the tables by step, return the controls; the step with most enrollments comes first."""
         mailings, variants = tables["mailings"], tables["sequence_templates"]
         self._templates, steps = tables["templates"].sort_values("id"), tables["sequence_steps"]
-        everything = stats.ab_test(mailings, variants, self._templates)
+        everything = stats.ab_test(mailings, sequence_templates=variants, templates=self._templates)
         self._arms = {step: rows["template_id"].tolist() for step, rows in parted(everything, "step_id").items()}
         self._variants = parted(variants, "sequence_step_id")
         self._mailings, self._no_mail = parted(mailings, "sequence_step_id"), mailings.head(0)
@@ -99,8 +99,8 @@ class ABMonitor(Explorer):
             return Messages(self._templates[self._templates["id"].isin(self._arms[step])])
         test = stats.ab_test(
             self._mailings.get(step, self._no_mail),
-            self._variants[step],
-            self._templates,
+            sequence_templates=self._variants[step],
+            templates=self._templates,
             detectable=detectable,
             prior=self._priors[step] if prior == "empirical" else FLAT,
         )
@@ -122,7 +122,10 @@ class ABMonitor(Explorer):
             [
                 f"mailings, templates = {self.table('mailings')}, {self.table('templates')}",
                 f"variants = {self.table('sequence_templates')}",
-                f"test = of.stats.ab_test(mailings, variants, templates, detectable={detectable:g}, prior={chosen})",
+                "test = of.stats.ab_test(",
+                "    mailings, sequence_templates=variants, templates=templates,",
+                f"    detectable={detectable:g}, prior={chosen},",
+                ")",
                 f"of.plots.plot_ab(test, step={step}, names={{{step}: {self._names.get(step, '')!r}}})",
             ]
         )

@@ -30,8 +30,8 @@ class MailboxWatch(Explorer):
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
         """Count by mailbox and week and return the controls; mailboxes with most alerts come first."""
         mailings, mailboxes = tables["mailings"], tables["mailboxes"]
-        self._health = stats.mailbox_health(mailboxes, mailings)
-        self._weeks = parted(stats.deliverability(mailings, mailboxes), "mailbox_id")
+        self._health = stats.mailbox_health(mailings, mailboxes=mailboxes)
+        self._weeks = parted(stats.deliverability(mailings, mailboxes=mailboxes), "mailbox_id")
         addresses = mailboxes.set_index("id")["email"]
         self._names = addresses.to_dict()
         alerts = {number: rows["alert"].isin(["act", "watch"]).sum() for number, rows in self._weeks.items()}
@@ -57,10 +57,10 @@ class MailboxWatch(Explorer):
         """Return the call that gives the same."""
         lines = [f"mailings, mailboxes = {self.table('mailings')}, {self.table('mailboxes')}"]
         if look == "health":
-            lines.append(f"of.show(of.stats.mailbox_health(mailboxes, mailings), columns={list(HEALTH)})")
+            lines.append(f"of.show(of.stats.mailbox_health(mailings, mailboxes=mailboxes), columns={list(HEALTH)})")
         else:
             lines += [
-                "weeks = of.stats.deliverability(mailings, mailboxes)",
+                "weeks = of.stats.deliverability(mailings, mailboxes=mailboxes)",
                 'names = mailboxes.set_index("id")["email"].to_dict()',
                 f'of.plots.plot_deliverability(weeks[weeks["mailbox_id"] == {mailbox}], "{rate}", names=names)',
             ]

@@ -38,7 +38,7 @@ class SendTimePicker(Explorer):
         """Count by each clock and return the controls."""
         mailings, prospects = tables["mailings"], tables["prospects"]
         self._heatmaps = {
-            clock: stats.send_time_heatmap(mailings, prospects, clock=clock, default_tz=self._tz)
+            clock: stats.send_time_heatmap(mailings, prospects=prospects, clock=clock, default_tz=self._tz)
             for clock in ("prospect", "org")
         }
         slider = w.IntSlider(
@@ -65,7 +65,7 @@ class SendTimePicker(Explorer):
             [
                 f"mailings, prospects = {self.table('mailings')}, {self.table('prospects')}",
                 "heatmap = of.stats.send_time_heatmap(",
-                f'    mailings, prospects, clock="{clock}", default_tz="{self._tz}"',
+                f'    mailings, prospects=prospects, clock="{clock}", default_tz="{self._tz}"',
                 ")",
                 f"of.plots.plot_send_times(heatmap, min_n={least})",
             ]

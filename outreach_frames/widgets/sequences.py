@@ -43,7 +43,7 @@ class SequenceExplorer(Explorer):
         self._none = mailings.head(0)
         self._parts = parted(mailings, "sequence_id")
         self._compared = {
-            days: stats.sequence_engagement(self._recent(mailings, days), sequences) for _, days in PERIODS
+            days: stats.sequence_engagement(self._recent(mailings, days), sequences=sequences) for _, days in PERIODS
         }
         named = numbered(sequences.set_index("id")["name"].sort_values())
         self._names = {number: label.rsplit(" (", 1)[0] for label, number in named}
@@ -68,7 +68,9 @@ class SequenceExplorer(Explorer):
             incidence = stats.cumulative_incidence(stats.time_to_event(mailings, by="sequence_id"), by="sequence_id")
             return plots.plot_incidence(incidence, names=self._names, period=period)
         steps = self._steps[self._steps["sequence_id"] == sequence]
-        return plots.plot_step_funnel(stats.step_funnel(mailings, steps), names=self._names, period=period)
+        return plots.plot_step_funnel(
+            stats.step_funnel(mailings, sequence_steps=steps), names=self._names, period=period
+        )
 
     def _recent(self, mailings: pd.DataFrame, days: int) -> pd.DataFrame:
         return mailings[mailings["begun_at"] >= self._since(days)] if days else mailings
@@ -90,7 +92,9 @@ class SequenceExplorer(Explorer):
             ]
         said = f", period={self._period(days)!r}" if days else ""
         if picture == "rates":
-            return "\n".join([*lines, f"of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences){said})"])
+            return "\n".join(
+                [*lines, f"of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences=sequences){said})"]
+            )
         lines += [
             'names = sequences.set_index("id")["name"].to_dict()',
             f'mailings = mailings[mailings["sequence_id"] == {sequence}]',
@@ -104,7 +108,7 @@ class SequenceExplorer(Explorer):
         else:
             lines += [
                 f"steps = {self.table('sequence_steps')}",
-                f'funnel = of.stats.step_funnel(mailings, steps[steps["sequence_id"] == {sequence}])',
+                f'funnel = of.stats.step_funnel(mailings, sequence_steps=steps[steps["sequence_id"] == {sequence}])',
                 f"of.plots.plot_step_funnel(funnel, names=names{said})",
             ]
         return "\n".join(lines)

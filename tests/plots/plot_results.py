@@ -245,7 +245,9 @@ def heatmap_result(*, deliveries: int = 20_000, hours: int = 24) -> pd.DataFrame
                 replied = int(random.binomial(delivered, 0.05 + 0.03 * (hour == 9)))
                 rows.append((weekday, hour, delivered, replied, (replied + 3) / (delivered + 60)))
     columns = ["weekday", "hour", "delivered", "replied", "shrunk"]
-    return arrow(pd.DataFrame(rows, columns=columns), "send_time_heatmap", clock="prospect", metric="reply", min_n=20)
+    return arrow(
+        pd.DataFrame(rows, columns=columns), "send_time_heatmap", clock="prospect", metric="reply_rate", min_n=20
+    )
 
 
 def experiment_result(*, variants: int = 2, steps: int = 2, scale: int = 1, verdict: str = "too early") -> pd.DataFrame:
@@ -273,7 +275,7 @@ def experiment_result(*, variants: int = 2, steps: int = 2, scale: int = 1, verd
         "n_needed",
         "verdict",
     ]
-    result = arrow(pd.DataFrame(rows, columns=columns), "ab_test", metric="reply")
+    result = arrow(pd.DataFrame(rows, columns=columns), "ab_test", metric="reply_rate")
     result["prior_alpha"], result["prior_beta"] = 2.0, 40.0
     return result
 
@@ -367,7 +369,7 @@ def deliverability_result(mailboxes: int = 3, *, weeks: int = 12, empty: bool = 
     result = pd.concat(frames, ignore_index=True)
     places = result.pop("week")
     thresholds = {"bounce_rate": [0.02, 0.05], "spam_rate": [0.001, 0.003]}
-    result = arrow(result, "deliverability", by="mailbox", thresholds=thresholds, min_n=20)
+    result = arrow(result, "deliverability", by="mailbox_id", thresholds=thresholds, min_n=20)
     result.insert(1, "week", mondays(weeks)[places].array)
     return result
 

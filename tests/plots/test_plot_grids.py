@@ -72,7 +72,7 @@ def test_hours_with_little_mail_are_dots_without_a_shade() -> None:
         ),
         "send_time_heatmap",
         clock="prospect",
-        metric="reply",
+        metric="reply_rate",
         min_n=20,
     )
 
@@ -136,7 +136,7 @@ def test_the_rate_of_all_hours_is_that_of_all_mail() -> None:
     """Not the mean of the shrunken rates: 10 of 110, though both are drawn to each other."""
     columns = {"weekday": ["Mon", "Tue"], "hour": [9, 9], "delivered": [100, 10], "replied": [10, 0]}
     rates = {"reply_rate": [0.1, 0.0], "reply_rate_n": [100, 10], "shrunk": [0.09, 0.08]}
-    heatmap = arrow(pd.DataFrame(columns | rates), "send_time_heatmap", metric="reply", min_n=5)
+    heatmap = arrow(pd.DataFrame(columns | rates), "send_time_heatmap", metric="reply_rate", min_n=5)
 
     assert "all hours 9.1 %" in words(plots.plot_send_times(heatmap))
 

@@ -36,7 +36,7 @@ def organization():
 
 def test_rates_lie_where_the_oracle_says(frames) -> None:
     """Sequence 10: one enrollment of three replied, 0.061 to 0.792; sequence 20: none of two."""
-    rates = stats.sequence_engagement(frames["mailings"], frames["sequences"], as_of=AS_OF)
+    rates = stats.sequence_engagement(frames["mailings"], sequences=frames["sequences"], as_of=AS_OF)
 
     ax = plots.plot_rates(rates, min_n=1)
 
@@ -49,7 +49,7 @@ def test_rates_lie_where_the_oracle_says(frames) -> None:
 
 def test_steps_lie_where_the_oracle_says(frames) -> None:
     """Of sequence 10 three are at risk at the first step and none replies, at the second one of two."""
-    funnel = stats.step_funnel(frames["mailings"], frames["sequence_steps"], as_of=AS_OF)
+    funnel = stats.step_funnel(frames["mailings"], sequence_steps=frames["sequence_steps"], as_of=AS_OF)
 
     ax = plots.plot_step_funnel(funnel, names={10: "Cold", 20: "Warm"}, min_n=1)
 
@@ -85,7 +85,7 @@ def test_curves_end_where_nobody_is_followed_any_more(frames) -> None:
 
 def test_cohorts_hold_what_the_oracle_says(frames) -> None:
     """Four enrollments, a quarter replied in the first week; of the second cohort the third week is immature."""
-    ax = plots.plot_cohorts(stats.cohort_matrix(frames["sequence_states"], frames["mailings"], weeks=3))
+    ax = plots.plot_cohorts(stats.cohort_matrix(frames["mailings"], sequence_states=frames["sequence_states"], weeks=3))
 
     assert [text.get_text() for text in named(ax, "mature-text")] == ["25", "25", "25", "0", "0"]
     assert [text.get_text() for text in named(ax, "immature-text")] == ["(0)"]
@@ -93,7 +93,7 @@ def test_cohorts_hold_what_the_oracle_says(frames) -> None:
 
 def test_send_times_hold_what_the_oracle_says(frames) -> None:
     """Three on Monday at nine in the recipients' clocks; the others alone."""
-    heatmap = stats.send_time_heatmap(frames["mailings"], frames["prospects"], min_n=2)
+    heatmap = stats.send_time_heatmap(frames["mailings"], prospects=frames["prospects"], min_n=2)
 
     ax = plots.plot_send_times(heatmap)
 
@@ -104,7 +104,7 @@ def test_send_times_hold_what_the_oracle_says(frames) -> None:
 
 def test_states_hold_what_the_oracle_says(frames) -> None:
     """Sequence 10: a quarter each replied, active, opted out and bounced; 20: half active, half finished."""
-    ax = plots.plot_state_flow(stats.state_flow(frames["sequence_states"], frames["mailings"]))
+    ax = plots.plot_state_flow(stats.state_flow(frames["mailings"], sequence_states=frames["sequence_states"]))
 
     bars = {
         state: [bar.width for bar in boxes(ax, f"bar-{state}")] for state in ("finished_replied", "active", "bounced")
@@ -114,7 +114,9 @@ def test_states_hold_what_the_oracle_says(frames) -> None:
 
 def test_coverage_holds_what_the_oracle_says(frames) -> None:
     """Account 61: two of two contacted, both replied; 62: one of two."""
-    ax = plots.plot_coverage(stats.account_coverage(frames["accounts"], frames["prospects"], frames["mailings"]))
+    ax = plots.plot_coverage(
+        stats.account_coverage(frames["mailings"], accounts=frames["accounts"], prospects=frames["prospects"])
+    )
 
     assert [bar.width for bar in boxes(ax, "contacted")] == [1, 0.5]
     assert [bar.width for bar in boxes(ax, "replied")] == [1, 0]
@@ -122,7 +124,7 @@ def test_coverage_holds_what_the_oracle_says(frames) -> None:
 
 def test_counters_hold_what_the_oracle_says(frames) -> None:
     """All twelve counters equal one of the definitions; none is far off."""
-    ax = plots.plot_reconciliation(stats.reconcile_counters(frames["sequences"], frames["mailings"]))
+    ax = plots.plot_reconciliation(stats.reconcile_counters(frames["mailings"], sequences=frames["sequences"]))
 
     assert "12 of 12 counters equal" in words(ax)
 
@@ -131,9 +133,9 @@ def test_counters_hold_what_the_oracle_says(frames) -> None:
 def test_credit_holds_what_the_oracle_says(frames) -> None:
     """Of 12,000 sequence 10 gets all, nothing, 8,000; nobody gets the other 5,000."""
     credited = stats.pipeline_attribution(
-        frames["opportunities"],
-        frames["opportunity_prospect_roles"],
         frames["mailings"],
+        opportunities=frames["opportunities"],
+        opportunity_prospect_roles=frames["opportunity_prospect_roles"],
         models=("first", "last", "linear"),
     )
 
@@ -152,13 +154,17 @@ def test_every_other_picture_draws_a_real_result(organization) -> None:
     quarters = {"a": ("2025-10-01", "2026-01-01"), "b": ("2026-01-01", "2026-04-01")}
 
     drawn = [
-        plots.plot_ab(stats.ab_test(mailings, tables["sequence_templates"], tables["templates"])),
-        plots.plot_leaderboard(stats.leaderboard(mailings, tables["users"], by="user_id")),
-        plots.plot_deliverability(stats.deliverability(mailings, tables["mailboxes"])),
-        plots.plot_workload(
-            stats.rep_activity(mailings, tables["users"], calls=tables["calls"], tasks=tables["tasks"])
+        plots.plot_ab(
+            stats.ab_test(mailings, sequence_templates=tables["sequence_templates"], templates=tables["templates"])
         ),
-        plots.plot_decomposition(stats.compare_periods(stats.engagement, mailings, by="sequence_id", **quarters)),
+        plots.plot_leaderboard(stats.leaderboard(mailings, users=tables["users"], by="user_id")),
+        plots.plot_deliverability(stats.deliverability(mailings, mailboxes=tables["mailboxes"])),
+        plots.plot_workload(
+            stats.rep_activity(mailings, users=tables["users"], calls=tables["calls"], tasks=tables["tasks"])
+        ),
+        plots.plot_decomposition(
+            stats.compare_periods(mailings, statistic=stats.engagement, by="sequence_id", **quarters)
+        ),
     ]
 
     assert [overlaps(ax) for ax in drawn] == [[]] * len(drawn)

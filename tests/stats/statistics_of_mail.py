@@ -144,68 +144,89 @@ STATISTICS: dict[str, Callable[[Engine], Any]] = {
     "engagement by quarter": lambda to: stats.engagement(to(MAIL), by="quarter", tz="America/Los_Angeles"),
     "sequence_engagement": lambda to: stats.sequence_engagement(
         to(MAIL),
-        to(SEQUENCES),
+        sequences=to(SEQUENCES),
         sequence_states=to(STATES),
         calls=to(CALLS),
         tasks=to(TASKS),
         alias={4: 1},
         since="2025-02-25",
-        exclude_internal=to(ADDRESSES),
+        email_addresses=to(ADDRESSES),
     ),
-    "sequence_engagement of mail alone": lambda to: stats.sequence_engagement(to(MAIL), to(SEQUENCES)),
-    "engagement without colleagues": lambda to: stats.engagement(to(MAIL), exclude_internal=to(ADDRESSES)),
-    "automatic_replies": lambda to: stats.automatic_replies(to(MAIL), to(STATES)),
-    "first_opens": lambda to: stats.first_opens(to(MAIL), to(EVENTS)),
+    "sequence_engagement of mail alone": lambda to: stats.sequence_engagement(to(MAIL), sequences=to(SEQUENCES)),
+    "engagement without colleagues": lambda to: stats.engagement(to(MAIL), email_addresses=to(ADDRESSES)),
+    "automatic_replies": lambda to: stats.automatic_replies(to(MAIL), sequence_states=to(STATES)),
+    "first_opens": lambda to: stats.first_opens(to(MAIL), events=to(EVENTS)),
     "failures": lambda to: stats.failures(to(MAIL)),
     "failures by user and reason": lambda to: stats.failures(to(MAIL), by=["user_id", "error_reason"]),
-    "send_capacity": lambda to: stats.send_capacity(to(MAILBOXES), to(MAIL), tz="Asia/Tokyo"),
+    "send_capacity": lambda to: stats.send_capacity(to(MAIL), mailboxes=to(MAILBOXES), tz="Asia/Tokyo"),
     "task_completion": lambda to: stats.task_completion(to(TASKS), as_of=AS_OF),
     "call_outcomes": lambda to: stats.call_outcomes(to(CALLS), by=["weekday", "hour"], tz="America/New_York"),
     "call_outcomes of all": lambda to: stats.call_outcomes(to(CALLS), by=None),
     "enrollment_outcomes": lambda to: stats.enrollment_outcomes(
-        to(STATES),
         to(MAIL),
+        sequence_states=to(STATES),
         sequences=to(SEQUENCES),
         sequence_steps=to(STEPS),
         calls=to(CALLS),
         tasks=to(TASKS),
         as_of=AS_OF,
     ),
-    "enrollment_outcomes of all": lambda to: stats.enrollment_outcomes(to(STATES), to(MAIL), by=None, as_of=AS_OF),
-    "account_reach": lambda to: stats.account_reach(
-        to(ACCOUNTS), to(PROSPECTS), to(MAIL), calls=to(CALLS), by="owner_id"
+    "enrollment_outcomes of all": lambda to: stats.enrollment_outcomes(
+        to(MAIL), sequence_states=to(STATES), by=None, as_of=AS_OF
     ),
-    "prospect_opt_outs": lambda to: stats.prospect_opt_outs(to(PROSPECTS), to(MAIL), calls=to(CALLS)),
-    "prospect_opt_outs by account": lambda to: stats.prospect_opt_outs(to(PROSPECTS), to(MAIL), by="account_id"),
+    "account_reach": lambda to: stats.account_reach(
+        to(MAIL), accounts=to(ACCOUNTS), prospects=to(PROSPECTS), calls=to(CALLS), by="owner_id"
+    ),
+    "prospect_opt_outs": lambda to: stats.prospect_opt_outs(to(MAIL), prospects=to(PROSPECTS), calls=to(CALLS)),
+    "prospect_opt_outs by account": lambda to: stats.prospect_opt_outs(
+        to(MAIL), prospects=to(PROSPECTS), by="account_id"
+    ),
     "meetings": lambda to: stats.meetings(
-        to(STATES), to(MAIL), to(CALLS), call_dispositions=to(DISPOSITIONS), within_d=20, as_of=AS_OF
+        to(MAIL),
+        sequence_states=to(STATES),
+        calls=to(CALLS),
+        call_dispositions=to(DISPOSITIONS),
+        within_d=20,
+        as_of=AS_OF,
     ),
     "reply_sentiment": lambda to: stats.reply_sentiment(to(SEQUENCES)),
     "cohort_matrix of meetings": lambda to: stats.cohort_matrix(
-        to(STATES), to(MAIL), calls=to(CALLS), event="meeting_proxy", mailbox_health=HEALTH, weeks=3, as_of=AS_OF
+        to(MAIL),
+        sequence_states=to(STATES),
+        calls=to(CALLS),
+        event="meeting_proxy",
+        mailbox_health=HEALTH,
+        weeks=3,
+        as_of=AS_OF,
     ),
     "prospect_engagement": lambda to: stats.prospect_engagement(
-        to(PROSPECTS), to(MAIL), calls=to(CALLS), tasks=to(TASKS)
+        to(MAIL), prospects=to(PROSPECTS), calls=to(CALLS), tasks=to(TASKS)
     ),
-    "step_funnel": lambda to: stats.step_funnel(to(MAIL), to(steps_of(MAIL))),
-    "step_funnel with names": lambda to: stats.step_funnel(to(MAIL), to(NAMED_STEPS)),
-    "account_coverage with names": lambda to: stats.account_coverage(to(NAMED_ACCOUNTS), to(PROSPECTS), to(MAIL)),
+    "step_funnel": lambda to: stats.step_funnel(to(MAIL), sequence_steps=to(steps_of(MAIL))),
+    "step_funnel with names": lambda to: stats.step_funnel(to(MAIL), sequence_steps=to(NAMED_STEPS)),
+    "account_coverage with names": lambda to: stats.account_coverage(
+        to(MAIL), accounts=to(NAMED_ACCOUNTS), prospects=to(PROSPECTS)
+    ),
     "step_funnel with calls and tasks": lambda to: stats.step_funnel(
-        to(MAIL), to(MIXED_STEPS), calls=to(STEP_CALLS), tasks=to(STEP_TASKS)
+        to(MAIL), sequence_steps=to(MIXED_STEPS), calls=to(STEP_CALLS), tasks=to(STEP_TASKS)
     ),
-    "step_funnel by last touch": lambda to: stats.step_funnel(to(MAIL), to(steps_of(MAIL)), attribution="last_touch"),
+    "step_funnel by last touch": lambda to: stats.step_funnel(
+        to(MAIL), sequence_steps=to(steps_of(MAIL)), attribution="last_touch"
+    ),
     "time_to_event": lambda to: stats.time_to_event(
-        to(MAIL), to(STATES), by=["sequence_id", "created_at"], as_of=AS_OF
+        to(MAIL), sequence_states=to(STATES), by=["sequence_id", "created_at"], as_of=AS_OF
     ),
-    "cohort_matrix": lambda to: stats.cohort_matrix(to(STATES), to(MAIL), tz="Asia/Tokyo", weeks=4, as_of=AS_OF),
-    "send_time_heatmap": lambda to: stats.send_time_heatmap(to(MAIL), to(PROSPECTS)),
-    "deliverability": lambda to: stats.deliverability(to(MAIL), to(MAILBOXES), prospects=to(PROSPECTS)),
+    "cohort_matrix": lambda to: stats.cohort_matrix(
+        to(MAIL), sequence_states=to(STATES), tz="Asia/Tokyo", weeks=4, as_of=AS_OF
+    ),
+    "send_time_heatmap": lambda to: stats.send_time_heatmap(to(MAIL), prospects=to(PROSPECTS)),
+    "deliverability": lambda to: stats.deliverability(to(MAIL), mailboxes=to(MAILBOXES), prospects=to(PROSPECTS)),
     "deliverability by domain": lambda to: stats.deliverability(
-        to(MAIL), to(MAILBOXES), email_addresses=to(ADDRESSES), by="recipient_domain", min_n=5
+        to(MAIL), mailboxes=to(MAILBOXES), email_addresses=to(ADDRESSES), by="recipient_domain", min_n=5
     ),
     "rep_activity": lambda to: stats.rep_activity(
         to(MAIL),
-        to(USERS),
+        users=to(USERS),
         calls=to(CALLS),
         tasks=to(TASKS),
         sequence_states=to(STATES),
@@ -213,8 +234,8 @@ STATISTICS: dict[str, Callable[[Engine], Any]] = {
         tz="America/New_York",
         as_of=AS_OF,
     ),
-    "state_flow": lambda to: stats.state_flow(to(STATES), to(MAIL)),
+    "state_flow": lambda to: stats.state_flow(to(MAIL), sequence_states=to(STATES)),
     "account_coverage": lambda to: stats.account_coverage(
-        to(ACCOUNTS), to(PROSPECTS), to(MAIL), calls=to(CALLS), named_only=True
+        to(MAIL), accounts=to(ACCOUNTS), prospects=to(PROSPECTS), calls=to(CALLS), named_only=True
     ),
 }

@@ -98,7 +98,7 @@ def test_posterior_intervals_of_many_groups_cover_what_they_promise():
     rates = rng.beta(4, 76, 4_000)
     trials = rng.integers(5, 300, rates.size)
 
-    shrunk = shrink_rates(rng.binomial(trials, rates), trials)
+    shrunk = shrink_rates(rng.binomial(trials, rates), trials=trials)
 
     inside = (shrunk["lo"].to_numpy() <= rates) & (rates <= shrunk["hi"].to_numpy())
     assert 0.93 <= inside.mean() <= 0.97
@@ -108,7 +108,7 @@ def test_shrunk_rates_are_nearer_to_the_truth_than_raw_ones():
     rng = np.random.default_rng(6)
     rates = rng.beta(4, 76, 2_000)
     trials = rng.integers(5, 60, rates.size)
-    shrunk = shrink_rates(rng.binomial(trials, rates), trials)
+    shrunk = shrink_rates(rng.binomial(trials, rates), trials=trials)
 
     raw_error, error = (((shrunk[name].to_numpy(dtype=float) - rates) ** 2).mean() for name in ("raw", "shrunk"))
 

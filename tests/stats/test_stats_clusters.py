@@ -135,7 +135,7 @@ def test_enrollments_tell_the_account_of_their_mail():
     )
     sequences = pd.DataFrame({"id": [1], "name": ["Intro"]})
 
-    found = stats.sequence_engagement(mail, sequences, sequence_states=states)
+    found = stats.sequence_engagement(mail, sequences=sequences, sequence_states=states)
 
     assert {each["cluster"] for each in found.attrs["outreach_frames"]["clusters"].values()} == {"account_id"}
 

@@ -21,7 +21,7 @@ def sent(*instants, prospect=1):
 
 def test_the_worked_examples_people_are_counted():
     """p1 is in two sequences, of which one goes on, and got three mailings in 6 days and 23 hours; p3 opted out."""
-    found = overlaps(table("sequence_states"), table("mailings")).set_index("prospect_id")
+    found = overlaps(table("mailings"), sequence_states=table("sequence_states")).set_index("prospect_id")
 
     assert found["enrollments"].to_dict() == {1: 2, 2: 1, 3: 1, 4: 1, 5: 1}
     assert found["open_enrollments"].to_dict() == {1: 1, 2: 1, 3: 0, 4: 1, 5: 0}
@@ -33,7 +33,9 @@ def test_open_means_neither_finished_nor_opted_out():
     """As Outreach's interface shows it: paused, failed and bounced ones still occupy the person."""
     rows = [(1, n, state) for n, state in enumerate(["active", "paused", "failed", "bounced", "pending", "disabled"])]
 
-    found = overlaps(states(*rows, (1, 8, "finished"), (1, 9, "opted_out"), (1, 0, "active")), mailings()).iloc[0]
+    found = overlaps(
+        mailings(), sequence_states=states(*rows, (1, 8, "finished"), (1, 9, "opted_out"), (1, 0, "active"))
+    ).iloc[0]
 
     assert (found["enrollments"], found["open_enrollments"], found["open_sequences"]) == (9, 7, 6)
 
@@ -41,7 +43,7 @@ def test_open_means_neither_finished_nor_opted_out():
 def test_seven_days_apart_is_outside_the_window():
     mail = mailings(*sent("2025-03-03T12:00:00Z", "2025-03-10T12:00:00Z"), *sent("2025-03-10T11:59:59Z"))
 
-    found = overlaps(states(), mail).iloc[0]
+    found = overlaps(mail, sequence_states=states()).iloc[0]
 
     assert found["max_touches"] == 2
     assert found["busiest_until"] == pd.Timestamp("2025-03-10T11:59:59Z")
@@ -50,12 +52,12 @@ def test_seven_days_apart_is_outside_the_window():
 def test_the_limit_is_the_last_acceptable_number():
     mail = mailings(*sent(*["2025-03-03T12:00:00Z"] * 4), *sent(*["2025-03-03T12:00:00Z"] * 5, prospect=2))
 
-    assert overlaps(states(), mail)["over_limit"].tolist() == [False, True]
-    assert overlaps(states(), mail, limit=5)["over_limit"].tolist() == [False, False]
+    assert overlaps(mail, sequence_states=states())["over_limit"].tolist() == [False, True]
+    assert overlaps(mail, sequence_states=states(), max_mailings=5)["over_limit"].tolist() == [False, False]
 
 
 def test_people_without_mail_and_people_without_enrollment_stay():
-    found = overlaps(states((1, 10, "active")), mailings(*sent("2025-03-03T12:00:00Z", prospect=2)))
+    found = overlaps(mailings(*sent("2025-03-03T12:00:00Z", prospect=2)), sequence_states=states((1, 10, "active")))
 
     assert found[["prospect_id", "enrollments", "touches", "max_touches"]].to_numpy().tolist() == [
         [1, 1, 0, 0],
@@ -71,13 +73,13 @@ def test_what_does_not_arrive_or_reaches_nobody_known_is_left_out_and_counted():
         *sent("2025-03-03T12:00:00Z", "2025-03-08T12:00:00Z"),
     )
 
-    found = overlaps(states((None, 10, "active")), mail, as_of="2025-03-05")
+    found = overlaps(mail, sequence_states=states((None, 10, "active")), as_of="2025-03-05")
 
     assert found["touches"].tolist() == [1]
     assert found.attrs["outreach_frames"]["dropped"] == {
-        "enrollment of nobody known": 1,
+        "enrollment without a prospect": 1,
         "mailing not delivered": 1,
-        "mailing to nobody known": 1,
+        "mailing without a prospect": 1,
         "delivered after as_of": 1,
     }
 
@@ -89,7 +91,7 @@ def test_the_busiest_window_is_found(touches, window):
     start = pd.Timestamp("2025-03-01T00:00:00Z")
     mail = mailings(*(sent(start + pd.Timedelta(hours=hour), prospect=who)[0] for who, hour in touches))
 
-    found = overlaps(states(), mail, window_d=window).set_index("prospect_id")["max_touches"]
+    found = overlaps(mail, sequence_states=states(), window_d=window).set_index("prospect_id")["max_touches"]
 
     for who, most in found.items():
         hours = np.array([hour for person, hour in touches if person == who])
@@ -99,20 +101,20 @@ def test_the_busiest_window_is_found(touches, window):
 def test_row_order_does_not_matter():
     mail = table("mailings")
 
-    again = overlaps(table("sequence_states").iloc[::-1], mail.sample(frac=1, random_state=2))
+    again = overlaps(mail.sample(frac=1, random_state=2), sequence_states=table("sequence_states").iloc[::-1])
 
-    pd.testing.assert_frame_equal(again, overlaps(table("sequence_states"), mail))
+    pd.testing.assert_frame_equal(again, overlaps(mail, sequence_states=table("sequence_states")))
 
 
 def test_nothing_gives_no_rows_of_the_same_types():
-    none = overlaps(states(), mailings())
+    none = overlaps(mailings(), sequence_states=states())
 
     assert len(none) == 0
-    assert none.dtypes.equals(overlaps(table("sequence_states"), table("mailings")).dtypes)
+    assert none.dtypes.equals(overlaps(table("mailings"), sequence_states=table("sequence_states")).dtypes)
 
 
 def test_bad_input_is_named():
     with pytest.raises(DataError, match="window_d must be a number above 0"):
-        overlaps(states(), mailings(), window_d=0)
+        overlaps(mailings(), sequence_states=states(), window_d=0)
     with pytest.raises(MissingColumnError, match="'state' is missing; overlaps needs it"):
-        overlaps(states().drop(columns="state"), mailings())
+        overlaps(mailings(), sequence_states=states().drop(columns="state"))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import hypergeom, norm
 
-from outreach_frames.stats.control_limits import DEVIATES, limits_around, z_against
+from outreach_frames.stats.comparisons import DEVIATES, limits_around, z_against
 
 SAMPLES = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 

@@ -18,7 +18,9 @@ def people(*rows):
 def test_the_worked_example():
     listed = typed(example("accounts").to_dict("records"), ["owner_id"])
 
-    found = stats.account_coverage(listed, example("prospects"), example("mailings")).set_index("account_id")
+    found = stats.account_coverage(example("mailings"), accounts=listed, prospects=example("prospects")).set_index(
+        "account_id"
+    )
 
     for expected in EXPECTED["account_coverage"]:
         row = found.loc[expected["account_id"]]
@@ -29,7 +31,9 @@ def test_the_worked_example():
 
 
 def test_an_account_where_nobody_is_known_stays_without_coverage():
-    found = stats.account_coverage(accounts({"owner_id": 7}), people({}).iloc[:0], mailings()).iloc[0]
+    found = stats.account_coverage(mailings(), accounts=accounts({"owner_id": 7}), prospects=people({}).iloc[:0]).iloc[
+        0
+    ]
 
     assert (found["prospects"], found["contacted"], found["owner_id"]) == (0, 0, 7)
     assert found["coverage"] is pd.NA
@@ -43,8 +47,8 @@ def test_a_bounce_contacts_nobody_and_a_call_does():
     )
     mail = mailings({"prospect_id": 1, "delivered_at": MONDAY, "bounced_at": TUESDAY})
 
-    by_mail = stats.account_coverage(accounts({}), people({}, {}), mail).iloc[0]
-    by_both = stats.account_coverage(accounts({}), people({}, {}), mail, calls=calls).iloc[0]
+    by_mail = stats.account_coverage(mail, accounts=accounts({}), prospects=people({}, {})).iloc[0]
+    by_both = stats.account_coverage(mail, accounts=accounts({}), prospects=people({}, {}), calls=calls).iloc[0]
 
     assert (by_mail["contacted"], by_mail["coverage"]) == (0, 0.0)
     assert (by_both["contacted"], by_both["coverage"]) == (1, 0.5)
@@ -53,7 +57,10 @@ def test_a_bounce_contacts_nobody_and_a_call_does():
 
 def test_only_named_accounts_on_request():
     found = stats.account_coverage(
-        accounts({"named": True}, {"named": False}, {}), people({}, {"account_id": 2}), mailings(), named_only=True
+        mailings(),
+        accounts=accounts({"named": True}, {"named": False}, {}),
+        prospects=people({}, {"account_id": 2}),
+        named_only=True,
     )
 
     assert found["account_id"].tolist() == [1]
@@ -61,7 +68,9 @@ def test_only_named_accounts_on_request():
 
 
 def test_people_without_a_listed_account_are_left_out_and_counted():
-    found = stats.account_coverage(accounts({}), people({}, {"account_id": None}, {"account_id": 8}), mailings())
+    found = stats.account_coverage(
+        mailings(), accounts=accounts({}), prospects=people({}, {"account_id": None}, {"account_id": 8})
+    )
 
     assert found["prospects"].tolist() == [1]
     assert found.attrs["outreach_frames"]["dropped"] == {
@@ -71,7 +80,9 @@ def test_people_without_a_listed_account_are_left_out_and_counted():
 
 
 def test_an_opt_out_shows_by_flag_or_by_time():
-    found = stats.account_coverage(accounts({}), people({"opted_out": True}, {"opted_out_at": MONDAY}, {}), mailings())
+    found = stats.account_coverage(
+        mailings(), accounts=accounts({}), prospects=people({"opted_out": True}, {"opted_out_at": MONDAY}, {})
+    )
 
     assert found["opted_out"].tolist() == [2]
 
@@ -79,7 +90,9 @@ def test_an_opt_out_shows_by_flag_or_by_time():
 def test_names_of_accounts_are_kept_where_they_are_given():
     listed = accounts({"owner_id": 7}, {"owner_id": 8})
 
-    found = stats.account_coverage(listed.assign(name=["Acme", None]), people({}), mailings())
+    found = stats.account_coverage(mailings(), accounts=listed.assign(name=["Acme", None]), prospects=people({}))
 
     assert found["name"].fillna("none").tolist() == ["Acme", "none"]
-    pd.testing.assert_frame_equal(found.drop(columns="name"), stats.account_coverage(listed, people({}), mailings()))
+    pd.testing.assert_frame_equal(
+        found.drop(columns="name"), stats.account_coverage(mailings(), accounts=listed, prospects=people({}))
+    )

@@ -85,7 +85,7 @@ def test_the_sentences_tell_how_much_mail_a_step_moves():
 def test_the_first_rows_are_the_counters_where_reconciliation_says_they_agree():
     """All counters of the worked example agree with its mails, and yet the rates differ."""
     sequences = table("sequences")
-    counters = stats.reconcile_counters(sequences, table("mailings"))
+    counters = stats.reconcile_counters(table("mailings"), sequences=sequences)
     first = {metric: steps[0] for metric, steps in chains(stats.dashboard_comparison(table("mailings"))).items()}
 
     assert set(counters["cause"]) == {"equal"}
@@ -100,7 +100,7 @@ def test_answers_that_look_automatic_are_taken_out_by_the_rule_of_sequence_engag
     paused = states.assign(state=states["state"].where(states["id"] != 1001, "paused"))
 
     steps = chains(stats.dashboard_comparison(quick, sequence_states=paused))["enrollment_reply_rate_strict"]
-    by_sequence = stats.sequence_engagement(quick, table("sequences"), sequence_states=paused)
+    by_sequence = stats.sequence_engagement(quick, sequences=table("sequences"), sequence_states=paused)
 
     assert [step[2:] for step in steps] == [(1, 5), (0, 5)]
     assert by_sequence["automatic_replies"].sum() == 1
@@ -149,7 +149,7 @@ def test_explain_tells_what_was_left_out(capsys):
 
     printed = capsys.readouterr().out
     assert "dashboard_comparison (outreach_frames" in printed
-    assert "1: mail to nobody known, from the counts of people only" in printed
+    assert "1: mailing without a prospect, left out of counts of people only" in printed
     assert "rate = numerator / denominator" in printed
 
 

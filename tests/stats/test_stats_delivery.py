@@ -42,7 +42,7 @@ def test_rates_of_a_week():
         {"state": "scheduled", "scheduled_at": at(1)},
     ]
 
-    found = stats.deliverability(mail(*rows), BOXES)
+    found = stats.deliverability(mail(*rows), mailboxes=BOXES)
 
     row = by_key(found).loc[(1, date(2025, 3, 3))]
     assert row[["sent", "delivered", "bounced", "failed", "spam", "opted_out"]].tolist() == [10, 8, 2, 2, 1, 1]
@@ -53,13 +53,13 @@ def test_rates_of_a_week():
 
 
 def test_a_failed_state_on_a_message_that_left_is_no_failure():
-    found = stats.deliverability(mail({"state": "failed", "delivered_at": at(0)}), BOXES)
+    found = stats.deliverability(mail({"state": "failed", "delivered_at": at(0)}), mailboxes=BOXES)
 
     assert found["failed"].sum() == 0
 
 
 def test_mailboxes_without_mail_stay_for_every_week():
-    found = stats.deliverability(mail(*batch(0, 1), *batch(7, 1)), BOXES)
+    found = stats.deliverability(mail(*batch(0, 1), *batch(7, 1)), mailboxes=BOXES)
 
     assert by_key(found)["sent"].tolist() == [1, 1, 0, 0]
     assert found["email"].tolist() == [*["ana@example.com"] * 2, *["ben@example.com"] * 2]
@@ -67,7 +67,7 @@ def test_mailboxes_without_mail_stay_for_every_week():
 
 
 def test_mail_of_a_mailbox_that_is_not_listed_is_left_out_and_counted():
-    found = stats.deliverability(mail(*batch(0, 1), *batch(0, 2, mailbox_id=7)), BOXES)
+    found = stats.deliverability(mail(*batch(0, 1), *batch(0, 2, mailbox_id=7)), mailboxes=BOXES)
 
     assert found["sent"].sum() == 1
     assert found.attrs["outreach_frames"]["dropped"] == {"mailing of a mailbox not listed": 2}
@@ -78,7 +78,7 @@ def test_mail_of_a_mailbox_that_is_not_listed_is_left_out_and_counted():
 )
 def test_the_bounce_rate_alerts_where_it_is_surely_above_a_threshold(bounced, alert):
     """Of 100, the exact interval's lower end reaches 2 % at 6 bounces and 5 % at 11."""
-    found = stats.deliverability(mail(*batch(0, 100, bounced=bounced)), BOXES.iloc[:1])
+    found = stats.deliverability(mail(*batch(0, 100, bounced=bounced)), mailboxes=BOXES.iloc[:1])
 
     assert found["alert"].item() == alert
     assert found["alert"].dtype.categories.tolist() == ["ok", "watch", "act"]
@@ -86,7 +86,7 @@ def test_the_bounce_rate_alerts_where_it_is_surely_above_a_threshold(bounced, al
 
 def test_alerts_follow_the_exact_interval_at_its_level():
     """6 of 100: from 2.2 % at 95 %, from 1.7 % at 99 %."""
-    found = stats.deliverability(mail(*batch(0, 100, bounced=6)), BOXES.iloc[:1], ci=0.99)
+    found = stats.deliverability(mail(*batch(0, 100, bounced=6)), mailboxes=BOXES.iloc[:1], ci=0.99)
 
     assert found["alert"].item() == "ok"
 
@@ -95,8 +95,8 @@ def test_spam_alerts_much_earlier():
     """Gmail asks bulk senders to stay below 0.1 % and never to reach 0.3 %."""
     spam = batch(0, 3, marked_as_spam_at=at(1))
 
-    watched = stats.deliverability(mail(*spam, *batch(0, 497)), BOXES.iloc[:1])
-    acted = stats.deliverability(mail(*spam, *batch(0, 197)), BOXES.iloc[:1])
+    watched = stats.deliverability(mail(*spam, *batch(0, 497)), mailboxes=BOXES.iloc[:1])
+    acted = stats.deliverability(mail(*spam, *batch(0, 197)), mailboxes=BOXES.iloc[:1])
 
     assert watched["alert"].item() == "watch"
     assert acted["alert"].item() == "act"
@@ -106,7 +106,7 @@ def test_fewer_than_three_events_alert_nobody():
     """Two complaints of 20 are surely more than 0.3 %, and two angry people."""
     found = stats.deliverability(
         mail(*batch(0, 2, marked_as_spam_at=at(1)), *batch(0, 18)),
-        BOXES.iloc[:1],
+        mailboxes=BOXES.iloc[:1],
         thresholds={"bounce_rate": (0.5, 0.6)},
     )
 
@@ -114,8 +114,8 @@ def test_fewer_than_three_events_alert_nobody():
 
 
 def test_too_little_mail_alerts_nobody():
-    few = stats.deliverability(mail(*batch(0, 4, bounced=3)), BOXES.iloc[:1])
-    enough = stats.deliverability(mail(*batch(0, 4, bounced=3)), BOXES.iloc[:1], min_n=4)
+    few = stats.deliverability(mail(*batch(0, 4, bounced=3)), mailboxes=BOXES.iloc[:1])
+    enough = stats.deliverability(mail(*batch(0, 4, bounced=3)), mailboxes=BOXES.iloc[:1], min_n=4)
 
     assert few["alert"].isna().item()
     assert enough["alert"].item() == "act"
@@ -123,7 +123,7 @@ def test_too_little_mail_alerts_nobody():
 
 def test_thresholds_can_be_set_by_rate():
     found = stats.deliverability(
-        mail(*batch(0, 20, unsubscribed_at=at(1))), BOXES.iloc[:1], thresholds={"opt_out_rate": (0.1, 0.2)}
+        mail(*batch(0, 20, unsubscribed_at=at(1))), mailboxes=BOXES.iloc[:1], thresholds={"opt_out_rate": (0.1, 0.2)}
     )
 
     assert found["alert"].item() == "act"
@@ -134,7 +134,7 @@ def test_z_compares_with_the_mailboxs_own_earlier_weeks():
     """10 of 50 after 5 of 100: Fisher's one-sided p as a normal deviate, 2.6, where √(b(1 − b)/n) would make it 4.9."""
     rows = [*batch(0, 60, bounced=3), *batch(7, 40, bounced=2), *batch(14, 50, bounced=10)]
 
-    found = stats.deliverability(mail(*rows), BOXES.iloc[:1])
+    found = stats.deliverability(mail(*rows), mailboxes=BOXES.iloc[:1])
 
     exact = norm.isf(fisher_exact([[10, 40], [5, 95]], alternative="greater").pvalue)
     assert found["z_vs_baseline"].iloc[2] == pytest.approx(exact, abs=0.01)
@@ -142,7 +142,7 @@ def test_z_compares_with_the_mailboxs_own_earlier_weeks():
 
 
 def test_the_first_week_has_nothing_to_be_compared_with():
-    found = stats.deliverability(mail(*batch(0, 60, bounced=3), *batch(7, 40)), BOXES.iloc[:1])
+    found = stats.deliverability(mail(*batch(0, 60, bounced=3), *batch(7, 40)), mailboxes=BOXES.iloc[:1])
 
     assert found[["baseline", "limit_lo", "limit_hi", "z_vs_baseline"]].iloc[0].isna().all()
 
@@ -150,7 +150,7 @@ def test_the_first_week_has_nothing_to_be_compared_with():
 def test_a_week_without_mail_has_a_baseline_and_no_limits():
     rows = [*batch(0, 60, bounced=3), *batch(7, 40, mailbox_id=2)]
 
-    found = by_key(stats.deliverability(mail(*rows), BOXES)).loc[(1, date(2025, 3, 10))]
+    found = by_key(stats.deliverability(mail(*rows), mailboxes=BOXES)).loc[(1, date(2025, 3, 10))]
 
     assert found["baseline"] == 0.05
     assert found[["limit_lo", "limit_hi", "z_vs_baseline"]].isna().all()
@@ -160,7 +160,7 @@ def test_the_limits_are_where_z_reaches_three():
     """A week is outside its limits exactly where |z| > 3, however much mail it and its past have."""
     rows = [row for week in range(30) for row in batch(7 * week, 20 + 9 * week, bounced=[1, 0, 14, 60][week % 4] // 2)]
 
-    found = stats.deliverability(mail(*rows), BOXES.iloc[:1], baseline_weeks=3).iloc[1:]
+    found = stats.deliverability(mail(*rows), mailboxes=BOXES.iloc[:1], baseline_weeks=3).iloc[1:]
 
     rate, z = found["bounce_rate"], found["z_vs_baseline"]
     assert ((rate > found["limit_hi"]) == (z > 3)).all()
@@ -178,7 +178,7 @@ def test_every_mailbox_has_its_own_baseline():
         *batch(14, 1, mailbox_id=2),
     ]
 
-    found = stats.deliverability(mail(*rows), BOXES)
+    found = stats.deliverability(mail(*rows), mailboxes=BOXES)
 
     assert found["baseline"].tolist() == [pd.NA, 0.1, pytest.approx(2 / 30), pd.NA, 0.5, 0.5]
 
@@ -186,7 +186,7 @@ def test_every_mailbox_has_its_own_baseline():
 def test_the_baseline_goes_back_only_so_far():
     rows = [*batch(0, 50, bounced=25), *batch(7, 50, bounced=5), *batch(21, 50, bounced=5)]
 
-    found = stats.deliverability(mail(*rows), BOXES.iloc[:1], baseline_weeks=2)
+    found = stats.deliverability(mail(*rows), mailboxes=BOXES.iloc[:1], baseline_weeks=2)
 
     assert found["baseline"].tolist() == [pd.NA, 0.5, 0.1]
     assert found["z_vs_baseline"].iloc[2] == 0
@@ -196,7 +196,7 @@ def test_a_baseline_without_any_bounce_is_an_estimate_too():
     """One bounce after none of 50 says nothing; twelve do."""
     rows = [*batch(0, 50), *batch(7, 50, bounced=1), *batch(14, 50, bounced=12)]
 
-    found = stats.deliverability(mail(*rows), BOXES.iloc[:1])
+    found = stats.deliverability(mail(*rows), mailboxes=BOXES.iloc[:1])
 
     assert found["z_vs_baseline"].iloc[1] == 0
     assert found["z_vs_baseline"].iloc[2] > 3
@@ -204,7 +204,7 @@ def test_a_baseline_without_any_bounce_is_an_estimate_too():
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_mail_at_all_gives_no_row_in_every_engine(engine):
-    found = stats.deliverability(ENGINES[engine](mail(*batch(0, 1)).iloc[:0]), ENGINES[engine](BOXES))
+    found = stats.deliverability(ENGINES[engine](mail(*batch(0, 1)).iloc[:0]), mailboxes=ENGINES[engine](BOXES))
 
     assert as_pandas(found).empty
 
@@ -228,7 +228,7 @@ def test_an_opt_out_by_hand_is_credited_to_the_last_mailing_before_it():
         {"prospect_id": 4, "delivered_at": at(0)},
     ]
 
-    found = by_key(stats.deliverability(mail(*rows), BOXES, prospects=people))
+    found = by_key(stats.deliverability(mail(*rows), mailboxes=BOXES, prospects=people))
 
     assert found["manual_opt_outs"].to_dict() == {
         (1, date(2025, 3, 3)): 0,
@@ -239,7 +239,7 @@ def test_an_opt_out_by_hand_is_credited_to_the_last_mailing_before_it():
 
 
 def test_without_prospects_opt_outs_by_hand_are_unknown():
-    assert stats.deliverability(mail(*batch(0, 1)), BOXES)["manual_opt_outs"].isna().all()
+    assert stats.deliverability(mail(*batch(0, 1)), mailboxes=BOXES)["manual_opt_outs"].isna().all()
 
 
 ADDRESSES = typed(
@@ -255,7 +255,7 @@ ADDRESSES = typed(
 def test_recipients_domains_are_compared_with_all_others():
     rows = [*batch(0, 10, bounced=3, prospect_id=1), *batch(0, 20, bounced=2, prospect_id=2), *batch(0, 1)]
 
-    found = stats.deliverability(mail(*rows), BOXES, email_addresses=ADDRESSES, by="recipient_domain")
+    found = stats.deliverability(mail(*rows), mailboxes=BOXES, email_addresses=ADDRESSES, by="recipient_domain")
 
     assert found["recipient_domain"].tolist() == ["acme.example", "other.example"]
     assert found["sent"].tolist() == [10, 20]
@@ -276,4 +276,4 @@ def test_recipients_domains_are_compared_with_all_others():
 )
 def test_impossible_groupings_are_refused(parameters, message):
     with pytest.raises(DataError, match=message):
-        stats.deliverability(mail(*batch(0, 1)), BOXES, **parameters)
+        stats.deliverability(mail(*batch(0, 1)), mailboxes=BOXES, **parameters)

@@ -10,8 +10,8 @@ from statistics_of_mail import STATISTICS
 from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings, typed
 
 from outreach_frames import stats
+from outreach_frames.errors import NaiveTimestampWarning
 from outreach_frames.stats.prospects import ZONE_COLUMNS
-from outreach_frames.stats.traps import NaiveTimestampWarning
 
 pytestmark = [
     pytest.mark.slow,
@@ -106,9 +106,9 @@ def test_names_of_time_zones_are_read_alike(engine, request):
     people = typed([{"id": n, "time_zone": name} for n, name in enumerate(names)], ["id", *ZONE_COLUMNS])
     mail = mailings(*({"prospect_id": n, "delivered_at": "2024-07-10T15:30:00Z"} for n in range(6)))
 
-    found = as_pandas(collect(stats.send_time_heatmap(to(mail), to(people))))
+    found = as_pandas(collect(stats.send_time_heatmap(to(mail), prospects=to(people))))
 
-    assert_equal_tables(found, as_pandas(stats.send_time_heatmap(mail, people)))
+    assert_equal_tables(found, as_pandas(stats.send_time_heatmap(mail, prospects=people)))
     assert found.query("delivered > 0")[["hour", "delivered"]].to_numpy().tolist() == [
         [11, 1],
         [15, 3],

@@ -82,7 +82,7 @@ def test_calls_before_the_reply_are_touches_too():
         "completed_at",
     )
 
-    found = stats.reply_effort(mailings(touch(1, 3, replied_at="2025-03-06T12:00:00Z")), calls)
+    found = stats.reply_effort(mailings(touch(1, 3, replied_at="2025-03-06T12:00:00Z")), calls=calls)
 
     assert found["touches_to_reply"].tolist() == [2]
 

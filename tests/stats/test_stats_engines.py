@@ -12,9 +12,8 @@ from statistics_of_mail import MAIL, SEQUENCES, STATISTICS
 from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings
 
 from outreach_frames import stats
-from outreach_frames.errors import DataError
+from outreach_frames.errors import ContradictoryFlagsWarning, DataError
 from outreach_frames.stats._backends import pandas_of, small_table, wrap
-from outreach_frames.stats.traps import ContradictoryFlagsWarning
 
 KINDS = {
     "pandas": pd.DataFrame,
@@ -141,11 +140,11 @@ def test_small_tables_take_every_kind_and_give_pandas():
 
 def test_kinds_of_frames_cannot_be_mixed():
     with pytest.raises(DataError, match="two kinds, pandas and polars"):
-        stats.sequence_engagement(MAIL, ENGINES["polars"](SEQUENCES))
+        stats.sequence_engagement(MAIL, sequences=ENGINES["polars"](SEQUENCES))
 
 
 def test_pandas_and_pyarrow_can_be_mixed():
     """They are one engine here."""
-    mixed = stats.sequence_engagement(ENGINES["pyarrow"](MAIL), SEQUENCES)
+    mixed = stats.sequence_engagement(ENGINES["pyarrow"](MAIL), sequences=SEQUENCES)
 
     assert isinstance(mixed, pa.Table)

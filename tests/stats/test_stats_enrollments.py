@@ -23,7 +23,9 @@ def states(*rows):
 
 
 def outcome_of(*rows, mail=(), **parameters):
-    return stats.enrollment_outcomes(states(*rows), mailings(*mail), **{"as_of": AS_OF, **parameters}).iloc[0]
+    return stats.enrollment_outcomes(
+        mailings(*mail), sequence_states=states(*rows), **{"as_of": AS_OF, **parameters}
+    ).iloc[0]
 
 
 def test_the_worked_example():
@@ -34,7 +36,7 @@ def test_the_worked_example():
     """
     listed = typed(example("sequence_states").to_dict("records"), COLUMNS)
 
-    found = stats.enrollment_outcomes(listed, example("mailings"), as_of=AS_OF, cluster=None)
+    found = stats.enrollment_outcomes(example("mailings"), sequence_states=listed, as_of=AS_OF, cluster=None)
 
     counts = found[["sequence_id", "enrollments", "finished", "resolved", "open_enrollments", "reenrolled"]]
     assert counts.to_numpy().tolist() == [[10, 4, 1, 3, 2, 0], [20, 2, 1, 1, 1, 0]]
@@ -133,8 +135,8 @@ def test_overlap_counts_people_with_another_open_enrollment_anywhere():
         {"prospect_id": 2, "sequence_id": 2, "state": "finished"},
     ]
 
-    both = stats.enrollment_outcomes(states(*rows), mailings(), as_of=AS_OF)
-    in_all = stats.enrollment_outcomes(states(*rows), mailings(), by=None, as_of=AS_OF)
+    both = stats.enrollment_outcomes(mailings(), sequence_states=states(*rows), as_of=AS_OF)
+    in_all = stats.enrollment_outcomes(mailings(), sequence_states=states(*rows), by=None, as_of=AS_OF)
 
     assert both["overlap_rate"].tolist() == [0.5, 1.0]
     assert both["overlap_rate_n"].tolist() == [2, 1]
@@ -145,7 +147,7 @@ def test_the_overlap_of_all_is_the_summarys():
     data = {"sequence_states": example("sequence_states"), "mailings": example("mailings")}
     listed = typed(data["sequence_states"].to_dict("records"), COLUMNS)
 
-    found = stats.enrollment_outcomes(listed, data["mailings"], by=None, as_of=AS_OF).iloc[0]
+    found = stats.enrollment_outcomes(data["mailings"], sequence_states=listed, by=None, as_of=AS_OF).iloc[0]
 
     headline = stats.summarize(data).to_frame().set_index("metric").loc["overlap_rate"]
     assert found[["overlap_rate", "overlap_rate_n"]].tolist() == headline[["value", "n"]].tolist()
@@ -154,16 +156,18 @@ def test_the_overlap_of_all_is_the_summarys():
 def test_by_other_columns_and_without_any():
     rows = [{"user_id": 5}, {"user_id": 5, "state": "finished"}, {"user_id": None}]
 
-    by_user = stats.enrollment_outcomes(states(*rows), mailings(), by="user_id", as_of=AS_OF)
+    by_user = stats.enrollment_outcomes(mailings(), sequence_states=states(*rows), by="user_id", as_of=AS_OF)
 
     assert by_user[["user_id", "enrollments", "finished"]].to_numpy().tolist() == [[5, 2, 1]]
     assert by_user.attrs["outreach_frames"]["dropped"] == {"user_id missing": 1}
-    none = stats.enrollment_outcomes(states(), mailings(), by=None, as_of=AS_OF)
+    none = stats.enrollment_outcomes(mailings(), sequence_states=states(), by=None, as_of=AS_OF)
     assert none["enrollments"].tolist() == [0]
 
 
 def test_later_enrollments_are_not_seen_yet():
-    found = stats.enrollment_outcomes(states({"created_at": "2025-04-02T00:00:00Z"}), mailings(), as_of=AS_OF)
+    found = stats.enrollment_outcomes(
+        mailings(), sequence_states=states({"created_at": "2025-04-02T00:00:00Z"}), as_of=AS_OF
+    )
 
     assert found.empty
     assert found.attrs["outreach_frames"]["dropped"] == {"enrollment created after as_of": 1}
@@ -173,8 +177,8 @@ def test_bad_input_is_named():
     with pytest.raises(DataError, match="needs both sequences and sequence_steps"):
         outcome_of({}, sequences=PLAN["sequences"])
     with pytest.raises(MissingColumnError, match="'state_changed_at' is missing"):
-        stats.enrollment_outcomes(states({}).drop(columns="state_changed_at"), mailings(), as_of=AS_OF)
+        stats.enrollment_outcomes(mailings(), sequence_states=states({}).drop(columns="state_changed_at"), as_of=AS_OF)
     with pytest.raises(DataError, match="needs to know when the data were extracted"):
-        stats.enrollment_outcomes(states({}), mailings())
-    with pytest.raises(DataError, match="spacing must be a number above 0"):
-        outcome_of({}, spacing=0)
+        stats.enrollment_outcomes(mailings(), sequence_states=states({}))
+    with pytest.raises(DataError, match="stuck_after_waits must be a number above 0"):
+        outcome_of({}, stuck_after_waits=0)

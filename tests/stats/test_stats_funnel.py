@@ -21,11 +21,11 @@ def mail(enrollment, step, delivered, **columns):
 
 
 def funnel_of(*rows, **parameters):
-    return stats.step_funnel(mailings(*rows), typed(STEPS), **parameters).set_index("step_id")
+    return stats.step_funnel(mailings(*rows), sequence_steps=typed(STEPS), **parameters).set_index("step_id")
 
 
 def test_the_worked_example():
-    found = stats.step_funnel(example("mailings"), example("sequence_steps"))
+    found = stats.step_funnel(example("mailings"), sequence_steps=example("sequence_steps"))
 
     for (_, row), expected in zip(found.iterrows(), EXPECTED["step_funnel"], strict=True):
         for name in set(expected) - {"hazard", "cumulative_reply"}:
@@ -138,7 +138,9 @@ def test_the_wait_is_measured_from_the_latest_earlier_step():
 
 
 def test_mail_that_belongs_to_no_listed_step_is_left_out_and_counted():
-    found = stats.step_funnel(mailings(mail(1, 99, day(3)), mail(1, None, day(3)), mail(1, 1, day(3))), typed(STEPS))
+    found = stats.step_funnel(
+        mailings(mail(1, 99, day(3)), mail(1, None, day(3)), mail(1, 1, day(3))), sequence_steps=typed(STEPS)
+    )
 
     assert found["sent"].sum() == 1
     assert found.attrs["outreach_frames"]["dropped"] == {
@@ -161,7 +163,7 @@ def test_a_call_steps_hazard_is_that_of_a_conversation(words):
     calls = typed([call(1, words[0]), call(2, words[1]), call(3, words[0])], ["answered_at", "completed_at"])
     rows = mailings(mail(1, 1, day(3)), mail(2, 1, day(3)), mail(3, 1, day(3), replied_at=day(4)))
 
-    found = stats.step_funnel(rows, typed(CALL_STEPS), calls=calls).set_index("step_id")
+    found = stats.step_funnel(rows, sequence_steps=typed(CALL_STEPS), calls=calls).set_index("step_id")
 
     assert found.loc[2, ["enrollments_reached", "at_risk", "first_replies"]].tolist() == [3, 2, 1]
     assert found.loc[2, "hazard"] == 0.5
@@ -171,7 +173,7 @@ def test_a_call_steps_hazard_is_that_of_a_conversation(words):
 def test_a_silent_outcome_is_read_from_the_answer():
     calls = typed([call(1, None, answered_at=day(5)), call(2, None)], ["completed_at"])
 
-    found = stats.step_funnel(mailings(), typed(CALL_STEPS), calls=calls).set_index("step_id")
+    found = stats.step_funnel(mailings(), sequence_steps=typed(CALL_STEPS), calls=calls).set_index("step_id")
 
     assert found.loc[2, ["at_risk", "first_replies"]].tolist() == [2, 1]
 
@@ -184,7 +186,7 @@ def test_a_task_step_is_reached_and_has_no_hazard():
         ]
     )
 
-    found = stats.step_funnel(mailings(), typed(CALL_STEPS), tasks=tasks).set_index("step_id")
+    found = stats.step_funnel(mailings(), sequence_steps=typed(CALL_STEPS), tasks=tasks).set_index("step_id")
 
     assert found.loc[3, "enrollments_reached"] == 1
     assert found.loc[3, "at_risk"] == 0
@@ -200,8 +202,8 @@ def test_names_are_kept_where_the_steps_have_them():
     """So that a table of the funnel can be read; else the columns are as ever."""
     named = typed([{**step, "display_name": f"Step {step['order']}", "sequence__name": "Cold"} for step in STEPS])
 
-    found = stats.step_funnel(mailings(mail(1, 1, day(3))), named)
-    without = stats.step_funnel(mailings(mail(1, 1, day(3))), typed(STEPS))
+    found = stats.step_funnel(mailings(mail(1, 1, day(3))), sequence_steps=named)
+    without = stats.step_funnel(mailings(mail(1, 1, day(3))), sequence_steps=typed(STEPS))
 
     assert found["step_name"].tolist() == ["Step 1", "Step 2", "Step 3"]
     assert found["sequence__name"].unique().tolist() == ["Cold"]

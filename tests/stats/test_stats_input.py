@@ -7,8 +7,7 @@ import pytest
 from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example
 
 from outreach_frames import stats
-from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.traps import NaiveTimestampWarning
+from outreach_frames.errors import DataError, MissingColumnError, NaiveTimestampWarning
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -133,7 +132,7 @@ def test_the_earliest_extraction_of_several_frames_decides():
     states = example("sequence_states")
     states.attrs["outreach_frames"]["as_of"] = "2025-03-20T00:00:00Z"
 
-    found = stats.time_to_event(example("mailings"), states)
+    found = stats.time_to_event(example("mailings"), sequence_states=states)
 
     assert found.attrs["outreach_frames"]["as_of"] == "2025-03-20T00:00:00Z"
 

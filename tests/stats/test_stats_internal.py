@@ -1,4 +1,4 @@
-"""Trap 11: mail to nobody known, and mail to colleagues."""
+"""Trap 11: mail without a prospect, and mail to colleagues."""
 
 import pytest
 from small_frames import frame
@@ -26,14 +26,14 @@ def mail(*people):
 
 def test_colleagues_are_left_out_and_counted():
     """Any address on a mailbox's domain makes a colleague, whatever its case; other people stay, known or not."""
-    found = stats.engagement(mail(1, 2, 2, 3, None), exclude_internal=ADDRESSES)
+    found = stats.engagement(mail(1, 2, 2, 3, None), email_addresses=ADDRESSES)
 
     assert found[["delivered", "prospect_reply_rate_n"]].to_numpy().tolist() == [[3, 2]]
     assert found.attrs["outreach_frames"]["dropped"] == {
         "mailing to a colleague": 2,
-        "mail to nobody known, from the counts of people only": 1,
+        "mailing without a prospect, left out of counts of people only": 1,
     }
-    assert found.attrs["outreach_frames"]["parameters"]["exclude_internal"] is True
+    assert found.attrs["outreach_frames"]["parameters"]["email_addresses"] is True
 
 
 def test_by_default_they_count_like_everybody_else():
@@ -49,15 +49,15 @@ def test_sequences_and_people_leave_them_out_alike():
         time_zone_iana=None, time_zone_inferred=None
     )
 
-    by_sequence = stats.sequence_engagement(mail(1, 2), sequences, exclude_internal=ADDRESSES)
-    by_person = stats.prospect_engagement(people, mail(1, 2), exclude_internal=ADDRESSES)
+    by_sequence = stats.sequence_engagement(mail(1, 2), sequences=sequences, email_addresses=ADDRESSES)
+    by_person = stats.prospect_engagement(mail(1, 2), prospects=people, email_addresses=ADDRESSES)
 
     assert by_sequence["contacted_email"].tolist() == [1]
     assert by_person["delivered"].tolist() == [1, 0]
 
 
 def test_a_mailbox_at_another_domain_has_no_colleagues():
-    found = stats.engagement(mail(1, 2).assign(mailbox_address=None), exclude_internal=ADDRESSES)
+    found = stats.engagement(mail(1, 2).assign(mailbox_address=None), email_addresses=ADDRESSES)
 
     assert found["delivered"].tolist() == [2]
 
@@ -73,4 +73,4 @@ def test_a_missing_column_is_named():
     with pytest.raises(
         MissingColumnError, match=r"'mailbox_address' is missing; .*\n.*fields=\[\.\.\., \"mailbox_address\"\]"
     ):
-        stats.engagement(mail(1).drop(columns="mailbox_address"), exclude_internal=ADDRESSES)
+        stats.engagement(mail(1).drop(columns="mailbox_address"), email_addresses=ADDRESSES)

@@ -8,9 +8,8 @@ from scipy.stats import beta
 from small_frames import frame, mailings, plain, table
 from stats_frames import EXPECTED, ORACLE, TOLERANCE
 
-from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats import leaderboards
-from outreach_frames.stats.traps import MachineOpenWarning
+from outreach_frames.errors import DataError, MachineOpenWarning, MissingColumnError
+from outreach_frames.stats import attached, leaderboards
 
 leaderboard = partial(leaderboards.leaderboard, mature_d=0, cluster=None)
 """The mail of most tests is that of a day, and independent."""
@@ -55,7 +54,9 @@ def test_counts_are_those_of_engagement(by, key):
 
 
 def test_the_default_headline_of_sequences_can_be_ranked():
-    ranked = leaderboard(table("mailings"), table("sequences"), by="sequence_id", metric="enrollment_reply_rate")
+    ranked = leaderboard(
+        table("mailings"), sequences=table("sequences"), by="sequence_id", metric="enrollment_reply_rate"
+    )
 
     assert ranked[["sequence_id", "name", "x", "n"]].to_numpy().tolist() == [[10, "Alpha", 1, 3], [20, "Beta", 0, 2]]
     assert ranked.attrs["outreach_frames"]["dropped"] == {"sequence_id missing": 2}
@@ -64,7 +65,7 @@ def test_the_default_headline_of_sequences_can_be_ranked():
 def test_chances_are_those_of_independent_draws():
     """The same question answered by integration: P(best) = ∫ f_i Π F_j over the rate."""
     ranked = leaderboard(FIVE, prior="moments").sort_values("user_id")
-    prior = ranked.attrs["prior"]
+    prior = attached(ranked, "prior").iloc[0]
     shapes = [(x + prior["alpha"], n - x + prior["beta"]) for x, n in zip(CASE["x"], CASE["n"], strict=True)]
     rate = np.linspace(0, 0.5, 20_001)
 
@@ -87,7 +88,7 @@ def test_groups_without_mail_stay_last_and_unranked():
     """Nothing is known of them: the prior's mean would put them in the middle."""
     users = frame([{"id": user, "name": f"User {user}"} for user in range(1, 8)])
 
-    ranked = leaderboard(FIVE, users, prior="moments")
+    ranked = leaderboard(FIVE, users=users, prior="moments")
 
     assert ranked["user_id"].tolist() == [2, 1, 3, 5, 4, 6, 7]
     assert ranked["n"].tolist()[-2:] == [0, 0]
@@ -97,7 +98,7 @@ def test_groups_without_mail_stay_last_and_unranked():
 
 
 def test_mail_of_groups_that_are_not_listed_is_left_out_and_counted():
-    ranked = leaderboard(FIVE, frame([{"id": 1, "name": "One"}]))
+    ranked = leaderboard(FIVE, users=frame([{"id": 1, "name": "One"}]))
 
     assert ranked["user_id"].tolist() == [1]
     assert ranked.attrs["outreach_frames"]["dropped"] == {"mailing of a group that is not listed": 710}
@@ -115,7 +116,7 @@ def test_of_bounces_the_lowest_rate_is_best():
     mail.loc[mail["mailbox_id"] == 2, "bounced_at"] = mail["delivered_at"].iloc[0]
     boxes = frame([{"id": number, "email": f"{number}@example.com"} for number in (1, 2, 3)])
 
-    ranked = leaderboard(mail, boxes, by="mailbox_id", metric="bounce_rate")
+    ranked = leaderboard(mail, mailboxes=boxes, by="mailbox_id", metric="bounce_rate")
 
     assert ranked["mailbox_id"].tolist() == [1, 3, 2]
     assert ranked["p_top"].iloc[-1] == 0
@@ -127,7 +128,7 @@ def test_a_template_that_counts_on_another_is_ranked_with_it():
     mail = mail_of((301, 10, 1), (302, 30, 9), key="template_id")
     templates = frame([{"id": 301, "name": "Original"}, {"id": 302, "name": "Copy", "stats_target_id": 301}])
 
-    ranked = leaderboard(mail, templates, by="template_id")
+    ranked = leaderboard(mail, templates=templates, by="template_id")
 
     assert ranked[["template_id", "name", "n", "x"]].to_numpy().tolist() == [[301, "Original", 40, 10]]
 
@@ -138,7 +139,7 @@ def test_copies_of_a_sequence_can_be_pooled():
     plans = frame([{"id": 10, "name": "Cold"}, {"id": 11, "name": "Cold (copy)"}])
 
     for listed in (None, plans):
-        ranked = leaderboard(mail, listed, by="sequence_id", alias={11: 10})
+        ranked = leaderboard(mail, sequences=listed, by="sequence_id", alias={11: 10})
         assert ranked[["sequence_id", "n", "x"]].to_numpy().tolist() == [[10, 40, 10]]
 
 
@@ -170,7 +171,7 @@ def test_an_empty_frame_keeps_columns_and_types():
 
     assert len(none) == 0
     assert none.dtypes.equals(leaderboard(FIVE).dtypes)
-    assert none.attrs["prior"] is None
+    assert attached(none, "prior").empty
 
 
 @settings(max_examples=25, deadline=None)

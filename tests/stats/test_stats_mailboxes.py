@@ -2,9 +2,8 @@ import pytest
 from small_frames import extracted, frame, mailings, plain
 from stats_frames import AS_OF
 
-from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.errors import BlindMailboxWarning, DataError, MissingColumnError
 from outreach_frames.stats.mailboxes import mailbox_health
-from outreach_frames.stats.traps import BlindMailboxWarning
 
 WELL = {
     "send_disabled": False,
@@ -26,7 +25,7 @@ def sent(box, *instants):
 
 
 def health_of(*changes, mail=(), **parameters):
-    return mailbox_health(boxes(*changes), mailings(*mail), **{"as_of": AS_OF, **parameters})
+    return mailbox_health(mailings(*mail), mailboxes=boxes(*changes), **{"as_of": AS_OF, **parameters})
 
 
 def test_a_mailbox_in_order_has_nothing_to_say():
@@ -142,7 +141,7 @@ def test_what_never_left_is_no_use_of_capacity():
 
 
 def test_no_mailboxes_give_no_rows_of_the_same_types():
-    none = mailbox_health(boxes(), mailings(), as_of=AS_OF)
+    none = mailbox_health(mailings(), mailboxes=boxes(), as_of=AS_OF)
 
     assert none.dtypes.equals(health_of({}).dtypes)
 
@@ -150,14 +149,14 @@ def test_no_mailboxes_give_no_rows_of_the_same_types():
 def test_now_must_be_known():
     """A clock of its own would make yesterday's extract look blind today."""
     with pytest.raises(DataError, match="needs to know when the data were extracted"):
-        mailbox_health(boxes({}), mailings())
+        mailbox_health(mailings(), mailboxes=boxes({}))
 
     known = extracted(boxes({}), "mailboxes")
-    assert mailbox_health(known, mailings()).attrs["outreach_frames"]["as_of"] == AS_OF
+    assert mailbox_health(mailings(), mailboxes=known).attrs["outreach_frames"]["as_of"] == AS_OF
 
 
 def test_bad_input_is_named():
     with pytest.raises(DataError, match="no time zone 'Mars'"):
         health_of({}, tz="Mars")
     with pytest.raises(MissingColumnError, match="'sync_success_at' is missing; mailbox_health needs it"):
-        mailbox_health(boxes({}).drop(columns="sync_success_at"), mailings(), as_of=AS_OF)
+        mailbox_health(mailings(), mailboxes=boxes({}).drop(columns="sync_success_at"), as_of=AS_OF)

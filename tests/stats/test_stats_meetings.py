@@ -24,7 +24,9 @@ def mail(*enrollments, day="2025-01-06"):
 
 def met_by(*rows, **parameters):
     """Return what the meetings of four enrollments mailed in January come to."""
-    return stats.meetings(STATES, mail(1, 2, 3, 4), calls(*rows), **{"as_of": AS_OF, **parameters}).iloc[0]
+    return stats.meetings(
+        mail(1, 2, 3, 4), sequence_states=STATES, calls=calls(*rows), **{"as_of": AS_OF, **parameters}
+    ).iloc[0]
 
 
 AGREED = {"sequence_state_id": 1, "dialed_at": "2025-01-20T12:00:00Z", "tags": ["Meeting"]}
@@ -76,13 +78,13 @@ def test_several_meetings_of_an_enrollment_are_one():
 
 
 def test_a_call_is_a_contact_too():
-    found = stats.meetings(STATES, mail(), calls({**AGREED, "tags": None}), as_of=AS_OF).iloc[0]
+    found = stats.meetings(mail(), sequence_states=STATES, calls=calls({**AGREED, "tags": None}), as_of=AS_OF).iloc[0]
 
     assert found[["enrollments", "contacted", "met"]].tolist() == [4, 1, 0]
 
 
 def test_who_was_contacted_lately_has_not_had_the_time():
-    found = stats.meetings(STATES, mail(1, 2, day="2025-03-20"), calls(), as_of=AS_OF)
+    found = stats.meetings(mail(1, 2, day="2025-03-20"), sequence_states=STATES, calls=calls(), as_of=AS_OF)
 
     assert found[["enrollments", "contacted"]].to_numpy().tolist() == [[2, 0]]
     assert found["meeting_rate"].isna().all()
@@ -90,7 +92,7 @@ def test_who_was_contacted_lately_has_not_had_the_time():
 
 
 def test_by_user_and_by_none():
-    both = stats.meetings(STATES, mail(1, 2, 3, 4), calls(AGREED), by="user_id", as_of=AS_OF)
+    both = stats.meetings(mail(1, 2, 3, 4), sequence_states=STATES, calls=calls(AGREED), by="user_id", as_of=AS_OF)
 
     assert both[["user_id", "contacted", "met"]].to_numpy().tolist() == [[1, 2, 0], [2, 2, 1]]
     assert met_by(AGREED, by=None)["met"] == 1
@@ -98,7 +100,14 @@ def test_by_user_and_by_none():
 
 def test_the_proxy_is_named(capsys):
     """The API has no meetings; whoever reads the rate must know what it counts."""
-    found = stats.meetings(STATES, mail(1), calls(), call_dispositions=DISPOSITIONS, as_of=AS_OF, meeting_words="demo")
+    found = stats.meetings(
+        mail(1),
+        sequence_states=STATES,
+        calls=calls(),
+        call_dispositions=DISPOSITIONS,
+        as_of=AS_OF,
+        meeting_words="demo",
+    )
 
     stats.explain(found)
 
@@ -108,7 +117,7 @@ def test_the_proxy_is_named(capsys):
 def test_cohorts_of_meetings():
     """Agreed 14.5 days after creation: in the third week, not in the second."""
     found = stats.cohort_matrix(
-        STATES, mail(1, 2, 3, 4), calls=calls(AGREED), event="meeting_proxy", weeks=3, as_of=AS_OF
+        mail(1, 2, 3, 4), sequence_states=STATES, calls=calls(AGREED), event="meeting_proxy", weeks=3, as_of=AS_OF
     )
 
     assert found["cohort_week"].tolist() == [date(2025, 1, 6)] * 3
@@ -119,7 +128,12 @@ def test_cohorts_of_meetings():
 
 def test_a_meeting_after_as_of_is_not_known_yet():
     found = stats.cohort_matrix(
-        STATES, mail(1), calls=calls(AGREED), event="meeting_proxy", weeks=1, as_of="2025-01-19T00:00:00Z"
+        mail(1),
+        sequence_states=STATES,
+        calls=calls(AGREED),
+        event="meeting_proxy",
+        weeks=1,
+        as_of="2025-01-19T00:00:00Z",
     )
 
     assert found["events"].tolist() == [0]
@@ -131,4 +145,4 @@ def test_bad_input_is_named():
     with pytest.raises(DataError, match="within_d must be a number above 0"):
         met_by(AGREED, within_d=0)
     with pytest.raises(MissingColumnError, match="'tags' is missing; meetings needs it"):
-        stats.meetings(STATES, mail(1), calls(AGREED).drop(columns="tags"), as_of=AS_OF)
+        stats.meetings(mail(1), sequence_states=STATES, calls=calls(AGREED).drop(columns="tags"), as_of=AS_OF)

@@ -24,13 +24,13 @@ def counted(person, *, by_link):
     sequences = typed([{"id": 2}]).assign(transactional=pd.array([False], dtype="bool[pyarrow]"))
     quality = stats.data_quality({"prospects": people, "mailings": mail}, as_of=NOW).set_index("check")["count"]
     return {
-        "prospect_engagement": stats.prospect_engagement(people, mail)["opted_out"].item(),
-        "account_coverage": stats.account_coverage(accounts, people, mail)["opted_out"].item() == 1,
-        "compliance": len(stats.compliance(mail, people, sequences)) == 1,
-        "prospect_opt_outs": stats.prospect_opt_outs(people, mail)["prospects_opted_out"].item() == 1,
-        "deliverability": stats.deliverability(mail, typed([{"id": 1, "email": "a@b.example"}]), prospects=people)[
-            "manual_opt_outs"
-        ].sum()
+        "prospect_engagement": stats.prospect_engagement(mail, prospects=people)["opted_out"].item(),
+        "account_coverage": stats.account_coverage(mail, accounts=accounts, prospects=people)["opted_out"].item() == 1,
+        "opt_out_violations": len(stats.opt_out_violations(mail, prospects=people, sequences=sequences)) == 1,
+        "prospect_opt_outs": stats.prospect_opt_outs(mail, prospects=people)["prospects_opted_out"].item() == 1,
+        "deliverability": stats.deliverability(
+            mail, mailboxes=typed([{"id": 1, "email": "a@b.example"}]), prospects=people
+        )["manual_opt_outs"].sum()
         == 1,
         "data_quality": quality["manual_opt_outs"] == 1,
     }
@@ -71,7 +71,7 @@ ANSWERED = mailings(
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_automatic_reply_is_one_to_a_paused_enrollment_within_five_minutes(engine):
-    found = as_pandas(stats.automatic_replies(ENGINES[engine](ANSWERED), ENGINES[engine](STATES)))
+    found = as_pandas(stats.automatic_replies(ENGINES[engine](ANSWERED), sequence_states=ENGINES[engine](STATES)))
 
     assert found["mailing_id"].tolist() == [1]
     assert found["replied_at"].tolist() == [pd.Timestamp("2025-03-03T12:05:00Z")]
@@ -80,7 +80,7 @@ def test_an_automatic_reply_is_one_to_a_paused_enrollment_within_five_minutes(en
 def test_automatic_replies_are_the_same_everywhere():
     sequences = typed([{"id": 2, "name": "Cold"}])
 
-    by_sequence = stats.sequence_engagement(ANSWERED, sequences, sequence_states=STATES)["automatic_replies"]
+    by_sequence = stats.sequence_engagement(ANSWERED, sequences=sequences, sequence_states=STATES)["automatic_replies"]
     quality = stats.data_quality({"mailings": ANSWERED, "sequence_states": STATES}, as_of=NOW).set_index("check")
 
     assert by_sequence.tolist() == [1]
@@ -98,7 +98,7 @@ def test_colleagues_are_the_same_everywhere():
         )
     )
 
-    left = stats.engagement(mail, exclude_internal=addresses)["delivered"]
+    left = stats.engagement(mail, email_addresses=addresses)["delivered"]
     quality = stats.data_quality({"mailings": mail, "email_addresses": addresses}, as_of=NOW)
 
     assert left.tolist() == [2]

@@ -29,7 +29,7 @@ def test_the_event_log_knows_the_first_open():
     mail = mailings({**SENT, "open_count": 2, "opened_at": "2025-03-05T12:00:00Z"})
     seen = log({"event_at": "2025-03-04T12:00:00Z"}, {"event_at": "2025-03-05T12:00:00Z"})
 
-    found = stats.first_opens(mail, seen).iloc[0]
+    found = stats.first_opens(mail, events=seen).iloc[0]
 
     assert (found["hours_to_open"], found["first_open_exact"]) == (24, True)
 
@@ -38,7 +38,7 @@ def test_a_log_that_misses_opens_lowers_the_bound_only():
     """Three opens were counted and one is logged: an earlier one may be among the two others."""
     mail = mailings({**SENT, "open_count": 3, "opened_at": "2025-03-05T12:00:00Z"})
 
-    found = stats.first_opens(mail, log({"event_at": "2025-03-04T12:00:00Z"})).iloc[0]
+    found = stats.first_opens(mail, events=log({"event_at": "2025-03-04T12:00:00Z"})).iloc[0]
 
     assert (found["hours_to_open"], found["first_open_exact"]) == (24, False)
 
@@ -49,7 +49,7 @@ def test_a_log_that_misses_opens_lowers_the_bound_only():
 def test_other_events_tell_nothing(seen):
     mail = mailings({**SENT, "open_count": 2, "opened_at": "2025-03-05T12:00:00Z"})
 
-    found = stats.first_opens(mail, seen).iloc[0]
+    found = stats.first_opens(mail, events=seen).iloc[0]
 
     assert (found["hours_to_open"], found["first_open_exact"]) == (48, False)
 
@@ -70,6 +70,6 @@ def test_what_was_not_opened_or_not_tracked_has_no_row():
 
 def test_bad_input_is_named():
     with pytest.raises(MissingColumnError, match="'event_at' is missing; first_opens needs it"):
-        stats.first_opens(mailings(SENT), log().drop(columns="event_at"))
+        stats.first_opens(mailings(SENT), events=log().drop(columns="event_at"))
     with pytest.raises(DataError, match="open_events must be a word"):
         stats.first_opens(extracted(mailings(SENT), "mailings"), open_events=3)

@@ -3,7 +3,7 @@ import pytest
 from small_frames import extracted, frame, mailings, plain, table
 
 from outreach_frames.errors import MissingColumnError
-from outreach_frames.stats.opt_outs import compliance
+from outreach_frames.stats.opt_outs import opt_out_violations
 
 PEOPLE = frame([{"id": 1, "opted_out": True, "opted_out_at": "2025-03-05T12:00:00Z"}, {"id": 2, "opted_out": False}])
 PLANS = frame(
@@ -16,7 +16,7 @@ def sent(day, **other):
 
 
 def test_mail_after_an_opt_out_is_listed_with_its_delay():
-    found = compliance(mailings(sent(4), sent(7)), PEOPLE, PLANS)
+    found = opt_out_violations(mailings(sent(4), sent(7)), prospects=PEOPLE, sequences=PLANS)
 
     row = found.iloc[0]
     assert found["mailing_id"].tolist() == [2]
@@ -25,14 +25,14 @@ def test_mail_after_an_opt_out_is_listed_with_its_delay():
 
 
 def test_the_very_instant_of_the_opt_out_is_no_violation():
-    assert len(compliance(mailings(sent(5)), PEOPLE, PLANS)) == 0
+    assert len(opt_out_violations(mailings(sent(5)), prospects=PEOPLE, sequences=PLANS)) == 0
 
 
 def test_the_link_in_an_earlier_mailing_opts_out_as_well():
     """The prospect's own date may be missing, or come from a later repetition."""
     mail = mailings(sent(1, unsubscribed_at="2025-03-02T12:00:00Z"), sent(3), sent(4))
 
-    found = compliance(mail, PEOPLE, PLANS)
+    found = opt_out_violations(mail, prospects=PEOPLE, sequences=PLANS)
 
     assert found["mailing_id"].tolist() == [2, 3]
     assert found["opt_out_source"].tolist() == ["link", "link"]
@@ -42,24 +42,26 @@ def test_the_link_in_an_earlier_mailing_opts_out_as_well():
 def test_the_earlier_of_two_opt_outs_counts():
     mail = mailings(sent(4, unsubscribed_at="2025-03-08T12:00:00Z"), sent(7))
 
-    assert compliance(mail, PEOPLE, PLANS)["opt_out_source"].tolist() == ["manual"]
+    assert opt_out_violations(mail, prospects=PEOPLE, sequences=PLANS)["opt_out_source"].tolist() == ["manual"]
 
 
 def test_transactional_sequences_may_write():
-    found = compliance(mailings(sent(7, sequence_id=20)), PEOPLE, PLANS)
+    found = opt_out_violations(mailings(sent(7, sequence_id=20)), prospects=PEOPLE, sequences=PLANS)
 
     assert len(found) == 0
     assert found.attrs["outreach_frames"]["dropped"] == {"transactional mailing": 1}
 
 
 def test_one_off_mail_may_not():
-    assert plain(compliance(mailings(sent(7, sequence_id=None)), PEOPLE, PLANS)["sequence_id"]) == [None]
+    assert plain(
+        opt_out_violations(mailings(sent(7, sequence_id=None)), prospects=PEOPLE, sequences=PLANS)["sequence_id"]
+    ) == [None]
 
 
 def test_who_has_opted_in_again_is_not_judged():
     back = PEOPLE.assign(opted_out=pd.Series([False, False], dtype="bool[pyarrow]"))
 
-    found = compliance(mailings(sent(7)), back, PLANS)
+    found = opt_out_violations(mailings(sent(7)), prospects=back, sequences=PLANS)
 
     assert len(found) == 0
     assert found.attrs["outreach_frames"]["dropped"] == {"person who has opted in again: when is unknown": 1}
@@ -68,31 +70,35 @@ def test_who_has_opted_in_again_is_not_judged():
 def test_mail_on_its_way_can_be_tolerated():
     mail = mailings(sent(6), sent(8))
 
-    assert compliance(mail, PEOPLE, PLANS, grace_h=24)["mailing_id"].tolist() == [2]
+    assert opt_out_violations(mail, prospects=PEOPLE, sequences=PLANS, grace_h=24)["mailing_id"].tolist() == [2]
 
 
 def test_only_delivered_mail_counts():
     mail = mailings(sent(7, bounced_at="2025-03-07T13:00:00Z"), sent(8, delivered_at=None), sent(9, prospect_id=None))
 
-    found = compliance(mail, PEOPLE, PLANS)
+    found = opt_out_violations(mail, prospects=PEOPLE, sequences=PLANS)
 
     assert len(found) == 0
-    assert found.attrs["outreach_frames"]["dropped"] == {"mailing not delivered": 2, "mailing to nobody known": 1}
+    assert found.attrs["outreach_frames"]["dropped"] == {"mailing not delivered": 2, "mailing without a prospect": 1}
 
 
 def test_what_comes_after_as_of_is_not_looked_at():
-    found = compliance(extracted(mailings(sent(7), sent(9)), "mailings"), PEOPLE, PLANS, as_of="2025-03-08")
+    found = opt_out_violations(
+        extracted(mailings(sent(7), sent(9)), "mailings"), prospects=PEOPLE, sequences=PLANS, as_of="2025-03-08"
+    )
 
     assert found["mailing_id"].tolist() == [1]
 
 
 def test_the_worked_example_complies():
-    found = compliance(table("mailings"), table("prospects"), table("sequences"))
+    found = opt_out_violations(table("mailings"), prospects=table("prospects"), sequences=table("sequences"))
 
     assert len(found) == 0
-    assert found.dtypes.equals(compliance(mailings(sent(7)), PEOPLE, PLANS).dtypes)
+    assert found.dtypes.equals(opt_out_violations(mailings(sent(7)), prospects=PEOPLE, sequences=PLANS).dtypes)
 
 
 def test_a_missing_column_names_itself():
-    with pytest.raises(MissingColumnError, match="'transactional' is missing; compliance needs it"):
-        compliance(table("mailings"), table("prospects"), PLANS.drop(columns="transactional"))
+    with pytest.raises(MissingColumnError, match="'transactional' is missing; opt_out_violations needs it"):
+        opt_out_violations(
+            table("mailings"), prospects=table("prospects"), sequences=PLANS.drop(columns="transactional")
+        )

@@ -13,11 +13,13 @@ def states(*rows):
 
 
 def bucket_of(row, *mail):
-    return stats.state_flow(states(row), mailings(*mail))["bucket"].item()
+    return stats.state_flow(mailings(*mail), sequence_states=states(row))["bucket"].item()
 
 
 def test_the_worked_example():
-    found = stats.state_flow(typed(example("sequence_states").to_dict("records"), COLUMNS), example("mailings"))
+    found = stats.state_flow(
+        example("mailings"), sequence_states=typed(example("sequence_states").to_dict("records"), COLUMNS)
+    )
 
     for sequence, expected in EXPECTED["state_flow"].items():
         rows = found[found["sequence_id"] == int(sequence)]
@@ -47,7 +49,9 @@ def test_out_of_office_is_a_pause_of_its_own(reason, bucket):
 
 def test_the_out_of_office_prefix_can_be_changed():
     """What Outreach writes there is not documented."""
-    found = stats.state_flow(states({"state": "paused", "pause_reason": "Away"}), mailings(), ooto_prefix="away")
+    found = stats.state_flow(
+        mailings(), sequence_states=states({"state": "paused", "pause_reason": "Away"}), ooto_prefix="away"
+    )
 
     assert found["bucket"].item() == "paused_ooto"
 
@@ -72,7 +76,10 @@ def test_finished_without_a_reply():
 
 def test_buckets_come_in_the_order_of_a_picture():
     found = stats.state_flow(
-        states({"state": "pending"}, {"state": "opted_out"}, {"state": "active"}, {"state": "finished"}), mailings()
+        mailings(),
+        sequence_states=states(
+            {"state": "pending"}, {"state": "opted_out"}, {"state": "active"}, {"state": "finished"}
+        ),
     )
 
     assert found["bucket"].tolist() == ["finished_no_reply", "active", "pending", "opted_out"]
@@ -83,7 +90,9 @@ def test_two_snapshots_show_what_became_of_whom():
     before = states({"state": "active"}, {"state": "active"}, {"state": "paused"})
     after = states({"state": "finished", "reply_count": 2}, {"state": "active"}, {"id": 9, "state": "pending"})
 
-    moves = stats.attached(stats.state_flow(after, mailings(), earlier=before), "transitions")
+    moves = stats.attached(
+        stats.state_flow(mailings(), sequence_states=after, earlier_sequence_states=before), "transitions"
+    )
 
     found = {(row["from"], row["to"]): row["count"] for row in moves.fillna("-").to_dict("records")}
     assert found == {
@@ -95,7 +104,9 @@ def test_two_snapshots_show_what_became_of_whom():
 
 
 def test_an_enrollment_without_a_sequence_is_left_out_and_counted():
-    found = stats.state_flow(states({"state": "active"}, {"state": "active", "sequence_id": None}), mailings())
+    found = stats.state_flow(
+        mailings(), sequence_states=states({"state": "active"}, {"state": "active", "sequence_id": None})
+    )
 
     assert found["enrollments"].tolist() == [1]
     assert found.attrs["outreach_frames"]["dropped"] == {"enrollment without a sequence": 1}

@@ -49,7 +49,9 @@ def test_the_worked_examples_reply_is_credited(example):
 @pytest.mark.parametrize("case", EXPECTED["pipeline_30d"])
 def test_the_worked_examples_deals_are_credited(example, case):
     credited = stats.pipeline_attribution(
-        example["opportunities"], example["opportunity_prospect_roles"], example["mailings"]
+        example["mailings"],
+        opportunities=example["opportunities"],
+        opportunity_prospect_roles=example["opportunity_prospect_roles"],
     )
     rows = credited[(credited["opportunity_id"] == case["opportunity_id"]) & (credited["model"] == "linear")]
 
@@ -58,7 +60,9 @@ def test_the_worked_examples_deals_are_credited(example, case):
 
 
 def test_the_worked_examples_counters_are_explained(example):
-    compared = stats.reconcile_counters(example["sequences"], example["mailings"]).set_index(["sequence_id", "counter"])
+    compared = stats.reconcile_counters(example["mailings"], sequences=example["sequences"]).set_index(
+        ["sequence_id", "counter"]
+    )
 
     for case in EXPECTED["reconciliation"]:
         row = compared.loc[(case["sequence_id"], snake(case["counter"]))]
@@ -91,7 +95,7 @@ def test_machine_opens_are_told_from_the_event_log(invented):
     """The organization's own log says who opened; without it, little is missed."""
     mailings, events = invented.frame("mailings"), invented.frame("events")
 
-    logged = stats.suspect_engagement(mailings, events)
+    logged = stats.suspect_engagement(mailings, events=events)
     alone = stats.suspect_engagement(mailings)
 
     opens = events[(events["name"] == "message_opened") & events["mailing_id"].isin(mailings["id"])]
@@ -105,10 +109,12 @@ def test_counts_of_groups_are_those_of_the_whole(invented):
     mailings = invented.frame("mailings")
     whole = stats.engagement(mailings).iloc[0]
 
-    ranked = stats.leaderboard(mailings, invented.frame("users"), mature_d=0)
+    ranked = stats.leaderboard(mailings, users=invented.frame("users"), mature_d=0)
     models = stats.attached(
         stats.pipeline_attribution(
-            invented.frame("opportunities"), invented.frame("opportunity_prospect_roles"), mailings
+            mailings,
+            opportunities=invented.frame("opportunities"),
+            opportunity_prospect_roles=invented.frame("opportunity_prospect_roles"),
         ),
         "summary",
     )
@@ -120,7 +126,9 @@ def test_counts_of_groups_are_those_of_the_whole(invented):
 
 def test_every_step_with_two_enabled_templates_is_a_test(invented):
     tested = stats.ab_test(
-        invented.frame("mailings"), invented.frame("sequence_templates"), invented.frame("templates")
+        invented.frame("mailings"),
+        sequence_templates=invented.frame("sequence_templates"),
+        templates=invented.frame("templates"),
     )
     variants = invented.frame("sequence_templates")
 
@@ -133,9 +141,11 @@ def test_every_step_with_two_enabled_templates_is_a_test(invented):
 def test_mailboxes_people_and_opt_outs_are_looked_at(invented):
     mailings = invented.frame("mailings")
 
-    health = stats.mailbox_health(invented.frame("mailboxes"), mailings)
-    people = stats.overlaps(invented.frame("sequence_states"), mailings)
-    late = stats.compliance(mailings, invented.frame("prospects"), invented.frame("sequences"))
+    health = stats.mailbox_health(mailings, mailboxes=invented.frame("mailboxes"))
+    people = stats.overlaps(mailings, sequence_states=invented.frame("sequence_states"))
+    late = stats.opt_out_violations(
+        mailings, prospects=invented.frame("prospects"), sequences=invented.frame("sequences")
+    )
 
     assert len(health) == len(invented.frame("mailboxes"))
     assert people["touches"].sum() <= stats.engagement(mailings)["delivered"].item()

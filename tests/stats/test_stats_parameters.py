@@ -36,14 +36,14 @@ VARIANTS = pd.DataFrame(
 DURATIONS = stats.time_to_event(MAIL, as_of=AS_OF)
 
 CALLS_OF = {
-    "ab_test": lambda **p: stats.ab_test(MAILINGS, VARIANTS, **p),
-    "account_coverage": lambda **p: stats.account_coverage(ACCOUNTS, PROSPECTS, MAIL, **p),
-    "account_reach": lambda **p: stats.account_reach(ACCOUNTS, PROSPECTS, MAIL, **p),
+    "ab_test": lambda **p: stats.ab_test(MAILINGS, sequence_templates=VARIANTS, **p),
+    "account_coverage": lambda **p: stats.account_coverage(MAIL, accounts=ACCOUNTS, prospects=PROSPECTS, **p),
+    "account_reach": lambda **p: stats.account_reach(MAIL, accounts=ACCOUNTS, prospects=PROSPECTS, **p),
     "call_outcomes": lambda **p: stats.call_outcomes(CALLS, **p),
-    "cohort_matrix": lambda **p: stats.cohort_matrix(STATES, MAIL, **{"as_of": AS_OF, **p}),
+    "cohort_matrix": lambda **p: stats.cohort_matrix(MAIL, sequence_states=STATES, **{"as_of": AS_OF, **p}),
     "compare_periods": lambda **p: stats.compare_periods(
         **{
-            "function": stats.engagement,
+            "statistic": stats.engagement,
             "frame": MAIL,
             "a": ("2025-01-01", "2025-03-01"),
             "b": ("2025-03-01", "2025-05-01"),
@@ -51,41 +51,43 @@ CALLS_OF = {
             **p,
         }
     ),
-    "compliance": lambda **p: stats.compliance(MAIL, PROSPECTS, SEQUENCES.assign(transactional=False), **p),
+    "opt_out_violations": lambda **p: stats.opt_out_violations(
+        MAIL, prospects=PROSPECTS, sequences=SEQUENCES.assign(transactional=False), **p
+    ),
     "cumulative_incidence": lambda **p: stats.cumulative_incidence(DURATIONS, **p),
     "dashboard_comparison": lambda **p: stats.dashboard_comparison(MAIL, **p),
-    "deliverability": lambda **p: stats.deliverability(MAIL, MAILBOXES, **p),
+    "deliverability": lambda **p: stats.deliverability(MAIL, mailboxes=MAILBOXES, **p),
     "engagement": lambda **p: stats.engagement(MAIL, **p),
-    "enrollment_outcomes": lambda **p: stats.enrollment_outcomes(STATES, MAIL, **{"as_of": AS_OF, **p}),
+    "enrollment_outcomes": lambda **p: stats.enrollment_outcomes(MAIL, sequence_states=STATES, **{"as_of": AS_OF, **p}),
     "failures": lambda **p: stats.failures(MAIL, **p),
     "first_opens": lambda **p: stats.first_opens(MAIL, **p),
     "kaplan_meier": lambda **p: stats.kaplan_meier(DURATIONS, **p),
     "leaderboard": lambda **p: stats.leaderboard(MAIL, **p),
-    "mailbox_health": lambda **p: stats.mailbox_health(BOXES, MAIL, **{"as_of": AS_OF, **p}),
+    "mailbox_health": lambda **p: stats.mailbox_health(MAIL, mailboxes=BOXES, **{"as_of": AS_OF, **p}),
     "mailing_flags": lambda **p: stats.mailing_flags(MAIL, **p),
     "meetings": lambda **p: stats.meetings(
-        STATES, MAIL, CALLS, **{"call_dispositions": DISPOSITIONS, "as_of": AS_OF, **p}
+        MAIL, sequence_states=STATES, calls=CALLS, **{"call_dispositions": DISPOSITIONS, "as_of": AS_OF, **p}
     ),
-    "overlaps": lambda **p: stats.overlaps(STATES, MAIL, **p),
+    "overlaps": lambda **p: stats.overlaps(MAIL, sequence_states=STATES, **p),
     "pipeline_attribution": lambda **p: stats.pipeline_attribution(
-        table("opportunities"), table("opportunity_prospect_roles"), MAIL, **p
+        MAIL, opportunities=table("opportunities"), opportunity_prospect_roles=table("opportunity_prospect_roles"), **p
     ),
     "power_table": stats.power_table,
-    "prospect_engagement": lambda **p: stats.prospect_engagement(PROSPECTS, MAIL, **p),
-    "prospect_opt_outs": lambda **p: stats.prospect_opt_outs(PROSPECTS, MAIL, **p),
-    "reconcile_counters": lambda **p: stats.reconcile_counters(table("sequences"), MAIL, **p),
-    "rep_activity": lambda **p: stats.rep_activity(MAIL, USERS, **p),
+    "prospect_engagement": lambda **p: stats.prospect_engagement(MAIL, prospects=PROSPECTS, **p),
+    "prospect_opt_outs": lambda **p: stats.prospect_opt_outs(MAIL, prospects=PROSPECTS, **p),
+    "reconcile_counters": lambda **p: stats.reconcile_counters(MAIL, sequences=table("sequences"), **p),
+    "rep_activity": lambda **p: stats.rep_activity(MAIL, users=USERS, **p),
     "reply_attribution": lambda **p: stats.reply_attribution(MAIL, **p),
     "reply_effort": lambda **p: stats.reply_effort(MAIL, **{"resamples": 10, **p}),
     "reply_sentiment": lambda **p: stats.reply_sentiment(SEQUENCES, **p),
     "reply_within": lambda **p: stats.reply_within(DURATIONS, **p),
     "schedule_lag": lambda **p: stats.schedule_lag(MAILINGS, **{"resamples": 10, **p}),
-    "send_capacity": lambda **p: stats.send_capacity(MAILBOXES, MAIL, **p),
+    "send_capacity": lambda **p: stats.send_capacity(MAIL, mailboxes=MAILBOXES, **p),
     "send_time_heatmap": lambda **p: stats.send_time_heatmap(MAIL, **{"prospects": PROSPECTS, **p}),
-    "sequence_engagement": lambda **p: stats.sequence_engagement(MAIL, SEQUENCES, **p),
+    "sequence_engagement": lambda **p: stats.sequence_engagement(MAIL, sequences=SEQUENCES, **p),
     "shrink_rates": lambda **p: stats.shrink_rates(**{"successes": [1, 2, 3], "trials": [10, 20, 30], **p}),
-    "state_flow": lambda **p: stats.state_flow(STATES, MAIL, **p),
-    "step_funnel": lambda **p: stats.step_funnel(MAIL, STEPS, **p),
+    "state_flow": lambda **p: stats.state_flow(MAIL, sequence_states=STATES, **p),
+    "step_funnel": lambda **p: stats.step_funnel(MAIL, sequence_steps=STEPS, **p),
     "suspect_engagement": lambda **p: stats.suspect_engagement(MAIL, **p),
     "task_completion": lambda **p: stats.task_completion(TASKS, **{"as_of": AS_OF, **p}),
     "time_to_event": lambda **p: stats.time_to_event(MAIL, **{"as_of": AS_OF, **p}),
@@ -133,16 +135,14 @@ def test_what_is_no_frame_is_refused_in_words(name, thing):
     taken = inspect.signature(getattr(stats, name)).parameters.values()
     needed = [each for each in taken if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
 
-    assert (
-        outcome(lambda: getattr(stats, name)(*[thing] * sum(each.kind is not each.KEYWORD_ONLY for each in needed)))
-        is None
-    )
+    assert outcome(lambda: getattr(stats, name)(thing, **{each.name: thing for each in needed[1:]})) is None
 
 
 def test_one_of_several_need_not_be_in_a_list():
     assert stats.reply_within(DURATIONS, days=7).equals(stats.reply_within(DURATIONS, days=[7]))
     assert (
-        stats.power_table(0.05, 0.01)["n_per_arm"].tolist() == stats.power_table([0.05], [0.01])["n_per_arm"].tolist()
+        stats.power_table(0.05, differences=0.01)["n_per_arm"].tolist()
+        == stats.power_table([0.05], differences=[0.01])["n_per_arm"].tolist()
     )
     alone = stats.first_opens(MAIL, open_events="message_opened")
     assert alone.equals(stats.first_opens(MAIL, open_events=["message_opened"]))

@@ -18,7 +18,7 @@ def mail(prospect, sequence=10, at=TUESDAY, **row):
 
 def test_the_worked_example():
     """Part 6: p3 opts out an hour after mailing 5, in sequence 10, where three people were reached."""
-    found = stats.prospect_opt_outs(example("prospects"), example("mailings"), cluster=None)
+    found = stats.prospect_opt_outs(example("mailings"), prospects=example("prospects"), cluster=None)
 
     counts = found[["sequence_id", "contacted", "prospects_opted_out"]]
     assert counts.to_numpy().tolist() == [[10, 3, 1], [20, 2, 0]]
@@ -29,7 +29,7 @@ def test_the_worked_example():
 @pytest.mark.parametrize(("gone", "counts"), [(WEDNESDAY, 1), (TUESDAY, 0), (MONDAY, 0), (None, 0)])
 def test_only_an_opt_out_after_the_first_contact_counts(gone, counts):
     found = stats.prospect_opt_outs(
-        people({"opted_out_at": gone}), mailings(mail(1), mail(1, at="2025-03-09T12:00:00Z"))
+        mailings(mail(1), mail(1, at="2025-03-09T12:00:00Z")), prospects=people({"opted_out_at": gone})
     )
 
     assert found[["contacted", "prospects_opted_out"]].to_numpy().tolist() == [[1, counts]]
@@ -39,21 +39,21 @@ def test_first_contact_is_that_of_the_group():
     """Contacted by the second sequence only after opting out: no loss of that sequence's making."""
     sent = mailings(mail(1), mail(1, sequence=20, at="2025-03-09T12:00:00Z"))
 
-    found = stats.prospect_opt_outs(people({"opted_out_at": WEDNESDAY}), sent)
+    found = stats.prospect_opt_outs(sent, prospects=people({"opted_out_at": WEDNESDAY}))
 
     assert found["prospects_opted_out"].tolist() == [1, 0]
 
 
 def test_owners_come_from_the_prospects():
     found = stats.prospect_opt_outs(
-        people({"opted_out_at": WEDNESDAY}, {"owner_id": 52}, {"owner_id": None}),
         mailings(mail(1), mail(2), mail(3), mail(9)),
+        prospects=people({"opted_out_at": WEDNESDAY}, {"owner_id": 52}, {"owner_id": None}),
         by="owner_id",
     )
 
     assert found[["owner_id", "contacted", "prospects_opted_out"]].to_numpy().tolist() == [[51, 1, 1], [52, 1, 0]]
     assert found.attrs["outreach_frames"]["dropped"] == {
-        "touch of nobody known or listed": 1,
+        "touch of a prospect that is missing or not listed": 1,
         "owner_id missing": 1,
     }
 
@@ -65,13 +65,13 @@ def test_a_call_is_a_contact_and_a_bounce_is_none():
     )
     gone = {"opted_out_at": WEDNESDAY}
 
-    found = stats.prospect_opt_outs(people(gone, gone), mailings(mail(1, bounced_at=TUESDAY)), calls=calls)
+    found = stats.prospect_opt_outs(mailings(mail(1, bounced_at=TUESDAY)), prospects=people(gone, gone), calls=calls)
 
     assert found[["contacted", "prospects_opted_out"]].to_numpy().tolist() == [[1, 1]]
 
 
 def test_nobody_contacted_gives_a_row_without_a_rate():
-    found = stats.prospect_opt_outs(people({}), mailings(), by=None)
+    found = stats.prospect_opt_outs(mailings(), prospects=people({}), by=None)
 
     assert found["contacted"].tolist() == [0]
     assert found["prospect_opt_out_rate"].isna().all()
@@ -79,4 +79,4 @@ def test_nobody_contacted_gives_a_row_without_a_rate():
 
 def test_a_missing_column_is_named():
     with pytest.raises(MissingColumnError, match="'opted_out_at' is missing; prospect_opt_outs needs it"):
-        stats.prospect_opt_outs(people({}).drop(columns="opted_out_at"), mailings())
+        stats.prospect_opt_outs(mailings(), prospects=people({}).drop(columns="opted_out_at"))

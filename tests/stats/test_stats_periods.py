@@ -9,11 +9,10 @@ from small_frames import mailings, plain, table
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.engagement_rates import engagement
+from outreach_frames.stats.engagement_rates import engagement, sequence_engagement
 from outreach_frames.stats.intervals import newcombe_difference, wilson
 from outreach_frames.stats.periods import compare_periods
 from outreach_frames.stats.provenance import attached
-from outreach_frames.stats.sequences import sequence_engagement
 
 MARCH, APRIL = ("2025-03-01", "2025-04-01"), ("2025-04-01", "2025-05-01")
 
@@ -30,7 +29,7 @@ def mail_of(*groups):
     )
 
 
-compare = partial(compare_periods, engagement, a=MARCH, b=APRIL, by="sequence_id", mature_d=0)
+compare = partial(compare_periods, statistic=engagement, a=MARCH, b=APRIL, by="sequence_id", mature_d=0)
 
 
 def test_a_change_of_mix_alone_is_called_that():
@@ -133,7 +132,7 @@ def test_rows_can_be_placed_by_another_instant_and_parameters_passed_on():
     found = compare(mail, on="created_at", include_unsequenced=True).iloc[0]
 
     assert found["rate_b_n"] == 4
-    assert compare(mail).attrs["outreach_frames"]["parameters"]["function"] == "engagement"
+    assert compare(mail).attrs["outreach_frames"]["parameters"]["statistic"] == "engagement"
 
 
 def test_any_function_with_the_metric_will_do():
@@ -143,7 +142,13 @@ def test_any_function_with_the_metric_will_do():
         return n.rename(columns={"size": "sure_n"}).assign(sure=1.0)
 
     found = compare_periods(
-        tally, mail_of((1, 3, 4, 1), (1, 4, 2, 0)), a=MARCH, b=APRIL, by="sequence_id", metric="sure", mature_d=0
+        mail_of((1, 3, 4, 1), (1, 4, 2, 0)),
+        statistic=tally,
+        a=MARCH,
+        b=APRIL,
+        by="sequence_id",
+        metric="sure",
+        mature_d=0,
     )
 
     assert found[["rate_a", "rate_b"]].to_numpy().tolist() == [[1, 1]]
@@ -207,7 +212,7 @@ def test_what_is_no_period_is_refused_in_words(a):
 
 def test_a_statistic_that_takes_no_by_is_refused_with_ones_that_do():
     with pytest.raises(DataError, match="which it cannot be") as caught:
-        compare_periods(sequence_engagement, table("mailings"), a=MARCH, b=APRIL, by="sequence_id")
+        compare_periods(table("mailings"), statistic=sequence_engagement, a=MARCH, b=APRIL, by="sequence_id")
 
     suggested = re.findall(r"\b[a-z]+(?:_[a-z]+)*\b", str(caught.value).partition("such as ")[2].partition(";")[0])
     assert len(suggested) == 4

@@ -6,10 +6,9 @@ from hypothesis import given, settings, strategies as st
 from small_frames import frame, mailings, plain, table
 from stats_frames import EXPECTED
 
-from outreach_frames.errors import DataError, MissingColumnError
+from outreach_frames.errors import DataError, MissingColumnError, MixedCurrencyWarning, SyncTimeWarning
 from outreach_frames.stats.pipeline import MODELS, pipeline_attribution
 from outreach_frames.stats.provenance import attached
-from outreach_frames.stats.traps import MixedCurrencyWarning, SyncTimeWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 
@@ -31,7 +30,9 @@ def touch(day, sequence=1, prospect=1, **other):
 
 
 def credits_of(*touches, **parameters):
-    return pipeline_attribution(deals({}), roles((1, 1)), mailings(*touches), **parameters)
+    return pipeline_attribution(
+        mailings(*touches), opportunities=deals({}), opportunity_prospect_roles=roles((1, 1)), **parameters
+    )
 
 
 def amounts(credited, deal, model):
@@ -44,7 +45,11 @@ def amounts(credited, deal, model):
 @pytest.mark.parametrize("case", EXPECTED["pipeline_30d"])
 @pytest.mark.parametrize("model", ["first", "last", "linear"])
 def test_the_worked_examples_deals_are_credited(case, model):
-    credited = pipeline_attribution(table("opportunities"), table("opportunity_prospect_roles"), table("mailings"))
+    credited = pipeline_attribution(
+        table("mailings"),
+        opportunities=table("opportunities"),
+        opportunity_prospect_roles=table("opportunity_prospect_roles"),
+    )
 
     expected = case[model] or {"unattributed": case["unattributed"]}
     assert amounts(credited, case["opportunity_id"], model) == pytest.approx(expected)
@@ -82,7 +87,9 @@ def test_older_touches_weigh_less_by_their_half_life():
 
 def test_touches_at_the_same_instant_go_by_id():
     mail = mailings(touch(20, 5), touch(20, 4)).iloc[::-1]
-    credited = pipeline_attribution(deals({}), roles((1, 1)), mail, models=["first", "last"])
+    credited = pipeline_attribution(
+        mail, opportunities=deals({}), opportunity_prospect_roles=roles((1, 1)), models=["first", "last"]
+    )
 
     assert credited[["model", "channel_id"]].astype(str).to_numpy().tolist() == [["first", "5"], ["last", "4"]]
 
@@ -95,13 +102,20 @@ def test_bounced_mail_is_no_touch():
 
 def test_a_person_with_two_roles_is_touched_once():
     mail = mailings(touch(20, 1, 1), touch(21, 2, 2))
-    credited = pipeline_attribution(deals({}), roles((1, 1), (1, 1), (1, 2)), mail, models=["linear"])
+    credited = pipeline_attribution(
+        mail, opportunities=deals({}), opportunity_prospect_roles=roles((1, 1), (1, 1), (1, 2)), models=["linear"]
+    )
 
     assert credited["share"].tolist() == [0.5, 0.5]
 
 
 def test_one_mailing_can_precede_two_deals():
-    credited = pipeline_attribution(deals({}, {}), roles((1, 1), (2, 1)), mailings(touch(20)), models=["linear"])
+    credited = pipeline_attribution(
+        mailings(touch(20)),
+        opportunities=deals({}, {}),
+        opportunity_prospect_roles=roles((1, 1), (2, 1)),
+        models=["linear"],
+    )
 
     assert credited["opportunity_id"].tolist() == [1, 2]
     assert credited["amount"].tolist() == [1000, 1000]
@@ -128,7 +142,12 @@ def test_the_account_can_link_instead_of_roles():
     mail = mailings(touch(20, 1, 1), touch(21, 2, 2), touch(22, 3, 3))
 
     credited = pipeline_attribution(
-        deals({"account_id": 61}), roles(), mail, prospects=people, link="account", models=["linear"]
+        mail,
+        opportunities=deals({"account_id": 61}),
+        opportunity_prospect_roles=roles(),
+        prospects=people,
+        link="account",
+        models=["linear"],
     )
 
     assert credited["channel_id"].tolist() == [1, 2]
@@ -148,7 +167,12 @@ def test_the_crms_date_is_preferred_and_its_absence_named():
     )
 
     with pytest.warns(SyncTimeWarning, match=r": 1 \(id 2\)"):
-        credited = pipeline_attribution(opportunities, roles((1, 1), (2, 1)), mailings(touch(20)), models=["first"])
+        credited = pipeline_attribution(
+            mailings(touch(20)),
+            opportunities=opportunities,
+            opportunity_prospect_roles=roles((1, 1), (2, 1)),
+            models=["first"],
+        )
 
     assert credited["created_source"].tolist() == ["external", "outreach"]
     assert credited["channel"].tolist() == ["unattributed", "sequence"]
@@ -159,7 +183,9 @@ def test_currencies_are_never_added_and_a_missing_amount_is_not_zero():
     pairs = roles((1, 1), (2, 1), (3, 1), (4, 1))
 
     with pytest.warns(MixedCurrencyWarning, match=r": 3 \(id 2, 3, 4\)"):
-        credited = pipeline_attribution(opportunities, pairs, mailings(touch(20)), models=["first"])
+        credited = pipeline_attribution(
+            mailings(touch(20)), opportunities=opportunities, opportunity_prospect_roles=pairs, models=["first"]
+        )
     summary = attached(credited, "summary")
 
     assert plain(credited["amount"]) == [1000, 1000, None, 1000]
@@ -169,7 +195,12 @@ def test_currencies_are_never_added_and_a_missing_amount_is_not_zero():
 
 
 def test_the_precise_amount_is_preferred():
-    credited = pipeline_attribution(deals({"amount_precise": "1000.75"}), roles(), mailings(), models=["first"])
+    credited = pipeline_attribution(
+        mailings(),
+        opportunities=deals({"amount_precise": "1000.75"}),
+        opportunity_prospect_roles=roles(),
+        models=["first"],
+    )
 
     assert credited["amount"].tolist() == [1000.75]
 
@@ -177,7 +208,13 @@ def test_the_precise_amount_is_preferred():
 def test_trashed_deals_and_those_after_as_of_are_left_out():
     opportunities = deals({"trashed_at": "2025-04-02T00:00:00Z"}, {"external_created_at": "2025-04-03T00:00:00Z"}, {})
 
-    credited = pipeline_attribution(opportunities, roles(), mailings(), models=["first"], as_of="2025-04-01")
+    credited = pipeline_attribution(
+        mailings(),
+        opportunities=opportunities,
+        opportunity_prospect_roles=roles(),
+        models=["first"],
+        as_of="2025-04-01",
+    )
 
     assert credited["opportunity_id"].tolist() == [3]
     assert credited.attrs["outreach_frames"]["dropped"] == {"opportunity in the trash": 1, "created after as_of": 1}
@@ -197,7 +234,11 @@ def test_stages_are_named_where_given():
     stages = frame([{"id": 5, "name": "Closed won", "is_closed": True}])
 
     credited = pipeline_attribution(
-        deals({"opportunity_stage_id": 5}), roles(), mailings(), opportunity_stages=stages, models=["first"]
+        mailings(),
+        opportunities=deals({"opportunity_stage_id": 5}),
+        opportunity_prospect_roles=roles(),
+        opportunity_stages=stages,
+        models=["first"],
     )
 
     assert credited[["stage", "is_closed"]].to_numpy().tolist() == [["Closed won", True]]
@@ -212,7 +253,7 @@ def test_every_model_adds_up_to_every_deal(touches, pairs):
     opportunities = deals({}, {"amount": 300, "currency_type": "EUR"}, {"amount": 7}, {"amount": None})
     mail = mailings(*(touch(day, sequence, prospect) for day, sequence, prospect in touches))
 
-    credited = pipeline_attribution(opportunities, roles(*pairs), mail)
+    credited = pipeline_attribution(mail, opportunities=opportunities, opportunity_prospect_roles=roles(*pairs))
     summary = attached(credited, "summary")
 
     shares = credited.groupby(["opportunity_id", "model"], observed=False)["share"].sum()
@@ -225,14 +266,16 @@ def test_every_model_adds_up_to_every_deal(touches, pairs):
 
 def test_row_order_does_not_matter_and_attributes_are_json():
     mail = mailings(touch(20, 1), touch(21, 2), touch(22, None))
-    again = pipeline_attribution(deals({}), roles((1, 1)), mail.iloc[::-1])
+    again = pipeline_attribution(mail.iloc[::-1], opportunities=deals({}), opportunity_prospect_roles=roles((1, 1)))
 
-    pd.testing.assert_frame_equal(again, pipeline_attribution(deals({}), roles((1, 1)), mail))
+    pd.testing.assert_frame_equal(
+        again, pipeline_attribution(mail, opportunities=deals({}), opportunity_prospect_roles=roles((1, 1)))
+    )
     json.dumps(again.attrs, allow_nan=False)
 
 
 def test_no_deals_give_no_rows_of_the_same_types():
-    none = pipeline_attribution(deals(), roles(), mailings())
+    none = pipeline_attribution(mailings(), opportunities=deals(), opportunity_prospect_roles=roles())
 
     assert len(none) == 0
     assert none.dtypes.equals(credits_of(touch(20)).dtypes)
@@ -253,11 +296,15 @@ def test_no_deals_give_no_rows_of_the_same_types():
 def test_unknown_choices_are_refused(arguments):
     opportunities = deals({"account_id": 1})
     with pytest.raises(DataError):
-        pipeline_attribution(opportunities, roles(), mailings(), **arguments)
+        pipeline_attribution(mailings(), opportunities=opportunities, opportunity_prospect_roles=roles(), **arguments)
 
 
 def test_bad_columns_are_named():
     with pytest.raises(MissingColumnError, match="'currency_type' is missing; pipeline_attribution needs it"):
-        pipeline_attribution(deals({}).drop(columns="currency_type"), roles(), mailings())
+        pipeline_attribution(
+            mailings(), opportunities=deals({}).drop(columns="currency_type"), opportunity_prospect_roles=roles()
+        )
     with pytest.raises(DataError, match=r"'amount' of opportunities is str.*, not numbers"):
-        pipeline_attribution(deals({}).assign(amount="plenty"), roles(), mailings())
+        pipeline_attribution(
+            mailings(), opportunities=deals({}).assign(amount="plenty"), opportunity_prospect_roles=roles()
+        )

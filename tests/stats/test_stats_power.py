@@ -21,7 +21,7 @@ def test_the_textbook_formula_is_used():
 
 
 def test_the_table_has_every_combination_in_order():
-    plan = power_table([0.05, 0.01], [0.02, 0.01], per_day=20)
+    plan = power_table([0.05, 0.01], differences=[0.02, 0.01], per_day=20)
 
     assert plan["baseline"].tolist() == [0.01, 0.01, 0.05, 0.05]
     assert plan["difference"].tolist() == [0.01, 0.02, 0.01, 0.02]
@@ -32,17 +32,18 @@ def test_the_table_has_every_combination_in_order():
 
 def test_more_arms_share_the_days_volume():
     two, three = (
-        power_table([0.05], [0.02], arms=arms, per_day=10, sequential=False)["days"].item() for arms in (2, 3)
+        power_table([0.05], differences=[0.02], arms=arms, per_day=10, sequential=False)["days"].item()
+        for arms in (2, 3)
     )
 
     assert three == pytest.approx(two * 1.5, abs=1)
 
 
 def test_more_arms_share_the_level_too_in_a_sequential_test():
-    three = power_table([0.05], [0.02], arms=3)["n_per_arm"].item()
+    three = power_table([0.05], differences=[0.02], arms=3)["n_per_arm"].item()
 
     assert three == sequential_size(0.05, 0.02, alpha=0.05 / 3)
-    assert three > 1.1 * power_table([0.05], [0.02])["n_per_arm"].item()
+    assert three > 1.1 * power_table([0.05], differences=[0.02])["n_per_arm"].item()
 
 
 def test_the_table_is_for_daily_looks_unless_said_otherwise():
@@ -51,7 +52,7 @@ def test_the_table_is_for_daily_looks_unless_said_otherwise():
 
     assert ((daily > 1.5 * once) & (daily < 4 * once)).all()
     assert power_table().attrs["outreach_frames"]["parameters"]["sequential"] is True
-    assert power_table([0.05], [0.02], sequential=False)["n_per_arm"].item() == sample_size(0.05, 0.02)
+    assert power_table([0.05], differences=[0.02], sequential=False)["n_per_arm"].item() == sample_size(0.05, 0.02)
 
 
 def test_days_are_missing_without_a_volume():
@@ -63,8 +64,8 @@ def test_days_are_missing_without_a_volume():
 
 
 def test_a_rate_cannot_exceed_one():
-    assert plain(power_table([0.9], [0.05, 0.2], sequential=False)["n_per_arm"]) == [435, None]
-    assert plain(power_table([0.9], [0.05, 0.2])["n_per_arm"])[1] is None
+    assert plain(power_table([0.9], differences=[0.05, 0.2], sequential=False)["n_per_arm"]) == [435, None]
+    assert plain(power_table([0.9], differences=[0.05, 0.2])["n_per_arm"])[1] is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_a_rate_cannot_exceed_one():
         {"baselines": [5]},
         {"differences": [0]},
         {"power": 1},
-        {"alpha": 0},
+        {"ci": 1},
         {"arms": 1},
         {"per_day": 0},
     ],

@@ -103,7 +103,7 @@ def test_every_enrollment_with_a_sent_mailing_has_one_outcome(mail):
 def test_a_funnel_only_loses_people_on_the_way(mail, attribution):
     steps = pd.DataFrame({"id": [1, 2, 3], "sequence_id": [1, 1, 1], "order": [1, 2, 3], "step_type": "auto_email"})
 
-    funnel = stats.step_funnel(mail, steps, attribution=attribution)
+    funnel = stats.step_funnel(mail, sequence_steps=steps, attribution=attribution)
 
     assert (funnel["at_risk"] <= funnel["enrollments_reached"]).all()
     assert (funnel["first_replies"] <= funnel["at_risk"]).all()

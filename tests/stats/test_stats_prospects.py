@@ -18,7 +18,7 @@ def day(number):
 
 
 def test_the_worked_example():
-    found = stats.prospect_engagement(example("prospects"), example("mailings")).set_index("prospect_id")
+    found = stats.prospect_engagement(example("mailings"), prospects=example("prospects")).set_index("prospect_id")
 
     for key, expected in EXPECTED["by_prospect"].items():
         counts = found.loc[int(key), ["delivered", "opened", "clicked", "replied"]]
@@ -38,7 +38,7 @@ def test_the_worked_example():
 
 
 def test_someone_without_mail_stays():
-    found = stats.prospect_engagement(people({}), mailings()).iloc[0]
+    found = stats.prospect_engagement(mailings(), prospects=people({})).iloc[0]
 
     assert found[["enrollments", "delivered", "replied"]].tolist() == [0, 0, 0]
     assert found[["first_touch_at", "first_reply_at", "touches_to_reply", "opt_out_source"]].isna().all()
@@ -48,9 +48,9 @@ def test_someone_without_mail_stays():
 def test_mail_to_nobody_known_or_not_listed_is_left_out_and_counted():
     mail = mailings({"prospect_id": None}, {"prospect_id": 77}, {"prospect_id": 1})
 
-    record = stats.prospect_engagement(people({}), mail).attrs["outreach_frames"]
+    record = stats.prospect_engagement(mail, prospects=people({})).attrs["outreach_frames"]
 
-    assert record["dropped"] == {"mailing to nobody known": 1, "mailing to a prospect not listed": 1}
+    assert record["dropped"] == {"mailing without a prospect": 1, "mailing to a prospect not listed": 1}
 
 
 def test_calls_and_tasks_are_touches_and_only_calls_lead_to_a_reply():
@@ -67,7 +67,7 @@ def test_calls_and_tasks_are_touches_and_only_calls_lead_to_a_reply():
         ]
     )
 
-    found = stats.prospect_engagement(people({}), mail, calls=calls, tasks=tasks).iloc[0]
+    found = stats.prospect_engagement(mail, prospects=people({}), calls=calls, tasks=tasks).iloc[0]
 
     assert found["first_touch_at"] == pd.Timestamp(day(3))
     assert found["last_touch_at"] == pd.Timestamp(day(5))
@@ -86,7 +86,7 @@ def test_calls_and_tasks_are_touches_and_only_calls_lead_to_a_reply():
 def test_an_opt_out_without_a_link_was_made_by_hand(person, unsubscribed, source):
     mail = mailings({"prospect_id": 1, "delivered_at": day(4), "unsubscribed_at": unsubscribed})
 
-    found = stats.prospect_engagement(people(person), mail).iloc[0]
+    found = stats.prospect_engagement(mail, prospects=people(person)).iloc[0]
 
     assert found[["opted_out", "opt_out_source"]].tolist() == [True, source]
 
@@ -106,11 +106,11 @@ def test_the_first_valid_zone_wins(zones, zone, source):
     """The last column is free text; other names than IANA's are understood where they mean one zone."""
     person = dict(zip(ZONES, zones, strict=True))
 
-    found = stats.prospect_engagement(people(person), mailings(), default_tz="Europe/Berlin").iloc[0]
+    found = stats.prospect_engagement(mailings(), prospects=people(person), default_tz="Europe/Berlin").iloc[0]
 
     assert found[["tz", "tz_source"]].tolist() == [zone, source]
 
 
 def test_the_default_must_be_a_zone():
     with pytest.raises(DataError, match="no time zone 'Berlin'"):
-        stats.prospect_engagement(people({}), mailings(), default_tz="Berlin")
+        stats.prospect_engagement(mailings(), prospects=people({}), default_tz="Berlin")

@@ -7,8 +7,7 @@ from stats_frames import AS_OF, EXPECTED, ORACLE
 
 from outreach_frames.errors import DataError, SnapshotError
 from outreach_frames.stats.quality import data_quality
-from outreach_frames.stats.quality_checks import CHECKS
-from outreach_frames.stats.traps import EFFECTS
+from outreach_frames.stats.quality_checks import CHECKS, EFFECTS
 
 EXAMPLE = {name: table(name) for name in ORACLE["tables"]}
 SENT = {"delivered_at": "2025-03-03T12:00:00Z"}

@@ -26,7 +26,7 @@ def test_a_result_records_how_it_was_made():
 
 def test_the_record_is_json_and_survives_parquet(tmp_path):
     rates = stats.sequence_engagement(
-        example("mailings"), example("sequences"), alias={20: 10}, since=pd.Timestamp("2025-03-01", tz="UTC")
+        example("mailings"), sequences=example("sequences"), alias={20: 10}, since=pd.Timestamp("2025-03-01", tz="UTC")
     )
     rates.to_parquet(tmp_path / "rates.parquet")
 
@@ -66,7 +66,7 @@ def test_explain_has_no_line_for_definitions_that_there_are_not(capsys):
 
 
 def test_a_name_that_means_several_things_is_defined_by_its_function(capsys):
-    stats.explain(stats.overlaps(example("sequence_states"), example("mailings")))
+    stats.explain(stats.overlaps(example("mailings"), sequence_states=example("sequence_states")))
 
     assert "  touches = delivered mailings\n" in capsys.readouterr().out
 

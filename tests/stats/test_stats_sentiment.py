@@ -41,16 +41,21 @@ def test_counters_that_contradict_each_other_give_no_rate():
 
 
 @pytest.mark.parametrize(
-    ("on", "key"), [("step", "sequence_step_id"), ("variant", "sequence_template_id"), ("state", "sequence_state_id")]
+    ("resource", "key"),
+    [
+        ("sequence_steps", "sequence_step_id"),
+        ("sequence_templates", "sequence_template_id"),
+        ("sequence_states", "sequence_state_id"),
+    ],
 )
-def test_the_key_is_named_for_what_it_is(on, key):
-    assert stats.reply_sentiment(counted((1, 1, 1, 5)), on=on).columns[0] == key
+def test_the_key_is_named_for_what_it_is(resource, key):
+    assert stats.reply_sentiment(counted((1, 1, 1, 5)), resource=resource).columns[0] == key
 
 
 def test_prospects_counters_make_no_rate():
     """They restart at the last touch."""
-    with pytest.raises(DataError, match="no kind of object 'prospect'"):
-        stats.reply_sentiment(counted((1, 1, 1, 5)), on="prospect")
+    with pytest.raises(DataError, match="no resource 'prospects'"):
+        stats.reply_sentiment(counted((1, 1, 1, 5)), resource="prospects")
     with pytest.raises(DataError, match="These are prospects, not sequences"):
         stats.reply_sentiment(extracted(counted((1, 1, 1, 5)), "prospects"))
 

@@ -29,7 +29,7 @@ TASKS = typed(
 
 
 def test_people_are_contacted_by_mail_by_call_and_by_either():
-    found = stats.sequence_engagement(mailings(mail(1), mail(1), mail(2)), SEQUENCES, calls=CALLS).iloc[0]
+    found = stats.sequence_engagement(mailings(mail(1), mail(1), mail(2)), sequences=SEQUENCES, calls=CALLS).iloc[0]
 
     assert found[["contacted_email", "contacted_call", "contacted_any"]].tolist() == [2, 2, 3]
 
@@ -38,14 +38,14 @@ def test_touches_are_mail_calls_and_other_tasks():
     """3 delivered + 3 dialed + 1 task that is neither mail nor call, over 3 people."""
     sent = mailings(mail(1), mail(1), mail(2), mail(5, bounced_at=MONDAY))
 
-    found = stats.sequence_engagement(sent, SEQUENCES, calls=CALLS, tasks=TASKS).iloc[0]
+    found = stats.sequence_engagement(sent, sequences=SEQUENCES, calls=CALLS, tasks=TASKS).iloc[0]
 
     assert found["touches"] == 7
     assert found["touches_per_contacted"] == pytest.approx(7 / 3)
 
 
 def test_without_calls_people_mailed_are_the_base_of_the_touches():
-    found = stats.sequence_engagement(mailings(mail(1), mail(1)), SEQUENCES).iloc[0]
+    found = stats.sequence_engagement(mailings(mail(1), mail(1)), sequences=SEQUENCES).iloc[0]
 
     assert (found["touches"], found["touches_per_contacted"], found["contacted_email"]) == (2, 2, 1)
     assert plain(found[["contacted_call", "contacted_any"]]) == [None, None]
@@ -64,7 +64,7 @@ def test_an_answer_within_five_minutes_to_a_paused_enrollment_looks_automatic(st
     states = typed([{"id": n, "sequence_id": 10, "state": state if n == 1 else "active"} for n in (1, 2)])
     sent = mailings(mail(1, replied_at=replied), mail(2, replied_at="2025-03-04T12:00:00Z"), mail(3))
 
-    found = stats.sequence_engagement(sent, SEQUENCES, sequence_states=states).iloc[0]
+    found = stats.sequence_engagement(sent, sequences=SEQUENCES, sequence_states=states).iloc[0]
 
     assert found["automatic_replies"] == automatic
     assert found["enrollment_reply_rate"] == pytest.approx(2 / 3)
@@ -76,13 +76,13 @@ def test_an_enrollment_that_also_answers_in_person_has_answered():
     states = typed([{"id": 1, "sequence_id": 10, "state": "paused"}])
     sent = mailings(mail(1, replied_at="2025-03-03T12:01:00Z"), mail(1, replied_at="2025-03-05T12:00:00Z"))
 
-    found = stats.sequence_engagement(sent, SEQUENCES, sequence_states=states).iloc[0]
+    found = stats.sequence_engagement(sent, sequences=SEQUENCES, sequence_states=states).iloc[0]
 
     assert (found["automatic_replies"], found["enrollment_reply_rate_strict"]) == (1, 1)
 
 
 def test_without_enrollments_the_strict_rate_is_unknown():
-    found = stats.sequence_engagement(mailings(mail(1)), SEQUENCES).iloc[0]
+    found = stats.sequence_engagement(mailings(mail(1)), sequences=SEQUENCES).iloc[0]
 
     strict = [f"enrollment_reply_rate_strict{end}" for end in ("", "_n", "_lo", "_hi")]
     assert plain(found[["automatic_replies", *strict]]) == [None] * 5
@@ -108,6 +108,6 @@ def test_the_earliest_extraction_of_all_the_frames_is_told():
     for frame, as_of in ((sent, "2025-03-31T00:00:00Z"), (states, "2025-03-20T00:00:00Z")):
         frame.attrs["outreach_frames"] = {"as_of": as_of}
 
-    found = stats.sequence_engagement(sent, SEQUENCES, sequence_states=states)
+    found = stats.sequence_engagement(sent, sequences=SEQUENCES, sequence_states=states)
 
     assert found.attrs["outreach_frames"]["as_of"] == "2025-03-20T00:00:00Z"

@@ -4,7 +4,7 @@ from hypothesis import given, settings, strategies as st
 from scipy.integrate import quad
 from scipy.stats import hypergeom, nchypergeom_fisher, norm
 
-from outreach_frames.stats.sequential import (
+from outreach_frames.stats.power import (
     COHORT,
     NEVER,
     SPREAD,

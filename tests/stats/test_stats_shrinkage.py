@@ -11,6 +11,7 @@ from small_frames import plain
 from stats_frames import ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError
+from outreach_frames.stats import attached
 from outreach_frames.stats.shrinkage import FULL_POOLING, PRIORS, prior_for, shrink_rates
 
 CASE = ORACLE["numeric_fixtures"]["empirical_bayes"][0]
@@ -24,11 +25,11 @@ def split(counts):
 
 
 def test_the_worked_example_comes_out():
-    rates = shrink_rates(CASE["x"], CASE["n"], prior="moments")
+    rates = shrink_rates(CASE["x"], trials=CASE["n"], prior="moments")
 
     assert rates["shrunk"].tolist() == pytest.approx(CASE["shrunk"], abs=TOLERANCE)
     assert rates[["lo", "hi"]].to_numpy(dtype=float) == pytest.approx(np.array(CASE["ci"]), abs=TOLERANCE)
-    prior = rates.attrs["prior"]
+    prior = attached(rates, "prior").iloc[0]
     for ours, theirs in {"pooled": "pooled", "S": "S", "rho": "rho", "alpha": "alpha", "beta": "beta"}.items():
         assert prior[ours] == pytest.approx(CASE[theirs], abs=TOLERANCE)
     assert prior["M"] == pytest.approx(CASE["M"], rel=1e-6)
@@ -79,8 +80,8 @@ def test_moments_and_likelihood_agree_on_many_groups():
 
 def test_shrunk_rates_are_posterior_means_and_quantiles():
     """The posterior by brute force: prior times likelihood, integrated."""
-    rates = shrink_rates(CASE["x"], CASE["n"], prior="moments")
-    alpha, beta = (rates.attrs["prior"][name] for name in ("alpha", "beta"))
+    rates = shrink_rates(CASE["x"], trials=CASE["n"], prior="moments")
+    alpha, beta = (attached(rates, "prior").iloc[0][name] for name in ("alpha", "beta"))
 
     def density(rate, x, n):
         return beta_distribution.pdf(rate, alpha, beta) * binom.pmf(x, n, rate)
@@ -105,9 +106,9 @@ def test_shrunk_rates_are_posterior_means_and_quantiles():
     ],
 )
 def test_what_does_not_vary_is_pooled(x, n, why):
-    rates = shrink_rates(x, n, prior="moments")
+    rates = shrink_rates(x, trials=n, prior="moments")
 
-    assert rates.attrs["prior"]["M"] == FULL_POOLING, why
+    assert attached(rates, "prior").iloc[0]["M"] == FULL_POOLING, why
     assert rates["shrunk"].tolist() == pytest.approx(
         [(a + sum(x) / sum(n) * 1e4) / (b + 1e4) for a, b in zip(x, n, strict=True)]
     )
@@ -115,12 +116,15 @@ def test_what_does_not_vary_is_pooled(x, n, why):
 
 def test_one_trial_is_the_lightest_prior():
     """Groups at the extremes: ρ near 1 would make the prior vanish."""
-    assert shrink_rates([0, 100, 0, 100], [100, 100, 100, 100], prior="moments").attrs["prior"]["M"] == 1
+    assert (
+        attached(shrink_rates([0, 100, 0, 100], trials=[100, 100, 100, 100], prior="moments"), "prior").iloc[0]["M"]
+        == 1
+    )
 
 
 def test_a_group_without_trials_gets_the_prior_and_does_not_shape_it():
-    rates = shrink_rates([*CASE["x"], 0], [*CASE["n"], 0], prior="moments")
-    prior = rates.attrs["prior"]
+    rates = shrink_rates([*CASE["x"], 0], trials=[*CASE["n"], 0], prior="moments")
+    prior = attached(rates, "prior").iloc[0]
 
     assert prior["M"] == pytest.approx(CASE["M"], rel=1e-6)
     assert plain(rates["raw"])[-1] is None
@@ -131,7 +135,7 @@ def test_a_group_without_trials_gets_the_prior_and_does_not_shape_it():
 @pytest.mark.parametrize("x", [[0, 0, 0], [5, 9, 2]])
 def test_unanimity_is_no_certainty(x):
     """A prior fitted by moments to zeros only is degenerate; [0, 0] as an interval would claim to know."""
-    rates = shrink_rates(x, [5, 9, 2], prior="moments")
+    rates = shrink_rates(x, trials=[5, 9, 2], prior="moments")
 
     assert rates[["lo", "hi"]].isna().to_numpy().all()
     assert rates["shrunk"].tolist() == [x[0] / 5] * 3
@@ -139,19 +143,19 @@ def test_unanimity_is_no_certainty(x):
 
 @pytest.mark.parametrize(("x", "n"), [([], []), ([0, 0], [0, 0])])
 def test_nothing_known_gives_nothing(x, n):
-    rates = shrink_rates(x, n)
+    rates = shrink_rates(x, trials=n)
 
     assert len(rates) == len(n)
     assert rates.isna().to_numpy().all()
-    assert rates.attrs["prior"] is None
+    assert attached(rates, "prior").empty
     assert all(str(dtype) == "double[pyarrow]" for dtype in rates.dtypes)
 
 
 def test_a_given_prior_is_used_as_it_is():
-    rates = shrink_rates([3], [10], prior=(2, 8))
+    rates = shrink_rates([3], trials=[10], prior=(2, 8))
 
     assert rates["shrunk"].item() == 5 / 20
-    assert rates.attrs["prior"]["M"] == 10
+    assert attached(rates, "prior").iloc[0]["M"] == 10
 
 
 @pytest.mark.parametrize("prior", PRIORS)
@@ -159,14 +163,14 @@ def test_a_given_prior_is_used_as_it_is():
 @given(counts=COUNTS, random=st.randoms(use_true_random=False))
 def test_shrinking_pulls_toward_the_mean_whatever_the_order(prior, counts, random):
     x, n = split(counts)
-    rates = shrink_rates(x, n, prior=prior)
+    rates = shrink_rates(x, trials=n, prior=prior)
     order = list(range(len(n)))
     random.shuffle(order)
 
-    shuffled = shrink_rates([x[i] for i in order], [n[i] for i in order], prior=prior)
+    shuffled = shrink_rates([x[i] for i in order], trials=[n[i] for i in order], prior=prior)
 
     if sum(n) and prior == "moments":
-        pooled = rates.attrs["prior"]["pooled"]
+        pooled = attached(rates, "prior").iloc[0]["pooled"]
         for raw, drawn in zip(plain(rates["raw"]), rates["shrunk"], strict=True):
             lower, upper = sorted([pooled, pooled if raw is None else raw])
             assert lower - 1e-12 <= drawn <= upper + 1e-12
@@ -197,7 +201,7 @@ def by_brute_force(x, n, row):
 
 def test_the_integrated_posterior_is_that_of_adaptive_quadrature():
     x, n = np.array([4, 10, 1]), np.array([40, 80, 20])
-    rates = shrink_rates(x, n).iloc[1]
+    rates = shrink_rates(x, trials=n).iloc[1]
 
     mean = by_brute_force(x, n, 1)
 
@@ -208,24 +212,24 @@ def test_the_integrated_posterior_is_that_of_adaptive_quadrature():
 
 def test_two_groups_keep_their_own_rates():
     """Two of them do not tell how much groups differ: pooled, 10 % of 2,000 would read "6.9 % (6.4–7.3)"."""
-    rates = shrink_rates([200, 50], [2_000, 2_000])
+    rates = shrink_rates([200, 50], trials=[2_000, 2_000])
 
     own = beta_distribution.ppf([[0.025, 0.975]], np.array([[201], [51]]), np.array([[1_801], [1_951]]))
     assert rates[["lo", "hi"]].to_numpy(dtype=float) == pytest.approx(own)
-    assert rates.attrs["prior"]["method"] == "flat"
+    assert attached(rates, "prior").iloc[0]["method"] == "flat"
 
 
 def test_few_groups_are_drawn_less_far_than_by_moments_where_they_do_not_differ():
     """That three groups of fifty agree does not show that all groups do."""
     x, n = [3, 3, 3], [50, 50, 50]
 
-    wide, narrow = (shrink_rates(x, n, prior=prior) for prior in PRIORS)
+    wide, narrow = (shrink_rates(x, trials=n, prior=prior) for prior in PRIORS)
 
     assert (wide["hi"] - wide["lo"]).min() > 2 * (narrow["hi"] - narrow["lo"]).max()
 
 
 def test_groups_without_a_success_have_bounds():
-    rates = shrink_rates([0, 0, 0], [50, 60, 70])
+    rates = shrink_rates([0, 0, 0], trials=[50, 60, 70])
 
     assert (rates["lo"] < 1e-4).all()
     assert rates["hi"].between(0.005, 0.06).all()
@@ -234,7 +238,7 @@ def test_groups_without_a_success_have_bounds():
 def test_the_integrated_weight_is_told_with_its_bounds():
     rng = np.random.default_rng(11)
     n = rng.integers(30, 400, 600)
-    prior = shrink_rates(rng.binomial(n, rng.beta(3, 57, n.size)), n).attrs["prior"]
+    prior = attached(shrink_rates(rng.binomial(n, rng.beta(3, 57, n.size)), trials=n), "prior").iloc[0]
 
     assert prior["M_lo"] < 60 < prior["M_hi"]
     assert prior["M"] == pytest.approx(60, rel=0.2)
@@ -242,21 +246,22 @@ def test_the_integrated_weight_is_told_with_its_bounds():
 
 
 def test_trials_that_belong_together_count_for_less():
-    halved = shrink_rates([20, 10, 30], [200, 200, 200], design_effect=2)
+    halved = shrink_rates([20, 10, 30], trials=[200, 200, 200], design_effect=2)
 
-    assert halved[["shrunk", "lo", "hi"]].equals(shrink_rates([10, 5, 15], [100] * 3)[["shrunk", "lo", "hi"]])
+    assert halved[["shrunk", "lo", "hi"]].equals(shrink_rates([10, 5, 15], trials=[100] * 3)[["shrunk", "lo", "hi"]])
     assert halved["raw"].tolist() == [0.1, 0.05, 0.15]
     with pytest.raises(DataError, match="design_effect"):
-        shrink_rates([20, 10, 30], [200, 200, 200], design_effect=[1, 2])
+        shrink_rates([20, 10, 30], trials=[200, 200, 200], design_effect=[1, 2])
 
 
-def test_no_prior_is_the_default_one():
-    assert shrink_rates(CASE["x"], CASE["n"], prior=None).equals(shrink_rates(CASE["x"], CASE["n"]))
+def test_no_prior_is_refused():
+    with pytest.raises(DataError, match="A Beta prior needs two parameters"):
+        shrink_rates(CASE["x"], trials=CASE["n"], prior=None)
 
 
 def test_an_unknown_prior_is_refused():
     with pytest.raises(DataError, match="There is no prior 'skeptical'"):
-        shrink_rates([1], [2], prior="skeptical")
+        shrink_rates([1], trials=[2], prior="skeptical")
 
 
 @pytest.mark.parametrize(
@@ -265,10 +270,10 @@ def test_an_unknown_prior_is_refused():
 )
 def test_counts_that_cannot_be_are_refused(x, n):
     with pytest.raises(DataError):
-        shrink_rates(x, n)
+        shrink_rates(x, trials=n)
 
 
 @pytest.mark.parametrize("prior", [(0, 1), (1, -1), (float("nan"), 1)])
 def test_a_prior_that_is_no_distribution_is_refused(prior):
     with pytest.raises(DataError, match="prior must be a number above 0"):
-        shrink_rates([1], [2], prior=prior)
+        shrink_rates([1], trials=[2], prior=prior)

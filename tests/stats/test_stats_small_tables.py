@@ -12,8 +12,7 @@ from small_frames import frame, mailings, table
 from stats_frames import AS_OF
 
 from outreach_frames import stats
-from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats.traps import NaiveTimestampWarning
+from outreach_frames.errors import DataError, MissingColumnError, NaiveTimestampWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 
@@ -30,22 +29,24 @@ BOXES = frame(
 PERIODS = {"a": ("2025-03-01", "2025-03-08"), "b": ("2025-03-08", "2025-03-15"), "by": "sequence_id"}
 
 STATISTICS = {
-    "ab_test": lambda mail: stats.ab_test(mail, VARIANTS, table("templates")),
+    "ab_test": lambda mail: stats.ab_test(mail, sequence_templates=VARIANTS, templates=table("templates")),
     "dashboard_comparison": lambda mail: stats.dashboard_comparison(
         mail, sequences=table("sequences"), sequence_states=table("sequence_states")
     ),
-    "leaderboard": lambda mail: stats.leaderboard(mail, table("users")),
+    "leaderboard": lambda mail: stats.leaderboard(mail, users=table("users")),
     "reply_attribution": stats.reply_attribution,
-    "mailbox_health": lambda mail: stats.mailbox_health(BOXES, mail, as_of=AS_OF),
+    "mailbox_health": lambda mail: stats.mailbox_health(mail, mailboxes=BOXES, as_of=AS_OF),
     "suspect_engagement": stats.suspect_engagement,
     "pipeline_attribution": lambda mail: stats.pipeline_attribution(
-        table("opportunities"), table("opportunity_prospect_roles"), mail
+        mail, opportunities=table("opportunities"), opportunity_prospect_roles=table("opportunity_prospect_roles")
     ),
-    "reconcile_counters": lambda mail: stats.reconcile_counters(table("sequences"), mail),
-    "overlaps": lambda mail: stats.overlaps(table("sequence_states"), mail),
-    "compliance": lambda mail: stats.compliance(mail, table("prospects"), table("sequences")),
+    "reconcile_counters": lambda mail: stats.reconcile_counters(mail, sequences=table("sequences")),
+    "overlaps": lambda mail: stats.overlaps(mail, sequence_states=table("sequence_states")),
+    "opt_out_violations": lambda mail: stats.opt_out_violations(
+        mail, prospects=table("prospects"), sequences=table("sequences")
+    ),
     "data_quality": lambda mail: stats.data_quality({"mailings": mail, "prospects": table("prospects")}),
-    "compare_periods": lambda mail: stats.compare_periods(stats.engagement, mail, **PERIODS),
+    "compare_periods": lambda mail: stats.compare_periods(mail, statistic=stats.engagement, **PERIODS),
     "summarize": lambda mail: stats.summarize({"mailings": mail}).to_frame(),
 }
 SINGLE = sorted(set(STATISTICS) - {"data_quality", "summarize"})

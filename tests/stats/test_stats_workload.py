@@ -21,7 +21,7 @@ def numbered(rows, columns):
 
 
 def activity(mail=(), **frames):
-    found = stats.rep_activity(mailings(*mail), USERS, as_of=AS_OF, **frames)
+    found = stats.rep_activity(mailings(*mail), users=USERS, as_of=AS_OF, **frames)
     return found.set_index(["user_id", "week"])
 
 
@@ -64,7 +64,7 @@ def test_what_happened_after_as_of_is_left_out(with_tasks):
 
     found = stats.rep_activity(
         mailings(*mail),
-        USERS,
+        users=USERS,
         calls=numbered(calls, CALLS),
         tasks=numbered(tasks, TASKS) if with_tasks else None,
         sequence_states=numbered(states, ["user_id", "sequence_id", "state", "created_at"]),
@@ -163,7 +163,7 @@ def test_what_was_not_given_is_missing_and_not_zero():
 def test_what_belongs_to_no_listed_user_is_left_out_and_counted():
     mail = [*MAIL, {"user_id": 9, "delivered_at": at(3)}, {"user_id": None, "delivered_at": at(3)}]
 
-    found = stats.rep_activity(mailings(*mail), USERS)
+    found = stats.rep_activity(mailings(*mail), users=USERS)
 
     assert found["delivered"].sum() == 3
     assert found.attrs["outreach_frames"]["dropped"] == {"mailing of no listed user": 2}
@@ -172,15 +172,15 @@ def test_what_belongs_to_no_listed_user_is_left_out_and_counted():
 def test_weeks_are_those_of_the_named_zone():
     mail = [{"user_id": 1, "delivered_at": "2025-03-09T23:30:00Z"}]
 
-    found = stats.rep_activity(mailings(*mail), USERS, tz="Asia/Kolkata")
+    found = stats.rep_activity(mailings(*mail), users=USERS, tz="Asia/Kolkata")
 
     assert set(found["week"]) == {SECOND}
 
 
 def test_tasks_need_to_know_when_now_is():
     with pytest.raises(DataError, match="when the data were extracted"):
-        stats.rep_activity(mailings(*MAIL), USERS, tasks=numbered([{"owner_id": 1}], TASKS))
+        stats.rep_activity(mailings(*MAIL), users=USERS, tasks=numbered([{"owner_id": 1}], TASKS))
 
 
 def test_nobody_active_gives_no_rows():
-    assert stats.rep_activity(mailings(), USERS).empty
+    assert stats.rep_activity(mailings(), users=USERS).empty

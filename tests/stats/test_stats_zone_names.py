@@ -11,12 +11,11 @@ from hypothesis import example as case, given, settings, strategies as st
 from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, mailings, typed
 
 from outreach_frames import stats
-from outreach_frames.errors import DataError
+from outreach_frames.errors import DataError, NaiveTimestampWarning
 from outreach_frames.stats import _backends
 from outreach_frames.stats._validation import zone
 from outreach_frames.stats._zone_names import iana, iana_names, key, zones_by_key
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
-from outreach_frames.stats.traps import NaiveTimestampWarning
 
 WRITTEN = {
     "America/New_York": "America/New_York",
@@ -111,9 +110,9 @@ def test_mail_is_placed_at_the_hour_of_the_zone_that_was_meant(engine):
     names = ["Eastern Time (US & Canada)", "india standard time", "Eastern", None]
     make = ENGINES[engine]
 
-    found = stats.send_time_heatmap(make(mail_to(4)), make(people(*names)))
+    found = stats.send_time_heatmap(make(mail_to(4)), prospects=make(people(*names)))
 
-    assert_equal_tables(as_pandas(found), as_pandas(stats.send_time_heatmap(mail_to(4), people(*names))))
+    assert_equal_tables(as_pandas(found), as_pandas(stats.send_time_heatmap(mail_to(4), prospects=people(*names))))
     placed = as_pandas(found).query("delivered > 0")
     assert placed[["hour", "delivered"]].to_numpy().tolist() == [[10, 1], [15, 2], [21, 1]]
 
@@ -121,7 +120,7 @@ def test_mail_is_placed_at_the_hour_of_the_zone_that_was_meant(engine):
 def test_explain_tells_of_mail_without_a_known_zone_and_of_other_names():
     names = ["Eastern Time (US & Canada)", "america/new_york", "America/New_York", "Eastern", None]
 
-    told = explained(stats.send_time_heatmap(mail_to(6), people(*names), default_tz="Europe/Paris"))
+    told = explained(stats.send_time_heatmap(mail_to(6), prospects=people(*names), default_tz="Europe/Paris"))
 
     assert "Assumed:" in told
     assert "  3: mailing without a known time zone, placed by default_tz (Europe/Paris)" in told
@@ -130,12 +129,12 @@ def test_explain_tells_of_mail_without_a_known_zone_and_of_other_names():
 
 
 def test_explain_says_nothing_where_nothing_was_assumed():
-    assert "Assumed" not in explained(stats.send_time_heatmap(mail_to(1), people("Asia/Tokyo")))
+    assert "Assumed" not in explained(stats.send_time_heatmap(mail_to(1), prospects=people("Asia/Tokyo")))
     assert "Assumed" not in explained(stats.send_time_heatmap(mail_to(1), clock="org"))
 
 
 def test_people_without_a_known_zone_are_told_of():
-    told = explained(stats.prospect_engagement(people("Tokyo", "somewhere", None), mail_to(1)))
+    told = explained(stats.prospect_engagement(mail_to(1), prospects=people("Tokyo", "somewhere", None)))
 
     assert "  2: person without a known time zone, given default_tz (UTC)" in told
 
@@ -155,10 +154,15 @@ def test_instants_without_a_zone_are_told_of_wherever_they_are_read():
         lambda mail: stats.engagement(mail, by="week"),
         lambda mail: stats.send_time_heatmap(mail, clock="org"),
         lambda mail: stats.sequence_engagement(
-            mail.assign(sequence_id=[1, 1]), typed([{"id": 1, "name": "one"}]), since="2024-01-01"
+            mail.assign(sequence_id=[1, 1]), sequences=typed([{"id": 1, "name": "one"}]), since="2024-01-01"
         ),
         lambda mail: stats.compare_periods(
-            stats.engagement, mail.assign(week_of=["a", "b"]), a="2023", b="2024", by=["week_of", "week"], mature_d=0
+            mail.assign(week_of=["a", "b"]),
+            statistic=stats.engagement,
+            a="2023",
+            b="2024",
+            by=["week_of", "week"],
+            mature_d=0,
         ),
     ],
 )
@@ -183,9 +187,15 @@ def test_bounds_in_time_are_told_as_they_were_read():
     listed = typed([{"id": 1, "name": "one"}])
     mail = mailings({"delivered_at": MOMENT, "sequence_id": 1, "prospect_id": 1})
 
-    told = stats.sequence_engagement(mail, listed, since="2024-01-01", until=pd.Timestamp("2024-02-01T00:00+01:00"))
+    told = stats.sequence_engagement(
+        mail, sequences=listed, since="2024-01-01", until=pd.Timestamp("2024-02-01T00:00+01:00")
+    )
     periods = stats.compare_periods(
-        stats.engagement, mail, a=("2023-01-01", "2024-01-01"), b=("2024-01-01", "2025-01-01"), by="sequence_id"
+        mail,
+        statistic=stats.engagement,
+        a=("2023-01-01", "2024-01-01"),
+        b=("2024-01-01", "2025-01-01"),
+        by="sequence_id",
     )
 
     parameters = told.attrs["outreach_frames"]["parameters"]

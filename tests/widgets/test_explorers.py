@@ -406,7 +406,7 @@ def test_mailboxes_with_alerts_are_offered_first(frames):
 
     listed = [number for _, number in widgets.MailboxWatch(frames).controls["mailbox"].options]
 
-    weeks = of.stats.deliverability(frames["mailings"], frames["mailboxes"])
+    weeks = of.stats.deliverability(frames["mailings"], mailboxes=frames["mailboxes"])
     alerts = weeks[weeks["alert"].isin(["act", "watch"])].groupby("mailbox_id").size().reindex(listed).fillna(0)
     assert alerts.iloc[0] > 0
     assert alerts.is_monotonic_decreasing

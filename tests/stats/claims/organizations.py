@@ -293,22 +293,26 @@ def all_results(tables: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
     mailings, states = tables["mailings"], tables["sequence_states"]
     half = pd.Timestamp(AS_OF) - pd.Timedelta(days=90)
     return [
-        stats.sequence_engagement(mailings, tables["sequences"], sequence_states=states),
-        stats.step_funnel(mailings, tables["sequence_steps"]),
-        stats.cohort_matrix(states, mailings),
-        stats.state_flow(states, mailings),
+        stats.sequence_engagement(mailings, sequences=tables["sequences"], sequence_states=states),
+        stats.step_funnel(mailings, sequence_steps=tables["sequence_steps"]),
+        stats.cohort_matrix(mailings, sequence_states=states),
+        stats.state_flow(mailings, sequence_states=states),
         stats.enrollment_outcomes(
-            states, mailings, sequences=tables["sequences"], sequence_steps=tables["sequence_steps"]
+            mailings, sequence_states=states, sequences=tables["sequences"], sequence_steps=tables["sequence_steps"]
         ),
         stats.engagement(mailings, by="mailbox_id"),
-        stats.ab_test(mailings, tables["sequence_templates"], tables["templates"]),
-        stats.leaderboard(mailings, tables["users"], by="user_id"),
-        stats.send_time_heatmap(mailings, tables["prospects"]),
-        stats.deliverability(mailings, tables["mailboxes"]),
+        stats.ab_test(mailings, sequence_templates=tables["sequence_templates"], templates=tables["templates"]),
+        stats.leaderboard(mailings, users=tables["users"], by="user_id"),
+        stats.send_time_heatmap(mailings, prospects=tables["prospects"]),
+        stats.deliverability(mailings, mailboxes=tables["mailboxes"]),
         stats.failures(mailings, by="mailbox_id"),
-        stats.prospect_opt_outs(tables["prospects"], mailings),
-        stats.rep_activity(mailings, tables["users"], tasks=tables["tasks"]),
+        stats.prospect_opt_outs(mailings, prospects=tables["prospects"]),
+        stats.rep_activity(mailings, users=tables["users"], tasks=tables["tasks"]),
         stats.compare_periods(
-            stats.engagement, mailings, a=(half - pd.Timedelta(days=90), half), b=(half, AS_OF), by="sequence_id"
+            mailings,
+            statistic=stats.engagement,
+            a=(half - pd.Timedelta(days=90), half),
+            b=(half, AS_OF),
+            by="sequence_id",
         ),
     ]

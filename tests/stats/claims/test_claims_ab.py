@@ -9,8 +9,7 @@ from scipy.stats import beta
 from outreach_frames.stats.ab_tests import _FLAT
 from outreach_frames.stats.ab_verdict import NO_DIFFERENCE, Arm, Rules, read_step
 from outreach_frames.stats.comparisons import always_valid_p, expected_loss, probability_greater
-from outreach_frames.stats.power import sequential_size
-from outreach_frames.stats.sequential import NEVER, Trials, exact_evidence, exact_p
+from outreach_frames.stats.power import NEVER, Trials, exact_evidence, exact_p, sequential_size
 from outreach_frames.stats.shrinkage import moment_prior
 
 pytestmark = pytest.mark.slow

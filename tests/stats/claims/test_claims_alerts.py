@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from outreach_frames import stats
-from outreach_frames.stats.control_limits import DEVIATES, z_against
+from outreach_frames.stats.comparisons import DEVIATES, z_against
 
 MONDAY = 1_735_516_800_000_000
 """2024-12-30T00:00Z [µs]."""
@@ -63,6 +63,12 @@ def organization(rng, rates, per_week):
     return pd.DataFrame(mailings), pd.DataFrame(addresses)
 
 
+def deliverability(tables):
+    """Compute the weeks of the mailings and mailboxes of an organization."""
+    mailings, mailboxes = tables
+    return stats.deliverability(mailings, mailboxes=mailboxes)
+
+
 def shares(found):
     """Share of weeks by what is said of them."""
     return {
@@ -75,7 +81,7 @@ def shares(found):
 def honest(per_week):
     """At 1 % bounces, 40 mailboxes for a year."""
     rng = np.random.default_rng(20260401)
-    return shares(stats.deliverability(*organization(rng, np.full((MAILBOXES, 52), 0.01), per_week)))
+    return shares(deliverability(organization(rng, np.full((MAILBOXES, 52), 0.01), per_week)))
 
 
 def steady(rate):
@@ -94,7 +100,7 @@ def in_trouble():
     """8 % bounces after eight weeks at 2 %, 200 mailboxes, 400 mails a week."""
     rates = np.full((200, 9), 0.02)
     rates[:, 8] = 0.08
-    found = stats.deliverability(*organization(np.random.default_rng(20260403), rates, 400))
+    found = deliverability(organization(np.random.default_rng(20260403), rates, 400))
     return shares(found[found["week"] == found["week"].max()])
 
 

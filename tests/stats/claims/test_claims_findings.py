@@ -95,7 +95,7 @@ def changes(tables):
     """Compare two quarters up to the extraction, by rep."""
     middle = pd.Timestamp(AS_OF) - pd.Timedelta(days=60)
     spans = {"a": (middle - pd.Timedelta(days=60), middle), "b": (middle, pd.Timestamp(AS_OF))}
-    return [stats.compare_periods(stats.engagement, tables["mailings"], by="user_id", **spans)]
+    return [stats.compare_periods(tables["mailings"], statistic=stats.engagement, by="user_id", **spans)]
 
 
 def falls(pairs, *, seed=2):

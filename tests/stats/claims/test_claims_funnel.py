@@ -52,7 +52,7 @@ def coverage(hazards, enrollments):
             "step_type": column(["auto_email"] * len(ids), pa.string()),
         }
     )
-    last = stats.step_funnel(mail, steps).groupby("sequence_id").tail(1)
+    last = stats.step_funnel(mail, sequence_steps=steps).groupby("sequence_id").tail(1)
     low, high = (last[f"cumulative_reply_{end}"].to_numpy(dtype=float, na_value=np.nan) for end in ("lo", "hi"))
     truth = 1 - np.prod(1 - np.asarray(hazards))
     return float(((low <= truth) & (truth <= high)).mean()), float((low > truth).mean()), float((high < truth).mean())

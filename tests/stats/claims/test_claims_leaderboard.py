@@ -53,7 +53,7 @@ def test_those_of_moments_do_not():
 
 def test_bounds_are_the_quantiles_of_that_posterior():
     rates, x, n = next(organizations(6, 1, seed=2))
-    bounds = shrink_rates(x, n)
+    bounds = shrink_rates(x, trials=n)
 
     fitted = prior_for(x, n)
     for name, level in (("lo", 0.025), ("hi", 0.975)):

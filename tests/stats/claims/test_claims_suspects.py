@@ -122,7 +122,7 @@ def figures(made, *, by_domain):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutreachDataWarning)
         addresses = made.addresses if by_domain else None
-        found = suspect_engagement(made.mailings, made.events, email_addresses=addresses)
+        found = suspect_engagement(made.mailings, events=made.events, email_addresses=addresses)
     suspect = found["suspect_open"].to_numpy(dtype=bool)
     caught = [suspect[burst].mean() >= 0.5 for burst in made.bursts]
     return suspect[made.human].mean(), np.mean(caught) if caught else np.nan

@@ -1,23 +1,205 @@
 """
-Outreach's dashboard beside these statistics: the same mail, step by step from its figures to ours.
+Outreach's own counters and dashboard against the rows: which definition they follow, and what explains the rest.
 
-Both count the same rows, so that the counters agree and the rates do not: a rate also depends on what it is divided
-by. Each step changes one thing.
+Counters include deleted and invisible mail, events or messages, since ever or since the last touch. No rate is made of
+them here; they are compared with the mailings. The dashboard counts the same rows, but divides by other numbers: each
+step of `dashboard_comparison` changes one thing.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames.stats._aggregate import MEDIAN, RATES, engagement_parts, grouping, note_unknown, stack
+from outreach_frames.errors import CounterGapWarning, DataError
+from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, RATES, engagement_parts, grouping, note_unknown, stack
 from outreach_frames.stats._backends import wrap
-from outreach_frames.stats._pandas import Flags, flags, read, read_mailings, settled, table, typed, write
-from outreach_frames.stats._statistic import StatContext
+from outreach_frames.stats._pandas import Flags, flags, keep, missing, read, read_mailings, table, typed, write
+from outreach_frames.stats._statistic import StatContext, record_of, warn_of_rows
 from outreach_frames.stats._timestamps import Instant
-from outreach_frames.stats.maturity import MATURE_D
 from outreach_frames.stats.replies import with_automatic
+
+KEYS = {
+    "sequences": "sequence_id",
+    "sequence_steps": "sequence_step_id",
+    "templates": "template_id",
+    "sequence_states": "sequence_state_id",
+    "prospects": "prospect_id",
+}
+"""Tables with counters, and their keys in mailings."""
+
+COUNTERS = ("deliver_count", "open_count", "click_count", "reply_count", "bounce_count", "opt_out_count")
+
+CAUSES = ("equal", "other definition", "tracking off", "since-last-touch", "rows missing", "pending sync")
+
+_SEEN = {
+    "deliver_count": "delivered_at",
+    "open_count": "opened_at",
+    "click_count": "clicked_at",
+    "reply_count": "replied_at",
+    "bounce_count": "bounced_at",
+    "opt_out_count": "unsubscribed_at",
+}
+"""The time that is set once it happened."""
+
+_EVENTS = {"open_count": ("opens_total", "is_open_tracked"), "click_count": ("clicks_total", "is_click_tracked")}
+"""Where events are counted too, and whether they were tracked."""
+
+
+def reconcile_counters(
+    mailings: pd.DataFrame,
+    *,
+    sequences: pd.DataFrame | None = None,
+    sequence_steps: pd.DataFrame | None = None,
+    templates: pd.DataFrame | None = None,
+    sequence_states: pd.DataFrame | None = None,
+    prospects: pd.DataFrame | None = None,
+    bounce_policy: str = "reply_wins",
+) -> pd.DataFrame:
+    """
+    Compare the counters of sequences, steps, templates, enrollments or prospects with their mailings.
+
+    Parameters
+    ----------
+    mailings
+        As for `mailing_flags` without ``marked_as_spam_at``, and the key of the table, such as ``sequence_id``.
+    sequences, sequence_steps, templates, sequence_states, prospects
+        Exactly one of them: ``id`` and any of ``deliver_count``, ``open_count``, ``click_count``, ``reply_count``,
+        ``bounce_count``, ``opt_out_count``; of templates also ``stats_target_id``, since a template may count on
+        another.
+    bounce_policy
+        See `mailing_flags`; for ``net``.
+
+    Returns
+    -------
+    reconciliation : DataFrame, one row for each object and counter, in that order
+        Key; ``counter``; ``api``; ``unique_mailings`` with the raw timestamp or count set; ``total_events`` (opens and
+        clicks only); ``net``: delivered less bounced (deliveries only); ``matches``: the definitions that give the
+        same number, of ``delivered_at_not_null`` and ``delivered_net`` for deliveries, ``unique_mailings`` and
+        ``total_events`` for the rest; ``gap`` = api − the definition the vendor states: mailings, but events for
+        prospects' opens and clicks; ``cause``. Objects without mailings stay, with zeros. Where the counter is missing,
+        so are gap and cause.
+
+    Raises
+    ------
+    MissingColumnError
+        A column is absent, or the objects have no counter at all.
+    DataError
+        Not exactly one table, or one passed under another's name; a wrong dtype, an id that occurs twice.
+
+    Warns
+    -----
+    CounterGapWarning
+        Counters exceed the rows: mailings were deleted or are not visible.
+
+    Notes
+    -----
+    Causes, the first that holds: "equal"; "other definition" of the same rows; "tracking off": equal over the mailings
+    with tracking; "since-last-touch": below the rows, and a prospect's; "rows missing": above the rows; "pending sync":
+    below. Not counted: mailings without the key. Source: attribute descriptions and "Common patterns" of the Outreach
+    API v2; this project's metric dictionary, part 1.4 (T1, T2, T9).
+    """
+    tables = dict(zip(KEYS, (sequences, sequence_steps, templates, sequence_states, prospects), strict=True))
+    name, objects = _only(tables)
+    key, of_prospects = KEYS[name], name == "prospects"
+    call = StatContext("reconcile_counters", table=name, bounce_policy=bounce_policy)
+    listed = _objects(call, name, objects)
+    mail = read_mailings(call, mailings, [key], bounce_policy=bounce_policy)
+    mail = keep(call, mail, f"{key} missing", mail[key].notna())
+    target = listed.set_index("id")["stats_target_id"].dropna()
+    mail[key] = mail[key].map(target).astype(mail[key].dtype).fillna(mail[key])
+    mail = keep(call, mail, f"mailing of a row that is not in {name}", mail[key].isin(listed["id"]))
+
+    present = [counter for counter in COUNTERS if counter in listed.columns]
+    compared = pd.concat([_counted(listed, mail, key, counter) for counter in present], ignore_index=True)
+    documented = compared["total_events"].fillna(compared["unique_mailings"])
+    primary = documented if of_prospects else compared["unique_mailings"]
+    compared["gap"] = compared["api"] - primary
+    compared["matches"] = _matches(compared)
+    compared["cause"] = _causes(compared, of_prospects=of_prospects)
+    place = compared["counter"].map(present.index)
+    compared = compared.assign(place=place).sort_values([key, "place"], ignore_index=True)
+    order = [key, "counter", "api", "unique_mailings", "total_events", "net", "matches", "gap", "cause"]
+    result = write(call, compared[order], categories={"cause": CAUSES})
+    above = set(compared[key][flags(compared["cause"] == "rows missing")])
+    warn_of_rows(
+        CounterGapWarning, f"Counters above the rows, so that mail was deleted or is not visible, on {name}", above
+    )
+    return result
+
+
+def _only(tables: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the one table that is present, and its name."""
+    present = {name: each for name, each in tables.items() if each is not None}
+    if len(present) != 1:
+        raise DataError(
+            f"reconcile_counters needs one table with counters, not {len(present)}.",
+            hint=f"Pass one of {', '.join(f'{name}=' for name in tables)}.",
+        )
+    [(name, objects)] = present.items()
+    recorded = record_of(objects).get("resource", name)
+    if recorded != name:
+        raise DataError(f"These are {recorded}, not {name}.", hint=f"Pass them as {recorded}=.")
+    return name, objects
+
+
+def _objects(call: StatContext, name: str, objects: pd.DataFrame) -> pd.DataFrame:
+    """Take ids and those counters that are there; at least one must be."""
+    present = [counter for counter in COUNTERS if counter in getattr(objects, "columns", ())]
+    return read(call, name, objects, ["id", *(present or ["open_count"])], optional=["stats_target_id"])
+
+
+def _counted(listed: pd.DataFrame, mail: pd.DataFrame, key: str, counter: str) -> pd.DataFrame:
+    """Put one counter beside what the rows say, by each definition [missing: does not apply]."""
+    events, tracked = _EVENTS.get(counter, ("", ""))
+    seen = flags(mail[_SEEN[counter]].notna()) | (flags(mail[events] > 0) if events else False)
+    counts = pd.DataFrame(
+        {
+            key: mail[key],
+            "unique_mailings": seen.astype(int),
+            "tracked": (seen & flags(mail[tracked]) if tracked else seen).astype(int),
+            "total_events": mail[events] if events else 0,
+            "net": flags(mail["is_delivered"]).astype(int),
+        }
+    )
+    summed = counts.groupby(key).sum().reindex(listed["id"]).fillna(0).astype("int64[pyarrow]").reset_index(drop=True)
+    if not events:
+        summed["total_events"] = missing(len(summed), "int64[pyarrow]")
+    if counter != "deliver_count":
+        summed["net"] = missing(len(summed), "int64[pyarrow]")
+    summed[key], summed["counter"], summed["api"] = listed["id"], counter, listed[counter]
+    return summed
+
+
+def _matches(compared: pd.DataFrame) -> "pd.Series[Any]":
+    """List the definitions that give the counter's number."""
+    deliveries = compared["counter"] == "deliver_count"
+    definitions = {
+        "delivered_at_not_null": compared["unique_mailings"].where(deliveries),
+        "delivered_net": compared["net"],
+        "unique_mailings": compared["unique_mailings"].where(~deliveries),
+        "total_events": compared["total_events"],
+    }
+    equal = {name: flags(compared["api"] == values) for name, values in definitions.items()}
+    lists = [[name for name in equal if equal[name][row]] for row in range(len(compared))]
+    return pd.Series(lists, dtype=pd.ArrowDtype(pa.list_(pa.string())))
+
+
+def _causes(compared: pd.DataFrame, *, of_prospects: bool) -> "pd.Series[Any]":
+    gap = compared["gap"]
+    explained = [
+        flags(gap == 0),
+        compared["matches"].list.len().to_numpy() > 0,
+        flags(compared["api"] == compared["tracked"]),
+        flags(gap < 0) & of_prospects,
+        flags(gap > 0),
+        flags(gap < 0),
+    ]
+    cause = np.select(explained, list(CAUSES), default="")
+    return pd.Series(cause, dtype="string[pyarrow]").where(gap.notna())
+
 
 START = "as Outreach's dashboard counts"
 """The first step toward a rate of ours."""
@@ -58,7 +240,7 @@ def dashboard_comparison(
     as_of: Instant | None = None,
 ) -> pd.DataFrame:
     """
-    Lead from the rates of Outreach's dashboard to those of `engagement`, one change at a time.
+    Explain the difference between the rates of Outreach's dashboard and those of `engagement`, one change at a time.
 
     `reconcile_counters` can find that all of Outreach's counters agree with the mailings while the rates differ: the
     counters count the same mail, but Outreach divides by other numbers. It divides per mail, where a reply rate here is
@@ -115,7 +297,7 @@ def dashboard_comparison(
     if sequence_states is not None:
         states = read(call, "sequence_states", sequence_states, ["id", "state"])
         mail = table(with_automatic(wrap(mail), wrap(states)))
-    settled(call, as_of)
+    call.optional_instant(as_of)
     note_unknown(call, wrap(mail))
     counted, ours = _Mail(mail, knows_sequences="sequence_id" in mailings.columns), _ours(mail, call.as_of)
     steps = {"open_rate": _opens(counted, ours), **_replies(counted, ours)}
@@ -129,8 +311,8 @@ def _counters(call: StatContext, sequences: pd.DataFrame | None) -> Counts:
     if sequences is None:
         return None, None
     counters = read(call, "sequences", sequences, ["id"], optional=[_REPLIED, _CONTACTED])
-    known = counters[[_REPLIED, _CONTACTED]].dropna()
-    return (int(known[_REPLIED].sum()), int(known[_CONTACTED].sum())) if len(known) else (None, None)
+    complete = counters[[_REPLIED, _CONTACTED]].dropna()
+    return (int(complete[_REPLIED].sum()), int(complete[_CONTACTED].sum())) if len(complete) else (None, None)
 
 
 def _ours(mail: pd.DataFrame, as_of: str | None) -> dict[str, Counts]:
@@ -160,10 +342,10 @@ class _Mail:
 
     def distinct(self, who: list[str], numerator: Flags, denominator: Flags) -> Counts:
         """Count distinct people or enrollments, those not known left out."""
-        found, base = (
-            len(self.frame.loc[wanted, who].dropna().drop_duplicates()) for wanted in (numerator, denominator)
+        successes, base = (
+            len(self.frame.loc[chosen, who].dropna().drop_duplicates()) for chosen in (numerator, denominator)
         )
-        return found, base
+        return successes, base
 
     def people_by_sequence(self, numerator: Flags, denominator: Flags) -> Counts:
         """Count people once in each sequence."""
@@ -174,10 +356,10 @@ class _Mail:
     def late_bounces(self, within: Flags | None = None) -> str:
         """Tell what changes where bounces are taken out of what was delivered, among some of the mails."""
         counted = self.sequenced if within is None else self.sequenced & within
-        gone, come = counted & self.delivered & ~self.arrived, counted & self.arrived & ~self.delivered
+        removed, come = counted & self.delivered & ~self.arrived, counted & self.arrived & ~self.delivered
         added = f", and adds answered mail without a time of delivery ({_mails(come)})" if come.any() else ""
         return (
-            f"Takes out mail that bounced after delivery ({_mails(gone)}){added}. "
+            f"Takes out mail that bounced after delivery ({_mails(removed)}){added}. "
             "Opens and answers count only of mail that arrived."
         )
 
@@ -247,14 +429,14 @@ def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
 
 
 def _strict(mail: _Mail) -> _Step:
-    """Leave out automatic answers, where enrollments tell them."""
+    """Leave out automatic replies, where the enrollments show them."""
     counts: Counts = (None, None)
-    told = ""
+    text = ""
     if "is_automatic" in mail.frame.columns:
         automatic = flags(mail.frame["is_automatic"])
         counts = mail.distinct(["sequence_state_id"], mail.answered & ~automatic, mail.arrived)
-        told = f" ({_mails(automatic)})"
-    meaning = f"Does not take an answer to a paused enrollment within five minutes of delivery for a reply{told}."
+        text = f" ({_mails(automatic)})"
+    meaning = f"Does not take an answer to a paused enrollment within five minutes of delivery for a reply{text}."
     return _Step("automatic replies", "enrollment", *counts, meaning)
 
 
@@ -289,12 +471,12 @@ def _difference(before: Counts, after: Counts) -> int:
     return (before[1] or 0) - (after[1] or 0)
 
 
-def _mails(wanted: Flags) -> str:
-    count = int(wanted.sum())
+def _mails(chosen: Flags) -> str:
+    count = int(chosen.sum())
     return f"{count:,} mail{'' if count == 1 else 's'}"
 
 
 def _row(metric: str, step: _Step) -> dict[str, Any]:
     rate = None if step.numerator is None or not step.denominator else step.numerator / step.denominator
-    told = {"numerator": step.numerator, "denominator": step.denominator, "rate": rate, "meaning": step.meaning}
-    return {"metric": metric, "step": step.name, "grain": step.grain, **told}
+    record = {"numerator": step.numerator, "denominator": step.denominator, "rate": rate, "meaning": step.meaning}
+    return {"metric": metric, "step": step.name, "grain": step.grain, **record}

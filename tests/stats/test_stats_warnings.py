@@ -6,9 +6,10 @@ import pytest
 from small_frames import extracted, frame, mailings, table
 from stats_frames import AS_OF
 
-from outreach_frames import stats
+from outreach_frames import errors, stats
 from outreach_frames.errors import OutreachDataWarning
-from outreach_frames.stats import traps
+from outreach_frames.stats._statistic import warn_of_rows
+from outreach_frames.stats.quality_checks import EFFECTS
 
 SENT = {"delivered_at": "2025-03-03T12:00:00Z", "sequence_step_id": 1, "sequence_state_id": 1, "template_id": 11}
 FAST = {**SENT, "open_count": 1, "opened_at": "2025-03-03T12:00:01Z"}
@@ -26,18 +27,24 @@ BLIND = frame(
 CHANGED = frame([{"id": 11, "name": "A", "updated_at": "2025-03-20T00:00:00Z"}])
 
 MET = {
-    traps.MachineOpenWarning: lambda: stats.suspect_engagement(mailings(FAST)),
-    traps.BlindMailboxWarning: lambda: stats.mailbox_health(BLIND, mailings(SENT), as_of=AS_OF),
-    traps.CounterGapWarning: lambda: stats.reconcile_counters(frame([{"id": 1, "reply_count": 3}]), mailings(SENT)),
-    traps.SyncTimeWarning: lambda: stats.pipeline_attribution(
-        table("opportunities").assign(currency_type="USD"), table("opportunity_prospect_roles"), table("mailings")
+    errors.MachineOpenWarning: lambda: stats.suspect_engagement(mailings(FAST)),
+    errors.BlindMailboxWarning: lambda: stats.mailbox_health(mailings(SENT), mailboxes=BLIND, as_of=AS_OF),
+    errors.CounterGapWarning: lambda: stats.reconcile_counters(
+        mailings(SENT), sequences=frame([{"id": 1, "reply_count": 3}])
     ),
-    traps.MixedCurrencyWarning: lambda: stats.pipeline_attribution(
-        table("opportunities").assign(external_created_at=table("opportunities")["created_at"]),
-        table("opportunity_prospect_roles"),
+    errors.SyncTimeWarning: lambda: stats.pipeline_attribution(
         table("mailings"),
+        opportunities=table("opportunities").assign(currency_type="USD"),
+        opportunity_prospect_roles=table("opportunity_prospect_roles"),
     ),
-    traps.ChangedTemplateWarning: lambda: stats.ab_test(extracted(mailings(SENT), "mailings"), VARIANTS, CHANGED),
+    errors.MixedCurrencyWarning: lambda: stats.pipeline_attribution(
+        table("mailings"),
+        opportunities=table("opportunities").assign(external_created_at=table("opportunities")["created_at"]),
+        opportunity_prospect_roles=table("opportunity_prospect_roles"),
+    ),
+    errors.ChangedTemplateWarning: lambda: stats.ab_test(
+        extracted(mailings(SENT), "mailings"), sequence_templates=VARIANTS, templates=CHANGED
+    ),
 }
 
 
@@ -55,28 +62,28 @@ def test_a_trap_is_warned_of_once_at_the_callers_line(category):
 @pytest.mark.parametrize("call", ["ab_test", "leaderboard"])
 def test_machine_opens_are_warned_of_at_the_callers_line_as_well(call):
     calls = {
-        "ab_test": lambda: stats.ab_test(mailings(FAST), VARIANTS, metric="open"),
+        "ab_test": lambda: stats.ab_test(mailings(FAST), sequence_templates=VARIANTS, metric="open_rate"),
         "leaderboard": lambda: stats.leaderboard(
             mailings({**FAST, "user_id": 1}), metric="open_rate", allow_low_trust=True
         ),
     }
 
-    with pytest.warns(traps.MachineOpenWarning) as issued:
+    with pytest.warns(errors.MachineOpenWarning) as issued:
         calls[call]()
 
     assert [one.filename for one in issued] == [__file__]
 
 
 def test_many_ids_are_counted_and_not_all_listed():
-    with pytest.warns(traps.MachineOpenWarning, match=r"too high: 1,200 \(id 1, 2, 3, 4, 5 …\)\.$"):
-        traps.warn(traps.MachineOpenWarning, "too high", range(1200, 0, -1), stacklevel=2)
+    with pytest.warns(errors.MachineOpenWarning, match=r"too high: 1,200 \(id 1, 2, 3, 4, 5 …\)\.$"):
+        warn_of_rows(errors.MachineOpenWarning, "too high", range(1200, 0, -1), stacklevel=2)
 
 
 def test_nothing_met_is_nothing_said():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        traps.warn(traps.MachineOpenWarning, "too high", [])
+        warn_of_rows(errors.MachineOpenWarning, "too high", [])
 
 
 def test_every_trap_says_what_it_does():
-    assert list(traps.EFFECTS) == list(range(1, 31))
+    assert list(EFFECTS) == list(range(1, 31))
