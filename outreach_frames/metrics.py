@@ -459,6 +459,8 @@ DEFINITIONS = {
     "duration_d": "days from the first mail (or the enrollment) to the first outcome, or as long as it was followed",
     "multi_threaded": "two or more people of the account contacted",
     "hours_after_opt_out": "hours from the opt-out to the delivery of the mail",
+    "posterior_alpha": "first shape of the Beta distribution of the rate: prior_alpha + x / design_effect",
+    "posterior_beta": "second shape of the Beta distribution of the rate: prior_beta + (n − x) / design_effect",
     "p_better": "chance that the variant is better than its rival, by a Beta-binomial model",
     "expected_loss": "successes per trial that choosing the variant loses on average, should its rival be better",
     "p_always_valid": "p-value that may be looked at every day; large samples only",

@@ -14,7 +14,7 @@ def main() -> None:
     mailings, sequences, states = (sample.frame(name) for name in ("mailings", "sequences", "sequence_states"))
     pictures = {
         "rates": of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences, sequence_states=states)),
-        "outcomes": of.plots.plot_incidence(of.stats.cumulative_incidence(of.stats.time_to_event(mailings))),
+        "outcomes": of.plots.plot_cumulative_incidence(of.stats.cumulative_incidence(of.stats.time_to_event(mailings))),
     }
     folder = ROOT / "docs"
     folder.mkdir(exist_ok=True)

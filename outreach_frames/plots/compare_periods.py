@@ -34,7 +34,9 @@ _ROW, _THICK = 0.36, 0.5
 _MOST_NAMED, _ENDS, _NAME_ROOM = 3, 2, 1.8
 
 
-def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, ax: Axes | None = None) -> Axes:
+def plot_compare_periods(
+    comparison: pd.DataFrame, *, names: Names | None = None, period: str | None = None, ax: Axes | None = None
+) -> Axes:
     """
     Plot a waterfall from the rate of one period over the effects of mix and rates to that of the next.
 
@@ -44,6 +46,9 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
         Result of `stats.compare_periods`, with the total that it attached.
     names
         Names of the groups by key; default: the result's own names, else the keys.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -60,7 +65,7 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
     DataError
         The total that came with the result has been lost, as merging and grouping do.
     """
-    require(comparison, _NEEDED, plot="plot_decomposition", source="stats.compare_periods(...)", names=names)
+    require(comparison, _NEEDED, plot="plot_compare_periods", source="stats.compare_periods(...)", names=names)
     total = _total(comparison)
     keys = keys_of(comparison)[:1]
     kind = plural(noun(keys[0])) if keys else "groups"
@@ -75,7 +80,7 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
                 comparison,
                 counted(len(comparison), noun(keys[0]) if keys else "group"),
                 _change(total),
-                period=f"{first} against {second}",
+                period=period or f"{first} against {second}",
             ),
             footnote=f"{words.label}: {words.definition}. Whiskers: {confidence(comparison)} interval (Wilson). "
             f"Mix: more or less of some {kind}, at average rates. Rates: change within them, at average shares. "

@@ -36,7 +36,7 @@ _WHOLE, _PANEL = 2.4, 1.5
 _HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
 
 
-def plot_incidence(
+def plot_cumulative_incidence(
     incidence: pd.DataFrame,
     *,
     horizon_d: float = 30,
@@ -76,7 +76,7 @@ def plot_incidence(
     MissingColumnError
         The frame is not a result of `stats.cumulative_incidence`.
     """
-    require(incidence, _NEEDED, plot="plot_incidence", source="stats.cumulative_incidence(...)", names=names)
+    require(incidence, _NEEDED, plot="plot_cumulative_incidence", source="stats.cumulative_incidence(...)", names=names)
     by = [key for key in keys_of(incidence) if key != "t_d"][:1] if parameters(incidence).get("by") else []
     groups = parts(incidence, by[0], names=names) if by else {"": incidence}
     curves = {name: _Curves(rows.sort_values("t_d")) for name, rows in groups.items() if len(rows)}

@@ -30,6 +30,7 @@ def plot_deliverability(
     *,
     names: Names | None = None,
     min_n: int | None = None,
+    period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -46,6 +47,9 @@ def plot_deliverability(
     min_n
         Weeks with fewer mailings are drawn faded, without whiskers and limits, and do not stretch the axis; default:
         that of the result, else 20.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -96,6 +100,7 @@ def plot_deliverability(
                 (f"{len(order)} gravest of " if len(order) < len(everyone) else "") + counted(len(everyone), "mailbox"),
                 counted(np.nansum(numbers(deliverability, f"{rate}_n")), words.trials),
                 f"{counted((alerts == 'act').sum(), 'week')} to act on, {count((alerts == 'watch').sum())} to watch",
+                period=period,
             ),
             footnote=f"{words.label}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded, without whiskers: "
             f"n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "

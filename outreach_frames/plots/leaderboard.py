@@ -36,6 +36,7 @@ def plot_leaderboard(
     names: Names | None = None,
     min_n: int = 30,
     max_rows: int | None = 40,
+    period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -51,6 +52,9 @@ def plot_leaderboard(
         Groups with fewer trials are drawn faded; neither their intervals nor their raw rates stretch the axis.
     max_rows
         Where there are more groups, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -82,7 +86,9 @@ def plot_leaderboard(
             has_value=known,
             max_rows=max_rows,
             title=f"{words.label} by {kind}, shrunk toward the mean of all",
-            subtitle=subtitle(leaderboard, counted(len(leaderboard), kind), counted(np.nansum(trials), words.trials)),
+            subtitle=subtitle(
+                leaderboard, counted(len(leaderboard), kind), counted(np.nansum(trials), words.trials), period=period
+            ),
             footnote=f"{words.label}: {words.definition}. Hollow: raw rate. Filled: rate drawn toward that of all, "
             f"by a beta-binomial model, with its 95 % interval. Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
             f"Best: chance that this {kind} is the best of all; > median: that it is better than the median.",

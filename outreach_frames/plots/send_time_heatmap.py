@@ -41,7 +41,9 @@ _TWICE = 2
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes | None = None) -> Axes:
+def plot_send_time_heatmap(
+    heatmap: pd.DataFrame, *, min_n: int | None = None, period: str | None = None, ax: Axes | None = None
+) -> Axes:
     """
     Plot a week of hours: squares sized by deliveries and shaded by the shrunken reply rate, with totals at the edges.
 
@@ -54,6 +56,9 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         Result of `stats.send_time_heatmap`: one row for each weekday and hour.
     min_n
         Hours with fewer deliveries are gray dots, without a shade; default: that of the result, else 30.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -69,7 +74,7 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         The frame is not a result of `stats.send_time_heatmap`.
     """
     needed = ("weekday", "hour", "delivered", "shrunk")
-    require(heatmap, needed, plot="plot_send_times", source="stats.send_time_heatmap(...)")
+    require(heatmap, needed, plot="plot_send_time_heatmap", source="stats.send_time_heatmap(...)")
     given = parameters(heatmap)
     least = int(given.get("min_n") or 30) if min_n is None else min_n
     words = metric(str(given.get("metric") or "reply"))
@@ -80,7 +85,7 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         page = open_page(
             ax,
             title=f"{words.label} by weekday and hour of sending",
-            subtitle=subtitle(heatmap, counted(np.nansum(delivered), "delivered mailing")),
+            subtitle=subtitle(heatmap, counted(np.nansum(delivered), "delivered mailing"), period=period),
             footnote=f"{words.label}: {words.definition}; shrunk toward the rate of all hours. Area: deliveries. "
             f"Dots: fewer than {least} deliveries. Bars: deliveries by hour and by weekday. Who is mailed when is not "
             "random: a good hour may be an hour of good prospects." + _assumed(heatmap),

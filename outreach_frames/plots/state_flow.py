@@ -25,7 +25,7 @@ Flow = tuple[str, str, float]
 """State before, state after, number of enrollments."""
 
 
-def draw_transitions(states: pd.DataFrame, ax: Axes | None) -> Axes:
+def _draw_transitions(states: pd.DataFrame, period: str | None, ax: Axes | None) -> Axes:
     """Draw the transitions that came with a result; see `plot_state_flow`."""
     flows = _flows(states)
     total = sum(n for _, _, n in flows)
@@ -37,6 +37,7 @@ def draw_transitions(states: pd.DataFrame, ax: Axes | None) -> Axes:
                 states,
                 counted(total, "enrollment"),
                 f"{percent(sum(n for one, other, n in flows if one != other) / total if total else None)} changed",
+                period=period,
             ),
             footnote="Left: the earlier snapshot. Right: the later one. Bands are as high as their share of all "
             "enrollments, in the color of the earlier state. Not there: enrolled or removed in between.",
@@ -161,6 +162,7 @@ def plot_state_flow(
     transitions: bool = False,
     names: Names | None = None,
     max_rows: int | None = 40,
+    period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -177,6 +179,9 @@ def plot_state_flow(
         Sequence names by id; default: the result's own names, else the ids.
     max_rows
         Where there are more sequences, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -196,7 +201,7 @@ def plot_state_flow(
     """
     require(states, _NEEDED, plot="plot_state_flow", source="stats.state_flow(...)", names=names)
     if transitions:
-        return draw_transitions(states, ax)
+        return _draw_transitions(states, period, ax)
     groups = parts(states, "sequence_id", names=names)
     labeled = list(groups)
     shares = [_shares(rows) for rows in groups.values()]
@@ -215,7 +220,9 @@ def plot_state_flow(
             max_rows=max_rows,
             above=above,
             title="State of enrollments by sequence",
-            subtitle=subtitle(states, counted(len(groups), "sequence"), counted(trials.sum(), "enrollment")),
+            subtitle=subtitle(
+                states, counted(len(groups), "sequence"), counted(trials.sum(), "enrollment"), period=period
+            ),
             footnote="Share of the enrollments of each sequence in each state at the time of extraction. White: still "
             "open, so that a reply can come.",
         )
