@@ -1,4 +1,4 @@
-from ._style import theme as theme
+from ._layout import theme as theme
 from .ab_test import plot_ab_test as plot_ab_test
 from .account_coverage import plot_account_coverage as plot_account_coverage
 from .cohort_matrix import plot_cohort_matrix as plot_cohort_matrix

@@ -12,7 +12,7 @@ from pandas.api.types import is_numeric_dtype
 from outreach_frames._format import SPACE, count, day, moment, share, type_name
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.metrics import METRICS, Metric
-from outreach_frames.plots._formatting import distinct
+from outreach_frames.plots._layout import distinct
 from outreach_frames.plots._style import MARKS, Mark
 
 

@@ -9,8 +9,19 @@ from matplotlib.ticker import FuncFormatter
 
 from outreach_frames._format import count, counted, interval, percent, probability, signed_points
 from outreach_frames.errors import DataError
-from outreach_frames.plots._axes import HALO, Estimate, empty, estimates, no_data, rate_axis, top_of
-from outreach_frames.plots._formatting import fold, line_height
+from outreach_frames.plots._axes import (
+    AXIS_ROOM,
+    HALO,
+    HEADER_ROOM,
+    Column,
+    Estimate,
+    empty,
+    estimates,
+    lay_rows,
+    no_data,
+    rate_axis,
+    top_of,
+)
 from outreach_frames.plots._input import (
     Floats,
     Names,
@@ -24,9 +35,8 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import Page, lines_that_fit, open_page
-from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, Column, lay_rows
-from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, SMALL_PT, Mark, theme
+from outreach_frames.plots._layout import Page, fold, line_height, lines_that_fit, open_page, theme
+from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, SMALL_PT, Mark
 
 _DIFFERENCE = ("diff", "diff_lo", "diff_hi")
 _POSTERIOR = ("posterior_alpha", "posterior_beta")

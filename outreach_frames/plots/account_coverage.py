@@ -5,11 +5,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, percent, percent_extent
-from outreach_frames.plots._axes import blocks, draw_key, empty, key_height, no_data, rate_axis
+from outreach_frames.plots._axes import Column, blocks, empty, lay_rows, no_data, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, labels, numbers, ranked, require, subtitle
-from outreach_frames.plots._layout import WIDTH
-from outreach_frames.plots._rows import Column, lay_rows, open_rows
-from outreach_frames.plots._style import ACTIVE, NONE, REPLY, theme
+from outreach_frames.plots._layout import WIDTH, theme
+from outreach_frames.plots._panels import draw_key, key_height
+from outreach_frames.plots._style import ACTIVE, NONE, REPLY
 
 _NEEDED = ("account_id", "prospects", "contacted", "replied", "coverage", "multi_threaded")
 _KEY = {"known": ACTIVE, "contacted": NONE, "replied": REPLY}

@@ -5,11 +5,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, day, percent, percent_number
-from outreach_frames.plots._axes import draw_cell, empty, shade
+from outreach_frames.plots._axes import AXIS_ROOM, HEADER_ROOM, LEAST_PITCH, Column, empty, lay_rows, rows_height
 from outreach_frames.plots._input import numbers, parameters, require, subtitle
-from outreach_frames.plots._layout import WIDTH, open_page
-from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, LEAST_PITCH, Column, lay_rows, rows_height
-from outreach_frames.plots._style import BOUNCE, OPT_OUT, REPLY, VOLUME, Mark, theme
+from outreach_frames.plots._layout import WIDTH, open_page, theme
+from outreach_frames.plots._panels import draw_cell, shade
+from outreach_frames.plots._style import BOUNCE, OPT_OUT, REPLY, VOLUME, Mark
 
 _NEEDED = ("cohort_week", "week", "enrollments", "events", "rate", "mature")
 _EVENTS: dict[str, tuple[str, Mark]] = {

@@ -9,8 +9,18 @@ from matplotlib.axes import Axes
 from outreach_frames._format import count, counted, day, interval, percent, plural, signed_points
 from outreach_frames.errors import DataError
 from outreach_frames.metrics import Metric
-from outreach_frames.plots._axes import Estimate, blocks, empty, estimates, rate_axis, top_of
-from outreach_frames.plots._formatting import shorten
+from outreach_frames.plots._axes import (
+    AXIS_ROOM,
+    HEADER_ROOM,
+    Column,
+    Estimate,
+    blocks,
+    empty,
+    estimates,
+    lay_rows,
+    rate_axis,
+    top_of,
+)
 from outreach_frames.plots._input import (
     Names,
     axis_title,
@@ -25,9 +35,8 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import open_page
-from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, Column, lay_rows
-from outreach_frames.plots._style import MUTED, VOLUME, theme
+from outreach_frames.plots._layout import open_page, shorten, theme
+from outreach_frames.plots._style import MUTED, VOLUME
 
 _NEEDED = ("rate_a", "rate_a_n", "rate_b", "rate_b_n", "rate_effect", "mix_effect")
 _ROW, _THICK = 0.36, 0.5

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
 from outreach_frames._format import count, counted, interval, percent, percent_range
-from outreach_frames.plots._axes import empty, label_beside, rate_axis, top_of
-from outreach_frames.plots._formatting import line_height, widest
+from outreach_frames.plots._axes import empty, rate_axis, top_of
 from outreach_frames.plots._input import (
     Floats,
     Names,
@@ -23,8 +22,9 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import Page, grid, grid_height, open_page, panels_shown, rectangle_of
-from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT, theme
+from outreach_frames.plots._layout import Page, line_height, open_page, rectangle_of, theme, widest
+from outreach_frames.plots._panels import grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT
 
 _CAUSES = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
 _COUNTS = ("t_d", "at_risk", "events_any", "censored", "event_free")

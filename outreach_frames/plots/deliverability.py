@@ -7,10 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, percent
-from outreach_frames.plots._axes import Weeks, empty, estimates, label_beside, rate_axis, top_of
+from outreach_frames.plots._axes import empty, estimates, rate_axis, top_of
 from outreach_frames.plots._input import Floats, Names, mark_of, metric, numbers, parameters, parts, require, subtitle
-from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
-from outreach_frames.plots._style import INK, MUTED, theme
+from outreach_frames.plots._layout import open_page, theme
+from outreach_frames.plots._panels import Weeks, grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._style import INK, MUTED
 
 _LEFT, _RIGHT, _GAP, _BELOW, _TICKS, _CELL = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
 _CONTROL = ["baseline", "limit_lo", "limit_hi"]

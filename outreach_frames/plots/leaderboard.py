@@ -7,7 +7,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, interval, percent, percent_extent, probability
-from outreach_frames.plots._axes import FADED, empty, estimates, rate_axis, reference, top_of
+from outreach_frames.plots._axes import (
+    FADED,
+    Column,
+    empty,
+    estimates,
+    lay_rows,
+    open_rows,
+    rate_axis,
+    reference,
+    top_of,
+)
 from outreach_frames.plots._input import (
     Names,
     axis_title,
@@ -23,8 +33,8 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._rows import Column, lay_rows, open_rows
-from outreach_frames.plots._style import MUTED, Mark, theme
+from outreach_frames.plots._layout import theme
+from outreach_frames.plots._style import MUTED, Mark
 
 _ARROW = 0.05
 _NEEDED = ("n", "x", "raw", "shrunk", "lo", "hi", "p_top", "p_above_median", "rank")

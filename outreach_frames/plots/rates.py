@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, interval, percent, percent_extent
-from outreach_frames.plots._axes import empty, estimates, rate_axis, reference, top_of
+from outreach_frames.plots._axes import Column, empty, estimates, lay_rows, open_rows, rate_axis, reference, top_of
 from outreach_frames.plots._input import (
     Flags,
     Floats,
@@ -25,8 +25,7 @@ from outreach_frames.plots._input import (
     subtitle,
     without_group,
 )
-from outreach_frames.plots._rows import Column, lay_rows, open_rows
-from outreach_frames.plots._style import theme
+from outreach_frames.plots._layout import theme
 
 _FIRM_SHARE = 1 / 3
 """Part of the axis that firm estimates keep, whatever is to be shown of the others."""

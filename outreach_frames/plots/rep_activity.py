@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted
-from outreach_frames.plots._axes import Weeks, blocks, count_axis, empty, label_beside
+from outreach_frames.plots._axes import blocks, count_axis, empty
 from outreach_frames.plots._input import Floats, Names, numbers, parameters, parts, require, subtitle
-from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
-from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK, theme
+from outreach_frames.plots._layout import open_page, theme
+from outreach_frames.plots._panels import Weeks, grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK
 
 _CHANNELS = {"delivered": ("e-mail", MAIL), "calls_dialed": ("calls", CALL), "tasks_done": ("other tasks", TASK)}
 _NEEDED = ("user_id", "week", *_CHANNELS, "task_backlog")

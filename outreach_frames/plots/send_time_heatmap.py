@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from outreach_frames._format import count, counted, percent
-from outreach_frames.plots._axes import empty, shade
+from outreach_frames.plots._axes import empty
 from outreach_frames.plots._input import (
     Floats,
     axis_title,
@@ -20,8 +20,9 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import Page, open_page
-from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark, theme
+from outreach_frames.plots._layout import Page, open_page, theme
+from outreach_frames.plots._panels import shade
+from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOURS = 24

@@ -11,12 +11,11 @@ from matplotlib.path import Path
 
 from outreach_frames._format import count, counted, percent
 from outreach_frames.errors import DataError
-from outreach_frames.plots._axes import HALO, blocks, draw_key, empty, key_height, rate_axis, spread
-from outreach_frames.plots._formatting import line_height, width
+from outreach_frames.plots._axes import HALO, Column, blocks, empty, lay_rows, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, numbers, parts, ranked, require, subtitle
-from outreach_frames.plots._layout import WIDTH, open_page, rectangle_of
-from outreach_frames.plots._rows import Column, lay_rows, open_rows
-from outreach_frames.plots._style import BUCKETS, FAINT, INK, NONE, SMALL_PT, Mark, theme
+from outreach_frames.plots._layout import WIDTH, line_height, open_page, rectangle_of, theme, width
+from outreach_frames.plots._panels import draw_key, key_height, spread
+from outreach_frames.plots._style import BUCKETS, FAINT, INK, NONE, SMALL_PT, Mark
 
 _NOWHERE = "not there"
 _SIDE, _BAR, _GAP, _HEIGHT = 1.6, 0.02, 0.012, 3.4

@@ -8,7 +8,7 @@ from plot_results import arrow, cohorts_result, heatmap_result
 
 from outreach_frames import plots
 from outreach_frames._format import plain
-from outreach_frames.plots._axes import readable_on, shade
+from outreach_frames.plots._panels import readable_on, shade
 from outreach_frames.plots._style import REPLY
 
 

@@ -9,7 +9,7 @@ from plot_checks import boxes, luminance, named, points, whiskers, words
 from plot_results import activity_result, deliverability_result
 
 from outreach_frames import plots
-from outreach_frames.plots._axes import Weeks
+from outreach_frames.plots._panels import Weeks
 
 
 def test_weeks_without_rows_keep_their_place() -> None:
