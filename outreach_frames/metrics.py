@@ -37,8 +37,6 @@ class Metric(NamedTuple):
         Codes of the `data_quality` checks that bend it.
     group
         What a group does at the rate, with places for ``{who}`` and ``{rate}``.
-    thing
-        What one mail or person does at the rate: "is answered at".
     more
         What a variant does compared with another at a lower rate.
     sides
@@ -57,7 +55,6 @@ class Metric(NamedTuple):
     color: str = "none"
     traps: tuple[str, ...] = ()
     group: str = "Of {who}, {rate}"
-    thing: str = "is at"
     more: str = "is above"
     sides: tuple[str, ...] = ("above",)
 
@@ -93,7 +90,6 @@ METRICS = {
         color="volume",
         traps=("T5", "T18"),
         group="Of the mail of {who}, {rate} is delivered",
-        thing="is delivered at",
         more="is delivered more often than",
         sides=("below",),
     ),
@@ -106,7 +102,6 @@ METRICS = {
         color="bounce",
         traps=("T5", "T18"),
         group="Of the mail of {who}, {rate} bounces",
-        thing="bounces at",
         more="bounces more often than",
     ),
     "failure_rate": _rate(
@@ -116,7 +111,6 @@ METRICS = {
         trials="attempted mailing",
         color="failure",
         group="Of the mail of {who}, {rate} fails to send",
-        thing="fails to send at",
         more="fails to send more often than",
     ),
     "spam_rate": _rate(
@@ -127,7 +121,6 @@ METRICS = {
         trials="delivered mailing",
         color="failure",
         group="Of the mail of {who}, {rate} is marked as spam",
-        thing="is marked as spam at",
         more="is marked as spam more often than",
     ),
     "open_rate": _rate(
@@ -141,7 +134,6 @@ METRICS = {
         color="open",
         traps=("T2", "T12", "T17"),
         group="Of the mail of {who}, {rate} is opened",
-        thing="is opened at",
         more="is opened more often than",
         sides=BOTH,
     ),
@@ -156,7 +148,6 @@ METRICS = {
         color="click",
         traps=("T4", "T12", "T17"),
         group="Of the mail of {who}, {rate} is clicked",
-        thing="is clicked at",
         more="is clicked more often than",
         sides=BOTH,
     ),
@@ -170,7 +161,6 @@ METRICS = {
         caveat=_MACHINES,
         color="click",
         group="Of the opened mail of {who}, {rate} is clicked",
-        thing="is clicked once opened at",
         more="is clicked more often than",
         sides=BOTH,
     ),
@@ -182,7 +172,6 @@ METRICS = {
         color="reply",
         traps=("T10", "T16", "T18", "T19"),
         group="Of the mail of {who}, {rate} is answered",
-        thing="is answered at",
         more="gets more replies than",
         sides=BOTH,
     ),
@@ -195,7 +184,6 @@ METRICS = {
         color="opt_out",
         traps=("T15",),
         group="Of the mail of {who}, {rate} leads to an unsubscribe",
-        thing="leads to an unsubscribe at",
         more="leads to an unsubscribe more often than",
     ),
     "prospect_reply_rate": _rate(
@@ -207,7 +195,6 @@ METRICS = {
         color="reply",
         traps=("T11", "T16", "T18", "T19"),
         group="Of the people emailed in {who}, {rate} reply",
-        thing="replies at",
         more="gets more replies than",
         sides=BOTH,
     ),
@@ -220,7 +207,6 @@ METRICS = {
         color="reply",
         traps=("T6", "T14", "T16", "T18", "T19"),
         group="Of the enrollments in {who}, {rate} reply",
-        thing="replies at",
         more="gets more replies than",
         sides=BOTH,
     ),
@@ -239,7 +225,6 @@ METRICS = {
         trials="reached enrollment",
         color="reply",
         group="Of the enrollments in {who}, {rate} reply within 14 days",
-        thing="replies within 14 days at",
         more="gets more replies than",
         sides=BOTH,
     ),
@@ -250,7 +235,6 @@ METRICS = {
         trials="enrollment sent to",
         color="bounce",
         group="Of the enrollments in {who}, {rate} have a bounce",
-        thing="bounces at",
         more="bounces more often than",
     ),
     "prospect_unsubscribe_rate": _rate(
@@ -260,7 +244,6 @@ METRICS = {
         trials="reached prospect",
         color="opt_out",
         group="Of the people emailed in {who}, {rate} unsubscribe",
-        thing="unsubscribes at",
         more="unsubscribes more often than",
     ),
     "prospect_opt_out_rate": _rate(
@@ -278,7 +261,6 @@ METRICS = {
         trials="contacted prospect",
         color="opt_out",
         group="Of the people contacted in {who}, {rate} opt out within 14 days",
-        thing="opts out within 14 days at",
         more="loses more people than",
     ),
     "positive_reply_rate": _rate(
@@ -317,7 +299,6 @@ METRICS = {
         trials="enrollment",
         color="reply",
         group="Of the enrollments contacted in {who}, {rate} lead to a meeting",
-        thing="leads to a meeting at",
         more="leads to more meetings than",
         sides=BOTH,
     ),
@@ -334,7 +315,6 @@ METRICS = {
         "running enrollments without activity for longer than planned / running enrollments with a known plan",
         trials="running enrollment",
         group="Of the running enrollments in {who}, {rate} are stuck",
-        thing="is stuck at",
         more="is stuck more often than",
     ),
     "reenrollment_rate": _rate(
@@ -357,7 +337,6 @@ METRICS = {
         trials="dialed call",
         color="click",
         group="Of the calls of {who}, {rate} are answered",
-        thing="is answered at",
         more="reaches more people than",
     ),
     "task_completion_rate": _rate(
@@ -381,7 +360,6 @@ METRICS = {
         "tasks due and still open",
         unit="tasks",
         group="Of the tasks of {who} that were due, {rate} are still open",
-        thing="is still open at",
         more="is left open more often than",
     ),
     "accounts_touched_rate": _rate(
@@ -459,6 +437,8 @@ DEFINITIONS = {
     "duration_d": "days from the first mail (or the enrollment) to the first outcome, or as long as it was followed",
     "multi_threaded": "two or more people of the account contacted",
     "hours_after_opt_out": "hours from the opt-out to the delivery of the mail",
+    "posterior_alpha": "first shape of the Beta distribution of the rate: prior_alpha + x / design_effect",
+    "posterior_beta": "second shape of the Beta distribution of the rate: prior_beta + (n − x) / design_effect",
     "p_better": "chance that the variant is better than its rival, by a Beta-binomial model",
     "expected_loss": "successes per trial that choosing the variant loses on average, should its rival be better",
     "p_always_valid": "p-value that may be looked at every day; large samples only",

@@ -16,7 +16,7 @@ def main() -> None:
         "rates": of.plots.plot_rates(
             of.stats.sequence_engagement(mailings, sequences=sequences, sequence_states=states)
         ),
-        "outcomes": of.plots.plot_incidence(of.stats.cumulative_incidence(of.stats.time_to_event(mailings))),
+        "outcomes": of.plots.plot_cumulative_incidence(of.stats.cumulative_incidence(of.stats.time_to_event(mailings))),
     }
     folder = ROOT / "docs"
     folder.mkdir(exist_ok=True)

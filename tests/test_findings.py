@@ -32,7 +32,7 @@ def tell(*results, **options):
     """Tell, with plain spaces, and without how many comparisons were made."""
     said = findings.tell(*results, names=NAMES, **options)
     plain = [sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in said]
-    return plain[:-1] if plain[-1].endswith("such lists name no difference.") else plain
+    return plain[:-1] if plain[-1].endswith("such lists would name no difference.") else plain
 
 
 def sequences(*groups):
@@ -91,14 +91,16 @@ def test_small_or_young_groups_are_counted_and_not_compared():
 
     assert said == [
         findings.NOTHING,
-        "Not compared by replies, since fewer than 30 of their enrollments have had 14 days: 1 of 2 sequences.",
+        "Not compared by replies, with fewer than 30 enrollments that are 14 days old: 1 of 2 sequences.",
     ]
 
 
 def test_the_number_of_comparisons_is_told_beyond_the_limit_too():
     """Two sequences by three rates."""
     alike, differ = sequences(("A", 20, 200), ("B", 20, 200)), sequences(("A", 60, 200), ("B", 20, 200))
-    looks = "6\N{NO-BREAK SPACE}comparisons were made. Where nothing differs, 95 of 100 such lists name no difference."
+    looks = (
+        "6\N{NO-BREAK SPACE}comparisons were made. If nothing differed, 95 of 100 such lists would name no difference."
+    )
 
     assert findings.tell(alike) == [findings.NOTHING, looks]
     assert findings.tell(differ, limit=1)[1:] == [looks]
@@ -176,7 +178,9 @@ def test_other_rates_of_groups_are_compared_too(function, rate, said):
     alike = [{"sequence_id": 1, **rated(rate, 20, 200)}, {"sequence_id": 2, **rated(rate, 20, 200)}]
 
     assert any(sentence.startswith(said) for sentence in tell(result(function, rows, by=["sequence_id"])))
-    assert tell(result(function, alike, by=["sequence_id"])) == [findings.SILENCE.get(function, findings.NOTHING)]
+    assert tell(result(function, alike, by=["sequence_id"])) == [
+        findings.NOTHING_NOTABLE.get(function, findings.NOTHING)
+    ]
 
 
 def test_failed_mail_is_told_with_its_main_reason():
@@ -186,7 +190,7 @@ def test_failed_mail_is_told_with_its_main_reason():
         "20 mails failed, 2.0 % (1.3–3.1 %, n = 1,000) of those attempted, most often with “limit” (16)."
     ]
     few = {"error_reason": [None], "failed": [4], "attempted": [1000]}
-    assert tell(result("failures", few, by=["error_reason"])) == [findings.SILENCE["failures"]]
+    assert tell(result("failures", few, by=["error_reason"])) == [findings.NOTHING_NOTABLE["failures"]]
 
 
 def steps(*rows):
@@ -215,15 +219,15 @@ def test_a_sequence_without_any_reply_is_told_where_others_would_have_some():
     assert tell(steps(*rows, (1, 1, 15, 300), (1, 2, 14, 280))) == [
         "“Nurture” has no reply at any step; at the rate of the other sequences there would be about 29 by now."
     ]
-    assert tell(steps(*rows)) == [findings.SILENCE["step_funnel"]]
-    assert tell(steps(*rows, (1, 1, 1, 300), (1, 2, 0, 280))) == [findings.SILENCE["step_funnel"]]
+    assert tell(steps(*rows)) == [findings.NOTHING_NOTABLE["step_funnel"]]
+    assert tell(steps(*rows, (1, 1, 1, 300), (1, 2, 0, 280))) == [findings.NOTHING_NOTABLE["step_funnel"]]
 
 
 def test_calls_are_compared_with_calls():
     """A conversation is no reply: a call that is picked up would stand above every mail."""
     quiet = [(1, 1, 6, 400), (1, 2, 5, 360), (1, 3, 40, 350, "call")]
 
-    assert tell(steps(*quiet)) == [findings.SILENCE["step_funnel"]]
+    assert tell(steps(*quiet)) == [findings.NOTHING_NOTABLE["step_funnel"]]
     assert tell(steps(*quiet, (1, 4, 2, 300, "call")))[0] == (
         "Call step 3 of “Intro” gets more conversations than its other call steps: 11.4 % (8.5–15.2 %, n = 350) of "
         "those still open talk within 14 days, against 0.7 %."
@@ -231,7 +235,7 @@ def test_calls_are_compared_with_calls():
 
 
 def test_steps_that_differ_by_chance_or_have_few_are_not_told():
-    assert tell(steps((1, 1, 5, 100), (1, 2, 6, 90), (3, 1, 5, 5))) == [findings.SILENCE["step_funnel"]]
+    assert tell(steps((1, 1, 5, 100), (1, 2, 6, 90), (3, 1, 5, 5))) == [findings.NOTHING_NOTABLE["step_funnel"]]
 
 
 def cohorts(rates, *, mature=True, event="reply"):
@@ -249,9 +253,8 @@ def test_weeks_that_do_worse_are_told():
 
     assert said == [
         (
-            "Down by 8.0 percentage points (4.6 to 11.2): of the enrollments of the latest 4 weeks that have had "
-            "14 days, 4.0 % "
-            "(2.5–6.4 %, n = 400) had answered, of those before 12.0 % (9.6–14.8 %, n = 600)."
+            "Down by 8.0 percentage points (4.6 to 11.2): within 14 days, 4.0 % (2.5–6.4 %, n = 400) of the "
+            "enrollments of the latest 4 weeks had answered, against 12.0 % (9.6–14.8 %, n = 600) of those before."
         )
     ]
     assert tell(cohorts([4] * 6 + [12] * 4, event="bounce"))[0].startswith("Up by 8.0 percentage points")
@@ -263,7 +266,7 @@ def test_weeks_that_do_worse_are_told():
     ids=["by chance", "immature", "few weeks"],
 )
 def test_weeks_are_not_told_apart_by_chance_before_they_are_mature_or_when_few(matrix):
-    assert tell(matrix) == [findings.SILENCE["cohort_matrix"]]
+    assert tell(matrix) == [findings.NOTHING_NOTABLE["cohort_matrix"]]
 
 
 def replied_within(n):
@@ -278,11 +281,13 @@ def test_how_soon_answers_come_is_told():
 
     assert said == [
         (
-            "Of the enrollments written to, 5.0 % (3.0–7.0 %, n = 500) have answered within 3 days and 20.0 % "
+            "Of the enrollments that got mail, 5.0 % (3.0–7.0 %, n = 500) have answered within 3 days and 20.0 % "
             "(18.0–22.0 %, n = 500) within 30 days."
         )
     ]
-    assert tell(result("reply_within", [replied_within(5)], days=[3, 14, 30])) == [findings.SILENCE["reply_within"]]
+    assert tell(result("reply_within", [replied_within(5)], days=[3, 14, 30])) == [
+        findings.NOTHING_NOTABLE["reply_within"]
+    ]
 
 
 def test_sequences_in_which_more_bounce_are_told():
@@ -295,7 +300,7 @@ def test_sequences_in_which_more_bounce_are_told():
     assert tell(result("state_flow", rows)) == [
         "Of the enrollments in “Intro”, 20.0 % (15.0–26.1 %, n = 200) bounced, above the others together (0.0 %)."
     ]
-    assert tell(result("state_flow", rows[1:])) == [findings.SILENCE["state_flow"]]
+    assert tell(result("state_flow", rows[1:])) == [findings.NOTHING_NOTABLE["state_flow"]]
 
 
 def change(key, before, after):
@@ -320,12 +325,12 @@ def test_a_change_of_the_total_is_told_with_its_parts():
 
     assert said == [
         (
-            "The share of mails answered went down by 5.0 percentage points (2.7 to 7.3), from 10.0 % (8.3–12.0 "
+            "The reply rate went down by 5.0 percentage points (2.7 to 7.3), from 10.0 % (8.3–12.0 "
             "%, n = 1,000) "
-            "to 5.0 % (3.8–6.5 %, n = 1,000): −2.0 from the rates themselves, −3.0 from the mix of what was sent."
+            "to 5.0 % (3.8–6.5 %, n = 1,000): −2.0 because rates changed, −3.0 because the mix of mail changed."
         ),
         (
-            "In “Intro” the share of mails answered went down by 5.0 percentage points (2.7 to 7.3), from 10.0 % "
+            "In “Intro” the reply rate went down by 5.0 percentage points (2.7 to 7.3), from 10.0 % "
             "(8.3–12.0 %, "
             "n = 1,000) to 5.0 % (3.8–6.5 %, n = 1,000)."
         ),
@@ -336,7 +341,7 @@ def test_a_change_of_the_total_is_told_with_its_parts():
 def test_no_change_is_claimed_by_chance_or_without_mail(after):
     row = change(1, (100, 1000), after)
 
-    assert tell(compared(row, row)) == [findings.SILENCE["compare_periods"]]
+    assert tell(compared(row, row)) == [findings.NOTHING_NOTABLE["compare_periods"]]
 
 
 def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800, p=0.01, metric="reply_rate"):
@@ -372,7 +377,7 @@ def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800, p=0.01, metric=
         ),
         (
             arms("broken split"),
-            "The test at “Intro, step 1” is broken: its variants were sent to 900 and 900 people, no equal split.",
+            "The test at “Intro, step 1” is broken: its variants were sent to 900 and 900 people, not in equal parts.",
         ),
         (
             arms("no difference as large as ±2.0 points"),
@@ -408,8 +413,8 @@ def ranked(low, high, p_top=0.5):
 
 def test_who_differs_from_the_others_is_told_with_the_chance_of_being_best():
     assert tell(ranked(0.085, 0.14, 0.97))[0] == (
-        "“Short” is answered at 11.0 % (8.5–14.0 %, n = 500), above the others together (4.0 %); it is the best with a "
-        "probability of 97 %."
+        "“Short” has a reply rate of 11.0 % (8.5–14.0 %, n = 500), above the others together (4.0 %); it is the best "
+        "with a probability of 97 %."
     )
     assert not any("“Short”" in sentence for sentence in tell(ranked(0.035, 0.14)))
 
@@ -426,12 +431,12 @@ def hours(replied):
 def test_an_hour_is_told_only_where_it_differs_among_all_hours_looked_at():
     """Its own interval leaves out the others, which is not enough."""
     assert wilson([64], [1000])["lo"].item() > 0.05
-    assert tell(hours(64)) == [findings.SILENCE["send_time_heatmap"]]
+    assert tell(hours(64)) == [findings.NOTHING_NOTABLE["send_time_heatmap"]]
 
     said = tell(hours(100))
     assert said[0] == (
-        "Mail that arrives on Mondays between 9:00 and 10:00 is answered at 10.0 % (8.3–12.0 %, n = 1,000), above the "
-        "other hours with enough mail (5.0 %)."
+        "Mail that arrives on Mondays between 9:00 and 10:00 has a reply rate of 10.0 % (8.3–12.0 %, n = 1,000), above "
+        "the other hours with enough mail (5.0 %)."
     )
 
 
@@ -441,13 +446,13 @@ def test_what_a_test_can_find_in_time_is_told():
 
     assert tell(plan) == [
         (
-            "From 5.0 %, an improvement by 3 percentage points can be told from chance after 43 days, with 1,059 "
-            "enrollments per "
+            "From 5.0 %, an improvement by 3 percentage points can be distinguished from chance after 43 days, with "
+            "1,059 enrollments per "
             "variant."
         )
     ]
     assert "none of these improvements" in tell(stats.power_table(baselines=(0.05,), differences=(0.01,), per_day=1))[0]
-    assert tell(stats.power_table(baselines=(0.05,))) == [findings.SILENCE["power_table"]]
+    assert tell(stats.power_table(baselines=(0.05,))) == [findings.NOTHING_NOTABLE["power_table"]]
 
 
 def boxes(**changed):
@@ -465,9 +470,9 @@ def boxes(**changed):
         (
             boxes(sync_ok=False, blind_since=pd.Timestamp("2026-03-07", tz="UTC"), sent_while_blind=55),
             (
-                "1 of 2 mailboxes hears no replies and no bounces: “ann@example.com” since 7 Mar 2026. 55 "
+                "1 of 2 mailboxes receives no replies and no bounces: “ann@example.com” since 7 Mar 2026. 55 "
                 "mails sent since then "
-                "look unanswered whether they are or not."
+                "look unanswered, even if they were answered."
             ),
         ),
         (boxes(send_ok=False), "1 of 2 mailboxes cannot send: “ann@example.com”."),
@@ -475,8 +480,8 @@ def boxes(**changed):
             boxes(capacity_used_p95=1.0),
             "1 of 2 mailboxes uses up the daily limit on busy days: “ann@example.com”.",
         ),
-        (boxes(sync_ok=None, send_ok=None), findings.SILENCE["mailbox_health"]),
-        (boxes(), findings.SILENCE["mailbox_health"]),
+        (boxes(sync_ok=None, send_ok=None), findings.NOTHING_NOTABLE["mailbox_health"]),
+        (boxes(), findings.NOTHING_NOTABLE["mailbox_health"]),
     ],
 )
 def test_mailboxes_in_trouble_are_named(health, said):
@@ -497,15 +502,15 @@ def weekly(*bounced, sent=200):
 def test_a_bounce_rate_is_told_once_its_whole_interval_is_above_a_threshold():
     assert tell(weekly(0, 0, 20, 20, 20, 20)) == [
         (
-            "“ann@example.com” bounces at 10.0 % (8.1–12.3 %, n = 800) in the latest 4 weeks, above the 5 % at which "
-            "to act."
+            "“ann@example.com” has a bounce rate of 10.0 % (8.1–12.3 %, n = 800) in the latest 4 weeks, above the 5 % "
+            "at which to act."
         )
     ]
     assert tell(weekly(8, 8, 8, 8))[0].endswith("above the 2 % from which to watch.")
-    assert tell(weekly(5, 5, 5, 5)) == [findings.SILENCE["deliverability"]]
-    assert tell(weekly(20, 20, 0, 0, 0, 0)) == [findings.SILENCE["deliverability"]]
-    assert tell(weekly(5, sent=20)) == [findings.SILENCE["deliverability"]]
-    assert tell(weekly(2, sent=31)) == [findings.SILENCE["deliverability"]]
+    assert tell(weekly(5, 5, 5, 5)) == [findings.NOTHING_NOTABLE["deliverability"]]
+    assert tell(weekly(20, 20, 0, 0, 0, 0)) == [findings.NOTHING_NOTABLE["deliverability"]]
+    assert tell(weekly(5, sent=20)) == [findings.NOTHING_NOTABLE["deliverability"]]
+    assert tell(weekly(2, sent=31)) == [findings.NOTHING_NOTABLE["deliverability"]]
 
 
 def test_mail_after_an_opt_out_is_counted():
@@ -524,14 +529,14 @@ def people(open_sequences, max_touches):
 
 def test_people_in_several_sequences_and_people_written_to_too_often_are_counted():
     assert tell(people([2, 1, 1, 0], [6, 5, 1, 0])) == [
-        "2 people were sent more than 4 mails within 7 days, 67 % (21–94 %, n = 3) of those written to.",
+        "2 people were sent more than 4 mails within 7 days, 67 % (21–94 %, n = 3) of those who got mail.",
         (
-            "1 person has open enrollments in several sequences, 33 % (6–79 %, n = 3) of those with any (open is for "
-            "Outreach whatever is neither finished nor opted out, bounced enrollments too)."
+            "1 person has open enrollments in several sequences, 33 % (6–79 %, n = 3) of those with an open one "
+            "(Outreach counts each enrollment as open that is neither finished nor opted out, even if it bounced)."
         ),
     ]
-    assert tell(people([1, 1], [1, 4])) == [findings.SILENCE["overlaps"]]
-    assert tell(people([2] + [1] * 200, [1] * 201)) == [findings.SILENCE["overlaps"]]
+    assert tell(people([1, 1], [1, 4])) == [findings.NOTHING_NOTABLE["overlaps"]]
+    assert tell(people([2] + [1] * 200, [1] * 201)) == [findings.NOTHING_NOTABLE["overlaps"]]
 
 
 def counters(cause, gap):
@@ -552,8 +557,8 @@ def test_deliveries_without_a_row_are_counted():
         )
     ]
     assert "8 fewer deliveries" in tell(counters("pending sync", -8))[0]
-    assert tell(counters("equal", 0)) == [findings.SILENCE["reconcile_counters"]]
-    assert tell(counters("rows missing", 1)) == [findings.SILENCE["reconcile_counters"]]
+    assert tell(counters("equal", 0)) == [findings.NOTHING_NOTABLE["reconcile_counters"]]
+    assert tell(counters("rows missing", 1)) == [findings.NOTHING_NOTABLE["reconcile_counters"]]
 
 
 def test_what_must_be_repaired_in_the_data_is_told_unless_a_rule_of_its_own_does():
@@ -561,7 +566,7 @@ def test_what_must_be_repaired_in_the_data_is_told_unless_a_rule_of_its_own_does
     rows = [row | {"effect": "would count twice"}, row | {"check": "blind_mailboxes", "effect": "-"}]
 
     assert tell(result("data_quality", rows)) == ["Doubled ids: 3 of 100 sequence states; would count twice."]
-    assert tell(result("data_quality", rows[1:])) == [findings.SILENCE["data_quality"]]
+    assert tell(result("data_quality", rows[1:])) == [findings.NOTHING_NOTABLE["data_quality"]]
 
 
 def test_opens_are_told_as_a_range():
@@ -573,12 +578,12 @@ def test_opens_are_told_as_a_range():
 
     assert tell(suspects) == [
         (
-            "50 opens look like a machine's: with them 37.5 % (32.9–42.3 %, n = 400) of the mails were opened, without "
-            "them 25.0 % (21.0–29.5 %, n = 400). Machines that were not noticed count in both."
+            "50 opens look like a machine's. With them, 37.5 % (32.9–42.3 %, n = 400) of the mails were opened, "
+            "without them 25.0 % (21.0–29.5 %, n = 400). Machines that were not detected are in both figures."
         )
     ]
     attach(suspects, "open_rate_range", pd.DataFrame([ends | {"upper": low["rate"]}]))
-    assert tell(suspects) == [findings.SILENCE["suspect_engagement"]]
+    assert tell(suspects) == [findings.NOTHING_NOTABLE["suspect_engagement"]]
 
 
 def tasks(*left):
@@ -600,7 +605,7 @@ def test_who_leaves_more_tasks_open_than_the_rest_is_told():
         "48 tasks are past due and still open, 16.0 % (12.3–20.6 %, n = 300) of those that were due.",
     ]
     assert len(tell(tasks(4, 4, 4))) == 1
-    assert tell(tasks(0, 0)) == [findings.SILENCE["rep_activity"]]
+    assert tell(tasks(0, 0)) == [findings.NOTHING_NOTABLE["rep_activity"]]
 
 
 def test_accounts_that_were_not_reached_are_counted():
@@ -611,7 +616,7 @@ def test_accounts_that_were_not_reached_are_counted():
         "In 1 of 2 accounts with several people on file, only one of them was contacted; 2 others could be.",
     ]
     nearly_all = {"prospects": [2] * 50, "contacted": [0, 1] + [2] * 48}
-    assert tell(result("account_coverage", nearly_all)) == [findings.SILENCE["account_coverage"]]
+    assert tell(result("account_coverage", nearly_all)) == [findings.NOTHING_NOTABLE["account_coverage"]]
 
 
 def credits_(first, *, deals=40, alone=0):
@@ -633,8 +638,8 @@ def test_credit_that_depends_on_the_rule_is_told():
             "on the rule."
         )
     ]
-    assert tell(credits_(4)) == [findings.SILENCE["pipeline_attribution"]]
-    assert tell(credits_(20, deals=20)) == ["20 deals are too few to compare the rules of sharing credit by."]
+    assert tell(credits_(4)) == [findings.NOTHING_NOTABLE["pipeline_attribution"]]
+    assert tell(credits_(20, deals=20)) == ["20 deals are too few to compare the rules that share credit."]
 
 
 def test_deals_without_mail_before_them_are_counted():
@@ -688,7 +693,7 @@ def test_an_interval_is_not_broken_over_two_lines():
 
 def test_every_rule_is_for_a_statistic_that_exists():
     assert findings.RULES.keys() <= set(stats.__all__)
-    assert findings.SILENCE.keys() <= findings.RULES.keys()
+    assert findings.NOTHING_NOTABLE.keys() <= findings.RULES.keys()
 
 
 @pytest.mark.parametrize("function", sorted(findings.RULES))
@@ -696,7 +701,7 @@ def test_without_rows_nothing_is_claimed(function):
     """Of mail after an opt-out, no rows are the good news."""
     empty = result(function, {"sequence_id": []})
 
-    said = findings.SILENCE[function] if function == "opt_out_violations" else findings.NO_DATA
+    said = findings.NOTHING_NOTABLE[function] if function == "opt_out_violations" else findings.NO_DATA
     assert findings.tell(empty) == [said]
 
 

@@ -1,17 +1,18 @@
 """
 Findings in words, made by rules from results of the statistics.
 
-A sentence that says that something differs is told only where chance could hardly have made it. All comparisons behind
-the sentences of one call form one family: of organizations in which nothing differs, at most 5 in 100 get any such
-sentence. Counts of everything there is (mailboxes, accounts, mails after an opt-out) are plain facts. Where nothing is
-notable, a sentence says so.
+A sentence that says that something differs is written only where chance is an unlikely cause. All comparisons behind
+the sentences of one call are one family: of organizations in which nothing differs, at most 5 in 100 get such a
+sentence. Counts of everything (mailboxes, accounts, mails after an opt-out) are plain facts. Where nothing is notable,
+a sentence says so.
 
 >>> from outreach_frames import findings
 >>> findings.tell(rates)  # what stands out in one result, in a notebook as a list
 >>> findings.tell(rates, health, funnel, names={"sequence_id": names}, limit=5)  # the five most important of several
 
-The order: first what must be repaired, then what is there to decide, then what to know. Within each, every statistic
-has its first finding before any has its second; among these, the one that is about most mails or people comes first.
+The order: first what must be repaired, then what must be decided, then what is good to know. Within each, every
+statistic has its first finding before any has its second; among these, the one
+that is about most mails or people comes first.
 
 Notes
 -----
@@ -37,38 +38,38 @@ from outreach_frames.findings._wording import Finding, Level, Names, NameTable
 
 __all__ = ["RULES", "Sentences", "tell"]
 
-NOTHING = "Nothing stands out: no difference is larger than chance alone could make it."
+NOTHING = "Nothing stands out. No difference is larger than chance would explain."
 
-NO_DATA = "There is nothing to judge by: no data."
+NO_DATA = "There are no data to judge by."
 
 FALSE_DISCOVERIES = 0.05
-"""The share of false sentences that is accepted among those that say that something differs."""
+"""The accepted share of false sentences among those that say that something differs."""
 
-SILENCE: Mapping[str, str] = {
+NOTHING_NOTABLE: Mapping[str, str] = {
     "ab_test": "No test of templates has a result yet.",
     "account_coverage": "Most accounts were contacted, and most of them through several people.",
     "cohort_matrix": "The latest weeks do not differ from those before by more than chance.",
-    "compare_periods": "No change is larger than chance alone could make it.",
+    "compare_periods": "No change is larger than chance would explain.",
     "opt_out_violations": "No mail reached anyone after they had opted out.",
-    "data_quality": "Nothing must be repaired before the data are read.",
+    "data_quality": "Nothing in the data must be repaired first.",
     "deliverability": "No mailbox is above a threshold by more than chance.",
     "enrollment_outcomes": "No group has unusually many stuck enrollments.",
-    "failures": "Hardly any mail failed.",
+    "failures": "Very little mail failed.",
     "leaderboard": "No group differs from the others by more than chance.",
     "mailbox_health": "No mailbox is known to be in trouble.",
-    "overlaps": "Hardly anyone is in several sequences at once or gets too many mails.",
+    "overlaps": "Few people are in several sequences at once or get too many mails.",
     "pipeline_attribution": "No channel's credit depends much on the rule.",
-    "power_table": "How long a test would take is not known.",
+    "power_table": "It is not known how long a test would take.",
     "prospect_opt_outs": "No group loses more people to opt-outs than the others by more than chance.",
     "reconcile_counters": "Outreach's own counters of deliveries agree with the rows to within 1 %.",
     "rep_activity": "No task is past due and open.",
-    "reply_within": "There are too few enrollments to tell how soon they answer.",
+    "reply_within": "There are too few enrollments to say how soon people answer.",
     "send_time_heatmap": "No hour differs from the others by more than chance.",
     "state_flow": "No sequence loses more enrollments than the others by more than chance.",
     "step_funnel": "No step differs from the others of its sequence by more than chance.",
     "suspect_engagement": "No open looks like a machine's.",
 }
-"""What is said of a single result in which nothing is notable, by its function; else `NOTHING`."""
+"""The sentence about a single result in which nothing is notable, by its function; else `NOTHING`."""
 
 Rule = Callable[[pd.DataFrame, Names], Iterator[Finding]]
 
@@ -117,20 +118,20 @@ def tell(
     family: Sequence[pd.DataFrame] = (),
 ) -> Sentences:
     """
-    Tell what stands out in results of the statistics.
+    Write in sentences what stands out in results of the statistics.
 
     Parameters
     ----------
     *results
-        Results of `outreach_frames.stats`, in pandas. Those that no rule is for are passed over.
+        Results of `outreach_frames.stats`, in pandas. Those without a rule are skipped.
     names
-        Names by id for each key, such as ``{"sequence_id": sequences.set_index("id")["name"]}``; where a result has
-        names of its own they serve.
+        Names by id for each key, such as ``{"sequence_id": sequences.set_index("id")["name"]}``; default: the
+        result's own names.
     limit
-        Tell only the most important [sentences]; default: all, and what was not compared.
+        Only the most important ones [sentences]; default: all, and what was not compared.
     family
-        Further results whose comparisons a sentence must survive too, such as all those of a report of which each
-        section tells its own. How many there were is then not said again.
+        Further results whose comparisons belong to the same family, such as those of a report's other sections. The
+        number of comparisons is then left out.
 
     Returns
     -------
@@ -160,7 +161,7 @@ def tell(
     ranked.sort(key=lambda each: each[:3])
     notable = [sentence for level, _, _, sentence in ranked if level < Level.NOTE]
     notes = [sentence for level, _, _, sentence in ranked if level == Level.NOTE]
-    told = notable or [_silence(functions, has_rows=any(len(result) for result in results))]
+    told = notable or [_nothing_notable(functions, has_rows=any(len(result) for result in results))]
     looks = [_looks(len(claims))] if claims and not others else []
     return Sentences([*told, *notes, *looks] if limit is None else [*told[:limit], *looks])
 
@@ -174,14 +175,14 @@ def _kept(by_result: list[list[Finding]], claims: list[Finding]) -> Iterator[lis
 
 
 def _looks(comparisons: int) -> str:
-    made = counted(comparisons, "comparison was", "comparisons were")
-    return f"{made} made. Where nothing differs, 95 of 100 such lists name no difference."
+    were_made = counted(comparisons, "comparison was made", "comparisons were made")
+    return f"{were_made}. If nothing differed, 95 of 100 such lists would name no difference."
 
 
-def _silence(functions: list[str], *, has_rows: bool) -> str:
+def _nothing_notable(functions: list[str], *, has_rows: bool) -> str:
     """Say that nothing is notable; without rows nothing can be, unless rows are what would be."""
     if functions == ["opt_out_violations"] or (len(functions) == 1 and has_rows):
-        return SILENCE.get(functions[0], NOTHING)
+        return NOTHING_NOTABLE.get(functions[0], NOTHING)
     return NOTHING if has_rows else NO_DATA
 
 

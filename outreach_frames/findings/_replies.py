@@ -68,17 +68,16 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 
 
 def _not_judged(result: pd.DataFrame, rate: str, key: str) -> Iterator[Finding]:
-    """Tell how many groups are too small, or too young, to be compared."""
+    """Count the groups that are too small, or too young, to be compared."""
     sizes = result[f"{rate}_n"].fillna(0)
     small, noun = int((sizes < MIN_N).sum()), key.removesuffix("_id").replace("_", " ")
     if not small:
         return
     whole = counted(len(sizes), noun)
-    sentence = f"Not compared, since they have fewer than {MIN_N} to judge by: {small:,} of {whole}."
+    sentence = f"Not compared, with fewer than {MIN_N} cases: {small:,} of {whole}."
     if rate == "enrollment_reply_rate_14d":
         sentence = (
-            f"Not compared by replies, since fewer than {MIN_N} of their enrollments have had 14 days: "
-            f"{small:,} of {whole}."
+            f"Not compared by replies, with fewer than {MIN_N} enrollments that are 14 days old: {small:,} of {whole}."
         )
     yield Finding(Level.NOTE, small, sentence)
 
@@ -108,7 +107,7 @@ def steps(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 
 
 def _silent(own: pd.DataFrame, others: pd.DataFrame, label: str, effect: float) -> Iterator[Finding]:
-    """Tell that a sequence has no reply, where the others would have had some in its place."""
+    """Say that a sequence has no reply, where the others would have had some in its place."""
     n, rest, x = (
         float(total)
         for total in (
@@ -142,17 +141,17 @@ def cohorts(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     effect = design_effect(result, "rate")
     now, before = rates_of([x_now, x_before], [n_now, n_before], effect=effect)
     change, low, high = difference_of(now[:3], before[:3])
+    side, had = "Up" if change > 0 else "Down", _EVENTS.get(parameter(result, "event", "reply"), "had a meeting")
     sentence = (
-        f"{'Up' if change > 0 else 'Down'} by {points(change, low, high)}: of the enrollments of the latest "
-        f"{RECENT_WEEKS} weeks that have had {7 * (max(weeks) + 1)} days, {now} had "
-        f"{_EVENTS.get(parameter(result, 'event', 'reply'), 'had a meeting')}, of those before {before}."
+        f"{side} by {points(change, low, high)}: within {7 * (max(weeks) + 1)} days, {now} of the enrollments of the "
+        f"latest {RECENT_WEEKS} weeks had {had}, against {before} of those before."
     )
     p = 1.0 if low <= 0 <= high else change_p((x_now, n_now), (x_before, n_before), effect=effect)
     yield Finding(Level.DECIDE, abs(change) * n_now, sentence, p)
 
 
 def within(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
-    """Tell how soon answers come."""
+    """Say how soon answers come."""
     days = parameter(result, "days", [])
     shares = {horizon: f"reply_within_{horizon:g}d" for horizon in sorted(days)}
     if len(result) != 1 or not result["n"].iloc[0] >= MIN_N:
@@ -165,7 +164,7 @@ def within(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     ]
     if len(figures) > 1:
         (soon, few), (late, most) = figures[0], figures[-1]
-        sentence = f"Of the enrollments written to, {few} have answered within {soon} and {most} within {late}."
+        sentence = f"Of the enrollments that got mail, {few} have answered within {soon} and {most} within {late}."
         yield Finding(Level.KNOW, float(result["n"].iloc[0]), sentence)
 
 
@@ -183,9 +182,9 @@ def outcomes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 
 
 def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Tell whether the total changed, how much of that is rate and how much mix, and which groups changed."""
+    """Say whether the total changed, how much of that is rate and how much mix, and which groups changed."""
     key, metric = str(result.columns[0]), parameter(result, "metric", "reply_rate")
-    share = f"the share of {METRICS[metric].counted if metric in METRICS else metric.replace('_', ' ')}"
+    rate = METRICS[metric].label.lower() if metric in METRICS else metric.replace("_", " ")
     effect = design_effect(result, metric)
     for row in records(pd.concat([attached(result, "total"), result])):
         before, now = (Rate(*(row[f"rate_{when}{end}"] for end in ("", "_lo", "_hi", "_n"))) for when in ("a", "b"))
@@ -195,10 +194,10 @@ def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         went = f"went {'up' if row['diff'] > 0 else 'down'} by {change}, from {before} to {now}"
         if pd.isna(row[key]):
             by_rate, by_mix = (signed_points(row[effect_of]) for effect_of in ("rate_effect", "mix_effect"))
-            split = f"{by_rate} from the rates themselves, {by_mix} from the mix"
-            sentence = f"{share[0].upper()}{share[1:]} {went}: {split} of what was sent."
+            split = f"{by_rate} because rates changed, {by_mix} because the mix of mail changed"
+            sentence = f"The {rate} {went}: {split}."
         else:
-            sentence = f"In {name(key, row[key])} {share} {went}."
-        counts = [(rate.value * rate.n, rate.n) for rate in (now, before)]
+            sentence = f"In {name(key, row[key])} the {rate} {went}."
+        counts = [(each.value * each.n, each.n) for each in (now, before)]
         p = 1.0 if row["diff_lo"] <= 0 <= row["diff_hi"] else change_p(counts[0], counts[1], effect=effect)
         yield Finding(Level.DECIDE, abs(row["diff"]) * now.n, sentence, p)

@@ -15,6 +15,7 @@ from outreach_frames.findings._wording import (
     Level,
     Names,
     Rate,
+    has,
     holds,
     parameter,
     rates_of,
@@ -25,7 +26,7 @@ from outreach_frames.stats.intervals import MIN_EVENTS, exact_lower, p_above
 from outreach_frames.stats.provenance import attached
 
 RECENT_WEEKS = 4
-"""Bounces and complaints are judged over so many latest weeks together: a single week has few mails."""
+"""Bounces and complaints are judged over this many latest weeks together: a single week has few mails."""
 
 _TROUBLES = {"bounce_rate": ("bounced", "sent"), "spam_rate": ("spam", "delivered")}
 _GAPS = {
@@ -37,7 +38,7 @@ _TOLD_ELSEWHERE = {"blind_mailboxes", "mail_after_opt_out", "counters_above_rows
 
 
 def mailboxes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Name the mailboxes that hear nothing, cannot send, or use up their daily limit."""
+    """Name the mailboxes that receive nothing, cannot send, or use up their daily limit."""
     labeled = result.assign(
         label=[name("mailbox_id", row["mailbox_id"], row["email"]) for row in records(result[["mailbox_id", "email"]])]
     )
@@ -49,8 +50,8 @@ def mailboxes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             row["label"] if pd.isna(row["blind_since"]) else f"{row['label']} since {day(row['blind_since'])}"
             for row in records(blind)
         ]
-        sentence = f"{len(blind):,} {of_all} {'hears' if len(blind) == 1 else 'hear'} no replies and no bounces"
-        meant = f"{counted(mails, 'mail')} sent since then look unanswered whether they are or not"
+        sentence = f"{len(blind):,} {of_all} {'receives' if len(blind) == 1 else 'receive'} no replies and no bounces"
+        meant = f"{counted(mails, 'mail')} sent since then look unanswered, even if they were answered"
         yield Finding(Level.REPAIR, mails, f"{sentence}: {listed(told)}. {meant}.")
     mute = labeled[holds(~result["send_ok"])]
     if len(mute):
@@ -85,14 +86,14 @@ def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             what = "at which to act" if grave else "from which to watch"
             box = sums.index[place]
             threshold = share(limit)
-            sentence = f"{name(key, box, own.get(box))} {words.thing} {found}{when}, above the {threshold} {what}."
+            sentence = f"{name(key, box, own.get(box))} {has(words)} {found}{when}, above the {threshold} {what}."
             enough = counts[0][place] >= MIN_EVENTS and lower[place] > watch
             importance = HEADLINE if rate == "bounce_rate" else 1.0
             yield Finding(level, counts[0][place], sentence, float(p[place]) if enough else 1.0, importance)
 
 
 def failures(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Tell how much mail failed and mostly why; by anything but the reason, compare the groups."""
+    """Say how much mail failed and mostly why; by anything but the reason, compare the groups."""
     if parameter(result, "by", ["error_reason"]) != ["error_reason"]:
         yield from groups(result, name)
         return
@@ -119,15 +120,15 @@ def _of_them(count: int, whole: int) -> str:
     return "all of them" if count == whole else f"{count:,} of them"
 
 
-_OPEN = "open is for Outreach whatever is neither finished nor opted out, bounced enrollments too"
+_OPEN = "Outreach counts each enrollment as open that is neither finished nor opted out, even if it bounced"
 
 
 def collisions(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
-    """Tell how many people are in several sequences at once, or are written to too often."""
+    """Count how many people are in several sequences at once, or are written to too often."""
     limit, window = parameter(result, "max_mailings", 4), parameter(result, "window_d", 7)
     cases = {
-        "open_sequences": (1, "have open enrollments in several sequences", f"with any ({_OPEN})"),
-        "max_touches": (limit, f"were sent more than {limit} mails within {window:g} days", "written to"),
+        "open_sequences": (1, "have open enrollments in several sequences", f"with an open one ({_OPEN})"),
+        "max_touches": (limit, f"were sent more than {limit} mails within {window:g} days", "who got mail"),
     }
     for column, (above, what, of_those) in cases.items():
         x, n = int((result[column] > above).sum()), int((result[column] > 0).sum())
@@ -138,7 +139,7 @@ def collisions(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
 
 
 def counters(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
-    """Tell how many deliveries the API counts that have no row, or the other way round."""
+    """Count how many deliveries the API counts that have no row, or the other way round."""
     deliveries = result[result["counter"] == "deliver_count"]
     kind = str(result.columns[0]).removesuffix("_id").replace("_", " ")
     for cause, (level, what) in _GAPS.items():
@@ -152,7 +153,7 @@ def counters(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
 
 
 def quality(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
-    """Tell what must be repaired in the data before any figure is read."""
+    """Say what must be repaired in the data before any figure is read."""
     for row in records(result[result["severity"] == "act"]):
         if row["check"] not in _TOLD_ELSEWHERE:
             check, resource = (row[name].replace("_", " ") for name in ("check", "resource"))
@@ -161,7 +162,7 @@ def quality(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
 
 
 def machines(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
-    """Tell how many opens look like a machine's, and the open rate with and without them."""
+    """Count how many opens look like a machine's, and the open rate with and without them."""
     if "open_rate_range" not in result.attrs:
         return
     told = attached(result, "open_rate_range").iloc[0]
@@ -171,19 +172,21 @@ def machines(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     low, high = (Rate(told[end], told[f"{end}_lo"], told[f"{end}_hi"], n) for end in ("lower", "upper"))
     suspect = round((high.value - low.value) * n)
     look = "looks" if suspect == 1 else "look"
-    sentence = f"{counted(suspect, 'open')} {look} like a machine's: with them {high} of the mails were opened, without"
-    yield Finding(Level.KNOW, suspect, f"{sentence} them {low}. Machines that were not noticed count in both.")
+    sentence = (
+        f"{counted(suspect, 'open')} {look} like a machine's. With them, {high} of the mails were opened, without"
+    )
+    yield Finding(Level.KNOW, suspect, f"{sentence} them {low}. Machines that were not detected are in both figures.")
 
 
 FEW_ACCOUNTS = 0.05
-"""A smaller share of the accounts is not told."""
+"""A smaller share of the accounts gets no sentence."""
 
 SPREAD = 0.1
-"""A channel is told of where the models' credits for it lie apart by at least this share of all deals."""
+"""A channel gets a sentence where the models' credits for it differ by at least this share of all deals."""
 
 
 def backlog(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Tell how many tasks are past due, and who has left more of them open than the rest."""
+    """Count how many tasks are past due, and who has left more of them open than the rest."""
     by_user = result.fillna({"tasks_due": 0, "task_backlog": 0}).groupby("user_id")
     sums = by_user[["task_backlog", "tasks_due"]].sum().astype("int64")
     left, due = int(sums["task_backlog"].sum()), int(sums["tasks_due"].sum())
@@ -220,7 +223,7 @@ def coverage(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
 
 
 def credit(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Tell how many deals no mail preceded, and for which channels the models disagree most."""
+    """Count how many deals no mail preceded, and for which channels the models disagree most."""
     deals = result["opportunity_id"].nunique()
     window = parameter(result, "window_d", 30)
     alone = result.loc[result["channel"] == "unattributed", "opportunity_id"].nunique()
@@ -228,7 +231,7 @@ def credit(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         sentence = f"{counted(alone, 'deal')} had no mail to their people in the {window:g} days before they began"
         yield Finding(Level.KNOW, alone, f"{sentence}, {rates_of([alone], [deals])[0]}.")
     if deals < MIN_N:
-        sentence = f"{counted(deals, 'deal')} are too few to compare the rules of sharing credit by."
+        sentence = f"{counted(deals, 'deal')} are too few to compare the rules that share credit."
         yield Finding(Level.KNOW, 0, sentence)
         return
     summary = attached(result, "summary").dropna(subset=["channel_id"])

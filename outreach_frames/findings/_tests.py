@@ -17,6 +17,7 @@ from outreach_frames.findings._wording import (
     Level,
     Names,
     Rate,
+    has,
     holds,
     parameter,
     rates_in,
@@ -125,7 +126,7 @@ UNDECIDED = "undecided"
 
 
 def tests(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
-    """Tell the verdict of each test, and how far the nearest of those is that need more mail."""
+    """Say the verdict of each test, and how far the nearest of those is that need more mail."""
     words = METRICS[parameter(result, "metric", "reply_rate")]
     waiting: list[tuple[float, str]] = []
     tested: dict[Any, list[dict[str, Any]]] = {}
@@ -137,7 +138,7 @@ def tests(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         sent, least = sum(arm["arrivals"] for arm in arms), min(arm["n"] for arm in arms)
         if verdict == "broken split":
             split = listed(f"{arm['arrivals']:,}" for arm in arms)
-            sentence = f"The test at {where} is broken: its variants were sent to {split} people, no equal split."
+            sentence = f"The test at {where} is broken: its variants were sent to {split} people, not in equal parts."
             yield Finding(Level.REPAIR, sent, sentence, float(arms[0]["srm_p"]))
             continue
         yield _winner(arms, verdict.removesuffix(" better"), where, words, name)
@@ -186,7 +187,7 @@ def ranks(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         differs = drawn.low > rest or drawn.high < rest
         best = f"; it is the best with a probability of {probability(row['p_top'])}" if row["p_top"] >= SURE else ""
         sentence = (
-            f"{name(key, row[key], row['name'])} {words.thing} {drawn}, {group.side} the others together "
+            f"{name(key, row[key], row['name'])} {has(words)} {drawn}, {group.side} the others together "
             f"({group.rest}){best}."
         )
         yield Finding(Level.DECIDE, group.weight, sentence, group.p if differs else 1.0)
@@ -201,22 +202,25 @@ def hours(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
         row = rows[hour.place]
         sentence = (
             f"Mail that arrives on {_DAYS[row['weekday']]} between {row['hour']}:00 and {row['hour'] + 1}:00 "
-            f"{METRICS[metric].thing} {hour.rate}, {hour.side} the other hours with enough mail ({hour.rest})."
+            f"{has(METRICS[metric])} {hour.rate}, {hour.side} the other hours with enough mail ({hour.rest})."
         )
         yield Finding(Level.KNOW, hour.weight, sentence, hour.p)
 
 
 def plans(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
-    """Tell the smallest improvement that a test can find in a reasonable time."""
+    """Say the smallest improvement that a test can find in a reasonable time."""
     for baseline, plan in result.dropna(subset=["n_per_arm", "days"]).groupby("baseline"):
         start = f"From {percent(float(str(baseline)))}"
         reachable = [row for row in records(plan) if row["days"] <= REACHABLE_D]
         if not reachable:
-            sentence = f"{start}, none of these improvements can be told from chance within {REACHABLE_D} days."
+            sentence = (
+                f"{start}, none of these improvements can be distinguished from chance within {REACHABLE_D} days."
+            )
         else:
             least = min(reachable, key=lambda row: float(row["difference"]))
             sentence = (
-                f"{start}, an improvement by {100 * least['difference']:g} percentage points can be told from chance "
-                f"after {counted(least['days'], 'day')}, with {counted(least['n_per_arm'], 'enrollment')} per variant."
+                f"{start}, an improvement by {100 * least['difference']:g} percentage points can be distinguished from "
+                f"chance after {counted(least['days'], 'day')}, "
+                f"with {counted(least['n_per_arm'], 'enrollment')} per variant."
             )
         yield Finding(Level.KNOW, 0, sentence)

@@ -9,33 +9,34 @@ import pandas as pd
 
 from outreach_frames._format import day, interval
 from outreach_frames.errors import DataError
+from outreach_frames.metrics import Metric
 from outreach_frames.stats.intervals import score_interval
 
 MIN_N = 30
 """Groups with a smaller denominator are not judged."""
 
 NOTABLE = 0.01
-"""A smaller share of what was counted is not told."""
+"""A smaller share of what was counted gets no sentence."""
 
 NameTable = Mapping[Any, Any] | pd.Series
 """Names by id."""
 
 
 class Level(IntEnum):
-    """What a finding asks for."""
+    """What the reader should do about a finding."""
 
     REPAIR = 0
-    """Something is wrong: people are written to against their will, or the figures cannot be trusted."""
+    """Something is wrong: people get mail against their will, or the figures cannot be trusted."""
     DECIDE = 1
-    """A difference that chance alone could hardly make."""
+    """A difference that chance does not explain."""
     KNOW = 2
     """What to keep in mind."""
     NOTE = 3
-    """What was not judged, and why; in no list of the most important."""
+    """What was not judged, and why; never among the most important."""
 
 
 HEADLINE = 50.0
-"""Importance of what a report is opened for: who gets replies, and whose mail does not arrive."""
+"""Importance of the main questions: who gets replies, and whose mail does not arrive."""
 
 
 class Finding(NamedTuple):
@@ -45,8 +46,8 @@ class Finding(NamedTuple):
     Attributes
     ----------
     p
-        The p-value of what it claims; ``None`` of a plain fact. A comparison that was made is a finding even where it
-        is not to be told, since it belongs to the family; its p-value is then 1.
+        The p-value of its claim; ``None`` for a plain fact. A comparison that shows no difference is a finding too,
+        since it belongs to the family; its p-value is 1.
     importance
         How much the comparison counts among the others of its family.
     """
@@ -106,6 +107,11 @@ def rates_of(successes: Iterable[float], trials: Iterable[float], *, effect: flo
     """Compute rates from counts, with Wilson's intervals for trials of a design effect."""
     pairs = [(float(x), float(n)) for x, n in zip(successes, trials, strict=True)]
     return [Rate(*score_interval(x / effect, n / effect), n) for x, n in pairs]
+
+
+def has(metric: Metric) -> str:
+    """Begin what is said of a rate: has a reply rate of."""
+    return f"has {'an' if metric.label[0] in 'AEIO' else 'a'} {metric.label.lower()} of"
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,24 +1,21 @@
-"""Axes: rates and weeks, estimates with intervals, labels beside lines, legends, and shaded cells."""
+"""Axes of rates and counts, rows with their labels and columns of text, and estimates with their intervals."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import to_hex, to_rgb
-from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from outreach_frames._format import NO_DATA, amount, share
-from outreach_frames.plots._formatting import line_height, width
-from outreach_frames.plots._input import Flags, Floats
-from outreach_frames.plots._layout import Page, rectangle_of, root_of
-from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, NONE, SMALL_PT, Mark
+from outreach_frames.plots._input import Flags, Floats, Lines, choose_lines
+from outreach_frames.plots._layout import WIDTH, Page, fold, line_height, open_page, rectangle_of, root_of, widest
+from outreach_frames.plots._style import INK, LABEL_PT, MUTED, NONE, SMALL_PT, Mark
 
 Estimate = tuple[float, float, float]
 """A value with the ends of its interval."""
@@ -176,161 +173,110 @@ def reference(ax: Axes, value: float, text: str) -> None:
     ax.text(value, 1, text, transform=above, size=SMALL_PT, color=INK, ha=side, va="bottom", gid="reference-label")
 
 
-_WEEKS_APART = 0.12
+AXIS_ROOM = 0.42
+HEADER_ROOM = 0.2
+_MANY = 25
+_LABELS_SHARE = 0.36
+_COLUMN_GAP = 0.16
+_LEAST_AXIS, _LEAST_LABEL = 1.3, 0.6
+LEAST_PITCH = 0.135
+_TWO_LINES = 1.9
 
 
-class Weeks:
+@dataclass(frozen=True, slots=True)
+class Column:
     """
-    All weeks from the first to the last of a result, at 0, 1, 2 and so on.
+    A column of text at the right of the rows.
+
+    Attributes
+    ----------
+    header
+        Stands above it.
+    cells
+        One text for each row.
+    """
+
+    header: str
+    cells: Sequence[str]
+
+    @property
+    def width(self) -> float:
+        """Room it takes, with the gap at its left [inches]."""
+        return max(widest(self.cells), widest([self.header], SMALL_PT)) + _COLUMN_GAP
+
+
+def rows_height(names: Sequence[str], page_width: float) -> float:
+    """Room that these rows would like, axis and header included [inches]: more where labels need two lines."""
+    wraps = widest(names) > page_width * _LABELS_SHARE
+    pitch = 0.2 if len(names) > _MANY else 0.32 if wraps else 0.27
+    return max(len(names), 1) * pitch + AXIS_ROOM + HEADER_ROOM
+
+
+def lay_rows(
+    page: Page,
+    names: Sequence[str],
+    columns: Sequence[Column] = (),
+    *,
+    muted: Sequence[int] = (),
+    above: float = 0,
+    below: float = 0,
+) -> Axes:
+    """
+    Place the page's Axes beside the labels, first row on top; rows lie at 0, 1, 2 … on the y axis.
 
     Parameters
     ----------
-    mondays
-        First days of the weeks that have rows; weeks without rows keep their place.
+    muted
+        Rows whose labels are gray.
+    above, below
+        Room to leave for a key above the headers and for another panel below the axis [inches].
     """
-
-    def __init__(self, mondays: Iterable[Any]) -> None:
-        stamps = [pd.Timestamp(monday) for monday in mondays]
-        self.first = min(stamps)
-        self.count = int(self._places(stamps).max()) + 1
-
-    def places(self, mondays: Iterable[Any]) -> Floats:
-        """Where weeks lie on the axis."""
-        return self._places([pd.Timestamp(monday) for monday in mondays])
-
-    def _places(self, stamps: list[pd.Timestamp]) -> Floats:
-        return np.array([round((stamp - self.first).days / 7) for stamp in stamps], dtype=np.float64)
-
-    def axis(self, ax: Axes) -> None:
-        """Label as many Mondays as have room, the last one among them."""
-        ax.set_xlim(-0.6, self.count - 0.4)
-        names = [f"{monday.day} {monday:%b}" for monday in self._mondays()]
-        slot = rectangle_of(ax).width / self.count
-        every = max(1, int(np.ceil((max(width(name, SMALL_PT) for name in names) + _WEEKS_APART) / slot)))
-        shown = range(self.count - 1, -1, -every)
-        ax.set_xticks(list(shown), [names[place] for place in shown], size=SMALL_PT)
-
-    def _mondays(self) -> list[pd.Timestamp]:
-        return [self.first + pd.Timedelta(weeks=place) for place in range(self.count)]
+    height = page.height - AXIS_ROOM - HEADER_ROOM - above - below
+    pitch = height / len(names)
+    size = min(LABEL_PT, max(pitch * 72 / 1.42, 5.0))
+    lines = 2 if pitch >= _TWO_LINES * line_height(size) else 1
+    right = sum(column.width for column in columns)
+    room = max(min(page.width * _LABELS_SHARE, page.width - right - _LEAST_AXIS), _LEAST_LABEL)
+    folded = [fold(name, room, lines=lines, size=size) for name in names]
+    left = widest(folded, size) + 0.1
+    ax = page.place(left, AXIS_ROOM + below, page.width - left - right, height)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_yticks(range(len(names)), folded, size=size, linespacing=1.1, parse_math=False)
+    for row in muted:
+        ax.get_yticklabels()[row].set_color(MUTED)
+    _write_columns(page, ax, columns, size, page.height - above)
+    return ax
 
 
-_JOIN, _TEXT = 0.1, 0.14
+def _write_columns(page: Page, ax: Axes, columns: Sequence[Column], size: float, top: float) -> None:
+    edge = page.width - sum(column.width for column in columns)
+    beside = blended_transform_factory(page.figure.transFigure, ax.transData)
+    for column in columns:
+        edge += column.width
+        page.write(edge, top - HEADER_ROOM + 0.05, column.header, size=SMALL_PT, color=MUTED, ha="right")
+        for row, cell in enumerate(column.cells):
+            ax.text(page.x(edge), row, cell, transform=beside, size=size, color=INK, ha="right", va="center_baseline")
 
 
-def label_beside(ax: Axes, wanted: Sequence[float], texts: Sequence[str], inks: Sequence[str]) -> None:
+def open_rows(
+    ax: Axes | None,
+    order: Sequence[int],
+    *,
+    names: Sequence[str],
+    has_value: Sequence[bool],
+    max_rows: int | None,
+    apart: Sequence[int] = (),
+    above: float = 0,
+    **heading: str,
+) -> tuple[Page, Lines]:
     """
-    Write texts at heights of the y axis, as near as they can stand; set the limits of the axis first.
+    Open a page as high as its rows need, or choose as many rows as the given Axes has room for.
 
-    What lies above the axis is named at its upper end, without a joining line.
+    Rows `apart` are no part of the order: they are summed up in one line at the end.
     """
-    box = rectangle_of(ax)
-    top = ax.get_ylim()[1]
-    gap = line_height(SMALL_PT) * top / box.height
-    heights = spread([min(height, top) for height in wanted], gap, low=gap / 2, high=top + gap / 2)
-    beside = blended_transform_factory(ax.transAxes, ax.transData)
-    for height, y, text, ink in zip(wanted, heights, texts, inks, strict=True):
-        if height <= top:
-            ax.plot([1, 1 + _JOIN / box.width], [height, y], color=ink, lw=0.6, transform=beside, clip_on=False)
-        ax.text(1 + _TEXT / box.width, y, text, transform=beside, size=SMALL_PT, color=ink, va="center_baseline")
-
-
-def spread(wanted: Sequence[float], gap: float, *, low: float = -np.inf, high: float = np.inf) -> list[float]:
-    """
-    Move positions apart until neighbors are `gap` from each other, keeping their order.
-
-    They stay near their place, and between `low` and `high`; where there is no room for all, they go on beyond `high`.
-    """
-    moved = _apart(wanted, gap)
-    order = sorted(range(len(wanted)), key=lambda place: (moved[place], place))
-    for rank, place in enumerate(reversed(order)):
-        moved[place] = min(moved[place], high - rank * gap)
-    for rank, place in enumerate(order):
-        moved[place] = max(moved[place], low + rank * gap)
-    return moved
-
-
-def _apart(wanted: Sequence[float], gap: float) -> list[float]:
-    """Join what is too close into blocks around their common middle."""
-    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
-    blocks: list[list[int]] = []
-    centers: list[float] = []
-    for place in order:
-        blocks.append([place])
-        centers.append(wanted[place])
-        while len(blocks) > 1 and centers[-1] - centers[-2] < gap * (len(blocks[-1]) + len(blocks[-2])) / 2:
-            joined = blocks.pop(-2) + blocks.pop()
-            del centers[-2:]
-            blocks.append(joined)
-            centers.append(sum(wanted[member] for member in joined) / len(joined))
-    moved = [0.0] * len(wanted)
-    for block, center in zip(blocks, centers, strict=True):
-        for rank, place in enumerate(block):
-            moved[place] = center + (rank - (len(block) - 1) / 2) * gap
-    return moved
-
-
-_SWATCH, _BESIDE, _APART = 0.2, 0.06, 0.16
-_PITCH = line_height(SMALL_PT) + 0.03
-
-
-def key_height(words: Iterable[str], room: float) -> float:
-    """Room that the key needs [inches]."""
-    return (max((line for line, _ in _places(words, room)), default=-1) + 1) * _PITCH + 0.04
-
-
-def draw_key(page: Page, marks: Mapping[str, Mark]) -> None:
-    """Draw a swatch and its words for each meaning at the top of the page."""
-    height = key_height(marks, page.width)
-    panel = page.panel(0, page.height - height, page.width, height, gid="key")
-    panel.set(xlim=(0, page.width), ylim=(height, 0))
-    panel.set_axis_off()
-    for (line, x), (words, mark) in zip(_places(marks, page.width), marks.items(), strict=True):
-        top = line * _PITCH
-        blocks(panel, [(x, top + 0.02, _SWATCH, _PITCH - 0.05)], mark, gid="swatch")
-        panel.text(x + _SWATCH + _BESIDE, top + _PITCH / 2, words, size=SMALL_PT, color=INK, va="center")
-
-
-def _places(words: Iterable[str], room: float) -> list[tuple[int, float]]:
-    """Line and left edge [inches] of each entry."""
-    places: list[tuple[int, float]] = []
-    line, x = 0, 0.0
-    for text in words:
-        wide = _SWATCH + _BESIDE + width(text, SMALL_PT)
-        if x and x + wide > room:
-            line, x = line + 1, 0.0
-        places.append((line, x))
-        x += wide + _APART
-    return places
-
-
-_LIGHTEST = 0.06
-_LINEAR_UP_TO = 0.04045
-_MIDDLE = 0.179
-_CELL_SIDE = 0.94
-
-
-def shade(rate: float, top: float, mark: Mark) -> str:
-    """Mix white with the ink of a meaning, in proportion to the rate."""
-    part = _LIGHTEST + (1 - _LIGHTEST) * min(max(rate / top, 0.0), 1.0) if top else _LIGHTEST
-    red, green, blue = (1 - part * (1 - channel) for channel in to_rgb(mark.ink))
-    return to_hex((red, green, blue))
-
-
-def readable_on(color: str) -> str:
-    """Choose black or white by the relative luminance of WCAG 2.2; one of them has a contrast of 4.5 to 1 at least."""
-    linear = (c / 12.92 if c <= _LINEAR_UP_TO else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color))
-    luminance = sum(weight * channel for weight, channel in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return "#000000" if luminance > _MIDDLE else "#FFFFFF"
-
-
-def draw_cell(ax: Axes, center: tuple[float, float], color: str | None, text: str, gid: str) -> None:
-    """Draw a cell with its text; without a color it is hatched."""
-    x, y = center
-    look: dict[str, Any] = (
-        {"facecolor": color} if color else {"facecolor": "#FFFFFF", "hatch": "////", "edgecolor": FAINT}
-    )
-    ax.add_patch(Rectangle((x - _CELL_SIDE / 2, y - _CELL_SIDE / 2), _CELL_SIDE, _CELL_SIDE, lw=0, gid=gid, **look))
-    ink = readable_on(color) if color else MUTED
-    label = ax.text(x, y, text, size=SMALL_PT, color=ink, ha="center", va="center_baseline", gid=f"{gid}-text")
-    if color is None:
-        label.set_path_effects(HALO)
+    lines = choose_lines(order, has_value, max_rows, apart=apart)
+    page = open_page(ax, height=rows_height(lines.names(names), WIDTH) + above, **heading)
+    fits = max(int((page.height - AXIS_ROOM - HEADER_ROOM - above) / LEAST_PITCH), 1)
+    if ax is not None and len(lines.groups) > fits:
+        lines = choose_lines(order, has_value, fits, apart=apart)
+    return page, lines

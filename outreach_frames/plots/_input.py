@@ -12,7 +12,7 @@ from pandas.api.types import is_numeric_dtype
 from outreach_frames._format import SPACE, count, day, moment, share, type_name
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.metrics import METRICS, Metric
-from outreach_frames.plots._formatting import distinct
+from outreach_frames.plots._layout import distinct
 from outreach_frames.plots._style import MARKS, Mark
 
 
@@ -110,31 +110,31 @@ def is_calendar(frame: pd.DataFrame, keys: Sequence[str]) -> bool:
     return len(keys) == 1 and _is_time(frame[keys[0]])
 
 
-def labels(
-    frame: pd.DataFrame, keys: Sequence[str], *, column: str | None = None, names: Names | None = None
-) -> list[str]:
+def labels(frame: pd.DataFrame, keys: Sequence[str], *, names: Names | None = None) -> list[str]:
     """
     Name each row, all labels different.
 
-    By the names given for its key, or by the column asked for, or by the first column of names, or by its keys.
+    By the names given for its only key, or by the first column of names, or by its keys.
     """
-    if not keys and column is None:
+    if not keys:
         return ["all mailings"] * len(frame)
     identities = [" · ".join(words) for words in zip(*(_words(frame[key]) for key in keys), strict=True)]
-    identities = identities or [str(row + 1) for row in range(len(frame))]
-    column = column or next((known for known in _NAMES if len(keys) == 1 and known in frame.columns), None)
+    if len(keys) > 1:
+        return distinct(identities, identities)
+    key = keys[0]
+    column = next((column for column in _NAMES if column in frame.columns), None)
     if names is not None:
-        told: list[Any] = [names.get(key) for key in frame[keys[0]]]
+        named: list[Any] = [names.get(value) for value in frame[key]]
     elif column is not None:
-        told = list(frame[column])
-    elif len(keys) == 1 and is_numeric_dtype(frame[keys[0]].dtype):
-        told = [f"{noun(keys[0])} {identity}" for identity in identities]
+        named = list(frame[column])
+    elif is_numeric_dtype(frame[key].dtype):
+        named = [f"{noun(key)} {identity}" for identity in identities]
     else:
-        told = identities
-    if len(keys) == 1:
-        nameless = f"no {noun(keys[0])}"
-        told = [nameless if pd.isna(key) else name for name, key in zip(told, frame[keys[0]], strict=True)]
-    return distinct(told, identities)
+        named = identities
+    nameless = f"no {noun(key)}"
+    return distinct(
+        [nameless if pd.isna(value) else name for name, value in zip(named, frame[key], strict=True)], identities
+    )
 
 
 def parts(frame: pd.DataFrame, key: str, *, names: Names | None = None) -> dict[str, pd.DataFrame]:

@@ -1,5 +1,5 @@
 """
-Layout: the page with its heading and definition, and small multiples.
+Layout: the theme and its fonts, labels that fit, and the page with its heading and definition.
 
 Every ``plot_*`` function returns the Axes it was given, or one on a new figure 7 inches wide. A picture with one panel
 draws into that Axes; small multiples draw into insets of it (``ax.child_axes``) and leave the Axes itself invisible.
@@ -8,23 +8,228 @@ Everything, labels and footnote included, stays inside the rectangle that the Ax
 A new figure is not registered with pyplot, so none is left open, and no current figure changes. Its Axes shows itself
 as the last value of a notebook cell; elsewhere it is saved with ``ax.figure.savefig(...)``. For a window or an
 arrangement of one's own, pass ``ax=``.
+
+Widths are measured by a renderer with the fonts the picture will use, in inches, so that nothing is cut off or runs
+into its neighbor.
 """
 
+import re
 import sys
-from collections.abc import Sequence
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from io import BytesIO
-from math import ceil
 from typing import Any
 
+import matplotlib as mpl
+import pandas as pd
+from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.transforms import Affine2D, Bbox
 
 from outreach_frames._format import type_name
-from outreach_frames.errors import DataError
-from outreach_frames.plots._formatting import fold, line_height
-from outreach_frames.plots._style import INK, LABEL_PT, MUTED, SETTINGS, SMALL_PT, TITLE_PT, families, theme
+from outreach_frames.errors import DataError, OutreachDataWarning
+from outreach_frames.plots._style import INK, LABEL_PT, MUTED, SETTINGS, SMALL_PT, TITLE_PT
+
+# Latin, Greek and Cyrillic come with matplotlib; the others are used where the machine has them.
+_FAMILIES = (
+    "DejaVu Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Apple SD Gothic Neo",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Arial Unicode MS",
+)
+
+# The groups of settings that change a picture: the reader's own style must not leak into ours.
+_DRAWN = {
+    "axes",
+    "errorbar",
+    "figure",
+    "font",
+    "grid",
+    "hatch",
+    "lines",
+    "patch",
+    "path",
+    "scatter",
+    "text",
+    "xtick",
+    "ytick",
+}
+
+
+@cache
+def families() -> tuple[str, ...]:
+    """The font families to try for each letter, in order: those of the list that this machine has."""
+    installed = set(font_manager.get_font_names())
+    return tuple(name for name in _FAMILIES if name in installed)
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """
+    Draw in the style of this package inside a ``with`` block; matplotlib's own settings are back when it ends.
+
+    Every ``plot_*`` function uses it by itself. It is public so that a picture of one's own can match.
+
+    Notes
+    -----
+    Like `matplotlib.rc_context` it changes settings of the whole process: do not draw in another thread meanwhile.
+    """
+    plain: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name.split(".")[0] in _DRAWN}
+    with mpl.rc_context(plain | SETTINGS | {"font.family": list(families())}):
+        yield
+
+
+_MEASURING_DPI = 144
+_SAFE = 1.02
+_BOX = "\N{WHITE SQUARE}"
+
+
+@cache
+def _renderer() -> RendererAgg:
+    return RendererAgg(16, 16, _MEASURING_DPI)  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=16_384)
+def width(text: str, size: float = LABEL_PT, weight: str = "normal") -> float:
+    """Measure one line of text [inches]; call it inside `theme`."""
+    font = FontProperties(family=list(families()), size=size, weight=weight)
+    shown = drawable(text)
+    pixels = _renderer().get_text_width_height_descent(shown, font, ismath=False)[0]  # type: ignore[no-untyped-call]
+    return float(pixels) / _MEASURING_DPI * _SAFE
+
+
+def widest(texts: Iterable[str], size: float = LABEL_PT, weight: str = "normal") -> float:
+    """Measure the longest line among the texts [inches]; 0 where there are none."""
+    lines = (line for text in texts for line in text.split("\n"))
+    return max((width(line, size, weight) for line in lines), default=0.0)
+
+
+def line_height(size: float) -> float:
+    """Height of one line with its leading [inches]."""
+    return size * 1.42 / 72
+
+
+def fold(text: str, room: float, *, lines: int | None = None, size: float = LABEL_PT, weight: str = "normal") -> str:
+    """
+    Break a text into lines that fit the room [inches].
+
+    Where it needs more than `lines`, the last one keeps its beginning and its end around an ellipsis: names that
+    differ often do so at the end, as in "… v1" and "… v2".
+    """
+    folded = _fold_greedily(drawable(text), room, size, weight)
+    if lines is None or len(folded) <= lines:
+        return "\n".join(folded)
+    kept = folded[: lines - 1]
+    rest = " ".join(folded[lines - 1 :])
+    return "\n".join([*kept, shorten(rest, room, size=size, weight=weight)])
+
+
+def _fold_greedily(text: str, room: float, size: float, weight: str) -> list[str]:
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        joined = f"{line} {word}" if line else word
+        if width(joined, size, weight) <= room:
+            line = joined
+            continue
+        if line:
+            lines.append(line)
+        pieces = _cut(word, room, size, weight)
+        lines.extend(pieces[:-1])
+        line = pieces[-1]
+    return [*lines, line]
+
+
+def _cut(word: str, room: float, size: float, weight: str) -> list[str]:
+    """Cut a word that is wider than the room, before an @ sign if that helps; every piece holds at least one letter."""
+    user, at, domain = word.partition("@")
+    if at and user and width(user, size, weight) <= room:
+        return [user, *_cut(at + domain, room, size, weight)]
+    pieces = [""]
+    for letter in word:
+        if pieces[-1] and width(pieces[-1] + letter, size, weight) > room:
+            pieces.append("")
+        pieces[-1] += letter
+    return pieces
+
+
+def shorten(text: str, room: float, *, size: float = LABEL_PT, weight: str = "normal") -> str:
+    """Fit a text on one line by leaving out its middle."""
+    text = drawable(text)
+    if width(text, size, weight) <= room:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        tail = kept // 3
+        candidate = f"{text[: kept - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
+        if width(candidate, size, weight) <= room:
+            return candidate
+    return "…"
+
+
+def distinct(names: Sequence[Any], keys: Sequence[Any]) -> list[str]:
+    """
+    Make labels that differ from each other: the key is added to equal names and to names no font can draw.
+
+    Line breaks and runs of blanks become one blank; a missing name is replaced by its key.
+    """
+    clean = ["" if pd.isna(name) else " ".join(str(name).split()) for name in names]
+    bearers = Counter(clean)
+    return [
+        f"{name} #{key}".strip() if bearers[name] > 1 or not drawable(name) or _BOX in drawable(name) else name
+        for name, key in zip(clean, keys, strict=True)
+    ]
+
+
+@lru_cache(maxsize=16_384)
+def drawable(text: str) -> str:
+    """
+    Replace what no font can draw.
+
+    Pictographs and control characters are left out. Letters that no font has (Chinese, Japanese, Korean and others, on
+    a machine without such a font) become boxes, and an `OutreachDataWarning` says what to install.
+    """
+    known = _glyphs()
+    kept = []
+    for letter in unicodedata.normalize("NFC", text):
+        category = unicodedata.category(letter)
+        if letter == "\n" or (ord(letter) in known and category[0] != "C" and letter != "\N{VARIATION SELECTOR-16}"):
+            kept.append(letter)
+        elif category[0] == "L":
+            kept.append(_BOX)
+    if _BOX in kept and _BOX not in text:
+        warnings.warn(
+            "Some names have letters that no installed font can draw; they are drawn as boxes. "
+            "Hint: install a font for the script, such as Noto Sans CJK (fonts-noto-cjk on Debian).",
+            OutreachDataWarning,
+            stacklevel=2,
+        )
+    return re.sub(" {2,}", " ", "".join(kept)).strip()
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    fonts = (font_manager.get_font(font_manager.findfont(name)) for name in families())
+    return frozenset(code for font in fonts for code in font.get_charmap())
+
 
 WIDTH = 7.0
 """Width of a new figure [inches]: a page in portrait with its margins."""
@@ -222,89 +427,3 @@ def rectangle_of(ax: Axes) -> Bbox:
 
 def _height(text: str, size: float) -> float:
     return (text.count("\n") + 1) * line_height(size)
-
-
-MOST_PANELS = 12
-NAME_ROOM = 0.42
-_LEAST, _LEAST_WIDTH = 0.8, 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """
-    Room for one panel below its name, from the lower left corner of the page [inches].
-
-    Attributes
-    ----------
-    is_first, is_left, is_right, is_lowest
-        Whether it is the first one, stands in the first or the last column, has no panel below it: what all panels
-        share is labeled there.
-    """
-
-    left: float
-    bottom: float
-    width: float
-    height: float
-    is_first: bool
-    is_left: bool
-    is_right: bool
-    is_lowest: bool
-
-
-def panels_shown(ax: Axes | None, panels: int, cell: float, *, below: float, columns: int | None = None) -> int:
-    """How many of so many panels are drawn: at most twelve, and on a given Axes what it has room for."""
-    lines = lines_that_fit(ax, cell * _LEAST + NAME_ROOM, fixed=below)
-    columns = columns or min(3, _columns_that_fit(WIDTH if ax is None else rectangle_of(ax).width))
-    return min(panels, MOST_PANELS, lines * columns)
-
-
-def grid_height(panels: int, cell: float, *, below: float, columns: int | None = None) -> float:
-    """Room for so many panels with their names and the axis title below [inches]."""
-    return ceil(max(panels, 1) / (columns or _columns_for(panels, WIDTH))) * (cell + NAME_ROOM) + below
-
-
-def _columns_for(panels: int, width: float) -> int:
-    balanced = 1 if panels == 1 else 2 if panels in {2, 4} else 3
-    return min(balanced, _columns_that_fit(width))
-
-
-def _columns_that_fit(width: float) -> int:
-    return max(1, int(width / _LEAST_WIDTH))
-
-
-def grid(
-    page: Page,
-    names: Sequence[str],
-    *,
-    left: float,
-    below: float,
-    right: float = 0,
-    gap: float = 0.15,
-    columns: int | None = None,
-) -> list[Cell]:
-    """
-    Divide a page into cells and write the name above each; the page's own Axes becomes invisible.
-
-    Parameters
-    ----------
-    left, below, right
-        Room for what is written once for all panels of a row or column [inches].
-    gap
-        Distance between neighbors [inches].
-    columns
-        Panels side by side; default: one, two or three, by their number and the room.
-    """
-    page.hide_frame()
-    columns = columns or _columns_for(len(names), page.width)
-    wide = (page.width - left - right + gap) / columns
-    high = (page.height - below) / ceil(len(names) / columns)
-    cells = []
-    for place, name in enumerate(names):
-        line, column = divmod(place, columns)
-        x, y = left + column * wide, page.height - (line + 1) * high
-        is_lowest = place + columns >= len(names)
-        is_right = column == columns - 1 or place == len(names) - 1
-        cells.append(Cell(x, y, wide - gap, high - NAME_ROOM, place == 0, column == 0, is_right, is_lowest))
-        title = fold(name, wide - 0.1, lines=2, size=SMALL_PT, weight="bold")
-        page.write(x, y + high - NAME_ROOM + 0.05, title, size=SMALL_PT, weight="bold", color=INK, va="bottom")
-    return cells

@@ -1,5 +1,5 @@
 """
-Colors with a fixed meaning, the theme, and the order of enrollment states.
+Colors with a fixed meaning, the settings of the theme, and the order of enrollment states.
 
 The hues are those of Okabe and Ito, which people with the common color-vision deficiencies can tell apart. Printed in
 gray some of them come close, so each meaning also has a marker and a hatch of its own. The pure hues are too light for
@@ -8,14 +8,8 @@ text and thin lines on white; each has a darker `ink` for those, at a contrast o
 Source: M. Okabe and K. Ito, "Color universal design", 2002; contrast as in WCAG 2.2, success criteria 1.4.3 and 1.4.11.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
-
-import matplotlib as mpl
-from matplotlib import font_manager
 
 INK = "#222222"
 MUTED = "#5C5C5C"
@@ -76,42 +70,6 @@ MARKS = {
 }
 """By the meaning that a metric names as its color."""
 
-# Latin, Greek and Cyrillic come with matplotlib; the others are used where the machine has them.
-_FAMILIES = (
-    "DejaVu Sans",
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Source Han Sans SC",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "PingFang SC",
-    "Hiragino Sans",
-    "Microsoft YaHei",
-    "Yu Gothic",
-    "Malgun Gothic",
-    "Apple SD Gothic Neo",
-    "Noto Sans Devanagari",
-    "Noto Sans Thai",
-    "Arial Unicode MS",
-)
-
-# The groups of settings that change a picture: the reader's own style must not leak into ours.
-_DRAWN = {
-    "axes",
-    "errorbar",
-    "figure",
-    "font",
-    "grid",
-    "hatch",
-    "lines",
-    "patch",
-    "path",
-    "scatter",
-    "text",
-    "xtick",
-    "ytick",
-}
-
 SETTINGS: dict[Any, Any] = {
     "font.size": BODY_PT,
     "text.color": INK,
@@ -146,29 +104,6 @@ SETTINGS: dict[Any, Any] = {
     "ytick.major.pad": 5,
 }
 """The theme, in matplotlib's names, but for the fonts: they depend on the machine."""
-
-
-@cache
-def families() -> tuple[str, ...]:
-    """The font families to try for each letter, in order: those of the list that this machine has."""
-    installed = set(font_manager.get_font_names())
-    return tuple(name for name in _FAMILIES if name in installed)
-
-
-@contextmanager
-def theme() -> Iterator[None]:
-    """
-    Draw in the style of this package inside a ``with`` block; matplotlib's own settings are back when it ends.
-
-    Every ``plot_*`` function uses it by itself. It is public so that a picture of one's own can match.
-
-    Notes
-    -----
-    Like `matplotlib.rc_context` it changes settings of the whole process: do not draw in another thread meanwhile.
-    """
-    plain: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name.split(".")[0] in _DRAWN}
-    with mpl.rc_context(plain | SETTINGS | {"font.family": list(families())}):
-        yield
 
 
 BUCKETS: dict[str, tuple[str, Mark]] = {

@@ -9,8 +9,19 @@ from matplotlib.ticker import FuncFormatter
 
 from outreach_frames._format import count, counted, interval, percent, probability, signed_points
 from outreach_frames.errors import DataError
-from outreach_frames.plots._axes import HALO, Estimate, empty, estimates, no_data, rate_axis, top_of
-from outreach_frames.plots._formatting import fold, line_height
+from outreach_frames.plots._axes import (
+    AXIS_ROOM,
+    HALO,
+    HEADER_ROOM,
+    Column,
+    Estimate,
+    empty,
+    estimates,
+    lay_rows,
+    no_data,
+    rate_axis,
+    top_of,
+)
 from outreach_frames.plots._input import (
     Floats,
     Names,
@@ -24,12 +35,15 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import Page, lines_that_fit, open_page
-from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, Column, lay_rows
-from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, SMALL_PT, Mark, theme
+from outreach_frames.plots._layout import Page, fold, line_height, lines_that_fit, open_page, theme
+from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, SMALL_PT, Mark
 
 _DIFFERENCE = ("diff", "diff_lo", "diff_hi")
-_NEEDED = ("step_id", "template_id", "n", "x", "rate", "lo", "hi", "rival_id", *_DIFFERENCE, "p_better", "verdict")
+_POSTERIOR = ("posterior_alpha", "posterior_beta")
+_NEEDED = (
+    *("step_id", "template_id", "n", "x", "rate", "lo", "hi", *_POSTERIOR),
+    *("rival_id", *_DIFFERENCE, "p_better", "verdict"),
+)
 _ROW, _STRIP_ROW, _STRIP_AXIS = 0.6, 0.36, 0.42
 _CURVE, _BASE, _POINT = 0.66, 0.22, 0.33
 _GRID = 400
@@ -40,7 +54,14 @@ _VERDICTS = {
 }
 
 
-def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None = None, ax: Axes | None = None) -> Axes:
+def plot_ab_test(
+    test: pd.DataFrame,
+    *,
+    step: int | None = None,
+    names: Names | None = None,
+    period: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """
     Plot what a test knows: the posterior of each variant's rate, and below it the differences with the zero line.
 
@@ -53,6 +74,9 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
     names
         What the steps are called, by ``step_id``, such as ``{7: "step 1 of Cold outreach"}``. Default: a column
         ``step_name``, or columns ``order`` and ``sequence_name``, where they were joined to the result; else the id.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -70,7 +94,7 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
     DataError
         The step is not in the result.
     """
-    require(test, _NEEDED, plot="plot_ab", source="stats.ab_test(...)", names=names)
+    require(test, _NEEDED, plot="plot_ab_test", source="stats.ab_test(...)", names=names)
     steps = test.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable")
     if step is not None and step not in steps.index:
         known = ", ".join(str(known) for known in steps.index[:5])
@@ -95,6 +119,7 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
                 f"1 of {counted(len(steps), 'step')} tested",
                 counted(arms["n"].sum(), "enrollment"),
                 *([f"{counted(left_out, 'variant')} not drawn"] if left_out > 0 else []),
+                period=period,
             ),
             footnote=f"{words.label}: enrollments with a success at the step ÷ enrollments reached there. Curves: "
             f"posterior density, with the test's prior. Whiskers: {confidence(test)} interval (Wilson; for differences "
@@ -142,11 +167,6 @@ def _names(arms: pd.DataFrame, letters: dict[int, str]) -> list[str]:
     return [f"{letter} · {name}" for letter, name in zip(letters.values(), labels(arms, ["template_id"]), strict=True)]
 
 
-def _told(arms: pd.DataFrame, column: str) -> Floats:
-    """Return what the test says of each variant; 1 where it says nothing, which makes the prior flat."""
-    return np.nan_to_num(numbers(arms, column), nan=1.0) if column in arms.columns else np.ones(len(arms))
-
-
 def _plan(arms: pd.DataFrame) -> str:
     needed = numbers(arms, "n_needed")[0] if "n_needed" in arms.columns else np.nan
     return "" if np.isnan(needed) else f" (plan: {count(needed)} enrollments in each variant)"
@@ -172,9 +192,7 @@ def _differences(arms: pd.DataFrame, letters: dict[int, str]) -> list[tuple[str,
 
 def _draw_posteriors(ax: Axes, arms: pd.DataFrame, mark: Mark) -> None:
     grid = np.linspace(0, ax.get_xlim()[1], _GRID + 1)[1:]
-    effect = _told(arms, "design_effect")
-    x, n = numbers(arms, "x") / effect, numbers(arms, "n") / effect
-    shapes = zip(x + _told(arms, "prior_alpha"), n - x + _told(arms, "prior_beta"), strict=True)
+    shapes = zip(*(numbers(arms, column) for column in _POSTERIOR), strict=True)
     curves = [_beta_density(grid, *shape) for shape in shapes]
     peak = max(curve.max() for curve in curves)
     bounds = zip(*(numbers(arms, name) for name in ("rate", "lo", "hi")), strict=True)

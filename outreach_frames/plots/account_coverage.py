@@ -5,19 +5,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, percent, percent_extent
-from outreach_frames.plots._axes import blocks, draw_key, empty, key_height, no_data, rate_axis
+from outreach_frames.plots._axes import Column, blocks, empty, lay_rows, no_data, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, labels, numbers, ranked, require, subtitle
-from outreach_frames.plots._layout import WIDTH
-from outreach_frames.plots._rows import Column, lay_rows, open_rows
-from outreach_frames.plots._style import ACTIVE, NONE, REPLY, theme
+from outreach_frames.plots._layout import WIDTH, theme
+from outreach_frames.plots._panels import draw_key, key_height
+from outreach_frames.plots._style import ACTIVE, NONE, REPLY
 
 _NEEDED = ("account_id", "prospects", "contacted", "replied", "coverage", "multi_threaded")
 _KEY = {"known": ACTIVE, "contacted": NONE, "replied": REPLY}
 _THICK = 0.66
 
 
-def plot_coverage(
-    coverage: pd.DataFrame, *, names: Names | None = None, max_rows: int | None = 40, ax: Axes | None = None
+def plot_account_coverage(
+    coverage: pd.DataFrame,
+    *,
+    names: Names | None = None,
+    max_rows: int | None = 40,
+    period: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """
     Plot, for each account, which share of its known prospects was contacted and which replied.
@@ -30,6 +35,9 @@ def plot_coverage(
         Account names by id; default: the result's own names, else the ids.
     max_rows
         Where there are more accounts, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -44,7 +52,7 @@ def plot_coverage(
     MissingColumnError
         The frame is not a result of `stats.account_coverage`.
     """
-    require(coverage, _NEEDED, plot="plot_coverage", source="stats.account_coverage(...)", names=names)
+    require(coverage, _NEEDED, plot="plot_account_coverage", source="stats.account_coverage(...)", names=names)
     known, contacted, replied = (numbers(coverage, column) for column in ("prospects", "contacted", "replied"))
     shares = numbers(coverage, "coverage")
     has_value = list(~np.isnan(shares))
@@ -67,6 +75,7 @@ def plot_coverage(
                 counted(len(coverage), "account"),
                 f"{counted(np.nansum(contacted), 'prospect')} contacted of {count(whole)} known",
                 f"{counted(multi.sum(), 'account')} with two or more contacted",
+                period=period,
             ),
             footnote="Coverage: prospects with a delivered mailing or a dialed call ÷ prospects known in the account. "
             "Each bar is 100 % of the known prospects. 2+: at least two contacted.",

@@ -5,11 +5,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, day, percent, percent_number
-from outreach_frames.plots._axes import draw_cell, empty, shade
+from outreach_frames.plots._axes import AXIS_ROOM, HEADER_ROOM, LEAST_PITCH, Column, empty, lay_rows, rows_height
 from outreach_frames.plots._input import numbers, parameters, require, subtitle
-from outreach_frames.plots._layout import WIDTH, open_page
-from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, LEAST_PITCH, Column, lay_rows, rows_height
-from outreach_frames.plots._style import BOUNCE, OPT_OUT, REPLY, VOLUME, Mark, theme
+from outreach_frames.plots._layout import WIDTH, open_page, theme
+from outreach_frames.plots._panels import draw_cell, shade
+from outreach_frames.plots._style import BOUNCE, OPT_OUT, REPLY, VOLUME, Mark
 
 _NEEDED = ("cohort_week", "week", "enrollments", "events", "rate", "mature")
 _EVENTS: dict[str, tuple[str, Mark]] = {
@@ -21,7 +21,9 @@ _EVENTS: dict[str, tuple[str, Mark]] = {
 }
 
 
-def plot_cohorts(cohorts: pd.DataFrame, *, max_cohorts: int = 26, max_weeks: int = 12, ax: Axes | None = None) -> Axes:
+def plot_cohort_matrix(
+    cohorts: pd.DataFrame, *, max_rows: int = 26, max_weeks: int = 12, period: str | None = None, ax: Axes | None = None
+) -> Axes:
     """
     Plot a triangle of cohorts: one row for each week of enrollment, one column for each week after it.
 
@@ -29,10 +31,13 @@ def plot_cohorts(cohorts: pd.DataFrame, *, max_cohorts: int = 26, max_weeks: int
     ----------
     cohorts
         Result of `stats.cohort_matrix`: one row for each cohort and week.
-    max_cohorts
+    max_rows
         How many cohorts are drawn, the latest ones [weeks].
     max_weeks
         How many weeks after enrollment are drawn [weeks].
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -48,12 +53,12 @@ def plot_cohorts(cohorts: pd.DataFrame, *, max_cohorts: int = 26, max_weeks: int
     MissingColumnError
         The frame is not a result of `stats.cohort_matrix`.
     """
-    require(cohorts, _NEEDED, plot="plot_cohorts", source="stats.cohort_matrix(...)")
+    require(cohorts, _NEEDED, plot="plot_cohort_matrix", source="stats.cohort_matrix(...)")
     words, mark = _EVENTS.get(str(parameters(cohorts).get("event") or "reply"), ("had the event", REPLY))
     sizes = cohorts.groupby("cohort_week")["enrollments"].max().sort_index()
     zone = parameters(cohorts).get("tz") or "UTC"
     with theme():
-        drawn = min(len(sizes), max_cohorts)
+        drawn = min(len(sizes), max_rows)
         page = open_page(
             ax,
             title=f"Enrollments that have {words}, by week of enrollment",
@@ -61,6 +66,7 @@ def plot_cohorts(cohorts: pd.DataFrame, *, max_cohorts: int = 26, max_weeks: int
                 cohorts,
                 (f"{drawn} latest of " if drawn < len(sizes) else "") + counted(len(sizes), "weekly cohort"),
                 counted(sizes.sum(), "enrollment"),
+                period=period,
             ),
             footnote=f"Percent of all enrollments of the week (Monday to Sunday, {zone}) that have {words} less than "
             "so many weeks after enrollment; cumulative. Hatched, in brackets: count so far in cohorts whose youngest "

@@ -9,8 +9,18 @@ from matplotlib.axes import Axes
 from outreach_frames._format import count, counted, day, interval, percent, plural, signed_points
 from outreach_frames.errors import DataError
 from outreach_frames.metrics import Metric
-from outreach_frames.plots._axes import Estimate, blocks, empty, estimates, rate_axis, top_of
-from outreach_frames.plots._formatting import shorten
+from outreach_frames.plots._axes import (
+    AXIS_ROOM,
+    HEADER_ROOM,
+    Column,
+    Estimate,
+    blocks,
+    empty,
+    estimates,
+    lay_rows,
+    rate_axis,
+    top_of,
+)
 from outreach_frames.plots._input import (
     Names,
     axis_title,
@@ -25,16 +35,17 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import open_page
-from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, Column, lay_rows
-from outreach_frames.plots._style import MUTED, VOLUME, theme
+from outreach_frames.plots._layout import open_page, shorten, theme
+from outreach_frames.plots._style import MUTED, VOLUME
 
 _NEEDED = ("rate_a", "rate_a_n", "rate_b", "rate_b_n", "rate_effect", "mix_effect")
 _ROW, _THICK = 0.36, 0.5
 _MOST_NAMED, _ENDS, _NAME_ROOM = 3, 2, 1.8
 
 
-def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, ax: Axes | None = None) -> Axes:
+def plot_compare_periods(
+    comparison: pd.DataFrame, *, names: Names | None = None, period: str | None = None, ax: Axes | None = None
+) -> Axes:
     """
     Plot a waterfall from the rate of one period over the effects of mix and rates to that of the next.
 
@@ -44,6 +55,9 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
         Result of `stats.compare_periods`, with the total that it attached.
     names
         Names of the groups by key; default: the result's own names, else the keys.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -60,7 +74,7 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
     DataError
         The total that came with the result has been lost, as merging and grouping do.
     """
-    require(comparison, _NEEDED, plot="plot_decomposition", source="stats.compare_periods(...)", names=names)
+    require(comparison, _NEEDED, plot="plot_compare_periods", source="stats.compare_periods(...)", names=names)
     total = _total(comparison)
     keys = keys_of(comparison)[:1]
     kind = plural(noun(keys[0])) if keys else "groups"
@@ -75,7 +89,7 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
                 comparison,
                 counted(len(comparison), noun(keys[0]) if keys else "group"),
                 _change(total),
-                period=f"{first} against {second}",
+                period=period or f"{first} against {second}",
             ),
             footnote=f"{words.label}: {words.definition}. Whiskers: {confidence(comparison)} interval (Wilson). "
             f"Mix: more or less of some {kind}, at average rates. Rates: change within them, at average shares. "

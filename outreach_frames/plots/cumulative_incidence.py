@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
 from outreach_frames._format import count, counted, interval, percent, percent_range
-from outreach_frames.plots._axes import empty, label_beside, rate_axis, top_of
-from outreach_frames.plots._formatting import line_height, widest
+from outreach_frames.plots._axes import empty, rate_axis, top_of
 from outreach_frames.plots._input import (
     Floats,
     Names,
@@ -23,8 +22,9 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import Page, grid, grid_height, open_page, panels_shown, rectangle_of
-from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT, theme
+from outreach_frames.plots._layout import Page, line_height, open_page, rectangle_of, theme, widest
+from outreach_frames.plots._panels import grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT
 
 _CAUSES = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
 _COUNTS = ("t_d", "at_risk", "events_any", "censored", "event_free")
@@ -36,7 +36,7 @@ _WHOLE, _PANEL = 2.4, 1.5
 _HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
 
 
-def plot_incidence(
+def plot_cumulative_incidence(
     incidence: pd.DataFrame,
     *,
     horizon_d: float = 30,
@@ -76,7 +76,7 @@ def plot_incidence(
     MissingColumnError
         The frame is not a result of `stats.cumulative_incidence`.
     """
-    require(incidence, _NEEDED, plot="plot_incidence", source="stats.cumulative_incidence(...)", names=names)
+    require(incidence, _NEEDED, plot="plot_cumulative_incidence", source="stats.cumulative_incidence(...)", names=names)
     by = [key for key in keys_of(incidence) if key != "t_d"][:1] if parameters(incidence).get("by") else []
     groups = parts(incidence, by[0], names=names) if by else {"": incidence}
     curves = {name: _Curves(rows.sort_values("t_d")) for name, rows in groups.items() if len(rows)}

@@ -7,10 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, percent
-from outreach_frames.plots._axes import Weeks, empty, estimates, label_beside, rate_axis, top_of
+from outreach_frames.plots._axes import empty, estimates, rate_axis, top_of
 from outreach_frames.plots._input import Floats, Names, mark_of, metric, numbers, parameters, parts, require, subtitle
-from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
-from outreach_frames.plots._style import INK, MUTED, theme
+from outreach_frames.plots._layout import open_page, theme
+from outreach_frames.plots._panels import Weeks, grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._style import INK, MUTED
 
 _LEFT, _RIGHT, _GAP, _BELOW, _TICKS, _CELL = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
 _CONTROL = ["baseline", "limit_lo", "limit_hi"]
@@ -30,6 +31,7 @@ def plot_deliverability(
     *,
     names: Names | None = None,
     min_n: int | None = None,
+    period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -46,6 +48,9 @@ def plot_deliverability(
     min_n
         Weeks with fewer mailings are drawn faded, without whiskers and limits, and do not stretch the axis; default:
         that of the result, else 20.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -96,6 +101,7 @@ def plot_deliverability(
                 (f"{len(order)} gravest of " if len(order) < len(everyone) else "") + counted(len(everyone), "mailbox"),
                 counted(np.nansum(numbers(deliverability, f"{rate}_n")), words.trials),
                 f"{counted((alerts == 'act').sum(), 'week')} to act on, {count((alerts == 'watch').sum())} to watch",
+                period=period,
             ),
             footnote=f"{words.label}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded, without whiskers: "
             f"n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "

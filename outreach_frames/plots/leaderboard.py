@@ -7,7 +7,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, interval, percent, percent_extent, probability
-from outreach_frames.plots._axes import FADED, empty, estimates, rate_axis, reference, top_of
+from outreach_frames.plots._axes import (
+    FADED,
+    Column,
+    empty,
+    estimates,
+    lay_rows,
+    open_rows,
+    rate_axis,
+    reference,
+    top_of,
+)
 from outreach_frames.plots._input import (
     Names,
     axis_title,
@@ -23,8 +33,8 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._rows import Column, lay_rows, open_rows
-from outreach_frames.plots._style import MUTED, Mark, theme
+from outreach_frames.plots._layout import theme
+from outreach_frames.plots._style import MUTED, Mark
 
 _ARROW = 0.05
 _NEEDED = ("n", "x", "raw", "shrunk", "lo", "hi", "p_top", "p_above_median", "rank")
@@ -36,6 +46,7 @@ def plot_leaderboard(
     names: Names | None = None,
     min_n: int = 30,
     max_rows: int | None = 40,
+    period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -51,6 +62,9 @@ def plot_leaderboard(
         Groups with fewer trials are drawn faded; neither their intervals nor their raw rates stretch the axis.
     max_rows
         Where there are more groups, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -82,7 +96,9 @@ def plot_leaderboard(
             has_value=known,
             max_rows=max_rows,
             title=f"{words.label} by {kind}, shrunk toward the mean of all",
-            subtitle=subtitle(leaderboard, counted(len(leaderboard), kind), counted(np.nansum(trials), words.trials)),
+            subtitle=subtitle(
+                leaderboard, counted(len(leaderboard), kind), counted(np.nansum(trials), words.trials), period=period
+            ),
             footnote=f"{words.label}: {words.definition}. Hollow: raw rate. Filled: rate drawn toward that of all, "
             f"by a beta-binomial model, with its 95 % interval. Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
             f"Best: chance that this {kind} is the best of all; > median: that it is better than the median.",

@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import amount, counted, plural
-from outreach_frames.plots._axes import count_axis, empty, label_beside
-from outreach_frames.plots._formatting import distinct, shorten, width
+from outreach_frames.plots._axes import count_axis, empty
 from outreach_frames.plots._input import Floats, Names, noun, numbers, parameters, require, subtitle
-from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
-from outreach_frames.plots._style import CLICK, FAILURE, INK, MUTED, SMALL_PT, WAITING, theme
+from outreach_frames.plots._layout import distinct, open_page, shorten, theme, width
+from outreach_frames.plots._panels import grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._style import CLICK, FAILURE, INK, MUTED, SMALL_PT, WAITING
 
 _NEEDED = ("opportunity_id", "channel", "channel_id", "model", "currency", "amount", "share")
 _LOOKS = (
@@ -31,7 +31,9 @@ _MOST_LINES, _MOST_PANELS = 8, 4
 _LEFT, _RIGHT, _RIGHT_SHARE, _BELOW, _HEIGHT = 0.75, 2.6, 0.4, 0.42, 2.4
 
 
-def plot_attribution(credited: pd.DataFrame, *, names: Names | None = None, ax: Axes | None = None) -> Axes:
+def plot_pipeline_attribution(
+    credited: pd.DataFrame, *, names: Names | None = None, period: str | None = None, ax: Axes | None = None
+) -> Axes:
     """
     Plot what each channel is credited with under each model: one line for each channel, one panel for each currency.
 
@@ -41,6 +43,9 @@ def plot_attribution(credited: pd.DataFrame, *, names: Names | None = None, ax: 
         Result of `stats.pipeline_attribution`.
     names
         Names of the channels by id, such as sequence names; default: the ids.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -61,7 +66,7 @@ def plot_attribution(credited: pd.DataFrame, *, names: Names | None = None, ax: 
     -----
     The models are additive, so the lines of a panel add up to the same total at each model.
     """
-    require(credited, _NEEDED, plot="plot_attribution", source="stats.pipeline_attribution(...)", names=names)
+    require(credited, _NEEDED, plot="plot_pipeline_attribution", source="stats.pipeline_attribution(...)", names=names)
     given = parameters(credited)
     kind = noun(str(given.get("by") or "sequence_id"))
     models = [model for model in _MODELS if (credited["model"] == model).fillna(value=False).any()]
@@ -75,7 +80,9 @@ def plot_attribution(credited: pd.DataFrame, *, names: Names | None = None, ax: 
         page = open_page(
             ax,
             title=f"Pipeline credited to each {kind} under {counted(len(models), 'model')}",
-            subtitle=subtitle(credited, counted(deals, "opportunity"), f"{lost} without a touch before them"),
+            subtitle=subtitle(
+                credited, counted(deals, "opportunity"), f"{lost} without a touch before them", period=period
+            ),
             footnote="Each deal is credited to the mail delivered "
             + (f"in the {window:g} days " if window else "")
             + "before it. The models share the same total differently: where a line is not level, the model decides, "

@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted
-from outreach_frames.plots._axes import empty, no_data, rate_axis, top_of
+from outreach_frames.plots._axes import Column, empty, lay_rows, no_data, open_rows, rate_axis, top_of
 from outreach_frames.plots._input import Names, ends_in_words, keys_of, labels, noun, numbers, ranked, require, subtitle
-from outreach_frames.plots._rows import Column, lay_rows, open_rows
-from outreach_frames.plots._style import CLICK, FAILURE, MUTED, NONE, OPEN, VOLUME, WAITING, Mark, theme
+from outreach_frames.plots._layout import theme
+from outreach_frames.plots._style import CLICK, FAILURE, MUTED, NONE, OPEN, VOLUME, WAITING, Mark
 
 _NEEDED = ("counter", "api", "unique_mailings", "gap", "cause")
 _FAR = 2.0
@@ -26,8 +26,13 @@ _CAUSES: dict[str, Mark] = {
 }
 
 
-def plot_reconciliation(
-    counters: pd.DataFrame, *, names: Names | None = None, max_rows: int | None = 40, ax: Axes | None = None
+def plot_reconcile_counters(
+    counters: pd.DataFrame,
+    *,
+    names: Names | None = None,
+    max_rows: int | None = 40,
+    period: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """
     Plot each counter of the API (a ring) beside the count of mailings (filled), colored by why they differ.
@@ -41,6 +46,9 @@ def plot_reconciliation(
     max_rows
         Where there are more unequal ones, both ends are drawn and the middle is summed up in one line; ``None`` draws
         all.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -56,7 +64,7 @@ def plot_reconciliation(
     MissingColumnError
         The frame is not a result of `stats.reconcile_counters`.
     """
-    require(counters, _NEEDED, plot="plot_reconciliation", source="stats.reconcile_counters(...)", names=names)
+    require(counters, _NEEDED, plot="plot_reconcile_counters", source="stats.reconcile_counters(...)", names=names)
     keys = keys_of(counters)[:1]
     kind = noun(keys[0]) if keys else "object"
     api, mailings, gaps = (numbers(counters, column) for column in ("api", "unique_mailings", "gap"))
@@ -85,6 +93,7 @@ def plot_reconciliation(
                 counters,
                 *([counted(len(named), kind)] if named else []),
                 f"{count(len(equal))} of {counted(len(counters), 'counter')} equal",
+                period=period,
             ),
             footnote="Ring at 100 %: the counter as the API gives it. Filled: what the rows say by the same "
             "definition. Gap: API minus rows.",

@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted
-from outreach_frames.plots._axes import Weeks, blocks, count_axis, empty, label_beside
+from outreach_frames.plots._axes import blocks, count_axis, empty
 from outreach_frames.plots._input import Floats, Names, numbers, parameters, parts, require, subtitle
-from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
-from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK, theme
+from outreach_frames.plots._layout import open_page, theme
+from outreach_frames.plots._panels import Weeks, grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK
 
 _CHANNELS = {"delivered": ("e-mail", MAIL), "calls_dialed": ("calls", CALL), "tasks_done": ("other tasks", TASK)}
 _NEEDED = ("user_id", "week", *_CHANNELS, "task_backlog")
@@ -20,7 +21,9 @@ _LEFT, _RIGHT, _GAP, _TICKS = 0.6, 0.8, 0.4, 0.34
 _THICK, _HEADROOM = 0.84, 1.08
 
 
-def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axes | None = None) -> Axes:
+def plot_rep_activity(
+    activity: pd.DataFrame, *, names: Names | None = None, period: str | None = None, ax: Axes | None = None
+) -> Axes:
     """
     Plot, for each person, touches by channel and week (bars) and how many tasks due that week are still open (line).
 
@@ -30,6 +33,9 @@ def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axe
         Result of `stats.rep_activity`: one row for each user and week.
     names
         User names by id; default: the result's own names, else the ids.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -44,7 +50,7 @@ def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axe
     MissingColumnError
         The frame is not a result of `stats.rep_activity`.
     """
-    require(activity, _NEEDED, plot="plot_workload", source="stats.rep_activity(...)", names=names)
+    require(activity, _NEEDED, plot="plot_rep_activity", source="stats.rep_activity(...)", names=names)
     everyone = parts(activity.sort_values(["user_id", "week"]), "user_id", names=names)
     order = sorted(everyone, key=lambda name: (-_touches(everyone[name]), name))
     cell_height = 2.0 if len(order) == 1 else 1.4
@@ -58,6 +64,7 @@ def plot_workload(activity: pd.DataFrame, *, names: Names | None = None, ax: Axe
                 activity,
                 (f"{len(order)} busiest of " if len(order) < len(everyone) else "") + counted(len(everyone), "user"),
                 counted(sum(map(_touches, everyone.values())), "touch"),
+                period=period,
             ),
             footnote="Bars: mailings delivered, outbound calls dialed, other tasks completed. Line: tasks due that "
             f"week that are still open at the time of extraction. Weeks begin on Monday, {zone}.",

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from outreach_frames._format import count, counted, percent
-from outreach_frames.plots._axes import empty, shade
+from outreach_frames.plots._axes import empty
 from outreach_frames.plots._input import (
     Floats,
     axis_title,
@@ -20,8 +20,9 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import Page, open_page
-from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark, theme
+from outreach_frames.plots._layout import Page, open_page, theme
+from outreach_frames.plots._panels import shade
+from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOURS = 24
@@ -41,7 +42,9 @@ _TWICE = 2
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes | None = None) -> Axes:
+def plot_send_time_heatmap(
+    heatmap: pd.DataFrame, *, min_n: int | None = None, period: str | None = None, ax: Axes | None = None
+) -> Axes:
     """
     Plot a week of hours: squares sized by deliveries and shaded by the shrunken reply rate, with totals at the edges.
 
@@ -54,6 +57,9 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         Result of `stats.send_time_heatmap`: one row for each weekday and hour.
     min_n
         Hours with fewer deliveries are gray dots, without a shade; default: that of the result, else 30.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide.
 
@@ -69,7 +75,7 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         The frame is not a result of `stats.send_time_heatmap`.
     """
     needed = ("weekday", "hour", "delivered", "shrunk")
-    require(heatmap, needed, plot="plot_send_times", source="stats.send_time_heatmap(...)")
+    require(heatmap, needed, plot="plot_send_time_heatmap", source="stats.send_time_heatmap(...)")
     given = parameters(heatmap)
     least = int(given.get("min_n") or 30) if min_n is None else min_n
     words = metric(str(given.get("metric") or "reply_rate"))
@@ -80,7 +86,7 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         page = open_page(
             ax,
             title=f"{words.label} by weekday and hour of sending",
-            subtitle=subtitle(heatmap, counted(np.nansum(delivered), "delivered mailing")),
+            subtitle=subtitle(heatmap, counted(np.nansum(delivered), "delivered mailing"), period=period),
             footnote=f"{words.label}: {words.definition}; shrunk toward the rate of all hours. Area: deliveries. "
             f"Dots: fewer than {least} deliveries. Bars: deliveries by hour and by weekday. Who is mailed when is not "
             "random: a good hour may be an hour of good prospects." + _assumed(heatmap),

@@ -11,12 +11,11 @@ from matplotlib.path import Path
 
 from outreach_frames._format import count, counted, percent
 from outreach_frames.errors import DataError
-from outreach_frames.plots._axes import HALO, blocks, draw_key, empty, key_height, rate_axis, spread
-from outreach_frames.plots._formatting import line_height, width
+from outreach_frames.plots._axes import HALO, Column, blocks, empty, lay_rows, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, numbers, parts, ranked, require, subtitle
-from outreach_frames.plots._layout import WIDTH, open_page, rectangle_of
-from outreach_frames.plots._rows import Column, lay_rows, open_rows
-from outreach_frames.plots._style import BUCKETS, FAINT, INK, NONE, SMALL_PT, Mark, theme
+from outreach_frames.plots._layout import WIDTH, line_height, open_page, rectangle_of, theme, width
+from outreach_frames.plots._panels import draw_key, key_height, spread
+from outreach_frames.plots._style import BUCKETS, FAINT, INK, NONE, SMALL_PT, Mark
 
 _NOWHERE = "not there"
 _SIDE, _BAR, _GAP, _HEIGHT = 1.6, 0.02, 0.012, 3.4
@@ -25,7 +24,7 @@ Flow = tuple[str, str, float]
 """State before, state after, number of enrollments."""
 
 
-def draw_transitions(states: pd.DataFrame, ax: Axes | None) -> Axes:
+def _draw_transitions(states: pd.DataFrame, period: str | None, ax: Axes | None) -> Axes:
     """Draw the transitions that came with a result; see `plot_state_flow`."""
     flows = _flows(states)
     total = sum(n for _, _, n in flows)
@@ -37,6 +36,7 @@ def draw_transitions(states: pd.DataFrame, ax: Axes | None) -> Axes:
                 states,
                 counted(total, "enrollment"),
                 f"{percent(sum(n for one, other, n in flows if one != other) / total if total else None)} changed",
+                period=period,
             ),
             footnote="Left: the earlier snapshot. Right: the later one. Bands are as high as their share of all "
             "enrollments, in the color of the earlier state. Not there: enrolled or removed in between.",
@@ -161,6 +161,7 @@ def plot_state_flow(
     transitions: bool = False,
     names: Names | None = None,
     max_rows: int | None = 40,
+    period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -177,6 +178,9 @@ def plot_state_flow(
         Sequence names by id; default: the result's own names, else the ids.
     max_rows
         Where there are more sequences, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
     ax
         Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
 
@@ -196,7 +200,7 @@ def plot_state_flow(
     """
     require(states, _NEEDED, plot="plot_state_flow", source="stats.state_flow(...)", names=names)
     if transitions:
-        return draw_transitions(states, ax)
+        return _draw_transitions(states, period, ax)
     groups = parts(states, "sequence_id", names=names)
     labeled = list(groups)
     shares = [_shares(rows) for rows in groups.values()]
@@ -215,7 +219,9 @@ def plot_state_flow(
             max_rows=max_rows,
             above=above,
             title="State of enrollments by sequence",
-            subtitle=subtitle(states, counted(len(groups), "sequence"), counted(trials.sum(), "enrollment")),
+            subtitle=subtitle(
+                states, counted(len(groups), "sequence"), counted(trials.sum(), "enrollment"), period=period
+            ),
             footnote="Share of the enrollments of each sequence in each state at the time of extraction. White: still "
             "open, so that a reply can come.",
         )

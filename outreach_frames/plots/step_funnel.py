@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, interval, percent
 from outreach_frames.plots._axes import HALO, empty, estimates, rate_axis, top_of
-from outreach_frames.plots._formatting import line_height, widest
 from outreach_frames.plots._input import Floats, Names, confidence, numbers, parts, require, subtitle
-from outreach_frames.plots._layout import Cell, Page, grid, grid_height, open_page, panels_shown
-from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT, theme
+from outreach_frames.plots._layout import Page, line_height, open_page, theme, widest
+from outreach_frames.plots._panels import Cell, grid, grid_height, panels_shown
+from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT
 
 _NEEDED = ("sequence_id", "order", "step_type", "at_risk", "hazard", "hazard_lo", "hazard_hi", "cumulative_reply")
 _STEP_TYPES = {

@@ -55,7 +55,7 @@ _VARIANTS = {
     "srm_p": pa.float64(),
     "n_needed": pa.int64(),
     "verdict": pa.string(),
-    **dict.fromkeys(("prior_alpha", "prior_beta"), pa.float64()),
+    **dict.fromkeys(("prior_alpha", "prior_beta", "posterior_alpha", "posterior_beta"), pa.float64()),
 }
 _PAIRS = {"step_id": pa.int64(), "template_1": pa.int64(), "template_2": pa.int64(), **_COMPARISON}
 
@@ -123,7 +123,8 @@ def ab_test(
         the rate]; then, against ``rival_id``, the best of the other variants: ``diff``, ``diff_lo``,
         ``diff_hi``, ``p_better`` = P(this rate > rival's), ``expected_loss`` [successes per trial] of choosing this
         one, ``p_always_valid``; and for the step: ``srm_p``, ``n_needed`` [enrollments in each variant], ``verdict``,
-        and the prior, ``prior_alpha`` and ``prior_beta``. Missing where a variant has no trial. ``attrs["pairs"]``: all
+        and the prior, ``prior_alpha`` and ``prior_beta``; and the Beta distribution of the variant's rate after the
+        test, ``posterior_alpha`` and ``posterior_beta``. Missing where a variant has no trial. ``attrs["pairs"]``: all
         pairs, see `attached`.
 
     Raises

@@ -172,7 +172,11 @@ def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dic
         others = [other for other in range(len(arms)) if other != number]
         rival = max(others, key=lambda other: arms[other].expected(prior))
         against = {"rival_id": arms[rival].template_id, **compared[number, rival]}
-        variants.append({**_rate(arm, rules), **against, **step})
+        rate = _rate(arm, rules)
+        shape = dict(
+            zip(("posterior_alpha", "posterior_beta"), arm.posterior(prior, rate["design_effect"]), strict=True)
+        )
+        variants.append({**rate, **against, **step, **shape})
     named = (
         {"template_1": arms[one].template_id, "template_2": arms[two].template_id, **compared[one, two]}
         for one, two in combinations(range(len(arms)), 2)

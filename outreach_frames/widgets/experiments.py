@@ -104,7 +104,7 @@ class ABMonitor(Explorer):
             detectable=detectable,
             prior=self._priors[step] if prior == "empirical" else FLAT,
         )
-        return plots.plot_ab(test, step=step, names=self._names)
+        return plots.plot_ab_test(test, step=step, names=self._names)
 
     def code(self, *, look: str, step: int, detectable: float, prior: str) -> str:
         """Return the call that gives the same figures, there the prior is fitted again; or the same messages."""
@@ -126,6 +126,6 @@ class ABMonitor(Explorer):
                 "    mailings, sequence_templates=variants, templates=templates,",
                 f"    detectable={detectable:g}, prior={chosen},",
                 ")",
-                f"of.plots.plot_ab(test, step={step}, names={{{step}: {self._names.get(step, '')!r}}})",
+                f"of.plots.plot_ab_test(test, step={step}, names={{{step}: {self._names.get(step, '')!r}}})",
             ]
         )

@@ -57,7 +57,7 @@ class SendTimePicker(Explorer):
         heatmap = self._heatmaps[clock]
         if not heatmap["delivered"].sum():
             return "No mail was delivered, so there are no hours to compare."
-        return plots.plot_send_times(heatmap, min_n=least)
+        return plots.plot_send_time_heatmap(heatmap, min_n=least)
 
     def code(self, *, clock: str, least: int) -> str:
         """Return the call that gives the same."""
@@ -67,6 +67,6 @@ class SendTimePicker(Explorer):
                 "heatmap = of.stats.send_time_heatmap(",
                 f'    mailings, prospects=prospects, clock="{clock}", default_tz="{self._tz}"',
                 ")",
-                f"of.plots.plot_send_times(heatmap, min_n={least})",
+                f"of.plots.plot_send_time_heatmap(heatmap, min_n={least})",
             ]
         )

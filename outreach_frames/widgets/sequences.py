@@ -66,7 +66,7 @@ class SequenceExplorer(Explorer):
             return f"“{self._names[sequence]}” delivered no mail{f' to {period}' if period else ''}."
         if picture == "outcomes":
             incidence = stats.cumulative_incidence(stats.time_to_event(mailings, by="sequence_id"), by="sequence_id")
-            return plots.plot_incidence(incidence, names=self._names, period=period)
+            return plots.plot_cumulative_incidence(incidence, names=self._names, period=period)
         steps = self._steps[self._steps["sequence_id"] == sequence]
         return plots.plot_step_funnel(
             stats.step_funnel(mailings, sequence_steps=steps), names=self._names, period=period
@@ -103,7 +103,7 @@ class SequenceExplorer(Explorer):
             lines += [
                 'durations = of.stats.time_to_event(mailings, by="sequence_id")',
                 'incidence = of.stats.cumulative_incidence(durations, by="sequence_id")',
-                f"of.plots.plot_incidence(incidence, names=names{said})",
+                f"of.plots.plot_cumulative_incidence(incidence, names=names{said})",
             ]
         else:
             lines += [

@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from outreach_frames.plots import _style as style
-from outreach_frames.plots._formatting import distinct, fold
-from outreach_frames.plots._layout import Page, open_page
+from outreach_frames.plots._layout import Page, distinct, fold, open_page, theme
 from outreach_frames.widgets._explorer import Explorer, Shown, dropdown, numbered
 
 SENT = {"delivered_at": "delivered"}
@@ -107,7 +106,7 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
     counts = touches["kind"].value_counts()
     told = [f"{counts[kind]} {kind.removeprefix('last ')}" for kind in _LOOK if kind in counts]
     said = " · ".join(told) or "nothing was sent yet"
-    with style.theme():
+    with theme():
         page = open_page(
             None,
             title=title,

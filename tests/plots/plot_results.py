@@ -276,7 +276,7 @@ def experiment_result(*, variants: int = 2, steps: int = 2, scale: int = 1, verd
         "verdict",
     ]
     result = arrow(pd.DataFrame(rows, columns=columns), "ab_test", metric="reply_rate")
-    result["prior_alpha"], result["prior_beta"] = 2.0, 40.0
+    result["posterior_alpha"], result["posterior_beta"] = result["x"] + 2.0, result["n"] - result["x"] + 40.0
     return result
 
 

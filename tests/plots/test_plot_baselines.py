@@ -20,8 +20,8 @@ STORED = Path(__file__).parent / "baselines"
 PICTURES = {
     "rates": lambda: plots.plot_rates(rates_result(10)),
     "funnel": lambda: plots.plot_step_funnel(funnel_result(3), names=names_for(3)),
-    "incidence": lambda: plots.plot_incidence(incidence_result()),
-    "test": lambda: plots.plot_ab(experiment_result()),
+    "incidence": lambda: plots.plot_cumulative_incidence(incidence_result()),
+    "test": lambda: plots.plot_ab_test(experiment_result()),
 }
 DOTS_PER_INCH = 40
 BLOCK = 4

@@ -1,4 +1,4 @@
-"""`plots.plot_reconciliation`, `plots.plot_attribution` and `plots.plot_decomposition`: where their marks lie."""
+"""Counters, credit and the change between periods: where the marks of their pictures lie."""
 
 import pandas as pd
 import pytest
@@ -24,7 +24,7 @@ def counters() -> pd.DataFrame:
 
 def test_counters_are_drawn_as_shares_of_the_api_largest_gap_first(counters) -> None:
     """Counts from 1 to 100,000 share one axis only as shares; the numbers stand beside them."""
-    ax = plots.plot_reconciliation(counters)
+    ax = plots.plot_reconcile_counters(counters)
 
     assert [label.get_text() for label in ax.get_yticklabels()] == ["click", "open", "deliver", "opt out"]
     rows = {line.get_ydata()[0]: line.get_xdata()[0] for line in named(ax, "rows")}
@@ -34,7 +34,7 @@ def test_counters_are_drawn_as_shares_of_the_api_largest_gap_first(counters) -> 
 
 def test_far_more_rows_than_counted_become_an_arrow(counters) -> None:
     """Thirty to one would stretch the axis thirtyfold."""
-    ax = plots.plot_reconciliation(counters)
+    ax = plots.plot_reconcile_counters(counters)
 
     (arrow_mark,) = [line for line in named(ax, "rows") if line.get_marker() == ">"]
     assert arrow_mark.get_xdata()[0] == ax.get_xlim()[1]
@@ -43,12 +43,12 @@ def test_far_more_rows_than_counted_become_an_arrow(counters) -> None:
 
 def test_a_missing_counter_is_no_zero(counters) -> None:
     """Rule 7."""
-    assert [tick.get_ydata()[0] for tick in named(plots.plot_reconciliation(counters), "no-data")] == [3]
+    assert [tick.get_ydata()[0] for tick in named(plots.plot_reconcile_counters(counters), "no-data")] == [3]
 
 
 def test_causes_have_their_own_color_marker_and_words() -> None:
     """The color is one of three channels."""
-    ax = plots.plot_reconciliation(counters_result(6), max_rows=None)
+    ax = plots.plot_reconcile_counters(counters_result(6), max_rows=None)
 
     looks = {(line.get_color(), line.get_marker()) for line in named(ax, "rows")}
     assert len(looks) == len({color for color, _ in looks}) == len({marker for _, marker in looks}) == 5
@@ -60,7 +60,7 @@ def test_of_many_counters_the_equal_ones_share_a_line() -> None:
     counters = counters_result(6)
     equal = (counters["cause"] == "equal").sum()
 
-    ax = plots.plot_reconciliation(counters)
+    ax = plots.plot_reconcile_counters(counters)
 
     assert [label.get_text() for label in ax.get_yticklabels()][-1] == f"{equal} others"
     assert f"{equal} of {len(counters)} counters equal" in words(ax)
@@ -70,7 +70,7 @@ def test_counters_that_are_all_equal_are_counted_on_one_line() -> None:
     """Nothing above them, so they are not "others"."""
     counters = counters_result(20).query("cause == 'equal'")
 
-    ax = plots.plot_reconciliation(counters)
+    ax = plots.plot_reconcile_counters(counters)
 
     assert [label.get_text() for label in ax.get_yticklabels()] == [f"{len(counters)} counters"]
 
@@ -79,7 +79,7 @@ def test_credit_is_summed_by_channel_and_model() -> None:
     """Each model credits the same deals, so the lines of a panel have the same sum at every model."""
     credited = credits_result(3)
 
-    lines = named(plots.plot_attribution(credited), "channel")
+    lines = named(plots.plot_pipeline_attribution(credited), "channel")
 
     totals = [sum(line.get_ydata()[model] for line in lines) for model in range(4)]
     deals = credited[credited["model"] == "first"]["amount"].sum()
@@ -88,14 +88,14 @@ def test_credit_is_summed_by_channel_and_model() -> None:
 
 def test_currencies_are_never_added() -> None:
     """Each has its own panel and axis."""
-    ax = plots.plot_attribution(credits_result(3, currencies=2))
+    ax = plots.plot_pipeline_attribution(credits_result(3, currencies=2))
 
     assert {panel.get_ylabel() for panel in ax.child_axes} == {"Amount credited [USD]", "Amount credited [EUR]"}
 
 
 def test_without_amounts_deals_are_counted() -> None:
     """A deal without an amount is a deal, not 0."""
-    ax = plots.plot_attribution(credits_result(1, priced=False))
+    ax = plots.plot_pipeline_attribution(credits_result(1, priced=False))
 
     assert ax.get_ylabel() == "Deals credited"
     assert max(line.get_ydata()[0] for line in named(ax, "channel")) == 41
@@ -103,7 +103,7 @@ def test_without_amounts_deals_are_counted() -> None:
 
 def test_what_no_mail_preceded_is_shown_as_unattributed() -> None:
     """A picture of credited deals alone would claim them all."""
-    written = words(plots.plot_attribution(credits_result(2)))
+    written = words(plots.plot_pipeline_attribution(credits_result(2)))
 
     assert "unattributed" in written
     assert "one-off mail" in written
@@ -115,7 +115,7 @@ def test_the_waterfall_leads_from_one_rate_over_mix_and_rates_to_the_other() -> 
     comparison = comparison_result(4)
     total = {name: values[0] for name, values in comparison.attrs["total"].items()}
 
-    ax = plots.plot_decomposition(comparison)
+    ax = plots.plot_compare_periods(comparison)
 
     assert points(ax) == [(total["rate_a"], 0), (total["rate_b"], 3)]
     mix, rates = boxes(ax, "effect")
@@ -127,7 +127,7 @@ def test_the_waterfall_leads_from_one_rate_over_mix_and_rates_to_the_other() -> 
 
 def test_the_change_is_given_with_its_interval_and_its_largest_parts() -> None:
     """Rule 1; whom to ask is in the footnote."""
-    written = words(plots.plot_decomposition(comparison_result(4), names={1: "Inbound"})).replace("\n", " ")
+    written = words(plots.plot_compare_periods(comparison_result(4), names={1: "Inbound"})).replace("\n", " ")
 
     assert "points (" in written
     assert "Largest effects in points:" in written
@@ -139,4 +139,4 @@ def test_a_comparison_without_its_total_says_what_to_do() -> None:
     del lost.attrs["total"]
 
     with pytest.raises(DataError, match=r"has lost its total\.\nHint: Pass the result of stats\.compare_periods"):
-        plots.plot_decomposition(lost)
+        plots.plot_compare_periods(lost)

@@ -1,4 +1,4 @@
-"""Grids of cells: `plots.plot_cohorts` and `plots.plot_send_times`."""
+"""Grids of cells: `plots.plot_cohort_matrix` and `plots.plot_send_time_heatmap`."""
 
 import pandas as pd
 import pytest
@@ -8,13 +8,13 @@ from plot_results import arrow, cohorts_result, heatmap_result
 
 from outreach_frames import plots
 from outreach_frames._format import plain
-from outreach_frames.plots._axes import readable_on, shade
+from outreach_frames.plots._panels import readable_on, shade
 from outreach_frames.plots._style import REPLY
 
 
 def test_an_immature_cohort_is_hatched_with_its_count_and_not_colored() -> None:
     """The newest week always looks worst: it has not had its time."""
-    ax = plots.plot_cohorts(cohorts_result(4, weeks=4))
+    ax = plots.plot_cohort_matrix(cohorts_result(4, weeks=4))
 
     immature = named(ax, "immature")
     assert len(immature) == 6
@@ -25,7 +25,7 @@ def test_an_immature_cohort_is_hatched_with_its_count_and_not_colored() -> None:
 
 def test_mature_cells_hold_their_percentage_and_get_darker_with_it() -> None:
     """Color and number say the same, so that neither is needed alone."""
-    ax = plots.plot_cohorts(cohorts_result(6, weeks=1))
+    ax = plots.plot_cohort_matrix(cohorts_result(6, weeks=1))
 
     numbers = [float(text.get_text()) for text in named(ax, "mature-text")]
     shades = [luminance(to_hex(cell.get_facecolor())) for cell in named(ax, "mature")]
@@ -35,7 +35,7 @@ def test_mature_cells_hold_their_percentage_and_get_darker_with_it() -> None:
 
 def test_cohorts_keep_the_order_of_the_calendar() -> None:
     """Rule 5; the day is the Monday in the zone of the statistic."""
-    ax = plots.plot_cohorts(cohorts_result(3))
+    ax = plots.plot_cohort_matrix(cohorts_result(3))
 
     assert [plain(label.get_text()) for label in ax.get_yticklabels()] == ["9 Mar 2026", "16 Mar 2026", "23 Mar 2026"]
     assert "Europe/Berlin" in words(ax)
@@ -43,7 +43,7 @@ def test_cohorts_keep_the_order_of_the_calendar() -> None:
 
 def test_only_the_latest_cohorts_and_first_weeks_are_drawn() -> None:
     """A year of weeks would not be read; the subtitle says that there are more."""
-    ax = plots.plot_cohorts(cohorts_result(60, weeks=16), max_cohorts=10, max_weeks=5)
+    ax = plots.plot_cohort_matrix(cohorts_result(60, weeks=16), max_rows=10, max_weeks=5)
 
     assert len(ax.get_yticklabels()) == 10
     assert len(ax.get_xticklabels()) == 5
@@ -76,7 +76,7 @@ def test_hours_with_little_mail_are_dots_without_a_shade() -> None:
         min_n=20,
     )
 
-    ax = plots.plot_send_times(heatmap)
+    ax = plots.plot_send_time_heatmap(heatmap)
 
     (cell,) = named(ax, "cell")
     assert (cell.get_x() + cell.get_width() / 2, cell.get_y() + cell.get_height() / 2) == pytest.approx((9, 0))
@@ -88,7 +88,7 @@ def test_the_area_of_a_cell_is_its_share_of_the_busiest_hour() -> None:
     """Area, not side: the eye compares areas."""
     heatmap = heatmap_result()
 
-    cells = named(plots.plot_send_times(heatmap), "cell")
+    cells = named(plots.plot_send_time_heatmap(heatmap), "cell")
 
     areas = sorted(cell.get_width() * cell.get_height() for cell in cells)
     firm = sorted(heatmap.loc[heatmap["delivered"] >= 20, "delivered"])
@@ -97,15 +97,17 @@ def test_the_area_of_a_cell_is_its_share_of_the_busiest_hour() -> None:
 
 def test_the_axis_names_whose_clock_it_is() -> None:
     """Rule 4: nine o'clock says little without the place."""
-    assert plots.plot_send_times(heatmap_result()).get_xlabel() == "hour of sending, in the recipient's time zone"
+    assert (
+        plots.plot_send_time_heatmap(heatmap_result()).get_xlabel() == "hour of sending, in the recipient's time zone"
+    )
 
 
 def test_hours_that_are_all_alike_are_said_to_be() -> None:
     """Where nothing is known to differ every cell has the same shade, which looks like a fault until explained."""
     heatmap = heatmap_result()
-    alike = plots.plot_send_times(heatmap.assign(shrunk=0.049))
+    alike = plots.plot_send_time_heatmap(heatmap.assign(shrunk=0.049))
 
-    assert "no hour stands out" not in words(plots.plot_send_times(heatmap))
+    assert "no hour stands out" not in words(plots.plot_send_time_heatmap(heatmap))
     assert "no hour stands out" in words(alike)
     assert "No hour stands out" in alike.figure.outreach_alt
     assert "Highest" not in alike.figure.outreach_alt
@@ -113,7 +115,7 @@ def test_hours_that_are_all_alike_are_said_to_be() -> None:
 
 def test_hours_that_are_all_alike_have_a_middle_shade() -> None:
     """The darkest one would say that these are the best hours."""
-    ax = plots.plot_send_times(heatmap_result().assign(shrunk=0.049))
+    ax = plots.plot_send_time_heatmap(heatmap_result().assign(shrunk=0.049))
 
     assert {to_hex(cell.get_facecolor()) for cell in named(ax, "cell")} == {shade(0.5, 1, REPLY)}
     (usual,) = named(ax, "usual")
@@ -126,7 +128,7 @@ def test_the_darkest_shade_is_the_highest_rate_where_that_is_more_than_twice_the
     heatmap = heatmap_result()
     busiest = heatmap["delivered"] == heatmap["delivered"].max()
 
-    ax = plots.plot_send_times(heatmap.assign(shrunk=heatmap["shrunk"].where(~busiest, 0.4)))
+    ax = plots.plot_send_time_heatmap(heatmap.assign(shrunk=heatmap["shrunk"].where(~busiest, 0.4)))
 
     assert shade(1, 1, REPLY) in {to_hex(cell.get_facecolor()) for cell in named(ax, "cell")}
     assert "40.0 % Reply rate" in words(ax)
@@ -138,12 +140,12 @@ def test_the_rate_of_all_hours_is_that_of_all_mail() -> None:
     rates = {"reply_rate": [0.1, 0.0], "reply_rate_n": [100, 10], "shrunk": [0.09, 0.08]}
     heatmap = arrow(pd.DataFrame(columns | rates), "send_time_heatmap", metric="reply_rate", min_n=5)
 
-    assert "all hours 9.1 %" in words(plots.plot_send_times(heatmap))
+    assert "all hours 9.1 %" in words(plots.plot_send_time_heatmap(heatmap))
 
 
 def test_hours_without_any_reply_are_drawn() -> None:
     """A scale from 0 to 0 has no middle."""
-    ax = plots.plot_send_times(heatmap_result().assign(shrunk=0.0))
+    ax = plots.plot_send_time_heatmap(heatmap_result().assign(shrunk=0.0))
 
     assert {to_hex(cell.get_facecolor()) for cell in named(ax, "cell")} == {shade(0, 1, REPLY)}
 
@@ -152,7 +154,7 @@ def test_totals_stand_at_the_edges() -> None:
     """Who is mailed when is part of the answer."""
     heatmap = heatmap_result()
 
-    _, beside, _ = plots.plot_send_times(heatmap).child_axes
+    _, beside, _ = plots.plot_send_time_heatmap(heatmap).child_axes
 
     days = heatmap.groupby("weekday")["delivered"].sum()
     assert [bar.get_width() for bar in beside.patches][:5] == [days[day] for day in ("Mon", "Tue", "Wed", "Thu", "Fri")]

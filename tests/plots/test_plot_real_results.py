@@ -65,7 +65,7 @@ def test_incidences_lie_where_the_oracle_says(frames) -> None:
     """Reply, opt-out and bounce are one of six each; all six are followed beyond two weeks."""
     durations = stats.time_to_event(frames["mailings"], as_of=AS_OF)
 
-    ax = plots.plot_incidence(stats.cumulative_incidence(durations), horizon_d=20)
+    ax = plots.plot_cumulative_incidence(stats.cumulative_incidence(durations), horizon_d=20)
 
     heights = [named(ax, f"line-{cause}")[0].get_ydata()[-1] for cause in ("reply", "opt_out", "bounce")]
     assert heights == pytest.approx([1 / 6, 2 / 6, 3 / 6])
@@ -77,7 +77,7 @@ def test_curves_end_where_nobody_is_followed_any_more(frames) -> None:
     """The last enrollment is censored after 27.3 days: what day 30 would show is not known."""
     durations = stats.time_to_event(frames["mailings"], as_of=AS_OF)
 
-    ax = plots.plot_incidence(stats.cumulative_incidence(durations), horizon_d=30)
+    ax = plots.plot_cumulative_incidence(stats.cumulative_incidence(durations), horizon_d=30)
 
     assert named(ax, "line-reply")[0].get_xdata()[-1] == pytest.approx(27.291667)
     assert overlaps(ax) == []
@@ -85,7 +85,9 @@ def test_curves_end_where_nobody_is_followed_any_more(frames) -> None:
 
 def test_cohorts_hold_what_the_oracle_says(frames) -> None:
     """Four enrollments, a quarter replied in the first week; of the second cohort the third week is immature."""
-    ax = plots.plot_cohorts(stats.cohort_matrix(frames["mailings"], sequence_states=frames["sequence_states"], weeks=3))
+    ax = plots.plot_cohort_matrix(
+        stats.cohort_matrix(frames["mailings"], sequence_states=frames["sequence_states"], weeks=3)
+    )
 
     assert [text.get_text() for text in named(ax, "mature-text")] == ["25", "25", "25", "0", "0"]
     assert [text.get_text() for text in named(ax, "immature-text")] == ["(0)"]
@@ -95,7 +97,7 @@ def test_send_times_hold_what_the_oracle_says(frames) -> None:
     """Three on Monday at nine in the recipients' clocks; the others alone."""
     heatmap = stats.send_time_heatmap(frames["mailings"], prospects=frames["prospects"], min_n=2)
 
-    ax = plots.plot_send_times(heatmap)
+    ax = plots.plot_send_time_heatmap(heatmap)
 
     (cell,) = named(ax, "cell")
     assert (cell.get_x() + cell.get_width() / 2, cell.get_y() + cell.get_height() / 2) == pytest.approx((9, 0))
@@ -114,7 +116,7 @@ def test_states_hold_what_the_oracle_says(frames) -> None:
 
 def test_coverage_holds_what_the_oracle_says(frames) -> None:
     """Account 61: two of two contacted, both replied; 62: one of two."""
-    ax = plots.plot_coverage(
+    ax = plots.plot_account_coverage(
         stats.account_coverage(frames["mailings"], accounts=frames["accounts"], prospects=frames["prospects"])
     )
 
@@ -124,7 +126,7 @@ def test_coverage_holds_what_the_oracle_says(frames) -> None:
 
 def test_counters_hold_what_the_oracle_says(frames) -> None:
     """All twelve counters equal one of the definitions; none is far off."""
-    ax = plots.plot_reconciliation(stats.reconcile_counters(frames["mailings"], sequences=frames["sequences"]))
+    ax = plots.plot_reconcile_counters(stats.reconcile_counters(frames["mailings"], sequences=frames["sequences"]))
 
     assert "12 of 12 counters equal" in words(ax)
 
@@ -139,7 +141,7 @@ def test_credit_holds_what_the_oracle_says(frames) -> None:
         models=("first", "last", "linear"),
     )
 
-    ax = plots.plot_attribution(credited, names={10: "Ten", 20: "Twenty"})
+    ax = plots.plot_pipeline_attribution(credited, names={10: "Ten", 20: "Twenty"})
 
     lines = {tuple(line.get_ydata()) for line in named(ax, "channel")}
     assert (12_000, 0, 8_000) in lines
@@ -154,15 +156,15 @@ def test_every_other_picture_draws_a_real_result(organization) -> None:
     quarters = {"a": ("2025-10-01", "2026-01-01"), "b": ("2026-01-01", "2026-04-01")}
 
     drawn = [
-        plots.plot_ab(
+        plots.plot_ab_test(
             stats.ab_test(mailings, sequence_templates=tables["sequence_templates"], templates=tables["templates"])
         ),
         plots.plot_leaderboard(stats.leaderboard(mailings, users=tables["users"], by="user_id")),
         plots.plot_deliverability(stats.deliverability(mailings, mailboxes=tables["mailboxes"])),
-        plots.plot_workload(
+        plots.plot_rep_activity(
             stats.rep_activity(mailings, users=tables["users"], calls=tables["calls"], tasks=tables["tasks"])
         ),
-        plots.plot_decomposition(
+        plots.plot_compare_periods(
             stats.compare_periods(mailings, statistic=stats.engagement, by="sequence_id", **quarters)
         ),
     ]

@@ -14,9 +14,9 @@ from plot_results import JAPANESE, rates_result
 
 from outreach_frames import plots
 from outreach_frames.errors import OutreachDataWarning
-from outreach_frames.plots import _formatting, _style
-from outreach_frames.plots._axes import spread
+from outreach_frames.plots import _layout, _style
 from outreach_frames.plots._input import choose_lines, ranked
+from outreach_frames.plots._panels import spread
 
 MARKS = {name: mark for name, mark in vars(_style).items() if isinstance(mark, _style.Mark)}
 
@@ -29,36 +29,36 @@ def _themed():
 
 def test_shortened_labels_keep_their_end() -> None:
     """Names of versions differ at the end only."""
-    one, two = (_formatting.shorten(f"Outbound enterprise renewal risk, v{version}", 1.2) for version in (1, 2))
+    one, two = (_layout.shorten(f"Outbound enterprise renewal risk, v{version}", 1.2) for version in (1, 2))
 
     assert one != two
     assert "…" in one
-    assert _formatting.width(one) <= 1.2
+    assert _layout.width(one) <= 1.2
 
 
 def test_folded_labels_fit_and_cut_words_that_do_not() -> None:
     """A word of seventy letters has no blank to break at."""
-    folded = _formatting.fold("Donaudampfschifffahrtsgesellschaftskapitänsmütze and more", 1.0, lines=2)
+    folded = _layout.fold("Donaudampfschifffahrtsgesellschaftskapitänsmütze and more", 1.0, lines=2)
 
     assert folded.count("\n") == 1
-    assert all(_formatting.width(line) <= 1.0 for line in folded.split("\n"))
+    assert all(_layout.width(line) <= 1.0 for line in folded.split("\n"))
 
 
 def test_equal_and_missing_names_get_their_key() -> None:
     """Two rows with the same label could not be told apart."""
-    assert _formatting.distinct(["a", "a", None, "b"], [1, 2, 3, 4]) == ["a #1", "a #2", "#3", "b"]
+    assert _layout.distinct(["a", "a", None, "b"], [1, 2, 3, 4]) == ["a #1", "a #2", "#3", "b"]
 
 
 def test_letters_without_a_font_become_boxes_with_the_key_and_a_warning(monkeypatch) -> None:
     """A machine without a Japanese font must still tell rows apart, and say what to install."""
-    monkeypatch.setattr(_formatting, "_glyphs", lambda: frozenset(map(ord, "abc #123")))
-    _formatting.drawable.cache_clear()
+    monkeypatch.setattr(_layout, "_glyphs", lambda: frozenset(map(ord, "abc #123")))
+    _layout.drawable.cache_clear()
 
     with pytest.warns(OutreachDataWarning, match="install a font"):
-        shown = _formatting.drawable(f"{JAPANESE} #3")
+        shown = _layout.drawable(f"{JAPANESE} #3")
     with pytest.warns(OutreachDataWarning, match="install a font"):
-        labels = _formatting.distinct([JAPANESE, "abc"], [3, 2])
-    _formatting.drawable.cache_clear()
+        labels = _layout.distinct([JAPANESE, "abc"], [3, 2])
+    _layout.drawable.cache_clear()
 
     assert shown == "\N{WHITE SQUARE}" * 6 + " #3"
     assert labels == [f"{JAPANESE} #3", "abc"]
@@ -66,7 +66,7 @@ def test_letters_without_a_font_become_boxes_with_the_key_and_a_warning(monkeypa
 
 def test_pictographs_and_control_characters_are_left_out() -> None:
     """A rocket in a name is decoration; a right-to-left override would turn the label around."""
-    assert _formatting.drawable("\N{ROCKET} Q4\u202e blitz") == "Q4 blitz"
+    assert _layout.drawable("\N{ROCKET} Q4\u202e blitz") == "Q4 blitz"
 
 
 @pytest.mark.parametrize("given", [None, Figure(figsize=(7, 4)).add_subplot()])

@@ -1,4 +1,4 @@
-"""Bars of shares: `plots.plot_state_flow` and `plots.plot_coverage`."""
+"""Bars of shares: `plots.plot_state_flow` and `plots.plot_account_coverage`."""
 
 import pandas as pd
 import pytest
@@ -94,7 +94,7 @@ def test_coverage_bars_are_nested_shares_of_known_prospects() -> None:
         "account_coverage",
     )
 
-    ax = plots.plot_coverage(coverage)
+    ax = plots.plot_account_coverage(coverage)
 
     assert {gid: boxes(ax, gid)[0].width for gid in ("known", "contacted", "replied")} == {
         "known": 1,
@@ -109,7 +109,7 @@ def test_coverage_is_sorted_and_says_how_many_are_known() -> None:
     """100 % of one person is less than 90 % of thirty: n stands beside it."""
     coverage = coverage_result(20, empty=2)
 
-    ax = plots.plot_coverage(coverage)
+    ax = plots.plot_account_coverage(coverage)
 
     widths = [bar.width for bar in boxes(ax, "contacted")]
     assert widths == sorted(widths, reverse=True)

@@ -1,4 +1,4 @@
-"""Pictures by week: `plots.plot_deliverability` and `plots.plot_workload`."""
+"""Pictures by week: `plots.plot_deliverability` and `plots.plot_rep_activity`."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ from plot_checks import boxes, luminance, named, points, whiskers, words
 from plot_results import activity_result, deliverability_result
 
 from outreach_frames import plots
-from outreach_frames.plots._axes import Weeks
+from outreach_frames.plots._panels import Weeks
 
 
 def test_weeks_without_rows_keep_their_place() -> None:
@@ -150,7 +150,7 @@ def test_touches_are_stacked_by_channel_and_week() -> None:
     """Their sum is the height of the bar."""
     activity = activity_result(1)
 
-    ax = plots.plot_workload(activity)
+    ax = plots.plot_rep_activity(activity)
 
     tops = [bar.y1 for bar in boxes(ax, "tasks_done")]
     touches = (activity["delivered"] + activity["calls_dialed"] + activity["tasks_done"])[activity["tasks_done"] > 0]
@@ -161,7 +161,7 @@ def test_the_backlog_is_a_line_of_counts_on_the_same_axis() -> None:
     """Rule 12: no second axis."""
     activity = activity_result(1)
 
-    (panel,) = plots.plot_workload(activity).child_axes
+    (panel,) = plots.plot_rep_activity(activity).child_axes
 
     (line,) = named(panel, "backlog")
     assert list(line.get_ydata()) == activity["task_backlog"].tolist()
@@ -170,7 +170,7 @@ def test_the_backlog_is_a_line_of_counts_on_the_same_axis() -> None:
 
 def test_the_busiest_users_are_drawn_on_shared_axes() -> None:
     """Is the load fair? Equal heights must mean equal work."""
-    ax = plots.plot_workload(activity_result(300))
+    ax = plots.plot_rep_activity(activity_result(300))
 
     assert len(ax.child_axes) == 12
     assert len({panel.get_ylim() for panel in ax.child_axes}) == 1
@@ -180,14 +180,14 @@ def test_the_busiest_users_are_drawn_on_shared_axes() -> None:
 
 def test_channels_are_named_once_beside_the_bars() -> None:
     """Rule 2: no legend for four series; twelve panels share the names of one."""
-    written = words(plots.plot_workload(activity_result(12))).split("\n")
+    written = words(plots.plot_rep_activity(activity_result(12))).split("\n")
 
     assert [written.count(name) for name in ("e-mail", "calls", "other tasks", "still open")] == [1, 1, 1, 1]
 
 
 def test_channels_differ_in_print() -> None:
     """Without hatches, which turn many thin bars into noise: greys that differ clearly in lightness."""
-    (panel,) = plots.plot_workload(activity_result(1)).child_axes
+    (panel,) = plots.plot_rep_activity(activity_result(1)).child_axes
 
     fills = [named(panel, channel)[0].get_facecolor()[0] for channel in ("delivered", "calls_dialed", "tasks_done")]
     light = [luminance(to_hex(fill)) for fill in fills]

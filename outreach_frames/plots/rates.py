@@ -5,10 +5,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from outreach_frames._format import count, counted, interval, percent, percent_extent
-from outreach_frames.plots._axes import empty, estimates, rate_axis, reference, top_of
+from outreach_frames.plots._axes import Column, empty, estimates, lay_rows, open_rows, rate_axis, reference, top_of
 from outreach_frames.plots._input import (
     Flags,
     Floats,
+    Names,
     axis_title,
     confidence,
     ends_in_words,
@@ -24,8 +25,7 @@ from outreach_frames.plots._input import (
     subtitle,
     without_group,
 )
-from outreach_frames.plots._rows import Column, lay_rows, open_rows
-from outreach_frames.plots._style import theme
+from outreach_frames.plots._layout import theme
 
 _FIRM_SHARE = 1 / 3
 """Part of the axis that firm estimates keep, whatever is to be shown of the others."""
@@ -39,7 +39,7 @@ def plot_rates(
     rates: pd.DataFrame,
     rate: str | None = None,
     *,
-    label: str | None = None,
+    names: Names | None = None,
     min_n: int = 30,
     max_rows: int | None = 40,
     period: str | None = None,
@@ -55,8 +55,8 @@ def plot_rates(
     rate
         The rate's column, such as ``"open_rate"``. Default: ``"enrollment_reply_rate"`` where the groups are sequences,
         else ``"reply_rate"``.
-    label
-        Column that names the rows. Default: the column of names if there is one, else the keys.
+    names
+        Names of the groups by key; default: the result's own names, else the keys.
     min_n
         Estimates on fewer trials are drawn faded; their whiskers do not stretch the axis, their points up to threefold.
     max_rows
@@ -78,35 +78,35 @@ def plot_rates(
     Raises
     ------
     MissingColumnError
-        The frame lacks the rate, its denominator or its interval, or the column of labels.
+        The frame lacks the rate, its denominator or its interval.
 
     Notes
     -----
     The vertical rule is the rate of all groups together: the sum of numerators over the sum of denominators. What is in
     no group, such as mail to prospects without the key, is not in it.
     """
-    require(rates, [], plot="plot_rates", source=_SOURCE)
+    require(rates, [], plot="plot_rates", source=_SOURCE, names=names)
     keys = keys_of(rates)
     rate = rate or ("enrollment_reply_rate" if keys == ["sequence_id"] else "reply_rate")
-    drawn_from = [rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi", *([label] if label else [])]
+    drawn_from = [rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi"]
     require(rates, drawn_from, plot="plot_rates", source=_SOURCE)
     words = metric(rate)
     bounds = np.stack([numbers(rates, rate + part) for part in ("", "_lo", "_hi")], axis=1)
     values, low, high = bounds.T
     trials = numbers(rates, f"{rate}_n")
     known = list(~np.isnan(values))
-    names = labels(rates, keys, column=label)
+    named = labels(rates, keys, names=names)
     kind = " and ".join(noun(key) for key in keys)
     young = _young(rates, rate)
     few = ~(trials >= min_n) | young
     top = _top(values, high, few)
-    order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, names, last=young)
+    order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, named, last=young)
     groups = [counted(len(rates), kind)] if kind else []
     with theme():
         page, lines = open_rows(
             ax,
             order,
-            names=names,
+            names=named,
             has_value=known,
             max_rows=max_rows,
             title=f"{words.label} by {kind}" if kind else words.label,
@@ -127,7 +127,7 @@ def plot_rates(
             Column("rate", lines.write(cells, lambda group: percent_extent(values[list(group)]))),
             Column("n", lines.write([count(n) for n in trials])),
         ]
-        drawn = lay_rows(page, lines.names(names), columns, muted=lines.gaps)
+        drawn = lay_rows(page, lines.names(named), columns, muted=lines.gaps)
         drawn.set_xlim(0, top)
         rate_axis(drawn.xaxis, axis_title(words))
         at, rows = lines.marked(known)
@@ -136,7 +136,7 @@ def plot_rates(
             together = float(np.nansum(values * trials) / np.nansum(trials))
             reference(drawn, together, f"together {percent(together, np.nansum(trials))}")
         told = [interval(*row) for row in zip(values, low, high, trials, strict=True)]
-        page.describe(f"Dot plot of {axis_title(words).lower()}. {ends_in_words(order, values, names, told)}")
+        page.describe(f"Dot plot of {axis_title(words).lower()}. {ends_in_words(order, values, named, told)}")
         return drawn
 
 
