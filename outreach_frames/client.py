@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CUSTOM_OBJECTS = ("custom_objects/", "customObjects/")
+"""What the name of a custom object's resource begins with, in either spelling."""
+
 
 class Client:
     """
@@ -67,6 +70,10 @@ class Client:
         self.sandbox = sandbox
         self.catalog = catalog or _own_catalog()
         self._closing = closing or ExitStack()
+
+    def is_cataloged(self, resource: str) -> bool:
+        """Return whether a resource is one that the catalog describes; custom objects are not."""
+        return not resource.startswith(CUSTOM_OBJECTS)
 
     @property
     def base_url(self) -> str:

@@ -17,12 +17,11 @@ from outreach_frames._fetch.custom_fields import (
     CustomField,
     labeled,
     labeled_frame,
-    labeled_query,
     resolve_clashes,
 )
 from outreach_frames._fetch.pagination import Paginator
-from outreach_frames._fetch.plan import PagingStrategy, arranged, arrangement_of, reader_of
-from outreach_frames._jsonapi import concat
+from outreach_frames._fetch.plan import PagingStrategy, arranged, arrangement_of, labeled_query, reader_of
+from outreach_frames._jsonapi import concat, to_frame
 from outreach_frames._query import Include, build
 from outreach_frames._request_documents import Record, id_of, record_path
 from outreach_frames._warnings import warn
@@ -146,8 +145,9 @@ def fetch(
     -----
     Source: ``GET /<resource>``, Outreach API v2.
     """
-    generic.refuse_params(client, params)
-    if generic.is_uncataloged(client, resource):
+    if params:
+        generic.refuse_params(client, params)
+    if not client.is_cataloged(resource):
         generic.refuse_uncataloged(custom=custom, data_connections=data_connections, parallel=parallel)
         question = generic.GenericQuery(
             resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params
@@ -171,7 +171,7 @@ def fetch(
     layout, read = reader_of(client, way.query, strict=strict)
     with Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as walk:
         table = concat((found.content for found in plan.pages(walk)), layout.schema)
-    frame = labeled_frame(arranged(table, way.order, limit).drop_columns([*way.beside]), labels)
+    frame = _frame(arranged(table, way.order, limit).drop_columns([*way.beside]), labels)
     frame.attrs["outreach_frames"] |= walk.provenance()
     return frame
 
@@ -276,8 +276,9 @@ def fetch_one(
     -----
     Source: ``GET /<resource>/{id}``, Outreach API v2.
     """
-    generic.refuse_params(client, params)
-    if generic.is_uncataloged(client, resource):
+    if params:
+        generic.refuse_params(client, params)
+    if not client.is_cataloged(resource):
         generic.refuse_uncataloged(custom=custom, data_connections=data_connections)
         question = generic.GenericQuery(resource=resource, include=include, fields=fields, params=params)
         return generic.fetch_one(client, question, id_of(record), refresh=refresh, strict=strict)
@@ -294,7 +295,7 @@ def fetch_one(
     layout, read = reader_of(client, query, strict=strict)
     with Paginator(client, query.resource.table, read, refresh=refresh, progress=False) as walk:
         found = walk.page(record_path(query.resource, record), query.parameters())
-    frame = labeled_frame(concat([found.content], layout.schema), labels)
+    frame = _frame(concat([found.content], layout.schema), labels)
     if len(frame) != 1:
         kind = query.resource.name
         raise DocumentError(
@@ -340,7 +341,7 @@ def count(
     -----
     Source: ``GET /<resource>?count=true``, Outreach API v2. A count is never read from the cache.
     """
-    if generic.is_uncataloged(client, resource):
+    if not client.is_cataloged(resource):
         raise QueryError("Only the resources of the catalog can be counted.", hint="Use len(fetch(…)).")
     query = build(client.catalog, resource, filter=filter, fields=[])
     query.resource.require("list")
@@ -362,6 +363,15 @@ def count(
             )
         total += found.count
     return total
+
+
+def _frame(table: pa.Table, labels: list[CustomField]) -> pd.DataFrame:
+    """Return rows as a frame, their custom fields under labels where there are any."""
+    if labels:
+        return labeled_frame(table, labels)
+    frame = to_frame(table, table.schema)
+    frame.attrs["outreach_frames"] = {}
+    return frame
 
 
 def _batches(

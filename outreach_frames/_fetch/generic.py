@@ -20,7 +20,7 @@ from outreach_frames._http import Session
 from outreach_frames._jsonapi import read_jsonapi
 from outreach_frames._query import NOT_NULL, Between, Include, Parameters, Query, legacy_syntax, text, validate_value
 from outreach_frames.catalog import Catalog, ResourceType
-from outreach_frames.client import Client
+from outreach_frames.client import CUSTOM_OBJECTS, Client
 from outreach_frames.errors import DocumentError, QueryError
 
 
@@ -54,16 +54,12 @@ class Server(Client):
         self.check_total = check_total
         self.params = params or []
 
+    def is_cataloged(self, resource: str) -> bool:  # noqa: ARG002  the same for every resource
+        """Return that it is not: the server's resources are its own."""
+        return False
+
 
 Fieldsets = Sequence[str] | Mapping[str, Sequence[str]] | None
-
-CUSTOM_OBJECTS = ("custom_objects/", "customObjects/")
-"""What the name of a custom object's resource begins with, in either spelling."""
-
-
-def is_uncataloged(client: Client, resource: str) -> bool:
-    """Tell whether a resource is none of the catalog's."""
-    return isinstance(client, Server) or resource.startswith(CUSTOM_OBJECTS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -248,7 +248,9 @@ class Paginator(Generic[T]):
         self._rows = 0
 
     def __enter__(self) -> Self:
-        self._closing.enter_context(self.client.session.waiter.reporting_to(self._show_wait))
+        listeners = self.client.session.waiter.listeners
+        listeners.append(self._show_wait)
+        self._closing.callback(listeners.remove, self._show_wait)
         return self
 
     def __exit__(

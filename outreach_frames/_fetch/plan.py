@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from outreach_frames._fetch.custom_fields import Custom, CustomField, custom_fields
 from outreach_frames._fetch.pagination import BAD_GATEWAYS, FetchedPage, Known, Paginator, Reader, side_by_side
 from outreach_frames._jsonapi import Layout
-from outreach_frames._query import MAX_PAGE_SIZE, Query
+from outreach_frames._query import MAX_PAGE_SIZE, Query, build
 from outreach_frames.catalog import snake
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError, ServerError
@@ -265,6 +266,16 @@ class PagingStrategy:
         while 0 < len(known) < there and offset < MAX_OFFSET and known.fruitless == 0:
             yield from noted([part(offset, self._size)])
             offset += self._size
+
+
+def labeled_query(
+    client: Client, resource: str, custom: Custom, *, refresh: bool, **parts: Any
+) -> tuple[list[CustomField], Query]:
+    """Build a query from its parts (see `build`), and return the custom fields that are to come under their labels."""
+    if custom != "labels":
+        return [], build(client.catalog, resource, custom=custom, **parts)
+    fields = custom_fields(client, client.catalog.resource(resource), refresh=refresh)
+    return fields, build(client.catalog, resource, custom=[field.name for field in fields], **parts)
 
 
 def reader_of(client: Client, query: Query, *, strict: bool = False) -> tuple[Layout, Reader[pa.RecordBatch]]:

@@ -6,8 +6,7 @@ carried out is repeated only where carrying it out twice is the same as once.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -139,27 +138,20 @@ class Waiter:
         Called with the time left [s] about once a second during a wait of a second or more, and with 0 at its end.
     timer
         Clock that nobody sets, for waits and deadlines [s]; default: the machine's, or ``clock`` where that is given.
+    listeners
+        Called like ``on_wait``, as long as they are in this list.
     """
 
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     on_wait: Callable[[float], None] | None = None
     timer: Callable[[], float] | None = None
+    listeners: list[Callable[[float], None]] = field(default_factory=list)
     _closed: bool = False
-    _listeners: list[Callable[[float], None]] = field(default_factory=list)
 
     def elapsed(self) -> float:
         """Tell a time that only passes [s]."""
         return (self.timer or (time.monotonic if self.clock is time.time else self.clock))()
-
-    @contextmanager
-    def reporting_to(self, listener: Callable[[float], None]) -> Iterator[None]:
-        """Report waits to a listener too, as to `on_wait`."""
-        self._listeners.append(listener)
-        try:
-            yield
-        finally:
-            self._listeners.remove(listener)
 
     def wait(self, seconds: float) -> None:
         """Wait; raise `TransportError` if the connection is closed meanwhile, `WaitInterrupted` at Ctrl-C."""
@@ -177,7 +169,7 @@ class Waiter:
             raise TransportError("The connection is closed; the request was given up.")
 
     def _report(self, left: float) -> None:
-        for listener in (self.on_wait, *self._listeners):
+        for listener in (self.on_wait, *self.listeners):
             if listener is not None:
                 listener(left)
 

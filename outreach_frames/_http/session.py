@@ -22,11 +22,11 @@ from outreach_frames import __version__
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.cache import SIZE_CAP, Cache, default_folder, fingerprint, private_folder
 from outreach_frames._http.messages import LARGEST_BODY, Request, Response
-from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin, without_addresses
+from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin
 from outreach_frames._http.rate_limit import RateLimiter, RateLimitWindow
 from outreach_frames._http.retry import Waiter
 from outreach_frames._http.transport import Limits, Transport
-from outreach_frames._parsing import join_url, split_url
+from outreach_frames._parsing import join_url
 from outreach_frames._secrets import HiddenBytes
 from outreach_frames.errors import (
     CacheMissError,
@@ -326,9 +326,7 @@ class Session(OfOneProcess):
     def _prepared(self, method: str, url: str, params: Parameters, body: bytes | None = None) -> Request:
         if "://" not in url:
             url = f"{self.base_url}/{url.lstrip('/')}"
-        path = split_url(url).path.removeprefix(split_url(self.base_url).path) or "/"
-        label = without_addresses(path)
-        request = Request.of(method, url, path=label, headers=self._headers, params=params, body=body)
+        request = Request.of(method, url, headers=self._headers, base_url=self.base_url, params=params, body=body)
         request.vendor = self._vendor
         return request
 

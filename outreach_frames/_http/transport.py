@@ -25,7 +25,6 @@ from requests.auth import AuthBase
 from requests.utils import resolve_proxies
 
 from outreach_frames._fork import OfOneProcess
-from outreach_frames._http.connection_pool import PooledAdapter, allowing
 from outreach_frames._http.errors import judge, needs_new_token, rate_limit_error
 from outreach_frames._http.messages import LARGEST_BODY, Request, Response, kept_headers
 from outreach_frames._http.origin import OriginCheck, check_origin, hide_queries, is_loopback, origin_of
@@ -41,7 +40,7 @@ from outreach_frames._http.retry import (
 )
 from outreach_frames._parsing import join_url
 from outreach_frames._secrets import HiddenBytes, HiddenText, hidden
-from outreach_frames._sockets import Allowance, TooLargeError
+from outreach_frames._sockets import Allowance, PooledAdapter, TooLargeError, allowing
 from outreach_frames.errors import DeadlineError, DocumentError, OutreachError, TransportError
 
 _log = logging.getLogger(__name__)

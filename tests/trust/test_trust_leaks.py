@@ -26,7 +26,7 @@ from trust_setting import PAGE, app_key, organization
 import outreach_frames as of
 from outreach_frames._auth import Profiles
 from outreach_frames._http import Session, TokenEndpoint, Waiter
-from outreach_frames._http.cache_store import decode_response
+from outreach_frames._http.cache import decode_response
 from outreach_frames._sandbox import Sandbox
 from outreach_frames.cli import main
 from outreach_frames.client import Client

@@ -140,7 +140,8 @@ def test_waiting_for_the_mint_shows_like_any_other_wait(sandbox, monkeypatch):
     keep_profile(sandbox, None, lifetime=-1.0)
     told = []
 
-    with of.connect() as org, waiter.reporting_to(told.append):
+    waiter.listeners.append(told.append)
+    with of.connect() as org:
         of.fetch_one(org, "accounts", 1)
         assert told == []
         sandbox.faults.add(path="/accounts", revokes_token=True)
