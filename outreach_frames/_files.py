@@ -1,29 +1,46 @@
-"""Files that are whole or not there."""
+"""Files: replaced as a whole, private to their owner, locked between processes; and SQLite files."""
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from filelock import BaseFileLock
+
+PRIVATE = 0o600
+"""Mode of a file that only its owner can read and write."""
+PRIVATE_FOLDER = 0o700
+"""The same for folders."""
 
 
 @contextmanager
-def replacing(out: Path) -> Iterator[IO[bytes]]:
+def replacing(out: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """
-    Give a stream to write; what was written takes the place of a file once it is whole, and is gone otherwise.
+    Give a stream to write a file; the complete file replaces `out`, and an incomplete one is removed.
 
-    A place that cannot be written is found out at once. The stream's file is new and has a name that nobody can know
-    before; where `out` is a link, the link is replaced, and what it leads to stays as it is.
+    A place that cannot be written raises at once. The stream's file is new and has a random name; where `out` is a
+    link, the link is replaced, and what it leads to stays as it is.
+
+    Parameters
+    ----------
+    private
+        Whether only its owner can read the file.
 
     Raises
     ------
     OSError
         The place cannot be written, or the disk is full.
     """
-    aside = out.with_name(f".{uuid.uuid4().hex}{out.suffix}")
+    aside = out.with_name(f".{uuid.uuid4().hex}{'' if private else out.suffix}")
+    opener = partial(os.open, mode=PRIVATE if private else 0o666)
     try:
-        with aside.open("xb") as stream:
+        with open(aside, "xb", opener=opener) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -31,3 +48,96 @@ def replacing(out: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Make sure that a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder that only its owner can read, and return it; one that exists becomes private."""
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    folder.chmod(PRIVATE_FOLDER)
+    return folder
+
+
+def make_private(path: Path) -> None:
+    """
+    Make an empty file that only its owner can read; one that exists becomes private.
+
+    Raises
+    ------
+    OSError
+        There is a link or a folder in its place, or it cannot be made.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
+    except FileExistsError:
+        if path.is_symlink() or not path.is_file():
+            raise
+        path.chmod(PRIVATE)
+
+
+def file_lock(path: Path, *, timeout: float, poll_interval: float = 0.05) -> "BaseFileLock":
+    """
+    Return a new lock between processes, in the file beside `path`.
+
+    It is new each time, because a lock that was made before a fork is refused after it.
+
+    Parameters
+    ----------
+    timeout
+        How long to wait for it [s]; then ``filelock.Timeout``, an `OSError`, is raised.
+    poll_interval
+        How often to look whether it is free [s].
+    """
+    from filelock import FileLock  # noqa: PLC0415  slow to import
+
+    return FileLock(f"{path}.lock", mode=PRIVATE, timeout=timeout, poll_interval=poll_interval)
+
+
+def open_sqlite(
+    path: Path, *, timeout: float = 5.0, autocommit: bool = True, read_only: bool = False, pragmas: Iterable[str] = ()
+) -> "Connection":
+    """
+    Open an SQLite file; it is made, readable for its owner only, if it does not exist.
+
+    Parameters
+    ----------
+    timeout
+        How long to wait for another program's lock [s].
+    autocommit
+        Whether every statement is a transaction of its own; otherwise ``with connection`` commits.
+    read_only
+        Whether the file is neither made nor written.
+    pragmas
+        Statements that set the connection up.
+
+    Raises
+    ------
+    sqlite3.Error, OSError
+        The file cannot be opened, or is no SQLite file.
+    """
+    import sqlite3  # noqa: PLC0415  slow to import
+
+    if not read_only:
+        path.touch(mode=PRIVATE)
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None if autocommit else "DEFERRED",
+        check_same_thread=False,
+    )
+    try:
+        for pragma in pragmas:
+            connection.execute(pragma).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

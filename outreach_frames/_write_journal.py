@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from outreach_frames._files import PRIVATE_FOLDER, file_lock, open_sqlite
 from outreach_frames.errors import JournalError, QueryError
 
 State = Literal["under way", "created"]
@@ -75,8 +76,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         with _errors_of(path):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(mode=0o600)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
             with self._connection() as connection:
                 connection.executescript(TABLES)
 
@@ -109,15 +109,16 @@ class Journal:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        with _errors_of(self.path), closing(sqlite3.connect(self.path)) as connection, connection:
-            connection.execute("pragma synchronous = full")
-            yield connection
+        with _errors_of(self.path):
+            opened = open_sqlite(self.path, autocommit=False, pragmas=["pragma synchronous = full"])
+            with closing(opened) as connection, connection:
+                yield connection
 
 
 @contextmanager
 def alone(path: Path, message: str) -> Iterator[None]:
     """
-    Hold a lock, in a file that is made if it is not there.
+    Hold the lock beside a path; its folder is made if it is not there.
 
     Raises
     ------
@@ -126,9 +127,9 @@ def alone(path: Path, message: str) -> Iterator[None]:
     JournalError
         The file cannot be made.
     """
-    lock = FileLock(path, timeout=0)
+    lock = file_lock(path, timeout=0)
     with _errors_of(path):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         try:
             lock.acquire()
         except Timeout:

@@ -159,7 +159,7 @@ def write_frame(
         outcomes = [_planned(row) for row in _rows(client, kind, chosen, key)]
         return _result(frame, outcomes, kind, chosen)
     identity = identity_of(client)
-    lock = _state_folder() / f"{_digest(identity.organization, kind.name)}.lock"
+    lock = _state_folder() / f"{_digest(identity.organization, kind.name)}"
     # What the look-ups find must still hold when the last row is written.
     with alone(lock, f"Another call is writing {kind.table} to this organization."):
         rows = _rows(client, kind, chosen, key)
@@ -177,7 +177,7 @@ def write_frame(
 @contextmanager
 def _journal(path: Path, identity: Identity) -> Iterator[Journal]:
     """Open a journal, alone, for those to whom it belongs."""
-    with alone(_lock_beside(path), f"Another call is writing with the journal {path.name}."):
+    with alone(path, f"Another call is writing with the journal {path.name}."):
         book = Journal(path)
         me, owner = Owner(identity.organization, identity.user), book.owner()
         if owner is None and not book.entries():
@@ -199,10 +199,6 @@ def _beginner(identity: Identity, owner: Owner | None) -> str:
     if owner.organization == identity.organization:
         return "another user of this organization"
     return "another organization" if identity.told else "another sign-in, maybe of another organization or user"
-
-
-def _lock_beside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.lock")
 
 
 def _rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None) -> list[_Row]:
@@ -390,7 +386,7 @@ def _end(path: Path, outcomes: list[_Outcome], key: str | None) -> None:
         path.unlink()
     elif not {outcome.status for outcome in outcomes} & {"unknown", "refused"}:
         path.replace(_ended(path)).touch()
-    _lock_beside(path).unlink(missing_ok=True)
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
 
 
 def _ended(path: Path) -> Path:

@@ -9,7 +9,7 @@ Names are accepted as the API writes them (``sequenceState``, ``createdAt``) and
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -281,26 +281,6 @@ class ResourceType:
         return _look_up(name, {action: action for action in actions}, kind=f"action of {self.name}")
 
 
-@dataclass(frozen=True)
-class Step:
-    """
-    One step of a path of relationships.
-
-    Attributes
-    ----------
-    name
-        The relationship's API name.
-    links
-        The relationship, by name of each type that it starts from; several where the step before is polymorphic.
-    targets
-        Types that it leads to, by name.
-    """
-
-    name: str
-    links: Mapping[str, Relationship]
-    targets: Mapping[str, ResourceType]
-
-
 class Catalog:
     """
     All resource types.
@@ -335,42 +315,6 @@ class Catalog:
     def targets(self, relationship: Relationship) -> dict[str, ResourceType]:
         """Return the types that a relationship leads to, by API name, as far as the catalog has them."""
         return {name: self.types[name] for name in relationship.targets if name in self.types}
-
-    def step(
-        self,
-        types: Mapping[str, ResourceType],
-        name: str,
-        obstacle: Callable[[ResourceType, Relationship], QueryError | None],
-    ) -> Step:
-        """
-        Go one step along a path, from whichever of some types can.
-
-        Parameters
-        ----------
-        types
-            By API name.
-        name
-            The relationship, in either spelling.
-        obstacle
-            Returns why what a type's relationship leads to cannot come along; ``None`` if it can.
-
-        Raises
-        ------
-        UnknownNameError
-            None of the types has such a relationship.
-        QueryError
-            Everywhere is an obstacle; this is the first.
-        """
-        links = {kind.name: found for kind in types.values() if (found := kind.find_relationship(name))}
-        if not links:
-            known = [r.column for kind in types.values() for r in kind.relationships.values()]
-            raise UnknownNameError(name, kind=f"relationship of {' or '.join(types)}", known=known)
-        obstacles = {of: error for of, link in links.items() if (error := obstacle(types[of], link))}
-        links = {of: link for of, link in links.items() if of not in obstacles}
-        if not links:
-            raise next(iter(obstacles.values()))
-        targets = {of: kind for link in links.values() for of, kind in self.targets(link).items()}
-        return Step(next(iter(links.values())).name, links, targets)
 
 
 def _look_up(name: str, known: Mapping[str, T], *, kind: str) -> T:

@@ -15,6 +15,7 @@ import pandas as pd
 from outreach_frames import catalog
 from outreach_frames._jsonapi import Layout, Misfits, to_frame
 from outreach_frames._parsing import split_url
+from outreach_frames._query import Selection
 from outreach_frames._request_documents import (
     Record,
     RequestDocument,
@@ -363,7 +364,7 @@ class Client:
             raise refused from error
 
     def _record(self, kind: "ResourceType", answer: "Response") -> pd.Series:
-        layout = Layout(kind, catalog=self.catalog)
+        layout = Layout(Selection(kind), catalog=self.catalog)
         with _carried_out(kind):
             page = layout.page(answer.body)
             frame = to_frame([page.batch], layout.schema)

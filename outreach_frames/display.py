@@ -15,15 +15,27 @@ from urllib.parse import urlsplit
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from outreach_frames._format import (
+    FEW,
+    MISSING,
+    SPACE,
+    count,
+    duration,
+    minute,
+    number,
+    p_value,
+    percent,
+    probability,
+    share,
+    signed_points,
+    type_name,
+)
 from outreach_frames.errors import DataError
+from outreach_frames.metrics import unit_of
 
 GREEN = "#009e73"
 SOFT = "#616e7c"
 RULE = "1px solid #e4e7eb"
-MISSING = "–"
-SPACE = "\N{NO-BREAK SPACE}"
-FEW = 100
-"""Below this denominator a percentage has no decimal."""
 
 SHORT, LONG = 12, 20
 """Texts up to the one stay on a line, those beyond the other get a column of a certain width [letters]."""
@@ -48,37 +60,32 @@ class Unit(NamedTuple):
         """Write a value."""
         return self.write_few(value) if few and self.write_few else self.write(value)
 
-
-def _number(value: Any) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
-
-
-def _tenths(value: Any) -> str:
-    return f"{value:,.1f}"
+    def html(self, value: Any, *, few: bool = False) -> str:
+        """Write a value as HTML: a small percentage begins with ``<``."""
+        return escape(self.of(value, few=few))
 
 
 TEXT = Unit("", str)
-NUMBER = Unit("", _number)
-INSTANT = Unit("UTC", lambda instant: f"{instant:%Y-%m-%d}{SPACE}{instant:%H:%M}")
-PERCENT = Unit("", lambda rate: f"{100 * rate:.1f}{SPACE}%", lambda rate: f"{100 * rate:.0f}{SPACE}%")
-POINTS = Unit("percentage points", lambda change: f"{100 * change:+.1f}".replace("-", "−"))
+NUMBER = Unit("", number)
+INSTANT = Unit("UTC", minute)
+PERCENT = Unit("", percent, partial(percent, n=0))
+POINTS = Unit("percentage points", signed_points)
 
 UNITS = {
-    r"_h$": Unit("hours", _tenths),
-    r"_d$": Unit("days", _tenths),
-    r"_s$": Unit("seconds", _tenths),
-    r"^hours_|_minutes$": Unit("", _tenths),
-    r"^(diff|difference|rate_effect|mix_effect)$": POINTS,
-    r"(^|_)(rate|share|coverage|raw|shrunk|hazard|survival|baseline)$": PERCENT,
-    r"^(cumulative|cif|share|rate)_|_used(_p95)?$|^(reply_within|limit)_": PERCENT,
-    r"^p_(better|top|above_median)$": Unit("probability", PERCENT.write),
-    r"^p_|_p$": Unit("p-value", lambda p: f"{p:.3f}"),
-    r"(^|_)amount$": Unit("", lambda amount: f"{amount:,.0f}"),
-    r"^(sent|delivered|mailings)$|^sent_": Unit("mails", _number),
-    r"^contacted$": Unit("people", _number),
-    r"^(arrivals|at_risk|n_per_arm|n_needed)$": Unit("enrollments", _number),
+    "hours": Unit("hours", duration),
+    "days": Unit("days", duration),
+    "seconds": Unit("seconds", duration),
+    "duration": Unit("", duration),
+    "percentage points": POINTS,
+    "share": PERCENT,
+    "probability": Unit("probability", probability),
+    "p-value": Unit("p-value", p_value),
+    "amount": Unit("", count),
+    "mails": Unit("mails", number),
+    "people": Unit("people", number),
+    "enrollments": Unit("enrollments", number),
 }
-"""By the pattern of a number's name, the first that fits; a unit that the name says already is not repeated."""
+"""How numbers of a unit are written; a unit that the column's name says already is not repeated."""
 
 
 def show(
@@ -120,7 +127,7 @@ def show(
         ``links`` is no address, or holds a sign-in; what is to be shown is no frame, or has two columns of one name.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"show takes a DataFrame, no {type(frame).__name__}.", hint="One record: record.to_frame().")
+        raise DataError(f"show takes a DataFrame, not {type_name(frame)}.", hint="One record: record.to_frame().")
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise DataError(f"Two columns are called {twice!r}.", hint="Rename one.")
@@ -140,7 +147,7 @@ def show(
             cells = [_cell(value, unit) if address is None else _link(value, address) for value in rows[name]]
             made[name] = _Column(pd.Series(cells, dtype="str"), unit, is_text=unit is TEXT)
         made[name].head = _head(head, unit.label)
-    left_out = f"The first {limit:,} of {len(frame):,} rows." if len(rows) < len(frame) else ""
+    left_out = f"The first {count(limit)} of {count(len(frame))} rows." if len(rows) < len(frame) else ""
     return _styled(made, left_out if len(frame) else "No rows.")
 
 
@@ -188,7 +195,7 @@ def _styled(columns: Mapping[Hashable, _Column], caption: str) -> Styler:
         if column.few is not None:
             for few in (False, True):
                 subset: Any = column.few.index[column.few == few], [name]
-                style = style.format(partial(column.unit.of, few=few), subset=subset, na_rep=MISSING)
+                style = style.format(partial(column.unit.html, few=few), subset=subset, na_rep=MISSING)
         if column.has_bars:
             style = style.bar(subset=[name], color=f"{GREEN}44", vmin=0, width=90, props="min-width: 5em;")
     unbroken = [name for name, column in columns.items() if column.length <= SHORT]
@@ -251,17 +258,18 @@ def _intervals(frame: pd.DataFrame) -> dict[str, tuple[str, str, str]]:
 
 
 def _interval(low: Any, high: Any, n: Any, unit: Unit) -> str:
-    base = "" if pd.isna(n) else f'{SPACE} <span style="color: {SOFT};">n{SPACE}={SPACE}{n:,.0f}</span>'
+    base = "" if pd.isna(n) else f'{SPACE} <span style="color: {SOFT};">n{SPACE}={SPACE}{count(n)}</span>'
     if pd.isna(low) or pd.isna(high):
         return MISSING + base
     few = bool(pd.notna(n) and n < FEW)
-    return f"{SPACE}–{SPACE}".join(unit.of(end, few=few).removesuffix(f"{SPACE}%") for end in (low, high)) + base
+    ends = [unit.html(end, few=few).removesuffix(f"{SPACE}%") for end in (low, high)]
+    return (f"{SPACE}to{SPACE}" if unit is POINTS else "–").join(ends) + base
 
 
 def _level(frame: pd.DataFrame) -> str:
     """Return the level of a result's intervals, where its record tells it."""
     level = frame.attrs.get("outreach_frames", {}).get("parameters", {}).get("ci")
-    return f"{100 * level:g}{SPACE}%{SPACE}" if isinstance(level, float) else ""
+    return f"{share(level)}{SPACE}" if isinstance(level, float) else ""
 
 
 def _unit(name: str, values: "pd.Series[Any]", *, is_rate: bool) -> Unit:
@@ -271,7 +279,7 @@ def _unit(name: str, values: "pd.Series[Any]", *, is_rate: bool) -> Unit:
     is_id = name == "id" or name.endswith("_id")
     if is_id or pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
         return TEXT
-    return next((unit for pattern, unit in UNITS.items() if re.search(pattern, name)), PERCENT if is_rate else NUMBER)
+    return UNITS.get(unit_of(name), PERCENT if is_rate else NUMBER)
 
 
 def _cell(value: Any, unit: Unit) -> str:
@@ -282,7 +290,7 @@ def _cell(value: Any, unit: Unit) -> str:
         return MISSING
     if isinstance(value, bool) or pd.api.types.is_bool(value):
         return "yes" if value else "no"
-    return escape(unit.of(value))
+    return unit.html(value)
 
 
 def _words(name: str) -> str:
@@ -294,10 +302,6 @@ def _words(name: str) -> str:
 def _head(words: str, unit: str, level: str = "") -> str:
     measured = f'<br><span style="color: {SOFT}; font-weight: 400;">[{escape(unit)}]</span>' if unit else ""
     return f"{level}{escape(words)}{measured}"
-
-
-def _caption(shown: int, rows: int) -> str:
-    return f"The first {shown:,} of {rows:,} rows." if shown < rows else ""
 
 
 def _addresses(links: Links | None) -> dict[str, str]:

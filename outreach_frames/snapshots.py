@@ -15,7 +15,6 @@ version, and a plain ``read_parquet`` of a version's file reads exactly its rows
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import stat
@@ -35,7 +34,7 @@ import pyarrow.parquet as pq
 from outreach_frames import __version__, _parquet, _sql
 from outreach_frames._fetch import fetch
 from outreach_frames._fetch.frames import Options
-from outreach_frames._files import replacing
+from outreach_frames._files import replacing, sync
 from outreach_frames.client import Client
 from outreach_frames.errors import OutreachError, QueryError, SnapshotError
 from outreach_frames.stats._tables import TABLES
@@ -449,13 +448,13 @@ def _facts(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
 
 def _put_in_place(aside: Path, path: Path, as_of: str) -> str:
     """Rename a finished version to a free name, then point to it."""
-    _sync(aside)
+    sync(aside)
     stem = pd.Timestamp(as_of).strftime("%Y%m%dT%H%M%SZ")
     taken = (_VERSION.fullmatch(folder.name) for folder in path.iterdir())
     version = _renamed(aside, stem, 1 + max((int(name[2]) for name in taken if name and name[1] == stem), default=0))
     with replacing(path / POINTER) as stream:
         stream.write(f"{version}\n".encode())
-    _sync(path)
+    sync(path)
     return version
 
 
@@ -471,15 +470,6 @@ def _renamed(aside: Path, stem: str, number: int) -> str:
             number += 1
         else:
             return version
-
-
-def _sync(path: Path) -> None:
-    """Make sure that a file or folder is on the disk before anything points to it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @lru_cache(maxsize=1024)

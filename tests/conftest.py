@@ -1,4 +1,4 @@
-"""What all tests have in common: no keyring, and where they find material that is not committed."""
+"""What all tests have in common: no keyring, and where they find the vendor's facts."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,9 @@ import keyring
 import keyring.backends.fail
 import pytest
 
+DATA = Path(__file__).parent / "data"
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
+"""Where the vendor's own documents may lie; they are not in the repository."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,17 +24,29 @@ def no_keyring() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def openapi_path() -> Path:
-    """Return the vendor's OpenAPI document (``OUTREACH_OPENAPI``, or beside the checkout); skip loudly without it."""
+    """Return the facts of the vendor's OpenAPI document, made by ``tools/trim_openapi.py``."""
+    return DATA / "openapi_facts.json"
+
+
+@pytest.fixture(scope="session")
+def guide_path() -> Path:
+    """Return the requests and documents of the vendor's guide, made by ``tools/trim_openapi.py``."""
+    return DATA / "guide_examples.json"
+
+
+@pytest.fixture(scope="session")
+def published_openapi_path() -> Path:
+    """Return the OpenAPI document with its prose (``OUTREACH_OPENAPI``, or beside the checkout); skip without it."""
     path = Path(os.environ.get("OUTREACH_OPENAPI", REFERENCE / "outreach-openapi.json"))
     if not path.is_file():
-        pytest.skip("CONTRACT NOT CHECKED: set OUTREACH_OPENAPI to the vendor's OpenAPI document")
+        pytest.skip("CATALOG NOT COMPARED: set OUTREACH_OPENAPI to the vendor's OpenAPI document")
     return path
 
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """Return the folder with the guide (``OUTREACH_REFERENCE``, or beside the checkout); skip loudly without it."""
+    """Return the folder with the vendor's guide (``OUTREACH_REFERENCE``, or beside the checkout); skip without it."""
     path = Path(os.environ.get("OUTREACH_REFERENCE", REFERENCE))
     if not (path / "common-patterns.md").is_file():
-        pytest.skip("GUIDE NOT CHECKED: set OUTREACH_REFERENCE to the folder with the vendor's guide")
+        pytest.skip("GUIDE NOT COMPARED: set OUTREACH_REFERENCE to the folder with the vendor's guide")
     return path

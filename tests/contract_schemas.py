@@ -81,11 +81,11 @@ class Contract:
 
     def is_write_only(self, type_name: str, attribute: str) -> bool:
         """Whether an attribute is never sent."""
-        return "writeonly.svg" in self.attributes(type_name)[attribute].get("description", "")
+        return "writeonly" in self.attributes(type_name)[attribute].get("x-badges", ())
 
     def has_badge(self, type_name: str, attribute: str, badge: str) -> bool:
         """Whether an attribute can be filtered or sorted by."""
-        return f"{badge}.svg" in self.attributes(type_name)[attribute].get("description", "")
+        return badge in self.attributes(type_name)[attribute].get("x-badges", ())
 
     # Judging answers
 

@@ -1,18 +1,15 @@
 """Organizations of a few given records, and servers of a few given answers, to fetch from over real HTTP."""
 
-import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+from scripted_server import Request, Scripted, Server
 
 import outreach_frames as of
 from outreach_frames._sandbox import Sandbox, Settings
 from outreach_frames.client import Client
-
-MEDIA_TYPE = "application/vnd.api+json"
 
 
 def resource(type_name: str, id_: int | str, /, attributes: Mapping[str, Any] | None = None, **related: Any) -> Any:
@@ -39,7 +36,7 @@ def organization(
         assert sandbox.failures == ()
 
 
-class Answers:
+class Answers(Server):
     """
     A server with given answers.
 
@@ -58,43 +55,17 @@ class Answers:
         self.by_path = dict(by_path)
         self.asked: list[str] = []
         self.tokens: list[str | None] = []
-        answers = self
+        super().__init__(self._answer)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                answers.asked.append(self.path)
-                answers.tokens.append(self.headers["Authorization"])
-                status, headers, body = answers.answer(self.path)
-                self.send_response(status)
-                for name, value in {"Content-Type": MEDIA_TYPE, **headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        """Base of every path."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def answer(self, path: str) -> tuple[int, Mapping[str, str], bytes]:
-        """Return status, headers and body for a path with its query."""
-        found = self.by_path.get(path, self.by_path.get(path.partition("?")[0]))
-        if callable(found):
-            found = found(path)
-        if found is None:
-            found = 404, {}, {"errors": [{"title": "Not Found"}]}
-        status, headers, document = found if isinstance(found, tuple) else (200, {}, found)
-        return status, headers, document if isinstance(document, bytes) else json.dumps(document).encode()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _answer(self, request: Request) -> Scripted:
+        self.asked.append(request.path)
+        self.tokens.append(request.headers.get("Authorization"))
+        answer = self.by_path.get(request.path, self.by_path.get(request.path.partition("?")[0]))
+        if callable(answer):
+            answer = answer(request.path)
+        if answer is None:
+            answer = 404, {}, {"errors": [{"title": "Not Found"}]}
+        status, headers, document = answer if isinstance(answer, tuple) else (200, {}, answer)
+        if isinstance(document, bytes):
+            return Scripted(status, document, dict(headers))
+        return Scripted.of(document, status, headers)

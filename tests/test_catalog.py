@@ -3,6 +3,7 @@ import re
 
 import build_catalog
 import pytest
+import trim_openapi
 
 from outreach_frames import catalog
 from outreach_frames.errors import UnknownNameError
@@ -19,13 +20,36 @@ def test_catalog_has_all_types_of_the_contract(types):
     assert sum("list" in t.operations for t in types.values()) == 47
 
 
-def test_catalog_file_is_what_the_vendors_document_yields(openapi_path):
+def test_catalog_file_is_what_the_vendors_document_yields(published_openapi_path):
     """The committed file is generated, never edited."""
-    document = json.loads(openapi_path.read_text())
+    document = json.loads(published_openapi_path.read_text())
 
     made = build_catalog.compact(build_catalog.catalog(document))
 
     assert made == catalog.Path(catalog.__file__).with_suffix(".json").read_text()
+
+
+def test_facts_of_the_contract_are_what_the_vendors_documents_yield(
+    published_openapi_path, openapi_path, reference, guide_path
+):
+    """The committed files are generated, never edited."""
+    document = json.loads(published_openapi_path.read_text())
+    guide = (reference / "common-patterns.md").read_text()
+
+    assert trim_openapi.compact(trim_openapi.facts(document)) == openapi_path.read_text()
+    assert trim_openapi.examples(guide) == json.loads(guide_path.read_text())
+
+
+def test_prose_is_trimmed_and_members_that_are_named_like_it_are_kept():
+    schema = {
+        "description": "Text. ![filterable](badges/filterable.svg) ![sortable](badges/sortable.svg)",
+        "properties": {"title": {"type": "string", "title": "The title"}, "description": {"type": "string"}},
+    }
+
+    assert trim_openapi.trim(schema) == {
+        "properties": {"title": {"type": "string"}, "description": {"type": "string"}},
+        "x-badges": ["filterable", "sortable"],
+    }
 
 
 def test_every_operation_of_the_contract_is_in_the_catalog(types, openapi_path):
@@ -131,6 +155,7 @@ def test_custom_and_heavy_attributes_are_marked(types):
     assert types["mailing"].attribute("body_html").is_heavy
 
 
-def test_generator_explains_its_usage(capsys):
-    assert build_catalog.write_catalog([]) == 2
+@pytest.mark.parametrize("generate", [build_catalog.write_catalog, trim_openapi.write_facts])
+def test_generators_explain_their_usage(capsys, generate):
+    assert generate([]) == 2
     assert "usage" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -468,7 +468,23 @@ def silent(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("OUTREACH_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}/api/v2")
         monkeypatch.setenv("OUTREACH_TOKEN", "x")
+        server.settimeout(60)
         yield server
+
+
+@contextmanager
+def asked(server):
+    """Wait for a request, and leave it without an answer."""
+    connection, _ = server.accept()
+    with connection:
+        assert connection.recv(65_536)
+        yield
+
+
+def process_state(process):
+    """Return the state of a process, such as ``S`` for sleeping, and the processor time that it has used [s]."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 COMMAND = [sys.executable, "-c", "from outreach_frames.cli import main; main()"]
@@ -479,17 +495,14 @@ COMMAND = [sys.executable, "-c", "from outreach_frames.cli import main; main()"]
     [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)],
     ids=str,
 )
-@pytest.mark.usefixtures("silent")
-def test_a_signal_leaves_nothing_half_written(tmp_path, number, code):
+def test_a_signal_leaves_nothing_half_written(tmp_path, silent, number, code):
     """A hidden file with people in it stayed beside the target; Ctrl-C was an ordinary failure."""
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "users.csv").write_text("before")
-    with subprocess.Popen(
-        [*COMMAND, "fetch", "users", "--out", folder / "users.csv"], stderr=subprocess.PIPE
-    ) as fetching:
-        assert eventually(lambda: len(list(folder.iterdir())) == 2)
-        time.sleep(0.5)
+    command = [*COMMAND, "fetch", "users", "--out", folder / "users.csv"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as fetching, asked(silent):
+        assert len(list(folder.iterdir())) == 2
         fetching.send_signal(number)
         told = fetching.communicate(timeout=30)[1].decode()
 
@@ -509,7 +522,8 @@ def test_a_long_query_can_be_ended(tmp_path, number, code, query):
     out = tmp_path / "n.csv"
     with subprocess.Popen([*COMMAND, "sql", SAMPLE, query, "--out", out], stderr=subprocess.PIPE) as asking:
         assert eventually(lambda: any(tmp_path.iterdir()))
-        time.sleep(2.0)
+        _, before = process_state(asking)
+        assert eventually(lambda: process_state(asking)[1] > before + 1.0)  # nothing but the query takes so long
         asking.send_signal(number)
         told = asking.communicate(timeout=30)[1]
 
@@ -517,11 +531,10 @@ def test_a_long_query_can_be_ended(tmp_path, number, code, query):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("silent")
-def test_a_snapshot_that_is_ended_leaves_nothing(tmp_path):
-    with subprocess.Popen([*COMMAND, "snapshot", tmp_path / "org", "--resources", "users"]) as taking:
-        assert eventually(lambda: any((tmp_path / "org").glob(".writing-*")))
-        time.sleep(0.5)
+def test_a_snapshot_that_is_ended_leaves_nothing(tmp_path, silent):
+    command = [*COMMAND, "snapshot", tmp_path / "org", "--resources", "users"]
+    with subprocess.Popen(command) as taking, asked(silent):
+        assert any((tmp_path / "org").glob(".writing-*"))
         taking.terminate()
         assert taking.wait(30) == 143
 
@@ -571,7 +584,7 @@ def test_ctrl_c_at_a_question_is_ctrl_c():
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([*COMMAND, "login"], **streams) as asking:
         assert asking.stdout.read(6) == b"Client"
-        time.sleep(0.2)
+        assert eventually(lambda: process_state(asking)[0] == "S")
         asking.send_signal(signal.SIGINT)
         told = asking.communicate(timeout=30)[1]
 

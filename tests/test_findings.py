@@ -146,7 +146,7 @@ def test_groups_of_any_key_are_named_by_it():
     everything = result("engagement", rows.to_dict("list"), by=[])
 
     assert any(sentence.startswith("Of the enrollments in “Intro”") for sentence in tell(grouped))
-    assert any("in week of 2 March 2026" in sentence for sentence in tell(weekly))
+    assert any("in week of 2 Mar 2026" in sentence for sentence in tell(weekly))
     assert tell(everything) == [findings.NOTHING]
 
 
@@ -166,7 +166,7 @@ def test_groups_of_any_key_are_named_by_it():
         (
             "failures",
             "failure_rate",
-            "“Intro” fails to send 30.0 % (24.1–36.7 %, n = 200) of its mail, above the others together (10.0 %)",
+            "Of the mail of “Intro”, 30.0 % (24.1–36.7 %, n = 200) fails to send, above the others together (10.0 %)",
         ),
         ("meetings", "meeting_rate", "Of the enrollments contacted in “Intro”, 30.0 % (24.1–36.7 %, n = 200) lead to"),
     ],
@@ -356,7 +356,7 @@ def arms(verdict, *, diff=(0.05, 0.01, 0.09), n=900, needed=800, p=0.01, metric=
         (
             arms("A better"),
             (
-                "At “Intro, step 1”, “Short” earns more replies than “Long”: 10.0 % (8.0–12.0 %, n = 900) "
+                "At “Intro, step 1”, “Short” gets more replies than “Long”: 10.0 % (8.0–12.0 %, n = 900) "
                 "against 5.0 % "
                 "(4.0–7.0 %, n = 900), 5.0 percentage points (1.0 to 9.0) more."
             ),
@@ -465,7 +465,7 @@ def boxes(**changed):
         (
             boxes(sync_ok=False, blind_since=pd.Timestamp("2026-03-07", tz="UTC"), sent_while_blind=55),
             (
-                "1 of 2 mailboxes hears no replies and no bounces: “ann@example.com” since 7 March 2026. 55 "
+                "1 of 2 mailboxes hears no replies and no bounces: “ann@example.com” since 7 Mar 2026. 55 "
                 "mails sent since then "
                 "look unanswered whether they are or not."
             ),

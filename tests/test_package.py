@@ -21,11 +21,12 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_files", "_fork", "_secrets", "errors", "metrics"},
+    {"_files", "_fork", "_format", "_secrets", "errors", "metrics"},
     {"_parsing", "_sockets"},
     {"_auth", "_http", "_warnings", "_write_journal", "catalog", "plots", "stats"},
     {"_export", "_parquet", "_sql", "display", "reports"},
-    {"_jsonapi", "_query", "_sandbox", "findings"},
+    {"_query", "_sandbox", "findings"},
+    {"_jsonapi"},
     {"_request_documents", "webhooks"},
     {"client"},
     {"_fetch", "_identity", "_write_selection"},

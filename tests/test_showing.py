@@ -32,7 +32,7 @@ def test_rates_are_percentages_with_their_interval_beside_them(rates):
     page = of.show(rates).to_html()
 
     assert f">6.1{NBSP}%<" in page
-    assert f">4.2{NBSP}–{NBSP}8.7{NBSP} <" in page
+    assert f">4.2–8.7{NBSP} <" in page
     assert f"n{NBSP}={NBSP}500" in page
     assert "[%]" in page
     assert "linear-gradient" in page
@@ -129,7 +129,7 @@ def test_two_columns_of_one_name_are_refused_in_words():
         ("contacted", [1, 2], "contacted<br>[people]", "1"),
         ("coverage", [0.5, None], "coverage", f"50.0{NBSP}%"),
         ("diff", [-0.0123, 0.01], "diff<br>[percentage points]", "−1.2"),
-        ("p_better", [0.964, 0.5], "p better<br>[probability]", f"96.4{NBSP}%"),
+        ("p_better", [0.964, 0.5], "p better<br>[probability]", f"96{NBSP}%"),
         ("p_always_valid", [0.79355, 0.5], "p always valid<br>[p-value]", "0.794"),
         ("amount", [12000.5, 1.0], "amount", "12,000"),
         ("replied_at", pd.to_datetime(["2026-03-01T10:00Z", None]), "replied<br>[UTC]", f"2026-03-01{NBSP}10:00"),
@@ -161,7 +161,7 @@ def test_few_trials_get_no_decimals(rates):
     page = of.show(rates).to_html()
 
     assert f">100{NBSP}%<" in page
-    assert f">20{NBSP}–{NBSP}100{NBSP} <" in page
+    assert f">20–100{NBSP} <" in page
 
 
 def test_the_level_of_an_interval_is_told_where_it_is_known(rates):
@@ -175,7 +175,7 @@ def test_an_estimate_s_bare_bounds_are_its_interval():
     ranked = pd.DataFrame({"name": ["a", "b"], "n": [200, 300], "raw": [0.1, 0.2], "shrunk": [0.12, 0.18]})
     page = of.show(ranked.assign(lo=[0.08, 0.1], hi=[0.2, 0.3])).to_html()
 
-    assert f"8.0{NBSP}–{NBSP}20.0" in page
+    assert "8.0–20.0" in page
     assert f"n{NBSP}={NBSP}300" in page
 
 
@@ -246,5 +246,5 @@ def test_a_rate_of_nothing_but_missing_values_has_no_bar(rates):
 
 
 def test_what_is_no_frame_is_refused_in_words():
-    with pytest.raises(of.errors.DataError, match="no Series"):
+    with pytest.raises(of.errors.DataError, match="not a pandas Series"):
         of.show(pd.Series({"id": 1}))

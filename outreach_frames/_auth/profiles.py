@@ -19,8 +19,8 @@ from outreach_frames._auth.token_store import (
     Token,
     TokenStore,
     find_keyring,
-    write_private,
 )
+from outreach_frames._files import private_folder, replacing
 from outreach_frames._parsing import UNREADABLE
 from outreach_frames.errors import AuthError
 
@@ -94,12 +94,12 @@ class Profiles:
     def save(self, name: str, app: App, token: Token, client_secret: str, *, scopes: tuple[str, ...] = ()) -> Profile:
         """Keep a new sign-in in place of an earlier one of the same name; return it."""
         path = self._path(name)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder.chmod(0o700)
+        private_folder(self._folder)
         profile = Profile(app, uuid.uuid4().hex, scopes, keyring=find_keyring() is not None)
         vault = self._vault(name, keyring=profile.keyring)
         with vault.locked():
-            write_private(path, msgspec.json.encode(profile))
+            with replacing(path, private=True) as stream:
+                stream.write(msgspec.json.encode(profile))
             vault.save(Secrets(token, client_secret, profile.account))
         return profile
 

@@ -4,19 +4,18 @@ Tokens, and where they are stored: memory, a private file, or the system's keyri
 A vault has a lock that holds across processes. Whoever replaces a token holds it from reading to writing.
 """
 
-import os
 import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from types import ModuleType
 from typing import Any, Protocol, Self
 
 import msgspec
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from outreach_frames._files import file_lock, replacing
 from outreach_frames._parsing import UNREADABLE, read_json
 from outreach_frames._secrets import HiddenBytes, HiddenText, hidden, revealed
 from outreach_frames.errors import AuthError
@@ -230,7 +229,8 @@ class FileTokenStore:
             It cannot be written.
         """
         try:
-            write_private(self._path, secrets.to_json())
+            with replacing(self._path, private=True) as stream:
+                stream.write(secrets.to_json())
         except OSError as error:
             raise AuthError(
                 f"The sign-in cannot be saved ({type(error).__name__}).", hint="Make room, or the folder writable."
@@ -299,19 +299,6 @@ class KeyringTokenStore:
             ) from None
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write aside, flush to the disk, then replace: a reader sees the old or the new, never half of one."""
-    with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as aside:
-        try:
-            aside.write(content)
-            aside.flush()
-            os.fsync(aside.fileno())
-            Path(aside.name).replace(path)
-        except BaseException:
-            Path(aside.name).unlink(missing_ok=True)
-            raise
-
-
 def find_keyring() -> ModuleType | None:
     """
     Return the keyring module if it is installed and has a safe place to keep things in.
@@ -344,7 +331,7 @@ def lock_of(path: Path) -> Iterator[None]:
         Another process has held it for minutes.
     """
     try:
-        with FileLock(f"{path}.lock", mode=0o600, timeout=LOCK_TIMEOUT):
+        with file_lock(path, timeout=LOCK_TIMEOUT):
             yield
     except Timeout:
         raise AuthError(

@@ -18,7 +18,17 @@ from outreach_frames._fetch.plan import PagingStrategy, arrangement_of, check_li
 from outreach_frames._fetch.raw_pages import RawDocument, by_type, document_of, merged, parted, seen_in, united
 from outreach_frames._http import Session
 from outreach_frames._jsonapi import read_jsonapi
-from outreach_frames._query import NOT_NULL, Between, Include, Parameters, Query, legacy_syntax, text, validate_value
+from outreach_frames._query import (
+    NOT_NULL,
+    Between,
+    Include,
+    Parameters,
+    Query,
+    Selection,
+    legacy_syntax,
+    text,
+    validate_value,
+)
 from outreach_frames.catalog import Catalog, ResourceType
 from outreach_frames.client import CUSTOM_OBJECTS, Client
 from outreach_frames.errors import DocumentError, QueryError
@@ -121,9 +131,8 @@ class GenericQuery:
             relationships={},
         )
         return Query(
-            resource=kind,
-            columns=None,
-            include=dict.fromkeys(self.paths, ()),
+            selection=Selection(kind),
+            paths=tuple(self.paths),
             filters=tuple(_filters(self.filter or {})),
             sort=tuple(_names(self.sort)),
             fieldsets={of: tuple(names) for of, names in self._fieldsets().items()},

@@ -281,9 +281,7 @@ def labeled_query(
 def reader_of(client: Client, query: Query, *, strict: bool = False) -> tuple[Layout, Reader[pa.RecordBatch]]:
     """Return the columns that a query asks for, and the reader that fills them with a page."""
     layout = Layout(
-        query.resource,
-        fields=query.columns,
-        include=query.include,
+        query.selection,
         catalog=client.catalog,
         open=query.columns is None,
         meta=query.data_connections,

@@ -14,7 +14,7 @@ from outreach_frames._fetch.pagination import FetchedPage, Paginator
 from outreach_frames._fetch.plan import BY_ID, Order, PagingStrategy, arranged, arrangement_of, hinting, labeled_query
 from outreach_frames._fetch.raw_pages import by_type, document_of, parted
 from outreach_frames._jsonapi import Layout, concat
-from outreach_frames._query import Include, Query, back_reference, follow
+from outreach_frames._query import Include, Query, Selection, back_reference
 from outreach_frames.catalog import Catalog, Relationship, ResourceType
 from outreach_frames.client import Client
 
@@ -108,7 +108,7 @@ def fetch_tables(
         pages = [found.content for found in plan.pages(walk)]
     found = reader.tables(pages, way.order, limit)
     found[kind.table] = found[kind.table].drop_columns([*way.beside])
-    tables = _normalized(found, _to_many(query, client.catalog), client.catalog)
+    tables = _normalized(found, _to_many(query), client.catalog)
     return {name: _frame(name, table, labels if name == kind.table else (), walk) for name, table in tables.items()}
 
 
@@ -130,8 +130,7 @@ class _Reader:
         self._types = query.types
         self._layouts = {
             name: Layout(
-                kind,
-                fields=None if self._is_open else query.fieldsets[name],
+                Selection(kind, None if self._is_open else query.fieldsets[name]),
                 catalog=catalog,
                 open=self._is_open,
                 meta=query.data_connections and name == query.resource.name,
@@ -180,16 +179,10 @@ def _asked_first(table: pa.Table, rows: int, order: Order, limit: int | None) ->
     return pa.concat_tables([asked, arranged(others, BY_ID)])
 
 
-def _to_many(query: Query, catalog: Catalog) -> list[tuple[ResourceType, Relationship]]:
+def _to_many(query: Query) -> list[tuple[ResourceType, Relationship]]:
     """Return the to-many relationships that paths pass through, each with the type that has it."""
-    found: dict[tuple[str, str], tuple[ResourceType, Relationship]] = {}
-    for path in query.include:
-        types: Mapping[str, ResourceType] = {query.resource.name: query.resource}
-        for step in follow(catalog, query.resource, path, tables=True):
-            many = {name: relationship for name, relationship in step.links.items() if relationship.many}
-            found |= {(name, r.name): (types[name], r) for name, r in many.items()}
-            types = step.targets
-    return list(found.values())
+    links = [(node.resource, each.relationship) for node in query.selection.walk() for each in node.included]
+    return list({(source.name, link.name): (source, link) for source, link in links if link.many}.values())
 
 
 def _normalized(

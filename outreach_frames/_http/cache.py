@@ -10,7 +10,6 @@ use.
 import hashlib
 import html
 import json
-import os
 import re
 import sqlite3
 import struct
@@ -32,13 +31,13 @@ from urllib.parse import parse_qsl, unquote_plus, urlencode, urlunsplit
 
 import msgspec
 import zstandard
-from filelock import FileLock
 from platformdirs import user_cache_path
 from requests import PreparedRequest
 from requests.structures import CaseInsensitiveDict
 from requests_cache.backends.base import BaseStorage
 from requests_cache.models.response import CachedResponse
 
+from outreach_frames._files import file_lock, make_private, open_sqlite, private_folder
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.messages import LARGEST_BODY, Request, Response, kept_headers
 from outreach_frames._parsing import split_url
@@ -59,16 +58,13 @@ def fingerprint(base_url: str, account: str) -> str:
     return hashlib.blake2b(f"{base_url}\n{account}".encode(), digest_size=16).hexdigest()
 
 
-def private_folder(folder: Path) -> Path:
+def http_folder(folder: Path) -> Path:
     """
-    Make the folder of this package's own below the given one, readable by its owner only, and return it.
+    Make this package's own private folder below a folder, and return it.
 
-    A folder of our own, because the one given may be anybody's (the home folder, ``/tmp``) and keeps its mode.
+    The folder itself may be shared (the home folder, ``/tmp``) and keeps its mode.
     """
-    own = folder / "http"
-    own.mkdir(mode=0o700, parents=True, exist_ok=True)
-    own.chmod(0o700)
-    return own
+    return private_folder(folder / "http")
 
 
 _LEAD = struct.Struct(">II")
@@ -138,20 +134,8 @@ _SCHEMA = (
 )
 
 
-def _make_private(path: Path) -> None:
-    """Make the file one that only its owner can read, before anything is in it."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        if path.is_symlink() or not path.is_file():
-            raise
-        path.chmod(0o600)
-
-
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Set a new connection up; make the tables where they are missing or of another format."""
-    for pragma in _PRAGMAS:
-        connection.execute(pragma).fetchall()
+    """Make the tables where they are missing or of another format."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == _FORMAT:
         return
@@ -387,23 +371,17 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
-        with self._locked():
-            _make_private(self.path)
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
-            )
-            self._connection, self._inode = connection, self.path.stat().st_ino
+        with file_lock(self.path, timeout=_BUSY_TIMEOUT):
+            make_private(self.path)
+            self._inode = self.path.stat().st_ino
+            connection = self._connection = open_sqlite(self.path, timeout=_BUSY_TIMEOUT, pragmas=_PRAGMAS)
             _prepare(connection)
         return connection
-
-    def _locked(self) -> FileLock:
-        """Return a new lock each time: one that was made before a fork is refused after it."""
-        return FileLock(f"{self.path}.lock", mode=0o600, timeout=_BUSY_TIMEOUT)
 
     def _set_aside(self) -> None:
         """Move a damaged file away, unless another process has already done so."""
         self.close()
-        with suppress(OSError), self._locked():
+        with suppress(OSError), file_lock(self.path, timeout=_BUSY_TIMEOUT):
             if self.path.stat().st_ino == self._inode:
                 self._beside("wal", "-").unlink(missing_ok=True)
                 self._beside("shm", "-").unlink(missing_ok=True)

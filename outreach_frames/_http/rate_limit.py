@@ -19,8 +19,8 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock
 
+from outreach_frames._files import PRIVATE, file_lock
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.messages import NOT_A_DATE, Budget, in_utc, read_date
 from outreach_frames._http.retry import LONGEST_WAIT, ROUNDING
@@ -287,16 +287,12 @@ class _RateLimitFile:
     def opened(self) -> Iterator[RateLimitWindow]:
         with ExitStack() as holding:
             with suppress(OSError):  # filelock's Timeout is one
-                holding.enter_context(self._locked())
+                holding.enter_context(file_lock(self._path, timeout=LOCK_TIMEOUT, poll_interval=POLL_LOCK))
                 self._own = RateLimitWindow() if self._is_in_the_way() else self._read()
             before = asdict(self._own)
             yield self._own
             if asdict(self._own) != before and not self._is_in_the_way():
                 self._write()
-
-    def _locked(self) -> FileLock:
-        """Return a new lock each time: one that was made before a fork is refused after it."""
-        return FileLock(f"{self._path}.lock", mode=0o600, poll_interval=POLL_LOCK, timeout=LOCK_TIMEOUT)
 
     def _is_in_the_way(self) -> bool:
         """Tell whether something else than a file lies there, such as a link that we would write through."""
@@ -311,5 +307,5 @@ class _RateLimitFile:
 
     def _write(self) -> None:
         with suppress(OSError):
-            self._path.touch(mode=0o600)
+            self._path.touch(mode=PRIVATE)
             self._path.write_text(json.dumps(asdict(self._own)), encoding="utf-8")

@@ -20,7 +20,7 @@ from requests import PreparedRequest
 
 from outreach_frames import __version__
 from outreach_frames._fork import OfOneProcess
-from outreach_frames._http.cache import SIZE_CAP, Cache, default_folder, fingerprint, private_folder
+from outreach_frames._http.cache import SIZE_CAP, Cache, default_folder, fingerprint, http_folder
 from outreach_frames._http.messages import LARGEST_BODY, Request, Response
 from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin
 from outreach_frames._http.rate_limit import RateLimiter, RateLimitWindow
@@ -368,7 +368,7 @@ class _Flights:
 def _folder(folder: Path) -> Path | None:
     """Make the private folder; without one there is neither a cache nor a shared budget."""
     try:
-        return private_folder(folder)
+        return http_folder(folder)
     except OSError as error:
         warnings.warn(
             f"The cache folder cannot be used ({type(error).__name__}). Requests go on without it.",

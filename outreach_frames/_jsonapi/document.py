@@ -19,6 +19,7 @@ from outreach_frames._jsonapi.lenient import Members, RawDocument, object_of, ty
 from outreach_frames._jsonapi.page import Layout
 from outreach_frames._jsonapi.table import concat, to_frame
 from outreach_frames._jsonapi.values import NESTED, NULL, Misfit, Misfits, array, is_nested, text_of
+from outreach_frames._query import select
 from outreach_frames.catalog import Catalog, Include, load
 from outreach_frames.errors import DocumentError
 
@@ -262,8 +263,11 @@ def _table_of(name: str, page: RawDocument, reading: _Reading, known: Catalog, m
     others = [members for members in page.data if type_of(members, where="data") != name]
     include = reading.include
     layout = Layout(
-        known.types[name],
-        include=joined_by_itself(name, page, known) if include is None else _paths(include, name, page, known),
+        select(
+            known,
+            known.types[name],
+            include=joined_by_itself(name, page, known) if include is None else _paths(include, name, page, known),
+        ),
         catalog=known,
         meta=any("meta" in members for members in data),
         anonymous=_some_are_anonymous(data),

@@ -7,33 +7,45 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from outreach_frames._jsonapi.columns import Column, Rows, UnknownColumn
+from outreach_frames._jsonapi.columns import Column, Rows, UnknownColumn, columns
 from outreach_frames._jsonapi.lenient import Members, RawDocument, identity, object_of, says_nothing, type_of
 from outreach_frames._jsonapi.values import NULL
-from outreach_frames.catalog import Relationship, ResourceType
+from outreach_frames._query import Selection
+from outreach_frames.catalog import Catalog, Relationship, ResourceType
 
 
 @dataclass(frozen=True)
 class Target:
     """
-    One resource type that an included relationship leads to.
+    The columns of one resource type, and those of what is included from there.
 
     Attributes
     ----------
     type
         Of the catalog.
     columns
-        Its columns that are wanted; none where the path only leads on.
+        Its own; none where the path only leads on.
     complete
-        Whether all are wanted, new ones too.
+        Whether they are all that there are, new ones too.
     joins
-        Its own relationships that are included in turn.
+        Its relationships that are included.
     """
 
     type: ResourceType
     columns: Sequence[Column]
     complete: bool
     joins: Sequence["Join"]
+
+    @classmethod
+    def of(cls, selection: Selection, catalog: Catalog, *, first: Sequence[str] = ()) -> "Target":
+        """Return the columns of a selection, behind those of the names in `first`."""
+        kind = selection.resource
+        names = (*kind.attributes, *kind.relationships) if selection.names is None else selection.names
+        joins = [
+            Join(each.relationship, [cls.of(target, catalog) for target in each.targets]) for each in selection.included
+        ]
+        own = columns(kind, dict.fromkeys((*first, *names)), catalog)
+        return cls(kind, own, complete=selection.names is None, joins=joins)
 
     @property
     def needed(self) -> set[str]:

@@ -3,17 +3,16 @@
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import pyarrow as pa
 
-from outreach_frames._jsonapi.columns import META, UnknownColumn, columns
+from outreach_frames._jsonapi.columns import META, UnknownColumn
 from outreach_frames._jsonapi.decoder import Content, Reader, collector_paused
-from outreach_frames._jsonapi.included import as_type, merged
-from outreach_frames._jsonapi.projection import Paths, branches, checked, join
+from outreach_frames._jsonapi.included import Target, as_type, merged
 from outreach_frames._jsonapi.structs import Shape
 from outreach_frames._jsonapi.values import Misfit
-from outreach_frames.catalog import Catalog, ResourceType
+from outreach_frames._query import Selection
+from outreach_frames.catalog import Catalog
 from outreach_frames.errors import QueryError
 
 NEW = b"outreach_frames.new"
@@ -58,16 +57,10 @@ class Layout:
 
     Parameters
     ----------
-    resource
-        Type of the primary resources.
-    fields
-        API names of attributes and relationships, in the order of the columns; all of the catalog where not given.
-        A relationship gives a column where the API sends its identifiers.
-    include
-        Dotted path of to-one relationships (``"account.owner"``) → API names wanted of what it leads to, ``None``
-        for all. Steps on the way give no columns unless they are named by themselves.
+    selection
+        The type of the primary resources, their columns, and the to-one relationships that are included.
     catalog
-        Where the included types are looked up.
+        Of the selection; it tells how the ids of related resources are stored.
     open
         Keep attributes and relationships that the catalog does not have.
     meta
@@ -81,14 +74,13 @@ class Layout:
     Attributes
     ----------
     schema
-        Names and types of the columns, whatever a page holds: ``id`` first, then `fields`, then `include`.
+        Names and types of the columns, whatever a page holds: ``id`` first, then the names of the selection, then what
+        is included.
 
     Raises
     ------
-    UnknownNameError
-        The catalog has no such attribute or relationship.
     QueryError
-        An included relationship is to-many or leads to no type of the catalog; or two columns have one name.
+        Two columns have one name.
 
     Notes
     -----
@@ -97,10 +89,8 @@ class Layout:
 
     def __init__(
         self,
-        resource: ResourceType,
+        selection: Selection,
         *,
-        fields: Sequence[str] | None = None,
-        include: Paths = MappingProxyType({}),
         catalog: Catalog,
         open: bool = False,  # noqa: A002  an open layout keeps what it does not know
         meta: bool = False,
@@ -109,12 +99,12 @@ class Layout:
     ) -> None:
         self._open = open
         self._strict = strict
-        self._columns = columns(resource, dict.fromkeys(("id", *checked(resource, fields))), catalog)
-        self._joins = [join(resource, name, branch, catalog) for name, branch in branches(include).items()]
-        self._columns += [META] if meta else []
+        root = Target.of(selection, catalog, first=["id"])
+        self._columns = [*root.columns, *([META] if meta else [])]
+        self._joins = root.joins
         own = [(column.name, column.type) for column in self._columns]
         self.schema = _schema([*own, *(field for each in self._joins for field in each.schema().items())])
-        self._reader = self._first_reader(resource, catalog, watch=fields is None, anonymous=anonymous)
+        self._reader = self._first_reader(root, catalog, anonymous=anonymous)
 
     def page(self, body: bytes) -> Page:
         """
@@ -180,25 +170,24 @@ class Layout:
                     known[name] = merged(known[name], values, type_) if name in known else as_type(values, type_)
         return [known[name] for name in self.schema.names], new
 
-    def _first_reader(self, resource: ResourceType, catalog: Catalog, *, watch: bool, anonymous: bool) -> Reader:
+    def _first_reader(self, root: Target, catalog: Catalog, *, anonymous: bool) -> Reader:
         """Collect, over all paths, what is needed of each type."""
         wanted: dict[str, set[str]] = defaultdict(set)
-        watched = {resource.name: watch}
-        wanted[resource.name] |= {column.source for column in self._columns}
-        wanted[resource.name] |= {each.relationship.name for each in self._joins}
+        watched = {root.type.name: root.complete}
+        wanted[root.type.name] |= {column.source for column in self._columns} | root.needed
         targets = [target for each in self._joins for target in each.walk()]
         for target in targets:
             wanted[target.type.name] |= target.needed
             watched[target.type.name] = watched.get(target.type.name, False) or target.complete
         return Reader(
-            primary=resource.name,
+            primary=root.type.name,
             shapes={
                 name: Shape(
-                    catalog.types.get(name, resource),
+                    catalog.types.get(name, root.type),
                     catalog,
                     wanted=frozenset(names),
                     watch=watched[name],
-                    anonymous=anonymous and name == resource.name,
+                    anonymous=anonymous and name == root.type.name,
                 )
                 for name, names in wanted.items()
             },

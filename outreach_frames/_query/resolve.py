@@ -1,115 +1,15 @@
-"""Resolve the names and include paths of a query against the catalog."""
+"""Check a query against the catalog: its names, filters and sort."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
 
+from outreach_frames._query.selection import default_columns, fieldsets_of, normalize_include, select
 from outreach_frames._query.url import Query
 from outreach_frames._query.values import NOT_NULL, Parameters, is_ambiguous, new_syntax, validate_value
-from outreach_frames.catalog import Catalog, Include, Relationship, ResourceType, Step, camel
+from outreach_frames.catalog import Catalog, Include, Relationship, ResourceType, camel
 from outreach_frames.errors import QueryError, UnknownNameError
-
-
-def normalize_include(include: Include) -> Mapping[str, Sequence[str] | None]:
-    """Return the names wanted by path, ``None`` for the default ones; a list of paths wants every step of them."""
-    if isinstance(include, Mapping):
-        return include
-    paths = include.split(",") if isinstance(include, str) else include or ()
-    return {".".join(path.split(".")[: n + 1]): None for path in paths for n in range(path.count(".") + 1)}
-
-
-def follow(catalog: Catalog, resource: ResourceType, path: str, *, tables: bool = False) -> list[Step]:
-    """
-    Follow a path, in either spelling.
-
-    Parameters
-    ----------
-    tables
-        Whether related resources become tables of their own, so that there may be many of them to one.
-
-    Raises
-    ------
-    UnknownNameError
-        There is no such relationship.
-    QueryError
-        What it leads to cannot come along.
-    """
-    types: Mapping[str, ResourceType] = {resource.name: resource}
-    steps = []
-    for name in path.split("."):
-        steps.append(catalog.step(types, name, partial(_obstacle, catalog, path, tables=tables)))
-        types = steps[-1].targets
-    return steps
-
-
-def _obstacle(
-    catalog: Catalog, path: str, source: ResourceType, relationship: Relationship, *, tables: bool
-) -> QueryError | None:
-    """Return why what a relationship leads to cannot come along, if it cannot."""
-    if not relationship.has_data:
-        return only_a_link(catalog, source, relationship)
-    if not catalog.targets(relationship):
-        return QueryError(f"{path!r} cannot be included: what it leads to is not in the catalog.")
-    if relationship.many and not tables:
-        return QueryError(
-            f"{path!r} cannot be included in a flat frame: {relationship.name} holds many records.",
-            hint="Use fetch_tables, or fetch the related resources with a filter.",
-        )
-    return None
-
-
-def only_a_link(catalog: Catalog, source: ResourceType, relationship: Relationship) -> QueryError:
-    """Return the error for a relationship of which the API sends no identifiers."""
-    related = " or ".join(target.table for target in catalog.targets(relationship).values())
-    return QueryError(
-        f"The API sends no ids for {source.name}.{relationship.name}.",
-        hint=f"Fetch {related or 'the related resources'} filtered by {source.column}.",
-    )
-
-
-def back_reference(catalog: Catalog, source: ResourceType, relationship: Relationship) -> Relationship | None:
-    """
-    Return the foreign key that says the same as a to-many relationship; ``None`` where none certainly does.
-
-    It does where each of the two types has a single relationship that leads to the other: the steps of a sequence
-    are those that name it. A prospect has two relationships to sequence states, and one lists only some of them.
-    """
-    targets = list(catalog.targets(relationship).values())
-    if len(targets) != 1:
-        return None
-    there = [r for r in source.relationships.values() if targets[0].name in r.targets]
-    back = [r for r in targets[0].relationships.values() if source.name in r.targets]
-    certain = len(there) == len(back) == 1 and back[0].has_data and not back[0].many and not back[0].polymorphic
-    return back[0] if certain else None
-
-
-def target_types(ways: Iterable[Sequence[Step]]) -> dict[str, ResourceType]:
-    """Return every type that paths lead to or through, by name."""
-    return {name: kind for steps in ways for step in steps for name, kind in step.targets.items()}
-
-
-def required_relationships(
-    catalog: Catalog, resource: ResourceType, ways: Iterable[Sequence[Step]]
-) -> dict[str, dict[str, None]]:
-    """
-    Return the relationships without which paths cannot be followed, by type.
-
-    They are those that the paths pass through, and the foreign keys behind to-many ones.
-    """
-    found: dict[str, dict[str, None]] = {}
-    for steps in ways:
-        types: Mapping[str, ResourceType] = {resource.name: resource}
-        for step in steps:
-            for name, relationship in step.links.items():
-                found.setdefault(name, {})[step.name] = None
-                back = back_reference(catalog, types[name], relationship) if relationship.many else None
-                if back is not None:
-                    found.setdefault(relationship.targets[0], {})[back.name] = None
-            types = step.targets
-    return found
-
 
 EXTRA_FILTERS = {
     "account": {"q"},
@@ -168,39 +68,38 @@ def build(
     if data_connections and kind.name not in CONNECTED:
         able = ", ".join(catalog.types[name].table for name in sorted(CONNECTED) if name in catalog.types)
         raise QueryError(f"{kind.table} have no data connections.", hint=f"Possible for {able}.")
-    steps: dict[str, list[Step]] = {}
-    paths: dict[str, tuple[str, ...]] = {}
-    for given, names in normalize_include(include).items():
-        way = follow(catalog, kind, given, tables=tables)
-        path = ".".join(step.name for step in way)
-        steps[path] = way
-        paths[path] = tuple(dict.fromkeys((*paths.get(path, ()), *_wanted(path, way[-1], names))))
-    columns = None if fields == "*" else tuple(_columns(catalog, kind, fields, custom=custom))
+    selection = select(
+        catalog,
+        kind,
+        fields=_fields(kind, fields, custom=custom),
+        include={
+            path: names if names is None or isinstance(names, str) else [name for name in names if name != "id"]
+            for path, names in normalize_include(include).items()
+        },
+        default=default_columns,
+        many=tables,
+    )
     filters = tuple(_filters(catalog, kind, filter or {}))
     _check_together(filters)
     return Query(
-        resource=kind,
-        columns=columns,
-        include=paths,
-        reached=target_types(steps.values()),
+        selection=selection,
+        paths=tuple(dict.fromkeys(selection.paths())),
         filters=filters,
         sort=tuple(_sort(kind, sort)),
-        fieldsets={} if columns is None else _fieldsets(catalog, kind, columns, paths, steps),
+        fieldsets={} if selection.names is None else fieldsets_of(catalog, selection),
         data_connections=data_connections,
     )
 
 
-def default_columns(kind: ResourceType) -> list[str]:
-    """
-    Return the API names fetched where none are named.
-
-    All attributes but the heavy bodies, secrets, write-only ones and the numbered custom fields; and the to-one
-    relationships.
-    """
-    attributes = [
-        a.name for a in kind.attributes.values() if not (a.is_heavy or a.is_secret or a.write_only or a.is_custom)
-    ]
-    return attributes + [r.name for r in kind.relationships.values() if r.has_data and not r.many]
+def _fields(
+    kind: ResourceType, fields: Sequence[str] | Literal["*"] | None, *, custom: bool | Collection[str]
+) -> Sequence[str] | None:
+    """Return the names of the columns, custom fields last; ``None`` for all."""
+    if fields == "*" or isinstance(fields, str):
+        return None if fields == "*" else fields
+    names = default_columns(kind) if fields is None else list(fields)
+    numbered = [a.name for a in kind.attributes.values() if a.is_custom]
+    return names + [name for name in numbered if custom is True or (custom and name in custom)]
 
 
 def batch_filter(catalog: Catalog, resource: str | None, given: Mapping[str, Any]) -> Parameters:
@@ -232,67 +131,6 @@ def batch_filter(catalog: Catalog, resource: str | None, given: Mapping[str, Any
         )
     pairs = [pair for key, value in filters for pair in new_syntax(key, value)]
     return [(f"actionParams[filter]{key.removeprefix('filter')}", value) for key, value in pairs]
-
-
-def _columns(
-    catalog: Catalog, kind: ResourceType, fields: Sequence[str] | None, *, custom: bool | Collection[str]
-) -> Iterator[str]:
-    if fields is None:
-        named = default_columns(kind)
-    else:
-        _refuse_text("fields", fields)
-        named = list(dict.fromkeys(kind.member(name).name for name in fields if name != "id"))
-    for name in named:
-        relationship = kind.relationships.get(name)
-        if relationship and not relationship.has_data:
-            raise only_a_link(catalog, kind, relationship)
-        yield name
-    numbered = [a.name for a in kind.attributes.values() if a.is_custom and a.name not in named]
-    yield from (name for name in numbered if custom is True or (custom and name in custom))
-
-
-def _refuse_text(what: str, names: object) -> None:
-    if isinstance(names, str):
-        raise QueryError(f"{what}={names!r} is one string.", hint=f"Write {what}=[{names!r}].")
-
-
-def _wanted(path: str, last: Step, names: Sequence[str] | None) -> list[str]:
-    """Return the API names wanted of what a path leads to."""
-    targets = last.targets.values()
-    if names is None:
-        return list(dict.fromkeys(name for target in targets for name in default_columns(target)))
-    _refuse_text(f"include[{path!r}]", names)
-    return [_member_of_any(targets, name) for name in names if name != "id"]
-
-
-def _member_of_any(targets: Iterable[ResourceType], name: str) -> str:
-    missing = None
-    for target in targets:
-        try:
-            return target.member(name).name
-        except UnknownNameError as error:
-            missing = missing or error
-    raise missing or UnknownNameError(name, kind="attribute", known=())
-
-
-def _fieldsets(
-    catalog: Catalog,
-    kind: ResourceType,
-    columns: Sequence[str],
-    paths: Mapping[str, Sequence[str]],
-    steps: Mapping[str, Sequence[Step]],
-) -> dict[str, tuple[str, ...]]:
-    """Collect the fields to ask for by type: what is wanted of each on any path, and what the paths need."""
-    wanted = {kind.name: dict.fromkeys(columns)} | {
-        name: {} for name in target_types(steps.values()) if name != kind.name
-    }
-    for path, names in paths.items():
-        for target in steps[path][-1].targets.values():
-            members = target.attributes.keys() | target.relationships.keys()
-            wanted[target.name] |= dict.fromkeys(name for name in names if name in members)
-    for name, relationships in required_relationships(catalog, kind, steps.values()).items():
-        wanted[name] |= relationships
-    return {name: tuple(fields) for name, fields in wanted.items()}
 
 
 def _sort(kind: ResourceType, sort: str | Sequence[str] | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
+from outreach_frames._query.selection import Selection
 from outreach_frames._query.values import Between, Parameters, is_ambiguous, legacy_syntax, new_syntax
 from outreach_frames.catalog import ResourceType
 
@@ -25,15 +26,10 @@ class Query:
 
     Attributes
     ----------
-    resource
-        The type asked for.
-    columns
-        API names of the attributes and relationships that become columns, in order; ``None``: whatever comes.
-    include
-        Dotted API path → API names wanted of the included resource, in order. A path may be traversed only because a
-        longer one needs it; then it is not a key here.
-    reached
-        Types that the included paths lead to or through, by API name.
+    selection
+        The columns, and what is included.
+    paths
+        Included paths in the API's spelling, those that are only passed through as well.
     filters
         (key such as ``[account][id]``, value) pairs; all must hold.
     sort
@@ -44,14 +40,22 @@ class Query:
         Whether links to CRM records are asked for.
     """
 
-    resource: ResourceType
-    columns: tuple[str, ...] | None
-    include: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    reached: Mapping[str, ResourceType] = field(default_factory=dict)
+    selection: Selection
+    paths: tuple[str, ...] = ()
     filters: tuple[tuple[str, Any], ...] = ()
     sort: tuple[str, ...] = ()
     fieldsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     data_connections: bool = False
+
+    @property
+    def resource(self) -> ResourceType:
+        """The type asked for."""
+        return self.selection.resource
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """API names of the attributes and relationships that become columns; ``None``: whatever comes."""
+        return self.selection.names
 
     @property
     def matches_nothing(self) -> bool:
@@ -61,7 +65,7 @@ class Query:
     @property
     def types(self) -> Mapping[str, ResourceType]:
         """Every type that the answer may hold, by API name; the one asked for first."""
-        return {self.resource.name: self.resource, **self.reached}
+        return {each.resource.name: each.resource for each in self.selection.walk()}
 
     @property
     def page_size(self) -> int:
@@ -99,7 +103,7 @@ class Query:
         own = self.resource.name
         return replace(
             self,
-            columns=(*self.columns, *names),
+            selection=replace(self.selection, names=(*self.columns, *names)),
             fieldsets={**self.fieldsets, own: (*self.fieldsets.get(own, ()), *names)},
         )
 
@@ -113,7 +117,10 @@ class Query:
         created = self.resource.attributes.get("createdAt")
         sort = ("-createdAt",) if created and created.sortable else ()
         return Query(
-            resource=self.resource, columns=(), filters=self.filters, sort=sort, fieldsets={self.resource.name: ()}
+            selection=Selection(self.resource, ()),
+            filters=self.filters,
+            sort=sort,
+            fieldsets={self.resource.name: ()},
         )
 
     def narrowed(self, low: int | None, high: int | None) -> "Query":
@@ -174,17 +181,11 @@ class Query:
             parameters += new_syntax(key, value) if literal else [(f"filter{key}", legacy_syntax(value))]
         if self.sort:
             parameters.append(("sort", ",".join(self.sort)))
-        if paths := _shortest_cover(self.traversed):
+        if paths := _shortest_cover(self.paths):
             parameters.append(("include", ",".join(paths)))
         if self.data_connections:
             parameters.append(("provideDataConnections", "true"))
         return parameters + [(f"fields[{name}]", ",".join(fields)) for name, fields in self.sent_fieldsets.items()]
-
-    @property
-    def traversed(self) -> tuple[str, ...]:
-        """Every included path, those that are only passed through as well."""
-        prefixes = (".".join(path.split(".")[: n + 1]) for path in self.include for n in range(path.count(".") + 1))
-        return tuple(dict.fromkeys(prefixes))
 
     @property
     def sent_fieldsets(self) -> Mapping[str, tuple[str, ...]]:

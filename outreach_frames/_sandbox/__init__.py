@@ -18,14 +18,13 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from outreach_frames._sandbox.app_installs import Installs
+from outreach_frames._sandbox.auth import Authority, Installs
 from outreach_frames._sandbox.faults import Fault, Faults
-from outreach_frames._sandbox.oauth import Authority
 from outreach_frames._sandbox.settings import Settings
 from outreach_frames._sandbox.state import Change, Clock, Message, RequestRecord, State
 from outreach_frames._sandbox.store import Resources, Store, read_resource, read_resources
 from outreach_frames._sandbox.webhooks import WebhookDispatcher
-from outreach_frames._sandbox.writes.tasks import begin_due
+from outreach_frames._sandbox.writes.enrollments import begin_due_tasks
 from outreach_frames._sandbox.writes.unit_of_work import EventLog, UnitOfWork
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ class Sandbox:
     def advance(self, seconds: float) -> None:
         """Let so much time pass at once [s]: tokens age, budgets reopen, tasks fall due, the ``Date`` moves on."""
         self._state.clock.advance(seconds)
-        begin_due(UnitOfWork(self._state))
+        begin_due_tasks(UnitOfWork(self._state))
         self._state.jobs.run_due()
 
     def run_jobs(self) -> None:

@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from outreach_frames._sandbox import errors
-from outreach_frames._sandbox.middleware import API, document
-from outreach_frames._sandbox.oauth import Refusal
+from outreach_frames._sandbox.auth import Refusal
+from outreach_frames._sandbox.server import API, document
 from outreach_frames._sandbox.state import State
 from outreach_frames._sandbox.writes import records
 from outreach_frames._sandbox.writes.unit_of_work import UnitOfWork

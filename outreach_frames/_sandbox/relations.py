@@ -121,17 +121,8 @@ def _undeclared(records: Iterable[Record], base: ResourceType) -> Iterable[Relat
     return found.values()
 
 
-OTHER_SIDE = {
-    ("opportunity", "prospects"): "opportunities",
-    ("role", "childRoles"): "parentRole",
-    ("contentCategory", "teams"): "contentCategories",
-    ("team", "contentCategories"): "teams",
-    ("team", "users"): "teams",
-    ("user", "teams"): "users",
-    ("user", "batches"): "creator",
-    ("prospect", "opportunities"): "prospects",
-}
-"""Inverse relationships that are not named after the type they point to."""
+_INVERSE = {("role", "childRoles"): "parentRole", ("user", "batches"): "creator"}
+"""Inverse relationships that the names of the types do not tell."""
 
 JOINED = {
     ("prospect", "opportunities"): ("prospect", "opportunity"),
@@ -139,18 +130,11 @@ JOINED = {
 }
 """Many-to-many pairs kept as ``opportunityProspectRole`` records: its relationship to here, and to there."""
 
-PATHS = {
+_PATHS = {
     ("sequenceState", "account"): ("prospect", "account"),
-    ("task", "prospectAccount"): ("prospect", "account"),
     ("task", "prospectContacts"): ("prospect", "emailAddresses"),
-    ("task", "prospectOwner"): ("prospect", "owner"),
-    ("task", "prospectPhoneNumbers"): ("prospect", "phoneNumbers"),
-    ("task", "prospectStage"): ("prospect", "stage"),
-    ("task", "sequenceSequenceSteps"): ("sequence", "sequenceSteps"),
-    ("task", "sequenceStateSequenceStep"): ("sequenceState", "sequenceStep"),
-    ("task", "sequenceTemplateTemplate"): ("sequenceTemplate", "template"),
 }
-"""Relationships that follow from two others."""
+"""Relationships that follow from two others, beside those of `_path`."""
 
 UNFINISHED = frozenset({"active", "paused", "failed", "bounced", "pending", "disabled"})
 """States of an enrollment that ``activeSequenceStates`` lists."""
@@ -167,9 +151,9 @@ def related(store: Store, record: Record, relationship: str) -> tuple[Identifier
     if relationship in record.relationships:
         return as_tuple(record.relationships[relationship])
     place = record.type, relationship
-    if place in PATHS:
-        first, second = PATHS[place]
-        return _along(store, related(store, record, first), second)
+    path = _path(*place)
+    if path is not None:
+        return _along(store, related(store, record, path[0]), path[1])
     if place in JOINED:
         here, there = JOINED[place]
         roles = store.referrers("opportunityProspectRole", here).of(normal(record.identifier))
@@ -177,6 +161,22 @@ def related(store: Store, record: Record, relationship: str) -> tuple[Identifier
         named = (other.identifier for other in _referring(store, record, relationship))
         return tuple(dict.fromkeys((*joined, *named)))
     return tuple(other.identifier for other in _referring(store, record, relationship) if _counts(place, record, other))
+
+
+@cache
+def _path(type_name: str, relationship: str) -> tuple[str, str] | None:
+    """Return the two relationships that one follows from: a task's ``prospectOwner`` is its prospect's owner."""
+    if (type_name, relationship) in _PATHS or type_name not in catalog.load().types:
+        return _PATHS.get((type_name, relationship))
+    types = catalog.load().types
+    for first, declared in types[type_name].relationships.items():
+        second = relationship.removeprefix(first)
+        second = second[:1].lower() + second[1:]
+        if relationship.startswith(first) and not declared.many and len(declared.targets) == 1:
+            target = types.get(declared.targets[0])
+            if target is not None and second in target.relationships:
+                return first, second
+    return None
 
 
 def _along(store: Store, start: Iterable[Identifier], relationship: str) -> tuple[Identifier, ...]:
@@ -210,7 +210,8 @@ def inverse(type_name: str, relationship: Relationship) -> str | None:
     target = catalog.load().types.get(relationship.targets[0]) if relationship.targets else None
     if target is None:
         return None
-    candidates = (OTHER_SIDE.get((type_name, relationship.name)), type_name, "target", "content")
+    both_many = catalog.load().types[type_name].plural if relationship.name == target.plural else None
+    candidates = (_INVERSE.get((type_name, relationship.name)), type_name, "target", "content", both_many)
     for name in candidates:
         back = target.relationships.get(name) if name else None
         if back is not None and type_name in back.targets:

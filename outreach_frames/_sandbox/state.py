@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from outreach_frames._sandbox.access import Budget, Tokens
-from outreach_frames._sandbox.app_installs import Installs
+from outreach_frames._sandbox.auth import Authority, Budget, Installs, Tokens
 from outreach_frames._sandbox.faults import Faults
-from outreach_frames._sandbox.oauth import Authority
 from outreach_frames._sandbox.relations import Schema
 from outreach_frames._sandbox.settings import Settings
 from outreach_frames._sandbox.store import Record, Store

@@ -19,7 +19,7 @@ from outreach_frames._sandbox.errors import Problem
 from outreach_frames._sandbox.settings import Settings
 from outreach_frames._sandbox.state import Change, State
 from outreach_frames._sandbox.store import Identifier, Linkage, Record
-from outreach_frames._sandbox.writes.rules import FEWER_HOOKS, HOOKS, hook_actions, is_loopback, is_private, is_unknown
+from outreach_frames._sandbox.writes.rules import hook_actions, hook_resources, is_loopback, is_private, is_unknown
 from outreach_frames._sandbox.writes.unit_of_work import instant, stamp
 
 WITH_BEFORE = 2
@@ -211,7 +211,6 @@ SUSPENSIONS = {"unknown host": timedelta(minutes=1), "private address": timedelt
 GIVEN_UP_AFTER = timedelta(days=7)
 """Unreachable for about that long, a webhook is disabled for good."""
 
-RESOURCES = (HOOKS.keys() | FEWER_HOOKS.keys()) - {"*"}
 SUSPENDED = ("disabledReason", "disabledSince", "disabledUntil")
 
 
@@ -244,7 +243,7 @@ class WebhookDispatcher:
 
     def __call__(self, change: Change) -> None:
         """Queue a change for every webhook that wants it."""
-        for webhook in self._state.store.records("webhook") if change.record.type in RESOURCES else ():
+        for webhook in self._state.store.records("webhook") if change.record.type in hook_resources() else ():
             for happening in self._wanted(webhook, change):
                 with self._idle:
                     self._open += 1

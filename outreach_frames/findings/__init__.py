@@ -30,9 +30,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from outreach_frames._format import counted
 from outreach_frames.errors import DataError
 from outreach_frames.findings import _replies, _sending, _tests
-from outreach_frames.findings._wording import Finding, Level, Names, NameTable, counted
+from outreach_frames.findings._wording import Finding, Level, Names, NameTable
 
 __all__ = ["RULES", "Sentences", "tell"]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from outreach_frames._format import counted, points, signed_points
 from outreach_frames.findings._tests import change_p, design_effect, with_the_rest
 from outreach_frames.findings._wording import (
     HEADLINE,
@@ -12,14 +13,11 @@ from outreach_frames.findings._wording import (
     Level,
     Names,
     Rate,
-    counted,
     holds,
     parameter,
-    points,
     rates_in,
     rates_of,
     records,
-    signed,
 )
 from outreach_frames.metrics import BOTH, METRICS
 from outreach_frames.stats.intervals import difference_of, p_greater
@@ -187,7 +185,7 @@ def outcomes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     """Tell whether the total changed, how much of that is rate and how much mix, and which groups changed."""
     key, metric = str(result.columns[0]), parameter(result, "metric", "reply_rate")
-    share = f"the share of {METRICS[metric].share if metric in METRICS else metric.replace('_', ' ')}"
+    share = f"the share of {METRICS[metric].counted if metric in METRICS else metric.replace('_', ' ')}"
     effect = design_effect(result, metric)
     for row in records(pd.concat([attached(result, "total"), result])):
         before, now = (Rate(*(row[f"rate_{when}{end}"] for end in ("", "_lo", "_hi", "_n"))) for when in ("a", "b"))
@@ -196,7 +194,8 @@ def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         change = points(row["diff"], row["diff_lo"], row["diff_hi"])
         went = f"went {'up' if row['diff'] > 0 else 'down'} by {change}, from {before} to {now}"
         if pd.isna(row[key]):
-            split = f"{signed(row['rate_effect'])} from the rates themselves, {signed(row['mix_effect'])} from the mix"
+            by_rate, by_mix = (signed_points(row[effect_of]) for effect_of in ("rate_effect", "mix_effect"))
+            split = f"{by_rate} from the rates themselves, {by_mix} from the mix"
             sentence = f"{share[0].upper()}{share[1:]} {went}: {split} of what was sent."
         else:
             sentence = f"In {name(key, row[key])} {share} {went}."

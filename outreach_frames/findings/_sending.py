@@ -4,21 +4,18 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from outreach_frames._format import counted, day, listed, share
 from outreach_frames.findings._replies import groups
 from outreach_frames.findings._tests import design_effect, with_the_rest
 from outreach_frames.findings._wording import (
     HEADLINE,
     MIN_N,
     NOTABLE,
-    SPACE,
     Finding,
     Level,
     Names,
     Rate,
-    counted,
-    day,
     holds,
-    listed,
     parameter,
     rates_of,
     records,
@@ -87,7 +84,7 @@ def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             level, limit = (Level.REPAIR, act) if grave else (Level.DECIDE, watch)
             what = "at which to act" if grave else "from which to watch"
             box = sums.index[place]
-            threshold = f"{100 * limit:g}{SPACE}%"
+            threshold = share(limit)
             sentence = f"{name(key, box, own.get(box))} {words.thing} {found}{when}, above the {threshold} {what}."
             enough = counts[0][place] >= MIN_EVENTS and lower[place] > watch
             importance = HEADLINE if rate == "bounce_rate" else 1.0

@@ -10,23 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from outreach_frames._format import counted, listed, percent, points, probability, signed_points
 from outreach_frames.findings._wording import (
     MIN_N,
-    SPACE,
     Finding,
     Level,
     Names,
     Rate,
-    counted,
     holds,
-    listed,
     parameter,
-    percent,
-    points,
     rates_in,
     rates_of,
     records,
-    signed,
 )
 from outreach_frames.metrics import BOTH, METRICS, Metric
 from outreach_frames.stats.intervals import MIN_EVENTS, p_different, p_greater
@@ -151,7 +146,7 @@ def tests(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             yield Finding(Level.KNOW, sent, sentence)
         elif verdict == UNDECIDED:
             best = max(arms, key=lambda arm: arm["diff"])
-            ends = " and ".join(signed(best[end]) for end in ("diff_lo", "diff_hi"))
+            ends = " and ".join(signed_points(best[end]) for end in ("diff_lo", "diff_hi"))
             sentence = f"At {where} the test is undecided after {counted(sent, 'mail')}: its best variant may be"
             yield Finding(Level.KNOW, sent, f"{sentence} anywhere between {ends} percentage points from its rival.")
         elif not verdict.endswith(" better") and pd.notna(needed):
@@ -189,9 +184,7 @@ def ranks(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         drawn = Rate(float(row["shrunk"]), float(row["lo"]), float(row["hi"]), float(row["n"]))
         rest = (result["x"].sum() - row["x"]) / (result["n"].sum() - row["n"])
         differs = drawn.low > rest or drawn.high < rest
-        best = (
-            f"; it is the best with a probability of {100 * row['p_top']:.0f}{SPACE}%" if row["p_top"] >= SURE else ""
-        )
+        best = f"; it is the best with a probability of {probability(row['p_top'])}" if row["p_top"] >= SURE else ""
         sentence = (
             f"{name(key, row[key], row['name'])} {words.thing} {drawn}, {group.side} the others together "
             f"({group.rest}){best}."
@@ -216,7 +209,7 @@ def hours(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
 def plans(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Tell the smallest improvement that a test can find in a reasonable time."""
     for baseline, plan in result.dropna(subset=["n_per_arm", "days"]).groupby("baseline"):
-        start = f"From {100 * float(str(baseline)):.1f}{SPACE}%"
+        start = f"From {percent(float(str(baseline)))}"
         reachable = [row for row in records(plan) if row["days"] <= REACHABLE_D]
         if not reachable:
             sentence = f"{start}, none of these improvements can be told from chance within {REACHABLE_D} days."

@@ -1,4 +1,4 @@
-"""What a finding is made of: its level and weight, rates with their interval and n, names, and figures in words."""
+"""What a finding is made of: its level and weight, rates with their interval and n, and names."""
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from outreach_frames._format import day, interval
 from outreach_frames.errors import DataError
 from outreach_frames.stats.intervals import score_interval
 
@@ -15,11 +16,6 @@ MIN_N = 30
 
 NOTABLE = 0.01
 """A smaller share of what was counted is not told."""
-
-FEW = 100
-"""Below this denominator a percentage has no decimal."""
-
-SPACE = "\N{NO-BREAK SPACE}"
 
 NameTable = Mapping[Any, Any] | pd.Series
 """Names by id."""
@@ -71,8 +67,7 @@ class Rate(NamedTuple):
     n: float
 
     def __str__(self) -> str:
-        ends = f"{percent(self.low, self.n).removesuffix(f'{SPACE}%')}–{percent(self.high, self.n)}"
-        return f"{percent(self.value, self.n)} ({ends}, n{SPACE}={SPACE}{self.n:,.0f})"
+        return interval(*self)
 
 
 class Names:
@@ -128,36 +123,3 @@ def holds(flags: "pd.Series[Any]") -> "pd.Series[bool]":
 def parameter(result: pd.DataFrame, name: str, default: Any) -> Any:
     """Return a parameter that a result's record keeps."""
     return result.attrs.get("outreach_frames", {}).get("parameters", {}).get(name, default)
-
-
-def percent(share: float, n: float) -> str:
-    """Write a share as a percentage: with one decimal, or none where n is below 100."""
-    return f"{100 * share:.{1 if n >= FEW else 0}f}{SPACE}%"
-
-
-def points(change: float, low: float, high: float) -> str:
-    """Write the size of a change that is not 0, with its interval: 1.2 percentage points (0.4 to 2.0)."""
-    near, far = sorted((abs(low), abs(high)))
-    return f"{100 * abs(change):.1f}{SPACE}percentage points ({100 * near:.1f} to {100 * far:.1f})"
-
-
-def signed(change: float) -> str:
-    """Write a change with its sign, in percentage points."""
-    return f"{100 * change:+.1f}".replace("-", "−")
-
-
-def counted(count: float, one: str, many: str | None = None) -> str:
-    """Write a count with its noun: 1 mail, 2 mails."""
-    return f"{count:,.0f}{SPACE}{one if count == 1 else many or f'{one}s'}"
-
-
-def listed(words: Iterable[str], *, limit: int = 3) -> str:
-    """Join words: a, b and c; a, b, c and 4 more."""
-    words = list(words)
-    shown = words if len(words) <= limit + 1 else [*words[:limit], f"{len(words) - limit:,} more"]
-    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
-
-
-def day(instant: Any) -> str:
-    """Write a day: 3 March 2026."""
-    return f"{instant.day}{SPACE}{instant:%B %Y}"

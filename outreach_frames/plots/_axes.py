@@ -14,10 +14,11 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
-from outreach_frames.plots._formatting import amount, line_height, width
+from outreach_frames._format import NO_DATA, amount, share
+from outreach_frames.plots._formatting import line_height, width
 from outreach_frames.plots._input import Flags, Floats
 from outreach_frames.plots._layout import Page, rectangle_of, root_of
-from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, NO_DATA, NONE, SMALL_PT, Mark
+from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, NONE, SMALL_PT, Mark
 
 Estimate = tuple[float, float, float]
 """A value with the ends of its interval."""
@@ -43,7 +44,7 @@ def top_of(*values: Iterable[float], least: float = 0.01, most: float = 1.0) -> 
 def rate_axis(axis: Axis, title: str, *, ticks: int = 5) -> None:
     """Format an axis of rates: zero-based, in percent, with faint lines."""
     axis.set_major_locator(MaxNLocator(_fitting(axis, ticks), steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 2):g}\N{NARROW NO-BREAK SPACE}%"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: share(round(value, 4))))
     axis.set_label_text(title)
     axis.grid(visible=True)
 

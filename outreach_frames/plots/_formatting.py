@@ -1,5 +1,5 @@
 """
-Words and numbers as they stand in a picture: percentages, counts, dates, and labels that fit.
+Labels that fit into a picture.
 
 Widths are measured by a renderer with the fonts the picture will use, in inches, so that nothing is cut off or runs
 into its neighbor.
@@ -19,106 +19,11 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 
 from outreach_frames.errors import OutreachDataWarning
-from outreach_frames.plots._style import LABEL_PT, NO_DATA, families
+from outreach_frames.plots._style import LABEL_PT, families
 
-FEW = 100
-"""Below this many trials a percentage is given without decimals."""
 _DPI = 144
 _SAFE = 1.02
-_PERCENT_SIGN = "\N{NARROW NO-BREAK SPACE}%"
 _BOX = "\N{WHITE SQUARE}"
-
-
-def percent(rate: Any, n: Any = None) -> str:
-    """Write a fraction as a percentage: one decimal, none below 100 trials, "no data" where it is missing."""
-    if pd.isna(rate):
-        return NO_DATA
-    return points(rate, n) + _PERCENT_SIGN
-
-
-def interval(rate: Any, low: Any, high: Any, n: Any = None) -> str:
-    """Write a rate with its interval, such as ``4.2 % (3.1–5.6)``."""
-    if pd.isna(rate) or pd.isna(low) or pd.isna(high):
-        return percent(rate, n)
-    return f"{percent(rate, n)} ({points(low, n)}–{points(high, n)})"
-
-
-def stretch(rates: Iterable[float], n: Any = None) -> str:
-    """Write the range of several rates, such as ``2.1–4.0 %``."""
-    known = [rate for rate in rates if not pd.isna(rate)]
-    return f"{points(min(known), n)}–{points(max(known), n)}{_PERCENT_SIGN}" if known else "–"
-
-
-def signed_points(difference: Any) -> str:
-    """Write a difference of fractions in percentage points, with its sign, such as ``+1.2``."""
-    rounded = round(100 * float(difference), 1)
-    return f"{rounded:+.1f}".replace("-", "−") if rounded else "0"
-
-
-def chance(probability: Any) -> str:
-    """Write a probability in whole percent, without the certainty of 0 or 100."""
-    if pd.isna(probability):
-        return "–"
-    rounded = round(100 * float(probability))
-    return f"{'<1' if rounded < 1 else '>99' if rounded > 99 else rounded}{_PERCENT_SIGN}"  # noqa: PLR2004  the ends
-
-
-def points(rate: float, n: Any) -> str:
-    """Write a fraction in percent without the sign."""
-    hundredths = 100 * float(rate)
-    decimals = 0 if n is not None and not pd.isna(n) and n < FEW else 1
-    smallest = 10.0**-decimals
-    if 0 < hundredths < smallest / 2:
-        return f"<{smallest:g}"
-    return f"{hundredths:.{decimals}f}"
-
-
-def count(number: Any) -> str:
-    """Write a whole number with separators for thousands; a missing one as an en dash."""
-    return "–" if pd.isna(number) else f"{round(number):,}"
-
-
-def amount(number: Any) -> str:
-    """Write an amount in at most three or four figures: thousands as "k", millions as "M"."""
-    if pd.isna(number):
-        return "–"
-    for size, unit in ((1e9, "bn"), (1e6, "M"), (1e4, "k")):
-        if abs(number) >= size:
-            scaled = number / (1e3 if unit == "k" else size)
-            return f"{float(f'{scaled:.3g}'):,g}\N{NARROW NO-BREAK SPACE}{unit}"
-    return count(number) if float(number).is_integer() or abs(number) >= FEW else f"{number:.1f}"
-
-
-def counted(number: Any, noun: str) -> str:
-    """Write a number with its noun, in the plural unless it is one."""
-    return f"{count(number)} {noun if number == 1 else plural(noun)}"
-
-
-def plural(noun: str) -> str:
-    """Form the plural of an English noun as this package uses them."""
-    if noun.endswith("y") and not noun.endswith(("ay", "ey", "oy")):
-        return noun[:-1] + "ies"
-    return noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
-
-
-def kind_of(value: object) -> str:
-    """Name what kind of thing a value is, such as "a list" or "a polars DataFrame"."""
-    library, _, _ = type(value).__module__.partition(".")
-    name = type(value).__name__ if library == "builtins" else f"{library} {type(value).__name__}"
-    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
-
-
-def day(instant: Any) -> str:
-    """Write a date such as ``31 Mar 2026``."""
-    moment = pd.Timestamp(instant)
-    return f"{moment.day} {moment:%b %Y}"
-
-
-def moment(instant: Any) -> str:
-    """Write an instant such as ``31 Mar 2026, 14:05 UTC``; midnight is left out."""
-    stamp = pd.Timestamp(instant)
-    stamp = stamp.tz_localize("UTC") if stamp.tz is None else stamp.tz_convert("UTC")
-    return f"{day(stamp)}, {stamp:%H:%M} UTC"
 
 
 @cache

@@ -9,103 +9,28 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from outreach_frames._format import SPACE, count, day, moment, share, type_name
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.plots._formatting import count, day, distinct, kind_of, moment
-from outreach_frames.plots._style import BOUNCE, CLICK, FAILURE, NONE, OPEN, OPT_OUT, REPLY, VOLUME, Mark
-
-MACHINE_OPENS = "(machine opens included)"
-_MACHINE_CLICKS = "(machine clicks included)"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """
-    A rate in words.
-
-    Attributes
-    ----------
-    title
-        What it is called.
-    trials
-        What its denominator counts, in the singular.
-    definition
-        Numerator ÷ denominator.
-    mark
-        Color, marker, hatch and dashes of its meaning.
-    caveat
-        Set for metrics of low trust; stands in the axis title.
-    """
-
-    title: str
-    trials: str
-    definition: str
-    mark: Mark
-    caveat: str = ""
-
-    @property
-    def axis(self) -> str:
-        """The axis title: the name, with the caveat of a metric of low trust."""
-        return f"{self.title} {self.caveat}".strip()
-
-
-_METRICS = {
-    "delivery_rate": Metric("Delivery rate", "sent mailing", "mailings delivered ÷ mailings sent", VOLUME),
-    "bounce_rate": Metric("Bounce rate", "sent mailing", "mailings bounced ÷ mailings sent", BOUNCE),
-    "failure_rate": Metric("Failure rate", "attempted mailing", "mailings failed ÷ (failed + sent)", FAILURE),
-    "spam_rate": Metric(
-        "Spam complaint rate", "delivered mailing", "mailings marked as spam ÷ mailings delivered; a floor", FAILURE
-    ),
-    "open_rate": Metric(
-        "Open rate", "tracked mailing", "mailings opened ÷ mailings delivered with open tracking", OPEN, MACHINE_OPENS
-    ),
-    "click_rate": Metric(
-        "Click rate",
-        "tracked mailing",
-        "mailings clicked ÷ mailings delivered with link tracking",
-        CLICK,
-        _MACHINE_CLICKS,
-    ),
-    "click_to_open_rate": Metric(
-        "Click-to-open rate", "opened mailing", "opened mailings clicked ÷ mailings opened", CLICK, MACHINE_OPENS
-    ),
-    "reply_rate": Metric("Reply rate", "delivered mailing", "mailings replied to ÷ mailings delivered", REPLY),
-    "enrollment_reply_rate": Metric(
-        "Enrollment reply rate",
-        "reached enrollment",
-        "enrollments that replied ÷ enrollments with a delivered mailing",
-        REPLY,
-    ),
-    "prospect_reply_rate": Metric(
-        "Prospect reply rate", "reached prospect", "prospects who replied ÷ prospects with a delivered mailing", REPLY
-    ),
-    "opt_out_rate": Metric(
-        "Opt-out rate",
-        "delivered mailing",
-        "mailings unsubscribed from ÷ mailings delivered; link opt-outs only",
-        OPT_OUT,
-    ),
-    "prospect_opt_out_rate": Metric(
-        "Prospect opt-out rate",
-        "contacted prospect",
-        "prospects opted out after first contact ÷ prospects contacted",
-        OPT_OUT,
-    ),
-    "positive_reply_rate": Metric(
-        "Positive reply rate", "delivered mailing", "positive replies ÷ mailings delivered, from counters", REPLY
-    ),
-    "positive_reply_share": Metric(
-        "Positive share of replies", "classified reply", "positive ÷ all classified replies, from counters", REPLY
-    ),
-    "connect_rate": Metric("Connect rate", "dialed call", "outbound calls answered ÷ outbound calls dialed", CLICK),
-}
+from outreach_frames.metrics import METRICS, Metric
+from outreach_frames.plots._formatting import distinct
+from outreach_frames.plots._style import MARKS, Mark
 
 
 def metric(name: str) -> Metric:
     """Look a rate up by its column name, or that without ``_rate``; an unknown one is described by its name."""
-    plain = name.removesuffix("_rate").replace("_", " ").capitalize()
-    return (
-        _METRICS.get(name) or _METRICS.get(f"{name}_rate") or Metric(f"{plain} rate", "trial", f"column {name}", NONE)
-    )
+    registered = METRICS.get(name) or METRICS.get(f"{name}_rate")
+    label = f"{name.removesuffix('_rate').replace('_', ' ').capitalize()} rate"
+    return registered or Metric(label, label.lower(), f"column {name}", "", f"column {name}")
+
+
+def mark_of(words: Metric) -> Mark:
+    """Return the color, marker and hatch of what a rate counts."""
+    return MARKS[words.color]
+
+
+def axis_title(words: Metric) -> str:
+    """Return the name of a rate, with the caveat of one of low trust."""
+    return f"{words.label} {words.caveat}".strip()
 
 
 _NAMES = (
@@ -139,10 +64,10 @@ def require(frame: Any, columns: Iterable[str], *, plot: str, source: str, names
     """
     if not isinstance(frame, pd.DataFrame):
         turned = ", turned into pandas with .to_pandas()" if hasattr(frame, "to_pandas") else ""
-        raise DataError(f"plots.{plot} cannot draw {kind_of(frame)}.", hint=f"Pass the result of {source}{turned}.")
+        raise DataError(f"plots.{plot} cannot draw {type_name(frame)}.", hint=f"Pass the result of {source}{turned}.")
     if names is not None and not isinstance(names, Mapping | pd.Series):
         raise DataError(
-            f"names= of plots.{plot} is {kind_of(names)}.",
+            f"names= of plots.{plot} is {type_name(names)}.",
             hint='Pass names by id, such as sequences.set_index("id")["name"].to_dict().',
         )
     for column in columns:
@@ -252,7 +177,7 @@ def without_group(frame: pd.DataFrame, keys: Iterable[str]) -> int:
 
 def confidence(frame: pd.DataFrame) -> str:
     """Name the level of the intervals, such as ``95 %``."""
-    return f"{100 * float(parameters(frame).get('ci') or 0.95):g}\N{NARROW NO-BREAK SPACE}%"
+    return share(float(parameters(frame).get("ci") or 0.95))
 
 
 def _period(given: dict[str, Any]) -> str:
@@ -272,7 +197,7 @@ def subtitle(frame: pd.DataFrame, *counts: str, period: str | None = None) -> st
         *counts,
         f"as of {moment(as_of)}" if as_of else "extraction time not recorded",
     ]
-    return " · ".join(fact if len(fact) > _LONG_FACT else fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in told)
+    return " · ".join(fact if len(fact) > _LONG_FACT else fact.replace(" ", SPACE) for fact in told)
 
 
 def ranked(values: Floats, trials: Floats, names: Sequence[str], *, last: Flags | None = None) -> list[int]:

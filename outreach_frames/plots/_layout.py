@@ -21,8 +21,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Affine2D, Bbox
 
+from outreach_frames._format import type_name
 from outreach_frames.errors import DataError
-from outreach_frames.plots._formatting import fold, kind_of, line_height
+from outreach_frames.plots._formatting import fold, line_height
 from outreach_frames.plots._style import INK, LABEL_PT, MUTED, SETTINGS, SMALL_PT, TITLE_PT, families, theme
 
 WIDTH = 7.0
@@ -206,7 +207,7 @@ def dress(ax: Axes) -> None:
 def _settle(ax: Axes) -> None:
     """Let the figure's layout move the Axes now: by itself it does so only when the figure is drawn."""
     if not isinstance(ax, Axes):
-        raise DataError(f"ax= is {kind_of(ax)}.", hint="Pass one Axes of matplotlib; of several, one by one.")
+        raise DataError(f"ax= is {type_name(ax)}.", hint="Pass one Axes of matplotlib; of several, one by one.")
     figure = root_of(ax)
     engine = figure.get_layout_engine()
     if engine is not None:

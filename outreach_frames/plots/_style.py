@@ -22,7 +22,6 @@ MUTED = "#5C5C5C"
 FAINT = "#DADADA"
 
 TITLE_PT, BODY_PT, LABEL_PT, SMALL_PT = 11.0, 8.5, 8.0, 7.0
-NO_DATA = "no data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,18 @@ MAIL = Mark("#D2D2D2", "#444444", "1", "", "#8A8A8A")
 CALL = Mark("#A6A6A6", "#444444", "2", "////")
 TASK = Mark("#5C5C5C", "#222222", "3", "...")
 VOLUME = Mark("#8A8A8A", "#444444", "H", "||||")
+
+MARKS = {
+    "reply": REPLY,
+    "opt_out": OPT_OUT,
+    "bounce": BOUNCE,
+    "open": OPEN,
+    "click": CLICK,
+    "failure": FAILURE,
+    "volume": VOLUME,
+    "none": NONE,
+}
+"""By the meaning that a metric names as its color."""
 
 # Latin, Greek and Cyrillic come with matplotlib; the others are used where the machine has them.
 _FAMILIES = (

@@ -7,23 +7,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from outreach_frames._format import count, counted, interval, percent, probability, signed_points
 from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import HALO, Estimate, empty, estimates, no_data, rate_axis, top_of
-from outreach_frames.plots._formatting import (
-    chance,
-    count,
-    counted,
-    fold,
-    interval,
-    line_height,
-    percent,
-    signed_points,
-)
+from outreach_frames.plots._formatting import fold, line_height
 from outreach_frames.plots._input import (
     Floats,
     Names,
+    axis_title,
     confidence,
     labels,
+    mark_of,
     metric,
     numbers,
     parameters,
@@ -89,7 +83,7 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
     words = metric(str(parameters(test).get("metric") or "reply"))
     letters = _letters(arms)
     variants = _names(arms, letters)
-    title = f"{words.title} of the variants of {_step(arms, chosen, names)}" if letters else "Test of templates"
+    title = f"{words.label} of the variants of {_step(arms, chosen, names)}" if letters else "Test of templates"
     differences = _differences(arms, letters)
     strip = line_height(LABEL_PT) * 2.4 + len(differences) * _STRIP_ROW + _STRIP_AXIS
     with theme():
@@ -102,7 +96,7 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
                 counted(arms["n"].sum(), "enrollment"),
                 *([f"{counted(left_out, 'variant')} not drawn"] if left_out > 0 else []),
             ),
-            footnote=f"{words.title}: enrollments with a success at the step ÷ enrollments reached there. Curves: "
+            footnote=f"{words.label}: enrollments with a success at the step ÷ enrollments reached there. Curves: "
             f"posterior density, with the test's prior. Whiskers: {confidence(test)} interval (Wilson; for differences "
             "Newcombe). Chance: that the first variant is better than the second.",
             height=max(len(arms), 1) * _ROW + AXIS_ROOM + HEADER_ROOM + strip,
@@ -116,8 +110,8 @@ def plot_ab(test: pd.DataFrame, *, step: int | None = None, names: Names | None 
         ]
         drawn = lay_rows(page, variants, columns, below=strip)
         drawn.set_xlim(0, top_of(numbers(arms, "hi"), numbers(arms, "rate")))
-        rate_axis(drawn.xaxis, words.axis)
-        _draw_posteriors(drawn, arms, words.mark)
+        rate_axis(drawn.xaxis, axis_title(words))
+        _draw_posteriors(drawn, arms, mark_of(words))
         verdict = str(arms["verdict"].iloc[0])
         _draw_differences(page, drawn, differences, _VERDICTS.get(verdict, verdict) + _plan(arms))
         page.describe(f"{title}. {_in_words(arms, variants, differences, verdict)}")
@@ -222,7 +216,7 @@ def _draw_differences(page: Page, above: Axes, differences: list[tuple[str, Esti
         told = f"{signed_points(rate[0])} ({signed_points(rate[1])} to {signed_points(rate[2])})"
         label = strip.text(rate[0], row - 0.08, told, size=SMALL_PT, ha="center", va="bottom", color=INK)
         label.set_path_effects(HALO)
-        page.write(edge, height, chance(p_better), size=LABEL_PT, ha="right", va="center_baseline")
+        page.write(edge, height, probability(p_better), size=LABEL_PT, ha="right", va="center_baseline")
     top = _STRIP_AXIS + rows * _STRIP_ROW
     page.write(edge, top + 0.05, "chance", size=SMALL_PT, color=MUTED, ha="right")
     told = fold(f"Verdict: {verdict}", page.width - 0.6, lines=2, size=LABEL_PT, weight="bold")
@@ -233,9 +227,6 @@ def _in_words(
     arms: pd.DataFrame, names: list[str], differences: list[tuple[str, Estimate, float]], verdict: str
 ) -> str:
     columns = (numbers(arms, name) for name in ("rate", "lo", "hi", "n"))
-    rates = (
-        f"{name}: {interval(*row)} of {count(row[3])}"
-        for name, row in zip(names, zip(*columns, strict=True), strict=True)
-    )
-    gaps = (f"{label}: chance {chance(p_better)}" for label, _, p_better in differences)
+    rates = (f"{name}: {interval(*row)}" for name, row in zip(names, zip(*columns, strict=True), strict=True))
+    gaps = (f"{label}: chance {probability(p_better)}" for label, _, p_better in differences)
     return f"{'; '.join(rates)}. {'; '.join(gaps)}. Verdict: {verdict}."

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, percent, percent_extent
 from outreach_frames.plots._axes import blocks, draw_key, empty, key_height, no_data, rate_axis
-from outreach_frames.plots._formatting import count, counted, percent, stretch
 from outreach_frames.plots._input import Names, ends_in_words, labels, numbers, ranked, require, subtitle
 from outreach_frames.plots._layout import WIDTH
 from outreach_frames.plots._rows import Column, lay_rows, open_rows
@@ -75,7 +75,7 @@ def plot_coverage(
             return empty(page, "No accounts in this period.")
         cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shares, known, has_value, strict=True)]
         columns = [
-            Column("coverage", lines.write(cells, lambda group: stretch(shares[list(group)]))),
+            Column("coverage", lines.write(cells, lambda group: percent_extent(shares[list(group)]))),
             Column("known", lines.write([count(n) for n in known])),
             Column("replied", lines.write([count(n) for n in replied])),
             Column("2+", lines.write(["✓" if many else "" for many in multi])),

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, day, percent, percent_number
 from outreach_frames.plots._axes import draw_cell, empty, shade
-from outreach_frames.plots._formatting import count, counted, day, percent, points
 from outreach_frames.plots._input import numbers, parameters, require, subtitle
 from outreach_frames.plots._layout import WIDTH, open_page
 from outreach_frames.plots._rows import AXIS_ROOM, HEADER_ROOM, LEAST_PITCH, Column, lay_rows, rows_height
@@ -88,7 +88,8 @@ def plot_cohorts(cohorts: pd.DataFrame, *, max_cohorts: int = 26, max_weeks: int
             if week not in place or after >= columns:
                 continue
             n = shown[week]
-            color, text = (None, f"({count(events)})") if np.isnan(rate) else (shade(rate, top, mark), points(rate, n))
+            color = None if np.isnan(rate) else shade(rate, top, mark)
+            text = percent_number(rate, n) if color else f"({count(events)})"
             draw_cell(low, (after, place[week]), color, text, "immature" if color is None else "mature")
         page.describe(_in_words(cohorts, words))
         return low

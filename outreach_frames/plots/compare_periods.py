@@ -6,15 +6,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, day, interval, percent, plural, signed_points
 from outreach_frames.errors import DataError
+from outreach_frames.metrics import Metric
 from outreach_frames.plots._axes import Estimate, blocks, empty, estimates, rate_axis, top_of
-from outreach_frames.plots._formatting import count, counted, day, interval, percent, plural, shorten, signed_points
+from outreach_frames.plots._formatting import shorten
 from outreach_frames.plots._input import (
-    Metric,
     Names,
+    axis_title,
     confidence,
     keys_of,
     labels,
+    mark_of,
     metric,
     noun,
     numbers,
@@ -67,14 +70,14 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
     with theme():
         page = open_page(
             ax,
-            title=f"{words.title}: change by mix and by rates of {kind}",
+            title=f"{words.label}: change by mix and by rates of {kind}",
             subtitle=subtitle(
                 comparison,
                 counted(len(comparison), noun(keys[0]) if keys else "group"),
                 _change(total),
                 period=f"{first} against {second}",
             ),
-            footnote=f"{words.title}: {words.definition}. Whiskers: {confidence(comparison)} interval (Wilson). "
+            footnote=f"{words.label}: {words.definition}. Whiskers: {confidence(comparison)} interval (Wilson). "
             f"Mix: more or less of some {kind}, at average rates. Rates: change within them, at average shares. "
             + _largest(comparison, labels(comparison, keys, names=names)),
             height=4 * _ROW + AXIS_ROOM + HEADER_ROOM,
@@ -88,8 +91,8 @@ def plot_decomposition(comparison: pd.DataFrame, *, names: Names | None = None, 
         rows = [first, f"mix of {kind}", f"rates within {kind}", second]
         drawn = lay_rows(page, rows, [Column("rate", cells), Column("n", sizes)])
         drawn.set_xlim(0, top_of(*(rate for rate, _ in ends), [ends[0][0][0] + effects[0]]))
-        rate_axis(drawn.xaxis, words.axis)
-        estimates(drawn, (0, 3), [rate for rate, _ in ends], words.mark)
+        rate_axis(drawn.xaxis, axis_title(words))
+        estimates(drawn, (0, 3), [rate for rate, _ in ends], mark_of(words))
         if not np.isnan(effects).any():
             _draw_effects(drawn, ends[0][0][0], effects, words)
         page.describe(_in_words(rows, ends, effects, words))
@@ -142,7 +145,7 @@ def _largest(comparison: pd.DataFrame, names: list[str]) -> str:
 def _draw_effects(ax: Axes, start: float, effects: tuple[float, float], words: Metric) -> None:
     """Draw each effect as a step of the waterfall, joined by thin lines to the rows above and below."""
     level = start
-    for row, (effect, mark) in enumerate(zip(effects, (VOLUME, words.mark), strict=True), start=1):
+    for row, (effect, mark) in enumerate(zip(effects, (VOLUME, mark_of(words)), strict=True), start=1):
         ax.plot([level, level], [row - 1, row + _THICK / 2], color=MUTED, lw=0.7, dashes=(2, 2), zorder=1)
         blocks(ax, [(min(level, level + effect), row - _THICK / 2, abs(effect), _THICK)], mark, gid="effect")
         level += effect
@@ -150,6 +153,6 @@ def _draw_effects(ax: Axes, start: float, effects: tuple[float, float], words: M
 
 
 def _in_words(rows: list[str], ends: list[tuple[Estimate, float]], effects: tuple[float, float], words: Metric) -> str:
-    told = [f"{row}: {interval(*rate, n)} of {count(n)}" for row, (rate, n) in zip(rows[::3], ends, strict=True)]
+    told = [f"{row}: {interval(*rate, n)}" for row, (rate, n) in zip(rows[::3], ends, strict=True)]
     steps = [f"{row} {_points(effect)}" for row, effect in zip(rows[1:3], effects, strict=True)]
-    return f"Waterfall of {words.axis.lower()}. {told[0]}; {steps[0]}; {steps[1]}; {told[1]}."
+    return f"Waterfall of {axis_title(words).lower()}. {told[0]}; {steps[0]}; {steps[1]}; {told[1]}."

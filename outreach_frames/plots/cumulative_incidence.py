@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
+from outreach_frames._format import count, counted, interval, percent, percent_range
 from outreach_frames.plots._axes import empty, label_beside, rate_axis, top_of
-from outreach_frames.plots._formatting import count, counted, interval, line_height, percent, widest
+from outreach_frames.plots._formatting import line_height, widest
 from outreach_frames.plots._input import (
     Floats,
     Names,
@@ -226,22 +227,21 @@ class _Drawing:
 
 
 def _reply_cells(curves: _Curves, day: float) -> list[str]:
-    share, low, high = curves.reply(day)
+    rate, low, high = curves.reply(day)
     if not day:
         return ["", ""]
-    if np.isnan(share):
+    if np.isnan(rate):
         return ["–", "–"]
-    whole = interval(share, low, high, curves.entrants)
-    return [percent(share, curves.entrants), whole.partition("(")[2].rstrip(")")]
+    return [percent(rate, curves.entrants), percent_range(low, high, curves.entrants)]
 
 
 def _in_words(curves: dict[str, _Curves], days: Sequence[float], kind: str) -> str:
     of = f" for {counted(len(curves), kind)}" if kind else ""
     words = [f"Stacked cumulative incidence of reply, opt-out and bounce{of}."]
     for name, curve in curves.items():
-        shares = ", ".join(
-            f"{interval(*curve.reply(day), curve.entrants)} by day {day:g}" for day in days[1:] if day <= curve.end
-        )
+        reached = [day for day in days[1:] if day <= curve.end]
+        rates = (interval(*curve.reply(day), curve.entrants, with_n=False) for day in reached)
+        shares = ", ".join(f"{rate} by day {day:g}" for day, rate in zip(reached, rates, strict=True))
         still = percent(curve.at(min(days[-1], curve.end), "event_free"), curve.entrants)
         words.append(f"{name or 'All'}, {counted(curve.entrants, 'enrollment')}: replied {shares}; {still} still open.")
     return " ".join(words)

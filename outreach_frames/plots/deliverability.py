@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, percent
 from outreach_frames.plots._axes import Weeks, empty, estimates, label_beside, rate_axis, top_of
-from outreach_frames.plots._formatting import count, counted, percent
-from outreach_frames.plots._input import Floats, Names, metric, numbers, parameters, parts, require, subtitle
+from outreach_frames.plots._input import Floats, Names, mark_of, metric, numbers, parameters, parts, require, subtitle
 from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
 from outreach_frames.plots._style import INK, MUTED, theme
 
@@ -90,14 +90,14 @@ def plot_deliverability(
     with theme():
         page = open_page(
             ax,
-            title=f"{words.title} by mailbox and week",
+            title=f"{words.label} by mailbox and week",
             subtitle=subtitle(
                 deliverability,
                 (f"{len(order)} gravest of " if len(order) < len(everyone) else "") + counted(len(everyone), "mailbox"),
                 counted(np.nansum(numbers(deliverability, f"{rate}_n")), words.trials),
                 f"{counted((alerts == 'act').sum(), 'week')} to act on, {count((alerts == 'watch').sum())} to watch",
             ),
-            footnote=f"{words.title}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded, without whiskers: "
+            footnote=f"{words.label}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded, without whiskers: "
             f"n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
             + ("Hollow: above the panel. " if (numbers(shown, rate) > top).any() else "")
             + "◇ no mail. "
@@ -116,7 +116,7 @@ def plot_deliverability(
         for cell, name in zip(grid(page, order, left=_LEFT, below=_BELOW, right=_RIGHT, gap=_GAP), order, strict=True):
             panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, cell.height - _TICKS)
             panel.set_ylim(0, top)
-            rate_axis(panel.yaxis, words.title if cell.is_left else "", ticks=4)
+            rate_axis(panel.yaxis, words.label if cell.is_left else "", ticks=4)
             panel.tick_params(labelleft=cell.is_left)
             weeks.axis(panel)
             panel.tick_params(axis="x", pad=_PAD)
@@ -167,7 +167,7 @@ def _draw_bands(ax: Axes, watch: float, act: float, *, is_labeled: bool) -> None
 
 
 def _draw_weeks(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: int) -> None:
-    mark = metric(rate).mark
+    mark = mark_of(metric(rate))
     places, trials = weeks.places(rows["week"]), numbers(rows, f"{rate}_n")
     bounds = np.stack([numbers(rows, f"{rate}{end}") for end in ("", "_lo", "_hi")], axis=1)
     _draw_limits(ax, places, _control(rows, rate, min_n))
@@ -198,7 +198,7 @@ def _draw_limits(ax: Axes, places: Floats, control: Floats) -> None:
 
 
 def _in_words(shown: dict[str, pd.DataFrame], rate: str, total: int) -> str:
-    words = [f"Control charts of weekly {metric(rate).title.lower()} for {len(shown)} of {counted(total, 'mailbox')}."]
+    words = [f"Control charts of weekly {metric(rate).label.lower()} for {len(shown)} of {counted(total, 'mailbox')}."]
     for name, rows in shown.items():
         alerts = rows["alert"].astype(str)
         last = percent(numbers(rows, rate)[-1], numbers(rows, f"{rate}_n")[-1])

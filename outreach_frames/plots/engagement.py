@@ -4,16 +4,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, interval, percent, percent_extent
 from outreach_frames.plots._axes import empty, estimates, rate_axis, reference, top_of
-from outreach_frames.plots._formatting import count, counted, interval, percent, stretch
 from outreach_frames.plots._input import (
     Flags,
     Floats,
+    axis_title,
     confidence,
     ends_in_words,
     is_calendar,
     keys_of,
     labels,
+    mark_of,
     metric,
     noun,
     numbers,
@@ -107,9 +109,9 @@ def plot_rates(
             names=names,
             has_value=known,
             max_rows=max_rows,
-            title=f"{words.title} by {kind}" if kind else words.title,
+            title=f"{words.label} by {kind}" if kind else words.label,
             subtitle=subtitle(rates, *groups, counted(np.nansum(trials), words.trials), period=period),
-            footnote=f"{words.title}: {words.definition}. Whiskers: {confidence(rates)} interval (Wilson). "
+            footnote=f"{words.label}: {words.definition}. Whiskers: {confidence(rates)} interval (Wilson). "
             f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}."
             + (" Hollow: further out." if (values > top).any() else "")
             + (f" {YOUNG} too young to compare, also faded: fewer than half have had 14 days." if young.any() else "")
@@ -122,19 +124,19 @@ def plot_rates(
             for value, n, early in zip(values, trials, young, strict=True)
         ]
         columns = [
-            Column("rate", lines.write(cells, lambda group: stretch(values[list(group)]))),
+            Column("rate", lines.write(cells, lambda group: percent_extent(values[list(group)]))),
             Column("n", lines.write([count(n) for n in trials])),
         ]
         drawn = lay_rows(page, lines.names(names), columns, muted=lines.gaps)
         drawn.set_xlim(0, top)
-        rate_axis(drawn.xaxis, words.axis)
+        rate_axis(drawn.xaxis, axis_title(words))
         at, rows = lines.marked(known)
-        estimates(drawn, at, bounds[rows], words.mark, faded=few[rows])
+        estimates(drawn, at, bounds[rows], mark_of(words), faded=few[rows])
         if np.nansum(trials) > 0 and len(rates) > 1:
             together = float(np.nansum(values * trials) / np.nansum(trials))
             reference(drawn, together, f"together {percent(together, np.nansum(trials))}")
         told = [interval(*row) for row in zip(values, low, high, trials, strict=True)]
-        page.describe(f"Dot plot of {words.axis.lower()}. {ends_in_words(order, values, names, told)}")
+        page.describe(f"Dot plot of {axis_title(words).lower()}. {ends_in_words(order, values, names, told)}")
         return drawn
 
 

@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, interval, percent, percent_extent, probability
 from outreach_frames.plots._axes import FADED, empty, estimates, rate_axis, reference, top_of
-from outreach_frames.plots._formatting import chance, count, counted, interval, percent, stretch
 from outreach_frames.plots._input import (
     Names,
+    axis_title,
     ends_in_words,
     keys_of,
     labels,
+    mark_of,
     metric,
     noun,
     numbers,
@@ -79,22 +81,22 @@ def plot_leaderboard(
             names=labeled,
             has_value=known,
             max_rows=max_rows,
-            title=f"{words.title} by {kind}, shrunk toward the mean of all",
+            title=f"{words.label} by {kind}, shrunk toward the mean of all",
             subtitle=subtitle(leaderboard, counted(len(leaderboard), kind), counted(np.nansum(trials), words.trials)),
-            footnote=f"{words.title}: {words.definition}. Hollow: raw rate. Filled: rate drawn toward that of all, "
+            footnote=f"{words.label}: {words.definition}. Hollow: raw rate. Filled: rate drawn toward that of all, "
             f"by a beta-binomial model, with its 95 % interval. Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
             f"Best: chance that this {kind} is the best of all; > median: that it is better than the median.",
         )
         if leaderboard.empty:
             return empty(page, "No data in this period.")
         chances = ["p_top", "p_above_median"]
-        best, upper = ([chance(p) if ok else "–" for p, ok in zip(numbers(leaderboard, name), known, strict=True)]
+        best, upper = ([probability(p) if ok else "–" for p, ok in zip(numbers(leaderboard, name), known, strict=True)]
                        for name in chances)  # fmt: skip
         cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shrunk, trials, known, strict=True)]
         own = [percent(value, n) if ok else "–" for value, n, ok in zip(raw, trials, known, strict=True)]
         columns = [
             Column("raw", lines.write(own)),
-            Column("shrunk", lines.write(cells, lambda group: stretch(values[list(group)]))),
+            Column("shrunk", lines.write(cells, lambda group: percent_extent(values[list(group)]))),
             Column("n", lines.write([count(n) for n in trials])),
             Column("best", lines.write(best)),
             Column("> median", lines.write(upper)),
@@ -102,17 +104,18 @@ def plot_leaderboard(
         drawn = lay_rows(page, lines.names(labeled), columns, muted=lines.gaps)
         firm = trials >= min_n if (trials >= min_n).any() else trials >= 0
         drawn.set_xlim(0, top_of(high[firm], raw[firm], values))
-        rate_axis(drawn.xaxis, words.axis)
+        rate_axis(drawn.xaxis, axis_title(words))
         at, rows = lines.marked(known)
         bounds = np.stack([values, low, high], axis=1)
-        estimates(drawn, at, bounds[rows], words.mark, faded=(trials < min_n)[rows])
+        estimates(drawn, at, bounds[rows], mark_of(words), faded=(trials < min_n)[rows])
         for line, row in lines.drawn(known):
-            _draw_raw(drawn, line, (raw[row], shrunk[row]), words.mark, faded=trials[row] < min_n)
+            _draw_raw(drawn, line, (raw[row], shrunk[row]), mark_of(words), faded=trials[row] < min_n)
         if np.nansum(trials) > 0:
             together = float(np.nansum(numbers(leaderboard, "x")) / np.nansum(trials))
             reference(drawn, together, f"all {percent(together, np.nansum(trials))}")
         told = [interval(*row) for row in zip(shrunk, low, high, trials, strict=True)]
-        page.describe(f"Leaderboard of {words.axis.lower()}, shrunk. {ends_in_words(order, values, labeled, told)}")
+        ends = ends_in_words(order, values, labeled, told)
+        page.describe(f"Leaderboard of {axis_title(words).lower()}, shrunk. {ends}")
         return drawn
 
 

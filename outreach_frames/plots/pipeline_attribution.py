@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import amount, counted, plural
 from outreach_frames.plots._axes import count_axis, empty, label_beside
-from outreach_frames.plots._formatting import amount, counted, distinct, plural, shorten, width
+from outreach_frames.plots._formatting import distinct, shorten, width
 from outreach_frames.plots._input import Floats, Names, noun, numbers, parameters, require, subtitle
 from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
 from outreach_frames.plots._style import CLICK, FAILURE, INK, MUTED, SMALL_PT, WAITING, theme

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted
 from outreach_frames.plots._axes import empty, no_data, rate_axis, top_of
-from outreach_frames.plots._formatting import count, counted
 from outreach_frames.plots._input import Names, ends_in_words, keys_of, labels, noun, numbers, ranked, require, subtitle
 from outreach_frames.plots._rows import Column, lay_rows, open_rows
 from outreach_frames.plots._style import CLICK, FAILURE, MUTED, NONE, OPEN, VOLUME, WAITING, Mark, theme

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted
 from outreach_frames.plots._axes import Weeks, blocks, count_axis, empty, label_beside
-from outreach_frames.plots._formatting import count, counted
 from outreach_frames.plots._input import Floats, Names, numbers, parameters, parts, require, subtitle
 from outreach_frames.plots._layout import grid, grid_height, open_page, panels_shown
 from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK, theme

@@ -7,9 +7,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from outreach_frames._format import count, counted, percent
 from outreach_frames.plots._axes import empty, shade
-from outreach_frames.plots._formatting import count, counted, percent
-from outreach_frames.plots._input import Floats, facts, metric, numbers, parameters, require, subtitle
+from outreach_frames.plots._input import (
+    Floats,
+    axis_title,
+    facts,
+    mark_of,
+    metric,
+    numbers,
+    parameters,
+    require,
+    subtitle,
+)
 from outreach_frames.plots._layout import Page, open_page
 from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark, theme
 
@@ -69,9 +79,9 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
     with theme():
         page = open_page(
             ax,
-            title=f"{words.title} by weekday and hour of sending",
+            title=f"{words.label} by weekday and hour of sending",
             subtitle=subtitle(heatmap, counted(np.nansum(delivered), "delivered mailing")),
-            footnote=f"{words.title}: {words.definition}; shrunk toward the rate of all hours. Area: deliveries. "
+            footnote=f"{words.label}: {words.definition}; shrunk toward the rate of all hours. Area: deliveries. "
             f"Dots: fewer than {least} deliveries. Bars: deliveries by hour and by weekday. Who is mailed when is not "
             "random: a good hour may be an hour of good prospects." + _assumed(heatmap),
             height=len(_DAYS) * 0.28 + _ABOVE + _BELOW,
@@ -85,14 +95,14 @@ def plot_send_times(heatmap: pd.DataFrame, *, min_n: int | None = None, ax: Axes
         highest = float(np.nanmax(shrunk[firm], initial=0.0))
         usual = _usual(heatmap)
         top = max(highest, min(_TWICE * usual, 1.0))
-        _draw_cells(drawn, delivered, np.where(firm, shrunk, np.nan), top, words.mark)
+        _draw_cells(drawn, delivered, np.where(firm, shrunk, np.nan), top, mark_of(words))
         _draw_totals(page, delivered)
         if firm.any():
-            title = f"{words.axis}, shrunk" + (": no hour stands out" if _are_alike(shrunk[firm]) else "")
-            _draw_scale(page, top, usual, words.mark, title)
+            title = f"{axis_title(words)}, shrunk" + (": no hour stands out" if _are_alike(shrunk[firm]) else "")
+            _draw_scale(page, top, usual, mark_of(words), title)
         else:
             page.write(_LEFT, 0.1, f"No hour has {least} deliveries.", size=SMALL_PT, color=MUTED)
-        page.describe(_in_words(delivered, shrunk, firm, words.axis))
+        page.describe(_in_words(delivered, shrunk, firm, axis_title(words)))
         return drawn
 
 

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from outreach_frames._format import count, counted, percent
 from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import HALO, blocks, draw_key, empty, key_height, rate_axis, spread
-from outreach_frames.plots._formatting import count, counted, line_height, percent, width
+from outreach_frames.plots._formatting import line_height, width
 from outreach_frames.plots._input import Names, ends_in_words, numbers, parts, ranked, require, subtitle
 from outreach_frames.plots._layout import WIDTH, open_page, rectangle_of
 from outreach_frames.plots._rows import Column, lay_rows, open_rows

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from outreach_frames._format import count, counted, interval, percent
 from outreach_frames.plots._axes import HALO, empty, estimates, rate_axis, top_of
-from outreach_frames.plots._formatting import count, counted, interval, line_height, percent, widest
+from outreach_frames.plots._formatting import line_height, widest
 from outreach_frames.plots._input import Floats, Names, confidence, numbers, parts, require, subtitle
 from outreach_frames.plots._layout import Cell, Page, grid, grid_height, open_page, panels_shown
 from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT, theme

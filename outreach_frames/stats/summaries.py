@@ -3,15 +3,16 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._format import SPACE, count, counted, day, duration, moment, percent, percent_range, plain
 from outreach_frames.errors import DataError, OutreachDataWarning
+from outreach_frames.metrics import HEADLINES, METRICS
 from outreach_frames.stats._aggregate import RATES
 from outreach_frames.stats._estimators import quantile_bounds
 from outreach_frames.stats._pandas import flags, read_deliveries, settled, typed, write
@@ -22,52 +23,9 @@ from outreach_frames.stats.dashboards import dashboard_comparison
 from outreach_frames.stats.engagement_rates import engagement
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.prospects import overlaps
-from outreach_frames.stats.provenance import DEFINITIONS
 from outreach_frames.stats.quality import data_quality
 from outreach_frames.stats.replies import hours_to_reply
 from outreach_frames.stats.survival import reply_within, time_to_event
-
-
-class Headline(NamedTuple):
-    """A headline number: its unit, how far it can be trusted, what it means, and the traps that bend it."""
-
-    unit: str
-    trust: str
-    definition: str
-    traps: tuple[str, ...] = ()
-
-
-def _rate(name: str, trust: str, *traps: str) -> Headline:
-    return Headline("share", trust, DEFINITIONS[name], traps)
-
-
-HEADLINES = {
-    "sent": Headline("mailings", "high", "mailings that left: delivered or bounced", ("T9",)),
-    "delivered": Headline("mailings", "high", "sent and not bounced", ("T5", "T9")),
-    "prospects_emailed": Headline("prospects", "high", "people with a delivered mailing", ("T11",)),
-    "prospects_replied": Headline("prospects", "high", "of these, people who answered one", ("T11", "T16", "T18")),
-    "enrollment_reply_rate": _rate("enrollment_reply_rate", "high", "T6", "T14", "T16", "T18", "T19"),
-    "prospect_reply_rate": _rate("prospect_reply_rate", "high", "T11", "T16", "T18", "T19"),
-    "reply_rate": _rate("reply_rate", "high", "T10", "T16", "T18", "T19"),
-    "reply_within_14d": Headline(
-        "share",
-        "high",
-        "enrollments that have answered within 14 days of the first mail, recent ones included (Aalen–Johansen)",
-        ("T14", "T16", "T18"),
-    ),
-    "hours_to_reply_median": Headline("hours", "high", DEFINITIONS["hours_to_reply_median"], ("T16", "T18")),
-    "delivery_rate": _rate("delivery_rate", "high", "T5", "T18"),
-    "bounce_rate": _rate("bounce_rate", "high", "T5", "T18"),
-    "opt_out_rate": _rate("opt_out_rate", "high", "T15"),
-    "click_rate": _rate("click_rate", "low", "T4", "T12", "T17"),
-    "open_rate": _rate("open_rate", "low", "T2", "T12", "T17"),
-    "overlap_rate": Headline(
-        "share", "high", "prospects in two or more open enrollments / prospects in one or more", ("T7",)
-    ),
-}
-"""In order of appearance."""
-
-FEW = 100
 
 _RESULT = {
     "metric": pa.string(),
@@ -134,22 +92,21 @@ class Summary:
                 lines += [f"    {step:<30} {rate:>7}  {base}".rstrip(), f"        {meaning}"]
         lines += ["", "Caveats"]
         lines += [f"  {severity:<6} {text}" for severity, text in self._doubts()]
-        return "\n".join(lines)
+        return plain("\n".join(lines))
 
     def _repr_html_(self) -> str:
         head = _tr("th", *_HEADS, numbers=_NUMBERS)
         numbers = "".join(_tr("td", *_cells(row), numbers=_NUMBERS) for row in self.headlines.to_dict("records"))
         steps = "".join(
-            _tr("th", _CALLED.get(metric, metric), span=4)
-            + "".join(_tr("td", *step, numbers=_FIGURES) for step in chain)
+            _tr("th", METRICS[metric].counted, span=4) + "".join(_tr("td", *step, numbers=_FIGURES) for step in chain)
             for metric, chain in self._steps()
         )
         doubts = "".join(
             _tr("td", severity, text.replace("_", " ").removesuffix(", in .caveats"))
             for severity, text in self._doubts()
         )
-        sent = f"Mail sent {_day(self.period[0])} to {_day(self.period[1])}" if self.period else "No mail sent"
-        at = f"{_day(self.as_of[:10])}, {self.as_of[11:16]} UTC" if self.as_of else "an unknown time"
+        sent = f"Mail sent {day(self.period[0])} to {day(self.period[1])}" if self.period else "No mail sent"
+        at = moment(self.as_of) if self.as_of else "an unknown time"
         return (
             f'<div class="outreach-summary"><p><strong>{escape(sent)}, as of {escape(at)}</strong></p>'
             f"<table {_TABLE}><thead>{head}</thead><tbody>{numbers}</tbody></table>"
@@ -177,8 +134,7 @@ class Summary:
         if len(told) < len(rows):
             told.append(("note", f"{len(rows) - len(told)} more, in .caveats"))
         if self.unchecked:
-            checks = "check" if self.unchecked == 1 else "checks"
-            told.append(("?", f"{self.unchecked} {checks} not made: tables or columns not given"))
+            told.append(("?", f"{counted(self.unchecked, 'check')} not made: tables or columns are missing"))
         return told or [("ok", "none found")]
 
 
@@ -279,7 +235,7 @@ def _median_hours(mail: pd.DataFrame, ci: float) -> dict[str, Any]:
 
 
 def _row(metric: str, figure: dict[str, Any], found: pd.DataFrame) -> dict[str, Any]:
-    headline = HEADLINES[metric]
+    headline = METRICS[metric]
     bent = found[flags(found["trap"].isin(list(headline.traps)))]
     caveats = "; ".join(f"{row['check']}: {_of(row)}" for row in bent.to_dict("records"))
     row = {name: _float(figure.get(name)) for name in ("value", "n", "lo", "hi")}
@@ -297,16 +253,13 @@ def _line(row: dict[Any, Any]) -> tuple[str, str, str, str]:
     if pd.isna(value):
         return row["metric"] + low, "no data", "", row["definition"]
     if pd.isna(n):
-        return row["metric"] + low, f"{value:,.0f}", "", row["definition"]
+        return row["metric"] + low, count(value), "", row["definition"]
     bounds = ""
     if not (pd.isna(row["lo"]) or pd.isna(row["hi"])):
-        bounds = f"{_written(row['lo'], n, row['unit'])} to {_written(row['hi'], n, row['unit'])}, "
-    return row["metric"] + low, _written(value, n, row["unit"]), f"{bounds}n = {n:,.0f}", row["definition"]
-
-
-def _written(value: float, n: float, unit: str) -> str:
-    """Write hours, or a share as a percentage: with one decimal, or none where the base is below 100."""
-    return f"{value:,.1f} h" if unit == "hours" else f"{100 * value:.{1 if n >= FEW else 0}f} %"
+        in_hours = f"{duration(row['lo'])}–{duration(row['hi'], 'h')}"
+        bounds = f"{in_hours if row['unit'] == 'hours' else percent_range(row['lo'], row['hi'], n)}, "
+    written = duration(value, "h") if row["unit"] == "hours" else percent(value, n)
+    return row["metric"] + low, written, f"{bounds}n = {count(n)}", row["definition"]
 
 
 def _step(row: dict[Any, Any]) -> tuple[str, str, str, str]:
@@ -314,9 +267,9 @@ def _step(row: dict[Any, Any]) -> tuple[str, str, str, str]:
     numerator, denominator = row["numerator"], row["denominator"]
     if pd.isna(denominator):
         return row["step"], "–", "not given", row["meaning"]
-    rate = "–" if pd.isna(row["rate"]) else _written(row["rate"], denominator, "share")
+    rate = "–" if pd.isna(row["rate"]) else percent(row["rate"], denominator)
     what, _, where = row["grain"].partition(" ")
-    return row["step"], rate, f"{numerator:,} of {denominator:,} {what}s {where}".rstrip(), row["meaning"]
+    return row["step"], rate, f"{count(numerator)} of {count(denominator)} {what}s {where}".rstrip(), row["meaning"]
 
 
 def _doubt(row: dict[Any, Any]) -> str:
@@ -324,30 +277,10 @@ def _doubt(row: dict[Any, Any]) -> str:
 
 
 def _of(row: dict[Any, Any]) -> str:
-    return f"{row['count']:,} of {row['rows']:,} {row['resource'].replace('_', ' ')}"
+    return f"{count(row['count'])} of {count(row['rows'])} {row['resource'].replace('_', ' ')}"
 
 
 _HEADS = ("", "value", "interval", "n", "what it is")
-_WORDS = {
-    "sent": "mails sent",
-    "delivered": "mails delivered",
-    "enrollment_reply_rate": "enrollments that replied",
-    "prospect_reply_rate": "people who replied",
-    "reply_rate": "mails answered",
-    "reply_within_14d": "replied within 14 days",
-    "hours_to_reply_median": "median time to reply",
-    "delivery_rate": "deliveries",
-    "bounce_rate": "bounces",
-    "opt_out_rate": "opt-outs",
-    "click_rate": "mails clicked",
-    "open_rate": "mails opened",
-    "overlap_rate": "people in several sequences",
-}
-_CALLED = _WORDS | {
-    "enrollment_reply_rate_strict": "enrollments that replied, automatic answers left out",
-    "enrollment_reply_rate_14d": "replied within 14 days, of enrollments that have had them",
-}
-"""What the rates are called to which the steps lead."""
 _TABLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'
 _CELL = "padding: 3px 8px; border-bottom: 1px solid #e4e7eb; vertical-align: top; text-align:"
 _NUMBERS, _FIGURES = (1, 2, 3), (1, 2)
@@ -360,15 +293,8 @@ def _cells(row: dict[Any, Any]) -> tuple[str, ...]:
     """Return the cells of a number: what it is called, value, interval, n and definition."""
     name, value, detail, definition = _line(row)
     bounds, _, base = detail.rpartition("n = ")
-    called = _WORDS.get(row["metric"], row["metric"].replace("_", " "))
     low = " (low trust)" if name.endswith(")") else ""
-    return called + low, value, bounds.removesuffix(", ").replace(" %", "", 1).replace(" to ", " – "), base, definition
-
-
-def _day(iso: str) -> str:
-    """Write a day: 3 March 2026."""
-    day = date.fromisoformat(iso)
-    return f"{day.day} {day:%B %Y}"
+    return METRICS[row["metric"]].counted + low, value, bounds.removesuffix(", "), base, definition
 
 
 def _tr(cell: str, *texts: str, numbers: Sequence[int] = (), span: int = 1) -> str:
@@ -376,7 +302,7 @@ def _tr(cell: str, *texts: str, numbers: Sequence[int] = (), span: int = 1) -> s
     cells = []
     for place, text in enumerate(texts):
         is_number = place in numbers
-        shown = text.replace(" ", "\N{NO-BREAK SPACE}") if is_number or not place else text
+        shown = text.replace(" ", SPACE) if is_number or not place else text
         style = f"{_CELL} {'right' if is_number else 'left'};{' white-space: nowrap;' if is_number else ''}"
         across = f' colspan="{span}"' if span > 1 else ""
         cells.append(f'<{cell} style="{style}"{across}>{escape(shown)}</{cell}>')

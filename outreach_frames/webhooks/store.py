@@ -14,7 +14,9 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames import catalog
+from outreach_frames._files import open_sqlite
 from outreach_frames._jsonapi import Layout, to_frame
+from outreach_frames._query import Selection
 from outreach_frames._warnings import warn
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 from outreach_frames.webhooks.deliveries import Delivery, parse
@@ -91,12 +93,11 @@ class DeliveryStore:
             return self._connection
         self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.touch(mode=0o600)
-        connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=WAIT_S)
         with ExitStack() as on_failure, _as_store(self._path):
+            connection = open_sqlite(
+                self._path, timeout=WAIT_S, pragmas=["pragma journal_mode = wal", "pragma synchronous = full"]
+            )
             on_failure.callback(connection.close)
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = full")
             connection.execute("begin immediate")
             connection.execute(
                 "create table if not exists delivery (number integer primary key,"
@@ -205,7 +206,7 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     kind = None if resource is None else catalog.load().resource(resource)
     with (
         _as_store(Path(store)),
-        closing(sqlite3.connect(f"{Path(store).resolve().as_uri()}?mode=ro", uri=True)) as connection,
+        closing(open_sqlite(Path(store), read_only=True)) as connection,
     ):
         repeats = "repeats" if "repeats" in _columns(connection) else "0"
         rows = connection.execute(f"select received_at, {repeats}, body from delivery order by number").fetchall()  # noqa: S608  one of two words
@@ -219,7 +220,7 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     if kind is None:
         return to_frame(_about(deliveries), SCHEMA)
     deliveries = [each for each in deliveries if each.delivery and each.delivery.resource["type"] == kind.name]
-    layout = Layout(kind, catalog=catalog.load(), anonymous=True, strict=True)
+    layout = Layout(Selection(kind), catalog=catalog.load(), anonymous=True, strict=True)
     pages = list(_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
     about = to_frame(_about(deliveries), SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
     values = to_frame([batch for batch, _ in pages], layout.schema)

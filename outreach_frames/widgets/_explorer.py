@@ -15,11 +15,11 @@ from matplotlib.axes import Axes
 from pandas.io.formats.style import Styler
 
 from outreach_frames._fetch import fetch
+from outreach_frames._format import type_name
 from outreach_frames._jsonapi.decoder import collector_paused
 from outreach_frames.client import Client
 from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWarning, OutreachError
 from outreach_frames.plots import theme
-from outreach_frames.plots._formatting import kind_of
 from outreach_frames.snapshots import Snapshot
 from outreach_frames.widgets.messages import Messages
 
@@ -66,7 +66,7 @@ def _frame(source: Source, name: str) -> pd.DataFrame:
             given = ", ".join(map(str, source)) or "none"
             raise OutreachError(f"There is no table {name!r}.", hint=f"The frames given are: {given}.")
         if not isinstance(source[name], pd.DataFrame):
-            raise DataError(f"The table {name!r} is {kind_of(source[name])}.", hint="Give a pandas DataFrame.")
+            raise DataError(f"The table {name!r} is {type_name(source[name])}.", hint="Give a pandas DataFrame.")
         return source[name]
     return source.frame(name)
 
@@ -79,7 +79,7 @@ def _checked(source: Any, explorer: str) -> Source:
         hint = f"Open the snapshot: {explorer}(of.open_snapshot(...))."
     else:
         hint = f'Give a snapshot, a connection, or frames by name: {explorer}({{"mailings": mailings, ...}}).'
-    raise DataError(f"{explorer} cannot read {kind_of(source)}.", hint=hint)
+    raise DataError(f"{explorer} cannot read {type_name(source)}.", hint=hint)
 
 
 class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types

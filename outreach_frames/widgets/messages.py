@@ -15,8 +15,8 @@ from typing import Any
 
 import pandas as pd
 
+from outreach_frames._format import type_name
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.plots._formatting import kind_of
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 BODIES = ("body_html", "body_text")
@@ -55,7 +55,7 @@ class Messages:
 
     def __init__(self, templates: pd.DataFrame) -> None:
         if not isinstance(templates, pd.DataFrame):
-            raise DataError(f"Messages cannot show {kind_of(templates)}.", hint="Give the frame of templates.")
+            raise DataError(f"Messages cannot show {type_name(templates)}.", hint="Give the frame of templates.")
         if "id" not in templates.columns:
             raise MissingColumnError("id", needed_for="Messages", hint="Give the frame of templates.")
         self._templates = templates

@@ -7,7 +7,7 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
-from outreach_frames.plots._formatting import day
+from outreach_frames._format import day
 from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered, parted, rest
 
 PERIODS = [("at any time", 0), *((f"in the last {days} days", days) for days in (30, 90, 180))]

@@ -1,7 +1,6 @@
 """An authority for one test, a signed-in profile on it, and time that passes only by sleeping."""
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,11 +63,7 @@ def clock() -> Clock:
 def authority(clock: Clock) -> Iterator[Authority]:
     """Run an authority."""
     with Authority(clock) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -1,25 +1,21 @@
 """A small authority over real HTTP: rotating refresh tokens, the old one dead at once, one token a minute."""
 
 import itertools
-import json
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
+
+from scripted_server import Request, Scripted, Server
 
 from outreach_frames._auth import App
 
 CLIENT_SECRET = "client-secret-that-must-not-leak"
 
 
-class Authority(ThreadingHTTPServer):
+class Authority(Server):
     """Mints tokens and checks them; both are counted."""
 
-    daemon_threads = True
-    request_queue_size = 64
-
     def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.clock = clock
         self.lock = threading.Lock()
         self.numbers = itertools.count(1)
@@ -32,11 +28,7 @@ class Authority(ThreadingHTTPServer):
         self.status: int | None = None
         self.minted_at = 0.0
         self.revokes_all = False
-
-    @property
-    def base_url(self) -> str:
-        """Base of the API."""
-        return f"http://127.0.0.1:{self.server_port}/api/v2"
+        super().__init__(self._answer)
 
     @property
     def app(self) -> App:
@@ -77,28 +69,9 @@ class Authority(ThreadingHTTPServer):
             self.refused_reads += 1
             return 401, {"errors": [{"id": "unauthorized"}]}
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: Authority
-
-    def do_POST(self) -> None:
-        """Mint."""
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self._send(*self.server.token(dict(parse_qsl(body))))
-
-    def do_GET(self) -> None:
-        """Read."""
-        self._send(*self.server.read(self.headers["Authorization"]))
-
-    def _send(self, status: int, document: dict[str, object]) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+    def _answer(self, request: Request) -> Scripted:
+        if request.method == "POST":
+            status, document = self.token(dict(parse_qsl(request.body.decode())))
+        else:
+            status, document = self.read(request.headers["Authorization"])
+        return Scripted.of(document, status, {"Content-Type": "application/json"})

@@ -20,6 +20,7 @@ import pandas as pd
 
 from outreach_frames import catalog
 from outreach_frames._jsonapi import Layout, to_frame
+from outreach_frames._query import Selection
 from outreach_frames.catalog import Attribute, Relationship
 
 KNOWN = catalog.load()
@@ -69,7 +70,7 @@ def page(first: int) -> bytes:
 
 def ours(pages: Sequence[bytes]) -> pd.DataFrame:
     """Flatten as `fetch` does."""
-    layout = Layout(PROSPECT, catalog=KNOWN)
+    layout = Layout(Selection(PROSPECT), catalog=KNOWN)
     return to_frame([layout.page(body).batch for body in pages], layout.schema)
 
 

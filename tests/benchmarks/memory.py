@@ -10,11 +10,15 @@ import json
 import multiprocessing
 import subprocess
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import threading
 from multiprocessing.connection import Connection
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+sys.path.append(str(Path(__file__).parents[1]))  # where pytest finds what tests share
+
 from flatten import PAGE, page, report
+from scripted_server import Request, Scripted, Server
 
 READERS = {
     "fetch": "rows = len(of.fetch(org, 'prospects', progress=False))",
@@ -31,47 +35,30 @@ print(json.dumps([rows, before, resource.getrusage(resource.RUSAGE_SELF).ru_maxr
 """
 
 
-class Pages(BaseHTTPRequestHandler):
-    """Hands out pages, made once and numbered anew: ids differ, all else repeats."""
+def serve(pages: int, port: Connection) -> None:
+    """Serve pages until ended, made once and numbered: ids differ, all else repeats. Send the port first."""
+    body = page(1)
 
-    protocol_version = "HTTP/1.1"
-    pages = 0
-    body = b""
-
-    def do_GET(self) -> None:
-        """Answer with the page that is asked for."""
-        number = int(parse_qs(urlsplit(self.path).query).get("n", ["0"])[0])
-        rows = json.loads(self.body)["data"]
+    def answer(request: Request) -> Scripted:
+        number = int(parse_qs(urlsplit(request.path).query).get("n", ["0"])[0])
+        rows = json.loads(body)["data"]
         for place, row in enumerate(rows):
             row["id"] = number * PAGE + place + 1
-        host = self.headers["Host"]
-        links = {"next": f"http://{host}/api/v2/prospects?n={number + 1}"} if number + 1 < self.pages else {}
-        body = json.dumps({"data": rows, "links": links}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/vnd.api+json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        links = {"next": f"{server.base_url}/prospects?n={number + 1}"} if number + 1 < pages else {}
+        return Scripted.of({"data": rows, "links": links})
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-def serve(pages: int, told: Connection) -> None:
-    """Serve until ended; tell the port."""
-    Pages.pages, Pages.body = pages, page(1)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    told.send(server.server_address[1])
-    server.serve_forever()
+    with Server(answer) as server:
+        port.send(server.server_port)
+        threading.Event().wait()
 
 
 def growth(reader: str, pages: int) -> tuple[int, float]:
     """Return the rows read, and by how much reading them made the process grow after its first page [MB]."""
-    told, telling = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(pages, telling), daemon=True)
+    port, sender = multiprocessing.Pipe()
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(pages, sender), daemon=True)
     server.start()
     try:
-        url = f"http://127.0.0.1:{told.recv()}/api/v2"
+        url = f"http://127.0.0.1:{port.recv()}/api/v2"
         program = PROGRAM.format(reader=READERS[reader])
         done = subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, check=True)
     finally:

@@ -8,12 +8,11 @@ document's operations, none missing and none made up, is a test of its own.
 import contextlib
 import datetime as dt
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jsonschema
 import pytest
 from background_process import serving
+from scripted_server import Scripted, Server
 from write_contract import MEDIA_TYPE, WriteContract, sample
 
 import outreach_frames as of
@@ -66,57 +65,26 @@ def contract(openapi_path):
     return WriteContract(openapi_path)
 
 
-class Organization(ThreadingHTTPServer):
-    """Takes everything, keeps it, and answers with a record of the type that was asked for."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answering)
-        self.requests = []
-
-
-class Answering(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def answer(self):
-        """Keep a request and say that it was carried out."""
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.requests.append((self.command, self.path, self.headers["Content-Type"], body))
-        kind = load().resource(self.path.strip("/").split("/")[0])
-        data = {"type": kind.name, "id": IDS.get(kind.name, 7)}
-        if kind.name == "complianceRequest":
-            data = {"batch_compliance_request_id": "6a2f41a3-c54c-4e0e-8d7b-2f1c7d2b9d11"}
-        reply = b"" if self.command == "DELETE" else json.dumps({"data": data}).encode()
-        self.send_response(204 if self.command == "DELETE" else 200)
-        self.send_header("Content-Type", MEDIA_TYPE)
-        if reply:
-            self.send_header("Content-Length", str(len(reply)))
-        self.end_headers()
-        self.wfile.write(reply)
-
-    do_POST = do_PATCH = do_DELETE = answer  # noqa: N815  http.server's names
-
-    def log_message(self, *_):
-        """Say nothing."""
+def accepted(request):
+    """Return the record of the type that a request is about."""
+    kind = load().resource(request.path.strip("/").split("/")[0])
+    data = {"type": kind.name, "id": IDS.get(kind.name, 7)}
+    if kind.name == "complianceRequest":
+        data = {"batch_compliance_request_id": "6a2f41a3-c54c-4e0e-8d7b-2f1c7d2b9d11"}
+    return Scripted(204, b"") if request.method == "DELETE" else Scripted.of({"data": data})
 
 
 @pytest.fixture(scope="module")
 def organization():
-    with Organization() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    """Return a server that takes everything."""
+    with Server(accepted) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
 def org(organization, tmp_path_factory):
     """Return a connection to it."""
-    base_url = f"http://127.0.0.1:{organization.server_port}"
-    with of.connect("anything", base_url, cache_dir=tmp_path_factory.mktemp("cache")) as client:
+    with of.connect("anything", organization.url, cache_dir=tmp_path_factory.mktemp("cache")) as client:
         yield client
 
 
@@ -198,7 +166,7 @@ def test_every_write_operation_of_the_contract_is_sent_and_no_other(org, organiz
     for operation in OPERATIONS:
         send(org, contract, operation)
 
-    sent = [contract.operation(method, url) for method, url, *_ in organization.requests]
+    sent = [contract.operation(each.method, each.path) for each in organization.requests]
     assert len(sent) == len(set(sent))
     assert set(sent) == contract.operations
 
@@ -210,10 +178,10 @@ def test_every_request_is_as_the_document_declares_it(org, organization, contrac
 
     send(org, contract, operation)
 
-    ((method, url, media_type, body),) = organization.requests
-    assert contract.operation(method, url) == operation
-    assert media_type == MEDIA_TYPE
-    contract.check(operation, url, body)
+    (request,) = organization.requests
+    assert contract.operation(request.method, request.path) == operation
+    assert request.headers["Content-Type"] == MEDIA_TYPE
+    contract.check(operation, request.path, request.body)
 
 
 @pytest.mark.parametrize("operation", WRITING, ids=" ".join)
@@ -225,8 +193,8 @@ def test_every_documented_value_and_every_related_type_is_declared(org, organiza
     for number in range(variants(kind)):
         send(org, contract, operation, number)
 
-    for _, url, _, body in organization.requests:
-        contract.check(operation, url, body)
+    for request in organization.requests:
+        contract.check(operation, request.path, request.body)
 
 
 @pytest.mark.parametrize("operation", WRITING, ids=" ".join)
@@ -237,7 +205,7 @@ def test_everything_that_can_be_written_is_in_the_request(org, organization, con
 
     send(org, contract, operation)
 
-    data = json.loads(organization.requests[0][-1])["data"]
+    data = json.loads(organization.requests[0].body)["data"]
     assert set(data.get("attributes", ())) == contract.writable(kind.name)
     assert set(data.get("relationships", ())) == contract.writable(f"{kind.name}Relationships")
 
@@ -304,5 +272,5 @@ def test_every_documented_value_can_be_sent(org, organization, kind, attribute, 
 
     org.create(kind, **{attribute: documented})
 
-    ((*_, body),) = organization.requests
-    assert json.loads(body)["data"]["attributes"] == {attribute: documented}
+    (request,) = organization.requests
+    assert json.loads(request.body)["data"]["attributes"] == {attribute: documented}

@@ -66,7 +66,7 @@ class WriteContract:
     def writable(self, schema: str) -> set[str]:
         """Return the members of a schema of attributes or relationships that the document does not call read-only."""
         declared = self._schemas.get(schema, {}).get("properties", {})
-        return {name for name, member in declared.items() if "readonly.svg" not in member.get("description", "")}
+        return {name for name, member in declared.items() if "readonly" not in member.get("x-badges", ())}
 
     def members(self, operation: Operation) -> dict[str, Schema]:
         """Return what stands among the attributes of an action's body."""

@@ -1,12 +1,10 @@
 """What goes wrong first for a newcomer: each raises its own typed error, and the command line says it in a sentence."""
 
 import socket
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from click.testing import CliRunner
+from scripted_server import Scripted, Server
 
 import outreach_frames as of
 from outreach_frames._http import BearerAuth, Session, Waiter
@@ -26,26 +24,10 @@ WHOLE = b'{"data": [{"type": "account", "id": 1, "attributes": {"name": "Acme"}}
 TOKEN = "a-secret-that-no-message-may-show"
 
 
-@contextmanager
 def server_that_answers(status, body, *, announced=None):
-    """Serve the same answer to every request, over real HTTP on loopback."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status)
-            self.send_header("Content-Type", "application/vnd.api+json")
-            self.send_header("Content-Length", str(announced or len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-            self.close_connection = True
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    """Serve the same answer to every request."""
+    headers = {"Content-Length": str(announced or len(body)), "Connection": "close"}
+    return Server(lambda _: Scripted(status, body, headers))
 
 
 def impatient(base_url, folder):
@@ -75,7 +57,7 @@ def dead_url():
     ids=["500", "not JSON", "connection cut", "body cut", "another type", "no document"],
 )
 def test_answers_that_are_none(tmp_path, status, body, announced, error):
-    with server_that_answers(status, body, announced=announced) as url, impatient(url, tmp_path) as org:
+    with server_that_answers(status, body, announced=announced) as server, impatient(server.url, tmp_path) as org:
         with pytest.raises(error) as caught:
             of.fetch(org, "accounts")
 
@@ -86,7 +68,7 @@ def test_answers_that_are_none(tmp_path, status, body, announced, error):
 
 def test_a_good_answer_passes_the_same_server(tmp_path):
     """So that the failures above are not the server's own."""
-    with server_that_answers(200, WHOLE) as url, impatient(url, tmp_path) as org:
+    with server_that_answers(200, WHOLE) as server, impatient(server.url, tmp_path) as org:
         assert of.fetch(org, "accounts")["name"].tolist() == ["Acme"]
 
 

@@ -2,13 +2,12 @@
 
 import datetime as dt
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from urllib.request import urlopen
 
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scripted_server import Scripted, Server
 
 import outreach_frames as of
 from outreach_frames.errors import BadRequestError, DocumentError, NotFoundError, OriginError, QueryError
@@ -88,23 +87,12 @@ def test_one_page_of_several_is_never_taken_for_all(django_library):
 def proxy(django_library):
     """Stand before the server, under ``/shop`` as well, asking it under the name by which it is known inside."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            with urlopen(f"{django_library.url}{self.path.removeprefix('/shop')}") as inner:  # noqa: S310  loopback
-                body = inner.read()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/vnd.api+json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def inner(request):
+        with urlopen(f"{django_library.url}{request.path.removeprefix('/shop')}") as answer:  # noqa: S310  loopback
+            return Scripted(body=answer.read())
 
-        def log_message(self, *_):
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with Server(inner) as server:
+        yield server.url
 
 
 @pytest.mark.parametrize("style", ["by-number", "by-offset", "by-cursor"])

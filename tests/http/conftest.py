@@ -1,6 +1,5 @@
 """A scripted server for one test, and sessions on it whose time does not pass."""
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,11 +14,7 @@ from outreach_frames._http import BearerAuth, Session, Waiter
 def server() -> Iterator[Server]:
     """Run a scripted server for one test."""
     with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -159,11 +159,7 @@ def test_over_tls_too(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "tls.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "tls.pem")
-    with Server() as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        server.respond = lambda request: Scripted(body=json.dumps(request.path).encode())
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with Server(lambda request: Scripted.of(request.path), tls=context) as server:
         session = Session(
             server.base_url.replace("http://", "https://"), lambda r: r, account="a", cache_dir=tmp_path / "cache"
         )
@@ -173,8 +169,6 @@ def test_over_tls_too(tmp_path, monkeypatch) -> None:
         assert ask(session, "parent", 30) == []
         assert endings(children) == [0] * 3
         session.close()
-        server.shutdown()
-        thread.join()
 
 
 def certificate(path: Path) -> None:

@@ -8,6 +8,8 @@ import pandas as pd
 
 from outreach_frames import catalog
 from outreach_frames._jsonapi import Layout, to_frame
+from outreach_frames._query import Paths, select
+from outreach_frames.catalog import ResourceType
 
 Resource = dict[str, Any]
 
@@ -27,10 +29,13 @@ def body(*data: Resource, included: Sequence[Resource] = (), **members: Any) -> 
     return json.dumps({"data": list(data), "included": list(included), **members}).encode()
 
 
-def layout(name: str, **options: Any) -> Layout:
+def layout(
+    kind: str | ResourceType, *, fields: Sequence[str] | None = None, include: Paths | None = None, **options: Any
+) -> Layout:
     """Return the layout of a query."""
     known = catalog.load()
-    return Layout(known.resource(name), catalog=known, **options)
+    type_ = known.resource(kind) if isinstance(kind, str) else kind
+    return Layout(select(known, type_, fields=fields, include=include), catalog=known, **options)
 
 
 def read(name: str, content: bytes, **options: Any) -> pd.DataFrame:

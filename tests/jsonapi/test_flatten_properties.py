@@ -2,18 +2,18 @@
 
 from itertools import pairwise
 
-from flat_documents import records
+from flat_documents import layout, records
 from hypothesis import given, settings, strategies as st
-from random_graphs import KNOWN, graphs, own_columns, page
+from random_graphs import graphs, own_columns, page
 
-from outreach_frames._jsonapi import Layout, concat, read_jsonapi
+from outreach_frames._jsonapi import concat, read_jsonapi
 
 
 @settings(max_examples=200, deadline=None)
 @given(graph=graphs(), data=st.data())
 def test_flattening_undoes_serializing(graph, data):
     """Values, links and included resources come back at any depth, however the walk is cut into pages."""
-    asked = Layout(graph.kind, fields=graph.fields, include=graph.include, catalog=KNOWN)
+    asked = layout(graph.kind, fields=graph.fields, include=graph.include)
     cuts = [0, *sorted(data.draw(st.sets(st.integers(0, len(graph.rows))))), len(graph.rows)]
     parts = [graph.rows[low:high] for low, high in pairwise(cuts)]
 

@@ -5,8 +5,7 @@ import io
 import pytest
 from flat_documents import body, layout, only, resource
 
-from outreach_frames import catalog
-from outreach_frames._jsonapi import Layout, read_jsonapi, to_frame
+from outreach_frames._jsonapi import read_jsonapi, to_frame
 from outreach_frames.errors import DocumentError
 
 RESOURCE = '{"type": "book", "id": "1"}'
@@ -104,12 +103,11 @@ PLACES = [
     '{"meta":{"unknown":%s}}',
     "%s",
 ]
-KNOWN = catalog.load()
 
 
 def page_read(content):
     """Read as a walk does, whatever comes."""
-    asked = Layout(KNOWN.resource("prospect"), catalog=KNOWN, open=True, meta=True, include={"owner": None})
+    asked = layout("prospect", open=True, meta=True, include={"owner": None})
     return to_frame([asked.page(content).batch], asked.schema)
 
 

@@ -6,7 +6,6 @@ from itertools import combinations
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -26,28 +25,6 @@ MARKS = {name: mark for name, mark in vars(_style).items() if isinstance(mark, _
 def _themed():
     with plots.theme():
         yield
-
-
-@pytest.mark.parametrize(
-    ("rate", "n", "text"),
-    [
-        (0.0421, 100, "4.2"),
-        (0.0421, 99, "4"),
-        (0.0421, None, "4.2"),
-        (1.0, 5, "100"),
-        (0.0, 1000, "0.0"),
-        (0.0004, 10_000, "<0.1"),
-        (0.002, 50, "<1"),
-    ],
-)
-def test_percent_has_one_decimal_and_none_below_a_hundred_trials(rate, n, text) -> None:
-    """Rule 9; what is not zero is never written as zero."""
-    assert _formatting.percent(rate, n) == f"{text}\N{NARROW NO-BREAK SPACE}%"
-
-
-def test_a_missing_rate_is_written_as_no_data() -> None:
-    """Rule 7: never as 0 %."""
-    assert _formatting.percent(pd.NA, 0) == "no data"
 
 
 def test_shortened_labels_keep_their_end() -> None:

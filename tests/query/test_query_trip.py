@@ -81,7 +81,7 @@ def test_orders_includes_and_fields_arrive_as_they_were_meant(drawn):
 
     assert [str(key) for key in there.sort] == list(query.sort)
     assert [key.startswith("-") for key in asked["sort"]] == [key.descending for key in there.sort]
-    assert there.include == tree(query.traversed)
+    assert there.include == tree(query.paths)
     assert {name: set(fields) for name, fields in there.fieldsets.items()} == {
         name: set(fields) for name, fields in query.sent_fieldsets.items()
     }

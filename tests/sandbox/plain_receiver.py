@@ -1,11 +1,10 @@
 """A receiver of webhooks on this machine, as plain as can be."""
 
 import json
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
+from scripted_server import Scripted, Server
 from writing_requests import Program, made
 
 from outreach_frames._sandbox import Sandbox
@@ -29,7 +28,7 @@ class Received:
         return self.document["meta"]["eventName"]
 
 
-class Receiver:
+class Receiver(Server):
     """
     Takes deliveries and answers with a status.
 
@@ -42,39 +41,25 @@ class Receiver:
     """
 
     def __init__(self, status: int = 200, location: str | None = None) -> None:
-        self.received: list[Received] = []
-        receiver = self
+        super().__init__(lambda _: Scripted(status, b"", {"Location": location} if location else {}))
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.received.append(Received({k.lower(): v for k, v in self.headers.items()}, body))
-                self.send_response(status)
-                if location:
-                    self.send_header("Location", location)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+    @property
+    def url(self) -> str:
+        """Where it takes them."""
+        return f"{super().url}/hook"
 
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    @property
+    def received(self) -> list[Received]:
+        """The deliveries, in order."""
+        return [
+            Received({name.lower(): value for name, value in request.headers.items()}, request.body)
+            for request in self.requests
+        ]
 
     @property
     def events(self) -> list[str]:
         """What was delivered, in order."""
         return [each.event for each in self.received]
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 def subscribe(program: Program, url: str, resource: str = "*", action: str = "*", **more: Any) -> Any:

@@ -1,9 +1,8 @@
 """The vendor's guide from top to bottom: each of its requests, answered as it says."""
 
-import re
+import json
 from datetime import UTC, datetime
 
-import json5
 import pytest
 from small_organization import resource
 from writing_requests import Program, document, made
@@ -244,18 +243,16 @@ def test_invite_new_users(empty, program):
 
 def exchanges(guide):
     """Return method, path, body and documented answer of each request that the guide shows, in order."""
-    blocks = [block.strip() for block in re.findall(r"```\n(.*?)```", guide, re.DOTALL)]
     found = []
-    for block in blocks:
-        request = re.fullmatch(r"(GET|POST|PATCH) https://api\.outreach\.io/api/v2(\S+)", block)
-        if request:
-            found.append([request[1], request[2], None, None])
+    for block in guide:
+        if isinstance(block, str):
+            found.append([*block.split(" "), None, None])
         elif found:
             method, _, body, answer = found[-1]
             if body is None and method != "GET":
-                found[-1][2] = json5.loads(block)
+                found[-1][2] = block
             elif answer is None:
-                found[-1][3] = json5.loads(block)
+                found[-1][3] = block
     return found
 
 
@@ -279,7 +276,7 @@ def unlike(documented, answered, place=()):
         yield place
 
 
-def test_every_request_of_the_guide_as_printed(reference, empty, program):
+def test_every_request_of_the_guide_as_printed(guide_path, empty, program):
     """Read from its text, sent in its order; what its author did in between is done here."""
     between = {
         "/sequenceTemplates": lambda: program.create("templates", "template", {"name": "Product Announcement"}),
@@ -292,7 +289,7 @@ def test_every_request_of_the_guide_as_printed(reference, empty, program):
         ),
     }
     empty.settings.event_updated_at = True
-    walked = exchanges((reference / "common-patterns.md").read_text())
+    walked = exchanges(json.loads(guide_path.read_text()))
     assert len(walked) == 23
 
     for method, path, body, documented in walked:

@@ -9,7 +9,7 @@ from stats_frames import AS_OF, ENGINES, example
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
-from outreach_frames.stats.provenance import DEFINITIONS
+from outreach_frames.metrics import DEFINITIONS
 
 
 def test_a_result_records_how_it_was_made():

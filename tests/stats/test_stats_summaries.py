@@ -9,7 +9,8 @@ from small_frames import extracted, frame, mailings, plain, table
 from stats_frames import EXPECTED, ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats.summaries import HEADLINES, summarize
+from outreach_frames.metrics import HEADLINES
+from outreach_frames.stats.summaries import summarize
 
 NBSP = "\N{NO-BREAK SPACE}"
 EXAMPLE = {name: table(name) for name in ORACLE["tables"]}
@@ -79,7 +80,7 @@ def test_the_text_tells_everything(example):
     text = repr(example)
 
     assert text.startswith("Outreach summary: mail sent 2025-03-03 to 2025-03-13, as of 2025-03-31T00:00:00Z\n")
-    assert "enrollment_reply_rate       20 %  4 % to 62 %, n = 5\n" in text
+    assert "enrollment_reply_rate       20 %  4–62 %, n = 5\n" in text
     assert "      enrollments with a reply / enrollments with a delivered mailing" in text
     assert "open_rate (low trust)" in text
     assert "hours_to_reply_median     15.0 h" in text
@@ -103,7 +104,7 @@ def test_the_text_and_the_page_lead_from_outreachs_dashboard_to_the_rates_here(e
 def test_percentages_get_a_decimal_once_there_is_a_base_for_it():
     rows = [{"delivered_at": "2025-03-03T00:00:00Z"}] * 149 + [{"bounced_at": "2025-03-03T00:00:00Z"}]
 
-    assert "bounce_rate                0.7 %  0.1 % to 3.7 %, n = 150" in repr(summarize({"mailings": mailings(*rows)}))
+    assert "bounce_rate                0.7 %  0.1–3.7 %, n = 150" in repr(summarize({"mailings": mailings(*rows)}))
 
 
 def test_nothing_is_told_as_no_data():
@@ -158,8 +159,8 @@ def test_the_page_shows_the_same_as_the_text(example):
     text = "".join(page.text)
     for words in ("enrollments that replied", "median time to reply", "mails opened (low trust)", "people in several"):
         assert words.replace(" ", NBSP) in text
-    assert f"4{NBSP}–{NBSP}62{NBSP}%" in page.text
-    assert "Mail sent 3 March 2025 to 13 March 2025, as of 31 March 2025, 00:00 UTC" in text
+    assert f"4–62{NBSP}%" in page.text
+    assert "Mail sent 3 Mar 2025 to 13 Mar 2025, as of 31 Mar 2025, 00:00 UTC" in text.replace(NBSP, " ")
 
 
 def test_numbers_on_the_page_never_wrap_and_survive_an_e_mail(example):

@@ -18,20 +18,15 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from outreach_frames._sandbox.seed.accounts import REPLACED, accounts, prospects
-from outreach_frames._sandbox.seed.audit_log import log_rows
+from outreach_frames._sandbox.seed.accounts import REPLACED, accounts, addresses_and_numbers, prospects, strangers
 from outreach_frames._sandbox.seed.columns import Pointers, Resource
-from outreach_frames._sandbox.seed.contacts import addresses_and_numbers, strangers
 from outreach_frames._sandbox.seed.content import content
-from outreach_frames._sandbox.seed.events import events
 from outreach_frames._sandbox.seed.history import simulate
-from outreach_frames._sandbox.seed.mailings import mailings, sequence_states
-from outreach_frames._sandbox.seed.model import Model, true_rates
-from outreach_frames._sandbox.seed.opportunity_rows import business
-from outreach_frames._sandbox.seed.plans import MODEL
+from outreach_frames._sandbox.seed.mailings import events, mailings, sequence_states
+from outreach_frames._sandbox.seed.model import MODEL, Model, true_rates
 from outreach_frames._sandbox.seed.simulation import Simulation
-from outreach_frames._sandbox.seed.task_rows import work_rows
-from outreach_frames._sandbox.seed.users import SELLING, mailbox_emails, reference_rows, user_rows
+from outreach_frames._sandbox.seed.task_rows import business, work_rows
+from outreach_frames._sandbox.seed.users import SELLING, log_rows, mailbox_emails, reference_rows, user_rows
 
 __all__ = ["AS_OF", "CUSTOM_FIELDS", "MODEL", "Model", "iter_organization", "organization", "true_rates"]
 

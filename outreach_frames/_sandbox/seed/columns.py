@@ -12,11 +12,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.clock import Flags, Floats, Ints
+from outreach_frames._sandbox.seed.simulation import Flags, Floats, Ints
 
 Resource: TypeAlias = dict[str, Any]
-Table: TypeAlias = dict[str, Any]
-"""Named columns of one length, as numpy arrays."""
 
 T = TypeVar("T")
 
@@ -166,13 +164,3 @@ class Pointers:
             else:
                 group["data"].append(link["data"])
         return groups
-
-
-def concatenated(parts: Sequence[Table]) -> Table:
-    """One table below the other; all have the first one's columns."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def taken(table: Table, rows: Ints | Flags) -> Table:
-    """The chosen rows of a table."""
-    return {name: column[rows] for name, column in table.items()}

@@ -1,19 +1,200 @@
-"""Everything that happened, in order, as columns: the simulation from its first draw to its last."""
+"""Simulate everything that happens, in order, with one-off mail and opportunities."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.clock import Flags, Floats
-from outreach_frames._sandbox.seed.columns import Table, concatenated, taken
-from outreach_frames._sandbox.seed.enrollments import enrollments
-from outreach_frames._sandbox.seed.journeys import opted_out_at, respect_opt_outs, travel
-from outreach_frames._sandbox.seed.opportunities import opportunities
-from outreach_frames._sandbox.seed.people import Cast, cast
-from outreach_frames._sandbox.seed.responses import OPEN, engagements, tallies, tracking
-from outreach_frames._sandbox.seed.simulation import Simulation, happens
-from outreach_frames._sandbox.seed.singles import mailing_types, one_off_mail
+from outreach_frames._sandbox.seed.journeys import (
+    NOT_SENT,
+    SCHEDULED,
+    SENT,
+    enrollments,
+    opted_out_at,
+    respect_opt_outs,
+    travel,
+)
+from outreach_frames._sandbox.seed.people import TRAITS, Cast, cast
+from outreach_frames._sandbox.seed.responses import NEGATIVE, OPEN, engagements, respond, tallies, tracking
+from outreach_frames._sandbox.seed.simulation import (
+    DAY,
+    HOUR,
+    Flags,
+    Floats,
+    Ints,
+    Simulation,
+    Table,
+    concatenated,
+    happens,
+    next_slot,
+    taken,
+)
 from outreach_frames._sandbox.seed.tasks import calls, tasks
+
+SEQUENCE, SINGLE, CAMPAIGN = range(3)
+_SHARE = 0.06
+_TO_REPLIERS = 0.5
+_STRANGERS = 0.02
+_CAMPAIGN = 0.08
+
+
+def one_off_mail(setting: Simulation, cast: Cast, mailings: Table) -> Table:
+    """
+    Add one-off messages, six for every hundred in sequences: half of them go to people who have answered.
+
+    Returns
+    -------
+    mailings : Table
+        The columns of the sequence mailings; ``enrollment, sequence, step, variant`` are -1, and ``prospect`` too where
+        the address belongs to nobody known.
+    """
+    rng = setting.random("singles")
+    size = max(4, round(len(mailings["sent"]) * _SHARE))
+    answered = np.flatnonzero(~np.isnan(mailings["replied"]) & (mailings["prospect"] >= 0))
+    everybody = rng.integers(0, len(cast.prospects.first), size)
+    prospect, ready = everybody, np.fmax(cast.prospects.created[everybody], setting.start) + HOUR
+    ready = ready + rng.random(size) * np.maximum(setting.as_of - ready - DAY, 0)
+    if len(answered):
+        source = answered[rng.integers(0, len(answered), size)]
+        follows = happens(_TO_REPLIERS, size, rng)
+        prospect = np.where(follows, mailings["prospect"][source], prospect)
+        ready = np.where(follows, mailings["replied"][source] + rng.uniform(0.2, 8, size) * HOUR, ready)
+
+    locked = len(cast.users.first) - 1
+    user = np.where(cast.prospects.owner[prospect] == locked, 0, cast.prospects.owner[prospect])
+    hours = np.asarray(setting.model.send_hours)
+    weekends = happens(0.1, size, rng)
+    sent = next_slot(ready, cast.users.zone[user], setting.zones, rng, hours=hours, weekends=weekends)
+    unable = (user == TRAITS.disabled) & (sent > setting.before(TRAITS.disabled_days))
+    status = np.where(sent > setting.as_of, SCHEDULED, np.where(unable, NOT_SENT, SENT))
+    none = np.full(size, -1)
+    mail = {
+        "enrollment": none,
+        "prospect": prospect,
+        "sequence": none,
+        "step": none,
+        "variant": none,
+        "template": none,
+        "mailbox": user,
+        "user": user,
+        "created": np.floor(np.minimum(np.minimum(ready, sent), setting.as_of)),
+        "scheduled": np.where(status == SCHEDULED, sent, np.nan),
+        "status": status,
+        "attempted": np.where(status == SCHEDULED, np.nan, sent),
+        "error": np.where(status == NOT_SENT, 1, -1),
+        "sent": np.where(status == SENT, sent, np.nan),
+        "reply_rate": np.full(size, setting.model.single_reply),
+        "opt_out_rate": np.full(size, 0.002),
+        "positive_rate": np.full(size, 0.45),
+    }
+    mail = respond(setting, cast, mail, rng)
+    stranger = happens(_STRANGERS, size, rng)
+    stranger[0] = True
+    mail["prospect"] = np.where(stranger, -1, prospect)
+    return mail
+
+
+def mailing_types(mailings: Table, rng: np.random.Generator) -> np.ndarray:
+    """`SEQUENCE`, `SINGLE` or `CAMPAIGN` for each message."""
+    campaign = happens(_CAMPAIGN, len(mailings["sent"]), rng)
+    kinds: np.ndarray = np.where(mailings["sequence"] >= 0, SEQUENCE, np.where(campaign, CAMPAIGN, SINGLE))
+    return kinds
+
+
+CURRENCIES = ("USD", "EUR", "GBP", "INR", "JPY")
+ROLES = ("Decision maker", "Champion", "Influencer", "Evaluator")
+STAGES = (
+    ("Discovery", False, 10), ("Evaluation", False, 35), ("Proposal", False, 60), ("Negotiation", False, 80),
+    ("Closed won", True, 100), ("Closed lost", True, 0),
+)  # fmt: skip
+WON, LOST = 4, 5
+_FROM_REPLIES = 0.22
+_BULK_SYNC_DAYS = 33.0
+
+
+def opportunities(setting: Simulation, cast: Cast, mailings: Table) -> tuple[Table, Table]:
+    """
+    Draw deals: one reply in five leads to one within a month, and some arise without any mail.
+
+    Returns
+    -------
+    opportunities : Table
+        ``account, owner, primary`` (positions), ``opened`` (in the CRM) and ``synced`` [UTC seconds], ``external`` (the
+        CRM date is known), ``stage, currency, amount`` (NaN is null), ``closes`` [UTC seconds], ``trashed``.
+    roles : Table
+        ``opportunity, prospect, role`` (positions), ``primary``.
+    """
+    rng = setting.random("deals")
+    person, opened = _beginnings(setting, cast, mailings, rng)
+    size = len(person)
+    order = np.argsort(opened, kind="stable")
+    person, opened = person[order], np.floor(opened[order])
+    bulk = happens(0.2, size, rng)
+    first_sync = setting.before(_BULK_SYNC_DAYS)
+    synced = np.where(bulk & (opened < first_sync), first_sync, opened + rng.uniform(0.2, 20, size) * HOUR)
+    age = (setting.as_of - opened) / DAY
+    closed = happens(np.clip(age / 150, 0.03, 0.6), size, rng)
+    stage = np.where(closed, np.where(happens(0.35, size, rng), WON, LOST), rng.integers(0, WON, size))
+    currency = rng.choice(len(CURRENCIES), size, p=[0.55, 0.22, 0.12, 0.06, 0.05])
+    rate = np.array([1.0, 1.0, 1.0, 80.0, 150.0])[currency]
+    amount = np.round(np.exp(rng.normal(9.6, 0.9, size)) * rate / 100) * 100
+    table = {
+        "account": cast.prospects.account[person],
+        "owner": cast.prospects.owner[person],
+        "primary": person,
+        "opened": opened,
+        "synced": np.minimum(np.floor(synced), setting.as_of),
+        "external": happens(0.85, size, rng),
+        "stage": stage,
+        "currency": currency,
+        "amount": np.where(happens(0.08, size, rng), np.nan, amount),
+        "closes": np.where(
+            closed,
+            opened + (setting.as_of - opened) * rng.uniform(0.3, 1, size),
+            opened + rng.uniform(40, 160, size) * DAY,
+        ),
+        "trashed": happens(0.02, size, rng),
+    }
+    table = taken(table, np.argsort(table["synced"], kind="stable"))
+    return table, _roles(cast, table, rng)
+
+
+def _beginnings(setting: Simulation, cast: Cast, mailings: Table, rng: np.random.Generator) -> tuple[Ints, Floats]:
+    """Who a deal began with, and when: after an answer that was not a refusal, or out of the blue."""
+    known = (mailings["prospect"] >= 0) & ~np.isnan(mailings["replied"]) & (mailings["sentiment"] != NEGATIVE)
+    led = np.flatnonzero(known & happens(_FROM_REPLIES, len(known), rng))
+    after = mailings["replied"][led] + rng.gamma(2.0, 5.0, len(led)) * DAY
+    count = len(cast.prospects.first)
+    blue = rng.integers(0, count, max(4, len(led) // 3, count // 250))
+    start = np.fmax(cast.prospects.created[blue], setting.start)
+    sudden = start + rng.random(len(blue)) * (setting.as_of - start)
+    person = np.concatenate([mailings["prospect"][led], blue])
+    opened = np.concatenate([after, sudden])
+    fits = opened < setting.as_of - DAY
+    fits |= np.arange(len(fits)) >= len(fits) - 1
+    return person[fits], np.minimum(opened[fits], setting.as_of - HOUR)
+
+
+def _roles(cast: Cast, deals: Table, rng: np.random.Generator) -> Table:
+    """The first person, and up to two colleagues from the same account."""
+    accounts = cast.prospects.account
+    order = np.argsort(accounts, kind="stable")
+    wanted = np.asarray(deals["account"], dtype=np.int64)
+    begins = np.searchsorted(accounts[order], wanted)
+    ends = np.searchsorted(accounts[order], wanted, side="right")
+    rows: list[tuple[int, int, bool]] = []
+    more = rng.integers(0, 3, len(begins)).tolist()
+    for deal, (begin, end, extra) in enumerate(zip(begins.tolist(), ends.tolist(), more, strict=True)):
+        primary = int(deals["primary"][deal])
+        rows.append((deal, primary, True))
+        if deals["account"][deal] >= 0:
+            others = [int(one) for one in order[begin : min(end, begin + extra + 1)] if one != primary]
+            rows += [(deal, other, False) for other in others[:extra]]
+    return {
+        "opportunity": np.array([deal for deal, _, _ in rows]),
+        "prospect": np.array([person for _, person, _ in rows]),
+        "primary": np.array([first for _, _, first in rows]),
+        "role": rng.integers(0, len(ROLES), len(rows)),
+    }
 
 
 @dataclass(frozen=True, slots=True)

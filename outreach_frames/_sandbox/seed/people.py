@@ -10,7 +10,6 @@ from unicodedata import combining, normalize
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.clock import DAY, HOUR, Flags, Floats, Ints
 from outreach_frames._sandbox.seed.names import (
     CITIES,
     COMPANY_SUFFIXES,
@@ -20,7 +19,7 @@ from outreach_frames._sandbox.seed.names import (
     ODD_COMPANIES,
     OFFICES,
 )
-from outreach_frames._sandbox.seed.simulation import WINDOW_DAYS, Simulation, happens
+from outreach_frames._sandbox.seed.simulation import DAY, HOUR, WINDOW_DAYS, Flags, Floats, Ints, Simulation, happens
 
 IANA, INFERRED, FREE_TEXT, NO_ZONE = range(4)
 BULK_LOADS = (320.0, 262.0, 190.0)

@@ -7,10 +7,23 @@ and often without opening. Mailing counters and `message_opened` events are both
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.clock import DAY, HOUR, MINUTE, Flags, Floats, Ints, at_waking_hours, hour, weekday
-from outreach_frames._sandbox.seed.columns import Table, concatenated, taken
 from outreach_frames._sandbox.seed.people import TRAITS, Cast
-from outreach_frames._sandbox.seed.simulation import Simulation, happens
+from outreach_frames._sandbox.seed.simulation import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Flags,
+    Floats,
+    Ints,
+    Simulation,
+    Table,
+    at_waking_hours,
+    concatenated,
+    happens,
+    hour,
+    taken,
+    weekday,
+)
 
 POSITIVE, NEUTRAL, NEGATIVE, UNCLASSIFIED = range(4)
 _HOLIDAYS = {(12, day) for day in range(20, 32)} | {(1, day) for day in range(1, 5)}

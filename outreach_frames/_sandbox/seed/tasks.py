@@ -2,13 +2,24 @@
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.clock import DAY, HOUR, Flags, Floats, Ints, hour, next_slot
-from outreach_frames._sandbox.seed.columns import Table, concatenated, taken
 from outreach_frames._sandbox.seed.journeys import Journeys
 from outreach_frames._sandbox.seed.model import CALL, MANUAL_EMAIL
 from outreach_frames._sandbox.seed.people import Cast
 from outreach_frames._sandbox.seed.responses import OPEN
-from outreach_frames._sandbox.seed.simulation import Simulation, happens
+from outreach_frames._sandbox.seed.simulation import (
+    DAY,
+    HOUR,
+    Flags,
+    Floats,
+    Ints,
+    Simulation,
+    Table,
+    concatenated,
+    happens,
+    hour,
+    next_slot,
+    taken,
+)
 
 ACTIONS = ("email", "call", "action_item", "in_person")
 TASK_TYPES = (

@@ -1,14 +1,181 @@
-"""Batches: one action on many records, confirmed where that was asked for, with a result for each record."""
+"""Batches: one action on many records, with confirmation and a result for each record."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from outreach_frames._sandbox.errors import Invalid, bad_request, invalid
-from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.store import Key, Record
-from outreach_frames._sandbox.writes import bulk
+from outreach_frames._sandbox.relations import UNFINISHED, Schema
+from outreach_frames._sandbox.store import Identifier, Key, Linkage, Record, as_tuple, key_of
+from outreach_frames._sandbox.writes import enrollments, records
+from outreach_frames._sandbox.writes.request_body import Draft, Faults, blank, checked_attributes, spoken
 from outreach_frames._sandbox.writes.unit_of_work import UnitOfWork
 from outreach_frames.catalog import ResourceType
+
+Payload = Mapping[str, Any]
+
+
+ENVELOPE = frozenset({"ids", "fieldName", "fieldValue", "objectName"})
+"""Members of a modification's payload that are no attributes to set."""
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """
+    One bulk action.
+
+    Attributes
+    ----------
+    carry_out
+        What it does to a record.
+    needs, takes
+        What its payload must and may have, besides ``ids``. A modification takes any attribute.
+    modifies
+        Whether the payload is the attributes themselves.
+    """
+
+    carry_out: Callable[[UnitOfWork, ResourceType, Record, Payload], None]
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    modifies: bool = False
+
+
+def check_payload(editor: UnitOfWork, kind: ResourceType, bulk: Bulk, payload: Payload) -> None:
+    """
+    Check what stands in the body of a bulk action.
+
+    Raises
+    ------
+    Problem
+        422: something is missing, of another type, or names nothing.
+    """
+    faults = Faults()
+    if bulk.modifies:
+        wanted = changes(payload)
+        checked_attributes(kind, Draft(attributes=wanted), editor.settings, faults)
+        if not wanted:
+            faults.attribute("fieldName", "can't be blank")
+    else:
+        for name in payload.keys() - {*bulk.needs, *bulk.takes, "ids"}:
+            faults.attribute(name, "is not taken by this action")
+    for name in bulk.needs:
+        _check_need(editor, name, payload.get(name), faults)
+    faults.tell()
+
+
+def _check_need(editor: UnitOfWork, name: str, value: Any, faults: Faults) -> None:
+    if blank(value):
+        faults.attribute(name, "can't be blank")
+    elif name.endswith("Id"):
+        if not isinstance(value, int | str) or editor.find(_payload_type(name), value) is None:
+            faults.attribute(name, f"must name a {_payload_type(name)} that exists")
+    elif not isinstance(value, list):
+        faults.attribute(name, "must be a list")
+    elif name == "userIds" and any(editor.find("user", each) is None for each in value):
+        faults.attribute(name, "must name users that exist")
+
+
+def changes(payload: Payload) -> dict[str, Any]:
+    """Return the attributes a modification sets: ``{field: value, …}``, or ``fieldName`` and ``fieldValue``."""
+    given = {name: value for name, value in payload.items() if name not in ENVELOPE}
+    return given | ({str(payload["fieldName"]): payload.get("fieldValue")} if "fieldName" in payload else {})
+
+
+def _payload_type(name: str) -> str:
+    """Return the type of the record that a member of a payload names: ``accountId`` → ``account``."""
+    return "user" if name == "ownerId" else name.removesuffix("Id")
+
+
+def _payload_record(editor: UnitOfWork, payload: Payload, name: str) -> Record:
+    record = editor.find(_payload_type(name), payload[name])
+    if record is None:
+        raise invalid(f"{spoken(name)} names nothing any more.")
+    return record
+
+
+def _destroy(editor: UnitOfWork, _: ResourceType, record: Record, __: Payload) -> None:
+    records.delete(editor, record)
+
+
+def _modify(editor: UnitOfWork, kind: ResourceType, record: Record, payload: Payload) -> None:
+    records.update(editor, kind, record, Draft(attributes=changes(payload)))
+
+
+def _tag(*, on: bool) -> Bulk:
+    def tag(editor: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
+        kept = [each for each in record.attributes.get("tags") or [] if each not in payload["tags"]]
+        editor.change(record, {"tags": kept + payload["tags"] if on else kept})
+
+    return Bulk(tag, ("tags",))
+
+
+def _assign_users(*, on: bool) -> Bulk:
+    def assign(editor: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
+        users = tuple(Identifier("user", key_of("user", each)) for each in payload["userIds"])
+        kept = tuple(each for each in as_tuple(record.relationships.get("assignedUsers")) if each not in users)
+        editor.change(record, {}, {"assignedUsers": kept + users if on else kept})
+
+    return Bulk(assign, ("userIds",))
+
+
+def _unassign_all(editor: UnitOfWork, _: ResourceType, record: Record, __: Payload) -> None:
+    editor.change(record, {}, {"assignedUsers": ()})
+
+
+def _set_relationship(relationship: str, name: str) -> Bulk:
+    def point(editor: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
+        linkage: Mapping[str, Linkage] = {relationship: _payload_record(editor, payload, name).identifier}
+        editor.change(record, {}, linkage)
+
+    return Bulk(point, (name,))
+
+
+def _assign_opportunity(editor: UnitOfWork, _: ResourceType, prospect: Record, payload: Payload) -> None:
+    opportunity = _payload_record(editor, payload, "opportunityId")
+    joined = {"opportunity": opportunity.identifier, "prospect": prospect.identifier}
+    roles = editor.all_related(prospect, "opportunityProspectRoles")
+    if not any(role.relationships.get("opportunity") == opportunity.identifier for role in roles):
+        editor.add("opportunityProspectRole", {"primary": False}, joined)
+
+
+def _add_to_sequence(editor: UnitOfWork, _: ResourceType, prospect: Record, payload: Payload) -> None:
+    sequence, mailbox = _payload_record(editor, payload, "sequenceId"), _payload_record(editor, payload, "mailboxId")
+    enrollments.enroll(editor, prospect, sequence, mailbox)
+
+
+def _for_enrollments(states: frozenset[str], move: Callable[[UnitOfWork, Record], object]) -> Bulk:
+    def each(editor: UnitOfWork, _: ResourceType, prospect: Record, __: Payload) -> None:
+        for state in editor.store.referrers("sequenceState", "prospect").of(prospect.identifier):
+            if state.attributes.get("state") in states:
+                move(editor, state)
+
+    return Bulk(each)
+
+
+_COMMON = {
+    "AddAssignments": _assign_users(on=True),
+    "AssignOwner": _set_relationship("owner", "ownerId"),
+    "BulkModify": Bulk(_modify, modifies=True),
+    "DestroyAll": Bulk(_destroy),
+    "RemoveAllAssignments": Bulk(_unassign_all),
+    "RemoveAssignments": _assign_users(on=False),
+    "RemoveTags": _tag(on=False),
+}
+
+BULK: Mapping[str, Bulk] = {
+    **{f"{plural}{name}": bulk for plural in ("accounts", "prospects") for name, bulk in _COMMON.items()},
+    "accountAddTags": _tag(on=True),
+    "customObjectBulkDelete": Bulk(_destroy),
+    "customObjectBulkModify": Bulk(_modify, modifies=True),
+    "prospectsAddTags": _tag(on=True),
+    "prospectsAddToSequence": Bulk(_add_to_sequence, ("sequenceId", "mailboxId"), ("stepOverrides",)),
+    "prospectsAssignAccount": _set_relationship("account", "accountId"),
+    "prospectsAssignOpportunity": Bulk(_assign_opportunity, ("opportunityId",)),
+    "prospectsFinishAll": _for_enrollments(UNFINISHED, enrollments.finish),
+    "prospectsPauseAll": _for_enrollments(frozenset({"active"}), enrollments.pause),
+}
+"""By action, as the catalog spells it."""
+
 
 MOST_RECORDS = 100_000
 AT_ONCE = 250
@@ -55,7 +222,7 @@ def wanted_ids(payload: Mapping[str, Any]) -> list[Key] | None:
     return ids
 
 
-def begin(
+def begin_batch(
     editor: UnitOfWork,
     kind: ResourceType,
     action: str,
@@ -72,7 +239,7 @@ def begin(
     Problem
         422: the payload is not what the action takes, or there are too many records.
     """
-    bulk.check_payload(editor, kind, bulk.BULK[action], payload)
+    check_payload(editor, kind, BULK[action], payload)
     if len(ids) > MOST_RECORDS:
         raise invalid(f"A batch takes at most {MOST_RECORDS:,} records.")
     batch = editor.add(
@@ -85,7 +252,8 @@ def begin(
             "failures": 0,
             "confirmCount": len(ids),
             "confirmedCountRequired": not confirmed and len(ids) > editor.settings.batch_confirmed_count,
-            "payload": {name: value for name, value in payload.items() if name != "ids"} | _named(action, kind),
+            "payload": {name: value for name, value in payload.items() if name != "ids"}
+            | _object_payload(action, kind),
             "summary": {},
         },
     )
@@ -135,7 +303,7 @@ def cancel(editor: UnitOfWork, batch: Record, _: Mapping[str, str]) -> Record:
     return editor.change(batch, {"state": "canceled", "canceledAt": editor.stamp})
 
 
-def _named(action: str, kind: ResourceType) -> dict[str, str]:
+def _object_payload(action: str, kind: ResourceType) -> dict[str, str]:
     return {"objectName": kind.name} if action.startswith("customObject") else {}
 
 
@@ -172,7 +340,7 @@ def _is_canceled(editor: UnitOfWork, batch: Record) -> bool:
 
 def _carry_out(editor: UnitOfWork, kind: ResourceType, batch: Record, item: Record) -> None:
     record = editor.find(kind.name, str(item.attributes["data"]))
-    action = bulk.BULK[str(batch.attributes["action"])]
+    action = BULK[str(batch.attributes["action"])]
     failure = None if record else f"{kind.name[:1].upper()}{kind.name[1:]} not found"
     if record is not None:
         try:

@@ -1,17 +1,20 @@
 """Enrollments: who may be added to a sequence, and how an enrollment moves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from outreach_frames._sandbox.errors import Invalid, invalid
 from outreach_frames._sandbox.relations import UNFINISHED
 from outreach_frames._sandbox.store import Linkage, Record
-from outreach_frames._sandbox.writes.defaults import filled_attributes
+from outreach_frames._sandbox.writes.rules import filled_attributes
 from outreach_frames._sandbox.writes.unit_of_work import OPEN, UnitOfWork, instant, stamp
 
 UNDELIVERABLE = frozenset({"bounced", "hard_bounced", "invalid", "undeliverable", "unsubscribed"})
 """Values of ``emailAddress.status`` that rule an address out; the vendor publishes no vocabulary."""
+
+STEP_TASK = "sequence_step_"
+"""How the types of tasks of a step begin."""
 
 MAIL_STEPS = frozenset({"auto_email", "manual_email"})
 
@@ -285,3 +288,70 @@ def _create_task(editor: UnitOfWork, state: Record, step: Record, due: datetime)
         | {"account": account.identifier if account else None, "owner": user.identifier if user else None}
         | {"taskPriority": priority.identifier if priority else None},
     )
+
+
+# Tasks
+
+
+def complete_task(
+    editor: UnitOfWork, task: Record, *, action: str | None = None, relationships: Mapping[str, Linkage] | None = None
+) -> Record:
+    """
+    Complete a task; a step's task then moves its enrollment.
+
+    Parameters
+    ----------
+    action
+        ``"finish_no_reply"``, ``"finish_replied"``, or anything else to advance.
+    relationships
+        What else the completion sets.
+
+    Raises
+    ------
+    Problem
+        422: it is complete already.
+    """
+    require_open_task(task)
+    done = editor.change(
+        task,
+        {"state": "complete", "completed": True, **dict.fromkeys(("completedAt", "stateChangedAt"), editor.stamp)},
+        {"completer": editor.user, **(relationships or {})},
+    )
+    _move_enrollment(editor, done, action)
+    return editor.current(done)
+
+
+def _move_enrollment(editor: UnitOfWork, task: Record, action: str | None) -> None:
+    state = editor.related(task, "sequenceState") if is_step_task(task) else None
+    if state is None or state.attributes.get("state") not in UNFINISHED:
+        return
+    if action in {"finish_no_reply", "finish_replied"}:
+        finish(editor, state, replied=action == "finish_replied")
+    elif task.relationships.get("sequenceStep") == state.relationships.get("sequenceStep"):
+        advance(editor, state)
+
+
+def begin_due_tasks(editor: UnitOfWork) -> None:
+    """Let pending tasks whose time has come be worked on."""
+    for task in list(editor.store.records("task")):
+        due = task.attributes.get("dueAt")
+        if task.attributes.get("state") == "pending" and due and instant(due) <= editor.now:
+            editor.change(task, {"state": "incomplete", "stateChangedAt": editor.stamp})
+
+
+def is_step_task(task: Record) -> bool:
+    """Whether a task belongs to a step of a sequence."""
+    return str(task.attributes.get("taskType")).startswith(STEP_TASK)
+
+
+def require_open_task(task: Record) -> None:
+    """
+    Check that a task is not complete.
+
+    Raises
+    ------
+    Problem
+        422: it is complete.
+    """
+    if task.attributes.get("state") == "complete":
+        raise invalid("Task is already complete.")

@@ -1,4 +1,9 @@
-"""Imports: files uploaded and mapped, or records in the request itself, merged by the method that was asked for."""
+"""
+Imports of files or records, and compliance requests.
+
+A compliance request becomes a batch of tasks, one for each prospect with the email address and one for the address
+itself. Each task has its own states. A failure is temporary: the task is tried again until it succeeds.
+"""
 
 import csv
 import hashlib
@@ -9,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from outreach_frames import catalog
 from outreach_frames._sandbox.errors import Invalid, bad_request, invalid
-from outreach_frames._sandbox.store import Key, Record
-from outreach_frames._sandbox.writes import checks, records
-from outreach_frames._sandbox.writes.checks import Faults, blank
-from outreach_frames._sandbox.writes.request_body import Draft
+from outreach_frames._sandbox.store import Identifier, Key, Record
+from outreach_frames._sandbox.writes import records
+from outreach_frames._sandbox.writes.request_body import Draft, Faults, blank
 from outreach_frames._sandbox.writes.rules import values_index
 from outreach_frames._sandbox.writes.unit_of_work import UnitOfWork
 from outreach_frames.catalog import ResourceType
@@ -22,7 +27,6 @@ FILES = {"prospectsImport": ("prospect", "externalId"), "accountsImport": ("acco
 """Imports of files: the type they make, and the attribute that two records must not share."""
 
 UPSERTS = frozenset({"bulkUpsert", "customObjectBulkUpsert"})
-METHODS = ("overwrite", "skip", "missing", "overwriteNoCreate")
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def _rows(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
 
 
-def begin(editor: UnitOfWork, action: str, payload: Mapping[str, Any]) -> Record:
+def begin_import(editor: UnitOfWork, action: str, payload: Mapping[str, Any]) -> Record:
     """
     Start an import.
 
@@ -95,7 +99,8 @@ def begin(editor: UnitOfWork, action: str, payload: Mapping[str, Any]) -> Record
         422: the payload is not what the action takes.
     """
     faults = Faults()
-    if payload.get("dupeMethod") not in METHODS[: 4 if action in UPSERTS else 3]:
+    methods = catalog.load().types["import"].attributes["dupeMethod"].enum
+    if payload.get("dupeMethod") not in (*methods, *(("overwriteNoCreate",) if action in UPSERTS else ())):
         faults.attribute("dupeMethod", "is not included in the list")
     if blank(payload.get("fileName")):
         faults.attribute("fileName", "can't be blank")
@@ -122,7 +127,7 @@ def begin(editor: UnitOfWork, action: str, payload: Mapping[str, Any]) -> Record
             **dict.fromkeys(("total", "dupes", "failures"), 0),
         },
     )
-    editor.state.jobs.start("import", _run(editor, made, entries))
+    editor.state.jobs.start("import", _run_import(editor, made, entries))
     return made
 
 
@@ -175,7 +180,7 @@ def _mapped(kind: ResourceType | None, row: Mapping[str, str], mappings: Mapping
     return found
 
 
-def _run(editor: UnitOfWork, made: Record, entries: Sequence[Reading]) -> Iterator[None]:
+def _run_import(editor: UnitOfWork, made: Record, entries: Sequence[Reading]) -> Iterator[None]:
     state, actor = editor.state, editor.actor
     began = UnitOfWork(state, actor)
     began.change(made, {"state": "running", "stateChangedAt": began.stamp, "total": len(entries)})
@@ -206,6 +211,113 @@ def _kept(entry: Entry, method: str) -> Draft:
     if method != "missing" or entry.present is None:
         return entry.draft
     held = entry.present.attributes
-    return Draft(
-        attributes={name: each for name, each in entry.draft.attributes.items() if checks.blank(held.get(name))}
-    )
+    return Draft(attributes={name: each for name, each in entry.draft.attributes.items() if blank(held.get(name))})
+
+
+MEMBERS = {"requester_email": None, "request_type": "requestType", "object_type": "objectType"}
+"""Members of a request beside the address, with the attribute of `complianceRequest` whose values they have."""
+ADDRESS = "request_object_email"
+
+BEFORE_RUNNING = {"guide": ("pending", "queued"), "schema": ("pending",)}
+AFTER_FAILURE = {"guide": ("temporary_failure", "queued"), "schema": ("failed",)}
+
+
+def begin_erasure(editor: UnitOfWork, attributes: Mapping[str, Any]) -> str:
+    """
+    Take a request.
+
+    Parameters
+    ----------
+    attributes
+        As sent, in snake_case, unlike anything else in the API.
+
+    Returns
+    -------
+    uuid
+        Of the batch of tasks.
+
+    Raises
+    ------
+    Problem
+        422: something is missing or unknown.
+    """
+    _check_request(editor, attributes)
+    address = str(attributes[ADDRESS])
+    requester = _requester(editor, attributes)
+    batch = str(uuid4())
+    found = values_index(editor, "prospect", "emails").of(address.casefold())
+    targets = [("Prospect", str(prospect.id)) for prospect in found] + [("Recipient", address)]
+    for object_type, id_ in targets:
+        task = editor.add(
+            "complianceRequest",
+            {
+                "uuid": str(uuid4()),
+                "batchComplianceRequestUuid": batch,
+                "state": "pending",
+                "objectType": object_type,
+                "requestType": "Delete",
+                "requestObjectId": id_,
+                "requesterId": requester.id if requester else None,
+                "pii": {"email": address},
+            },
+            {"requester": requester},
+        )
+        editor.state.jobs.start("complianceRequest", _run_erasure(editor, task))
+    return batch
+
+
+def _requester(editor: UnitOfWork, attributes: Mapping[str, Any]) -> Identifier | None:
+    """Return the user of the address that the request gives, if there is one."""
+    users = values_index(editor, "user", "email").of(str(attributes.get("requester_email")).casefold())
+    return next((user.identifier for user in users), None)
+
+
+def _check_request(editor: UnitOfWork, attributes: Mapping[str, Any]) -> None:
+    faults = Faults()
+    for name in attributes.keys() - {*MEMBERS, ADDRESS}:
+        faults.attribute(name, "is not an attribute of a compliance request")
+    declared = catalog.load().types["complianceRequest"].attributes
+    for name, attribute in MEMBERS.items():
+        choices = declared[attribute].enum if attribute else ()
+        if blank(attributes.get(name)):
+            faults.attribute(name, "can't be blank")
+        elif choices and attributes[name] not in choices:
+            faults.attribute(name, f"must be one of {', '.join(map(str, choices))}")
+    if editor.settings.compliance_requester == "user" and _requester(editor, attributes) is None:
+        faults.attribute("requester_email", "must be the email of a user")
+    address = attributes.get(ADDRESS)
+    if blank(address):
+        faults.attribute(ADDRESS, "can't be blank")
+    elif editor.settings.compliance_unknown == "refuse" and not values_index(editor, "prospect", "emails").of(
+        str(address).casefold()
+    ):
+        faults.attribute(ADDRESS, "must be the email of a prospect")
+    faults.tell()
+
+
+def _run_erasure(editor: UnitOfWork, task: Record) -> Iterator[None]:
+    """Take a task through its states; the last but one step erases."""
+    words = editor.settings.compliance_states
+    every = editor.settings.compliance_failures
+    fails = every > 0 and int(task.id) % every == 0
+    path = [*BEFORE_RUNNING[words][1:], "running", *((*AFTER_FAILURE[words], "running") if fails else ())]
+    for name in path:
+        UnitOfWork(editor.state, editor.actor).change(task, {"state": name})
+        yield
+    _erase(UnitOfWork(editor.state, editor.actor), task)
+
+
+def _erase(editor: UnitOfWork, task: Record) -> None:
+    """Remove a prospect with everything that was sent to it or noted about it, or the address where it stands alone."""
+    id_ = str(task.attributes["requestObjectId"])
+    if task.attributes["objectType"] == "Prospect":
+        prospect = editor.find("prospect", id_)
+        if prospect is not None:
+            for type_name in ("mailing", "call", "task", "event"):
+                for record in editor.store.referrers(type_name, "prospect").of(prospect.identifier):
+                    editor.remove(record)
+            editor.remove(prospect)
+    else:
+        for record in values_index(editor, "recipient", "value").of(id_.casefold()):
+            editor.remove(record)
+    editor.change(task, {"state": "done", "pii": {}})

@@ -1,14 +1,22 @@
-"""Read request bodies into drafts of records."""
+"""
+Read request bodies into drafts of records, and check their values against the catalog.
+
+All errors of a request are collected before it is refused, each with a pointer to its place in the body.
+"""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
-from outreach_frames._sandbox.errors import bad_document
+from outreach_frames._sandbox.errors import Invalid, bad_document
+from outreach_frames._sandbox.relations import Schema
 from outreach_frames._sandbox.settings import Settings
-from outreach_frames._sandbox.store import Identifier, Linkage, Record, as_tuple
-from outreach_frames.catalog import ResourceType
+from outreach_frames._sandbox.store import Identifier, Linkage, Record, as_tuple, key_of
+from outreach_frames._sandbox.writes.unit_of_work import instant, stamp
+from outreach_frames.catalog import Attribute, Relationship, ResourceType, snake
 
 
 @dataclass(frozen=True)
@@ -139,3 +147,221 @@ def _member(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _has_meta(relationship: Mapping[str, Any]) -> bool:
     return isinstance(relationship.get("meta"), Mapping)
+
+
+UNRELIABLE_LENGTHS = frozenset({"callOptOutAction", "emailOptOutAction", "smsOptOutAction"})
+"""Attributes declared with four characters whose values nobody documents; ``primaryReplyAction``'s have more."""
+
+_CERTAIN_ENUMS = frozenset(
+    [("call", "direction"), ("sequence", "sequenceType"), ("sequenceStep", "stepType"), ("webhook", "payloadVersion")]
+)
+"""Enumerations on which all documents of the vendor agree; others are checked only under `strict_values`."""
+
+
+class Faults:
+    """What is wrong with a request, collected before it is told; the first fault of a member is the one told."""
+
+    def __init__(self) -> None:
+        self._found: dict[str | None, str] = {}
+
+    def attribute(self, name: str, complaint: str) -> None:
+        """Note a fault of an attribute: ``"can't be blank"``."""
+        self._found.setdefault(f"/data/attributes/{name}", f"{spoken(name)} {complaint}.")
+
+    def relationship(self, name: str, complaint: str) -> None:
+        """Note a fault of a relationship."""
+        self._found.setdefault(f"/data/relationships/{name}", f"{spoken(name)} {complaint}.")
+
+    def tell(self) -> None:
+        """
+        Refuse the request if anything is wrong with it.
+
+        Raises
+        ------
+        Invalid
+            Something is.
+        """
+        if self._found:
+            raise Invalid(list(self._found.items()))
+
+
+def spoken(name: str) -> str:
+    """Return a name as error messages have it: ``firstName`` → ``First name``."""
+    return snake(name).replace("_", " ").capitalize()
+
+
+def checked_attributes(kind: ResourceType, draft: Draft, settings: Settings, faults: Faults) -> dict[str, Any]:
+    """Return the attributes of a draft as they are kept, noting what cannot be."""
+    kept = {}
+    for name, value in draft.attributes.items():
+        attribute = kind.attributes.get(name)
+        if attribute is None:
+            if _free(kind):
+                kept[name] = value
+            elif settings.unknown_members == "refuse":
+                faults.attribute(name, f"is not an attribute of {kind.name}")
+        elif attribute.read_only:
+            if settings.read_only_members == "refuse":
+                faults.attribute(name, "is read-only")
+        else:
+            try:
+                kept[name] = None if value is None else _read(kind, attribute, value, settings)
+            except ValueError as error:
+                faults.attribute(name, str(error))
+    return kept
+
+
+def checked_relationships(
+    kind: ResourceType, draft: Draft, schema: Schema, settings: Settings, faults: Faults
+) -> dict[str, Linkage]:
+    """Return the relationships of a draft as they are kept, noting what cannot be."""
+    kept: dict[str, Linkage] = {}
+    for name, data in draft.relationships.items():
+        relationship = kind.relationships.get(name)
+        if relationship is None and not _free(kind):
+            if settings.unknown_members == "refuse":
+                faults.relationship(name, f"is not a relationship of {kind.name}")
+        elif relationship is not None and (relationship.read_only or not relationship.has_data):
+            if settings.read_only_members == "refuse":
+                faults.relationship(name, "is read-only")
+        else:
+            try:
+                kept[name] = _linkage(relationship, data)
+                _check_existence(kept[name], schema, settings)
+            except ValueError as error:
+                faults.relationship(name, str(error))
+    return kept
+
+
+def _free(kind: ResourceType) -> bool:
+    """Whether the type is a custom object, whose members only the organization knows."""
+    return kind.plural.startswith("customObjects/")
+
+
+# Attributes
+
+
+def _read(kind: ResourceType, attribute: Attribute, value: Any, settings: Settings) -> Any:
+    """
+    Return a value as it is kept.
+
+    Raises
+    ------
+    ValueError
+        It is not of the attribute's type; the message follows the attribute's name.
+    """
+    if _free(kind):
+        return value
+    read = _array(attribute, value) if attribute.type == "array" else READERS[_reader(attribute)](value)
+    if isinstance(read, str):
+        _check_length(attribute, read)
+    is_certain = (kind.name, attribute.name) in _CERTAIN_ENUMS
+    is_checked = is_certain or (settings.strict_values and not attribute.enum_open)
+    if is_checked and attribute.enum and read not in attribute.enum:
+        raise ValueError(f"must be one of {', '.join(map(str, attribute.enum))}")
+    return read
+
+
+def _reader(attribute: Attribute) -> str:
+    return attribute.format if attribute.format is not None and attribute.format in READERS else attribute.type
+
+
+def _array(attribute: Attribute, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("must be a list")  # noqa: TRY004 - a bad value of a request
+    return [READERS[attribute.items](each) for each in value] if attribute.items in READERS else value
+
+
+def _check_length(attribute: Attribute, value: str) -> None:
+    limit = attribute.max_length
+    known = max((len(str(each)) for each in attribute.enum), default=0)
+    if limit is not None and len(value) > max(limit, known) and attribute.name not in UNRELIABLE_LENGTHS:
+        raise ValueError(f"is too long (maximum is {limit} characters)")
+
+
+def _of(types: type | tuple[type, ...], complaint: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
+            raise ValueError(complaint)
+        return value
+
+    return read
+
+
+_text = _of(str, "must be a string")
+
+
+def _instant(value: Any) -> str:
+    try:
+        return stamp(instant(_text(value)))
+    except ValueError:
+        raise ValueError("is not a valid datetime") from None
+
+
+def _date(value: Any) -> str:
+    try:
+        return str(date.fromisoformat(_text(value)[:10]))
+    except ValueError:
+        raise ValueError("is not a valid date") from None
+
+
+def _email(value: Any) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", _text(value)):
+        raise ValueError("is not a valid email address")
+    return str(value)
+
+
+READERS: Mapping[str | None, Callable[[Any], Any]] = {
+    "string": _text,
+    "integer": _of(int, "must be an integer"),
+    "number": _of((int, float), "must be a number"),
+    "boolean": _of(bool, "must be true or false"),
+    "object": _of(dict, "must be an object"),
+    "date-time": _instant,
+    "date": _date,
+    "email": _email,
+}
+
+
+# Relationships
+
+
+def _linkage(relationship: Relationship | None, data: Any) -> Linkage:
+    """
+    Return resource linkage.
+
+    Raises
+    ------
+    ValueError
+        It is none, of the wrong cardinality, or of types that the relationship does not point to.
+    """
+    many = isinstance(data, list) if relationship is None else relationship.many
+    targets = relationship.targets if relationship else ()
+    if many:
+        if not isinstance(data, list):
+            raise ValueError("must be a list of resource identifiers")
+        return tuple(_identifier(each, targets) for each in data)
+    return None if data is None else _identifier(data, targets)
+
+
+def _identifier(data: Any, targets: tuple[str, ...]) -> Identifier:
+    if not isinstance(data, dict) or not isinstance(data.get("type"), str):
+        raise ValueError("must be a resource identifier")  # noqa: TRY004 - a bad value of a request
+    if isinstance(data.get("id"), bool) or not isinstance(data.get("id"), int | str):
+        raise ValueError("must be a resource identifier with an id")  # noqa: TRY004 - as above
+    if targets and data["type"] not in targets:
+        raise ValueError(f"must be a resource identifier of type {' or '.join(targets)}")
+    return Identifier(data["type"], key_of(data["type"], data["id"]))
+
+
+def _check_existence(linkage: Linkage, schema: Schema, settings: Settings) -> None:
+    if settings.missing_related == "accept":
+        return
+    for identifier in as_tuple(linkage):
+        if not schema.holds(identifier):
+            raise ValueError("must exist")
+
+
+def blank(value: Any) -> bool:
+    """Whether a value counts as none: null, an empty list or text of spaces."""
+    return value is None or value in ([], ()) or (isinstance(value, str) and not value.strip())

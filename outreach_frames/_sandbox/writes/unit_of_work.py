@@ -1,8 +1,14 @@
-"""Change records: timestamps, both sides of relationships, and the event log."""
+"""
+Change records: timestamps, both sides of relationships, and the event log.
+
+A record may store linkage that another record determines: a seeded sequence lists its steps, and each step names its
+sequence. When the relationship of the step changes, the list of the sequence changes with it.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal
 
 from outreach_frames import catalog
@@ -10,9 +16,93 @@ from outreach_frames._sandbox import relations
 from outreach_frames._sandbox.relations import Schema
 from outreach_frames._sandbox.settings import Settings
 from outreach_frames._sandbox.state import Change, State
-from outreach_frames._sandbox.store import Identifier, Key, Linkage, Record, Store, as_tuple
-from outreach_frames._sandbox.writes import linkage
+from outreach_frames._sandbox.store import Identifier, Key, Linkage, Record, Store, as_tuple, normal
 from outreach_frames.catalog import snake
+
+PARTIAL = {*relations.AT_ACTIVE_STEP, "activeSequenceStates"}
+"""Relationships that list only some of what points back: looked up again, since the change may concern the choice."""
+
+
+@cache
+def _listing_relationships(type_name: str, relationship: str) -> tuple[str, ...]:
+    """Return the to-many relationships of the types pointed to that list what points to them so."""
+    found = [
+        other.name
+        for target in catalog.load().types.values()
+        for other in target.relationships.values()
+        if other.many and type_name in other.targets and relations.inverse(target.name, other) == relationship
+    ]
+    joined = [there for (here, there), pair in relations.JOINED.items() if (type_name, relationship) in _ends(pair)]
+    return tuple(dict.fromkeys(found + joined))
+
+
+def _ends(pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    yield ("opportunityProspectRole", pair[0])
+
+
+@cache
+def _referring_relationships(type_name: str) -> tuple[tuple[str, str], ...]:
+    """Return type and relationship of everything that may name a record of this type."""
+    return tuple(
+        (source.name, relationship.name)
+        for source in catalog.load().types.values()
+        for relationship in source.relationships.values()
+        if type_name in relationship.targets
+    )
+
+
+def _update_linkage(store: Store, before: Record | None, after: Record | None) -> None:
+    """Correct the stored linkage of the records that a change of this one concerns."""
+    for record, listed in ((before, False), (after, True)):
+        if record is None:
+            continue
+        for name in record.relationships:
+            named = _named(after, name) if listed else _named(before, name) - _named(after, name)
+            for identifier in named:
+                _correct(store, identifier, record, name, listed=listed)
+    if after is not None and before is not None and _named(before, "sequenceStep") != _named(after, "sequenceStep"):
+        kept = {name: each for name, each in after.relationships.items() if name not in relations.AT_ACTIVE_STEP}
+        store.put(replace(after, relationships=kept))
+
+
+def _named(record: Record | None, relationship: str) -> set[Identifier]:
+    return {normal(each) for each in as_tuple(record.relationships.get(relationship))} if record else set()
+
+
+def _correct(store: Store, identifier: Identifier, record: Record, name: str, *, listed: bool) -> None:
+    other = store.find(*identifier)
+    stored = {each for each in _listing_relationships(record.type, name) if other and each in other.relationships}
+    if other is None or not stored:
+        return
+    kept = {each: linkage for each, linkage in other.relationships.items() if each not in stored & PARTIAL}
+    for each in stored - PARTIAL:
+        kept[each] = _listing(kept[each], _shown(record, each), listed=listed)
+    if kept != other.relationships:
+        store.put(replace(other, relationships=kept))
+
+
+def _shown(record: Record, relationship: str) -> Identifier:
+    """Return what a list names: the record, or for opportunities and prospects what its role joins."""
+    for (_, there), (_, end) in relations.JOINED.items():
+        if record.type == "opportunityProspectRole" and there == relationship:
+            return next(iter(as_tuple(record.relationships.get(end))), record.identifier)
+    return record.identifier
+
+
+def _listing(linkage: Linkage, member: Identifier, *, listed: bool) -> Linkage:
+    """Return a list with or without a member."""
+    present = any(normal(each) == normal(member) for each in as_tuple(linkage))
+    if listed:
+        return linkage if present else (*as_tuple(linkage), member)
+    return _without(linkage, member) if present else linkage
+
+
+def _without(linkage: Linkage, identifier: Identifier) -> Linkage:
+    """Return linkage that no longer names a record."""
+    gone = normal(identifier)
+    if isinstance(linkage, Identifier):
+        return None if normal(linkage) == gone else linkage
+    return tuple(each for each in as_tuple(linkage) if normal(each) != gone)
 
 
 def stamp(moment: datetime) -> str:
@@ -265,7 +355,7 @@ class UnitOfWork:
 
     def _remove(self, record: Record) -> None:
         gone = record.identifier
-        for source, name in linkage.pointing(record.type):
+        for source, name in _referring_relationships(record.type):
             for other in self.store.referrers(source, name).of(Identifier(record.type, record.key)):
                 present = self.store.find(*other.identifier)
                 if present is None:
@@ -273,11 +363,11 @@ class UnitOfWork:
                 if self._belongs(present, record, name):
                     self._remove(present)
                 elif self.settings.deleted_references == "clear":
-                    cleared = linkage.without(present.relationships[name], gone)
+                    cleared = _without(present.relationships[name], gone)
                     self.store.put(replace(present, relationships=present.relationships | {name: cleared}))
         if self.store.find(*gone) is not None:
             self.store.remove(*gone)
-            linkage.keep_in_step(self.store, record, None)
+            _update_linkage(self.store, record, None)
             self._publish("destroyed", record)
 
     def current(self, record: Record) -> Record:
@@ -296,7 +386,7 @@ class UnitOfWork:
 
     def _put(self, before: Record | None, record: Record) -> None:
         self.store.put(record)
-        linkage.keep_in_step(self.store, before, record)
+        _update_linkage(self.store, before, record)
         self._publish("updated" if before else "created", record, before)
 
     def _publish(

@@ -1,10 +1,12 @@
-"""A real HTTP server on loopback that answers as a test tells it."""
+"""The HTTP server of the tests: on loopback, answering from a script or by a function."""
 
 import json
+import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
 
 TOKEN = "token-that-must-not-leak"
 EMPTY = b'{"data": []}'
@@ -20,6 +22,11 @@ class Scripted:
     headers: dict[str, str] = field(default_factory=dict)
     act: "Callable[[Handler], None] | None" = None
 
+    @classmethod
+    def of(cls, document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Self:
+        """Return an answer with a document as JSON."""
+        return cls(status, json.dumps(document).encode(), dict(headers or {}))
+
 
 @dataclass
 class Request:
@@ -32,22 +39,48 @@ class Request:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers from a script; when it is used up, with an empty list of records."""
+    """
+    Listens from the start until the block ends; keeps every request.
+
+    Parameters
+    ----------
+    respond
+        Function of the request that returns the answer; by default the script answers, and when it is used up, an
+        empty list of records.
+    tls
+        Context of a server that speaks TLS.
+    """
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self) -> None:
+    def __init__(
+        self, respond: "Callable[[Request], Scripted] | None" = None, *, tls: ssl.SSLContext | None = None
+    ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.script: list[Scripted] = []
-        self.respond: Callable[[Request], Scripted] | None = None
+        self.respond = respond
         self.requests: list[Request] = []
         self._arrived = threading.Condition()
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    @property
+    def url(self) -> str:
+        """Root of the server."""
+        return f"http://127.0.0.1:{self.server_port}"
 
     @property
     def base_url(self) -> str:
         """Base of the API that it plays."""
-        return f"http://127.0.0.1:{self.server_port}/api/v2"
+        return f"{self.url}/api/v2"
 
     @property
     def paths(self) -> list[str]:
