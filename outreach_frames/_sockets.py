@@ -39,7 +39,7 @@ class Allowance:
     ends_at
         Its deadline, by the timer [s].
     timer
-        A clock that nobody sets [s].
+        A monotonic clock [s].
     silence
         Time between two pieces [s].
     size
@@ -99,7 +99,7 @@ class Received(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Close the stream, and with it the socket where nobody else keeps it open."""
+        """Close the stream, and with it the socket unless another object uses it."""
         self._stream.close()
         super().close()
 
@@ -160,7 +160,7 @@ class _Idle(LifoQueue[Any], OfOneProcess):
         self.told_of_forks()
 
     def after_fork_in_child(self) -> None:
-        """Close the parent's connections, here only, and have locks that nobody holds."""
+        """Close the parent's connections, here only, and take locks that no thread holds."""
         for connection in filter(None, self.queue):
             connection.close()
         LifoQueue.__init__(self, self.maxsize)

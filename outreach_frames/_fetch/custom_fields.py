@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from outreach_frames._http import Response
 from outreach_frames._jsonapi import dates, number_of, rows_off_midnight, to_frame, truth_of
+from outreach_frames._parsing import UNREADABLE
 from outreach_frames._warnings import warn
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
@@ -138,7 +139,7 @@ def custom_fields(client: Client, kind: ResourceType, *, refresh: bool = False) 
 def _read_types(response: Response) -> _Types:
     try:
         return _types.decode(response.body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise DocumentError(
             "The labels of custom fields cannot be read.", hint="custom=True fetches the fields without their labels."
         ) from None

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from outreach_frames._fetch.foreign_paging import WAYS, Pages, Paging
-from outreach_frames._fetch.pagination import FetchedPage, Known, Paginator
+from outreach_frames._fetch.pagination import FetchedPage, Paginator, ReceivedRecords
 from outreach_frames._fetch.plan import PagingStrategy, arrangement_of, check_limit, check_page_size
 from outreach_frames._fetch.raw_pages import RawDocument, by_type, document_of, merged, parted, seen_in, united
 from outreach_frames._http import Session
@@ -303,11 +303,11 @@ def _pages(
         always=walk.client.params,
         check_total=walk.client.check_total,
     )
-    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, Known(walk.name), limit)
+    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, ReceivedRecords(walk.name), limit)
 
 
 def _enough(
-    pages: Iterable[FetchedPage[RawDocument]], known: Known, limit: int | None
+    pages: Iterable[FetchedPage[RawDocument]], known: ReceivedRecords, limit: int | None
 ) -> Iterator[FetchedPage[RawDocument]]:
     for found in pages:
         yield found

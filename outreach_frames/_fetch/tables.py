@@ -107,7 +107,7 @@ def fetch_tables(
     with Paginator(client, kind.table, reader.read, refresh=refresh, progress=progress, limit=limit) as walk:
         pages = [found.content for found in plan.pages(walk)]
     found = reader.tables(pages, way.order, limit)
-    found[kind.table] = found[kind.table].drop_columns([*way.beside])
+    found[kind.table] = found[kind.table].drop_columns([*way.sort_only])
     tables = _normalized(found, _to_many(query), client.catalog)
     return {name: _frame(name, table, labels if name == kind.table else (), walk) for name, table in tables.items()}
 

@@ -39,7 +39,7 @@ from requests_cache.models.response import CachedResponse
 
 from outreach_frames._files import file_lock, make_private, open_sqlite, private_folder
 from outreach_frames._fork import OfOneProcess
-from outreach_frames._http.messages import LARGEST_BODY, Request, Response, kept_headers
+from outreach_frames._http.messages import LARGEST_BODY, Request, Response, stored_headers
 from outreach_frames._parsing import split_url
 from outreach_frames._secrets import HiddenBytes
 from outreach_frames.errors import CacheWarning, QueryError
@@ -72,15 +72,15 @@ _LEAD = struct.Struct(">II")
 
 
 class _Head(msgspec.Struct):
-    """What is kept beside a body."""
+    """Status and headers, stored before a body."""
 
     status: int
     headers: dict[str, str]
 
 
 def encode_response(response: CachedResponse) -> bytes:
-    """Write a response as a small JSON header and a zstd frame; headers other than ``KEPT_HEADERS`` are left out."""
-    head = msgspec.json.encode(_Head(response.status_code, kept_headers(response.headers)))
+    """Write a response as a small JSON header and a zstd frame; headers other than ``STORED_HEADERS`` are left out."""
+    head = msgspec.json.encode(_Head(response.status_code, stored_headers(response.headers)))
     rest = head + zstandard.ZstdCompressor(level=1).compress(response.content)
     return _LEAD.pack(_checksum(len(head), rest), len(head)) + rest
 
@@ -147,7 +147,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _select(connection: sqlite3.Connection, key: str) -> tuple[bytes, float, float, float | None] | None:
-    """Return value, when it was asked for, last use, and when a write last changed anything."""
+    """Return the value, when it was requested, its last use, and when a write last changed anything."""
     query = "SELECT value, asked, used, (SELECT max(changed) FROM changes) FROM answers WHERE key = ?"
     row: tuple[bytes, float, float, float | None] | None = connection.execute(query, (key,)).fetchone()
     return row
@@ -228,11 +228,11 @@ class CacheInfo:
     path
         Its file; ``None`` where there is no cache.
     answers
-        Number of answers kept.
+        Number of stored responses.
     size
         Their size on disk, compressed [bytes].
     oldest, newest
-        When the earliest and the latest of them was asked for [seconds since 1970]; ``None`` if there are none.
+        When the earliest and the latest of them was requested [seconds since 1970]; ``None`` if there are none.
     """
 
     path: Path | None
@@ -288,21 +288,21 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Begin with a lock that nobody holds."""
+        """Begin with a lock that no thread holds."""
         self._lock = threading.RLock()
 
     def __getitem__(self, key: str) -> CachedResponse:
         row = self._run(lambda connection: _select(connection, key), None)
         if row is None:
             raise KeyError(key)
-        value, asked, used, changed = row
+        value, requested_at, used, changed_at = row
         try:
             response = decode_response(value)
         except ValueError:
             self._run(lambda connection: _delete(connection, key), None)
             raise KeyError(key) from None
         self._note_use(key, used)
-        response.expires = _LONG_AGO if self._is_stale(asked, changed) else None
+        response.expires = _LONG_AGO if self._is_stale(requested_at, changed_at) else None
         return response
 
     def __setitem__(self, key: str, response: CachedResponse) -> None:
@@ -329,19 +329,19 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
 
     def forget(self, matches: Callable[[bytes], bool]) -> int:
         """Forget the answers whose body, unescaped, matches, and all that was set aside; return how many matched."""
-        found = [key for key in self if (body := self._body(key)) is not None and matches(unescaped(body))]
-        for key in found:
+        matching = [key for key in self if (body := self._body(key)) is not None and matches(unescaped(body))]
+        for key in matching:
             self._run(lambda connection, key=key: _delete(connection, key), None)  # type: ignore[misc]
         self._end_forgetting()
-        return len(found)
+        return len(matching)
 
     def invalidate(self) -> None:
-        """Count every answer that was asked for until now as expired: a write may have changed it."""
+        """Make every response that was requested until now expire: a write may have changed it."""
         now = self._clock()
         self._run(lambda connection: _note_change(connection, now), None)
 
     def info(self) -> CacheInfo:
-        """Tell what is kept."""
+        """Describe what is stored."""
         query = "SELECT count(*), coalesce(sum(length(value)), 0), min(asked), max(asked) FROM answers"
         row = self._run(lambda connection: connection.execute(query).fetchone(), (0, 0, None, None))
         return CacheInfo(self.path, *row)
@@ -427,11 +427,11 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
             statement = "UPDATE answers SET used = ? WHERE key = ?"
             self._run(lambda connection: connection.execute(statement, (now, key)), None)
 
-    def _is_stale(self, asked: float, changed: float | None) -> bool:
-        if changed is not None and asked <= changed:
+    def _is_stale(self, requested_at: float, changed_at: float | None) -> bool:
+        if changed_at is not None and requested_at <= changed_at:
             return True
-        # A clock that was set back makes answers of the future, whose age nobody knows.
-        return self._expire_after is not None and not 0 <= self._clock() - asked < self._expire_after
+        # After a clock was set back, responses seem to be from the future, and their age is unknown.
+        return self._expire_after is not None and not 0 <= self._clock() - requested_at < self._expire_after
 
     def _body(self, key: str) -> bytes | None:
         response = self.get(key)
@@ -448,7 +448,7 @@ class Cache:
     Parameters
     ----------
     store
-        Where answers are kept; ``None``: nowhere, every question is asked.
+        Where responses are stored; ``None``: nowhere, every request is sent.
     owner
         Fingerprint of the account; part of every key, so that no account reads another's answers.
     """
@@ -521,32 +521,32 @@ class Cache:
         Parameters
         ----------
         all_accounts
-            Of every account whose answers lie in the same folder, earlier tokens of the same user among them.
+            For every account with a cache in the same folder, earlier tokens of the same user among them.
         """
         for store in self._stores() if all_accounts else self._own():
             store.clear()
 
     def forget(self, matches: Callable[[bytes], bool] | str) -> int:
         """
-        Forget the answers that mention a person, of every account whose answers lie in the same folder.
+        Delete the responses that contain a text, for every account with a cache in the same folder.
 
         A damaged file that was set aside goes as a whole.
 
         Parameters
         ----------
         matches
-            A name or an address, found in any spelling; or a test that is called with each body, its JSON escapes
+            A name or an address, in any spelling; or a test that is called with each body, its JSON escapes
             resolved (true: forget it).
 
         Returns
         -------
         forgotten : int
-            Number of answers that are gone, from the disk too.
+            Number of deleted responses; they are no longer on the disk.
 
         Raises
         ------
         QueryError
-            The text is empty: it would be found everywhere.
+            The text is empty: it would match everything.
         """
         if isinstance(matches, str):
             if not matches.strip():
@@ -569,7 +569,7 @@ class Cache:
             self._store.invalidate()
 
     def info(self) -> CacheInfo:
-        """Tell what is kept, and where."""
+        """Describe what is stored, and where."""
         return CacheInfo(None) if self._store is None else self._store.info()
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from outreach_frames.errors import OriginError
 if TYPE_CHECKING:
     from outreach_frames._http.retry import Deadline
 
-KEPT_HEADERS = ("Content-Type", "Date", "Link")
+STORED_HEADERS = ("Content-Type", "Date", "Link")
 """Headers that a response keeps, on disk and in memory: none that could be a secret."""
 
 LARGEST_BODY = 256 << 20
@@ -142,7 +142,7 @@ class Response:
     status
         HTTP status.
     headers
-        Those of ``KEPT_HEADERS`` that came with it.
+        Those of ``STORED_HEADERS`` that came with it.
     body
         The document, decompressed; left out where the response is printed, like the address, which may hold a filter.
     url
@@ -183,9 +183,9 @@ class Response:
         return 200 <= self.status < 300  # noqa: PLR2004  statuses are named by their number
 
 
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def stored_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that a response keeps."""
-    return {name: headers[name] for name in KEPT_HEADERS if name in headers}
+    return {name: headers[name] for name in STORED_HEADERS if name in headers}
 
 
 def read_date(text: str | None) -> datetime | None:

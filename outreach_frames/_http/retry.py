@@ -25,9 +25,9 @@ class Outcome(Enum):
     MAINTENANCE = auto()
     """503 that announces maintenance: turned away, not carried out."""
     SERVER_ERROR = auto()
-    """Any other 5xx: carried out or not, nobody knows."""
+    """Any other 5xx: the request may have been executed."""
     DROPPED = auto()
-    """The connection ended, or time ran out, before a complete answer: carried out or not, nobody knows."""
+    """The connection ended, or time ran out, before a complete response: it may have been executed."""
     UNREADABLE = auto()
     """2xx, complete, and not JSON."""
     NESTED = auto()
@@ -56,7 +56,7 @@ LONGEST_PAUSE = 30.0
 LONGEST_WAIT = 3_700.0
 """Longest wait that an announcement of the server can ask for: one hourly window and a little [s]."""
 ROUNDING = 1.0
-"""Announced instants have whole seconds, rounded nobody knows which way [s]."""
+"""Announced instants have whole seconds, rounded up or down [s]."""
 
 
 def pause_before_retry(
@@ -131,13 +131,13 @@ class Waiter:
     Attributes
     ----------
     clock
-        Wall clock, which anybody may set [seconds since 1970].
+        Wall clock, which can be set back [seconds since 1970].
     sleep
         Sleeps for so many seconds.
     on_wait
         Called with the time left [s] about once a second during a wait of a second or more, and with 0 at its end.
     timer
-        Clock that nobody sets, for waits and deadlines [s]; default: the machine's, or ``clock`` where that is given.
+        Monotonic clock for waits and deadlines [s]; default: the machine's, or ``clock`` where that is passed.
     listeners
         Called like ``on_wait``, as long as they are in this list.
     """
