@@ -1,15 +1,28 @@
 """
-Reading from a socket until a deadline and up to a size.
+Connections that are kept open, and sockets that are read until a deadline and up to a size.
 
-A timeout alone bounds the silence between two pieces: headers, announcements of more to come, chunk extensions and
-trailers that trickle in would keep a reader for ever, and never fill a body whose size could be looked at.
+A timeout alone limits the silence between two pieces: headers, announcements of more to come, chunk extensions and
+trailers that trickle in would keep a reader for ever, and never fill a body whose size could be checked.
 """
 
+import http.client
 import io
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from queue import LifoQueue
 from typing import Any
+
+import urllib3.connection
+from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from outreach_frames._fork import OfOneProcess
+
+CONNECTIONS = 16
+"""Kept open to a host."""
 
 
 class TooLargeError(OSError):
@@ -26,7 +39,7 @@ class Allowance:
     ends_at
         Its deadline, by the timer [s].
     timer
-        A clock that nobody sets [s].
+        A monotonic clock [s].
     silence
         Time between two pieces [s].
     size
@@ -86,7 +99,7 @@ class Received(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Close the stream, and with it the socket where nobody else keeps it open."""
+        """Close the stream, and with it the socket unless another object uses it."""
         self._stream.close()
         super().close()
 
@@ -94,3 +107,81 @@ class Received(io.RawIOBase):
 def limited(stream: Any, sock: socket.socket, allowance: Allowance) -> io.BufferedReader:
     """Return a socket's buffered stream, from which nothing was read yet, with limits."""
     return io.BufferedReader(Received(sock, stream.detach(), allowance))
+
+
+_allowance: ContextVar[Allowance] = ContextVar("_allowance")
+
+
+@contextmanager
+def allowing(allowance: Allowance) -> Iterator[None]:
+    """Read answers that begin meanwhile, in this thread, within limits."""
+    before = _allowance.set(allowance)
+    try:
+        yield
+    finally:
+        _allowance.reset(before)
+
+
+class PooledAdapter(HTTPAdapter):
+    """
+    Sends requests over connections that it keeps open.
+
+    After a fork it is replaced, not used: its locks may be held by a thread that is not in the child.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(pool_maxsize=CONNECTIONS)
+
+    def init_poolmanager(self, *args: Any, **settings: Any) -> None:
+        """Create the pools of direct connections."""
+        super().init_poolmanager(*args, **settings)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
+        """Return the pools of connections through a proxy."""
+        manager = super().proxy_manager_for(proxy, **settings)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that is read within limits, from its first byte."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **settings: Any) -> None:
+        super().__init__(sock, *args, **settings)
+        self.fp = limited(self.fp, sock, _allowance.get())
+
+
+class _Idle(LifoQueue[Any], OfOneProcess):
+    """Connections that wait for the next request, until the process is forked."""
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        self.told_of_forks()
+
+    def after_fork_in_child(self) -> None:
+        """Close the parent's connections, here only, and take locks that no thread holds."""
+        for connection in filter(None, self.queue):
+            connection.close()
+        LifoQueue.__init__(self, self.maxsize)
+
+
+class _PlainConnection(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _TLSConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+    QueueCls = _Idle
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+    QueueCls = _Idle
+
+
+_POOLS = {"http": _PlainPool, "https": _TLSPool}

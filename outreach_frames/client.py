@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CUSTOM_OBJECTS = ("custom_objects/", "customObjects/")
+"""What the name of a custom object's resource begins with, in either spelling."""
+
 
 class Client:
     """
@@ -69,6 +72,10 @@ class Client:
         self.catalog = catalog or _own_catalog()
         self._closing = closing or ExitStack()
 
+    def is_cataloged(self, resource: str) -> bool:
+        """Return whether a resource is one that the catalog describes; custom objects are not."""
+        return not resource.startswith(CUSTOM_OBJECTS)
+
     @property
     def base_url(self) -> str:
         """Base of every request."""
@@ -90,7 +97,7 @@ class Client:
         """
         Read one URL, from the cache where it is there and fresh.
 
-        Records that carry secrets (webhooks) or people to erase (compliance requests) are asked for each time and
+        Records that carry secrets (webhooks) or people to erase (compliance requests) are requested each time and
         never stored.
 
         Parameters
@@ -138,7 +145,7 @@ class Client:
         Returns
         -------
         response, content : Response, object
-            The response, and what ``decode`` made of it.
+            The response, and the result of ``decode``.
 
         Raises
         ------
@@ -152,9 +159,10 @@ class Client:
                 try:
                     content = decode(response)
                     break
-                except DocumentError:
-                    if (again := session.fetch_again(request, response)) is None:
-                        raise
+                except DocumentError as error:
+                    failure = error
+                if (again := session.fetch_again(request, response)) is None:
+                    raise failure
                 response = again
             session.store(request, response)
         return response, content
@@ -385,7 +393,7 @@ class Client:
 
 
 def _covered(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values of which those that open something are not shown by a traceback with local variables."""
+    """Return values, secrets among them hidden from a traceback with local variables."""
     return {name: hidden(value) if catalog.camel(name) in catalog.SECRETS else value for name, value in values.items()}
 
 

@@ -57,13 +57,13 @@ def connect(
     cache_dir
         Folder of that file; default: the user's cache folder.
     expire_after
-        Age at which a cached answer is asked for again; ``None``: never.
+        Age at which a cached response expires; ``None``: never.
     offline
         Answer from the cache only.
     stale_if_error
         Answer from the cache, however old, when the API cannot be reached.
     max_wait
-        Longest wait for the request budget to reopen [seconds]; ``None``: as long as it takes.
+        Longest wait for the request budget to reopen [seconds]; ``None``: 3,700, one hourly window.
 
     Returns
     -------
@@ -78,12 +78,12 @@ def connect(
         The base URL is plain http to another machine.
     """
     waiter = Waiter()
-    token = hidden(_given(token, "OUTREACH_TOKEN") if profile is None else token)
+    token = hidden(_argument_or_variable(token, "OUTREACH_TOKEN") if profile is None else token)
     with ExitStack() as closing:
         if token is None:
-            base, auth, account = _signed_in(_given(profile, "OUTREACH_PROFILE"), waiter, closing)
+            base, auth, account = _signed_in(_argument_or_variable(profile, "OUTREACH_PROFILE"), waiter, closing)
         else:
-            base_url = _given(base_url, "OUTREACH_BASE_URL")
+            base_url = _argument_or_variable(base_url, "OUTREACH_BASE_URL")
             base = BASE_URL if base_url is None else base_url.rstrip("/")
             auth = _bearer(token)
             account = _fingerprint(base, token)
@@ -133,7 +133,7 @@ def connect_server(
     Returns
     -------
     client : Client
-        Its token lasts an hour and is asked for anew by itself; it is kept in memory only.
+        Its token lasts an hour and is renewed automatically; it is held in memory only.
 
     Raises
     ------
@@ -156,21 +156,25 @@ def connect_server(
     )
 
     private_key = hidden(private_key)
-    told: list[Installation] = []
+    installations: list[Installation] = []
     waiter = Waiter()
     with ExitStack() as closing:
         exchange = TokenEndpoint(base_url, waiter=waiter)
         closing.callback(exchange.close)
         mint = installation_minter(
-            ServerApp(guid, private_key), installation, exchange=exchange, clock=waiter.clock, on_reply=told.append
+            ServerApp(guid, private_key),
+            installation,
+            exchange=exchange,
+            clock=waiter.clock,
+            on_reply=installations.append,
         )
-        keeper = RefreshingTokenAuth(MemoryTokenStore(Secrets()), mint, clock=waiter.clock, wait=waiter.wait)
-        keeper.token()
-        own = told[-1].api or base_url
+        token_auth = RefreshingTokenAuth(MemoryTokenStore(Secrets()), mint, clock=waiter.clock, wait=waiter.wait)
+        token_auth.token()
+        own = installations[-1].api or base_url
         check_origin(own, base_url)
         session = Session(
             own.rstrip("/"),
-            keeper,
+            token_auth,
             account=installation,
             cache=cache,
             cache_dir=cache_dir,
@@ -181,7 +185,7 @@ def connect_server(
         return Client(session, closing=closing.pop_all())
 
 
-def _given(argument: str | None, variable: str) -> str | None:
+def _argument_or_variable(argument: str | None, variable: str) -> str | None:
     """Return an argument, else what the environment says; an empty variable counts as not set."""
     return (os.environ.get(variable) or None) if argument is None else argument
 
@@ -199,7 +203,7 @@ def _bearer(token: str) -> BearerAuth:
 
 
 def _signed_in(profile: str | None, waiter: Waiter, closing: ExitStack) -> tuple[str, AuthBase, str]:
-    """Return the base URL, what signs requests (waits and closes as told), and the account of a profile."""
+    """Return the base URL, the authentication and the account of a profile."""
     from outreach_frames._auth import Profiles  # noqa: PLC0415  not for those who bring a token
 
     profiles = Profiles()
@@ -209,11 +213,11 @@ def _signed_in(profile: str | None, waiter: Waiter, closing: ExitStack) -> tuple
             "There is no access token.",
             hint="Pass token=…, set OUTREACH_TOKEN, or sign in once: outreach-frames login.",
         )
-    known = profiles.load(name)
-    exchange = TokenEndpoint(known.app.base_url, waiter=waiter)
+    saved = profiles.load(name)
+    exchange = TokenEndpoint(saved.app.base_url, waiter=waiter)
     closing.callback(exchange.close)
-    keeper = profiles.keeper(name, exchange=exchange, clock=waiter.clock, wait=waiter.wait)
-    return known.app.base_url, keeper, known.account
+    token_auth = profiles.token_auth(name, exchange=exchange, clock=waiter.clock, wait=waiter.wait)
+    return saved.app.base_url, token_auth, saved.account
 
 
 def sandbox(
@@ -308,12 +312,12 @@ def connect_jsonapi(
         ``None`` after the last.
     check_total
         Compare what came with what ``meta`` says of the whole (a total, a number of pages, that there is more).
-        False where these count something else than what was asked for.
+        False where these count something else than the requested records.
     origins
         For a server behind a proxy whose links name another host: base as the links have it → base to ask instead.
         ``{"http://inner:3000": "https://api.example.org/v1"}`` asks the second for what stands below the first; the
         same on both sides lets links lead there, *and the sign-in with them*. Links to another page of the same
-        collection need no word: they are asked for at the server itself.
+        collection need no entry: they are requested at the server itself.
 
     Returns
     -------
@@ -324,7 +328,7 @@ def connect_jsonapi(
     Raises
     ------
     OriginError
-        The base URL, or one to be asked instead of another, is plain http to another machine.
+        The base URL, or one in ``origins``, is plain http to another machine.
     QueryError
         There is no such way of paging.
 
@@ -343,7 +347,7 @@ def connect_jsonapi(
         account=base_url,
         cache=False,
         check_origin=bases.check,
-        asked_at=bases.asked_at,
+        address_of=bases.address_of,
         vendor=False,
     )
     return Server(session, paging=paging, check_total=check_total, params=parse_qsl(query, keep_blank_values=True))

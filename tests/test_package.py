@@ -21,8 +21,8 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_files", "_fork", "_format", "_secrets", "_sockets", "errors", "metrics"},
-    {"_parsing"},
+    {"_files", "_fork", "_format", "_secrets", "errors", "metrics"},
+    {"_parsing", "_sockets"},
     {"_auth", "_http", "_warnings", "_write_journal", "catalog", "plots", "stats"},
     {"_export", "_parquet", "_sql", "display", "reports"},
     {"_query", "_sandbox", "findings"},

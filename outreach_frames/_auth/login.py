@@ -29,7 +29,7 @@ from outreach_frames._secrets import hidden
 from outreach_frames._sockets import Allowance, limited
 from outreach_frames.errors import AuthError
 
-PATIENCE = 300.0
+TIMEOUT = 300.0
 """How long a person may take to agree in the browser [s]."""
 VISIT = 10.0
 """How long one request to this machine may take [s]."""
@@ -57,7 +57,7 @@ def login(
     ask: Callable[[str], str],
     open_browser: Callable[[str], object] = webbrowser.open,
     clock: Callable[[], float] = time.time,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
 ) -> Profile:
     """
     Sign a person in and keep the sign-in as a profile.
@@ -82,7 +82,7 @@ def login(
         Opens the page.
     clock
         Wall clock [seconds since 1970].
-    patience
+    timeout
         How long to wait for the redirect [s].
 
     Returns
@@ -99,7 +99,7 @@ def login(
     state, verifier = random.token_urlsafe(32), hidden(random.token_urlsafe(48))
     url = app.authorize_url(scopes, state, challenge=challenge_of(verifier))
     if is_loopback_redirect(app.redirect_uri):
-        code = wait_for_code(app.redirect_uri, state, patience=patience, ready=lambda: open_browser(url))
+        code = wait_for_code(app.redirect_uri, state, timeout=timeout, ready=lambda: open_browser(url))
     else:
         open_browser(url)
         code = read_redirect(ask(url), state=state)
@@ -114,7 +114,7 @@ def is_loopback_redirect(redirect_uri: str) -> bool:
 
 
 def wait_for_code(
-    redirect_uri: str, state: str, *, patience: float = PATIENCE, ready: Callable[[], object] = lambda: None
+    redirect_uri: str, state: str, *, timeout: float = TIMEOUT, ready: Callable[[], object] = lambda: None
 ) -> str:
     """
     Listen on this machine until the browser brings the code.
@@ -125,7 +125,7 @@ def wait_for_code(
         Where it will be sent.
     state
         What must come back with it; requests with another are answered and forgotten.
-    patience
+    timeout
         How long to listen [s].
     ready
         Called once it listens.
@@ -135,27 +135,27 @@ def wait_for_code(
     AuthError
         Nothing came in time, access was declined, or the port is taken.
     """
-    endings: SimpleQueue[str | AuthError] = SimpleQueue()
-    with _listening(redirect_uri, state, endings):
+    results: SimpleQueue[str | AuthError] = SimpleQueue()
+    with _listening(redirect_uri, state, results):
         ready()
         try:
-            ending = endings.get(timeout=patience)
+            result = results.get(timeout=timeout)
         except Empty:
-            ending = AuthError("Nothing came back from the browser in time.", hint=AGAIN)
-    if isinstance(ending, AuthError):
-        raise ending
-    return ending
+            result = AuthError("Nothing came back from the browser in time.", hint=AGAIN)
+    if isinstance(result, AuthError):
+        raise result
+    return result
 
 
 @contextmanager
-def _listening(redirect_uri: str, state: str, endings: "SimpleQueue[str | AuthError]") -> Iterator[None]:
+def _listening(redirect_uri: str, state: str, results: "SimpleQueue[str | AuthError]") -> Iterator[None]:
     """Listen at every address of this machine that the redirect may mean, so that nobody else can."""
     parts = _parts(redirect_uri)
     host, port, path = parts.hostname or "localhost", parts.port or 80, parts.path or "/"
     with ExitStack() as closing:
         for address in ADDRESSES.get(host, (host,)):
             try:
-                listener = closing.enter_context(_Listener((address, port), path, state, endings))
+                listener = closing.enter_context(_Listener((address, port), path, state, results))
             except OSError as error:
                 if error.errno in NO_SUCH_ADDRESS and host == "localhost":
                     continue  # this machine has only the other kind
@@ -175,11 +175,11 @@ class _Listener(ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], path: str, state: str, endings: "SimpleQueue[str | AuthError]"
+        self, address: tuple[str, int], path: str, state: str, results: "SimpleQueue[str | AuthError]"
     ) -> None:
         self.path = path
         self.state = state
-        self.endings = endings
+        self.results = results
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Handler)
 
@@ -204,15 +204,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != self.server.path or not is_ours(query, self.server.state):
             self._answer(404, FAILED)  # a stranger's request, or the browser's for an icon, must not end the wait
             return
-        ending: str | AuthError
+        result: str | AuthError
         try:
-            ending = code_of(query)
+            result = code_of(query)
         except AuthError as error:
-            ending = error
+            result = error
         try:
-            self._answer(200, FAILED if isinstance(ending, AuthError) else DONE)
+            self._answer(200, FAILED if isinstance(result, AuthError) else DONE)
         finally:
-            self.server.endings.put(ending)
+            self.server.results.put(result)
 
     def _answer(self, status: int, page: bytes) -> None:
         self.send_response(status)

@@ -1,4 +1,4 @@
-"""OAuth 2.0, authorization code and refresh: what is asked, and how answers read. Nothing here opens a connection."""
+"""OAuth 2.0: requests for an authorization code and for tokens, and their responses, without network access."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -21,7 +21,7 @@ SIGN_IN = "Sign in again: outreach-frames login."
 _REFUSALS = {400, 401, 403}
 _REASONS = {
     "invalid_client": ("the client id or secret is wrong", "Check OUTREACH_CLIENT_ID and OUTREACH_CLIENT_SECRET."),
-    "invalid_scope": ("the app does not have a scope that was asked for", "Ask only for scopes of the app."),
+    "invalid_scope": ("the app does not have a scope that was requested", "Request only scopes of the app."),
     "access_denied": ("access was declined", "Agree in the browser to sign in."),
 }
 

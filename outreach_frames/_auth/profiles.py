@@ -41,7 +41,7 @@ class Profile:
         Random name of this sign-in. It stays while tokens rotate and changes when somebody signs in anew, so that
         no cache is handed on to another user.
     scopes
-        What was asked for.
+        The requested scopes.
     keyring
         Whether the secrets are in the system's keyring.
     """
@@ -81,10 +81,10 @@ class Profiles:
         try:
             return msgspec.json.decode(self._path(name).read_bytes(), type=Profile)
         except FileNotFoundError:
-            known = ", ".join(self.names())
+            names = ", ".join(self.names())
             raise AuthError(
                 f"Nobody is signed in as {name!r}.",
-                hint=f"Sign in: outreach-frames login.{f' There is: {known}.' if known else ''}",
+                hint=f"Sign in: outreach-frames login.{f' There is: {names}.' if names else ''}",
             ) from None
         except UNREADABLE:
             raise AuthError(
@@ -96,14 +96,14 @@ class Profiles:
         path = self._path(name)
         private_folder(self._folder)
         profile = Profile(app, uuid.uuid4().hex, scopes, keyring=find_keyring() is not None)
-        vault = self._vault(name, keyring=profile.keyring)
-        with vault.locked():
+        store = self._store(name, keyring=profile.keyring)
+        with store.locked():
             with replacing(path, private=True) as stream:
                 stream.write(msgspec.json.encode(profile))
-            vault.save(Secrets(token, client_secret, profile.account))
+            store.save(Secrets(token, client_secret, profile.account))
         return profile
 
-    def keeper(
+    def token_auth(
         self,
         name: str = DEFAULT,
         *,
@@ -135,8 +135,8 @@ class Profiles:
         """
         profile = self.load(name)
         mint = refresher(profile.app, exchange=exchange, clock=clock, client_secret=client_secret)
-        vault = self._vault(name, keyring=profile.keyring)
-        return RefreshingTokenAuth(vault, mint, account=profile.account, clock=clock, wait=wait)
+        store = self._store(name, keyring=profile.keyring)
+        return RefreshingTokenAuth(store, mint, account=profile.account, clock=clock, wait=wait)
 
     def remove(self, name: str = DEFAULT) -> None:
         """
@@ -147,12 +147,12 @@ class Profiles:
         AuthError
             There is none of this name.
         """
-        vault = self._vault(name, keyring=self.load(name).keyring)
-        with vault.locked():
-            vault.delete()
+        store = self._store(name, keyring=self.load(name).keyring)
+        with store.locked():
+            store.delete()
             self._path(name).unlink(missing_ok=True)
 
-    def _vault(self, name: str, *, keyring: bool) -> TokenStore:
+    def _store(self, name: str, *, keyring: bool) -> TokenStore:
         path = self._path(name).with_suffix(".secrets")
         if not keyring:
             return FileTokenStore(path)

@@ -2,7 +2,7 @@
 Server to server: an app signs in by itself, with a private key instead of a user. Needs the ``s2s`` extra.
 
 The app proves who it is with a JSON Web Token (RS256, at most an hour) and asks for an access token of one
-installation. There is no refresh token: the next one is asked for in the same way.
+installation. There is no refresh token: the next one is requested in the same way.
 """
 
 import traceback

@@ -27,8 +27,8 @@ class RefreshingTokenAuth(AuthBase, OfOneProcess):
 
     Parameters
     ----------
-    vault
-        Where the secrets are.
+    store
+        Stores the secrets.
     mint
         Gets a new token.
     account
@@ -41,14 +41,14 @@ class RefreshingTokenAuth(AuthBase, OfOneProcess):
 
     def __init__(
         self,
-        vault: TokenStore,
+        store: TokenStore,
         mint: Mint,
         *,
         account: str = "",
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._vault = vault
+        self._store = store
         self._mint = mint
         self._account = account
         self._clock = clock
@@ -84,13 +84,13 @@ class RefreshingTokenAuth(AuthBase, OfOneProcess):
         return True
 
     def _replaced(self, rejected: str | None) -> Token:
-        with self._lock, self._vault.locked():
-            secrets = self._vault.load()
+        with self._lock, self._store.locked():
+            secrets = self._store.load()
             if secrets is None:
-                raise AuthError("Nobody is signed in any more.", hint="Sign in: outreach-frames login.")
+                raise AuthError("There is no sign-in any more.", hint="Sign in: outreach-frames login.")
             if secrets.account != self._account:
                 # Their token would fill this account's cache with their answers.
-                raise AuthError("Somebody has signed in anew under this profile.", hint="Connect again.")
+                raise AuthError("This profile holds another sign-in now.", hint="Connect again.")
             token = secrets.token
             if token is None or _header(token) == rejected or not token.is_fresh(self._clock()):
                 token = self._minted(secrets)
@@ -100,10 +100,10 @@ class RefreshingTokenAuth(AuthBase, OfOneProcess):
     def _minted(self, secrets: Secrets) -> Token:
         if secrets.token is not None and (left := secrets.token.minted_at + THROTTLE - self._clock()) > 0:
             self._wait(min(left, THROTTLE))  # more is left only where the clock was set back
-        # A vault that cannot be written is found out before the old token is used up, not after.
-        self._vault.save(secrets)
+        # A store that cannot be written fails before the old token is used up, not after.
+        self._store.save(secrets)
         token = self._mint(secrets)
-        self._vault.save(secrets.with_token(token))
+        self._store.save(secrets.with_token(token))
         return token
 
 

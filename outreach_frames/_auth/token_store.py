@@ -1,7 +1,7 @@
 """
 Tokens, and where they are stored: memory, a private file, or the system's keyring.
 
-A vault has a lock that holds across processes. Whoever replaces a token holds it from reading to writing.
+A token store has a lock across processes, held from reading a token to writing its replacement.
 """
 
 import traceback
@@ -100,7 +100,7 @@ class Secrets:
     client_secret
         The app's, which every refresh needs; ``None`` where it comes from elsewhere.
     account
-        Random name of the sign-in: another one means that somebody has signed in anew.
+        Random name of the sign-in: another one means another sign-in.
     """
 
     token: Token | None = None
@@ -115,13 +115,13 @@ class Secrets:
         return replace(self, token=token)
 
     def to_json(self) -> bytes:
-        """Write for a vault."""
+        """Write as JSON, for a token store."""
         return HiddenBytes(msgspec.json.encode(self, enc_hook=revealed))
 
     @classmethod
     def of_json(cls, text: bytes | str) -> "Secrets":
         """
-        Read from a vault.
+        Read what `to_json` wrote.
 
         Raises
         ------
@@ -195,7 +195,7 @@ class MemoryTokenStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """There is no other process; the threads of this one are kept apart by the keeper."""
+        """There is no other process; the threads of this one have a lock in `RefreshingTokenAuth`."""
         yield
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from outreach_frames._http import Response
 from outreach_frames._jsonapi import dates, number_of, rows_off_midnight, to_frame, truth_of
-from outreach_frames._query import Query, build
+from outreach_frames._parsing import UNREADABLE
 from outreach_frames._warnings import warn
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
@@ -136,20 +136,10 @@ def custom_fields(client: Client, kind: ResourceType, *, refresh: bool = False) 
     ]
 
 
-def labeled_query(
-    client: Client, resource: str, custom: Custom, *, refresh: bool, **parts: Any
-) -> tuple[list[CustomField], Query]:
-    """Build a query from its parts (see `build`), and return the custom fields that are to come under their labels."""
-    if custom != "labels":
-        return [], build(client.catalog, resource, custom=custom, **parts)
-    fields = custom_fields(client, client.catalog.resource(resource), refresh=refresh)
-    return fields, build(client.catalog, resource, custom=[field.name for field in fields], **parts)
-
-
 def _read_types(response: Response) -> _Types:
     try:
         return _types.decode(response.body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise DocumentError(
             "The labels of custom fields cannot be read.", hint="custom=True fetches the fields without their labels."
         ) from None

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlunsplit
 
 import msgspec
 
-from outreach_frames._fetch.pagination import Address, FetchedPage, Known, Paginator
+from outreach_frames._fetch.pagination import Address, FetchedPage, Paginator, ReceivedRecords
 from outreach_frames._fetch.raw_pages import Members, RawDocument, link_of
 from outreach_frames._fetch.totals import Told, number_of, told_by
 from outreach_frames._jsonapi.lenient import reading
@@ -120,7 +120,7 @@ class Pages:
         self._params = [*params, *([(name, str(page_size))] if page_size else [])]
         self._always = always or []
         self._check_total = check_total
-        self._known = Known(walk.name)
+        self._known = ReceivedRecords(walk.name)
         self._asked: set[Address] = set()
         self._here: Address = ("", ())
         self._sizes: list[int] = []
@@ -281,7 +281,7 @@ class Pages:
             return False
         if page.rows or page.next is None:
             return False
-        self._walk.doubt(
+        self._walk.add_warning(
             f"The server links to a next page of {self._walk.name} from empty ones too; the first empty one was taken "
             'for the end. With paging="number" or "offset" it is.'
         )

@@ -1,5 +1,5 @@
 """
-Fetch functions: a query's pages, walked over the cached session and put together as one frame.
+Fetch functions: all pages of a query as one frame.
 
 Every frame is a plain, Arrow-backed `pandas.DataFrame`. ``frame.attrs["outreach_frames"]`` tells the resource and
 ``as_of``, the time of the extraction, which the statistics use.
@@ -17,12 +17,11 @@ from outreach_frames._fetch.custom_fields import (
     CustomField,
     labeled,
     labeled_frame,
-    labeled_query,
     resolve_clashes,
 )
 from outreach_frames._fetch.pagination import Paginator
-from outreach_frames._fetch.plan import PagingStrategy, arranged, arrangement_of, reader_of
-from outreach_frames._jsonapi import concat
+from outreach_frames._fetch.plan import PagingStrategy, arranged, arrangement_of, labeled_query, reader_of
+from outreach_frames._jsonapi import concat, to_frame
 from outreach_frames._query import Include, build
 from outreach_frames._request_documents import Record, id_of, record_path
 from outreach_frames._warnings import warn
@@ -95,7 +94,7 @@ def fetch(
     limit
         Stop after this many rows [rows]; no further page is requested. A record that comes twice counts once.
     page_size
-        Rows asked for at a time [rows], at most 1,000; by default 1,000, or 100 with message bodies.
+        Rows per page [rows], at most 1,000; by default 1,000, or 100 with message bodies.
     custom
         Fetch the numbered custom fields too, as text under the API's names. ``"labels"``: those that the organization
         has labeled, named after their labels (``"ARR (EUR)"`` is ``arr_eur``; ``…_custom12`` where that is another
@@ -105,7 +104,7 @@ def fetch(
         Add the column ``meta`` [JSON text], whose ``dataConnections`` lists links to records of a CRM.
     parallel
         Read this many chains of pages side by side; ``None`` or 1: one page after the other. All records are cut into
-        ranges of ids; the first ``limit`` (up to 10,000) are read by offsets, where a record that is made or removed
+        ranges of ids; the first ``limit`` (up to 10,000) are read by offsets, where a record that is created or removed
         meanwhile can shift another out. A query for all with ids, or in an order of the API's, is read page after
         page anyway.
     refresh
@@ -123,7 +122,7 @@ def fetch(
         ``id`` first; attributes in snake_case; ``<relationship>_id``; included columns as
         ``<relationship>__<column>``. Timestamps are UTC instants [microseconds]; missing is ``<NA>``, also for the
         columns of an included record that the API did not send. Rows are sorted by ``id`` unless ``sort`` is given;
-        a record that moved during the walk appears once, as it was last. An empty result keeps every column and
+        a record that moved meanwhile appears once, as it was last. An empty result keeps every column and
         dtype. Custom objects and other servers' resources have the columns of `read_jsonapi`.
 
     Raises
@@ -131,7 +130,7 @@ def fetch(
     UnknownNameError, QueryError
         The query cannot be answered; nothing was sent.
     APIError, TransportError, DocumentError
-        The walk failed. Pages already fetched stay cached: the same call resumes.
+        A request failed. Pages already fetched stay cached: the same call resumes.
 
     Warns
     -----
@@ -146,8 +145,9 @@ def fetch(
     -----
     Source: ``GET /<resource>``, Outreach API v2.
     """
-    generic.refuse_params(client, params)
-    if generic.is_uncataloged(client, resource):
+    if params:
+        generic.refuse_params(client, params)
+    if not client.is_cataloged(resource):
         generic.refuse_uncataloged(custom=custom, data_connections=data_connections, parallel=parallel)
         question = generic.GenericQuery(
             resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params
@@ -169,10 +169,10 @@ def fetch(
     way = arrangement_of(query, limit)
     plan = PagingStrategy(way.query, limit=limit, page_size=page_size, parallel=parallel)
     layout, read = reader_of(client, way.query, strict=strict)
-    with Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as walk:
-        table = concat((found.content for found in plan.pages(walk)), layout.schema)
-    frame = labeled_frame(arranged(table, way.order, limit).drop_columns([*way.beside]), labels)
-    frame.attrs["outreach_frames"] |= walk.provenance()
+    with Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as paginator:
+        table = concat((page.content for page in plan.pages(paginator)), layout.schema)
+    frame = _frame(arranged(table, way.order, limit).drop_columns([*way.sort_only]), labels)
+    frame.attrs["outreach_frames"] |= paginator.provenance()
     return frame
 
 
@@ -207,15 +207,15 @@ def fetch_batches(
     Yields
     ------
     batch : RecordBatch
-        One page, all of one schema, in the order of the walk (``created_at`` where it can be sorted by). A record
-        that moves during the walk comes twice, and so does one that has several of the values of a list too long for
+        One page, all of one schema, in the order they are read (by ``created_at`` where possible). A record
+        that moves meanwhile comes twice, and so does one that has several of the values of a list too long for
         one URL; `fetch` keeps its last state only. With ``limit`` each record comes once.
 
     Raises
     ------
     UnknownNameError, QueryError, APIError, TransportError, DocumentError
-        As in `fetch`. After the last batch also a `DocumentError` where, in the order asked for, fewer records came
-        than the API counted: those that changed have moved to where the walk had been.
+        As in `fetch`. After the last batch also a `DocumentError` where, in the requested order, fewer records came
+        than the API counted: those that changed have moved to pages that were already read.
     """
     if fields == "*":
         raise QueryError('fetch_batches cannot take fields="*".', hint="Name the fields, or use fetch.")
@@ -232,8 +232,8 @@ def fetch_batches(
     )
     plan = PagingStrategy(query, limit=limit, page_size=page_size)
     layout, read = reader_of(client, query, strict=strict)
-    walk = Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit)
-    return _batches(walk, plan, resolve_clashes(labels, layout.schema.names))
+    paginator = Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit)
+    return _batches(paginator, plan, resolve_clashes(labels, layout.schema.names))
 
 
 def fetch_one(
@@ -276,8 +276,9 @@ def fetch_one(
     -----
     Source: ``GET /<resource>/{id}``, Outreach API v2.
     """
-    generic.refuse_params(client, params)
-    if generic.is_uncataloged(client, resource):
+    if params:
+        generic.refuse_params(client, params)
+    if not client.is_cataloged(resource):
         generic.refuse_uncataloged(custom=custom, data_connections=data_connections)
         question = generic.GenericQuery(resource=resource, include=include, fields=fields, params=params)
         return generic.fetch_one(client, question, id_of(record), refresh=refresh, strict=strict)
@@ -292,16 +293,16 @@ def fetch_one(
     )
     query.resource.require("get")
     layout, read = reader_of(client, query, strict=strict)
-    with Paginator(client, query.resource.table, read, refresh=refresh, progress=False) as walk:
-        found = walk.page(record_path(query.resource, record), query.parameters())
-    frame = labeled_frame(concat([found.content], layout.schema), labels)
+    with Paginator(client, query.resource.table, read, refresh=refresh, progress=False) as paginator:
+        page = paginator.page(record_path(query.resource, record), query.parameters())
+    frame = _frame(concat([page.content], layout.schema), labels)
     if len(frame) != 1:
         kind = query.resource.name
         raise DocumentError(
             f"Asked for one {kind}, the answer holds {len(frame)}.", resource_type=kind, id=id_of(record)
         )
-    found_record = frame.iloc[0]
-    return found_record.rename(found_record["id"])
+    row = frame.iloc[0]
+    return row.rename(row["id"])
 
 
 def count(
@@ -340,7 +341,7 @@ def count(
     -----
     Source: ``GET /<resource>?count=true``, Outreach API v2. A count is never read from the cache.
     """
-    if generic.is_uncataloged(client, resource):
+    if not client.is_cataloged(resource):
         raise QueryError("Only the resources of the catalog can be counted.", hint="Use len(fetch(…)).")
     query = build(client.catalog, resource, filter=filter, fields=[])
     query.resource.require("list")
@@ -349,36 +350,45 @@ def count(
     if query.is_cut and not query.has_disjoint_parts:
         return len(fetch(client, resource, filter=filter, fields=[], refresh=True))
     _, read = reader_of(client, query)
-    walk = Paginator(client, query.resource.table, read, refresh=True, progress=False)
+    paginator = Paginator(client, query.resource.table, read, refresh=True, progress=False)
     total = 0
     for part in query.split():
-        found = walk.page(query.resource.path, [*part.parameters(), ("page[size]", "1"), ("count", "true")])
-        if found.count is None:
+        page = paginator.page(query.resource.path, [*part.parameters(), ("page[size]", "1"), ("count", "true")])
+        if page.count is None:
             raise ServerError(f"The API did not count {query.resource.table}.", hint="Try again in a minute.")
-        if found.count_truncated:
+        if page.count_truncated:
             warn(
-                f"There are more than {found.count:,} {query.resource.table}; the API counts no further.",
+                f"There are more than {page.count:,} {query.resource.table}; the API counts no further.",
                 OutreachDataWarning,
             )
-        total += found.count
+        total += page.count
     return total
 
 
+def _frame(table: pa.Table, labels: list[CustomField]) -> pd.DataFrame:
+    """Return rows as a frame, their custom fields under labels where there are any."""
+    if labels:
+        return labeled_frame(table, labels)
+    frame = to_frame(table, table.schema)
+    frame.attrs["outreach_frames"] = {}
+    return frame
+
+
 def _batches(
-    walk: Paginator[pa.RecordBatch], plan: PagingStrategy, labels: list[CustomField]
+    paginator: Paginator[pa.RecordBatch], plan: PagingStrategy, labels: list[CustomField]
 ) -> Iterator[pa.RecordBatch]:
     first = _First(plan.limit)
-    with walk:
-        for found in plan.pages(walk):
-            batch = first.of(found.content)
-            if batch.num_rows or not found.rows:
+    with paginator:
+        for page in plan.pages(paginator):
+            batch = first.of(page.content)
+            if batch.num_rows or not page.rows:
                 yield from labeled(pa.Table.from_batches([batch]), labels).to_batches() if labels else [batch]
             if first.is_full:
                 return
 
 
 class _First:
-    """The first records of a walk, each of them once; all rows where there is no limit."""
+    """The first records of all pages, each of them once; all rows where there is no limit."""
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from outreach_frames._fetch.foreign_paging import WAYS, Pages, Paging
-from outreach_frames._fetch.pagination import FetchedPage, Known, Paginator
+from outreach_frames._fetch.pagination import FetchedPage, Paginator, ReceivedRecords
 from outreach_frames._fetch.plan import PagingStrategy, arrangement_of, check_limit, check_page_size
 from outreach_frames._fetch.raw_pages import RawDocument, by_type, document_of, merged, parted, seen_in, united
 from outreach_frames._http import Session
@@ -30,7 +30,7 @@ from outreach_frames._query import (
     validate_value,
 )
 from outreach_frames.catalog import Catalog, ResourceType
-from outreach_frames.client import Client
+from outreach_frames.client import CUSTOM_OBJECTS, Client
 from outreach_frames.errors import DocumentError, QueryError
 
 
@@ -64,16 +64,12 @@ class Server(Client):
         self.check_total = check_total
         self.params = params or []
 
+    def is_cataloged(self, resource: str) -> bool:  # noqa: ARG002  the same for every resource
+        """Return that it is not: the server's resources are its own."""
+        return False
+
 
 Fieldsets = Sequence[str] | Mapping[str, Sequence[str]] | None
-
-CUSTOM_OBJECTS = ("custom_objects/", "customObjects/")
-"""What the name of a custom object's resource begins with, in either spelling."""
-
-
-def is_uncataloged(client: Client, resource: str) -> bool:
-    """Tell whether a resource is none of the catalog's."""
-    return isinstance(client, Server) or resource.startswith(CUSTOM_OBJECTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,11 +303,11 @@ def _pages(
         always=walk.client.params,
         check_total=walk.client.check_total,
     )
-    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, Known(walk.name), limit)
+    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, ReceivedRecords(walk.name), limit)
 
 
 def _enough(
-    pages: Iterable[FetchedPage[RawDocument]], known: Known, limit: int | None
+    pages: Iterable[FetchedPage[RawDocument]], known: ReceivedRecords, limit: int | None
 ) -> Iterator[FetchedPage[RawDocument]]:
     for found in pages:
         yield found

@@ -1,8 +1,8 @@
 """
 Fetch page after page, in one thread or several, with a progress bar.
 
-A walk never gives part of an answer for the whole: what it cannot read it raises, and the pages already read stay in
-the cache, so that the same call goes on where it stopped. What a page is made of is its reader's business.
+A result is never partial: a page that cannot be read raises, and the pages already read stay in the cache, so that the
+same call continues where it stopped. The reader decides what a page is made of.
 """
 
 from collections import deque
@@ -41,8 +41,8 @@ def side_by_side(
     """
     Do the same work for several items at a time.
 
-    An executor's threads would be waited for, when the work is interrupted and again at the interpreter's end, for as
-    long as the slowest server takes to answer. These are daemons: after Ctrl-C nobody waits for them.
+    An executor waits for its threads when the work is interrupted and again when the interpreter ends, as long as the
+    slowest server takes to answer. These threads are daemons: after Ctrl-C the interpreter does not wait for them.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def side_by_side(
     threads
         How many at a time.
     stop
-        Called when no further result is wanted; makes work that is under way end soon.
+        Called when no further result is needed; makes work that is under way end soon.
 
     Yields
     ------
@@ -67,8 +67,8 @@ def side_by_side(
     """
     waiting: deque[tuple[Item, Future[T]]] = deque((item, Future()) for item in items)
     results = [result for _, result in waiting]
-    crew = [Thread(target=_serve, args=(work, waiting), daemon=True) for _ in range(min(threads, len(results)))]
-    for thread in crew:
+    workers = [Thread(target=_serve, args=(work, waiting), daemon=True) for _ in range(min(threads, len(results)))]
+    for thread in workers:
         thread.start()
     try:
         for result in results:
@@ -77,7 +77,7 @@ def side_by_side(
         waiting.clear()
         stop()
         if isinstance(error, Exception):
-            for thread in crew:
+            for thread in workers:
                 thread.join(UNDER_WAY)
         raise
 
@@ -90,26 +90,26 @@ def _serve(work: Callable[[Item], T], waiting: deque[tuple[Item, Future[T]]]) ->
             return
         try:
             result.set_result(work(item))
-        except BaseException as error:  # noqa: BLE001  told to whoever waits for the result
+        except BaseException as error:  # noqa: BLE001  raised where the result is used
             result.set_exception(error)
 
 
 BAD_GATEWAYS = {502, 504}
-"""What a proxy answers when a page is too large for it."""
+"""Statuses of a proxy for which a page is too large."""
 PAGES_WITHOUT_BAR = 2
 MOST_FRUITLESS = 100
-"""How many pages in a row may hold no record that has not come before [pages]; some filter what a page holds."""
+"""Most pages in a row without a new record [pages]; some servers filter what a page holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FetchedPage(Generic[T]):
     """
-    One page, read.
+    One decoded page.
 
     Attributes
     ----------
     content
-        What the reader made of it.
+        The decoded content.
     keys
         What tells its primary resources apart, one for each.
     next
@@ -123,7 +123,7 @@ class FetchedPage(Generic[T]):
     misfits
         What is odd about it and could be read all the same.
     url
-        Where it was asked for, without the parameters of the first page of a chain.
+        Its URL, without the parameters of the first page of a chain.
     """
 
     content: T
@@ -141,14 +141,14 @@ class FetchedPage(Generic[T]):
         return len(self.keys)
 
 
-class Known:
+class ReceivedRecords:
     """
-    The records that a chain of pages has brought so far.
+    Records received so far in a chain of pages.
 
     Attributes
     ----------
     name
-        What is asked for, as messages call it.
+        Name of the resource in messages.
     fruitless
         The last pages in a row without a new one [pages].
     """
@@ -161,16 +161,16 @@ class Known:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def add(self, found: FetchedPage[Any]) -> int:
-        """Note a page; return how many of its records are new [records]."""
+    def add(self, page: FetchedPage[Any]) -> int:
+        """Add a page; return how many of its records are new [records]."""
         before = len(self)
-        self._keys.update(found.keys)
+        self._keys.update(page.keys)
         new = len(self) - before
         self.fruitless = 0 if new else self.fruitless + 1
         return new
 
     def holds(self, keys: Sequence[Hashable]) -> bool:
-        """Tell whether all of some records have come."""
+        """Return whether all of these records were received."""
         return self._keys.issuperset(keys)
 
     def refuse_endless(self) -> None:
@@ -195,14 +195,14 @@ Address = tuple[str, tuple[tuple[str, str], ...]]
 
 class Paginator(Generic[T]):
     """
-    One walk over pages, and what is learnt on the way; used in a ``with`` block.
+    Reads pages one after another, and collects their warnings; used in a ``with`` block.
 
     Parameters
     ----------
     client
-        Whom to ask.
+        Connection.
     name
-        What is asked for, as the bar and messages call it.
+        Name of the resource in the bar and in messages.
     read
         Reads the bytes of a page; may be called by several threads.
     refresh
@@ -210,12 +210,12 @@ class Paginator(Generic[T]):
     progress
         Show a bar; ``None``: from the third page on.
     limit
-        Rows wanted, for the bar [rows].
+        Most rows of the result, for the bar [rows].
 
     Attributes
     ----------
     client, name, refresh
-        As given.
+        The parameters.
     as_of
         When the earliest page was extracted (aware, UTC); ``None`` before the first page.
     """
@@ -241,14 +241,16 @@ class Paginator(Generic[T]):
         self._lock = Lock()
         self._stopped = Event()
         self._unknown: dict[str, set[str]] = {}
-        self._doubts: list[str] = []
+        self._warnings: list[str] = []
         self._misfits = Misfits()
         self._bar: tqdm[Any] | None = None
         self._pages = 0
         self._rows = 0
 
     def __enter__(self) -> Self:
-        self._closing.enter_context(self.client.session.waiter.reporting_to(self._show_wait))
+        listeners = self.client.session.waiter.listeners
+        listeners.append(self._show_wait)
+        self._closing.callback(listeners.remove, self._show_wait)
         return self
 
     def __exit__(
@@ -261,28 +263,28 @@ class Paginator(Generic[T]):
                 'fields="*" keeps them.',
                 UnknownAttributeWarning,
             )
-        for doubt in self._doubts if kind is None else ():
-            warn(doubt, OutreachDataWarning)
+        for message in self._warnings if kind is None else ():
+            warn(message, OutreachDataWarning)
         if not isinstance(error, Exception):
             self._misfits.warn()
 
-    def doubt(self, sentence: str) -> None:
-        """Warn of something at the end of the walk; may be called by several threads."""
-        self._doubts.append(sentence)
+    def add_warning(self, message: str) -> None:
+        """Warn at the end of pagination; may be called by several threads."""
+        self._warnings.append(message)
 
     def provenance(self, name: str | None = None) -> dict[str, Any]:
-        """Tell where rows come from, in values that JSON and Parquet can keep."""
+        """Return where rows come from, as values that JSON and Parquet can hold."""
         extracted = (self.as_of or datetime.now(UTC)).isoformat().replace("+00:00", "Z")
         return {"resource": name or self.name, "as_of": extracted}
 
-    def pages(self, url: str, params: Parameters, known: Known) -> Iterator[FetchedPage[T]]:
+    def pages(self, url: str, params: Parameters, received: ReceivedRecords) -> Iterator[FetchedPage[T]]:
         """
         Read a page and all that follow it.
 
         Parameters
         ----------
-        known
-            Where the records that come are noted.
+        received
+            The received records are added to it.
 
         Raises
         ------
@@ -291,48 +293,48 @@ class Paginator(Generic[T]):
         APIError, TransportError
             The API failed, or a link leads to another origin.
         """
-        asked: set[Address] = set()
+        visited: set[Address] = set()
         while url and not self._stopped.is_set():
-            found = self.page(url, params, asked)
-            known.add(found)
-            yield found
-            if found.next is not None:
-                known.refuse_endless()
-            url, params = found.next or "", []
+            page = self.page(url, params, visited)
+            received.add(page)
+            yield page
+            if page.next is not None:
+                received.refuse_endless()
+            url, params = page.next or "", []
 
     def page(
-        self, url: str, params: Parameters, asked: "set[Address] | None" = None, *, no_retry: Collection[int] = ()
+        self, url: str, params: Parameters, visited: "set[Address] | None" = None, *, no_retry: Collection[int] = ()
     ) -> FetchedPage[T]:
         """
         Read one page; where a proxy finds it too large, half of it.
 
         Parameters
         ----------
-        asked
+        visited
             Addresses of pages that it must not link to; its own is added. ``None``: it may link anywhere.
         no_retry
             Statuses that are raised at once: a page without ``page[size]`` cannot be halved here, but by the caller.
         """
         while True:
             smaller = _halved(url, params)
-            if asked is not None:
-                asked.add(self.address(url, params))
+            if visited is not None:
+                visited.add(self.address(url, params))
             try:
-                found = self._ask(url, params, asked or (), BAD_GATEWAYS if smaller else no_retry)
+                page = self._ask(url, params, visited or (), BAD_GATEWAYS if smaller else no_retry)
             except ServerError as error:
                 if smaller is None or error.status not in BAD_GATEWAYS:
                     raise
                 url, params = smaller
                 continue
-            self._show(found)
-            return found
+            self._show(page)
+            return page
 
     def stop(self) -> None:
-        """Let chains of pages that other threads walk end at their next page: nobody wants it any more."""
+        """End the chains of pages of other threads before their next page."""
         self._stopped.set()
 
     def _ask(
-        self, url: str, params: Parameters, asked: Collection[Address], no_retry: Collection[int]
+        self, url: str, params: Parameters, visited: Collection[Address], no_retry: Collection[int]
     ) -> FetchedPage[T]:
         """Request a page and decode it; one that cannot be decoded, or links to where it must not, is not stored."""
 
@@ -342,18 +344,18 @@ class Paginator(Generic[T]):
                 raise DocumentError(f"A page of {self.name} holds errors and no data.")
             if page.next is None and (link := _header_link(response.headers.get("Link", ""))):
                 page = replace(page, next=link)
-            return self._linked(page, url, asked)
+            return self._linked(page, url, visited)
 
-        response, found = self.client.read(url, params, decode, refresh=self.refresh, no_retry=no_retry)
+        response, page = self.client.read(url, params, decode, refresh=self.refresh, no_retry=no_retry)
         with self._lock:
             if (date := response.date) is not None:
                 self.as_of = min(self.as_of or date, date)
-            for name, attributes in found.unknown.items():
+            for name, attributes in page.unknown.items():
                 self._unknown.setdefault(name, set()).update(attributes)
-            self._misfits.add(found.misfits)
-        return found
+            self._misfits.add(page.misfits)
+        return page
 
-    def _linked(self, found: FetchedPage[T], url: str, asked: Collection[Address]) -> FetchedPage[T]:
+    def _linked(self, page: FetchedPage[T], url: str, visited: Collection[Address]) -> FetchedPage[T]:
         """
         Return a page with the whole address of the next one.
 
@@ -365,12 +367,14 @@ class Paginator(Generic[T]):
             The link leads to another origin, or cannot be read.
         """
         here = self._absolute(url)
-        if found.next is None:
-            return replace(found, url=here)
-        link = self.client.session.link(found.next, here)
-        if self.address(link, []) in asked:
-            raise DocumentError(f"The pages of {self.name} run in a circle.", hint="Try again; nothing was kept of it.")
-        return replace(found, url=here, next=link)
+        if page.next is None:
+            return replace(page, url=here)
+        link = self.client.session.link(page.next, here)
+        if self.address(link, []) in visited:
+            raise DocumentError(
+                f"The pages of {self.name} run in a circle.", hint="Try again; the last page was not stored."
+            )
+        return replace(page, url=here, next=link)
 
     def _absolute(self, url: str) -> str:
         return url if split_url(url).scheme else f"{self.client.base_url}/{url.lstrip('/')}"
@@ -381,14 +385,14 @@ class Paginator(Generic[T]):
         pairs = sorted([*parse_qsl(parts.query, keep_blank_values=True), *params])
         return f"{parts.netloc}{parts.path}", tuple(pairs)
 
-    def _show(self, found: FetchedPage[T]) -> None:
-        """Move the bar on, which appears where it is wanted or the walk is long."""
+    def _show(self, page: FetchedPage[T]) -> None:
+        """Update the progress bar, which appears on request or after several pages."""
         if self._stopped.is_set():
             return
         with self._lock:
             self._pages += 1
-            self._rows += found.rows
-            total = None if found.count is None or found.count_truncated else found.count
+            self._rows += page.rows
+            total = None if page.count is None or page.count_truncated else page.count
             total = min(total, self._limit) if total is not None and self._limit is not None else total
             pages = max(self._pages, (total or 0) * self._pages / max(self._rows, 1))
             if self._progress or (self._progress is None and pages > PAGES_WITHOUT_BAR):
@@ -397,7 +401,7 @@ class Paginator(Generic[T]):
                 bar.update(self._rows - bar.n)
 
     def _show_wait(self, left: float) -> None:
-        """Say at the bar how long a wait, for the budget or before a retry, still takes [s]."""
+        """Show in the bar how long a wait still takes, for the budget or before a retry [s]."""
         if self._progress is False or self._stopped.is_set():
             return
         with self._lock:

@@ -1,8 +1,8 @@
 """
 Which requests answer a query, and in which order their rows stand.
 
-Cursors are serial: each page names the next. What can be walked side by side is what can be cut beforehand: all
-records by ranges of their ids, and the first records of an order by offsets, as far as the API counts those.
+Cursors are serial: each page names the next. Parallel requests need ranges that are fixed beforehand: all records by
+ranges of their ids, and the first records of an order by offsets, as far as the API counts those.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,9 +14,17 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from outreach_frames._fetch.pagination import BAD_GATEWAYS, FetchedPage, Known, Paginator, Reader, side_by_side
+from outreach_frames._fetch.custom_fields import Custom, CustomField, custom_fields
+from outreach_frames._fetch.pagination import (
+    BAD_GATEWAYS,
+    FetchedPage,
+    Paginator,
+    Reader,
+    ReceivedRecords,
+    side_by_side,
+)
 from outreach_frames._jsonapi import Layout
-from outreach_frames._query import MAX_PAGE_SIZE, Query
+from outreach_frames._query import MAX_PAGE_SIZE, Query, build
 from outreach_frames.catalog import snake
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError, ServerError
@@ -29,35 +37,35 @@ BY_ID: Order = [("id", "ascending")]
 @dataclass(frozen=True)
 class Arrangement:
     """
-    How a query is walked, and what is done to its rows afterward.
+    How a query is sent, and how its rows are ordered afterward.
 
     Attributes
     ----------
     query
         As it is sent.
     order
-        Columns to put rows in order by; empty where they come in the order asked for.
-    beside
+        Columns to sort rows by; empty where they come in the requested order.
+    sort_only
         Columns that are only there to sort by.
     """
 
     query: Query
     order: Order = field(default_factory=list)
-    beside: tuple[str, ...] = ()
+    sort_only: tuple[str, ...] = ()
 
 
 def arrangement_of(query: Query, limit: int | None) -> Arrangement:
     """
-    Say in which order a query is walked.
+    Return in which order a query is sent.
 
-    The first rows of an order are the API's to choose. All rows are walked in an order that no update changes, where
-    possible, and sorted here: a record that changes during the walk would move to where the walk has been already.
-    Nor does the API have the order by id, or that of a query cut into parts.
+    With a limit, the API chooses the first rows of an order. Without one, all rows are read in an order that no update
+    changes, where possible, and sorted here: a record that changes meanwhile would move to a page that was already
+    read. The API cannot sort by id, nor a query that is sent in parts.
 
     Raises
     ------
     QueryError
-        The rows of several parts cannot be put in the order asked for.
+        The rows of several parts cannot be put in the requested order.
     """
     if not query.sort:
         return Arrangement(query, BY_ID)
@@ -65,7 +73,7 @@ def arrangement_of(query: Query, limit: int | None) -> Arrangement:
         return Arrangement(query)
     if limit is not None:
         raise QueryError(
-            "This query is sent in parts, whose first rows in an order of the API's are not the first of all.",
+            "This query is sent in several parts, so the first rows of each part are not the first rows of the whole.",
             hint="Leave limit or sort out, or filter by fewer values.",
         )
     attributes = query.resource.attributes
@@ -73,15 +81,15 @@ def arrangement_of(query: Query, limit: int | None) -> Arrangement:
     unknown = next((name for name in keys if name not in attributes), None)
     if unknown and query.is_cut:
         raise QueryError(
-            f"This query is sent in parts, whose rows cannot be put in the order of {unknown} again.",
+            f"This query is sent in several parts, and their rows cannot be sorted by {unknown} here.",
             hint="Leave sort out and sort the frame, or filter by fewer values.",
         )
     if unknown:
         return Arrangement(query)
-    beside = [name for name in keys if query.columns is not None and name not in query.columns]
+    sort_only = [name for name in keys if query.columns is not None and name not in query.columns]
     order = [(attributes[name].column, direction) for name, direction in keys.items()]
     return Arrangement(
-        query.unsorted().with_columns(beside), [*order, *BY_ID], tuple(attributes[name].column for name in beside)
+        query.unsorted().with_columns(sort_only), [*order, *BY_ID], tuple(attributes[name].column for name in sort_only)
     )
 
 
@@ -129,16 +137,16 @@ def check_whole(name: str, number: object) -> None:
 @dataclass(frozen=True)
 class PagingStrategy:
     """
-    How a query is walked.
+    Which requests answer a query.
 
     Parameters
     ----------
     query
-        What is asked.
+        The query.
     limit
-        Rows wanted [rows]; ``None``: all.
+        Most rows of the result [rows]; ``None``: all.
     page_size
-        Rows asked for at a time [rows]; ``None``: what suits the query.
+        Rows per page [rows]; ``None``: what suits the query.
     parallel
         Chains at a time.
 
@@ -168,22 +176,26 @@ class PagingStrategy:
 
     @property
     def is_parallel(self) -> bool:
-        """Whether several chains at a time are wanted."""
+        """Whether several chains of pages are read at a time."""
         return self.parallel is not None and self.parallel > 1
 
-    def pages(self, walk: Paginator[T]) -> Iterator[FetchedPage[T]]:
+    def pages(self, paginator: Paginator[T]) -> Iterator[FetchedPage[T]]:
         """Ask for every page of the answer, in the order of the rows as far as the query gives one."""
         if self.query.matches_nothing or self.limit == 0:
             return iter(())
         if not self.is_parallel or self.query.is_cut:
-            return self.one_by_one(walk, self.query)
+            return self.one_by_one(paginator, self.query)
         if self.limit is not None:
-            return self._by_offset(walk, self.limit)
-        return self.one_by_one(walk, self.query) if self.query.sort or self.query.filters_ids else self._by_id(walk)
+            return self._by_offset(paginator, self.limit)
+        return (
+            self.one_by_one(paginator, self.query)
+            if self.query.sort or self.query.filters_ids
+            else self._by_id(paginator)
+        )
 
-    def one_by_one(self, walk: Paginator[T], query: Query) -> Iterator[FetchedPage[T]]:
+    def one_by_one(self, paginator: Paginator[T], query: Query) -> Iterator[FetchedPage[T]]:
         """
-        Walk along the cursors; at least ``limit`` records of each part of a query cut to fit URLs.
+        Follow the cursors; at least ``limit`` records of each part of a query cut to fit URLs.
 
         Raises
         ------
@@ -191,45 +203,45 @@ class PagingStrategy:
             Fewer came than the API counts, in an order in which records move.
         """
         for part in query.in_stable_order().split():
-            known = Known(walk.name)
+            received = ReceivedRecords(paginator.name)
             counts = []
-            for found in walk.pages(
-                part.resource.path, [*part.parameters(), ("page[size]", str(self._size)), COUNT], known
+            for page in paginator.pages(
+                part.resource.path, [*part.parameters(), ("page[size]", str(self._size)), COUNT], received
             ):
-                yield found
-                counts += [] if found.count is None or found.count_truncated else [found.count]
-                if self.limit is not None and len(known) >= self.limit:
+                yield page
+                counts += [] if page.count is None or page.count_truncated else [page.count]
+                if self.limit is not None and len(received) >= self.limit:
                     break
             else:
-                self._compare(walk, part, known, min(counts, default=0))
+                self._compare(paginator, part, received, min(counts, default=0))
 
-    def _compare(self, walk: Paginator[T], part: Query, known: Known, count: int) -> None:
-        """Say of records that the API counts and that have not come that they are missing."""
-        if len(known) >= count:
+    def _compare(self, paginator: Paginator[T], part: Query, received: ReceivedRecords, count: int) -> None:
+        """Report records that the API counted and did not send."""
+        if len(received) >= count:
             return
-        told = f"{len(known):,} {walk.name} came, of which the API counted {count:,}"
+        message = f"{len(received):,} {paginator.name} came, of which the API counted {count:,}"
         if self.limit is None and not part.is_stable:
             raise DocumentError(
-                f"{told}: records that changed meanwhile have moved to where the walk had been.",
+                f"{message}: records that changed meanwhile have moved to pages that were already read.",
                 hint="Leave sort out and sort what came, or ask for the first rows with limit.",
             )
-        walk.doubt(f"{told}. The others changed, or were made, while they were read; refresh=True asks again.")
+        paginator.add_warning(f"{message}. The others changed or were created meanwhile; refresh=True asks again.")
 
     @property
     def _size(self) -> int:
         size = self.page_size or self.query.page_size
         return min(size, self.limit) if self.limit is not None else size
 
-    def _by_id(self, walk: Paginator[T]) -> Iterator[FetchedPage[T]]:
-        """Walk ranges of ids; the outer ranges are open, so no id is left out."""
-        bounds = _id_ranges(_newest_id(walk, self.query), self.parallel or 1)
+    def _by_id(self, paginator: Paginator[T]) -> Iterator[FetchedPage[T]]:
+        """Read ranges of ids; the outer ranges are open, so no id is left out."""
+        bounds = _id_ranges(_newest_id(paginator, self.query), self.parallel or 1)
 
         def pages(ends: tuple[int | None, int | None]) -> list[FetchedPage[T]]:
-            return list(self.one_by_one(walk, self.query.narrowed(*ends)))
+            return list(self.one_by_one(paginator, self.query.narrowed(*ends)))
 
-        yield from chain.from_iterable(side_by_side(pages, bounds, threads=len(bounds), stop=walk.stop))
+        yield from chain.from_iterable(side_by_side(pages, bounds, threads=len(bounds), stop=paginator.stop))
 
-    def _by_offset(self, walk: Paginator[T], limit: int) -> Iterator[FetchedPage[T]]:
+    def _by_offset(self, paginator: Paginator[T], limit: int) -> Iterator[FetchedPage[T]]:
         """Ask for the first page, which counts the records, then for the others at the same time."""
         query = self.query.in_stable_order()
 
@@ -237,7 +249,7 @@ class PagingStrategy:
             paging = [("page[limit]", str(size)), ("page[offset]", str(offset)), COUNT]
             splits = BAD_GATEWAYS if size > 1 else ()
             try:
-                return [walk.page(query.resource.path, [*query.parameters(), *paging], no_retry=splits)]
+                return [paginator.page(query.resource.path, [*query.parameters(), *paging], no_retry=splits)]
             except ServerError as error:
                 if error.status not in splits:
                     raise
@@ -247,24 +259,34 @@ class PagingStrategy:
         def page(offset: int) -> list[FetchedPage[T]]:
             return part(offset, min(self._size, limit - offset))
 
-        known = Known(walk.name)
+        received = ReceivedRecords(paginator.name)
 
         def noted(pages: Iterable[list[FetchedPage[T]]]) -> Iterator[FetchedPage[T]]:
-            for found in chain.from_iterable(pages):
-                known.add(found)
-                yield found
+            for page in chain.from_iterable(pages):
+                received.add(page)
+                yield page
 
         first = page(0)
         yield from noted([first])
         count = first[0].count
-        there = limit if count is None or first[0].count_truncated else min(limit, count)
-        offsets = range(self._size, there, self._size)
-        yield from noted(side_by_side(page, offsets, threads=self.parallel or 1, stop=walk.stop))
-        # What was made meanwhile has shifted records onto the next page: they came twice, and others not yet.
-        offset = max(self._size, there)
-        while 0 < len(known) < there and offset < MAX_OFFSET and known.fruitless == 0:
+        expected = limit if count is None or first[0].count_truncated else min(limit, count)
+        offsets = range(self._size, expected, self._size)
+        yield from noted(side_by_side(page, offsets, threads=self.parallel or 1, stop=paginator.stop))
+        # Records created meanwhile have shifted others onto the next page: those came twice, and others not yet.
+        offset = max(self._size, expected)
+        while 0 < len(received) < expected and offset < MAX_OFFSET and received.fruitless == 0:
             yield from noted([part(offset, self._size)])
             offset += self._size
+
+
+def labeled_query(
+    client: Client, resource: str, custom: Custom, *, refresh: bool, **parts: Any
+) -> tuple[list[CustomField], Query]:
+    """Build a query from its parts (see `build`), and return the custom fields that are to come under their labels."""
+    if custom != "labels":
+        return [], build(client.catalog, resource, custom=custom, **parts)
+    fields = custom_fields(client, client.catalog.resource(resource), refresh=refresh)
+    return fields, build(client.catalog, resource, custom=[field.name for field in fields], **parts)
 
 
 def reader_of(client: Client, query: Query, *, strict: bool = False) -> tuple[Layout, Reader[pa.RecordBatch]]:
@@ -295,7 +317,7 @@ def reader_of(client: Client, query: Query, *, strict: bool = False) -> tuple[La
 
 @contextmanager
 def hinting(query: Query) -> Iterator[None]:
-    """Say of a value that cannot be read how those beside it can be."""
+    """Add a hint to the error of a value that cannot be read: how to read the other columns."""
     try:
         yield
     except DocumentError as error:
@@ -306,16 +328,16 @@ def hinting(query: Query) -> Iterator[None]:
         raise
 
 
-def _newest_id(walk: Paginator[Any], query: Query) -> int:
+def _newest_id(paginator: Paginator[Any], query: Query) -> int:
     """Guess the largest id from the newest record; a wrong guess only makes the ranges uneven."""
     kind = query.resource
     if kind.id_type != "integer":
         raise QueryError(f"{kind.table} have no numeric ids.", hint="Leave parallel out.")
     newest = query.newest()
-    _, read = reader_of(walk.client, newest)
-    look = Paginator(walk.client, kind.table, read, refresh=walk.refresh, progress=False)
-    found = look.page(kind.path, [*newest.parameters(), ("page[size]", "1"), ("count", "false")])
-    ids = found.content.column("id").to_pylist()
+    _, read = reader_of(paginator.client, newest)
+    single = Paginator(paginator.client, kind.table, read, refresh=paginator.refresh, progress=False)
+    page = single.page(kind.path, [*newest.parameters(), ("page[size]", "1"), ("count", "false")])
+    ids = page.content.column("id").to_pylist()
     return int(ids[0]) if ids else 1
 
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from outreach_frames._fetch.custom_fields import Custom, CustomField, labeled_frame, labeled_query
-from outreach_frames._fetch.generic import GenericQuery, fetch_parts, is_uncataloged, refuse_params, refuse_uncataloged
+from outreach_frames._fetch.custom_fields import Custom, CustomField, labeled_frame
+from outreach_frames._fetch.generic import GenericQuery, fetch_parts, refuse_params, refuse_uncataloged
 from outreach_frames._fetch.pagination import FetchedPage, Paginator
-from outreach_frames._fetch.plan import BY_ID, Order, PagingStrategy, arranged, arrangement_of, hinting
+from outreach_frames._fetch.plan import BY_ID, Order, PagingStrategy, arranged, arrangement_of, hinting, labeled_query
 from outreach_frames._fetch.raw_pages import by_type, document_of, parted
 from outreach_frames._jsonapi import Layout, concat
 from outreach_frames._query import Include, Query, Selection, back_reference
@@ -80,7 +80,7 @@ def fetch_tables(
     Source: ``GET /<resource>?include=…``, Outreach API v2.
     """
     refuse_params(client, params)
-    if is_uncataloged(client, resource):
+    if not client.is_cataloged(resource):
         refuse_uncataloged(custom=custom, data_connections=data_connections, parallel=parallel)
         question = GenericQuery(
             resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params
@@ -107,7 +107,7 @@ def fetch_tables(
     with Paginator(client, kind.table, reader.read, refresh=refresh, progress=progress, limit=limit) as walk:
         pages = [found.content for found in plan.pages(walk)]
     found = reader.tables(pages, way.order, limit)
-    found[kind.table] = found[kind.table].drop_columns([*way.beside])
+    found[kind.table] = found[kind.table].drop_columns([*way.sort_only])
     tables = _normalized(found, _to_many(query), client.catalog)
     return {name: _frame(name, table, labels if name == kind.table else (), walk) for name, table in tables.items()}
 

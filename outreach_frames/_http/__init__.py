@@ -1,7 +1,6 @@
 """HTTP: the cached, rate-governed, retrying session that everything else asks the API through."""
 
-from outreach_frames._http.cache import Cache, clear_all, remove_account
-from outreach_frames._http.cache_store import CacheInfo
+from outreach_frames._http.cache import Cache, CacheInfo, clear_all, remove_account
 from outreach_frames._http.errors import holds_only_errors
 from outreach_frames._http.messages import Request, Response
 from outreach_frames._http.origin import Bases, check_origin

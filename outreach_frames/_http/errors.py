@@ -166,8 +166,8 @@ def _reasons(request: Request, status: int, errors: Sequence[ErrorObject]) -> st
     """
     Return what the server says is wrong; empty where it says nothing.
 
-    Of Outreach only fixed words are quoted, since the others may hold personal data; of another server that was asked
-    to read something, all but addresses and what could be a token.
+    Of Outreach only fixed words are quoted, since the others may hold personal data; of another server's
+    response to a read, all but addresses and possible tokens.
     """
     if not request.vendor and request.method == "GET":
         reasons = [_whole_reason(error) for error in errors]
@@ -192,69 +192,69 @@ def _by_status(  # noqa: PLR0911  one return per status
     request: Request, response: Response, status: int, errors: tuple[ErrorObject, ...]
 ) -> APIError:
     label, reasons = request.label, _reasons(request, status, errors)
-    said = f" ({reasons})" if reasons else ""
+    text = f" ({reasons})" if reasons else ""
     match status:
         case 401:
             return AuthError(
-                f"{label}: the access token was refused{said}."
+                f"{label}: the access token was refused{text}."
                 if request.vendor
-                else f"{label}: the sign-in was refused{said}.",
+                else f"{label}: the sign-in was refused{text}.",
                 status=status,
                 errors=errors,
                 hint="It may have expired or been revoked. Sign in again (outreach-frames login), or pass a new one.",
             )
         case 403:
-            return _forbidden(request, errors, said)
+            return _forbidden(request, errors, text)
         case 404:
             return NotFoundError(
-                f"{label}: there is no such record or endpoint{said}.",
+                f"{label}: there is no such record or endpoint{text}.",
                 status=status,
                 errors=errors,
                 hint="Check the id. A record that this user may not see also counts as missing.",
             )
         case 409:
             return ConflictError(
-                f"{label}: the request contradicts the record it names{said}.",
+                f"{label}: the request contradicts the record it names{text}.",
                 status=status,
                 errors=errors,
                 hint="Fetch the record again and repeat the change on what is there now.",
             )
         case 422:
-            return _invalid(request, errors, said)
+            return _invalid(request, errors, text)
         case 429:
             resets_at = _moment(response)
             return rate_limit_error(request, limit=response.budget.limit, resets_at=resets_at, errors=errors)
         case _ if status >= 500:  # noqa: PLR2004
             return ServerError(
-                f"{label}: the server failed ({status}){said}.",
+                f"{label}: the server failed ({status}){text}.",
                 status=status,
                 errors=errors,
                 hint="Try again later; a smaller page_size helps where a page is too large for a proxy (502, 504).",
             )
         case _:
             return BadRequestError(
-                f"{label}: the API does not accept the request as sent ({status}{': ' * bool(said)}{reasons}).",
+                f"{label}: the API does not accept the request as sent ({status}{': ' * bool(text)}{reasons}).",
                 status=status,
                 errors=errors,
                 hint="The answer's error objects are in .errors; check filter, sort, include and fields.",
             )
 
 
-def _forbidden(request: Request, errors: tuple[ErrorObject, ...], said: str) -> PermissionDeniedError:
+def _forbidden(request: Request, errors: tuple[ErrorObject, ...], text: str) -> PermissionDeniedError:
     scopes = [match[1] for error in errors if (match := _SCOPE.search(error.detail or ""))]
     scope = scopes[0] if scopes and request.vendor else None
     if scope:
         missing, hint = f"the token lacks the scope {scope}", f"Add {scope} to the app's scopes, then sign in again."
     else:
-        missing = f"this user may not do that{said}"
+        missing = f"this user may not do that{text}"
         hint = "Ask an administrator of the organization for the permission, or leave out what was included."
     return PermissionDeniedError(f"{request.label}: {missing}.", scope=scope, status=403, errors=errors, hint=hint)
 
 
-def _invalid(request: Request, errors: tuple[ErrorObject, ...], said: str) -> ValidationError:
+def _invalid(request: Request, errors: tuple[ErrorObject, ...], text: str) -> ValidationError:
     named = any(error.pointer for error in errors)
     return ValidationError(
-        f"{request.label}: the API refused the values{said}.",
+        f"{request.label}: the API refused the values{text}.",
         status=422,
         errors=errors,
         hint=f"{'Correct the named attributes; ' if named else ''}.errors holds the API's own words.",
@@ -264,7 +264,7 @@ def _invalid(request: Request, errors: tuple[ErrorObject, ...], said: str) -> Va
 def rate_limit_error(
     request: Request, *, limit: int | None, resets_at: datetime | None, errors: tuple[ErrorObject, ...] = ()
 ) -> RateLimitError:
-    """Return the error for a spent budget, whether the API said so or the rate limiter."""
+    """Return the error for a spent budget, reported by the API or by the rate limiter."""
     budget = f" of {limit:,} requests" if limit else ""
     return RateLimitError(
         f"{request.label}: the request budget{budget} is spent.",

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Self
 import requests
 from requests import PreparedRequest
 
+from outreach_frames._http.origin import without_addresses
 from outreach_frames._http.retry import REPEATABLE_METHODS
+from outreach_frames._parsing import split_url
 from outreach_frames.errors import OriginError
 
 if TYPE_CHECKING:
     from outreach_frames._http.retry import Deadline
 
-KEPT_HEADERS = ("Content-Type", "Date", "Link")
+STORED_HEADERS = ("Content-Type", "Date", "Link")
 """Headers that a response keeps, on disk and in memory: none that could be a secret."""
 
 LARGEST_BODY = 256 << 20
@@ -31,8 +33,6 @@ class Request(PreparedRequest):
 
     Attributes
     ----------
-    label
-        Method and path, without host and query: how messages call it.
     repeatable
         Whether executing it twice is the same as once.
     vendor
@@ -54,7 +54,6 @@ class Request(PreparedRequest):
         Whether an earlier attempt may have been executed.
     """
 
-    label: str
     repeatable: bool
     deadline: "Deadline"
     vendor: bool = True
@@ -64,6 +63,9 @@ class Request(PreparedRequest):
     signed: PreparedRequest | None = None
     renewed: bool = False
     unsure: bool = False
+    _link: str
+    _base_url: str
+    _path: str | None
 
     @classmethod
     def of(
@@ -71,8 +73,9 @@ class Request(PreparedRequest):
         method: str,
         url: str,
         *,
-        path: str,
         headers: Mapping[str, str],
+        base_url: str = "",
+        path: str | None = None,
         params: Sequence[tuple[str, str]] = (),
         body: bytes | None = None,
     ) -> Self:
@@ -81,8 +84,10 @@ class Request(PreparedRequest):
 
         Parameters
         ----------
+        base_url
+            Base that messages leave out of the URL.
         path
-            What messages call the URL.
+            What messages call the URL, where its own path holds a secret.
 
         Raises
         ------
@@ -92,10 +97,19 @@ class Request(PreparedRequest):
         request = cls()
         try:
             request.prepare(method=method, url=url, params=list(params), headers=dict(headers), data=body)
-        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, UnicodeError):
-            raise OriginError(f"{method} {path}: the address cannot be read.", hint="Check base_url.") from None
-        request.label, request.repeatable = f"{method} {path}", method in REPEATABLE_METHODS
+        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, ValueError):
+            raise OriginError(f"{method}: the address cannot be read.", hint="Check base_url.") from None
+        request.repeatable = method in REPEATABLE_METHODS
+        request._link, request._base_url, request._path = url, base_url, path
         return request
+
+    @property
+    def label(self) -> str:
+        """Method and path, without host and query: how messages call it."""
+        path = self._path
+        if path is None:
+            path = split_url(self._link).path.removeprefix(split_url(self._base_url).path) or "/"
+        return f"{self.method} {without_addresses(path)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +142,7 @@ class Response:
     status
         HTTP status.
     headers
-        Those of ``KEPT_HEADERS`` that came with it.
+        Those of ``STORED_HEADERS`` that came with it.
     body
         The document, decompressed; left out where the response is printed, like the address, which may hold a filter.
     url
@@ -169,9 +183,9 @@ class Response:
         return 200 <= self.status < 300  # noqa: PLR2004  statuses are named by their number
 
 
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def stored_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that a response keeps."""
-    return {name: headers[name] for name in KEPT_HEADERS if name in headers}
+    return {name: headers[name] for name in STORED_HEADERS if name in headers}
 
 
 def read_date(text: str | None) -> datetime | None:

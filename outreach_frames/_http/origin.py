@@ -1,7 +1,7 @@
 """
 Origins to which the token may be sent, and URLs kept out of the log.
 
-Somebody else's token, for another server, may go to that server's own origin only, and to those that its owner named.
+The token for another server may go only to that server's origin, and to those that the caller names.
 
 Links and redirects in answers are data from outside. Each URL is checked with the parser that also opens the
 connection, so that the two cannot disagree about the host.
@@ -68,8 +68,8 @@ class Bases:
     """
     Where the links of a server other than Outreach lead, and what may be sent there.
 
-    Behind a proxy, links may name an inner host. Such a link is asked for where the caller says; without a word of
-    theirs, one to another page of the same collection is asked for at the server itself. Nothing is sent elsewhere.
+    Behind a proxy, links may name an inner host. The caller can map such a host to a base URL; otherwise a link to
+    another page of the same collection is requested at the server itself. Nothing is sent elsewhere.
 
     Parameters
     ----------
@@ -81,18 +81,18 @@ class Bases:
     Raises
     ------
     OriginError
-        One is no http(s) address, or is to be asked and is plain http to another machine.
+        One is no http(s) address, or a base to send requests to is plain http to another machine.
     """
 
     def __init__(self, base_url: str, origins: Mapping[str, str]) -> None:
         self._origins = {inner.rstrip("/"): check_base_url(outer) for inner, outer in origins.items()}
         self._inner = {inner: origin_of(inner) for inner in sorted(self._origins, key=len, reverse=True)}
         self._own = origin_of(base_url)
-        self._asked = {self._own, *map(origin_of, self._origins.values())}
+        self._allowed = {self._own, *map(origin_of, self._origins.values())}
 
     def check(self, url: str, base_url: str) -> None:  # noqa: ARG002  the rule for Outreach needs it
         """
-        Refuse a URL of any other origin than those that are asked.
+        Refuse a URL of any origin that is not allowed.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class Bases:
             It is none of them.
         """
         scheme, host, port = origin = origin_of(url)
-        if origin not in self._asked:
+        if origin not in self._allowed:
             inner = f"{scheme}://{host}" + (f":{port}" if port != DEFAULT_PORTS[scheme] else "")
             raise OriginError(
                 f"A link leads away from the server, to {inner}; nothing was sent there.",
@@ -108,13 +108,13 @@ class Bases:
                 "ask for what stands there. If the server moved to it, connect with it as base_url.",
             )
 
-    def asked_at(self, link: str, page: str) -> str:
-        """Return the address at which a link that stood on a page is asked for."""
+    def address_of(self, link: str, page: str) -> str:
+        """Return the URL at which a link on a page is requested."""
         origin = origin_of(link)
         below = [inner for inner, its in self._inner.items() if its == origin and _is_below(link, inner)]
         if below:
             return self._origins[below[0]] + link[len(below[0]) :]
-        if origin not in self._asked and _path(link) == _path(page) and urlsplit(link).query:
+        if origin not in self._allowed and _path(link) == _path(page) and urlsplit(link).query:
             return urljoin(page, urlunsplit(("", "", *urlsplit(link)[2:])))
         return link
 
@@ -165,11 +165,11 @@ _HOST, _TARGET = 1, 4
 _LONG_SEGMENT = re.compile(r"/[^/]{20,}")
 """Setup tokens stand in a path."""
 _ADDRESS = re.compile(r"[^/]*(?:@|%40)[^/]*")
-"""Somebody may take an e-mail address for an id."""
+"""An e-mail address may be passed as an id by mistake."""
 
 
 class _OnlyPaths(logging.Filter):
-    """Cuts the query off what urllib3 says it has asked."""
+    """Removes the query from the URLs that urllib3 logs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,10 +177,10 @@ class _OnlyPaths(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record through, without its query."""
-        told = record.args
-        if isinstance(told, tuple) and len(told) > _TARGET and self._is_ours(told[_HOST]):
-            path = _LONG_SEGMENT.sub("/…", without_addresses(str(told[_TARGET]).partition("?")[0]))
-            record.args = (*told[:_TARGET], path, *told[_TARGET + 1 :])
+        arguments = record.args
+        if isinstance(arguments, tuple) and len(arguments) > _TARGET and self._is_ours(arguments[_HOST]):
+            path = _LONG_SEGMENT.sub("/…", without_addresses(str(arguments[_TARGET]).partition("?")[0]))
+            record.args = (*arguments[:_TARGET], path, *arguments[_TARGET + 1 :])
         return True
 
     def _is_ours(self, host: object) -> bool:

@@ -1,12 +1,12 @@
 """
 The rate limit: the budget in the API's headers, and the wait when it is spent.
 
-Clients in the wild have met `X-RateLimit-Reset` and `Retry-After` as seconds to go, as seconds since 1970, as an ISO
+Public clients report `X-RateLimit-Reset` and `Retry-After` as seconds to go, as seconds since 1970, as an ISO
 8601 time and as an HTTP date, and two numbers in one header (``"9999, 19988"``), of which the first is the user's own.
 
 It stands under the cache, so that cached answers cost nothing, and is shared by all threads of a session and, through
 a small locked file, by all processes of an account. Every answer's ``X-RateLimit-*`` headers feed it. As long as
-nothing is known, one request goes ahead and the others wait for what its answer tells.
+the budget is unknown, one request is sent and the others wait for its response.
 """
 
 import json
@@ -91,7 +91,7 @@ def _iso(text: str) -> datetime | None:
 SAME_WINDOW = 1.5
 """Two Reset headers that differ by less name the same window: they are rounded, and answers take time to come [s]."""
 LONGEST_WINDOW = LONGEST_WAIT
-"""A Reset that lies further ahead is a mistake of whoever says so, and would lock everybody out [s]."""
+"""A Reset further ahead than this is a mistake of the server, and would block every request [s]."""
 POLL = 0.1
 """Between two looks at the shared budget while another process waits for the answer that tells the reset [s]."""
 ANSWER_DUE = 5.0
@@ -105,37 +105,37 @@ LOCK_TIMEOUT = 5.0
 @dataclass
 class RateLimitWindow:
     """
-    What is known of the current rate-limit window.
+    The current rate-limit window.
 
     Attributes
     ----------
     limit
         Requests per window.
     remaining
-        Requests that may still be sent; ``None``: nobody has said yet.
+        Requests that may still be sent; ``None``: unknown.
     resets_at
         When the next window begins for certain [seconds since 1970].
     taken_at
         When the last request went out [seconds since 1970].
-    told_at
-        When `resets_at` was told; a clock that shows less has been set back, and then nothing is known
+    stated_at
+        When `resets_at` was stated; a clock that shows less was set back, and then nothing is known
         [seconds since 1970].
     silent
-        The last answer told nothing: there is no budget to keep.
+        The last response stated no budget: there is none to observe.
     """
 
     limit: int | None = None
     remaining: int | None = None
     resets_at: float | None = None
     taken_at: float = 0.0
-    told_at: float = 0.0
+    stated_at: float = 0.0
     silent: bool = False
 
     def roll(self, now: float, in_flight: int) -> None:
         """Begin a new window if the current one has ended; requests on their way may count in the new one."""
         if self.resets_at is None:
             return
-        if now < self.told_at - SAME_WINDOW or self.resets_at > now + LONGEST_WINDOW + SAME_WINDOW:
+        if now < self.stated_at - SAME_WINDOW or self.resets_at > now + LONGEST_WINDOW + SAME_WINDOW:
             self.remaining = self.resets_at = None
         elif now >= self.resets_at:
             self.remaining = None if self.limit is None else max(0, self.limit - in_flight)
@@ -147,29 +147,29 @@ class RateLimitWindow:
         if self.remaining is not None:
             self.remaining = max(0, self.remaining - 1)
 
-    def learn(self, told: Budget, in_flight: int, now: float) -> None:
+    def learn(self, budget: Budget, in_flight: int, now: float) -> None:
         """
-        Take in what one answer told.
+        Learn from the budget of one response.
 
         Within a window the lowest count is right: answers come out of order, and each counts only the requests that
         the server had seen. At the start of a window those on their way are taken off as well.
         """
-        if told.limit:
-            self.limit = told.limit
-        self.silent = told.remaining is None or told.resets_at is None or told.resets_at > now + LONGEST_WINDOW
-        if self.silent or told.remaining is None or told.resets_at is None:
+        if budget.limit:
+            self.limit = budget.limit
+        self.silent = budget.remaining is None or budget.resets_at is None or budget.resets_at > now + LONGEST_WINDOW
+        if self.silent or budget.remaining is None or budget.resets_at is None:
             return
-        resets_at = told.resets_at + ROUNDING
+        resets_at = budget.resets_at + ROUNDING
         if resets_at <= now or (self.resets_at is not None and resets_at < self.resets_at - SAME_WINDOW):
-            return  # it tells of a window that has ended
+            return  # it is about a window that has ended
         begins = self.resets_at is not None and resets_at > self.resets_at + SAME_WINDOW
-        is_guess = self.resets_at is None and self.remaining == 0  # nobody said so, and it would last for a window
+        is_guess = self.resets_at is None and self.remaining == 0  # a guess, which would last for a whole window
         if begins or is_guess or self.remaining is None:
-            self.remaining = max(0, told.remaining - in_flight)
+            self.remaining = max(0, budget.remaining - in_flight)
         else:
-            self.remaining = min(self.remaining, told.remaining)
+            self.remaining = min(self.remaining, budget.remaining)
         self.resets_at = resets_at if self.resets_at is None else max(self.resets_at, resets_at)
-        self.told_at = now
+        self.stated_at = now
 
     def shut(self, until: float, now: float) -> None:
         """
@@ -182,7 +182,7 @@ class RateLimitWindow:
             return
         spent_until = self.resets_at if self.remaining == 0 else None
         self.remaining, self.resets_at, self.silent = 0, max(until, spent_until or until), False
-        self.told_at = now
+        self.stated_at = now
 
 
 class RateLimiter(OfOneProcess):
@@ -212,7 +212,7 @@ class RateLimiter(OfOneProcess):
 
     @property
     def window(self) -> RateLimitWindow:
-        """What is known now."""
+        """A copy of the current window."""
         with self._changed, self._opened() as window:
             return RateLimitWindow(**asdict(window))
 
@@ -228,23 +228,23 @@ class RateLimiter(OfOneProcess):
         while (delay := self._try()) > 0:
             wait(delay)
 
-    def release(self, told: Budget | None, *, shut_until: float | None = None) -> None:
+    def release(self, budget: Budget | None, *, shut_until: float | None = None) -> None:
         """
         Give back the place of a request that has ended.
 
         Parameters
         ----------
-        told
-            What its answer told; ``None``: there was none.
+        budget
+            The budget that its response states; ``None``: there was no response.
         shut_until
-            The API turned the request away: let nobody through before this instant [seconds since 1970].
+            The API turned the request away: send no request before this instant [seconds since 1970].
         """
         with self._changed:
             self._in_flight -= 1
             self._changed.notify_all()
             with self._opened() as window:
-                if told is not None:
-                    window.learn(told, self._in_flight, self._clock())
+                if budget is not None:
+                    window.learn(budget, self._in_flight, self._clock())
                 if shut_until is not None:
                     window.shut(shut_until, self._clock())
 
@@ -299,7 +299,7 @@ class _RateLimitFile:
         return self._path.is_symlink() or (self._path.exists() and not self._path.is_file())
 
     def _read(self) -> RateLimitWindow:
-        """Read what was kept; anything else in its place counts as nothing known."""
+        """Read the file; a missing or unreadable one is an unknown window."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=RateLimitWindow)
         except (FileNotFoundError, *UNREADABLE):

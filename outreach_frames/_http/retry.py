@@ -6,8 +6,7 @@ carried out is repeated only where carrying it out twice is the same as once.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -26,9 +25,9 @@ class Outcome(Enum):
     MAINTENANCE = auto()
     """503 that announces maintenance: turned away, not carried out."""
     SERVER_ERROR = auto()
-    """Any other 5xx: carried out or not, nobody knows."""
+    """Any other 5xx: the request may have been executed."""
     DROPPED = auto()
-    """The connection ended, or time ran out, before a complete answer: carried out or not, nobody knows."""
+    """The connection ended, or time ran out, before a complete response: it may have been executed."""
     UNREADABLE = auto()
     """2xx, complete, and not JSON."""
     NESTED = auto()
@@ -57,7 +56,7 @@ LONGEST_PAUSE = 30.0
 LONGEST_WAIT = 3_700.0
 """Longest wait that an announcement of the server can ask for: one hourly window and a little [s]."""
 ROUNDING = 1.0
-"""Announced instants have whole seconds, rounded nobody knows which way [s]."""
+"""Announced instants have whole seconds, rounded up or down [s]."""
 
 
 def pause_before_retry(
@@ -132,34 +131,27 @@ class Waiter:
     Attributes
     ----------
     clock
-        Wall clock, which anybody may set [seconds since 1970].
+        Wall clock, which can be set back [seconds since 1970].
     sleep
         Sleeps for so many seconds.
     on_wait
         Called with the time left [s] about once a second during a wait of a second or more, and with 0 at its end.
     timer
-        Clock that nobody sets, for waits and deadlines [s]; default: the machine's, or ``clock`` where that is given.
+        Monotonic clock for waits and deadlines [s]; default: the machine's, or ``clock`` where that is passed.
+    listeners
+        Called like ``on_wait``, as long as they are in this list.
     """
 
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     on_wait: Callable[[float], None] | None = None
     timer: Callable[[], float] | None = None
+    listeners: list[Callable[[float], None]] = field(default_factory=list)
     _closed: bool = False
-    _listeners: list[Callable[[float], None]] = field(default_factory=list)
 
     def elapsed(self) -> float:
         """Tell a time that only passes [s]."""
         return (self.timer or (time.monotonic if self.clock is time.time else self.clock))()
-
-    @contextmanager
-    def reporting_to(self, listener: Callable[[float], None]) -> Iterator[None]:
-        """Report waits to a listener too, as to `on_wait`."""
-        self._listeners.append(listener)
-        try:
-            yield
-        finally:
-            self._listeners.remove(listener)
 
     def wait(self, seconds: float) -> None:
         """Wait; raise `TransportError` if the connection is closed meanwhile, `WaitInterrupted` at Ctrl-C."""
@@ -177,7 +169,7 @@ class Waiter:
             raise TransportError("The connection is closed; the request was given up.")
 
     def _report(self, left: float) -> None:
-        for listener in (self.on_wait, *self._listeners):
+        for listener in (self.on_wait, *self.listeners):
             if listener is not None:
                 listener(left)
 

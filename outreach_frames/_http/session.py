@@ -22,11 +22,11 @@ from outreach_frames import __version__
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.cache import SIZE_CAP, Cache, default_folder, fingerprint, http_folder
 from outreach_frames._http.messages import LARGEST_BODY, Request, Response
-from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin, without_addresses
+from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin
 from outreach_frames._http.rate_limit import RateLimiter, RateLimitWindow
 from outreach_frames._http.retry import Waiter
 from outreach_frames._http.transport import Limits, Transport
-from outreach_frames._parsing import join_url, split_url
+from outreach_frames._parsing import join_url
 from outreach_frames._secrets import HiddenBytes
 from outreach_frames.errors import (
     CacheMissError,
@@ -55,7 +55,7 @@ class Session(OfOneProcess):
     base_url
         Base of every path. Plain http only to this machine itself.
     auth
-        Puts the token on a request; asked only when something is sent. If it has ``renew``, that is tried once after
+        Puts the token on a request; called only when a request is sent. If it has ``renew``, that is tried once after
         the token was refused.
     account
         Whose answers these are. It must stay the same when the token changes and differ between users; it is
@@ -63,13 +63,13 @@ class Session(OfOneProcess):
     cache
         Keep answers.
     cache_dir
-        Folder that a private one is made in; default: the user's cache folder.
+        Folder in which a private one is created; default: the user's cache folder.
     expire_after
-        Age from which a cached answer is asked for again [s or a duration]; ``None``: never.
+        Age at which a cached response expires [s or a duration]; ``None``: never.
     offline
         Send nothing: cached answers of any age, else `CacheMissError`.
     stale_if_error
-        When the API cannot be asked or fails, give a cached answer of any age where there is one.
+        When the API cannot be reached or fails, return a cached response of any age if there is one.
     cache_size
         Size at which answers not used for longest are dropped [bytes].
     max_wait
@@ -87,8 +87,8 @@ class Session(OfOneProcess):
         Random numbers in [0, 1): for tests.
     check_origin
         Refuses links and redirects that the token must not follow; default: Outreach's rule.
-    asked_at
-        Given a link and the page that it stood on, says where it is asked for; default: where it leads.
+    address_of
+        Maps a link and the URL of its page to the URL to request; default: the link itself.
     vendor
         Whether this is Outreach, and not another server.
 
@@ -122,12 +122,12 @@ class Session(OfOneProcess):
         waiter: Waiter | None = None,
         spread: Callable[[], float] = random,
         check_origin: OriginCheck = check_origin,
-        asked_at: Callable[[str, str], str] | None = None,
+        address_of: Callable[[str, str], str] | None = None,
         vendor: bool = True,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._check_origin = check_origin
-        self._asked_at = asked_at
+        self._address_of = address_of
         self._vendor = vendor
         self._offline = offline
         self._stale_if_error = stale_if_error
@@ -296,12 +296,12 @@ class Session(OfOneProcess):
         try:
             return self._transport.send(request)
         finally:
-            # Even a failed write may have been carried out, and what it changes beside the record is not known here.
+            # Even a failed write may have been executed, and which other records it changes is unknown.
             self.cache.invalidate()
 
     def link(self, link: str, page: str) -> str:
         """
-        Return the whole address at which a link that stood on a page is asked for.
+        Return the whole URL at which a link on a page is requested.
 
         Raises
         ------
@@ -309,13 +309,13 @@ class Session(OfOneProcess):
             It cannot be read, or leads to where the token must not go.
         """
         url = join_url(page, link)
-        url = self._asked_at(url, page) if self._asked_at else url
+        url = self._address_of(url, page) if self._address_of else url
         self._check_origin(url, self.base_url)
         return url
 
     @property
     def rate_limit(self) -> RateLimitWindow:
-        """What is known of the request budget."""
+        """The current window of the request budget."""
         return self._rate_limiter.window
 
     def close(self) -> None:
@@ -326,9 +326,7 @@ class Session(OfOneProcess):
     def _prepared(self, method: str, url: str, params: Parameters, body: bytes | None = None) -> Request:
         if "://" not in url:
             url = f"{self.base_url}/{url.lstrip('/')}"
-        path = split_url(url).path.removeprefix(split_url(self.base_url).path) or "/"
-        label = without_addresses(path)
-        request = Request.of(method, url, path=label, headers=self._headers, params=params, body=body)
+        request = Request.of(method, url, headers=self._headers, base_url=self.base_url, params=params, body=body)
         request.vendor = self._vendor
         return request
 

@@ -1,8 +1,8 @@
 """
 The network side of a session, below the cache: rate limit, token, one attempt after another, redirects.
 
-A request is sent until its response is complete, or until it is clear that it will not be. Whether the body of a read
-is JSON is found by whoever decodes it: `Transport.send_again` asks again for one that is not.
+A request is sent again until its response is complete or no attempt is left. The body of a read is checked by the code
+that decodes it; `Transport.send_again` sends the request again if the body is not JSON.
 """
 
 import logging
@@ -25,9 +25,8 @@ from requests.auth import AuthBase
 from requests.utils import resolve_proxies
 
 from outreach_frames._fork import OfOneProcess
-from outreach_frames._http.connection_pool import PooledAdapter, allowing
 from outreach_frames._http.errors import judge, needs_new_token, rate_limit_error
-from outreach_frames._http.messages import LARGEST_BODY, Request, Response, kept_headers
+from outreach_frames._http.messages import LARGEST_BODY, Request, Response, stored_headers
 from outreach_frames._http.origin import OriginCheck, check_origin, hide_queries, is_loopback, origin_of
 from outreach_frames._http.rate_limit import RateLimiter, read_budget, read_resumption
 from outreach_frames._http.retry import (
@@ -41,14 +40,14 @@ from outreach_frames._http.retry import (
 )
 from outreach_frames._parsing import join_url
 from outreach_frames._secrets import HiddenBytes, HiddenText, hidden
-from outreach_frames._sockets import Allowance, TooLargeError
+from outreach_frames._sockets import Allowance, PooledAdapter, TooLargeError, allowing
 from outreach_frames.errors import DeadlineError, DocumentError, OutreachError, TransportError
 
 _log = logging.getLogger(__name__)
 
 
 class Renewable(Protocol):
-    """A way to sign in that can get another token; asked for by the transport after a refusal."""
+    """Authentication that can get another token, which the transport requests after a refusal."""
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         """Put the token on a request."""
@@ -314,7 +313,7 @@ class Transport(OfOneProcess):
         now = self._waiter.clock()
         response = Response(
             status=raw.status_code,
-            headers=MappingProxyType(kept_headers(raw.headers)),
+            headers=MappingProxyType(stored_headers(raw.headers)),
             body=raw.content,
             url=request.url or "",
             requested_at=requested_at,
@@ -339,7 +338,7 @@ class Transport(OfOneProcess):
         time_left = ends_at - self._waiter.elapsed()
         timeout = (_within(self._limits.connect, time_left), _within(self._limits.read, time_left))
         allowance = Allowance(ends_at, self._waiter.elapsed, self._limits.read, self._limits.size)
-        # A proxy is not asked for this machine itself: it could not reach it, and would see the token.
+        # No proxy is used for this machine itself: it could not reach it, and would see the token.
         url = signed.url or ""
         proxies = {} if is_loopback(origin_of(url)[1]) else resolve_proxies(signed, {})
         try:
@@ -356,7 +355,7 @@ class Transport(OfOneProcess):
         return response
 
     def _body(self, raw: Any) -> HiddenBytes:
-        """Read a whole answer; one that is too large is given up as soon as that shows, packed or not."""
+        """Read a whole body; stop as soon as it is larger than allowed, compressed or not."""
         body = bytearray()
         if (raw.length_remaining or 0) > self._limits.size:
             raise TooLargeError
@@ -367,7 +366,7 @@ class Transport(OfOneProcess):
         return HiddenBytes(body)
 
     def _broken(self, request: Request, error: Exception) -> tuple[Outcome, OutreachError]:
-        """Tell what a failure on the wire means; its own message is left out, since it quotes the whole URL."""
+        """Return the outcome and error of a failed connection, without its own message, which quotes the whole URL."""
         label = request.label
         scheme, host, port = origin_of(request.url or "")
         causes = list(_causes(error))
@@ -423,7 +422,7 @@ def _already_deleted(request: Request, failure: _Failure) -> Response | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk down an error: requests wraps urllib3's, which wraps the socket's."""
+    """Yield an error and its causes: requests wraps urllib3's, which wraps the socket's."""
     while error is not None:
         yield error
         inner = [getattr(error, "reason", None), *error.args, error.__cause__]
@@ -435,5 +434,5 @@ def _within(timeout: float, time_left: float) -> float:
 
 
 def _certificates() -> str | bool:
-    """Return what TLS certificates are checked against: the environment's bundle, else the known authorities."""
+    """Return what TLS certificates are checked against: the environment's bundle, else the usual authorities."""
     return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True

@@ -42,7 +42,7 @@ def free_port() -> int:
 def start(authority, exchange, profiles, clock):
     """Return a login of the authority's app."""
 
-    def run(redirect_uri, *, ask=None, open_browser=lambda _: None, patience=60):
+    def run(redirect_uri, *, ask=None, open_browser=lambda _: None, timeout=60):
         app = App("client", redirect_uri, authority.base_url)
         return login(
             app,
@@ -53,7 +53,7 @@ def start(authority, exchange, profiles, clock):
             ask=ask,
             open_browser=open_browser,
             clock=clock,
-            patience=patience,
+            timeout=timeout,
         )
 
     return run
@@ -155,7 +155,7 @@ def test_slow_visitors_do_not_hold_the_code_up(free_port) -> None:
                 visitors.enter_context(trickling(free_port))
             Thread(target=visit, args=(f"{redirect}?code=the-code&state=mine",)).start()
 
-        assert wait_for_code(redirect, "mine", ready=browser, patience=30) == "the-code"
+        assert wait_for_code(redirect, "mine", ready=browser, timeout=30) == "the-code"
 
 
 def visit(url: str) -> None:
@@ -171,7 +171,7 @@ def test_slow_visitors_do_not_outlast_its_patience(free_port) -> None:
             f"http://127.0.0.1:{free_port}/callback",
             "mine",
             ready=lambda: visitors.enter_context(trickling(free_port)),
-            patience=0.3,
+            timeout=0.3,
         )
 
     assert time.monotonic() - began < 3
@@ -196,7 +196,7 @@ def test_a_slow_visitor_is_sent_away(free_port, monkeypatch) -> None:
         visit(f"http://127.0.0.1:{free_port}/callback?code=the-code&state=mine")
 
     code = wait_for_code(
-        f"http://127.0.0.1:{free_port}/callback", "mine", ready=Thread(target=visitors).start, patience=30
+        f"http://127.0.0.1:{free_port}/callback", "mine", ready=Thread(target=visitors).start, timeout=30
     )
 
     assert (code, gone) == ("the-code", ["trickling", "pouring"])
@@ -212,7 +212,7 @@ def test_localhost_is_listened_to_at_both_its_addresses(free_port, host) -> None
     target = f"http://{host}:{free_port}/callback?code=the-code&state=mine"
 
     code = wait_for_code(
-        f"http://localhost:{free_port}/callback", "mine", ready=Thread(target=visit, args=(target,)).start, patience=30
+        f"http://localhost:{free_port}/callback", "mine", ready=Thread(target=visit, args=(target,)).start, timeout=30
     )
 
     assert code == "the-code"
@@ -224,7 +224,7 @@ def test_an_address_of_localhost_that_somebody_else_has_is_refused(free_port, ad
     """The browser might bring the code there."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, free_port), family=family), pytest.raises(AuthError, match="is taken"):
-        wait_for_code(f"http://localhost:{free_port}/callback", "state", patience=1)
+        wait_for_code(f"http://localhost:{free_port}/callback", "state", timeout=1)
 
 
 def test_nobody_can_listen_beside_it(free_port) -> None:
@@ -238,7 +238,7 @@ def test_nobody_can_listen_beside_it(free_port) -> None:
             refused.append(address)
 
     with pytest.raises(AuthError, match="in time"):
-        wait_for_code(f"http://localhost:{free_port}/callback", "state", ready=intrude, patience=0.01)
+        wait_for_code(f"http://localhost:{free_port}/callback", "state", ready=intrude, timeout=0.01)
 
     assert len(refused) == 2
 
@@ -273,7 +273,7 @@ def test_a_redirect_that_cannot_be_read_says_so(start, redirect) -> None:
 def test_a_browser_that_never_comes_back_ends_the_wait(free_port) -> None:
     """Somebody closed the tab."""
     with pytest.raises(AuthError, match="in time"):
-        wait_for_code(f"http://127.0.0.1:{free_port}/callback", "state", patience=0.01)
+        wait_for_code(f"http://127.0.0.1:{free_port}/callback", "state", timeout=0.01)
 
 
 def test_a_taken_port_says_so() -> None:

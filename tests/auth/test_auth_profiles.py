@@ -30,10 +30,10 @@ def test_without_a_keyring_secrets_are_in_a_private_file(signed_in, tmp_path) ->
 
 def test_with_a_keyring_no_secret_is_in_a_file(drawer, signed_in, exchange, clock, tmp_path) -> None:
     """The keyring is locked when the person is away."""
-    keeper = signed_in.keeper(exchange=exchange, clock=clock, wait=clock.sleep)
+    token_auth = signed_in.token_auth(exchange=exchange, clock=clock, wait=clock.sleep)
     clock.now += 7200
 
-    assert keeper.token().access == "access-token-2-secret"
+    assert token_auth.token().access == "access-token-2-secret"
 
     assert list(drawer.entries) == [("outreach_frames", "default")]
     assert "refresh-token-2-secret" in drawer.entries["outreach_frames", "default"]
@@ -115,11 +115,11 @@ def test_a_reply_that_cannot_be_read_is_an_auth_error(reply) -> None:
 
 def test_a_locked_keyring_says_so(drawer, signed_in, exchange, clock) -> None:
     """It is no sign-out."""
-    keeper = signed_in.keeper(exchange=exchange, clock=clock)
+    token_auth = signed_in.token_auth(exchange=exchange, clock=clock)
     drawer.is_locked = True
 
     with pytest.raises(AuthError, match="keyring refused"):
-        keeper.token()
+        token_auth.token()
 
 
 @pytest.mark.usefixtures("drawer")
@@ -131,7 +131,7 @@ def test_a_keyring_that_is_gone_says_so(signed_in, exchange) -> None:
     keyring.set_keyring(Keyring())
 
     with pytest.raises(AuthError, match="cannot be reached"):
-        signed_in.keeper(exchange=exchange)
+        signed_in.token_auth(exchange=exchange)
 
 
 def test_several_organizations_have_a_profile_each(signed_in, authority, exchange, clock) -> None:
@@ -140,7 +140,7 @@ def test_several_organizations_have_a_profile_each(signed_in, authority, exchang
     signed_in.save("acme.eu", authority.app, token, CLIENT_SECRET)
 
     assert signed_in.names() == ["acme.eu", "default"]
-    assert signed_in.keeper("acme.eu", exchange=exchange, clock=clock).token().access == "theirs"
+    assert signed_in.token_auth("acme.eu", exchange=exchange, clock=clock).token().access == "theirs"
     assert signed_in.load("acme.eu").account != signed_in.load().account
 
 
@@ -189,7 +189,7 @@ def test_damaged_files_say_so_and_quote_nothing(signed_in, exchange, tmp_path, c
     folder = tmp_path / "data" / "profiles"
     (folder / "default.secrets").write_bytes(content)
     with pytest.raises(AuthError, match="cannot be read") as caught:
-        signed_in.keeper(exchange=exchange).token()
+        signed_in.token_auth(exchange=exchange).token()
     assert caught.value.__suppress_context__
 
     (folder / "default.profile").write_bytes(content)
@@ -200,12 +200,12 @@ def test_damaged_files_say_so_and_quote_nothing(signed_in, exchange, tmp_path, c
 WRITER = """
 import sys, pathlib
 from outreach_frames._auth import FileTokenStore, Secrets, Token
-vault = FileTokenStore(pathlib.Path(sys.argv[1]))
+store = FileTokenStore(pathlib.Path(sys.argv[1]))
 print("ready", flush=True)
 n = 0
 while True:
     n += 1
-    vault.save(Secrets(Token(f"a{n}", "r" * 5000, n, n)))
+    store.save(Secrets(Token(f"a{n}", "r" * 5000, n, n)))
     print(n, flush=True)
 """
 
@@ -232,11 +232,11 @@ def test_a_failed_save_leaves_no_scraps(tmp_path, monkeypatch) -> None:
     def fail(_: int) -> None:
         raise OSError
 
-    vault = FileTokenStore(tmp_path / "secrets")
+    store = FileTokenStore(tmp_path / "secrets")
     monkeypatch.setattr(os, "fsync", fail)
 
     with pytest.raises(AuthError, match="cannot be saved"):
-        vault.save(Secrets(Token("a", None, 0, 0)))
+        store.save(Secrets(Token("a", None, 0, 0)))
 
     assert list(tmp_path.iterdir()) == []
 

@@ -80,7 +80,7 @@ def test_a_sort_by_a_filter_too_long_for_one_url_is_refused(org, read, limit):
     """The parts come one after the other, each in its own order, and nobody knows the type of what sorts them."""
     org.sandbox.clear_log()
 
-    with pytest.raises(QueryError, match="sent in parts") as caught:
+    with pytest.raises(QueryError, match="sent in several parts") as caught:
         read(org, "custom_objects/contract", filter={"id": list(range(1, 3000))}, sort="value", limit=limit)
 
     assert "fields" not in caught.value.hint

@@ -18,7 +18,7 @@ from scripted_server import EMPTY, TOKEN, Scripted
 
 from outreach_frames import errors
 from outreach_frames._http import Cache, Waiter
-from outreach_frames._http.cache_store import decode_response, encode_response
+from outreach_frames._http.cache import decode_response, encode_response
 
 COOKIE = "cookie-that-must-not-leak"
 

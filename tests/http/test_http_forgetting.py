@@ -12,9 +12,8 @@ from hypothesis import given, strategies as st
 from scripted_server import Scripted
 
 from outreach_frames import errors
-from outreach_frames._http import cache_store, clear_all, remove_account
-from outreach_frames._http.cache_store import decode_response
-from outreach_frames._http.mentions import mentions, unescaped
+from outreach_frames._http import cache, clear_all, remove_account
+from outreach_frames._http.cache import contains_text, decode_response, unescaped
 
 NAME, ADDRESS = "Jörg Müller/Weiß", "Jörg.O'Neil+x@exämple.com"
 
@@ -63,14 +62,14 @@ def test_any_text_is_found_in_json_that_holds_it(text, before, after, ascii_only
     except UnicodeEncodeError:  # half a pair of surrogates, which no UTF-8 can hold
         return
 
-    assert mentions(body, text)
+    assert contains_text(body, text)
 
 
 @given(st.binary(max_size=100))
 def test_looking_into_any_body_raises_nothing(body) -> None:
     """A damaged answer must not keep a person from being forgotten."""
     unescaped(body)
-    assert mentions(body, "") is True
+    assert contains_text(body, "") is True
 
 
 def test_a_test_of_ones_own_sees_names_without_escapes(server, connect) -> None:
@@ -144,7 +143,7 @@ def test_a_text_that_is_everywhere_is_refused(connect) -> None:
 @pytest.mark.parametrize("forget", [lambda cache: cache.forget("Sally"), lambda cache: cache.clear()])
 def test_a_log_that_somebody_reads_is_said_to_hold_it_still(connect, monkeypatch, forget) -> None:
     """SQLite cannot empty it then, and says nothing."""
-    monkeypatch.setattr(cache_store, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(cache, "_BUSY_TIMEOUT", 0.05)
     session = connect()
     session.get("/prospects/1")
     reader = sqlite3.connect(session.cache.info().path, isolation_level=None)

@@ -350,7 +350,7 @@ def test_one_header_locks_nobody_out(server, connect, clock, header) -> None:
 @pytest.mark.parametrize(
     "planted",
     [
-        {"limit": 1, "remaining": 0, "resets_at": 1_800_000_000.0 + FAR, "told_at": 1_800_000_000.0},
+        {"limit": 1, "remaining": 0, "resets_at": 1_800_000_000.0 + FAR, "stated_at": 1_800_000_000.0},
         {"limit": 1, "remaining": 0, "resets_at": 1e300},
         {"limit": 0, "remaining": 0},
         {"limit": -5, "remaining": -5, "taken_at": 1_800_000_000.0 + FAR},

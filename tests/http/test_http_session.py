@@ -304,8 +304,10 @@ def test_a_response_that_is_never_json_says_so(server, connect) -> None:
     server.script = [FAULTS["not JSON"]] * 9
     session = connect()
 
-    with pytest.raises(errors.DocumentError, match=r"not a complete JSON document \(text/html\)"):
+    with pytest.raises(errors.DocumentError, match=r"not a complete JSON document \(text/html\)") as caught:
         Client(session).read("/prospects", (), _decoded)
+
+    assert caught.value.__context__ is None
 
     assert len(server.requests) == 4
     assert session.cache.info().answers == 0

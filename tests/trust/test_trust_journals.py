@@ -208,8 +208,10 @@ def test_a_row_that_waited_to_be_sent_again_is_sent_by_the_next_call(sandbox):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts jobs in the background without it
     interrupts = lambda _: signal.raise_signal(signal.SIGINT)  # noqa: E731
     with new_token(sandbox) as org:
-        with org.session.waiter.reporting_to(interrupts), pytest.raises(KeyboardInterrupt):
+        org.session.waiter.listeners.append(interrupts)
+        with pytest.raises(KeyboardInterrupt):
             write(org)
+        org.session.waiter.listeners.clear()
         sandbox.faults.clear()
         assert write(org)["status"].tolist() == ["created"] * ROWS
     assert new_accounts(sandbox) == ROWS

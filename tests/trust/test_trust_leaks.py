@@ -26,7 +26,7 @@ from trust_setting import PAGE, app_key, organization
 import outreach_frames as of
 from outreach_frames._auth import Profiles
 from outreach_frames._http import Session, TokenEndpoint, Waiter
-from outreach_frames._http.cache_store import decode_response
+from outreach_frames._http.cache import decode_response
 from outreach_frames._sandbox import Sandbox
 from outreach_frames.cli import main
 from outreach_frames.client import Client
@@ -153,10 +153,10 @@ def renewing(run: Run, org: Client) -> None:
     sandbox = run.sandbox
     sandbox.faults.clear()
     waiter = Waiter(sandbox.seconds, sandbox.advance)
-    keeper = Profiles().keeper(
+    token_auth = Profiles().token_auth(
         exchange=TokenEndpoint(sandbox.base_url, waiter=waiter), clock=waiter.clock, wait=waiter.wait
     )
-    with Client(Session(sandbox.base_url, keeper, account="again", waiter=waiter)) as again:
+    with Client(Session(sandbox.base_url, token_auth, account="again", waiter=waiter)) as again:
         for fault in ({"revokes_token": True}, {"status": 429, "times": 3}, {"status": 503, "wait": 60.0}):
             sandbox.faults.add(path="/accounts", headers={"set-cookie": f"session={COOKIE}"}, **fault)
             of.fetch(again, "accounts", refresh=True)

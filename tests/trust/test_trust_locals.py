@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from trust_setting import app_key, connect, keep_profile, keeper, signed_in
+from trust_setting import app_key, connect, keep_profile, signed_in, token_auth
 
 import outreach_frames as of
 from outreach_frames._auth import App, FileTokenStore, Profiles, Secrets, ServerApp, Token, find_installation, login
@@ -61,11 +61,11 @@ def found(sandbox, told: str, *more: str) -> list[str]:
     return [line for line in told.splitlines() for each in [*secrets_of(sandbox), *more] if each in line]
 
 
-def ended(sandbox, keeper) -> None:
+def ended(sandbox, token_auth) -> None:
     """Use a token that cannot be renewed."""
     for refresh in list(sandbox.oauth._refreshes):
         sandbox.oauth.end(refresh)
-    keeper.token()
+    token_auth.token()
 
 
 def test_the_scan_finds_what_is_there() -> None:
@@ -102,15 +102,15 @@ def test_a_damaged_store_shows_no_secret(sandbox, tmp_path, damage) -> None:
     (path,) = tmp_path.rglob("*.secrets")
     path.write_text(damage(path.read_text()))
 
-    assert found(sandbox, failing(keeper(sandbox, tmp_path).token)) == []
+    assert found(sandbox, failing(token_auth(sandbox, tmp_path).token)) == []
 
 
 def test_a_store_that_cannot_be_written_shows_no_secret(tmp_path) -> None:
     """The token is in hand at that moment."""
-    vault = FileTokenStore(tmp_path / "missing" / "secrets")
+    store = FileTokenStore(tmp_path / "missing" / "secrets")
     kept = Secrets(Token("access-token", "refresh-token", 0.0, 1.0), SECRET)
 
-    told = failing(lambda: vault.save(kept))
+    told = failing(lambda: store.save(kept))
 
     assert not [each for each in ("access-token", "refresh-token", SECRET) if each in told]
 

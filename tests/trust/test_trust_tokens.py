@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-from trust_setting import app_key, connect, keep_profile, keeper, rows, signed_in, true_rows
+from trust_setting import app_key, connect, keep_profile, rows, signed_in, token_auth, true_rows
 
 import outreach_frames as of
 from outreach_frames import connections
@@ -31,8 +31,8 @@ from outreach_frames._auth import Profiles
 from outreach_frames.client import Client
 from outreach_frames._http import Session, TokenEndpoint, Waiter
 url, folder, first = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-keeper = Profiles(folder).keeper(exchange=TokenEndpoint(url))
-with Client(Session(url, keeper, account="someone", cache_dir=folder / "cache")) as org:
+token_auth = Profiles(folder).token_auth(exchange=TokenEndpoint(url))
+with Client(Session(url, token_auth, account="someone", cache_dir=folder / "cache")) as org:
     print("ready", flush=True)
     sys.stdin.readline()
     with ThreadPoolExecutor(4) as pool:
@@ -140,7 +140,8 @@ def test_waiting_for_the_mint_shows_like_any_other_wait(sandbox, monkeypatch):
     keep_profile(sandbox, None, lifetime=-1.0)
     told = []
 
-    with of.connect() as org, waiter.reporting_to(told.append):
+    waiter.listeners.append(told.append)
+    with of.connect() as org:
         of.fetch_one(org, "accounts", 1)
         assert told == []
         sandbox.faults.add(path="/accounts", revokes_token=True)
@@ -173,7 +174,10 @@ def test_a_refresh_token_rotated_away_ends_in_a_sentence(sandbox, tmp_path, stat
     token = keep_profile(sandbox, tmp_path, lifetime=-1.0)
     sandbox.oauth.end(token.refresh)
 
-    with connect(sandbox, tmp_path, keeper(sandbox, tmp_path)) as org, pytest.raises(AuthError, match="Sign in again"):
+    with (
+        connect(sandbox, tmp_path, token_auth(sandbox, tmp_path)) as org,
+        pytest.raises(AuthError, match="Sign in again"),
+    ):
         of.fetch(org, "accounts")
 
     assert asked_for_tokens(sandbox) == [status]

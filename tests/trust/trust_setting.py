@@ -60,13 +60,13 @@ def signed_in(sandbox: Sandbox, folder: Path, **reply: Any) -> RefreshingTokenAu
         See `Authority.issue`: ``user``, ``scopes``, ``lifetime``.
     """
     keep_profile(sandbox, folder, **reply)
-    return keeper(sandbox, folder)
+    return token_auth(sandbox, folder)
 
 
-def keeper(sandbox: Sandbox, folder: Path) -> RefreshingTokenAuth:
+def token_auth(sandbox: Sandbox, folder: Path) -> RefreshingTokenAuth:
     """Return what signs requests for the profile that is kept in a folder."""
     exchange = TokenEndpoint(sandbox.base_url, waiter=Waiter(sandbox.seconds, sandbox.advance))
-    return Profiles(folder).keeper(exchange=exchange, clock=sandbox.seconds, wait=sandbox.advance)
+    return Profiles(folder).token_auth(exchange=exchange, clock=sandbox.seconds, wait=sandbox.advance)
 
 
 def keep_profile(
