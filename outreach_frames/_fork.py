@@ -13,9 +13,9 @@ import filelock as _registered_before  # noqa: F401  see the end
 
 
 class OfOneProcess:
-    """What has something that belongs to one process; it is known from when `told_of_forks` is called."""
+    """What has something that belongs to one process; it is known from when `follow_forks` is called."""
 
-    def told_of_forks(self) -> None:
+    def follow_forks(self) -> None:
         """Call the methods below around every fork, as long as this object lives."""
         _living[id(self)] = self
 

@@ -19,7 +19,7 @@ from outreach_frames.errors import (
     TransportError,
 )
 
-NOT_TOLD = (BadRequestError, DocumentError, NotFoundError, OriginError, PermissionDeniedError, msgspec.DecodeError)
+_UNNAMED = (BadRequestError, DocumentError, NotFoundError, OriginError, PermissionDeniedError, msgspec.DecodeError)
 """How an API answers that has no root document, or only one for people."""
 
 
@@ -80,7 +80,7 @@ def _root(client: Client) -> Mapping[str, Any]:
         raise TransportError(
             "The connection is offline: nothing is written.", hint="Connect with offline=False."
         ) from None
-    except NOT_TOLD:
+    except _UNNAMED:
         return {}
     return _mapping(_mapping(document.get("data")).get("relationships")) | _mapping(document.get("meta"))
 
@@ -88,9 +88,9 @@ def _root(client: Client) -> Mapping[str, Any]:
 def _id(named: Mapping[str, Any], *names: str) -> str | None:
     for name in names:
         member = _mapping(named.get(name))
-        found = _mapping(member.get("data") or member).get("id")
-        if isinstance(found, (int, str)) and str(found):
-            return str(found)
+        id_ = _mapping(member.get("data") or member).get("id")
+        if isinstance(id_, (int, str)) and str(id_):
+            return str(id_)
     return None
 
 

@@ -64,8 +64,8 @@ Record = int | str | pd.Series
 
 def id_of(record: Any) -> Any:
     """Return the ``id`` of a row, ``None`` if it has none, and anything else; whole numbers as Python's own."""
-    found = record.get("id") if isinstance(record, (pd.Series, Mapping)) else record
-    return _whole(found.item() if isinstance(found, np.generic) else found)
+    id_ = record.get("id") if isinstance(record, (pd.Series, Mapping)) else record
+    return _whole(id_.item() if isinstance(id_, np.generic) else id_)
 
 
 def checked_id(kind: ResourceType, record: Any) -> int | str:
@@ -77,11 +77,11 @@ def checked_id(kind: ResourceType, record: Any) -> int | str:
     QueryError
         It cannot be one of this type: it would name another record, or none.
     """
-    found = id_of(record)
-    if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
-        return found
-    if isinstance(found, str) and (found != "" if kind.id_type == "string" else found.isascii() and found.isdigit()):
-        return found
+    id_ = id_of(record)
+    if isinstance(id_, int) and not isinstance(id_, bool) and id_ >= 0:
+        return id_
+    if isinstance(id_, str) and (id_ != "" if kind.id_type == "string" else id_.isascii() and id_.isdigit()):
+        return id_
     raise QueryError(f"What was given is no id of {kind.table}.", hint="Take it from the column id of a frame.")
 
 
@@ -201,26 +201,26 @@ def action_parameters(
     QueryError
         A batch names no records: it would touch every one. A parameter is no scalar, or a value is infinite.
     """
-    known = (kind.collection_actions if on_collection else kind.actions)[action]
-    given = _members(values)
-    if not on_collection and (unknown := next((name for name in given if name not in known), None)):
-        raise UnknownNameError(unknown, kind=f"parameter of {kind.name}.{action}", known=known)
-    if "fieldName" in given and "fieldValue" not in given:
+    parameters = (kind.collection_actions if on_collection else kind.actions)[action]
+    attributes = _members(values)
+    if not on_collection and (unknown := next((name for name in attributes if name not in parameters), None)):
+        raise UnknownNameError(unknown, kind=f"parameter of {kind.name}.{action}", known=parameters)
+    if "fieldName" in attributes and "fieldValue" not in attributes:
         raise QueryError("field_name needs a field_value, and it is missing.", hint="To clear the field, pass None.")
-    scalars = {name: value for name, value in given.items() if name in known and value is not None}
+    scalars = {name: value for name, value in attributes.items() if name in parameters and value is not None}
     if several := next((name for name, value in scalars.items() if isinstance(value, (list, dict))), None):
         raise QueryError(f"{several} takes one value, not several.")
     params = [(f"actionParams[{name}]", text(value)) for name, value in scalars.items()]
     if not on_collection:
         return params, RequestDocument(b"", {})
-    if "filter" in known:
+    if "filter" in parameters:
         chosen = batch_filter(catalog, _subject(action), filter or {})
-        if not chosen and not given.get("ids"):
+        if not chosen and not attributes.get("ids"):
             raise QueryError(
                 f"{action} without a filter or ids would touch every record.", hint="Pass filter={…} or ids=[…]."
             )
         params += chosen
-    attributes = {name: value for name, value in given.items() if name not in known}
+    attributes = {name: value for name, value in attributes.items() if name not in parameters}
     arguments = {f"/data/attributes/{camel(name)}": name for name in values}
     body = msgspec.json.encode({"data": {"attributes": attributes}}, enc_hook=revealed) if attributes else b""
     return params, RequestDocument(body, arguments)
@@ -381,10 +381,10 @@ def _identifier(name: str, value: Any, relationship: Relationship) -> dict[str, 
 
 def _id(name: str, value: Any) -> int | str:
     """Read an id from a number, a text or the row of a frame."""
-    found = id_of(value)
-    if isinstance(found, bool) or not isinstance(found, (int, str)):
+    id_ = id_of(value)
+    if isinstance(id_, bool) or not isinstance(id_, (int, str)):
         raise QueryError(f"{name} takes an id, of.ref(…) or the row of a frame, not a {type(value).__name__}.")
-    return found
+    return id_
 
 
 def _members(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -172,19 +172,19 @@ def _typed(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError:
     """Return this package's error for DuckDB's, in one line and without values of the data."""
     import duckdb  # noqa: PLC0415
 
-    told = str(error).strip().partition("\n")[0]
-    if isinstance(error, duckdb.PermissionException | duckdb.InvalidInputException) and "configuration" in told:
+    message = str(error).strip().partition("\n")[0]
+    if isinstance(error, duckdb.PermissionException | duckdb.InvalidInputException) and "configuration" in message:
         return QueryError(
             "The query reaches outside the snapshot.",
             hint="It sees the snapshot's tables and the frames given with it; no file, no extension and no setting.",
         )
     if isinstance(error, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):
-        return QueryError(f"The query is not valid: {_short(told)}.", hint=f"Tables: {', '.join(sorted(tables))}.")
-    told = _VALUE.sub("…", told)
-    if _FROM_ARROW.search(told):
+        return QueryError(f"The query is not valid: {_short(message)}.", hint=f"Tables: {', '.join(sorted(tables))}.")
+    message = _VALUE.sub("…", message)
+    if _FROM_ARROW.search(message):
         return SnapshotError("The file of a table is damaged.", hint="Call verify() to see which.")
-    return QueryError(f"The query failed: {_short(told)}.")
+    return QueryError(f"The query failed: {_short(message)}.")
 
 
-def _short(told: str) -> str:
-    return told[:LONGEST].rstrip(".!")
+def _short(message: str) -> str:
+    return message[:LONGEST].rstrip(".!")

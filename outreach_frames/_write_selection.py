@@ -93,7 +93,7 @@ def select(
     for name, (member, type_name) in members.items():
         changed = changes.get(name)
         types = columns[type_name] if type_name else None
-        kept = 0
+        unchanged = 0
         for number, (row, value) in enumerate(zip(rows, columns[name], strict=True)):
             if changed is not None and not changed[number]:
                 continue
@@ -101,11 +101,11 @@ def select(
                 if member.name in cleared:
                     row[name] = None
                 else:
-                    kept += changed is not None
+                    unchanged += changed is not None
             else:
                 row[name] = value if types is None else _typed(value, types[number])
-        if kept:
-            left_out[name] = f"missing in {kept} rows, which clears only what clear= names"
+        if unchanged:
+            left_out[name] = f"missing in {unchanged} rows, which clears only what clear= names"
     return Selection(mode, ids or [None] * len(frame), rows, problems, left_out)
 
 
@@ -154,28 +154,28 @@ def _writable(
             else "Drop these columns before writing, or pass changed_from= the frame as it was fetched.",
         )
     types = {m.name: name for name, m in members.items() if isinstance(m, Relationship) and name == m.type_column}
-    found = {name: (m, types.get(m.name)) for name, m in members.items() if types.get(m.name) != name}
+    unwritable = {name: (m, types.get(m.name)) for name, m in members.items() if types.get(m.name) != name}
     spelled: dict[str, str] = {}
-    for name, (member, _) in found.items():
+    for name, (member, _) in unwritable.items():
         if member.name in spelled:
             raise QueryError(f"{spelled[member.name]} and {name} are one and the same.", hint="Drop one of the two.")
         spelled[member.name] = name
     if alone := [name for member, name in types.items() if member not in spelled]:
         raise QueryError(f"{alone[0]} needs the ids that it is about.", hint="Write both columns, or neither.")
-    return found
+    return unwritable
 
 
 def _cleared(kind: ResourceType, clear: Collection[str], frame: pd.DataFrame, mode: Mode, key: str | None) -> set[str]:
     """Return the API's names of what a missing value clears."""
-    wanted = {name: kind.member(name) for name in ([clear] if isinstance(clear, str) else clear)}
-    if wanted and mode == "create":
+    named = {name: kind.member(name) for name in ([clear] if isinstance(clear, str) else clear)}
+    if named and mode == "create":
         raise QueryError("A create clears nothing.", hint="Leave clear out.")
-    for name, member in wanted.items():
+    for name, member in named.items():
         if key is not None and member is kind.member(key):
             raise QueryError(f"The key {key} finds the records and cannot be cleared.")
         if not {name, member.name, member.column, getattr(member, "id_column", name)} & set(frame.columns):
             raise QueryError(f"{name} in clear= is no column of the frame.")
-    return {member.name for member in wanted.values()}
+    return {member.name for member in named.values()}
 
 
 def _typed(value: Any, type_name: Any) -> Any:
@@ -206,13 +206,13 @@ def _changes(
                 f"changed_from= has two rows of one of the {kind.table}.", hint="Pass the frame as fetched."
             )
     at = [places.get(str(record)) for record in ids]
-    known = {name: before[name].tolist() for name in frame.columns if name in before}
+    earlier = {name: before[name].tolist() for name in frame.columns if name in before}
     changes = {
         name: np.array(
-            [p is None or not _same(v, known[name][p]) for v, p in zip(frame[name].tolist(), at, strict=True)],
+            [p is None or not _same(v, earlier[name][p]) for v, p in zip(frame[name].tolist(), at, strict=True)],
             dtype=bool,
         )
-        for name in known
+        for name in earlier
     }
     for relationship in kind.relationships.values():
         pair = relationship.id_column, relationship.type_column

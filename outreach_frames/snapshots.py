@@ -223,7 +223,7 @@ class Snapshot:
             As in `fetch`; the version in force does not change then.
         """
         options = {name: facts.get("options") for name, facts in self.manifest["tables"].items()}
-        lost = [name for name, kept in options.items() if not _is_repeatable(kept)]
+        lost = [name for name, chosen in options.items() if not _is_repeatable(chosen)]
         if lost:
             raise SnapshotError(
                 f"How {', '.join(lost)} was taken cannot be repeated from the manifest.",
@@ -258,10 +258,10 @@ class Snapshot:
             )
         file = self.folder / f"{name}.parquet"
         try:
-            found = file.lstat()
-            if not stat.S_ISREG(found.st_mode):
+            status = file.lstat()
+            if not stat.S_ISREG(status.st_mode):
                 raise SnapshotError(f"The file of table {name} is a link or no file.", hint="Take a new snapshot.")
-            digest = _checksum(file, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            digest = _checksum(file, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         except FileNotFoundError as error:
             raise SnapshotError(f"The file of table {name} is missing.", hint="Take a new snapshot.") from error
         except OSError as error:
@@ -309,14 +309,14 @@ def take_snapshot(
         As in `fetch`. Nothing of the failed version stays, and the version in force does not change; pages already
         fetched are cached, so the same call with ``refresh=False`` resumes.
     """
-    wanted = _wanted(client, resources)
+    tables = _options_by_table(client, resources)
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise SnapshotError(f"{path.name} is a file.", hint="A snapshot is a folder: name one, or none that is there.")
     aside = path / f".writing-{uuid.uuid4().hex}"
     try:
         aside.mkdir(parents=True)
-        version = _taken(client, wanted, aside, refresh=refresh, progress=progress)
+        version = _taken(client, tables, aside, refresh=refresh, progress=progress)
     except OutreachError:
         raise
     except OSError as error:
@@ -331,7 +331,7 @@ def take_snapshot(
 
 def _taken(
     client: Client,
-    wanted: Mapping[str, Mapping[str, Any]],
+    options_by_table: Mapping[str, Mapping[str, Any]],
     aside: Path,
     *,
     refresh: bool,
@@ -339,11 +339,11 @@ def _taken(
 ) -> str:
     """Extract tables into a folder aside and put it in place; return the name of the version."""
     tables = {}
-    for table, options in wanted.items():
+    for table, options in options_by_table.items():
         frame, file = fetch(client, table, refresh=refresh, progress=progress, **options), aside / f"{table}.parquet"
         with replacing(file) as stream:
             _parquet.write(frame, stream)
-        tables[table] = {**_facts(frame, file), "options": _kept(options)}
+        tables[table] = {**_facts(frame, file), "options": _repeatable_options(options)}
     as_of = min(facts["as_of"] for facts in tables.values())
     manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
     with replacing(aside / MANIFEST) as stream:
@@ -351,7 +351,7 @@ def _taken(
     return _put_in_place(aside, aside.parent, as_of)
 
 
-def _wanted(
+def _options_by_table(
     client: Client, resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 ) -> dict[str, Mapping[str, Any]]:
     """Return the options of each table by its name, every name known."""
@@ -370,13 +370,13 @@ def _wanted(
     return {client.catalog.resource(name).table: chosen for name, chosen in options.items()}
 
 
-def _kept(options: Mapping[str, Any]) -> dict[str, Any] | None:
+def _repeatable_options(options: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return options as a manifest can keep them; ``None`` where it cannot."""
     try:
-        kept: dict[str, Any] = json.loads(json.dumps(options))
+        stored: dict[str, Any] = json.loads(json.dumps(options))
     except TypeError:
         return None
-    return kept
+    return stored
 
 
 def _is_repeatable(options: Any) -> bool:
@@ -411,8 +411,8 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
         raise SnapshotError(f"There is no snapshot in {path.name}.", hint="Take one with take_snapshot.") from error
     snapshot = Snapshot(path, version)
     if not _VERSION.fullmatch(version) or not _is_version(snapshot.folder):
-        known = ", ".join(snapshot.versions) if path.is_dir() else ""
-        raise SnapshotError(f"The snapshot has no version {version!r}.", hint=f"It has: {known or 'none'}.")
+        versions = ", ".join(snapshot.versions) if path.is_dir() else ""
+        raise SnapshotError(f"The snapshot has no version {version!r}.", hint=f"It has: {versions or 'none'}.")
     return snapshot
 
 

@@ -25,7 +25,7 @@ from outreach_frames.errors import DocumentError, OutreachDataWarning
 
 Custom: TypeAlias = bool | Literal["labels"]
 
-SHOWN_IDS = 5
+_MAX_IDS = 5
 """How many records with unreadable values a warning names."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -119,8 +119,8 @@ def custom_fields(client: Client, kind: ResourceType, *, refresh: bool = False) 
     if not numbered:
         return []
     answer = client.get("/types", refresh=refresh, check=_read_types)
-    given = {entry.type.casefold(): entry.meta.validations for entry in _read_types(answer.body).data}
-    declared = given.get(kind.name.casefold(), {})
+    validations = {entry.type.casefold(): entry.meta.validations for entry in _read_types(answer.body).data}
+    declared = validations.get(kind.name.casefold(), {})
     labels = {name: declared[name].label or name for name in numbered if name in declared}
     columns = _columns(labels, kind)
     return [
@@ -200,9 +200,9 @@ def labeled(table: pa.Table, fields: Iterable[CustomField]) -> pa.Table:
         field = by_name[name]
         texts = table[name].to_pylist()
         columns[field.column], wrong = _typed(texts, field)
-        misfits += [_told(field, table["id"].take(pa.array(wrong)).to_pylist())] if wrong else []
+        misfits += [_listed_misfits(field, table["id"].take(pa.array(wrong)).to_pylist())] if wrong else []
         off = _off_midnight(texts, field)
-        as_written += [_told(field, table["id"].take(pa.array(off)).to_pylist())] if off else []
+        as_written += [_listed_misfits(field, table["id"].take(pa.array(off)).to_pylist())] if off else []
     if misfits:
         warn(
             f"Values that are not of their field's type are missing here: {'; '.join(misfits)}. "
@@ -225,8 +225,8 @@ def labeled_frame(table: pa.Table, fields: Iterable[CustomField]) -> pd.DataFram
     for field in fields:
         if pa.types.is_dictionary(field.arrow):
             frame[field.column] = table[field.column].to_pandas()
-    told = {f.column: {"name": f.name, "label": f.label, "type": f.type, "definition": f.definition} for f in fields}
-    frame.attrs["outreach_frames"] = {"custom_fields": told} if told else {}
+    about = {f.column: {"name": f.name, "label": f.label, "type": f.type, "definition": f.definition} for f in fields}
+    frame.attrs["outreach_frames"] = {"custom_fields": about} if about else {}
     return frame
 
 
@@ -263,9 +263,9 @@ def _off_midnight(texts: Sequence[str | None], field: CustomField) -> list[int]:
     return []
 
 
-def _told(field: CustomField, ids: Sequence[Any]) -> str:
-    shown = ", ".join(map(str, ids[:SHOWN_IDS])) + (" …" if len(ids) > SHOWN_IDS else "")
-    return f"{len(ids)} of {field.column} ({field.name}, {field.type}), in id {shown}"
+def _listed_misfits(field: CustomField, ids: Sequence[Any]) -> str:
+    numbers = ", ".join(map(str, ids[:_MAX_IDS])) + (" …" if len(ids) > _MAX_IDS else "")
+    return f"{len(ids)} of {field.column} ({field.name}, {field.type}), in id {numbers}"
 
 
 def _number(text: str, _: Sequence[str]) -> float:

@@ -15,7 +15,15 @@ import pandas as pd
 from outreach_frames._fetch.foreign_paging import WAYS, Pages, Paging
 from outreach_frames._fetch.pagination import FetchedPage, Known, Paginator
 from outreach_frames._fetch.plan import PagingStrategy, arrangement_of, check_limit, check_page_size
-from outreach_frames._fetch.raw_pages import RawDocument, by_type, document_of, merged, parted, seen_in, united
+from outreach_frames._fetch.raw_pages import (
+    RawDocument,
+    by_type,
+    deduplicated,
+    document_of,
+    merged_pages,
+    observed_in,
+    read_raw_page,
+)
 from outreach_frames._http import Session
 from outreach_frames._jsonapi import read_jsonapi
 from outreach_frames._query import (
@@ -180,13 +188,13 @@ def _segment(name: int | str) -> str:
     return quote(str(name), safe="")
 
 
-def _names(given: str | Sequence[str] | None) -> list[str]:
-    return given.split(",") if isinstance(given, str) else list(given or ())
+def _names(names: str | Sequence[str] | None) -> list[str]:
+    return names.split(",") if isinstance(names, str) else list(names or ())
 
 
-def _filters(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _filters(filters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield key and value; a mapping as value names what is filtered by across a relationship."""
-    for name, value in given.items():
+    for name, value in filters.items():
         if isinstance(value, Mapping):
             if not value:
                 raise QueryError(
@@ -199,9 +207,9 @@ def _filters(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def refuse_uncataloged(**options: object) -> None:
     """Refuse what only the resources of the catalog have."""
-    given = next((name for name, value in options.items() if value), None)
-    if given:
-        raise QueryError(f"{given} is only for the resources of the catalog.", hint=f"Leave {given} out.")
+    option = next((name for name, value in options.items() if value), None)
+    if option:
+        raise QueryError(f"{option} is only for the resources of the catalog.", hint=f"Leave {option} out.")
 
 
 def refuse_params(client: Client, params: Mapping[str, Any] | None) -> None:
@@ -231,13 +239,14 @@ def fetch(
         Also for a sort of custom objects by a filter too long for one URL, whose parts nobody can put in order; and for
         an include of a to-many relationship, which is noticed when it has come.
     """
-    with Paginator(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
-        document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
+    reader = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=progress, limit=limit)
+    with reader as paginator:
+        document = merged_pages((page.content for page in _pages(paginator, question, limit, page_size)), limit)
     _check(document, question.paths)
     frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
     if _is_outreach(client) and not question.sort:
         frame = frame.sort_values("id", ignore_index=True, kind="stable")
-    frame.attrs["outreach_frames"] = walk.provenance()
+    frame.attrs["outreach_frames"] = paginator.provenance()
     return frame
 
 
@@ -252,15 +261,16 @@ def fetch_parts(
     strict: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Fetch records and all that is included, a frame per type, by the name of the type; to-many ids are lists."""
-    with Paginator(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
-        document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
+    reader = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=progress, limit=limit)
+    with reader as paginator:
+        document = merged_pages((page.content for page in _pages(paginator, question, limit, page_size)), limit)
     # What was asked for stands first, and as it came there, whatever else came of it beside other records.
-    together = united([*document.included, *document.data])
-    asked = len(document.data)
+    together = deduplicated([*document.included, *document.data])
+    rows = len(document.data)
     tables = {}
-    for name, resources in by_type([*together[-asked:], *together[:-asked]], where="data").items():
+    for name, resources in by_type([*together[-rows:], *together[:-rows]], where="data").items():
         tables[name] = read_jsonapi(document_of(resources), include=(), catalog=_is_outreach(client), strict=strict)
-        tables[name].attrs["outreach_frames"] = walk.provenance(name)
+        tables[name].attrs["outreach_frames"] = paginator.provenance(name)
     return tables
 
 
@@ -274,8 +284,8 @@ def fetch_one(
 ) -> pd.Series:
     """Fetch one record; see `outreach_frames.fetch_one`."""
     params = [*client.params, *question.parameters()] if isinstance(client, Server) else question.query().parameters()
-    walk = Paginator(client, question.resource, parted, refresh=refresh, progress=False)
-    document = walk.page(question.path_of(id), params).content
+    paginator = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=False)
+    document = paginator.page(question.path_of(id), params).content
     _check(document, question.paths)
     frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
     if len(frame) != 1:
@@ -290,33 +300,33 @@ def _is_outreach(client: Client) -> bool:
 
 
 def _pages(
-    walk: Paginator[RawDocument], question: GenericQuery, limit: int | None, page_size: int | None
+    paginator: Paginator[RawDocument], question: GenericQuery, limit: int | None, page_size: int | None
 ) -> Iterator[FetchedPage[RawDocument]]:
     query = question.query()
-    if not isinstance(walk.client, Server):
+    if not isinstance(paginator.client, Server):
         arrangement_of(query, limit)  # refuses what would come in another order than the one asked for
-        return PagingStrategy(query, limit=limit, page_size=page_size).pages(walk)
+        return PagingStrategy(query, limit=limit, page_size=page_size).pages(paginator)
     check_limit(limit)
     check_page_size(page_size)
     pages = Pages(
-        walk,
-        walk.client.paging,
+        paginator,
+        paginator.client.paging,
         question.path,
         question.parameters(),
         page_size=page_size,
-        always=walk.client.params,
-        check_total=walk.client.check_total,
+        always=paginator.client.params,
+        check_total=paginator.client.check_total,
     )
-    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, Known(walk.name), limit)
+    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, Known(paginator.name), limit)
 
 
 def _enough(
-    pages: Iterable[FetchedPage[RawDocument]], known: Known, limit: int | None
+    pages: Iterable[FetchedPage[RawDocument]], records: Known, limit: int | None
 ) -> Iterator[FetchedPage[RawDocument]]:
-    for found in pages:
-        yield found
-        known.add(found)
-        if limit is not None and len(known) >= limit:
+    for page in pages:
+        yield page
+        records.add(page)
+        if limit is not None and len(records) >= limit:
             return
 
 
@@ -331,7 +341,7 @@ def _check(document: RawDocument, paths: Iterable[str]) -> None:
     QueryError
         A path leads to many resources.
     """
-    seen, own = seen_in(document), set(by_type(document.data, where="data"))
+    seen, own = observed_in(document), set(by_type(document.data, where="data"))
     for path in paths:
         types = own
         for step in path.split("."):

@@ -19,13 +19,23 @@ from outreach_frames._jsonapi.lenient import (
     type_of,
 )
 
-__all__ = ["Members", "RawDocument", "by_type", "document_of", "link_of", "merged", "parted", "seen_in", "united"]
+__all__ = [
+    "Members",
+    "RawDocument",
+    "by_type",
+    "deduplicated",
+    "document_of",
+    "link_of",
+    "merged_pages",
+    "observed_in",
+    "read_raw_page",
+]
 
 
 NOTHING = msgspec.Raw(b"null")
 
 
-def parted(body: bytes) -> FetchedPage[RawDocument]:
+def read_raw_page(body: bytes) -> FetchedPage[RawDocument]:
     """
     Read a page into its resources; an answer without content (204) has none.
 
@@ -39,7 +49,7 @@ def parted(body: bytes) -> FetchedPage[RawDocument]:
         count, truncated = counts(page.meta)
         return FetchedPage(
             content=page,
-            keys=[identity(members) or bytes(msgspec.json.encode(members)) for members in page.data],
+            keys=[_key(members) or bytes(msgspec.json.encode(members)) for members in page.data],
             next=next_link(page.links),
             count=None if truncated and not count else count,
             count_truncated=truncated,
@@ -67,13 +77,13 @@ def by_type(resources: Iterable[Members], *, where: str) -> dict[str, list[Membe
     DocumentError
         One has no type.
     """
-    found = defaultdict(list)
+    groups = defaultdict(list)
     for members in resources:
-        found[type_of(members, where=where)].append(members)
-    return dict(found)
+        groups[type_of(members, where=where)].append(members)
+    return dict(groups)
 
 
-def seen_in(document: RawDocument) -> dict[str, ObservedType]:
+def observed_in(document: RawDocument) -> dict[str, ObservedType]:
     """
     Return what a document holds of each resource type, those that are only pointed to among them.
 
@@ -91,22 +101,22 @@ def document_of(data: Sequence[Members], included: Sequence[Members] = ()) -> by
     return msgspec.json.encode({"data": data, "included": included})
 
 
-def merged(pages: Iterable[RawDocument], limit: int | None) -> RawDocument:
+def merged_pages(pages: Iterable[RawDocument], limit: int | None) -> RawDocument:
     """Put pages together: each resource once, as and where it came last; at most ``limit`` primary ones."""
     pages = list(pages)
-    data = united(members for page in pages for members in page.data)
-    included = united(members for page in pages for members in page.included)
+    data = deduplicated(members for page in pages for members in page.data)
+    included = deduplicated(members for page in pages for members in page.included)
     return RawDocument(data=data[:limit], beside=msgspec.Raw(msgspec.json.encode(included)))
 
 
-def united(resources: Iterable[Members]) -> list[Members]:
+def deduplicated(resources: Iterable[Members]) -> list[Members]:
     """Return each resource once, as and where it came last; what was not sent again stays as it was."""
-    found: dict[object, Members] = {}
+    resources_by_key: dict[object, Members] = {}
     for members in resources:
-        key = identity(members) or object()
-        before = found.pop(key, None)
-        found[key] = members if before is None else _joined(before, members)
-    return list(found.values())
+        key = _key(members) or object()
+        before = resources_by_key.pop(key, None)
+        resources_by_key[key] = members if before is None else _joined(before, members)
+    return list(resources_by_key.values())
 
 
 def _joined(before: Members, members: Members) -> Members:
@@ -125,6 +135,6 @@ def _encoded(members: Members) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(members))
 
 
-def identity(members: Members) -> tuple[bytes, bytes] | None:
+def _key(members: Members) -> tuple[bytes, bytes] | None:
     """Return type and id as sent; ``None`` of what has none, and is like no other resource."""
     return (bytes(members["type"]), bytes(members["id"])) if {"type", "id"} <= members.keys() else None

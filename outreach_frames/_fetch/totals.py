@@ -36,7 +36,7 @@ _DEEPEST = 3
 
 
 @dataclass
-class Told:
+class PagingMeta:
     """
     What a page says of the whole.
 
@@ -64,35 +64,35 @@ class Told:
     link: str | None = None
 
 
-def told_by(meta: Mapping[str, Any]) -> Told:
+def paging_meta(meta: Mapping[str, Any]) -> PagingMeta:
     """Read the ``meta`` of a page."""
-    told = Told()
+    about = PagingMeta()
     words = list(_words(meta))
     for place, word, value in words:
-        number = number_of(value)
+        number = count_of(value)
         if number is not None:
-            _note_number(told, place, word, number, counts_pages={w for p, w, _ in words if p == place} & _PAGES)
+            _note_number(about, place, word, number, counts_pages={w for p, w, _ in words if p == place} & _PAGES)
         if isinstance(value, str) and _LINK.match(value) and (place == "next" or word in _LINKS):
-            told.link = value
+            about.link = value
         elif _is_scalar(value) and (parameter := _parameter(place, word)):
-            told.cursor = (parameter, str(value))
+            about.cursor = (parameter, str(value))
     flags = [value is (word in _MORE) for _, word, value in words if word in _MORE | _LAST and isinstance(value, bool)]
-    told.says_more = any(flags)
-    if flags and not told.says_more:
-        told.cursor = told.link = None
-    return told
+    about.says_more = any(flags)
+    if flags and not about.says_more:
+        about.cursor = about.link = None
+    return about
 
 
-def _note_number(told: Told, place: str, word: str, number: int, *, counts_pages: Collection[str]) -> None:
+def _note_number(about: PagingMeta, place: str, word: str, number: int, *, counts_pages: Collection[str]) -> None:
     if word in _PAGES or (place == "pages" and word in {"total", "count"}):
-        told.pages = number
+        about.pages = number
     elif word in _TOTALS or (place == "total" and word in {"count", "value"}):
-        told.at_least = max(told.at_least, number)
+        about.at_least = max(about.at_least, number)
         # In an object about pages, a bare total is one of records for some and one of pages for others.
         if word != "total" or not place or counts_pages:
-            told.total = number
+            about.total = number
     elif word in _COUNTS:
-        told.at_least = max(told.at_least, number)
+        about.at_least = max(about.at_least, number)
 
 
 def _parameter(place: str, word: str) -> str | None:
@@ -116,7 +116,7 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
 
 
-def number_of(value: Any) -> int | None:
+def count_of(value: Any) -> int | None:
     """Return a whole number from 0, also where it is written as text; ``None`` of anything else."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:  # noqa: PLR2004
         return int(value)

@@ -144,7 +144,7 @@ class Wire(OfOneProcess):
         self._read = read
         self._size = size
         self._adapter = PooledAdapter()
-        self.told_of_forks()
+        self.follow_forks()
 
     def attempt(self, request: Request, *, proxies: dict[str, str], time_left: float) -> AttemptResult:
         """

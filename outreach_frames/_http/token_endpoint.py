@@ -52,7 +52,7 @@ class TokenEndpoint(OfOneProcess):
         gate = RateLimiter(waiter.clock)
         self._transport = Transport(self.origin, _as_it_is, gate=gate, waiter=waiter, limits=LIMITS, spread=spread)
         self.after_fork_in_child()
-        self.told_of_forks()
+        self.follow_forks()
 
     def after_fork_in_child(self) -> None:
         """Begin with locks that nobody holds."""

@@ -241,15 +241,15 @@ def _resources(page: RawDocument, reading: _Reading) -> pd.DataFrame:
     return to_frame(table, table.schema)
 
 
-def _table(page: RawDocument, reading: _Reading, known: Catalog) -> tuple[pa.Table, list[Misfit]]:
+def _table(page: RawDocument, reading: _Reading, catalog: Catalog) -> tuple[pa.Table, list[Misfit]]:
     types = [type_of(members, where="data") for members in page.data]
     beside = {type_of(members, where="included") for members in page.included}
     if len(set(types)) > 1 or not beside.isdisjoint(types) or _some_are_anonymous(page.data):
         # What comes twice among the resources of one type, the layout puts together by itself.
-        page = together(page, {name: int if kind.id_type == "integer" else str for name, kind in known.types.items()})
+        page = together(page, {name: int if kind.id_type == "integer" else str for name, kind in catalog.types.items()})
         types = [type_of(members, where="data") for members in page.data]
     misfits: list[Misfit] = []
-    tables = {name: _table_of(name, page, reading, known, misfits) for name in dict.fromkeys(types)}
+    tables = {name: _table_of(name, page, reading, catalog, misfits) for name in dict.fromkeys(types)}
     return next(iter(tables.values())) if len(tables) == 1 else _stacked(tables, types), misfits
 
 
@@ -257,18 +257,18 @@ def _some_are_anonymous(resources: Sequence[Members]) -> bool:
     return any(members.get("id", NULL) == NULL for members in resources)
 
 
-def _table_of(name: str, page: RawDocument, reading: _Reading, known: Catalog, misfits: list[Misfit]) -> pa.Table:
+def _table_of(name: str, page: RawDocument, reading: _Reading, catalog: Catalog, misfits: list[Misfit]) -> pa.Table:
     """Read the primary resources of one type; those of other types may stand beside them."""
     data = [members for members in page.data if type_of(members, where="data") == name]
     others = [members for members in page.data if type_of(members, where="data") != name]
     include = reading.include
     layout = Layout(
         select(
-            known,
-            known.types[name],
-            include=joined_by_itself(name, page, known) if include is None else _paths(include, name, page, known),
+            catalog,
+            catalog.types[name],
+            include=joined_by_itself(name, page, catalog) if include is None else _paths(include, name, page, catalog),
         ),
-        catalog=known,
+        catalog=catalog,
         meta=any("meta" in members for members in data),
         anonymous=_some_are_anonymous(data),
         strict=reading.strict,
@@ -279,18 +279,18 @@ def _table_of(name: str, page: RawDocument, reading: _Reading, known: Catalog, m
 
 
 def _paths(
-    include: str | Sequence[str] | Mapping[str, Sequence[str] | None], name: str, page: RawDocument, known: Catalog
+    include: str | Sequence[str] | Mapping[str, Sequence[str] | None], name: str, page: RawDocument, catalog: Catalog
 ) -> Mapping[str, Sequence[str] | None]:
     """Return the paths that begin at a type, and those that begin at no type of the page, which is an error."""
-    wanted = (
+    names = (
         include if isinstance(include, Mapping) else dict.fromkeys([include] if isinstance(include, str) else include)
     )
     others = {type_of(members, where="data") for members in page.data} - {name}
     return {
         path: columns
-        for path, columns in wanted.items()
-        if known.types[name].find_relationship(path.partition(".")[0])
-        or not any(known.types[other].find_relationship(path.partition(".")[0]) for other in others)
+        for path, columns in names.items()
+        if catalog.types[name].find_relationship(path.partition(".")[0])
+        or not any(catalog.types[other].find_relationship(path.partition(".")[0]) for other in others)
     }
 
 
@@ -299,8 +299,8 @@ def _stacked(tables: Mapping[str, pa.Table], types: Sequence[str]) -> pa.Table:
     fields: dict[str, pa.DataType] = {"id": pa.null(), "type": pa.string()}
     for table in tables.values():
         for field in table.schema:
-            known = fields.get(field.name, pa.null())
-            fields[field.name] = field.type if known in {pa.null(), field.type} else pa.string()
+            type_ = fields.get(field.name, pa.null())
+            fields[field.name] = field.type if type_ in {pa.null(), field.type} else pa.string()
     parts = [
         pa.table(
             {

@@ -69,12 +69,12 @@ class Join:
     relationship: Relationship
     targets: Sequence[Target]
 
-    def walk(self) -> Iterator[Target]:
+    def descendants(self) -> Iterator[Target]:
         """Yield every target of this join and of those below it."""
         for target in self.targets:
             yield target
             for join in target.joins:
-                yield from join.walk()
+                yield from join.descendants()
 
     def schema(self) -> dict[str, pa.DataType]:
         """
@@ -84,11 +84,11 @@ class Join:
         """
         own = [(column.name, column.type) for target in self.targets for column in target.columns]
         deeper = [field for target in self.targets for join in target.joins for field in join.schema().items()]
-        found: dict[str, pa.DataType] = {}
+        fields: dict[str, pa.DataType] = {}
         for name, type_ in (*own, *deeper):
             column = f"{self.relationship.column}__{name}"
-            found[column] = type_ if found.get(column, type_) == type_ else pa.string()
-        return found
+            fields[column] = type_ if fields.get(column, type_) == type_ else pa.string()
+        return fields
 
     def look_up(
         self, source: Rows, included: Mapping[str, Rows], at: pa.Array | None = None
@@ -167,15 +167,15 @@ def together(page: RawDocument, id_types: Mapping[str, type], *, included: bool 
         id_ = identity(members.get("id", NULL), id_types[name]) if name in id_types else None
         return object() if id_ is None else (name, id_)
 
-    found: dict[Hashable, Members] = {}
+    merged: dict[Hashable, Members] = {}
     beside = [(key(members, "included"), members) for members in (page.included if included else ())]
     rows = [(key(members, "data"), members) for members in page.data]
     for which, members in (*beside, *rows):
-        found[which] = _together(found[which], members) if which in found else members
-    if len(found) == len(beside) + len(rows):
+        merged[which] = _together(merged[which], members) if which in merged else members
+    if len(merged) == len(beside) + len(rows):
         return page
-    data = {which: found[which] for which, _ in rows}
-    others = {which: found[which] for which, _ in beside if which not in data}
+    data = {which: merged[which] for which, _ in rows}
+    others = {which: merged[which] for which, _ in beside if which not in data}
     return replace(page, data=list(data.values()), beside=msgspec.Raw(msgspec.json.encode(list(others.values()))))
 
 

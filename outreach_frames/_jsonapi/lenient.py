@@ -280,10 +280,10 @@ def identity(raw: msgspec.Raw, as_type: type) -> Any:
     if not is_id(raw):
         return None
     try:
-        found = coerce("integer" if as_type is int else "string", raw)
+        id_ = coerce("integer" if as_type is int else "string", raw)
     except ValueError:
         return None
-    return None if as_type is int and not -(2**63) <= found < 2**63 else found
+    return None if as_type is int and not -(2**63) <= id_ < 2**63 else id_
 
 
 def text_or_none(raw: msgspec.Raw) -> str | None:
@@ -302,7 +302,7 @@ def _object(members: Members, name: str, shape: Shape, id_: Any) -> Members:
 
 
 def _attribute(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
-    if name not in shape.wanted or name in shape.new_attributes:
+    if name not in shape.decoded_names or name in shape.new_attributes:
         return raw
     kind = kind_of(shape.resource_type.attributes[name])
     try:

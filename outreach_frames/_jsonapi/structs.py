@@ -97,7 +97,7 @@ class Shape:
         From the catalog.
     catalog
         For the ids of related resources.
-    wanted
+    decoded_names
         API names of the attributes and relationships that become columns.
     watch
         Whether everything that arrives is of interest, so that identifiers in a relationship that should have none
@@ -113,7 +113,7 @@ class Shape:
 
     resource_type: ResourceType
     catalog: Catalog = field(repr=False)
-    wanted: frozenset[str] = frozenset()
+    decoded_names: frozenset[str] = frozenset()
     watch: bool = False
     anonymous: bool = False
     new_attributes: tuple[str, ...] = ()
@@ -128,8 +128,8 @@ class Shape:
     @cached_property
     def attribute_fields(self) -> dict[str, str]:
         """The struct's field of every attribute, by API name."""
-        known = dict.fromkeys((*self.resource_type.attributes, *self.new_attributes))
-        names = dict.fromkeys((*(name for name in self.order if name in known), *known))
+        present = dict.fromkeys((*self.resource_type.attributes, *self.new_attributes))
+        names = dict.fromkeys((*(name for name in self.order if name in present), *present))
         return {name: f"a{n}" for n, name in enumerate(names)}
 
     @cached_property
@@ -141,7 +141,7 @@ class Shape:
     @cached_property
     def attributes(self) -> Struct:
         """The struct of the attributes."""
-        kinds = {name: kind_of(a) for name, a in self.resource_type.attributes.items() if name in self.wanted}
+        kinds = {name: kind_of(a) for name, a in self.resource_type.attributes.items() if name in self.decoded_names}
         types = {name: _PYTHON[kinds[name]] if name in kinds else msgspec.Raw for name in self.attribute_fields}
         return _struct(f"{self.resource_type.name} attributes", self.attribute_fields, types)
 
@@ -171,11 +171,11 @@ class Shape:
 
     @cached_property
     def linkages(self) -> dict[str, "Linkage"]:
-        """How the identifiers of the wanted relationships are decoded."""
+        """How the identifiers of the decoded_names relationships are decoded."""
         return {
             name: Linkage.of(relationship, self.catalog)
             for name, relationship in self.resource_type.relationships.items()
-            if name in self.wanted and relationship.has_data
+            if name in self.decoded_names and relationship.has_data
         }
 
     def expects_no_data(self, name: str) -> bool:
@@ -198,8 +198,8 @@ class Shape:
 
 def id_type(types: Iterable[str], catalog: Catalog) -> IdType:
     """Return how ids of these resource types are stored; types that the catalog does not have count as integers."""
-    known = (catalog.types[name].id_type for name in types if name in catalog.types)
-    return str if "string" in known else int
+    stored = (catalog.types[name].id_type for name in types if name in catalog.types)
+    return str if "string" in stored else int
 
 
 @dataclass(frozen=True)
@@ -255,9 +255,9 @@ def document(primary: Shape, included: Collection[Shape], others: Iterable[str])
         ("meta", Meta | None, None),
     ]
     if included:
-        known = [shape.resource for shape in included]
+        decoded = [shape.resource for shape in included]
         skipped = [msgspec.defstruct(name, [], tag_field="type", tag=name, gc=False) for name in others]
-        fields.append(("included", list[reduce(or_, [*known, *skipped])], []))  # type: ignore[misc]
+        fields.append(("included", list[reduce(or_, [*decoded, *skipped])], []))  # type: ignore[misc]
     return msgspec.defstruct("Document", fields)
 
 

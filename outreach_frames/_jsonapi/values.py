@@ -23,7 +23,7 @@ from outreach_frames._warnings import warn
 from outreach_frames.catalog import Attribute
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 
-SHOWN_IDS = 3
+_LISTED_IDS = 3
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class Misfits:
     def warn(self, *, hint: str = " strict=True refuses it.") -> None:
         """Warn once for everything that is the matter, with the number of records and the first ids."""
         for (resource_type, name, what, outcome), ids in self._ids.items():
-            shown = ", ".join(map(str, list(ids)[:SHOWN_IDS])) + (" …" if len(ids) > SHOWN_IDS else "")
+            numbers = ", ".join(map(str, list(ids)[:_LISTED_IDS])) + (" …" if len(ids) > _LISTED_IDS else "")
             warn(
-                f"{resource_type}.{name} {what}, in {len(ids):,} record{'s' * (len(ids) != 1)} (id {shown}). "
+                f"{resource_type}.{name} {what}, in {len(ids):,} record{'s' * (len(ids) != 1)} (id {numbers}). "
                 f"It is {outcome}.{hint}",
                 OutreachDataWarning,
             )
@@ -207,8 +207,8 @@ def is_nested(json: bytes | msgspec.Raw) -> bool:
     written, depth = bytes(json), 0
     if written.count(b"[") + written.count(b"{") <= NESTED:
         return False
-    for found in _BRACKET.finditer(written):
-        depth += (found[1] is not None) - (found[2] is not None)
+    for bracket in _BRACKET.finditer(written):
+        depth += (bracket[1] is not None) - (bracket[2] is not None)
         if depth > NESTED:
             return True
     return False

@@ -102,7 +102,7 @@ def _fields(
     return names + [name for name in numbered if custom is True or (custom and name in custom)]
 
 
-def batch_filter(catalog: Catalog, resource: str | None, given: Mapping[str, Any]) -> Parameters:
+def batch_filter(catalog: Catalog, resource: str | None, named: Mapping[str, Any]) -> Parameters:
     """
     Write the filter of a batch action, which follows the new syntax.
 
@@ -119,9 +119,9 @@ def batch_filter(catalog: Catalog, resource: str | None, given: Mapping[str, Any
         As for `build`; also for any of no values, which selects nothing and in this syntax would not be there to see.
     """
     if resource is None:
-        filters = [(f"[{name}]", validate_value(name, value)) for name, value in given.items()]
+        filters = [(f"[{name}]", validate_value(name, value)) for name, value in named.items()]
     else:
-        filters = list(_filters(catalog, catalog.resource(resource), given))
+        filters = list(_filters(catalog, catalog.resource(resource), named))
     empty = next((key for key, value in filters if isinstance(value, tuple) and not value), None)
     if empty:
         raise QueryError(
@@ -165,8 +165,8 @@ def _check_together(filters: Sequence[tuple[str, Any]]) -> None:
         )
 
 
-def _filters(catalog: Catalog, kind: ResourceType, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in given.items():
+def _filters(catalog: Catalog, kind: ResourceType, named: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in named.items():
         if isinstance(value, Mapping):
             if not value:
                 raise QueryError(

@@ -35,12 +35,12 @@ class Selection:
     names: tuple[str, ...] | None = None
     included: tuple["Included", ...] = ()
 
-    def walk(self) -> Iterator["Selection"]:
+    def descend(self) -> Iterator["Selection"]:
         """Yield this selection and every one below it."""
         yield self
         for each in self.included:
             for target in each.targets:
-                yield from target.walk()
+                yield from target.descend()
 
     def paths(self) -> Iterator[str]:
         """Yield every included path in the API's spelling, those that are only passed through as well."""
@@ -255,7 +255,7 @@ def fieldsets_of(catalog: Catalog, selection: Selection) -> dict[str, tuple[str,
     They are the columns of each type on any path, the relationships that the paths pass through, and the foreign keys
     behind to-many ones.
     """
-    nodes = list(selection.walk())
+    nodes = list(selection.descend())
     fields: dict[str, dict[str, None]] = {node.resource.name: {} for node in nodes}
     for node in nodes:
         fields[node.resource.name] |= dict.fromkeys(node.names or ())

@@ -109,7 +109,7 @@ def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
         raise QueryError(f"The API cannot look for the text {value} in {name}.", hint="Use None or NOT_NULL.")
     if attribute and not _fits(value, attribute):
         kind = attribute.format or attribute.type
-        raise QueryError(f"{name} holds a {kind}; {_shown(value)} is none.")
+        raise QueryError(f"{name} holds a {kind}; {_quoted(value)} is none.")
     if not isinstance(value, (str, int, float, bool, date)):
         raise QueryError(f"A filter cannot hold a {type(value).__name__}; {name} got one.")
     if attribute and isinstance(value, str) and value not in attribute.enum:
@@ -119,11 +119,11 @@ def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
 
 def _warn_of_slip(name: str, value: str, attribute: Attribute) -> None:
     """Warn of a value that is almost a documented one; the vendor's lists are open, so others are taken as meant."""
-    known = {str(each).casefold(): each for each in attribute.enum}
-    close = get_close_matches(value.casefold(), known, n=1, cutoff=0.8)
+    documented = {str(each).casefold(): each for each in attribute.enum}
+    close = get_close_matches(value.casefold(), documented, n=1, cutoff=0.8)
     if close:
         warn(
-            f"{name} is filtered by a value that the vendor does not document. Did you mean {known[close[0]]!r}?",
+            f"{name} is filtered by a value that the vendor does not document. Did you mean {documented[close[0]]!r}?",
             UnknownValueWarning,
         )
 
@@ -156,7 +156,7 @@ def _is_number(value: Any, *, whole: bool) -> bool:
         return False
 
 
-def _shown(value: Any) -> str:
+def _quoted(value: Any) -> str:
     """Show numbers only: text may be an address."""
     return repr(value) if isinstance(value, (int, float)) else f"the {type(value).__name__} given"
 

@@ -38,8 +38,12 @@ def open_tasks(client: Client, /, owner: Record, **options: Any) -> pd.DataFrame
     -----
     Calls: ``GET /tasks?filter[state]=incomplete&filter[owner][id]=…&include=prospect``.
     """
-    wanted = {"state": "incomplete", "owner": identified(client, "users", owner), **(options.pop("filter", None) or {})}
-    return fetch(client, "tasks", filter=wanted, **{"include": "prospect", "refresh": True, **options})
+    conditions = {
+        "state": "incomplete",
+        "owner": identified(client, "users", owner),
+        **(options.pop("filter", None) or {}),
+    }
+    return fetch(client, "tasks", filter=conditions, **{"include": "prospect", "refresh": True, **options})
 
 
 def log_call(

@@ -130,11 +130,11 @@ class DeliveryStore:
         digest = hashlib.sha256(body).hexdigest()
         with self._turn():
             connection = self._opened()
-            kept = connection.execute(
+            added = connection.execute(
                 "insert or ignore into delivery (digest, received_at, body, identity) values (?, ?, ?, ?)",
                 (digest, datetime.now(UTC).isoformat(), body, identity),
             )
-            if kept.rowcount == 1:
+            if added.rowcount == 1:
                 return True
             connection.execute(
                 "update delivery set repeats = repeats + 1 where digest = ? or identity = ?", (digest, identity)
@@ -159,10 +159,10 @@ def _columns(connection: sqlite3.Connection) -> set[str]:
 def _file_of(path: Path) -> tuple[int, int] | None:
     """Tell one file from another at the same path; ``None`` where there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
@@ -225,7 +225,9 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     about = to_frame(_about(deliveries), SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
     values = to_frame([batch for batch, _ in pages], layout.schema)
     values = values.rename(columns={name: f"{name}_attribute" for name in about})
-    misfits = pd.Series([told for _, each in pages for told in each], dtype=pd.ArrowDtype(pa.string()), name="misfits")
+    misfits = pd.Series(
+        [misfit for _, each in pages for misfit in each], dtype=pd.ArrowDtype(pa.string()), name="misfits"
+    )
     if count := misfits.count():
         warn(
             f"{count} of {len(misfits)} deliveries on {kind.table} hold values that do not fit their columns; these "
@@ -274,26 +276,26 @@ def _without_misfits(
     layout: Layout, resource: Mapping[str, Any], error: DocumentError
 ) -> tuple[pa.RecordBatch, list[str | None]]:
     """Read a resource without the values that do not fit; return those too."""
-    kept = {**resource, **{part: dict(resource[part]) for part in PARTS}}
+    rest = {**resource, **{part: dict(resource[part]) for part in PARTS}}
     misfits: dict[str, Any] = {}
-    while found := _taken_out(kept, error.attribute):
-        misfits |= found
+    while misfit := _taken_out(rest, error.attribute):
+        misfits |= misfit
         try:
-            return layout.page(msgspec.json.encode({"data": kept})).batch, [_json(misfits)]
+            return layout.page(msgspec.json.encode({"data": rest})).batch, [_json(misfits)]
         except DocumentError as another:
             error = another
     raise error
 
 
-def _taken_out(kept: dict[str, Any], name: str | None) -> dict[str, Any]:
+def _taken_out(rest: dict[str, Any], name: str | None) -> dict[str, Any]:
     """Take the member of a name out of a resource, or all its members if it has none of that name."""
     for part in PARTS:
-        if name in kept[part]:
-            return {str(name): kept[part].pop(name)}
-    if name == "id" and "id" in kept:
-        return {"id": kept.pop("id")}
-    everything = {each: value for part in PARTS for each, value in kept[part].items()}
-    kept |= {part: {} for part in PARTS}
+        if name in rest[part]:
+            return {str(name): rest[part].pop(name)}
+    if name == "id" and "id" in rest:
+        return {"id": rest.pop("id")}
+    everything = {each: value for part in PARTS for each, value in rest[part].items()}
+    rest |= {part: {} for part in PARTS}
     return everything
 
 
