@@ -1,5 +1,5 @@
 """
-Tables for people: CSV and Excel files in which text stays text, whatever it holds.
+Export tables for people, as CSV and Excel files in which text stays text.
 
 One rule for both formats: a list is JSON, an instant is in a named zone, missing is an empty cell, and what a
 spreadsheet would take for a formula is text. Programs read Parquet.

@@ -1,4 +1,4 @@
-"""Who writes where: the organization and the user, as the API names them rather than by their token."""
+"""Identify the organization and the user that a connection writes as."""
 
 import hashlib
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _UNNAMED = (BadRequestError, DocumentError, NotFoundError, OriginError, Permissi
 @dataclass(frozen=True, slots=True)
 class Identity:
     """
-    Whom a connection writes as.
+    The organization and the user that a connection writes as.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Identity:
 
 def identity_of(client: Client) -> Identity:
     """
-    Ask the API whom a connection writes as.
+    Ask the API for the organization and the user of a connection.
 
     Raises
     ------

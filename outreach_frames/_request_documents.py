@@ -1,5 +1,5 @@
 """
-Request documents: a caller's keyword arguments as a JSON:API resource object, checked against the catalog.
+Write request documents: keyword arguments as a JSON:API resource object, checked against the catalog.
 
 What the API would refuse is refused here: read-only attributes, unknown names, values of the wrong type. Enumerated
 values pass as they are, since the vendor's own documents disagree on some of them (call outcomes, ruleset options).
@@ -82,7 +82,13 @@ def checked_id(kind: ResourceType, record: Any) -> int | str:
         return id_
     if isinstance(id_, str) and (id_ != "" if kind.id_type == "string" else id_.isascii() and id_.isdigit()):
         return id_
-    raise QueryError(f"What was given is no id of {kind.table}.", hint="Take it from the column id of a frame.")
+    ids = "texts" if kind.id_type == "string" else "whole numbers from 0"
+    raise QueryError(
+        f"A value of type {type(id_).__name__} is no id of {kind.table}; ids are {ids}."
+        if not isinstance(id_, (str, int)) or isinstance(id_, bool)
+        else f"The {'text' if isinstance(id_, str) else 'number'} is no id of {kind.table}; ids are {ids}.",
+        hint="Take it from the column id of a frame.",
+    )
 
 
 def record_path(kind: ResourceType, record: Any) -> str:

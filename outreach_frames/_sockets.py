@@ -1,5 +1,5 @@
 """
-Reading from a socket until a deadline and up to a size.
+Read from a socket until a deadline and up to a size.
 
 A timeout alone bounds the silence between two pieces: headers, announcements of more to come, chunk extensions and
 trailers that trickle in would keep a reader for ever, and never fill a body whose size could be looked at.
@@ -26,7 +26,7 @@ class Allowance:
     ends_at
         Its deadline, by the timer [s].
     timer
-        A clock that nobody sets [s].
+        A monotonic clock [s].
     silence
         Time between two pieces [s].
     size
@@ -86,7 +86,7 @@ class Received(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Close the stream, and with it the socket where nobody else keeps it open."""
+        """Close the stream, and with it the socket where nothing else keeps it open."""
         self._stream.close()
         super().close()
 

@@ -1,9 +1,8 @@
 """
-SQL over tables in Arrow's form, in an engine that reaches nothing else.
+Query Arrow tables with SQL, in an engine that can read nothing else.
 
-Wherever a query says so, DuckDB reads and writes files, loads extensions and finds Python variables, and a query that
-selects can say so too. Here it is closed before it sees a query, and not even the tables are files to it: Arrow reads
-them, and no path is allowed.
+A DuckDB query can read and write files, load extensions and read Python variables, even in a SELECT. Here all of that
+is turned off before the query runs. The tables are no files to it either: Arrow reads them, and no path is allowed.
 
 Source: "Securing DuckDB", DuckDB's documentation.
 """

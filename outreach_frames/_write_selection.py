@@ -1,4 +1,4 @@
-"""What of a frame is written: which of its columns can be, and of each row which values."""
+"""Select the columns and values of a frame that are written."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Writing a frame back: one record for each row, shown first, then written, and resumable without duplicates."""
+"""Write a frame back: one record for each row, resumable without duplicates."""
 
 import hashlib
 import time
@@ -178,7 +178,7 @@ def write_frame(
 
 @contextmanager
 def _journal(path: Path, identity: Identity) -> Iterator[Journal]:
-    """Open a journal, alone, for those to whom it belongs."""
+    """Open a journal and lock it; only its owner may."""
     with alone(path, f"Another call is writing with the journal {path.name}."):
         book = Journal(path)
         me, owner = Owner(identity.organization, identity.user), book.owner()
@@ -195,7 +195,7 @@ def _journal(path: Path, identity: Identity) -> Iterator[Journal]:
 
 
 def _beginner(identity: Identity, owner: Owner | None) -> str:
-    """Say of whom a journal is, as far as the API tells."""
+    """Describe the owner of a journal, as far as the API names it."""
     if owner is None:
         return "an earlier version of this package"
     if owner.organization == identity.organization:

@@ -1,7 +1,7 @@
 """
-What the Outreach API has: resource types, their attributes and relationships, operations and actions.
+The resource types of the Outreach API: attributes, relationships, operations and actions.
 
-The facts come from the vendor's published OpenAPI document and lie in ``catalog.json`` beside this module; a new
+The facts come from the vendor's published OpenAPI document and are in ``catalog.json``; a new
 edition of the document becomes a new catalog with ``python tools/build_catalog.py openapi.json``.
 
 Names are accepted as the API writes them (``sequenceState``, ``createdAt``) and in snake_case (``sequence_state``,

@@ -1,5 +1,5 @@
 """
-The command ``outreach-frames``.
+The command line ``outreach-frames``.
 
 Exit codes are 0, 1 (failed) and 2 (usage); a signal that ends it makes it 128 and the signal's number, as in a shell:
 130 for Ctrl-C, 143 for SIGTERM.

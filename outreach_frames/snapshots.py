@@ -2,11 +2,11 @@
 Snapshots: an organization's tables as plain Parquet files that anything can read.
 
 A snapshot is a folder. Each extraction is an immutable version in it, written aside, synced and only then renamed
-into place; the file ``CURRENT`` names the version in force and is replaced atomically. A reader never sees half a
+into place; the file ``CURRENT`` names the current version and is replaced atomically. A reader never sees half a
 version, and a plain ``read_parquet`` of a version's file reads exactly its rows::
 
     my-org/
-        CURRENT                          the name of the version in force
+        CURRENT                          the name of the current version
         20260331T000000Z-1/
             manifest.json                what was extracted, when, and each file's rows and checksum
             mailings.parquet
@@ -83,7 +83,7 @@ class Snapshot:
     path
         The folder.
     version
-        Name of the version read; the one in force when the snapshot was opened.
+        Name of the version read; the current one when the snapshot was opened.
     """
 
     path: Path
@@ -220,7 +220,7 @@ class Snapshot:
         SnapshotError
             A table was taken with options that a manifest cannot keep, such as a range; take it again by hand.
         OutreachError
-            As in `fetch`; the version in force does not change then.
+            As in `fetch`; the current version does not change then.
         """
         options = {name: facts.get("options") for name, facts in self.manifest["tables"].items()}
         lost = [name for name, chosen in options.items() if not _is_repeatable(chosen)]
@@ -299,14 +299,14 @@ def take_snapshot(
     Returns
     -------
     snapshot : Snapshot
-        The new version, now in force.
+        The new version, now the current one.
 
     Raises
     ------
     SnapshotError
         The folder cannot be written, or the disk is full.
     OutreachError
-        As in `fetch`. Nothing of the failed version stays, and the version in force does not change; pages already
+        As in `fetch`. Nothing of the failed version stays, and the current version does not change; pages already
         fetched are cached, so the same call with ``refresh=False`` resumes.
     """
     tables = _options_by_table(client, resources)
@@ -322,7 +322,7 @@ def take_snapshot(
     except OSError as error:
         raise SnapshotError(
             f"The snapshot {path.name} cannot be written: {error.strerror or error}.",
-            hint="Make room, or name another folder. The version in force is as it was.",
+            hint="Make room, or name another folder. The current version is as it was.",
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -397,7 +397,7 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
     path
         The folder given to `take_snapshot`.
     version
-        One of its ``versions``; default: the one in force.
+        One of its ``versions``; default: the current one.
 
     Raises
     ------

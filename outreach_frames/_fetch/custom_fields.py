@@ -1,5 +1,5 @@
 """
-Custom fields under their labels: readable column names, and values typed as the organization declared them.
+Name custom fields by their labels, and type their values as the organization declared them.
 
 The API sends custom fields as numbered text (``custom12``); what each means stands at ``GET /types``.
 """

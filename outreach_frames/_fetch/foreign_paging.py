@@ -1,9 +1,9 @@
 """
-How to come to all pages of a collection on a server of which nothing is known.
+Read all pages of a collection on a JSON:API server other than Outreach.
 
-The specification leaves pagination to each server and only names the links. A server's own links are followed
-wherever it gives them, in the document or in a ``Link`` header. What they leave out is noticed, never taken for the
-end; so is what the server says of the whole and what does not come.
+The specification leaves pagination to each server and only names the links. A server's own links are followed, in the
+document or in a ``Link`` header. Missing links are not taken for the end, and what came is compared with the total
+that the server reports.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,8 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlunsplit
 import msgspec
 
 from outreach_frames._fetch.pagination import Address, FetchedPage, Known, Paginator
-from outreach_frames._fetch.raw_pages import Members, RawDocument, link_of
-from outreach_frames._fetch.totals import PagingMeta, count_of, paging_meta
+from outreach_frames._fetch.raw_pages import Members, PagingMeta, RawDocument, count_of, link_of, paging_meta
 from outreach_frames._jsonapi.lenient import reading
 from outreach_frames._parsing import split_url
 from outreach_frames._query import Parameters, text
@@ -258,7 +257,7 @@ class Pages:
             if self._is_whole:
                 return None
             raise DocumentError(
-                f"The pages of {self._paginator.name} run in a circle.", hint=f"The links lead back. {OTHER_WAYS}"
+                f"The page links of {self._paginator.name} form a loop.", hint=f"The links lead back. {OTHER_WAYS}"
             )
         if not page.rows and (self._paging in {"offset", "number"} or self._always_links(page, link)):
             return None

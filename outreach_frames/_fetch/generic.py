@@ -197,9 +197,7 @@ def _filters(filters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in filters.items():
         if isinstance(value, Mapping):
             if not value:
-                raise QueryError(
-                    f"The filter on {name} says nothing.", hint="Leave it out, or say what is asked of it."
-                )
+                raise QueryError(f"The filter on {name} is an empty mapping.", hint="Leave it out, or give it a value.")
             yield from ((f"[{name}]{key}", inner) for key, inner in _filters(value))
         else:
             yield f"[{name}]", validate_value(name, value)
@@ -236,8 +234,8 @@ def fetch(
     Raises
     ------
     QueryError
-        Also for a sort of custom objects by a filter too long for one URL, whose parts nobody can put in order; and for
-        an include of a to-many relationship, which is noticed when it has come.
+        Also for a sort of custom objects by a filter too long for one URL, whose parts cannot be put in order; and for
+        an include of a to-many relationship, which is seen only in the response.
     """
     reader = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=progress, limit=limit)
     with reader as paginator:

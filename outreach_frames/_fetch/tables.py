@@ -1,4 +1,4 @@
-"""Normalized tables: one frame per resource type that include paths reach, and one per many-to-many relationship."""
+"""Fetch normalized tables: one frame per included resource type, and one per many-to-many relationship."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

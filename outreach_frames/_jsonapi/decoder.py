@@ -20,9 +20,9 @@ from outreach_frames.errors import DocumentError
 
 class _CollectorPause:
     """
-    The rest that several threads may want at a time.
+    The pause of Python's cyclic garbage collector, shared by all threads.
 
-    The search is the process's, and so is the switch: who is done first must not turn it on for those who are not.
+    The collector is switched for the whole process: the first thread in turns it off, the last one out turns it on.
     """
 
     def __init__(self) -> None:
@@ -50,10 +50,9 @@ _pause = _CollectorPause()
 @contextmanager
 def collector_paused() -> Iterator[None]:
     """
-    Put off the search until the last thread in such a block has left it; where it was off, it stays off.
+    Pause the cyclic garbage collector while pages are decoded; where it was off, it stays off.
 
-    Reading a page makes no circles, but so many objects at once that the search would run all the time and take a
-    third of it.
+    A page makes no reference cycles, but so many objects that the collector would take a third of the time.
     """
     _pause.begin()
     try:

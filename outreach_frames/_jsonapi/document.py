@@ -63,7 +63,9 @@ def _dumped(source: Mapping[str, Any]) -> bytes:
     except RecursionError:
         raise DocumentError("The object is nested too deeply to be read.") from None
     except (ValueError, TypeError):
-        raise DocumentError("The object holds something that JSON cannot: NaN, a date, itself.") from None
+        raise DocumentError(
+            "The object cannot be written as JSON: it holds NaN, a value such as a date, or itself."
+        ) from None
 
 
 def _is_text(source: str) -> bool:
@@ -206,7 +208,7 @@ def _errors(raw: msgspec.Raw) -> pd.DataFrame:
     try:
         errors = _objects.decode(raw)
     except msgspec.ValidationError:
-        raise lenient.no_resources("lists errors that are no objects") from None
+        raise lenient.no_resources("has errors that are not objects") from None
     rows = [{**_source(e), **_about(e), "detail": e.get("details", NULL), **e} for e in errors]
     columns = {name: pa.array([_text(row.get(name, NULL)) for row in rows], pa.string()) for name in _ERROR}
     return to_frame(pa.table(columns), pa.schema([(name, pa.string()) for name in _ERROR]))

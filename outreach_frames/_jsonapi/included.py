@@ -1,4 +1,4 @@
-"""Included resources: joined to the rows that point to them, and merged where they come twice."""
+"""Join included resources to the rows that point to them; merge resources that are sent twice."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,5 +1,5 @@
 """
-A catalog for one document, of what it holds.
+A catalog for one document, inferred from its values.
 
 Attributes that Outreach has keep Outreach's types wherever every value fits; the others get the narrowest type that
 holds their values. So a ``user`` of another server is read as what it is, and one of Outreach's as Outreach's.

@@ -1,8 +1,8 @@
 """
-Read a page again that failed strict decoding: notice names that are new, and fit values of a surprising type.
+Decode a page that failed strict decoding: report new names, and convert values of another type.
 
-The page is taken apart into undecoded values, so that numbers keep their digits. It costs several times the strict
-reading and is needed for odd pages only, and there for odd resources only.
+The page is split into undecoded values, so that numbers keep their digits. This takes several times as long as strict
+decoding, and is done only for the resources that need it.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class RawDocument:
         try:
             return [] if says_nothing(self.beside) else _several.decode(self.beside)
         except msgspec.ValidationError:
-            raise no_resources("includes something else") from None
+            raise no_resources("has an included member that is not a list of objects") from None
 
 
 @contextmanager
@@ -137,12 +137,12 @@ def split_document(body: bytes) -> RawDocument:
             meta=object_of(members.get("meta", NULL)),
         )
     except msgspec.ValidationError:
-        raise no_resources("is laid out differently") from None
+        raise no_resources("has a member of another type than JSON:API asks for") from None
 
 
 def no_resources(what: str) -> DocumentError:
     """Return the error for JSON that is no page of resources."""
-    return DocumentError(f"The document is JSON but no page of JSON:API resources: it {what}.")
+    return DocumentError(f"The document is JSON, but not a JSON:API document with resources: it {what}.")
 
 
 def says_nothing(raw: msgspec.Raw) -> bool:

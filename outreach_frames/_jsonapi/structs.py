@@ -1,5 +1,5 @@
 """
-What is decoded of each resource type: msgspec structs made from the catalog.
+The msgspec structs of each resource type, made from the catalog.
 
 One struct per type holds the attributes that a query wants, typed. The catalog's other names are accepted and left
 undecoded. A name that the catalog does not have fails decoding, which is how new attributes are noticed without

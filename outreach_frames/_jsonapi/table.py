@@ -1,4 +1,4 @@
-"""Record batches of several pages to one table and one DataFrame."""
+"""Put the record batches of several pages together as one table and one DataFrame."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial

@@ -169,9 +169,7 @@ def _filters(catalog: Catalog, kind: ResourceType, named: Mapping[str, Any]) -> 
     for name, value in named.items():
         if isinstance(value, Mapping):
             if not value:
-                raise QueryError(
-                    f"The filter on {name} says nothing.", hint="Leave it out, or say what is asked of it."
-                )
+                raise QueryError(f"The filter on {name} is an empty mapping.", hint="Leave it out, or give it a value.")
             for inner, inner_value in value.items():
                 yield _filter(catalog, kind, f"{name}.{inner}", inner_value)
         else:

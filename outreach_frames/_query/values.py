@@ -1,4 +1,4 @@
-"""Filter values: what may be asked for, and how it is written in a URL in the API's two filter syntaxes."""
+"""Check filter values, and write them in the API's two filter syntaxes."""
 
 import math
 import re
@@ -87,7 +87,10 @@ def validate_value(name: str, value: Any, attribute: Attribute | None = None) ->
         low, high = (None if end is None else _scalar(name, end, attribute) for end in (value.low, value.high))
         return Between(low, f"{high}T23:59:59.999Z" if holds_instants and _is_day(high) else high)
     if holds_instants and isinstance(value, Iterable) and any(map(_is_day, value)):
-        raise QueryError(f"{name} holds instants, of which a day is a range.", hint="Ask for one range: of.between(…).")
+        raise QueryError(
+            f"{name} holds times, so a day in a list would match only its first instant.",
+            hint="Filter by one range of days: of.between(first, last).",
+        )
     if isinstance(value, (list, tuple, set, frozenset, range, pd.Series, pd.Index, np.ndarray)):
         ordered = sorted(value, key=text) if isinstance(value, (set, frozenset)) else value
         return tuple(dict.fromkeys(_scalar(name, item, attribute) for item in ordered))

@@ -1,4 +1,4 @@
-"""What is to be done and what was done: tasks, calls, events, and the counters of what was sent."""
+"""Read open tasks, recent events and delivery counters; log calls."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def open_tasks(client: Client, /, owner: Record, **options: Any) -> pd.DataFrame
     Returns
     -------
     tasks : DataFrame, shape (n_tasks, n_columns)
-        ``action`` says what to do; ``note``; ``prospect__…`` whom with.
+        ``action``, ``note``, and ``prospect__…`` for the prospect.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def recent_events(client: Client, /, limit: int = 1_000, **options: Any) -> pd.D
     Returns
     -------
     events : DataFrame, shape (n_events, n_columns)
-        Always asked for anew, never from the cache.
+        Never read from the cache.
 
     Raises
     ------

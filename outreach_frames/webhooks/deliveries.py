@@ -1,4 +1,4 @@
-"""One delivery: is it signed as it must be, and what does it say."""
+"""Verify the signature of one delivery, and parse it."""
 
 import hashlib
 import hmac

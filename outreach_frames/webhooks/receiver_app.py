@@ -1,11 +1,9 @@
 """
 The webhook receiver: an ASGI application and its own server.
 
-What is closed is closed without an answer, since Outreach takes every answer for a delivery and tries again only where
-none came; uvicorn's own limit answers 503.
-
-Outreach takes every HTTP answer for a delivery and tries again only where none came. What cannot be stored is therefore
-not answered, and what is signed is stored whatever it says.
+Outreach takes every HTTP response for a delivery, and tries again only where none came. A delivery that cannot be
+stored is therefore not answered: its connection is closed (uvicorn's own limit answers 503). A signed delivery is
+stored, whatever it contains.
 """
 
 import asyncio

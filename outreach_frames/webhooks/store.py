@@ -1,4 +1,4 @@
-"""Deliveries on disk: an SQLite file that survives a crash, and the frame read back from it."""
+"""Store deliveries in an SQLite file that survives a crash, and read them back as a frame."""
 
 import hashlib
 import sqlite3
@@ -88,7 +88,7 @@ class DeliveryStore:
             self._lock.release()
 
     def _opened(self) -> sqlite3.Connection:
-        """Open the file if it is not; anew where it was removed or replaced, as nobody would read what is written."""
+        """Open the file if it is not open; again where it was removed or replaced."""
         if self._connection is not None and _file_of(self._path) == self._file:
             return self._connection
         self.close()
