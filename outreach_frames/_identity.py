@@ -59,14 +59,12 @@ def identity_of(client: Client) -> Identity:
     form, so the names are looked for in ``meta`` and among the relationships.
     """
     named = _root(client)
-    organization, user = _id(named, "org", "organization"), _id(named, "user")
+    organization, user = _named_id(named, "org", "organization"), _named_id(named, "user")
     host, account = urlsplit(client.base_url).netloc, client.session.owner
     return Identity(
-        organization=_fingerprint(host, "account", account)
-        if organization is None
-        else _fingerprint(host, organization),
+        organization=_digest_of(host, "account", account) if organization is None else _digest_of(host, organization),
         # Ids of users are told apart within an organization only.
-        user=_fingerprint("account", account) if organization is None or user is None else _fingerprint(user),
+        user=_digest_of("account", account) if organization is None or user is None else _digest_of(user),
         told=organization is not None,
     )
 
@@ -85,7 +83,7 @@ def _root(client: Client) -> Mapping[str, Any]:
     return _mapping(_mapping(document.get("data")).get("relationships")) | _mapping(document.get("meta"))
 
 
-def _id(named: Mapping[str, Any], *names: str) -> str | None:
+def _named_id(named: Mapping[str, Any], *names: str) -> str | None:
     for name in names:
         member = _mapping(named.get(name))
         id_ = _mapping(member.get("data") or member).get("id")
@@ -98,5 +96,5 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _fingerprint(*parts: str) -> str:
+def _digest_of(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

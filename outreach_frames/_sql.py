@@ -35,7 +35,7 @@ CLOSED = {
 }
 """DuckDB's settings, in the order they are made: the last two forbid others."""
 
-LONGEST = 300
+_LONGEST_MESSAGE = 300
 """Length of what is quoted from DuckDB in a message [characters]."""
 
 _FROM_ARROW = re.compile(r"\barrow|stream registered", re.IGNORECASE)
@@ -117,15 +117,15 @@ def select(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
             statements = connection.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
                 raise SnapshotError("A query is one SELECT statement.", hint="A snapshot is read, never changed.")
-            return _as_frame(_answer(connection, query))
+            return _as_frame(_result_of(connection, query))
     except duckdb.Error as error:
-        failure = _typed(error, tables)
+        failure = _as_error(error, tables)
     except (UnicodeError, MemoryError, RecursionError, pa.ArrowException) as error:
         failure = QueryError(f"The query cannot be answered: {type(error).__name__}.")
     raise failure  # out here, where DuckDB's own error is no part of it: that may quote values
 
 
-def _answer(connection: "duckdb.DuckDBPyConnection", query: str) -> pa.Table:
+def _result_of(connection: "duckdb.DuckDBPyConnection", query: str) -> pa.Table:
     """Run a query aside, so that a signal ends it: DuckDB itself does not always look for one."""
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(lambda: connection.sql(query).to_arrow_table())
@@ -167,7 +167,7 @@ def arrow(name: str, frame: Any) -> pa.Table:
     return table
 
 
-def _typed(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError:
+def _as_error(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError:
     """Return this package's error for DuckDB's, in one line and without values of the data."""
     import duckdb  # noqa: PLC0415
 
@@ -186,4 +186,4 @@ def _typed(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError:
 
 
 def _short(message: str) -> str:
-    return message[:LONGEST].rstrip(".!")
+    return message[:_LONGEST_MESSAGE].rstrip(".!")

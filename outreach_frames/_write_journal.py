@@ -21,7 +21,7 @@ from outreach_frames.errors import JournalError, QueryError
 
 State = Literal["under way", "created"]
 
-TABLES = """
+_SCHEMA_SQL = """
     create table if not exists entry (digest text primary key, state text not null, id text);
     create table if not exists owner (organization text not null, user text not null);
 """
@@ -78,7 +78,7 @@ class Journal:
         with _errors_of(path):
             path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
             with self._connection() as connection:
-                connection.executescript(TABLES)
+                connection.executescript(_SCHEMA_SQL)
 
     def owner(self) -> Owner | None:
         """Return the owner; ``None`` for a new journal, and for one of a version that did not store it."""

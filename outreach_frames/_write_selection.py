@@ -86,7 +86,7 @@ def select(
         names = [name for name in names if name not in left_out]
     elif mode == "upsert" and ids:
         left_out["id"] = "records are found by the key"
-    members = _writable(kind, names, as_they_were=changed_from is not None)
+    members = _writable_columns(kind, names, as_they_were=changed_from is not None)
     cleared = _cleared(kind, clear, frame, mode, key)
     columns = {name: frame[name].tolist() for name in names}
     rows: list[dict[str, Any]] = [{} for _ in range(len(frame))]
@@ -103,7 +103,7 @@ def select(
                 else:
                     unchanged += changed is not None
             else:
-                row[name] = value if types is None else _typed(value, types[number])
+                row[name] = value if types is None else _typed_records(value, types[number])
         if unchanged:
             left_out[name] = f"missing in {unchanged} rows, which clears only what clear= names"
     return Selection(mode, ids or [None] * len(frame), rows, problems, left_out)
@@ -141,7 +141,7 @@ def _check_key(kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str | N
         raise QueryError(f"The key {key!r} is no column of the frame.")
 
 
-def _writable(
+def _writable_columns(
     kind: ResourceType, names: Sequence[str], *, as_they_were: bool
 ) -> dict[str, tuple[Attribute | Relationship, str | None]]:
     """Return what columns stand for; beside a relationship the column, if any, with the type of the record."""
@@ -178,7 +178,7 @@ def _cleared(kind: ResourceType, clear: Collection[str], frame: pd.DataFrame, mo
     return {member.name for member in named.values()}
 
 
-def _typed(value: Any, type_name: Any) -> Any:
+def _typed_records(value: Any, type_name: Any) -> Any:
     untyped = type_name is None or is_missing(type_name) or isinstance(value, Reference)
     return value if untyped else ref(id_of(value), str(type_name))
 
@@ -209,7 +209,7 @@ def _changes(
     earlier = {name: before[name].tolist() for name in frame.columns if name in before}
     changes = {
         name: np.array(
-            [p is None or not _same(v, earlier[name][p]) for v, p in zip(frame[name].tolist(), at, strict=True)],
+            [p is None or not _is_same(v, earlier[name][p]) for v, p in zip(frame[name].tolist(), at, strict=True)],
             dtype=bool,
         )
         for name in earlier
@@ -227,7 +227,7 @@ def _changes(
     return changes, dict.fromkeys(unknown, "changed_from has no row with this id")
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_same(one: Any, other: Any) -> bool:
     """Return whether two values of a frame are the same, whatever pandas made of them on the way."""
     return bool(_comparable(one) == _comparable(other))
 

@@ -156,13 +156,13 @@ def write_frame(
         raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
     chosen = select(kind, frame, mode=mode, key=key, clear=clear, changed_from=changed_from)
     if not confirm:
-        outcomes = [_planned(row) for row in _rows(client, kind, chosen, key)]
+        outcomes = [_planned(row) for row in _planned_rows(client, kind, chosen, key)]
         return _result(frame, outcomes, kind, chosen)
     identity = identity_of(client)
     lock = _state_folder() / f"{_digest(identity.organization, kind.name)}"
     # What the look-ups find must still hold when the last row is written.
     with alone(lock, f"Another call is writing {kind.table} to this organization."):
-        rows = _rows(client, kind, chosen, key)
+        rows = _planned_rows(client, kind, chosen, key)
         path = _own_journal(identity, rows, kind) if journal is None else Path(journal)
         with _journal(path, identity) as book:
             entries = book.entries()
@@ -172,7 +172,7 @@ def write_frame(
                 _settled(client, kind, row, entry=entries.get(row.digest), key=key, book=book) for row in with_bar
             ]
         if journal is None:
-            _end(path, outcomes, key)
+            _put_away(path, outcomes, key)
     return _result(frame, outcomes, kind, chosen)
 
 
@@ -203,12 +203,12 @@ def _beginner(identity: Identity, owner: Owner | None) -> str:
     return "another organization" if identity.told else "another sign-in, maybe of another organization or user"
 
 
-def _rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None) -> list[_Row]:
+def _planned_rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None) -> list[_Row]:
     """Check every row, and find the record that it concerns."""
     mode, attribute = chosen.mode, kind.attribute(key) if key else None
     sent_keys = [_sent_key(attribute, row.get(key or "")) if attribute else [] for row in chosen.rows]
     existing = _records_by_key(client, kind, attribute, sent_keys) if attribute else {}
-    keys = [_compared(attribute, each) if attribute else frozenset() for each in sent_keys]
+    keys = [_comparable_keys(attribute, each) if attribute else frozenset() for each in sent_keys]
     matches = [sorted({number for k in each for number in existing.get(k, ())}) for each in keys]
     targets = chosen.ids if mode == "update" else [each[0] if each and mode == "upsert" else None for each in matches]
     in_frame = Counter(k for each in keys for k in each)
@@ -219,7 +219,7 @@ def _rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None
         fields = dict(values)
         if target is None:
             fields = {name: value for name, value in fields.items() if value is not None}
-        content, problem = _content(kind, fields, target if mode == "update" else None)
+        content, problem = _row_content(kind, fields, target if mode == "update" else None)
         if key and not row_keys:
             problem = problem or "the key is missing"
         elif any(in_frame[k] > 1 for k in row_keys):
@@ -239,7 +239,7 @@ def _rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None
     return rows
 
 
-def _content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tuple[bytes, str | None]:
+def _row_content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tuple[bytes, str | None]:
     """Return what would be sent, or why it cannot be."""
     try:
         number = None if target is None else checked_id(kind, target)
@@ -269,7 +269,7 @@ def _records_by_key(
     records = fetch(client, kind.table, fields=[attribute.name], filter=narrowed, refresh=True, progress=False)
     ids: dict[str, list[Any]] = {}
     for number, value in zip(records["id"], records[attribute.column], strict=True):
-        for k in _compared(attribute, _sent_key(attribute, value)):
+        for k in _comparable_keys(attribute, _sent_key(attribute, value)):
             ids.setdefault(k, []).append(number)
     return ids
 
@@ -285,7 +285,7 @@ def _sent_key(attribute: Attribute, value: Any) -> list[str]:
     return [each for each in (text(v[0] if isinstance(v, list) else v) for v in sent) if each]
 
 
-def _compared(attribute: Attribute, keys: list[str]) -> frozenset[str]:
+def _comparable_keys(attribute: Attribute, keys: list[str]) -> frozenset[str]:
     """Return a key's values as they are compared: addresses that differ in case alone are the same."""
     return frozenset(each.casefold() for each in keys) if holds_addresses(attribute) else frozenset(keys)
 
@@ -312,10 +312,10 @@ def _settled(
         return planned
     if entry is not None and row.target is None and key is None:
         return _Outcome("unknown", reason="sent before without an answer; a key would tell what became of it")
-    return _written(client, kind, row, book)
+    return _write_row(client, kind, row, book)
 
 
-def _written(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _Outcome:
+def _write_row(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _Outcome:
     """Write one row, noting it before and after; what stops the whole call is raised."""
     book.note(row.digest, Entry("under way"))
     try:
@@ -382,7 +382,7 @@ def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Pa
     return path
 
 
-def _end(path: Path, outcomes: list[_Outcome], key: str | None) -> None:
+def _put_away(path: Path, outcomes: list[_Outcome], key: str | None) -> None:
     """Put the journal of a call's own away: what it still has to say is what was created without a key."""
     if key is not None or not Journal(path).entries():
         path.unlink()

@@ -175,7 +175,7 @@ def fetch(
         frame = of.fetch(
             org,
             resource,
-            filter=_filters(filters),
+            filter=_parsed_filters(filters),
             fields=fields.split(",") if fields and fields != "*" else fields,
             include=include,
             sort=sort,
@@ -212,7 +212,7 @@ def _replacing(out: Path) -> Iterator[IO[bytes]]:
         raise click.FileError(str(out), error.strerror or str(error)) from error
 
 
-def _filters(texts: Sequence[str]) -> dict[str, Any]:
+def _parsed_filters(texts: Sequence[str]) -> dict[str, Any]:
     """Read NAME=VALUE, NAME=LOW..HIGH with either end open, and NAME= for null; a name given twice means any of."""
     from outreach_frames._query import between  # noqa: PLC0415
 
@@ -302,7 +302,7 @@ def sandbox(prospects: int, seed: int) -> None:
         threading.Event().wait()
 
 
-SCOPES = (
+_DEFAULT_SCOPES = (
     "accounts calls events mailboxes mailings opportunities prospects sequences sequenceStates sequenceSteps "
     "sequenceTemplates stages tasks teams templates users"
 )
@@ -334,7 +334,7 @@ def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str 
     client_id = os.environ.get("OUTREACH_CLIENT_ID") or click.prompt("Client id of your Outreach app")
     secret = hidden(os.environ.get("OUTREACH_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True))
     app = App(client_id, redirect_uri, base_url or BASE_URL)
-    requested = scopes.split() if scopes else [f"{plural}.read" for plural in SCOPES.split()]
+    requested = scopes.split() if scopes else [f"{plural}.read" for plural in _DEFAULT_SCOPES.split()]
     profiles = Profiles()
     earlier = None
     with suppress(AuthError):  # there is none, or none that can be read

@@ -28,7 +28,7 @@ class _Batch(msgspec.Struct):
     batch_compliance_request_id: UUID
 
 
-class _Reply(msgspec.Struct):
+class _DeletionResponse(msgspec.Struct):
     data: _Batch
 
 
@@ -74,7 +74,7 @@ def request_deletion(
     body = msgspec.json.encode({"data": {"type": "complianceRequest", "attributes": attributes}})
     answer = client.session.send("POST", "/complianceRequests", body=body)
     try:
-        return str(msgspec.json.decode(answer.body, type=_Reply).data.batch_compliance_request_id)
+        return str(msgspec.json.decode(answer.body, type=_DeletionResponse).data.batch_compliance_request_id)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DocumentError(
             "The deletion was requested, but the response does not name its batch.",

@@ -41,7 +41,7 @@ from outreach_frames.stats._tables import TABLES
 
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
-FORMAT = 1
+_MANIFEST_FORMAT = 1
 
 TABLE_NAME = r"^[A-Za-z0-9_-]+\Z"
 """What a table may be called in a manifest: a file of the version's own folder."""
@@ -240,7 +240,7 @@ class Snapshot:
         SnapshotError
             A file is missing or was changed.
         """
-        _checksum.cache_clear()
+        _file_checksum.cache_clear()
         for name in self.tables:
             self._file(name)
 
@@ -261,7 +261,7 @@ class Snapshot:
             status = file.lstat()
             if not stat.S_ISREG(status.st_mode):
                 raise SnapshotError(f"The file of table {name} is a link or no file.", hint="Take a new snapshot.")
-            digest = _checksum(file, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            digest = _file_checksum(file, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         except FileNotFoundError as error:
             raise SnapshotError(f"The file of table {name} is missing.", hint="Take a new snapshot.") from error
         except OSError as error:
@@ -343,9 +343,9 @@ def _taken(
         frame, file = fetch(client, table, refresh=refresh, progress=progress, **options), aside / f"{table}.parquet"
         with replacing(file) as stream:
             _parquet.write(frame, stream)
-        tables[table] = {**_facts(frame, file), "options": _repeatable_options(options)}
+        tables[table] = {**_table_facts(frame, file), "options": _repeatable_options(options)}
     as_of = min(facts["as_of"] for facts in tables.values())
-    manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
+    manifest = {"format": _MANIFEST_FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
     with replacing(aside / MANIFEST) as stream:
         stream.write(f"{json.dumps(manifest, indent=2)}\n".encode())
     return _put_in_place(aside, aside.parent, as_of)
@@ -442,8 +442,8 @@ def _scanned(name: str, file: Path, engine: Engine) -> Any:
     raise QueryError(f"There is no engine {engine!r}.", hint="Choose duckdb, polars, dask or spark.")
 
 
-def _facts(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
-    return {"rows": len(frame), "sha256": _checksum(file), "as_of": frame.attrs["outreach_frames"]["as_of"]}
+def _table_facts(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
+    return {"rows": len(frame), "sha256": _file_checksum(file), "as_of": frame.attrs["outreach_frames"]["as_of"]}
 
 
 def _put_in_place(aside: Path, path: Path, as_of: str) -> str:
@@ -473,7 +473,7 @@ def _renamed(aside: Path, stem: str, number: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _checksum(file: Path, *_state: int) -> str:
+def _file_checksum(file: Path, *_state: int) -> str:
     """Return a file's SHA-256, computed once for each state of it: inode, size and times."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

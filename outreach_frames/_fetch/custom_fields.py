@@ -28,7 +28,7 @@ Custom: TypeAlias = bool | Literal["labels"]
 _MAX_IDS = 5
 """How many records with unreadable values a warning names."""
 
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_TYPED_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 """What people type where a number is due: ``+5`` and ``007``, which JSON does not have."""
 
 
@@ -38,13 +38,13 @@ class _Validation(msgspec.Struct):
     definition: list[Any] | str | int | float | bool | dict[str, Any] | None = None
 
 
-class _Meta(msgspec.Struct):
+class _TypeMeta(msgspec.Struct):
     validations: dict[str, _Validation] = {}
 
 
 class _Type(msgspec.Struct):
     type: str
-    meta: _Meta = msgspec.field(default_factory=_Meta)
+    meta: _TypeMeta = msgspec.field(default_factory=_TypeMeta)
 
 
 class _Types(msgspec.Struct):
@@ -87,7 +87,7 @@ class CustomField:
     @property
     def arrow(self) -> pa.DataType:
         """Arrow type of the column."""
-        return _KINDS[self.type][0] if self.type in _KINDS else pa.string()
+        return _FIELD_TYPES[self.type][0] if self.type in _FIELD_TYPES else pa.string()
 
     def read(self, text: str) -> Any:
         """
@@ -98,7 +98,7 @@ class CustomField:
         ValueError
             It is not of the declared type.
         """
-        return _KINDS[self.type][1](text.strip(), self.options) if self.type in _KINDS else text
+        return _FIELD_TYPES[self.type][1](text.strip(), self.options) if self.type in _FIELD_TYPES else text
 
 
 def custom_fields(client: Client, kind: ResourceType, *, refresh: bool = False) -> list[CustomField]:
@@ -122,7 +122,7 @@ def custom_fields(client: Client, kind: ResourceType, *, refresh: bool = False) 
     validations = {entry.type.casefold(): entry.meta.validations for entry in _read_types(answer.body).data}
     declared = validations.get(kind.name.casefold(), {})
     labels = {name: declared[name].label or name for name in numbered if name in declared}
-    columns = _columns(labels, kind)
+    columns = _column_names(labels, kind)
     return [
         CustomField(
             name=name,
@@ -154,7 +154,7 @@ def _read_types(body: bytes) -> _Types:
         ) from None
 
 
-def _columns(labels: Mapping[str, str], kind: ResourceType) -> dict[str, str]:
+def _column_names(labels: Mapping[str, str], kind: ResourceType) -> dict[str, str]:
     slugs = {name: re.sub(r"[\W_]+", "_", label).strip("_").lower() or name for name, label in labels.items()}
     columns = [column for r in kind.relationships.values() for column in (r.id_column, r.type_column)]
     columns += [attribute.column for attribute in kind.attributes.values() if not attribute.is_custom]
@@ -199,7 +199,7 @@ def labeled(table: pa.Table, fields: Iterable[CustomField]) -> pa.Table:
             continue
         field = by_name[name]
         texts = table[name].to_pylist()
-        columns[field.column], wrong = _typed(texts, field)
+        columns[field.column], wrong = _typed_values(texts, field)
         misfits += [_listed_misfits(field, table["id"].take(pa.array(wrong)).to_pylist())] if wrong else []
         off = _off_midnight(texts, field)
         as_written += [_listed_misfits(field, table["id"].take(pa.array(off)).to_pylist())] if off else []
@@ -230,7 +230,7 @@ def labeled_frame(table: pa.Table, fields: Iterable[CustomField]) -> pd.DataFram
     return frame
 
 
-def _typed(texts: Sequence[str | None], field: CustomField) -> tuple[pa.Array, list[int]]:
+def _typed_values(texts: Sequence[str | None], field: CustomField) -> tuple[pa.Array, list[int]]:
     """Return the column and the rows whose values are not of its type; empty text is no value but of text."""
     if field.arrow == pa.date32():
         with suppress(ValueError):
@@ -268,15 +268,15 @@ def _listed_misfits(field: CustomField, ids: Sequence[Any]) -> str:
     return f"{len(ids)} of {field.column} ({field.name}, {field.type}), in id {numbers}"
 
 
-def _number(text: str, _: Sequence[str]) -> float:
-    return number_of(text, written=_NUMBER)
+def _read_number(text: str, _: Sequence[str]) -> float:
+    return number_of(text, written=_TYPED_NUMBER)
 
 
-def _truth(text: str, _: Sequence[str]) -> bool:
+def _read_truth(text: str, _: Sequence[str]) -> bool:
     return truth_of(text.lower())
 
 
-def _date(text: str, _: Sequence[str]) -> date:
+def _read_date(text: str, _: Sequence[str]) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -284,16 +284,16 @@ def _date(text: str, _: Sequence[str]) -> date:
         return day
 
 
-def _instant(text: str, _: Sequence[str]) -> datetime:
+def _read_instant(text: str, _: Sequence[str]) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _choice(text: str, _: Sequence[str]) -> str:
+def _read_choice(text: str, _: Sequence[str]) -> str:
     return text
 
 
-def _choices(text: str, options: Sequence[str]) -> list[str]:
+def _read_choices(text: str, options: Sequence[str]) -> list[str]:
     """Split several choices, which the vendor does not say how to write; what cannot be told apart stays one."""
     if text.startswith("["):
         with suppress(msgspec.DecodeError, RecursionError):
@@ -302,14 +302,14 @@ def _choices(text: str, options: Sequence[str]) -> list[str]:
     return next((parts for parts in parted if text not in options and set(parts) <= set(options)), [text])
 
 
-_KINDS: dict[str, tuple[pa.DataType, Callable[[str, Sequence[str]], Any]]] = {
-    "boolean": (pa.bool_(), _truth),
-    "currency": (pa.float64(), _number),
-    "date": (pa.date32(), _date),
-    "date_time": (pa.timestamp("us", "UTC"), _instant),
-    "inclusion": (pa.dictionary(pa.int32(), pa.string()), _choice),
-    "multi_inclusion": (pa.list_(pa.string()), _choices),
-    "numerical": (pa.float64(), _number),
-    "percentage": (pa.float64(), _number),
+_FIELD_TYPES: dict[str, tuple[pa.DataType, Callable[[str, Sequence[str]], Any]]] = {
+    "boolean": (pa.bool_(), _read_truth),
+    "currency": (pa.float64(), _read_number),
+    "date": (pa.date32(), _read_date),
+    "date_time": (pa.timestamp("us", "UTC"), _read_instant),
+    "inclusion": (pa.dictionary(pa.int32(), pa.string()), _read_choice),
+    "multi_inclusion": (pa.list_(pa.string()), _read_choices),
+    "numerical": (pa.float64(), _read_number),
+    "percentage": (pa.float64(), _read_number),
 }
 """Arrow type and reader of the declared types; the others (``phone_number``, ``string``, ``url``) are text."""

@@ -56,20 +56,20 @@ class Page:
     @cached_property
     def data(self) -> list[dict[str, Any]]:
         """Its resources, as sent."""
-        return [_plain(members) for members in self._content.data]
+        return [_decoded_members(members) for members in self._content.data]
 
     @cached_property
     def links(self) -> dict[str, Any]:
         """The document's links."""
-        return _plain(self._content.links)
+        return _decoded_members(self._content.links)
 
     @cached_property
     def meta(self) -> dict[str, Any]:
         """The document's meta information."""
-        return _plain(self._content.meta)
+        return _decoded_members(self._content.meta)
 
 
-def _plain(members: Members) -> dict[str, Any]:
+def _decoded_members(members: Members) -> dict[str, Any]:
     with reading():
         return {name: msgspec.json.decode(raw) for name, raw in members.items()}
 
@@ -186,7 +186,7 @@ class Pages:
     def _note(self, page: FetchedPage[RawDocument]) -> int:
         """Note what a page holds and says; return how many of its records are new."""
         new = self._known.add(page)
-        meta = self._meta = paging_meta(_plain(page.content.meta))
+        meta = self._meta = paging_meta(_decoded_members(page.content.meta))
         self._totals += [most for most in [max(meta.at_least, meta.total or 0)] if most]
         self._page_totals += [] if meta.pages is None else [meta.pages]
         if page.rows and not new:

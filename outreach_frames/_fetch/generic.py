@@ -127,7 +127,7 @@ class GenericQuery:
         """The included paths."""
         if isinstance(self.include, Mapping):
             raise QueryError("Columns of what is included cannot be chosen here.", hint="Use fields={type: [names]}.")
-        return _names(self.include)
+        return _name_list(self.include)
 
     def query(self) -> Query:
         """Return the query for a custom object, which follows Outreach's syntax of filters."""
@@ -145,15 +145,15 @@ class GenericQuery:
         return Query(
             selection=Selection(kind),
             paths=tuple(self.paths),
-            filters=tuple(_filters(self.filter or {})),
-            sort=tuple(_names(self.sort)),
+            filters=tuple(_filter_pairs(self.filter or {})),
+            sort=tuple(_name_list(self.sort)),
             fieldsets={of: tuple(names) for of, names in self._fieldsets().items()},
         )
 
     def parameters(self) -> Parameters:
         """Return the URL parameters for a server of which nothing is known, as JSON:API has them."""
         parameters = []
-        for key, value in _filters(self.filter or {}):
+        for key, value in _filter_pairs(self.filter or {}):
             if value is None or value is NOT_NULL or isinstance(value, Between):
                 raise QueryError(
                     "JSON:API leaves it to each server how null and ranges are asked for.",
@@ -165,7 +165,7 @@ class GenericQuery:
                     hint="Write it as the server wants it, with params={'filter[…]': …}.",
                 )
             parameters.append((f"filter{key}", legacy_syntax(value)))
-        lists = {"sort": _names(self.sort), "include": self.paths}
+        lists = {"sort": _name_list(self.sort), "include": self.paths}
         lists |= {f"fields[{of}]": list(names) for of, names in self._fieldsets().items()}
         parameters += [(name, ",".join(names)) for name, names in lists.items() if names or "[" in name]
         raw = {
@@ -188,17 +188,17 @@ def _segment(name: int | str) -> str:
     return quote(str(name), safe="")
 
 
-def _names(names: str | Sequence[str] | None) -> list[str]:
+def _name_list(names: str | Sequence[str] | None) -> list[str]:
     return names.split(",") if isinstance(names, str) else list(names or ())
 
 
-def _filters(filters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _filter_pairs(filters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield key and value; a mapping as value names what is filtered by across a relationship."""
     for name, value in filters.items():
         if isinstance(value, Mapping):
             if not value:
                 raise QueryError(f"The filter on {name} is an empty mapping.", hint="Leave it out, or give it a value.")
-            yield from ((f"[{name}]{key}", inner) for key, inner in _filters(value))
+            yield from ((f"[{name}]{key}", inner) for key, inner in _filter_pairs(value))
         else:
             yield f"[{name}]", validate_value(name, value)
 
@@ -216,7 +216,7 @@ def refuse_params(client: Client, params: Mapping[str, Any] | None) -> None:
         raise QueryError("params is only for servers other than Outreach.", hint="Use filter, sort, include, fields.")
 
 
-def fetch(
+def fetch_frame(
     client: Client,
     question: GenericQuery,
     *,
@@ -239,8 +239,8 @@ def fetch(
     """
     reader = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=progress, limit=limit)
     with reader as paginator:
-        document = merged_pages((page.content for page in _pages(paginator, question, limit, page_size)), limit)
-    _check(document, question.paths)
+        document = merged_pages((page.content for page in _pages_of(paginator, question, limit, page_size)), limit)
+    _refuse_to_many(document, question.paths)
     frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
     if _is_outreach(client) and not question.sort:
         frame = frame.sort_values("id", ignore_index=True, kind="stable")
@@ -261,7 +261,7 @@ def fetch_parts(
     """Fetch records and all that is included, a frame per type, by the name of the type; to-many ids are lists."""
     reader = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=progress, limit=limit)
     with reader as paginator:
-        document = merged_pages((page.content for page in _pages(paginator, question, limit, page_size)), limit)
+        document = merged_pages((page.content for page in _pages_of(paginator, question, limit, page_size)), limit)
     # What was asked for stands first, and as it came there, whatever else came of it beside other records.
     together = deduplicated([*document.included, *document.data])
     rows = len(document.data)
@@ -272,7 +272,7 @@ def fetch_parts(
     return tables
 
 
-def fetch_one(
+def fetch_record(
     client: Client,
     question: GenericQuery,
     id: int | str,  # noqa: A002
@@ -284,7 +284,7 @@ def fetch_one(
     params = [*client.params, *question.parameters()] if isinstance(client, Server) else question.query().parameters()
     paginator = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=False)
     document = paginator.page(question.path_of(id), params).content
-    _check(document, question.paths)
+    _refuse_to_many(document, question.paths)
     frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
     if len(frame) != 1:
         raise DocumentError(f"Asked for one record, the answer holds {len(frame)}.", id=id)
@@ -297,7 +297,7 @@ def _is_outreach(client: Client) -> bool:
     return not isinstance(client, Server)
 
 
-def _pages(
+def _pages_of(
     paginator: Paginator[RawDocument], question: GenericQuery, limit: int | None, page_size: int | None
 ) -> Iterator[FetchedPage[RawDocument]]:
     query = question.query()
@@ -328,7 +328,7 @@ def _enough(
             return
 
 
-def _check(document: RawDocument, paths: Iterable[str]) -> None:
+def _refuse_to_many(document: RawDocument, paths: Iterable[str]) -> None:
     """
     Refuse what does not fit into one row for each resource.
 

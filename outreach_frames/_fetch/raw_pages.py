@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-NOTHING = msgspec.Raw(b"null")
+_NULL = msgspec.Raw(b"null")
 
 
 def read_raw_page(body: bytes) -> FetchedPage[RawDocument]:
@@ -121,15 +121,15 @@ def deduplicated(resources: Iterable[Members]) -> list[Members]:
     for members in resources:
         key = _key(members) or object()
         before = resources_by_key.pop(key, None)
-        resources_by_key[key] = members if before is None else _joined(before, members)
+        resources_by_key[key] = members if before is None else _overlaid(before, members)
     return list(resources_by_key.values())
 
 
-def _joined(before: Members, members: Members) -> Members:
+def _overlaid(before: Members, members: Members) -> Members:
     """Lay a resource over itself as it was before; the attributes and relationships of both remain."""
     joined = {**before, **members}
     for name in ("attributes", "relationships"):
-        old, new = (object_of(sent.get(name, NOTHING)) for sent in (before, members))
+        old, new = (object_of(sent.get(name, _NULL)) for sent in (before, members))
         if name == "relationships":
             new |= {key: _encoded({**object_of(old[key]), **object_of(new[key])}) for key in old.keys() & new.keys()}
         if old:
@@ -152,11 +152,11 @@ _TOTALS = frozenset(
     {"total", "totalcount", "totalelements", "totalentries", "totalhits", "totalitems", "totalobjects", "totalrecords"}
     | {"totalresources", "totalresults", "totalrows", "totalsize", "numfound", "recordcount", "recordsfiltered"}
 )
-_COUNTS = frozenset({"count", "itemcount", "resultcount", "results"})
+_COUNT_WORDS = frozenset({"count", "itemcount", "resultcount", "results"})
 """Records of the whole for one server, of the page for another; in either case there are at least so many."""
 _PAGES = frozenset({"totalpages", "pagecount", "pages", "pagestotal", "numpages", "lastpage", "totalpagecount"})
 _MORE = frozenset({"hasmore", "more", "hasnext", "hasnextpage", "hasmorepages", "morepages"})
-_LAST = frozenset({"last", "islast", "islastpage"})
+_LAST_WORDS = frozenset({"last", "islast", "islastpage"})
 _CURSORS = {
     **dict.fromkeys(("after", "endcursor"), "page[after]"),
     **dict.fromkeys(("cursor", "next", "nextcursor", "nexttoken", "nextpagetoken"), "page[cursor]"),
@@ -206,16 +206,18 @@ class PagingMeta:
 def paging_meta(meta: Mapping[str, Any]) -> PagingMeta:
     """Read the ``meta`` of a page."""
     about = PagingMeta()
-    words = list(_words(meta))
+    words = list(_meta_words(meta))
     for place, word, value in words:
         number = count_of(value)
         if number is not None:
             _note_number(about, place, word, number, counts_pages={w for p, w, _ in words if p == place} & _PAGES)
         if isinstance(value, str) and _LINK.match(value) and (place == "next" or word in _LINKS):
             about.link = value
-        elif _is_scalar(value) and (parameter := _parameter(place, word)):
+        elif _is_scalar(value) and (parameter := _paging_parameter(place, word)):
             about.cursor = (parameter, str(value))
-    flags = [value is (word in _MORE) for _, word, value in words if word in _MORE | _LAST and isinstance(value, bool)]
+    flags = [
+        value is (word in _MORE) for _, word, value in words if word in _MORE | _LAST_WORDS and isinstance(value, bool)
+    ]
     about.says_more = any(flags)
     if flags and not about.says_more:
         about.cursor = about.link = None
@@ -230,28 +232,28 @@ def _note_number(about: PagingMeta, place: str, word: str, number: int, *, count
         # In an object about pages, a bare total is one of records for some and one of pages for others.
         if word != "total" or not place or counts_pages:
             about.total = number
-    elif word in _COUNTS:
+    elif word in _COUNT_WORDS:
         about.at_least = max(about.at_least, number)
 
 
-def _parameter(place: str, word: str) -> str | None:
+def _paging_parameter(place: str, word: str) -> str | None:
     """Return the parameter that what a member holds goes into, if it asks for the next page."""
     if place == "next" and word in {"offset", "number", "page", "cursor", "after"}:
         return f"page[{'number' if word == 'page' else word}]"
     return _CURSORS.get(word)
 
 
-def _words(members: Mapping[str, Any], place: str = "", depth: int = 1) -> Iterator[tuple[str, str, Any]]:
+def _meta_words(members: Mapping[str, Any], place: str = "", depth: int = 1) -> Iterator[tuple[str, str, Any]]:
     """Yield the object that a member stands in, its name in letters only, and its value."""
     for name, value in members.items():
-        word = _letters(name)
+        word = _letters_of(name)
         if not isinstance(value, Mapping):
             yield place, word, value
         elif word in _INSIDE and depth < _DEEPEST:
-            yield from _words(value, word, depth + 1)
+            yield from _meta_words(value, word, depth + 1)
 
 
-def _letters(name: str) -> str:
+def _letters_of(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
 
 

@@ -111,7 +111,8 @@ def fetch_tables(
     arrow_tables[kind.table] = arrow_tables[kind.table].drop_columns([*way.beside])
     tables = _normalized(arrow_tables, _to_many(query), client.catalog)
     return {
-        name: _frame(name, table, labels if name == kind.table else (), paginator) for name, table in tables.items()
+        name: _table_frame(name, table, labels if name == kind.table else (), paginator)
+        for name, table in tables.items()
     }
 
 
@@ -210,7 +211,9 @@ def _pairs(table: pa.Table, source: ResourceType, relationship: Relationship, ca
     return pa.table({f"{source.column}_id": table["id"].take(rows), other: pc.list_flatten(lists)})
 
 
-def _frame(name: str, table: pa.Table, labels: Iterable[CustomField], paginator: Paginator[_Page]) -> pd.DataFrame:
+def _table_frame(
+    name: str, table: pa.Table, labels: Iterable[CustomField], paginator: Paginator[_Page]
+) -> pd.DataFrame:
     frame = labeled_frame(table, labels)
     frame.attrs["outreach_frames"] |= paginator.provenance(name)
     return frame

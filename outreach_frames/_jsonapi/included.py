@@ -117,11 +117,11 @@ class Join:
             rows = included[target.type.name]
             own = ids if types is None else pc.if_else(pc.equal(types, target.type.name), ids, None)
             there = pc.index_in(own, value_set=rows.ids.cast(own.type), skip_nulls=True)
-            for name, values in _columns(target, rows, included, there):
+            for name, values in _target_columns(target, rows, included, there):
                 yield f"{self.relationship.column}__{name}", values
 
 
-def _columns(
+def _target_columns(
     target: Target, rows: Rows, included: Mapping[str, Rows], there: pa.Array
 ) -> Iterator[tuple[str, pa.Array | UnknownColumn]]:
     for column in target.columns:
@@ -171,7 +171,7 @@ def together(page: RawDocument, id_types: Mapping[str, type], *, included: bool 
     beside = [(key(members, "included"), members) for members in (page.included if included else ())]
     rows = [(key(members, "data"), members) for members in page.data]
     for which, members in (*beside, *rows):
-        merged[which] = _together(merged[which], members) if which in merged else members
+        merged[which] = _merged_members(merged[which], members) if which in merged else members
     if len(merged) == len(beside) + len(rows):
         return page
     data = {which: merged[which] for which, _ in rows}
@@ -179,7 +179,7 @@ def together(page: RawDocument, id_types: Mapping[str, type], *, included: bool 
     return replace(page, data=list(data.values()), beside=msgspec.Raw(msgspec.json.encode(list(others.values()))))
 
 
-def _together(old: Members, new: Members) -> Members:
+def _merged_members(old: Members, new: Members) -> Members:
     parts = [part for part in ("attributes", "relationships", "meta") if part in old and part in new]
     return {**new, **old, **new} | {part: _merged(part, old[part], new[part]) for part in parts}
 

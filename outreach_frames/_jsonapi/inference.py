@@ -137,7 +137,7 @@ def catalog_of(seen: Mapping[str, ObservedType], base: Catalog, *, check: bool, 
             actions={},
             collection_actions={},
             attributes=_attributes(
-                resource, declared, taken.union(*map(_columns, relationships.values())), check=check
+                resource, declared, taken.union(*map(_relationship_columns, relationships.values())), check=check
             ),
             relationships=relationships,
         )
@@ -163,14 +163,14 @@ def _relationships(resource: ObservedType, base: ResourceType | None, taken: set
             targets=tuple(dict.fromkeys((*(declared.targets if declared else ()), *links.targets))),
             has_data=links.has_data,
         )
-        while not taken.isdisjoint(_columns(relationship)):
+        while not taken.isdisjoint(_relationship_columns(relationship)):
             relationship = replace(relationship, column=f"{relationship.column}_")
-        taken = taken | _columns(relationship)
+        taken = taken | _relationship_columns(relationship)
         relationships[name] = relationship
     return relationships
 
 
-def _columns(relationship: Relationship) -> set[str]:
+def _relationship_columns(relationship: Relationship) -> set[str]:
     of_data = (relationship.id_column, relationship.type_column) if relationship.has_data else ()
     return {column for column in of_data if column}
 
@@ -204,14 +204,16 @@ def _fit(kind: Kind, raws: Sequence[msgspec.Raw]) -> bool:
 def joined_by_itself(root: str, page: RawDocument, catalog: Catalog) -> dict[str, None]:
     """Return the include paths that a document's own ``included`` answers; see `DEEPEST`."""
     held = {type_of(members, where="included") for members in page.included}
-    return dict.fromkeys(_paths(catalog.types[root], held, (root,), catalog))
+    return dict.fromkeys(_include_paths(catalog.types[root], held, (root,), catalog))
 
 
-def _paths(resource: ResourceType, held: set[str], way: tuple[str, ...], catalog: Catalog) -> Iterator[str]:
+def _include_paths(resource: ResourceType, held: set[str], way: tuple[str, ...], catalog: Catalog) -> Iterator[str]:
     for name, relationship in resource.relationships.items():
         to_one = relationship.has_data and not relationship.many and "." not in name
         targets = [target for target in relationship.targets if to_one and target in held and target not in way]
         if targets:
             yield name
         for target in targets if len(way) < DEEPEST else ():
-            yield from (f"{name}.{path}" for path in _paths(catalog.types[target], held, (*way, target), catalog))
+            yield from (
+                f"{name}.{path}" for path in _include_paths(catalog.types[target], held, (*way, target), catalog)
+            )

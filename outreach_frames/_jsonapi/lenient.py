@@ -20,9 +20,9 @@ from outreach_frames.errors import DocumentError
 Members: TypeAlias = dict[str, msgspec.Raw]
 
 CHECK_ADDRESS = "Try again; if it stays so, check that the address is that of the API and not of a proxy."
-_KINDS = {b"[": "a list", b'"': "text", b"t": "true or false", b"f": "true or false", b"n": "null"}
+_JSON_KINDS = {b"[": "a list", b'"': "text", b"t": "true or false", b"f": "true or false", b"n": "null"}
 
-_members = msgspec.json.Decoder(Members)
+_members_decoder = msgspec.json.Decoder(Members)
 _optional_members = msgspec.json.Decoder(Members | None)
 _several = msgspec.json.Decoder(list[Members])
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
@@ -110,9 +110,9 @@ def members_of(body: bytes) -> Members:
         It is no object.
     """
     try:
-        return _members.decode(body)
+        return _members_decoder.decode(body)
     except msgspec.ValidationError:
-        raise no_resources(f"is {_KINDS.get(body.lstrip()[:1], 'a number')}") from None
+        raise no_resources(f"is {_JSON_KINDS.get(body.lstrip()[:1], 'a number')}") from None
 
 
 def split_document(body: bytes) -> RawDocument:
@@ -153,12 +153,12 @@ def says_nothing(raw: msgspec.Raw) -> bool:
 
 def _members_or_none(raw: msgspec.Raw) -> Members:
     """Return an object's members, none of what says nothing; anything else is a `msgspec.ValidationError`."""
-    return {} if says_nothing(raw) else _members.decode(raw)
+    return {} if says_nothing(raw) else _members_decoder.decode(raw)
 
 
 def object_of(raw: msgspec.Raw) -> Members:
     """Return an object's members; none of anything else, which is for others to refuse."""
-    return _members.decode(raw) if bytes(raw).startswith(b"{") else {}
+    return _members_decoder.decode(raw) if bytes(raw).startswith(b"{") else {}
 
 
 def next_link(links: Members) -> str | None:
@@ -172,7 +172,7 @@ def next_link(links: Members) -> str | None:
     """
     raw = links.get("next", NULL)
     if bytes(raw).startswith(b"{"):
-        raw = _members.decode(raw).get("href", NULL)
+        raw = _members_decoder.decode(raw).get("href", NULL)
     if raw != NULL and not bytes(raw).startswith(b'"'):
         raise DocumentError("The link to the next page is not text.", attribute="next")
     return text_of(raw) or None

@@ -22,7 +22,7 @@ from outreach_frames.errors import DocumentError
 Struct: TypeAlias = type[msgspec.Struct]
 IdType: TypeAlias = type[int] | type[str]
 
-_UNREADABLE = re.compile(r'["\\\x00-\x1f]')
+_UNREADABLE_NAME = re.compile(r'["\\\x00-\x1f]')
 """What msgspec takes in no name of a member."""
 
 _PYTHON: dict[Kind, Any] = {
@@ -73,13 +73,13 @@ class Href(msgspec.Struct):
     href: str
 
 
-class Links(msgspec.Struct):
+class PageLinks(msgspec.Struct):
     """Links of a page."""
 
     next: str | Href | None = None
 
 
-class Meta(msgspec.Struct):
+class PageMeta(msgspec.Struct):
     """Counts of a page."""
 
     count: int | None = None
@@ -251,8 +251,8 @@ def document(primary: Shape, included: Collection[Shape], others: Iterable[str])
     resource = primary.resource | _Untyped
     fields: list[Any] = [
         ("data", list[resource] | resource | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type]
-        ("links", Links | None, None),
-        ("meta", Meta | None, None),
+        ("links", PageLinks | None, None),
+        ("meta", PageMeta | None, None),
     ]
     if included:
         decoded = [shape.resource for shape in included]
@@ -270,7 +270,7 @@ def _struct(name: str, fields: Mapping[str, str], types: Mapping[str, Any]) -> S
     DocumentError
         One has a name that cannot be read; JSON:API allows no such names.
     """
-    odd = next(filter(_UNREADABLE.search, fields), None)
+    odd = next(filter(_UNREADABLE_NAME.search, fields), None)
     if odd is not None:
         raise DocumentError(f"Among the {name} is one named {odd!r:.60}; JSON:API allows no such names.", attribute=odd)
     return msgspec.defstruct(

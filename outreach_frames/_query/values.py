@@ -27,7 +27,7 @@ NOT_NULL: Final = _NotNull()
 """Filter value: any value but null."""
 
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 OPEN_ENDS = {"", "inf", "neginf"}
 """What the original syntax takes for the open end of a range, or refuses."""
@@ -100,7 +100,7 @@ def validate_value(name: str, value: Any, attribute: Attribute | None = None) ->
 def _is_day(value: Any) -> bool:
     """Tell whether a value names a day and no time of it."""
     if isinstance(value, str):
-        return bool(_DAY.fullmatch(value))
+        return bool(_ISO_DAY.fullmatch(value))
     return isinstance(value, date) and not isinstance(value, datetime)
 
 
@@ -110,9 +110,9 @@ def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
         raise QueryError(f"A list or range for {name} holds a missing value.", hint="Ask for null with None alone.")
     if isinstance(value, str) and value in {"__null__", "__notnull__"}:
         raise QueryError(f"The API cannot look for the text {value} in {name}.", hint="Use None or NOT_NULL.")
-    if attribute and not _fits(value, attribute):
+    if attribute and not _is_of_type(value, attribute):
         kind = attribute.format or attribute.type
-        raise QueryError(f"{name} holds a {kind}; {_quoted(value)} is none.")
+        raise QueryError(f"{name} holds a {kind}; {_excerpt(value)} is none.")
     if not isinstance(value, (str, int, float, bool, date)):
         raise QueryError(f"A filter cannot hold a {type(value).__name__}; {name} got one.")
     if attribute and isinstance(value, str) and value not in attribute.enum:
@@ -131,12 +131,12 @@ def _warn_of_slip(name: str, value: str, attribute: Attribute) -> None:
         )
 
 
-def _fits(value: Any, attribute: Attribute) -> bool:
+def _is_of_type(value: Any, attribute: Attribute) -> bool:
     """Return whether a value is of an attribute's type, or text that can be read as one."""
     if attribute.format in {"date-time", "date"}:
         return isinstance(value, date) or (isinstance(value, str) and _is_iso(value))
     if attribute.type in {"integer", "number"}:
-        return not isinstance(value, (bool, date)) and _is_number(value, whole=attribute.type == "integer")
+        return not isinstance(value, (bool, date)) and _is_numeric(value, whole=attribute.type == "integer")
     if attribute.type == "boolean":
         return value in (True, False, "true", "false")
     return isinstance(value, str)
@@ -150,7 +150,7 @@ def _is_iso(value: str) -> bool:
     return True
 
 
-def _is_number(value: Any, *, whole: bool) -> bool:
+def _is_numeric(value: Any, *, whole: bool) -> bool:
     """Return whether a value is a finite number, or text that can be read as one."""
     try:
         number = float(value)
@@ -159,7 +159,7 @@ def _is_number(value: Any, *, whole: bool) -> bool:
         return False
 
 
-def _quoted(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     """Show numbers only: text may be an address."""
     return repr(value) if isinstance(value, (int, float)) else f"the {type(value).__name__} given"
 
