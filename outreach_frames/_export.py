@@ -1,5 +1,5 @@
 """
-Tables for people: CSV and Excel files in which text stays text, whatever it holds.
+Export tables for people, as CSV and Excel files in which text stays text.
 
 One rule for both formats: a list is JSON, an instant is in a named zone, missing is an empty cell, and what a
 spreadsheet would take for a formula is text. Programs read Parquet.
@@ -37,7 +37,7 @@ NARROWEST, WIDEST = 8, 60
 SAMPLE = 100
 """Rows that the widths are told by."""
 
-CHUNK = 5_000
+_CHUNK_ROWS = 5_000
 """Rows turned into Python's values at a time."""
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -212,8 +212,8 @@ def _rows(frame: pd.DataFrame, zone: ZoneInfo) -> Iterator[Sequence[Any]]:
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index(allow_duplicates=True)
     yield [_text(str(name)) for name in frame.columns]
-    for start in range(0, len(frame), CHUNK):
-        part = frame.iloc[start : start + CHUNK]
+    for start in range(0, len(frame), _CHUNK_ROWS):
+        part = frame.iloc[start : start + _CHUNK_ROWS]
         columns = [part.iloc[:, place] for place in range(part.shape[1])]
         yield from zip(*(_values(column, zone) for column in columns), strict=True)
 

@@ -4,7 +4,6 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -38,9 +37,10 @@ def replacing(out: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
         The place cannot be written, or the disk is full.
     """
     aside = out.with_name(f".{uuid.uuid4().hex}{'' if private else out.suffix}")
-    opener = partial(os.open, mode=PRIVATE if private else 0o666)
     try:
-        with open(aside, "xb", opener=opener) as stream:
+        if private:
+            make_private(aside)
+        with aside.open("wb" if private else "xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

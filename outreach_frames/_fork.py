@@ -1,5 +1,5 @@
 """
-After a fork: connections, locks and counts belong to one process, and a child begins with its own.
+Replace connections, locks and counts in a forked child process.
 
 A child that went on with its parent's connections would read its parent's answers; with a lock that a thread held when
 the process was forked it would wait for ever, since that thread is not in the child.
@@ -13,9 +13,9 @@ import filelock as _registered_before  # noqa: F401  see the end
 
 
 class OfOneProcess:
-    """What has something that belongs to one process; it is known from when `told_of_forks` is called."""
+    """An object with state of one process; it follows forks from when `follow_forks` is called."""
 
-    def told_of_forks(self) -> None:
+    def follow_forks(self) -> None:
         """Call the methods below around every fork, as long as this object lives."""
         _living[id(self)] = self
 
@@ -26,7 +26,7 @@ class OfOneProcess:
         """Go on, in the parent."""
 
     def after_fork_in_child(self) -> None:
-        """Begin anew, in the child."""
+        """Start with new state, in the child."""
 
 
 _living: WeakValueDictionary[int, OfOneProcess] = WeakValueDictionary()

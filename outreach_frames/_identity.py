@@ -1,4 +1,4 @@
-"""Who writes where: the organization and the user, as the API names them rather than by their token."""
+"""Identify the organization and the user that a connection writes as."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ from outreach_frames.errors import (
     TransportError,
 )
 
-NOT_TOLD = (BadRequestError, DocumentError, NotFoundError, OriginError, PermissionDeniedError, msgspec.DecodeError)
+_UNNAMED = (BadRequestError, DocumentError, NotFoundError, OriginError, PermissionDeniedError, msgspec.DecodeError)
 """How an API answers that has no root document, or only one for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """
-    Whom a connection writes as.
+    The organization and the user that a connection writes as.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Identity:
 
 def identity_of(client: Client) -> Identity:
     """
-    Ask the API whom a connection writes as.
+    Ask the API for the organization and the user of a connection.
 
     Raises
     ------
@@ -59,14 +59,12 @@ def identity_of(client: Client) -> Identity:
     form, so the names are looked for in ``meta`` and among the relationships.
     """
     named = _root(client)
-    organization, user = _id(named, "org", "organization"), _id(named, "user")
+    organization, user = _named_id(named, "org", "organization"), _named_id(named, "user")
     host, account = urlsplit(client.base_url).netloc, client.session.owner
     return Identity(
-        organization=_fingerprint(host, "account", account)
-        if organization is None
-        else _fingerprint(host, organization),
+        organization=_digest_of(host, "account", account) if organization is None else _digest_of(host, organization),
         # Ids of users are told apart within an organization only.
-        user=_fingerprint("account", account) if organization is None or user is None else _fingerprint(user),
+        user=_digest_of("account", account) if organization is None or user is None else _digest_of(user),
         told=organization is not None,
     )
 
@@ -80,17 +78,17 @@ def _root(client: Client) -> Mapping[str, Any]:
         raise TransportError(
             "The connection is offline: nothing is written.", hint="Connect with offline=False."
         ) from None
-    except NOT_TOLD:
+    except _UNNAMED:
         return {}
     return _mapping(_mapping(document.get("data")).get("relationships")) | _mapping(document.get("meta"))
 
 
-def _id(named: Mapping[str, Any], *names: str) -> str | None:
+def _named_id(named: Mapping[str, Any], *names: str) -> str | None:
     for name in names:
         member = _mapping(named.get(name))
-        found = _mapping(member.get("data") or member).get("id")
-        if isinstance(found, (int, str)) and str(found):
-            return str(found)
+        id_ = _mapping(member.get("data") or member).get("id")
+        if isinstance(id_, (int, str)) and str(id_):
+            return str(id_)
     return None
 
 
@@ -98,5 +96,5 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _fingerprint(*parts: str) -> str:
+def _digest_of(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -1,7 +1,7 @@
 """
-Parquet files of fetched frames, which anything reads and which come back as they were.
+Write fetched frames as Parquet files, and read them back unchanged.
 
-Each page has a checksum, which is compared when it is read.
+Each page has a checksum, which is compared on reading.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""JSON bodies and URLs from outside, read without surprises."""
+"""Read JSON bodies and URLs that come from outside."""
 
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit

@@ -1,5 +1,5 @@
 """
-Request documents: a caller's keyword arguments as a JSON:API resource object, checked against the catalog.
+Write request documents: keyword arguments as a JSON:API resource object, checked against the catalog.
 
 What the API would refuse is refused here: read-only attributes, unknown names, values of the wrong type. Enumerated
 values pass as they are, since the vendor's own documents disagree on some of them (call outcomes, ruleset options).
@@ -64,8 +64,8 @@ Record = int | str | pd.Series
 
 def id_of(record: Any) -> Any:
     """Return the ``id`` of a row, ``None`` if it has none, and anything else; whole numbers as Python's own."""
-    found = record.get("id") if isinstance(record, (pd.Series, Mapping)) else record
-    return _whole(found.item() if isinstance(found, np.generic) else found)
+    id_ = record.get("id") if isinstance(record, (pd.Series, Mapping)) else record
+    return _whole_number(id_.item() if isinstance(id_, np.generic) else id_)
 
 
 def checked_id(kind: ResourceType, record: Any) -> int | str:
@@ -77,12 +77,18 @@ def checked_id(kind: ResourceType, record: Any) -> int | str:
     QueryError
         It cannot be one of this type: it would name another record, or none.
     """
-    found = id_of(record)
-    if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
-        return found
-    if isinstance(found, str) and (found != "" if kind.id_type == "string" else found.isascii() and found.isdigit()):
-        return found
-    raise QueryError(f"What was given is no id of {kind.table}.", hint="Take it from the column id of a frame.")
+    id_ = id_of(record)
+    if isinstance(id_, int) and not isinstance(id_, bool) and id_ >= 0:
+        return id_
+    if isinstance(id_, str) and (id_ != "" if kind.id_type == "string" else id_.isascii() and id_.isdigit()):
+        return id_
+    ids = "texts" if kind.id_type == "string" else "whole numbers from 0"
+    raise QueryError(
+        f"A value of type {type(id_).__name__} is no id of {kind.table}; ids are {ids}."
+        if not isinstance(id_, (str, int)) or isinstance(id_, bool)
+        else f"The {'text' if isinstance(id_, str) else 'number'} is no id of {kind.table}; ids are {ids}.",
+        hint="Take it from the column id of a frame.",
+    )
 
 
 def record_path(kind: ResourceType, record: Any) -> str:
@@ -152,7 +158,7 @@ def resource_document(
     relationships: dict[str, Any] = {}
     arguments: dict[str, str] = {}
     for name, value in values.items():
-        member = _writable(kind, name)
+        member = _writable_member(kind, name)
         if is_missing(value):
             continue
         if member.name in attributes or member.name in relationships:
@@ -161,12 +167,12 @@ def resource_document(
             attributes[member.name] = attribute_value(name, value, member)
             arguments[f"/data/attributes/{member.name}"] = name
         else:
-            relationships[member.name] = _linkage(name, value, member)
+            relationships[member.name] = _written_linkage(name, value, member)
             arguments[f"/data/relationships/{member.name}"] = name
     if id is not None and not arguments and not meta:
         raise QueryError("There is nothing to change: no value is given.", hint="To clear an attribute, pass None.")
     data: dict[str, Any] = {"type": kind.name}
-    members = {"id": id, "attributes": attributes, "relationships": relationships, "meta": _members(meta or {})}
+    members = {"id": id, "attributes": attributes, "relationships": relationships, "meta": _api_members(meta or {})}
     data |= {key: value for key, value in members.items() if value not in (None, {})}
     return RequestDocument(msgspec.json.encode({"data": data}, enc_hook=revealed), arguments)
 
@@ -201,26 +207,26 @@ def action_parameters(
     QueryError
         A batch names no records: it would touch every one. A parameter is no scalar, or a value is infinite.
     """
-    known = (kind.collection_actions if on_collection else kind.actions)[action]
-    given = _members(values)
-    if not on_collection and (unknown := next((name for name in given if name not in known), None)):
-        raise UnknownNameError(unknown, kind=f"parameter of {kind.name}.{action}", known=known)
-    if "fieldName" in given and "fieldValue" not in given:
+    parameters = (kind.collection_actions if on_collection else kind.actions)[action]
+    attributes = _api_members(values)
+    if not on_collection and (unknown := next((name for name in attributes if name not in parameters), None)):
+        raise UnknownNameError(unknown, kind=f"parameter of {kind.name}.{action}", known=parameters)
+    if "fieldName" in attributes and "fieldValue" not in attributes:
         raise QueryError("field_name needs a field_value, and it is missing.", hint="To clear the field, pass None.")
-    scalars = {name: value for name, value in given.items() if name in known and value is not None}
+    scalars = {name: value for name, value in attributes.items() if name in parameters and value is not None}
     if several := next((name for name, value in scalars.items() if isinstance(value, (list, dict))), None):
         raise QueryError(f"{several} takes one value, not several.")
     params = [(f"actionParams[{name}]", text(value)) for name, value in scalars.items()]
     if not on_collection:
         return params, RequestDocument(b"", {})
-    if "filter" in known:
+    if "filter" in parameters:
         chosen = batch_filter(catalog, _subject(action), filter or {})
-        if not chosen and not given.get("ids"):
+        if not chosen and not attributes.get("ids"):
             raise QueryError(
                 f"{action} without a filter or ids would touch every record.", hint="Pass filter={…} or ids=[…]."
             )
         params += chosen
-    attributes = {name: value for name, value in given.items() if name not in known}
+    attributes = {name: value for name, value in attributes.items() if name not in parameters}
     arguments = {f"/data/attributes/{camel(name)}": name for name in values}
     body = msgspec.json.encode({"data": {"attributes": attributes}}, enc_hook=revealed) if attributes else b""
     return params, RequestDocument(body, arguments)
@@ -231,7 +237,7 @@ def _subject(action: str) -> str | None:
     return next((plural for plural in ("accounts", "prospects") if action.startswith(plural[:-1])), None)
 
 
-def _writable(kind: ResourceType, name: str) -> Attribute | Relationship:
+def _writable_member(kind: ResourceType, name: str) -> Attribute | Relationship:
     member = kind.member(name)
     if member.read_only:
         able = [a.column for a in kind.attributes.values() if not a.read_only and not a.is_custom]
@@ -268,13 +274,13 @@ def attribute_value(name: str, value: Any, attribute: Attribute) -> Any:
     QueryError
         It does not fit, is infinite, or holds a missing value.
     """
-    value = _plain(name, value)
+    value = _plain_value(name, value)
     if value is None:
         return None
     if isinstance(value, date) and attribute.type == "string":
-        return _day(name, value) if attribute.format == "date" else _instant(value)
+        return _written_day(name, value) if attribute.format == "date" else _written_instant(value)
     if attribute.type == "integer":
-        value = _whole(value)
+        value = _whole_number(value)
     if holds_addresses(attribute):
         value = [_trimmed(item) for item in value] if isinstance(value, list) else _trimmed(value)
     fits = isinstance(value, JSON_TYPES[attribute.type]) and isinstance(value, bool) <= (attribute.type == "boolean")
@@ -321,21 +327,21 @@ EXACT = 2**53
 """Up to here every whole number is a float of its own; beyond, neighbors become one."""
 
 
-def _whole(value: Any) -> Any:
+def _whole_number(value: Any) -> Any:
     """Return a whole number as Python's own, since pandas makes floats of a column of integers that has a gap."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else value
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain_value(name: str, value: Any) -> Any:
     """Turn what frames hold into plain JSON values."""
     if isinstance(value, np.datetime64):
         value = pd.Timestamp(value)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (pd.Series, np.ndarray, list, tuple, set, frozenset)):
-        return [_plain(name, item) for item in value]
+        return [_plain_value(name, item) for item in value]
     if isinstance(value, Mapping):
-        return {key: _plain(name, item) for key, item in value.items()}
+        return {key: _plain_value(name, item) for key, item in value.items()}
     if is_missing(value):
         raise QueryError(f"{name} holds a missing value, which JSON does not have.", hint="Leave it out.")
     if isinstance(value, float) and math.isinf(value):
@@ -343,32 +349,32 @@ def _plain(name: str, value: Any) -> Any:
     return value
 
 
-def _day(name: str, value: date) -> str:
+def _written_day(name: str, value: date) -> str:
     if isinstance(value, datetime) and value.time() != time():
         raise QueryError(f"{name} takes a date; this has a time of day.", hint="Pass its .date().")
     return value.isoformat()[:10]
 
 
-def _instant(value: date) -> str:
+def _written_instant(value: date) -> str:
     if not isinstance(value, datetime):
         return value.isoformat()
     aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _linkage(name: str, value: Any, relationship: Relationship) -> dict[str, Any]:
+def _written_linkage(name: str, value: Any, relationship: Relationship) -> dict[str, Any]:
     if relationship.many:
         if value is None:
             return {"data": []}
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) or isinstance(value, pd.Series):
             raise QueryError(f"{name} takes a list of records.", hint="Put the one record into a list.")
-        return {"data": [_identifier(name, item, relationship)["data"] for item in value]}
-    return {"data": None} if value is None else _identifier(name, value, relationship)
+        return {"data": [_resource_identifier(name, item, relationship)["data"] for item in value]}
+    return {"data": None} if value is None else _resource_identifier(name, value, relationship)
 
 
-def _identifier(name: str, value: Any, relationship: Relationship) -> dict[str, Any]:
+def _resource_identifier(name: str, value: Any, relationship: Relationship) -> dict[str, Any]:
     reference = value if isinstance(value, Reference) else Reference(value)
-    number = _id(name, reference.id)
+    number = _related_id(name, reference.id)
     kind = reference.type or (relationship.targets[0] if len(relationship.targets) == 1 else None)
     if kind is None:
         raise QueryError(
@@ -376,17 +382,17 @@ def _identifier(name: str, value: Any, relationship: Relationship) -> dict[str, 
             hint=f'Say which: of.ref({number}, "{next(iter(relationship.targets), "type")}").',
         )
     linkage: dict[str, Any] = {"data": {"type": kind, "id": number}}
-    return linkage | ({"meta": _members(reference.meta)} if reference.meta else {})
+    return linkage | ({"meta": _api_members(reference.meta)} if reference.meta else {})
 
 
-def _id(name: str, value: Any) -> int | str:
+def _related_id(name: str, value: Any) -> int | str:
     """Read an id from a number, a text or the row of a frame."""
-    found = id_of(value)
-    if isinstance(found, bool) or not isinstance(found, (int, str)):
+    id_ = id_of(value)
+    if isinstance(id_, bool) or not isinstance(id_, (int, str)):
         raise QueryError(f"{name} takes an id, of.ref(…) or the row of a frame, not a {type(value).__name__}.")
-    return found
+    return id_
 
 
-def _members(values: Mapping[str, Any]) -> dict[str, Any]:
+def _api_members(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values under the API's names; those that are missing are left out."""
-    return {camel(name): _plain(name, value) for name, value in values.items() if not is_missing(value)}
+    return {camel(name): _plain_value(name, value) for name, value in values.items() if not is_missing(value)}

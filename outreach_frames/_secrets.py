@@ -1,5 +1,5 @@
 """
-Text and bytes that open something or tell of somebody: who prints a program's variables does not see them.
+Secret text and bytes, whose ``repr`` does not show them.
 
 Tracebacks with local variables (IPython, rich, Sentry) print what ``repr`` gives. These are read and sent like any
 other text; only what is made of them, such as their concatenation, is plain again.

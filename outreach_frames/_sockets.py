@@ -157,7 +157,7 @@ class _Idle(LifoQueue[Any], OfOneProcess):
 
     def __init__(self, maxsize: int = 0) -> None:
         super().__init__(maxsize)
-        self.told_of_forks()
+        self.follow_forks()
 
     def after_fork_in_child(self) -> None:
         """Close the parent's connections, here only, and take locks that no thread holds."""

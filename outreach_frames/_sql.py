@@ -1,9 +1,8 @@
 """
-SQL over tables in Arrow's form, in an engine that reaches nothing else.
+Query Arrow tables with SQL, in an engine that can read nothing else.
 
-Wherever a query says so, DuckDB reads and writes files, loads extensions and finds Python variables, and a query that
-selects can say so too. Here it is closed before it sees a query, and not even the tables are files to it: Arrow reads
-them, and no path is allowed.
+A DuckDB query can read and write files, load extensions and read Python variables, even in a SELECT. Here all of that
+is turned off before the query runs. The tables are no files to it either: Arrow reads them, and no path is allowed.
 
 Source: "Securing DuckDB", DuckDB's documentation.
 """
@@ -36,7 +35,7 @@ CLOSED = {
 }
 """DuckDB's settings, in the order they are made: the last two forbid others."""
 
-LONGEST = 300
+_LONGEST_MESSAGE = 300
 """Length of what is quoted from DuckDB in a message [characters]."""
 
 _FROM_ARROW = re.compile(r"\barrow|stream registered", re.IGNORECASE)
@@ -118,15 +117,15 @@ def select(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
             statements = connection.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
                 raise SnapshotError("A query is one SELECT statement.", hint="A snapshot is read, never changed.")
-            return _as_frame(_answer(connection, query))
+            return _as_frame(_result_of(connection, query))
     except duckdb.Error as error:
-        failure = _typed(error, tables)
+        failure = _as_error(error, tables)
     except (UnicodeError, MemoryError, RecursionError, pa.ArrowException) as error:
         failure = QueryError(f"The query cannot be answered: {type(error).__name__}.")
     raise failure  # out here, where DuckDB's own error is no part of it: that may quote values
 
 
-def _answer(connection: "duckdb.DuckDBPyConnection", query: str) -> pa.Table:
+def _result_of(connection: "duckdb.DuckDBPyConnection", query: str) -> pa.Table:
     """Run a query aside, so that a signal ends it: DuckDB itself does not always look for one."""
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(lambda: connection.sql(query).to_arrow_table())
@@ -168,23 +167,23 @@ def arrow(name: str, frame: Any) -> pa.Table:
     return table
 
 
-def _typed(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError:
+def _as_error(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError:
     """Return this package's error for DuckDB's, in one line and without values of the data."""
     import duckdb  # noqa: PLC0415
 
-    told = str(error).strip().partition("\n")[0]
-    if isinstance(error, duckdb.PermissionException | duckdb.InvalidInputException) and "configuration" in told:
+    message = str(error).strip().partition("\n")[0]
+    if isinstance(error, duckdb.PermissionException | duckdb.InvalidInputException) and "configuration" in message:
         return QueryError(
             "The query reaches outside the snapshot.",
             hint="It sees the snapshot's tables and the frames given with it; no file, no extension and no setting.",
         )
     if isinstance(error, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):
-        return QueryError(f"The query is not valid: {_short(told)}.", hint=f"Tables: {', '.join(sorted(tables))}.")
-    told = _VALUE.sub("…", told)
-    if _FROM_ARROW.search(told):
+        return QueryError(f"The query is not valid: {_short(message)}.", hint=f"Tables: {', '.join(sorted(tables))}.")
+    message = _VALUE.sub("…", message)
+    if _FROM_ARROW.search(message):
         return SnapshotError("The file of a table is damaged.", hint="Call verify() to see which.")
-    return QueryError(f"The query failed: {_short(told)}.")
+    return QueryError(f"The query failed: {_short(message)}.")
 
 
-def _short(told: str) -> str:
-    return told[:LONGEST].rstrip(".!")
+def _short(message: str) -> str:
+    return message[:_LONGEST_MESSAGE].rstrip(".!")

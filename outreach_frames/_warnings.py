@@ -1,4 +1,4 @@
-"""Warnings that point at the line that called this package, however deep in it their reason was found."""
+"""Warn at the line of the user's code that called this package."""
 
 import inspect
 import warnings

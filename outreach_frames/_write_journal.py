@@ -4,7 +4,7 @@ The journal of a bulk write: which rows were sent, and what became of them.
 Outreach has no idempotency key, so a row is noted as under way before it is sent and as done after the answer. A row
 that is under way when a new run begins may or may not have been carried out: only a look at the organization can tell.
 The journal holds digests and ids, never a value of a row. It belongs to the organization and the user that it was begun
-for, and to one call at a time: its lock lies beside it, where all that share the file find it.
+for, and to one call at a time: its lock file stands in the same folder.
 """
 
 import sqlite3
@@ -21,7 +21,7 @@ from outreach_frames.errors import JournalError, QueryError
 
 State = Literal["under way", "created"]
 
-TABLES = """
+_SCHEMA_SQL = """
     create table if not exists entry (digest text primary key, state text not null, id text);
     create table if not exists owner (organization text not null, user text not null);
 """
@@ -78,16 +78,16 @@ class Journal:
         with _errors_of(path):
             path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
             with self._connection() as connection:
-                connection.executescript(TABLES)
+                connection.executescript(_SCHEMA_SQL)
 
     def owner(self) -> Owner | None:
-        """Return whom it belongs to; ``None`` for a new one, and for one of a version that did not note it."""
+        """Return the owner; ``None`` for a new journal, and for one of a version that did not store it."""
         with self._connection() as connection:
             row = connection.execute("select organization, user from owner").fetchone()
             return row and Owner(*row)
 
     def belong_to(self, owner: Owner) -> None:
-        """Note whom it belongs to."""
+        """Store the owner."""
         with self._connection() as connection:
             connection.execute("insert into owner values (?, ?)", (owner.organization, owner.user))
 
@@ -146,7 +146,9 @@ def _errors_of(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-            raise QueryError(f"{path.name} is no journal.", hint="Name a file of its own for it.") from error
+            raise QueryError(
+                f"{path.name} is no journal of a bulk write.", hint="Name another file, or one that does not exist."
+            ) from error
         why = getattr(error, "sqlite_errorname", None) or getattr(error, "strerror", None) or type(error).__name__
         raise JournalError(
             f"The journal {path.name} cannot be read or written ({why}).",

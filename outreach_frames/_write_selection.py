@@ -1,4 +1,4 @@
-"""What of a frame is written: which of its columns can be, and of each row which values."""
+"""Select the columns and values of a frame that are written."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -86,14 +86,14 @@ def select(
         names = [name for name in names if name not in left_out]
     elif mode == "upsert" and ids:
         left_out["id"] = "records are found by the key"
-    members = _writable(kind, names, as_they_were=changed_from is not None)
+    members = _writable_columns(kind, names, as_they_were=changed_from is not None)
     cleared = _cleared(kind, clear, frame, mode, key)
     columns = {name: frame[name].tolist() for name in names}
     rows: list[dict[str, Any]] = [{} for _ in range(len(frame))]
     for name, (member, type_name) in members.items():
         changed = changes.get(name)
         types = columns[type_name] if type_name else None
-        kept = 0
+        unchanged = 0
         for number, (row, value) in enumerate(zip(rows, columns[name], strict=True)):
             if changed is not None and not changed[number]:
                 continue
@@ -101,11 +101,11 @@ def select(
                 if member.name in cleared:
                     row[name] = None
                 else:
-                    kept += changed is not None
+                    unchanged += changed is not None
             else:
-                row[name] = value if types is None else _typed(value, types[number])
-        if kept:
-            left_out[name] = f"missing in {kept} rows, which clears only what clear= names"
+                row[name] = value if types is None else _typed_records(value, types[number])
+        if unchanged:
+            left_out[name] = f"missing in {unchanged} rows, which clears only what clear= names"
     return Selection(mode, ids or [None] * len(frame), rows, problems, left_out)
 
 
@@ -141,7 +141,7 @@ def _check_key(kind: ResourceType, frame: pd.DataFrame, mode: Mode, key: str | N
         raise QueryError(f"The key {key!r} is no column of the frame.")
 
 
-def _writable(
+def _writable_columns(
     kind: ResourceType, names: Sequence[str], *, as_they_were: bool
 ) -> dict[str, tuple[Attribute | Relationship, str | None]]:
     """Return what columns stand for; beside a relationship the column, if any, with the type of the record."""
@@ -154,31 +154,31 @@ def _writable(
             else "Drop these columns before writing, or pass changed_from= the frame as it was fetched.",
         )
     types = {m.name: name for name, m in members.items() if isinstance(m, Relationship) and name == m.type_column}
-    found = {name: (m, types.get(m.name)) for name, m in members.items() if types.get(m.name) != name}
+    unwritable = {name: (m, types.get(m.name)) for name, m in members.items() if types.get(m.name) != name}
     spelled: dict[str, str] = {}
-    for name, (member, _) in found.items():
+    for name, (member, _) in unwritable.items():
         if member.name in spelled:
             raise QueryError(f"{spelled[member.name]} and {name} are one and the same.", hint="Drop one of the two.")
         spelled[member.name] = name
     if alone := [name for member, name in types.items() if member not in spelled]:
         raise QueryError(f"{alone[0]} needs the ids that it is about.", hint="Write both columns, or neither.")
-    return found
+    return unwritable
 
 
 def _cleared(kind: ResourceType, clear: Collection[str], frame: pd.DataFrame, mode: Mode, key: str | None) -> set[str]:
     """Return the API's names of what a missing value clears."""
-    wanted = {name: kind.member(name) for name in ([clear] if isinstance(clear, str) else clear)}
-    if wanted and mode == "create":
+    named = {name: kind.member(name) for name in ([clear] if isinstance(clear, str) else clear)}
+    if named and mode == "create":
         raise QueryError("A create clears nothing.", hint="Leave clear out.")
-    for name, member in wanted.items():
+    for name, member in named.items():
         if key is not None and member is kind.member(key):
             raise QueryError(f"The key {key} finds the records and cannot be cleared.")
         if not {name, member.name, member.column, getattr(member, "id_column", name)} & set(frame.columns):
             raise QueryError(f"{name} in clear= is no column of the frame.")
-    return {member.name for member in wanted.values()}
+    return {member.name for member in named.values()}
 
 
-def _typed(value: Any, type_name: Any) -> Any:
+def _typed_records(value: Any, type_name: Any) -> Any:
     untyped = type_name is None or is_missing(type_name) or isinstance(value, Reference)
     return value if untyped else ref(id_of(value), str(type_name))
 
@@ -206,13 +206,13 @@ def _changes(
                 f"changed_from= has two rows of one of the {kind.table}.", hint="Pass the frame as fetched."
             )
     at = [places.get(str(record)) for record in ids]
-    known = {name: before[name].tolist() for name in frame.columns if name in before}
+    earlier = {name: before[name].tolist() for name in frame.columns if name in before}
     changes = {
         name: np.array(
-            [p is None or not _same(v, known[name][p]) for v, p in zip(frame[name].tolist(), at, strict=True)],
+            [p is None or not _is_same(v, earlier[name][p]) for v, p in zip(frame[name].tolist(), at, strict=True)],
             dtype=bool,
         )
-        for name in known
+        for name in earlier
     }
     for relationship in kind.relationships.values():
         pair = relationship.id_column, relationship.type_column
@@ -227,7 +227,7 @@ def _changes(
     return changes, dict.fromkeys(unknown, "changed_from has no row with this id")
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_same(one: Any, other: Any) -> bool:
     """Return whether two values of a frame are the same, whatever pandas made of them on the way."""
     return bool(_comparable(one) == _comparable(other))
 

@@ -1,4 +1,4 @@
-"""Writing a frame back: one record for each row, shown first, then written, and resumable without duplicates."""
+"""Write a frame back: one record for each row, resumable without duplicates."""
 
 import hashlib
 import time
@@ -32,9 +32,9 @@ from outreach_frames.errors import BadRequestError, NotFoundError, OutreachError
 
 REFUSALS = (ValidationError, NotFoundError, BadRequestError)
 """Answers that concern one row: the others can still be written."""
-KEPT_S = 86_400.0
+_JOURNAL_LIFE_S = 86_400.0
 """How long the journal of a call that came to its end keeps the same rows from being created again [s]."""
-SHOWN_FROM = 20
+_PROGRESS_FROM = 20
 """Rows above which a progress bar is shown."""
 EXISTS = "a record with this key exists"
 
@@ -156,27 +156,29 @@ def write_frame(
         raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
     chosen = select(kind, frame, mode=mode, key=key, clear=clear, changed_from=changed_from)
     if not confirm:
-        outcomes = [_planned(row) for row in _rows(client, kind, chosen, key)]
+        outcomes = [_planned(row) for row in _planned_rows(client, kind, chosen, key)]
         return _result(frame, outcomes, kind, chosen)
     identity = identity_of(client)
     lock = _state_folder() / f"{_digest(identity.organization, kind.name)}"
     # What the look-ups find must still hold when the last row is written.
     with alone(lock, f"Another call is writing {kind.table} to this organization."):
-        rows = _rows(client, kind, chosen, key)
+        rows = _planned_rows(client, kind, chosen, key)
         path = _own_journal(identity, rows, kind) if journal is None else Path(journal)
         with _journal(path, identity) as book:
-            known = book.entries()
-            wanted = progress or (progress is None and len(rows) > SHOWN_FROM)
-            shown = tqdm(rows, desc=f"{chosen.mode} {kind.table}", unit=" rows", disable=not wanted)
-            outcomes = [_settled(client, kind, row, entry=known.get(row.digest), key=key, book=book) for row in shown]
+            entries = book.entries()
+            is_shown = progress or (progress is None and len(rows) > _PROGRESS_FROM)
+            with_bar = tqdm(rows, desc=f"{chosen.mode} {kind.table}", unit=" rows", disable=not is_shown)
+            outcomes = [
+                _settled(client, kind, row, entry=entries.get(row.digest), key=key, book=book) for row in with_bar
+            ]
         if journal is None:
-            _end(path, outcomes, key)
+            _put_away(path, outcomes, key)
     return _result(frame, outcomes, kind, chosen)
 
 
 @contextmanager
 def _journal(path: Path, identity: Identity) -> Iterator[Journal]:
-    """Open a journal, alone, for those to whom it belongs."""
+    """Open a journal and lock it; only its owner may."""
     with alone(path, f"Another call is writing with the journal {path.name}."):
         book = Journal(path)
         me, owner = Owner(identity.organization, identity.user), book.owner()
@@ -193,7 +195,7 @@ def _journal(path: Path, identity: Identity) -> Iterator[Journal]:
 
 
 def _beginner(identity: Identity, owner: Owner | None) -> str:
-    """Say of whom a journal is, as far as the API tells."""
+    """Describe the owner of a journal, as far as the API names it."""
     if owner is None:
         return "an earlier version of this package"
     if owner.organization == identity.organization:
@@ -201,23 +203,23 @@ def _beginner(identity: Identity, owner: Owner | None) -> str:
     return "another organization" if identity.told else "another sign-in, maybe of another organization or user"
 
 
-def _rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None) -> list[_Row]:
+def _planned_rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None) -> list[_Row]:
     """Check every row, and find the record that it concerns."""
     mode, attribute = chosen.mode, kind.attribute(key) if key else None
     sent_keys = [_sent_key(attribute, row.get(key or "")) if attribute else [] for row in chosen.rows]
     existing = _records_by_key(client, kind, attribute, sent_keys) if attribute else {}
-    keys = [_compared(attribute, each) if attribute else frozenset() for each in sent_keys]
-    found = [sorted({number for k in each for number in existing.get(k, ())}) for each in keys]
-    targets = chosen.ids if mode == "update" else [each[0] if each and mode == "upsert" else None for each in found]
+    keys = [_comparable_keys(attribute, each) if attribute else frozenset() for each in sent_keys]
+    matches = [sorted({number for k in each for number in existing.get(k, ())}) for each in keys]
+    targets = chosen.ids if mode == "update" else [each[0] if each and mode == "upsert" else None for each in matches]
     in_frame = Counter(k for each in keys for k in each)
     concerned = Counter(str(target) for target in targets if target is not None)
     alike: Counter[bytes] = Counter()
     rows = []
-    for place, (values, row_keys, numbers, target) in enumerate(zip(chosen.rows, keys, found, targets, strict=True)):
+    for place, (values, row_keys, numbers, target) in enumerate(zip(chosen.rows, keys, matches, targets, strict=True)):
         fields = dict(values)
         if target is None:
             fields = {name: value for name, value in fields.items() if value is not None}
-        content, problem = _content(kind, fields, target if mode == "update" else None)
+        content, problem = _row_content(kind, fields, target if mode == "update" else None)
         if key and not row_keys:
             problem = problem or "the key is missing"
         elif any(in_frame[k] > 1 for k in row_keys):
@@ -232,12 +234,12 @@ def _rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None
         digest = _digest(kind.name, mode, alike[content], content)
         if target is not None:
             fields.pop(key or "", None)  # an address that found its record would replace all its addresses
-        made = numbers[0] if numbers and mode == "create" else None
-        rows.append(_Row(digest, fields, target, made, problem or chosen.problems.get(place)))
+        created = numbers[0] if numbers and mode == "create" else None
+        rows.append(_Row(digest, fields, target, created, problem or chosen.problems.get(place)))
     return rows
 
 
-def _content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tuple[bytes, str | None]:
+def _row_content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tuple[bytes, str | None]:
     """Return what would be sent, or why it cannot be."""
     try:
         number = None if target is None else checked_id(kind, target)
@@ -245,10 +247,10 @@ def _content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tupl
             return b"", None
         return resource_document(kind, fields, id=number).body, None
     except QueryError as error:
-        return repr(fields).encode(), _said(error)
+        return repr(fields).encode(), _message(error)
 
 
-def _said(error: OutreachError) -> str:
+def _message(error: OutreachError) -> str:
     """Return what an error says, with its hint, in one line."""
     return " ".join(filter(None, (str(error.args[0]), error.hint)))
 
@@ -259,17 +261,17 @@ def _records_by_key(
     """Find the records that have the frame's keys: key → ids."""
     # Whether the API's filters mind case is not known: each address is asked for as it is and in small letters.
     spelled = (str, str.lower) if holds_addresses(attribute) else (str,)
-    wanted = list({spell(each): None for row in keys for each in row for spell in spelled})
-    if not wanted:
+    spellings = list({spell(each): None for row in keys for each in row for spell in spelled})
+    if not spellings:
         return {}
     # Where the API cannot filter by the key, the whole table is looked through.
-    narrowed = {attribute.name: wanted} if attribute.filterable else None
+    narrowed = {attribute.name: spellings} if attribute.filterable else None
     records = fetch(client, kind.table, fields=[attribute.name], filter=narrowed, refresh=True, progress=False)
-    found: dict[str, list[Any]] = {}
+    ids: dict[str, list[Any]] = {}
     for number, value in zip(records["id"], records[attribute.column], strict=True):
-        for k in _compared(attribute, _sent_key(attribute, value)):
-            found.setdefault(k, []).append(number)
-    return found
+        for k in _comparable_keys(attribute, _sent_key(attribute, value)):
+            ids.setdefault(k, []).append(number)
+    return ids
 
 
 def _sent_key(attribute: Attribute, value: Any) -> list[str]:
@@ -283,7 +285,7 @@ def _sent_key(attribute: Attribute, value: Any) -> list[str]:
     return [each for each in (text(v[0] if isinstance(v, list) else v) for v in sent) if each]
 
 
-def _compared(attribute: Attribute, keys: list[str]) -> frozenset[str]:
+def _comparable_keys(attribute: Attribute, keys: list[str]) -> frozenset[str]:
     """Return a key's values as they are compared: addresses that differ in case alone are the same."""
     return frozenset(each.casefold() for each in keys) if holds_addresses(attribute) else frozenset(keys)
 
@@ -310,10 +312,10 @@ def _settled(
         return planned
     if entry is not None and row.target is None and key is None:
         return _Outcome("unknown", reason="sent before without an answer; a key would tell what became of it")
-    return _written(client, kind, row, book)
+    return _write_row(client, kind, row, book)
 
 
-def _written(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _Outcome:
+def _write_row(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _Outcome:
     """Write one row, noting it before and after; what stops the whole call is raised."""
     book.note(row.digest, Entry("under way"))
     try:
@@ -329,7 +331,7 @@ def _written(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _O
             raise
         first = error.errors[0] if error.errors else None
         pointer = first.pointer if first else None
-        return _Outcome("refused", error_id=first.id if first else None, pointer=pointer, reason=_said(error))
+        return _Outcome("refused", error_id=first.id if first else None, pointer=pointer, reason=_message(error))
     if status == "created":
         book.note(row.digest, Entry("created", str(record["id"])))
     else:
@@ -368,7 +370,7 @@ def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Pa
     folder = _state_folder()
     for each in folder.glob("*.ended"):
         with suppress(FileNotFoundError):  # another call may put it away too
-            if time.time() - each.stat().st_mtime > KEPT_S:
+            if time.time() - each.stat().st_mtime > _JOURNAL_LIFE_S:
                 each.unlink()
     # Where the API does not name the organization, only the rows tell; whose they are stands in the journal.
     path = folder / f"{_digest(identity.organization if identity.told else '', *(row.digest for row in rows))}.sqlite"
@@ -380,7 +382,7 @@ def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Pa
     return path
 
 
-def _end(path: Path, outcomes: list[_Outcome], key: str | None) -> None:
+def _put_away(path: Path, outcomes: list[_Outcome], key: str | None) -> None:
     """Put the journal of a call's own away: what it still has to say is what was created without a key."""
     if key is not None or not Journal(path).entries():
         path.unlink()

@@ -1,7 +1,7 @@
 """
-What the Outreach API has: resource types, their attributes and relationships, operations and actions.
+The resource types of the Outreach API: attributes, relationships, operations and actions.
 
-The facts come from the vendor's published OpenAPI document and lie in ``catalog.json`` beside this module; a new
+The facts come from the vendor's published OpenAPI document and are in ``catalog.json``; a new
 edition of the document becomes a new catalog with ``python tools/build_catalog.py openapi.json``.
 
 Names are accepted as the API writes them (``sequenceState``, ``createdAt``) and in snake_case (``sequence_state``,
@@ -240,11 +240,11 @@ class ResourceType:
         UnknownNameError
             The type has no such attribute or relationship; the message names the nearest.
         """
-        found = self._by_any_name.get(name)
-        if found is None:
-            known = [m.column for members in (self.attributes, self.relationships) for m in members.values()]
-            raise UnknownNameError(name, kind=f"attribute or relationship of {self.name}", known=known)
-        return found
+        match = self._by_any_name.get(name)
+        if match is None:
+            columns = [m.column for members in (self.attributes, self.relationships) for m in members.values()]
+            raise UnknownNameError(name, kind=f"attribute or relationship of {self.name}", known=columns)
+        return match
 
     @cached_property
     def _by_any_name(self) -> dict[str, Attribute | Relationship]:
@@ -307,21 +307,21 @@ class Catalog:
         UnknownNameError
             There is no such type; the message names the nearest.
         """
-        found = self._by_any_name.get(name)
-        if found is None:
+        match = self._by_any_name.get(name)
+        if match is None:
             raise UnknownNameError(name, kind="resource", known=(t.table for t in self.types.values()))
-        return found
+        return match
 
     def targets(self, relationship: Relationship) -> dict[str, ResourceType]:
         """Return the types that a relationship leads to, by API name, as far as the catalog has them."""
         return {name: self.types[name] for name in relationship.targets if name in self.types}
 
 
-def _look_up(name: str, known: Mapping[str, T], *, kind: str) -> T:
-    found = known.get(name) or known.get(camel(name))
-    if found is None:
-        raise UnknownNameError(name, kind=kind, known=[snake(k) for k in known] if "_" in name else list(known))
-    return found
+def _look_up(name: str, members: Mapping[str, T], *, kind: str) -> T:
+    match = members.get(name) or members.get(camel(name))
+    if match is None:
+        raise UnknownNameError(name, kind=kind, known=[snake(k) for k in members] if "_" in name else list(members))
+    return match
 
 
 def expand(entry: Mapping[str, Any], name: str) -> ResourceType:

@@ -1,5 +1,5 @@
 """
-The command ``outreach-frames``.
+The command line ``outreach-frames``.
 
 Exit codes are 0, 1 (failed) and 2 (usage); a signal that ends it makes it 128 and the signal's number, as in a shell:
 130 for Ctrl-C, 143 for SIGTERM.
@@ -50,9 +50,9 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            told = _printable(error.strerror or str(error))
+            message = _printable(error.strerror or str(error))
             raise click.ClickException(
-                f"{_printable(str(error.filename))}: {told}" if error.filename else told
+                f"{_printable(str(error.filename))}: {message}" if error.filename else message
             ) from error
         except sqlite3.Error as error:
             raise click.ClickException(f"A file of this machine cannot be used: {_printable(str(error))}") from error
@@ -175,7 +175,7 @@ def fetch(
         frame = of.fetch(
             org,
             resource,
-            filter=_filters(filters),
+            filter=_parsed_filters(filters),
             fields=fields.split(",") if fields and fields != "*" else fields,
             include=include,
             sort=sort,
@@ -212,25 +212,25 @@ def _replacing(out: Path) -> Iterator[IO[bytes]]:
         raise click.FileError(str(out), error.strerror or str(error)) from error
 
 
-def _filters(texts: Sequence[str]) -> dict[str, Any]:
+def _parsed_filters(texts: Sequence[str]) -> dict[str, Any]:
     """Read NAME=VALUE, NAME=LOW..HIGH with either end open, and NAME= for null; a name given twice means any of."""
     from outreach_frames._query import between  # noqa: PLC0415
 
-    found: dict[str, Any] = {}
+    filters: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--filter")
         low, dots, high = value.partition("..")
         read = between(low or None, high or None) if dots else value or None
-        found[name] = (
-            [*found[name], read]
-            if isinstance(found.get(name), list)
-            else [found[name], read]
-            if name in found
+        filters[name] = (
+            [*filters[name], read]
+            if isinstance(filters.get(name), list)
+            else [filters[name], read]
+            if name in filters
             else read
         )
-    return found
+    return filters
 
 
 @main.command()
@@ -302,7 +302,7 @@ def sandbox(prospects: int, seed: int) -> None:
         threading.Event().wait()
 
 
-SCOPES = (
+_DEFAULT_SCOPES = (
     "accounts calls events mailboxes mailings opportunities prospects sequences sequenceStates sequenceSteps "
     "sequenceTemplates stages tasks teams templates users"
 )
@@ -334,7 +334,7 @@ def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str 
     client_id = os.environ.get("OUTREACH_CLIENT_ID") or click.prompt("Client id of your Outreach app")
     secret = hidden(os.environ.get("OUTREACH_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True))
     app = App(client_id, redirect_uri, base_url or BASE_URL)
-    wanted = scopes.split() if scopes else [f"{plural}.read" for plural in SCOPES.split()]
+    requested = scopes.split() if scopes else [f"{plural}.read" for plural in _DEFAULT_SCOPES.split()]
     profiles = Profiles()
     earlier = None
     with suppress(AuthError):  # there is none, or none that can be read
@@ -343,7 +343,7 @@ def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str 
         sign_in(
             app,
             secret,
-            wanted,
+            requested,
             exchange=exchange,
             profiles=profiles,
             name=profile,
@@ -372,8 +372,8 @@ def whoami(profile: str | None) -> None:
         click.echo("Signed in by the environment's OUTREACH_TOKEN.")
     else:
         name = os.environ.get("OUTREACH_PROFILE") or DEFAULT_PROFILE if profile is None else profile
-        known = Profiles().load(name)
-        click.echo(f"{name}: {known.app.base_url}\nscopes: {' '.join(known.scopes)}")
+        stored = Profiles().load(name)
+        click.echo(f"{name}: {stored.app.base_url}\nscopes: {' '.join(stored.scopes)}")
     with of.connect(profile=profile) as org:
         try:
             of.fetch(org, "users", fields=[], limit=1, refresh=True, progress=False)
@@ -393,9 +393,9 @@ def logout(profile: str) -> None:
     from outreach_frames._auth import Profiles  # noqa: PLC0415
     from outreach_frames._http import remove_account  # noqa: PLC0415
 
-    known = Profiles().load(profile)
+    stored = Profiles().load(profile)
     Profiles().remove(profile)
-    remove_account(known.app.base_url, known.account)
+    remove_account(stored.app.base_url, stored.account)
     click.echo(f"Signed out: {profile!r} is forgotten on this machine.")
 
 
@@ -411,8 +411,8 @@ def info(profile: str | None) -> None:
     import outreach_frames as of  # noqa: PLC0415
 
     with of.connect(profile=profile) as org:
-        found = org.cache.info()
-    click.echo(f"{found.answers:,} answers, {found.size / 1e6:.1f} MB compressed, in {found.path}")
+        about = org.cache.info()
+    click.echo(f"{about.answers:,} answers, {about.size / 1e6:.1f} MB compressed, in {about.path}")
 
 
 @cache.command()
@@ -449,8 +449,8 @@ def serve(store: Path, host: str, port: int) -> None:
     from outreach_frames.webhooks.store import DeliveryStore  # noqa: PLC0415
 
     secret = hidden(os.environ.get("OUTREACH_WEBHOOK_SECRET") or click.prompt("The webhook's secret", hide_input=True))
-    with closing(DeliveryStore(store)) as kept:
-        kept.open()  # what cannot be written is found out before anything listens
+    with closing(DeliveryStore(store)) as deliveries:
+        deliveries.open()  # what cannot be written is found out before anything listens
     try:
         listening = listen(host, port)
     except (OSError, ValueError) as error:  # the latter for what can be no host's name

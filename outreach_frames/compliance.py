@@ -1,5 +1,5 @@
 """
-Requests to erase a person, as data protection laws ask for.
+Request that Outreach erases a person, as data protection laws require.
 
 Outreach works on them asynchronously: a request is a batch of tasks, and only ``done`` is final, since what fails is
 tried again.
@@ -28,7 +28,7 @@ class _Batch(msgspec.Struct):
     batch_compliance_request_id: UUID
 
 
-class _Reply(msgspec.Struct):
+class _DeletionResponse(msgspec.Struct):
     data: _Batch
 
 
@@ -57,7 +57,7 @@ def request_deletion(
     Raises
     ------
     DocumentError
-        The answer names no batch.
+        The deletion was requested, but the response does not name its batch.
     APIError, TransportError
         The API failed. A request whose outcome is not known is not repeated; asking again is harmless.
 
@@ -74,10 +74,12 @@ def request_deletion(
     body = msgspec.json.encode({"data": {"type": "complianceRequest", "attributes": attributes}})
     answer = client.session.send("POST", "/complianceRequests", body=body)
     try:
-        return str(msgspec.json.decode(answer.body, type=_Reply).data.batch_compliance_request_id)
+        return str(msgspec.json.decode(answer.body, type=_DeletionResponse).data.batch_compliance_request_id)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DocumentError(
-            "The answer to a deletion request names no batch.", resource_type="complianceRequest"
+            "The deletion was requested, but the response does not name its batch.",
+            resource_type="complianceRequest",
+            hint="Find the request with fetch_compliance_requests. Requesting the deletion again is harmless.",
         ) from error
 
 

@@ -2,11 +2,11 @@
 Snapshots: an organization's tables as plain Parquet files that anything can read.
 
 A snapshot is a folder. Each extraction is an immutable version in it, written aside, synced and only then renamed
-into place; the file ``CURRENT`` names the version in force and is replaced atomically. A reader never sees half a
+into place; the file ``CURRENT`` names the current version and is replaced atomically. A reader never sees half a
 version, and a plain ``read_parquet`` of a version's file reads exactly its rows::
 
     my-org/
-        CURRENT                          the name of the version in force
+        CURRENT                          the name of the current version
         20260331T000000Z-1/
             manifest.json                what was extracted, when, and each file's rows and checksum
             mailings.parquet
@@ -41,7 +41,7 @@ from outreach_frames.stats._pandas import TABLES
 
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
-FORMAT = 1
+_MANIFEST_FORMAT = 1
 
 TABLE_NAME = r"^[A-Za-z0-9_-]+\Z"
 """What a table may be called in a manifest: a file of the version's own folder."""
@@ -83,7 +83,7 @@ class Snapshot:
     path
         The folder.
     version
-        Name of the version read; the one in force when the snapshot was opened.
+        Name of the version read; the current one when the snapshot was opened.
     """
 
     path: Path
@@ -220,10 +220,10 @@ class Snapshot:
         SnapshotError
             A table was taken with options that a manifest cannot keep, such as a range; take it again by hand.
         OutreachError
-            As in `fetch`; the version in force does not change then.
+            As in `fetch`; the current version does not change then.
         """
         options = {name: facts.get("options") for name, facts in self.manifest["tables"].items()}
-        lost = [name for name, kept in options.items() if not _is_repeatable(kept)]
+        lost = [name for name, chosen in options.items() if not _is_repeatable(chosen)]
         if lost:
             raise SnapshotError(
                 f"How {', '.join(lost)} was taken cannot be repeated from the manifest.",
@@ -240,7 +240,7 @@ class Snapshot:
         SnapshotError
             A file is missing or was changed.
         """
-        _checksum.cache_clear()
+        _file_checksum.cache_clear()
         for name in self.tables:
             self._file(name)
 
@@ -258,10 +258,10 @@ class Snapshot:
             )
         file = self.folder / f"{name}.parquet"
         try:
-            found = file.lstat()
-            if not stat.S_ISREG(found.st_mode):
+            status = file.lstat()
+            if not stat.S_ISREG(status.st_mode):
                 raise SnapshotError(f"The file of table {name} is a link or no file.", hint="Take a new snapshot.")
-            digest = _checksum(file, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            digest = _file_checksum(file, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         except FileNotFoundError as error:
             raise SnapshotError(f"The file of table {name} is missing.", hint="Take a new snapshot.") from error
         except OSError as error:
@@ -299,30 +299,30 @@ def take_snapshot(
     Returns
     -------
     snapshot : Snapshot
-        The new version, now in force.
+        The new version, now the current one.
 
     Raises
     ------
     SnapshotError
         The folder cannot be written, or the disk is full.
     OutreachError
-        As in `fetch`. Nothing of the failed version stays, and the version in force does not change; pages already
+        As in `fetch`. Nothing of the failed version stays, and the current version does not change; pages already
         fetched are cached, so the same call with ``refresh=False`` resumes.
     """
-    wanted = _wanted(client, resources)
+    tables = _options_by_table(client, resources)
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise SnapshotError(f"{path.name} is a file.", hint="A snapshot is a folder: name one, or none that is there.")
     aside = path / f".writing-{uuid.uuid4().hex}"
     try:
         aside.mkdir(parents=True)
-        version = _taken(client, wanted, aside, refresh=refresh, progress=progress)
+        version = _taken(client, tables, aside, refresh=refresh, progress=progress)
     except OutreachError:
         raise
     except OSError as error:
         raise SnapshotError(
             f"The snapshot {path.name} cannot be written: {error.strerror or error}.",
-            hint="Make room, or name another folder. The version in force is as it was.",
+            hint="Make room, or name another folder. The current version is as it was.",
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -331,7 +331,7 @@ def take_snapshot(
 
 def _taken(
     client: Client,
-    wanted: Mapping[str, Mapping[str, Any]],
+    options_by_table: Mapping[str, Mapping[str, Any]],
     aside: Path,
     *,
     refresh: bool,
@@ -339,19 +339,19 @@ def _taken(
 ) -> str:
     """Extract tables into a folder aside and put it in place; return the name of the version."""
     tables = {}
-    for table, options in wanted.items():
+    for table, options in options_by_table.items():
         frame, file = fetch(client, table, refresh=refresh, progress=progress, **options), aside / f"{table}.parquet"
         with replacing(file) as stream:
             _parquet.write(frame, stream)
-        tables[table] = {**_facts(frame, file), "options": _kept(options)}
+        tables[table] = {**_table_facts(frame, file), "options": _repeatable_options(options)}
     as_of = min(facts["as_of"] for facts in tables.values())
-    manifest = {"format": FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
+    manifest = {"format": _MANIFEST_FORMAT, "as_of": as_of, "version": __version__, "tables": tables}
     with replacing(aside / MANIFEST) as stream:
         stream.write(f"{json.dumps(manifest, indent=2)}\n".encode())
     return _put_in_place(aside, aside.parent, as_of)
 
 
-def _wanted(
+def _options_by_table(
     client: Client, resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 ) -> dict[str, Mapping[str, Any]]:
     """Return the options of each table by its name, every name known."""
@@ -370,13 +370,13 @@ def _wanted(
     return {client.catalog.resource(name).table: chosen for name, chosen in options.items()}
 
 
-def _kept(options: Mapping[str, Any]) -> dict[str, Any] | None:
+def _repeatable_options(options: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return options as a manifest can keep them; ``None`` where it cannot."""
     try:
-        kept: dict[str, Any] = json.loads(json.dumps(options))
+        stored: dict[str, Any] = json.loads(json.dumps(options))
     except TypeError:
         return None
-    return kept
+    return stored
 
 
 def _is_repeatable(options: Any) -> bool:
@@ -397,7 +397,7 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
     path
         The folder given to `take_snapshot`.
     version
-        One of its ``versions``; default: the one in force.
+        One of its ``versions``; default: the current one.
 
     Raises
     ------
@@ -411,8 +411,8 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
         raise SnapshotError(f"There is no snapshot in {path.name}.", hint="Take one with take_snapshot.") from error
     snapshot = Snapshot(path, version)
     if not _VERSION.fullmatch(version) or not _is_version(snapshot.folder):
-        known = ", ".join(snapshot.versions) if path.is_dir() else ""
-        raise SnapshotError(f"The snapshot has no version {version!r}.", hint=f"It has: {known or 'none'}.")
+        versions = ", ".join(snapshot.versions) if path.is_dir() else ""
+        raise SnapshotError(f"The snapshot has no version {version!r}.", hint=f"It has: {versions or 'none'}.")
     return snapshot
 
 
@@ -442,8 +442,8 @@ def _scanned(name: str, file: Path, engine: Engine) -> Any:
     raise QueryError(f"There is no engine {engine!r}.", hint="Choose duckdb, polars, dask or spark.")
 
 
-def _facts(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
-    return {"rows": len(frame), "sha256": _checksum(file), "as_of": frame.attrs["outreach_frames"]["as_of"]}
+def _table_facts(frame: pd.DataFrame, file: Path) -> dict[str, Any]:
+    return {"rows": len(frame), "sha256": _file_checksum(file), "as_of": frame.attrs["outreach_frames"]["as_of"]}
 
 
 def _put_in_place(aside: Path, path: Path, as_of: str) -> str:
@@ -473,7 +473,7 @@ def _renamed(aside: Path, stem: str, number: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _checksum(file: Path, *_state: int) -> str:
+def _file_checksum(file: Path, *_state: int) -> str:
     """Return a file's SHA-256, computed once for each state of it: inode, size and times."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

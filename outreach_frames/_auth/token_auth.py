@@ -55,7 +55,7 @@ class RefreshingTokenAuth(AuthBase, OfOneProcess):
         self._wait = wait
         self._token: Token | None = None
         self.after_fork_in_child()
-        self.told_of_forks()
+        self.follow_forks()
 
     def after_fork_in_child(self) -> None:
         """Begin with a lock that nobody holds; a refresh that is under way is the parent's."""

@@ -3,7 +3,7 @@ Fetch: from a query to frames.
 
 `frames` makes one frame of a query, `tables` one for each resource type. `plan` decides which requests are sent, and
 `pagination` sends them. `custom_fields` gives custom fields their labels. `generic` reads what no catalog describes,
-with `foreign_paging`, `totals` and `raw_pages`.
+with `foreign_paging` and `raw_pages`.
 """
 
 from outreach_frames._fetch.foreign_paging import Paging

@@ -1,5 +1,5 @@
 """
-Custom fields under their labels: readable column names, and values typed as the organization declared them.
+Name custom fields by their labels, and type their values as the organization declared them.
 
 The API sends custom fields as numbered text (``custom12``); what each means stands at ``GET /types``.
 """
@@ -26,10 +26,10 @@ from outreach_frames.errors import DocumentError, OutreachDataWarning
 
 Custom: TypeAlias = bool | Literal["labels"]
 
-SHOWN_IDS = 5
+_MAX_IDS = 5
 """How many records with unreadable values a warning names."""
 
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_TYPED_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 """What people type where a number is due: ``+5`` and ``007``, which JSON does not have."""
 
 
@@ -39,13 +39,13 @@ class _Validation(msgspec.Struct):
     definition: list[Any] | str | int | float | bool | dict[str, Any] | None = None
 
 
-class _Meta(msgspec.Struct):
+class _TypeMeta(msgspec.Struct):
     validations: dict[str, _Validation] = {}
 
 
 class _Type(msgspec.Struct):
     type: str
-    meta: _Meta = msgspec.field(default_factory=_Meta)
+    meta: _TypeMeta = msgspec.field(default_factory=_TypeMeta)
 
 
 class _Types(msgspec.Struct):
@@ -88,7 +88,7 @@ class CustomField:
     @property
     def arrow(self) -> pa.DataType:
         """Arrow type of the column."""
-        return _KINDS[self.type][0] if self.type in _KINDS else pa.string()
+        return _FIELD_TYPES[self.type][0] if self.type in _FIELD_TYPES else pa.string()
 
     def read(self, text: str) -> Any:
         """
@@ -99,7 +99,7 @@ class CustomField:
         ValueError
             It is not of the declared type.
         """
-        return _KINDS[self.type][1](text.strip(), self.options) if self.type in _KINDS else text
+        return _FIELD_TYPES[self.type][1](text.strip(), self.options) if self.type in _FIELD_TYPES else text
 
 
 def custom_fields(client: Client, kind: ResourceType, *, refresh: bool = False) -> list[CustomField]:
@@ -123,7 +123,7 @@ def custom_fields(client: Client, kind: ResourceType, *, refresh: bool = False) 
     validations = {entry.type.casefold(): entry.meta.validations for entry in types.data}
     declared = validations.get(kind.name.casefold(), {})
     labels = {name: declared[name].label or name for name in numbered if name in declared}
-    columns = _columns(labels, kind)
+    columns = _column_names(labels, kind)
     return [
         CustomField(
             name=name,
@@ -145,7 +145,7 @@ def _read_types(response: Response) -> _Types:
         ) from None
 
 
-def _columns(labels: Mapping[str, str], kind: ResourceType) -> dict[str, str]:
+def _column_names(labels: Mapping[str, str], kind: ResourceType) -> dict[str, str]:
     slugs = {name: re.sub(r"[\W_]+", "_", label).strip("_").lower() or name for name, label in labels.items()}
     columns = [column for r in kind.relationships.values() for column in (r.id_column, r.type_column)]
     columns += [attribute.column for attribute in kind.attributes.values() if not attribute.is_custom]
@@ -190,10 +190,10 @@ def labeled(table: pa.Table, fields: Iterable[CustomField]) -> pa.Table:
             continue
         field = by_name[name]
         texts = table[name].to_pylist()
-        columns[field.column], wrong = _typed(texts, field)
-        misfits += [_told(field, table["id"].take(pa.array(wrong)).to_pylist())] if wrong else []
+        columns[field.column], wrong = _typed_values(texts, field)
+        misfits += [_listed_misfits(field, table["id"].take(pa.array(wrong)).to_pylist())] if wrong else []
         off = _off_midnight(texts, field)
-        as_written += [_told(field, table["id"].take(pa.array(off)).to_pylist())] if off else []
+        as_written += [_listed_misfits(field, table["id"].take(pa.array(off)).to_pylist())] if off else []
     if misfits:
         warn(
             f"Values that are not of their field's type are missing here: {'; '.join(misfits)}. "
@@ -216,12 +216,12 @@ def labeled_frame(table: pa.Table, fields: Iterable[CustomField]) -> pd.DataFram
     for field in fields:
         if pa.types.is_dictionary(field.arrow):
             frame[field.column] = table[field.column].to_pandas()
-    told = {f.column: {"name": f.name, "label": f.label, "type": f.type, "definition": f.definition} for f in fields}
-    frame.attrs["outreach_frames"] = {"custom_fields": told} if told else {}
+    about = {f.column: {"name": f.name, "label": f.label, "type": f.type, "definition": f.definition} for f in fields}
+    frame.attrs["outreach_frames"] = {"custom_fields": about} if about else {}
     return frame
 
 
-def _typed(texts: Sequence[str | None], field: CustomField) -> tuple[pa.Array, list[int]]:
+def _typed_values(texts: Sequence[str | None], field: CustomField) -> tuple[pa.Array, list[int]]:
     """Return the column and the rows whose values are not of its type; empty text is no value but of text."""
     if field.arrow == pa.date32():
         with suppress(ValueError):
@@ -254,20 +254,20 @@ def _off_midnight(texts: Sequence[str | None], field: CustomField) -> list[int]:
     return []
 
 
-def _told(field: CustomField, ids: Sequence[Any]) -> str:
-    shown = ", ".join(map(str, ids[:SHOWN_IDS])) + (" …" if len(ids) > SHOWN_IDS else "")
-    return f"{len(ids)} of {field.column} ({field.name}, {field.type}), in id {shown}"
+def _listed_misfits(field: CustomField, ids: Sequence[Any]) -> str:
+    numbers = ", ".join(map(str, ids[:_MAX_IDS])) + (" …" if len(ids) > _MAX_IDS else "")
+    return f"{len(ids)} of {field.column} ({field.name}, {field.type}), in id {numbers}"
 
 
-def _number(text: str, _: Sequence[str]) -> float:
-    return number_of(text, written=_NUMBER)
+def _read_number(text: str, _: Sequence[str]) -> float:
+    return number_of(text, written=_TYPED_NUMBER)
 
 
-def _truth(text: str, _: Sequence[str]) -> bool:
+def _read_truth(text: str, _: Sequence[str]) -> bool:
     return truth_of(text.lower())
 
 
-def _date(text: str, _: Sequence[str]) -> date:
+def _read_date(text: str, _: Sequence[str]) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -275,16 +275,16 @@ def _date(text: str, _: Sequence[str]) -> date:
         return day
 
 
-def _instant(text: str, _: Sequence[str]) -> datetime:
+def _read_instant(text: str, _: Sequence[str]) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _choice(text: str, _: Sequence[str]) -> str:
+def _read_choice(text: str, _: Sequence[str]) -> str:
     return text
 
 
-def _choices(text: str, options: Sequence[str]) -> list[str]:
+def _read_choices(text: str, options: Sequence[str]) -> list[str]:
     """Split several choices, which the vendor does not say how to write; what cannot be told apart stays one."""
     if text.startswith("["):
         with suppress(msgspec.DecodeError, RecursionError):
@@ -293,14 +293,14 @@ def _choices(text: str, options: Sequence[str]) -> list[str]:
     return next((parts for parts in parted if text not in options and set(parts) <= set(options)), [text])
 
 
-_KINDS: dict[str, tuple[pa.DataType, Callable[[str, Sequence[str]], Any]]] = {
-    "boolean": (pa.bool_(), _truth),
-    "currency": (pa.float64(), _number),
-    "date": (pa.date32(), _date),
-    "date_time": (pa.timestamp("us", "UTC"), _instant),
-    "inclusion": (pa.dictionary(pa.int32(), pa.string()), _choice),
-    "multi_inclusion": (pa.list_(pa.string()), _choices),
-    "numerical": (pa.float64(), _number),
-    "percentage": (pa.float64(), _number),
+_FIELD_TYPES: dict[str, tuple[pa.DataType, Callable[[str, Sequence[str]], Any]]] = {
+    "boolean": (pa.bool_(), _read_truth),
+    "currency": (pa.float64(), _read_number),
+    "date": (pa.date32(), _read_date),
+    "date_time": (pa.timestamp("us", "UTC"), _read_instant),
+    "inclusion": (pa.dictionary(pa.int32(), pa.string()), _read_choice),
+    "multi_inclusion": (pa.list_(pa.string()), _read_choices),
+    "numerical": (pa.float64(), _read_number),
+    "percentage": (pa.float64(), _read_number),
 }
 """Arrow type and reader of the declared types; the others (``phone_number``, ``string``, ``url``) are text."""

@@ -1,9 +1,9 @@
 """
-How to come to all pages of a collection on a server of which nothing is known.
+Read all pages of a collection on a JSON:API server other than Outreach.
 
-The specification leaves pagination to each server and only names the links. A server's own links are followed
-wherever it gives them, in the document or in a ``Link`` header. What they leave out is noticed, never taken for the
-end; so is what the server says of the whole and what does not come.
+The specification leaves pagination to each server and only names the links. A server's own links are followed, in the
+document or in a ``Link`` header. Missing links are not taken for the end, and what came is compared with the total
+that the server reports.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,8 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlunsplit
 import msgspec
 
 from outreach_frames._fetch.pagination import Address, FetchedPage, Paginator, ReceivedRecords
-from outreach_frames._fetch.raw_pages import Members, RawDocument, link_of
-from outreach_frames._fetch.totals import Told, number_of, told_by
+from outreach_frames._fetch.raw_pages import Members, PagingMeta, RawDocument, count_of, link_of, paging_meta
 from outreach_frames._jsonapi.lenient import reading
 from outreach_frames._parsing import split_url
 from outreach_frames._query import Parameters, text
@@ -57,20 +56,20 @@ class Page:
     @cached_property
     def data(self) -> list[dict[str, Any]]:
         """Its resources, as sent."""
-        return [_plain(members) for members in self._content.data]
+        return [_decoded_members(members) for members in self._content.data]
 
     @cached_property
     def links(self) -> dict[str, Any]:
         """The document's links."""
-        return _plain(self._content.links)
+        return _decoded_members(self._content.links)
 
     @cached_property
     def meta(self) -> dict[str, Any]:
         """The document's meta information."""
-        return _plain(self._content.meta)
+        return _decoded_members(self._content.meta)
 
 
-def _plain(members: Members) -> dict[str, Any]:
+def _decoded_members(members: Members) -> dict[str, Any]:
     with reading():
         return {name: msgspec.json.decode(raw) for name, raw in members.items()}
 
@@ -104,7 +103,7 @@ class Pages:
 
     def __init__(
         self,
-        walk: Paginator[RawDocument],
+        paginator: Paginator[RawDocument],
         paging: Paging,
         path: str,
         params: Parameters,
@@ -114,17 +113,17 @@ class Pages:
         check_total: bool = True,
     ) -> None:
         name = "page[limit]" if paging == "offset" else "page[size]"
-        self._walk = walk
+        self._paginator = paginator
         self._paging = paging
         self._path = path
         self._params = [*params, *([(name, str(page_size))] if page_size else [])]
         self._always = always or []
         self._check_total = check_total
-        self._known = ReceivedRecords(walk.name)
-        self._asked: set[Address] = set()
+        self._known = ReceivedRecords(paginator.name)
+        self._visited: set[Address] = set()
         self._here: Address = ("", ())
         self._sizes: list[int] = []
-        self._told = Told()
+        self._meta = PagingMeta()
         self._totals: list[int] = []
         self._page_totals: list[int] = []
         self._number: int | None = None
@@ -146,11 +145,11 @@ class Pages:
         """
         place: Place | None = [("page[offset]", "0")] if self._paging == "offset" else []
         last = None
-        while place is not None and (found := self._read(place)) is not None:
-            new, last = self._note(found), found
-            if new or not found.rows:
-                yield found
-            place = self._after(found, new=new)
+        while place is not None and (page := self._read(place)) is not None:
+            new, last = self._note(page), page
+            if new or not page.rows:
+                yield page
+            place = self._after(page, new=new)
             if place is not None:
                 self._known.refuse_endless()
         self._compare(last)
@@ -158,17 +157,17 @@ class Pages:
     def _read(self, place: Place) -> FetchedPage[RawDocument] | None:
         """Read a page; ``None`` where it is not there and that is the end."""
         url, params = (place, self._left_out(place)) if isinstance(place, str) else (self._path, self._with(place))
-        self._here = self._walk.address(url, params)
-        self._asked.add(self._here)
+        self._here = self._paginator.address(url, params)
+        self._visited.add(self._here)
         try:
-            return self._walk.page(url, params)
+            return self._paginator.page(url, params)
         except NotFoundError as error:
             if not self._sizes:
                 raise
             if isinstance(place, str) and self._paging not in {"offset", "number"} and not self._looks_whole:
                 raise DocumentError(
-                    f"The link to the next page of {self._walk.name} leads nowhere (404), and nothing tells whether "
-                    "that was all.",
+                    f"The link to the next page of {self._paginator.name} leads nowhere (404), and nothing tells "
+                    "whether that was all.",
                     hint=OTHER_WAYS,
                 ) from error
         except BadRequestError:
@@ -184,56 +183,56 @@ class Pages:
         names = dict(parse_qsl(split_url(link).query, keep_blank_values=True))
         return [(name, value) for name, value in self._always if name not in names]
 
-    def _note(self, found: FetchedPage[RawDocument]) -> int:
+    def _note(self, page: FetchedPage[RawDocument]) -> int:
         """Note what a page holds and says; return how many of its records are new."""
-        new = self._known.add(found)
-        told = self._told = told_by(_plain(found.content.meta))
-        self._totals += [most for most in [max(told.at_least, told.total or 0)] if most]
-        self._page_totals += [] if told.pages is None else [told.pages]
-        if found.rows and not new:
+        new = self._known.add(page)
+        meta = self._meta = paging_meta(_decoded_members(page.content.meta))
+        self._totals += [most for most in [max(meta.at_least, meta.total or 0)] if most]
+        self._page_totals += [] if meta.pages is None else [meta.pages]
+        if page.rows and not new:
             self._repeats += 1
         else:
-            self._sizes.append(found.rows)
+            self._sizes.append(page.rows)
         return new
 
     @property
     def _is_whole(self) -> bool:
         """Whether as many records came as the server says there are."""
-        return self._told.total is not None and len(self._known) >= self._told.total
+        return self._meta.total is not None and len(self._known) >= self._meta.total
 
     @property
     def _looks_whole(self) -> bool:
         """Whether the last page was also shorter than the first, as the last one is."""
         return self._is_whole or self._sizes[-1] < self._sizes[0]
 
-    def _after(self, found: FetchedPage[RawDocument], *, new: int) -> Place | None:
+    def _after(self, page: FetchedPage[RawDocument], *, new: int) -> Place | None:
         """Return where the page after one is; ``None`` after the last."""
         if self._paging == "single":
             return None
         self._refuse_first_page_again()
         if callable(self._paging):
-            return self._asked_of(self._paging, found)
-        link = self._told.link
-        following = found.next if link is None else self._walk.client.session.link(link, found.url)
+            return self._ask_function(self._paging, page)
+        link = self._meta.link
+        following = page.next if link is None else self._paginator.client.session.link(link, page.url)
         if following is not None:
-            return self._linked(found, following, new=new)
-        if self._paging == "links" or not PAGE_LINKS.isdisjoint(found.content.links):
-            if self._is_last(found):
+            return self._linked(page, following, new=new)
+        if self._paging == "links" or not PAGE_LINKS.isdisjoint(page.content.links):
+            if self._is_last(page):
                 return None
             if self._paging == "links":
                 raise DocumentError(
-                    f"The links of {self._walk.name} end before the page that the server calls the last.",
+                    f"The links of {self._paginator.name} end before the page that the server calls the last.",
                     hint='Connect with paging="offset" or paging="number".',
                 )
         if self._paging == "cursor":
-            return None if self._told.cursor is None else [self._told.cursor]
-        return self._counted(found)
+            return None if self._meta.cursor is None else [self._meta.cursor]
+        return self._counted(page)
 
     def _refuse_first_page_again(self) -> None:
         """Refuse a server that does not page as it is asked to: there is no telling what it has."""
         if self._repeats > self._may_repeat and len(self._sizes) == 1 and not self._is_whole:
             raise DocumentError(
-                f"The server sends the first page of {self._walk.name} again where the second is asked for.",
+                f"The server sends the first page of {self._paginator.name} again where the second is asked for.",
                 hint=OTHER_WAYS,
             )
 
@@ -242,54 +241,54 @@ class Pages:
         """How many pages may bring nothing new: the one that tells whether numbers begin at 0 or at 1."""
         return 1 if self._paging == "number" else 0
 
-    def _asked_of(self, following: Following, found: FetchedPage[RawDocument]) -> Place | None:
+    def _ask_function(self, following: Following, page: FetchedPage[RawDocument]) -> Place | None:
         """Ask the caller's function."""
-        place = following(Page(len(self._sizes), found.rows, sum(self._sizes[:-1]), found.content))
+        place = following(Page(len(self._sizes), page.rows, sum(self._sizes[:-1]), page.content))
         if isinstance(place, Mapping):
             return [(name, text(value)) for name, value in place.items()]
-        return None if place is None else self._walk.client.session.link(place, found.url)
+        return None if place is None else self._paginator.client.session.link(place, page.url)
 
-    def _linked(self, found: FetchedPage[RawDocument], link: str, *, new: int) -> Place | None:
+    def _linked(self, page: FetchedPage[RawDocument], link: str, *, new: int) -> Place | None:
         """Follow a link, unless it leads nowhere new."""
-        address = self._walk.address(link, self._left_out(link))
+        address = self._paginator.address(link, self._left_out(link))
         if address == self._here or (not new and self._is_whole):
             return None
-        if address in self._asked:
+        if address in self._visited:
             if self._is_whole:
                 return None
             raise DocumentError(
-                f"The pages of {self._walk.name} run in a circle.", hint=f"The links lead back. {OTHER_WAYS}"
+                f"The page links of {self._paginator.name} form a loop.", hint=f"The links lead back. {OTHER_WAYS}"
             )
-        if not found.rows and (self._paging in {"offset", "number"} or self._always_links(found, link)):
+        if not page.rows and (self._paging in {"offset", "number"} or self._always_links(page, link)):
             return None
         return link
 
-    def _always_links(self, found: FetchedPage[RawDocument], link: str) -> bool:
+    def _always_links(self, empty: FetchedPage[RawDocument], link: str) -> bool:
         """
         Tell whether an empty page links to a next one only because every page does.
 
         An empty page in the middle is no end: some servers filter what a page holds, and Drupal says that it has left
         something out. A page far behind it, where nothing is, tells what its link is worth.
         """
-        far = None if self._looked_far or "omitted" in found.content.meta else _far_behind(self._here[1], link)
+        far = None if self._looked_far or "omitted" in empty.content.meta else _far_behind(self._here[1], link)
         if far is None:
             return False
         self._looked_far = True
         try:
-            page = self._walk.page(far, self._left_out(far))
+            page = self._paginator.page(far, self._left_out(far))
         except (NotFoundError, BadRequestError):
             return False
         if page.rows or page.next is None:
             return False
-        self._walk.add_warning(
-            f"The server links to a next page of {self._walk.name} from empty ones too; the first empty one was taken "
-            'for the end. With paging="number" or "offset" it is.'
+        self._paginator.add_warning(
+            f"The server links to a next page of {self._paginator.name} from empty ones too; the first empty one was "
+            'taken for the end. With paging="number" or "offset" it is.'
         )
         return True
 
-    def _counted(self, found: FetchedPage[RawDocument]) -> Place | None:
+    def _counted(self, page: FetchedPage[RawDocument]) -> Place | None:
         """Count on; behind a page that is empty or brings nothing new there is nothing."""
-        if self._is_whole or not found.rows or self._repeats > self._may_repeat:
+        if self._is_whole or not page.rows or self._repeats > self._may_repeat:
             return None
         if self._paging == "offset":
             # A page may hold less than was cut out for it, where the server filters it; so the largest is the step.
@@ -299,36 +298,36 @@ class Pages:
         self._number = len(self._sizes) if self._number is None else self._number + 1
         return [("page[number]", str(self._number))]
 
-    def _is_last(self, found: FetchedPage[RawDocument]) -> bool:
+    def _is_last(self, page: FetchedPage[RawDocument]) -> bool:
         """
         Tell whether a page that links to no further one is the last.
 
         Some servers leave out the link to the last page (safrs), and some call the one after it the last where the
         pages divide evenly (Django REST framework); so it is looked at.
         """
-        links = found.content.links
+        links = page.content.links
         if PAGE_LINKS.isdisjoint(links):
             return True
         last = link_of(links, "last")
         if last is None or last == link_of(links, "first"):
             return True
-        url = self._walk.client.session.link(last, found.url)
-        if self._walk.address(url, self._left_out(url)) in self._asked:
+        url = self._paginator.client.session.link(last, page.url)
+        if self._paginator.address(url, self._left_out(url)) in self._visited:
             return True
-        return self._paging == "links" and self._known.holds(self._walk.page(url, self._left_out(url)).keys)
+        return self._paging == "links" and self._known.holds(self._paginator.page(url, self._left_out(url)).keys)
 
     def _compare(self, last: FetchedPage[RawDocument] | None) -> None:
         """Compare what came with what the server says of the whole."""
         if not self._check_total:
             return
-        name, came, told = self._walk.name, len(self._known), self._told
+        name, came, meta = self._paginator.name, len(self._known), self._meta
         links = last.content.links if last is not None else {}
         total, pages = min(self._totals, default=0), min(self._page_totals, default=0)
         if came < total:
             what = f"counts {total:,} {name}, of which {came:,} came"
         elif len(self._sizes) < pages:
             what = f"counts {pages:,} pages of {name}, of which {len(self._sizes):,} came"
-        elif told.says_more or (told.cursor and self._paging == "links" and "next" not in links):
+        elif meta.says_more or (meta.cursor and self._paging == "links" and "next" not in links):
             what = f"says that more {name} follow after the {came:,} that came"
         else:
             return
@@ -345,7 +344,7 @@ def _far_behind(here: Iterable[tuple[str, str]], link: str) -> str | None:
     changed = [name for name, value in pairs if before.get(name) != value]
     if len(changed) != 1:
         return None
-    start, stop = (number_of(value) for value in (before.get(changed[0], "0"), dict(pairs)[changed[0]]))
+    start, stop = (count_of(value) for value in (before.get(changed[0], "0"), dict(pairs)[changed[0]]))
     if start is None or stop is None or stop <= start:
         return None
     far = stop + FAR * (stop - start)

@@ -152,7 +152,7 @@ def fetch(
         question = generic.GenericQuery(
             resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params
         )
-        return generic.fetch(
+        return generic.fetch_frame(
             client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress, strict=strict
         )
     labels, query = labeled_query(
@@ -281,7 +281,7 @@ def fetch_one(
     if not client.is_cataloged(resource):
         generic.refuse_uncataloged(custom=custom, data_connections=data_connections)
         question = generic.GenericQuery(resource=resource, include=include, fields=fields, params=params)
-        return generic.fetch_one(client, question, id_of(record), refresh=refresh, strict=strict)
+        return generic.fetch_record(client, question, id_of(record), refresh=refresh, strict=strict)
     labels, query = labeled_query(
         client,
         resource,

@@ -15,7 +15,15 @@ import pandas as pd
 from outreach_frames._fetch.foreign_paging import WAYS, Pages, Paging
 from outreach_frames._fetch.pagination import FetchedPage, Paginator, ReceivedRecords
 from outreach_frames._fetch.plan import PagingStrategy, arrangement_of, check_limit, check_page_size
-from outreach_frames._fetch.raw_pages import RawDocument, by_type, document_of, merged, parted, seen_in, united
+from outreach_frames._fetch.raw_pages import (
+    RawDocument,
+    by_type,
+    deduplicated,
+    document_of,
+    merged_pages,
+    observed_in,
+    read_raw_page,
+)
 from outreach_frames._http import Session
 from outreach_frames._jsonapi import read_jsonapi
 from outreach_frames._query import (
@@ -115,7 +123,7 @@ class GenericQuery:
         """The included paths."""
         if isinstance(self.include, Mapping):
             raise QueryError("Columns of what is included cannot be chosen here.", hint="Use fields={type: [names]}.")
-        return _names(self.include)
+        return _name_list(self.include)
 
     def query(self) -> Query:
         """Return the query for a custom object, which follows Outreach's syntax of filters."""
@@ -133,15 +141,15 @@ class GenericQuery:
         return Query(
             selection=Selection(kind),
             paths=tuple(self.paths),
-            filters=tuple(_filters(self.filter or {})),
-            sort=tuple(_names(self.sort)),
+            filters=tuple(_filter_pairs(self.filter or {})),
+            sort=tuple(_name_list(self.sort)),
             fieldsets={of: tuple(names) for of, names in self._fieldsets().items()},
         )
 
     def parameters(self) -> Parameters:
         """Return the URL parameters for a server of which nothing is known, as JSON:API has them."""
         parameters = []
-        for key, value in _filters(self.filter or {}):
+        for key, value in _filter_pairs(self.filter or {}):
             if value is None or value is NOT_NULL or isinstance(value, Between):
                 raise QueryError(
                     "JSON:API leaves it to each server how null and ranges are asked for.",
@@ -153,7 +161,7 @@ class GenericQuery:
                     hint="Write it as the server wants it, with params={'filter[…]': …}.",
                 )
             parameters.append((f"filter{key}", legacy_syntax(value)))
-        lists = {"sort": _names(self.sort), "include": self.paths}
+        lists = {"sort": _name_list(self.sort), "include": self.paths}
         lists |= {f"fields[{of}]": list(names) for of, names in self._fieldsets().items()}
         parameters += [(name, ",".join(names)) for name, names in lists.items() if names or "[" in name]
         raw = {
@@ -176,28 +184,26 @@ def _segment(name: int | str) -> str:
     return quote(str(name), safe="")
 
 
-def _names(given: str | Sequence[str] | None) -> list[str]:
-    return given.split(",") if isinstance(given, str) else list(given or ())
+def _name_list(names: str | Sequence[str] | None) -> list[str]:
+    return names.split(",") if isinstance(names, str) else list(names or ())
 
 
-def _filters(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _filter_pairs(filters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield key and value; a mapping as value names what is filtered by across a relationship."""
-    for name, value in given.items():
+    for name, value in filters.items():
         if isinstance(value, Mapping):
             if not value:
-                raise QueryError(
-                    f"The filter on {name} says nothing.", hint="Leave it out, or say what is asked of it."
-                )
-            yield from ((f"[{name}]{key}", inner) for key, inner in _filters(value))
+                raise QueryError(f"The filter on {name} is an empty mapping.", hint="Leave it out, or give it a value.")
+            yield from ((f"[{name}]{key}", inner) for key, inner in _filter_pairs(value))
         else:
             yield f"[{name}]", validate_value(name, value)
 
 
 def refuse_uncataloged(**options: object) -> None:
     """Refuse what only the resources of the catalog have."""
-    given = next((name for name, value in options.items() if value), None)
-    if given:
-        raise QueryError(f"{given} is only for the resources of the catalog.", hint=f"Leave {given} out.")
+    option = next((name for name, value in options.items() if value), None)
+    if option:
+        raise QueryError(f"{option} is only for the resources of the catalog.", hint=f"Leave {option} out.")
 
 
 def refuse_params(client: Client, params: Mapping[str, Any] | None) -> None:
@@ -206,7 +212,7 @@ def refuse_params(client: Client, params: Mapping[str, Any] | None) -> None:
         raise QueryError("params is only for servers other than Outreach.", hint="Use filter, sort, include, fields.")
 
 
-def fetch(
+def fetch_frame(
     client: Client,
     question: GenericQuery,
     *,
@@ -224,16 +230,17 @@ def fetch(
     Raises
     ------
     QueryError
-        Also for a sort of custom objects by a filter too long for one URL, whose parts nobody can put in order; and for
-        an include of a to-many relationship, which is noticed when it has come.
+        Also for a sort of custom objects by a filter too long for one URL, whose parts cannot be put in order; and for
+        an include of a to-many relationship, which is seen only in the response.
     """
-    with Paginator(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
-        document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
-    _check(document, question.paths)
+    reader = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=progress, limit=limit)
+    with reader as paginator:
+        document = merged_pages((page.content for page in _pages_of(paginator, question, limit, page_size)), limit)
+    _refuse_to_many(document, question.paths)
     frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
     if _is_outreach(client) and not question.sort:
         frame = frame.sort_values("id", ignore_index=True, kind="stable")
-    frame.attrs["outreach_frames"] = walk.provenance()
+    frame.attrs["outreach_frames"] = paginator.provenance()
     return frame
 
 
@@ -248,19 +255,20 @@ def fetch_parts(
     strict: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Fetch records and all that is included, a frame per type, by the name of the type; to-many ids are lists."""
-    with Paginator(client, question.resource, parted, refresh=refresh, progress=progress, limit=limit) as walk:
-        document = merged((found.content for found in _pages(walk, question, limit, page_size)), limit)
+    reader = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=progress, limit=limit)
+    with reader as paginator:
+        document = merged_pages((page.content for page in _pages_of(paginator, question, limit, page_size)), limit)
     # What was asked for stands first, and as it came there, whatever else came of it beside other records.
-    together = united([*document.included, *document.data])
-    asked = len(document.data)
+    together = deduplicated([*document.included, *document.data])
+    rows = len(document.data)
     tables = {}
-    for name, resources in by_type([*together[-asked:], *together[:-asked]], where="data").items():
+    for name, resources in by_type([*together[-rows:], *together[:-rows]], where="data").items():
         tables[name] = read_jsonapi(document_of(resources), include=(), catalog=_is_outreach(client), strict=strict)
-        tables[name].attrs["outreach_frames"] = walk.provenance(name)
+        tables[name].attrs["outreach_frames"] = paginator.provenance(name)
     return tables
 
 
-def fetch_one(
+def fetch_record(
     client: Client,
     question: GenericQuery,
     id: int | str,  # noqa: A002
@@ -270,9 +278,9 @@ def fetch_one(
 ) -> pd.Series:
     """Fetch one record; see `outreach_frames.fetch_one`."""
     params = [*client.params, *question.parameters()] if isinstance(client, Server) else question.query().parameters()
-    walk = Paginator(client, question.resource, parted, refresh=refresh, progress=False)
-    document = walk.page(question.path_of(id), params).content
-    _check(document, question.paths)
+    paginator = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=False)
+    document = paginator.page(question.path_of(id), params).content
+    _refuse_to_many(document, question.paths)
     frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
     if len(frame) != 1:
         raise DocumentError(f"Asked for one record, the answer holds {len(frame)}.", id=id)
@@ -285,38 +293,40 @@ def _is_outreach(client: Client) -> bool:
     return not isinstance(client, Server)
 
 
-def _pages(
-    walk: Paginator[RawDocument], question: GenericQuery, limit: int | None, page_size: int | None
+def _pages_of(
+    paginator: Paginator[RawDocument], question: GenericQuery, limit: int | None, page_size: int | None
 ) -> Iterator[FetchedPage[RawDocument]]:
     query = question.query()
-    if not isinstance(walk.client, Server):
+    if not isinstance(paginator.client, Server):
         arrangement_of(query, limit)  # refuses what would come in another order than the one asked for
-        return PagingStrategy(query, limit=limit, page_size=page_size).pages(walk)
+        return PagingStrategy(query, limit=limit, page_size=page_size).pages(paginator)
     check_limit(limit)
     check_page_size(page_size)
     pages = Pages(
-        walk,
-        walk.client.paging,
+        paginator,
+        paginator.client.paging,
         question.path,
         question.parameters(),
         page_size=page_size,
-        always=walk.client.params,
-        check_total=walk.client.check_total,
+        always=paginator.client.params,
+        check_total=paginator.client.check_total,
     )
-    return iter(()) if query.matches_nothing or limit == 0 else _enough(pages, ReceivedRecords(walk.name), limit)
+    if query.matches_nothing or limit == 0:
+        return iter(())
+    return _enough(pages, ReceivedRecords(paginator.name), limit)
 
 
 def _enough(
-    pages: Iterable[FetchedPage[RawDocument]], known: ReceivedRecords, limit: int | None
+    pages: Iterable[FetchedPage[RawDocument]], records: ReceivedRecords, limit: int | None
 ) -> Iterator[FetchedPage[RawDocument]]:
-    for found in pages:
-        yield found
-        known.add(found)
-        if limit is not None and len(known) >= limit:
+    for page in pages:
+        yield page
+        records.add(page)
+        if limit is not None and len(records) >= limit:
             return
 
 
-def _check(document: RawDocument, paths: Iterable[str]) -> None:
+def _refuse_to_many(document: RawDocument, paths: Iterable[str]) -> None:
     """
     Refuse what does not fit into one row for each resource.
 
@@ -327,7 +337,7 @@ def _check(document: RawDocument, paths: Iterable[str]) -> None:
     QueryError
         A path leads to many resources.
     """
-    seen, own = seen_in(document), set(by_type(document.data, where="data"))
+    seen, own = observed_in(document), set(by_type(document.data, where="data"))
     for path in paths:
         types = own
         for step in path.split("."):

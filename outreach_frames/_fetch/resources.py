@@ -1,7 +1,7 @@
 """
-One function for each resource type that analysts read most; every other listable type comes through `fetch`.
+One fetch function for each resource type that analysts read most; `fetch` reads the others.
 
-They take the keyword arguments of `fetch`, which says what each means and what is raised.
+All of them take a connection and the options of `fetch`, and raise what it raises.
 """
 
 from typing import Unpack
@@ -16,12 +16,7 @@ def fetch_prospects(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     """
     Fetch prospects: one row per person.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -30,11 +25,6 @@ def fetch_prospects(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
         ``touched_at``, ``engaged_at``, ``created_at`` [UTC instants]; ``open_count``, ``click_count``, ``reply_count``
         [events since the last touch, not mailings: never the base of a rate]; ``account_id``, ``owner_id``,
         ``stage_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -47,23 +37,13 @@ def fetch_accounts(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch accounts: one row per company.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     accounts : DataFrame, shape (n_accounts, n_columns)
         ``name``, ``domain``, ``industry``, ``number_of_employees`` [people]; ``named`` [true, false]; ``touched_at``,
         ``created_at`` [UTC instants]; ``owner_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -76,12 +56,7 @@ def fetch_sequences(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     """
     Fetch sequences: one row per sequence.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -89,11 +64,6 @@ def fetch_sequences(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
         ``name``, ``sequence_type``, ``enabled`` [true, false], ``duration_in_days`` [days]; ``deliver_count``,
         ``open_count``, ``reply_count`` … [mailings, as the API counts them]; ``num_contacted_prospects``,
         ``num_replied_prospects`` [prospects]; ``owner_id``, ``ruleset_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -106,23 +76,13 @@ def fetch_sequence_steps(client: Client, /, **options: Unpack[Options]) -> pd.Da
     """
     Fetch sequence steps: one row per step of a sequence.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     sequence_steps : DataFrame, shape (n_sequence_steps, n_columns)
         ``order`` [1, 2, …], ``step_type``, ``interval`` [the vendor's documents say seconds in one place, minutes in
         another]; counters as in `fetch_sequences`; ``sequence_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -135,23 +95,13 @@ def fetch_sequence_states(client: Client, /, **options: Unpack[Options]) -> pd.D
     """
     Fetch sequence states: one row per enrollment: a prospect put once into a sequence.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     sequence_states : DataFrame, shape (n_sequence_states, n_columns)
         ``state``, ``created_at``, ``state_changed_at``, ``replied_at`` [UTC instants]; counters [mailings];
         ``prospect_id``, ``sequence_id``, ``sequence_step_id`` [the current step, not the history], ``mailbox_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -164,23 +114,13 @@ def fetch_sequence_templates(client: Client, /, **options: Unpack[Options]) -> p
     """
     Fetch sequence templates: one row per variant of a step: a template in use there.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     sequence_templates : DataFrame, shape (n_sequence_templates, n_columns)
         ``enabled`` [true, false], ``enabled_at`` [UTC instant]; counters as in `fetch_sequences`; ``sequence_step_id``,
         ``template_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -193,12 +133,7 @@ def fetch_mailings(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch mailings: one row per e-mail scheduled, sent or failed.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -207,11 +142,6 @@ def fetch_mailings(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
         instants, missing until they happen]; ``opened_at``, ``clicked_at`` [UTC instants of the latest, not the first];
         ``open_count``, ``click_count`` [events, machines' included]; ``sequence_id`` [missing for one-off mail],
         ``sequence_state_id``, ``sequence_step_id``, ``template_id``, ``prospect_id``, ``mailbox_id``, ``user_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -224,12 +154,7 @@ def fetch_calls(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch calls: one row per call.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -237,11 +162,6 @@ def fetch_calls(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
         ``direction``, ``outcome``; ``dialed_at``, ``answered_at``, ``completed_at`` [UTC instants]; ``created_at``
         [UTC instant of the logging, not of the call]; ``prospect_id``, ``user_id``, ``sequence_id``,
         ``call_disposition_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -254,23 +174,13 @@ def fetch_tasks(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch tasks: one row per to-do.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     tasks : DataFrame, shape (n_tasks, n_columns)
         ``action``, ``task_type``, ``state``; ``due_at``, ``completed_at``, ``created_at`` [UTC instants]; ``owner_id``,
         ``prospect_id``, ``sequence_id``; ``subject_id`` with ``subject_type`` (account, opportunity or prospect).
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -283,23 +193,13 @@ def fetch_events(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch events: one row per logged happening.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     events : DataFrame, shape (n_events, n_columns)
         ``name``, ``event_at``, ``created_at`` [UTC instants]; ``payload`` [JSON text]; ``request_proxied`` [true,
         false]; ``prospect_id``, ``mailing_id``, ``user_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -312,22 +212,12 @@ def fetch_users(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch users: one row per seat.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     users : DataFrame, shape (n_users, n_columns)
         ``name``, ``email``, ``title``, ``locked`` [true, false]; ``created_at`` [UTC instant]; ``role_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -340,22 +230,12 @@ def fetch_teams(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch teams: one row per team.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     teams : DataFrame, shape (n_teams, n_columns)
         ``name``, ``color``; ``created_at`` [UTC instant]; ``creator_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -368,12 +248,7 @@ def fetch_mailboxes(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     """
     Fetch mailboxes: one row per sending address.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -381,11 +256,6 @@ def fetch_mailboxes(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
         ``email``; ``send_disabled``, ``sync_disabled`` [true, false]; ``send_success_at``, ``sync_success_at`` [UTC
         instants]; ``max_mailings_per_day`` [mailings]; ``user_id``. The API's attribute ``userId`` has the column
         ``user_id_attribute``, since the relationship has the other.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -398,23 +268,13 @@ def fetch_templates(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     """
     Fetch templates: one row per template.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     templates : DataFrame, shape (n_templates, n_columns)
         ``name``, ``subject``, ``archived`` [true, false], ``last_used_at`` [UTC instant]; counters [mailings];
         ``owner_id``. Bodies come only when named in ``fields``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -427,22 +287,12 @@ def fetch_snippets(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch snippets: one row per snippet.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     snippets : DataFrame, shape (n_snippets, n_columns)
         ``name``, ``share_type``, ``created_at`` [UTC instant]; ``owner_id``. Bodies come only when named in ``fields``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -455,22 +305,12 @@ def fetch_rulesets(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch rulesets: one row per ruleset.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     rulesets : DataFrame, shape (n_rulesets, n_columns)
         ``name``, ``permit_duplicate_prospects``, ``sequence_exclusivity``; ``created_at`` [UTC instant].
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -483,22 +323,12 @@ def fetch_stages(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch stages: one row per stage of prospects.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     stages : DataFrame, shape (n_stages, n_columns)
         ``name``, ``order`` [1, 2, …], ``color``; ``created_at`` [UTC instant].
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -511,22 +341,12 @@ def fetch_personas(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch personas: one row per persona.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     personas : DataFrame, shape (n_personas, n_columns)
         ``name``, ``description``; ``created_at`` [UTC instant].
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -539,12 +359,7 @@ def fetch_opportunities(client: Client, /, **options: Unpack[Options]) -> pd.Dat
     """
     Fetch opportunities: one row per deal.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -552,11 +367,6 @@ def fetch_opportunities(client: Client, /, **options: Unpack[Options]) -> pd.Dat
         ``name``, ``amount`` [in ``currency_type``: never add across currencies], ``probability`` [percent];
         ``created_at`` [UTC instant of the sync], ``external_created_at`` [UTC instant in the CRM], ``close_date``;
         ``account_id``, ``owner_id``, ``opportunity_stage_id``.
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -569,22 +379,12 @@ def fetch_webhooks(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch webhooks: one row per webhook.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     webhooks : DataFrame, shape (n_webhooks, n_columns)
         ``resource``, ``action``, ``url``, ``active`` [true, false], ``payload_version``; ``created_at`` [UTC instant].
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----
@@ -597,22 +397,12 @@ def fetch_compliance_requests(client: Client, /, **options: Unpack[Options]) -> 
     """
     Fetch compliance requests: one row per request to erase a person.
 
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    **options
-        ``filter``, ``sort``, ``include``, ``fields``, ``limit`` …; see `fetch`.
+    Options and errors are those of `fetch`.
 
     Returns
     -------
     compliance_requests : DataFrame, shape (n_compliance_requests, n_columns)
         ``state``, ``request_type``, ``object_type``; ``created_at`` [UTC instant].
-
-    Raises
-    ------
-    OutreachError
-        As in `fetch`.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Normalized tables: one frame per resource type that include paths reach, and one per many-to-many relationship."""
+"""Fetch normalized tables: one frame per included resource type, and one per many-to-many relationship."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from outreach_frames._fetch.custom_fields import Custom, CustomField, labeled_fr
 from outreach_frames._fetch.generic import GenericQuery, fetch_parts, refuse_params, refuse_uncataloged
 from outreach_frames._fetch.pagination import FetchedPage, Paginator
 from outreach_frames._fetch.plan import BY_ID, Order, PagingStrategy, arranged, arrangement_of, hinting, labeled_query
-from outreach_frames._fetch.raw_pages import by_type, document_of, parted
+from outreach_frames._fetch.raw_pages import by_type, document_of, read_raw_page
 from outreach_frames._jsonapi import Layout, concat
 from outreach_frames._query import Include, Query, Selection, back_reference
 from outreach_frames.catalog import Catalog, Relationship, ResourceType
@@ -104,12 +104,16 @@ def fetch_tables(
     way = arrangement_of(query, limit)
     plan = PagingStrategy(way.query, limit=limit, page_size=page_size, parallel=parallel)
     reader = _Reader(way.query, client.catalog, strict=strict)
-    with Paginator(client, kind.table, reader.read, refresh=refresh, progress=progress, limit=limit) as walk:
-        pages = [found.content for found in plan.pages(walk)]
-    found = reader.tables(pages, way.order, limit)
-    found[kind.table] = found[kind.table].drop_columns([*way.sort_only])
-    tables = _normalized(found, _to_many(query), client.catalog)
-    return {name: _frame(name, table, labels if name == kind.table else (), walk) for name, table in tables.items()}
+    pages_of = Paginator(client, kind.table, reader.read, refresh=refresh, progress=progress, limit=limit)
+    with pages_of as paginator:
+        pages = [page.content for page in plan.pages(paginator)]
+    arrow_tables = reader.tables(pages, way.order, limit)
+    arrow_tables[kind.table] = arrow_tables[kind.table].drop_columns([*way.sort_only])
+    tables = _normalized(arrow_tables, _to_many(query), client.catalog)
+    return {
+        name: _table_frame(name, table, labels if name == kind.table else (), paginator)
+        for name, table in tables.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -156,32 +160,32 @@ class _Reader:
 
     def _related(self, body: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield what is included of each type, as a page of its own."""
-        included = by_type(parted(body).content.included, where="included")
+        included = by_type(read_raw_page(body).content.included, where="included")
         yield from ((name, document_of(included[name])) for name in self._layouts if name in included)
 
     def tables(self, pages: Sequence[_Page], order: Order, limit: int | None) -> dict[str, pa.Table]:
         """Put the pages together; by table name, the type asked for first."""
         tables = {}
         for name, layout in self._layouts.items():
-            asked = [page.primary for page in pages if name == self._primary.name]
+            primary = [page.primary for page in pages if name == self._primary.name]
             related = [page.related[name] for page in pages if name in page.related]
-            table = concat([*asked, *related], layout.schema)
-            if asked:
-                table = _asked_first(table, sum(batch.num_rows for batch in asked), order, limit)
-            tables[self._types[name].table] = table if asked and order != BY_ID else arranged(table, BY_ID)
+            table = concat([*primary, *related], layout.schema)
+            if primary:
+                table = _primary_first(table, sum(batch.num_rows for batch in primary), order, limit)
+            tables[self._types[name].table] = table if primary and order != BY_ID else arranged(table, BY_ID)
         return tables
 
 
-def _asked_first(table: pa.Table, rows: int, order: Order, limit: int | None) -> pa.Table:
+def _primary_first(table: pa.Table, rows: int, order: Order, limit: int | None) -> pa.Table:
     """Arrange the records asked for, which are the first rows, and put those behind that only came along."""
-    asked, others = arranged(table.slice(0, rows), order, limit), table.slice(rows)
-    others = others.filter(pc.invert(pc.is_in(others["id"], value_set=asked["id"])))
-    return pa.concat_tables([asked, arranged(others, BY_ID)])
+    primary, others = arranged(table.slice(0, rows), order, limit), table.slice(rows)
+    others = others.filter(pc.invert(pc.is_in(others["id"], value_set=primary["id"])))
+    return pa.concat_tables([primary, arranged(others, BY_ID)])
 
 
 def _to_many(query: Query) -> list[tuple[ResourceType, Relationship]]:
     """Return the to-many relationships that paths pass through, each with the type that has it."""
-    links = [(node.resource, each.relationship) for node in query.selection.walk() for each in node.included]
+    links = [(node.resource, each.relationship) for node in query.selection.descend() for each in node.included]
     return list({(source.name, link.name): (source, link) for source, link in links if link.many}.values())
 
 
@@ -207,7 +211,9 @@ def _pairs(table: pa.Table, source: ResourceType, relationship: Relationship, ca
     return pa.table({f"{source.column}_id": table["id"].take(rows), other: pc.list_flatten(lists)})
 
 
-def _frame(name: str, table: pa.Table, labels: Iterable[CustomField], walk: Paginator[_Page]) -> pd.DataFrame:
+def _table_frame(
+    name: str, table: pa.Table, labels: Iterable[CustomField], paginator: Paginator[_Page]
+) -> pd.DataFrame:
     frame = labeled_frame(table, labels)
-    frame.attrs["outreach_frames"] |= walk.provenance(name)
+    frame.attrs["outreach_frames"] |= paginator.provenance(name)
     return frame

@@ -276,7 +276,7 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._warned = False
-        self.told_of_forks()
+        self.follow_forks()
 
     def before_fork(self) -> None:
         """Close the file: SQLite forbids to carry it across, even unused, and a child would count on its locks."""

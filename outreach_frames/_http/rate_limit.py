@@ -203,7 +203,7 @@ class RateLimiter(OfOneProcess):
         self._in_flight = 0
         self._shared = _RateLimitFile(path) if path else None
         self._window = RateLimitWindow()
-        self.told_of_forks()
+        self.follow_forks()
 
     def after_fork_in_child(self) -> None:
         """What is on its way is the parent's, and its threads hold no lock here."""

@@ -159,7 +159,7 @@ class Session(OfOneProcess):
             "User-Agent": f"outreach_frames/{__version__}",
         }
         self.after_fork_in_child()
-        self.told_of_forks()
+        self.follow_forks()
 
     def after_fork_in_child(self) -> None:
         """Begin with no request under way, and with locks that no thread holds."""

@@ -153,7 +153,7 @@ class Transport(OfOneProcess):
         self._check = check
         self._adapter = PooledAdapter()
         hide_queries(base_url)
-        self.told_of_forks()
+        self.follow_forks()
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's connections to it."""

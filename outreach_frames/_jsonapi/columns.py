@@ -96,19 +96,19 @@ def columns(resource_type: ResourceType, names: Iterable[str], catalog: Catalog)
 
     Relationships that send no identifiers have none; unknown names are left out.
     """
-    found = []
+    built = []
     for name in names:
         attribute, relationship = resource_type.attributes.get(name), resource_type.relationships.get(name)
         if name == "id":
-            found.append(Column("id", "id", "id", _STORED[id_type([resource_type.name], catalog)]))
+            built.append(Column("id", "id", "id", _STORED[id_type([resource_type.name], catalog)]))
         if attribute:
-            found.append(Column(attribute.column, name, "value", ARROW[kind_of(attribute)]))
+            built.append(Column(attribute.column, name, "value", ARROW[kind_of(attribute)]))
         if relationship and relationship.has_data:
             stored = _STORED[id_type(relationship.targets, catalog)]
-            found.append(Column(relationship.id_column, name, "ids", pa.list_(stored) if relationship.many else stored))
+            built.append(Column(relationship.id_column, name, "ids", pa.list_(stored) if relationship.many else stored))
         if relationship and relationship.has_data and relationship.type_column:
-            found.append(Column(relationship.type_column, name, "types", pa.string()))
-    return found
+            built.append(Column(relationship.type_column, name, "types", pa.string()))
+    return built
 
 
 class Rows:
@@ -177,8 +177,8 @@ class Rows:
 
     def _linked(self, column: Column) -> pa.Array:
         """Build the ids or types of a relationship; missing where it is null, absent or only links."""
-        found = self._relationship_values[self.shape.relationship_fields[column.source]]
-        data = [related and related.data for related in found]
+        relationships = self._relationship_values[self.shape.relationship_fields[column.source]]
+        data = [related and related.data for related in relationships]
         if pa.types.is_list(column.type):
             return lists(data, attrgetter("id"), column.type.value_type)
         if column.part == "types":
@@ -187,10 +187,10 @@ class Rows:
 
     def linked(self, relationship: Relationship) -> tuple[pa.Array, pa.Array | None]:
         """Return the ids that a to-one relationship points to, and their types where they may be several."""
-        found = {
+        parts = {
             c.part: self.column(c) for c in columns(self.shape.resource_type, [relationship.name], self.shape.catalog)
         }
-        return found["ids"], found.get("types")
+        return parts["ids"], parts.get("types")
 
     @cached_property
     def new(self) -> list[UnknownColumn]:

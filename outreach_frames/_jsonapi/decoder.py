@@ -18,48 +18,47 @@ from outreach_frames._jsonapi.values import NULL, Misfit
 from outreach_frames.errors import DocumentError
 
 
-class _Rest:
+class _CollectorPause:
     """
-    The rest that several threads may want at a time.
+    The pause of Python's cyclic garbage collector, shared by all threads.
 
-    The search is the process's, and so is the switch: who is done first must not turn it on for those who are not.
+    The collector is switched for the whole process: the first thread in turns it off, the last one out turns it on.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._wanted_by = 0
-        self._ends_on = True
+        self._users = 0
+        self._was_enabled = True
 
     def begin(self) -> None:
         with self._lock:
-            if not self._wanted_by:
-                self._ends_on = gc.isenabled()
+            if not self._users:
+                self._was_enabled = gc.isenabled()
                 gc.disable()
-            self._wanted_by += 1
+            self._users += 1
 
     def end(self) -> None:
         with self._lock:
-            self._wanted_by -= 1
-            if not self._wanted_by and self._ends_on:
+            self._users -= 1
+            if not self._users and self._was_enabled:
                 gc.enable()
 
 
-_rest = _Rest()
+_pause = _CollectorPause()
 
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
     """
-    Put off the search until the last thread in such a block has left it; where it was off, it stays off.
+    Pause the cyclic garbage collector while pages are decoded; where it was off, it stays off.
 
-    Reading a page makes no circles, but so many objects at once that the search would run all the time and take a
-    third of it.
+    A page makes no reference cycles, but so many objects that the collector would take a third of the time.
     """
-    _rest.begin()
+    _pause.begin()
     try:
         yield
     finally:
-        _rest.end()
+        _pause.end()
 
 
 MANY = 100
@@ -103,7 +102,7 @@ class Content:
         """What the catalog does not have, by resource type."""
         by_type = {rows.shape.resource_type.name: rows for rows in (*self.included.values(), self.primary)}
         names = {name: frozenset(new.source for new in rows.new) for name, rows in by_type.items()}
-        return {name: found for name, found in names.items() if found}
+        return {name: new_names for name, new_names in names.items() if new_names}
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,9 @@ class Reader:
                 held[type(resource)][resource.id] = resource
             else:
                 passed_over += 1
-        once = [found for struct, found in held.items() if not (primary.anonymous and struct is primary.resource)]
+        once = [
+            resources for struct, resources in held.items() if not (primary.anonymous and struct is primary.resource)
+        ]
         sent = len(included) + (0 if primary.anonymous else len(data))
         return held, sum(map(len, once)) + passed_over < sent
 
@@ -220,8 +221,8 @@ class Reader:
         truncated: bool,
     ) -> Content:
         rows = {n: Rows(self.shapes[n], list(held[self.shapes[n].resource].values())) for n in self.joined}
-        known = None if truncated and count == 0 else count
-        return Content(Rows(self.shapes[self.primary], data), rows, link, known, truncated)
+        total = None if truncated and count == 0 else count
+        return Content(Rows(self.shapes[self.primary], data), rows, link, total, truncated)
 
     def _in_order(self, page: lenient.RawDocument) -> "Reader":
         """Return a reader that expects attributes in the order of this page."""

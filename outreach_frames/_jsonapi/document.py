@@ -48,7 +48,7 @@ def body_of(source: Source) -> tuple[bytes, str, str]:
     elif isinstance(source, str) and _is_text(source):
         body = source.encode("utf-8", "surrogatepass")
     elif isinstance(source, str | os.PathLike):
-        body, name = _read(source), f"The file {Path(source).name!r:.60}"
+        body, name = _read_file(source), f"The file {Path(source).name!r:.60}"
         hint = "Look into the file: it must hold what a JSON:API server answers, as it was sent."
     elif isinstance(source, bytes | bytearray | memoryview):
         body = bytes(source)
@@ -63,7 +63,9 @@ def _dumped(source: Mapping[str, Any]) -> bytes:
     except RecursionError:
         raise DocumentError("The object is nested too deeply to be read.") from None
     except (ValueError, TypeError):
-        raise DocumentError("The object holds something that JSON cannot: NaN, a date, itself.") from None
+        raise DocumentError(
+            "The object cannot be written as JSON: it holds NaN, a value such as a date, or itself."
+        ) from None
 
 
 def _is_text(source: str) -> bool:
@@ -72,7 +74,7 @@ def _is_text(source: str) -> bool:
     return start == "{" or (start in {"[", "<", '"', ""} and not os.path.exists(source))  # noqa: PTH110  takes any text
 
 
-def _read(source: str | os.PathLike[str]) -> bytes:
+def _read_file(source: str | os.PathLike[str]) -> bytes:
     if isinstance(source, str) and "://" in source:
         raise DocumentError(
             "An address is no document.",
@@ -85,9 +87,9 @@ def _read(source: str | os.PathLike[str]) -> bytes:
 
 
 _ERROR = ("id", "status", "code", "title", "detail", "pointer", "parameter", "header", "about", "meta")
-_SOURCE = {"pointer", "parameter", "header"}
+_ERROR_SOURCE = {"pointer", "parameter", "header"}
 
-_objects = msgspec.json.Decoder(list[Members])
+_error_objects = msgspec.json.Decoder(list[Members])
 
 
 def read_jsonapi(
@@ -204,24 +206,24 @@ def _nothing() -> pd.DataFrame:
 def _errors(raw: msgspec.Raw) -> pd.DataFrame:
     """Return one row per error object; Outreach's misspelt ``details`` counts as ``detail``."""
     try:
-        errors = _objects.decode(raw)
+        errors = _error_objects.decode(raw)
     except msgspec.ValidationError:
-        raise lenient.no_resources("lists errors that are no objects") from None
-    rows = [{**_source(e), **_about(e), "detail": e.get("details", NULL), **e} for e in errors]
-    columns = {name: pa.array([_text(row.get(name, NULL)) for row in rows], pa.string()) for name in _ERROR}
+        raise lenient.no_resources("has errors that are not objects") from None
+    rows = [{**_source(e), **_about_link(e), "detail": e.get("details", NULL), **e} for e in errors]
+    columns = {name: pa.array([_text_or_json(row.get(name, NULL)) for row in rows], pa.string()) for name in _ERROR}
     return to_frame(pa.table(columns), pa.schema([(name, pa.string()) for name in _ERROR]))
 
 
 def _source(error: Members) -> Members:
-    return {name: raw for name, raw in object_of(error.get("source", NULL)).items() if name in _SOURCE}
+    return {name: raw for name, raw in object_of(error.get("source", NULL)).items() if name in _ERROR_SOURCE}
 
 
-def _about(error: Members) -> Members:
+def _about_link(error: Members) -> Members:
     about = object_of(error.get("links", NULL)).get("about", NULL)
     return {"about": object_of(about).get("href", about)}
 
 
-def _text(raw: msgspec.Raw) -> str | None:
+def _text_or_json(raw: msgspec.Raw) -> str | None:
     return array("json", [raw])[0].as_py() if bytes(raw)[:1] in {b"{", b"["} else text_of(raw)
 
 
@@ -234,41 +236,43 @@ def _resources(page: RawDocument, reading: _Reading) -> pd.DataFrame:
         return _nothing()
     seen, taken = observe(page), {"type"} if len({type_of(m, where="data") for m in page.data}) > 1 else set()
     try:
-        table, misfits = _table(page, reading, catalog_of(seen, reading.base, check=False, taken=taken))
+        table, misfits = _document_table(page, reading, catalog_of(seen, reading.base, check=False, taken=taken))
     except DocumentError:
-        table, misfits = _table(page, reading, catalog_of(seen, reading.base, check=True, taken=taken))
+        table, misfits = _document_table(page, reading, catalog_of(seen, reading.base, check=True, taken=taken))
     reading.misfits.add(misfits)
     return to_frame(table, table.schema)
 
 
-def _table(page: RawDocument, reading: _Reading, known: Catalog) -> tuple[pa.Table, list[Misfit]]:
+def _document_table(page: RawDocument, reading: _Reading, catalog: Catalog) -> tuple[pa.Table, list[Misfit]]:
     types = [type_of(members, where="data") for members in page.data]
     beside = {type_of(members, where="included") for members in page.included}
     if len(set(types)) > 1 or not beside.isdisjoint(types) or _some_are_anonymous(page.data):
         # What comes twice among the resources of one type, the layout puts together by itself.
-        page = together(page, {name: int if kind.id_type == "integer" else str for name, kind in known.types.items()})
+        page = together(page, {name: int if kind.id_type == "integer" else str for name, kind in catalog.types.items()})
         types = [type_of(members, where="data") for members in page.data]
     misfits: list[Misfit] = []
-    tables = {name: _table_of(name, page, reading, known, misfits) for name in dict.fromkeys(types)}
-    return next(iter(tables.values())) if len(tables) == 1 else _stacked(tables, types), misfits
+    tables = {name: _table_of(name, page, reading, catalog, misfits) for name in dict.fromkeys(types)}
+    return next(iter(tables.values())) if len(tables) == 1 else _stacked_types(tables, types), misfits
 
 
 def _some_are_anonymous(resources: Sequence[Members]) -> bool:
     return any(members.get("id", NULL) == NULL for members in resources)
 
 
-def _table_of(name: str, page: RawDocument, reading: _Reading, known: Catalog, misfits: list[Misfit]) -> pa.Table:
+def _table_of(name: str, page: RawDocument, reading: _Reading, catalog: Catalog, misfits: list[Misfit]) -> pa.Table:
     """Read the primary resources of one type; those of other types may stand beside them."""
     data = [members for members in page.data if type_of(members, where="data") == name]
     others = [members for members in page.data if type_of(members, where="data") != name]
     include = reading.include
     layout = Layout(
         select(
-            known,
-            known.types[name],
-            include=joined_by_itself(name, page, known) if include is None else _paths(include, name, page, known),
+            catalog,
+            catalog.types[name],
+            include=joined_by_itself(name, page, catalog)
+            if include is None
+            else _paths_of_type(include, name, page, catalog),
         ),
-        catalog=known,
+        catalog=catalog,
         meta=any("meta" in members for members in data),
         anonymous=_some_are_anonymous(data),
         strict=reading.strict,
@@ -278,29 +282,29 @@ def _table_of(name: str, page: RawDocument, reading: _Reading, known: Catalog, m
     return concat([read.batch], layout.schema)
 
 
-def _paths(
-    include: str | Sequence[str] | Mapping[str, Sequence[str] | None], name: str, page: RawDocument, known: Catalog
+def _paths_of_type(
+    include: str | Sequence[str] | Mapping[str, Sequence[str] | None], name: str, page: RawDocument, catalog: Catalog
 ) -> Mapping[str, Sequence[str] | None]:
     """Return the paths that begin at a type, and those that begin at no type of the page, which is an error."""
-    wanted = (
+    names = (
         include if isinstance(include, Mapping) else dict.fromkeys([include] if isinstance(include, str) else include)
     )
     others = {type_of(members, where="data") for members in page.data} - {name}
     return {
         path: columns
-        for path, columns in wanted.items()
-        if known.types[name].find_relationship(path.partition(".")[0])
-        or not any(known.types[other].find_relationship(path.partition(".")[0]) for other in others)
+        for path, columns in names.items()
+        if catalog.types[name].find_relationship(path.partition(".")[0])
+        or not any(catalog.types[other].find_relationship(path.partition(".")[0]) for other in others)
     }
 
 
-def _stacked(tables: Mapping[str, pa.Table], types: Sequence[str]) -> pa.Table:
+def _stacked_types(tables: Mapping[str, pa.Table], types: Sequence[str]) -> pa.Table:
     """Put the rows of several resource types back into the document's order."""
     fields: dict[str, pa.DataType] = {"id": pa.null(), "type": pa.string()}
     for table in tables.values():
         for field in table.schema:
-            known = fields.get(field.name, pa.null())
-            fields[field.name] = field.type if known in {pa.null(), field.type} else pa.string()
+            type_ = fields.get(field.name, pa.null())
+            fields[field.name] = field.type if type_ in {pa.null(), field.type} else pa.string()
     parts = [
         pa.table(
             {

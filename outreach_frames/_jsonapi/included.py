@@ -1,4 +1,4 @@
-"""Included resources: joined to the rows that point to them, and merged where they come twice."""
+"""Join included resources to the rows that point to them; merge resources that are sent twice."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -69,12 +69,12 @@ class Join:
     relationship: Relationship
     targets: Sequence[Target]
 
-    def walk(self) -> Iterator[Target]:
+    def descendants(self) -> Iterator[Target]:
         """Yield every target of this join and of those below it."""
         for target in self.targets:
             yield target
             for join in target.joins:
-                yield from join.walk()
+                yield from join.descendants()
 
     def schema(self) -> dict[str, pa.DataType]:
         """
@@ -84,11 +84,11 @@ class Join:
         """
         own = [(column.name, column.type) for target in self.targets for column in target.columns]
         deeper = [field for target in self.targets for join in target.joins for field in join.schema().items()]
-        found: dict[str, pa.DataType] = {}
+        fields: dict[str, pa.DataType] = {}
         for name, type_ in (*own, *deeper):
             column = f"{self.relationship.column}__{name}"
-            found[column] = type_ if found.get(column, type_) == type_ else pa.string()
-        return found
+            fields[column] = type_ if fields.get(column, type_) == type_ else pa.string()
+        return fields
 
     def look_up(
         self, source: Rows, included: Mapping[str, Rows], at: pa.Array | None = None
@@ -117,11 +117,11 @@ class Join:
             rows = included[target.type.name]
             own = ids if types is None else pc.if_else(pc.equal(types, target.type.name), ids, None)
             there = pc.index_in(own, value_set=rows.ids.cast(own.type), skip_nulls=True)
-            for name, values in _columns(target, rows, included, there):
+            for name, values in _target_columns(target, rows, included, there):
                 yield f"{self.relationship.column}__{name}", values
 
 
-def _columns(
+def _target_columns(
     target: Target, rows: Rows, included: Mapping[str, Rows], there: pa.Array
 ) -> Iterator[tuple[str, pa.Array | UnknownColumn]]:
     for column in target.columns:
@@ -167,19 +167,19 @@ def together(page: RawDocument, id_types: Mapping[str, type], *, included: bool 
         id_ = identity(members.get("id", NULL), id_types[name]) if name in id_types else None
         return object() if id_ is None else (name, id_)
 
-    found: dict[Hashable, Members] = {}
+    merged: dict[Hashable, Members] = {}
     beside = [(key(members, "included"), members) for members in (page.included if included else ())]
     rows = [(key(members, "data"), members) for members in page.data]
     for which, members in (*beside, *rows):
-        found[which] = _together(found[which], members) if which in found else members
-    if len(found) == len(beside) + len(rows):
+        merged[which] = _merged_members(merged[which], members) if which in merged else members
+    if len(merged) == len(beside) + len(rows):
         return page
-    data = {which: found[which] for which, _ in rows}
-    others = {which: found[which] for which, _ in beside if which not in data}
+    data = {which: merged[which] for which, _ in rows}
+    others = {which: merged[which] for which, _ in beside if which not in data}
     return replace(page, data=list(data.values()), beside=msgspec.Raw(msgspec.json.encode(list(others.values()))))
 
 
-def _together(old: Members, new: Members) -> Members:
+def _merged_members(old: Members, new: Members) -> Members:
     parts = [part for part in ("attributes", "relationships", "meta") if part in old and part in new]
     return {**new, **old, **new} | {part: _merged(part, old[part], new[part]) for part in parts}
 

@@ -1,5 +1,5 @@
 """
-A catalog for one document, of what it holds.
+A catalog for one document, inferred from its values.
 
 Attributes that Outreach has keep Outreach's types wherever every value fits; the others get the narrowest type that
 holds their values. So a ``user`` of another server is read as what it is, and one of Outreach's as Outreach's.
@@ -126,34 +126,36 @@ def catalog_of(seen: Mapping[str, ObservedType], base: Catalog, *, check: bool, 
     types = {}
     taken = {"id", "meta", *taken}
     for name, resource in seen.items():
-        known = base.types.get(name)
-        relationships = _relationships(resource, known, taken)
+        declared = base.types.get(name)
+        relationships = _relationships(resource, declared, taken)
         types[name] = ResourceType(
             name=name,
-            plural=known.plural if known else name,
-            id_type="integer" if _integer_ids(resource.ids, known) else "string",
+            plural=declared.plural if declared else name,
+            id_type="integer" if _integer_ids(resource.ids, declared) else "string",
             operations=frozenset(),
             s2s_operations=frozenset(),
             actions={},
             collection_actions={},
-            attributes=_attributes(resource, known, taken.union(*map(_columns, relationships.values())), check=check),
+            attributes=_attributes(
+                resource, declared, taken.union(*map(_relationship_columns, relationships.values())), check=check
+            ),
             relationships=relationships,
         )
     return Catalog(types)
 
 
-def _integer_ids(ids: Iterable[msgspec.Raw], known: ResourceType | None) -> bool:
+def _integer_ids(ids: Iterable[msgspec.Raw], declared: ResourceType | None) -> bool:
     """Tell whether ids are stored as integers: Outreach's wherever they fit, others where they are sent as such."""
     sent = [raw for raw in ids if raw != NULL]
-    if known:
-        return known.id_type == "integer" and _fit("integer", sent)
+    if declared:
+        return declared.id_type == "integer" and _fit("integer", sent)
     return bool(sent) and not any(bytes(raw).startswith(b'"') for raw in sent) and _fit("integer", sent)
 
 
-def _relationships(resource: ObservedType, known: ResourceType | None, taken: set[str]) -> dict[str, Relationship]:
-    found = {}
+def _relationships(resource: ObservedType, base: ResourceType | None, taken: set[str]) -> dict[str, Relationship]:
+    relationships = {}
     for name, links in resource.relationships.items():
-        declared = known.relationships.get(name) if known else None
+        declared = base.relationships.get(name) if base else None
         relationship = Relationship(
             name=name,
             column=declared.column if declared else column_name(name),
@@ -161,24 +163,24 @@ def _relationships(resource: ObservedType, known: ResourceType | None, taken: se
             targets=tuple(dict.fromkeys((*(declared.targets if declared else ()), *links.targets))),
             has_data=links.has_data,
         )
-        while not taken.isdisjoint(_columns(relationship)):
+        while not taken.isdisjoint(_relationship_columns(relationship)):
             relationship = replace(relationship, column=f"{relationship.column}_")
-        taken = taken | _columns(relationship)
-        found[name] = relationship
-    return found
+        taken = taken | _relationship_columns(relationship)
+        relationships[name] = relationship
+    return relationships
 
 
-def _columns(relationship: Relationship) -> set[str]:
+def _relationship_columns(relationship: Relationship) -> set[str]:
     of_data = (relationship.id_column, relationship.type_column) if relationship.has_data else ()
     return {column for column in of_data if column}
 
 
 def _attributes(
-    resource: ObservedType, known: ResourceType | None, taken: set[str], *, check: bool
+    resource: ObservedType, declared: ResourceType | None, taken: set[str], *, check: bool
 ) -> dict[str, Attribute]:
-    found = {}
+    attributes = {}
     for name, raws in resource.attributes.items():
-        attribute = known.attributes.get(name) if known else None
+        attribute = declared.attributes.get(name) if declared else None
         if attribute is None or (check and not _fit(kind_of(attribute), raws)):
             column = attribute.column if attribute else column_name(name)
             attribute = Attribute(name=name, column=column, **_DECLARED[infer(raws)])
@@ -187,8 +189,8 @@ def _attributes(
         while attribute.column in taken:
             attribute = replace(attribute, column=f"{attribute.column}_")
         taken = {*taken, attribute.column}
-        found[name] = attribute
-    return found
+        attributes[name] = attribute
+    return attributes
 
 
 def _fit(kind: Kind, raws: Sequence[msgspec.Raw]) -> bool:
@@ -202,14 +204,16 @@ def _fit(kind: Kind, raws: Sequence[msgspec.Raw]) -> bool:
 def joined_by_itself(root: str, page: RawDocument, catalog: Catalog) -> dict[str, None]:
     """Return the include paths that a document's own ``included`` answers; see `DEEPEST`."""
     held = {type_of(members, where="included") for members in page.included}
-    return dict.fromkeys(_paths(catalog.types[root], held, (root,), catalog))
+    return dict.fromkeys(_include_paths(catalog.types[root], held, (root,), catalog))
 
 
-def _paths(resource: ResourceType, held: set[str], way: tuple[str, ...], catalog: Catalog) -> Iterator[str]:
+def _include_paths(resource: ResourceType, held: set[str], way: tuple[str, ...], catalog: Catalog) -> Iterator[str]:
     for name, relationship in resource.relationships.items():
         to_one = relationship.has_data and not relationship.many and "." not in name
         targets = [target for target in relationship.targets if to_one and target in held and target not in way]
         if targets:
             yield name
         for target in targets if len(way) < DEEPEST else ():
-            yield from (f"{name}.{path}" for path in _paths(catalog.types[target], held, (*way, target), catalog))
+            yield from (
+                f"{name}.{path}" for path in _include_paths(catalog.types[target], held, (*way, target), catalog)
+            )

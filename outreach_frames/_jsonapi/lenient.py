@@ -1,8 +1,8 @@
 """
-Read a page again that failed strict decoding: notice names that are new, and fit values of a surprising type.
+Decode a page that failed strict decoding: report new names, and convert values of another type.
 
-The page is taken apart into undecoded values, so that numbers keep their digits. It costs several times the strict
-reading and is needed for odd pages only, and there for odd resources only.
+The page is split into undecoded values, so that numbers keep their digits. This takes several times as long as strict
+decoding, and is done only for the resources that need it.
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from outreach_frames.errors import DocumentError
 Members: TypeAlias = dict[str, msgspec.Raw]
 
 CHECK_ADDRESS = "Try again; if it stays so, check that the address is that of the API and not of a proxy."
-_KINDS = {b"[": "a list", b'"': "text", b"t": "true or false", b"f": "true or false", b"n": "null"}
+_JSON_KINDS = {b"[": "a list", b'"': "text", b"t": "true or false", b"f": "true or false", b"n": "null"}
 
-_members = msgspec.json.Decoder(Members)
+_members_decoder = msgspec.json.Decoder(Members)
 _optional_members = msgspec.json.Decoder(Members | None)
 _several = msgspec.json.Decoder(list[Members])
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
@@ -54,7 +54,7 @@ class RawDocument:
         try:
             return [] if says_nothing(self.beside) else _several.decode(self.beside)
         except msgspec.ValidationError:
-            raise no_resources("includes something else") from None
+            raise no_resources("has an included member that is not a list of objects") from None
 
 
 @contextmanager
@@ -110,9 +110,9 @@ def members_of(body: bytes) -> Members:
         It is no object.
     """
     try:
-        return _members.decode(body)
+        return _members_decoder.decode(body)
     except msgspec.ValidationError:
-        raise no_resources(f"is {_KINDS.get(body.lstrip()[:1], 'a number')}") from None
+        raise no_resources(f"is {_JSON_KINDS.get(body.lstrip()[:1], 'a number')}") from None
 
 
 def split_document(body: bytes) -> RawDocument:
@@ -137,12 +137,12 @@ def split_document(body: bytes) -> RawDocument:
             meta=object_of(members.get("meta", NULL)),
         )
     except msgspec.ValidationError:
-        raise no_resources("is laid out differently") from None
+        raise no_resources("has a member of another type than JSON:API asks for") from None
 
 
 def no_resources(what: str) -> DocumentError:
     """Return the error for JSON that is no page of resources."""
-    return DocumentError(f"The document is JSON but no page of JSON:API resources: it {what}.")
+    return DocumentError(f"The document is JSON, but not a JSON:API document with resources: it {what}.")
 
 
 def says_nothing(raw: msgspec.Raw) -> bool:
@@ -153,12 +153,12 @@ def says_nothing(raw: msgspec.Raw) -> bool:
 
 def _members_or_none(raw: msgspec.Raw) -> Members:
     """Return an object's members, none of what says nothing; anything else is a `msgspec.ValidationError`."""
-    return {} if says_nothing(raw) else _members.decode(raw)
+    return {} if says_nothing(raw) else _members_decoder.decode(raw)
 
 
 def object_of(raw: msgspec.Raw) -> Members:
     """Return an object's members; none of anything else, which is for others to refuse."""
-    return _members.decode(raw) if bytes(raw).startswith(b"{") else {}
+    return _members_decoder.decode(raw) if bytes(raw).startswith(b"{") else {}
 
 
 def next_link(links: Members) -> str | None:
@@ -172,7 +172,7 @@ def next_link(links: Members) -> str | None:
     """
     raw = links.get("next", NULL)
     if bytes(raw).startswith(b"{"):
-        raw = _members.decode(raw).get("href", NULL)
+        raw = _members_decoder.decode(raw).get("href", NULL)
     if raw != NULL and not bytes(raw).startswith(b'"'):
         raise DocumentError("The link to the next page is not text.", attribute="next")
     return text_of(raw) or None
@@ -280,10 +280,10 @@ def identity(raw: msgspec.Raw, as_type: type) -> Any:
     if not is_id(raw):
         return None
     try:
-        found = coerce("integer" if as_type is int else "string", raw)
+        id_ = coerce("integer" if as_type is int else "string", raw)
     except ValueError:
         return None
-    return None if as_type is int and not -(2**63) <= found < 2**63 else found
+    return None if as_type is int and not -(2**63) <= id_ < 2**63 else id_
 
 
 def text_or_none(raw: msgspec.Raw) -> str | None:
@@ -302,7 +302,7 @@ def _object(members: Members, name: str, shape: Shape, id_: Any) -> Members:
 
 
 def _attribute(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
-    if name not in shape.wanted or name in shape.new_attributes:
+    if name not in shape.decoded_names or name in shape.new_attributes:
         return raw
     kind = kind_of(shape.resource_type.attributes[name])
     try:

@@ -158,7 +158,7 @@ class Layout:
 
     def _arrays(self, content: Content) -> tuple[list[pa.Array], dict[tuple[str, str, str], UnknownColumn]]:
         """Return the columns of the schema, and those that are new by name, source and part: names may be alike."""
-        known = {column.name: content.primary.column(column) for column in self._columns}
+        arrays = {column.name: content.primary.column(column) for column in self._columns}
         new = {(column.name, column.source, column.part): column for column in content.primary.new}
         for each in self._joins:
             for name, values in each.look_up(content.primary, content.included):
@@ -167,17 +167,17 @@ class Layout:
                     new[key] = values if key not in new else new[key].merged(values)
                 else:
                     type_ = self.schema.field(name).type
-                    known[name] = merged(known[name], values, type_) if name in known else as_type(values, type_)
-        return [known[name] for name in self.schema.names], new
+                    arrays[name] = merged(arrays[name], values, type_) if name in arrays else as_type(values, type_)
+        return [arrays[name] for name in self.schema.names], new
 
     def _first_reader(self, root: Target, catalog: Catalog, *, anonymous: bool) -> Reader:
         """Collect, over all paths, what is needed of each type."""
-        wanted: dict[str, set[str]] = defaultdict(set)
+        needed: dict[str, set[str]] = defaultdict(set)
         watched = {root.type.name: root.complete}
-        wanted[root.type.name] |= {column.source for column in self._columns} | root.needed
-        targets = [target for each in self._joins for target in each.walk()]
+        needed[root.type.name] |= {column.source for column in self._columns} | root.needed
+        targets = [target for each in self._joins for target in each.descendants()]
         for target in targets:
-            wanted[target.type.name] |= target.needed
+            needed[target.type.name] |= target.needed
             watched[target.type.name] = watched.get(target.type.name, False) or target.complete
         return Reader(
             primary=root.type.name,
@@ -185,11 +185,11 @@ class Layout:
                 name: Shape(
                     catalog.types.get(name, root.type),
                     catalog,
-                    wanted=frozenset(names),
+                    decoded_names=frozenset(names),
                     watch=watched[name],
                     anonymous=anonymous and name == root.type.name,
                 )
-                for name, names in wanted.items()
+                for name, names in needed.items()
             },
             joined=frozenset(target.type.name for target in targets),
         )
@@ -204,12 +204,12 @@ def _schema(fields: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:
     QueryError
         Two columns have one name.
     """
-    found: dict[str, pa.DataType] = {}
+    types: dict[str, pa.DataType] = {}
     for name, type_ in fields:
-        if name in found:
+        if name in types:
             raise QueryError(f"Two columns would be named {name!r}.", hint="Leave one of them out.")
-        found[name] = type_
-    return pa.schema(list(found.items()))
+        types[name] = type_
+    return pa.schema(list(types.items()))
 
 
 def free_name(name: str, taken: Container[str]) -> str:

@@ -1,5 +1,5 @@
 """
-What is decoded of each resource type: msgspec structs made from the catalog.
+The msgspec structs of each resource type, made from the catalog.
 
 One struct per type holds the attributes that a query wants, typed. The catalog's other names are accepted and left
 undecoded. A name that the catalog does not have fails decoding, which is how new attributes are noticed without
@@ -22,7 +22,7 @@ from outreach_frames.errors import DocumentError
 Struct: TypeAlias = type[msgspec.Struct]
 IdType: TypeAlias = type[int] | type[str]
 
-_UNREADABLE = re.compile(r'["\\\x00-\x1f]')
+_UNREADABLE_NAME = re.compile(r'["\\\x00-\x1f]')
 """What msgspec takes in no name of a member."""
 
 _PYTHON: dict[Kind, Any] = {
@@ -73,13 +73,13 @@ class Href(msgspec.Struct):
     href: str
 
 
-class Links(msgspec.Struct):
+class PageLinks(msgspec.Struct):
     """Links of a page."""
 
     next: str | Href | None = None
 
 
-class Meta(msgspec.Struct):
+class PageMeta(msgspec.Struct):
     """Counts of a page."""
 
     count: int | None = None
@@ -97,7 +97,7 @@ class Shape:
         From the catalog.
     catalog
         For the ids of related resources.
-    wanted
+    decoded_names
         API names of the attributes and relationships that become columns.
     watch
         Whether everything that arrives is of interest, so that identifiers in a relationship that should have none
@@ -113,7 +113,7 @@ class Shape:
 
     resource_type: ResourceType
     catalog: Catalog = field(repr=False)
-    wanted: frozenset[str] = frozenset()
+    decoded_names: frozenset[str] = frozenset()
     watch: bool = False
     anonymous: bool = False
     new_attributes: tuple[str, ...] = ()
@@ -128,8 +128,8 @@ class Shape:
     @cached_property
     def attribute_fields(self) -> dict[str, str]:
         """The struct's field of every attribute, by API name."""
-        known = dict.fromkeys((*self.resource_type.attributes, *self.new_attributes))
-        names = dict.fromkeys((*(name for name in self.order if name in known), *known))
+        present = dict.fromkeys((*self.resource_type.attributes, *self.new_attributes))
+        names = dict.fromkeys((*(name for name in self.order if name in present), *present))
         return {name: f"a{n}" for n, name in enumerate(names)}
 
     @cached_property
@@ -141,7 +141,7 @@ class Shape:
     @cached_property
     def attributes(self) -> Struct:
         """The struct of the attributes."""
-        kinds = {name: kind_of(a) for name, a in self.resource_type.attributes.items() if name in self.wanted}
+        kinds = {name: kind_of(a) for name, a in self.resource_type.attributes.items() if name in self.decoded_names}
         types = {name: _PYTHON[kinds[name]] if name in kinds else msgspec.Raw for name in self.attribute_fields}
         return _struct(f"{self.resource_type.name} attributes", self.attribute_fields, types)
 
@@ -171,11 +171,11 @@ class Shape:
 
     @cached_property
     def linkages(self) -> dict[str, "Linkage"]:
-        """How the identifiers of the wanted relationships are decoded."""
+        """How the identifiers of the decoded_names relationships are decoded."""
         return {
             name: Linkage.of(relationship, self.catalog)
             for name, relationship in self.resource_type.relationships.items()
-            if name in self.wanted and relationship.has_data
+            if name in self.decoded_names and relationship.has_data
         }
 
     def expects_no_data(self, name: str) -> bool:
@@ -198,8 +198,8 @@ class Shape:
 
 def id_type(types: Iterable[str], catalog: Catalog) -> IdType:
     """Return how ids of these resource types are stored; types that the catalog does not have count as integers."""
-    known = (catalog.types[name].id_type for name in types if name in catalog.types)
-    return str if "string" in known else int
+    stored = (catalog.types[name].id_type for name in types if name in catalog.types)
+    return str if "string" in stored else int
 
 
 @dataclass(frozen=True)
@@ -251,13 +251,13 @@ def document(primary: Shape, included: Collection[Shape], others: Iterable[str])
     resource = primary.resource | _Untyped
     fields: list[Any] = [
         ("data", list[resource] | resource | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type]
-        ("links", Links | None, None),
-        ("meta", Meta | None, None),
+        ("links", PageLinks | None, None),
+        ("meta", PageMeta | None, None),
     ]
     if included:
-        known = [shape.resource for shape in included]
+        decoded = [shape.resource for shape in included]
         skipped = [msgspec.defstruct(name, [], tag_field="type", tag=name, gc=False) for name in others]
-        fields.append(("included", list[reduce(or_, [*known, *skipped])], []))  # type: ignore[misc]
+        fields.append(("included", list[reduce(or_, [*decoded, *skipped])], []))  # type: ignore[misc]
     return msgspec.defstruct("Document", fields)
 
 
@@ -270,7 +270,7 @@ def _struct(name: str, fields: Mapping[str, str], types: Mapping[str, Any]) -> S
     DocumentError
         One has a name that cannot be read; JSON:API allows no such names.
     """
-    odd = next(filter(_UNREADABLE.search, fields), None)
+    odd = next(filter(_UNREADABLE_NAME.search, fields), None)
     if odd is not None:
         raise DocumentError(f"Among the {name} is one named {odd!r:.60}; JSON:API allows no such names.", attribute=odd)
     return msgspec.defstruct(

@@ -1,4 +1,4 @@
-"""Record batches of several pages to one table and one DataFrame."""
+"""Put the record batches of several pages together as one table and one DataFrame."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -64,7 +64,7 @@ def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
         raws = [None if text is None else msgspec.Raw(text.encode()) for text in table[field.name].to_pylist()]
         name = field.metadata[NAME].decode()
         with reading():
-            typed = [(name, _inferred(raws))] if field.metadata[NEW] == b"attribute" else _linked(name, raws)
+            typed = [(name, _inferred(raws))] if field.metadata[NEW] == b"attribute" else _linked_columns(name, raws)
         for column, values in typed:
             columns[free_name(column, columns)] = values
     return pa.table(columns)
@@ -85,14 +85,14 @@ class _Linkage(msgspec.Struct):
     data: _Reference | list[_Reference] | None = None
 
 
-_linkage = msgspec.json.Decoder(_Linkage)
+_json_linkage = msgspec.json.Decoder(_Linkage)
 _NOTHING = _Linkage()
 
 
-def _linked(name: str, raws: Sequence[msgspec.Raw | None]) -> list[tuple[str, pa.Array]]:
+def _linked_columns(name: str, raws: Sequence[msgspec.Raw | None]) -> list[tuple[str, pa.Array]]:
     """Build the columns of a relationship; what is no relationship after all stays JSON text."""
     try:
-        links = [_NOTHING if raw is None or says_nothing(raw) else _linkage.decode(raw) for raw in raws]
+        links = [_NOTHING if raw is None or says_nothing(raw) else _json_linkage.decode(raw) for raw in raws]
     except msgspec.ValidationError:
         return [(name, array("json", raws))]
     data = [linked.data for linked in links]
@@ -100,10 +100,10 @@ def _linked(name: str, raws: Sequence[msgspec.Raw | None]) -> list[tuple[str, pa
     if any(lists_of) or (lists_of and not any(isinstance(linked, _Reference) for linked in data)):
         several = [[linked] if isinstance(linked, _Reference) else linked for linked in data]
         type_ = _id_type(one.id for linked in several for one in linked or ())
-        return [(f"{name}_ids", lists(several, partial(_id, type_), type_))]
+        return [(f"{name}_ids", lists(several, partial(_json_id, type_), type_))]
     ones = [one if isinstance(one, _Reference) else None for one in data]
     type_ = _id_type(one.id for one in ones if one)
-    ids = pa.array([one and _id(type_, one) for one in ones], type_)
+    ids = pa.array([one and _json_id(type_, one) for one in ones], type_)
     return [(f"{name}_id", ids), (f"{name}_type", pa.array([one and one.type for one in ones], pa.string()))]
 
 
@@ -113,5 +113,5 @@ def _id_type(ids: Iterable[int | str]) -> pa.DataType:
     return pa.int64() if whole else pa.string()
 
 
-def _id(type_: pa.DataType, reference: _Reference) -> int | str:
+def _json_id(type_: pa.DataType, reference: _Reference) -> int | str:
     return reference.id if type_ == pa.int64() else str(reference.id)

@@ -23,7 +23,7 @@ from outreach_frames._warnings import warn
 from outreach_frames.catalog import Attribute
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 
-SHOWN_IDS = 3
+_LISTED_IDS = 3
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class Misfits:
     def warn(self, *, hint: str = " strict=True refuses it.") -> None:
         """Warn once for everything that is the matter, with the number of records and the first ids."""
         for (resource_type, name, what, outcome), ids in self._ids.items():
-            shown = ", ".join(map(str, list(ids)[:SHOWN_IDS])) + (" …" if len(ids) > SHOWN_IDS else "")
+            numbers = ", ".join(map(str, list(ids)[:_LISTED_IDS])) + (" …" if len(ids) > _LISTED_IDS else "")
             warn(
-                f"{resource_type}.{name} {what}, in {len(ids):,} record{'s' * (len(ids) != 1)} (id {shown}). "
+                f"{resource_type}.{name} {what}, in {len(ids):,} record{'s' * (len(ids) != 1)} (id {numbers}). "
                 f"It is {outcome}.{hint}",
                 OutreachDataWarning,
             )
@@ -120,11 +120,11 @@ NULL = msgspec.Raw(b"null")
 
 _text = msgspec.json.Decoder(str)
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])')
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0+)?")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_INTEGER_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0+)?")
+_NUMBER_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_INSTANT_TEXT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
+_DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def kind_of(attribute: Attribute) -> Kind:
@@ -207,8 +207,8 @@ def is_nested(json: bytes | msgspec.Raw) -> bool:
     written, depth = bytes(json), 0
     if written.count(b"[") + written.count(b"{") <= NESTED:
         return False
-    for found in _BRACKET.finditer(written):
-        depth += (found[1] is not None) - (found[2] is not None)
+    for bracket in _BRACKET.finditer(written):
+        depth += (bracket[1] is not None) - (bracket[2] is not None)
         if depth > NESTED:
             return True
     return False
@@ -245,18 +245,18 @@ def text_of(raw: msgspec.Raw) -> str | None:
     if written.startswith(b'"'):
         return _text.decode(written)
     text = written.decode("ascii")
-    if text != "null" and text not in _TRUTH and not _NUMBER.fullmatch(text):
+    if text != "null" and text not in _TRUTH and not _NUMBER_TEXT.fullmatch(text):
         raise ValueError("not a scalar")
     return None if text == "null" else text
 
 
 def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
+    if not _INTEGER_TEXT.fullmatch(text):
         raise ValueError("not an integer")
     return int(text.partition(".")[0])  # a ValueError, too, where Python finds it too long
 
 
-def number_of(text: str, *, written: re.Pattern[str] = _NUMBER) -> float:
+def number_of(text: str, *, written: re.Pattern[str] = _NUMBER_TEXT) -> float:
     """
     Return a finite number.
 
@@ -324,7 +324,7 @@ def _kind_of_value(raw: msgspec.Raw) -> Kind:
 
 
 def _kind_of_strings(texts: Sequence[str]) -> Kind:
-    patterns: dict[Kind, re.Pattern[str]] = {"date": _DAY, "instant": _INSTANT}
+    patterns: dict[Kind, re.Pattern[str]] = {"date": _DAY_TEXT, "instant": _INSTANT_TEXT}
     for kind, pattern in patterns.items():
         if all(map(pattern.fullmatch, texts)):
             with suppress(UnreadableValueError):
@@ -341,6 +341,6 @@ def _is_exact(raw: msgspec.Raw) -> bool:
 
 def _kind_of_number(text: str) -> Kind:
     """Tell the kind of a number; one that neither type can hold stays text."""
-    if _INTEGER.fullmatch(text) and "." not in text:
+    if _INTEGER_TEXT.fullmatch(text) and "." not in text:
         return "integer" if len(text) <= LONGEST and -(2**63) <= int(text) < 2**63 else "string"
     return "number" if math.isfinite(float(text)) else "string"

@@ -1,5 +1,5 @@
 """
-A query in the user's words, checked against the catalog and turned into URL parameters.
+Check a query against the catalog, and turn it into URL parameters.
 
 Names may be snake_case or the API's. Everything that the API would refuse is refused here, before any request:
 unknown names, filters on attributes that cannot be filtered, sorts by attributes that cannot be sorted by.

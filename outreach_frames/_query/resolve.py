@@ -21,7 +21,7 @@ EXTRA_FILTERS = {
 
 EXTRA_SORTS = {"event": {"updatedAt"}}
 """Sorts that the vendor's guide uses though the contract has no such attribute."""
-CONNECTED = frozenset(
+_CRM_TYPES = frozenset(
     {"account", "call", "event", "mailing", "opportunity", "opportunityStage", "product", "prospect", "purchase"}
     | {"stage", "task", "user"}
 )
@@ -65,8 +65,8 @@ def build(
         raise QueryError("filter takes names and values.", hint='Write it like filter={"state": "delivered"}.')
     if isinstance(custom, str):
         raise QueryError(f"There is no custom={custom!r}.", hint='Choose True, False or "labels".')
-    if data_connections and kind.name not in CONNECTED:
-        able = ", ".join(catalog.types[name].table for name in sorted(CONNECTED) if name in catalog.types)
+    if data_connections and kind.name not in _CRM_TYPES:
+        able = ", ".join(catalog.types[name].table for name in sorted(_CRM_TYPES) if name in catalog.types)
         raise QueryError(f"{kind.table} have no data connections.", hint=f"Possible for {able}.")
     selection = select(
         catalog,
@@ -79,7 +79,7 @@ def build(
         default=default_columns,
         many=tables,
     )
-    filters = tuple(_filters(catalog, kind, filter or {}))
+    filters = tuple(_resolved_filters(catalog, kind, filter or {}))
     _check_together(filters)
     return Query(
         selection=selection,
@@ -102,7 +102,7 @@ def _fields(
     return names + [name for name in numbered if custom is True or (custom and name in custom)]
 
 
-def batch_filter(catalog: Catalog, resource: str | None, given: Mapping[str, Any]) -> Parameters:
+def batch_filter(catalog: Catalog, resource: str | None, named: Mapping[str, Any]) -> Parameters:
     """
     Write the filter of a batch action, which follows the new syntax.
 
@@ -119,9 +119,9 @@ def batch_filter(catalog: Catalog, resource: str | None, given: Mapping[str, Any
         As for `build`; also for any of no values, which selects nothing and in this syntax would not be there to see.
     """
     if resource is None:
-        filters = [(f"[{name}]", validate_value(name, value)) for name, value in given.items()]
+        filters = [(f"[{name}]", validate_value(name, value)) for name, value in named.items()]
     else:
-        filters = list(_filters(catalog, catalog.resource(resource), given))
+        filters = list(_resolved_filters(catalog, catalog.resource(resource), named))
     empty = next((key for key, value in filters if isinstance(value, tuple) and not value), None)
     if empty:
         raise QueryError(
@@ -165,13 +165,11 @@ def _check_together(filters: Sequence[tuple[str, Any]]) -> None:
         )
 
 
-def _filters(catalog: Catalog, kind: ResourceType, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in given.items():
+def _resolved_filters(catalog: Catalog, kind: ResourceType, named: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in named.items():
         if isinstance(value, Mapping):
             if not value:
-                raise QueryError(
-                    f"The filter on {name} says nothing.", hint="Leave it out, or say what is asked of it."
-                )
+                raise QueryError(f"The filter on {name} is an empty mapping.", hint="Leave it out, or give it a value.")
             for inner, inner_value in value.items():
                 yield _filter(catalog, kind, f"{name}.{inner}", inner_value)
         else:

@@ -35,12 +35,12 @@ class Selection:
     names: tuple[str, ...] | None = None
     included: tuple["Included", ...] = ()
 
-    def walk(self) -> Iterator["Selection"]:
+    def descend(self) -> Iterator["Selection"]:
         """Yield this selection and every one below it."""
         yield self
         for each in self.included:
             for target in each.targets:
-                yield from target.walk()
+                yield from target.descend()
 
     def paths(self) -> Iterator[str]:
         """Yield every included path in the API's spelling, those that are only passed through as well."""
@@ -123,7 +123,7 @@ def select(
         root.names = None
     else:
         _refuse_text("fields", fields)
-        root.names = dict.fromkeys(_member(catalog, [kind], name) for name in fields if name != "id")
+        root.names = dict.fromkeys(_api_name(catalog, [kind], name) for name in fields if name != "id")
     for path, names in (include or {}).items():
         nodes = [root]
         for step in path.split("."):
@@ -134,7 +134,7 @@ def select(
         else:
             _refuse_text(f"include[{path!r}]", names)
             kinds = [node.resource for node in nodes]
-            members = [_member(catalog, kinds, name) for name in names]
+            members = [_api_name(catalog, kinds, name) for name in names]
             for node in nodes:
                 node.add(member for member in members if member == "id" or _has(node.resource, member))
     return root.selection()
@@ -201,7 +201,7 @@ def only_a_link(catalog: Catalog, source: ResourceType, relationship: Relationsh
     )
 
 
-def _member(catalog: Catalog, kinds: Sequence[ResourceType], name: str) -> str:
+def _api_name(catalog: Catalog, kinds: Sequence[ResourceType], name: str) -> str:
     """Return the API name of an attribute or relationship that one of some types has."""
     if name == "id":
         return name
@@ -255,7 +255,7 @@ def fieldsets_of(catalog: Catalog, selection: Selection) -> dict[str, tuple[str,
     They are the columns of each type on any path, the relationships that the paths pass through, and the foreign keys
     behind to-many ones.
     """
-    nodes = list(selection.walk())
+    nodes = list(selection.descend())
     fields: dict[str, dict[str, None]] = {node.resource.name: {} for node in nodes}
     for node in nodes:
         fields[node.resource.name] |= dict.fromkeys(node.names or ())

@@ -65,7 +65,7 @@ class Query:
     @property
     def types(self) -> Mapping[str, ResourceType]:
         """Every type that the answer may hold, by API name; the one asked for first."""
-        return {each.resource.name: each.resource for each in self.selection.walk()}
+        return {each.resource.name: each.resource for each in self.selection.descend()}
 
     @property
     def page_size(self) -> int:
@@ -86,7 +86,7 @@ class Query:
     @property
     def is_stable(self) -> bool:
         """
-        Whether no update of a record moves it to where a walk in the order asked of the API has been.
+        Whether no update of a record moves it to where a descend in the order asked of the API has been.
 
         Sorted by ``updatedAt``, what changes moves to the end and is met again.
         """

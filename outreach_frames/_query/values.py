@@ -1,4 +1,4 @@
-"""Filter values: what may be asked for, and how it is written in a URL in the API's two filter syntaxes."""
+"""Check filter values, and write them in the API's two filter syntaxes."""
 
 import math
 import re
@@ -27,7 +27,7 @@ NOT_NULL: Final = _NotNull()
 """Filter value: any value but null."""
 
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 OPEN_ENDS = {"", "inf", "neginf"}
 """What the original syntax takes for the open end of a range, or refuses."""
@@ -87,7 +87,10 @@ def validate_value(name: str, value: Any, attribute: Attribute | None = None) ->
         low, high = (None if end is None else _scalar(name, end, attribute) for end in (value.low, value.high))
         return Between(low, f"{high}T23:59:59.999Z" if holds_instants and _is_day(high) else high)
     if holds_instants and isinstance(value, Iterable) and any(map(_is_day, value)):
-        raise QueryError(f"{name} holds instants, of which a day is a range.", hint="Ask for one range: of.between(…).")
+        raise QueryError(
+            f"{name} holds times, so a day in a list would match only its first instant.",
+            hint="Filter by one range of days: of.between(first, last).",
+        )
     if isinstance(value, (list, tuple, set, frozenset, range, pd.Series, pd.Index, np.ndarray)):
         ordered = sorted(value, key=text) if isinstance(value, (set, frozenset)) else value
         return tuple(dict.fromkeys(_scalar(name, item, attribute) for item in ordered))
@@ -97,7 +100,7 @@ def validate_value(name: str, value: Any, attribute: Attribute | None = None) ->
 def _is_day(value: Any) -> bool:
     """Tell whether a value names a day and no time of it."""
     if isinstance(value, str):
-        return bool(_DAY.fullmatch(value))
+        return bool(_ISO_DAY.fullmatch(value))
     return isinstance(value, date) and not isinstance(value, datetime)
 
 
@@ -107,9 +110,9 @@ def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
         raise QueryError(f"A list or range for {name} holds a missing value.", hint="Ask for null with None alone.")
     if isinstance(value, str) and value in {"__null__", "__notnull__"}:
         raise QueryError(f"The API cannot look for the text {value} in {name}.", hint="Use None or NOT_NULL.")
-    if attribute and not _fits(value, attribute):
+    if attribute and not _is_of_type(value, attribute):
         kind = attribute.format or attribute.type
-        raise QueryError(f"{name} holds a {kind}; {_shown(value)} is none.")
+        raise QueryError(f"{name} holds a {kind}; {_excerpt(value)} is none.")
     if not isinstance(value, (str, int, float, bool, date)):
         raise QueryError(f"A filter cannot hold a {type(value).__name__}; {name} got one.")
     if attribute and isinstance(value, str) and value not in attribute.enum:
@@ -119,21 +122,21 @@ def _scalar(name: str, value: Any, attribute: Attribute | None) -> Any:
 
 def _warn_of_slip(name: str, value: str, attribute: Attribute) -> None:
     """Warn of a value that is almost a documented one; the vendor's lists are open, so others are taken as meant."""
-    known = {str(each).casefold(): each for each in attribute.enum}
-    close = get_close_matches(value.casefold(), known, n=1, cutoff=0.8)
+    documented = {str(each).casefold(): each for each in attribute.enum}
+    close = get_close_matches(value.casefold(), documented, n=1, cutoff=0.8)
     if close:
         warn(
-            f"{name} is filtered by a value that the vendor does not document. Did you mean {known[close[0]]!r}?",
+            f"{name} is filtered by a value that the vendor does not document. Did you mean {documented[close[0]]!r}?",
             UnknownValueWarning,
         )
 
 
-def _fits(value: Any, attribute: Attribute) -> bool:
+def _is_of_type(value: Any, attribute: Attribute) -> bool:
     """Return whether a value is of an attribute's type, or text that can be read as one."""
     if attribute.format in {"date-time", "date"}:
         return isinstance(value, date) or (isinstance(value, str) and _is_iso(value))
     if attribute.type in {"integer", "number"}:
-        return not isinstance(value, (bool, date)) and _is_number(value, whole=attribute.type == "integer")
+        return not isinstance(value, (bool, date)) and _is_numeric(value, whole=attribute.type == "integer")
     if attribute.type == "boolean":
         return value in (True, False, "true", "false")
     return isinstance(value, str)
@@ -147,7 +150,7 @@ def _is_iso(value: str) -> bool:
     return True
 
 
-def _is_number(value: Any, *, whole: bool) -> bool:
+def _is_numeric(value: Any, *, whole: bool) -> bool:
     """Return whether a value is a finite number, or text that can be read as one."""
     try:
         number = float(value)
@@ -156,7 +159,7 @@ def _is_number(value: Any, *, whole: bool) -> bool:
         return False
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     """Show numbers only: text may be an address."""
     return repr(value) if isinstance(value, (int, float)) else f"the {type(value).__name__} given"
 

@@ -1,4 +1,4 @@
-"""Records that are created together, by several calls: checked before the first, accounted for if one fails."""
+"""Create several records together: all are checked first, and an error names those that were created."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What is to be done and what was done: tasks, calls, events, and the counters of what was sent."""
+"""Read open tasks, recent events and delivery counters; log calls."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def open_tasks(client: Client, /, owner: Record, **options: Any) -> pd.DataFrame
     Returns
     -------
     tasks : DataFrame, shape (n_tasks, n_columns)
-        ``action`` says what to do; ``note``; ``prospect__…`` whom with.
+        ``action``, ``note``, and ``prospect__…`` for the prospect.
 
     Raises
     ------
@@ -38,8 +38,12 @@ def open_tasks(client: Client, /, owner: Record, **options: Any) -> pd.DataFrame
     -----
     Calls: ``GET /tasks?filter[state]=incomplete&filter[owner][id]=…&include=prospect``.
     """
-    wanted = {"state": "incomplete", "owner": identified(client, "users", owner), **(options.pop("filter", None) or {})}
-    return fetch(client, "tasks", filter=wanted, **{"include": "prospect", "refresh": True, **options})
+    conditions = {
+        "state": "incomplete",
+        "owner": identified(client, "users", owner),
+        **(options.pop("filter", None) or {}),
+    }
+    return fetch(client, "tasks", filter=conditions, **{"include": "prospect", "refresh": True, **options})
 
 
 def log_call(
@@ -115,7 +119,7 @@ def recent_events(client: Client, /, limit: int = 1_000, **options: Any) -> pd.D
     Returns
     -------
     events : DataFrame, shape (n_events, n_columns)
-        Always asked for anew, never from the cache.
+        Never read from the cache.
 
     Raises
     ------

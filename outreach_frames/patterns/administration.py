@@ -1,4 +1,4 @@
-"""Who else takes part: systems that want to be told of changes, and people who are invited."""
+"""Subscribe to webhooks, and invite users."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an organization works with: accounts and their prospects, sequences with their steps, snippets, templates."""
+"""Create accounts with prospects, sequences with steps, snippets and templates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

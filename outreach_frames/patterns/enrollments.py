@@ -1,4 +1,4 @@
-"""Prospects in sequences: put in, taken to the end, stopped for a while, gone on with."""
+"""Enroll prospects in sequences; finish, pause and resume them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""One delivery: is it signed as it must be, and what does it say."""
+"""Verify the signature of one delivery, and parse it."""
 
 import hashlib
 import hmac
@@ -94,7 +94,7 @@ class _Before(msgspec.Struct):
     relationships: dict[str, Any] = {}
 
 
-class _Meta(msgspec.Struct, rename="camel"):
+class _PayloadMeta(msgspec.Struct, rename="camel"):
     event_name: str
     delivered_at: datetime | None = None
     actor: dict[str, Any] | None = None
@@ -102,7 +102,7 @@ class _Meta(msgspec.Struct, rename="camel"):
 
 class _Payload(msgspec.Struct, rename="camel"):
     data: _Resource
-    meta: _Meta
+    meta: _PayloadMeta
     before_update: _Before | None = None
 
 

@@ -1,11 +1,9 @@
 """
 The webhook receiver: an ASGI application and its own server.
 
-What is closed is closed without an answer, since Outreach takes every answer for a delivery and tries again only where
-none came; uvicorn's own limit answers 503.
-
-Outreach takes every HTTP answer for a delivery and tries again only where none came. What cannot be stored is therefore
-not answered, and what is signed is stored whatever it says.
+Outreach takes every HTTP response for a delivery, and tries again only where none came. A delivery that cannot be
+stored is therefore not answered: its connection is closed (uvicorn's own limit answers 503). A signed delivery is
+stored, whatever it contains.
 """
 
 import asyncio
@@ -112,7 +110,7 @@ class Connection(H11Protocol):
 
     def _start_timer(self) -> None:
         self.since = self.loop.time()
-        self._timer = self.loop.call_later(PATIENCE_S, self.transport.abort)
+        self._timer = self.loop.call_later(REQUEST_TIMEOUT_S, self.transport.abort)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -131,7 +129,7 @@ def _able_to_hang_up(application: ASGIApp, hang_up: Callable[[], None]) -> ASGIA
 MAX_BODY = 1 << 22
 """Largest body taken [bytes]; a resource without message bodies has a few thousand, a mailing with pictures more."""
 
-PATIENCE_S = 10.0
+REQUEST_TIMEOUT_S = 10.0
 """How long a sender may take to send a delivery; the vendor takes less than the 5 s that it gives for an answer."""
 
 HANG_UP = "outreach_frames.hang_up"
@@ -179,19 +177,19 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
     """
     if not secret:
         raise ValueError("A receiver needs the webhook's secret.")
-    secret, kept = hidden(secret), DeliveryStore(store)
+    secret, deliveries = hidden(secret), DeliveryStore(store)
 
     @asynccontextmanager
     async def life(_application: Starlette) -> AsyncIterator[None]:
-        await run_in_threadpool(kept.open)  # told at once; whoever mounts the application may run no lifespan
+        await run_in_threadpool(deliveries.open)  # told at once; whoever mounts the application may run no lifespan
         try:
             yield
         finally:
-            kept.close()
+            deliveries.close()
 
     async def receive(request: Request) -> Response:
         try:
-            with anyio.fail_after(PATIENCE_S):
+            with anyio.fail_after(REQUEST_TIMEOUT_S):
                 body = hidden(await _read(request, max_body))
             verify(body, request.headers.get(SIGNATURE), secret=secret)
         except _TooLargeError:
@@ -203,7 +201,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
         except (ClientDisconnect, TimeoutError):
             return _NoAnswer()
         try:
-            await run_in_threadpool(kept.add, body, identity=identity(body, request.headers.get(REQUEST_ID)))
+            await run_in_threadpool(deliveries.add, body, identity=identity(body, request.headers.get(REQUEST_ID)))
         except Exception as error:  # noqa: BLE001  whatever it is, an answer would lose the delivery
             reason = getattr(error.__cause__ or error, "sqlite_errorname", type(error).__name__)
             _log.error("A delivery could not be stored and was not answered (%s).", reason)

@@ -1,4 +1,4 @@
-"""Deliveries on disk: an SQLite file that survives a crash, and the frame read back from it."""
+"""Store deliveries in an SQLite file that survives a crash, and read them back as a frame."""
 
 import hashlib
 import sqlite3
@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
 WAIT_S = 2.0
 """How long a delivery waits for its turn, and then for another program's lock; the vendor gives 5 s for an answer."""
 
-PARTS = ("attributes", "relationships")
+_VALUE_PARTS = ("attributes", "relationships")
 """Members of a resource that hold its values."""
 
 
@@ -88,7 +88,7 @@ class DeliveryStore:
             self._lock.release()
 
     def _opened(self) -> sqlite3.Connection:
-        """Open the file if it is not; anew where it was removed or replaced, as nobody would read what is written."""
+        """Open the file if it is not open; again where it was removed or replaced."""
         if self._connection is not None and _file_of(self._path) == self._file:
             return self._connection
         self.close()
@@ -103,7 +103,7 @@ class DeliveryStore:
                 "create table if not exists delivery (number integer primary key,"
                 " digest text not null unique, received_at text not null, body blob not null)"
             )
-            for name in _LATER_COLUMNS.keys() - _columns(connection):
+            for name in _LATER_COLUMNS.keys() - _table_columns(connection):
                 connection.execute(f"alter table delivery add column {name} {_LATER_COLUMNS[name]}")
             connection.execute("create unique index if not exists delivery_identity on delivery (identity)")
             connection.execute("commit")
@@ -130,11 +130,11 @@ class DeliveryStore:
         digest = hashlib.sha256(body).hexdigest()
         with self._turn():
             connection = self._opened()
-            kept = connection.execute(
+            added = connection.execute(
                 "insert or ignore into delivery (digest, received_at, body, identity) values (?, ?, ?, ?)",
                 (digest, datetime.now(UTC).isoformat(), body, identity),
             )
-            if kept.rowcount == 1:
+            if added.rowcount == 1:
                 return True
             connection.execute(
                 "update delivery set repeats = repeats + 1 where digest = ? or identity = ?", (digest, identity)
@@ -152,17 +152,17 @@ _LATER_COLUMNS = {"repeats": "integer not null default 0", "identity": "text"}
 """Columns that stores of version 0.1 lack."""
 
 
-def _columns(connection: sqlite3.Connection) -> set[str]:
+def _table_columns(connection: sqlite3.Connection) -> set[str]:
     return {row[1] for row in connection.execute("pragma table_info(delivery)")}
 
 
 def _file_of(path: Path) -> tuple[int, int] | None:
     """Tell one file from another at the same path; ``None`` where there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
@@ -208,9 +208,9 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
         _as_store(Path(store)),
         closing(open_sqlite(Path(store), read_only=True)) as connection,
     ):
-        repeats = "repeats" if "repeats" in _columns(connection) else "0"
+        repeats = "repeats" if "repeats" in _table_columns(connection) else "0"
         rows = connection.execute(f"select received_at, {repeats}, body from delivery order by number").fetchall()  # noqa: S608  one of two words
-    deliveries = [_Stored(datetime.fromisoformat(at), again, body, _parsed(body)) for at, again, body in rows]
+    deliveries = [_Stored(datetime.fromisoformat(at), again, body, _parsed_delivery(body)) for at, again, body in rows]
     if unread := sum(stored.delivery is None for stored in deliveries):
         warn(
             f"{unread} of {len(deliveries)} deliveries are no webhook payload; "
@@ -218,14 +218,16 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
             OutreachDataWarning,
         )
     if kind is None:
-        return to_frame(_about(deliveries), SCHEMA)
+        return to_frame(_about_rows(deliveries), SCHEMA)
     deliveries = [each for each in deliveries if each.delivery and each.delivery.resource["type"] == kind.name]
     layout = Layout(Selection(kind), catalog=catalog.load(), anonymous=True, strict=True)
-    pages = list(_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
-    about = to_frame(_about(deliveries), SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
+    pages = list(_layout_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
+    about = to_frame(_about_rows(deliveries), SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
     values = to_frame([batch for batch, _ in pages], layout.schema)
     values = values.rename(columns={name: f"{name}_attribute" for name in about})
-    misfits = pd.Series([told for _, each in pages for told in each], dtype=pd.ArrowDtype(pa.string()), name="misfits")
+    misfits = pd.Series(
+        [misfit for _, each in pages for misfit in each], dtype=pd.ArrowDtype(pa.string()), name="misfits"
+    )
     if count := misfits.count():
         warn(
             f"{count} of {len(misfits)} deliveries on {kind.table} hold values that do not fit their columns; these "
@@ -255,15 +257,17 @@ def _as_store(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _pages(layout: Layout, resources: Sequence[Mapping[str, Any]]) -> Iterator[tuple[pa.RecordBatch, list[str | None]]]:
+def _layout_pages(
+    layout: Layout, resources: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[pa.RecordBatch, list[str | None]]]:
     """Read resources together, and by halves down to those that do not fit; with what of each did not."""
     try:
         batch = layout.page(msgspec.json.encode({"data": resources})).batch
     except DocumentError as error:
         if len(resources) > 1:
             half = len(resources) // 2
-            yield from _pages(layout, resources[:half])
-            yield from _pages(layout, resources[half:])
+            yield from _layout_pages(layout, resources[:half])
+            yield from _layout_pages(layout, resources[half:])
         else:
             yield _without_misfits(layout, resources[0], error)
     else:
@@ -274,26 +278,26 @@ def _without_misfits(
     layout: Layout, resource: Mapping[str, Any], error: DocumentError
 ) -> tuple[pa.RecordBatch, list[str | None]]:
     """Read a resource without the values that do not fit; return those too."""
-    kept = {**resource, **{part: dict(resource[part]) for part in PARTS}}
+    rest = {**resource, **{part: dict(resource[part]) for part in _VALUE_PARTS}}
     misfits: dict[str, Any] = {}
-    while found := _taken_out(kept, error.attribute):
-        misfits |= found
+    while misfit := _taken_out(rest, error.attribute):
+        misfits |= misfit
         try:
-            return layout.page(msgspec.json.encode({"data": kept})).batch, [_json(misfits)]
+            return layout.page(msgspec.json.encode({"data": rest})).batch, [_json(misfits)]
         except DocumentError as another:
             error = another
     raise error
 
 
-def _taken_out(kept: dict[str, Any], name: str | None) -> dict[str, Any]:
+def _taken_out(rest: dict[str, Any], name: str | None) -> dict[str, Any]:
     """Take the member of a name out of a resource, or all its members if it has none of that name."""
-    for part in PARTS:
-        if name in kept[part]:
-            return {str(name): kept[part].pop(name)}
-    if name == "id" and "id" in kept:
-        return {"id": kept.pop("id")}
-    everything = {each: value for part in PARTS for each, value in kept[part].items()}
-    kept |= {part: {} for part in PARTS}
+    for part in _VALUE_PARTS:
+        if name in rest[part]:
+            return {str(name): rest[part].pop(name)}
+    if name == "id" and "id" in rest:
+        return {"id": rest.pop("id")}
+    everything = {each: value for part in _VALUE_PARTS for each, value in rest[part].items()}
+    rest |= {part: {} for part in _VALUE_PARTS}
     return everything
 
 
@@ -304,14 +308,14 @@ class _Stored(NamedTuple):
     delivery: Delivery | None
 
 
-def _parsed(body: bytes) -> Delivery | None:
+def _parsed_delivery(body: bytes) -> Delivery | None:
     try:
         return parse(body)
     except DocumentError:
         return None
 
 
-def _about(deliveries: Sequence[_Stored]) -> pa.Table:
+def _about_rows(deliveries: Sequence[_Stored]) -> pa.Table:
     """Tabulate deliveries whatever their type; those that are no payload have their bytes."""
     return pa.Table.from_pylist([_row(stored) for stored in deliveries], schema=SCHEMA)
 

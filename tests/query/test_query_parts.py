@@ -86,7 +86,7 @@ def test_a_batch_for_any_of_nothing_is_refused(resource, empty):
 
 def test_a_filter_that_says_nothing_is_refused():
     """It would be no parameter, and select everything: in a batch, to be changed."""
-    with pytest.raises(QueryError, match="account says nothing"):
+    with pytest.raises(QueryError, match="account is an empty mapping"):
         build(CATALOG, "prospects", filter={"account": {}})
-    with pytest.raises(QueryError, match="account says nothing"):
+    with pytest.raises(QueryError, match="account is an empty mapping"):
         batch_filter(CATALOG, "prospects", {"account": {}})

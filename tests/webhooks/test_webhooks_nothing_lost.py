@@ -273,8 +273,8 @@ BEGUN = [b"", b"POST /hooks HTTP/1.1\r\nHost: x\r\n", b"POST /hooks HTTP/1.1\r\n
 
 @pytest.mark.parametrize("start", BEGUN, ids=["silent", "in its headers", "in its body"])
 def test_a_connection_without_a_whole_request_is_closed(tmp_path, monkeypatch, start):
-    monkeypatch.setattr(receiver_app, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(receiver_app, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(receiver_app, "REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(receiver_app, "REQUEST_TIMEOUT_S", 0.5)
     with serving_own(tmp_path / "deliveries.sqlite") as url, opened(url, start) as slow:
         slow.settimeout(5)
         assert _ended(slow)
@@ -282,7 +282,7 @@ def test_a_connection_without_a_whole_request_is_closed(tmp_path, monkeypatch, s
 
 def test_a_connection_that_trickles_is_closed_too(tmp_path, monkeypatch):
     """Uvicorn's own time limit begins anew with every byte."""
-    monkeypatch.setattr(receiver_app, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(receiver_app, "REQUEST_TIMEOUT_S", 0.5)
     with serving_own(tmp_path / "deliveries.sqlite") as url, opened(url, BEGUN[1]) as slow:
         slow.settimeout(0.1)
         started, ended = time.monotonic(), False
@@ -322,7 +322,7 @@ def _closed_by_now(connection):
 
 
 def test_two_deliveries_on_one_connection_each_have_their_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(receiver_app, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(receiver_app, "REQUEST_TIMEOUT_S", 1.0)
     with serving_own(tmp_path / "deliveries.sqlite") as url, requests.Session() as session:
         for number in range(4):
             headers = {HEADER: sign(payload(number))}

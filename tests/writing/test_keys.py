@@ -80,4 +80,4 @@ def test_a_key_has_one_form(local, blank, spell):
 
     assert plain == other == [address]
     if spell(address).casefold() == address.casefold():
-        assert bulk._compared(emails, [spell(address)]) == bulk._compared(emails, other)
+        assert bulk._comparable_keys(emails, [spell(address)]) == bulk._comparable_keys(emails, other)
