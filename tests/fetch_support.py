@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import outreach_frames as of
-from outreach_frames._sandbox import Sandbox, Settings
+from outreach_frames._sandbox import Sandbox, SandboxSettings
 from outreach_frames.client import Client
 
 MEDIA_TYPE = "application/vnd.api+json"
@@ -29,7 +29,7 @@ def resource(type_name: str, id_: int | str, /, attributes: Mapping[str, Any] | 
 
 @contextmanager
 def organization(
-    folder: Path, *resources: Any, settings: Settings | None = None, custom_fields: Any = None
+    folder: Path, *resources: Any, settings: SandboxSettings | None = None, custom_fields: Any = None
 ) -> Iterator[Client]:
     """Serve exactly these records; ``client.sandbox`` is the sandbox behind the connection."""
     with Sandbox(list(resources), settings=settings, custom_fields=custom_fields) as sandbox:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from outreach_frames._sandbox.errors import GatewayUnauthorized, Problem, missing_scope, rate_limited, unauthorized
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -87,7 +87,7 @@ class Tokens:
         """Refuse a token from now on."""
         self._grants.pop(token, None)
 
-    def check(self, authorization: str | None, settings: Settings) -> Grant:
+    def check(self, authorization: str | None, settings: SandboxSettings) -> Grant:
         """
         Return the grant of an ``Authorization`` header.
 
@@ -104,7 +104,7 @@ class Tokens:
         return grant
 
 
-def _refused(settings: Settings) -> Problem:
+def _refused(settings: SandboxSettings) -> Problem:
     if settings.unauthorized == "gateway":
         return GatewayUnauthorized()
     return unauthorized("The access token is missing, expired or revoked.")
@@ -134,7 +134,7 @@ class Budget:
         """Forget what was spent."""
         self._windows.clear()
 
-    def spend(self, user: int, settings: Settings) -> dict[str, str]:
+    def spend(self, user: int, settings: SandboxSettings) -> dict[str, str]:
         """
         Count a request and return the ``X-RateLimit-*`` headers of its answer.
 
@@ -145,9 +145,9 @@ class Budget:
         """
         now = self._timer()
         window = self._windows.get(user)
-        if window is None or now >= window.opened + settings.rate_window:
+        if window is None or now >= window.opened + settings.rate_window_s:
             window = self._windows[user] = _Window(now)
-        reset = window.opened + settings.rate_window
+        reset = window.opened + settings.rate_window_s
         window.spent += 1
         left = settings.rate_limit - window.spent
         headers = rate_headers(settings, max(0, left), now, reset)
@@ -157,7 +157,7 @@ class Budget:
         return headers
 
 
-def rate_headers(settings: Settings, left: int, now: float, reset: float) -> dict[str, str]:
+def rate_headers(settings: SandboxSettings, left: int, now: float, reset: float) -> dict[str, str]:
     """Return the ``X-RateLimit-*`` headers in the form that the settings ask for."""
     form = settings.rate_headers
     if form == "absent":
@@ -170,7 +170,7 @@ def rate_headers(settings: Settings, left: int, now: float, reset: float) -> dic
     }
 
 
-def retry_after(settings: Settings, now: float, reset: float) -> dict[str, str]:
+def retry_after(settings: SandboxSettings, now: float, reset: float) -> dict[str, str]:
     """Return the ``Retry-After`` header in the form that the settings ask for."""
     return {} if settings.retry_after == "absent" else {"retry-after": _moment(settings.retry_after, now, reset)}
 
@@ -190,7 +190,7 @@ LIVE_TOKENS = 100
 """Access and refresh tokens of a user and application; the oldest drop out."""
 
 
-class Refusal(Exception):  # noqa: N818 - an answer to a request, not a fault of the program
+class OAuthError(Exception):
     """
     A request for a token that is refused, in the words of OAuth.
 
@@ -237,7 +237,7 @@ class _Refresh:
     ended: bool = False
 
 
-class Authority:
+class OAuthServer:
     """
     Hands out tokens for one application.
 
@@ -262,7 +262,7 @@ class Authority:
         Whether the user in front of the browser agrees.
     """
 
-    def __init__(self, tokens: Tokens, seconds: Callable[[], float], settings: Settings, *, user: int) -> None:
+    def __init__(self, tokens: Tokens, seconds: Callable[[], float], settings: SandboxSettings, *, user: int) -> None:
         self.client_id = secrets.token_hex(16)
         self.client_secret = secrets.token_urlsafe(24)
         self.user = user
@@ -301,11 +301,11 @@ class Authority:
 
         Raises
         ------
-        Refusal
+        OAuthError
             Application, response type or redirect are not right, so that nothing goes back.
         """
         if query.get("client_id") != self.client_id or not query.get("redirect_uri"):
-            raise Refusal(400, "invalid_request", "There is no such application, or it names no redirect_uri.")
+            raise OAuthError(400, "invalid_request", "There is no such application, or it names no redirect_uri.")
         state = {"state": query["state"]} if "state" in query else {}
         if query.get("response_type") != "code":
             return {"error": "unsupported_response_type"} | state
@@ -324,17 +324,17 @@ class Authority:
 
         Raises
         ------
-        Refusal
+        OAuthError
             The application, the grant or the rhythm is not right.
         """
         if not _same(form.get("client_id"), self.client_id) or not _same(form.get("client_secret"), self.client_secret):
-            raise Refusal(401, "invalid_client", "Client authentication failed.")
+            raise OAuthError(401, "invalid_client", "Client authentication failed.")
         match form.get("grant_type"):
             case "authorization_code":
                 return self._of_code(form)
             case "refresh_token":
                 return self._of_refresh(form)
-        raise Refusal(400, "unsupported_grant_type", "The grant type is none that this server knows.")
+        raise OAuthError(400, "unsupported_grant_type", "The grant type is none that this server knows.")
 
     def _of_code(self, form: Mapping[str, str]) -> dict[str, Any]:
         code = self._codes.get(form.get("code", ""))
@@ -354,17 +354,17 @@ class Authority:
         kept.ended = self._settings.rotated_refresh_token == "invalid"  # noqa: S105 - a word, no secret
         return self._minted(kept.user, kept.scopes)
 
-    def _bad_grant(self) -> Refusal:
-        return Refusal(
+    def _bad_grant(self) -> OAuthError:
+        return OAuthError(
             self._settings.bad_grant_status, "invalid_grant", "The grant is invalid, expired, revoked or already used."
         )
 
     def _throttle(self, user: int) -> None:
         """Refuse a second token of a user within the minute."""
-        now, opens = self._seconds(), self._minted_at.get(user, -math.inf) + self._settings.mint_throttle
+        now, opens = self._seconds(), self._minted_at.get(user, -math.inf) + self._settings.token_interval_s
         if now < opens:
             headers = retry_after(self._settings, now, opens)
-            raise Refusal(429, "rate_limit_exceeded", "One token a minute may be asked for.", headers)
+            raise OAuthError(429, "rate_limit_exceeded", "One token a minute may be asked for.", headers)
 
     def _minted(self, user: int, scopes: str) -> dict[str, Any]:
         self._minted_at[user] = self._seconds()
@@ -372,10 +372,10 @@ class Authority:
 
     def _mint(self, user: int, scopes: str, lifetime: float | None) -> dict[str, Any]:
         settings, now = self._settings, self._seconds()
-        lifetime = settings.token_lifetime if lifetime is None else lifetime
+        lifetime = settings.token_lifetime_s if lifetime is None else lifetime
         access = self._tokens.issue(user, scopes=scopes.split() or None, lifetime=lifetime)
         refresh = secrets.token_urlsafe(32)
-        self._refreshes[refresh] = _Refresh(user, scopes, access, now + settings.refresh_token_lifetime)
+        self._refreshes[refresh] = _Refresh(user, scopes, access, now + settings.refresh_token_lifetime_s)
         for old in [token for token, kept in self._refreshes.items() if kept.user == user][:-LIVE_TOKENS]:
             self._tokens.revoke(self._refreshes.pop(old).access)
         return {
@@ -426,7 +426,7 @@ class _Installation:
     installed_at: datetime
 
 
-class Installs:
+class Installations:
     """
     Applications, their keys and where they are installed.
 

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from outreach_frames._sandbox import errors
-from outreach_frames._sandbox.auth import Refusal
+from outreach_frames._sandbox.auth import OAuthError
 from outreach_frames._sandbox.server import API, document
 from outreach_frames._sandbox.state import State
 from outreach_frames._sandbox.writes import records
@@ -43,8 +43,8 @@ class AuthRoutes:
         """Send the browser back with a code; the user agrees at once."""
         query = dict(request.query_params)
         try:
-            back = self._state.authority.authorize(query)
-        except Refusal as refusal:
+            back = self._state.oauth.authorize(query)
+        except OAuthError as refusal:
             return Response(f"<p>{refusal}</p>", status_code=refusal.status, media_type="text/html")
         joint = "&" if "?" in query["redirect_uri"] else "?"
         return RedirectResponse(f"{query['redirect_uri']}{joint}{urlencode(back)}", status_code=302)
@@ -52,8 +52,8 @@ class AuthRoutes:
     async def token(self, request: Request) -> Response:
         """Give tokens for a code or a refresh token."""
         try:
-            return _json(self._state.authority.token(_form(request, await request.body())))
-        except Refusal as refusal:
+            return _json(self._state.oauth.token(_form(request, await request.body())))
+        except OAuthError as refusal:
             return _json(refusal.body(), status=refusal.status, headers=refusal.headers)
 
     async def set_up(self, request: Request) -> Response:

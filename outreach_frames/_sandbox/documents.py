@@ -14,7 +14,7 @@ import msgspec
 from outreach_frames._sandbox import relations
 from outreach_frames._sandbox.query import Fieldsets, Query, Tree
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.store import Identifier, Record, Store, normal
 from outreach_frames.catalog import Relationship, ResourceType
 
@@ -63,7 +63,7 @@ class Writer:
         What was asked.
     """
 
-    def __init__(self, store: Store, schema: Schema, settings: Settings, base_url: str, query: Query) -> None:
+    def __init__(self, store: Store, schema: Schema, settings: SandboxSettings, base_url: str, query: Query) -> None:
         self._store = store
         self._schema = schema
         self._settings = settings
@@ -210,7 +210,7 @@ class Writer:
         return meta
 
 
-def count_meta(total: int, query: Query, settings: Settings) -> dict[str, Any] | None:
+def count_meta(total: int, query: Query, settings: SandboxSettings) -> dict[str, Any] | None:
     """Return the ``meta`` of a collection of that many records, or ``None`` for none at all."""
     asked = settings.count_by_default if query.count is None else query.count
     if not asked:
@@ -220,7 +220,7 @@ def count_meta(total: int, query: Query, settings: Settings) -> dict[str, Any] |
     return {"count": min(total, settings.count_limit), "count_truncated": total > settings.count_limit}
 
 
-def types_document(definitions: Mapping[str, Mapping[str, Any]], settings: Settings) -> bytes:
+def types_document(definitions: Mapping[str, Mapping[str, Any]], settings: SandboxSettings) -> bytes:
     """Return the answer of ``GET /types``: labels, types and options of the custom fields, by resource type."""
 
     def spelled(name: str) -> str:

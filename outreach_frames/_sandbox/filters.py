@@ -15,7 +15,7 @@ from uuid import UUID
 from outreach_frames._sandbox import relations
 from outreach_frames._sandbox.errors import Problem, bad_request
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.store import Record, Store
 from outreach_frames.catalog import Attribute, Relationship, ResourceType
 
@@ -129,7 +129,7 @@ def value_kind(attribute: Attribute) -> Kind:
     return "string"
 
 
-def read_condition(target: Target, operator: str, texts: list[str], settings: Settings) -> Condition:
+def read_condition(target: Target, operator: str, texts: list[str], settings: SandboxSettings) -> Condition:
     """
     Read one filter.
 
@@ -168,7 +168,7 @@ def read_condition(target: Target, operator: str, texts: list[str], settings: Se
 Match = Callable[[list[Any]], bool]
 
 
-def _matches(target: Target, operator: str, texts: list[str], settings: Settings) -> Iterator[Match]:
+def _matches(target: Target, operator: str, texts: list[str], settings: SandboxSettings) -> Iterator[Match]:
     """Yield one test on a record's values for each alternative of a filter."""
 
     def read(text: str) -> Any:
@@ -238,7 +238,7 @@ class _Search:
         return any(word.startswith(text) for value in found for word in (value.casefold(), *value.casefold().split()))
 
 
-def _comparable_text(target: Target, text: str, settings: Settings) -> Any:
+def _comparable_text(target: Target, text: str, settings: SandboxSettings) -> Any:
     try:
         value = comparable(target.kind, text, case_sensitive=settings.case_sensitive)
     except ValueError:
@@ -246,7 +246,7 @@ def _comparable_text(target: Target, text: str, settings: Settings) -> Any:
     return value
 
 
-def _unreadable(target: Target, text: str, settings: Settings) -> Problem:
+def _unreadable(target: Target, text: str, settings: SandboxSettings) -> Problem:
     if target.kind in {"date-time", "date"}:
         id_ = "filterParameter.invalidDatetimeFormat"
     else:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from outreach_frames._sandbox.errors import Problem, bad_request
 from outreach_frames._sandbox.filters import Kind, comparable, readable
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.store import Record
 
 DEFAULT_SIZE = 50
@@ -78,7 +78,7 @@ class Slice:
     links: Mapping[str, Mapping[str, str | None]]
 
 
-def read_page(given: Mapping[str, str], settings: Settings) -> Page:
+def read_page(given: Mapping[str, str], settings: SandboxSettings) -> Page:
     """
     Read the ``page[…]`` parameters.
 
@@ -101,7 +101,7 @@ def read_page(given: Mapping[str, str], settings: Settings) -> Page:
     return Page(_size("page[size]", given.get("size"), settings), given.get("after"), given.get("before"))
 
 
-def _size(name: str, text: str | None, settings: Settings) -> int:
+def _size(name: str, text: str | None, settings: SandboxSettings) -> int:
     largest = None if settings.oversized_page == "clamp" else LARGEST_SIZE
     return min(_number(name, text, 1, largest), LARGEST_SIZE) if text is not None else DEFAULT_SIZE
 
@@ -133,7 +133,9 @@ class Ordered:
         Where missing values stand, and the order when no sort is asked for.
     """
 
-    def __init__(self, collection: str, records: Iterable[Record], sort: Sequence[SortKey], settings: Settings) -> None:
+    def __init__(
+        self, collection: str, records: Iterable[Record], sort: Sequence[SortKey], settings: SandboxSettings
+    ) -> None:
         self._collection = collection
         self._sort = sort
         self._nulls_first = settings.nulls == "lowest"
@@ -147,7 +149,7 @@ class Ordered:
     def __len__(self) -> int:
         return len(self.records)
 
-    def page(self, page: Page, settings: Settings) -> Slice:
+    def page(self, page: Page, settings: SandboxSettings) -> Slice:
         """
         Cut a page out.
 
@@ -175,7 +177,7 @@ class Ordered:
             links["next"] = {"after": self._cursor(records[-1]), "before": None}
         return Slice(records, links)
 
-    def _offset_page(self, page: Page, offset: int, settings: Settings) -> Slice:
+    def _offset_page(self, page: Page, offset: int, settings: SandboxSettings) -> Slice:
         stop = offset + page.size
         last = max(0, len(self.records) - 1) // page.size * page.size
         starts = {"first": 0, "last": last}

@@ -17,7 +17,7 @@ from outreach_frames._sandbox.errors import bad_request
 from outreach_frames._sandbox.filters import Condition
 from outreach_frames._sandbox.paging import Page, SortKey
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames.catalog import Relationship, ResourceType
 
 Tree = dict[str, "Tree"]
@@ -90,7 +90,7 @@ class Reader:
         Answers to what is not documented.
     """
 
-    def __init__(self, schema: Schema, settings: Settings) -> None:
+    def __init__(self, schema: Schema, settings: SandboxSettings) -> None:
         self._schema = schema
         self._settings = settings
 

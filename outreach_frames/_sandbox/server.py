@@ -24,7 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from outreach_frames._sandbox.auth import rate_headers, retry_after
 from outreach_frames._sandbox.errors import Problem, internal_error, rate_limited, unauthorized, unsupported_media_type
-from outreach_frames._sandbox.faults import NO_ANSWER, Fault
+from outreach_frames._sandbox.faults import NOTHING_SENT, Fault
 from outreach_frames._sandbox.state import RequestRecord, State
 
 HOST = "127.0.0.1"
@@ -278,12 +278,12 @@ class FaultMiddleware:
         request = Request(scope)
         path = request.url.path.removeprefix("/api/v2")
         size = request.query_params.get("page[size]") or request.query_params.get("page[limit]", "")
-        fault = self._state.faults.meeting(request.method, path, int(size) if size.isdecimal() else DEFAULT_PAGE)
+        fault = self._state.faults.apply(request.method, path, int(size) if size.isdecimal() else DEFAULT_PAGE)
         if fault is None:
             await self._app(scope, receive, send)
             return
-        if fault.change is not None:
-            fault.change()
+        if fault.on_request is not None:
+            fault.on_request()
         if fault.revokes_token:
             self._state.tokens.revoke(request.headers.get("authorization", "").partition(" ")[2])
         answer = await self._answered(fault, scope, receive)
@@ -292,7 +292,7 @@ class FaultMiddleware:
     async def _answered(self, fault: Fault, scope: Scope, receive: Receive) -> _Answer:
         if fault.is_canned:
             answer = self._canned(fault)
-            if fault.carried_out:
+            if fault.executed:
                 await _asked(self._app, scope, receive)
             else:
                 await Request(scope, receive).body()
@@ -320,7 +320,7 @@ class FaultMiddleware:
     def _problem(self, status: int, fault: Fault) -> Problem | None:
         """Return what Outreach says with a status; ``None`` where its proxy speaks."""
         now = self._state.clock.seconds()
-        until = now + fault.wait
+        until = now + fault.wait_s
         stamp = f"{datetime.fromtimestamp(until, UTC):%Y-%m-%dT%H:%M:%S}"
         default = "iso" if status == 503 else self._state.settings.retry_after  # noqa: PLR2004 - maintenance
         settings = replace(
@@ -369,7 +369,7 @@ async def _deliver(answer: _Answer, fault: Fault, scope: Scope, receive: Receive
     half = answer.body[: len(answer.body) // 2]
     if delivery == "short":
         answer.body = half
-    if delivery in NO_ANSWER or (delivery == "cut" and not answer.body):
+    if delivery in NOTHING_SENT or (delivery == "cut" and not answer.body):
         await send({"type": UNANSWERED})
         if delivery != "silent":
             scope["extensions"][HANG_UP]()

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from outreach_frames._sandbox.auth import Authority, Budget, Installs, Tokens
+from outreach_frames._sandbox.auth import Budget, Installations, OAuthServer, Tokens
 from outreach_frames._sandbox.faults import Faults
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.store import Record, Store
 
 ENDED = object()
@@ -53,7 +53,7 @@ class Jobs:
         How long a step takes.
     """
 
-    def __init__(self, seconds: Callable[[], float], settings: Settings) -> None:
+    def __init__(self, seconds: Callable[[], float], settings: SandboxSettings) -> None:
         self._seconds = seconds
         self._settings = settings
         self._running: list[Job] = []
@@ -90,7 +90,7 @@ class Jobs:
             self._running.remove(job)
 
     def _next_due(self, since: float | None = None) -> float | None:
-        step = self._settings.job_seconds
+        step = self._settings.job_step_s
         return None if step is None else step + (self._seconds() if since is None else since)
 
 
@@ -261,7 +261,7 @@ class State:
         Id of the user in front of the browser.
     tokens, budget
         Who may ask, and how often.
-    authority, installs
+    oauth, installs
         Who hands tokens out, to users and to applications.
     faults
         What is to go wrong.
@@ -282,14 +282,14 @@ class State:
     """
 
     store: Store
-    settings: Settings
+    settings: SandboxSettings
     clock: Clock
     custom_fields: Mapping[str, Mapping[str, Any]]
     user: int = 1
     tokens: Tokens = field(init=False)
     budget: Budget = field(init=False)
-    authority: Authority = field(init=False)
-    installs: Installs = field(init=False)
+    oauth: OAuthServer = field(init=False)
+    installs: Installations = field(init=False)
     faults: Faults = field(default_factory=Faults)
     log: list[RequestRecord] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
@@ -303,8 +303,8 @@ class State:
     def __post_init__(self) -> None:
         self.tokens = Tokens(self.clock.seconds)
         self.budget = Budget(self.clock.seconds)
-        self.authority = Authority(self.tokens, self.clock.seconds, self.settings, user=self.user)
-        self.installs = Installs(self.tokens, self.clock.seconds)
+        self.oauth = OAuthServer(self.tokens, self.clock.seconds, self.settings, user=self.user)
+        self.installs = Installations(self.tokens, self.clock.seconds)
         self.jobs = Jobs(self.clock.seconds, self.settings)
         self.schema = Schema(self.store)
         for name in self.custom_fields:

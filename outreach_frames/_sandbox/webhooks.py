@@ -16,7 +16,7 @@ import requests
 
 from outreach_frames import catalog
 from outreach_frames._sandbox.errors import Problem
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.state import Change, State
 from outreach_frames._sandbox.store import Identifier, Linkage, Record
 from outreach_frames._sandbox.writes.rules import hook_actions, hook_resources, is_loopback, is_private, is_unknown
@@ -26,7 +26,9 @@ WITH_BEFORE = 2
 """Payload version from which an update tells what was there before."""
 
 
-def payload(change: Change, happening: str, version: int, settings: Settings, delivered_at: datetime) -> dict[str, Any]:
+def payload(
+    change: Change, happening: str, version: int, settings: SandboxSettings, delivered_at: datetime
+) -> dict[str, Any]:
     """
     Return the body of a delivery.
 
@@ -91,7 +93,7 @@ def _difference(record: Record, other: Record) -> Record:
     )
 
 
-def _members(record: Record, settings: Settings) -> Mapping[str, Any]:
+def _members(record: Record, settings: SandboxSettings) -> Mapping[str, Any]:
     known = catalog.load().types.get(record.type)
     hidden = {name for name, attribute in known.attributes.items() if attribute.write_only} if known else set()
     wrap = settings.webhook_relationships == "wrapped"

@@ -10,7 +10,7 @@ import pytest
 import requests
 from small_organization import asking, ids, resource, small_organization
 
-from outreach_frames._sandbox import Sandbox, Settings, server as server_module
+from outreach_frames._sandbox import Sandbox, SandboxSettings, server as server_module
 from outreach_frames._sandbox.server import Server
 
 
@@ -216,7 +216,7 @@ def test_clock_stands_until_the_start():
 
 def test_every_switch_is_explained():
     """One place lists what the vendor leaves open."""
-    assert Settings.__doc__ is not None
-    documented = {name.strip() for line in Settings.__doc__.splitlines() for name in line.split(",")}
+    assert SandboxSettings.__doc__ is not None
+    documented = {name.strip() for line in SandboxSettings.__doc__.splitlines() for name in line.split(",")}
 
-    assert set(Settings.__dataclass_fields__) <= documented
+    assert set(SandboxSettings.__dataclass_fields__) <= documented

@@ -13,7 +13,7 @@ from typing import Any
 
 from outreach_frames._sandbox.errors import Invalid, bad_document
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.store import Identifier, Linkage, Record, as_tuple, key_of
 from outreach_frames._sandbox.writes.unit_of_work import instant, stamp
 from outreach_frames.catalog import Attribute, Relationship, ResourceType, snake
@@ -78,7 +78,7 @@ class Draft:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_draft(body: bytes, kind: ResourceType, settings: Settings, *, id_: str | None = None) -> Draft:
+def read_draft(body: bytes, kind: ResourceType, settings: SandboxSettings, *, id_: str | None = None) -> Draft:
     """
     Read the body of a create, or (with `id_`) of an update.
 
@@ -190,7 +190,7 @@ def spoken(name: str) -> str:
     return snake(name).replace("_", " ").capitalize()
 
 
-def checked_attributes(kind: ResourceType, draft: Draft, settings: Settings, faults: Faults) -> dict[str, Any]:
+def checked_attributes(kind: ResourceType, draft: Draft, settings: SandboxSettings, faults: Faults) -> dict[str, Any]:
     """Return the attributes of a draft as they are kept, noting what cannot be."""
     kept = {}
     for name, value in draft.attributes.items():
@@ -212,7 +212,7 @@ def checked_attributes(kind: ResourceType, draft: Draft, settings: Settings, fau
 
 
 def checked_relationships(
-    kind: ResourceType, draft: Draft, schema: Schema, settings: Settings, faults: Faults
+    kind: ResourceType, draft: Draft, schema: Schema, settings: SandboxSettings, faults: Faults
 ) -> dict[str, Linkage]:
     """Return the relationships of a draft as they are kept, noting what cannot be."""
     kept: dict[str, Linkage] = {}
@@ -241,7 +241,7 @@ def _free(kind: ResourceType) -> bool:
 # Attributes
 
 
-def _read(kind: ResourceType, attribute: Attribute, value: Any, settings: Settings) -> Any:
+def _read(kind: ResourceType, attribute: Attribute, value: Any, settings: SandboxSettings) -> Any:
     """
     Return a value as it is kept.
 
@@ -354,7 +354,7 @@ def _identifier(data: Any, targets: tuple[str, ...]) -> Identifier:
     return Identifier(data["type"], key_of(data["type"], data["id"]))
 
 
-def _check_existence(linkage: Linkage, schema: Schema, settings: Settings) -> None:
+def _check_existence(linkage: Linkage, schema: Schema, settings: SandboxSettings) -> None:
     if settings.missing_related == "accept":
         return
     for identifier in as_tuple(linkage):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from outreach_frames import catalog
 from outreach_frames._sandbox import relations
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.state import Change, State
 from outreach_frames._sandbox.store import Identifier, Key, Linkage, Record, Store, as_tuple, normal
 from outreach_frames.catalog import snake
@@ -274,7 +274,7 @@ class UnitOfWork:
         return self.state.schema
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> SandboxSettings:
         """Answers to what is not documented."""
         return self.state.settings
 
