@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from outreach_frames._sandbox.auth import Installations, OAuthServer
 from outreach_frames._sandbox.faults import Fault, Faults
 from outreach_frames._sandbox.settings import SandboxSettings
-from outreach_frames._sandbox.state import Change, Clock, Message, RequestRecord, State
+from outreach_frames._sandbox.state import Change, Clock, Message, RequestRecord, SandboxState
 from outreach_frames._sandbox.store import Resources, Store, read_resource, read_resources
 from outreach_frames._sandbox.webhooks import WebhookDispatcher
 from outreach_frames._sandbox.writes.enrollments import begin_due_tasks
 from outreach_frames._sandbox.writes.unit_of_work import EventLog, UnitOfWork
 
 if TYPE_CHECKING:
-    from outreach_frames._sandbox.server import Server
+    from outreach_frames._sandbox.server import LoopbackServer
 
 
 class Sandbox:
@@ -98,7 +98,7 @@ class Sandbox:
             as_of = as_of or AS_OF
             custom_fields = CUSTOM_FIELDS if custom_fields is None else custom_fields
             store = Store(read_resources(organization(prospects, seed, as_of)))
-        self._state = State(
+        self._state = SandboxState(
             store=store,
             settings=settings if isinstance(settings, SandboxSettings) else SandboxSettings(**(settings or {})),
             clock=Clock(as_of),
@@ -110,8 +110,8 @@ class Sandbox:
         self.token = self._state.tokens.issue(self._state.user)
         self._dispatcher = WebhookDispatcher(self._state)
         self._state.listeners += [EventLog(self._state), self._dispatcher]
-        self._server: Server | None = None
-        self._stop: weakref.finalize[[Server, WebhookDispatcher], Sandbox] | None = None
+        self._server: LoopbackServer | None = None
+        self._stop: weakref.finalize[[LoopbackServer, WebhookDispatcher], Sandbox] | None = None
 
     # Running
 
@@ -129,9 +129,9 @@ class Sandbox:
         if self._server is not None:
             raise RuntimeError("the sandbox is already running")
         from outreach_frames._sandbox.routes import Api  # noqa: PLC0415 - loaded only for a server that is started
-        from outreach_frames._sandbox.server import Server  # noqa: PLC0415 - as above
+        from outreach_frames._sandbox.server import LoopbackServer  # noqa: PLC0415 - as above
 
-        server = Server(Api(self._state).application())
+        server = LoopbackServer(Api(self._state).application())
         self._state.origin = server.origin
         self._state.clock.start()
         server.start()
@@ -305,7 +305,7 @@ class Sandbox:
         return tuple(self._state.failures)
 
 
-def _stop(server: "Server", dispatcher: WebhookDispatcher) -> None:
+def _stop(server: "LoopbackServer", dispatcher: WebhookDispatcher) -> None:
     server.stop()
     dispatcher.stop()
 

@@ -14,13 +14,14 @@ RetryAfter = Literal["delta", "epoch", "iso", "http-date", "absent"]
 
 
 @cache
-def _choices(cls: type) -> dict[str, tuple[Any, ...]]:
+def _field_choices(cls: type) -> dict[str, tuple[Any, ...]]:
     """Return the values that the fields of a class may have, by field, where they are an enumeration."""
-    hints = {name: [hint, *get_args(hint)] for name, hint in get_type_hints(cls).items()}
-    literals = {name: [each for each in hint if get_origin(each) is Literal] for name, hint in hints.items()}
-    return {
-        name: tuple(value for each in found for value in get_args(each)) for name, found in literals.items() if found
-    }
+    choices = {}
+    for name, hint in get_type_hints(cls).items():
+        values = [value for each in (hint, *get_args(hint)) if get_origin(each) is Literal for value in get_args(each)]
+        if values:
+            choices[name] = tuple(values)
+    return choices
 
 
 def check_choice(cls: type, name: str, value: object) -> None:
@@ -32,7 +33,7 @@ def check_choice(cls: type, name: str, value: object) -> None:
     ValueError
         The field does not have this value.
     """
-    choices = _choices(cls).get(name)
+    choices = _field_choices(cls).get(name)
     if choices and value is not None and value not in choices:
         raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}")
 

@@ -174,7 +174,7 @@ def test_what_a_batch_needs_may_vanish(office, program):
 
     assert program.get(f"/batches/{batch}")["attributes"]["state"] == "failed"
     (item,) = program.get(f"/batchItems?filter[batchId]={batch}")
-    assert item["attributes"]["info"] == "Account id names nothing any more."
+    assert item["attributes"]["info"] == "Account id does not exist anymore."
 
 
 def test_one_role_joins_two_records(office, program):
