@@ -6,9 +6,10 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from requests import PreparedRequest
@@ -18,7 +19,10 @@ from outreach_frames._fetch import Paging, Server
 from outreach_frames._http import Bases, BearerAuth, Session, TokenEndpoint, Waiter, check_origin
 from outreach_frames._secrets import hidden
 from outreach_frames.client import Client
-from outreach_frames.errors import AuthError
+from outreach_frames.errors import AuthError, QueryError, UnknownNameError
+
+if TYPE_CHECKING:
+    from outreach_frames._sandbox import Fault, SandboxSettings
 
 BASE_URL = "https://api.outreach.io/api/v2"
 EXPIRE_AFTER = timedelta(hours=1)
@@ -227,6 +231,8 @@ def sandbox(
     resources: str | Path | Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
     as_of: datetime | None = None,
     cache: bool = True,
+    faults: Iterable["Fault | Mapping[str, Any]"] = (),
+    settings: "SandboxSettings | Mapping[str, Any] | None" = None,
 ) -> Client:
     """
     Start an embedded organization and connect to it over real HTTP on this machine.
@@ -244,28 +250,62 @@ def sandbox(
         What the embedded clock shows at the start (aware); default: a fixed day for a made-up organization, the real
         time for given resources.
     cache
-        Keep answers while the connection lives.
+        Keep responses while the connection is open.
+    faults
+        What goes wrong, and on which requests: `Fault` objects, or mappings of their attributes. The first one that
+        applies to a request is used.
+    settings
+        Behavior that the vendor does not document, for example the form of ``Retry-After``: `SandboxSettings`, or a
+        mapping of some of them.
 
     Returns
     -------
     client : Client
-        ``client.sandbox`` is the handle of the embedded organization. Closing the client, leaving its ``with`` block
-        or ending the interpreter stops it and removes its cache.
+        ``client.sandbox`` is the handle of the embedded organization: ``requests`` are those that it received,
+        ``settings`` and ``faults`` may be changed while it runs. Closing the client, leaving its ``with`` block or
+        ending the interpreter stops it and removes its cache.
 
     Raises
     ------
-    ValueError
-        ``resources`` hold something that is no resource object of the catalog.
-    """
-    from outreach_frames._sandbox import Sandbox  # noqa: PLC0415  a server is loaded only where one is started
+    UnknownNameError
+        There is no such setting, or no such attribute of a fault.
+    QueryError
+        `resources` contain something that is not a JSON:API resource object, or one twice; `prospects` is below 1,
+        `seed` below 0; `as_of` has no time zone; a setting or a fault has a value that it cannot have.
 
+    Examples
+    --------
+    >>> import outreach_frames as of
+    >>> with of.sandbox(prospects=50, seed=7) as org:
+    ...     of.count(org, "prospects")
+    50
+
+    Test your own code against a server that fails twice and then limits requests:
+
+    >>> faults = [of.Fault(path="/prospects", status=502, times=2), {"path": "/accounts", "status": 429, "wait_s": 0}]
+    >>> with of.sandbox(prospects=50, faults=faults, settings={"rate_limit": 500}) as org:
+    ...     prospects = of.fetch_prospects(org, progress=False)
+    ...     [request.status for request in org.sandbox.requests]
+    [502, 502, 200]
+    """
+    from outreach_frames._sandbox import Fault, Sandbox, SandboxSettings  # noqa: PLC0415  loaded only where it is used
+
+    chosen = [
+        fault if isinstance(fault, Fault) else _checked_names(fault, Fault, "attribute of a fault") for fault in faults
+    ]
+    if settings is not None and not isinstance(settings, SandboxSettings):
+        settings = _checked_names(settings, SandboxSettings, "setting of the sandbox")
     closing = ExitStack()
     atexit.register(closing.close)
     closing.callback(atexit.unregister, closing.close)
     with ExitStack() as on_failure:
         on_failure.push(closing)
         cache_dir = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="outreach-sandbox-")))
-        handle = closing.enter_context(Sandbox(resources, prospects=prospects, seed=seed, as_of=as_of))
+        try:
+            handle = Sandbox(resources, prospects=prospects, seed=seed, as_of=as_of, settings=settings, faults=chosen)
+        except ValueError as error:
+            raise QueryError(f"The sandbox cannot be made: {error}.") from error
+        closing.enter_context(handle)
         session = Session(
             handle.base_url,
             BearerAuth(handle.token),
@@ -276,6 +316,15 @@ def sandbox(
         )
         on_failure.pop_all()
     return Client(session, sandbox=handle, closing=closing)
+
+
+def _checked_names(given: Mapping[str, Any], kind: type, noun: str) -> Mapping[str, Any]:
+    """Return a mapping of fields of a data class after a check of their names."""
+    names = [field.name for field in fields(kind) if field.init]
+    for name in given:
+        if name not in names:
+            raise UnknownNameError(name, kind=noun, known=names)
+    return given
 
 
 def connect_jsonapi(

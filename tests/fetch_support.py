@@ -8,7 +8,7 @@ from typing import Any
 from scripted_server import Request, Scripted, Server
 
 import outreach_frames as of
-from outreach_frames._sandbox import Sandbox, Settings
+from outreach_frames._sandbox import Sandbox, SandboxSettings
 from outreach_frames.client import Client
 
 
@@ -26,7 +26,7 @@ def resource(type_name: str, id_: int | str, /, attributes: Mapping[str, Any] | 
 
 @contextmanager
 def organization(
-    folder: Path, *resources: Any, settings: Settings | None = None, custom_fields: Any = None
+    folder: Path, *resources: Any, settings: SandboxSettings | None = None, custom_fields: Any = None
 ) -> Iterator[Client]:
     """Serve exactly these records; ``client.sandbox`` is the sandbox behind the connection."""
     with Sandbox(list(resources), settings=settings, custom_fields=custom_fields) as sandbox:

@@ -16,7 +16,7 @@ NAMES = """
     fetch_mailings fetch_calls fetch_tasks fetch_events fetch_users fetch_teams fetch_mailboxes fetch_templates
     fetch_snippets fetch_rulesets fetch_stages fetch_personas fetch_opportunities fetch_webhooks
     fetch_compliance_requests take_snapshot open_snapshot export NOT_NULL between
-    patterns stats plots widgets webhooks compliance errors
+    patterns stats plots widgets webhooks compliance errors Fault Sandbox SandboxSettings
 """
 """What other people's code calls."""
 

@@ -1,10 +1,10 @@
 """
 An embedded Outreach: real HTTP on loopback, served from memory.
 
-It answers as the vendor's documents say, and where they say nothing as `Settings` says. It shares only the catalog
-with the client: it reads queries and bodies, compares values, writes documents and signs webhooks with code of its own,
-so that a mistake of the client cannot agree with itself. What is written is really done: enrollments move, batches and
-erasures run, invitations lie in the `outbox`, webhooks are called, on this machine and nowhere else.
+It responds as the vendor's documents say, and as `SandboxSettings` say where the documents are silent. It shares only
+the catalog with the client: it reads queries and bodies, compares values, writes documents and signs webhooks with its
+own code, so that a mistake of the client cannot agree with itself. Writes have their effects: enrollments move, batches
+and compliance requests run, invitations are in the `outbox`, and webhooks are called, but only on this machine.
 
 ::
 
@@ -18,22 +18,22 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from outreach_frames._sandbox.auth import Authority, Installs
+from outreach_frames._sandbox.auth import Installations, OAuthServer
 from outreach_frames._sandbox.faults import Fault, Faults
-from outreach_frames._sandbox.settings import Settings
-from outreach_frames._sandbox.state import Change, Clock, Message, RequestRecord, State
+from outreach_frames._sandbox.settings import SandboxSettings
+from outreach_frames._sandbox.state import Change, Clock, Message, RequestRecord, SandboxState
 from outreach_frames._sandbox.store import Resources, Store, read_resource, read_resources
 from outreach_frames._sandbox.webhooks import WebhookDispatcher
 from outreach_frames._sandbox.writes.enrollments import begin_due_tasks
 from outreach_frames._sandbox.writes.unit_of_work import EventLog, UnitOfWork
 
 if TYPE_CHECKING:
-    from outreach_frames._sandbox.server import Server
+    from outreach_frames._sandbox.server import LoopbackServer
 
 
 class Sandbox:
     """
-    One organization, served over HTTP.
+    One organization, served over HTTP; `sandbox` starts one and connects to it.
 
     Parameters
     ----------
@@ -43,31 +43,40 @@ class Sandbox:
     prospects, seed
         Size [prospects] and seed of the seeded organization.
     as_of
-        Where the sandbox's clock begins (aware); by default 2026-03-31 for a seeded organization, so that a seed always
-        means the same records, and the machine's time for given resources.
+        Start of the sandbox's clock (aware). By default 2026-03-31 for a seeded organization, so that a seed always
+        means the same records, and the machine's time with `resources`.
     settings
-        Answers to what the vendor does not document.
+        Behavior that the vendor does not document: `SandboxSettings`, or a mapping of some of them.
+    faults
+        What goes wrong, and on which requests: `Fault` objects, or mappings of their attributes.
     custom_fields
-        Definitions of custom fields by resource type and field name, as ``GET /types`` gives them: ``type``,
+        Definitions of custom fields by resource type and field name, as ``GET /types`` returns them: ``type``,
         ``required``, ``label``, ``definition``. A type that the API does not have is a custom object. By default those
-        of the seeded organization, and none for given resources.
+        of the seeded organization, and none with `resources`.
 
     Attributes
     ----------
     token
-        A bearer token that may do everything.
-    settings
-        May be changed while the sandbox runs.
-    store
-        The records.
+        A bearer token with all scopes.
 
     Raises
     ------
     ValueError
-        `resources` holds something that is no resource object, or one twice; `prospects` is below 1 or `seed` below 0;
-        `as_of` has no time zone.
+        `resources` contain something that is not a resource object, or one twice; `prospects` is below 1 or `seed`
+        below 0; `as_of` has no time zone; a setting or a fault has a value that it cannot have.
+    TypeError
+        There is no such setting, or no such attribute of a fault.
     OSError
         The file cannot be read.
+
+    Examples
+    --------
+    >>> import outreach_frames as of
+    >>> with of.sandbox(prospects=20) as org:
+    ...     fault = org.sandbox.faults.add(path="/accounts", status=404)
+    ...     org.sandbox.settings.rate_limit = 50
+    ...     org.sandbox.issue_token(scopes=["prospects.read"]) != org.sandbox.token
+    True
     """
 
     def __init__(
@@ -77,7 +86,8 @@ class Sandbox:
         prospects: int = 2_000,
         seed: int = 7,
         as_of: datetime | None = None,
-        settings: Settings | None = None,
+        settings: SandboxSettings | Mapping[str, Any] | None = None,
+        faults: Iterable[Fault | Mapping[str, Any]] = (),
         custom_fields: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         if resources is not None:
@@ -88,18 +98,20 @@ class Sandbox:
             as_of = as_of or AS_OF
             custom_fields = CUSTOM_FIELDS if custom_fields is None else custom_fields
             store = Store(read_resources(organization(prospects, seed, as_of)))
-        self._state = State(
+        self._state = SandboxState(
             store=store,
-            settings=settings or Settings(),
+            settings=settings if isinstance(settings, SandboxSettings) else SandboxSettings(**(settings or {})),
             clock=Clock(as_of),
             custom_fields=custom_fields or {},
             user=min((record.id for record in store.records("user") if isinstance(record.id, int)), default=1),
         )
+        for fault in faults:
+            self._state.faults.add(fault if isinstance(fault, Fault) else Fault(**fault))
         self.token = self._state.tokens.issue(self._state.user)
-        self._courier = WebhookDispatcher(self._state)
-        self._state.listeners += [EventLog(self._state), self._courier]
-        self._server: Server | None = None
-        self._stop: weakref.finalize[[Server, WebhookDispatcher], Sandbox] | None = None
+        self._dispatcher = WebhookDispatcher(self._state)
+        self._state.listeners += [EventLog(self._state), self._dispatcher]
+        self._server: LoopbackServer | None = None
+        self._stop: weakref.finalize[[LoopbackServer, WebhookDispatcher], Sandbox] | None = None
 
     # Running
 
@@ -112,23 +124,23 @@ class Sandbox:
         OSError
             No port could be opened.
         RuntimeError
-            It runs already, or the server did not start.
+            It is already running, or the server did not start.
         """
         if self._server is not None:
             raise RuntimeError("the sandbox is already running")
-        from outreach_frames._sandbox.routes import Api  # noqa: PLC0415 - a server is loaded only by who starts one
-        from outreach_frames._sandbox.server import Server  # noqa: PLC0415 - as above
+        from outreach_frames._sandbox.routes import Api  # noqa: PLC0415 - loaded only for a server that is started
+        from outreach_frames._sandbox.server import LoopbackServer  # noqa: PLC0415 - as above
 
-        server = Server(Api(self._state).application())
+        server = LoopbackServer(Api(self._state).application())
         self._state.origin = server.origin
         self._state.clock.start()
         server.start()
         self._server = server
-        self._stop = weakref.finalize(self, _stop, server, self._courier)
+        self._stop = weakref.finalize(self, _stop, server, self._dispatcher)
         return self
 
     def stop(self) -> None:
-        """Stop listening; stopping twice, or before the start, does nothing."""
+        """Stop listening; a second call, or one before the start, has no effect."""
         if self._stop is not None:
             self._stop()
         self._server = None
@@ -156,33 +168,33 @@ class Sandbox:
         return f"{self._state.origin}/api/v2"
 
     def now(self) -> datetime:
-        """Return the sandbox's present (aware, UTC): what it stamps answers and records with."""
+        """Return the sandbox's current time (aware, UTC): the time in responses and records."""
         return self._state.clock.now()
 
     def seconds(self) -> float:
-        """Return the time that budgets, tokens and throttles are counted by [seconds since 1970]."""
+        """Return the time that rate limits and tokens are measured by [seconds since 1970]."""
         return self._state.clock.seconds()
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass at once [s]: tokens age, budgets reopen, tasks fall due, the ``Date`` moves on."""
+        """Move the clock forward [s]: tokens expire, rate limit windows end, tasks become due, the ``Date`` changes."""
         self._state.clock.advance(seconds)
         begin_due_tasks(UnitOfWork(self._state))
         self._state.jobs.run_due()
 
     def run_jobs(self) -> None:
-        """Let all batches, imports and compliance requests run to their end."""
+        """Run all batches, imports and compliance requests to their end."""
         self._state.jobs.finish()
 
-    # What it holds
+    # Records and settings
 
     @property
-    def settings(self) -> Settings:
-        """Answers to what is not documented; changing one changes the next answer."""
+    def settings(self) -> SandboxSettings:
+        """Behavior that the vendor does not document; a change applies from the next request on."""
         return self._state.settings
 
     @property
     def faults(self) -> Faults:
-        """What is to go wrong; see `Fault`."""
+        """The faults; see `Fault`."""
         return self._state.faults
 
     @property
@@ -192,12 +204,12 @@ class Sandbox:
 
     def put(self, *resources: Mapping[str, Any]) -> None:
         """
-        Add resource objects, or replace those of the same type and id, as if someone had worked in Outreach.
+        Add resource objects, or replace those of the same type and id, as a user of Outreach would.
 
         Raises
         ------
         ValueError
-            One is no resource object.
+            One is not a resource object.
         """
         for position, resource in enumerate(resources):
             record = read_resource(resource, f"resource {position}")
@@ -208,58 +220,58 @@ class Sandbox:
 
     def remove(self, type_name: str, id_: int | str) -> None:
         """
-        Remove a record; it disappears from lists without a trace, as in Outreach.
+        Remove a record; it is no longer listed, as in Outreach.
 
         Raises
         ------
         KeyError
-            There is none.
+            There is no such record.
         """
         record = self._state.store.find(type_name, id_)
         self._state.store.remove(type_name, id_)
         if record is not None:
             self._state.publish(Change(kind="destroyed", record=record, at=self.now()))
 
-    # What it sends
+    # Mail and webhooks
 
     @property
     def outbox(self) -> tuple[Message, ...]:
-        """Mail sent to users, oldest first: invitations, and mailboxes trying whether they can send."""
+        """Mail sent to users, oldest first: invitations and tests of mailboxes."""
         return tuple(self._state.outbox)
 
     def clear_outbox(self) -> None:
-        """Forget the mail so far."""
+        """Remove the mail so far."""
         self._state.outbox.clear()
 
     @property
-    def courier(self) -> WebhookDispatcher:
-        """What is delivered to webhooks; see `WebhookDispatcher`."""
-        return self._courier
+    def webhooks(self) -> WebhookDispatcher:
+        """Deliveries to webhooks; see `WebhookDispatcher`."""
+        return self._dispatcher
 
-    # Who may ask
-
-    @property
-    def oauth(self) -> Authority:
-        """Tokens for users: client id and secret, codes, refresh tokens; see `Authority`."""
-        return self._state.authority
+    # Tokens
 
     @property
-    def installs(self) -> Installs:
-        """Tokens for applications, server to server: keys and installations; see `Installs`."""
+    def oauth(self) -> OAuthServer:
+        """OAuth tokens for users: client id and secret, codes, refresh tokens; see `OAuthServer`."""
+        return self._state.oauth
+
+    @property
+    def installs(self) -> Installations:
+        """Server-to-server tokens for applications: keys and installations; see `Installations`."""
         return self._state.installs
 
     def issue_token(self, *, user: int = 1, scopes: Iterable[str] | None = None, lifetime: float | None = None) -> str:
         """
-        Make another bearer token.
+        Issue another bearer token.
 
         Parameters
         ----------
         user
-            Id of the user it acts for; the request budget is counted by user.
+            Id of the user it acts for; requests are limited per user.
         scopes
-            Such as ``["prospects.read"]``; ``None`` for everything.
+            Such as ``["prospects.read"]``; ``None`` for all scopes.
         lifetime
-            How long it is accepted [s]; ``None`` for ever.
+            Time until it expires [s]; ``None`` for never.
         """
         return self._state.tokens.issue(user, scopes=scopes, lifetime=lifetime)
 
@@ -268,34 +280,34 @@ class Sandbox:
         self._state.tokens.revoke(token)
 
     def reset_budget(self) -> None:
-        """Give every user a fresh window of requests."""
+        """Start a new rate limit window for every user."""
         self._state.budget.reset()
 
-    # What was asked
+    # Requests
 
     @property
     def requests(self) -> tuple[RequestRecord, ...]:
-        """Requests that arrived, oldest first, refused ones included."""
+        """Requests received, oldest first, refused ones included."""
         return tuple(self._state.log)
 
     @property
     def data_requests(self) -> int:
-        """How many requests asked the API itself for something, rather than for a token."""
+        """Number of requests to the API itself; requests for tokens are not counted."""
         return sum(record.is_data for record in self.requests)
 
     def clear_log(self) -> None:
-        """Forget the requests so far."""
+        """Remove the requests so far from the log."""
         self._state.log.clear()
 
     @property
     def failures(self) -> tuple[Exception, ...]:
-        """Exceptions of the sandbox itself, each answered with 500: mistakes in here, never part of the emulation."""
+        """Exceptions of the sandbox itself, each answered with 500: errors of this package, never scripted."""
         return tuple(self._state.failures)
 
 
-def _stop(server: "Server", courier: WebhookDispatcher) -> None:
+def _stop(server: "LoopbackServer", dispatcher: WebhookDispatcher) -> None:
     server.stop()
-    courier.stop()
+    dispatcher.stop()
 
 
-__all__ = ["Authority", "Fault", "Faults", "Installs", "RequestRecord", "Sandbox", "Settings"]
+__all__ = ["Fault", "Sandbox", "SandboxSettings"]

@@ -19,8 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from outreach_frames._sandbox.errors import GatewayUnauthorized, Problem, missing_scope, rate_limited, unauthorized
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.errors import (
+    GatewayError,
+    HttpError,
+    missing_scope,
+    rate_limited,
+    unauthorized,
+)
+from outreach_frames._sandbox.settings import SandboxSettings
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -29,16 +35,16 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Grant:
     """
-    What a token is good for.
+    The user and the scopes of a token.
 
     Attributes
     ----------
     user
         Id of the user it acts for.
     scopes
-        Such as ``prospects.read``; ``None`` for everything.
+        Such as ``prospects.read``; ``None`` for all scopes.
     expires_at
-        When it ends [seconds since 1970]; ``None`` for never.
+        When it expires [seconds since 1970]; ``None`` for never.
     """
 
     user: int
@@ -51,7 +57,7 @@ class Grant:
 
         Raises
         ------
-        Problem
+        HttpError
             403, naming every scope that is missing.
         """
         if self.scopes is None:
@@ -64,12 +70,12 @@ class Grant:
 
 class Tokens:
     """
-    Bearer tokens the sandbox accepts.
+    Bearer tokens that the sandbox accepts.
 
     Parameters
     ----------
     timer
-        Tells the time [seconds since 1970].
+        Returns the time [seconds since 1970].
     """
 
     def __init__(self, timer: Callable[[], float]) -> None:
@@ -77,7 +83,7 @@ class Tokens:
         self._grants: dict[str, Grant] = {}
 
     def issue(self, user: int, *, scopes: Iterable[str] | None = None, lifetime: float | None = None) -> str:
-        """Make a new token; `lifetime` in seconds."""
+        """Issue a token; `lifetime` in seconds."""
         token = secrets.token_urlsafe(32)
         expires_at = None if lifetime is None else self._timer() + lifetime
         self._grants[token] = Grant(user, None if scopes is None else frozenset(scopes), expires_at)
@@ -87,43 +93,43 @@ class Tokens:
         """Refuse a token from now on."""
         self._grants.pop(token, None)
 
-    def check(self, authorization: str | None, settings: Settings) -> Grant:
+    def check(self, authorization: str | None, settings: SandboxSettings) -> Grant:
         """
         Return the grant of an ``Authorization`` header.
 
         Raises
         ------
-        Problem
-            401: there is none, or its token is unknown, expired or revoked.
+        HttpError
+            401: there is no token, or it is unknown, expired or revoked.
         """
         scheme, _, token = (authorization or "").partition(" ")
         grant = self._grants.get(token.strip()) if scheme.lower() == "bearer" else None
         live = grant is not None and (grant.expires_at is None or self._timer() < grant.expires_at)
         if grant is None or not live:
-            raise _refused(settings)
+            raise _unauthorized(settings)
         return grant
 
 
-def _refused(settings: Settings) -> Problem:
+def _unauthorized(settings: SandboxSettings) -> HttpError:
     if settings.unauthorized == "gateway":
-        return GatewayUnauthorized()
+        return GatewayError()
     return unauthorized("The access token is missing, expired or revoked.")
 
 
 @dataclass
 class _Window:
     opened: float
-    spent: int = 0
+    requests: int = 0
 
 
-class Budget:
+class RateLimit:
     """
-    Requests that each user has left in the current window, which opens with a user's first request.
+    Rate limit: requests per user and window. A window starts with the first request of a user.
 
     Parameters
     ----------
     timer
-        Tells the time [seconds since 1970].
+        Returns the time [seconds since 1970].
     """
 
     def __init__(self, timer: Callable[[], float]) -> None:
@@ -131,25 +137,25 @@ class Budget:
         self._windows: dict[int, _Window] = {}
 
     def reset(self) -> None:
-        """Forget what was spent."""
+        """Start new windows."""
         self._windows.clear()
 
-    def spend(self, user: int, settings: Settings) -> dict[str, str]:
+    def spend(self, user: int, settings: SandboxSettings) -> dict[str, str]:
         """
-        Count a request and return the ``X-RateLimit-*`` headers of its answer.
+        Count a request, and return the ``X-RateLimit-*`` headers of its response.
 
         Raises
         ------
-        Problem
-            429: the budget is spent.
+        HttpError
+            429: the rate limit is reached.
         """
         now = self._timer()
         window = self._windows.get(user)
-        if window is None or now >= window.opened + settings.rate_window:
+        if window is None or now >= window.opened + settings.rate_window_s:
             window = self._windows[user] = _Window(now)
-        reset = window.opened + settings.rate_window
-        window.spent += 1
-        left = settings.rate_limit - window.spent
+        reset = window.opened + settings.rate_window_s
+        window.requests += 1
+        left = settings.rate_limit - window.requests
         headers = rate_headers(settings, max(0, left), now, reset)
         if left < 0:
             until = f"{datetime.fromtimestamp(math.ceil(reset), UTC):%Y-%m-%dT%H:%M:%S}"
@@ -157,8 +163,8 @@ class Budget:
         return headers
 
 
-def rate_headers(settings: Settings, left: int, now: float, reset: float) -> dict[str, str]:
-    """Return the ``X-RateLimit-*`` headers in the form that the settings ask for."""
+def rate_headers(settings: SandboxSettings, left: int, now: float, reset: float) -> dict[str, str]:
+    """Return the ``X-RateLimit-*`` headers in the form of the settings."""
     form = settings.rate_headers
     if form == "absent":
         return {}
@@ -166,17 +172,17 @@ def rate_headers(settings: Settings, left: int, now: float, reset: float) -> dic
     return {
         "x-ratelimit-limit": str(settings.rate_limit),
         "x-ratelimit-remaining": remaining,
-        "x-ratelimit-reset": _moment("epoch" if form == "pair" else form, now, reset),
+        "x-ratelimit-reset": _reset_text("epoch" if form == "pair" else form, now, reset),
     }
 
 
-def retry_after(settings: Settings, now: float, reset: float) -> dict[str, str]:
-    """Return the ``Retry-After`` header in the form that the settings ask for."""
-    return {} if settings.retry_after == "absent" else {"retry-after": _moment(settings.retry_after, now, reset)}
+def retry_after(settings: SandboxSettings, now: float, reset: float) -> dict[str, str]:
+    """Return the ``Retry-After`` header in the form of the settings."""
+    return {} if settings.retry_after == "absent" else {"retry-after": _reset_text(settings.retry_after, now, reset)}
 
 
-def _moment(form: str, now: float, reset: float) -> str:
-    """Spell a point in time, rounded up to whole seconds: who waits until then has waited long enough."""
+def _reset_text(form: str, now: float, reset: float) -> str:
+    """Write an instant, rounded up to whole seconds so that a wait until then is long enough."""
     if form == "delta":
         return str(max(1, math.ceil(reset - now)))
     if form == "iso":
@@ -185,14 +191,14 @@ def _moment(form: str, now: float, reset: float) -> str:
 
 
 CODE_LIFETIME = 600.0
-"""Of an authorization code; the vendor's is short and not published [s]."""
+"""Lifetime of an authorization code; the vendor does not publish its own [s]."""
 LIVE_TOKENS = 100
-"""Access and refresh tokens of a user and application; the oldest drop out."""
+"""Valid access and refresh tokens of a user and application; older ones are revoked."""
 
 
-class Refusal(Exception):  # noqa: N818 - an answer to a request, not a fault of the program
+class OAuthError(Exception):
     """
-    A request for a token that is refused, in the words of OAuth.
+    An OAuth error response to a request for a token.
 
     Attributes
     ----------
@@ -201,7 +207,7 @@ class Refusal(Exception):  # noqa: N818 - an answer to a request, not a fault of
     error
         Code of RFC 6749, such as ``invalid_grant``.
     headers
-        Of the answer.
+        Headers of the response.
     """
 
     def __init__(self, status: int, error: str, description: str, headers: Mapping[str, str] | None = None) -> None:
@@ -217,7 +223,7 @@ class Refusal(Exception):  # noqa: N818 - an answer to a request, not a fault of
 
 @dataclass(frozen=True)
 class _Code:
-    """An authorization code: what was consented to."""
+    """An authorization code, with what the user consented to."""
 
     user: int
     scopes: str
@@ -228,41 +234,41 @@ class _Code:
 
 @dataclass
 class _Refresh:
-    """A refresh token, and the access token that came with it."""
+    """A refresh token, and the access token issued with it."""
 
     user: int
     scopes: str
     access: str
     expires_at: float
-    ended: bool = False
+    is_ended: bool = False
 
 
-class Authority:
+class OAuthServer:
     """
-    Hands out tokens for one application.
+    Issues OAuth tokens for one application.
 
     Parameters
     ----------
     tokens
-        Where access tokens are known.
+        The access tokens.
     seconds
-        Tells the time [seconds since 1970].
+        Returns the time [seconds since 1970].
     settings
-        Answers to what is not documented.
+        Behavior that is not documented.
     user
-        Id of the user in front of the browser.
+        Id of the user in the browser.
 
     Attributes
     ----------
     client_id, client_secret
-        Of the application.
+        Credentials of the application.
     user
-        As given; may be changed.
+        The parameter; may be changed.
     consents
-        Whether the user in front of the browser agrees.
+        Whether the user in the browser consents.
     """
 
-    def __init__(self, tokens: Tokens, seconds: Callable[[], float], settings: Settings, *, user: int) -> None:
+    def __init__(self, tokens: Tokens, seconds: Callable[[], float], settings: SandboxSettings, *, user: int) -> None:
         self.client_id = secrets.token_hex(16)
         self.client_secret = secrets.token_urlsafe(24)
         self.user = user
@@ -272,40 +278,40 @@ class Authority:
         self._settings = settings
         self._codes: dict[str, _Code] = {}
         self._refreshes: dict[str, _Refresh] = {}
-        self._minted_at: dict[int, float] = {}
+        self._issued_at: dict[int, float] = {}
 
     def issue(
         self, *, user: int | None = None, scopes: Iterable[str] = (), lifetime: float | None = None
     ) -> dict[str, Any]:
         """
-        Return a token reply, as if somebody had signed in long ago; the throttle does not notice.
+        Return a token response without a sign-in; `token_interval_s` does not apply.
 
         Parameters
         ----------
         user
-            Id; ``None`` for the one in front of the browser.
+            Id; ``None`` for the user in the browser.
         scopes
-            Such as ``["prospects.read"]``; none for everything.
+            Such as ``["prospects.read"]``; empty for all scopes.
         lifetime
-            Of the access token [s]; negative for one that has expired. ``None`` as the settings say.
+            Of the access token [s]; negative for an expired one. ``None`` for that of the settings.
         """
-        return self._mint(self.user if user is None else user, " ".join(scopes), lifetime)
+        return self._issue(self.user if user is None else user, " ".join(scopes), lifetime)
 
     def end(self, refresh_token: str) -> None:
-        """Refuse a refresh token from now on, as after 14 days or by an administrator's hand."""
-        self._refreshes[refresh_token].ended = True
+        """Refuse a refresh token from now on, as after 14 days or a revocation by an administrator."""
+        self._refreshes[refresh_token].is_ended = True
 
     def authorize(self, query: Mapping[str, str]) -> dict[str, str]:
         """
-        Ask the user in front of the browser; return what goes back to the application.
+        Let the user in the browser decide; return the parameters of the redirect to the application.
 
         Raises
         ------
-        Refusal
-            Application, response type or redirect are not right, so that nothing goes back.
+        OAuthError
+            The application or its redirect is not valid, so there is no redirect.
         """
         if query.get("client_id") != self.client_id or not query.get("redirect_uri"):
-            raise Refusal(400, "invalid_request", "There is no such application, or it names no redirect_uri.")
+            raise OAuthError(400, "invalid_request", "There is no such application, or it names no redirect_uri.")
         state = {"state": query["state"]} if "state" in query else {}
         if query.get("response_type") != "code":
             return {"error": "unsupported_response_type"} | state
@@ -320,63 +326,65 @@ class Authority:
 
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
         """
-        Answer ``POST /oauth/token``.
+        Return the response to ``POST /oauth/token``.
 
         Raises
         ------
-        Refusal
-            The application, the grant or the rhythm is not right.
+        OAuthError
+            The application or the grant is not valid, or the requests are too frequent.
         """
-        if not _same(form.get("client_id"), self.client_id) or not _same(form.get("client_secret"), self.client_secret):
-            raise Refusal(401, "invalid_client", "Client authentication failed.")
+        if not _equal_secrets(form.get("client_id"), self.client_id) or not _equal_secrets(
+            form.get("client_secret"), self.client_secret
+        ):
+            raise OAuthError(401, "invalid_client", "Client authentication failed.")
         match form.get("grant_type"):
             case "authorization_code":
                 return self._of_code(form)
             case "refresh_token":
                 return self._of_refresh(form)
-        raise Refusal(400, "unsupported_grant_type", "The grant type is none that this server knows.")
+        raise OAuthError(400, "unsupported_grant_type", "The grant type is not supported.")
 
     def _of_code(self, form: Mapping[str, str]) -> dict[str, Any]:
         code = self._codes.get(form.get("code", ""))
         if code is None or self._seconds() >= code.expires_at or form.get("redirect_uri") != code.redirect_uri:
             raise self._bad_grant()
-        if code.challenge is not None and not _same(_challenge(form.get("code_verifier", "")), code.challenge):
+        if code.challenge is not None and not _equal_secrets(_challenge(form.get("code_verifier", "")), code.challenge):
             raise self._bad_grant()
         self._throttle(code.user)
         del self._codes[form["code"]]
-        return self._minted(code.user, code.scopes)
+        return self._issue_now(code.user, code.scopes)
 
     def _of_refresh(self, form: Mapping[str, str]) -> dict[str, Any]:
-        kept = self._refreshes.get(form.get("refresh_token", ""))
-        if kept is None or kept.ended or self._seconds() >= kept.expires_at:
+        stored = self._refreshes.get(form.get("refresh_token", ""))
+        if stored is None or stored.is_ended or self._seconds() >= stored.expires_at:
             raise self._bad_grant()
-        self._throttle(kept.user)
-        kept.ended = self._settings.rotated_refresh_token == "invalid"  # noqa: S105 - a word, no secret
-        return self._minted(kept.user, kept.scopes)
+        self._throttle(stored.user)
+        stored.is_ended = self._settings.rotated_refresh_token == "invalid"  # noqa: S105 - a word, no secret
+        return self._issue_now(stored.user, stored.scopes)
 
-    def _bad_grant(self) -> Refusal:
-        return Refusal(
+    def _bad_grant(self) -> OAuthError:
+        return OAuthError(
             self._settings.bad_grant_status, "invalid_grant", "The grant is invalid, expired, revoked or already used."
         )
 
     def _throttle(self, user: int) -> None:
-        """Refuse a second token of a user within the minute."""
-        now, opens = self._seconds(), self._minted_at.get(user, -math.inf) + self._settings.mint_throttle
+        """Refuse a second token of a user within `token_interval_s`."""
+        now, opens = self._seconds(), self._issued_at.get(user, -math.inf) + self._settings.token_interval_s
         if now < opens:
             headers = retry_after(self._settings, now, opens)
-            raise Refusal(429, "rate_limit_exceeded", "One token a minute may be asked for.", headers)
+            raise OAuthError(429, "rate_limit_exceeded", "One token a minute may be asked for.", headers)
 
-    def _minted(self, user: int, scopes: str) -> dict[str, Any]:
-        self._minted_at[user] = self._seconds()
-        return self._mint(user, scopes, None)
+    def _issue_now(self, user: int, scopes: str) -> dict[str, Any]:
+        self._issued_at[user] = self._seconds()
+        return self._issue(user, scopes, None)
 
-    def _mint(self, user: int, scopes: str, lifetime: float | None) -> dict[str, Any]:
+    def _issue(self, user: int, scopes: str, lifetime: float | None) -> dict[str, Any]:
         settings, now = self._settings, self._seconds()
-        lifetime = settings.token_lifetime if lifetime is None else lifetime
+        lifetime = settings.token_lifetime_s if lifetime is None else lifetime
         access = self._tokens.issue(user, scopes=scopes.split() or None, lifetime=lifetime)
         refresh = secrets.token_urlsafe(32)
-        self._refreshes[refresh] = _Refresh(user, scopes, access, now + settings.refresh_token_lifetime)
-        for old in [token for token, kept in self._refreshes.items() if kept.user == user][:-LIVE_TOKENS]:
+        self._refreshes[refresh] = _Refresh(user, scopes, access, now + settings.refresh_token_lifetime_s)
+        for old in [token for token, stored in self._refreshes.items() if stored.user == user][:-LIVE_TOKENS]:
             self._tokens.revoke(self._refreshes.pop(old).access)
         return {
             "access_token": access,
@@ -389,32 +397,32 @@ class Authority:
 
 
 def _challenge(verifier: str) -> str:
-    """Return what a verifier was announced by, where the method is S256 (RFC 7636)."""
+    """Return the code challenge of a verifier for the method S256 (RFC 7636)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
-def _same(given: str | None, expected: str) -> bool:
-    return given is not None and secrets.compare_digest(given.encode(), expected.encode())
+def _equal_secrets(value: str | None, expected: str) -> bool:
+    return value is not None and secrets.compare_digest(value.encode(), expected.encode())
 
 
 SETUP_LIFETIME = 15 * 60.0
-"""Of the token that comes with an installation's redirect [s]."""
+"""Lifetime of the token in the redirect of an installation [s]."""
 TOKEN_LIFETIME = 3600.0
-"""Of app tokens at most, and of the access tokens got with them [s]."""
+"""Longest lifetime of app tokens, and lifetime of their access tokens [s]."""
 KEY_SIZE = 2048
-"""Of the keys that may be registered [bits]."""
+"""Size of keys [bits]."""
 
 _ALL = ("accounts", "calls", "opportunities", "prospects", "sequenceStates", "sequences", "tasks", "webhooks")
 _WRITE = ("events", "imports")
 _READ = ("auditLogs", "kaiaRecordings", "mailings", "snippets", "templates", "users")
-SCOPES = frozenset(
+INSTALLATION_SCOPES = frozenset(
     [f"{name}.all" for name in _ALL]
     + [f"{name}.{level}" for name in _WRITE for level in ("read", "write")]
     + [f"{name}.read" for name in _READ]
 )
-"""What an application may do without a user."""
+"""Scopes of an application without a user."""
 NO_USER = 0
-"""Whom an application acts for; its requests count against a budget of their own."""
+"""User id of an application; its requests have their own rate limit."""
 
 
 @dataclass(frozen=True)
@@ -426,16 +434,16 @@ class _Installation:
     installed_at: datetime
 
 
-class Installs:
+class Installations:
     """
-    Applications, their keys and where they are installed.
+    Applications, their keys and their installations.
 
     Parameters
     ----------
     tokens
-        Where access tokens are known.
+        The access tokens.
     seconds
-        Tells the time [seconds since 1970].
+        Returns the time [seconds since 1970].
     """
 
     def __init__(self, tokens: Tokens, seconds: Callable[[], float]) -> None:
@@ -447,12 +455,12 @@ class Installs:
 
     def register_key(self, pem: str | bytes, *, guid: str | None = None) -> str:
         """
-        Register a public key of an application, new or known; return its ``S2S_GUID``.
+        Register a public key of a new or existing application; return its ``S2S_GUID``.
 
         Raises
         ------
         ValueError
-            It is no RSA public key of 2048 bits in PEM.
+            It is not an RSA public key of 2048 bits in PEM.
         ModuleNotFoundError
             `cryptography` is not installed.
         """
@@ -473,42 +481,42 @@ class Installs:
         return id_
 
     def setup_token(self, install_id: str) -> str:
-        """Return the token that the redirect after an installation carries, good for a quarter of an hour."""
+        """Return the token in the redirect after an installation, valid for 15 minutes."""
         token = secrets.token_urlsafe(24)
         self._setup[token] = (install_id, self._seconds() + SETUP_LIFETIME)
         return token
 
     def set_up(self, token: str, app_token: str, *, origin: str, api: str, organization: int | None) -> dict[str, Any]:
         """
-        Tell an application the id of its installation.
+        Return the installation of an application.
 
         Raises
         ------
-        Problem
+        HttpError
             The app token or the setup token is refused.
         """
         install_id, expires_at = self._setup.get(token, ("", 0.0))
         if self._seconds() >= expires_at:
             raise _no_installation()
-        return self._document(self._checked(install_id, app_token), origin, api, organization)
+        return self._document(self._installation(install_id, app_token), origin, api, organization)
 
     def access_token(
         self, install_id: str, app_token: str, *, origin: str, api: str, organization: int | None
     ) -> dict[str, Any]:
         """
-        Give an application a token for an hour.
+        Issue an access token for an hour.
 
         Raises
         ------
-        Problem
+        HttpError
             The app token is refused, or the application is not installed.
         """
-        document = self._document(self._checked(install_id, app_token), origin, api, organization)
-        token = self._tokens.issue(NO_USER, scopes=SCOPES, lifetime=TOKEN_LIFETIME)
+        document = self._document(self._installation(install_id, app_token), origin, api, organization)
+        token = self._tokens.issue(NO_USER, scopes=INSTALLATION_SCOPES, lifetime=TOKEN_LIFETIME)
         document["data"]["meta"] = {"accessToken": token}
         return document
 
-    def _checked(self, install_id: str, app_token: str) -> _Installation:
+    def _installation(self, install_id: str, app_token: str) -> _Installation:
         guid = self._signer(app_token)
         installation = self._installed.get(install_id)
         if installation is None or installation.guid != guid:
@@ -516,14 +524,14 @@ class Installs:
         return installation
 
     def _signer(self, app_token: str) -> str:
-        """Return the issuer of an app token whose signature and times are right."""
+        """Return the issuer of an app token after a check of its signature and times."""
         try:
             signed, signature = app_token.rsplit(".", 1)
             header, claims = (msgspec.json.decode(_bytes_of(part), type=dict[str, Any]) for part in signed.split("."))
             guid, issued, expires = claims["iss"], float(claims["iat"]), float(claims["exp"])
             proof = _bytes_of(signature)
         except (ValueError, KeyError, TypeError, msgspec.DecodeError):
-            raise unauthorized("The app token is no signed JSON Web Token with iss, iat and exp.") from None
+            raise unauthorized("The app token is not a signed JSON Web Token with iss, iat and exp.") from None
         now = self._seconds()
         if not issued - 60.0 <= now < expires or expires - issued > TOKEN_LIFETIME:
             raise unauthorized("The app token is not valid at this time, or for longer than an hour.")
@@ -545,7 +553,7 @@ class Installs:
         return False
 
     def _document(self, installation: _Installation, origin: str, api: str, organization: int | None) -> dict[str, Any]:
-        """Return an installation as replies to such clients show it."""
+        """Return the document of an installation."""
         return {
             "data": {
                 "type": "install",
@@ -564,5 +572,5 @@ def _bytes_of(part: str) -> bytes:
     return urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-def _no_installation() -> Problem:
-    return Problem(404, "resourceNotFound", "Resource Not Found", "There is no such installation.")
+def _no_installation() -> HttpError:
+    return HttpError(404, "resourceNotFound", "Resource Not Found", "There is no such installation.")

@@ -9,28 +9,28 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from outreach_frames._sandbox import errors
-from outreach_frames._sandbox.auth import Refusal
-from outreach_frames._sandbox.server import API, document
-from outreach_frames._sandbox.state import State
+from outreach_frames._sandbox.auth import OAuthError
+from outreach_frames._sandbox.server import API_PATH, json_api_response
+from outreach_frames._sandbox.state import SandboxState
 from outreach_frames._sandbox.writes import records
 from outreach_frames._sandbox.writes.unit_of_work import UnitOfWork
 
 
 class AuthRoutes:
     """
-    Answers to those who want to sign in.
+    Handlers of OAuth and server-to-server sign-in.
 
     Parameters
     ----------
     state
-        What the sandbox holds.
+        State of the sandbox.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SandboxState) -> None:
         self._state = state
 
     def routes(self) -> list[Route]:
-        """Return the paths."""
+        """Return the routes."""
         installs = "/api/app/installs/{id}/actions"
         return [
             Route("/oauth/authorize", self.authorize, methods=["GET"]),
@@ -40,49 +40,49 @@ class AuthRoutes:
         ]
 
     async def authorize(self, request: Request) -> Response:
-        """Send the browser back with a code; the user agrees at once."""
+        """Redirect the browser with a code; the user consents at once."""
         query = dict(request.query_params)
         try:
-            back = self._state.authority.authorize(query)
-        except Refusal as refusal:
+            back = self._state.oauth.authorize(query)
+        except OAuthError as refusal:
             return Response(f"<p>{refusal}</p>", status_code=refusal.status, media_type="text/html")
         joint = "&" if "?" in query["redirect_uri"] else "?"
         return RedirectResponse(f"{query['redirect_uri']}{joint}{urlencode(back)}", status_code=302)
 
     async def token(self, request: Request) -> Response:
-        """Give tokens for a code or a refresh token."""
+        """Issue tokens for a code or a refresh token."""
         try:
-            return _json(self._state.authority.token(_form(request, await request.body())))
-        except Refusal as refusal:
-            return _json(refusal.body(), status=refusal.status, headers=refusal.headers)
+            return _token_response(self._state.oauth.token(_read_form(request, await request.body())))
+        except OAuthError as refusal:
+            return _token_response(refusal.body(), status=refusal.status, headers=refusal.headers)
 
     async def set_up(self, request: Request) -> Response:
-        """Tell an application the id of its installation."""
+        """Return the installation of an application."""
         state = self._state
-        answer = state.installs.set_up(
+        document = state.installs.set_up(
             request.path_params["id"],
-            _bearer(request),
+            _bearer_token(request),
             origin=state.origin,
             api=state.link_base,
             organization=state.settings.organization,
         )
-        return document(msgspec.json.encode(answer))
+        return json_api_response(msgspec.json.encode(document))
 
     async def access_token(self, request: Request) -> Response:
-        """Give an application a token."""
+        """Issue a token to an application."""
         state = self._state
-        answer = state.installs.access_token(
+        document = state.installs.access_token(
             request.path_params["id"],
-            _bearer(request),
+            _bearer_token(request),
             origin=state.origin,
             api=state.link_base,
             organization=state.settings.organization,
         )
-        return document(msgspec.json.encode(answer))
+        return json_api_response(msgspec.json.encode(document))
 
 
-def _form(request: Request, body: bytes) -> Mapping[str, str]:
-    """Read a form, as documented, or JSON, as some clients send."""
+def _read_form(request: Request, body: bytes) -> Mapping[str, str]:
+    """Read a form, as documented, or JSON, as some clients send it."""
     if "json" not in request.headers.get("content-type", ""):
         return dict(parse_qsl(body.decode("utf-8", "replace")))
     try:
@@ -91,11 +91,13 @@ def _form(request: Request, body: bytes) -> Mapping[str, str]:
         return {}
 
 
-def _bearer(request: Request) -> str:
+def _bearer_token(request: Request) -> str:
     return request.headers.get("authorization", "").partition(" ")[2].strip()
 
 
-def _json(content: Mapping[str, object], *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _token_response(
+    content: Mapping[str, object], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     return Response(
         msgspec.json.encode(content),
         status_code=status,
@@ -109,26 +111,26 @@ CLEANUP_TOKEN = "outreach-webhook-cleanup-token"  # noqa: S105 - the name of a h
 
 class PublicRoutes:
     """
-    Takes the files of imports, and deletes webhooks whose maker has lost access.
+    Handlers of uploads for imports, and of webhook cleanup.
 
     Parameters
     ----------
     state
-        What the sandbox holds.
+        State of the sandbox.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SandboxState) -> None:
         self._state = state
 
     def routes(self) -> list[Route]:
-        """Return the paths."""
+        """Return the routes."""
         return [
             Route("/uploads/{key:path}", self.upload, methods=["PUT"]),
-            Route(f"{API}/webhooks/cleanup", self.clean_up, methods=["POST"]),
+            Route(f"{API_PATH}/webhooks/cleanup", self.clean_up, methods=["POST"]),
         ]
 
     async def upload(self, request: Request) -> Response:
-        """Keep a file under the key that a link was made for."""
+        """Store a file under the key of its upload link."""
         key = request.path_params["key"]
         if key not in self._state.uploads:
             raise errors.no_route(request.url.path)
@@ -139,12 +141,12 @@ class PublicRoutes:
         """
         Delete the webhook that a cleanup token belongs to.
 
-        How the token is passed is not documented; taken here is the header that carried it, or a query parameter.
+        How the token is passed is not documented: it is read from the header of deliveries, or from a query parameter.
         """
         token = request.headers.get(CLEANUP_TOKEN) or request.query_params.get("cleanupToken")
         webhooks = self._state.store.records("webhook")
-        found = next((each for each in webhooks if token and each.attributes.get("cleanupToken") == token), None)
-        if found is None:
+        webhook = next((each for each in webhooks if token and each.attributes.get("cleanupToken") == token), None)
+        if webhook is None:
             raise errors.not_found("webhook", "of that cleanup token")
-        records.delete(UnitOfWork(self._state), found)
+        records.delete_record(UnitOfWork(self._state), webhook)
         return Response(status_code=204)

@@ -1,8 +1,8 @@
 """
-Writing documents: resource objects, what is included beside them, and the links and counts around them.
+Write documents: resource objects, included resources, links and counts.
 
-By default a resource carries every attribute of its type, missing ones as null, and every relationship, each with the
-members the contract declares for it: identifiers, a link, both, or neither.
+By default a resource has every attribute of its type, missing ones as null, and every relationship, each with the
+members that the catalog declares for it: identifiers, a link, both, or neither.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,58 +12,60 @@ from typing import Any
 import msgspec
 
 from outreach_frames._sandbox import relations
-from outreach_frames._sandbox.query import Fieldsets, Query, Tree
+from outreach_frames._sandbox.query import FieldsetsByType, ParsedQuery, Tree
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.store import Identifier, Record, Store, normal
 from outreach_frames.catalog import Relationship, ResourceType
 
-ON_REQUEST = {"prospect": frozenset({"contactHistogram"})}
-"""Attributes that are sent only to who names them."""
+_SENT_ON_REQUEST = {"prospect": frozenset({"contactHistogram"})}
+"""Attributes that are sent only if the request names them."""
 
-CONNECTED = frozenset(
+_CRM_TYPES = frozenset(
     {"account", "call", "event", "mailing", "opportunity", "opportunityStage", "product", "prospect", "purchase"}
     | {"stage", "task", "user"}
 )
 """Types that can be connected to a record of a CRM."""
 
-WRITE_ONLY_META = frozenset({"batch", "import", "mailing", "user"})
-DELETE_ONLY_META = frozenset({"favorite", "sequenceState", "contentCategoryMembership", "contentCategoryOwnership"})
-NO_META = frozenset(
+_NO_DELETE_META = frozenset({"batch", "import", "mailing", "user"})
+_NO_WRITE_META = frozenset({"favorite", "sequenceState", "contentCategoryMembership", "contentCategoryOwnership"})
+_NO_META = frozenset(
     {"accountNote", "auditLog", "batchItem", "complianceRequest", "customDuty", "duty", "event", "kaiaRecording"}
     | {"kaiaVoiceImport", "mailAlias", "orgSetting", "prospectNote", "taskPriority"}
 )
-"""Which of ``canWrite`` and ``canDelete`` a type tells; all others tell both."""
+"""Types without ``canDelete``, without ``canWrite``, and without both."""
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What to send of a type: null attributes to start from, those to leave out, and its relationships."""
+    """What is sent of a type: all attributes as nulls, hidden ones, the fieldset, and the relationships."""
 
     kind: ResourceType
     blank: Mapping[str, None]
-    chosen: frozenset[str] | None
+    fieldset: frozenset[str] | None
     hidden: frozenset[str]
     relationships: tuple[Relationship, ...]
 
 
-class Writer:
+class DocumentWriter:
     """
-    Writes resources as one request asked for them.
+    Writes resources for one request.
 
     Parameters
     ----------
     store, schema
         Records and their types.
     settings
-        Answers to what is not documented.
+        Behavior that is not documented.
     base_url
         Start of every link.
     query
-        What was asked.
+        The query of the request.
     """
 
-    def __init__(self, store: Store, schema: Schema, settings: Settings, base_url: str, query: Query) -> None:
+    def __init__(
+        self, store: Store, schema: Schema, settings: SandboxSettings, base_url: str, query: ParsedQuery
+    ) -> None:
         self._store = store
         self._schema = schema
         self._settings = settings
@@ -94,26 +96,26 @@ class Writer:
             return {}
         present = {normal(record.identifier) for record in primary}
         trees: dict[Identifier, Tree] = {}
-        found: dict[Identifier, Record] = {}
+        included: dict[Identifier, Record] = {}
         for record, tree in self._reached(primary, self._query.include):
             identifier = normal(record.identifier)
             if identifier not in present:
-                found[identifier] = record
+                included[identifier] = record
                 trees[identifier] = trees.get(identifier, {}) | tree
-        return {"included": [self._resource(record, trees[identifier]) for identifier, record in found.items()]}
+        return {"included": [self._resource(record, trees[identifier]) for identifier, record in included.items()]}
 
     def _reached(self, records: Iterable[Record], tree: Tree) -> Iterator[tuple[Record, Tree]]:
-        """Yield every record that the include paths lead to, the intermediate ones too, breadth first."""
+        """Yield every record on the include paths, intermediate ones too, breadth first."""
         level = [(record, tree) for record in records]
-        seen: set[tuple[Identifier, int]] = set()
+        visited: set[tuple[Identifier, int]] = set()
         while level:
             following = []
             for record, branches in level:
                 for name, branch in branches.items():
                     for identifier in self._linkage(record, name):
-                        place = (normal(identifier), id(branch))
-                        other = self._store.find(*identifier) if place not in seen else None
-                        seen.add(place)
+                        visit = (normal(identifier), id(branch))
+                        other = self._store.find(*identifier) if visit not in visited else None
+                        visited.add(visit)
                         if other is not None:
                             following.append((other, branch))
             yield from following
@@ -125,14 +127,14 @@ class Writer:
         plan = self._plan(record.type)
         resource: dict[str, Any] = {"type": record.type, "id": record.id}
         attributes = {**plan.blank, **record.attributes}
-        if plan.chosen is not None:
-            attributes = {name: value for name, value in attributes.items() if name in plan.chosen}
+        if plan.fieldset is not None:
+            attributes = {name: value for name, value in attributes.items() if name in plan.fieldset}
         for name in plan.hidden & attributes.keys():
             del attributes[name]
         relationships = {each.name: self._relationship(record, each, tree) for each in plan.relationships}
-        if attributes or plan.chosen is None:
+        if attributes or plan.fieldset is None:
             resource["attributes"] = attributes
-        if relationships or plan.chosen is None:
+        if relationships or plan.fieldset is None:
             resource["relationships"] = relationships
         meta = self._meta(record)
         if meta:
@@ -145,20 +147,22 @@ class Writer:
             self._plans[type_name] = self._new_plan(type_name, self._query.fieldsets)
         return self._plans[type_name]
 
-    def _new_plan(self, type_name: str, fieldsets: Fieldsets) -> _Plan:
+    def _new_plan(self, type_name: str, fieldsets: FieldsetsByType) -> _Plan:
         kind = self._schema.type(type_name)
         if kind is None:
-            raise LookupError(f"no record and no contract has the type {type_name}")
-        chosen = fieldsets.get(type_name)
+            raise LookupError(f"neither the records nor the catalog have the type {type_name}")
+        fieldset = fieldsets.get(type_name)
         hidden = {name for name, attribute in kind.attributes.items() if attribute.write_only}
-        if chosen is None and not self._settings.contact_histogram_by_default:
-            hidden |= ON_REQUEST.get(type_name, frozenset())
+        if fieldset is None and not self._settings.contact_histogram_by_default:
+            hidden |= _SENT_ON_REQUEST.get(type_name, frozenset())
         return _Plan(
             kind=kind,
-            blank={name: None for name in self._declared(type_name) if chosen is None or name in chosen},
-            chosen=chosen,
+            blank={name: None for name in self._declared(type_name) if fieldset is None or name in fieldset},
+            fieldset=fieldset,
             hidden=frozenset(hidden),
-            relationships=tuple(each for name, each in kind.relationships.items() if chosen is None or name in chosen),
+            relationships=tuple(
+                each for name, each in kind.relationships.items() if fieldset is None or name in fieldset
+            ),
         )
 
     def _declared(self, type_name: str) -> Iterable[str]:
@@ -202,26 +206,28 @@ class Writer:
 
     def _meta(self, record: Record) -> dict[str, Any]:
         meta: dict[str, Any] = {}
-        if self._query.data_connections and record.type in CONNECTED:
+        if self._query.data_connections and record.type in _CRM_TYPES:
             meta["dataConnections"] = record.meta.get("dataConnections", [])
-        if self._query.authorization_meta and record.type not in NO_META:
-            untold = {"canWrite": DELETE_ONLY_META, "canDelete": WRITE_ONLY_META}
-            meta |= {name: record.meta.get(name, True) for name, types in untold.items() if record.type not in types}
+        if self._query.authorization_meta and record.type not in _NO_META:
+            unknown_for = {"canWrite": _NO_WRITE_META, "canDelete": _NO_DELETE_META}
+            meta |= {
+                name: record.meta.get(name, True) for name, types in unknown_for.items() if record.type not in types
+            }
         return meta
 
 
-def count_meta(total: int, query: Query, settings: Settings) -> dict[str, Any] | None:
-    """Return the ``meta`` of a collection of that many records, or ``None`` for none at all."""
-    asked = settings.count_by_default if query.count is None else query.count
-    if not asked:
+def count_meta(total: int, query: ParsedQuery, settings: SandboxSettings) -> dict[str, Any] | None:
+    """Return the ``meta`` of a collection with this number of records, or ``None``."""
+    is_counted = settings.count_by_default if query.count is None else query.count
+    if not is_counted:
         return {"count": None} if settings.meta_without_count == "null" else None
     if settings.count == "unknown":
         return {"count": 0, "count_truncated": True}
     return {"count": min(total, settings.count_limit), "count_truncated": total > settings.count_limit}
 
 
-def types_document(definitions: Mapping[str, Mapping[str, Any]], settings: Settings) -> bytes:
-    """Return the answer of ``GET /types``: labels, types and options of the custom fields, by resource type."""
+def types_document(definitions: Mapping[str, Mapping[str, Any]], settings: SandboxSettings) -> bytes:
+    """Return the document of ``GET /types``: labels, types and options of the custom fields, by resource type."""
 
     def spelled(name: str) -> str:
         return name[:1].upper() + name[1:] if settings.types_spelling == "capitalized" else name

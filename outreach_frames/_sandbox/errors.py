@@ -1,8 +1,8 @@
 """
-Answers that are errors.
+Responses that are errors.
 
 Ids, titles and wording follow the vendor's error table; what it does not publish (the ids of 400, 401 and 405) is this
-sandbox's own choice and marked as such.
+sandbox's own choice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 
-class Problem(Exception):  # noqa: N818 - an answer to a request, not a fault of the program
+class HttpError(Exception):
     """
-    A request that is answered with JSON:API errors.
+    A response with JSON:API errors.
 
     Attributes
     ----------
@@ -39,26 +39,26 @@ class Problem(Exception):  # noqa: N818 - an answer to a request, not a fault of
         return msgspec.json.encode({"errors": self.errors})
 
 
-class Invalid(Problem):
+class InvalidError(HttpError):
     """
-    Values that Outreach does not take, each with a pointer to where it stands in the request.
+    Values that Outreach refuses, each with a pointer to its place in the request.
 
     Parameters
     ----------
-    faults
-        Pointer (``None`` for none) and sentence of each.
+    details
+        Pointer (or ``None``) and message of each.
     """
 
-    def __init__(self, faults: Sequence[tuple[str | None, str]]) -> None:
-        super().__init__(422, "validationError", "Validation Error", faults[0][1])
+    def __init__(self, details: Sequence[tuple[str | None, str]]) -> None:
+        super().__init__(422, "validationError", "Validation Error", details[0][1])
         common = {"id": "validationError", "title": "Validation Error"}
         self.errors = [
             common | {"detail": detail} | ({"source": {"pointer": pointer}} if pointer else {})
-            for pointer, detail in faults
+            for pointer, detail in details
         ]
 
 
-class GatewayUnauthorized(Problem):
+class GatewayError(HttpError):
     """A 401 from the gateway before the API, which is not a JSON:API document."""
 
     media_type = "application/json"
@@ -73,81 +73,81 @@ class GatewayUnauthorized(Problem):
         )
 
 
-def bad_request(id_: str, detail: str, *, status: int = 400) -> Problem:
-    """Return an unacceptable query; the ids are this sandbox's choice."""
-    return Problem(status, id_, "Bad Request", detail)
+def bad_request(id_: str, detail: str, *, status: int = 400) -> HttpError:
+    """Return a 400 for a query; the vendor does not publish the ids."""
+    return HttpError(status, id_, "Bad Request", detail)
 
 
-def invalid(detail: str, *, pointer: str | None = None) -> Invalid:
-    """Return one value, or one state of affairs, that does not allow what was asked."""
-    return Invalid([(pointer, detail)])
+def invalid(detail: str, *, pointer: str | None = None) -> InvalidError:
+    """Return a 422 for one value or state that does not allow the request."""
+    return InvalidError([(pointer, detail)])
 
 
-def bad_document(detail: str, *, pointer: str | None = None, status: int = 400) -> Problem:
-    """Return a request body that is no JSON:API document of what was asked; the ids are this sandbox's choice."""
+def bad_document(detail: str, *, pointer: str | None = None, status: int = 400) -> HttpError:
+    """Return an error for a body that is not the right JSON:API document; the vendor does not publish the ids."""
     if status == 409:  # noqa: PLR2004 - Conflict, JSON:API's own choice for a type or id that is not the URL's
-        return Problem(status, "conflict", "Conflict", detail, pointer=pointer)
+        return HttpError(status, "conflict", "Conflict", detail, pointer=pointer)
     if status == 422:  # noqa: PLR2004 - Unprocessable Content
         return invalid(detail, pointer=pointer)
-    return Problem(status, "invalidDocument", "Bad Request", detail, pointer=pointer)
+    return HttpError(status, "invalidDocument", "Bad Request", detail, pointer=pointer)
 
 
-def unauthorized(reason: str) -> Problem:
-    """Return a 401; the id is this sandbox's choice."""
-    return Problem(401, "unauthorized", "Unauthorized", reason)
+def unauthorized(reason: str) -> HttpError:
+    """Return a 401; the vendor does not publish the id."""
+    return HttpError(401, "unauthorized", "Unauthorized", reason)
 
 
-def missing_scope(scopes: list[str]) -> Problem:
-    """Return the refusal of a token that lacks one or more scopes."""
-    named = ", ".join(f"'{scope}'" for scope in scopes)
+def missing_scope(scopes: list[str]) -> HttpError:
+    """Return a 403 for a token that lacks one or more scopes."""
+    names = ", ".join(f"'{scope}'" for scope in scopes)
     noun = "scope" if len(scopes) == 1 else "scopes"
-    return Problem(
+    return HttpError(
         403,
         "unauthorizedOauthScope",
         "Unauthorized OAuth Scope",
-        f"Your authorization does not include the required {noun} {named}.",
+        f"Your authorization does not include the required {noun} {names}.",
     )
 
 
-def not_found(type_name: str, id_: str) -> Problem:
-    """Return the absence of one resource."""
-    return Problem(404, "resourceNotFound", "Resource Not Found", f"Could not find '{type_name}' with ID '{id_}'.")
+def not_found(type_name: str, id_: str) -> HttpError:
+    """Return a 404 for one resource."""
+    return HttpError(404, "resourceNotFound", "Resource Not Found", f"Could not find '{type_name}' with ID '{id_}'.")
 
 
-def no_route(path: str) -> Problem:
-    """Return a path that the API does not have; the id is this sandbox's choice."""
-    return Problem(404, "routeNotFound", "Not Found", f"There is nothing at '{path}'.")
+def no_route(path: str) -> HttpError:
+    """Return a 404 for a path that the API does not have; the vendor does not publish the id."""
+    return HttpError(404, "routeNotFound", "Not Found", f"There is nothing at '{path}'.")
 
 
-def method_not_allowed(method: str, path: str, allowed: list[str]) -> Problem:
-    """Return an operation that the API does not have; the id is this sandbox's choice."""
-    problem = Problem(405, "methodNotAllowed", "Method Not Allowed", f"'{path}' does not take {method}.")
-    problem.headers["allow"] = ", ".join(allowed)
-    return problem
+def method_not_allowed(method: str, path: str, allowed: list[str]) -> HttpError:
+    """Return a 405 for an operation that the API does not have; the vendor does not publish the id."""
+    error = HttpError(405, "methodNotAllowed", "Method Not Allowed", f"'{path}' does not take {method}.")
+    error.headers["allow"] = ", ".join(allowed)
+    return error
 
 
-def unsupported_media_type() -> Problem:
-    """Return a request without the JSON:API media type."""
-    return Problem(
+def unsupported_media_type() -> HttpError:
+    """Return a 415 for a request without the JSON:API media type."""
+    return HttpError(
         415,
         "unsupportedMediaType",
         "Unsupported Media Type",
-        f"Expected Content-Type header to be '{Problem.media_type}'.",
+        f"Expected Content-Type header to be '{HttpError.media_type}'.",
     )
 
 
-def rate_limited(limit: int, until: str, headers: Mapping[str, str]) -> Problem:
-    """Return a spent budget."""
-    problem = Problem(
+def rate_limited(limit: int, until: str, headers: Mapping[str, str]) -> HttpError:
+    """Return a 429."""
+    error = HttpError(
         429,
         "rateLimitExceeded",
         "Rate Limit Exceeded",
         f"You have exceeded your permitted rate limit of {limit:,}; please try again at {until}.",
     )
-    problem.headers.update(headers)
-    return problem
+    error.headers.update(headers)
+    return error
 
 
-def internal_error() -> Problem:
-    """Return a fault of the sandbox itself."""
-    return Problem(500, "internalServerError", "Internal Server Error", "The sandbox failed; see its `failures`.")
+def internal_error() -> HttpError:
+    """Return a 500 for an exception of the sandbox itself."""
+    return HttpError(500, "internalServerError", "Internal Server Error", "The sandbox failed; see its `failures`.")

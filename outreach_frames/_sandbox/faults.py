@@ -1,13 +1,13 @@
 """
-What is to go wrong: a script of faults, by route and count.
+Scripted faults: which requests they apply to, and what goes wrong.
 
 ::
 
-    sandbox.faults.add(path="/mailings", status=502, times=3)  # three bad gateways, then all is well
-    sandbox.faults.add(path="/prospects", method="POST", delivery="dropped", carried_out=True)
+    sandbox.faults.add(path="/mailings", status=502, times=3)  # three bad gateways, then normal responses
+    sandbox.faults.add(path="/prospects", method="POST", delivery="dropped", executed=True)
     sandbox.faults.add(path="/accounts", after=2, revokes_token=True)  # on the third page
 
-`failing` lets them happen.
+`server.FaultMiddleware` applies them.
 """
 
 import threading
@@ -16,62 +16,72 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from outreach_frames._sandbox.settings import RateHeaders, RetryAfter
+from outreach_frames._sandbox.settings import RateHeaders, RetryAfter, check_choice
 
-Delivery = Literal["whole", "cut", "cut in a chunk", "short", "stalled", "silent", "dropped"]
+FaultDelivery = Literal["whole", "cut", "cut in a chunk", "short", "stalled", "silent", "dropped"]
 
-NO_ANSWER = frozenset({"silent", "dropped"})
-"""Deliveries of which not one byte arrives."""
+NOTHING_SENT = frozenset({"silent", "dropped"})
+"""Deliveries that send no byte of the response."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Fault:
     """
-    One thing that goes wrong.
+    One fault of the sandbox: the requests it applies to, and what goes wrong.
 
     Attributes
     ----------
     path
-        Requests it happens to: path below the API's base, or of the server itself (``/oauth/token``); ``*`` stands
-        for anything.
+        Path below the API's base (``/prospects/17``), or of the server itself (``/oauth/token``); ``*`` stands for
+        any text.
     method
-        As sent; ``*`` for any.
+        HTTP method; ``*`` for any.
     page_size_above
-        Only to requests for more rows than this at a time [rows].
+        Only requests for pages larger than this [rows]; ``None`` for any request.
     after
-        How many such requests pass unharmed first.
+        How many matching requests are served normally first.
     times
-        How many it happens to then; ``None`` for all of them.
+        How many matching requests fail then; ``None`` for all of them.
     status
-        Answer this instead of the API. Without `body`, what Outreach (or for a 5xx its proxy) says with it.
+        HTTP status of the response, instead of the API's. Without `body`, the body is the one that Outreach (or its
+        proxy, for a 5xx) sends with this status.
     body
-        Answer this instead of the API.
+        Body of the response, instead of the API's.
     content_type
-        Instead of the answer's own.
+        Content type of the response, instead of its own.
     headers
-        Added to the answer, or instead of its own.
+        Headers that are added to the response, or replace its own.
     retry_after, rate_headers
-        Form of ``Retry-After`` on a 429 or 503, and of ``X-RateLimit-*`` on a 429; by default a 503's is an ISO 8601
-        time, a 429's as the settings say.
-    wait
-        How far ahead the time is that those headers name [s].
+        Form of ``Retry-After`` on a 429 or 503, and of ``X-RateLimit-*`` on a 429. By default ``Retry-After`` is an
+        ISO 8601 time on a 503, and as `SandboxSettings` says on a 429.
+    wait_s
+        How far ahead the time in these headers is [s].
     gzip
         Compress the body.
     rewrite
-        Change the body, on its way out.
+        Function that changes the body before it is sent.
     delivery
-        What arrives: the ``"whole"`` answer; half its body before the connection closes (``"cut"``, and ``"cut in a
-        chunk"`` when its length was not announced); half its body as if that were all (``"short"``); half its body and
-        then nothing (``"stalled"``); nothing and no end (``"silent"``), until the other side gives up; nothing and the
-        connection closes (``"dropped"``).
-    carried_out
-        Whether the API does what was asked, where its own answer is not what arrives.
+        How much of the response is sent: ``"whole"``; half the body, then the connection closes (``"cut"``; ``"cut in
+        a chunk"`` without a content length); half the body with a matching content length (``"short"``); half the
+        body, then nothing more (``"stalled"``); nothing, with the connection open (``"silent"``) or closed
+        (``"dropped"``).
+    executed
+        Whether the API executes the request although the client does not receive its response.
     revokes_token
-        The token that the request carries ends just before it.
-    change
-        Called just before the request is answered: what somebody does in Outreach meanwhile.
+        Revoke the token of the request before it is answered.
+    on_request
+        Function that is called before the request is answered, for example to change a record meanwhile.
     used
-        How often it has happened.
+        How many requests it has applied to.
+
+    Examples
+    --------
+    >>> import outreach_frames as of
+    >>> fault = of.Fault(path="/mailings", status=503, wait_s=0, times=2)
+    >>> with of.sandbox(prospects=20, faults=[fault]) as org:
+    ...     mailings = of.fetch_mailings(org)
+    >>> fault.used
+    2
     """
 
     path: str = "*"
@@ -85,23 +95,27 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     retry_after: RetryAfter | None = None
     rate_headers: RateHeaders | None = None
-    wait: float = 1.0
+    wait_s: float = 1.0
     gzip: bool = False
     rewrite: Callable[[bytes], bytes] | None = None
-    delivery: Delivery = "whole"
-    carried_out: bool = False
+    delivery: FaultDelivery = "whole"
+    executed: bool = False
     revokes_token: bool = False
-    change: Callable[[], object] | None = None
+    on_request: Callable[[], object] | None = None
     used: int = field(default=0, init=False)
     _passed: int = field(default=0, init=False)
 
+    def __post_init__(self) -> None:
+        for name in ("delivery", "retry_after", "rate_headers"):
+            check_choice(Fault, name, getattr(self, name))
+
     @property
     def is_canned(self) -> bool:
-        """Whether the API's own answer is not what arrives."""
-        return self.status is not None or self.body is not None or self.delivery in NO_ANSWER
+        """Whether the response of the API itself is not sent."""
+        return self.status is not None or self.body is not None or self.delivery in NOTHING_SENT
 
-    def happens_to(self, method: str, path: str, page_size: int) -> bool:
-        """Tell whether it happens to a request, and count the request."""
+    def applies_to(self, method: str, path: str, page_size: int) -> bool:
+        """Whether it applies to a request; the request is counted."""
         if not (fnmatchcase(path, self.path) and fnmatchcase(method, self.method)):
             return False
         if self.page_size_above is not None and page_size <= self.page_size_above:
@@ -116,42 +130,46 @@ class Fault:
 
 
 class Faults:
-    """The faults of a sandbox. A request meets the first one that is due; the later ones do not count it."""
+    """The faults of a sandbox. The first one that applies to a request is used; the later ones do not count it."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
 
-    def add(self, **what: Any) -> Fault:
+    def add(self, fault: Fault | None = None, /, **attributes: Any) -> Fault:
         """
-        Let something go wrong from now on.
+        Add a fault that applies from now on.
 
         Parameters
         ----------
-        **what
+        fault
+            The fault; ``None`` to make one of `attributes`.
+        **attributes
             Attributes of `Fault`.
 
         Returns
         -------
         fault : Fault
-            Its ``used`` tells how often it has happened.
+            Its ``used`` is the number of requests it has applied to.
 
         Raises
         ------
         TypeError
-            `Fault` has no such attribute.
+            `Fault` has no such attribute, or a fault and attributes are passed.
         """
-        fault = Fault(**what)
+        if fault is not None and attributes:
+            raise TypeError("pass a Fault or its attributes, not both")
+        added = Fault(**attributes) if fault is None else fault
         with self._lock:
-            self._faults.append(fault)
-        return fault
+            self._faults.append(added)
+        return added
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
 
-    def meeting(self, method: str, path: str, page_size: int) -> Fault | None:
-        """Return what happens to a request, and count the request."""
+    def apply(self, method: str, path: str, page_size: int) -> Fault | None:
+        """Return the fault that applies to a request, or ``None``; the request is counted."""
         with self._lock:
-            return next((fault for fault in self._faults if fault.happens_to(method, path, page_size)), None)
+            return next((fault for fault in self._faults if fault.applies_to(method, path, page_size)), None)

@@ -1,9 +1,9 @@
 """
-Orders and pages.
+Sorting, pages and cursors.
 
-A cursor holds the sort values and the id of the record it stands at, not a position: what is inserted or removed
-elsewhere moves nothing, and a record whose sort value grows while the list is walked is met again further on. It is
-bound to one collection and one sort, as the vendor's are.
+A cursor contains the sort values and the id of a record, not a position: a record that is inserted or removed
+elsewhere moves nothing, and a record whose sort value grows between two pages appears again later. A cursor is
+valid for one collection and one sort, as the vendor's are.
 """
 
 import base64
@@ -17,9 +17,9 @@ from functools import total_ordering
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from outreach_frames._sandbox.errors import Problem, bad_request
-from outreach_frames._sandbox.filters import Kind, comparable, readable
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.errors import HttpError, bad_request
+from outreach_frames._sandbox.filters import ValueKind, comparable, readable_value
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.store import Record
 
 DEFAULT_SIZE = 50
@@ -29,16 +29,16 @@ CURSOR, OFFSET = frozenset({"size", "after", "before"}), frozenset({"limit", "of
 
 
 @dataclass(frozen=True)
-class Page:
+class RequestedPage:
     """
-    Which part of a list is asked for.
+    The requested page of a list.
 
     Attributes
     ----------
     size
-        Records at most.
+        Most records.
     after, before
-        Cursor, as sent.
+        Cursor of the request.
     offset
         Records to skip; ``None`` for cursor pagination.
     """
@@ -51,10 +51,10 @@ class Page:
 
 @dataclass(frozen=True)
 class SortKey:
-    """One attribute to sort by, and how its values compare."""
+    """One attribute to sort by, with the kind of its values."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     descending: bool
 
     def __str__(self) -> str:
@@ -64,76 +64,80 @@ class SortKey:
 @dataclass(frozen=True)
 class Slice:
     """
-    The records of one page, and where its neighbors are.
+    The records of one page, with links to other pages.
 
     Attributes
     ----------
     records
         In order.
     links
-        By name, the ``page[…]`` parameters of a page that there is; ``None`` as a value takes a parameter away.
+        By name, the ``page[…]`` parameters of a page that exists; ``None`` removes a parameter.
     """
 
     records: Sequence[Record]
     links: Mapping[str, Mapping[str, str | None]]
 
 
-def read_page(given: Mapping[str, str], settings: Settings) -> Page:
+def read_page(parameters: Mapping[str, str], settings: SandboxSettings) -> RequestedPage:
     """
     Read the ``page[…]`` parameters.
 
     Raises
     ------
-    Problem
+    HttpError
         An unknown one, cursor and offset pagination mixed, a size that is no number from 1 to 1,000, an offset past
         10,000.
     """
-    unknown = sorted(given.keys() - CURSOR - OFFSET)
+    unknown = sorted(parameters.keys() - CURSOR - OFFSET)
     if unknown:
-        raise _invalid(f"'page[{unknown[0]}]' is not a parameter of this request.")
-    if given.keys() & CURSOR and given.keys() & OFFSET:
-        raise _invalid("Cursor and offset pagination cannot be mixed.")
-    if given.keys() & OFFSET:
-        offset = _number("page[offset]", given.get("offset", "0"), 0, LARGEST_OFFSET)
-        return Page(size=_size("page[limit]", given.get("limit"), settings), offset=offset)
-    if "after" in given and "before" in given:
-        raise _invalid("A page is either after or before a cursor.")
-    return Page(_size("page[size]", given.get("size"), settings), given.get("after"), given.get("before"))
+        raise _invalid_page(f"'page[{unknown[0]}]' is not a parameter of this request.")
+    if parameters.keys() & CURSOR and parameters.keys() & OFFSET:
+        raise _invalid_page("Cursor and offset pagination cannot be mixed.")
+    if parameters.keys() & OFFSET:
+        offset = _bounded_number("page[offset]", parameters.get("offset", "0"), 0, LARGEST_OFFSET)
+        return RequestedPage(size=_size("page[limit]", parameters.get("limit"), settings), offset=offset)
+    if "after" in parameters and "before" in parameters:
+        raise _invalid_page("A page is either after or before a cursor.")
+    return RequestedPage(
+        _size("page[size]", parameters.get("size"), settings), parameters.get("after"), parameters.get("before")
+    )
 
 
-def _size(name: str, text: str | None, settings: Settings) -> int:
+def _size(name: str, text: str | None, settings: SandboxSettings) -> int:
     largest = None if settings.oversized_page == "clamp" else LARGEST_SIZE
-    return min(_number(name, text, 1, largest), LARGEST_SIZE) if text is not None else DEFAULT_SIZE
+    return min(_bounded_number(name, text, 1, largest), LARGEST_SIZE) if text is not None else DEFAULT_SIZE
 
 
-def _number(name: str, text: str, smallest: int, largest: int | None) -> int:
+def _bounded_number(name: str, text: str, smallest: int, largest: int | None) -> int:
     if not text.isdecimal() or int(text) < smallest or (largest is not None and int(text) > largest):
         bounds = f"at least {smallest}" if largest is None else f"from {smallest} to {largest:,}"
-        raise _invalid(f"'{name}' is a whole number {bounds}.")
+        raise _invalid_page(f"'{name}' is a whole number {bounds}.")
     return int(text)
 
 
-def _invalid(detail: str) -> Problem:
+def _invalid_page(detail: str) -> HttpError:
     return bad_request("pageParameter.invalidValue", detail)
 
 
 class Ordered:
     """
-    Records in an order, ready to be cut into pages.
+    Sorted records, to be cut into pages.
 
     Parameters
     ----------
     collection
-        Name that cursors are bound to.
+        Name of the collection that cursors belong to.
     records
         In any order.
     sort
         Most significant first; ties go by id.
     settings
-        Where missing values stand, and the order when no sort is asked for.
+        Place of missing values, and the order without a sort.
     """
 
-    def __init__(self, collection: str, records: Iterable[Record], sort: Sequence[SortKey], settings: Settings) -> None:
+    def __init__(
+        self, collection: str, records: Iterable[Record], sort: Sequence[SortKey], settings: SandboxSettings
+    ) -> None:
         self._collection = collection
         self._sort = sort
         self._nulls_first = settings.nulls == "lowest"
@@ -147,18 +151,18 @@ class Ordered:
     def __len__(self) -> int:
         return len(self.records)
 
-    def page(self, page: Page, settings: Settings) -> Slice:
+    def page(self, page: RequestedPage, settings: SandboxSettings) -> Slice:
         """
-        Cut a page out.
+        Return a page.
 
         Raises
         ------
-        Problem
+        HttpError
             The cursor is damaged, or belongs to another collection or sort.
         """
         return self._offset_page(page, page.offset, settings) if page.offset is not None else self._cursor_page(page)
 
-    def _cursor_page(self, page: Page) -> Slice:
+    def _cursor_page(self, page: RequestedPage) -> Slice:
         start = 0
         if page.after is not None:
             start = bisect_right(self._keys, self._position(page.after))
@@ -175,7 +179,7 @@ class Ordered:
             links["next"] = {"after": self._cursor(records[-1]), "before": None}
         return Slice(records, links)
 
-    def _offset_page(self, page: Page, offset: int, settings: Settings) -> Slice:
+    def _offset_page(self, page: RequestedPage, offset: int, settings: SandboxSettings) -> Slice:
         stop = offset + page.size
         last = max(0, len(self.records) - 1) // page.size * page.size
         starts = {"first": 0, "last": last}
@@ -191,7 +195,9 @@ class Ordered:
         return [record.id if key.name == "id" else sort_value(record, key.name) for key in self._sort]
 
     def _key(self, values: Sequence[Any], id_: Any) -> tuple[Any, ...]:
-        parts = [self._part(key, readable(key.kind, value)) for key, value in zip(self._sort, values, strict=True)]
+        parts = [
+            self._part(key, readable_value(key.kind, value)) for key, value in zip(self._sort, values, strict=True)
+        ]
         if self._scattered:
             parts.append((0, zlib.crc32(str(id_).encode())))
         return (*parts, _id_key(id_))
@@ -217,8 +223,8 @@ class Ordered:
             if bound == (self._collection, self._spec):
                 return self._key(values, id_)
         except (binascii.Error, UnicodeDecodeError, ValueError, TypeError, KeyError):
-            raise _invalid("The cursor is not one of this API's.") from None
-        raise _invalid("The cursor belongs to another collection or another sort.")
+            raise _invalid_page("The cursor is not one of this API's.") from None
+        raise _invalid_page("The cursor belongs to another collection or another sort.")
 
     @property
     def _spec(self) -> str:
@@ -226,7 +232,7 @@ class Ordered:
 
 
 def sort_value(record: Record, name: str) -> Any:
-    """Return what a record is sorted by; events without ``updatedAt`` were last changed when they were made."""
+    """Return the sort value of a record; for events without ``updatedAt`` it is ``createdAt``."""
     value = record.attributes.get(name)
     return (
         record.attributes.get("createdAt") if value is None and (record.type, name) == ("event", "updatedAt") else value
@@ -244,7 +250,7 @@ def _id_key(id_: Any) -> tuple[int, Any]:
 @total_ordering
 @dataclass(frozen=True)
 class Reversed:
-    """A value that sorts the other way round."""
+    """A value that sorts in reverse."""
 
     value: Any
 
@@ -253,10 +259,10 @@ class Reversed:
 
 
 def page_url(url: str, query: str, changes: Mapping[str, str | None], *, encoded: bool) -> str:
-    """Return the URL of another page: every original parameter again, the given ``page[…]`` ones changed."""
+    """Return the URL of another page: all parameters of the request, with changed ``page[…]`` ones."""
     changed = {f"page[{name}]": value for name, value in changes.items()}
-    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in changed]
+    other = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in changed]
     added = [(name, value) for name, value in changed.items() if value is not None]
     safe = "" if encoded else "[]"
-    text = urlencode([*kept, *added], quote_via=quote, safe=safe)
+    text = urlencode([*other, *added], quote_via=quote, safe=safe)
     return f"{url}?{text}" if text else url

@@ -1,8 +1,8 @@
 """
-Reading a query string: which records, in which order, with what beside them.
+Read query strings: filters, sort, page, include, fieldsets.
 
-Written from the vendor's description alone and sharing nothing with the client's own writer of queries, so that the two
-can disagree. Names are checked against the contract here; comparing values is `filters`' business.
+Written from the vendor's description alone, without code of the client's query writer, so that the two
+can disagree. Names are checked against the catalog here; `filters` compares values.
 """
 
 import re
@@ -15,13 +15,13 @@ from urllib.parse import parse_qsl
 from outreach_frames._sandbox import filters, paging
 from outreach_frames._sandbox.errors import bad_request
 from outreach_frames._sandbox.filters import Condition
-from outreach_frames._sandbox.paging import Page, SortKey
+from outreach_frames._sandbox.paging import RequestedPage, SortKey
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames.catalog import Relationship, ResourceType
 
 Tree = dict[str, "Tree"]
-Fieldsets = Mapping[str, frozenset[str]]
+FieldsetsByType = Mapping[str, frozenset[str]]
 WRITING = frozenset({"fields", "provideDataConnections", "provideAuthorizationMeta"})
 READING = WRITING | {"include", "actionParams"}
 LISTING = READING | {"filter", "newFilterSyntax", "sort", "page", "count"}
@@ -43,24 +43,24 @@ class Parameter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Query:
+class ParsedQuery:
     """
-    What a request asks for.
+    The query of a request.
 
     Attributes
     ----------
     conditions
-        All of them hold for a record that is listed.
+        A record is listed if all of them are true.
     sort
         Most significant first; ties go by id.
     page
-        Which part of the list.
+        Page of the list.
     count
-        Whether to count; ``None`` if the request does not say.
+        Whether to count; ``None`` if the request has no ``count``.
     include
         Relationships to follow, nested.
     fieldsets
-        By type, the attributes and relationships to send; a type that is missing is sent in full.
+        By type, the attributes and relationships to send; types without one are sent in full.
     data_connections, authorization_meta
         Which resource metadata to add.
     with_unnamed_account
@@ -69,39 +69,39 @@ class Query:
 
     conditions: tuple[Condition, ...] = ()
     sort: tuple[SortKey, ...] = ()
-    page: Page = field(default_factory=Page)
+    page: RequestedPage = field(default_factory=RequestedPage)
     count: bool | None = None
     include: Tree = field(default_factory=dict)
-    fieldsets: Fieldsets = field(default_factory=dict)
+    fieldsets: FieldsetsByType = field(default_factory=dict)
     data_connections: bool = False
     authorization_meta: bool = False
     with_unnamed_account: bool = True
 
 
-class Reader:
+class QueryReader:
     """
     Reads the query strings of requests for one type.
 
     Parameters
     ----------
     schema
-        Types there are.
+        The resource types.
     settings
-        Answers to what is not documented.
+        Behavior that is not documented.
     """
 
-    def __init__(self, schema: Schema, settings: Settings) -> None:
+    def __init__(self, schema: Schema, settings: SandboxSettings) -> None:
         self._schema = schema
         self._settings = settings
 
-    def listing(self, kind: ResourceType, query: str) -> Query:
+    def listing(self, kind: ResourceType, query: str) -> ParsedQuery:
         """
         Read the query of a collection.
 
         Raises
         ------
-        Problem
-            A parameter, or a name in one, that the API would not take.
+        HttpError
+            A parameter, or a name in one, that the API does not have.
         """
         parameters = self._parameters(query, LISTING)
         return replace(
@@ -112,54 +112,54 @@ class Reader:
             count=_flag(parameters, "count"),
         )
 
-    def single(self, kind: ResourceType, query: str) -> Query:
+    def single(self, kind: ResourceType, query: str) -> ParsedQuery:
         """
         Read the query of one resource.
 
         Raises
         ------
-        Problem
-            A parameter, or a name in one, that the API would not take.
+        HttpError
+            A parameter, or a name in one, that the API does not have.
         """
         return self._reading(kind, self._parameters(query, READING))
 
-    def writing(self, query: str) -> Query:
+    def writing(self, query: str) -> ParsedQuery:
         """
-        Read the query of a create or an update, which decides only on the answer; nothing can be included in it.
+        Read the query of a create or an update. It only affects the response; nothing can be included.
 
         Raises
         ------
-        Problem
-            A parameter, or a name in one, that the API would not take.
+        HttpError
+            A parameter, or a name in one, that the API does not have.
         """
         return self._answering(self._parameters(query, WRITING))
 
-    def action(self, query: str, taken: Collection[str]) -> tuple[Query, dict[str, str]]:
+    def action(self, query: str, names: Collection[str]) -> tuple[ParsedQuery, dict[str, str]]:
         """
         Read the query of an action.
 
         Parameters
         ----------
-        taken
-            Names of the parameters the action takes; a filter is `batch`'s business.
+        names
+            Names of the action's parameters; `batch` reads a filter.
 
         Returns
         -------
         query, parameters
-            What to answer, and ``actionParams`` by name; the last of a repeated one holds.
+            The query, and ``actionParams`` by name, the last of a repeated one.
 
         Raises
         ------
-        Problem
-            400: a parameter that the action does not take.
+        HttpError
+            400: a parameter that the action does not have.
         """
         parameters = self._parameters(query, WRITING | {"actionParams"})
-        given = [each for each in parameters if each.name == "actionParams" and each.path[0] != "filter"]
-        odd = [each for each in parameters if each.name == "actionParams" and each.path[0] not in taken]
-        odd += [each for each in given if len(each.path) != 1]
-        if odd:
-            raise bad_request("actionParameter.unknown", f"'{odd[0]}' is not a parameter of this action.")
-        return self._answering(parameters), {each.path[0]: each.value for each in given}
+        own = [each for each in parameters if each.name == "actionParams" and each.path[0] != "filter"]
+        refused = [each for each in parameters if each.name == "actionParams" and each.path[0] not in names]
+        refused += [each for each in own if len(each.path) != 1]
+        if refused:
+            raise bad_request("actionParameter.unknown", f"'{refused[0]}' is not a parameter of this action.")
+        return self._answering(parameters), {each.path[0]: each.value for each in own}
 
     def batch(self, kind: ResourceType, query: str) -> tuple[Condition, ...]:
         """
@@ -167,35 +167,37 @@ class Reader:
 
         Raises
         ------
-        Problem
-            A filter that the API would not take.
+        HttpError
+            A filter that the API does not have.
         """
         parameters = self._parameters(query, WRITING | {"actionParams"})
-        given = [
+        selected = [
             Parameter("filter", each.path[1:], each.value)
             for each in parameters
             if each.name == "actionParams" and each.path[0] == "filter"
         ]
-        return self._tests(kind, _repeated_as_any(given), _new_syntax)
+        return self._tests(kind, _repeated_as_any(selected), _new_syntax)
 
-    def _parameters(self, query: str, known: frozenset[str]) -> list[Parameter]:
-        parameters = [_parameter(name, value) for name, value in parse_qsl(query, keep_blank_values=True)]
-        unknown = [each for each in parameters if each.name not in known or bool(each.path) != (each.name in WITH_PATH)]
+    def _parameters(self, query: str, allowed: frozenset[str]) -> list[Parameter]:
+        parameters = [_parse_parameter(name, value) for name, value in parse_qsl(query, keep_blank_values=True)]
+        unknown = [
+            each for each in parameters if each.name not in allowed or bool(each.path) != (each.name in WITH_PATH)
+        ]
         if unknown and self._settings.unknown_parameters == "refuse":
             raise bad_request("queryParameter.unknown", f"'{unknown[0]}' is not a parameter of this request.")
         return [each for each in parameters if each not in unknown]
 
-    def _reading(self, kind: ResourceType, parameters: list[Parameter]) -> Query:
-        """Read what lists and single resources have in common."""
+    def _reading(self, kind: ResourceType, parameters: list[Parameter]) -> ParsedQuery:
+        """Read the parameters that collections and single resources have in common."""
         return replace(
             self._answering(parameters),
             include=self._include(kind, _last(parameters, "include")),
             with_unnamed_account=_by_path(parameters, "actionParams").get("withUnnamedAccount") != "false",
         )
 
-    def _answering(self, parameters: list[Parameter]) -> Query:
-        """Read what every answer with a resource has in common."""
-        return Query(
+    def _answering(self, parameters: list[Parameter]) -> ParsedQuery:
+        """Read the parameters that every response with a resource has in common."""
+        return ParsedQuery(
             fieldsets=self._fieldsets(parameters),
             data_connections=_flag(parameters, "provideDataConnections") or False,
             authorization_meta=_flag(parameters, "provideAuthorizationMeta") or False,
@@ -204,14 +206,14 @@ class Reader:
     # Filter
 
     def _conditions(self, kind: ResourceType, parameters: list[Parameter]) -> tuple[Condition, ...]:
-        given = [parameter for parameter in parameters if parameter.name == "filter"]
-        return self._tests(kind, given, _new_syntax if _flag(parameters, "newFilterSyntax") else _original_syntax)
+        selected = [parameter for parameter in parameters if parameter.name == "filter"]
+        return self._tests(kind, selected, _new_syntax if _flag(parameters, "newFilterSyntax") else _original_syntax)
 
     def _tests(
-        self, kind: ResourceType, given: list[Parameter], syntax: Callable[[list[Parameter]], Iterable[Filter]]
+        self, kind: ResourceType, parameters: list[Parameter], syntax: Callable[[list[Parameter]], Iterable[Filter]]
     ) -> tuple[Condition, ...]:
         conditions = []
-        for path, operator, texts in syntax(given):
+        for path, operator, texts in syntax(parameters):
             attribute = filters.resolve(kind, path, self._schema)
             conditions.append(filters.read_condition(attribute, operator, texts, self._settings))
         return tuple(conditions)
@@ -240,7 +242,7 @@ class Reader:
                 relationships = [each.relationships[name] for each in kinds if name in each.relationships]
                 self._check_include(relationships, name, kinds)
                 targets = dict.fromkeys(target for each in relationships for target in each.targets)
-                kinds = [found for target in targets if (found := self._schema.type(target))]
+                kinds = [other for target in targets if (other := self._schema.type(target))]
                 branch = branch.setdefault(name, {})
         return tree
 
@@ -263,28 +265,28 @@ class Reader:
 
     def _fieldset(self, type_name: str, names: Iterable[str]) -> frozenset[str]:
         kind = self._schema.type(type_name)
-        known: set[str] = set()
+        fields: set[str] = set()
         if kind is not None:
-            known = {name for name, each in kind.attributes.items() if not each.write_only} | set(kind.relationships)
+            fields = {name for name, each in kind.attributes.items() if not each.write_only} | set(kind.relationships)
         strict = self._settings.unknown_fields == "refuse"
         if kind is None and strict:
             raise bad_request("fieldsParameter.invalidType", f"There is no resource type '{type_name}'.")
-        unknown = sorted(set(names) - known)
+        unknown = sorted(set(names) - fields)
         if unknown and strict:
             raise bad_request("fieldsParameter.invalidField", f"'{type_name}' has no field '{unknown[0]}'.")
-        return frozenset(names) & known
+        return frozenset(names) & fields
 
 
-def _original_syntax(given: list[Parameter]) -> Iterable[Filter]:
-    """``filter[a]=1,2``, ``filter[a]=1..2``: one value, a comma list or a range; the last of a repeated one holds."""
-    for path, parameter in {parameter.path: parameter for parameter in given}.items():
+def _original_syntax(parameters: list[Parameter]) -> Iterable[Filter]:
+    """``filter[a]=1,2``, ``filter[a]=1..2``: one value, a comma list or a range; the last of a repeated one counts."""
+    for path, parameter in {parameter.path: parameter for parameter in parameters}.items():
         yield path, "equal", [parameter.value]
 
 
-def _new_syntax(given: list[Parameter]) -> Iterable[Filter]:
+def _new_syntax(parameters: list[Parameter]) -> Iterable[Filter]:
     """``filter[a][]=1&filter[a][]=2``, ``filter[a][gte]=1``: values are literal text, commas and dots too."""
     any_of: dict[tuple[str, ...], list[str]] = {}
-    for parameter in given:
+    for parameter in parameters:
         last = parameter.path[-1] if parameter.path else None
         if last == "gte":
             yield parameter.path[:-1], "gte", [parameter.value]
@@ -297,15 +299,15 @@ def _new_syntax(given: list[Parameter]) -> Iterable[Filter]:
     yield from ((path, "literal", values) for path, values in any_of.items())
 
 
-def _repeated_as_any(given: list[Parameter]) -> list[Parameter]:
+def _repeated_as_any(parameters: list[Parameter]) -> list[Parameter]:
     """Read ``[id]=1&[id]=2``, the older example of the bulk page, as ``[id][]=1&[id][]=2``."""
     repeated = {
-        path for path, times in Counter(each.path for each in given).items() if times > 1 and path[-1:] != ("",)
+        path for path, times in Counter(each.path for each in parameters).items() if times > 1 and path[-1:] != ("",)
     }
-    return [replace(each, path=(*each.path, "")) if each.path in repeated else each for each in given]
+    return [replace(each, path=(*each.path, "")) if each.path in repeated else each for each in parameters]
 
 
-def _parameter(name: str, value: str) -> Parameter:
+def _parse_parameter(name: str, value: str) -> Parameter:
     match = re.fullmatch(r"(\w+)((?:\[[^\[\]]*\])*)", name)
     if match is None:
         raise bad_request("queryParameter.unknown", f"'{name}' is not a parameter of this request.")
@@ -318,11 +320,11 @@ def _last(parameters: list[Parameter], name: str) -> str | None:
 
 
 def _by_path(parameters: list[Parameter], name: str) -> dict[str, str]:
-    """Return ``name[part]=value`` parameters by part; the last of a repeated one holds."""
+    """Return ``name[part]=value`` parameters by part, the last of a repeated one."""
     named = [parameter for parameter in parameters if parameter.name == name]
-    odd = [parameter for parameter in named if len(parameter.path) != 1]
-    if odd:
-        raise bad_request("queryParameter.unknown", f"'{odd[0]}' is not a parameter of this request.")
+    refused = [parameter for parameter in named if len(parameter.path) != 1]
+    if refused:
+        raise bad_request("queryParameter.unknown", f"'{refused[0]}' is not a parameter of this request.")
     return {parameter.path[0]: parameter.value for parameter in named}
 
 

@@ -1,11 +1,11 @@
 """
-The schema that the sandbox serves, and the relationships of its records.
+The resource types that the sandbox serves, and the relationships of its records.
 
-Records may have attributes that the contract does not name (a webhook's ``cleanupToken``), and types that it does not
-know at all, which are the organization's custom objects.
+Records may have attributes that the catalog does not have (a webhook's ``cleanupToken``), and types that it does not
+have, which are the organization's custom objects.
 
-A to-many relationship is rarely stored: the sequence does not list its mailings, each mailing names its sequence. So
-linkage that a record does not carry itself is looked up from the other side, or along a path (a task's account is its
+A to-many relationship is rarely stored: a sequence does not list its mailings, each mailing names its sequence. So
+linkage that a record does not store is looked up from the other side, or along a path (a task's account is its
 prospect's account). Links are filtered collections, as the vendor's are: ``/mailings?filter[sequence][id]=10``.
 """
 
@@ -20,17 +20,17 @@ from outreach_frames.catalog import Attribute, Relationship, ResourceType, snake
 UNDECLARED = {
     "event": (Attribute(name="updatedAt", column="updated_at", type="string", format="date-time", sortable=True),)
 }
-"""Attributes that the vendor's guide sorts by and the contract does not declare; sent only if a record has one."""
+"""Attributes that the vendor's guide sorts by and the schema does not declare; sent only if a record has one."""
 
 
 class Schema:
     """
-    Types of a store.
+    The resource types of a store.
 
     Parameters
     ----------
     store
-        Where the records are.
+        The records.
     """
 
     def __init__(self, store: Store) -> None:
@@ -49,24 +49,24 @@ class Schema:
 
     @property
     def custom_objects(self) -> tuple[str, ...]:
-        """Internal names of the types that only this organization has."""
+        """Internal names of the custom objects."""
         return tuple(name for name in self._store.types if name not in self._declared)
 
     def declared(self, name: str) -> ResourceType | None:
-        """Return a type as the contract has it, without what only records hold; ``None`` for a custom object."""
+        """Return a type of the catalog, without undeclared members of records; ``None`` for a custom object."""
         return self._declared.get(name)
 
     def type(self, name: str) -> ResourceType | None:
-        """Return a type by name, or ``None`` if neither the contract nor a record has it."""
+        """Return a type by name, or ``None`` if neither the catalog nor a record has it."""
         if name not in self._declared and name not in self._store.types:
             return None
-        return self._store.remember(("type", name), lambda: self._widened(name))
+        return self._store.remember(("type", name), lambda: self._with_undeclared(name))
 
     def holds(self, identifier: Identifier) -> bool:
-        """Whether a record exists, or is of a type that the API names and does not serve."""
+        """Whether a record exists, or has a type that the API names but does not serve."""
         return self.type(identifier.type) is None or self._store.find(*identifier) is not None
 
-    def _widened(self, name: str) -> ResourceType:
+    def _with_undeclared(self, name: str) -> ResourceType:
         declared = self._declared.get(name)
         base = declared or ResourceType(
             name=name,
@@ -86,16 +86,18 @@ class Schema:
             yield from (("relationship", each) for each in record.relationships if each not in base.relationships)
 
         index = self._store.index(name, "undeclared", extras)
-        found = [key for key in index if isinstance(key, tuple)]
+        members = [key for key in index if isinstance(key, tuple)]
         searchable = declared is None
         extra = {
             each: Attribute(name=each, column=snake(each), type="string", filterable=searchable, sortable=searchable)
-            for member, each in found
+            for member, each in members
             if member == "attribute"
         }
-        related = [record for member, each in found if member == "relationship" for record in index.of((member, each))]
+        related = [
+            record for member, each in members if member == "relationship" for record in index.of((member, each))
+        ]
         relationships = {each.name: each for each in _undeclared(related, base)} | dict(base.relationships)
-        numbered = declared or all(_is_number(record.id) for record in self._store.records(name))
+        numbered = declared or all(_is_numeric_id(record.id) for record in self._store.records(name))
         return replace(
             base,
             attributes=attributes | extra,
@@ -104,31 +106,31 @@ class Schema:
         )
 
 
-def _is_number(id_: int | str) -> bool:
+def _is_numeric_id(id_: int | str) -> bool:
     return isinstance(id_, int) or id_.isdecimal()
 
 
 def _undeclared(records: Iterable[Record], base: ResourceType) -> Iterable[Relationship]:
-    """Yield relationships that records have and the contract does not, with all their targets."""
-    found: dict[str, Relationship] = {}
+    """Return relationships that records have and the catalog does not, with all their targets."""
+    relationships: dict[str, Relationship] = {}
     for record in records:
         for name in record.relationships.keys() - base.relationships.keys():
             linkage = record.relationships[name]
-            seen = found.get(name, Relationship(name=name, column=snake(name), has_data=True))
-            targets = dict.fromkeys((*seen.targets, *(identifier.type for identifier in as_tuple(linkage))))
-            many = seen.many or (linkage is not None and not hasattr(linkage, "type"))
-            found[name] = replace(seen, many=many, targets=tuple(targets))
-    return found.values()
+            earlier = relationships.get(name, Relationship(name=name, column=snake(name), has_data=True))
+            targets = dict.fromkeys((*earlier.targets, *(identifier.type for identifier in as_tuple(linkage))))
+            many = earlier.many or (linkage is not None and not hasattr(linkage, "type"))
+            relationships[name] = replace(earlier, many=many, targets=tuple(targets))
+    return relationships.values()
 
 
 _INVERSE = {("role", "childRoles"): "parentRole", ("user", "batches"): "creator"}
 """Inverse relationships that the names of the types do not tell."""
 
-JOINED = {
+THROUGH_ROLES = {
     ("prospect", "opportunities"): ("prospect", "opportunity"),
     ("opportunity", "prospects"): ("opportunity", "prospect"),
 }
-"""Many-to-many pairs kept as ``opportunityProspectRole`` records: its relationship to here, and to there."""
+"""Many-to-many pairs stored as ``opportunityProspectRole`` records, with the relationships of the role to both ends."""
 
 _PATHS = {
     ("sequenceState", "account"): ("prospect", "account"),
@@ -143,28 +145,32 @@ AT_ACTIVE_STEP = {
     "activeStepMailings": "filter[deliveredAt]=__null__",
     "activeStepTasks": "filter[state]=incomplete,pending",
 }
-"""Relationships of an enrollment to what its present step made and is not done, and how their links say so."""
+"""Relationships of an enrollment to open mailings and tasks of its current step, with the filter of their links."""
 
 
 def related(store: Store, record: Record, relationship: str) -> tuple[Identifier, ...]:
-    """Return the identifiers a relationship of a record points to: stored linkage, or what the other side says."""
+    """Return the identifiers of a relationship: stored linkage, or the records of the other side."""
     if relationship in record.relationships:
         return as_tuple(record.relationships[relationship])
     place = record.type, relationship
-    path = _path(*place)
+    path = _relationship_path(*place)
     if path is not None:
         return _along(store, related(store, record, path[0]), path[1])
-    if place in JOINED:
-        here, there = JOINED[place]
+    if place in THROUGH_ROLES:
+        here, there = THROUGH_ROLES[place]
         roles = store.referrers("opportunityProspectRole", here).of(normal(record.identifier))
-        joined = (identifier for role in roles for identifier in as_tuple(role.relationships.get(there)))
-        named = (other.identifier for other in _referring(store, record, relationship))
-        return tuple(dict.fromkeys((*joined, *named)))
-    return tuple(other.identifier for other in _referring(store, record, relationship) if _counts(place, record, other))
+        through_roles = (identifier for role in roles for identifier in as_tuple(role.relationships.get(there)))
+        direct = (other.identifier for other in _referring(store, record, relationship))
+        return tuple(dict.fromkeys((*through_roles, *direct)))
+    return tuple(
+        other.identifier
+        for other in _referring(store, record, relationship)
+        if _is_in_relationship(place, record, other)
+    )
 
 
 @cache
-def _path(type_name: str, relationship: str) -> tuple[str, str] | None:
+def _relationship_path(type_name: str, relationship: str) -> tuple[str, str] | None:
     """Return the two relationships that one follows from: a task's ``prospectOwner`` is its prospect's owner."""
     if (type_name, relationship) in _PATHS or type_name not in catalog.load().types:
         return _PATHS.get((type_name, relationship))
@@ -185,16 +191,16 @@ def _along(store: Store, start: Iterable[Identifier], relationship: str) -> tupl
 
 
 def _referring(store: Store, record: Record, relationship: str) -> list[Record]:
-    known = catalog.load().types.get(record.type)
-    declared = known.relationships.get(relationship) if known else None
+    kind = catalog.load().types.get(record.type)
+    declared = kind.relationships.get(relationship) if kind else None
     other_side = inverse(record.type, declared) if declared and declared.many else None
     if declared is None or other_side is None:
         return []
     return store.referrers(declared.targets[0], other_side).of(normal(record.identifier))
 
 
-def _counts(place: tuple[str, str], record: Record, other: Record) -> bool:
-    """Whether a record that refers to this one belongs to the relationship: some list only a part of them."""
+def _is_in_relationship(place: tuple[str, str], record: Record, other: Record) -> bool:
+    """Whether a record that names this one belongs to the relationship; some list only a part of them."""
     _, relationship_name = place
     if place == ("prospect", "activeSequenceStates"):
         return other.attributes.get("state") in UNFINISHED
@@ -206,7 +212,7 @@ def _counts(place: tuple[str, str], record: Record, other: Record) -> bool:
 
 @cache
 def inverse(type_name: str, relationship: Relationship) -> str | None:
-    """Return the relationship of the target type that points back, or ``None`` if there is none."""
+    """Return the relationship of the target type that points back, or ``None``."""
     target = catalog.load().types.get(relationship.targets[0]) if relationship.targets else None
     if target is None:
         return None
@@ -226,7 +232,7 @@ def related_query(record: Record, relationship: Relationship) -> str | None:
     Returns
     -------
     query
-        Such as ``/mailings?filter[sequence][id]=10``; ``None`` where the other side cannot be filtered by this one and
+        Such as ``/mailings?filter[sequence][id]=10``; ``None`` where the other side cannot be filtered by this type and
         identifiers are sent anyway.
     """
     target = catalog.load().types.get(relationship.targets[0]) if relationship.targets else None
@@ -241,7 +247,7 @@ def related_query(record: Record, relationship: Relationship) -> str | None:
 
 
 def _narrowing(record: Record, relationship: Relationship) -> str:
-    """Return the further filter of a link whose relationship lists only a part of what points back."""
+    """Return the additional filter of a link whose relationship lists only a part of the records that point back."""
     if (record.type, relationship.name) == ("prospect", "activeSequenceStates"):
         return f"&filter[state]={','.join(sorted(UNFINISHED))}"
     if relationship.name in AT_ACTIVE_STEP:
@@ -252,7 +258,7 @@ def _narrowing(record: Record, relationship: Relationship) -> str:
 
 @cache
 def one_way(type_name: str) -> frozenset[str]:
-    """Return the types whose link lists this type although nothing points back: filtering by them finds nothing."""
+    """Return the types whose link lists this type although nothing points back: filters by them match nothing."""
     return frozenset(
         other.name
         for other in catalog.load().types.values()
@@ -263,6 +269,6 @@ def one_way(type_name: str) -> frozenset[str]:
 
 
 def declares(type_name: str, relationship: str) -> bool:
-    """Whether the contract has that relationship for a type."""
-    known = catalog.load().types.get(type_name)
-    return known is not None and relationship in known.relationships
+    """Whether the catalog has this relationship for a type."""
+    kind = catalog.load().types.get(type_name)
+    return kind is not None and relationship in kind.relationships

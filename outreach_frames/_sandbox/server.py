@@ -23,39 +23,45 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from outreach_frames._sandbox.auth import rate_headers, retry_after
-from outreach_frames._sandbox.errors import Problem, internal_error, rate_limited, unauthorized, unsupported_media_type
-from outreach_frames._sandbox.faults import NO_ANSWER, Fault
-from outreach_frames._sandbox.state import RequestRecord, State
+from outreach_frames._sandbox.errors import (
+    HttpError,
+    internal_error,
+    rate_limited,
+    unauthorized,
+    unsupported_media_type,
+)
+from outreach_frames._sandbox.faults import NOTHING_SENT, Fault
+from outreach_frames._sandbox.state import RequestRecord, SandboxState
 
 HOST = "127.0.0.1"
 IDLE_CONNECTION = 75
-"""Seconds a quiet connection is kept: longer than a reader pauses between two pages [s]."""
+"""How long an idle connection stays open: longer than a client pauses between two pages [s]."""
 
-HANG_UP = "outreach_frames.hang_up"
-"""Extension of ASGI under which an application finds a function that closes the connection, answered or not."""
+CLOSE_CONNECTION = "outreach_frames.hang_up"
+"""ASGI extension with a function that closes the connection at once."""
 
 
 class _Protocol(H11Protocol):
-    """HTTP that can be broken off."""
+    """HTTP whose connections an application can close."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         application = self.app
 
         async def with_hang_up(scope: Scope, receive: Receive, send: Send) -> None:
-            await application({**scope, "extensions": {HANG_UP: transport.close}}, receive, send)
+            await application({**scope, "extensions": {CLOSE_CONNECTION: transport.close}}, receive, send)
 
         self.app = with_hang_up
 
 
-class Server:
+class LoopbackServer:
     """
     A running HTTP server.
 
     Parameters
     ----------
     application
-        What to serve.
+        The application to serve.
 
     Raises
     ------
@@ -103,7 +109,7 @@ class Server:
             raise RuntimeError("the sandbox's server did not start") from self._failure
 
     def stop(self) -> None:
-        """Answer what has been asked, then close."""
+        """Finish the requests in progress, then close."""
         self._server.should_exit = True
         self._thread.join(timeout=5)
         self._socket.close()
@@ -111,37 +117,37 @@ class Server:
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
-        except BaseException as failure:  # noqa: BLE001 - told to whoever waits in `start`
+        except BaseException as failure:  # noqa: BLE001 - raised by `start`
             self._failure = failure
         finally:
             self._ready.set()
 
 
 def _listening_socket() -> socket.socket:
-    """Return a socket on a free port, named TCP: asyncio leaves Nagle's delay of 40 ms on for one that is not."""
+    """Return a socket on a free port. Without IPPROTO_TCP, asyncio leaves Nagle's delay of 40 ms on."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind((HOST, 0))
     listening.listen(128)
     return listening
 
 
-API = "/api/v2"
-UNGUARDED = frozenset({f"{API}/webhooks/cleanup"})
-"""Paths below the API that ask for no token."""
+API_PATH = "/api/v2"
+UNGUARDED = frozenset({f"{API_PATH}/webhooks/cleanup"})
+"""Paths below the API that need no token."""
 
 UNANSWERED = "outreach_frames.unanswered"
-"""Sent inwards of the log in place of an answer that never comes."""
+"""Message to the log for a request that gets no response."""
 PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 class Recorder:
     """
-    Logs every request with the status it was answered with, and stamps the sandbox's time on the answer.
+    Logs every request with the status of its response, and sets the ``Date`` of the response.
 
-    An exception from within is a mistake of the sandbox: it is kept, and answered with 500.
+    An exception is an error of the sandbox: it is added to the failures, and the response is a 500.
     """
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: SandboxState) -> None:
         self._app = app
         self._state = state
 
@@ -181,20 +187,20 @@ class Recorder:
             self._state.failures.append(error)
             if status:
                 raise
-            await answer(internal_error())(scope, receive, stamped)
+            await error_response(internal_error())(scope, receive, stamped)
 
 
 class AuthMiddleware:
-    """Lets a request for data through that has a token, a budget and the right media type."""
+    """Checks the token, the rate limit and the media type of requests to the API."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: SandboxState) -> None:
         self._app = app
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope)
-        if not request.url.path.startswith(API) or request.url.path in UNGUARDED:
+        if not request.url.path.startswith(API_PATH) or request.url.path in UNGUARDED:
             await self._app(scope, receive, send)
             return
         headers: dict[str, str] = {}
@@ -208,8 +214,8 @@ class AuthMiddleware:
             grant = self._state.tokens.check(request.headers.get("authorization"), self._state.settings)
             headers = self._state.budget.spend(grant.user, self._state.settings)
             self._check_media_type(request)
-        except Problem as problem:
-            await answer(problem)(scope, receive, metered)
+        except HttpError as error:
+            await error_response(error)(scope, receive, metered)
             return
         scope["state"] = {**scope.get("state", {}), "grant": grant}
         await self._app(scope, receive, metered)
@@ -217,28 +223,28 @@ class AuthMiddleware:
     def _check_media_type(self, request: Request) -> None:
         sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         reads = request.method in {"GET", "HEAD", "DELETE"}
-        if sent != Problem.media_type and (self._state.settings.strict_media_type or not reads):
+        if sent != HttpError.media_type and (self._state.settings.strict_media_type or not reads):
             raise unsupported_media_type()
 
 
-def answer(problem: Problem) -> Response:
-    """Return the response that tells of a problem."""
-    return Response(problem.body(), status_code=problem.status, media_type=problem.media_type, headers=problem.headers)
+def error_response(error: HttpError) -> Response:
+    """Return the HTTP response of an error."""
+    return Response(error.body(), status_code=error.status, media_type=error.media_type, headers=error.headers)
 
 
-def document(body: bytes, *, status: int = 200) -> Response:
+def json_api_response(body: bytes, *, status: int = 200) -> Response:
     """Return a JSON:API response."""
-    return Response(body, status_code=status, media_type=Problem.media_type)
+    return Response(body, status_code=status, media_type=HttpError.media_type)
 
 
 READ_AT = {"batches": "batch", "batchItems": "batch", "imports": "import", "complianceRequests": "complianceRequest"}
-"""Collections whose reading moves jobs on."""
+"""Collections that advance jobs when they are read."""
 
 
 class JobMiddleware:
-    """An ASGI layer that lets jobs go on: those that are due before a request, those it read about after it."""
+    """Advances jobs: those that are due before a request, and those of the requested type after it."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: SandboxState) -> None:
         self._app = app
         self._state = state
 
@@ -248,7 +254,7 @@ class JobMiddleware:
         self._state.jobs.run_due()
         await self._app(scope, receive, send)
         if request.method == "GET":
-            plural = request.url.path.removeprefix(API).strip("/").partition("/")[0]
+            plural = request.url.path.removeprefix(API_PATH).strip("/").partition("/")[0]
             if plural in READ_AT:
                 self._state.jobs.move_on(READ_AT[plural])
 
@@ -258,8 +264,8 @@ DEFAULT_PAGE = 50
 
 
 @dataclass
-class _Answer:
-    """An answer before it is sent."""
+class _BufferedResponse:
+    """A response before it is sent."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -267,60 +273,60 @@ class _Answer:
 
 
 class FaultMiddleware:
-    """Lets the faults of a sandbox happen."""
+    """Applies the faults of a sandbox."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: SandboxState) -> None:
         self._app = app
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or fail to."""
+        """Serve one request, with a fault if one applies."""
         request = Request(scope)
         path = request.url.path.removeprefix("/api/v2")
         size = request.query_params.get("page[size]") or request.query_params.get("page[limit]", "")
-        fault = self._state.faults.meeting(request.method, path, int(size) if size.isdecimal() else DEFAULT_PAGE)
+        fault = self._state.faults.apply(request.method, path, int(size) if size.isdecimal() else DEFAULT_PAGE)
         if fault is None:
             await self._app(scope, receive, send)
             return
-        if fault.change is not None:
-            fault.change()
+        if fault.on_request is not None:
+            fault.on_request()
         if fault.revokes_token:
             self._state.tokens.revoke(request.headers.get("authorization", "").partition(" ")[2])
-        answer = await self._answered(fault, scope, receive)
-        await _deliver(answer, fault, scope, receive, send)
+        response = await self._faulty_response(fault, scope, receive)
+        await _send_response(response, fault, scope, receive, send)
 
-    async def _answered(self, fault: Fault, scope: Scope, receive: Receive) -> _Answer:
+    async def _faulty_response(self, fault: Fault, scope: Scope, receive: Receive) -> _BufferedResponse:
         if fault.is_canned:
-            answer = self._canned(fault)
-            if fault.carried_out:
-                await _asked(self._app, scope, receive)
+            response = self._canned(fault)
+            if fault.executed:
+                await _response_of(self._app, scope, receive)
             else:
                 await Request(scope, receive).body()
         else:
-            answer = await _asked(self._app, scope, receive)
+            response = await _response_of(self._app, scope, receive)
         if fault.rewrite is not None:
-            answer.body = fault.rewrite(answer.body)
-        if fault.gzip and answer.body:
-            answer.body = gzip.compress(answer.body)
-            answer.headers["content-encoding"] = "gzip"
+            response.body = fault.rewrite(response.body)
+        if fault.gzip and response.body:
+            response.body = gzip.compress(response.body)
+            response.headers["content-encoding"] = "gzip"
         if fault.content_type is not None:
-            answer.headers["content-type"] = fault.content_type
-        answer.headers.update(fault.headers)
-        return answer
+            response.headers["content-type"] = fault.content_type
+        response.headers.update(fault.headers)
+        return response
 
-    def _canned(self, fault: Fault) -> _Answer:
+    def _canned(self, fault: Fault) -> _BufferedResponse:
         status = 200 if fault.status is None else fault.status
-        problem = self._problem(status, fault)
-        if fault.body is not None or problem is None:
+        error = self._error(status, fault)
+        if fault.body is not None or error is None:
             body = BAD_GATEWAY if fault.body is None else fault.body
-            kind = Problem.media_type if fault.body is not None else "text/html"
-            return _Answer(status, {"content-type": kind} | (problem.headers if problem else {}), body)
-        return _Answer(status, {"content-type": problem.media_type} | problem.headers, problem.body())
+            kind = HttpError.media_type if fault.body is not None else "text/html"
+            return _BufferedResponse(status, {"content-type": kind} | (error.headers if error else {}), body)
+        return _BufferedResponse(status, {"content-type": error.media_type} | error.headers, error.body())
 
-    def _problem(self, status: int, fault: Fault) -> Problem | None:
-        """Return what Outreach says with a status; ``None`` where its proxy speaks."""
+    def _error(self, status: int, fault: Fault) -> HttpError | None:
+        """Return the error that Outreach sends with a status; ``None`` for those of its proxy."""
         now = self._state.clock.seconds()
-        until = now + fault.wait
+        until = now + fault.wait_s
         stamp = f"{datetime.fromtimestamp(until, UTC):%Y-%m-%dT%H:%M:%S}"
         default = "iso" if status == 503 else self._state.settings.retry_after  # noqa: PLR2004 - maintenance
         settings = replace(
@@ -333,65 +339,65 @@ class FaultMiddleware:
             case 401:
                 return unauthorized("The access token is missing, expired or revoked.")
             case 403 | 404 | 409 | 422:
-                return Problem(status, f"fault{status}", "Fault", "A fault of the sandbox's script.")
+                return HttpError(status, f"fault{status}", "Fault", "A scripted fault.")
             case 429:
                 return rate_limited(settings.rate_limit, stamp, after | rate_headers(settings, 0, now, until))
             case 503:
-                return _maintenance(stamp, after)
+                return _maintenance_error(stamp, after)
         return None
 
 
-def _maintenance(until: str, headers: dict[str, str]) -> Problem:
+def _maintenance_error(until: str, headers: dict[str, str]) -> HttpError:
     detail = f"Scheduled server maintenance is under way; please try again at {until}."
-    problem = Problem(503, "scheduledServerMaintenance", "Scheduled Server Maintenance", detail)
-    problem.headers.update(headers)
-    return problem
+    error = HttpError(503, "scheduledServerMaintenance", "Scheduled Server Maintenance", detail)
+    error.headers.update(headers)
+    return error
 
 
-async def _asked(app: ASGIApp, scope: Scope, receive: Receive) -> _Answer:
-    """Return the API's own answer."""
-    answer = _Answer()
+async def _response_of(app: ASGIApp, scope: Scope, receive: Receive) -> _BufferedResponse:
+    """Return the response of the API."""
+    response = _BufferedResponse()
 
     async def keep(message: Message) -> None:
         if message["type"] == "http.response.start":
-            answer.status = message["status"]
-            answer.headers = dict(MutableHeaders(scope=message).items())
+            response.status = message["status"]
+            response.headers = dict(MutableHeaders(scope=message).items())
         else:
-            answer.body += message.get("body", b"")
+            response.body += message.get("body", b"")
 
     await app(scope, receive, keep)
-    return answer
+    return response
 
 
-async def _deliver(answer: _Answer, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send as much of an answer as the fault lets through."""
+async def _send_response(response: _BufferedResponse, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send the part of a response that the fault allows."""
     delivery = fault.delivery
-    half = answer.body[: len(answer.body) // 2]
+    half = response.body[: len(response.body) // 2]
     if delivery == "short":
-        answer.body = half
-    if delivery in NO_ANSWER or (delivery == "cut" and not answer.body):
+        response.body = half
+    if delivery in NOTHING_SENT or (delivery == "cut" and not response.body):
         await send({"type": UNANSWERED})
         if delivery != "silent":
-            scope["extensions"][HANG_UP]()
-        await _gone(receive)
+            scope["extensions"][CLOSE_CONNECTION]()
+        await _disconnected(receive)
         return
-    headers = MutableHeaders(answer.headers)
+    headers = MutableHeaders(response.headers)
     if delivery == "cut in a chunk":
         del headers["content-length"]
-    elif answer.body or "content-length" in headers:
-        headers["content-length"] = str(len(answer.body))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers.raw})
+    elif response.body or "content-length" in headers:
+        headers["content-length"] = str(len(response.body))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers.raw})
     if delivery in {"whole", "short"}:
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": response.body})
         return
     await send({"type": "http.response.body", "body": half, "more_body": True})
     if delivery == "stalled":
-        await _gone(receive)
+        await _disconnected(receive)
     else:
-        scope["extensions"][HANG_UP]()
+        scope["extensions"][CLOSE_CONNECTION]()
 
 
-async def _gone(receive: Receive) -> None:
-    """Wait until the other side, or this one, has closed the connection."""
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the connection is closed."""
     while (await receive())["type"] != "http.disconnect":
         pass

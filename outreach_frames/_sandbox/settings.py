@@ -1,143 +1,175 @@
 """
-What the vendor does not say, decided in one place.
+What the sandbox does where the vendor's documents are silent or disagree.
 
-Each field of `Settings` is one open question of the Outreach API (or two sources that disagree) and the answer the
-sandbox gives by default. All may be changed while it runs: a client that is right under every answer is right
-whatever the live service does.
+All settings may be changed while the sandbox runs. A client that is right under every value is right whatever the live
+service does.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 RateHeaders = Literal["epoch", "delta", "iso", "pair", "absent"]
 RetryAfter = Literal["delta", "epoch", "iso", "http-date", "absent"]
 
 
-@dataclass(kw_only=True)
-class Settings:
+@cache
+def _field_choices(cls: type) -> dict[str, tuple[Any, ...]]:
+    """Return the values that the fields of a class may have, by field, where they are an enumeration."""
+    choices = {}
+    for name, hint in get_type_hints(cls).items():
+        values = [value for each in (hint, *get_args(hint)) if get_origin(each) is Literal for value in get_args(each)]
+        if values:
+            choices[name] = tuple(values)
+    return choices
+
+
+def check_choice(cls: type, name: str, value: object) -> None:
     """
-    The sandbox's answers to what is not documented.
+    Check the value of a field that is an enumeration; ``None`` is always accepted.
+
+    Raises
+    ------
+    ValueError
+        The field does not have this value.
+    """
+    choices = _field_choices(cls).get(name)
+    if choices and value is not None and value not in choices:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}")
+
+
+@dataclass(kw_only=True)
+class SandboxSettings:
+    """
+    Behavior of the sandbox that the vendor does not document.
 
     Attributes
     ----------
     strict_media_type
-        Refuse a GET without ``Content-Type: application/vnd.api+json`` (415). The vendor asks for it on every request;
-        public clients leave it out and work. Bodies are always checked.
+        Refuse a GET without ``Content-Type: application/vnd.api+json`` (415); requests with a body always need it.
     unauthorized
-        Form of a 401: a JSON:API error, or the gateway's own JSON that was seen in the wild. The error's id is not
-        published.
+        Body of a 401: a JSON:API error, or the JSON of the gateway before the API.
     unsorted_order
-        Order of a collection when no ``sort`` is sent: by id, or ``"scattered"`` (stable but in no useful order).
+        Order of a collection without ``sort``: by id, or ``"scattered"`` (stable, but in no useful order).
     sortable_id
-        Whether ``sort=id`` is accepted. Nothing in the contract says it is.
+        Accept ``sort=id``.
     nulls
-        Whether a missing value sorts below or above all others; descending order reverses it.
+        Sort missing values below (``"lowest"``) or above (``"highest"``) all others; descending order reverses it.
     case_sensitive
-        Whether ``filter[name]=acme`` misses ``Acme``.
+        Compare text in filters with its case: ``filter[name]=acme`` does not match ``Acme``.
     null_words_in_new_syntax
-        Whether ``__null__`` and ``__notnull__`` keep their meaning under ``newFilterSyntax=true``.
+        Read ``__null__`` and ``__notnull__`` as special values under ``newFilterSyntax=true`` too.
     invalid_value_status
-        Status of a filter value that cannot be read, such as a bad date: 400 or 422.
+        HTTP status for a filter value that cannot be read, such as an invalid date.
     include_links_only
-        Whether a to-many that only ever carries a link may be included; refused (400) otherwise.
+        Accept ``include`` of a to-many relationship that has only a link; otherwise 400.
     unknown_fields
-        What ``fields[prospect]=noSuchName`` does.
+        Refuse or ignore a name in ``fields[...]`` that the type does not have.
     unknown_parameters
-        What a query parameter that the API does not have does.
+        Refuse or ignore a query parameter that the API does not have.
     oversized_page
-        What ``page[size]`` and ``page[limit]`` above 1,000 do: an error, or the page is cut to 1,000.
+        Refuse a page size above 1,000, or ``"clamp"`` it to 1,000.
     count
-        ``"exact"``, or ``"unknown"``: the answer under load, count 0 and truncated.
+        Counts of collections: ``"exact"``, or ``"unknown"`` as under load (count 0, truncated).
     count_limit
-        Above this many records the count is this number and truncated [records].
+        Largest count; above it, the count is this number and truncated [records].
     count_by_default
-        Whether a collection is counted without ``count=true``, as for apps registered before 2024-10-13.
+        Count collections without ``count=true``, as for apps registered before 2024-10-13.
     meta_without_count
-        Whether an uncounted collection has no ``meta`` or one with a null count.
+        Leave ``meta`` out of an uncounted collection, or send it with a null count.
     next_past_offset_limit
-        Whether ``links.next`` goes on past offset 10,000, where following it is an error. Without, the walk just ends.
+        Send ``links.next`` past offset 10,000, where following it is an error; otherwise the pages end there.
     to_one_links
-        Whether to-one relationships carry ``links.related`` beside ``data``: the schema declares it, no example has it.
+        Send ``links.related`` of to-one relationships beside their ``data``.
     encoded_links
-        Whether the brackets in the links of a page are percent-encoded.
+        Percent-encode the brackets in the links of a page.
     organization
-        Id of the organization, by which the root document and installations name it; ``None``: the root document names
-        neither it nor the user.
+        Id of the organization in the root document and in installations; ``None`` to send no organization and no user.
     links_base_url
-        Base of every link, when an organization's API lives on another host; ``None`` for the sandbox's own.
+        Base of every link, for an organization on another host; ``None`` for the sandbox's own.
     contact_histogram_by_default
-        Whether prospects carry ``contactHistogram`` unasked, as until 2026-10-01.
+        Send ``contactHistogram`` of prospects without a request for it, as until 2026-10-01.
     lists_unnamed
-        Whether lists show accounts with ``named`` false and templates without a name; single requests always do.
+        List accounts with ``named`` false and templates without a name; a request by id always returns them.
     types_spelling
-        How ``GET /types`` spells its types.
+        Spelling of the types in ``GET /types``: ``prospect`` or ``Prospect``.
     rate_limit
-        Requests a user may make in one window [requests].
-    rate_window
-        Length of the window [s]; the vendor's is an hour.
+        Requests that a user may send in one window [requests].
+    rate_window_s
+        Length of the rate limit's window [s]; an hour at Outreach.
     rate_headers
-        Form of the ``X-RateLimit-*`` headers: Reset as epoch seconds, as seconds to go or as an ISO 8601 time;
-        ``"pair"`` for two values in Remaining (``"9999, 19988"``, the second undocumented); or none.
+        Form of ``X-RateLimit-*``: Reset as epoch, seconds or ISO 8601; ``"pair"``: two values in Remaining; or none.
     retry_after
-        Form of ``Retry-After`` on a 429. Documented as an alias of Reset, which clients read as seconds to go.
-    token_lifetime, refresh_token_lifetime
-        Of access tokens and of refresh tokens [s].
+        Form of ``Retry-After`` on a 429: seconds from now, epoch seconds, ISO 8601, HTTP date, or none.
+    token_lifetime_s
+        Lifetime of access tokens [s].
+    refresh_token_lifetime_s
+        Lifetime of refresh tokens [s].
     rotated_refresh_token
-        Whether a refresh token that was used ends at once, or stays good until it is 14 days old or 100 newer ones
-        exist. Two sources disagree.
-    mint_throttle
-        A user gets one token in this time [s]; 0 for any number.
+        End a refresh token when it is used, or keep it valid until it is 14 days old or 100 newer ones exist.
+    token_interval_s
+        Shortest time between two tokens of one user [s]; 0 for no limit.
     bad_grant_status
-        Status of ``invalid_grant``; the OAuth standard says 400.
+        HTTP status of ``invalid_grant``; 400 in the OAuth standard.
     mismatch_status
-        Status of a body whose type or id is not the URL's; JSON:API says 409.
+        HTTP status of a body whose type or id is not the URL's; 409 in JSON:API.
     create_with_id
-        What an ``id`` in the body of a create does. The guide sends one for a ruleset.
-    unknown_members, read_only_members
-        What an attribute or relationship does that the type does not have, or that cannot be written.
+        Ignore or refuse an ``id`` in the body of a create.
+    unknown_members
+        Refuse or ignore an attribute or relationship that the type does not have.
+    read_only_members
+        Refuse or ignore an attribute or relationship that cannot be written.
     strict_values
-        Refuse values outside every closed enumeration of the schema. The guide itself then fails: it writes
-        ``onlyIfActive`` and ``completed``.
+        Refuse values outside every closed enumeration of the schema; the examples of the vendor's guide then fail.
     required_members
-        Whether a create without what a record of its type cannot be without (a name, a prospect) is refused. Only
-        "Name can't be blank" is documented.
+        Refuse a create without what such a record needs, for example a name or a prospect.
     missing_related
-        What a relationship to a record that does not exist does.
+        Refuse or accept a relationship to a record that does not exist.
     unique_external_ids
-        Whether ``prospect.externalId`` and ``account.customId`` may occur only once. Imports match on them.
+        Refuse a second record with the same ``prospect.externalId`` or ``account.customId``.
     deleted_references
-        Whether relationships to a deleted record are cleared, or go on naming it. What belongs to the record alone
-        (a prospect's enrollments, open tasks, addresses and notes) goes with it.
+        Clear or keep relationships to a deleted record; what belongs only to that record is deleted with it.
     interval_unit
-        Unit of ``sequenceStep.interval``: the schema says seconds, the guide minutes.
+        Unit of ``sequenceStep.interval``: seconds in the schema, minutes in the guide.
     enroll_in_disabled
-        Whether prospects can be added to a sequence that is not enabled.
+        Accept prospects in a sequence that is not enabled.
     enroll_without_address
-        Whether a prospect without a deliverable address can be added: to no sequence, to sequences without mail steps,
-        or to any.
+        Accept prospects without a deliverable address: never, in sequences without mail steps, or always.
     finish_from
-        Which enrollments ``finish`` takes: active ones, as its description says, or every unfinished one.
+        States from which ``finish`` is accepted: active only, or every unfinished one.
     event_updated_at
-        Whether logged events have ``updatedAt``, which the guide shows and sorts by and the schema does not have.
+        Send ``updatedAt`` of logged events, which is in the guide but not in the schema.
     specific_events
-        Whether a webhook for everything receives ``task.updated`` as well as ``task.completed`` for one change.
+        Send ``task.completed`` beside ``task.updated`` to a webhook for all actions, or instead of it.
     webhook_loopback
-        Whether webhooks may point to this machine and over plain http to it. The live API takes public HTTPS only.
+        Accept webhook URLs on this machine, over plain http too; the live API accepts public HTTPS only.
     webhook_relationships
-        Form of relationships in deliveries: flat identifiers, as observed, or wrapped in ``data``.
-    job_seconds
-        How long a batch, import or compliance request stays in each of its states [s, the sandbox's clock]; reading
-        its resource type moves it on at once. ``None``: only reading does.
+        Form of relationships in deliveries: plain identifiers, or wrapped in ``data``.
+    job_step_s
+        Time a batch, import or compliance request stays in a state [s, sandbox clock]; ``None``: only reads advance it.
     batch_confirmed_count
-        Batches of more records than this must be confirmed with their count [records].
+        Batches of more records than this need their count to be confirmed [records].
     compliance_states
         Names of the states: the guide's (``queued``, ``temporary_failure``) or the schema's (``failed``).
     compliance_failures
-        Every so-many-th compliance task fails once before it succeeds; 0 for never.
+        Every n-th compliance task fails once before it succeeds; 0 for none.
     compliance_requester
-        Whether the requester's address must be that of a user, as the guide describes it.
+        Accept any requester address, or only that of a user.
     compliance_unknown
-        What a request for an address that nobody has does.
+        Accept or refuse a compliance request for an address that no prospect has.
+
+    Raises
+    ------
+    AttributeError
+        There is no setting of a name that is assigned to.
+    ValueError
+        A setting does not have a value that is assigned to it.
+
+    Examples
+    --------
+    >>> import outreach_frames as of
+    >>> with of.sandbox(prospects=20, settings={"rate_limit": 100}) as org:
+    ...     org.sandbox.settings.oversized_page = "clamp"  # from the next request on
     """
 
     strict_media_type: bool = True
@@ -165,13 +197,13 @@ class Settings:
     lists_unnamed: bool = False
     types_spelling: Literal["singular", "capitalized"] = "singular"
     rate_limit: int = 10_000
-    rate_window: float = 3600.0
+    rate_window_s: float = 3600.0
     rate_headers: RateHeaders = "epoch"
     retry_after: RetryAfter = "delta"
-    token_lifetime: float = 7200.0
-    refresh_token_lifetime: float = 14 * 86_400.0
+    token_lifetime_s: float = 7200.0
+    refresh_token_lifetime_s: float = 14 * 86_400.0
     rotated_refresh_token: Literal["invalid", "valid"] = "invalid"  # noqa: S105 - no secret
-    mint_throttle: float = 60.0
+    token_interval_s: float = 60.0
     bad_grant_status: Literal[400, 401] = 400
     mismatch_status: Literal[409, 422] = 422
     create_with_id: Literal["ignore", "refuse"] = "ignore"
@@ -190,9 +222,16 @@ class Settings:
     specific_events: Literal["beside", "instead"] = "beside"
     webhook_loopback: bool = True
     webhook_relationships: Literal["flat", "wrapped"] = "flat"
-    job_seconds: float | None = 5.0
+    job_step_s: float | None = 5.0
     batch_confirmed_count: int = 1_000
     compliance_states: Literal["guide", "schema"] = "guide"
     compliance_failures: int = 3
     compliance_requester: Literal["any", "user"] = "any"
     compliance_unknown: Literal["accept", "refuse"] = "accept"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set a setting, after a check of its name and value."""
+        if name not in type(self).__dataclass_fields__:
+            raise AttributeError(f"there is no setting {name!r} of the sandbox")
+        check_choice(type(self), name, value)
+        super().__setattr__(name, value)

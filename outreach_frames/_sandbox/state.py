@@ -1,8 +1,8 @@
 """
 The state of a running sandbox: records, tokens, budgets, clock, settings and jobs.
 
-A job is a generator that stops wherever the outside could look. It goes on when its resource type has been read, so
-that a program that polls sees every state, and when the sandbox's clock says so, for programs that do not look.
+A job is a generator that stops after every visible state. It continues when its resource type has been read, so
+that a program that polls sees every state, and after `job_step_s` on the sandbox's clock.
 """
 
 import threading
@@ -12,28 +12,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from outreach_frames._sandbox.auth import Authority, Budget, Installs, Tokens
+from outreach_frames._sandbox.auth import Installations, OAuthServer, RateLimit, Tokens
 from outreach_frames._sandbox.faults import Faults
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
+from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.store import Record, Store
 
-ENDED = object()
+_FINISHED = object()
 
 
 @dataclass(eq=False)
 class Job:
     """
-    One piece of work.
+    A long-running job.
 
     Attributes
     ----------
     type
-        Resource type that shows how far it is.
+        Resource type that shows its state.
     steps
-        The work, stopping where its state can be seen.
+        The work, which stops after every visible state.
     due
-        When it goes on by itself, on the sandbox's clock [s since 1970]; ``None`` for never.
+        When it continues without a read, on the sandbox's clock [s since 1970]; ``None`` for never.
     """
 
     type: str
@@ -43,29 +43,29 @@ class Job:
 
 class Jobs:
     """
-    What is going on.
+    Jobs that are running.
 
     Parameters
     ----------
     seconds
         The sandbox's time [s since 1970].
     settings
-        How long a step takes.
+        Settings of the sandbox.
     """
 
-    def __init__(self, seconds: Callable[[], float], settings: Settings) -> None:
+    def __init__(self, seconds: Callable[[], float], settings: SandboxSettings) -> None:
         self._seconds = seconds
         self._settings = settings
         self._running: list[Job] = []
         self._lock = threading.RLock()
 
     def start(self, type_name: str, steps: Iterator[None]) -> None:
-        """Begin a job; its first step is not taken yet."""
+        """Start a job; its first step runs later."""
         with self._lock:
             self._running.append(Job(type_name, steps, self._next_due()))
 
     def run_due(self) -> None:
-        """Let every job take the steps whose time has come."""
+        """Run the steps of all jobs that are due."""
         now = self._seconds()
         with self._lock:
             for job in list(self._running):
@@ -73,36 +73,36 @@ class Jobs:
                     self._step(job, since=job.due)
 
     def move_on(self, type_name: str) -> None:
-        """Let the jobs of a type take one step."""
+        """Run one step of all jobs of a type."""
         with self._lock:
             for job in [job for job in self._running if job.type == type_name]:
                 self._step(job)
 
     def finish(self) -> None:
-        """Let every job run to its end."""
+        """Run all jobs to their end."""
         with self._lock:
             while self._running:
                 self._step(self._running[0])
 
     def _step(self, job: Job, *, since: float | None = None) -> None:
         job.due = self._next_due(since)
-        if next(job.steps, ENDED) is ENDED:
+        if next(job.steps, _FINISHED) is _FINISHED:
             self._running.remove(job)
 
     def _next_due(self, since: float | None = None) -> float | None:
-        step = self._settings.job_seconds
+        step = self._settings.job_step_s
         return None if step is None else step + (self._seconds() if since is None else since)
 
 
 STAMPED = ("bounced", "delivered", "opened", "replied")
-"""What happens to a mailing, each with an attribute that says when: ``bouncedAt`` …"""
+"""Actions of a mailing that have an attribute with their time: ``bouncedAt`` …"""
 
-ENDS = {
+_END_ACTIONS = {
     ("sequenceState", "finished"): "finished",
     ("task", "complete"): "completed",
     ("import", "finished"): "finished",
 }
-"""States whose entering has a name of its own."""
+"""States with their own action name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +113,11 @@ class Message:
     Attributes
     ----------
     kind
-        ``"invitation"``, or ``"test"`` for a mailbox trying whether it can send.
+        ``"invitation"``, or ``"test"`` for a test of a mailbox.
     to
         Address.
     user
-        Id of the user it concerns; ``None`` where it is nobody's.
+        Id of the user; ``None`` without one.
     at
         When, on the sandbox's clock.
     """
@@ -131,18 +131,18 @@ class Message:
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """
-    Something that happened to a record.
+    A change of a record.
 
     Attributes
     ----------
     kind
-        What.
+        The kind of change.
     record
-        As it is now; for a deletion as it was last.
+        The record after the change; the last version of a deleted one.
     before
-        As it was before an update; otherwise ``None``.
+        The record before an update; otherwise ``None``.
     actor
-        Id of the user who did it; ``None`` for the sandbox itself.
+        Id of the user; ``None`` for the sandbox itself.
     at
         When, on the sandbox's clock.
     """
@@ -155,7 +155,7 @@ class Change:
 
     @property
     def happenings(self) -> tuple[str, ...]:
-        """What happened, in the words of webhooks: ``updated``, and what that update meant (``completed``)."""
+        """The actions of the change, as webhooks name them: ``updated``, and what the update means (``completed``)."""
         return (self.kind, *(self._meanings(self.before) if self.before else ()))
 
     def _meanings(self, before: Record) -> Iterator[str]:
@@ -165,7 +165,7 @@ class Change:
         step = "sequenceStep"
         if type_name == "sequenceState" and self.record.relationships.get(step) != before.relationships.get(step):
             yield "advanced"
-        end = ENDS.get((type_name, str(now.get("state"))))
+        end = _END_ACTIONS.get((type_name, str(now.get("state"))))
         if end and now.get("state") != was.get("state"):
             yield end
 
@@ -177,22 +177,22 @@ class Clock:
     Parameters
     ----------
     as_of
-        Where it begins (aware); ``None`` for the machine's own time.
+        Start (aware); ``None`` for the machine's own time.
     """
 
     def __init__(self, as_of: datetime | None) -> None:
         if as_of is not None and as_of.tzinfo is None:
-            raise ValueError("as_of has no time zone; give an aware datetime")
+            raise ValueError("as_of has no time zone; pass an aware datetime")
         self._as_of = as_of.astimezone(UTC) if as_of else None
         self._started: float | None = None
         self._ahead = timedelta()
 
     def start(self) -> None:
-        """Let the time run."""
+        """Start the clock."""
         self._started = time.monotonic()
 
     def advance(self, seconds: float) -> None:
-        """Let that much time pass at once [s]."""
+        """Move the clock forward [s]."""
         self._ahead += timedelta(seconds=seconds)
 
     def now(self) -> datetime:
@@ -203,29 +203,29 @@ class Clock:
         return self._as_of + timedelta(seconds=elapsed) + self._ahead
 
     def seconds(self) -> float:
-        """Return the machine's time [seconds since 1970], as far ahead as this clock was moved."""
+        """Return the machine's time [seconds since 1970], moved forward as `advance` did."""
         return time.time() + self._ahead.total_seconds()
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestRecord:
     """
-    One request that arrived, whatever became of it.
+    One request that the server received.
 
     Attributes
     ----------
     method, path
-        As sent, the path decoded.
+        Of the request, the path decoded.
     query
-        Query string, decoded: for reading; see `parameters` for its parts.
+        Query string, decoded, to be read by people; see `parameters`.
     status
-        HTTP status answered; 0 if the answer never began.
+        HTTP status of the response; 0 without a response.
     at
-        When it arrived, on the sandbox's clock.
+        When it was received, on the sandbox's clock.
     parameters
         Name and value pairs of the query, decoded, in order.
     headers
-        As sent, names in lower case, without the token and cookies.
+        Headers with names in lower case, without the token and cookies.
     """
 
     method: str
@@ -238,33 +238,33 @@ class RequestRecord:
 
     @property
     def is_data(self) -> bool:
-        """Whether it asked the API itself for something, rather than for a token."""
+        """Whether it is a request to the API itself, not for a token."""
         return self.path.startswith("/api/v2")
 
 
 @dataclass(kw_only=True)
-class State:
+class SandboxState:
     """
-    One organization and everything known about who talks to it.
+    One organization, and the state of its server.
 
     Attributes
     ----------
     store, schema
         Records and their types.
     settings
-        Answers to what is not documented; may change while the sandbox runs.
+        Behavior that is not documented; may change while the sandbox runs.
     clock
         The sandbox's time.
     custom_fields
         Definitions of custom fields by resource type and field, as ``GET /types`` gives them.
     user
-        Id of the user in front of the browser.
+        Id of the user in the browser.
     tokens, budget
-        Who may ask, and how often.
-    authority, installs
-        Who hands tokens out, to users and to applications.
+        Bearer tokens and rate limits.
+    oauth, installs
+        Servers that issue tokens to users and to applications.
     faults
-        What is to go wrong.
+        The faults.
     log
         Requests, oldest first.
     failures
@@ -276,20 +276,20 @@ class State:
     listeners
         Called with every change, in order.
     jobs
-        What takes its time.
+        Long-running jobs.
     uploads
         Files for imports, by storage key.
     """
 
     store: Store
-    settings: Settings
+    settings: SandboxSettings
     clock: Clock
     custom_fields: Mapping[str, Mapping[str, Any]]
     user: int = 1
     tokens: Tokens = field(init=False)
-    budget: Budget = field(init=False)
-    authority: Authority = field(init=False)
-    installs: Installs = field(init=False)
+    budget: RateLimit = field(init=False)
+    oauth: OAuthServer = field(init=False)
+    installs: Installations = field(init=False)
     faults: Faults = field(default_factory=Faults)
     log: list[RequestRecord] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
@@ -302,9 +302,9 @@ class State:
 
     def __post_init__(self) -> None:
         self.tokens = Tokens(self.clock.seconds)
-        self.budget = Budget(self.clock.seconds)
-        self.authority = Authority(self.tokens, self.clock.seconds, self.settings, user=self.user)
-        self.installs = Installs(self.tokens, self.clock.seconds)
+        self.budget = RateLimit(self.clock.seconds)
+        self.oauth = OAuthServer(self.tokens, self.clock.seconds, self.settings, user=self.user)
+        self.installs = Installations(self.tokens, self.clock.seconds)
         self.jobs = Jobs(self.clock.seconds, self.settings)
         self.schema = Schema(self.store)
         for name in self.custom_fields:
@@ -312,11 +312,11 @@ class State:
                 self.store.declare(name)
 
     def publish(self, change: Change) -> None:
-        """Tell everybody who listens of a change."""
+        """Call all listeners with a change."""
         for listener in self.listeners:
             listener(change)
 
     @property
     def link_base(self) -> str:
-        """Where links point to."""
+        """Base URL of links."""
         return self.settings.links_base_url or f"{self.origin}/api/v2"

@@ -1,10 +1,10 @@
 """
 The records the sandbox serves, in memory.
 
-A record keeps what it was given, value for value: an odd timestamp or an id sent as text goes out as it came in.
-Look-ups know that ``"7"`` and ``7`` name the same resource. What is computed from the records (orders, selections) is
-remembered until the next change; indexes follow the changes, so that a thousand writes do not read the store a thousand
-times. Records are replaced, never altered.
+A record stores its values unchanged: an unusual timestamp, or an id as text, is sent as it was received.
+In look-ups ``"7"`` and ``7`` are the same id. Results computed from the records (sorted lists, selections) are
+cached until the next change. Indexes are updated with every change, so that a thousand writes do not read the store a
+thousand times. Records are replaced, never changed.
 """
 
 import json
@@ -18,21 +18,21 @@ from typing import Any, NamedTuple, TypeVar
 
 from outreach_frames import catalog
 
-T = TypeVar("T")
+_Result = TypeVar("_Result")
 Key = int | str
 Resources = str | Path | Iterable[Mapping[str, Any]] | Mapping[str, Any]
 
-REMEMBERED = 256
+_CACHED_RESULTS = 256
 
 
 class Identifier(NamedTuple):
-    """A JSON:API resource identifier, the id as it was given."""
+    """A JSON:API resource identifier, with the id unchanged."""
 
     type: str
     id: Key
 
 
-Linkage = Identifier | tuple[Identifier, ...] | None
+ResourceLinkage = Identifier | tuple[Identifier, ...] | None
 
 
 @dataclass(slots=True, eq=False)
@@ -43,63 +43,63 @@ class Record:
     Attributes
     ----------
     type, id
-        As given.
+        Type and id, unchanged.
     attributes
-        As given; an attribute that is missing is null.
+        Attributes; a missing one is null.
     relationships
-        Resource linkage by relationship: an identifier, a tuple of them, or ``None``. A relationship given without
+        Resource linkage by relationship: an identifier, a tuple of them, or ``None``. A relationship without
         linkage is missing here and is looked up from the other side where that is possible.
     meta
-        As given, such as ``dataConnections``.
+        Meta of the resource, such as ``dataConnections``.
     """
 
     type: str
     id: Key
     attributes: dict[str, Any]
-    relationships: dict[str, Linkage]
+    relationships: dict[str, ResourceLinkage]
     meta: dict[str, Any] = field(default_factory=dict)
 
     @property
     def identifier(self) -> Identifier:
-        """Who this is."""
+        """The resource identifier."""
         return Identifier(self.type, self.id)
 
     @property
     def key(self) -> Key:
-        """The id it is kept under."""
+        """The id in the store."""
         return key_of(self.type, self.id)
 
 
 class Index:
     """
-    Records of one type by something they hold, kept current by the store.
+    Records of one type by a key; the store updates it.
 
     Parameters
     ----------
     keys
-        What a record is found by.
+        Returns the keys of a record.
     """
 
     def __init__(self, keys: Callable[[Record], Iterable[Hashable]]) -> None:
         self._keys = keys
-        self._found: dict[Hashable, dict[Key, Record]] = {}
+        self._records: dict[Hashable, dict[Key, Record]] = {}
 
     def __iter__(self) -> Iterator[Hashable]:
-        return iter([key for key, records in self._found.items() if records])
+        return iter([key for key, records in self._records.items() if records])
 
     def of(self, key: Hashable) -> list[Record]:
-        """Return the records found by a key, oldest insertion first."""
-        return list(self._found.get(key, {}).values())
+        """Return the records with a key, oldest insertion first."""
+        return list(self._records.get(key, {}).values())
 
     def add(self, record: Record) -> None:
-        """Enter a record."""
+        """Add a record."""
         for key in self._keys(record):
-            self._found.setdefault(key, {})[record.key] = record
+            self._records.setdefault(key, {})[record.key] = record
 
     def discard(self, record: Record) -> None:
-        """Take a record out."""
+        """Remove a record."""
         for key in self._keys(record):
-            self._found.get(key, {}).pop(record.key, None)
+            self._records.get(key, {}).pop(record.key, None)
 
 
 class Store:
@@ -109,9 +109,9 @@ class Store:
     Attributes
     ----------
     version
-        Grows with every change.
+        Number of changes.
     lock
-        Held while records change; hold it to read a record and put it back without a change between.
+        Lock of all changes; hold it to read and replace a record without a change between.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
@@ -123,7 +123,7 @@ class Store:
         self._memory: OrderedDict[Hashable, Any] = OrderedDict()
         for record in records:
             if self.find(record.type, record.id) is not None:
-                raise ValueError(f"resource {record.type} {record.id!r} is given twice")
+                raise ValueError(f"resource {record.type} {record.id!r} occurs twice")
             self._insert(record)
 
     @property
@@ -153,12 +153,12 @@ class Store:
 
     def remove(self, type_name: str, id_: Key) -> None:
         """
-        Remove a record; what refers to it keeps doing so.
+        Remove a record; references to it stay.
 
         Raises
         ------
         KeyError
-            There is none.
+            There is no such record.
         """
         with self.lock:
             record = self._tables[type_name].pop(key_of(type_name, id_))
@@ -167,43 +167,43 @@ class Store:
             self._changed()
 
     def declare(self, type_name: str) -> None:
-        """Let there be a type, though it has no records yet."""
+        """Add a type without records."""
         with self.lock:
             self._tables.setdefault(type_name, {})
 
     def next_id(self, type_name: str) -> int:
-        """Return the id after the largest number a record of a type ever had; ids of removed records stay unused."""
+        """Return the next id of a type; ids of removed records are not used again."""
         return self._last_ids.get(type_name, 0) + 1
 
     def index(self, type_name: str, name: Hashable, keys: Callable[[Record], Iterable[Hashable]]) -> Index:
-        """Return the index of that name over the records of a type; made when it is first asked for."""
+        """Return the index of this name over the records of a type; it is built on first use."""
         with self.lock:
             indexes = self._indexes.setdefault(type_name, {})
             if name not in indexes:
-                made = Index(keys)
+                new = Index(keys)
                 for record in self.records(type_name):
-                    made.add(record)
-                indexes[name] = made
+                    new.add(record)
+                indexes[name] = new
             return indexes[name]
 
-    def remember(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` returned for this key since the last change; call it if it has not been asked yet."""
+    def remember(self, key: Hashable, make: Callable[[], _Result]) -> _Result:
+        """Return the cached result of `make` for this key; `make` is called once between two changes."""
         with self.lock:
             if key not in self._memory:
                 self._memory[key] = make()
             self._memory.move_to_end(key)
-            made: T = self._memory[key]
-            while len(self._memory) > REMEMBERED:
+            result: _Result = self._memory[key]
+            while len(self._memory) > _CACHED_RESULTS:
                 self._memory.popitem(last=False)
-            return made
+            return result
 
     def referrers(self, source: str, relationship: str) -> Index:
-        """Return, by normalized identifier, the records of type `source` whose relationship names it."""
+        """Return the records of type `source` by the normalized identifiers in a relationship."""
 
-        def named(record: Record) -> Iterable[Hashable]:
+        def targets(record: Record) -> Iterable[Hashable]:
             return map(normal, as_tuple(record.relationships.get(relationship)))
 
-        return self.index(source, ("referrers", relationship), named)
+        return self.index(source, ("referrers", relationship), targets)
 
     def _insert(self, record: Record) -> None:
         key = record.key
@@ -216,7 +216,7 @@ class Store:
         self._memory.clear()
 
 
-def as_tuple(linkage: Linkage) -> tuple[Identifier, ...]:
+def as_tuple(linkage: ResourceLinkage) -> tuple[Identifier, ...]:
     """Return linkage of either cardinality as a tuple."""
     if linkage is None:
         return ()
@@ -224,15 +224,15 @@ def as_tuple(linkage: Linkage) -> tuple[Identifier, ...]:
 
 
 def key_of(type_name: str, id_: Key) -> Key:
-    """Return the id a record is kept under: a number where the text is one, unless the type's ids are strings."""
-    known = catalog.load().types.get(type_name)
-    if known is not None and known.id_type == "string":
+    """Return the id in the store: a number where the text is one, unless the ids of the type are strings."""
+    kind = catalog.load().types.get(type_name)
+    if kind is not None and kind.id_type == "string":
         return str(id_)
     return int(id_) if isinstance(id_, str) and re.fullmatch(r"[0-9]+", id_) else id_
 
 
 def normal(identifier: Identifier) -> Identifier:
-    """Return the identifier with the id its record is kept under."""
+    """Return the identifier with the id in the store."""
     return Identifier(identifier.type, key_of(*identifier))
 
 
@@ -249,20 +249,20 @@ def read_resources(resources: Resources) -> list[Record]:
     Raises
     ------
     ValueError
-        An entry is no resource object; the message says which.
+        An entry is not a resource object; the message names it.
     OSError
         The file cannot be read.
     """
     if isinstance(resources, str | Path):
         resources = json.loads(Path(resources).read_text(encoding="utf-8"))
-    return [read_resource(resource, place) for place, resource in _entries(resources)]
+    return [read_resource(resource, place) for place, resource in _resource_entries(resources)]
 
 
-def _entries(resources: Any) -> Iterator[tuple[str, Any]]:
+def _resource_entries(resources: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(resources, Mapping):
         for name, entries in resources.items():
             if name in {"data", "included"} or isinstance(entries, list):
-                yield from _entries(entries if isinstance(entries, list) else [entries])
+                yield from _resource_entries(entries if isinstance(entries, list) else [entries])
             elif name not in {"meta", "links", "jsonapi"}:
                 raise ValueError(f"resources[{name!r}] is not a list of resource objects")
     else:
@@ -276,10 +276,10 @@ def read_resource(resource: Any, place: str) -> Record:
     Raises
     ------
     ValueError
-        It is none; the message names `place`.
+        It is not a resource object; the message names `place`.
     """
     if not isinstance(resource, Mapping) or not isinstance(resource.get("type"), str):
-        raise ValueError(f"{place} is no JSON:API resource object: it has no 'type'")  # noqa: TRY004 - a bad value
+        raise ValueError(f"{place} is not a JSON:API resource object: it has no 'type'")  # noqa: TRY004 - a bad value
     if isinstance(resource.get("id"), bool) or not isinstance(resource.get("id"), int | str):
         raise ValueError(f"{place} ({resource['type']}) has no 'id' that is a number or text")  # noqa: TRY004 - as above
     return Record(
@@ -295,14 +295,14 @@ def read_resource(resource: Any, place: str) -> Record:
     )
 
 
-def read_linkage(data: Any, place: str) -> Linkage:
+def read_linkage(data: Any, place: str) -> ResourceLinkage:
     """
     Read the ``data`` of a relationship object.
 
     Raises
     ------
     ValueError
-        It is no resource linkage; the message names `place`.
+        It is not resource linkage; the message names `place`.
     """
     try:
         if data is None:

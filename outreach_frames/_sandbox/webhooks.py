@@ -1,4 +1,4 @@
-"""Webhooks: from a change to its deliveries."""
+"""Webhooks: payloads of changes, and their delivery."""
 
 import hashlib
 import hmac
@@ -15,66 +15,68 @@ import msgspec
 import requests
 
 from outreach_frames import catalog
-from outreach_frames._sandbox.errors import Problem
-from outreach_frames._sandbox.settings import Settings
-from outreach_frames._sandbox.state import Change, State
-from outreach_frames._sandbox.store import Identifier, Linkage, Record
-from outreach_frames._sandbox.writes.rules import hook_actions, hook_resources, is_loopback, is_private, is_unknown
+from outreach_frames._sandbox.errors import HttpError
+from outreach_frames._sandbox.settings import SandboxSettings
+from outreach_frames._sandbox.state import Change, SandboxState
+from outreach_frames._sandbox.store import Identifier, Record, ResourceLinkage
+from outreach_frames._sandbox.writes.rules import hook_actions, hook_resources, is_private, is_this_machine, is_unknown
 from outreach_frames._sandbox.writes.unit_of_work import instant, stamp
 
-WITH_BEFORE = 2
-"""Payload version from which an update tells what was there before."""
+_BEFORE_UPDATE_VERSION = 2
+"""First payload version with ``beforeUpdate``."""
 
 
-def payload(change: Change, happening: str, version: int, settings: Settings, delivered_at: datetime) -> dict[str, Any]:
+def payload(
+    change: Change, happening: str, version: int, settings: SandboxSettings, delivered_at: datetime
+) -> dict[str, Any]:
     """
     Return the body of a delivery.
 
     Parameters
     ----------
     happening
-        What it is about: ``created``, ``completed`` …
+        The action: ``created``, ``completed`` …
     version
-        1, or 2 with ``beforeUpdate`` and who did it.
+        1, or 2 with ``beforeUpdate`` and the actor.
     delivered_at
         When it is sent (aware).
 
     Returns
     -------
     body
-        A created or updated record tells only what was set or changed, a deleted one all it was.
+        Attributes and relationships that were set or changed; all of them for a deleted record.
     """
     meta: dict[str, Any] = {
         "eventName": f"{change.record.type}.{happening}",
         "deliveredAt": delivered_at.isoformat(timespec="milliseconds"),
     }
-    if version >= WITH_BEFORE and change.actor is not None:
+    if version >= _BEFORE_UPDATE_VERSION and change.actor is not None:
         meta["actor"] = {"type": "User", "id": change.actor}
     body: dict[str, Any] = {
         "data": {
             "type": change.record.type,
             "id": change.record.id,
-            **_members(_told(change), settings),
+            **_payload_members(_changed_record(change), settings),
         },
         "meta": meta,
     }
-    if version >= WITH_BEFORE and change.before is not None:
-        body["beforeUpdate"] = _members(_difference(change.before, change.record), settings)
+    if version >= _BEFORE_UPDATE_VERSION and change.before is not None:
+        body["beforeUpdate"] = _payload_members(_changed_members(change.before, change.record), settings)
     return body
 
 
-def _told(change: Change) -> Record:
+def _changed_record(change: Change) -> Record:
     if change.before is not None:
-        return _difference(change.record, change.before)
+        return _changed_members(change.record, change.before)
     if change.kind == "destroyed":
         return change.record
     set_ = {name: value for name, value in change.record.attributes.items() if value is not None}
-    linked: dict[str, Linkage] = {name: named for name, named in change.record.relationships.items() if named}
+    linked: dict[str, ResourceLinkage] = {name: named for name, named in change.record.relationships.items() if named}
     return Record(change.record.type, change.record.id, set_, linked)
 
 
-def _difference(record: Record, other: Record) -> Record:
-    """Return of a record what another is not."""
+def _changed_members(record: Record, other: Record) -> Record:
+    """Return the members of a record that differ from another's."""
     return Record(
         record.type,
         record.id,
@@ -91,18 +93,18 @@ def _difference(record: Record, other: Record) -> Record:
     )
 
 
-def _members(record: Record, settings: Settings) -> Mapping[str, Any]:
-    known = catalog.load().types.get(record.type)
-    hidden = {name for name, attribute in known.attributes.items() if attribute.write_only} if known else set()
+def _payload_members(record: Record, settings: SandboxSettings) -> Mapping[str, Any]:
+    kind = catalog.load().types.get(record.type)
+    hidden = {name for name, attribute in kind.attributes.items() if attribute.write_only} if kind else set()
     wrap = settings.webhook_relationships == "wrapped"
-    linked = {name: _linkage(linkage) for name, linkage in record.relationships.items()}
+    linked = {name: _linkage_json(linkage) for name, linkage in record.relationships.items()}
     return {
         "attributes": {name: value for name, value in record.attributes.items() if name not in hidden},
         "relationships": {name: {"data": each} for name, each in linked.items()} if wrap else linked,
     }
 
 
-def _linkage(linkage: Linkage) -> Any:
+def _linkage_json(linkage: ResourceLinkage) -> Any:
     if linkage is None:
         return None
     if isinstance(linkage, Identifier):
@@ -110,19 +112,19 @@ def _linkage(linkage: Linkage) -> Any:
     return [{"type": each.type, "id": each.id} for each in linkage]
 
 
-ATTEMPTS = 4
-PAUSE = 1.0
-"""Between two attempts [s]."""
-TIME_TO_ANSWER = 5.0
-"""What a receiver has to answer within [s]."""
+_ATTEMPTS = 4
+_PAUSE_S = 1.0
+"""Time between two attempts [s]."""
+_TIMEOUT_S = 5.0
+"""Timeout of a receiver [s]."""
 
-Outcome = Literal["pending", "delivered", "failed", "withheld", "unknown host", "private address"]
+DeliveryOutcome = Literal["pending", "delivered", "failed", "withheld", "unknown host", "private address"]
 
 
 @dataclass(kw_only=True, eq=False)
-class Delivery:
+class WebhookDelivery:
     """
-    One message to one webhook.
+    One request to one webhook.
 
     Attributes
     ----------
@@ -131,21 +133,21 @@ class Delivery:
     event
         Such as ``task.completed``.
     url
-        Where it goes.
+        URL of the receiver.
     body
-        As sent, byte for byte.
+        Body of the request.
     headers
-        As sent.
+        Headers of the request.
     attempts
-        How often it was tried.
+        Number of attempts.
     outcome
-        ``"delivered"``: something answered, whatever the status. ``"failed"``: nothing did. ``"withheld"``: the
-        receiver is not on this machine, and the sandbox talks to nobody else. ``"unknown host"`` and ``"private
-        address"`` suspend the webhook; the first is what a ``.invalid`` name gives.
+        ``"delivered"``: there was a response, with any status. ``"failed"``: there was none. ``"withheld"``: the
+        receiver is not on this machine, so nothing is sent. ``"unknown host"`` and ``"private
+        address"`` suspend the webhook; a ``.invalid`` name is an unknown host.
     status
-        What the receiver answered.
+        HTTP status of the response.
     at
-        When it was last tried, on the sandbox's clock.
+        Time on the sandbox's clock.
     """
 
     webhook: int
@@ -154,7 +156,7 @@ class Delivery:
     body: bytes
     headers: dict[str, str]
     attempts: int = 0
-    outcome: Outcome = "pending"
+    outcome: DeliveryOutcome = "pending"
     status: int | None = None
     at: datetime
 
@@ -164,106 +166,106 @@ def signature(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def send(delivery: Delivery, *, loopback: bool, wait: Callable[[float], object]) -> None:
+def send(delivery: WebhookDelivery, *, loopback: bool, wait: Callable[[float], object]) -> None:
     """
-    Try to deliver a message, up to four times if nothing answers.
+    Send a delivery, up to four times without a response.
 
     Parameters
     ----------
     loopback
-        Whether receivers on this machine are allowed.
+        Whether receivers may be on this machine.
     wait
         Called with the pause between two attempts [s].
     """
     host = urlsplit(delivery.url).hostname
-    if not (loopback and is_loopback(host)):
+    if not (loopback and is_this_machine(host)):
         delivery.attempts += 1
         delivery.outcome = _elsewhere(host)
         return
     with requests.Session() as session:
         session.trust_env = False
-        for attempt in range(ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             if attempt:
-                wait(PAUSE)
+                wait(_PAUSE_S)
             delivery.attempts += 1
             try:
-                answer = session.post(
+                response = session.post(
                     delivery.url,
                     data=delivery.body,
                     headers=delivery.headers,
-                    timeout=TIME_TO_ANSWER,
+                    timeout=_TIMEOUT_S,
                     allow_redirects=False,
                 )
             except requests.RequestException:
                 delivery.outcome = "failed"
             else:
-                delivery.status, delivery.outcome = answer.status_code, "delivered"
+                delivery.status, delivery.outcome = response.status_code, "delivered"
                 return
 
 
-def _elsewhere(host: str | None) -> Outcome:
+def _elsewhere(host: str | None) -> DeliveryOutcome:
     if is_unknown(host):
         return "unknown host"
     return "private address" if is_private(host) else "withheld"
 
 
-SUSPENSIONS = {"unknown host": timedelta(minutes=1), "private address": timedelta(hours=1)}
-GIVEN_UP_AFTER = timedelta(days=7)
-"""Unreachable for about that long, a webhook is disabled for good."""
+_SUSPENSIONS = {"unknown host": timedelta(minutes=1), "private address": timedelta(hours=1)}
+_DISABLED_AFTER = timedelta(days=7)
+"""A webhook that is unreachable for this long is disabled."""
 
-SUSPENDED = ("disabledReason", "disabledSince", "disabledUntil")
+_SUSPENSION_ATTRIBUTES = ("disabledReason", "disabledSince", "disabledUntil")
 
 
 class WebhookDispatcher:
     """
-    Delivers changes to the webhooks that want to know, one after another, from a thread of its own.
+    Delivers changes to webhooks, one after another, in a thread.
 
     Parameters
     ----------
     state
-        What the sandbox holds.
+        State of the sandbox.
 
     Attributes
     ----------
     deliveries
-        Everything that was to be sent, oldest first.
+        All deliveries, oldest first.
     wait
-        Pauses between two attempts [s]; replace it to let no time pass.
+        Waits between two attempts [s]; replace it for tests without waiting.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SandboxState) -> None:
         self._state = state
         self._queue: queue.SimpleQueue[tuple[int, Change, str] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._idle = threading.Condition()
         self._open = 0
-        self.deliveries: list[Delivery] = []
+        self.deliveries: list[WebhookDelivery] = []
         self.wait: Callable[[float], object] = self._stopping.wait
 
     def __call__(self, change: Change) -> None:
-        """Queue a change for every webhook that wants it."""
+        """Queue a change for every webhook that it concerns."""
         for webhook in self._state.store.records("webhook") if change.record.type in hook_resources() else ():
-            for happening in self._wanted(webhook, change):
+            for happening in self._matching_actions(webhook, change):
                 with self._idle:
                     self._open += 1
                 self._queue.put((int(webhook.id), change, happening))
                 self._run()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything has been sent, at most so long [s]; return whether it has."""
+        """Wait until the queue is empty, at most `timeout` [s]; return whether it is."""
         with self._idle:
             return self._idle.wait_for(lambda: self._open == 0, timeout)
 
-    def redeliver(self, delivery: Delivery) -> Delivery:
-        """Send a delivery again, byte for byte, as happens when an answer is lost; return the new one."""
+    def redeliver(self, delivery: WebhookDelivery) -> WebhookDelivery:
+        """Send a delivery again, as after a lost response; return the new one."""
         again = replace(delivery, attempts=0, outcome="pending", status=None, at=self._state.clock.now())
         self.deliveries.append(again)
         self._send(again)
         return again
 
     def stop(self) -> None:
-        """Send what is queued without pausing between attempts, then end."""
+        """Send what is queued without waiting between attempts, then stop."""
         self._stopping.set()
         thread = self._thread
         if thread is not None:
@@ -272,14 +274,14 @@ class WebhookDispatcher:
             self._thread = None
         self._stopping.clear()
 
-    # Who wants to know
+    # Which webhooks a change concerns
 
-    def _wanted(self, webhook: Record, change: Change) -> Iterator[str]:
+    def _matching_actions(self, webhook: Record, change: Change) -> Iterator[str]:
         resource, action = webhook.attributes.get("resource"), webhook.attributes.get("action")
         if resource not in {"*", change.record.type} or webhook.attributes.get("active") is False:
             return
-        known = hook_actions(change.record.type)
-        happenings = [each for each in change.happenings if each in known and action in {"*", each}]
+        supported = hook_actions(change.record.type)
+        happenings = [each for each in change.happenings if each in supported and action in {"*", each}]
         instead = self._state.settings.specific_events == "instead" and len(happenings) > 1
         yield from happenings[1:] if instead else happenings
 
@@ -294,7 +296,7 @@ class WebhookDispatcher:
         while (queued := self._queue.get()) is not None:
             try:
                 self._post(*queued)
-            except Exception as error:  # noqa: BLE001 - a mistake of the sandbox, told with its other failures
+            except Exception as error:  # noqa: BLE001 - an error of the sandbox, added to its failures
                 self._state.failures.append(error)
             with self._idle:
                 self._open -= 1
@@ -307,7 +309,7 @@ class WebhookDispatcher:
         now = self._state.clock.now()
         version = webhook.attributes.get("payloadVersion") or 1
         body = msgspec.json.encode(payload(change, happening, version, self._state.settings, now))
-        delivery = Delivery(
+        delivery = WebhookDelivery(
             webhook=webhook_id,
             event=f"{change.record.type}.{happening}",
             url=str(webhook.attributes.get("url")),
@@ -318,12 +320,12 @@ class WebhookDispatcher:
         self.deliveries.append(delivery)
         self._send(delivery)
 
-    def _send(self, delivery: Delivery) -> None:
+    def _send(self, delivery: WebhookDelivery) -> None:
         send(delivery, loopback=self._state.settings.webhook_loopback, wait=self.wait)
         with self._state.store.lock:
             webhook = self._state.store.find("webhook", delivery.webhook)
             if webhook is not None:
-                self._judge(webhook, delivery)
+                self._update_webhook(webhook, delivery)
 
     # Webhooks that cannot be reached
 
@@ -331,31 +333,31 @@ class WebhookDispatcher:
         until = webhook.attributes.get("disabledUntil")
         return until is not None and instant(until) > self._state.clock.now()
 
-    def _judge(self, webhook: Record, delivery: Delivery) -> None:
-        """Suspend a webhook whose host cannot be, give it up after a week; recover it as soon as something answers."""
+    def _update_webhook(self, webhook: Record, delivery: WebhookDelivery) -> None:
+        """Suspend a webhook with an impossible host, disable it after a week, and resume it after a response."""
         now, since = self._state.clock.now(), webhook.attributes.get("disabledSince")
-        pause = SUSPENSIONS.get(delivery.outcome)
+        pause = _SUSPENSIONS.get(delivery.outcome)
         if pause is not None:
-            lost = since is not None and now - instant(since) >= GIVEN_UP_AFTER
-            self._mark(
+            is_expired = since is not None and now - instant(since) >= _DISABLED_AFTER
+            self._set_silently(
                 webhook,
                 {
                     "disabledReason": f"The URL cannot be reached: {delivery.outcome}.",
                     "disabledSince": since or stamp(now),
                     "disabledUntil": stamp(now + pause),
-                    "active": not lost,
+                    "active": not is_expired,
                 },
             )
         elif since is not None and delivery.outcome == "delivered":
-            self._mark(webhook, dict.fromkeys(SUSPENDED))
+            self._set_silently(webhook, dict.fromkeys(_SUSPENSION_ATTRIBUTES))
 
-    def _mark(self, webhook: Record, attributes: dict[str, object]) -> None:
-        """Note what happened on the webhook itself; nobody is told, and it does not count as an update."""
+    def _set_silently(self, webhook: Record, attributes: dict[str, object]) -> None:
+        """Change the webhook without an event and without ``updatedAt``."""
         self._state.store.put(replace(webhook, attributes=webhook.attributes | attributes))
 
 
 def _headers(webhook: Record, body: bytes) -> dict[str, str]:
-    headers = {"Content-Type": Problem.media_type, "Outreach-Webhook-ID": str(uuid4())}
+    headers = {"Content-Type": HttpError.media_type, "Outreach-Webhook-ID": str(uuid4())}
     if webhook.attributes.get("cleanupToken"):
         headers["outreach-webhook-cleanup-token"] = str(webhook.attributes["cleanupToken"])
     if webhook.attributes.get("secret"):

@@ -28,7 +28,7 @@ def busy(tmp_path):
             numbers = range(100 - 5 * step, 95 - 5 * step, -1)
             org.sandbox.put(*(account(n, f"2025-02-01T00:{step:02}:00Z") for n in numbers if n > 0))
 
-        org.sandbox.faults.add(path="/accounts", times=None, change=touch)
+        org.sandbox.faults.add(path="/accounts", times=None, on_request=touch)
         yield org
 
 
@@ -94,7 +94,7 @@ def test_custom_objects_in_an_order_that_loses_records_are_an_error(tmp_path):
 
     with organization(tmp_path, *(lease(n, f"2025-01-01T00:{n:02}:00Z") for n in range(1, 41))) as org:
         org.sandbox.faults.add(
-            path="/customObjects/lease", after=1, change=lambda: org.sandbox.put(lease(5, "2025-02-01T00:00:00Z"))
+            path="/customObjects/lease", after=1, on_request=lambda: org.sandbox.put(lease(5, "2025-02-01T00:00:00Z"))
         )
 
         with pytest.raises(DocumentError, match="39 custom_objects/lease came, of which the API counted 40"):
@@ -145,7 +145,7 @@ def test_the_first_rows_by_offset_are_as_many_as_were_asked_for(tmp_path):
     """Each record that is made in front meanwhile pushes one onto the page that is read after it."""
     with organization(tmp_path, *(account(n) for n in range(1, 60))) as org:
         late = iter(range(60, 70))
-        org.sandbox.faults.add(path="/accounts", times=3, change=lambda: org.sandbox.put(account(next(late))))
+        org.sandbox.faults.add(path="/accounts", times=3, on_request=lambda: org.sandbox.put(account(next(late))))
 
         frame = of.fetch(org, "accounts", sort="-created_at", limit=30, page_size=10, parallel=2, progress=False)
 

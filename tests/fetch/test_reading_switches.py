@@ -5,14 +5,14 @@ Each switch of the sandbox is an open question about the live service; the same 
 """
 
 import dataclasses
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 import pandas as pd
 import pytest
 from fetch_support import organization, resource
 
 import outreach_frames as of
-from outreach_frames._sandbox import Settings
+from outreach_frames._sandbox import SandboxSettings
 from outreach_frames.errors import (
     AuthError,
     BadRequestError,
@@ -23,23 +23,25 @@ from outreach_frames.errors import (
     ValidationError,
 )
 
-DEFAULTS = Settings()
+DEFAULTS = SandboxSettings()
 SEPARATE = {"unauthorized", "invalid_value_status", "count", "links_base_url"}
 """Switches about what fails, or what is unknown, which have tests of their own below."""
 
 
 def alternatives():
     """Yield every other switch with each value that is not its default."""
-    for field in dataclasses.fields(Settings):
+    for field in dataclasses.fields(SandboxSettings):
         default = getattr(DEFAULTS, field.name)
         if field.name in SEPARATE:
             continue
         if isinstance(default, bool):
             values = [not default]
-        elif isinstance(default, int | float):
+        elif (
+            isinstance(default, int | float) and get_origin(SandboxSettings.__annotations__[field.name]) is not Literal
+        ):
             values = [3] if field.name == "count_limit" else [default + 1]
         else:
-            values = [value for value in get_args(Settings.__annotations__[field.name]) if value != default]
+            values = [value for value in get_args(SandboxSettings.__annotations__[field.name]) if value != default]
         assert values, f"no other value is known for {field.name}"
         yield from ((field.name, value) for value in values)
 
@@ -68,10 +70,10 @@ def org(tmp_path_factory):
 @pytest.fixture
 def settings(org):
     """Return the settings, as they were before each test."""
-    vars(org.sandbox.settings).update(vars(Settings()))
+    vars(org.sandbox.settings).update(vars(SandboxSettings()))
     org.cache.clear()
     yield org.sandbox.settings
-    vars(org.sandbox.settings).update(vars(Settings()))
+    vars(org.sandbox.settings).update(vars(SandboxSettings()))
 
 
 def reads(org):
@@ -184,7 +186,7 @@ def test_counting_a_long_list_counts_each_record_once(org):
     names = ["Acme", *(f"no-such-name-{n}" for n in range(500)), "acme"]
     vars(org.sandbox.settings).update(case_sensitive=False)
     assert of.count(org, "accounts", filter={"name": names}) == 2
-    vars(org.sandbox.settings).update(vars(Settings()))
+    vars(org.sandbox.settings).update(vars(SandboxSettings()))
 
 
 def test_parts_of_a_long_query_are_put_in_order_together_or_not_at_all(org):

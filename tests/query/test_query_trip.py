@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import outreach_frames as of
 from outreach_frames import catalog
 from outreach_frames._query import build
-from outreach_frames._sandbox import Settings
-from outreach_frames._sandbox.query import Reader
+from outreach_frames._sandbox import SandboxSettings
+from outreach_frames._sandbox.query import QueryReader
 from outreach_frames._sandbox.relations import Schema
 from outreach_frames._sandbox.store import Store
 from outreach_frames.errors import QueryError
@@ -25,7 +25,7 @@ IDS = range(1, 5)
 def parsed(part):
     """Write a query as a request, and read it as the sandbox does."""
     url = requests.Request("GET", "http://127.0.0.1/x", params=part.parameters()).prepare().url
-    return Reader(Schema(Store()), Settings()).listing(part.resource, urlsplit(url).query)
+    return QueryReader(Schema(Store()), SandboxSettings()).listing(part.resource, urlsplit(url).query)
 
 
 # Structure: order, includes, fields

@@ -8,7 +8,7 @@ from small_organization import Ask, asking, small_organization
 from writing_organization import restore
 from writing_requests import Program
 
-from outreach_frames._sandbox import Sandbox, Settings
+from outreach_frames._sandbox import Sandbox, SandboxSettings
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def running() -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(running: Sandbox) -> Iterator[Sandbox]:
     """Return a running sandbox of the small organization as new; check that it never failed by itself."""
-    vars(running.settings).update(vars(Settings()))
+    vars(running.settings).update(vars(SandboxSettings()))
     running.reset_budget()
     running.clear_log()
     yield running
@@ -44,11 +44,11 @@ def running_to_write() -> Iterator[Sandbox]:
 @pytest.fixture
 def office(running_to_write: Sandbox) -> Iterator[Sandbox]:
     """Return a running sandbox of the organization to write in, as new; check that it never failed by itself."""
-    vars(running_to_write.settings).update(vars(Settings()))
+    vars(running_to_write.settings).update(vars(SandboxSettings()))
     restore(running_to_write)
     yield running_to_write
     running_to_write.run_jobs()
-    assert running_to_write.courier.flush(timeout=10)
+    assert running_to_write.webhooks.flush(timeout=10)
     assert running_to_write.failures == ()
 
 

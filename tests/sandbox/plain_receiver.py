@@ -69,5 +69,5 @@ def subscribe(program: Program, url: str, resource: str = "*", action: str = "*"
 
 def delivered(office: Sandbox, receiver: Receiver) -> list[Received]:
     """Return what a receiver has got once everything has been sent."""
-    assert office.courier.flush(timeout=10)
+    assert office.webhooks.flush(timeout=10)
     return receiver.received

@@ -140,7 +140,7 @@ def test_spent_budget(sandbox, ask):
     assert 3590 < int(refused.headers["Retry-After"]) <= 3600
     assert asking(sandbox, token=sandbox.issue_token(user=2))("/users").status_code == 200
 
-    sandbox.settings.rate_window = 0
+    sandbox.settings.rate_window_s = 0
     assert ask("/users").status_code == 200
 
 

@@ -46,15 +46,15 @@ def test_time_moves_batches_on_too(office, program):
     made(bulk(program, "prospectsAddTags", ids=[1], tags=["vip"]), 200)
     assert tags(office)[1] == ["hot"]
 
-    office.advance(office.settings.job_seconds + 0.1)
+    office.advance(office.settings.job_step_s + 0.1)
     assert tags(office)[1] == ["hot"]
-    office.advance(office.settings.job_seconds)
+    office.advance(office.settings.job_step_s)
 
     assert tags(office)[1] == ["hot", "vip"]
 
 
 def test_time_stands_still_on_request(office, program):
-    office.settings.job_seconds = None
+    office.settings.job_step_s = None
     made(bulk(program, "prospectsAddTags", ids=[1], tags=["vip"]), 200)
 
     office.advance(86_400)
@@ -174,7 +174,7 @@ def test_what_a_batch_needs_may_vanish(office, program):
 
     assert program.get(f"/batches/{batch}")["attributes"]["state"] == "failed"
     (item,) = program.get(f"/batchItems?filter[batchId]={batch}")
-    assert item["attributes"]["info"] == "Account id names nothing any more."
+    assert item["attributes"]["info"] == "Account id does not exist anymore."
 
 
 def test_one_role_joins_two_records(office, program):

@@ -9,7 +9,8 @@ import pytest
 import requests
 from small_organization import MEDIA_TYPE, error, ids
 
-from outreach_frames._sandbox import Sandbox, Settings
+import outreach_frames as of
+from outreach_frames._sandbox import Sandbox, SandboxSettings
 
 PROSPECTS = [1, 2, 3]
 
@@ -82,7 +83,7 @@ def test_a_failing_server_speaks_as_its_proxy(sandbox, ask, status):
 
 def test_maintenance_says_when_it_ends_as_an_iso_time(sandbox, ask):
     """The documented form of ``Retry-After`` on a 503."""
-    sandbox.faults.add(status=503, wait=90.0)
+    sandbox.faults.add(status=503, wait_s=90.0)
     before = sandbox.seconds()
 
     until = datetime.fromisoformat(ask("/users").headers["retry-after"])
@@ -92,7 +93,7 @@ def test_maintenance_says_when_it_ends_as_an_iso_time(sandbox, ask):
 
 @pytest.mark.parametrize("form", ["delta", "epoch", "iso", "http-date"])
 def test_a_429_says_when_to_come_back_in_every_form(sandbox, ask, form):
-    sandbox.faults.add(status=429, retry_after=form, rate_headers="pair", wait=30.0)
+    sandbox.faults.add(status=429, retry_after=form, rate_headers="pair", wait_s=30.0)
     now = sandbox.seconds()
 
     headers = ask("/users").headers
@@ -155,9 +156,9 @@ def test_a_dropped_connection_gives_no_byte_and_is_in_the_log(sandbox, ask):
     ("fault", "made"),
     [
         ({"status": 500}, False),
-        ({"status": 500, "carried_out": True}, True),
+        ({"status": 500, "executed": True}, True),
         ({"delivery": "dropped"}, False),
-        ({"delivery": "dropped", "carried_out": True}, True),
+        ({"delivery": "dropped", "executed": True}, True),
         ({"delivery": "cut"}, True),
         ({"delivery": "cut in a chunk"}, True),
     ],
@@ -205,7 +206,7 @@ def test_an_answer_can_be_compressed_relabeled_and_rewritten(sandbox, ask):
 def test_something_can_happen_in_the_organization_meanwhile(sandbox, ask):
     """A page that changes while it is being walked."""
     late = {"type": "prospect", "id": 4, "attributes": {"firstName": "Late"}}
-    sandbox.faults.add(path="/prospects", after=1, change=lambda: sandbox.put(late))
+    sandbox.faults.add(path="/prospects", after=1, on_request=lambda: sandbox.put(late))
 
     before, after = ids(ask("/prospects")), ids(ask("/prospects"))
     sandbox.remove("prospect", 4)
@@ -215,7 +216,7 @@ def test_something_can_happen_in_the_organization_meanwhile(sandbox, ask):
 
 def test_the_time_can_be_moved_on():
     """Lifetimes, budgets and the ``Date`` follow one clock, so that tests need not wait."""
-    with Sandbox([], settings=Settings(rate_limit=1)) as sandbox:
+    with Sandbox([], settings=SandboxSettings(rate_limit=1)) as sandbox:
         token = sandbox.issue_token(lifetime=7_200)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": MEDIA_TYPE}
 
@@ -231,3 +232,64 @@ def test_the_time_can_be_moved_on():
         moved = parsedate_to_datetime(second.headers["date"]) - parsedate_to_datetime(first.headers["date"])
         assert 3_601 <= moved.total_seconds() < 3_610
         assert (first.status_code, second.status_code, ask().status_code) == (200, 200, 401)
+
+
+# Through the public function
+
+
+def test_faults_and_settings_are_passed_to_the_public_function():
+    """Users test their own code against a server that fails as they say."""
+    fault = of.Fault(path="/accounts", status=502, times=1)
+
+    with of.sandbox(
+        prospects=10, faults=[fault, {"path": "/prospects", "status": 404}], settings={"rate_limit": 3}
+    ) as org:
+        assert len(of.fetch_accounts(org, progress=False)) > 0
+        with pytest.raises(of.errors.NotFoundError):
+            of.fetch_prospects(org, progress=False)
+        assert org.sandbox.settings.rate_limit == 3
+
+    assert fault.used == 1
+
+
+def test_settings_are_an_object_or_a_mapping():
+    settings = of.SandboxSettings(rate_limit=5)
+
+    with of.sandbox(resources=[], settings=settings) as org:
+        assert org.sandbox.settings is settings
+
+
+@pytest.mark.parametrize(
+    ("options", "suggestion"),
+    [({"settings": {"rate_limits": 5}}, "rate_limit"), ({"faults": [{"stauts": 500}]}, "status")],
+    ids=["setting", "fault"],
+)
+def test_unknown_names_are_refused_with_a_suggestion(options, suggestion):
+    with pytest.raises(of.errors.UnknownNameError, match=f"did you mean '{suggestion}'"):
+        of.sandbox(resources=[], **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"settings": {"nulls": "middle"}}, {"faults": [{"delivery": "late"}]}, {"prospects": 0}, {"resources": [{}]}],
+    ids=["setting", "fault", "size", "resource"],
+)
+def test_impossible_values_are_refused(options):
+    """Each would otherwise have no effect, and a test would pass for the wrong reason."""
+    with pytest.raises(of.errors.QueryError, match="The sandbox cannot be made"):
+        of.sandbox(**options)
+
+
+def test_a_running_sandbox_refuses_settings_that_it_does_not_have(sandbox):
+    with pytest.raises(AttributeError, match="there is no setting 'rate_limits'"):
+        sandbox.settings.rate_limits = 5
+    with pytest.raises(ValueError, match="nulls is 'middle'; it must be one of 'lowest', 'highest'"):
+        sandbox.settings.nulls = "middle"
+
+
+def test_a_fault_is_added_as_an_object_or_by_its_attributes(sandbox):
+    fault = of.Fault(status=500)
+
+    assert sandbox.faults.add(fault) is fault
+    with pytest.raises(TypeError, match="not both"):
+        sandbox.faults.add(fault, status=500)

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from small_organization import asking, error, ids, resource
 
-from outreach_frames._sandbox import Sandbox, Settings
+from outreach_frames._sandbox import Sandbox, SandboxSettings
 
 
 def calls(number):
@@ -187,7 +187,7 @@ def test_offset_pages_cover_the_list_and_name_the_last(many):
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_offset_walk_past_ten_thousand(goes_on):
     """What follows offset 10,000 is unknown: a link that ends in an error, or silence."""
-    settings = Settings(next_past_offset_limit=goes_on)
+    settings = SandboxSettings(next_past_offset_limit=goes_on)
     with Sandbox([resource("call", id_) for id_ in range(1, 10_500)], settings=settings) as running:
         ask = asking(running)
 

@@ -10,8 +10,8 @@ import pytest
 import requests
 from small_organization import asking, ids, resource, small_organization
 
-from outreach_frames._sandbox import Sandbox, Settings, server as server_module
-from outreach_frames._sandbox.server import Server
+from outreach_frames._sandbox import Sandbox, SandboxSettings, server as server_module
+from outreach_frames._sandbox.server import LoopbackServer
 
 
 def test_stopped_sandbox_no_longer_listens():
@@ -121,7 +121,7 @@ def test_a_server_that_cannot_start_says_so(monkeypatch):
     monkeypatch.setattr(server_module.uvicorn.Server, "run", broken)
 
     with pytest.raises(RuntimeError, match="did not start") as caught:
-        Server(lambda *_: None).start()
+        LoopbackServer(lambda *_: None).start()
     assert isinstance(caught.value.__cause__, OSError)
 
 
@@ -164,11 +164,11 @@ def test_resources_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("resources", "message"),
     [
-        ([{"id": 1}], "resource 0 is no JSON:API resource object"),
-        (["user"], "resource 0 is no JSON:API resource object"),
+        ([{"id": 1}], "resource 0 is not a JSON:API resource object"),
+        (["user"], "resource 0 is not a JSON:API resource object"),
         ([{"type": "user"}], r"resource 0 \(user\) has no 'id'"),
         ([{"type": "user", "id": True}], "has no 'id'"),
-        ([{"type": "user", "id": 1}, {"type": "user", "id": "1"}], "user '1' is given twice"),
+        ([{"type": "user", "id": 1}, {"type": "user", "id": "1"}], "user '1' occurs twice"),
         ({"users": 5}, r"resources\['users'\] is not a list"),
         ([resource("user", 1) | {"relationships": {"teams": {"data": [7]}}}], "relationship 'teams' of user 1"),
     ],
@@ -216,7 +216,7 @@ def test_clock_stands_until_the_start():
 
 def test_every_switch_is_explained():
     """One place lists what the vendor leaves open."""
-    assert Settings.__doc__ is not None
-    documented = {name.strip() for line in Settings.__doc__.splitlines() for name in line.split(",")}
+    assert SandboxSettings.__doc__ is not None
+    documented = {name.strip() for line in SandboxSettings.__doc__.splitlines() for name in line.split(",")}
 
-    assert set(Settings.__dataclass_fields__) <= documented
+    assert set(SandboxSettings.__dataclass_fields__) <= documented

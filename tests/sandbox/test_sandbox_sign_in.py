@@ -188,7 +188,7 @@ def test_one_token_a_minute(fresh):
 
 
 def test_the_throttle_can_be_switched_off(fresh):
-    fresh.settings.mint_throttle = 0.0
+    fresh.settings.token_interval_s = 0.0
     reply = refreshed(fresh, fresh.oauth.issue()["refresh_token"]).json()
 
     assert refreshed(fresh, reply["refresh_token"]).status_code == 200

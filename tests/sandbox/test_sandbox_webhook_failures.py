@@ -19,7 +19,7 @@ def test_any_answer_counts_as_delivered(office, program, status):
         program.update("accounts", "account", 1, {"domain": "acme.example"})
         assert len(delivered(office, answering)) == 1
         assert elsewhere.received == []
-        (delivery,) = office.courier.deliveries[-1:]
+        (delivery,) = office.webhooks.deliveries[-1:]
         assert (delivery.outcome, delivery.status, delivery.attempts) == ("delivered", status, 1)
 
 
@@ -33,13 +33,13 @@ def free_port():
 def test_four_attempts_a_second_apart_if_nobody_answers(office, program, monkeypatch):
     """Then it is lost; the webhook stays as it is."""
     pauses = []
-    monkeypatch.setattr(office.courier, "wait", pauses.append)
+    monkeypatch.setattr(office.webhooks, "wait", pauses.append)
     webhook = subscribe(program, f"http://127.0.0.1:{free_port()}/hook", "account")["id"]
 
     program.update("accounts", "account", 1, {"domain": "acme.example"})
-    assert office.courier.flush(timeout=10)
+    assert office.webhooks.flush(timeout=10)
 
-    delivery = office.courier.deliveries[-1]
+    delivery = office.webhooks.deliveries[-1]
     assert (delivery.outcome, delivery.attempts, delivery.status) == ("failed", 4, None)
     assert pauses == [1.0, 1.0, 1.0]
     assert program.get(f"/webhooks/{webhook}")["attributes"]["disabledUntil"] is None
@@ -50,15 +50,15 @@ def test_a_receiver_that_comes_back_gets_it(office, program, monkeypatch):
     port = free_port()
     subscribe(program, f"http://127.0.0.1:{port}/hook", "account")
     back = queue.SimpleQueue()
-    monkeypatch.setattr(office.courier, "wait", lambda _: back.put(socket.create_server(("127.0.0.1", port))))
+    monkeypatch.setattr(office.webhooks, "wait", lambda _: back.put(socket.create_server(("127.0.0.1", port))))
     program.update("accounts", "account", 1, {"domain": "acme.example"})
 
     with back.get(timeout=10) as listening, listening.accept()[0] as connection:
         assert connection.recv(4) == b"POST"
-        assert office.courier.flush(timeout=0) is False
+        assert office.webhooks.flush(timeout=0) is False
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        assert office.courier.flush(timeout=10)
-    assert (office.courier.deliveries[-1].outcome, office.courier.deliveries[-1].attempts) == ("delivered", 2)
+        assert office.webhooks.flush(timeout=10)
+    assert (office.webhooks.deliveries[-1].outcome, office.webhooks.deliveries[-1].attempts) == ("delivered", 2)
 
 
 def test_delivering_again_sends_the_same_bytes(office, program, receiver):
@@ -67,7 +67,7 @@ def test_delivering_again_sends_the_same_bytes(office, program, receiver):
     program.update("accounts", "account", 1, {"domain": "acme.example"})
     (first,) = delivered(office, receiver)
 
-    office.courier.redeliver(office.courier.deliveries[-1])
+    office.webhooks.redeliver(office.webhooks.deliveries[-1])
 
     assert receiver.received[1].body == first.body
     assert receiver.received[1].headers == first.headers
@@ -78,9 +78,9 @@ def test_no_other_machine_is_ever_asked(office, program):
     subscribe(program, "https://hooks.example.com/x", "account")
 
     program.update("accounts", "account", 1, {"domain": "acme.example"})
-    assert office.courier.flush(timeout=10)
+    assert office.webhooks.flush(timeout=10)
 
-    assert office.courier.deliveries[-1].outcome == "withheld"
+    assert office.webhooks.deliveries[-1].outcome == "withheld"
 
 
 # Suspending
@@ -95,8 +95,8 @@ def test_unreachable_webhooks_are_suspended(office, program, url, seconds):
 
     def change(domain):
         program.update("accounts", "account", 1, {"domain": domain})
-        assert office.courier.flush(timeout=10)
-        return len([each for each in office.courier.deliveries if each.webhook == webhook])
+        assert office.webhooks.flush(timeout=10)
+        return len([each for each in office.webhooks.deliveries if each.webhook == webhook])
 
     assert change("a.example") == 1
     suspended = program.get(f"/webhooks/{webhook}")["attributes"]
@@ -124,7 +124,7 @@ def test_a_webhook_that_can_be_reached_again_recovers(office, program, receiver)
     webhook = subscribe(program, receiver.url, "account")["id"]
     office.settings.webhook_loopback = False
     program.update("accounts", "account", 1, {"domain": "a.example"})
-    assert office.courier.flush(timeout=10)
+    assert office.webhooks.flush(timeout=10)
     assert program.get(f"/webhooks/{webhook}")["attributes"]["disabledUntil"]
 
     office.settings.webhook_loopback = True
@@ -142,14 +142,14 @@ def test_deliveries_of_deleted_webhooks_can_be_repeated(office, program, receive
     delivered(office, receiver)
     program.send("DELETE", f"/webhooks/{webhook}")
 
-    assert office.courier.redeliver(office.courier.deliveries[-1]).outcome == "delivered"
+    assert office.webhooks.redeliver(office.webhooks.deliveries[-1]).outcome == "delivered"
 
 
 def test_any_update_ends_a_suspension(office, program, receiver):
     """As the schema says of each of the three attributes."""
     webhook = subscribe(program, "https://hooks.invalid/x", "account")["id"]
     program.update("accounts", "account", 1, {"domain": "a.example"})
-    assert office.courier.flush(timeout=10)
+    assert office.webhooks.flush(timeout=10)
     assert program.get(f"/webhooks/{webhook}")["attributes"]["disabledReason"]
 
     changed = made(program.update("webhooks", "webhook", webhook, {"url": receiver.url}), 200)["attributes"]

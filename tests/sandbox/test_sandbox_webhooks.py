@@ -56,7 +56,7 @@ def test_this_machine_only_by_a_switch(office, program, receiver):
     program.create("stages", "stage", {"name": "X"})
     program.update("prospects", "prospect", 1, {"title": "CEO"})
     assert delivered(office, receiver) == []
-    assert office.courier.deliveries[-1].outcome == "private address"
+    assert office.webhooks.deliveries[-1].outcome == "private address"
 
 
 # Delivering

@@ -46,7 +46,7 @@ def write(org, journal=None) -> pd.DataFrame:
 
 def cut_short(sandbox, org, journal=None, **fault) -> OutreachError:
     """Write, and stop before a row is executed."""
-    what = {"status": 503, "wait": 86_400.0, **fault}
+    what = {"status": 503, "wait_s": 86_400.0, **fault}
     sandbox.faults.add(path="/accounts", method="POST", after=CUT, **what)
     with pytest.raises(OutreachError) as caught:
         write(org, journal)
@@ -204,7 +204,7 @@ def test_rows_turned_away_for_maintenance_are_sent_by_the_next_call(sandbox):
 
 def test_a_row_that_waited_to_be_sent_again_is_sent_by_the_next_call(sandbox):
     """Ctrl-C comes in the wait that the server asked for: it had turned the row away."""
-    sandbox.faults.add(path="/accounts", method="POST", after=CUT, status=503, wait=600.0)
+    sandbox.faults.add(path="/accounts", method="POST", after=CUT, status=503, wait_s=600.0)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts jobs in the background without it
     interrupts = lambda _: signal.raise_signal(signal.SIGINT)  # noqa: E731
     with new_token(sandbox) as org:
@@ -259,7 +259,7 @@ def test_an_offline_connection_begins_no_journal(sandbox, tmp_path):
 def test_a_row_that_may_have_been_executed_stays_unknown(sandbox):
     """A gateway's word says nothing of what stands behind it."""
     with of.connect(sandbox.token, sandbox.base_url) as org:
-        sandbox.faults.add(path="/accounts", method="POST", after=CUT, status=502, carried_out=True)
+        sandbox.faults.add(path="/accounts", method="POST", after=CUT, status=502, executed=True)
         with pytest.raises(ServerError) as caught:
             write(org)
         result = write(org)

@@ -157,7 +157,7 @@ def renewing(run: Run, org: Client) -> None:
         exchange=TokenEndpoint(sandbox.base_url, waiter=waiter), clock=waiter.clock, wait=waiter.wait
     )
     with Client(Session(sandbox.base_url, token_auth, account="again", waiter=waiter)) as again:
-        for fault in ({"revokes_token": True}, {"status": 429, "times": 3}, {"status": 503, "wait": 60.0}):
+        for fault in ({"revokes_token": True}, {"status": 429, "times": 3}, {"status": 503, "wait_s": 60.0}):
             sandbox.faults.add(path="/accounts", headers={"set-cookie": f"session={COOKIE}"}, **fault)
             of.fetch(again, "accounts", refresh=True)
         sandbox.faults.add(path="/oauth/token", headers={"set-cookie": f"session={COOKIE}"}, delivery="cut")

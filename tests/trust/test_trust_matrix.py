@@ -72,20 +72,20 @@ def always(error: type[OutreachError], **fault: Any) -> Case:
 CASES = {
     "500": Case({"status": 500}, write=ServerError),
     "500 three times": Case({"status": 500, "times": 3}, write=ServerError),
-    "500 after doing it": Case({"status": 500, "carried_out": True}, write=ServerError),
+    "500 after doing it": Case({"status": 500, "executed": True}, write=ServerError),
     "500 always": always(ServerError, status=500),
     "502": Case({"status": 502}, write=ServerError),
     "502 always": always(ServerError, status=502),
     "503 that announces nothing": Case({"status": 503, "body": HTML}, write=ServerError),
-    "504 after doing it": Case({"status": 504, "carried_out": True}, write=ServerError),
-    "maintenance": Case({"status": 503, "wait": 120.0}),
-    "maintenance for a day": always(MaintenanceError, status=503, wait=DAY),
-    "429 storm": Case({"status": 429, "times": 8, "wait": 30.0}),
+    "504 after doing it": Case({"status": 504, "executed": True}, write=ServerError),
+    "maintenance": Case({"status": 503, "wait_s": 120.0}),
+    "maintenance for a day": always(MaintenanceError, status=503, wait_s=DAY),
+    "429 storm": Case({"status": 429, "times": 8, "wait_s": 30.0}),
     "429 storm without headers": Case({"status": 429, "times": 8, "retry_after": "absent", "rate_headers": "absent"}),
     "429 always": always(RateLimitError, status=429),
     **{
         f"429, Retry-After {form}, Reset {reset}": Case(
-            {"status": 429, "retry_after": form, "rate_headers": reset, "times": 2, "wait": 60.0}
+            {"status": 429, "retry_after": form, "rate_headers": reset, "times": 2, "wait_s": 60.0}
         )
         for form, reset in FORMS
     },
@@ -93,10 +93,10 @@ CASES = {
     "401 for no reason": Case({"status": 401}),
     "403 that gives no reason": Case({"status": 403}),
     "dropped": Case({"delivery": "dropped"}, write=TransportError),
-    "dropped after doing it": Case({"delivery": "dropped", "carried_out": True}, write=TransportError),
+    "dropped after doing it": Case({"delivery": "dropped", "executed": True}, write=TransportError),
     "dropped always": always(TransportError, delivery="dropped"),
     "silent": Case({"delivery": "silent"}, write=DeadlineError),
-    "silent after doing it": Case({"delivery": "silent", "carried_out": True}, write=DeadlineError),
+    "silent after doing it": Case({"delivery": "silent", "executed": True}, write=DeadlineError),
     "stalled": Case({"delivery": "stalled"}, write=DeadlineError),
     "cut": Case({"delivery": "cut"}, write=TransportError),
     "cut in a chunk": Case({"delivery": "cut in a chunk"}, write=TransportError),
@@ -109,7 +109,7 @@ CASES = {
     "another content type": Case({"content_type": "text/html"}),
     "a sign-in page": Case({"body": HTML, "content_type": "text/html"}, write=DocumentError),
     "a sign-in page always": always(DocumentError, body=HTML, content_type="text/html"),
-    "an empty body": Case({"body": b"", "carried_out": True}, write=DocumentError),
+    "an empty body": Case({"body": b"", "executed": True}, write=DocumentError),
 }
 READ_ONLY = {
     "502 on pages of more than two": Case({"status": 502, "page_size_above": 2, "times": None}),
@@ -202,7 +202,7 @@ def test_a_create_makes_one_record_or_says_that_it_may_have(sandbox, org, case):
     made = [name for _, name in true_rows(sandbox)].count("New")
     assert fault.used
     assert case.turns_away or len(sent(sandbox, "POST")) == 1
-    assert made == (1 if case.write is None or fault.carried_out or not fault.is_canned else 0)
+    assert made == (1 if case.write is None or fault.executed or not fault.is_canned else 0)
 
 
 @pytest.mark.parametrize("case", WRITES)
@@ -219,7 +219,7 @@ def test_a_change_is_made_or_may_have_been(sandbox, org, case):
     changed = [id_ for id_, name in true_rows(sandbox) if name == "New"]
     assert fault.used
     assert case.turns_away or len(sent(sandbox, "PATCH")) == 1
-    assert changed == ([3] if case.write is None or fault.carried_out or not fault.is_canned else [])
+    assert changed == ([3] if case.write is None or fault.executed or not fault.is_canned else [])
 
 
 @pytest.mark.parametrize("case", ACTIONS)
@@ -236,7 +236,7 @@ def test_an_action_is_carried_out_or_may_have_been(sandbox, org, case):
     done = not sandbox.store.find("sequence", 1).attributes["enabled"]
     assert fault.used
     assert case.turns_away or len(sent(sandbox, "POST")) == 1
-    assert done == (case.write is None or fault.carried_out or not fault.is_canned)
+    assert done == (case.write is None or fault.executed or not fault.is_canned)
 
 
 @pytest.mark.parametrize("case", WRITES)

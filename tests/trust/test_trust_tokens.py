@@ -96,7 +96,7 @@ def test_eight_threads_in_two_processes_with_an_expired_token_make_one_refresh(
 @pytest.mark.parametrize("form", ["epoch", "delta", "iso", "pair"])
 def test_seventy_requests_at_twenty_per_two_seconds_from_eight_threads_meet_no_429(sandbox, tmp_path, form):
     """A 429 on the wire is a request wasted; retrying after the fact makes dozens of them."""
-    sandbox.settings.rate_limit, sandbox.settings.rate_window = 20, 2.0
+    sandbox.settings.rate_limit, sandbox.settings.rate_window_s = 20, 2.0
     sandbox.settings.rate_headers = form
     began = sandbox.seconds()
 

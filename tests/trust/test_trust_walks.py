@@ -92,11 +92,11 @@ def test_a_fetch_of_hundreds_of_pages_survives_everything_at_once(sandbox, org, 
         sandbox.faults.add(path="/accounts", **what)
         for what in (
             {"after": 10, "revokes_token": True},
-            {"after": 20, "status": 429, "times": 8, "wait": 60.0},
+            {"after": 20, "status": 429, "times": 8, "wait_s": 60.0},
             {"after": 30, "delivery": "dropped", "times": 2},
             {"after": 40, "status": 502, "page_size_above": 3, "times": 3},
             {"after": 50, "delivery": "cut"},
-            {"after": 60, "status": 503, "wait": 900.0},
+            {"after": 60, "status": 503, "wait_s": 900.0},
             {"after": 70, "status": 503, "body": b"<html>", "times": 3},
             {"after": 80, "delivery": "short"},
             {"after": 90, "gzip": True, "times": 20},
@@ -117,7 +117,7 @@ def test_a_fetch_of_hundreds_of_pages_survives_everything_at_once(sandbox, org, 
 def test_what_is_added_behind_the_cursor_comes_along(sandbox, org):
     """Pages are walked in the order of creation, so new records come at the end."""
     late = account(25, "Late")
-    sandbox.faults.add(path="/accounts", after=2, change=lambda: sandbox.put(late))
+    sandbox.faults.add(path="/accounts", after=2, on_request=lambda: sandbox.put(late))
 
     assert rows(of.fetch(org, "accounts", page_size=PAGE))[-1] == (25, "Late")
 
@@ -127,7 +127,7 @@ def test_what_is_added_behind_the_cursor_comes_along(sandbox, org):
 def test_a_deletion_in_the_middle_loses_and_doubles_nobody_else(sandbox, org, gone, parallel):
     """With page numbers, everybody behind the gap would move up and one would be skipped."""
     everybody = true_rows(sandbox)
-    sandbox.faults.add(path="/accounts", after=2, change=lambda: sandbox.remove("account", gone))
+    sandbox.faults.add(path="/accounts", after=2, on_request=lambda: sandbox.remove("account", gone))
 
     found = rows(of.fetch(org, "accounts", page_size=PAGE, parallel=parallel))
 
@@ -139,7 +139,7 @@ def test_a_record_that_moves_while_it_is_sorted_by_its_change_comes_once(sandbox
     """Sorted by ``updated_at``, what changes moves to the end and is met again; the last state counts."""
     moved = account(1, "Moved")
     moved["attributes"]["updatedAt"] = "2025-04-01T09:00:00.000Z"
-    sandbox.faults.add(path="/accounts", after=2, change=lambda: sandbox.put(moved))
+    sandbox.faults.add(path="/accounts", after=2, on_request=lambda: sandbox.put(moved))
 
     found = rows(of.fetch(org, "accounts", sort="updated_at", page_size=PAGE))
 
@@ -151,7 +151,7 @@ def test_a_record_that_moves_while_it_is_sorted_by_its_change_comes_once(sandbox
 def test_ctrl_c_ends_a_fetch_and_the_same_call_goes_on(sandbox, tmp_path, parallel):
     """Whoever stops a long fetch, to go home or by mistake, has the pages that came; nobody waits for the others."""
     waiting = threading.Semaphore(0)
-    sandbox.faults.add(path="/accounts", after=4, times=None, delivery="silent", change=waiting.release)
+    sandbox.faults.add(path="/accounts", after=4, times=None, delivery="silent", on_request=waiting.release)
     command = [sys.executable, "-c", INTERRUPTED, sandbox.base_url, str(tmp_path), str(parallel)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         child.stdin.write(f"{sandbox.token}\n")

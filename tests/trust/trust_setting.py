@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import outreach_frames as of
 from outreach_frames._auth import App, Profiles, RefreshingTokenAuth, Token
 from outreach_frames._http import Session, TokenEndpoint, Waiter
-from outreach_frames._sandbox import Sandbox, Settings
+from outreach_frames._sandbox import Sandbox, SandboxSettings
 from outreach_frames.client import Client
 
 ACCOUNTS, PAGE = 23, 5
@@ -37,7 +37,7 @@ def account(number: int, name: str | None = None) -> dict[str, Any]:
 def as_new(sandbox: Sandbox) -> None:
     """Undo what a test did to a sandbox that several share, and let the minute pass in which it hands out one token."""
     sandbox.faults.clear()
-    vars(sandbox.settings).update(vars(Settings()))
+    vars(sandbox.settings).update(vars(SandboxSettings()))
     sandbox.advance(61.0)
     for record in list(sandbox.store.records("account")):
         sandbox.remove("account", record.id)

@@ -25,7 +25,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from outreach_frames import webhooks
-from outreach_frames._sandbox.webhooks import Delivery, send
+from outreach_frames._sandbox.webhooks import WebhookDelivery, send
 from outreach_frames.cli import main
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 from outreach_frames.webhooks import receiver_app
@@ -423,7 +423,7 @@ def test_hundreds_of_deliveries_outlast_a_store_that_is_locked_for_seconds(tmp_p
 
 
 def attempted(url, body):
-    delivery = Delivery(
+    delivery = WebhookDelivery(
         webhook=1, event="task.completed", url=url, body=body, headers={HEADER: sign(body)}, at=datetime.now(UTC)
     )
     send(delivery, loopback=True, wait=time.sleep)

@@ -233,7 +233,7 @@ def test_instants_keep_their_time_or_are_refused(org, sent):
 def test_a_write_whose_answer_cannot_be_read_says_that_it_was_carried_out(org):
     """Try again, said of a create, makes two."""
     before = of.count(org, "prospects")
-    org.sandbox.faults.add(path="/prospects", method="POST", carried_out=True, body=b"", status=201)
+    org.sandbox.faults.add(path="/prospects", method="POST", executed=True, body=b"", status=201)
     with pytest.raises(DocumentError, match="did what was asked") as caught:
         org.create("prospects", first_name="Once")
     assert "Do not send it again" in str(caught.value)

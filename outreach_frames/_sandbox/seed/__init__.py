@@ -1,12 +1,12 @@
 """
 An invented sales organization, for the embedded Outreach to serve.
 
-What happens in it follows a small stochastic model whose parameters are open (`Model`, `MODEL`, `true_rates`), so that
+Its activity follows a small stochastic model with published parameters (`Model`, `MODEL`, `true_rates`), so that
 statistics computed on the data can be compared with the truth. It covers 26 weeks up to `as_of` and has the faults of
 real organizations: machine opens, a mailbox that no longer sees replies, one that bounces, re-enrollments, deleted
 messages that counters remember, time zones written by hand, deals in five currencies.
 
-Facts never lie after `as_of`. Plans do: ``scheduledAt`` of mailings and tasks still to come, ``dueAt``, ``autoskipAt``,
+Facts are never after `as_of`. Plans may be: ``scheduledAt`` of future mailings and tasks, ``dueAt``, ``autoskipAt``,
 ``closeDate``, ``endDate``, ``availableAt``, the date of a step, ``followUpTaskScheduledAt``.
 
 Counters equal the rows, with these exceptions, all found in real organizations: deleted mailings still count;
@@ -31,7 +31,7 @@ from outreach_frames._sandbox.seed.users import SELLING, log_rows, mailbox_email
 __all__ = ["AS_OF", "CUSTOM_FIELDS", "MODEL", "Model", "iter_organization", "organization", "true_rates"]
 
 AS_OF = datetime(2026, 3, 31, tzinfo=UTC)
-"""The day the organization is seen on, unless another is asked for."""
+"""Default instant of the extraction."""
 
 CUSTOM_FIELDS: Mapping[str, Mapping[str, Any]] = {
     "prospect": {
@@ -40,14 +40,14 @@ CUSTOM_FIELDS: Mapping[str, Mapping[str, Any]] = {
     },
     "user": {"custom1": {"label": "Sales role", "type": "inclusion", "definition": list(SELLING)}},
 }
-"""What it has made of the numbered fields."""
+"""Definitions of the custom fields."""
 
 
 def organization(
     prospects: int = 2_000, seed: int = 7, as_of: datetime = AS_OF, *, model: Model = MODEL
 ) -> list[Resource]:
     """
-    Invent an organization.
+    Generate an organization.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def organization(
     Raises
     ------
     ValueError
-        There is nobody, the seed is negative, or `as_of` has no time zone.
+        `prospects` is below 1, the seed is negative, or `as_of` has no time zone.
     """
     return list(iter_organization(prospects, seed, as_of, model=model))
 
@@ -77,14 +77,14 @@ def organization(
 def iter_organization(
     prospects: int = 2_000, seed: int = 7, as_of: datetime = AS_OF, *, model: Model = MODEL
 ) -> Iterator[Resource]:
-    """Yield what `organization` lists, type by type, so that a large one need not be held twice."""
+    """Yield the resources of `organization`, type by type, without a list of all in memory."""
     if prospects < 1:
         raise ValueError(f"an organization needs at least one prospect, not {prospects}")
-    return _rows(Simulation.make(model, seed=seed, as_of=as_of), prospects)
+    return _all_rows(Simulation.make(model, seed=seed, as_of=as_of), prospects)
 
 
-def _rows(setting: Simulation, count: int) -> Iterator[Resource]:
-    history, pointers = simulate(setting, count), Pointers()
+def _all_rows(simulation: Simulation, count: int) -> Iterator[Resource]:
+    history, pointers = simulate(simulation, count), Pointers()
     yield from user_rows(history, pointers)
     yield from reference_rows(history)
     yield from log_rows(history)

@@ -8,14 +8,29 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.columns import Pointers, Resource, flagged, instants, pick, resources, whole
+from outreach_frames._sandbox.seed.columns import (
+    Pointers,
+    Resource,
+    column_resources,
+    flagged,
+    instant_cells,
+    integer_cells,
+    pick,
+)
 from outreach_frames._sandbox.seed.history import History, since_touched
-from outreach_frames._sandbox.seed.journeys import ACTIVE, BOUNCED, DISABLED, FAILED, PAUSED, PENDING
+from outreach_frames._sandbox.seed.journeys import (
+    STATE_ACTIVE,
+    STATE_BOUNCED,
+    STATE_DISABLED,
+    STATE_FAILED,
+    STATE_PAUSED,
+    STATE_PENDING,
+)
 from outreach_frames._sandbox.seed.mailings import latest
 from outreach_frames._sandbox.seed.names import CITIES, PERSONAS, SOURCES, TAGS, TITLES
 from outreach_frames._sandbox.seed.people import FREE_TEXT, IANA, INFERRED
-from outreach_frames._sandbox.seed.responses import CLICK, OPEN
-from outreach_frames._sandbox.seed.simulation import DAY, Flags, Floats, Ints, happens
+from outreach_frames._sandbox.seed.responses import CLICK_EVENT, OPEN_EVENT
+from outreach_frames._sandbox.seed.simulation import DAY_S, BoolArray, FloatArray, IntArray, happens
 from outreach_frames._sandbox.seed.tasks import DECLINED, MEETING
 
 STRANGERS = ("press@newsroom.example", "colleague@sales.example.com", "office@aldermoor.example")
@@ -31,13 +46,13 @@ def emails(history: History) -> list[list[str]]:
     return addresses
 
 
-def email_numbers(history: History) -> Ints:
+def email_numbers(history: History) -> IntArray:
     """Prospect of every address, in the order of their ids."""
     return np.repeat(np.arange(len(history.cast.prospects.first)), [len(own) for own in emails(history)])
 
 
 def telephones(history: History) -> tuple[list[str | None], list[str | None]]:
-    """Mobile and work number of every prospect, where known."""
+    """Mobile and work number of every prospect, or ``None``."""
     numbers = range(len(history.cast.prospects.first))
     cities = history.cast.prospects.city.tolist()
     mobile = [
@@ -51,21 +66,21 @@ def telephones(history: History) -> tuple[list[str | None], list[str | None]]:
     return mobile, work
 
 
-def phone_numbers(history: History) -> Ints:
+def phone_numbers(history: History) -> IntArray:
     """Prospect of every telephone number, in the order of their ids."""
     mobile, work = telephones(history)
-    known = [(one is not None) + (two is not None) for one, two in zip(mobile, work, strict=True)]
-    return np.repeat(np.arange(len(known)), known)
+    counts = [(one is not None) + (two is not None) for one, two in zip(mobile, work, strict=True)]
+    return np.repeat(np.arange(len(counts)), counts)
 
 
 def addresses_and_numbers(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield e-mail addresses, telephone numbers and recipients."""
     yield from _email_addresses(history, pointers)
     yield from _phone_numbers(history, pointers)
-    people, users, start = history.cast.prospects, history.cast.users, history.setting.start
+    people, users, start = history.cast.prospects, history.cast.users, history.simulation.start
     count = len(people.first)
     values = [*people.email, *users.email, *STRANGERS]
-    made = np.concatenate([people.created, users.created, np.full(len(STRANGERS), start)])
+    created = np.concatenate([people.created, users.created, np.full(len(STRANGERS), start)])
     kind = np.concatenate(
         [np.zeros(count, dtype=int), np.ones(len(users.email), dtype=int), np.full(len(STRANGERS), 0)]
     )
@@ -77,14 +92,14 @@ def addresses_and_numbers(history: History, pointers: Pointers) -> Iterator[Reso
         "value": values,
         "recipientType": pick(("to", "cc"), kind),
         "primary": (kind == 0).tolist(),
-        "createdAt": instants(made),
-        "updatedAt": instants(made),
+        "createdAt": instant_cells(created),
+        "updatedAt": instant_cells(created),
     }
     links = {"prospect": pointers.one("prospect", prospect), "user": pointers.one("user", user)}
-    yield from resources("recipient", range(1, len(values) + 1), attributes, links)
+    yield from column_resources("recipient", range(1, len(values) + 1), attributes, links)
 
 
-def strangers(history: History) -> Ints:
+def strangers(history: History) -> IntArray:
     """Ids of the recipients that are neither prospects nor users."""
     return np.arange(len(STRANGERS)) + len(history.cast.prospects.first) + len(history.cast.users.first) + 1
 
@@ -101,7 +116,7 @@ def _email_addresses(history: History, pointers: Pointers) -> Iterator[Resource]
     by_link[mailings["prospect"][left]] = mailings["opted_out"][left]
     first = order == 0
     failed = np.where(first, bounced[owner], np.nan)
-    made = people.created[owner]
+    created = people.created[owner]
     attributes = {
         "email": [address for own in emails(history) for address in own],
         "emailType": pick(("work", "personal"), order),
@@ -110,12 +125,12 @@ def _email_addresses(history: History, pointers: Pointers) -> Iterator[Resource]
             ("verified", "bounced"),
             np.where(np.isnan(failed), np.where(first & ~np.isnan(history.touched[owner]), 0, -1), 1),
         ),
-        "statusChangedAt": instants(failed),
-        "unsubscribedAt": instants(np.where(first, by_link[owner], np.nan)),
-        "createdAt": instants(made),
-        "updatedAt": instants(latest(made, failed)),
+        "statusChangedAt": instant_cells(failed),
+        "unsubscribedAt": instant_cells(np.where(first, by_link[owner], np.nan)),
+        "createdAt": instant_cells(created),
+        "updatedAt": instant_cells(latest(created, failed)),
     }
-    yield from resources(
+    yield from column_resources(
         "emailAddress", range(1, len(owner) + 1), attributes, {"prospect": pointers.one("prospect", owner + 1)}
     )
 
@@ -130,7 +145,7 @@ def _phone_numbers(history: History, pointers: Pointers) -> Iterator[Resource]:
         if number
     ]
     kind = np.array([which for _, which in numbers], dtype=np.int64)
-    made = history.cast.prospects.created[owner]
+    created = history.cast.prospects.created[owner]
     attributes = {
         "number": [number for number, _ in numbers],
         "rawNumber": [number.removeprefix("+") for number, _ in numbers],
@@ -138,15 +153,24 @@ def _phone_numbers(history: History, pointers: Pointers) -> Iterator[Resource]:
         "order": (np.arange(len(owner)) - np.searchsorted(owner, owner)).tolist(),
         "extension": [f"0{number % 90:02d}" if number % 11 == 0 else None for number in range(len(owner))],
         "status": flagged("verified", np.arange(len(owner)) % 4 == 0),
-        "createdAt": instants(made),
-        "updatedAt": instants(made),
+        "createdAt": instant_cells(created),
+        "updatedAt": instant_cells(created),
     }
-    yield from resources(
+    yield from column_resources(
         "phoneNumber", range(1, len(owner) + 1), attributes, {"prospect": pointers.one("prospect", owner + 1)}
     )
 
 
-NEW, WORKING, REPLIED, MEETING_SET, NOT_INTERESTED, OPTED_OUT, BAD_DATA, CUSTOMER = range(8)
+(
+    STAGE_NEW,
+    STAGE_WORKING,
+    STAGE_REPLIED,
+    STAGE_MEETING_SET,
+    STAGE_NOT_INTERESTED,
+    STAGE_OPTED_OUT,
+    STAGE_BAD_DATA,
+    STAGE_CUSTOMER,
+) = range(8)
 REPLACED = ("Legacy system", "Spreadsheet", "Competitor")
 _MONTHS = 12
 _NO_INTENT = 20.0
@@ -155,11 +179,11 @@ _FOLLOWED = 200
 
 def accounts(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield the accounts."""
-    table, rng = history.cast.accounts, history.setting.random("accounts")
+    table, rng = history.cast.accounts, history.simulation.random("accounts")
     count = len(table.name)
     touched = np.full(count, -np.inf)
-    known = (history.cast.prospects.account >= 0) & ~np.isnan(history.touched)
-    np.maximum.at(touched, history.cast.prospects.account[known], history.touched[known])
+    has_account = (history.cast.prospects.account >= 0) & ~np.isnan(history.touched)
+    np.maximum.at(touched, history.cast.prospects.account[has_account], history.touched[has_account])
     touched = np.where(np.isinf(touched), np.nan, touched)
     employees = np.round(np.exp(rng.normal(5.2, 1.5, count))).astype(int) + 3
     intent = np.round(rng.beta(2, 5, count) * 100, 1)
@@ -172,7 +196,7 @@ def accounts(history: History, pointers: Pointers) -> Iterator[Resource]:
         "industry": table.industry,
         "companyType": pick(("Prospect", "Customer", "Partner"), rng.choice([0, 0, 0, 1, 2, -1], count)),
         "customId": [f"{number:06d}" for number in range(1, count + 1)],
-        "numberOfEmployees": whole(employees, where=happens(0.85, count, rng)),
+        "numberOfEmployees": integer_cells(employees, where=happens(0.85, count, rng)),
         "buyerIntentScore": [score if score > _NO_INTENT else None for score in intent.tolist()],
         "locality": [CITIES[place].name for place in table.city.tolist()],
         "externalSource": pick(("CRM",), rng.choice([0, 0, -1], count)),
@@ -182,13 +206,13 @@ def accounts(history: History, pointers: Pointers) -> Iterator[Resource]:
         ],
         "naicsCodes": [["0511"] if number % 3 else [] for number in range(count)],
         "sicCodes": [[] for _ in range(count)],
-        "followers": whole(employees * 7, where=employees > _FOLLOWED),
-        "createdAt": instants(table.created),
-        "touchedAt": instants(touched),
-        "updatedAt": instants(latest(table.created, touched)),
+        "followers": integer_cells(employees * 7, where=employees > _FOLLOWED),
+        "createdAt": instant_cells(table.created),
+        "touchedAt": instant_cells(touched),
+        "updatedAt": instant_cells(latest(table.created, touched)),
     }
     owner = pointers.one("user", table.owner + 1)
-    yield from resources(
+    yield from column_resources(
         "account",
         range(1, count + 1),
         attributes,
@@ -198,16 +222,16 @@ def accounts(history: History, pointers: Pointers) -> Iterator[Resource]:
 
 def prospects(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield the prospects."""
-    people, setting = history.cast.prospects, history.setting
-    count, rng = len(people.first), setting.random("prospects")
+    people, simulation = history.cast.prospects, history.simulation
+    count, rng = len(people.first), simulation.random("prospects")
     numbers = np.arange(1, count + 1)
     engaged_at, score = _engagement(history)
-    refused = history.opted_out
+    opted_out = history.opted_out
     trashed = np.isnan(history.touched) & happens(0.05, count, rng)
-    zones = setting.zones.names
+    zones = simulation.zones.names
     source, zone = people.zone_source, people.zone
     cities = [CITIES[place] for place in people.city.tolist()]
-    written = [city.zone_text for city in cities]
+    zone_texts = [city.zone_text for city in cities]
     addresses = emails(history)
     mobile, work = telephones(history)
     attributes = {
@@ -226,7 +250,7 @@ def prospects(history: History, pointers: Pointers) -> Iterator[Resource]:
         "timeZoneInferred": pick(zones, np.where((source == IANA) | (source == INFERRED), zone, -1)),
         "timeZone": [
             zones[place] if kind == IANA else text if kind == FREE_TEXT else None
-            for place, kind, text in zip(zone.tolist(), source.tolist(), written, strict=True)
+            for place, kind, text in zip(zone.tolist(), source.tolist(), zone_texts, strict=True)
         ],
         "mobilePhones": [[number] if number else [] for number in mobile],
         "workPhones": [[number] if number else [] for number in work],
@@ -241,31 +265,34 @@ def prospects(history: History, pointers: Pointers) -> Iterator[Resource]:
         "custom2": [f"{number % 1000:03d}" for number in numbers.tolist()],
         **{name: counts.tolist() for name, counts in since_touched(history).items()},
         "contactHistogram": _histogram(history),
-        "engagedAt": instants(engaged_at),
+        "engagedAt": instant_cells(engaged_at),
         "engagedScore": score.tolist(),
-        "touchedAt": instants(history.touched),
-        "availableAt": instants(_away_until(history)),
-        "optedOut": (~np.isnan(refused)).tolist(),
-        "optedOutAt": instants(refused),
-        "emailOptedOut": (~np.isnan(refused)).tolist(),
+        "touchedAt": instant_cells(history.touched),
+        "availableAt": instant_cells(_away_until(history)),
+        "optedOut": (~np.isnan(opted_out)).tolist(),
+        "optedOutAt": instant_cells(opted_out),
+        "emailOptedOut": (~np.isnan(opted_out)).tolist(),
         "emailsOptStatus": pick(
-            ("opted_in", "opted_out"), np.where(np.isnan(refused), np.where(numbers % 9 == 0, 0, -1), 1)
+            ("opted_in", "opted_out"), np.where(np.isnan(opted_out), np.where(numbers % 9 == 0, 0, -1), 1)
         ),
-        "emailsOptedAt": instants(
-            np.where(np.isnan(refused), np.where(numbers % 9 == 0, people.created, np.nan), refused)
+        "emailsOptedAt": instant_cells(
+            np.where(np.isnan(opted_out), np.where(numbers % 9 == 0, people.created, np.nan), opted_out)
         ),
         "callOptedOut": (numbers % 211 == 0).tolist(),
         "callsOptStatus": flagged("opted_out", numbers % 211 == 0),
-        "addedAt": instants(people.created),
-        "createdAt": instants(people.created),
-        "trashedAt": instants(np.where(trashed, np.minimum(people.created + 2 * DAY, setting.as_of), np.nan)),
-        "updatedAt": instants(latest(people.created, history.touched, engaged_at, refused)),
+        "addedAt": instant_cells(people.created),
+        "createdAt": instant_cells(people.created),
+        "trashedAt": instant_cells(np.where(trashed, np.minimum(people.created + 2 * DAY_S, simulation.as_of), np.nan)),
+        "updatedAt": instant_cells(latest(people.created, history.touched, engaged_at, opted_out)),
     }
     stage = _stages(history)
     owner = pointers.one("user", people.owner + 1)
     email_ids, phone_ids = email_numbers(history), phone_numbers(history)
     opportunity, person = history.roles["opportunity"], history.roles["prospect"]
-    open_ = np.isin(history.enrollments["state"], (ACTIVE, PENDING, PAUSED, FAILED, BOUNCED, DISABLED))
+    open_ = np.isin(
+        history.enrollments["state"],
+        (STATE_ACTIVE, STATE_PENDING, STATE_PAUSED, STATE_FAILED, STATE_BOUNCED, STATE_DISABLED),
+    )
     relationships = {
         "account": pointers.one("account", people.account + 1),
         "owner": owner,
@@ -282,25 +309,25 @@ def prospects(history: History, pointers: Pointers) -> Iterator[Resource]:
             "opportunityProspectRole", person, np.arange(len(person)) + 1, count=count
         ),
     }
-    yield from resources("prospect", range(1, count + 1), attributes, relationships)
+    yield from column_resources("prospect", range(1, count + 1), attributes, relationships)
 
 
-def _engagement(history: History) -> tuple[Floats, Floats]:
+def _engagement(history: History) -> tuple[FloatArray, FloatArray]:
     """When each prospect last opened, clicked or replied, and a score from all of it."""
     mailings, engaged, count = history.mailings, history.engaged, len(history.cast.prospects.first)
     person = mailings["prospect"][engaged["mailing"]]
-    known = person >= 0
+    has_prospect = person >= 0
     last = np.full(count, -np.inf)
-    np.maximum.at(last, person[known], engaged["at"][known])
+    np.maximum.at(last, person[has_prospect], engaged["at"][has_prospect])
     replied = (mailings["prospect"] >= 0) & ~np.isnan(mailings["replied"])
     np.maximum.at(last, mailings["prospect"][replied], mailings["replied"][replied])
-    opens = np.bincount(person[known & (engaged["what"] == OPEN)], minlength=count)
-    clicks = np.bincount(person[known & (engaged["what"] == CLICK)], minlength=count)
+    opens = np.bincount(person[has_prospect & (engaged["what"] == OPEN_EVENT)], minlength=count)
+    clicks = np.bincount(person[has_prospect & (engaged["what"] == CLICK_EVENT)], minlength=count)
     replies = np.bincount(mailings["prospect"][replied], minlength=count)
     return np.where(np.isinf(last), np.nan, last), opens + 5.0 * clicks + 10.0 * replies
 
 
-def _away_until(history: History) -> Floats:
+def _away_until(history: History) -> FloatArray:
     mailings = history.mailings
     until = np.full(len(history.cast.prospects.first), -np.inf)
     away = ~np.isnan(mailings["away_until"]) & (mailings["prospect"] >= 0)
@@ -312,7 +339,7 @@ def _histogram(history: History) -> list[list[list[int]]]:
     """Twelve [inbound, outbound] pairs per prospect, the current month last."""
     mailings, count = history.mailings, len(history.cast.prospects.first)
     this_month = (
-        np.array(history.setting.as_of).astype("int64").astype("datetime64[s]").astype("datetime64[M]").astype(int)
+        np.array(history.simulation.as_of).astype("int64").astype("datetime64[s]").astype("datetime64[M]").astype(int)
     )
     pairs = np.zeros((count, _MONTHS, 2), dtype=np.int64)
     for side, instant in enumerate(("replied", "delivered")):
@@ -325,24 +352,28 @@ def _histogram(history: History) -> list[list[list[int]]]:
     return histogram
 
 
-def _stages(history: History) -> Ints:
+def _stages(history: History) -> IntArray:
     """Sales stage of each prospect, from the furthest thing that happened."""
     count, mailings, calls = len(history.cast.prospects.first), history.mailings, history.calls
 
-    def among(table: dict[str, np.ndarray], chosen: Flags) -> Flags:
+    def among(table: dict[str, np.ndarray], rows: BoolArray) -> BoolArray:
         mark = np.zeros(count, dtype=bool)
-        mark[table["prospect"][chosen & (table["prospect"] >= 0)]] = True
+        mark[table["prospect"][rows & (table["prospect"] >= 0)]] = True
         return mark
 
     booked = among(calls, calls["disposition"] == MEETING)
-    refused = among(calls, calls["disposition"] == DECLINED)
+    declined = among(calls, calls["disposition"] == DECLINED)
     conditions = [
         ~np.isnan(history.opted_out),
         among(mailings, ~np.isnan(mailings["bounced"]) & np.isnan(mailings["replied"])),
         booked,
-        refused,
+        declined,
         among(mailings, ~np.isnan(mailings["replied"])),
         ~np.isnan(history.touched),
     ]
-    customers = np.where(np.arange(count) % 41 == 0, CUSTOMER, NEW)
-    return np.select(conditions, [OPTED_OUT, BAD_DATA, MEETING_SET, NOT_INTERESTED, REPLIED, WORKING], customers)
+    customers = np.where(np.arange(count) % 41 == 0, STAGE_CUSTOMER, STAGE_NEW)
+    return np.select(
+        conditions,
+        [STAGE_OPTED_OUT, STAGE_BAD_DATA, STAGE_MEETING_SET, STAGE_NOT_INTERESTED, STAGE_REPLIED, STAGE_WORKING],
+        customers,
+    )

@@ -1,8 +1,8 @@
 """
 From columns to JSON:API resource objects.
 
-The simulation works on whole columns; only here do rows appear. A missing value is `None` and leaves no member
-behind: whoever serves the resources fills in the nulls.
+The simulation works on whole columns; here they become rows. A missing value is `None` and has no member: the server
+adds the nulls.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,32 +12,32 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.simulation import Flags, Floats, Ints
+from outreach_frames._sandbox.seed.simulation import BoolArray, FloatArray, IntArray
 
 Resource: TypeAlias = dict[str, Any]
 
-T = TypeVar("T")
+_Cell = TypeVar("_Cell")
 
 
-def instants(seconds: Floats) -> list[str | None]:
+def instant_cells(seconds: FloatArray) -> list[str | None]:
     """ISO 8601 in UTC with milliseconds, as the API writes them; `None` for NaN."""
-    return _formatted(seconds, lambda known: np.datetime_as_string(known.astype("datetime64[ms]"), timezone="UTC"))
+    return _formatted(seconds, lambda values: np.datetime_as_string(values.astype("datetime64[ms]"), timezone="UTC"))
 
 
-def dates(seconds: Floats) -> list[str | None]:
+def date_cells(seconds: FloatArray) -> list[str | None]:
     """Calendar dates; `None` for NaN."""
-    return _formatted(seconds, lambda known: np.datetime_as_string(known.astype("datetime64[D]")))
+    return _formatted(seconds, lambda values: np.datetime_as_string(values.astype("datetime64[D]")))
 
 
-def _formatted(seconds: Floats, write: Callable[[Any], Any]) -> list[str | None]:
+def _formatted(seconds: FloatArray, write: Callable[[Any], Any]) -> list[str | None]:
     column = np.full(len(seconds), None, dtype=object)
-    known = ~np.isnan(seconds)
-    column[known] = write(seconds[known].astype("int64").astype("datetime64[s]"))
+    present = ~np.isnan(seconds)
+    column[present] = write(seconds[present].astype("int64").astype("datetime64[s]"))
     cells: list[str | None] = column.tolist()
     return cells
 
 
-def whole(values: Ints, *, where: Flags | None = None) -> list[int | None]:
+def integer_cells(values: IntArray, *, where: BoolArray | None = None) -> list[int | None]:
     """Integers, `None` outside `where`."""
     column = np.asarray(values).astype(object)
     if where is not None:
@@ -46,18 +46,18 @@ def whole(values: Ints, *, where: Flags | None = None) -> list[int | None]:
     return cells
 
 
-def pick(choices: Sequence[T], positions: Ints) -> list[T | None]:
+def pick(choices: Sequence[_Cell], positions: IntArray) -> list[_Cell | None]:
     """The choice at each position; `None` where the position is -1."""
     table = [*choices, None]
     return [table[position] for position in positions.tolist()]
 
 
-def flagged(value: T, where: Flags) -> list[T | None]:
+def flagged(value: _Cell, where: BoolArray) -> list[_Cell | None]:
     """One value on the marked rows, `None` elsewhere."""
     return [value if mark else None for mark in where.tolist()]
 
 
-def resources(
+def column_resources(
     type_: str,
     ids: Sequence[int | str],
     attributes: Mapping[str, Any],
@@ -71,11 +71,11 @@ def resources(
     attributes
         Columns by API name; a value that is not a list holds for every row.
     relationships
-        Relationship objects by API name, as `Pointers` makes them.
+        Relationship objects by API name, from `Pointers`.
     """
     related = relationships or {}
-    rows = _rows(attributes, len(ids))
-    links = _rows(related, len(ids))
+    rows = _column_rows(attributes, len(ids))
+    links = _column_rows(related, len(ids))
     for id_, values, targets in zip(ids, rows, links, strict=True):
         yield {
             "type": type_,
@@ -87,26 +87,26 @@ def resources(
         }
 
 
-def _rows(columns: Mapping[str, Any], count: int) -> Iterator[tuple[Any, ...]]:
+def _column_rows(columns: Mapping[str, Any], count: int) -> Iterator[tuple[Any, ...]]:
     if not columns:
         return repeat((), count)
     return zip(*(c if isinstance(c, list) else repeat(c, count) for c in columns.values()), strict=False)
 
 
-def records(type_: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Resource]:
+def row_resources(type_: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Resource]:
     """
     Yield resource objects for a handful of hand-written rows, numbered from 1.
 
     A value that is a `Link` or a list of them becomes a relationship, anything else an attribute.
     """
     for number, row in enumerate(rows, start=1):
-        related = {name: value.to_json() for name, value in row.items() if isinstance(value, Link | Links)}
+        related = {name: value.to_json() for name, value in row.items() if isinstance(value, ToOne | ToMany)}
         plain = {n: v for n, v in row.items() if n not in {"id", *related} and v is not None}
         yield {"type": type_, "id": row.get("id", number), "attributes": plain, "relationships": related}
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ToOne:
     """A to-one relationship in a hand-written row."""
 
     type: str
@@ -118,15 +118,15 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class ToMany:
     """A to-many relationship in a hand-written row."""
 
-    targets: tuple[Link, ...]
+    targets: tuple[ToOne, ...]
 
     @classmethod
-    def to(cls, type_: str, ids: Iterable[int]) -> "Links":
+    def to(cls, type_: str, ids: Iterable[int]) -> "ToMany":
         """Point at several resources of one type."""
-        return cls(tuple(Link(type_, id_) for id_ in ids))
+        return cls(tuple(ToOne(type_, id_) for id_ in ids))
 
     def to_json(self) -> dict[str, Any]:
         """Return the relationship object."""
@@ -137,22 +137,21 @@ class Pointers:
     """
     Relationship objects, one per target and shared by every row that points there.
 
-    Sharing keeps fifty thousand prospects' worth of rows small. Whoever changes a relationship replaces its object
-    and leaves the shared one alone.
+    Sharing saves memory for large organizations. A shared object must be replaced, never changed.
     """
 
     def __init__(self) -> None:
-        self._made: dict[str, list[dict[str, Any] | None]] = {}
+        self._objects: dict[str, list[dict[str, Any] | None]] = {}
 
-    def one(self, type_: str, ids: Ints) -> list[dict[str, Any] | None]:
+    def one(self, type_: str, ids: IntArray) -> list[dict[str, Any] | None]:
         """To-one relationships; an id of 0 is no relationship."""
         if not len(ids):
             return []
-        made = self._made.setdefault(type_, [None])
-        made.extend({"data": {"type": type_, "id": id_}} for id_ in range(len(made), int(ids.max()) + 1))
-        return [made[id_] for id_ in ids.tolist()]
+        objects = self._objects.setdefault(type_, [None])
+        objects.extend({"data": {"type": type_, "id": id_}} for id_ in range(len(objects), int(ids.max()) + 1))
+        return [objects[id_] for id_ in ids.tolist()]
 
-    def many(self, type_: str, owners: Ints, ids: Ints, *, count: int) -> list[dict[str, Any] | None]:
+    def many(self, type_: str, owners: IntArray, ids: IntArray, *, count: int) -> list[dict[str, Any] | None]:
         """To-many relationships of owners 0 … count-1, from (owner, id) pairs; nothing for an owner without any."""
         groups: list[dict[str, Any] | None] = [None] * count
         for owner, link in zip(owners.tolist(), self.one(type_, ids), strict=True):

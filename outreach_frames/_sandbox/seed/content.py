@@ -4,24 +4,31 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.columns import Pointers, Resource, dates, instants, resources, whole
+from outreach_frames._sandbox.seed.columns import (
+    Pointers,
+    Resource,
+    column_resources,
+    date_cells,
+    instant_cells,
+    integer_cells,
+)
 from outreach_frames._sandbox.seed.history import History
-from outreach_frames._sandbox.seed.journeys import NOT_SENT, QUEUED, SCHEDULED
-from outreach_frames._sandbox.seed.model import AUTO_EMAIL, CALL, STEP_TYPES
+from outreach_frames._sandbox.seed.journeys import MAIL_NOT_SENT, MAIL_QUEUED, MAIL_SCHEDULED
+from outreach_frames._sandbox.seed.model import STEP_AUTO_EMAIL, STEP_CALL, STEP_TYPES
 from outreach_frames._sandbox.seed.names import BODY, OPENINGS, QUESTIONS
 from outreach_frames._sandbox.seed.responses import NEGATIVE, NEUTRAL, POSITIVE
-from outreach_frames._sandbox.seed.simulation import DAY, Flags, Floats, Ints, Table
+from outreach_frames._sandbox.seed.simulation import DAY_S, BoolArray, FloatArray, IntArray, Table
 
 
-def counter_flags(mailings: Table) -> dict[str, Flags]:
+def counter_flags(mailings: Table) -> dict[str, BoolArray]:
     """
-    What each counter counts, one flag per message.
+    Return what each counter counts, one flag per message.
 
     Opens and clicks count *messages* opened or clicked, however often; deliveries include those that bounced later;
     deleted messages still count.
     """
     return {
-        "scheduleCount": np.isin(mailings["status"], (SCHEDULED, QUEUED)),
+        "scheduleCount": np.isin(mailings["status"], (MAIL_SCHEDULED, MAIL_QUEUED)),
         "deliverCount": ~np.isnan(mailings["delivered"]),
         "openCount": mailings["opens"] > 0,
         "clickCount": mailings["clicks"] > 0,
@@ -30,12 +37,12 @@ def counter_flags(mailings: Table) -> dict[str, Flags]:
         "neutralReplyCount": mailings["sentiment"] == NEUTRAL,
         "negativeReplyCount": mailings["sentiment"] == NEGATIVE,
         "bounceCount": ~np.isnan(mailings["bounced"]),
-        "failureCount": mailings["status"] == NOT_SENT,
+        "failureCount": mailings["status"] == MAIL_NOT_SENT,
         "optOutCount": ~np.isnan(mailings["opted_out"]),
     }
 
 
-def counters(mailings: Table, owner: Ints, *, count: int) -> dict[str, list[int]]:
+def counter_columns(mailings: Table, owner: IntArray, *, count: int) -> dict[str, list[int]]:
     """Add up the flags per owner 0 … count-1; messages with owner -1 belong to none."""
     mine = owner >= 0
     return {
@@ -44,10 +51,10 @@ def counters(mailings: Table, owner: Ints, *, count: int) -> dict[str, list[int]
     }
 
 
-def distinct_people(owner: Ints, prospect: Ints, *, count: int) -> Ints:
+def distinct_people(owner: IntArray, prospect: IntArray, *, count: int) -> IntArray:
     """How many distinct prospects each owner has among (owner, prospect) pairs; pairs with a -1 are left out."""
-    known = (owner >= 0) & (prospect >= 0)
-    pairs = np.unique(np.stack([owner[known], prospect[known]]), axis=1)
+    valid = (owner >= 0) & (prospect >= 0)
+    pairs = np.unique(np.stack([owner[valid], prospect[valid]]), axis=1)
     return np.bincount(pairs[0], minlength=count)
 
 
@@ -61,7 +68,7 @@ _RESTED = 25.0
 
 
 def body_html(position: int) -> str:
-    """Text of a template; messages made from it carry the same."""
+    """HTML of a template and of its messages."""
     opening, question = OPENINGS[position % len(OPENINGS)], QUESTIONS[position % len(QUESTIONS)]
     return BODY.format(opening=opening, question=question, slug=f"story-{position + 1}")
 
@@ -73,9 +80,9 @@ def body_text(position: int) -> str:
 
 def template_subjects(history: History) -> list[str]:
     """Subject of every template, by position."""
-    programme = history.setting.programme
-    subjects = {variant.template: variant.subject for variant in programme.variants}
-    return [subjects[name] for name in programme.template_names] + [subject for _, subject, _ in EXTRA_TEMPLATES]
+    sequences = history.simulation.sequences
+    subjects = {variant.template: variant.subject for variant in sequences.variants}
+    return [subjects[name] for name in sequences.template_names] + [subject for _, subject, _ in EXTRA_TEMPLATES]
 
 
 def content(history: History, pointers: Pointers) -> Iterator[Resource]:
@@ -86,30 +93,30 @@ def content(history: History, pointers: Pointers) -> Iterator[Resource]:
     yield from _sequence_templates(history, pointers)
 
 
-def _last_use(history: History, owner: Ints, count: int) -> Floats:
+def _last_use(history: History, owner: IntArray, count: int) -> FloatArray:
     last = np.full(count, -np.inf)
     used = (owner >= 0) & ~np.isnan(history.mailings["delivered"])
     np.maximum.at(last, owner[used], history.mailings["delivered"][used])
     return np.where(np.isinf(last), np.nan, last)
 
 
-def _owners(history: History, count: int) -> Ints:
+def _owners(history: History, count: int) -> IntArray:
     return np.arange(count) % min(4, len(history.cast.users.first)) + 1
 
 
 def _sequences(history: History, pointers: Pointers) -> Iterator[Resource]:
-    programme, mailings, plans = history.setting.programme, history.mailings, history.setting.programme.plans
-    count, as_of = len(plans), history.setting.as_of
+    sequences, mailings, plans = history.simulation.sequences, history.mailings, history.simulation.sequences.plans
+    count, as_of = len(plans), history.simulation.as_of
     reached = ~np.isnan(mailings["delivered"])
-    called = history.calls["sequence"]
+    call_sequence = history.calls["sequence"]
     contacted = distinct_people(
-        np.concatenate([mailings["sequence"][reached], called]),
+        np.concatenate([mailings["sequence"][reached], call_sequence]),
         np.concatenate([mailings["prospect"][reached], history.calls["prospect"]]),
         count=count,
     )
     answered = ~np.isnan(mailings["replied"])
     replied = distinct_people(mailings["sequence"][answered], mailings["prospect"][answered], count=count)
-    made, closed = programme.opens - 2 * DAY, programme.closed
+    created, closed = sequences.opens - 2 * DAY_S, sequences.closed
     attributes = {
         "name": [plan.name for plan in plans],
         "description": [plan.description for plan in plans],
@@ -117,21 +124,21 @@ def _sequences(history: History, pointers: Pointers) -> Iterator[Resource]:
         "shareType": [plan.share_type for plan in plans],
         "tags": [list(plan.tags) for plan in plans],
         "enabled": [plan.closed_day is None for plan in plans],
-        "enabledAt": instants(np.where(np.isnan(closed), programme.opens, np.nan)),
+        "enabledAt": instant_cells(np.where(np.isnan(closed), sequences.opens, np.nan)),
         "locked": [plan.closed_day is not None for plan in plans],
-        "lockedAt": instants(closed),
-        "lastUsedAt": instants(_last_use(history, mailings["sequence"], count)),
+        "lockedAt": instant_cells(closed),
+        "lastUsedAt": instant_cells(_last_use(history, mailings["sequence"], count)),
         "transactional": [plan.transactional for plan in plans],
         "finishOnReply": [plan.finish_on_reply for plan in plans],
         "primaryReplyAction": ["finish" if plan.finish_on_reply else "continue" for plan in plans],
         "secondaryReplyAction": ["finish" if number % 2 else "pause" for number in range(count)],
-        "secondaryReplyPauseDuration": [None if number % 2 else int(3 * DAY) for number in range(count)],
+        "secondaryReplyPauseDuration": [None if number % 2 else int(3 * DAY_S) for number in range(count)],
         "scheduleIntervalType": ["calendar" if plan.dated else "schedule" for plan in plans],
         "salesMotion": ["acquisition" if "outbound" in plan.tags else None for plan in plans],
         "sequenceStepCount": [len(plan.steps) for plan in plans],
         "durationInDays": [_duration(history, number) for number in range(count)],
         "automationPercentage": [
-            round(100 * sum(step.kind == AUTO_EMAIL for step in plan.steps) / len(plan.steps), 1) for plan in plans
+            round(100 * sum(step.kind == STEP_AUTO_EMAIL for step in plan.steps) / len(plan.steps), 1) for plan in plans
         ],
         "throttleCapacity": [400 if plan.throttled else None for plan in plans],
         "throttleMaxAddsPerDay": [25 if plan.throttled else None for plan in plans],
@@ -139,26 +146,28 @@ def _sequences(history: History, pointers: Pointers) -> Iterator[Resource]:
         "maxActivations": [500 if plan.dated else None for plan in plans],
         "numContactedProspects": contacted.tolist(),
         "numRepliedProspects": replied.tolist(),
-        **counters(mailings, mailings["sequence"], count=count),
-        "createdAt": instants(made),
-        "updatedAt": instants(np.minimum(np.fmax(_last_use(history, mailings["sequence"], count), made), as_of)),
+        **counter_columns(mailings, mailings["sequence"], count=count),
+        "createdAt": instant_cells(created),
+        "updatedAt": instant_cells(
+            np.minimum(np.fmax(_last_use(history, mailings["sequence"], count), created), as_of)
+        ),
     }
     user = pointers.one("user", _owners(history, count))
     relationships = {
         "owner": user,
         "creator": user,
         "updater": user,
-        "ruleset": pointers.one("ruleset", np.where(programme.transactional, 2, 1)),
+        "ruleset": pointers.one("ruleset", np.where(sequences.transactional, 2, 1)),
         "sequenceSteps": pointers.many(
-            "sequenceStep", programme.step_sequence, np.arange(len(programme.steps)) + 1, count=count
+            "sequenceStep", sequences.step_sequence, np.arange(len(sequences.steps)) + 1, count=count
         ),
     }
-    yield from resources("sequence", range(1, count + 1), attributes, relationships)
+    yield from column_resources("sequence", range(1, count + 1), attributes, relationships)
 
 
 def _duration(history: History, sequence: int) -> int:
     """Days from enrollment to the last step, or from the first date to the last."""
-    plan = history.setting.programme.plans[sequence]
+    plan = history.simulation.sequences.plans[sequence]
     if plan.dated:
         days = [step.date_day for step in plan.steps if step.date_day is not None]
         return round(max(days) - min(days))
@@ -166,45 +175,47 @@ def _duration(history: History, sequence: int) -> int:
 
 
 def _steps(history: History, pointers: Pointers) -> Iterator[Resource]:
-    programme, mailings, steps = history.setting.programme, history.mailings, history.setting.programme.steps
+    sequences, mailings, steps = history.simulation.sequences, history.mailings, history.simulation.sequences.steps
     count = len(steps)
-    dated, made = programme.dated[programme.step_sequence], programme.opens[programme.step_sequence] - 2 * DAY
+    dated, created = sequences.dated[sequences.step_sequence], sequences.opens[sequences.step_sequence] - 2 * DAY_S
     attributes = {
-        "order": (programme.step_order + 1).tolist(),
+        "order": (sequences.step_order + 1).tolist(),
         "stepType": [STEP_TYPES[step.kind] for step in steps],
         "displayName": [
             f"Step {order}: {STEP_TYPES[step.kind].replace('_', ' ')}"
-            for order, step in zip((programme.step_order + 1).tolist(), steps, strict=True)
+            for order, step in zip((sequences.step_order + 1).tolist(), steps, strict=True)
         ],
-        "interval": whole(programme.wait.astype(int), where=~dated),
-        "date": dates(programme.date),
-        "taskAutoskipDelay": [None if step.autoskip_days is None else int(step.autoskip_days * DAY) for step in steps],
+        "interval": integer_cells(sequences.wait.astype(int), where=~dated),
+        "date": date_cells(sequences.date),
+        "taskAutoskipDelay": [
+            None if step.autoskip_days is None else int(step.autoskip_days * DAY_S) for step in steps
+        ],
         "taskNote": [step.note for step in steps],
-        **counters(mailings, mailings["step"], count=count),
-        "createdAt": instants(made),
-        "updatedAt": instants(np.fmax(made, _last_use(history, mailings["step"], count))),
+        **counter_columns(mailings, mailings["step"], count=count),
+        "createdAt": instant_cells(created),
+        "updatedAt": instant_cells(np.fmax(created, _last_use(history, mailings["step"], count))),
     }
-    user = pointers.one("user", _owners(history, len(programme.plans))[programme.step_sequence])
+    user = pointers.one("user", _owners(history, len(sequences.plans))[sequences.step_sequence])
     relationships = {
-        "sequence": pointers.one("sequence", programme.step_sequence + 1),
+        "sequence": pointers.one("sequence", sequences.step_sequence + 1),
         "sequenceTemplates": pointers.many(
-            "sequenceTemplate", programme.variant_step, np.arange(len(programme.variants)) + 1, count=count
+            "sequenceTemplate", sequences.variant_step, np.arange(len(sequences.variants)) + 1, count=count
         ),
-        "callPurpose": pointers.one("callPurpose", np.where(programme.kind == CALL, 1, 0)),
-        "taskPriority": pointers.one("taskPriority", np.where(programme.kind == AUTO_EMAIL, 0, 2)),
+        "callPurpose": pointers.one("callPurpose", np.where(sequences.kind == STEP_CALL, 1, 0)),
+        "taskPriority": pointers.one("taskPriority", np.where(sequences.kind == STEP_AUTO_EMAIL, 0, 2)),
         "creator": user,
         "updater": user,
     }
-    yield from resources("sequenceStep", range(1, count + 1), attributes, relationships)
+    yield from column_resources("sequenceStep", range(1, count + 1), attributes, relationships)
 
 
-def _stats_targets(history: History) -> Ints:
+def _stats_targets(history: History) -> IntArray:
     """
     Position of the template that counts a template's messages: itself, except for two of the copies.
 
     Those two send their numbers to the template they were copied from; their own counters stay at nothing.
     """
-    names = history.setting.programme.template_names
+    names = history.simulation.sequences.template_names
     target = np.arange(len(names) + len(EXTRA_TEMPLATES))
     copies = [name for name in names if name.endswith(" (copy)")][:2]
     for name in copies:
@@ -213,17 +224,17 @@ def _stats_targets(history: History) -> Ints:
 
 
 def _templates(history: History, pointers: Pointers) -> Iterator[Resource]:
-    programme, mailings = history.setting.programme, history.mailings
-    names = [*programme.template_names, *(name for name, _, _ in EXTRA_TEMPLATES)]
+    sequences, mailings = history.simulation.sequences, history.mailings
+    names = [*sequences.template_names, *(name for name, _, _ in EXTRA_TEMPLATES)]
     count = len(names)
     first_variant = [
-        int(np.argmax(programme.template == position)) for position in range(len(programme.template_names))
+        int(np.argmax(sequences.template == position)) for position in range(len(sequences.template_names))
     ]
-    sequence = programme.step_sequence[programme.variant_step[first_variant]]
-    extra = np.full(len(EXTRA_TEMPLATES), history.setting.start)
-    made = np.concatenate([programme.variant_from[first_variant] - DAY, extra])
+    sequence = sequences.step_sequence[sequences.variant_step[first_variant]]
+    extra = np.full(len(EXTRA_TEMPLATES), history.simulation.start)
+    created = np.concatenate([sequences.variant_from[first_variant] - DAY_S, extra])
     archived = np.array(
-        [np.nan] * len(programme.template_names) + [_days_ago(history, day) for _, _, day in EXTRA_TEMPLATES]
+        [np.nan] * len(sequences.template_names) + [_days_ago(history, day) for _, _, day in EXTRA_TEMPLATES]
     )
     target = _stats_targets(history)
     template = mailings["template"]
@@ -234,19 +245,19 @@ def _templates(history: History, pointers: Pointers) -> Iterator[Resource]:
         "bodyHtml": [body_html(position) for position in range(count)],
         "bodyText": [body_text(position) for position in range(count)],
         "archived": (~np.isnan(archived)).tolist(),
-        "archivedAt": instants(archived),
+        "archivedAt": instant_cells(archived),
         "shareType": ["shared" if position % 5 else "read_only" for position in range(count)],
-        "tags": [list(programme.plans[number].tags[:1]) for number in sequence.tolist()]
+        "tags": [list(sequences.plans[number].tags[:1]) for number in sequence.tolist()]
         + [[] for _ in EXTRA_TEMPLATES],
-        "trackOpens": programme.tracks_opens[sequence].tolist() + [True] * len(EXTRA_TEMPLATES),
-        "trackLinks": programme.tracks_links[sequence].tolist() + [True] * len(EXTRA_TEMPLATES),
+        "trackOpens": sequences.tracks_opens[sequence].tolist() + [True] * len(EXTRA_TEMPLATES),
+        "trackLinks": sequences.tracks_links[sequence].tolist() + [True] * len(EXTRA_TEMPLATES),
         "ccRecipients": [["product@sales.example.com"] if position % 17 == 0 else [] for position in range(count)],
         "bccRecipients": [[] for _ in names],
         "toRecipients": [[] for _ in names],
-        "lastUsedAt": instants(_last_use(history, template, count)),
-        **counters(mailings, counted, count=count),
-        "createdAt": instants(made),
-        "updatedAt": instants(np.minimum(made + _RESTED * DAY, history.setting.as_of)),
+        "lastUsedAt": instant_cells(_last_use(history, template, count)),
+        **counter_columns(mailings, counted, count=count),
+        "createdAt": instant_cells(created),
+        "updatedAt": instant_cells(np.minimum(created + _RESTED * DAY_S, history.simulation.as_of)),
     }
     user = pointers.one("user", np.arange(count) % min(4, len(history.cast.users.first)) + 1)
     own = target == np.arange(count)
@@ -256,14 +267,14 @@ def _templates(history: History, pointers: Pointers) -> Iterator[Resource]:
         "updater": user,
         "statsTarget": pointers.one("template", np.where(own, 0, target + 1)),
         "sequenceTemplates": pointers.many(
-            "sequenceTemplate", programme.template, np.arange(len(programme.variants)) + 1, count=count
+            "sequenceTemplate", sequences.template, np.arange(len(sequences.variants)) + 1, count=count
         ),
     }
-    yield from resources("template", range(1, count + 1), attributes, relationships)
+    yield from column_resources("template", range(1, count + 1), attributes, relationships)
 
 
 def _days_ago(history: History, days: float | None) -> float:
-    return np.nan if days is None else history.setting.before(days)
+    return np.nan if days is None else history.simulation.before(days)
 
 
 def _placeholders(subject: str) -> str:
@@ -272,23 +283,27 @@ def _placeholders(subject: str) -> str:
 
 
 def _sequence_templates(history: History, pointers: Pointers) -> Iterator[Resource]:
-    programme, mailings, variants = history.setting.programme, history.mailings, history.setting.programme.variants
+    sequences, mailings, variants = (
+        history.simulation.sequences,
+        history.mailings,
+        history.simulation.sequences.variants,
+    )
     count = len(variants)
-    sequence = programme.step_sequence[programme.variant_step]
-    over = ~np.isnan(programme.variant_until) | ~np.isnan(programme.closed[sequence])
+    sequence = sequences.step_sequence[sequences.variant_step]
+    over = ~np.isnan(sequences.variant_until) | ~np.isnan(sequences.closed[sequence])
     attributes = {
         "enabled": (~over).tolist(),
-        "enabledAt": instants(np.where(over, np.nan, programme.variant_from)),
+        "enabledAt": instant_cells(np.where(over, np.nan, sequences.variant_from)),
         "isReply": [variant.is_reply for variant in variants],
-        **counters(mailings, mailings["variant"], count=count),
-        "createdAt": instants(programme.variant_from - DAY),
-        "updatedAt": instants(np.fmax(programme.variant_from, _last_use(history, mailings["variant"], count))),
+        **counter_columns(mailings, mailings["variant"], count=count),
+        "createdAt": instant_cells(sequences.variant_from - DAY_S),
+        "updatedAt": instant_cells(np.fmax(sequences.variant_from, _last_use(history, mailings["variant"], count))),
     }
-    user = pointers.one("user", _owners(history, len(programme.plans))[sequence])
+    user = pointers.one("user", _owners(history, len(sequences.plans))[sequence])
     relationships = {
-        "sequenceStep": pointers.one("sequenceStep", programme.variant_step + 1),
-        "template": pointers.one("template", programme.template + 1),
+        "sequenceStep": pointers.one("sequenceStep", sequences.variant_step + 1),
+        "template": pointers.one("template", sequences.template + 1),
         "creator": user,
         "updater": user,
     }
-    yield from resources("sequenceTemplate", range(1, count + 1), attributes, relationships)
+    yield from column_resources("sequenceTemplate", range(1, count + 1), attributes, relationships)

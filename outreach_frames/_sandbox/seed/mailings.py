@@ -6,47 +6,62 @@ from typing import Any
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.columns import Pointers, Resource, flagged, instants, pick, resources
-from outreach_frames._sandbox.seed.content import EXTRA_TEMPLATES, body_html, body_text, counters, template_subjects
+from outreach_frames._sandbox.seed.columns import Pointers, Resource, column_resources, flagged, instant_cells, pick
+from outreach_frames._sandbox.seed.content import (
+    EXTRA_TEMPLATES,
+    body_html,
+    body_text,
+    counter_columns,
+    template_subjects,
+)
 from outreach_frames._sandbox.seed.history import SINGLE, History
 from outreach_frames._sandbox.seed.journeys import (
-    ACTIVE,
-    DRAFTED,
-    FINISHED,
-    PAUSED,
-    PENDING,
-    QUEUED,
-    SCHEDULED,
-    SENT,
+    MAIL_DRAFTED,
+    MAIL_QUEUED,
+    MAIL_SCHEDULED,
+    MAIL_SENT,
+    STATE_ACTIVE,
+    STATE_FINISHED,
+    STATE_PAUSED,
+    STATE_PENDING,
     STATES,
 )
 from outreach_frames._sandbox.seed.names import CITIES, ERROR_REASONS
-from outreach_frames._sandbox.seed.responses import OPEN, PERSON, PROXY
-from outreach_frames._sandbox.seed.simulation import Flags, Floats, Ints, Table, concatenated, taken
+from outreach_frames._sandbox.seed.responses import BY_PERSON, BY_PROXY, OPEN_EVENT
+from outreach_frames._sandbox.seed.simulation import BoolArray, FloatArray, IntArray, Table, concat_tables, select_rows
 
 PAUSE_REASONS = ("paused by user", "ooto")
 MAILING_TYPES = ("sequence", "single", "campaign")
 MAILING_STATES = ("delivered", "opened", "replied", "bounced", "scheduled", "queued", "drafted", "failed")
-_DELIVERED, _OPENED, _REPLIED, _BOUNCED, _SCHEDULED, _QUEUED, _DRAFTED, _FAILED = range(8)
+(
+    _MAILING_DELIVERED,
+    _MAILING_OPENED,
+    _MAILING_REPLIED,
+    _MAILING_BOUNCED,
+    _MAILING_SCHEDULED,
+    _MAILING_QUEUED,
+    _MAILING_DRAFTED,
+    _MAILING_FAILED,
+) = range(8)
 _ONE_OFF_SUBJECTS = ("Re: our call", "The document you asked for", "Quick follow-up", "Introduction")
 
 
-def latest(*moments: Floats) -> Floats:
-    """The latest of several instants, row by row; NaN is passed over."""
+def latest(*moments: FloatArray) -> FloatArray:
+    """The latest of several instants, row by row; NaN is ignored."""
     return reduce(np.fmax, moments)
 
 
-def mailing_ids(history: History) -> Ints:
-    """Id of every message by position, 0 for one whose row was deleted."""
+def mailing_ids(history: History) -> IntArray:
+    """Id of every message by position, 0 for a deleted one."""
     return np.where(history.mailings["deleted"], 0, np.arange(len(history.mailings["sent"])) + 1)
 
 
-def _first(history: History, instant: str) -> Floats:
+def _first(history: History, instant: str) -> FloatArray:
     """Earliest instant of one kind among each enrollment's messages."""
     mailings = history.mailings
     first = np.full(len(history.enrollments["state"]), np.inf)
-    known = (mailings["enrollment"] >= 0) & ~np.isnan(mailings[instant])
-    np.minimum.at(first, mailings["enrollment"][known], mailings[instant][known])
+    happened = (mailings["enrollment"] >= 0) & ~np.isnan(mailings[instant])
+    np.minimum.at(first, mailings["enrollment"][happened], mailings[instant][happened])
     return np.where(np.isinf(first), np.nan, first)
 
 
@@ -55,24 +70,24 @@ def sequence_states(history: History, pointers: Pointers) -> Iterator[Resource]:
     enrolled, mailings, tasks = history.enrollments, history.mailings, history.tasks
     count = len(enrolled["state"])
     called = np.full(count, np.nan)
-    known = history.calls["enrollment"] >= 0
-    called[history.calls["enrollment"][known]] = history.calls["completed"][known]
-    pending = enrolled["state"] == PENDING
-    open_ = np.isin(enrolled["state"], (ACTIVE, PENDING, PAUSED))
+    in_enrollment = history.calls["enrollment"] >= 0
+    called[history.calls["enrollment"][in_enrollment]] = history.calls["completed"][in_enrollment]
+    pending = enrolled["state"] == STATE_PENDING
+    open_ = np.isin(enrolled["state"], (STATE_ACTIVE, STATE_PENDING, STATE_PAUSED))
     replied = _first(history, "replied")
     attributes = {
         "state": pick(STATES, enrolled["state"]),
-        "createdAt": instants(enrolled["created"]),
-        "activeAt": instants(np.where(pending, np.nan, enrolled["created"])),
-        "stateChangedAt": instants(enrolled["changed"]),
-        "repliedAt": instants(replied),
-        "callCompletedAt": instants(called),
+        "createdAt": instant_cells(enrolled["created"]),
+        "activeAt": instant_cells(np.where(pending, np.nan, enrolled["created"])),
+        "stateChangedAt": instant_cells(enrolled["changed"]),
+        "repliedAt": instant_cells(replied),
+        "callCompletedAt": instant_cells(called),
         "pauseReason": pick(PAUSE_REASONS, enrolled["pause"]),
         "errorReason": pick(ERROR_REASONS, enrolled["error"]),
-        **counters(mailings, mailings["enrollment"], count=count),
-        "updatedAt": instants(latest(enrolled["changed"], replied, called, _first(history, "opted_out"))),
+        **counter_columns(mailings, mailings["enrollment"], count=count),
+        "updatedAt": instant_cells(latest(enrolled["changed"], replied, called, _first(history, "opted_out"))),
     }
-    waiting = np.isin(mailings["status"], (SCHEDULED, QUEUED, DRAFTED)) & (mailings["enrollment"] >= 0)
+    waiting = np.isin(mailings["status"], (MAIL_SCHEDULED, MAIL_QUEUED, MAIL_DRAFTED)) & (mailings["enrollment"] >= 0)
     waiting &= open_[mailings["enrollment"]]
     undone = np.isnan(tasks["done"]) & (tasks["enrollment"] >= 0) & open_[tasks["enrollment"]]
     user = pointers.one("user", enrolled["user"] + 1)
@@ -90,31 +105,35 @@ def sequence_states(history: History, pointers: Pointers) -> Iterator[Resource]:
         ),
         "activeStepTasks": pointers.many("task", tasks["enrollment"][undone], np.flatnonzero(undone) + 1, count=count),
     }
-    yield from resources("sequenceState", range(1, count + 1), attributes, relationships)
+    yield from column_resources("sequenceState", range(1, count + 1), attributes, relationships)
 
 
-def mailing_state(history: History) -> tuple[Ints, Floats]:
+def mailing_state(history: History) -> tuple[IntArray, FloatArray]:
     """
     State of each message and since when: the latest fact, in the order delivered, opened, then replied or bounced.
 
     An open after the answer changes nothing; of an answer and a bounce the later one shows.
     """
     mailings = history.mailings
-    waiting = mailings["status"] != SENT
+    waiting = mailings["status"] != MAIL_SENT
     bounced = ~np.isnan(mailings["bounced"]) & ~(mailings["replied"] >= mailings["bounced"])
     replied, opened = ~np.isnan(mailings["replied"]), mailings["opens"] > 0
     facts = [waiting, bounced, replied, opened]
-    unsent: Ints = np.array([_DELIVERED, _SCHEDULED, _QUEUED, _DRAFTED, _FAILED])[mailings["status"]]
-    kinds = [np.full(len(unsent), kind) for kind in (_BOUNCED, _REPLIED, _OPENED, _DELIVERED)]
+    unsent: IntArray = np.array(
+        [_MAILING_DELIVERED, _MAILING_SCHEDULED, _MAILING_QUEUED, _MAILING_DRAFTED, _MAILING_FAILED]
+    )[mailings["status"]]
+    kinds = [
+        np.full(len(unsent), kind) for kind in (_MAILING_BOUNCED, _MAILING_REPLIED, _MAILING_OPENED, _MAILING_DELIVERED)
+    ]
     tried = latest(mailings["created"], mailings["attempted"])
     instants_ = [tried, mailings["bounced"], mailings["replied"], mailings["opened_at"]]
-    state: Ints = np.select(facts, [unsent, *kinds[:3]], kinds[3])
-    since: Floats = np.select(facts, instants_, mailings["delivered"])
+    state: IntArray = np.select(facts, [unsent, *kinds[:3]], kinds[3])
+    since: FloatArray = np.select(facts, instants_, mailings["delivered"])
     return state, since
 
 
 def _subjects(history: History) -> list[str]:
-    """Subject of each message, its variables filled in; a missing variable stays visible."""
+    """Subject of each message with its variables replaced; a missing variable stays visible."""
     mailings, cast = history.mailings, history.cast
     patterns = template_subjects(history)
     ids = mailings["template"].tolist()
@@ -131,7 +150,9 @@ def _subjects(history: History) -> list[str]:
     return subjects
 
 
-def mailings(history: History, pointers: Pointers, *, mailbox_emails: list[str], strangers: Ints) -> Iterator[Resource]:
+def mailings(
+    history: History, pointers: Pointers, *, mailbox_emails: list[str], strangers: IntArray
+) -> Iterator[Resource]:
     """
     Yield the messages, leaving out deleted ones.
 
@@ -140,13 +161,14 @@ def mailings(history: History, pointers: Pointers, *, mailbox_emails: list[str],
     mailbox_emails
         Address of every mailbox by position.
     strangers
-        Ids of recipients that are no prospects, for messages without one.
+        Ids of recipients that are not prospects, for messages without one.
     """
     table = history.mailings
     size = len(table["sent"])
     state, since = mailing_state(history)
     bodies = [
-        body_html(position) for position in range(len(history.setting.programme.template_names) + len(EXTRA_TEMPLATES))
+        body_html(position)
+        for position in range(len(history.simulation.sequences.template_names) + len(EXTRA_TEMPLATES))
     ]
     texts = [body_text(position) for position in range(len(bodies))]
     single = table["type"] == SINGLE
@@ -154,11 +176,11 @@ def mailings(history: History, pointers: Pointers, *, mailbox_emails: list[str],
     task = np.zeros(size, dtype=np.int64)
     written = (history.tasks["mailing"] >= 0) & (history.tasks["step"] >= 0)
     task[history.tasks["mailing"][written]] = np.flatnonzero(written) + 1
-    failed = state == _FAILED
+    failed = state == _MAILING_FAILED
     override = np.where(table["enrollment"] >= 0, history.enrollments["overridden"][table["enrollment"]], np.False_)
     attributes = {
         "state": pick(MAILING_STATES, state),
-        "stateChangedAt": instants(since),
+        "stateChangedAt": instant_cells(since),
         "mailingType": pick(MAILING_TYPES, table["type"]),
         "subject": _subjects(history),
         "bodyHtml": pick(
@@ -171,17 +193,17 @@ def mailings(history: History, pointers: Pointers, *, mailbox_emails: list[str],
         "mailboxAddress": pick(mailbox_emails, table["mailbox"]),
         "messageId": [f"<{number}.outreach@sales.example.com>" for number in range(1, size + 1)],
         "references": [[] for _ in range(size)],
-        "createdAt": instants(table["created"]),
-        "scheduledAt": instants(table["scheduled"]),
-        "deliveredAt": instants(table["delivered"]),
-        "bouncedAt": instants(table["bounced"]),
-        "openedAt": instants(table["opened_at"]),
+        "createdAt": instant_cells(table["created"]),
+        "scheduledAt": instant_cells(table["scheduled"]),
+        "deliveredAt": instant_cells(table["delivered"]),
+        "bouncedAt": instant_cells(table["bounced"]),
+        "openedAt": instant_cells(table["opened_at"]),
         "openCount": table["opens"].tolist(),
-        "clickedAt": instants(table["clicked_at"]),
+        "clickedAt": instant_cells(table["clicked_at"]),
         "clickCount": table["clicks"].tolist(),
-        "repliedAt": instants(table["replied"]),
-        "unsubscribedAt": instants(table["opted_out"]),
-        "markedAsSpamAt": instants(table["spam"]),
+        "repliedAt": instant_cells(table["replied"]),
+        "unsubscribedAt": instant_cells(table["opted_out"]),
+        "markedAsSpamAt": instant_cells(table["spam"]),
         "trackOpens": pick((False, True), table["track_opens"]),
         "trackLinks": pick((False, True), table["track_links"]),
         "errorReason": pick(ERROR_REASONS, table["error"]),
@@ -189,9 +211,9 @@ def mailings(history: History, pointers: Pointers, *, mailbox_emails: list[str],
         "retryCount": np.where(failed, 1 + np.arange(size) % 3, 0).tolist(),
         "retryInterval": [600 if mark else None for mark in failed.tolist()],
         "followUpTaskType": ["no_reply" if mark else None for mark in chased.tolist()],
-        "followUpTaskScheduledAt": instants(np.where(chased, table["sent"] + 3 * 86_400, np.nan)),
+        "followUpTaskScheduledAt": instant_cells(np.where(chased, table["sent"] + 3 * 86_400, np.nan)),
         "overrideSafetySettings": override.tolist(),
-        "updatedAt": instants(
+        "updatedAt": instant_cells(
             latest(since, table["opened_at"], table["clicked_at"], table["opted_out"], table["spam"])
         ),
     }
@@ -207,10 +229,10 @@ def mailings(history: History, pointers: Pointers, *, mailbox_emails: list[str],
         "task": pointers.one("task", task),
         "recipients": pointers.many("recipient", np.arange(size), recipient, count=size),
     }
-    kept = np.flatnonzero(~table["deleted"]).tolist()
-    columns = {name: [column[row] for row in kept] for name, column in attributes.items()}
-    links = {name: [column[row] for row in kept] for name, column in relationships.items()}
-    yield from resources("mailing", [row + 1 for row in kept], columns, links)
+    remaining = np.flatnonzero(~table["deleted"]).tolist()
+    columns = {name: [column[row] for row in remaining] for name, column in attributes.items()}
+    links = {name: [column[row] for row in remaining] for name, column in relationships.items()}
+    yield from column_resources("mailing", [row + 1 for row in remaining], columns, links)
 
 
 EVENT_NAMES = (
@@ -237,13 +259,13 @@ _HOSTS = ("", "image-proxy.example.net", "gateway.example.org")
 def events(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield the events, oldest first; deleted messages leave theirs without a mailing."""
     parts = [*_mail_events(history), _engagement_events(history), *_other_events(history)]
-    table = concatenated(parts)
-    table = taken(table, np.argsort(table["at"], kind="stable"))
+    table = concat_tables(parts)
+    table = select_rows(table, np.argsort(table["at"], kind="stable"))
     count, person = len(table["at"]), history.cast.prospects
-    at = instants(table["at"])
+    at = instant_cells(table["at"])
     who, name = table["who"], table["name"]
     home = [CITIES[place] for place in person.city[table["prospect"]].tolist()]
-    tracked, by_person = who >= 0, who == PERSON
+    tracked, by_person = who >= 0, who == BY_PERSON
     phone = np.arange(count) % 3 == 0
     attributes = {
         "name": pick(EVENT_NAMES, name),
@@ -260,8 +282,8 @@ def events(history: History, pointers: Pointers) -> Iterator[Resource]:
             for city, mine, elsewhere in zip(home, by_person.tolist(), flagged("VA", tracked), strict=True)
         ],
         "requestDevice": pick(("desktop", "mobile"), np.where(by_person, phone.astype(int), -1)),
-        "requestHost": pick(_HOSTS, np.where(who > PERSON, who, -1)),
-        "requestProxied": pick((False, True), np.where(tracked, (who == PROXY).astype(int), -1)),
+        "requestHost": pick(_HOSTS, np.where(who > BY_PERSON, who, -1)),
+        "requestProxied": pick((False, True), np.where(tracked, (who == BY_PROXY).astype(int), -1)),
     }
     relationships = {
         "prospect": pointers.one("prospect", table["prospect"] + 1),
@@ -273,26 +295,28 @@ def events(history: History, pointers: Pointers) -> Iterator[Resource]:
         "task": pointers.one("task", table["task"] + 1),
         "user": pointers.one("user", table["user"] + 1),
     }
-    yield from resources("event", range(1, count + 1), attributes, relationships)
+    yield from column_resources("event", range(1, count + 1), attributes, relationships)
 
 
-def _payload(name: Ints) -> Ints:
+def _payload(name: IntArray) -> IntArray:
     groups = np.array([0, 1, 1, 0, 0, 1, 2, 2, 2, 3, 3, 3, 3, 4, -1])
-    chosen: Ints = groups[name]
-    return chosen
+    group: IntArray = groups[name]
+    return group
 
 
-def _part(name: int | Ints, at: Floats, *, who: int | Ints = -1, **links: Ints) -> Table:
-    """Events of one kind; what is not named is not linked."""
+def _event_table(name: int | IntArray, at: FloatArray, *, who: int | IntArray = -1, **links: IntArray) -> Table:
+    """Events of one kind, with -1 for links that are not passed."""
     size = len(at)
     columns = {"name": np.broadcast_to(name, size), "at": at, "who": np.broadcast_to(who, size)}
     return columns | {link: links.get(link, np.full(size, -1)) for link in _SOURCES}
 
 
-def _mail_part(history: History, name: int | Ints, at: Floats, mailing: Ints, *, who: int | Ints = -1) -> Table:
+def _mail_part(
+    history: History, name: int | IntArray, at: FloatArray, mailing: IntArray, *, who: int | IntArray = -1
+) -> Table:
     mail = history.mailings
     links = {link: mail[link][mailing] for link in ("sequence", "step", "user", "prospect")}
-    return _part(name, at, who=who, mailing=mailing, **links)
+    return _event_table(name, at, who=who, mailing=mailing, **links)
 
 
 def _mail_events(history: History) -> Iterator[Table]:
@@ -308,21 +332,21 @@ def _mail_events(history: History) -> Iterator[Table]:
 
 def _engagement_events(history: History) -> Table:
     engaged = history.engaged
-    name = np.where(engaged["what"] == OPEN, _MESSAGE_OPENED, _MESSAGE_CLICKED)
+    name = np.where(engaged["what"] == OPEN_EVENT, _MESSAGE_OPENED, _MESSAGE_CLICKED)
     return _mail_part(history, name, engaged["at"], engaged["mailing"], who=engaged["who"])
 
 
 def _other_events(history: History) -> Iterator[Table]:
     enrolled, calls, tasks, people = history.enrollments, history.calls, history.tasks, history.cast.prospects
-    for name, at, chosen in (
+    for name, at, selected in (
         (_STATE_CREATED, enrolled["created"], np.ones(len(enrolled["state"]), dtype=bool)),
-        (_STATE_FINISHED, enrolled["changed"], enrolled["state"] == FINISHED),
-        (_STATE_PAUSED, enrolled["changed"], enrolled["state"] == PAUSED),
+        (_STATE_FINISHED, enrolled["changed"], enrolled["state"] == STATE_FINISHED),
+        (_STATE_PAUSED, enrolled["changed"], enrolled["state"] == STATE_PAUSED),
     ):
-        yield _linked(name, at, enrolled, chosen, "sequence", "user", "prospect")
+        yield _linked_events(name, at, enrolled, selected, "sequence", "user", "prospect")
     kind = np.where(calls["inbound"], _INBOUND_CALL, _OUTBOUND_CALL) + np.where(calls["answered"], 0, 1)
     call = {"call": np.arange(len(kind)), **calls}
-    yield _linked(
+    yield _linked_events(
         kind,
         calls["completed"],
         call,
@@ -336,12 +360,12 @@ def _other_events(history: History) -> Iterator[Table]:
     )
     done = ~np.isnan(tasks["done"])
     task = {"task": np.arange(len(done)), **tasks}
-    yield _linked(_TASK_COMPLETED, tasks["done"], task, done, "task", "sequence", "step", "user", "prospect")
-    everybody = np.arange(len(people.first))
-    yield _part(_PROSPECT_CREATED, people.created, prospect=everybody, user=people.owner)
+    yield _linked_events(_TASK_COMPLETED, tasks["done"], task, done, "task", "sequence", "step", "user", "prospect")
+    prospect = np.arange(len(people.first))
+    yield _event_table(_PROSPECT_CREATED, people.created, prospect=prospect, user=people.owner)
 
 
-def _linked(name: int | Ints, at: Floats, table: Table, chosen: Flags, *links: str) -> Table:
-    rows = np.flatnonzero(chosen)
+def _linked_events(name: int | IntArray, at: FloatArray, table: Table, selected: BoolArray, *links: str) -> Table:
+    rows = np.flatnonzero(selected)
     names = name[rows] if isinstance(name, np.ndarray) else name
-    return _part(names, at[rows], **{link: table[link][rows] for link in links})
+    return _event_table(names, at[rows], **{link: table[link][rows] for link in links})

@@ -22,10 +22,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-_Floats: TypeAlias = NDArray[np.float64]
-_Ints: TypeAlias = NDArray[np.int64]
+_FloatArray: TypeAlias = NDArray[np.float64]
+_IntArray: TypeAlias = NDArray[np.int64]
 
-AUTO_EMAIL, MANUAL_EMAIL, CALL, TASK = range(4)
+STEP_AUTO_EMAIL, STEP_MANUAL_EMAIL, STEP_CALL, STEP_TASK = range(4)
 STEP_TYPES = ("auto_email", "manual_email", "call", "task")
 
 
@@ -41,7 +41,7 @@ class Variant:
     lift
         Factor on the reply probability.
     share
-        Weight with which the step deals enrollments to this variant.
+        Weight of this variant among those of the step.
     from_day, until_day
         When it was switched on and off [days before `as_of`]; `None` is with the sequence, and never.
     """
@@ -56,7 +56,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepPlan:
     """
     One step of a sequence.
 
@@ -69,7 +69,7 @@ class Step:
     decay
         Factor on the sequence's reply rate.
     date_day
-        Fixed day of a date sequence [days before `as_of`; negative lies ahead].
+        Fixed day of a date sequence [days before `as_of`; negative is in the future].
     autoskip_days
         A task left undone this long is skipped [days]; `None` is never.
     """
@@ -110,7 +110,7 @@ class SequencePlan:
     name: str
     description: str
     reply: float
-    steps: tuple[Step, ...]
+    steps: tuple[StepPlan, ...]
     tags: tuple[str, ...] = ()
     opened: float = 0.40
     clicked: float = 0.10
@@ -143,7 +143,7 @@ class Model:
     send_hours
         Weights of the local hour at which automatic mail leaves.
     sender_effect
-        Skill of users, dealt out in this order and begun again.
+        Skill of users, in this order and repeated.
     propensity_shape
         Shape of the gamma distribution of people's propensity to answer; its variance is one over the shape.
     reply_delay_h, reply_delay_spread
@@ -169,9 +169,9 @@ class Model:
     connect, connect_hour_effect
         Chance that a dialed call is answered, and its factor by local hour of the person called.
     task_neglect
-        Share of manual steps that nobody ever does.
+        Share of manual steps that are never done.
     deleted
-        Share of mailings deleted later: the counters keep them, the rows are gone.
+        Share of mailings deleted later: counters still count them, but they have no rows.
     """
 
     sequences: tuple[SequencePlan, ...]
@@ -219,23 +219,23 @@ class Model:
     task_neglect: float = 0.06
     deleted: float = 0.003
 
-    def weekday_factor(self) -> _Floats:
+    def weekday_factor(self) -> _FloatArray:
         """Seven factors on the reply probability, averaging one over `weekday_share`."""
         return _averaging_one(self.weekday_effect, self.weekday_share)
 
-    def hour_factor(self) -> _Floats:
+    def hour_factor(self) -> _FloatArray:
         """Twenty-four factors on the reply probability, averaging one over `send_hours`."""
         return _averaging_one(self.hour_effect, self.send_hours)
 
-    def skill(self, users: _Ints) -> _Floats:
+    def skill(self, users: _IntArray) -> _FloatArray:
         """Skill of the users with these ids."""
-        dealt: _Floats = np.asarray(self.sender_effect)[(users - 1) % len(self.sender_effect)]
-        return dealt
+        skills: _FloatArray = np.asarray(self.sender_effect)[(users - 1) % len(self.sender_effect)]
+        return skills
 
 
-def _averaging_one(effect: tuple[float, ...], share: tuple[float, ...]) -> _Floats:
+def _averaging_one(effect: tuple[float, ...], share: tuple[float, ...]) -> _FloatArray:
     raw, weights = np.asarray(effect), np.asarray(share)
-    factor: _Floats = raw * (weights.sum() / (raw @ weights))
+    factor: _FloatArray = raw * (weights.sum() / (raw @ weights))
     return factor
 
 
@@ -254,7 +254,7 @@ def true_rates(model: Model) -> list[dict[str, Any]]:
         One row per variant with ``sequence_id, sequence, order, sequence_step_id, sequence_template_id, template_id``
         as `organization` numbers them, and the probabilities ``reply`` (an average person, sender and slot),
         ``opt_out``, ``human_open`` and ``human_click`` (of a delivered message). Selection among those still enrolled
-        lowers the observed later steps a little: who answers readily has left.
+        lowers the observed rates of later steps a little, because people who reply readily have left.
     """
     rows: list[dict[str, Any]] = []
     templates: dict[str, int] = {}
@@ -283,15 +283,15 @@ _LINKEDIN_CONNECT = "sequence_step_linkedin_send_connection_request"
 _LINKEDIN_VIEW = "sequence_step_linkedin_view_profile"
 
 
-def _call(wait_days: float, note: str) -> Step:
-    return Step(CALL, wait_days, task_type="sequence_step_call", note=note)
+def _call_step(wait_days: float, note: str) -> StepPlan:
+    return StepPlan(STEP_CALL, wait_days, task_type="sequence_step_call", note=note)
 
 
-def _mail(
+def _mail_step(
     wait_days: float, decay: float, *variants: Variant, manual: bool = False, date_day: float | None = None
-) -> Step:
-    return Step(
-        MANUAL_EMAIL if manual else AUTO_EMAIL,
+) -> StepPlan:
+    return StepPlan(
+        STEP_MANUAL_EMAIL if manual else STEP_AUTO_EMAIL,
         wait_days,
         decay,
         variants,
@@ -300,25 +300,25 @@ def _mail(
     )
 
 
-def _engineering(suffix: str) -> tuple[Step, ...]:
-    """Steps of the cold outbound sequence; its copy has the same ones with templates of its own."""
+def _engineering(suffix: str) -> tuple[StepPlan, ...]:
+    """Steps of the cold outbound sequence; its copy has the same steps with its own templates."""
     return (
-        _mail(
+        _mail_step(
             0,
             1.0,
             Variant(f"VP Eng 1 – build times{suffix}", "Build times at {company}"),
             Variant(f"VP Eng 1 – short question{suffix}", "A short question, {first_name}", lift=1.4),
         ),
-        _mail(3, 0.8, Variant(f"VP Eng 2 – follow-up{suffix}", "Re: Build times at {company}", is_reply=True)),
-        _call(2, "Ask how long a release takes today."),
-        _mail(
+        _mail_step(3, 0.8, Variant(f"VP Eng 2 – follow-up{suffix}", "Re: Build times at {company}", is_reply=True)),
+        _call_step(2, "Ask how long a release takes today."),
+        _mail_step(
             2,
             0.65,
             Variant(f"VP Eng 3 – customer story{suffix}", "How a team of forty halved its queue"),
             Variant(f"VP Eng 3 – numbers{suffix}", "Three numbers about {company}", from_day=75),
         ),
-        Step(TASK, 3, autoskip_days=4, task_type=_LINKEDIN_CONNECT, note="Connect with a personal line."),
-        _mail(4, 0.45, Variant(f"VP Eng 4 – closing the loop{suffix}", "Shall I close the loop?")),
+        StepPlan(STEP_TASK, 3, autoskip_days=4, task_type=_LINKEDIN_CONNECT, note="Connect with a personal line."),
+        _mail_step(4, 0.45, Variant(f"VP Eng 4 – closing the loop{suffix}", "Shall I close the loop?")),
     )
 
 
@@ -336,21 +336,21 @@ SEQUENCES = (
         "Cold outreach to operations, longer and slower.",
         reply=0.038,
         steps=(
-            _mail(
+            _mail_step(
                 0,
                 1.0,
                 Variant("Ops 1 – handovers", "Handovers at {company}"),
                 Variant("Ops 1 – checklist", "A checklist for {company}"),
             ),
-            _mail(4, 0.85, Variant("Ops 2 – follow-up", "Re: Handovers at {company}", is_reply=True)),
-            _mail(
+            _mail_step(4, 0.85, Variant("Ops 2 – follow-up", "Re: Handovers at {company}", is_reply=True)),
+            _mail_step(
                 5,
                 0.7,
                 Variant("Ops 3 – cost of waiting", "What waiting costs", share=0.7),
                 Variant("Ops 3 – calculator", "A small calculator", share=0.3),
             ),
-            _call(3, "Ask who owns the handover."),
-            _mail(4, 0.5, Variant("Break-up note", "Last note from me, {first_name}")),
+            _call_step(3, "Ask who owns the handover."),
+            _mail_step(4, 0.5, Variant("Break-up note", "Last note from me, {first_name}")),
         ),
         tags=("outbound", "operations"),
         opened=0.36,
@@ -363,12 +363,12 @@ SEQUENCES = (
         "Somebody asked for a demonstration: call within the hour.",
         reply=0.14,
         steps=(
-            _call(0, "Call within the hour."),
-            _mail(0.05, 1.0, Variant("Inbound 1 – three slots", "Three slots for your demo, {first_name}")),
-            _mail(
+            _call_step(0, "Call within the hour."),
+            _mail_step(0.05, 1.0, Variant("Inbound 1 – three slots", "Three slots for your demo, {first_name}")),
+            _mail_step(
                 1, 0.7, Variant("Inbound 2 – still keen?", "Re: Three slots for your demo", is_reply=True), manual=True
             ),
-            _mail(3, 0.4, Variant("Inbound 3 – recording", "A six-minute recording instead")),
+            _mail_step(3, 0.4, Variant("Inbound 3 – recording", "A six-minute recording instead")),
         ),
         tags=("inbound", "demo"),
         opened=0.58,
@@ -382,14 +382,14 @@ SEQUENCES = (
         "For those who came, and those who only signed up.",
         reply=0.07,
         steps=(
-            _mail(
+            _mail_step(
                 0.5,
                 1.0,
                 Variant("Webinar 1 – slides", "The slides you asked for"),
                 Variant("Webinar 1 – recording", "The recording, {first_name}", lift=1.15),
             ),
-            _mail(3, 0.7, Variant("Webinar 2 – one question", "One question after the webinar"), manual=True),
-            _mail(5, 0.5, Variant("Break-up note", "Last note from me, {first_name}")),
+            _mail_step(3, 0.7, Variant("Webinar 2 – one question", "One question after the webinar"), manual=True),
+            _mail_step(5, 0.5, Variant("Break-up note", "Last note from me, {first_name}")),
         ),
         tags=("marketing", "webinar"),
         opened=0.5,
@@ -402,10 +402,10 @@ SEQUENCES = (
         "Invitations on fixed days before the event.",
         reply=0.05,
         steps=(
-            _mail(0, 1.0, Variant("Roadshow 1 – save the date", "Save the date: spring roadshow"), date_day=63),
-            _mail(0, 0.8, Variant("Roadshow 2 – agenda", "The agenda for {company}"), date_day=42),
-            _mail(0, 0.7, Variant("Roadshow 3 – last seats", "Last seats, {first_name}"), date_day=21),
-            _mail(0, 0.5, Variant("Roadshow 4 – see you there", "See you there"), date_day=-7),
+            _mail_step(0, 1.0, Variant("Roadshow 1 – save the date", "Save the date: spring roadshow"), date_day=63),
+            _mail_step(0, 0.8, Variant("Roadshow 2 – agenda", "The agenda for {company}"), date_day=42),
+            _mail_step(0, 0.7, Variant("Roadshow 3 – last seats", "Last seats, {first_name}"), date_day=21),
+            _mail_step(0, 0.5, Variant("Roadshow 4 – see you there", "See you there"), date_day=-7),
         ),
         tags=("event", "marketing"),
         opened=0.44,
@@ -420,9 +420,9 @@ SEQUENCES = (
         "Deals lost six months ago. Deactivated: replaced by the renewal play.",
         reply=0.03,
         steps=(
-            _mail(0, 1.0, Variant("Revival 1 – what changed", "What changed since we spoke")),
-            _mail(6, 0.7, Variant("Revival 2 – new pricing", "New pricing for {company}")),
-            _mail(8, 0.5, Variant("Revival 3 – last try", "One last try")),
+            _mail_step(0, 1.0, Variant("Revival 1 – what changed", "What changed since we spoke")),
+            _mail_step(6, 0.7, Variant("Revival 2 – new pricing", "New pricing for {company}")),
+            _mail_step(8, 0.5, Variant("Revival 3 – last try", "One last try")),
         ),
         tags=("closed-lost",),
         opened=0.33,
@@ -437,9 +437,9 @@ SEQUENCES = (
         "Service notices to customers whose contract ends.",
         reply=0.10,
         steps=(
-            _mail(0, 1.0, Variant("Renewal 1 – your contract", "Your contract ends in ninety days")),
-            _call(7, "Agree on the renewal date."),
-            _mail(7, 0.7, Variant("Renewal 2 – options", "Your options, {first_name}"), manual=True),
+            _mail_step(0, 1.0, Variant("Renewal 1 – your contract", "Your contract ends in ninety days")),
+            _call_step(7, "Agree on the renewal date."),
+            _mail_step(7, 0.7, Variant("Renewal 2 – options", "Your options, {first_name}"), manual=True),
         ),
         tags=("customer", "renewal"),
         opened=0.62,
@@ -454,10 +454,10 @@ SEQUENCES = (
         "Warm introductions from partners, written by hand.",
         reply=0.10,
         steps=(
-            _mail(0, 1.0, Variant("Partner 1 – introduction", "Introduction to {company}"), manual=True),
-            _mail(4, 0.75, Variant("Partner 2 – agenda", "Half an hour next week?"), manual=True),
-            Step(TASK, 3, autoskip_days=5, task_type=_LINKEDIN_VIEW, note="Look at the profile."),
-            _mail(3, 0.5, Variant("Partner 3 – thank you", "Thank you, either way")),
+            _mail_step(0, 1.0, Variant("Partner 1 – introduction", "Introduction to {company}"), manual=True),
+            _mail_step(4, 0.75, Variant("Partner 2 – agenda", "Half an hour next week?"), manual=True),
+            StepPlan(STEP_TASK, 3, autoskip_days=5, task_type=_LINKEDIN_VIEW, note="Look at the profile."),
+            _mail_step(3, 0.5, Variant("Partner 3 – thank you", "Thank you, either way")),
         ),
         tags=("partner", "tier 1"),
         opened=0.52,
@@ -470,10 +470,10 @@ SEQUENCES = (
         "One article a month; goes on when somebody answers.",
         reply=0.022,
         steps=(
-            _mail(0, 1.0, Variant("Insight – October", "Insight: planning the quarter")),
-            _mail(28, 0.95, Variant("Insight – November", "Insight: what buyers ask first")),
-            _mail(28, 0.9, Variant("Insight – December", "Insight: a quiet week, used well")),
-            _mail(28, 0.9, Variant("Insight – January", "Insight: fewer tools, more calls")),
+            _mail_step(0, 1.0, Variant("Insight – October", "Insight: planning the quarter")),
+            _mail_step(28, 0.95, Variant("Insight – November", "Insight: what buyers ask first")),
+            _mail_step(28, 0.9, Variant("Insight – December", "Insight: a quiet week, used well")),
+            _mail_step(28, 0.9, Variant("Insight – January", "Insight: fewer tools, more calls")),
         ),
         tags=("nurture", "marketing"),
         opened=0.3,
@@ -488,9 +488,9 @@ SEQUENCES = (
         "No tracking, by their own request; throttled.",
         reply=0.04,
         steps=(
-            _mail(0, 1.0, Variant("Security 1 – audit trail", "Audit trails at {company}")),
-            _mail(5, 0.8, Variant("Security 2 – questionnaire", "Your questionnaire, filled in")),
-            _mail(6, 0.6, Variant("Security 3 – reference call", "A reference call?"), manual=True),
+            _mail_step(0, 1.0, Variant("Security 1 – audit trail", "Audit trails at {company}")),
+            _mail_step(5, 0.8, Variant("Security 2 – questionnaire", "Your questionnaire, filled in")),
+            _mail_step(6, 0.6, Variant("Security 3 – reference call", "A reference call?"), manual=True),
         ),
         tags=("outbound", "security"),
         opt_out=0.006,
@@ -515,9 +515,9 @@ SEQUENCES = (
         "Calls and visits only, no mail.",
         reply=0.0,
         steps=(
-            _call(0, "Find out who took over."),
-            _call(3, "Try the switchboard."),
-            Step(TASK, 4, task_type="sequence_step_task", note="Send a hand-written card."),
+            _call_step(0, "Find out who took over."),
+            _call_step(3, "Try the switchboard."),
+            StepPlan(STEP_TASK, 4, task_type="sequence_step_task", note="Send a hand-written card."),
         ),
         tags=("calls", "dormant"),
         weight=0.5,

@@ -1,9 +1,9 @@
 """
-Names and phrases the organization is dressed in.
+Names and texts of the organization.
 
-Nobody here exists. Domains end in ``.example`` or lie under ``example.com``, ``example.org`` or ``example.net``, which
-are reserved (RFC 2606); telephone numbers come from ranges set aside for fiction in their countries, and where a
-country has none the North American one is used. Some names are there to break careless code: Null, leading zeros,
+All people are fictional. Domains end in ``.example``, ``example.com``, ``example.org`` or ``example.net``, which
+are reserved (RFC 2606). Telephone numbers are from ranges reserved for fiction in their countries, and where a
+country has none, the North American one is used. Some names test careless code: Null, leading zeros,
 apostrophes, scripts other than Latin, a region called NA.
 """
 
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class City:
     """
-    Where an account is at home.
+    The city of an account.
 
     Attributes
     ----------
     zone
         IANA time zone.
     zone_text
-        How people write it by hand; not a valid zone name.
+        The time zone as people write it; not a valid zone name.
     phone
         Number with a place for three digits, from a range for fiction.
     names
@@ -49,7 +49,7 @@ def _city(line: str) -> City:
     return City(name, state, country, region, zone, zone_text, postcode, phone, names, float(share))
 
 
-_TABLE = """\
+_CITY_TABLE = """\
 Boston | MA | United States | NA | America/New_York | Eastern Time (US & Canada) | 02108 | +12025550### | english | 20
 Chicago | IL | United States | NA | America/Chicago | Central | 60601 | +13125550### | english | 12
 Denver | CO | United States | NA | America/Denver | MST | 80014 | +13035550### | english | 5
@@ -65,70 +65,70 @@ Bengaluru | Karnataka | India | APAC | Asia/Kolkata | IST | 560001 | +12025550##
 Sydney | NSW | Australia | APAC | Australia/Sydney | AEST | 02000 | +61255500### | english | 3
 São Paulo | SP | Brazil | LATAM | America/Sao_Paulo | Horário de Brasília | 01310-100 | +12025550### | portuguese | 2
 """
-CITIES = tuple(_city(line) for line in _TABLE.splitlines())
+CITIES = tuple(_city(line) for line in _CITY_TABLE.splitlines())
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _split_words(text: str) -> tuple[str, ...]:
     return tuple(text.split(", "))
 
 
-def _names(text: str) -> tuple[tuple[str, str], ...]:
+def _name_list(text: str) -> tuple[tuple[str, str], ...]:
     """Split a list of names; ``written/spelled`` gives the spelling in addresses where it is not the name itself."""
-    pairs = (name.split("/") for name in _words(text))
+    pairs = (name.split("/") for name in _split_words(text))
     return tuple((pair[0], pair[-1]) for pair in pairs)
 
 
 NAMES: dict[str, tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]] = {
     "english": (
-        _names(
+        _name_list(
             "Avery, Brooke, Caleb, Dana, Elliot, Farrah, Grant, Harper, Imani, Jordan, Kendall, Logan, Maya, "
             "Noel, Owen, Paige, Quentin, Rowan, Sasha, Tessa, Uma, Vince, Wren, Xavier, Yolanda, Zane"
         ),
-        _names(
+        _name_list(
             "Ashworth, Bellweather, Crane, Dunmore, Eastlake, Fairbanks, Greenholt, Hartsfield, Ironwood, "
             "Juniper, Kestrel, Larkspur, Millbrook, Null, O'Farrelly, Pennywhistle, Quillfeather, Redfern, "
             "Stonebridge, Thistledown, Underhill, Van der Wick, Winterbourne, Yarrow-Smythe"
         ),
     ),
     "german": (
-        _names("Anke, Björn, Céline, Dörte, Falk, Greta, Jürgen, Käthe, Lorenz, Maren, Sönke, Wiebke"),
-        _names(
+        _name_list("Anke, Björn, Céline, Dörte, Falk, Greta, Jürgen, Käthe, Lorenz, Maren, Sönke, Wiebke"),
+        _name_list(
             "Ahornweg, Birkenfels, Dünenstein, Großbach, Hügelmann, Kieselwetter, Mühlengrund, Straußberg, Weißdorn"
         ),
     ),
     "french": (
-        _names("Aurélie, Benoît, Chloé, Étienne, Gaëlle, Loïc, Maëva, Noémie, Théo"),
-        _names("Beauséjour, Châtaignier, D'Orveaux, Fontanelle, Grandpré, L'Hermitte, Rivesaltes"),
+        _name_list("Aurélie, Benoît, Chloé, Étienne, Gaëlle, Loïc, Maëva, Noémie, Théo"),
+        _name_list("Beauséjour, Châtaignier, D'Orveaux, Fontanelle, Grandpré, L'Hermitte, Rivesaltes"),
     ),
     "polish": (
-        _names("Agnieszka, Błażej, Grażyna, Kinga, Łukasz, Mikołaj, Zofia"),
-        _names("Brzozowiecka, Dębogórski, Jeziorańska, Leśniakiewicz, Żółtowodzki"),
+        _name_list("Agnieszka, Błażej, Grażyna, Kinga, Łukasz, Mikołaj, Zofia"),
+        _name_list("Brzozowiecka, Dębogórski, Jeziorańska, Leśniakiewicz, Żółtowodzki"),
     ),
     "greek": (
-        _names("Αλέξανδρος/alexandros, Ελένη/eleni, Θάνος/thanos, Κατερίνα/katerina, Σοφία/sofia"),
-        _names("Ανεμόμυλος/anemomylos, Γαλανόπετρας/galanopetras, Θαλασσινού/thalassinou, Πευκίδης/pefkidis"),
+        _name_list("Αλέξανδρος/alexandros, Ελένη/eleni, Θάνος/thanos, Κατερίνα/katerina, Σοφία/sofia"),
+        _name_list("Ανεμόμυλος/anemomylos, Γαλανόπετρας/galanopetras, Θαλασσινού/thalassinou, Πευκίδης/pefkidis"),
     ),
     "indian": (
-        _names("Aarav, Bhavna, Chitra, Devika, Ishaan, Kavya, Lakshmi, Nikhil, Pranav, Rohini, Sanvi, Vikram"),
-        _names("Ambarkar, Chandrapuri, Devanahalli, Gangapatnam, Kaveripalya, Malleswar, Neelakanth, Suryavanam"),
+        _name_list("Aarav, Bhavna, Chitra, Devika, Ishaan, Kavya, Lakshmi, Nikhil, Pranav, Rohini, Sanvi, Vikram"),
+        _name_list("Ambarkar, Chandrapuri, Devanahalli, Gangapatnam, Kaveripalya, Malleswar, Neelakanth, Suryavanam"),
     ),
     "japanese": (
-        _names("葵/aoi, 大輔/daisuke, 花子/hanako, 健太/kenta, 美咲/misaki, 翔/sho"),
-        _names("青山谷/aoyamaya, 星川原/hoshikawara, 風見丘/kazamioka, 白鳥沢/shiratorizawa, 雪野森/yukinomori"),
+        _name_list("葵/aoi, 大輔/daisuke, 花子/hanako, 健太/kenta, 美咲/misaki, 翔/sho"),
+        _name_list("青山谷/aoyamaya, 星川原/hoshikawara, 風見丘/kazamioka, 白鳥沢/shiratorizawa, 雪野森/yukinomori"),
     ),
     "portuguese": (
-        _names("Beatriz, Caetano, Conceição, Iara, João, Luíza, Tomé"),
-        _names("Araçatuba, Campo Belo, Jequitibá, Laranjeira, Ribeirão, Serra Azul"),
+        _name_list("Beatriz, Caetano, Conceição, Iara, João, Luíza, Tomé"),
+        _name_list("Araçatuba, Campo Belo, Jequitibá, Laranjeira, Ribeirão, Serra Azul"),
     ),
 }
 """First and last names by language, each as (as written, as spelled in an address)."""
 
-COMPANY_WORDS = _words(
+COMPANY_WORDS = _split_words(
     "Aldermoor, Bluefinch, Cindervale, Driftwood, Emberlane, Foxhollow, Glasswing, Harrowgate, Inkwell, "
     "Juniper, Kiteworth, Lanternfish, Mossbank, Nettlecombe, Oakhurst, Pinnacle, Quarrystone, Ravensbeck, "
     "Silverlode, Tidewater, Umberfield, Vellum, Willowmere, Yewtree, Zephyrine"
 )
-COMPANY_TRADES = _names(
+COMPANY_TRADES = _name_list(
     "Robotics/Manufacturing, Freight/Logistics, Analytics/Software, Biologics/Healthcare, Cover/Insurance, "
     "Power/Energy, Foods/Consumer goods, Capital/Financial services, Cloud/Software, Materials/Manufacturing, "
     "Stores/Retail, Learning/Education"
@@ -144,7 +144,7 @@ ODD_COMPANIES = (
     ("N/A Holdings", "na-holdings.example", "Financial services"),
 )
 
-TITLES = _words(
+TITLES = _split_words(
     "VP Engineering, Head of Operations, CTO, Director of Sales, Chief of Staff, Platform Engineer, Head of Security, "
     "Procurement Manager, COO, Head of Revenue Operations, IT Director, Data Protection Officer"
 )
@@ -155,7 +155,7 @@ PERSONAS = (
     ("Security reviewer", "Asks for the questionnaire."),
     ("Champion", "Uses it every day."),
 )
-STAGES = (
+PROSPECT_STAGES = (
     ("New", 0xBFC9D9),
     ("Working", 0x56B4E9),
     ("Replied", 0x009E73),

@@ -1,8 +1,8 @@
 """
-Who is there: accounts, users with their mailboxes, and prospects, as columns.
+Accounts, users with their mailboxes, and prospects, as columns.
 
-Numbers that matter later are drawn here: whose address does not exist, whose mail a proxy opens, which gateway follows
-links, how readily a person answers. Ids are positions plus one.
+Traits of people are drawn here: whether the address exists, a proxy opens the mail or a gateway follows links, and how
+readily the person replies. Ids are positions plus one.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,16 @@ from outreach_frames._sandbox.seed.names import (
     ODD_COMPANIES,
     OFFICES,
 )
-from outreach_frames._sandbox.seed.simulation import DAY, HOUR, WINDOW_DAYS, Flags, Floats, Ints, Simulation, happens
+from outreach_frames._sandbox.seed.simulation import (
+    DAY_S,
+    HOUR_S,
+    WINDOW_DAYS,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Simulation,
+    happens,
+)
 
 IANA, INFERRED, FREE_TEXT, NO_ZONE = range(4)
 BULK_LOADS = (320.0, 262.0, 190.0)
@@ -30,57 +39,57 @@ _SPECIAL_LETTERS = str.maketrans({"ß": "ss", "ł": "l", "Ł": "l", "ø": "o", "
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Companies: where they are, who owns them, and whether their mail gateway follows links."""
+    """Companies, with city, owner and whether their mail gateway follows links."""
 
     name: list[str]
     domain: list[str]
     industry: list[str]
-    city: Ints
-    owner: Ints
-    created: Floats
-    scanner: Flags
-    named: Flags
+    city: IntArray
+    owner: IntArray
+    created: FloatArray
+    scanner: BoolArray
+    named: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Seats: one mailbox each, except that the first user keeps an old second one."""
+    """Users, with one mailbox each; the first user has an old second one."""
 
     first: list[str]
     last: list[str]
     email: list[str]
-    zone: Ints
-    office: Ints
-    created: Floats
-    locked: Flags
-    mailbox_user: Ints
+    zone: IntArray
+    location: IntArray
+    created: FloatArray
+    locked: BoolArray
+    mailbox_user: IntArray
 
 
 @dataclass(frozen=True, slots=True)
 class Prospects:
-    """People to be contacted, and what decides how they respond."""
+    """Prospects, with the traits that decide how they respond."""
 
     first: list[str]
     last: list[str]
     email: list[str]
-    account: Ints
-    city: Ints
-    zone: Ints
-    zone_source: Ints
-    owner: Ints
-    created: Floats
-    bulk: Flags
-    propensity: Floats
-    proxied: Flags
-    scanned: Flags
-    bad_address: Flags
-    manual_opt_out: Floats
+    account: IntArray
+    city: IntArray
+    zone: IntArray
+    zone_source: IntArray
+    owner: IntArray
+    created: FloatArray
+    bulk: BoolArray
+    propensity: FloatArray
+    proxied: BoolArray
+    scanned: BoolArray
+    bad_address: BoolArray
+    manual_opt_out: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxTraits:
     """
-    What is wrong with which mailbox, by position; 0 where a small organization has no mailbox to spare.
+    Mailboxes with a problem, by position.
 
     One bounces far too much, one lost its synchronization and sees neither replies nor bounces since
     `blind_from`, one may not send since `disabled_from`, one holds mail back at its daily limit.
@@ -99,38 +108,38 @@ TRAITS = MailboxTraits()
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Everybody."""
+    """All accounts, users and prospects."""
 
     accounts: Accounts
     users: Users
     prospects: Prospects
 
 
-def cast(setting: Simulation, count: int) -> Cast:
-    """Invent accounts (one per eight prospects), users (one per hundred, 4 to 30) and `count` prospects."""
-    rng = setting.random("people")
-    users = _users(setting, rng, min(30, max(4, round(count / 100))))
-    accounts = _accounts(setting, rng, max(8, count // 8), len(users.first))
-    return Cast(accounts, users, _prospects(setting, rng, count, accounts, len(users.first)))
+def draw_people(simulation: Simulation, count: int) -> Cast:
+    """Draw accounts (one per eight prospects), users (one per hundred, 4 to 30) and `count` prospects."""
+    rng = simulation.random("people")
+    users = _draw_users(simulation, rng, min(30, max(4, round(count / 100))))
+    accounts = _draw_accounts(simulation, rng, max(8, count // 8), len(users.first))
+    return Cast(accounts, users, _draw_prospects(simulation, rng, count, accounts, len(users.first)))
 
 
-def _users(setting: Simulation, rng: np.random.Generator, count: int) -> Users:
-    office = np.arange(count) % len(OFFICES)
+def _draw_users(simulation: Simulation, rng: np.random.Generator, count: int) -> Users:
+    location = np.arange(count) % len(OFFICES)
     cities = [next(city for city in CITIES if city.name == name) for name in OFFICES]
-    people = [_person(cities[place].names, rng) for place in office.tolist()]
+    people = [_person(cities[place].names, rng) for place in location.tolist()]
     return Users(
         first=[first for first, _, _ in people],
         last=[last for _, last, _ in people],
         email=_unique([local for _, _, local in people], ["sales.example.com"] * count),
-        zone=np.array([setting.zones.names.index(cities[place].zone) for place in office.tolist()]),
-        office=office,
-        created=np.floor(setting.start - rng.uniform(60, 900, count) * DAY),
+        zone=np.array([simulation.zones.names.index(cities[place].zone) for place in location.tolist()]),
+        location=location,
+        created=np.floor(simulation.start - rng.uniform(60, 900, count) * DAY_S),
         locked=np.arange(count) == count - 1,
         mailbox_user=np.append(np.arange(count), 0),
     )
 
 
-def _accounts(setting: Simulation, rng: np.random.Generator, count: int, users: int) -> Accounts:
+def _draw_accounts(simulation: Simulation, rng: np.random.Generator, count: int, users: int) -> Accounts:
     share = np.array([city.share for city in CITIES])
     words = rng.integers(0, len(COMPANY_WORDS), count).tolist()
     trades = rng.integers(0, len(COMPANY_TRADES), count).tolist()
@@ -151,25 +160,27 @@ def _accounts(setting: Simulation, rng: np.random.Generator, count: int, users: 
         industry=industries,
         city=rng.choice(len(CITIES), size=count, p=share / share.sum()),
         owner=rng.integers(0, users, count),
-        created=np.floor(setting.start - rng.uniform(0, 700, count) * DAY),
-        scanner=happens(setting.model.scanner_share, count, rng),
+        created=np.floor(simulation.start - rng.uniform(0, 700, count) * DAY_S),
+        scanner=happens(simulation.model.scanner_share, count, rng),
         named=happens(0.96, count, rng) | (np.arange(count) == 0),
     )
 
 
-def _prospects(setting: Simulation, rng: np.random.Generator, count: int, accounts: Accounts, users: int) -> Prospects:
-    model = setting.model
+def _draw_prospects(
+    simulation: Simulation, rng: np.random.Generator, count: int, accounts: Accounts, users: int
+) -> Prospects:
+    model = simulation.model
     account = rng.integers(0, len(accounts.name), count)
     account[happens(0.04, count, rng)] = -1
     anywhere = rng.integers(0, len(CITIES), count)
     city = np.where((account >= 0) & happens(0.9, count, rng), accounts.city[account], anywhere)
-    created, bulk = _arrivals(setting, rng, count)
+    created, bulk = _arrivals(simulation, rng, count)
     people = [_person(CITIES[place].names, rng) for place in city.tolist()]
     domains = [accounts.domain[number] if number >= 0 else "mail.example.org" for number in account.tolist()]
     manual = np.full(count, np.nan)
     refusing = happens(0.004, count, rng)
-    manual[refusing] = rng.uniform(setting.start, setting.as_of, int(refusing.sum()))
-    zone_of_city = np.array([setting.zones.names.index(place.zone) for place in CITIES])
+    manual[refusing] = rng.uniform(simulation.start, simulation.as_of, int(refusing.sum()))
+    zone_of_city = np.array([simulation.zones.names.index(place.zone) for place in CITIES])
     return Prospects(
         first=[first for first, _, _ in people],
         last=[last for _, last, _ in people],
@@ -189,18 +200,18 @@ def _prospects(setting: Simulation, rng: np.random.Generator, count: int, accoun
     )
 
 
-def _arrivals(setting: Simulation, rng: np.random.Generator, count: int) -> tuple[Floats, Flags]:
+def _arrivals(simulation: Simulation, rng: np.random.Generator, count: int) -> tuple[FloatArray, BoolArray]:
     """Four in ten come with one of three imported lists, the others one by one; ids follow arrival."""
     bulk = happens(0.4, count, rng)
-    loads = setting.as_of - rng.choice(BULK_LOADS, count) * DAY + 10 * HOUR
-    singly = setting.as_of - rng.uniform(2, WINDOW_DAYS + 30, count) * DAY
+    loads = simulation.as_of - rng.choice(BULK_LOADS, count) * DAY_S + 10 * HOUR_S
+    singly = simulation.as_of - rng.uniform(2, WINDOW_DAYS + 30, count) * DAY_S
     created = np.floor(np.where(bulk, loads + rng.uniform(0, 600, count), singly))
     order = np.argsort(created, kind="stable")
     return created[order], bulk[order]
 
 
 def _person(language: str, rng: np.random.Generator) -> tuple[str, str, str]:
-    """Invent a first name, a last name and the local part of an address."""
+    """Draw a first name, a last name and the local part of an address."""
     firsts, lasts = NAMES[language]
     first, first_spelled = firsts[int(rng.random() * len(firsts))]
     last, last_spelled = lasts[int(rng.random() * len(lasts))]
@@ -214,10 +225,10 @@ def _ascii(name: str) -> str:
 
 def _unique(locals_: list[str], domains: list[str]) -> list[str]:
     """Join addresses, numbering people of one name at one company."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     addresses = []
     for local, domain in zip(locals_, domains, strict=True):
         address = f"{local}@{domain}"
-        number = seen[address] = seen.get(address, 0) + 1
+        number = counts[address] = counts.get(address, 0) + 1
         addresses.append(address if number == 1 else f"{local}{number}@{domain}")
     return addresses

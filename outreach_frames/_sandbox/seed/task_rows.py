@@ -5,22 +5,22 @@ from collections.abc import Iterator
 import numpy as np
 
 from outreach_frames._sandbox.seed.columns import (
-    Link,
     Pointers,
     Resource,
-    dates,
+    ToOne,
+    column_resources,
+    date_cells,
     flagged,
-    instants,
+    instant_cells,
+    integer_cells,
     pick,
-    records,
-    resources,
-    whole,
+    row_resources,
 )
-from outreach_frames._sandbox.seed.history import CURRENCIES, LOST, ROLES, STAGES, WON, History
+from outreach_frames._sandbox.seed.history import CURRENCIES, LOST, OPPORTUNITY_STAGES, ROLES, WON, History
 from outreach_frames._sandbox.seed.mailings import latest, mailing_ids
 from outreach_frames._sandbox.seed.names import CITIES
-from outreach_frames._sandbox.seed.simulation import DAY, Ints
-from outreach_frames._sandbox.seed.tasks import ACTIONS, DISPOSITIONS, MEETING, TASK_TYPES
+from outreach_frames._sandbox.seed.simulation import DAY_S, IntArray
+from outreach_frames._sandbox.seed.tasks import ACTION_NAMES, DISPOSITIONS, MEETING, TASK_TYPES
 
 PURPOSES = ("Sequence call", "Follow-up", "Discovery", "Renewal")
 PRIORITIES = (("Low", 30), ("Normal", 60), ("High", 90))
@@ -28,72 +28,74 @@ _OPEN_NOTES = ("Check the notes before calling.", "Asked to be called after lunc
 
 
 def work_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
-    """Yield tasks, calls, and the dispositions, purposes and priorities they refer to."""
-    yield from _tasks(history, pointers)
-    yield from _calls(history, pointers)
-    made = {"createdAt": "2024-01-08T09:00:00.000Z", "updatedAt": "2024-01-08T09:00:00.000Z"}
-    yield from records(
+    """Yield tasks, calls, and their dispositions, purposes and priorities."""
+    yield from _task_rows(history, pointers)
+    yield from _call_rows(history, pointers)
+    stamps = {"createdAt": "2024-01-08T09:00:00.000Z", "updatedAt": "2024-01-08T09:00:00.000Z"}
+    yield from row_resources(
         "callDisposition",
         [
-            {"name": name, "outcome": "Answered" if answered else "Not Answered", "order": order, **made}
+            {"name": name, "outcome": "Answered" if answered else "Not Answered", "order": order, **stamps}
             for order, (name, answered) in enumerate(DISPOSITIONS)
         ],
     )
-    yield from records("callPurpose", [{"name": name, "order": order, **made} for order, name in enumerate(PURPOSES)])
-    yield from records(
-        "taskPriority", [{"name": name, "weight": weight, "color": 0x0072B2, **made} for name, weight in PRIORITIES]
+    yield from row_resources(
+        "callPurpose", [{"name": name, "order": order, **stamps} for order, name in enumerate(PURPOSES)]
     )
-    yield from records(
+    yield from row_resources(
+        "taskPriority", [{"name": name, "weight": weight, "color": 0x0072B2, **stamps} for name, weight in PRIORITIES]
+    )
+    yield from row_resources(
         "taskPurpose",
         [
-            {"name": name, "order": order, "taskType": "in_person", **made}
+            {"name": name, "order": order, "taskType": "in_person", **stamps}
             for order, name in enumerate(("Introduction", "Demonstration", "Contract"))
         ],
     )
-    yield from records(
+    yield from row_resources(
         "taskDisposition",
         [
-            {"name": name, "order": order, "taskType": "in_person", "value": name.lower().replace(" ", "_"), **made}
+            {"name": name, "order": order, "taskType": "in_person", "value": name.lower().replace(" ", "_"), **stamps}
             for order, name in enumerate(("Went well", "No show", "Rescheduled"))
         ],
     )
 
 
-def _sequence_template(history: History, tasks: dict[str, np.ndarray]) -> Ints:
+def _sequence_template(history: History, tasks: dict[str, np.ndarray]) -> IntArray:
     """Id of the sequence template behind the message of an e-mail task, 0 for other tasks."""
     mailing = tasks["mailing"]
-    found: Ints = np.where((mailing >= 0) & (tasks["step"] >= 0), history.mailings["variant"][mailing] + 1, 0)
-    return found
+    ids: IntArray = np.where((mailing >= 0) & (tasks["step"] >= 0), history.mailings["variant"][mailing] + 1, 0)
+    return ids
 
 
-def _tasks(history: History, pointers: Pointers) -> Iterator[Resource]:
-    tasks, as_of = history.tasks, history.setting.as_of
+def _task_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
+    tasks, as_of = history.tasks, history.simulation.as_of
     count = len(tasks["due"])
     done = ~np.isnan(tasks["done"])
     state = np.where(done, 2, np.where(tasks["due"] <= as_of, 1, 0))
     changed = np.where(
         done, tasks["done"], np.where(state == 1, np.maximum(tasks["due"], tasks["created"]), tasks["created"])
     )
-    autoskip = np.where(tasks["step"] >= 0, tasks["due"] + history.setting.programme.autoskip[tasks["step"]], np.nan)
-    notes = [step.note for step in history.setting.programme.steps]
+    autoskip = np.where(tasks["step"] >= 0, tasks["due"] + history.simulation.sequences.autoskip[tasks["step"]], np.nan)
+    notes = [step.note for step in history.simulation.sequences.steps]
     numbers = np.arange(count)
     attributes = {
-        "action": pick(ACTIONS, tasks["action"]),
+        "action": pick(ACTION_NAMES, tasks["action"]),
         "taskType": pick(TASK_TYPES, tasks["type"]),
         "state": pick(("pending", "incomplete", "complete"), state),
-        "stateChangedAt": instants(changed),
+        "stateChangedAt": instant_cells(changed),
         "completed": done.tolist(),
-        "completedAt": instants(tasks["done"]),
-        "dueAt": instants(tasks["due"]),
-        "scheduledAt": instants(np.where(tasks["step"] >= 0, tasks["due"], np.nan)),
-        "autoskipAt": instants(autoskip),
+        "completedAt": instant_cells(tasks["done"]),
+        "dueAt": instant_cells(tasks["due"]),
+        "scheduledAt": instant_cells(np.where(tasks["step"] >= 0, tasks["due"], np.nan)),
+        "autoskipAt": instant_cells(autoskip),
         "note": pick(
             [*notes, *_OPEN_NOTES],
             np.where(tasks["step"] >= 0, tasks["step"], np.where(numbers % 3 == 0, len(notes) + numbers % 9 // 3, -1)),
         ),
         "opportunityAssociation": flagged("recent_created", tasks["step"] < 0),
-        "createdAt": instants(tasks["created"]),
-        "updatedAt": instants(latest(changed, tasks["created"])),
+        "createdAt": instant_cells(tasks["created"]),
+        "updatedAt": instant_cells(latest(changed, tasks["created"])),
     }
     called = np.zeros(count, dtype=np.int64)
     from_task = history.calls["task"] >= 0
@@ -120,10 +122,10 @@ def _tasks(history: History, pointers: Pointers) -> Iterator[Resource]:
         "call": pointers.one("call", called),
         "taskPriority": pointers.one("taskPriority", np.where(tasks["action"] == 1, 3, 2)),
     }
-    yield from resources("task", range(1, count + 1), attributes, relationships)
+    yield from column_resources("task", range(1, count + 1), attributes, relationships)
 
 
-def _calls(history: History, pointers: Pointers) -> Iterator[Resource]:
+def _call_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
     calls = history.calls
     count = len(calls["dialed"])
     answered, elsewhere = calls["answered"], calls["elsewhere"]
@@ -142,10 +144,10 @@ def _calls(history: History, pointers: Pointers) -> Iterator[Resource]:
         "direction": pick(("outbound", "inbound"), calls["inbound"].astype(int)),
         "outcome": pick(("Answered", "Not Answered", "completed", "no_answer"), outcome),
         "state": pick(("completed", "no_answer"), (~answered).astype(int)),
-        "dialedAt": instants(np.where(unheard, np.nan, calls["dialed"])),
-        "answeredAt": instants(calls["picked_up"]),
-        "completedAt": instants(calls["completed"]),
-        "stateChangedAt": instants(calls["completed"]),
+        "dialedAt": instant_cells(np.where(unheard, np.nan, calls["dialed"])),
+        "answeredAt": instant_cells(calls["picked_up"]),
+        "completedAt": instant_cells(calls["completed"]),
+        "stateChangedAt": instant_cells(calls["completed"]),
         "from": [them if incoming else us for us, them, incoming in zip(ours, theirs, inbound, strict=True)],
         "to": [us if incoming else them for us, them, incoming in zip(ours, theirs, inbound, strict=True)],
         "sequenceAction": pick(
@@ -157,9 +159,9 @@ def _calls(history: History, pointers: Pointers) -> Iterator[Resource]:
         "note": pick(
             ("Wants a call next quarter.", "Spoke to the assistant."), np.where(answered, numbers % 3 - 1, -1)
         ),
-        "tags": [["meeting"] if met else [] for met in (calls["disposition"] == MEETING).tolist()],
-        "createdAt": instants(calls["created"]),
-        "updatedAt": instants(calls["created"]),
+        "tags": [["meeting"] if is_meeting else [] for is_meeting in (calls["disposition"] == MEETING).tolist()],
+        "createdAt": instant_cells(calls["created"]),
+        "updatedAt": instant_cells(calls["created"]),
     }
     relationships = {
         "prospect": pointers.one("prospect", calls["prospect"] + 1),
@@ -171,7 +173,7 @@ def _calls(history: History, pointers: Pointers) -> Iterator[Resource]:
         "sequenceState": pointers.one("sequenceState", calls["enrollment"] + 1),
         "sequenceStep": pointers.one("sequenceStep", calls["step"] + 1),
     }
-    yield from resources("call", range(1, count + 1), attributes, relationships)
+    yield from column_resources("call", range(1, count + 1), attributes, relationships)
 
 
 _PRODUCTS = (
@@ -185,33 +187,33 @@ _FORECASTS = ("Pipeline", "Best case", "Commit", "Omitted")
 
 def business(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield opportunities, their stages and roles, products and purchases."""
-    made = instants(np.array([history.setting.before(700)]))[0]
-    stamps = {"createdAt": made, "updatedAt": made, "creator": Link("user", 1)}
-    yield from records(
+    created = instant_cells(np.array([history.simulation.before(700)]))[0]
+    stamps = {"createdAt": created, "updatedAt": created, "creator": ToOne("user", 1)}
+    yield from row_resources(
         "opportunityStage",
         [
             stamps | {"name": name, "order": order, "isClosed": closed, "color": "#0072B2"}
-            for order, (name, closed, _) in enumerate(STAGES, start=1)
+            for order, (name, closed, _) in enumerate(OPPORTUNITY_STAGES, start=1)
         ],
     )
-    yield from _opportunities(history, pointers)
+    yield from _opportunity_rows(history, pointers)
     yield from _role_rows(history, pointers)
     common = {"status": True, "deleted": False, "classification": "standard", "unitOfMeasure": "seat", **stamps}
-    yield from records(
+    yield from row_resources(
         "product",
         [
-            common | {"name": name, "productFamily": family, "code": f"00{number}", "owner": Link("user", 1)}
+            common | {"name": name, "productFamily": family, "code": f"00{number}", "owner": ToOne("user", 1)}
             for number, (name, family) in enumerate(_PRODUCTS, start=1)
         ],
     )
     yield from _purchases(history, pointers)
 
 
-def _opportunities(history: History, pointers: Pointers) -> Iterator[Resource]:
-    deals, as_of = history.opportunities, history.setting.as_of
+def _opportunity_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
+    deals, as_of = history.opportunities, history.simulation.as_of
     count = len(deals["opened"])
     numbers = np.arange(count)
-    known = ~np.isnan(deals["amount"])
+    has_amount = ~np.isnan(deals["amount"])
     amount = np.nan_to_num(deals["amount"]).astype(np.int64)
     accounts = history.cast.accounts.name
     changed = np.minimum(latest(deals["synced"], np.where(deals["stage"] >= WON, deals["closes"], np.nan)), as_of)
@@ -221,12 +223,13 @@ def _opportunities(history: History, pointers: Pointers) -> Iterator[Resource]:
             f"{accounts[place] if place >= 0 else 'Direct'} – {_PRODUCTS[number % len(_PRODUCTS)][0]}"
             for number, place in enumerate(deals["account"].tolist())
         ],
-        "amount": whole(amount, where=known),
+        "amount": integer_cells(amount, where=has_amount),
         "amountPrecise": [
-            f"{value}.00" if given else None for value, given in zip(amount.tolist(), known.tolist(), strict=True)
+            f"{value}.00" if present else None
+            for value, present in zip(amount.tolist(), has_amount.tolist(), strict=True)
         ],
         "currencyType": pick(CURRENCIES, deals["currency"]),
-        "probability": [STAGES[stage][2] for stage in deals["stage"].tolist()],
+        "probability": [OPPORTUNITY_STAGES[stage][2] for stage in deals["stage"].tolist()],
         "forecastCategory": pick(_FORECASTS, np.where(deals["stage"] == LOST, 3, np.minimum(deals["stage"] // 2, 2))),
         "opportunityType": pick(("New business", "Expansion"), numbers % 4 // 3),
         "leadSource": pick(("Outbound", "Website", "Partner"), numbers % 4 - 1),
@@ -234,13 +237,13 @@ def _opportunities(history: History, pointers: Pointers) -> Iterator[Resource]:
         "nextStep": pick(("Send the offer", "Agree on a date"), np.where(deals["stage"] < WON, numbers % 3 - 1, -1)),
         "customId": [f"00Q{number:09d}" for number in range(1, count + 1)],
         "tags": [[] for _ in range(count)],
-        "closeDate": instants(np.floor(deals["closes"])),
-        "externalCreatedAt": instants(np.where(deals["external"], deals["opened"], np.nan)),
-        "externalUpdatedAt": instants(np.where(deals["external"], changed, np.nan)),
-        "touchedAt": instants(touched),
-        "trashedAt": instants(np.where(deals["trashed"], np.minimum(deals["synced"] + 2 * DAY, as_of), np.nan)),
-        "createdAt": instants(deals["synced"]),
-        "updatedAt": instants(latest(changed, touched)),
+        "closeDate": instant_cells(np.floor(deals["closes"])),
+        "externalCreatedAt": instant_cells(np.where(deals["external"], deals["opened"], np.nan)),
+        "externalUpdatedAt": instant_cells(np.where(deals["external"], changed, np.nan)),
+        "touchedAt": instant_cells(touched),
+        "trashedAt": instant_cells(np.where(deals["trashed"], np.minimum(deals["synced"] + 2 * DAY_S, as_of), np.nan)),
+        "createdAt": instant_cells(deals["synced"]),
+        "updatedAt": instant_cells(latest(changed, touched)),
     }
     stage, owner = pointers.one("opportunityStage", deals["stage"] + 1), pointers.one("user", deals["owner"] + 1)
     relationships = {
@@ -251,12 +254,12 @@ def _opportunities(history: History, pointers: Pointers) -> Iterator[Resource]:
         "stage": stage,
         "primaryProspect": pointers.one("prospect", deals["primary"] + 1),
     }
-    yield from resources("opportunity", range(1, count + 1), attributes, relationships)
+    yield from column_resources("opportunity", range(1, count + 1), attributes, relationships)
 
 
 def _role_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
     roles = history.roles
-    synced = instants(history.opportunities["synced"][roles["opportunity"]])
+    synced = instant_cells(history.opportunities["synced"][roles["opportunity"]])
     attributes = {
         "role": pick(ROLES, roles["role"]),
         "primary": roles["primary"].tolist(),
@@ -267,29 +270,29 @@ def _role_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
         "opportunity": pointers.one("opportunity", roles["opportunity"] + 1),
         "prospect": pointers.one("prospect", roles["prospect"] + 1),
     }
-    yield from resources("opportunityProspectRole", range(1, len(synced) + 1), attributes, relationships)
+    yield from column_resources("opportunityProspectRole", range(1, len(synced) + 1), attributes, relationships)
 
 
 def _purchases(history: History, pointers: Pointers) -> Iterator[Resource]:
-    rng = history.setting.random("purchases")
+    rng = history.simulation.random("purchases")
     accounts = np.arange(0, len(history.cast.accounts.name), 6)
     count = len(accounts)
-    begins = np.floor(history.setting.as_of - rng.uniform(30, 500, count) * DAY)
+    begins = np.floor(history.simulation.as_of - rng.uniform(30, 500, count) * DAY_S)
     quantity = rng.integers(5, 200, count).astype(float)
     attributes = {
         "currency": pick(CURRENCIES, rng.integers(0, 3, count)),
         "description": "Yearly contract",
         "source": "CRM",
-        "status": (begins + 365 * DAY > history.setting.as_of).tolist(),
+        "status": (begins + 365 * DAY_S > history.simulation.as_of).tolist(),
         "totalQuantity": quantity.tolist(),
         "totalValue": (quantity * 240).tolist(),
         "potentialQuantity": (quantity * 2).tolist(),
         "potentialValue": (quantity * 480).tolist(),
         "saturation": 0.5,
-        "startDate": dates(begins),
-        "endDate": dates(begins + 365 * DAY),
-        "createdAt": instants(begins),
-        "updatedAt": instants(begins),
+        "startDate": date_cells(begins),
+        "endDate": date_cells(begins + 365 * DAY_S),
+        "createdAt": instant_cells(begins),
+        "updatedAt": instant_cells(begins),
     }
     user = pointers.one("user", history.cast.accounts.owner[accounts] + 1)
     relationships = {
@@ -298,4 +301,4 @@ def _purchases(history: History, pointers: Pointers) -> Iterator[Resource]:
         "owner": user,
         "creator": user,
     }
-    yield from resources("purchase", range(1, count + 1), attributes, relationships)
+    yield from column_resources("purchase", range(1, count + 1), attributes, relationships)

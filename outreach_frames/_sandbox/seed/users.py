@@ -6,12 +6,21 @@ from uuid import UUID
 
 import numpy as np
 
-from outreach_frames._sandbox.seed.columns import Link, Links, Pointers, Resource, instants, pick, records, resources
+from outreach_frames._sandbox.seed.columns import (
+    Pointers,
+    Resource,
+    ToMany,
+    ToOne,
+    column_resources,
+    instant_cells,
+    pick,
+    row_resources,
+)
 from outreach_frames._sandbox.seed.history import History
-from outreach_frames._sandbox.seed.journeys import NOT_SENT
-from outreach_frames._sandbox.seed.names import OFFICES, PERSONAS, REPLY_NOTES, STAGES, USER_TITLES
+from outreach_frames._sandbox.seed.journeys import MAIL_NOT_SENT
+from outreach_frames._sandbox.seed.names import OFFICES, PERSONAS, PROSPECT_STAGES, REPLY_NOTES, USER_TITLES
 from outreach_frames._sandbox.seed.people import TRAITS
-from outreach_frames._sandbox.seed.simulation import DAY, HOUR, MINUTE
+from outreach_frames._sandbox.seed.simulation import DAY_S, HOUR_S, MINUTE_S
 
 TEAMS = ("Outbound North America", "Outbound EMEA", "Customer success", "Leadership")
 _CUSTOMERS, _LEADERS = 2, 3
@@ -30,43 +39,43 @@ def mailbox_emails(history: History) -> list[str]:
 
 def user_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield users, roles, profiles, teams, mailboxes and mail aliases."""
-    made = instants(np.array([history.setting.before(_FOUNDED_DAYS)]))[0]
-    stamps = {"createdAt": made, "updatedAt": made}
-    yield from _users(history, pointers)
-    top, below = Link("role", 1), Links.to("role", range(2, len(_ROLES) + 1))
-    yield from records("role", [{"name": _ROLES[0], "childRoles": below, **stamps}])
+    founded = instant_cells(np.array([history.simulation.before(_FOUNDED_DAYS)]))[0]
+    stamps = {"createdAt": founded, "updatedAt": founded}
+    yield from _user_rows(history, pointers)
+    top, below = ToOne("role", 1), ToMany.to("role", range(2, len(_ROLES) + 1))
+    yield from row_resources("role", [{"name": _ROLES[0], "childRoles": below, **stamps}])
     lower = (
         {"id": number, "name": name, "parentRole": top, **stamps} for number, name in enumerate(_ROLES[1:], start=2)
     )
-    yield from records("role", list(lower))
+    yield from row_resources("role", list(lower))
     profiles = ({"name": name, "isAdmin": admin, "specialId": special, **stamps} for name, admin, special in _PROFILES)
-    yield from records("profile", list(profiles))
+    yield from row_resources("profile", list(profiles))
     members = _teams(history)
     for number, name in enumerate(TEAMS):
-        users = Links.to("user", (np.flatnonzero(members == number) + 1).tolist())
-        team = {"id": number + 1, "name": name, "color": "#56B4E9", "creator": Link("user", 1), "users": users}
-        yield from records("team", [team | stamps])
+        users = ToMany.to("user", (np.flatnonzero(members == number) + 1).tolist())
+        team = {"id": number + 1, "name": name, "color": "#56B4E9", "creator": ToOne("user", 1), "users": users}
+        yield from row_resources("team", [team | stamps])
     yield from _mailboxes(history, pointers)
     for number in range(1, min(4, len(mailbox_emails(history))) + 1):
         alias = {"id": number, "email": f"hello+{number}@sales.example.com", "canSend": number % 2 == 1}
-        yield from records("mailAlias", [alias | stamps | {"mailbox": Link("mailbox", number)}])
+        yield from row_resources("mailAlias", [alias | stamps | {"mailbox": ToOne("mailbox", number)}])
 
 
 def _teams(history: History) -> np.ndarray:
-    """Team of every user: by continent, one in five with customers, the first leads."""
+    """Team of every user: by continent, one in five in customer success, the first in leadership."""
     count = len(history.cast.users.first)
     region = np.isin(
-        history.cast.users.office, (OFFICES.index("London"), OFFICES.index("Dresden"), OFFICES.index("Bengaluru"))
+        history.cast.users.location, (OFFICES.index("London"), OFFICES.index("Dresden"), OFFICES.index("Bengaluru"))
     ).astype(int)
     teams = np.where(np.arange(1, count + 1) % 5 == 0, _CUSTOMERS, region)
     teams[0] = _LEADERS
     return teams
 
 
-def _users(history: History, pointers: Pointers) -> Iterator[Resource]:
-    users, as_of, rng = history.cast.users, history.setting.as_of, history.setting.random("users")
+def _user_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
+    users, as_of, rng = history.cast.users, history.simulation.as_of, history.simulation.random("users")
     count, numbers = len(users.first), np.arange(len(users.first))
-    signed_in = np.where(users.locked, as_of - 40 * DAY, as_of - rng.uniform(0.1, 4, count) * DAY)
+    signed_in = np.where(users.locked, as_of - 40 * DAY_S, as_of - rng.uniform(0.1, 4, count) * DAY_S)
     teams = _teams(history)
     attributes = {
         "firstName": users.first,
@@ -80,16 +89,16 @@ def _users(history: History, pointers: Pointers) -> Iterator[Resource]:
         "phoneCountryCode": "US",
         "phoneType": "voip",
         "userGuid": [str(UUID(int=int.from_bytes(rng.bytes(16), "big"), version=4)) for _ in numbers],
-        "currentSignInAt": instants(np.floor(signed_in)),
-        "lastSignInAt": instants(np.floor(signed_in - DAY)),
+        "currentSignInAt": instant_cells(np.floor(signed_in)),
+        "lastSignInAt": instant_cells(np.floor(signed_in - DAY_S)),
         "dailyDigestEmailEnabled": (numbers % 2 == 0).tolist(),
         "notificationsEnabled": True,
         "enableVoiceRecordings": False,
         "duties": {"leader": False},
         "defaultRulesetId": 1,
         "custom1": pick(SELLING, numbers % 3 - 1),
-        "createdAt": instants(users.created),
-        "updatedAt": instants(np.floor(signed_in)),
+        "createdAt": instant_cells(users.created),
+        "updatedAt": instant_cells(np.floor(signed_in)),
     }
     mailboxes = pointers.many("mailbox", users.mailbox_user, np.arange(len(users.mailbox_user)) + 1, count=count)
     team = pointers.many("team", numbers, teams + 1, count=count)
@@ -101,20 +110,20 @@ def _users(history: History, pointers: Pointers) -> Iterator[Resource]:
         "mailboxes": mailboxes,
         "creator": pointers.one("user", np.where(numbers == 0, 0, 1)),
     }
-    yield from resources("user", range(1, count + 1), attributes, relationships)
+    yield from column_resources("user", range(1, count + 1), attributes, relationships)
 
 
 def _mailboxes(history: History, pointers: Pointers) -> Iterator[Resource]:
-    """One mailbox lost its synchronization weeks ago, one may not send; both say so in their instants."""
-    setting, emails = history.setting, mailbox_emails(history)
+    """Yield the mailboxes: one lost its synchronization weeks ago, one may not send."""
+    simulation, emails = history.simulation, mailbox_emails(history)
     count, owner = len(emails), history.cast.users.mailbox_user
-    position, made = np.arange(count), history.cast.users.created[owner]
+    position, created = np.arange(count), history.cast.users.created[owner]
     blind, disabled = position == TRAITS.blind, position == TRAITS.disabled
     sent = np.full(count, np.nan)
     used = ~np.isnan(history.mailings["sent"])
     np.fmax.at(sent, history.mailings["mailbox"][used], history.mailings["sent"][used])
-    synced = np.where(blind, setting.before(TRAITS.blind_days), setting.as_of - 4 * MINUTE)
-    tried = history.mailings["status"] == NOT_SENT
+    synced = np.where(blind, simulation.before(TRAITS.blind_days), simulation.as_of - 4 * MINUTE_S)
+    tried = history.mailings["status"] == MAIL_NOT_SENT
     errored = np.full(count, np.nan)
     np.fmax.at(errored, history.mailings["mailbox"][tried], history.mailings["attempted"][tried])
     google = position % 3 != 0
@@ -136,20 +145,22 @@ def _mailboxes(history: History, pointers: Pointers) -> Iterator[Resource]:
         "sendMaxRetries": 3,
         "syncActiveFrequency": 300,
         "syncPassiveFrequency": 3_600,
-        "sendSuccessAt": instants(sent),
-        "sendErroredAt": instants(errored),
-        "syncSuccessAt": instants(synced),
-        "syncFinishedAt": instants(synced),
-        "syncErroredAt": instants(np.where(blind, setting.as_of - HOUR, np.nan)),
+        "sendSuccessAt": instant_cells(sent),
+        "sendErroredAt": instant_cells(errored),
+        "syncSuccessAt": instant_cells(synced),
+        "syncFinishedAt": instant_cells(synced),
+        "syncErroredAt": instant_cells(np.where(blind, simulation.as_of - HOUR_S, np.nan)),
         "userId": (owner + 1).tolist(),
-        "createdAt": instants(made),
-        "updatedAt": instants(np.fmax(made, sent)),
+        "createdAt": instant_cells(created),
+        "updatedAt": instant_cells(np.fmax(created, sent)),
     }
     user = pointers.one("user", owner + 1)
-    yield from resources("mailbox", range(1, count + 1), attributes, {"user": user, "creator": user, "updater": user})
+    yield from column_resources(
+        "mailbox", range(1, count + 1), attributes, {"user": user, "creator": user, "updater": user}
+    )
 
 
-FIRST_USER = Link("user", 1)
+FIRST_USER = ToOne("user", 1)
 _DUTIES = ("sdr", "ae", "csm")
 _CATEGORIES = ("Outbound", "Inbound", "Customers")
 _CATEGORIZED = ((1, "sequence", 1), (1, "sequence", 2), (2, "sequence", 3), (2, "template", 1), (3, "snippet", 1))
@@ -168,36 +179,36 @@ _WEBHOOKS = (
 
 def ago(history: History, days: float) -> str | None:
     """Write the instant this many days before now."""
-    return instants(np.array([history.setting.before(days)]))[0]
+    return instant_cells(np.array([history.simulation.before(days)]))[0]
 
 
 def reference_rows(history: History) -> Iterator[Resource]:
-    """Yield the lists and labels."""
-    made = {"createdAt": ago(history, 700), "updatedAt": ago(history, 300), "creator": FIRST_USER}
-    dated = {name: made[name] for name in ("createdAt", "updatedAt")}
-    yield from records(
+    """Yield stages, personas, rulesets, snippets, content categories, duties, webhooks, notes and settings."""
+    stamps = {"createdAt": ago(history, 700), "updatedAt": ago(history, 300), "creator": FIRST_USER}
+    dated = {name: stamps[name] for name in ("createdAt", "updatedAt")}
+    yield from row_resources(
         "stage",
         [
-            made | {"name": name, "order": order, "color": f"#{color:06X}"}
-            for order, (name, color) in enumerate(STAGES, 1)
+            stamps | {"name": name, "order": order, "color": f"#{color:06X}"}
+            for order, (name, color) in enumerate(PROSPECT_STAGES, 1)
         ],
     )
-    yield from records("persona", [dated | {"name": name, "description": text} for name, text in PERSONAS])
-    yield from records("ruleset", _rulesets(dated))
-    shared = made | {"owner": FIRST_USER, "shareType": "shared", "tags": ["reply"]}
-    yield from records(
+    yield from row_resources("persona", [dated | {"name": name, "description": text} for name, text in PERSONAS])
+    yield from row_resources("ruleset", _rulesets(dated))
+    shared = stamps | {"owner": FIRST_USER, "shareType": "shared", "tags": ["reply"]}
+    yield from row_resources(
         "snippet", [shared | {"name": name, "bodyHtml": f"<p>{text}</p>", "bodyText": text} for name, text in _SNIPPETS]
     )
-    yield from _categories(made)
-    yield from records("duty", [{"dutyType": "standard", "symbolicName": symbol} for symbol in _DUTIES])
-    yield from _webhooks(history, made)
+    yield from _categories(stamps)
+    yield from row_resources("duty", [{"dutyType": "standard", "symbolicName": symbol} for symbol in _DUTIES])
+    yield from _webhooks(history, stamps)
     yield from _notes(history)
     exclusions = {"prospectEmailExclusions": "noreply@", "sendExclusions": "mail.example.org"}
-    yield from records("orgSetting", [{"id": "1", "contactExclusions": "example.org"} | exclusions])
+    yield from row_resources("orgSetting", [{"id": "1", "contactExclusions": "example.org"} | exclusions])
 
 
 def _rulesets(dated: dict[str, Any]) -> list[dict[str, Any]]:
-    """Three rulesets: the usual one, one for service notices, one that lets nobody be in two sequences."""
+    """Return three rulesets: the default, one for service notices, one that forbids two sequences at a time."""
     usual = dated | {
         "name": "Default ruleset",
         "owner": FIRST_USER,
@@ -209,53 +220,53 @@ def _rulesets(dated: dict[str, Any]) -> list[dict[str, Any]]:
         "sequenceExclusivity": "none",
         "minimumProspectTouchedInterval": 0,
         "stepOverridesEnabled": True,
-        "deliveredStage": Link("stage", 2),
-        "repliedStage": Link("stage", 3),
-        "optedOutStage": Link("stage", 6),
-        "bouncedStage": Link("stage", 7),
-        "callTaskPriority": Link("taskPriority", 3),
+        "deliveredStage": ToOne("stage", 2),
+        "repliedStage": ToOne("stage", 3),
+        "optedOutStage": ToOne("stage", 6),
+        "bouncedStage": ToOne("stage", 7),
+        "callTaskPriority": ToOne("taskPriority", 3),
     }
     notices = {"name": "Service notices", "permitDuplicateProspects": "allow", "includeUnsubscribeLinks": False}
     strict = {"name": "Strict", "permitDuplicateProspects": "disallow", "sequenceExclusivity": "all_sequences"}
     return [usual, usual | notices, usual | strict]
 
 
-def _categories(made: dict[str, Any]) -> Iterator[Resource]:
-    """Content categories with what is in them and who owns them, and favorites."""
-    allowed = made | {"color": "#E69F00", "allowSequences": True, "allowSnippets": True, "allowTemplates": True}
+def _categories(stamps: dict[str, Any]) -> Iterator[Resource]:
+    """Yield content categories with members and owners, and favorites."""
+    allowed = stamps | {"color": "#E69F00", "allowSequences": True, "allowSnippets": True, "allowTemplates": True}
     numbered = list(enumerate(_CATEGORIES, start=1))
-    yield from records(
-        "contentCategory", [allowed | {"name": name, "teams": Links.to("team", [number])} for number, name in numbered]
+    yield from row_resources(
+        "contentCategory", [allowed | {"name": name, "teams": ToMany.to("team", [number])} for number, name in numbered]
     )
-    yield from records(
+    yield from row_resources(
         "contentCategoryMembership",
         [
-            made | {"contentCategory": Link("contentCategory", category), "content": Link(type_, id_)}
+            stamps | {"contentCategory": ToOne("contentCategory", category), "content": ToOne(type_, id_)}
             for category, type_, id_ in _CATEGORIZED
         ],
     )
-    yield from records(
+    yield from row_resources(
         "contentCategoryOwnership",
         [
-            made | {"contentCategory": Link("contentCategory", number), "owner": Link("team", number)}
+            stamps | {"contentCategory": ToOne("contentCategory", number), "owner": ToOne("team", number)}
             for number, _ in numbered
         ],
     )
-    yield from records(
+    yield from row_resources(
         "favorite",
         [
-            made | {"user": FIRST_USER, "targetId": id_, "targetType": type_, "target": Link(type_, id_)}
+            stamps | {"user": FIRST_USER, "targetId": id_, "targetType": type_, "target": ToOne(type_, id_)}
             for type_, id_ in _FAVORITES
         ],
     )
 
 
-def _webhooks(history: History, made: dict[str, Any]) -> Iterator[Resource]:
-    """Two webhooks at work and one suspended."""
-    yield from records(
+def _webhooks(history: History, stamps: dict[str, Any]) -> Iterator[Resource]:
+    """Yield two active webhooks and a suspended one."""
+    yield from row_resources(
         "webhook",
         [
-            made
+            stamps
             | {
                 "url": f"https://hooks.example.com/outreach/{resource}",
                 "resource": resource,
@@ -272,10 +283,10 @@ def _webhooks(history: History, made: dict[str, Any]) -> Iterator[Resource]:
 
 
 def _notes(history: History) -> Iterator[Resource]:
-    """Notes about the first few accounts and prospects."""
+    """Yield notes about the first accounts and prospects."""
     people, companies = len(history.cast.prospects.first), len(history.cast.accounts.name)
     for type_, subject, count in (("accountNote", "account", companies), ("prospectNote", "prospect", people)):
-        yield from records(
+        yield from row_resources(
             type_,
             [
                 {
@@ -283,7 +294,7 @@ def _notes(history: History) -> Iterator[Resource]:
                     "noteType": "general",
                     "pinned": number == 1,
                     "createdAt": ago(history, 20.0 - number),
-                    subject: Link(subject, number),
+                    subject: ToOne(subject, number),
                     "creator": FIRST_USER,
                 }
                 for number in range(1, min(6, count) + 1)
@@ -299,20 +310,22 @@ _SPREAD = 0x9E3779B97F4A7C15F39CC0605CEDC835
 
 
 def log_rows(history: History) -> Iterator[Resource]:
-    """Yield the logs."""
-    yield from records("batch", [_batch(history, number) for number in range(len(_BATCHES))])
-    yield from records("batchItem", [_item(history, number) for number in range(len(_BATCHES) * _ITEMS_PER_BATCH)])
-    yield from records("import", [_import(history)])
-    yield from records("auditLog", [_audit(history, number) for number in range(len(_AUDITED))])
-    yield from records("kaiaRecording", [_recording(history, number) for number in range(1, 4)])
-    yield from records(
+    """Yield batches, imports, audit logs, recordings and compliance requests."""
+    yield from row_resources("batch", [_batch(history, number) for number in range(len(_BATCHES))])
+    yield from row_resources(
+        "batchItem", [_batch_item(history, number) for number in range(len(_BATCHES) * _ITEMS_PER_BATCH)]
+    )
+    yield from row_resources("import", [_import(history)])
+    yield from row_resources("auditLog", [_audit(history, number) for number in range(len(_AUDITED))])
+    yield from row_resources("kaiaRecording", [_recording(history, number) for number in range(1, 4)])
+    yield from row_resources(
         "complianceRequest",
         [_compliance(history, number, state) for number, state in enumerate(("done", "done", "pending"))],
     )
 
 
 def _uuid(number: int) -> str:
-    """Make an identifier that looks random and never changes."""
+    """Return a UUID that depends only on the number."""
     return str(UUID(int=number * _SPREAD % 2**128, version=4))
 
 
@@ -337,7 +350,7 @@ def _batch(history: History, number: int) -> dict[str, Any]:
     }
 
 
-def _item(history: History, number: int) -> dict[str, Any]:
+def _batch_item(history: History, number: int) -> dict[str, Any]:
     batch, failed = number // _ITEMS_PER_BATCH, number == _FAILED_ITEM
     return {
         "batchId": batch + 1,
@@ -346,7 +359,7 @@ def _item(history: History, number: int) -> dict[str, Any]:
         "info": "Prospect not found" if failed else None,
         "data": str(number + 1),
         "createdAt": ago(history, 30 + batch),
-        "batch": Link("batch", batch + 1),
+        "batch": ToOne("batch", batch + 1),
     }
 
 
@@ -382,8 +395,8 @@ def _audit(history: History, number: int) -> dict[str, Any]:
 
 
 def _recording(history: History, number: int) -> dict[str, Any]:
-    begins = history.setting.before(10.0 * number)
-    start, end, ready = instants(np.array([begins, begins + HOUR / 2, begins + DAY / 8]))
+    begins = history.simulation.before(10.0 * number)
+    start, end, ready = instant_cells(np.array([begins, begins + HOUR_S / 2, begins + DAY_S / 8]))
     return {
         "title": f"Discovery call {number}",
         "provider": "zoom",

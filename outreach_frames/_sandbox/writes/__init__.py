@@ -1,6 +1,6 @@
 """
-What changes an organization: bodies read and checked, records created, updated and deleted, actions, long-running work.
+Writes: request bodies, changes of records, actions, and long-running jobs.
 
-Every change goes through an `unit_of_work.UnitOfWork`, which stamps it, keeps both sides of relationships in step and
-tells whoever listens (the event log, webhooks).
+Every change is made by a `unit_of_work.UnitOfWork`: it sets timestamps, updates both sides of relationships, and calls
+the listeners (the event log and webhooks).
 """

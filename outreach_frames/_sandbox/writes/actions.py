@@ -9,85 +9,85 @@ from outreach_frames._sandbox.state import Message
 from outreach_frames._sandbox.store import Record
 from outreach_frames._sandbox.writes import batches, enrollments
 from outreach_frames._sandbox.writes.enrollments import complete_task, is_step_task, require_open_task
-from outreach_frames._sandbox.writes.unit_of_work import OPEN, UnitOfWork, instant, stamp
+from outreach_frames._sandbox.writes.unit_of_work import OPEN_STATES, UnitOfWork, instant, stamp
 
-Parameters = Mapping[str, str]
+ActionParameters = Mapping[str, str]
 URGENT = frozenset({"urgent", "high"})
 
 
-def _advance(editor: UnitOfWork, task: Record, _: Parameters) -> Record:
+def _advance(unit: UnitOfWork, task: Record, _: ActionParameters) -> Record:
     if not is_step_task(task):
         raise invalid("Task cannot be advanced: it belongs to no sequence step.")
-    return complete_task(editor, task)
+    return complete_task(unit, task)
 
 
-def _deliver(editor: UnitOfWork, task: Record, _: Parameters) -> Record:
+def _deliver(unit: UnitOfWork, task: Record, _: ActionParameters) -> Record:
     require_open_task(task)
-    mailing = editor.related(task, "mailing") or editor.related(task, "mailings")
-    if mailing is None or mailing.attributes.get("state") not in OPEN["mailing"]:
+    mailing = unit.related(task, "mailing") or unit.related(task, "mailings")
+    if mailing is None or mailing.attributes.get("state") not in OPEN_STATES["mailing"]:
         raise invalid("Task has no mailing that could be delivered.")
-    editor.change(mailing, {"state": "scheduled", "scheduledAt": editor.stamp, "stateChangedAt": editor.stamp})
-    return editor.current(task)
+    unit.change(mailing, {"state": "scheduled", "scheduledAt": unit.stamp, "stateChangedAt": unit.stamp})
+    return unit.current(task)
 
 
-def _mark_complete(editor: UnitOfWork, task: Record, given: Parameters) -> Record:
-    done = complete_task(editor, task, action=given.get("completionAction"))
-    _note(editor, done, given.get("completionNote"))
-    return editor.current(done)
+def _mark_complete(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+    done = complete_task(unit, task, action=parameters.get("completionAction"))
+    _note(unit, done, parameters.get("completionNote"))
+    return unit.current(done)
 
 
-def _snooze(editor: UnitOfWork, task: Record, given: Parameters) -> Record:
-    """Put a task off, by a day after the later of now and its present time unless a time is given."""
+def _snooze(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+    """Move a task to a time, by default a day after the later of now and its due time."""
     require_open_task(task)
     present = task.attributes.get("dueAt")
-    later = max(editor.now, instant(present)) if present else editor.now
-    due = _moment(given, "dueAt") if "dueAt" in given else later + timedelta(days=1)
-    urgent = _urgent(editor) if given.get("markAsUrgent") == "true" else None
-    return editor.change(task, {"dueAt": stamp(due)}, {"taskPriority": urgent.identifier} if urgent else {})
+    later = max(unit.now, instant(present)) if present else unit.now
+    due = _parameter_instant(parameters, "dueAt") if "dueAt" in parameters else later + timedelta(days=1)
+    urgent = _urgent(unit) if parameters.get("markAsUrgent") == "true" else None
+    return unit.change(task, {"dueAt": stamp(due)}, {"taskPriority": urgent.identifier} if urgent else {})
 
 
-def _urgent(editor: UnitOfWork) -> Record | None:
-    """Return the priority that an urgent task gets; how the live API marks one is not documented."""
-    priorities = editor.store.records("taskPriority")
+def _urgent(unit: UnitOfWork) -> Record | None:
+    """Return the priority of an urgent task; the vendor does not document how a task is marked."""
+    priorities = unit.store.records("taskPriority")
     return next((each for each in priorities if str(each.attributes.get("name")).casefold() in URGENT), None)
 
 
-def _reschedule(editor: UnitOfWork, task: Record, given: Parameters) -> Record:
+def _reschedule(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
     require_open_task(task)
-    return editor.change(task, {"dueAt": stamp(_moment(given, "dueAt"))})
+    return unit.change(task, {"dueAt": stamp(_parameter_instant(parameters, "dueAt"))})
 
 
-def _reassign(editor: UnitOfWork, task: Record, given: Parameters) -> Record:
-    return editor.change(task, {}, {"owner": _named(editor, given, "ownerId", "user").identifier})
+def _reassign(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+    return unit.change(task, {}, {"owner": _parameter_record(unit, parameters, "ownerId", "user").identifier})
 
 
-def _update_note(editor: UnitOfWork, task: Record, given: Parameters) -> Record:
-    return editor.change(task, {"note": given.get("note")})
+def _update_note(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+    return unit.change(task, {"note": parameters.get("note")})
 
 
-def _associate(editor: UnitOfWork, task: Record, given: Parameters) -> Record:
-    """The rule is named, or the opportunity itself: the documents describe the parameter both ways."""
-    wanted = given.get("opportunityAssociation", "")
-    if wanted.isdecimal():
-        opportunity = _named(editor, given, "opportunityAssociation", "opportunity")
-        return editor.change(task, {}, {"opportunity": opportunity.identifier})
-    if wanted not in catalog.load().types["task"].attributes["opportunityAssociation"].enum:
+def _associate(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+    """Set the rule, or the opportunity itself: the documents describe the parameter both ways."""
+    value = parameters.get("opportunityAssociation", "")
+    if value.isdecimal():
+        opportunity = _parameter_record(unit, parameters, "opportunityAssociation", "opportunity")
+        return unit.change(task, {}, {"opportunity": opportunity.identifier})
+    if value not in catalog.load().types["task"].attributes["opportunityAssociation"].enum:
         raise invalid("Opportunity association is not included in the list.")
-    return editor.change(task, {"opportunityAssociation": wanted})
+    return unit.change(task, {"opportunityAssociation": value})
 
 
-def _log_meeting(editor: UnitOfWork, task: Record, given: Parameters) -> Record:
+def _log_meeting(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
     if task.attributes.get("action") != "in_person":
         raise invalid("Task is not to be done in person.")
-    chosen = {"taskDisposition": _named(editor, given, "taskDispositionId", "taskDisposition")}
-    if "taskPurposeId" in given:
-        chosen["taskPurpose"] = _named(editor, given, "taskPurposeId", "taskPurpose")
-    done = complete_task(editor, task, relationships={name: record.identifier for name, record in chosen.items()})
-    _note(editor, done, given.get("completionNote"))
-    return editor.current(done)
+    related = {"taskDisposition": _parameter_record(unit, parameters, "taskDispositionId", "taskDisposition")}
+    if "taskPurposeId" in parameters:
+        related["taskPurpose"] = _parameter_record(unit, parameters, "taskPurposeId", "taskPurpose")
+    done = complete_task(unit, task, relationships={name: record.identifier for name, record in related.items()})
+    _note(unit, done, parameters.get("completionNote"))
+    return unit.current(done)
 
 
-TASK_ACTIONS: Mapping[str, Callable[[UnitOfWork, Record, Parameters], Record]] = {
+TASK_ACTIONS: Mapping[str, Callable[[UnitOfWork, Record, ActionParameters], Record]] = {
     "advance": _advance,
     "deliver": _deliver,
     "logMeetInPerson": _log_meeting,
@@ -100,68 +100,68 @@ TASK_ACTIONS: Mapping[str, Callable[[UnitOfWork, Record, Parameters], Record]] =
 }
 
 
-def _note(editor: UnitOfWork, task: Record, note: str | None) -> None:
-    """Attach a note to the task's prospect, if there is one."""
-    prospect = editor.related(task, "prospect")
+def _note(unit: UnitOfWork, task: Record, note: str | None) -> None:
+    """Add a note to the prospect of a task."""
+    prospect = unit.related(task, "prospect")
     if note and prospect is not None:
-        editor.add("prospectNote", {"message": note}, {"prospect": prospect.identifier})
+        unit.add("prospectNote", {"message": note}, {"prospect": prospect.identifier})
 
 
-def _moment(given: Parameters, name: str) -> datetime:
+def _parameter_instant(parameters: ActionParameters, name: str) -> datetime:
     try:
-        return instant(given[name])
+        return instant(parameters[name])
     except KeyError:
         raise invalid(f"{name} can't be blank.") from None
     except ValueError:
         raise invalid(f"{name} is not a valid datetime.") from None
 
 
-def _named(editor: UnitOfWork, given: Parameters, name: str, type_name: str) -> Record:
-    record = editor.find(type_name, given.get(name, ""))
+def _parameter_record(unit: UnitOfWork, parameters: ActionParameters, name: str, type_name: str) -> Record:
+    record = unit.find(type_name, parameters.get(name, ""))
     if record is None:
         raise invalid(f"{name} must name a {type_name} that exists.")
     return record
 
 
-Action = Callable[[UnitOfWork, Record, Parameters], Record | None]
+Action = Callable[[UnitOfWork, Record, ActionParameters], Record | None]
 
 
 def _switch(*, on: bool) -> Action:
-    """Return the action that enables or disables a sequence or a sequence template; twice is no mistake."""
+    """Return the action that enables or disables a sequence or a sequence template; it may be repeated."""
 
-    def switch(editor: UnitOfWork, record: Record, _: Parameters) -> Record:
-        if on and record.type == "sequence" and not enrollments.steps(editor, record):
+    def switch(unit: UnitOfWork, record: Record, _: ActionParameters) -> Record:
+        if on and record.type == "sequence" and not enrollments.sequence_steps(unit, record):
             raise invalid("Sequence cannot be activated: it has no steps.")
         if bool(record.attributes.get("enabled")) == on:
             return record
-        return editor.change(record, {"enabled": on, "enabledAt": editor.stamp if on else None})
+        return unit.change(record, {"enabled": on, "enabledAt": unit.stamp if on else None})
 
     return switch
 
 
-def _test_send(editor: UnitOfWork, mailbox: Record, _: Parameters) -> Record:
+def _test_send(unit: UnitOfWork, mailbox: Record, _: ActionParameters) -> Record:
     """Send a mail to the mailbox itself."""
     if mailbox.attributes.get("sendDisabled"):
-        editor.change(mailbox, {"sendErroredAt": editor.stamp})
+        unit.change(mailbox, {"sendErroredAt": unit.stamp})
         raise invalid("Mailbox cannot send: sending is disabled.")
-    user = editor.related(mailbox, "user")
+    user = unit.related(mailbox, "user")
     message = Message(
-        kind="test", to=str(mailbox.attributes.get("email")), user=int(user.id) if user else None, at=editor.now
+        kind="test", to=str(mailbox.attributes.get("email")), user=int(user.id) if user else None, at=unit.now
     )
-    editor.state.outbox.append(message)
-    return editor.change(mailbox, {"sendSuccessAt": editor.stamp, "sendErroredAt": None})
+    unit.state.outbox.append(message)
+    return unit.change(mailbox, {"sendSuccessAt": unit.stamp, "sendErroredAt": None})
 
 
-def _test_sync(editor: UnitOfWork, mailbox: Record, _: Parameters) -> Record:
+def _test_sync(unit: UnitOfWork, mailbox: Record, _: ActionParameters) -> Record:
     if mailbox.attributes.get("syncDisabled"):
-        editor.change(mailbox, {"syncErroredAt": editor.stamp})
+        unit.change(mailbox, {"syncErroredAt": unit.stamp})
         raise invalid("Mailbox cannot be synchronized: synchronizing is disabled.")
-    done = dict.fromkeys(("syncSuccessAt", "syncFinishedAt"), editor.stamp)
-    return editor.change(mailbox, done | {"syncErroredAt": None})
+    done = dict.fromkeys(("syncSuccessAt", "syncFinishedAt"), unit.stamp)
+    return unit.change(mailbox, done | {"syncErroredAt": None})
 
 
-def _ews(_: UnitOfWork, mailbox: Record, __: Parameters) -> None:
-    """Link or unlink an Exchange master account, which answers with an empty object."""
+def _ews(_: UnitOfWork, mailbox: Record, __: ActionParameters) -> None:
+    """Link or unlink an Exchange master account; the response is an empty object."""
     if mailbox.attributes.get("sendMethod") != "ews" and mailbox.attributes.get("syncMethod") != "ews":
         raise invalid("Mailbox is not connected through EWS.")
 
@@ -176,27 +176,27 @@ ACTIONS: Mapping[str, Mapping[str, Action]] = {
     },
     "sequence": {"activate": _switch(on=True), "deactivate": _switch(on=False)},
     "sequenceState": {
-        "finish": lambda editor, state, _: enrollments.finish(editor, state),
-        "pause": lambda editor, state, _: enrollments.pause(editor, state),
-        "resume": lambda editor, state, _: enrollments.resume(editor, state),
+        "finish": lambda unit, state, _: enrollments.finish_enrollment(unit, state),
+        "pause": lambda unit, state, _: enrollments.pause_enrollment(unit, state),
+        "resume": lambda unit, state, _: enrollments.resume_enrollment(unit, state),
     },
     "sequenceTemplate": {"activate": _switch(on=True), "deactivate": _switch(on=False)},
     "task": TASK_ACTIONS,
 }
 
 
-def act(editor: UnitOfWork, record: Record, name: str, parameters: Parameters) -> Record | None:
+def act(unit: UnitOfWork, record: Record, name: str, parameters: ActionParameters) -> Record | None:
     """
-    Carry out an action.
+    Execute an action.
 
     Returns
     -------
     record : Record or None
-        As it is now; ``None`` where the answer is an empty object.
+        The record afterwards; ``None`` where the response is an empty object.
 
     Raises
     ------
-    Problem
-        422: it cannot be done.
+    HttpError
+        422: the action is not possible.
     """
-    return ACTIONS[record.type][name](editor, record, parameters)
+    return ACTIONS[record.type][name](unit, record, parameters)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from outreach_frames._sandbox.errors import Invalid, bad_request, invalid
+from outreach_frames._sandbox.errors import InvalidError, bad_request, invalid
 from outreach_frames._sandbox.relations import UNFINISHED, Schema
-from outreach_frames._sandbox.store import Identifier, Key, Linkage, Record, as_tuple, key_of
+from outreach_frames._sandbox.store import Identifier, Key, Record, ResourceLinkage, as_tuple, key_of
 from outreach_frames._sandbox.writes import enrollments, records
-from outreach_frames._sandbox.writes.request_body import Draft, Faults, blank, checked_attributes, spoken
+from outreach_frames._sandbox.writes.request_body import Draft, ErrorList, blank, checked_attributes, spoken
 from outreach_frames._sandbox.writes.unit_of_work import UnitOfWork
 from outreach_frames.catalog import ResourceType
 
@@ -16,7 +16,7 @@ Payload = Mapping[str, Any]
 
 
 ENVELOPE = frozenset({"ids", "fieldName", "fieldValue", "objectName"})
-"""Members of a modification's payload that are no attributes to set."""
+"""Members of a modification's payload that are not attributes."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Bulk:
     Attributes
     ----------
     carry_out
-        What it does to a record.
+        The effect on a record.
     needs, takes
-        What its payload must and may have, besides ``ids``. A modification takes any attribute.
+        Required and optional members of the payload, besides ``ids``. A modification takes any attribute.
     modifies
-        Whether the payload is the attributes themselves.
+        Whether the payload contains attributes.
     """
 
     carry_out: Callable[[UnitOfWork, ResourceType, Record, Payload], None]
@@ -40,45 +40,45 @@ class Bulk:
     modifies: bool = False
 
 
-def check_payload(editor: UnitOfWork, kind: ResourceType, bulk: Bulk, payload: Payload) -> None:
+def check_payload(unit: UnitOfWork, kind: ResourceType, bulk: Bulk, payload: Payload) -> None:
     """
-    Check what stands in the body of a bulk action.
+    Check the payload of a bulk action.
 
     Raises
     ------
-    Problem
-        422: something is missing, of another type, or names nothing.
+    HttpError
+        422: something is missing, has another type, or does not exist.
     """
-    faults = Faults()
+    errors = ErrorList()
     if bulk.modifies:
-        wanted = changes(payload)
-        checked_attributes(kind, Draft(attributes=wanted), editor.settings, faults)
-        if not wanted:
-            faults.attribute("fieldName", "can't be blank")
+        attributes = changes(payload)
+        checked_attributes(kind, Draft(attributes=attributes), unit.settings, errors)
+        if not attributes:
+            errors.attribute("fieldName", "can't be blank")
     else:
         for name in payload.keys() - {*bulk.needs, *bulk.takes, "ids"}:
-            faults.attribute(name, "is not taken by this action")
+            errors.attribute(name, "is not taken by this action")
     for name in bulk.needs:
-        _check_need(editor, name, payload.get(name), faults)
-    faults.tell()
+        _check_need(unit, name, payload.get(name), errors)
+    errors.raise_any()
 
 
-def _check_need(editor: UnitOfWork, name: str, value: Any, faults: Faults) -> None:
+def _check_need(unit: UnitOfWork, name: str, value: Any, errors: ErrorList) -> None:
     if blank(value):
-        faults.attribute(name, "can't be blank")
+        errors.attribute(name, "can't be blank")
     elif name.endswith("Id"):
-        if not isinstance(value, int | str) or editor.find(_payload_type(name), value) is None:
-            faults.attribute(name, f"must name a {_payload_type(name)} that exists")
+        if not isinstance(value, int | str) or unit.find(_payload_type(name), value) is None:
+            errors.attribute(name, f"must name a {_payload_type(name)} that exists")
     elif not isinstance(value, list):
-        faults.attribute(name, "must be a list")
-    elif name == "userIds" and any(editor.find("user", each) is None for each in value):
-        faults.attribute(name, "must name users that exist")
+        errors.attribute(name, "must be a list")
+    elif name == "userIds" and any(unit.find("user", each) is None for each in value):
+        errors.attribute(name, "must name users that exist")
 
 
 def changes(payload: Payload) -> dict[str, Any]:
     """Return the attributes a modification sets: ``{field: value, …}``, or ``fieldName`` and ``fieldValue``."""
-    given = {name: value for name, value in payload.items() if name not in ENVELOPE}
-    return given | ({str(payload["fieldName"]): payload.get("fieldValue")} if "fieldName" in payload else {})
+    attributes = {name: value for name, value in payload.items() if name not in ENVELOPE}
+    return attributes | ({str(payload["fieldName"]): payload.get("fieldValue")} if "fieldName" in payload else {})
 
 
 def _payload_type(name: str) -> str:
@@ -86,68 +86,68 @@ def _payload_type(name: str) -> str:
     return "user" if name == "ownerId" else name.removesuffix("Id")
 
 
-def _payload_record(editor: UnitOfWork, payload: Payload, name: str) -> Record:
-    record = editor.find(_payload_type(name), payload[name])
+def _payload_record(unit: UnitOfWork, payload: Payload, name: str) -> Record:
+    record = unit.find(_payload_type(name), payload[name])
     if record is None:
-        raise invalid(f"{spoken(name)} names nothing any more.")
+        raise invalid(f"{spoken(name)} does not exist anymore.")
     return record
 
 
-def _destroy(editor: UnitOfWork, _: ResourceType, record: Record, __: Payload) -> None:
-    records.delete(editor, record)
+def _destroy(unit: UnitOfWork, _: ResourceType, record: Record, __: Payload) -> None:
+    records.delete_record(unit, record)
 
 
-def _modify(editor: UnitOfWork, kind: ResourceType, record: Record, payload: Payload) -> None:
-    records.update(editor, kind, record, Draft(attributes=changes(payload)))
+def _modify(unit: UnitOfWork, kind: ResourceType, record: Record, payload: Payload) -> None:
+    records.update_record(unit, kind, record, Draft(attributes=changes(payload)))
 
 
 def _tag(*, on: bool) -> Bulk:
-    def tag(editor: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
-        kept = [each for each in record.attributes.get("tags") or [] if each not in payload["tags"]]
-        editor.change(record, {"tags": kept + payload["tags"] if on else kept})
+    def tag(unit: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
+        others = [each for each in record.attributes.get("tags") or [] if each not in payload["tags"]]
+        unit.change(record, {"tags": others + payload["tags"] if on else others})
 
     return Bulk(tag, ("tags",))
 
 
 def _assign_users(*, on: bool) -> Bulk:
-    def assign(editor: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
+    def assign(unit: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
         users = tuple(Identifier("user", key_of("user", each)) for each in payload["userIds"])
-        kept = tuple(each for each in as_tuple(record.relationships.get("assignedUsers")) if each not in users)
-        editor.change(record, {}, {"assignedUsers": kept + users if on else kept})
+        others = tuple(each for each in as_tuple(record.relationships.get("assignedUsers")) if each not in users)
+        unit.change(record, {}, {"assignedUsers": others + users if on else others})
 
     return Bulk(assign, ("userIds",))
 
 
-def _unassign_all(editor: UnitOfWork, _: ResourceType, record: Record, __: Payload) -> None:
-    editor.change(record, {}, {"assignedUsers": ()})
+def _unassign_all(unit: UnitOfWork, _: ResourceType, record: Record, __: Payload) -> None:
+    unit.change(record, {}, {"assignedUsers": ()})
 
 
 def _set_relationship(relationship: str, name: str) -> Bulk:
-    def point(editor: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
-        linkage: Mapping[str, Linkage] = {relationship: _payload_record(editor, payload, name).identifier}
-        editor.change(record, {}, linkage)
+    def point(unit: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
+        linkage: Mapping[str, ResourceLinkage] = {relationship: _payload_record(unit, payload, name).identifier}
+        unit.change(record, {}, linkage)
 
     return Bulk(point, (name,))
 
 
-def _assign_opportunity(editor: UnitOfWork, _: ResourceType, prospect: Record, payload: Payload) -> None:
-    opportunity = _payload_record(editor, payload, "opportunityId")
-    joined = {"opportunity": opportunity.identifier, "prospect": prospect.identifier}
-    roles = editor.all_related(prospect, "opportunityProspectRoles")
+def _assign_opportunity(unit: UnitOfWork, _: ResourceType, prospect: Record, payload: Payload) -> None:
+    opportunity = _payload_record(unit, payload, "opportunityId")
+    relationships = {"opportunity": opportunity.identifier, "prospect": prospect.identifier}
+    roles = unit.all_related(prospect, "opportunityProspectRoles")
     if not any(role.relationships.get("opportunity") == opportunity.identifier for role in roles):
-        editor.add("opportunityProspectRole", {"primary": False}, joined)
+        unit.add("opportunityProspectRole", {"primary": False}, relationships)
 
 
-def _add_to_sequence(editor: UnitOfWork, _: ResourceType, prospect: Record, payload: Payload) -> None:
-    sequence, mailbox = _payload_record(editor, payload, "sequenceId"), _payload_record(editor, payload, "mailboxId")
-    enrollments.enroll(editor, prospect, sequence, mailbox)
+def _add_to_sequence(unit: UnitOfWork, _: ResourceType, prospect: Record, payload: Payload) -> None:
+    sequence, mailbox = _payload_record(unit, payload, "sequenceId"), _payload_record(unit, payload, "mailboxId")
+    enrollments.enroll_prospect(unit, prospect, sequence, mailbox)
 
 
 def _for_enrollments(states: frozenset[str], move: Callable[[UnitOfWork, Record], object]) -> Bulk:
-    def each(editor: UnitOfWork, _: ResourceType, prospect: Record, __: Payload) -> None:
-        for state in editor.store.referrers("sequenceState", "prospect").of(prospect.identifier):
+    def each(unit: UnitOfWork, _: ResourceType, prospect: Record, __: Payload) -> None:
+        for state in unit.store.referrers("sequenceState", "prospect").of(prospect.identifier):
             if state.attributes.get("state") in states:
-                move(editor, state)
+                move(unit, state)
 
     return Bulk(each)
 
@@ -171,27 +171,27 @@ BULK: Mapping[str, Bulk] = {
     "prospectsAddToSequence": Bulk(_add_to_sequence, ("sequenceId", "mailboxId"), ("stepOverrides",)),
     "prospectsAssignAccount": _set_relationship("account", "accountId"),
     "prospectsAssignOpportunity": Bulk(_assign_opportunity, ("opportunityId",)),
-    "prospectsFinishAll": _for_enrollments(UNFINISHED, enrollments.finish),
-    "prospectsPauseAll": _for_enrollments(frozenset({"active"}), enrollments.pause),
+    "prospectsFinishAll": _for_enrollments(UNFINISHED, enrollments.finish_enrollment),
+    "prospectsPauseAll": _for_enrollments(frozenset({"active"}), enrollments.pause_enrollment),
 }
-"""By action, as the catalog spells it."""
+"""Bulk actions by name."""
 
 
 MOST_RECORDS = 100_000
 AT_ONCE = 250
-"""Records a batch works through between two looks at it."""
+"""Records per step of a batch."""
 
-ENDED = frozenset({"finished", "failed", "canceled"})
+END_STATES = frozenset({"finished", "failed", "canceled"})
 
 
 def target(schema: Schema, action: str, parameters: Mapping[str, str]) -> ResourceType:
     """
-    Return the type of the records that a bulk action is about.
+    Return the type of the records of a bulk action.
 
     Raises
     ------
-    Problem
-        400, 422: no custom object is named, or one that does not exist.
+    HttpError
+        400, 422: the custom object is missing or does not exist.
     """
     if action.startswith("customObject"):
         name = parameters.get("objectName")
@@ -205,14 +205,14 @@ def target(schema: Schema, action: str, parameters: Mapping[str, str]) -> Resour
     return kind
 
 
-def wanted_ids(payload: Mapping[str, Any]) -> list[Key] | None:
+def requested_ids(payload: Mapping[str, Any]) -> list[Key] | None:
     """
-    Return the ids that the body names; ``None`` if it names none, which means every record that passes the filter.
+    Return the ids in the body; ``None`` without ids, which means every record that matches the filter.
 
     Raises
     ------
-    Problem
-        422: they are no list of ids.
+    HttpError
+        422: they are not a list of ids.
     """
     ids = payload.get("ids")
     if ids is None:
@@ -223,7 +223,7 @@ def wanted_ids(payload: Mapping[str, Any]) -> list[Key] | None:
 
 
 def begin_batch(
-    editor: UnitOfWork,
+    unit: UnitOfWork,
     kind: ResourceType,
     action: str,
     payload: Mapping[str, Any],
@@ -232,17 +232,17 @@ def begin_batch(
     confirmed: bool,
 ) -> Record:
     """
-    Create a batch over records; a confirmed one starts, another waits for its confirmation.
+    Create a batch; it starts at once if confirmed, otherwise it waits for confirmation.
 
     Raises
     ------
-    Problem
-        422: the payload is not what the action takes, or there are too many records.
+    HttpError
+        422: the payload is not valid, or there are too many records.
     """
-    check_payload(editor, kind, BULK[action], payload)
+    check_payload(unit, kind, BULK[action], payload)
     if len(ids) > MOST_RECORDS:
         raise invalid(f"A batch takes at most {MOST_RECORDS:,} records.")
-    batch = editor.add(
+    batch = unit.add(
         "batch",
         {
             "action": action,
@@ -251,56 +251,56 @@ def begin_batch(
             "pending": len(ids),
             "failures": 0,
             "confirmCount": len(ids),
-            "confirmedCountRequired": not confirmed and len(ids) > editor.settings.batch_confirmed_count,
+            "confirmedCountRequired": not confirmed and len(ids) > unit.settings.batch_confirmed_count,
             "payload": {name: value for name, value in payload.items() if name != "ids"}
             | _object_payload(action, kind),
             "summary": {},
         },
     )
     for id_ in ids:
-        editor.add(
+        unit.add(
             "batchItem",
             {"batchId": batch.id, "state": "pending", "failed": False, "data": str(id_)},
             {"batch": batch.identifier},
         )
     if confirmed:
-        _start(editor, kind, batch)
+        _start(unit, kind, batch)
     return batch
 
 
-def confirm(editor: UnitOfWork, batch: Record, parameters: Mapping[str, str]) -> Record:
+def confirm(unit: UnitOfWork, batch: Record, parameters: Mapping[str, str]) -> Record:
     """
-    Start a batch that waits for it.
+    Start a batch that waits for confirmation.
 
     Raises
     ------
-    Problem
-        422: it does not wait, or its count had to be told and was not.
+    HttpError
+        422: it does not wait, or the count is missing or wrong.
     """
     if batch.attributes.get("state") != "confirming":
         raise invalid(f"Batch cannot be confirmed: it is {batch.attributes.get('state')}.")
     count = str(batch.attributes.get("confirmCount"))
-    told = parameters.get("confirmedCount")
-    if (batch.attributes.get("confirmedCountRequired") or told is not None) and told != count:
+    confirmed_count = parameters.get("confirmedCount")
+    if (batch.attributes.get("confirmedCountRequired") or confirmed_count is not None) and confirmed_count != count:
         raise invalid(f"Confirmed count must be {count}.")
-    kind = target(editor.schema, str(batch.attributes.get("action")), _object_name(batch))
-    confirmed = editor.change(batch, {"state": "pending", "confirmedAt": editor.stamp})
-    _start(editor, kind, confirmed)
+    kind = target(unit.schema, str(batch.attributes.get("action")), _object_name(batch))
+    confirmed = unit.change(batch, {"state": "pending", "confirmedAt": unit.stamp})
+    _start(unit, kind, confirmed)
     return confirmed
 
 
-def cancel(editor: UnitOfWork, batch: Record, _: Mapping[str, str]) -> Record:
+def cancel(unit: UnitOfWork, batch: Record, _: Mapping[str, str]) -> Record:
     """
-    Stop a batch; what it has done already stays.
+    Stop a batch; records that are already changed stay changed.
 
     Raises
     ------
-    Problem
+    HttpError
         422: it has ended.
     """
-    if batch.attributes.get("state") in ENDED:
+    if batch.attributes.get("state") in END_STATES:
         raise invalid(f"Batch cannot be canceled: it is {batch.attributes.get('state')}.")
-    return editor.change(batch, {"state": "canceled", "canceledAt": editor.stamp})
+    return unit.change(batch, {"state": "canceled", "canceledAt": unit.stamp})
 
 
 def _object_payload(action: str, kind: ResourceType) -> dict[str, str]:
@@ -312,60 +312,60 @@ def _object_name(batch: Record) -> dict[str, str]:
     return {"objectName": name} if name else {}
 
 
-def _start(editor: UnitOfWork, kind: ResourceType, batch: Record) -> None:
-    editor.state.jobs.start("batch", _work(editor, kind, batch))
+def _start(unit: UnitOfWork, kind: ResourceType, batch: Record) -> None:
+    unit.state.jobs.start("batch", _work(unit, kind, batch))
 
 
-def _work(editor: UnitOfWork, kind: ResourceType, batch: Record) -> Iterator[None]:
-    """Work through the items of a batch as the user who asked for it, at the time of each step."""
-    begun = UnitOfWork(editor.state, editor.actor)
-    if _is_canceled(begun, batch):
+def _work(unit: UnitOfWork, kind: ResourceType, batch: Record) -> Iterator[None]:
+    """Process the items of a batch as the user who started it, at the time of each step."""
+    started = UnitOfWork(unit.state, unit.actor)
+    if _is_canceled(started, batch):
         return
-    begun.change(batch, {"state": "running", "startedAt": begun.stamp})
-    items = editor.store.referrers("batchItem", "batch").of(batch.identifier)
+    started.change(batch, {"state": "running", "startedAt": started.stamp})
+    items = unit.store.referrers("batchItem", "batch").of(batch.identifier)
     for start in range(0, len(items), AT_ONCE):
         yield
-        now = UnitOfWork(editor.state, editor.actor)
+        now = UnitOfWork(unit.state, unit.actor)
         if _is_canceled(now, batch):
             return
         for item in items[start : start + AT_ONCE]:
             _carry_out(now, kind, batch, item)
-        _count(now, batch, done=start + AT_ONCE)
-    _end(UnitOfWork(editor.state, editor.actor), batch)
+        _update_counts(now, batch, done=start + AT_ONCE)
+    _finish_batch(UnitOfWork(unit.state, unit.actor), batch)
 
 
-def _is_canceled(editor: UnitOfWork, batch: Record) -> bool:
-    return editor.current(batch).attributes.get("state") == "canceled"
+def _is_canceled(unit: UnitOfWork, batch: Record) -> bool:
+    return unit.current(batch).attributes.get("state") == "canceled"
 
 
-def _carry_out(editor: UnitOfWork, kind: ResourceType, batch: Record, item: Record) -> None:
-    record = editor.find(kind.name, str(item.attributes["data"]))
+def _carry_out(unit: UnitOfWork, kind: ResourceType, batch: Record, item: Record) -> None:
+    record = unit.find(kind.name, str(item.attributes["data"]))
     action = BULK[str(batch.attributes["action"])]
     failure = None if record else f"{kind.name[:1].upper()}{kind.name[1:]} not found"
     if record is not None:
         try:
-            action.carry_out(editor, kind, record, batch.attributes["payload"])
-        except Invalid as refused:
+            action.carry_out(unit, kind, record, batch.attributes["payload"])
+        except InvalidError as refused:
             failure = str(refused)
     outcome = {"state": "error" if failure else "finished", "failed": failure is not None, "info": failure}
-    editor.change(item, outcome)
+    unit.change(item, outcome)
 
 
-def _count(editor: UnitOfWork, batch: Record, *, done: int) -> None:
-    items = editor.store.referrers("batchItem", "batch").of(batch.identifier)
+def _update_counts(unit: UnitOfWork, batch: Record, *, done: int) -> None:
+    items = unit.store.referrers("batchItem", "batch").of(batch.identifier)
     failures = sum(item.attributes.get("failed") is True for item in items)
-    editor.change(batch, {"failures": failures, "pending": max(0, len(items) - done)})
+    unit.change(batch, {"failures": failures, "pending": max(0, len(items) - done)})
 
 
-def _end(editor: UnitOfWork, batch: Record) -> None:
-    """Finish; a batch of which every record failed has failed."""
-    batch = editor.current(batch)
+def _finish_batch(unit: UnitOfWork, batch: Record) -> None:
+    """Finish a batch; it has failed if every record failed."""
+    batch = unit.current(batch)
     total, failures = batch.attributes["total"], batch.attributes["failures"]
-    editor.change(
+    unit.change(
         batch,
         {
             "state": "failed" if total and failures == total else "finished",
-            "finishedAt": editor.stamp,
+            "finishedAt": unit.stamp,
             "summary": {"updated": total - failures} | ({"failed": failures} if failures else {}),
         },
     )

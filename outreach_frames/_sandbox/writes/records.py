@@ -16,7 +16,7 @@ from outreach_frames._sandbox.store import Record
 from outreach_frames._sandbox.writes import enrollments, rules
 from outreach_frames._sandbox.writes.request_body import (
     Draft,
-    Faults,
+    ErrorList,
     Plan,
     checked_attributes,
     checked_relationships,
@@ -30,16 +30,16 @@ from outreach_frames.catalog import ResourceType
 @dataclass(frozen=True)
 class List:
     """
-    One list of a prospect and the resources behind it.
+    One list of a prospect, and the resources that belong to it.
 
     Attributes
     ----------
     attribute
         The prospect's list.
     type, value
-        Type of the resources, and their attribute with the entry.
+        Type of the resources, and their attribute with the value of the entry.
     kind, kind_value
-        Attribute and value that tell the entries of this list from others of the same type; empty for none.
+        Attribute and value by which entries of this list differ from others of the same type; empty for none.
     """
 
     attribute: str
@@ -49,7 +49,7 @@ class List:
     kind_value: str = ""
 
     def holds(self, entry: Record) -> bool:
-        """Whether a resource is one of this list's."""
+        """Whether a resource belongs to this list."""
         return entry.type == self.type and (
             not self.kind or (entry.attributes.get(self.kind) or "other") == self.kind_value
         )
@@ -64,39 +64,39 @@ LISTS = (
 )
 
 
-def follow_prospect(editor: UnitOfWork, before: Record | None, prospect: Record) -> None:
-    """Create, reorder and delete the resources behind the lists of a prospect that changed."""
+def follow_prospect(unit: UnitOfWork, before: Record | None, prospect: Record) -> None:
+    """Create, reorder and delete the resources of changed lists of a prospect."""
     for each in LISTS:
-        wanted = prospect.attributes.get(each.attribute) or []
-        if before is None or (before.attributes.get(each.attribute) or []) != wanted:
-            _match(editor, prospect, each, wanted)
+        values = prospect.attributes.get(each.attribute) or []
+        if before is None or (before.attributes.get(each.attribute) or []) != values:
+            _match(unit, prospect, each, values)
 
 
-def follow_entry(editor: UnitOfWork, entry: Record) -> None:
-    """Bring the prospect's list in line after an address or a number was created, changed or deleted."""
-    owner = editor.related(entry, "prospect")
+def follow_entry(unit: UnitOfWork, entry: Record) -> None:
+    """Update the prospect's list after a change of an address or a number."""
+    owner = unit.related(entry, "prospect")
     for each in LISTS if owner else ():
         if owner and each.type == entry.type:
-            values = [found.attributes.get(each.value) for found in _entries(editor, owner, each)]
+            values = [other.attributes.get(each.value) for other in _list_entries(unit, owner, each)]
             if values != (owner.attributes.get(each.attribute) or []):
-                editor.change(owner, {each.attribute: values})
+                unit.change(owner, {each.attribute: values})
 
 
-def _entries(editor: UnitOfWork, prospect: Record, listed: List) -> list[Record]:
-    found = editor.store.referrers(listed.type, "prospect").of(prospect.identifier)
-    return sorted((each for each in found if listed.holds(each)), key=lambda each: each.attributes.get("order") or 0)
+def _list_entries(unit: UnitOfWork, prospect: Record, listed: List) -> list[Record]:
+    records = unit.store.referrers(listed.type, "prospect").of(prospect.identifier)
+    return sorted((each for each in records if listed.holds(each)), key=lambda each: each.attributes.get("order") or 0)
 
 
-def _match(editor: UnitOfWork, prospect: Record, listed: List, wanted: list[Any]) -> None:
-    present = {entry.attributes.get(listed.value): entry for entry in _entries(editor, prospect, listed)}
-    for value in present.keys() - set(wanted):
-        editor.remove(present[value])
-    for order, value in enumerate(wanted):
+def _match(unit: UnitOfWork, prospect: Record, listed: List, values: list[Any]) -> None:
+    present = {entry.attributes.get(listed.value): entry for entry in _list_entries(unit, prospect, listed)}
+    for value in present.keys() - set(values):
+        unit.remove(present[value])
+    for order, value in enumerate(values):
         if value in present:
-            editor.change(present[value], {"order": order})
+            unit.change(present[value], {"order": order})
         else:
             kind: dict[str, Any] = {listed.kind: listed.kind_value} if listed.kind else {"emailType": "work"}
-            editor.add(listed.type, kind | {listed.value: value, "order": order}, {"prospect": prospect.identifier})
+            unit.add(listed.type, kind | {listed.value: value, "order": order}, {"prospect": prospect.identifier})
 
 
 MINUTES_PER_DAY, SECONDS_PER_DAY = 1_440, 86_400
@@ -106,85 +106,85 @@ SEQUENCE_ACTIONS = {
     "finish - no reply": "finish_no_reply",
     "finish - replied": "finish_replied",
 }
-"""What ``call.sequenceAction`` means for the task that the call completes; anything else advances."""
+"""Effect of ``call.sequenceAction`` on the task that the call completes; other values advance."""
 
 
-def after_created(editor: UnitOfWork, record: Record, draft: Draft) -> None:
-    """Carry out what follows from a new record."""
+def after_created(unit: UnitOfWork, record: Record, draft: Draft) -> None:
+    """Apply the effects of a new record."""
     effect = AFTER_CREATE.get(record.type)
     if effect is not None:
-        effect(editor, record, draft)
+        effect(unit, record, draft)
 
 
-def after_updated(editor: UnitOfWork, before: Record, record: Record) -> None:
-    """Carry out what follows from a changed record."""
+def after_updated(unit: UnitOfWork, before: Record, record: Record) -> None:
+    """Apply the effects of a changed record."""
     effect = AFTER_UPDATE.get(record.type)
     if effect is not None:
-        effect(editor, before, record)
+        effect(unit, before, record)
 
 
-def after_deleted(editor: UnitOfWork, record: Record) -> None:
-    """Carry out what follows from a deleted record."""
+def after_deleted(unit: UnitOfWork, record: Record) -> None:
+    """Apply the effects of a deleted record."""
     if record.type in {"emailAddress", "phoneNumber"}:
-        follow_entry(editor, record)
+        follow_entry(unit, record)
 
 
-def _invite(editor: UnitOfWork, user: Record, draft: Draft) -> None:
-    """A new user is invited by mail, unless the resource's meta says ``sendInvite: false``."""
+def _invite(unit: UnitOfWork, user: Record, draft: Draft) -> None:
+    """Invite a new user by mail, unless the meta of the resource is ``sendInvite: false``."""
     if draft.meta.get("sendInvite") is not False:
         to, number = str(user.attributes.get("email")), int(user.id)
-        editor.state.outbox.append(Message(kind="invitation", to=to, user=number, at=editor.now))
+        unit.state.outbox.append(Message(kind="invitation", to=to, user=number, at=unit.now))
 
 
-def _log_call(editor: UnitOfWork, call: Record, draft: Draft) -> None:
-    """A call touches its prospect; its task is completed only if the relationship's meta says so."""
-    prospect, task = editor.related(call, "prospect"), editor.related(call, "task")
-    state = editor.related(call, "sequenceState")
+def _log_call(unit: UnitOfWork, call: Record, draft: Draft) -> None:
+    """Touch the prospect of a call; complete its task if the meta of the relationship is ``complete: true``."""
+    prospect, task = unit.related(call, "prospect"), unit.related(call, "task")
+    state = unit.related(call, "sequenceState")
     if prospect is not None:
-        editor.change(prospect, {"touchedAt": editor.stamp})
+        unit.change(prospect, {"touchedAt": unit.stamp})
     if state is not None:
-        editor.change(state, {"callCompletedAt": editor.stamp})
+        unit.change(state, {"callCompletedAt": unit.stamp})
     if task is not None and draft.linkage_meta.get("task", {}).get("complete") is True:
-        wanted = str(call.attributes.get("sequenceAction")).casefold()
+        action = str(call.attributes.get("sequenceAction")).casefold()
         enrollments.complete_task(
-            editor, task, action=SEQUENCE_ACTIONS.get(wanted), relationships={"call": call.identifier}
+            unit, task, action=SEQUENCE_ACTIONS.get(action), relationships={"call": call.identifier}
         )
 
 
-def _add_contacts(editor: UnitOfWork, prospect: Record, _: Draft) -> None:
-    follow_prospect(editor, None, prospect)
+def _add_contacts(unit: UnitOfWork, prospect: Record, _: Draft) -> None:
+    follow_prospect(unit, None, prospect)
 
 
-def _follow_prospect(editor: UnitOfWork, before: Record, prospect: Record) -> None:
-    follow_prospect(editor, before, prospect)
+def _follow_prospect(unit: UnitOfWork, before: Record, prospect: Record) -> None:
+    follow_prospect(unit, before, prospect)
     if prospect.attributes.get("optedOut") and not before.attributes.get("optedOut"):
-        enrollments.opt_out(editor, prospect)
+        enrollments.opt_out_enrollments(unit, prospect)
 
 
-def _summarize(editor: UnitOfWork, step: Record, *_: Any) -> None:
-    """A sequence tells how many steps it has, how many of them are automatic, and how long they take."""
-    sequence = editor.related(step, "sequence")
+def _summarize(unit: UnitOfWork, step: Record, *_: Any) -> None:
+    """Update the number of steps, share of automatic steps and duration of a sequence."""
+    sequence = unit.related(step, "sequence")
     if sequence is None:
         return
-    found = enrollments.steps(editor, sequence)
-    automatic = sum(each.attributes.get("stepType") == "auto_email" for each in found)
-    day = MINUTES_PER_DAY if editor.settings.interval_unit == "minutes" else SECONDS_PER_DAY
-    editor.change(
+    sequence_steps = enrollments.sequence_steps(unit, sequence)
+    automatic = sum(each.attributes.get("stepType") == "auto_email" for each in sequence_steps)
+    day = MINUTES_PER_DAY if unit.settings.interval_unit == "minutes" else SECONDS_PER_DAY
+    unit.change(
         sequence,
         {
-            "sequenceStepCount": len(found),
-            "automationPercentage": round(100 * automatic / len(found), 1) if found else None,
-            "durationInDays": sum(each.attributes.get("interval") or 0 for each in found) // day,
+            "sequenceStepCount": len(sequence_steps),
+            "automationPercentage": round(100 * automatic / len(sequence_steps), 1) if sequence_steps else None,
+            "durationInDays": sum(each.attributes.get("interval") or 0 for each in sequence_steps) // day,
         },
     )
 
 
-def _follow_entry(editor: UnitOfWork, entry: Record, _: Draft) -> None:
-    follow_entry(editor, entry)
+def _follow_entry(unit: UnitOfWork, entry: Record, _: Draft) -> None:
+    follow_entry(unit, entry)
 
 
-def _follow_changed_entry(editor: UnitOfWork, _: Record, entry: Record) -> None:
-    follow_entry(editor, entry)
+def _follow_changed_entry(unit: UnitOfWork, _: Record, entry: Record) -> None:
+    follow_entry(unit, entry)
 
 
 AFTER_CREATE: Mapping[str, Callable[[UnitOfWork, Record, Draft], None]] = {
@@ -204,69 +204,69 @@ AFTER_UPDATE: Mapping[str, Callable[[UnitOfWork, Record, Record], None]] = {
 }
 
 
-def create(editor: UnitOfWork, kind: ResourceType, draft: Draft) -> Record:
+def create_record(unit: UnitOfWork, kind: ResourceType, draft: Draft) -> Record:
     """
     Create a record.
 
     Raises
     ------
-    Problem
-        422: the draft is not what a record of this type can be.
+    HttpError
+        422: a record of this type cannot be like the draft.
     """
-    plan = _plan(editor, kind, draft, None)
+    plan = _make_plan(unit, kind, draft, None)
     if kind.name == "sequenceState":
-        return _enroll(editor, plan)
-    record = editor.add(kind.name, plan.attributes, plan.relationships)
-    after_created(editor, record, draft)
-    return editor.current(record)
+        return _enroll(unit, plan)
+    record = unit.add(kind.name, plan.attributes, plan.relationships)
+    after_created(unit, record, draft)
+    return unit.current(record)
 
 
-def update(editor: UnitOfWork, kind: ResourceType, record: Record, draft: Draft) -> Record:
+def update_record(unit: UnitOfWork, kind: ResourceType, record: Record, draft: Draft) -> Record:
     """
-    Change what a draft names, and nothing else.
+    Change the members of a draft, and nothing else.
 
     Raises
     ------
-    Problem
-        422: the record cannot be so.
+    HttpError
+        422: the record cannot be changed like this.
     """
-    plan = _plan(editor, kind, draft, record)
-    changed = editor.change(record, plan.attributes, plan.relationships)
+    plan = _make_plan(unit, kind, draft, record)
+    changed = unit.change(record, plan.attributes, plan.relationships)
     if changed is not record:
-        after_updated(editor, record, changed)
-    return editor.current(changed)
+        after_updated(unit, record, changed)
+    return unit.current(changed)
 
 
-def delete(editor: UnitOfWork, record: Record) -> None:
-    """Delete a record, and what belongs to it alone."""
-    editor.remove(record)
-    after_deleted(editor, record)
+def delete_record(unit: UnitOfWork, record: Record) -> None:
+    """Delete a record, and the records that belong only to it."""
+    unit.remove(record)
+    after_deleted(unit, record)
 
 
-def _plan(editor: UnitOfWork, kind: ResourceType, draft: Draft, before: Record | None) -> Plan:
-    faults = Faults()
-    attributes = checked_attributes(kind, draft, editor.settings, faults)
-    relationships = checked_relationships(kind, draft, editor.schema, editor.settings, faults)
+def _make_plan(unit: UnitOfWork, kind: ResourceType, draft: Draft, before: Record | None) -> Plan:
+    errors = ErrorList()
+    attributes = checked_attributes(kind, draft, unit.settings, errors)
+    relationships = checked_relationships(kind, draft, unit.schema, unit.settings, errors)
     if before is None:
-        attributes = filled_attributes(editor, kind, attributes)
-        relationships = filled_relationships(editor, kind.name, relationships)
+        attributes = filled_attributes(unit, kind, attributes)
+        relationships = filled_relationships(unit, kind.name, relationships)
     else:
         attributes = before.attributes | attributes
         relationships = before.relationships | relationships
     plan = Plan(kind.name, before, attributes, relationships)
-    rules.check(editor, plan, faults)
-    faults.tell()
-    return Plan(kind.name, before, attributes | derived_attributes(editor, plan), relationships)
+    rules.check_plan(unit, plan, errors)
+    errors.raise_any()
+    return Plan(kind.name, before, attributes | derived_attributes(unit, plan), relationships)
 
 
-def _enroll(editor: UnitOfWork, plan: Plan) -> Record:
-    prospect, sequence, mailbox = (_named(editor, plan, name) for name in ("prospect", "sequence", "mailbox"))
-    return enrollments.enroll(editor, prospect, sequence, mailbox)
+def _enroll(unit: UnitOfWork, plan: Plan) -> Record:
+    prospect, sequence, mailbox = (_plan_record(unit, plan, name) for name in ("prospect", "sequence", "mailbox"))
+    return enrollments.enroll_prospect(unit, prospect, sequence, mailbox)
 
 
-def _named(editor: UnitOfWork, plan: Plan, relationship: str) -> Record:
+def _plan_record(unit: UnitOfWork, plan: Plan, relationship: str) -> Record:
     identifier = plan.names(relationship)
-    record = editor.find(*identifier) if identifier else None
+    record = unit.find(*identifier) if identifier else None
     if record is None:
         raise invalid(f"{spoken(relationship)} must exist.", pointer=f"/data/relationships/{relationship}")
     return record

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from outreach_frames._sandbox.errors import Invalid, bad_document
+from outreach_frames._sandbox.errors import InvalidError, bad_document
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
-from outreach_frames._sandbox.store import Identifier, Linkage, Record, as_tuple, key_of
+from outreach_frames._sandbox.settings import SandboxSettings
+from outreach_frames._sandbox.store import Identifier, Record, ResourceLinkage, as_tuple, key_of
 from outreach_frames._sandbox.writes.unit_of_work import instant, stamp
 from outreach_frames.catalog import Attribute, Relationship, ResourceType, snake
 
@@ -22,50 +22,50 @@ from outreach_frames.catalog import Attribute, Relationship, ResourceType, snake
 @dataclass(frozen=True)
 class Plan:
     """
-    A record as a request would make it.
+    A record as it would be after a request.
 
     Attributes
     ----------
     type
         Its type.
     before
-        As it is now; ``None`` for a new one.
+        The record now; ``None`` for a new one.
     attributes, relationships
-        As they would be.
+        After the request.
     """
 
     type: str
     before: Record | None
     attributes: Mapping[str, Any]
-    relationships: Mapping[str, Linkage]
+    relationships: Mapping[str, ResourceLinkage]
 
     def was(self, name: str) -> Any:
-        """Return an attribute as it is now; ``None`` for a new record."""
+        """Return the current value of an attribute; ``None`` for a new record."""
         return self.before.attributes.get(name) if self.before else None
 
     def changes(self, name: str) -> bool:
-        """Whether an attribute would be another; all of a new record are."""
+        """Whether an attribute would change; true for a new record."""
         return self.before is None or self.was(name) != self.attributes.get(name)
 
     def moves(self, relationship: str) -> bool:
-        """Whether a relationship would name another record."""
+        """Whether a relationship would change; true for a new record."""
         before = self.before.relationships.get(relationship) if self.before else None
         return self.before is None or before != self.relationships.get(relationship)
 
     def names(self, relationship: str) -> Identifier | None:
-        """Return the record that a relationship would name first, or ``None``."""
+        """Return the first identifier of a relationship after the request, or ``None``."""
         return next(iter(as_tuple(self.relationships.get(relationship))), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
     """
-    What a request wants a record to be.
+    The content of a request body.
 
     Attributes
     ----------
     attributes, relationships
-        As sent; relationships by the ``data`` of their objects.
+        As sent; of relationships the ``data`` of their objects.
     linkage_meta
         ``meta`` of the relationship objects that have one, such as ``{"task": {"complete": True}}``.
     meta
@@ -78,14 +78,14 @@ class Draft:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_draft(body: bytes, kind: ResourceType, settings: Settings, *, id_: str | None = None) -> Draft:
+def read_draft(body: bytes, kind: ResourceType, settings: SandboxSettings, *, id_: str | None = None) -> Draft:
     """
     Read the body of a create, or (with `id_`) of an update.
 
     Raises
     ------
-    Problem
-        It is no document with one resource object, or its type or id are not the URL's.
+    HttpError
+        It is not a document with one resource object, or its type or id are not the URL's.
     """
     data = read_data(body)
     status = settings.mismatch_status
@@ -95,15 +95,15 @@ def read_draft(body: bytes, kind: ResourceType, settings: Settings, *, id_: str 
         raise bad_document(f"The id must be that of the URL, {id_}.", pointer="/data/id", status=status)
     if id_ is None and "id" in data and settings.create_with_id == "refuse":
         raise bad_document("A new resource has no id yet.", pointer="/data/id", status=status)
-    relationships = _member(data, "relationships")
+    relationships = _object_member(data, "relationships")
     for name, value in relationships.items():
         if not isinstance(value, Mapping) or "data" not in value:
             raise bad_document("A relationship has 'data'.", pointer=f"/data/relationships/{name}")
     return Draft(
-        attributes=_member(data, "attributes"),
+        attributes=_object_member(data, "attributes"),
         relationships={name: value["data"] for name, value in relationships.items()},
         linkage_meta={name: value["meta"] for name, value in relationships.items() if _has_meta(value)},
-        meta=_member(data, "meta"),
+        meta=_object_member(data, "meta"),
     )
 
 
@@ -113,8 +113,8 @@ def read_data(body: bytes) -> Mapping[str, Any]:
 
     Raises
     ------
-    Problem
-        400: there is none, or it is no object.
+    HttpError
+        400: there is no ``data``, or it is not an object.
     """
     try:
         document = json.loads(body)
@@ -132,13 +132,13 @@ def read_attributes(body: bytes) -> Mapping[str, Any]:
 
     Raises
     ------
-    Problem
-        400: there is a body, and it is no document.
+    HttpError
+        400: there is a body, and it is not a document.
     """
-    return _member(read_data(body), "attributes") if body.strip() else {}
+    return _object_member(read_data(body), "attributes") if body.strip() else {}
 
 
-def _member(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _object_member(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = data.get(name) or {}
     if not isinstance(value, dict):
         raise bad_document(f"'{name}' is an object.", pointer=f"/data/{name}")
@@ -150,7 +150,7 @@ def _has_meta(relationship: Mapping[str, Any]) -> bool:
 
 
 UNRELIABLE_LENGTHS = frozenset({"callOptOutAction", "emailOptOutAction", "smsOptOutAction"})
-"""Attributes declared with four characters whose values nobody documents; ``primaryReplyAction``'s have more."""
+"""Attributes with four characters in the schema; ``primaryReplyAction``, declared alike, has longer values."""
 
 _CERTAIN_ENUMS = frozenset(
     [("call", "direction"), ("sequence", "sequenceType"), ("sequenceStep", "stepType"), ("webhook", "payloadVersion")]
@@ -158,92 +158,94 @@ _CERTAIN_ENUMS = frozenset(
 """Enumerations on which all documents of the vendor agree; others are checked only under `strict_values`."""
 
 
-class Faults:
-    """What is wrong with a request, collected before it is told; the first fault of a member is the one told."""
+class ErrorList:
+    """The errors of a request; of several errors of one member, the first is reported."""
 
     def __init__(self) -> None:
-        self._found: dict[str | None, str] = {}
+        self._messages: dict[str | None, str] = {}
 
     def attribute(self, name: str, complaint: str) -> None:
-        """Note a fault of an attribute: ``"can't be blank"``."""
-        self._found.setdefault(f"/data/attributes/{name}", f"{spoken(name)} {complaint}.")
+        """Add an error of an attribute: ``"can't be blank"``."""
+        self._messages.setdefault(f"/data/attributes/{name}", f"{spoken(name)} {complaint}.")
 
     def relationship(self, name: str, complaint: str) -> None:
-        """Note a fault of a relationship."""
-        self._found.setdefault(f"/data/relationships/{name}", f"{spoken(name)} {complaint}.")
+        """Add an error of a relationship."""
+        self._messages.setdefault(f"/data/relationships/{name}", f"{spoken(name)} {complaint}.")
 
-    def tell(self) -> None:
+    def raise_any(self) -> None:
         """
-        Refuse the request if anything is wrong with it.
+        Refuse the request if there are errors.
 
         Raises
         ------
-        Invalid
-            Something is.
+        InvalidError
+            There are errors.
         """
-        if self._found:
-            raise Invalid(list(self._found.items()))
+        if self._messages:
+            raise InvalidError(list(self._messages.items()))
 
 
 def spoken(name: str) -> str:
-    """Return a name as error messages have it: ``firstName`` → ``First name``."""
+    """Return a name as in error messages: ``firstName`` → ``First name``."""
     return snake(name).replace("_", " ").capitalize()
 
 
-def checked_attributes(kind: ResourceType, draft: Draft, settings: Settings, faults: Faults) -> dict[str, Any]:
-    """Return the attributes of a draft as they are kept, noting what cannot be."""
-    kept = {}
+def checked_attributes(
+    kind: ResourceType, draft: Draft, settings: SandboxSettings, errors: ErrorList
+) -> dict[str, Any]:
+    """Return the attributes of a draft as they are stored; add errors."""
+    values = {}
     for name, value in draft.attributes.items():
         attribute = kind.attributes.get(name)
         if attribute is None:
             if _free(kind):
-                kept[name] = value
+                values[name] = value
             elif settings.unknown_members == "refuse":
-                faults.attribute(name, f"is not an attribute of {kind.name}")
+                errors.attribute(name, f"is not an attribute of {kind.name}")
         elif attribute.read_only:
             if settings.read_only_members == "refuse":
-                faults.attribute(name, "is read-only")
+                errors.attribute(name, "is read-only")
         else:
             try:
-                kept[name] = None if value is None else _read(kind, attribute, value, settings)
+                values[name] = None if value is None else _read_attribute(kind, attribute, value, settings)
             except ValueError as error:
-                faults.attribute(name, str(error))
-    return kept
+                errors.attribute(name, str(error))
+    return values
 
 
 def checked_relationships(
-    kind: ResourceType, draft: Draft, schema: Schema, settings: Settings, faults: Faults
-) -> dict[str, Linkage]:
-    """Return the relationships of a draft as they are kept, noting what cannot be."""
-    kept: dict[str, Linkage] = {}
+    kind: ResourceType, draft: Draft, schema: Schema, settings: SandboxSettings, errors: ErrorList
+) -> dict[str, ResourceLinkage]:
+    """Return the relationships of a draft as they are stored; add errors."""
+    linkages: dict[str, ResourceLinkage] = {}
     for name, data in draft.relationships.items():
         relationship = kind.relationships.get(name)
         if relationship is None and not _free(kind):
             if settings.unknown_members == "refuse":
-                faults.relationship(name, f"is not a relationship of {kind.name}")
+                errors.relationship(name, f"is not a relationship of {kind.name}")
         elif relationship is not None and (relationship.read_only or not relationship.has_data):
             if settings.read_only_members == "refuse":
-                faults.relationship(name, "is read-only")
+                errors.relationship(name, "is read-only")
         else:
             try:
-                kept[name] = _linkage(relationship, data)
-                _check_existence(kept[name], schema, settings)
+                linkages[name] = _read_linkage(relationship, data)
+                _check_existence(linkages[name], schema, settings)
             except ValueError as error:
-                faults.relationship(name, str(error))
-    return kept
+                errors.relationship(name, str(error))
+    return linkages
 
 
 def _free(kind: ResourceType) -> bool:
-    """Whether the type is a custom object, whose members only the organization knows."""
+    """Whether the type is a custom object, whose members are not in the catalog."""
     return kind.plural.startswith("customObjects/")
 
 
 # Attributes
 
 
-def _read(kind: ResourceType, attribute: Attribute, value: Any, settings: Settings) -> Any:
+def _read_attribute(kind: ResourceType, attribute: Attribute, value: Any, settings: SandboxSettings) -> Any:
     """
-    Return a value as it is kept.
+    Return a value as it is stored.
 
     Raises
     ------
@@ -274,12 +276,12 @@ def _array(attribute: Attribute, value: Any) -> list[Any]:
 
 def _check_length(attribute: Attribute, value: str) -> None:
     limit = attribute.max_length
-    known = max((len(str(each)) for each in attribute.enum), default=0)
-    if limit is not None and len(value) > max(limit, known) and attribute.name not in UNRELIABLE_LENGTHS:
+    longest = max((len(str(each)) for each in attribute.enum), default=0)
+    if limit is not None and len(value) > max(limit, longest) and attribute.name not in UNRELIABLE_LENGTHS:
         raise ValueError(f"is too long (maximum is {limit} characters)")
 
 
-def _of(types: type | tuple[type, ...], complaint: str) -> Callable[[Any], Any]:
+def _typed_reader(types: type | tuple[type, ...], complaint: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
             raise ValueError(complaint)
@@ -288,63 +290,63 @@ def _of(types: type | tuple[type, ...], complaint: str) -> Callable[[Any], Any]:
     return read
 
 
-_text = _of(str, "must be a string")
+_read_text = _typed_reader(str, "must be a string")
 
 
-def _instant(value: Any) -> str:
+def _read_instant(value: Any) -> str:
     try:
-        return stamp(instant(_text(value)))
+        return stamp(instant(_read_text(value)))
     except ValueError:
         raise ValueError("is not a valid datetime") from None
 
 
-def _date(value: Any) -> str:
+def _read_date(value: Any) -> str:
     try:
-        return str(date.fromisoformat(_text(value)[:10]))
+        return str(date.fromisoformat(_read_text(value)[:10]))
     except ValueError:
         raise ValueError("is not a valid date") from None
 
 
-def _email(value: Any) -> str:
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", _text(value)):
+def _read_email(value: Any) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", _read_text(value)):
         raise ValueError("is not a valid email address")
     return str(value)
 
 
 READERS: Mapping[str | None, Callable[[Any], Any]] = {
-    "string": _text,
-    "integer": _of(int, "must be an integer"),
-    "number": _of((int, float), "must be a number"),
-    "boolean": _of(bool, "must be true or false"),
-    "object": _of(dict, "must be an object"),
-    "date-time": _instant,
-    "date": _date,
-    "email": _email,
+    "string": _read_text,
+    "integer": _typed_reader(int, "must be an integer"),
+    "number": _typed_reader((int, float), "must be a number"),
+    "boolean": _typed_reader(bool, "must be true or false"),
+    "object": _typed_reader(dict, "must be an object"),
+    "date-time": _read_instant,
+    "date": _read_date,
+    "email": _read_email,
 }
 
 
 # Relationships
 
 
-def _linkage(relationship: Relationship | None, data: Any) -> Linkage:
+def _read_linkage(relationship: Relationship | None, data: Any) -> ResourceLinkage:
     """
     Return resource linkage.
 
     Raises
     ------
     ValueError
-        It is none, of the wrong cardinality, or of types that the relationship does not point to.
+        It is not linkage, or of the wrong cardinality or type.
     """
     many = isinstance(data, list) if relationship is None else relationship.many
     targets = relationship.targets if relationship else ()
     if many:
         if not isinstance(data, list):
             raise ValueError("must be a list of resource identifiers")
-        return tuple(_identifier(each, targets) for each in data)
-    return None if data is None else _identifier(data, targets)
+        return tuple(_read_identifier(each, targets) for each in data)
+    return None if data is None else _read_identifier(data, targets)
 
 
-def _identifier(data: Any, targets: tuple[str, ...]) -> Identifier:
+def _read_identifier(data: Any, targets: tuple[str, ...]) -> Identifier:
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
         raise ValueError("must be a resource identifier")  # noqa: TRY004 - a bad value of a request
     if isinstance(data.get("id"), bool) or not isinstance(data.get("id"), int | str):
@@ -354,7 +356,7 @@ def _identifier(data: Any, targets: tuple[str, ...]) -> Identifier:
     return Identifier(data["type"], key_of(data["type"], data["id"]))
 
 
-def _check_existence(linkage: Linkage, schema: Schema, settings: Settings) -> None:
+def _check_existence(linkage: ResourceLinkage, schema: Schema, settings: SandboxSettings) -> None:
     if settings.missing_related == "accept":
         return
     for identifier in as_tuple(linkage):
@@ -363,5 +365,5 @@ def _check_existence(linkage: Linkage, schema: Schema, settings: Settings) -> No
 
 
 def blank(value: Any) -> bool:
-    """Whether a value counts as none: null, an empty list or text of spaces."""
+    """Whether a value is null, an empty list or only spaces."""
     return value is None or value in ([], ()) or (isinstance(value, str) and not value.strip())

@@ -14,26 +14,28 @@ from typing import Any, Literal
 from outreach_frames import catalog
 from outreach_frames._sandbox import relations
 from outreach_frames._sandbox.relations import Schema
-from outreach_frames._sandbox.settings import Settings
-from outreach_frames._sandbox.state import Change, State
-from outreach_frames._sandbox.store import Identifier, Key, Linkage, Record, Store, as_tuple, normal
+from outreach_frames._sandbox.settings import SandboxSettings
+from outreach_frames._sandbox.state import Change, SandboxState
+from outreach_frames._sandbox.store import Identifier, Key, Record, ResourceLinkage, Store, as_tuple, normal
 from outreach_frames.catalog import snake
 
 PARTIAL = {*relations.AT_ACTIVE_STEP, "activeSequenceStates"}
-"""Relationships that list only some of what points back: looked up again, since the change may concern the choice."""
+"""Relationships that list only some of the records that point back; looked up again after a change."""
 
 
 @cache
 def _listing_relationships(type_name: str, relationship: str) -> tuple[str, ...]:
-    """Return the to-many relationships of the types pointed to that list what points to them so."""
-    found = [
+    """Return the to-many relationships of the target types that list the records with this relationship."""
+    relationships = [
         other.name
         for target in catalog.load().types.values()
         for other in target.relationships.values()
         if other.many and type_name in other.targets and relations.inverse(target.name, other) == relationship
     ]
-    joined = [there for (here, there), pair in relations.JOINED.items() if (type_name, relationship) in _ends(pair)]
-    return tuple(dict.fromkeys(found + joined))
+    through_roles = [
+        there for (here, there), pair in relations.THROUGH_ROLES.items() if (type_name, relationship) in _ends(pair)
+    ]
+    return tuple(dict.fromkeys(relationships + through_roles))
 
 
 def _ends(pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
@@ -42,7 +44,7 @@ def _ends(pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
 
 @cache
 def _referring_relationships(type_name: str) -> tuple[tuple[str, str], ...]:
-    """Return type and relationship of everything that may name a record of this type."""
+    """Return type and relationship of all records that may point to a record of this type."""
     return tuple(
         (source.name, relationship.name)
         for source in catalog.load().types.values()
@@ -52,20 +54,22 @@ def _referring_relationships(type_name: str) -> tuple[tuple[str, str], ...]:
 
 
 def _update_linkage(store: Store, before: Record | None, after: Record | None) -> None:
-    """Correct the stored linkage of the records that a change of this one concerns."""
+    """Update the stored linkage of other records after a change of this one."""
     for record, listed in ((before, False), (after, True)):
         if record is None:
             continue
         for name in record.relationships:
-            named = _named(after, name) if listed else _named(before, name) - _named(after, name)
-            for identifier in named:
+            targets = _targets(after, name) if listed else _targets(before, name) - _targets(after, name)
+            for identifier in targets:
                 _correct(store, identifier, record, name, listed=listed)
-    if after is not None and before is not None and _named(before, "sequenceStep") != _named(after, "sequenceStep"):
-        kept = {name: each for name, each in after.relationships.items() if name not in relations.AT_ACTIVE_STEP}
-        store.put(replace(after, relationships=kept))
+    if after is not None and before is not None and _targets(before, "sequenceStep") != _targets(after, "sequenceStep"):
+        relationships = {
+            name: each for name, each in after.relationships.items() if name not in relations.AT_ACTIVE_STEP
+        }
+        store.put(replace(after, relationships=relationships))
 
 
-def _named(record: Record | None, relationship: str) -> set[Identifier]:
+def _targets(record: Record | None, relationship: str) -> set[Identifier]:
     return {normal(each) for each in as_tuple(record.relationships.get(relationship))} if record else set()
 
 
@@ -74,35 +78,35 @@ def _correct(store: Store, identifier: Identifier, record: Record, name: str, *,
     stored = {each for each in _listing_relationships(record.type, name) if other and each in other.relationships}
     if other is None or not stored:
         return
-    kept = {each: linkage for each, linkage in other.relationships.items() if each not in stored & PARTIAL}
+    relationships = {each: linkage for each, linkage in other.relationships.items() if each not in stored & PARTIAL}
     for each in stored - PARTIAL:
-        kept[each] = _listing(kept[each], _shown(record, each), listed=listed)
-    if kept != other.relationships:
-        store.put(replace(other, relationships=kept))
+        relationships[each] = _listing(relationships[each], _list_member(record, each), listed=listed)
+    if relationships != other.relationships:
+        store.put(replace(other, relationships=relationships))
 
 
-def _shown(record: Record, relationship: str) -> Identifier:
-    """Return what a list names: the record, or for opportunities and prospects what its role joins."""
-    for (_, there), (_, end) in relations.JOINED.items():
+def _list_member(record: Record, relationship: str) -> Identifier:
+    """Return the member of a list: the record itself, or the record at the other end of a role."""
+    for (_, there), (_, end) in relations.THROUGH_ROLES.items():
         if record.type == "opportunityProspectRole" and there == relationship:
             return next(iter(as_tuple(record.relationships.get(end))), record.identifier)
     return record.identifier
 
 
-def _listing(linkage: Linkage, member: Identifier, *, listed: bool) -> Linkage:
+def _listing(linkage: ResourceLinkage, member: Identifier, *, listed: bool) -> ResourceLinkage:
     """Return a list with or without a member."""
     present = any(normal(each) == normal(member) for each in as_tuple(linkage))
     if listed:
         return linkage if present else (*as_tuple(linkage), member)
-    return _without(linkage, member) if present else linkage
+    return _linkage_without(linkage, member) if present else linkage
 
 
-def _without(linkage: Linkage, identifier: Identifier) -> Linkage:
-    """Return linkage that no longer names a record."""
-    gone = normal(identifier)
+def _linkage_without(linkage: ResourceLinkage, identifier: Identifier) -> ResourceLinkage:
+    """Return linkage without a record."""
+    removed = normal(identifier)
     if isinstance(linkage, Identifier):
-        return None if normal(linkage) == gone else linkage
-    return tuple(each for each in as_tuple(linkage) if normal(each) != gone)
+        return None if normal(linkage) == removed else linkage
+    return tuple(each for each in as_tuple(linkage) if normal(each) != removed)
 
 
 def stamp(moment: datetime) -> str:
@@ -117,7 +121,7 @@ def instant(text: str) -> datetime:
     Raises
     ------
     ValueError
-        It is none.
+        It is not an instant.
     """
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -131,7 +135,7 @@ LOGGED = {
     "user": frozenset({"created", "updated"}),
     "webhook": frozenset({"created"}),
 }
-"""Which happenings are logged under the name of type and happening: ``prospect_created``."""
+"""Actions that are logged under the name of type and action: ``prospect_created``."""
 
 MOVES = {"paused": "sequence_state_paused", "active": "sequence_state_resumed"}
 MESSAGES = {
@@ -150,43 +154,43 @@ class EventLog:
     Parameters
     ----------
     state
-        What the sandbox holds.
+        State of the sandbox.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SandboxState) -> None:
         self._state = state
 
     def __call__(self, change: Change) -> None:
         """Log a change."""
-        for name in _names(change):
+        for name in _event_names(change):
             names = ("eventAt", "createdAt", *(("updatedAt",) if self._state.settings.event_updated_at else ()))
             self._state.store.put(
                 Record(
                     type="event",
                     id=self._state.store.next_id("event"),
                     attributes={"name": name, **dict.fromkeys(names, stamp(change.at))},
-                    relationships=_about(change),
+                    relationships=_event_relationships(change),
                 )
             )
 
 
-def _names(change: Change) -> Iterator[str]:
+def _event_names(change: Change) -> Iterator[str]:
     record, type_name = change.record, change.record.type
-    wanted = LOGGED.get(type_name, frozenset())
-    said = [each for each in change.happenings if each in wanted]
-    if "completed" in said:
-        said.remove("updated")
-    yield from (f"{snake(type_name)}_{each}" for each in said)
+    logged = LOGGED.get(type_name, frozenset())
+    actions = [each for each in change.happenings if each in logged]
+    if "completed" in actions:
+        actions.remove("updated")
+    yield from (f"{snake(type_name)}_{each}" for each in actions)
     if type_name == "call" and change.kind == "created":
         yield f"{record.attributes.get('direction')}_call_{record.attributes.get('state')}"
     if type_name == "mailing":
         yield from (MESSAGES[each] for each in change.happenings if each in MESSAGES)
     if change.before is not None:
-        yield from _turns(record, change.before)
+        yield from _update_names(record, change.before)
 
 
-def _turns(record: Record, before: Record) -> Iterator[str]:
-    """Yield what an update of one attribute or relationship alone is logged as."""
+def _update_names(record: Record, before: Record) -> Iterator[str]:
+    """Yield the event names of updates of single attributes or relationships."""
     if record.type == "sequenceState" and record.attributes.get("state") != before.attributes.get("state"):
         name = MOVES.get(str(record.attributes.get("state")))
         yield from [name] if name else []
@@ -199,15 +203,15 @@ def _turns(record: Record, before: Record) -> Iterator[str]:
                 yield f"prospect_{relationship}_changed"
 
 
-def _about(change: Change) -> dict[str, Linkage]:
-    """Return the relationships of an event: the record, what it belongs to, and who did it."""
-    known = catalog.load().types["event"].relationships
-    about: dict[str, Linkage] = {
+def _event_relationships(change: Change) -> dict[str, ResourceLinkage]:
+    """Return the relationships of an event: the record, the records it belongs to, and the user."""
+    relationships = catalog.load().types["event"].relationships
+    about: dict[str, ResourceLinkage] = {
         name: linkage
         for name in ("account", "opportunity", "prospect", "sequence", "sequenceStep", "task")
         if (linkage := change.record.relationships.get(name)) and as_tuple(linkage)[0].type == name
     }
-    if change.kind != "destroyed" and change.record.type in known:
+    if change.kind != "destroyed" and change.record.type in relationships:
         about[change.record.type] = change.record.identifier
     if change.actor is not None:
         about["user"] = Identifier("user", change.actor)
@@ -229,16 +233,16 @@ BELONGING = {
     "opportunity": ("opportunityProspectRole", "favorite"),
     "team": ("contentCategoryOwnership", "favorite"),
 }
-"""What is deleted with a record, because it is nothing without it. The vendor does not say."""
+"""Types that are deleted with a record that they belong to. The vendor does not document it."""
 
-OPEN = {
+OPEN_STATES = {
     "mailing": frozenset({"drafted", "placeholder", "queued", "scheduled"}),
     "task": frozenset({"incomplete", "pending"}),
 }
-"""States in which these are deleted so; what was sent or done stays on record."""
+"""States in which these are deleted with it; sent mailings and completed tasks stay."""
 
 THROUGH = frozenset({"target", "content", "subject", "owner"})
-"""Relationships that tell whose a record is, besides the one named after the type."""
+"""Relationships to the record that another belongs to, besides the one named after the type."""
 
 
 class UnitOfWork:
@@ -248,7 +252,7 @@ class UnitOfWork:
     Parameters
     ----------
     state
-        What the sandbox holds.
+        State of the sandbox.
     actor
         Id of the user; ``None`` for the sandbox itself.
 
@@ -258,7 +262,7 @@ class UnitOfWork:
         The instant (aware, UTC).
     """
 
-    def __init__(self, state: State, actor: int | None = None) -> None:
+    def __init__(self, state: SandboxState, actor: int | None = None) -> None:
         self.state = state
         self.actor = actor
         self.now = state.clock.now()
@@ -274,39 +278,39 @@ class UnitOfWork:
         return self.state.schema
 
     @property
-    def settings(self) -> Settings:
-        """Answers to what is not documented."""
+    def settings(self) -> SandboxSettings:
+        """Behavior that is not documented."""
         return self.state.settings
 
     @property
     def stamp(self) -> str:
-        """The instant, as the API writes it."""
+        """The instant in the format of the API."""
         return stamp(self.now)
 
     @property
     def user(self) -> Identifier | None:
-        """The user, if there is a record of them."""
-        known = self.actor is not None and self.store.find("user", self.actor)
-        return known.identifier if known else None
+        """The user, if there is a record."""
+        record = self.actor is not None and self.store.find("user", self.actor)
+        return record.identifier if record else None
 
     def related(self, record: Record, relationship: str) -> Record | None:
-        """Return the record that a relationship names first, or ``None``."""
+        """Return the first record of a relationship, or ``None``."""
         return next(iter(self.all_related(record, relationship)), None)
 
     def all_related(self, record: Record, relationship: str) -> list[Record]:
-        """Return the records that a relationship names."""
-        found = (self.store.find(*each) for each in relations.related(self.store, record, relationship))
-        return [each for each in found if each is not None]
+        """Return the records of a relationship."""
+        records = (self.store.find(*each) for each in relations.related(self.store, record, relationship))
+        return [each for each in records if each is not None]
 
     def add(
-        self, type_name: str, attributes: Mapping[str, Any], relationships: Mapping[str, Linkage] | None = None
+        self, type_name: str, attributes: Mapping[str, Any], relationships: Mapping[str, ResourceLinkage] | None = None
     ) -> Record:
-        """Create a record under the next id, stamped with time and creator."""
+        """Create a record with the next id, timestamps and creator."""
         kind = self.schema.type(type_name)
         declared = kind.attributes if kind else {}
         free = type_name in self.schema.custom_objects
         stamps = {name: self.stamp for name in ("createdAt", "updatedAt") if free or name in declared}
-        people: dict[str, Linkage] = {
+        people: dict[str, ResourceLinkage] = {
             name: self.user
             for name in ("creator", "updater")
             if kind and self.user and "user" in getattr(kind.relationships.get(name), "targets", ())
@@ -325,14 +329,16 @@ class UnitOfWork:
         self,
         record: Record,
         attributes: Mapping[str, Any] | None = None,
-        relationships: Mapping[str, Linkage] | None = None,
+        relationships: Mapping[str, ResourceLinkage] | None = None,
     ) -> Record:
-        """Change a record; one that would stay as it is is not touched, and nobody is told, nor of one that is gone."""
+        """Change a record. Without a difference, or for a deleted record, nothing happens."""
         with self.store.lock:
             present = self.store.find(*record.identifier)
             return self._changed(present, attributes or {}, relationships or {}) if present else record
 
-    def _changed(self, record: Record, attributes: Mapping[str, Any], relationships: Mapping[str, Linkage]) -> Record:
+    def _changed(
+        self, record: Record, attributes: Mapping[str, Any], relationships: Mapping[str, ResourceLinkage]
+    ) -> Record:
         changed = replace(
             record,
             attributes={**record.attributes, **attributes},
@@ -349,12 +355,12 @@ class UnitOfWork:
         return self.current(record)
 
     def remove(self, record: Record) -> None:
-        """Delete a record with what belongs to it alone, and clear what else names it."""
+        """Delete a record with those that belong only to it, and clear other references."""
         with self.store.lock:
             self._remove(record)
 
     def _remove(self, record: Record) -> None:
-        gone = record.identifier
+        removed = record.identifier
         for source, name in _referring_relationships(record.type):
             for other in self.store.referrers(source, name).of(Identifier(record.type, record.key)):
                 present = self.store.find(*other.identifier)
@@ -363,15 +369,15 @@ class UnitOfWork:
                 if self._belongs(present, record, name):
                     self._remove(present)
                 elif self.settings.deleted_references == "clear":
-                    cleared = _without(present.relationships[name], gone)
+                    cleared = _linkage_without(present.relationships[name], removed)
                     self.store.put(replace(present, relationships=present.relationships | {name: cleared}))
-        if self.store.find(*gone) is not None:
-            self.store.remove(*gone)
+        if self.store.find(*removed) is not None:
+            self.store.remove(*removed)
             _update_linkage(self.store, record, None)
             self._publish("destroyed", record)
 
     def current(self, record: Record) -> Record:
-        """Return a record as it is now."""
+        """Return the current version of a record."""
         return self.store.find(*record.identifier) or record
 
     def find(self, type_name: str, id_: Key) -> Record | None:
@@ -379,10 +385,10 @@ class UnitOfWork:
         return self.store.find(type_name, id_)
 
     def _belongs(self, other: Record, record: Record, relationship: str) -> bool:
-        """Whether another record is deleted with this one, which it names so."""
+        """Whether another record is deleted with this one."""
         if other.type not in BELONGING.get(record.type, ()) or relationship not in THROUGH | {record.type}:
             return False
-        return other.type not in OPEN or other.attributes.get("state") in OPEN[other.type]
+        return other.type not in OPEN_STATES or other.attributes.get("state") in OPEN_STATES[other.type]
 
     def _put(self, before: Record | None, record: Record) -> None:
         self.store.put(record)
