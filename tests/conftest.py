@@ -1,4 +1,4 @@
-"""What all tests have in common: no keyring, and where they find the vendor's facts."""
+"""What all tests have in common: no keyring, the vendor's facts, and which tests are the core of a package."""
 
 import os
 from collections.abc import Iterator
@@ -8,9 +8,67 @@ import keyring
 import keyring.backends.fail
 import pytest
 
-DATA = Path(__file__).parent / "data"
+TESTS = Path(__file__).parent
+DATA = TESTS / "data"
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 """Where the vendor's own documents may lie; they are not in the repository."""
+
+CORE = {
+    ".": "catalog errors exporting findings package showing words",
+    "auth": "auth_*",
+    "fetch": "bad_input frames paging tables walk",
+    "http": "http_cache http_headers http_limits http_origin http_retry http_session",
+    "jsonapi": "flatten_guide flatten_relationships flatten_values identity layout read_jsonapi",
+    "plots": "plot_ab plot_funnel plot_leaderboard plot_rates plot_shared",
+    "query": "query query_include query_parts",
+    "sandbox": "sandbox_documents sandbox_enrollments sandbox_filters sandbox_server sandbox_sign_in sandbox_tasks "
+    "sandbox_writes",
+    "stats": "stats_cohorts stats_coverage stats_delivery stats_enrollments stats_experiments stats_flags stats_funnel "
+    "stats_internal stats_intervals stats_leaderboards stats_mailboxes stats_meetings stats_names stats_outcomes "
+    "stats_pipeline stats_power stats_quality stats_rates stats_replies stats_send_times stats_sequences "
+    "stats_survival stats_workload",
+    "webhooks": "webhooks",
+    "writing": "patterns selection",
+}
+"""
+Files of the core run, ``sh scripts/test.sh core``, by their folder.
+
+They cover the heart of each package in process or on loopback. Left out are browsers, kernels, Spark, Dask, Prism,
+foreign servers, reports, simulations, and whatever takes long for what it adds.
+"""
+CORE_PATHS = {
+    f"{folder}/test_{stem}.py": frozenset((TESTS / folder).glob(f"test_{stem}.py"))
+    for folder, stems in CORE.items()
+    for stem in stems.split()
+}
+
+
+def _is_core_run(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == "core")
+
+
+def _is_core(path: Path) -> bool:
+    return any(path in paths for paths in CORE_PATHS.values())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a core run whose list names a file that was moved."""
+    missing = [pattern for pattern, paths in CORE_PATHS.items() if not paths]
+    if missing and _is_core_run(config):
+        raise pytest.UsageError(f"CORE in tests/conftest.py names files that are not there: {', '.join(missing)}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave other files unread in a core run: importing Spark and Dask alone takes seconds."""
+    is_other = collection_path.name.startswith("test_") and not _is_core(collection_path)
+    return True if is_other and _is_core_run(config) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the core files that are not slow."""
+    for item in items:
+        if _is_core(item.path) and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.core)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import outreach_frames as of
 PACKAGE = Path(of.__file__).parent
 
 NAMES = """
-    sandbox connect connect_jsonapi fetch fetch_one fetch_tables fetch_batches count read_jsonapi ref write_frame
+    sandbox connect connect_jsonapi connect_server Client Snapshot show findings
+    fetch fetch_one fetch_tables fetch_batches count read_jsonapi ref write_frame
     fetch_prospects fetch_accounts fetch_sequences fetch_sequence_steps fetch_sequence_states fetch_sequence_templates
     fetch_mailings fetch_calls fetch_tasks fetch_events fetch_users fetch_teams fetch_mailboxes fetch_templates
     fetch_snippets fetch_rulesets fetch_stages fetch_personas fetch_opportunities fetch_webhooks
@@ -46,9 +48,14 @@ def modules():
             yield ".".join(("outreach_frames", *parts)), path
 
 
+@cache
 def imported(name, path):
-    """Yield the package's own modules that a module imports, inside functions too, and not for typing only."""
-    tree = ast.parse(path.read_text())
+    """Return the modules that a module of the package imports, inside functions too, and not for typing only."""
+    return frozenset(imports_of(ast.parse(path.read_text()), name))
+
+
+def imports_of(tree, name):
+    """Yield the modules that the syntax tree of a module imports."""
     typing_only = {
         id(inner)
         for node in ast.walk(tree)

@@ -25,12 +25,25 @@ import outreach_frames as of  # noqa: E402  from this checkout, installed or not
 
 SANDBOX = ("emulator", "_sandbox")
 """Folders of the embedded server, by its names so far."""
-REFUSED = (
-    *("told", "found", "known", "asked", "gone", "given", "wanted", "met", "kept", "made", "shown", "said", "quiet"),
-    *("cupboard", "doors", "courier", "keeper", "vault", "vaults", "gate", "garbage", "walk", "loose", "patience"),
-    *("refusals", "logbook", "office", "correspondence"),
+REPLACED = frozenset(
+    {
+        *("correspondence", "courier", "crew", "cupboard", "door", "doors", "drawer", "garbage", "gate", "gates"),
+        *("keeper", "logbook", "loose", "mint", "minted", "patience", "vault", "vaults"),
+        *("walk", "walked", "walker", "walks"),
+    }
 )
-"""Words that stand for a message, matches, names or a store, and do not say so."""
+"""Words for which the field has terms of its own: store, request, rate limit, paginator, deadline."""
+PARTICIPLES = frozenset(
+    ("asked", "found", "given", "gone", "kept", "known", "made", "met", "said", "shown", "told", "wanted")
+)
+"""Participles that name a value and do not say which: message, matches, rows."""
+BRITISH = re.compile(
+    r"(?:analysed?|analysing|artefacts?|behaviours?|cancell(?:ed|ing)|catalogue[ds]?|centre[ds]?|colour\w*|defence"
+    r"|enrol(?:s|ments?)?|favour\w*|grey|honour\w*|judgement|labell(?:ed|ing)|licence|modell(?:ed|ing)|neighbour\w*"
+    r"|(?:\w*(?:authori|initiali|minimi|maximi|normali|organi|optimi|recogni|seriali|summari|synchroni)s)"
+    r"(?:e[drs]?|ing|ations?)|uncatalogued|whilst)"
+)
+"""British spellings; names and texts are in American English."""
 
 
 def python_files(folder: Path = PACKAGE) -> list[Path]:
@@ -119,18 +132,40 @@ def repeats() -> Iterator[str]:
     yield ", ".join(f"{name} {count}" for name, count in often[:20])
 
 
-def refused() -> Iterator[str]:
-    """Yield how often identifiers are words of the refused list."""
-    words: Counter[str] = Counter()
+def words(text: str) -> Iterator[str]:
+    """Yield the words of a text in lower case; those of ``snake_case`` and of ``CamelCase`` one by one."""
+    for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text):
+        yield word.lower()
+
+
+def replaced() -> Counter[str]:
+    """Count the words, in identifiers and in texts, that are replaced or British."""
+    sources = [path for pattern in ("*.py", "*.pyi") for path in PACKAGE.rglob(pattern)]
+    counted = Counter(word for path in sources for word in words(path.read_text(encoding="utf-8")))
+    return Counter({w: n for w, n in counted.items() if w in REPLACED or BRITISH.fullmatch(w)})
+
+
+def participles() -> Counter[str]:
+    """Count the definitions whose name has a participle among its words."""
+    counted: Counter[str] = Counter()
     for path in python_files():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = getattr(node, "name", None) or getattr(node, "arg", None)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 name = node.id
             if isinstance(name, str):
-                words.update(set(re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower())) & set(REFUSED))
-    yield f"{words.total()} definitions are named by a refused word"
-    yield ", ".join(f"{word} {count}" for word, count in words.most_common())
+                counted.update(PARTICIPLES.intersection(words(name)))
+    return counted
+
+
+def refused() -> Iterator[str]:
+    """Yield how often words are used that the project does without."""
+    for title, counted in {
+        "replaced words and British spellings": replaced(),
+        "definitions are named by a participle": participles(),
+    }.items():
+        yield f"{counted.total()} {title}"
+        yield ", ".join(f"{word} {count}" for word, count in counted.most_common())
 
 
 def main() -> None:
