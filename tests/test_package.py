@@ -23,7 +23,7 @@ NAMES = """
 """What other people's code calls."""
 
 LAYERS = (
-    {"_files", "_fork", "_format", "_secrets", "errors", "metrics"},
+    {"_files", "_fork", "_format", "_renamed", "_secrets", "errors", "metrics"},
     {"_parsing", "_sockets"},
     {"_auth", "_http", "_warnings", "_write_journal", "catalog", "plots", "stats"},
     {"_export", "_parquet", "_sql", "display", "reports"},

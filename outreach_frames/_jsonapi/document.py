@@ -20,6 +20,7 @@ from outreach_frames._jsonapi.page import Layout
 from outreach_frames._jsonapi.table import concat, to_frame
 from outreach_frames._jsonapi.values import NESTED, NULL, Misfit, Misfits, array, is_nested, text_of
 from outreach_frames._query import select
+from outreach_frames._renamed import with_old_keywords
 from outreach_frames.catalog import Catalog, Include, load
 from outreach_frames.errors import DocumentError
 
@@ -92,6 +93,7 @@ _ERROR_SOURCE = {"pointer", "parameter", "header"}
 _error_objects = msgspec.json.Decoder(list[Members])
 
 
+@with_old_keywords(catalogue="catalog")
 def read_jsonapi(
     source: Source, *, include: Include = None, catalog: Catalog | bool = True, strict: bool = False
 ) -> pd.DataFrame:

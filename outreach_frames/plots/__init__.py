@@ -24,4 +24,21 @@ record's id is added, and a warning says so once.
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+from outreach_frames._renamed import with_old_names
+
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__ = with_old_names(
+    __name__,
+    _load,
+    {
+        "plot_ab": "plot_ab_test",
+        "plot_attribution": "plot_pipeline_attribution",
+        "plot_cohorts": "plot_cohort_matrix",
+        "plot_coverage": "plot_account_coverage",
+        "plot_decomposition": "plot_compare_periods",
+        "plot_incidence": "plot_cumulative_incidence",
+        "plot_reconciliation": "plot_reconcile_counters",
+        "plot_send_times": "plot_send_time_heatmap",
+        "plot_workload": "plot_rep_activity",
+    },
+)

@@ -26,4 +26,15 @@ Reading a result     `summarize`, `explain` (how it was made), `attached` (a sec
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+from outreach_frames._renamed import with_old_names
+
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__ = with_old_names(
+    __name__,
+    _load,
+    {
+        "compliance": "opt_out_violations",
+        "enrolment_outcomes": "enrollment_outcomes",
+        "summarise": "summarize",
+    },
+)

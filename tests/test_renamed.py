@@ -1,0 +1,34 @@
+"""Old public names go on working and say the new one."""
+
+import pytest
+
+import outreach_frames as of
+
+MOVED = [
+    (of.stats, "compliance", "opt_out_violations"),
+    (of.stats, "enrolment_outcomes", "enrollment_outcomes"),
+    (of.stats, "summarise", "summarize"),
+    (of.plots, "plot_ab", "plot_ab_test"),
+    (of.plots, "plot_workload", "plot_rep_activity"),
+]
+
+
+@pytest.mark.parametrize(("package", "old", "new"), MOVED, ids=lambda each: getattr(each, "__name__", each))
+def test_an_old_name_is_the_new_function_with_a_warning(package, old, new):
+    with pytest.warns(FutureWarning, match=f"{old} is now .*{new}"):
+        function = getattr(package, old)
+
+    assert function is getattr(package, new)
+
+
+def test_an_old_name_is_not_listed():
+    assert not {old for _, old, _ in MOVED} & set(of.stats.__all__ + of.plots.__all__)
+
+
+def test_an_old_keyword_is_given_with_its_new_name():
+    document = {"data": [{"type": "engine", "id": "1", "attributes": {"type": "turbine"}}]}
+
+    with pytest.warns(FutureWarning, match="catalogue=.* is now catalog="):
+        old = of.read_jsonapi(document, catalogue=False)
+
+    assert old.equals(of.read_jsonapi(document, catalog=False))
