@@ -60,8 +60,8 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             label = ", ".join(name(key, row[key], row.get("name")) for key in keys)
             does = words.group.format(who=label, rate=group.rate)
             sentence = f"{does}, {group.side} the others together ({group.rest})."
-            of_mailboxes = rate == "enrollment_bounce_rate" and keys == ["mailbox_id"]
-            importance = HEADLINE if of_mailboxes or rate == "enrollment_reply_rate_14d" else 1.0
+            question = "enrollment_bounce_rate" if keys == ["mailbox_id"] else "enrollment_reply_rate_14d"
+            importance = HEADLINE if rate == question else 1.0
             yield Finding(Level.DECIDE, group.weight, sentence, group.p, importance)
     if compared:
         yield from _not_judged(result, compared[0], keys[0])

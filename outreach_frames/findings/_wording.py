@@ -35,8 +35,8 @@ class Level(IntEnum):
     """What was not judged, and why; never among the most important."""
 
 
-HEADLINE = 50.0
-"""Importance of the main questions: who gets replies, and whose mail does not arrive."""
+HEADLINE = 100.0
+"""Importance of the main questions: which groups get replies, and which mailbox's mail bounces."""
 
 
 class Finding(NamedTuple):
