@@ -71,6 +71,11 @@ class Client:
         self.sandbox = sandbox
         self.catalog = catalog or _own_catalog()
         self._closing = closing or ExitStack()
+        self._never_stored = frozenset(
+            kind.plural
+            for kind in self.catalog.types.values()
+            if kind.holds_secrets or kind.name == "complianceRequest"
+        )
 
     def is_cataloged(self, resource: str) -> bool:
         """Return whether a resource is one that the catalog describes; custom objects are not."""
@@ -168,10 +173,9 @@ class Client:
         return response, content
 
     def _holds_secrets(self, path: str) -> bool:
-        """Return whether a collection's records carry what the cache must not keep: secrets, or people to erase."""
+        """Return whether a collection's records must not be cached: they carry secrets, or people to erase."""
         parts = split_url(path).path.removeprefix(split_url(self.base_url).path).strip("/").split("/")
-        kinds = (kind for kind in self.catalog.types.values() if kind.plural == parts[0])
-        return any(kind.holds_secrets or kind.name == "complianceRequest" for kind in kinds)
+        return parts[0] in self._never_stored
 
     def create(self, resource: str, /, *, meta: Mapping[str, Any] | None = None, **values: Any) -> pd.Series:
         """

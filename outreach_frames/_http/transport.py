@@ -26,7 +26,7 @@ from requests.utils import resolve_proxies
 
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.errors import judge, needs_new_token, rate_limit_error
-from outreach_frames._http.messages import LARGEST_BODY, Request, Response, stored_headers
+from outreach_frames._http.messages import Request, Response, stored_headers
 from outreach_frames._http.origin import OriginCheck, check_origin, hide_queries, is_loopback, origin_of
 from outreach_frames._http.rate_limit import RateLimiter, read_budget, read_resumption
 from outreach_frames._http.retry import (
@@ -104,11 +104,11 @@ class Limits:
         Largest answer, as it comes and unpacked [bytes].
     """
 
-    connect: float = 10.0
-    read: float = 60.0
-    deadline: float = 300.0
-    max_wait: float | None = None
-    size: int = LARGEST_BODY
+    connect: float
+    read: float
+    deadline: float
+    max_wait: float | None
+    size: int
 
 
 class Transport(OfOneProcess):
