@@ -1,5 +1,5 @@
 """
-Tokens and who issues them: bearer tokens with scopes, request budgets, OAuth, and server-to-server installations.
+Tokens and who issues them: bearer tokens with scopes, rate limits, OAuth, and server-to-server installations.
 
 The signature of an app token is checked with `cryptography`. The token is decoded by hand, so that a mistake in the
 client's JWT library cannot agree with itself.
@@ -190,9 +190,9 @@ def _reset_text(form: str, now: float, reset: float) -> str:
     return formatdate(math.ceil(reset), usegmt=True) if form == "http-date" else str(math.ceil(reset))
 
 
-CODE_LIFETIME = 600.0
+_CODE_LIFETIME = 600.0
 """Lifetime of an authorization code; the vendor does not publish its own [s]."""
-LIVE_TOKENS = 100
+_LIVE_TOKENS = 100
 """Valid access and refresh tokens of a user and application; older ones are revoked."""
 
 
@@ -311,14 +311,14 @@ class OAuthServer:
             The application or its redirect is not valid, so there is no redirect.
         """
         if query.get("client_id") != self.client_id or not query.get("redirect_uri"):
-            raise OAuthError(400, "invalid_request", "There is no such application, or it names no redirect_uri.")
+            raise OAuthError(400, "invalid_request", "There is no such application, or the redirect_uri is missing.")
         state = {"state": query["state"]} if "state" in query else {}
         if query.get("response_type") != "code":
             return {"error": "unsupported_response_type"} | state
         if not self.consents:
             return {"error": "access_denied"} | state
         code = secrets.token_urlsafe(24)
-        expires_at = self._seconds() + CODE_LIFETIME
+        expires_at = self._seconds() + _CODE_LIFETIME
         self._codes[code] = _Code(
             self.user, query.get("scope", ""), query["redirect_uri"], expires_at, query.get("code_challenge")
         )
@@ -372,7 +372,7 @@ class OAuthServer:
         now, opens = self._seconds(), self._issued_at.get(user, -math.inf) + self._settings.token_interval_s
         if now < opens:
             headers = retry_after(self._settings, now, opens)
-            raise OAuthError(429, "rate_limit_exceeded", "One token a minute may be asked for.", headers)
+            raise OAuthError(429, "rate_limit_exceeded", "One token a minute may be requested.", headers)
 
     def _issue_now(self, user: int, scopes: str) -> dict[str, Any]:
         self._issued_at[user] = self._seconds()
@@ -384,7 +384,7 @@ class OAuthServer:
         access = self._tokens.issue(user, scopes=scopes.split() or None, lifetime=lifetime)
         refresh = secrets.token_urlsafe(32)
         self._refreshes[refresh] = _Refresh(user, scopes, access, now + settings.refresh_token_lifetime_s)
-        for old in [token for token, stored in self._refreshes.items() if stored.user == user][:-LIVE_TOKENS]:
+        for old in [token for token, stored in self._refreshes.items() if stored.user == user][:-_LIVE_TOKENS]:
             self._tokens.revoke(self._refreshes.pop(old).access)
         return {
             "access_token": access,
@@ -405,17 +405,17 @@ def _equal_secrets(value: str | None, expected: str) -> bool:
     return value is not None and secrets.compare_digest(value.encode(), expected.encode())
 
 
-SETUP_LIFETIME = 15 * 60.0
+_SETUP_LIFETIME = 15 * 60.0
 """Lifetime of the token in the redirect of an installation [s]."""
-TOKEN_LIFETIME = 3600.0
+_TOKEN_LIFETIME = 3600.0
 """Longest lifetime of app tokens, and lifetime of their access tokens [s]."""
-KEY_SIZE = 2048
+_KEY_SIZE = 2048
 """Size of keys [bits]."""
 
 _ALL = ("accounts", "calls", "opportunities", "prospects", "sequenceStates", "sequences", "tasks", "webhooks")
 _WRITE = ("events", "imports")
 _READ = ("auditLogs", "kaiaRecordings", "mailings", "snippets", "templates", "users")
-INSTALLATION_SCOPES = frozenset(
+_INSTALLATION_SCOPES = frozenset(
     [f"{name}.all" for name in _ALL]
     + [f"{name}.{level}" for name in _WRITE for level in ("read", "write")]
     + [f"{name}.read" for name in _READ]
@@ -468,8 +468,8 @@ class Installations:
         from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 - as above
 
         key = load_pem_public_key(pem.encode() if isinstance(pem, str) else pem)
-        if not isinstance(key, RSAPublicKey) or key.key_size != KEY_SIZE:
-            raise ValueError(f"an application's key is an RSA public key of {KEY_SIZE} bits")
+        if not isinstance(key, RSAPublicKey) or key.key_size != _KEY_SIZE:
+            raise ValueError(f"an application's key is an RSA public key of {_KEY_SIZE} bits")
         guid = guid or str(uuid.uuid4())
         self._keys.setdefault(guid, []).append(key)
         return guid
@@ -483,7 +483,7 @@ class Installations:
     def setup_token(self, install_id: str) -> str:
         """Return the token in the redirect after an installation, valid for 15 minutes."""
         token = secrets.token_urlsafe(24)
-        self._setup[token] = (install_id, self._seconds() + SETUP_LIFETIME)
+        self._setup[token] = (install_id, self._seconds() + _SETUP_LIFETIME)
         return token
 
     def set_up(self, token: str, app_token: str, *, origin: str, api: str, organization: int | None) -> dict[str, Any]:
@@ -512,7 +512,7 @@ class Installations:
             The app token is refused, or the application is not installed.
         """
         document = self._document(self._installation(install_id, app_token), origin, api, organization)
-        token = self._tokens.issue(NO_USER, scopes=INSTALLATION_SCOPES, lifetime=TOKEN_LIFETIME)
+        token = self._tokens.issue(NO_USER, scopes=_INSTALLATION_SCOPES, lifetime=_TOKEN_LIFETIME)
         document["data"]["meta"] = {"accessToken": token}
         return document
 
@@ -533,7 +533,7 @@ class Installations:
         except (ValueError, KeyError, TypeError, msgspec.DecodeError):
             raise unauthorized("The app token is not a signed JSON Web Token with iss, iat and exp.") from None
         now = self._seconds()
-        if not issued - 60.0 <= now < expires or expires - issued > TOKEN_LIFETIME:
+        if not issued - 60.0 <= now < expires or expires - issued > _TOKEN_LIFETIME:
             raise unauthorized("The app token is not valid at this time, or for longer than an hour.")
         if header.get("alg") != "RS256" or not self._is_signed(str(guid), signed.encode(), proof):
             raise unauthorized("The app token is not signed with a registered key.")

@@ -106,7 +106,7 @@ def _token_response(
     )
 
 
-CLEANUP_TOKEN = "outreach-webhook-cleanup-token"  # noqa: S105 - the name of a header
+_CLEANUP_TOKEN = "outreach-webhook-cleanup-token"  # noqa: S105 - the name of a header
 
 
 class PublicRoutes:
@@ -143,7 +143,7 @@ class PublicRoutes:
 
         How the token is passed is not documented: it is read from the header of deliveries, or from a query parameter.
         """
-        token = request.headers.get(CLEANUP_TOKEN) or request.query_params.get("cleanupToken")
+        token = request.headers.get(_CLEANUP_TOKEN) or request.query_params.get("cleanupToken")
         webhooks = self._state.store.records("webhook")
         webhook = next((each for each in webhooks if token and each.attributes.get("cleanupToken") == token), None)
         if webhook is None:

@@ -24,16 +24,16 @@ ValueKind = Literal["id", "integer", "number", "boolean", "date-time", "date", "
 ID = "id"
 _NULL_WORD, _NOT_NULL_WORD = "__null__", "__notnull__"
 
-VIRTUAL: dict[tuple[str, str], tuple[str, ...]] = {
+_VIRTUAL: dict[tuple[str, str], tuple[str, ...]] = {
     ("auditLog", "agentEmail"): ("agent", "email"),
     ("auditLog", "agentIpAddress"): ("agent", "ipAddress"),
     ("complianceRequest", "batchComplianceRequest"): ("batchComplianceRequestUuid",),
 }
 """Filters that are not named as an attribute, with the place of their value. The members of ``agent`` are a guess."""
 
-BY_RELATED_ID = {"byPersonaId": "persona", "byStageId": "stage"}
+_BY_RELATED_ID = {"byPersonaId": "persona", "byStageId": "stage"}
 
-SEARCHED = {"account": ("name", "domain"), "prospect": ("name", "firstName", "lastName", "company", "emails")}
+_SEARCHED = {"account": ("name", "domain"), "prospect": ("name", "firstName", "lastName", "company", "emails")}
 """Attributes that ``filter[q]`` searches. The vendor documents only that it is a prefix search on these two types."""
 
 
@@ -102,7 +102,7 @@ def _allows(relationship: Relationship, attribute: str) -> bool:
 def _related_kind(relationship: Relationship, kinds: list[ResourceType], name: str, refusal: HttpError) -> ValueKind:
     if name == ID:
         return "string" if any(kind.id_type == "string" for kind in kinds) else "id"
-    if name in BY_RELATED_ID:
+    if name in _BY_RELATED_ID:
         return "id"
     if relationship.filter == ("*",):
         return _own_kind(kinds[0], name, refusal)
@@ -112,7 +112,7 @@ def _related_kind(relationship: Relationship, kinds: list[ResourceType], name: s
 def _own_kind(kind: ResourceType, name: str, refusal: HttpError) -> ValueKind:
     if name == ID:
         return "string" if kind.id_type == "string" else "id"
-    if (kind.name, name) in VIRTUAL or (name == "q" and kind.name in SEARCHED):
+    if (kind.name, name) in _VIRTUAL or (name == "q" and kind.name in _SEARCHED):
         return "string"
     attribute = kind.attributes.get(name)
     if attribute is None or not attribute.filterable:
@@ -165,10 +165,10 @@ def read_condition(target: FilterTarget, operator: str, texts: list[str], settin
     return Condition((target.name, operator, *texts, settings.case_sensitive), test)
 
 
-Match = Callable[[list[Any]], bool]
+_Match = Callable[[list[Any]], bool]
 
 
-def _alternatives(target: FilterTarget, operator: str, texts: list[str], settings: SandboxSettings) -> Iterator[Match]:
+def _alternatives(target: FilterTarget, operator: str, texts: list[str], settings: SandboxSettings) -> Iterator[_Match]:
     """Yield one test on a record's values for each alternative of a filter."""
 
     def read(text: str) -> Any:
@@ -189,14 +189,14 @@ def _alternatives(target: FilterTarget, operator: str, texts: list[str], setting
         yield from (_one(text, read, null_words=True) for text in texts[0].split(","))
 
 
-def _one(text: str, read: Callable[[str], Any], *, null_words: bool) -> Match:
+def _one(text: str, read: Callable[[str], Any], *, null_words: bool) -> _Match:
     if null_words and text in {_NULL_WORD, _NOT_NULL_WORD}:
         return (lambda values: not values) if text == _NULL_WORD else bool
     expected = read(text)
     return lambda values: expected in values
 
 
-def _in_range(low: Any, high: Any) -> Match:
+def _in_range(low: Any, high: Any) -> _Match:
     return lambda values: any((low is None or low <= value) and (high is None or value <= high) for value in values)
 
 
@@ -218,10 +218,10 @@ def _filtered_values(store: Store, record: Record, target: FilterTarget) -> Iter
 def _attribute_values(store: Store, record: Record, name: str) -> Iterable[Any]:
     if name == ID:
         return [record.id]
-    if name in BY_RELATED_ID:
-        return [identifier.id for identifier in relations.related(store, record, BY_RELATED_ID[name])]
+    if name in _BY_RELATED_ID:
+        return [identifier.id for identifier in relations.related(store, record, _BY_RELATED_ID[name])]
     value: Any = record.attributes
-    for step in VIRTUAL.get((record.type, name), (name,)):
+    for step in _VIRTUAL.get((record.type, name), (name,)):
         value = value.get(step) if isinstance(value, dict) else None
     return value if isinstance(value, list) else [value]
 
@@ -234,7 +234,7 @@ class _Search:
 
     def __call__(self, store: Store, record: Record) -> bool:
         texts = (
-            str(value) for name in SEARCHED[record.type] for value in _attribute_values(store, record, name) if value
+            str(value) for name in _SEARCHED[record.type] for value in _attribute_values(store, record, name) if value
         )
         text = self.text.casefold()
         return any(word.startswith(text) for value in texts for word in (value.casefold(), *value.casefold().split()))

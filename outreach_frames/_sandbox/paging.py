@@ -22,10 +22,10 @@ from outreach_frames._sandbox.filters import ValueKind, comparable, readable_val
 from outreach_frames._sandbox.settings import SandboxSettings
 from outreach_frames._sandbox.store import Record
 
-DEFAULT_SIZE = 50
-LARGEST_SIZE = 1_000
-LARGEST_OFFSET = 10_000
-CURSOR, OFFSET = frozenset({"size", "after", "before"}), frozenset({"limit", "offset"})
+_DEFAULT_SIZE = 50
+_LARGEST_SIZE = 1_000
+_LARGEST_OFFSET = 10_000
+_CURSOR, _OFFSET = frozenset({"size", "after", "before"}), frozenset({"limit", "offset"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RequestedPage:
         Records to skip; ``None`` for cursor pagination.
     """
 
-    size: int = DEFAULT_SIZE
+    size: int = _DEFAULT_SIZE
     after: str | None = None
     before: str | None = None
     offset: int | None = None
@@ -85,16 +85,16 @@ def read_page(parameters: Mapping[str, str], settings: SandboxSettings) -> Reque
     Raises
     ------
     HttpError
-        An unknown one, cursor and offset pagination mixed, a size that is no number from 1 to 1,000, an offset past
+        An unknown one, cursor and offset pagination mixed, a size that is not a number from 1 to 1,000, an offset past
         10,000.
     """
-    unknown = sorted(parameters.keys() - CURSOR - OFFSET)
+    unknown = sorted(parameters.keys() - _CURSOR - _OFFSET)
     if unknown:
         raise _invalid_page(f"'page[{unknown[0]}]' is not a parameter of this request.")
-    if parameters.keys() & CURSOR and parameters.keys() & OFFSET:
+    if parameters.keys() & _CURSOR and parameters.keys() & _OFFSET:
         raise _invalid_page("Cursor and offset pagination cannot be mixed.")
-    if parameters.keys() & OFFSET:
-        offset = _bounded_number("page[offset]", parameters.get("offset", "0"), 0, LARGEST_OFFSET)
+    if parameters.keys() & _OFFSET:
+        offset = _bounded_number("page[offset]", parameters.get("offset", "0"), 0, _LARGEST_OFFSET)
         return RequestedPage(size=_size("page[limit]", parameters.get("limit"), settings), offset=offset)
     if "after" in parameters and "before" in parameters:
         raise _invalid_page("A page is either after or before a cursor.")
@@ -104,8 +104,8 @@ def read_page(parameters: Mapping[str, str], settings: SandboxSettings) -> Reque
 
 
 def _size(name: str, text: str | None, settings: SandboxSettings) -> int:
-    largest = None if settings.oversized_page == "clamp" else LARGEST_SIZE
-    return min(_bounded_number(name, text, 1, largest), LARGEST_SIZE) if text is not None else DEFAULT_SIZE
+    largest = None if settings.oversized_page == "clamp" else _LARGEST_SIZE
+    return min(_bounded_number(name, text, 1, largest), _LARGEST_SIZE) if text is not None else _DEFAULT_SIZE
 
 
 def _bounded_number(name: str, text: str, smallest: int, largest: int | None) -> int:
@@ -185,14 +185,14 @@ class Ordered:
         starts = {"first": 0, "last": last}
         if offset > 0:
             starts["prev"] = max(0, offset - page.size)
-        if stop < len(self.records) and (stop <= LARGEST_OFFSET or settings.next_past_offset_limit):
+        if stop < len(self.records) and (stop <= _LARGEST_OFFSET or settings.next_past_offset_limit):
             starts["next"] = stop
         return Slice(self.records[offset:stop], {name: {"offset": str(start)} for name, start in starts.items()})
 
     # Keys and cursors
 
     def _values(self, record: Record) -> list[Any]:
-        return [record.id if key.name == "id" else sort_value(record, key.name) for key in self._sort]
+        return [record.id if key.name == "id" else _sort_value(record, key.name) for key in self._sort]
 
     def _key(self, values: Sequence[Any], id_: Any) -> tuple[Any, ...]:
         parts = [
@@ -209,7 +209,7 @@ class Ordered:
             return (-rank if key.descending else rank), 0
         if not key.descending:
             return rank, value
-        return -rank, -value if isinstance(value, int | float) else Reversed(value)
+        return -rank, -value if isinstance(value, int | float) else _Reversed(value)
 
     def _cursor(self, record: Record) -> str:
         content = {"cn": self._collection, "sp": self._spec, "sv": self._values(record), "id": record.id, "v": 1}
@@ -231,7 +231,7 @@ class Ordered:
         return ",".join(str(key) for key in self._sort)
 
 
-def sort_value(record: Record, name: str) -> Any:
+def _sort_value(record: Record, name: str) -> Any:
     """Return the sort value of a record; for events without ``updatedAt`` it is ``createdAt``."""
     value = record.attributes.get(name)
     return (
@@ -249,12 +249,12 @@ def _id_key(id_: Any) -> tuple[int, Any]:
 
 @total_ordering
 @dataclass(frozen=True)
-class Reversed:
+class _Reversed:
     """A value that sorts in reverse."""
 
     value: Any
 
-    def __lt__(self, other: "Reversed") -> bool:
+    def __lt__(self, other: "_Reversed") -> bool:
         return bool(other.value < self.value)
 
 

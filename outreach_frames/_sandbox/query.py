@@ -22,16 +22,16 @@ from outreach_frames.catalog import Relationship, ResourceType
 
 Tree = dict[str, "Tree"]
 FieldsetsByType = Mapping[str, frozenset[str]]
-WRITING = frozenset({"fields", "provideDataConnections", "provideAuthorizationMeta"})
-READING = WRITING | {"include", "actionParams"}
-LISTING = READING | {"filter", "newFilterSyntax", "sort", "page", "count"}
-Operator = Literal["equal", "gte", "lte", "literal"]
-Filter = tuple[tuple[str, ...], Operator, list[str]]
-WITH_PATH = frozenset({"filter", "fields", "page", "actionParams"})
+_WRITING = frozenset({"fields", "provideDataConnections", "provideAuthorizationMeta"})
+_READING = _WRITING | {"include", "actionParams"}
+_LISTING = _READING | {"filter", "newFilterSyntax", "sort", "page", "count"}
+_Operator = Literal["equal", "gte", "lte", "literal"]
+_Filter = tuple[tuple[str, ...], _Operator, list[str]]
+_WITH_PATH = frozenset({"filter", "fields", "page", "actionParams"})
 
 
 @dataclass(frozen=True)
-class Parameter:
+class _Parameter:
     """One ``name[path][…]=value`` of a query string, decoded."""
 
     name: str
@@ -103,7 +103,7 @@ class QueryReader:
         HttpError
             A parameter, or a name in one, that the API does not have.
         """
-        parameters = self._parameters(query, LISTING)
+        parameters = self._parameters(query, _LISTING)
         return replace(
             self._reading(kind, parameters),
             conditions=self._conditions(kind, parameters),
@@ -121,7 +121,7 @@ class QueryReader:
         HttpError
             A parameter, or a name in one, that the API does not have.
         """
-        return self._reading(kind, self._parameters(query, READING))
+        return self._reading(kind, self._parameters(query, _READING))
 
     def writing(self, query: str) -> ParsedQuery:
         """
@@ -132,7 +132,7 @@ class QueryReader:
         HttpError
             A parameter, or a name in one, that the API does not have.
         """
-        return self._answering(self._parameters(query, WRITING))
+        return self._answering(self._parameters(query, _WRITING))
 
     def action(self, query: str, names: Collection[str]) -> tuple[ParsedQuery, dict[str, str]]:
         """
@@ -153,7 +153,7 @@ class QueryReader:
         HttpError
             400: a parameter that the action does not have.
         """
-        parameters = self._parameters(query, WRITING | {"actionParams"})
+        parameters = self._parameters(query, _WRITING | {"actionParams"})
         own = [each for each in parameters if each.name == "actionParams" and each.path[0] != "filter"]
         refused = [each for each in parameters if each.name == "actionParams" and each.path[0] not in names]
         refused += [each for each in own if len(each.path) != 1]
@@ -170,24 +170,24 @@ class QueryReader:
         HttpError
             A filter that the API does not have.
         """
-        parameters = self._parameters(query, WRITING | {"actionParams"})
+        parameters = self._parameters(query, _WRITING | {"actionParams"})
         selected = [
-            Parameter("filter", each.path[1:], each.value)
+            _Parameter("filter", each.path[1:], each.value)
             for each in parameters
             if each.name == "actionParams" and each.path[0] == "filter"
         ]
         return self._tests(kind, _repeated_as_any(selected), _new_syntax)
 
-    def _parameters(self, query: str, allowed: frozenset[str]) -> list[Parameter]:
+    def _parameters(self, query: str, allowed: frozenset[str]) -> list[_Parameter]:
         parameters = [_parse_parameter(name, value) for name, value in parse_qsl(query, keep_blank_values=True)]
         unknown = [
-            each for each in parameters if each.name not in allowed or bool(each.path) != (each.name in WITH_PATH)
+            each for each in parameters if each.name not in allowed or bool(each.path) != (each.name in _WITH_PATH)
         ]
         if unknown and self._settings.unknown_parameters == "refuse":
             raise bad_request("queryParameter.unknown", f"'{unknown[0]}' is not a parameter of this request.")
         return [each for each in parameters if each not in unknown]
 
-    def _reading(self, kind: ResourceType, parameters: list[Parameter]) -> ParsedQuery:
+    def _reading(self, kind: ResourceType, parameters: list[_Parameter]) -> ParsedQuery:
         """Read the parameters that collections and single resources have in common."""
         return replace(
             self._answering(parameters),
@@ -195,7 +195,7 @@ class QueryReader:
             with_unnamed_account=_by_path(parameters, "actionParams").get("withUnnamedAccount") != "false",
         )
 
-    def _answering(self, parameters: list[Parameter]) -> ParsedQuery:
+    def _answering(self, parameters: list[_Parameter]) -> ParsedQuery:
         """Read the parameters that every response with a resource has in common."""
         return ParsedQuery(
             fieldsets=self._fieldsets(parameters),
@@ -205,12 +205,12 @@ class QueryReader:
 
     # Filter
 
-    def _conditions(self, kind: ResourceType, parameters: list[Parameter]) -> tuple[Condition, ...]:
+    def _conditions(self, kind: ResourceType, parameters: list[_Parameter]) -> tuple[Condition, ...]:
         selected = [parameter for parameter in parameters if parameter.name == "filter"]
         return self._tests(kind, selected, _new_syntax if _flag(parameters, "newFilterSyntax") else _original_syntax)
 
     def _tests(
-        self, kind: ResourceType, parameters: list[Parameter], syntax: Callable[[list[Parameter]], Iterable[Filter]]
+        self, kind: ResourceType, parameters: list[_Parameter], syntax: Callable[[list[_Parameter]], Iterable[_Filter]]
     ) -> tuple[Condition, ...]:
         conditions = []
         for path, operator, texts in syntax(parameters):
@@ -257,7 +257,7 @@ class QueryReader:
 
     # Fields
 
-    def _fieldsets(self, parameters: list[Parameter]) -> dict[str, frozenset[str]]:
+    def _fieldsets(self, parameters: list[_Parameter]) -> dict[str, frozenset[str]]:
         return {
             type_name: self._fieldset(type_name, [name for name in text.split(",") if name])
             for type_name, text in _by_path(parameters, "fields").items()
@@ -277,13 +277,13 @@ class QueryReader:
         return frozenset(names) & fields
 
 
-def _original_syntax(parameters: list[Parameter]) -> Iterable[Filter]:
+def _original_syntax(parameters: list[_Parameter]) -> Iterable[_Filter]:
     """``filter[a]=1,2``, ``filter[a]=1..2``: one value, a comma list or a range; the last of a repeated one counts."""
     for path, parameter in {parameter.path: parameter for parameter in parameters}.items():
         yield path, "equal", [parameter.value]
 
 
-def _new_syntax(parameters: list[Parameter]) -> Iterable[Filter]:
+def _new_syntax(parameters: list[_Parameter]) -> Iterable[_Filter]:
     """``filter[a][]=1&filter[a][]=2``, ``filter[a][gte]=1``: values are literal text, commas and dots too."""
     any_of: dict[tuple[str, ...], list[str]] = {}
     for parameter in parameters:
@@ -299,7 +299,7 @@ def _new_syntax(parameters: list[Parameter]) -> Iterable[Filter]:
     yield from ((path, "literal", values) for path, values in any_of.items())
 
 
-def _repeated_as_any(parameters: list[Parameter]) -> list[Parameter]:
+def _repeated_as_any(parameters: list[_Parameter]) -> list[_Parameter]:
     """Read ``[id]=1&[id]=2``, the older example of the bulk page, as ``[id][]=1&[id][]=2``."""
     repeated = {
         path for path, times in Counter(each.path for each in parameters).items() if times > 1 and path[-1:] != ("",)
@@ -307,19 +307,19 @@ def _repeated_as_any(parameters: list[Parameter]) -> list[Parameter]:
     return [replace(each, path=(*each.path, "")) if each.path in repeated else each for each in parameters]
 
 
-def _parse_parameter(name: str, value: str) -> Parameter:
+def _parse_parameter(name: str, value: str) -> _Parameter:
     match = re.fullmatch(r"(\w+)((?:\[[^\[\]]*\])*)", name)
     if match is None:
         raise bad_request("queryParameter.unknown", f"'{name}' is not a parameter of this request.")
-    return Parameter(match[1], tuple(re.findall(r"\[([^\[\]]*)\]", match[2])), value)
+    return _Parameter(match[1], tuple(re.findall(r"\[([^\[\]]*)\]", match[2])), value)
 
 
-def _last(parameters: list[Parameter], name: str) -> str | None:
+def _last(parameters: list[_Parameter], name: str) -> str | None:
     values = [parameter.value for parameter in parameters if parameter.name == name and not parameter.path]
     return values[-1] if values else None
 
 
-def _by_path(parameters: list[Parameter], name: str) -> dict[str, str]:
+def _by_path(parameters: list[_Parameter], name: str) -> dict[str, str]:
     """Return ``name[part]=value`` parameters by part, the last of a repeated one."""
     named = [parameter for parameter in parameters if parameter.name == name]
     refused = [parameter for parameter in named if len(parameter.path) != 1]
@@ -328,7 +328,7 @@ def _by_path(parameters: list[Parameter], name: str) -> dict[str, str]:
     return {parameter.path[0]: parameter.value for parameter in named}
 
 
-def _flag(parameters: list[Parameter], name: str) -> bool | None:
+def _flag(parameters: list[_Parameter], name: str) -> bool | None:
     text = _last(parameters, name)
     if text not in {None, "true", "false"}:
         raise bad_request("queryParameter.invalidValue", f"'{name}' is either true or false.")

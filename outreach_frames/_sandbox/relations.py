@@ -17,7 +17,7 @@ from outreach_frames import catalog
 from outreach_frames._sandbox.store import Identifier, Record, Store, as_tuple, normal
 from outreach_frames.catalog import Attribute, Relationship, ResourceType, snake
 
-UNDECLARED = {
+_UNDECLARED = {
     "event": (Attribute(name="updatedAt", column="updated_at", type="string", format="date-time", sortable=True),)
 }
 """Attributes that the vendor's guide sorts by and the schema does not declare; sent only if a record has one."""
@@ -79,7 +79,7 @@ class Schema:
             attributes={},
             relationships={},
         )
-        attributes = dict(base.attributes) | {extra.name: extra for extra in UNDECLARED.get(name, ())}
+        attributes = dict(base.attributes) | {extra.name: extra for extra in _UNDECLARED.get(name, ())}
 
         def extras(record: Record) -> Iterator[tuple[str, str]]:
             yield from (("attribute", each) for each in record.attributes if each not in attributes)

@@ -42,7 +42,7 @@ from outreach_frames.catalog import ResourceType
 
 _CREATED, _NO_CONTENT = 201, 204
 
-FILE_ACTIONS: Mapping[str, Callable[[UnitOfWork, Mapping[str, str]], dict[str, Any]]] = {
+_FILE_ACTIONS: Mapping[str, Callable[[UnitOfWork, Mapping[str, str]], dict[str, Any]]] = {
     "generateUploadLink": imports.upload_link,
     "validateUpload": imports.validate_upload,
 }
@@ -100,8 +100,8 @@ class Writes:
         unit = self._unit_of_work(request, kind, "write")
         query, parameters = self._reader.action(request.url.query, kind.collection_actions[name])
         body = await request.body()
-        if name in FILE_ACTIONS:
-            return json_api_response(msgspec.json.encode({"data": FILE_ACTIONS[name](unit, parameters)}))
+        if name in _FILE_ACTIONS:
+            return json_api_response(msgspec.json.encode({"data": _FILE_ACTIONS[name](unit, parameters)}))
         payload = read_attributes(body)
         if kind.name == "import":
             return self._resource(imports.begin_import(unit, name, payload), query)

@@ -33,8 +33,8 @@ from outreach_frames._sandbox.errors import (
 from outreach_frames._sandbox.faults import NOTHING_SENT, Fault
 from outreach_frames._sandbox.state import RequestRecord, SandboxState
 
-HOST = "127.0.0.1"
-IDLE_CONNECTION = 75
+_LOOPBACK = "127.0.0.1"
+_IDLE_CONNECTION = 75
 """How long an idle connection stays open: longer than a client pauses between two pages [s]."""
 
 CLOSE_CONNECTION = "outreach_frames.hang_up"
@@ -86,7 +86,7 @@ class LoopbackServer:
                 access_log=False,
                 date_header=False,
                 server_header=False,
-                timeout_keep_alive=IDLE_CONNECTION,
+                timeout_keep_alive=_IDLE_CONNECTION,
                 timeout_graceful_shutdown=1,
             )
         )
@@ -97,7 +97,7 @@ class LoopbackServer:
     @property
     def origin(self) -> str:
         """Scheme, host and port."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{_LOOPBACK}:{self.port}"
 
     def start(self) -> None:
         """Serve; return once requests are answered."""
@@ -126,18 +126,18 @@ class LoopbackServer:
 def _listening_socket() -> socket.socket:
     """Return a socket on a free port. Without IPPROTO_TCP, asyncio leaves Nagle's delay of 40 ms on."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.bind((HOST, 0))
+    listening.bind((_LOOPBACK, 0))
     listening.listen(128)
     return listening
 
 
 API_PATH = "/api/v2"
-UNGUARDED = frozenset({f"{API_PATH}/webhooks/cleanup"})
+_UNGUARDED = frozenset({f"{API_PATH}/webhooks/cleanup"})
 """Paths below the API that need no token."""
 
-UNANSWERED = "outreach_frames.unanswered"
+_UNANSWERED = "outreach_frames.unanswered"
 """Message to the log for a request that gets no response."""
-PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
+_PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 class Recorder:
@@ -158,7 +158,7 @@ class Recorder:
 
         async def stamped(message: Message) -> None:
             nonlocal status
-            if message["type"] == UNANSWERED:
+            if message["type"] == _UNANSWERED:
                 record()
                 return
             if message["type"] == "http.response.start":
@@ -177,7 +177,7 @@ class Recorder:
                     parameters=tuple(parse_qsl(request.url.query, keep_blank_values=True)),
                     status=status,
                     at=at,
-                    headers={name: value for name, value in request.headers.items() if name not in PRIVATE},
+                    headers={name: value for name, value in request.headers.items() if name not in _PRIVATE},
                 )
             )
 
@@ -200,7 +200,7 @@ class AuthMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope)
-        if not request.url.path.startswith(API_PATH) or request.url.path in UNGUARDED:
+        if not request.url.path.startswith(API_PATH) or request.url.path in _UNGUARDED:
             await self._app(scope, receive, send)
             return
         headers: dict[str, str] = {}
@@ -237,7 +237,7 @@ def json_api_response(body: bytes, *, status: int = 200) -> Response:
     return Response(body, status_code=status, media_type=HttpError.media_type)
 
 
-READ_AT = {"batches": "batch", "batchItems": "batch", "imports": "import", "complianceRequests": "complianceRequest"}
+_READ_AT = {"batches": "batch", "batchItems": "batch", "imports": "import", "complianceRequests": "complianceRequest"}
 """Collections that advance jobs when they are read."""
 
 
@@ -255,12 +255,12 @@ class JobMiddleware:
         await self._app(scope, receive, send)
         if request.method == "GET":
             plural = request.url.path.removeprefix(API_PATH).strip("/").partition("/")[0]
-            if plural in READ_AT:
-                self._state.jobs.move_on(READ_AT[plural])
+            if plural in _READ_AT:
+                self._state.jobs.move_on(_READ_AT[plural])
 
 
-BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
-DEFAULT_PAGE = 50
+_BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+_DEFAULT_PAGE = 50
 
 
 @dataclass
@@ -284,7 +284,7 @@ class FaultMiddleware:
         request = Request(scope)
         path = request.url.path.removeprefix("/api/v2")
         size = request.query_params.get("page[size]") or request.query_params.get("page[limit]", "")
-        fault = self._state.faults.apply(request.method, path, int(size) if size.isdecimal() else DEFAULT_PAGE)
+        fault = self._state.faults.apply(request.method, path, int(size) if size.isdecimal() else _DEFAULT_PAGE)
         if fault is None:
             await self._app(scope, receive, send)
             return
@@ -318,7 +318,7 @@ class FaultMiddleware:
         status = 200 if fault.status is None else fault.status
         error = self._error(status, fault)
         if fault.body is not None or error is None:
-            body = BAD_GATEWAY if fault.body is None else fault.body
+            body = _BAD_GATEWAY if fault.body is None else fault.body
             kind = HttpError.media_type if fault.body is not None else "text/html"
             return _BufferedResponse(status, {"content-type": kind} | (error.headers if error else {}), body)
         return _BufferedResponse(status, {"content-type": error.media_type} | error.headers, error.body())
@@ -376,7 +376,7 @@ async def _send_response(response: _BufferedResponse, fault: Fault, scope: Scope
     if delivery == "short":
         response.body = half
     if delivery in NOTHING_SENT or (delivery == "cut" and not response.body):
-        await send({"type": UNANSWERED})
+        await send({"type": _UNANSWERED})
         if delivery != "silent":
             scope["extensions"][CLOSE_CONNECTION]()
         await _disconnected(receive)

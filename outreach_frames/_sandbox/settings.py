@@ -161,9 +161,9 @@ class SandboxSettings:
     Raises
     ------
     AttributeError
-        There is no setting of a name that is assigned to.
+        An assigned name is not a setting.
     ValueError
-        A setting does not have a value that is assigned to it.
+        An assigned value is not one of the values of the setting.
 
     Examples
     --------

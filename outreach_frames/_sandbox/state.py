@@ -1,5 +1,5 @@
 """
-The state of a running sandbox: records, tokens, budgets, clock, settings and jobs.
+The state of a running sandbox: records, tokens, rate limits, clock, settings and jobs.
 
 A job is a generator that stops after every visible state. It continues when its resource type has been read, so
 that a program that polls sees every state, and after `job_step_s` on the sandbox's clock.
@@ -94,7 +94,7 @@ class Jobs:
         return None if step is None else step + (self._seconds() if since is None else since)
 
 
-STAMPED = ("bounced", "delivered", "opened", "replied")
+_STAMPED = ("bounced", "delivered", "opened", "replied")
 """Actions of a mailing that have an attribute with their time: ``bouncedAt`` …"""
 
 _END_ACTIONS = {
@@ -154,14 +154,14 @@ class Change:
     at: datetime
 
     @property
-    def happenings(self) -> tuple[str, ...]:
+    def actions(self) -> tuple[str, ...]:
         """The actions of the change, as webhooks name them: ``updated``, and what the update means (``completed``)."""
         return (self.kind, *(self._meanings(self.before) if self.before else ()))
 
     def _meanings(self, before: Record) -> Iterator[str]:
         type_name, now, was = self.record.type, self.record.attributes, before.attributes
         if type_name == "mailing":
-            yield from (each for each in STAMPED if now.get(f"{each}At") and now[f"{each}At"] != was.get(f"{each}At"))
+            yield from (each for each in _STAMPED if now.get(f"{each}At") and now[f"{each}At"] != was.get(f"{each}At"))
         step = "sequenceStep"
         if type_name == "sequenceState" and self.record.relationships.get(step) != before.relationships.get(step):
             yield "advanced"

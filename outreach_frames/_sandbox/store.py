@@ -287,7 +287,7 @@ def read_resource(resource: Any, place: str) -> Record:
         id=resource["id"],
         attributes=dict(resource.get("attributes") or {}),
         relationships={
-            name: read_linkage(value["data"], f"relationship '{name}' of {resource['type']} {resource['id']}")
+            name: _parse_linkage(value["data"], f"relationship '{name}' of {resource['type']} {resource['id']}")
             for name, value in (resource.get("relationships") or {}).items()
             if isinstance(value, Mapping) and "data" in value
         },
@@ -295,7 +295,7 @@ def read_resource(resource: Any, place: str) -> Record:
     )
 
 
-def read_linkage(data: Any, place: str) -> ResourceLinkage:
+def _parse_linkage(data: Any, place: str) -> ResourceLinkage:
     """
     Read the ``data`` of a relationship object.
 

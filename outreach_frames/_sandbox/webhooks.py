@@ -27,14 +27,14 @@ _BEFORE_UPDATE_VERSION = 2
 
 
 def payload(
-    change: Change, happening: str, version: int, settings: SandboxSettings, delivered_at: datetime
+    change: Change, action: str, version: int, settings: SandboxSettings, delivered_at: datetime
 ) -> dict[str, Any]:
     """
     Return the body of a delivery.
 
     Parameters
     ----------
-    happening
+    action
         The action: ``created``, ``completed`` …
     version
         1, or 2 with ``beforeUpdate`` and the actor.
@@ -47,7 +47,7 @@ def payload(
         Attributes and relationships that were set or changed; all of them for a deleted record.
     """
     meta: dict[str, Any] = {
-        "eventName": f"{change.record.type}.{happening}",
+        "eventName": f"{change.record.type}.{action}",
         "deliveredAt": delivered_at.isoformat(timespec="milliseconds"),
     }
     if version >= _BEFORE_UPDATE_VERSION and change.actor is not None:
@@ -246,10 +246,10 @@ class WebhookDispatcher:
     def __call__(self, change: Change) -> None:
         """Queue a change for every webhook that it concerns."""
         for webhook in self._state.store.records("webhook") if change.record.type in hook_resources() else ():
-            for happening in self._matching_actions(webhook, change):
+            for action in self._matching_actions(webhook, change):
                 with self._idle:
                     self._open += 1
-                self._queue.put((int(webhook.id), change, happening))
+                self._queue.put((int(webhook.id), change, action))
                 self._run()
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -281,9 +281,9 @@ class WebhookDispatcher:
         if resource not in {"*", change.record.type} or webhook.attributes.get("active") is False:
             return
         supported = hook_actions(change.record.type)
-        happenings = [each for each in change.happenings if each in supported and action in {"*", each}]
-        instead = self._state.settings.specific_events == "instead" and len(happenings) > 1
-        yield from happenings[1:] if instead else happenings
+        actions = [each for each in change.actions if each in supported and action in {"*", each}]
+        instead = self._state.settings.specific_events == "instead" and len(actions) > 1
+        yield from actions[1:] if instead else actions
 
     # Sending
 
@@ -302,16 +302,16 @@ class WebhookDispatcher:
                 self._open -= 1
                 self._idle.notify_all()
 
-    def _post(self, webhook_id: int, change: Change, happening: str) -> None:
+    def _post(self, webhook_id: int, change: Change, action: str) -> None:
         webhook = self._state.store.find("webhook", webhook_id)
         if webhook is None or webhook.attributes.get("active") is False or self._is_suspended(webhook):
             return
         now = self._state.clock.now()
         version = webhook.attributes.get("payloadVersion") or 1
-        body = msgspec.json.encode(payload(change, happening, version, self._state.settings, now))
+        body = msgspec.json.encode(payload(change, action, version, self._state.settings, now))
         delivery = WebhookDelivery(
             webhook=webhook_id,
-            event=f"{change.record.type}.{happening}",
+            event=f"{change.record.type}.{action}",
             url=str(webhook.attributes.get("url")),
             body=body,
             headers=_headers(webhook, body),

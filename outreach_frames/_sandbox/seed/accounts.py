@@ -33,7 +33,7 @@ from outreach_frames._sandbox.seed.responses import CLICK_EVENT, OPEN_EVENT
 from outreach_frames._sandbox.seed.simulation import DAY_S, BoolArray, FloatArray, IntArray, happens
 from outreach_frames._sandbox.seed.tasks import DECLINED, MEETING
 
-STRANGERS = ("press@newsroom.example", "colleague@sales.example.com", "office@aldermoor.example")
+_STRANGERS = ("press@newsroom.example", "colleague@sales.example.com", "office@aldermoor.example")
 """Addresses one-off mail went to that belong to no prospect."""
 _WITH_DESK = range(7)
 
@@ -46,12 +46,12 @@ def emails(history: History) -> list[list[str]]:
     return addresses
 
 
-def email_numbers(history: History) -> IntArray:
+def _email_owners(history: History) -> IntArray:
     """Prospect of every address, in the order of their ids."""
     return np.repeat(np.arange(len(history.cast.prospects.first)), [len(own) for own in emails(history)])
 
 
-def telephones(history: History) -> tuple[list[str | None], list[str | None]]:
+def _telephones(history: History) -> tuple[list[str | None], list[str | None]]:
     """Mobile and work number of every prospect, or ``None``."""
     numbers = range(len(history.cast.prospects.first))
     cities = history.cast.prospects.city.tolist()
@@ -66,9 +66,9 @@ def telephones(history: History) -> tuple[list[str | None], list[str | None]]:
     return mobile, work
 
 
-def phone_numbers(history: History) -> IntArray:
+def _phone_owners(history: History) -> IntArray:
     """Prospect of every telephone number, in the order of their ids."""
-    mobile, work = telephones(history)
+    mobile, work = _telephones(history)
     counts = [(one is not None) + (two is not None) for one, two in zip(mobile, work, strict=True)]
     return np.repeat(np.arange(len(counts)), counts)
 
@@ -79,10 +79,10 @@ def addresses_and_numbers(history: History, pointers: Pointers) -> Iterator[Reso
     yield from _phone_numbers(history, pointers)
     people, users, start = history.cast.prospects, history.cast.users, history.simulation.start
     count = len(people.first)
-    values = [*people.email, *users.email, *STRANGERS]
-    created = np.concatenate([people.created, users.created, np.full(len(STRANGERS), start)])
+    values = [*people.email, *users.email, *_STRANGERS]
+    created = np.concatenate([people.created, users.created, np.full(len(_STRANGERS), start)])
     kind = np.concatenate(
-        [np.zeros(count, dtype=int), np.ones(len(users.email), dtype=int), np.full(len(STRANGERS), 0)]
+        [np.zeros(count, dtype=int), np.ones(len(users.email), dtype=int), np.full(len(_STRANGERS), 0)]
     )
     none = np.zeros(len(values), dtype=int)
     prospect, user = none.copy(), none.copy()
@@ -101,11 +101,11 @@ def addresses_and_numbers(history: History, pointers: Pointers) -> Iterator[Reso
 
 def strangers(history: History) -> IntArray:
     """Ids of the recipients that are neither prospects nor users."""
-    return np.arange(len(STRANGERS)) + len(history.cast.prospects.first) + len(history.cast.users.first) + 1
+    return np.arange(len(_STRANGERS)) + len(history.cast.prospects.first) + len(history.cast.users.first) + 1
 
 
 def _email_addresses(history: History, pointers: Pointers) -> Iterator[Resource]:
-    people, owner = history.cast.prospects, email_numbers(history)
+    people, owner = history.cast.prospects, _email_owners(history)
     order = np.arange(len(owner)) - np.searchsorted(owner, owner)
     mailings = history.mailings
     bounced = np.full(len(people.first), np.nan)
@@ -136,8 +136,8 @@ def _email_addresses(history: History, pointers: Pointers) -> Iterator[Resource]
 
 
 def _phone_numbers(history: History, pointers: Pointers) -> Iterator[Resource]:
-    mobile, work = telephones(history)
-    owner = phone_numbers(history)
+    mobile, work = _telephones(history)
+    owner = _phone_owners(history)
     numbers = [
         (number, kind)
         for pair in zip(mobile, work, strict=True)
@@ -162,14 +162,14 @@ def _phone_numbers(history: History, pointers: Pointers) -> Iterator[Resource]:
 
 
 (
-    STAGE_NEW,
-    STAGE_WORKING,
-    STAGE_REPLIED,
-    STAGE_MEETING_SET,
-    STAGE_NOT_INTERESTED,
-    STAGE_OPTED_OUT,
-    STAGE_BAD_DATA,
-    STAGE_CUSTOMER,
+    _STAGE_NEW,
+    _STAGE_WORKING,
+    _STAGE_REPLIED,
+    _STAGE_MEETING_SET,
+    _STAGE_NOT_INTERESTED,
+    _STAGE_OPTED_OUT,
+    _STAGE_BAD_DATA,
+    _STAGE_CUSTOMER,
 ) = range(8)
 REPLACED = ("Legacy system", "Spreadsheet", "Competitor")
 _MONTHS = 12
@@ -233,7 +233,7 @@ def prospects(history: History, pointers: Pointers) -> Iterator[Resource]:
     cities = [CITIES[place] for place in people.city.tolist()]
     zone_texts = [city.zone_text for city in cities]
     addresses = emails(history)
-    mobile, work = telephones(history)
+    mobile, work = _telephones(history)
     attributes = {
         "firstName": people.first,
         "lastName": people.last,
@@ -287,7 +287,7 @@ def prospects(history: History, pointers: Pointers) -> Iterator[Resource]:
     }
     stage = _stages(history)
     owner = pointers.one("user", people.owner + 1)
-    email_ids, phone_ids = email_numbers(history), phone_numbers(history)
+    email_ids, phone_ids = _email_owners(history), _phone_owners(history)
     opportunity, person = history.roles["opportunity"], history.roles["prospect"]
     open_ = np.isin(
         history.enrollments["state"],
@@ -371,9 +371,9 @@ def _stages(history: History) -> IntArray:
         among(mailings, ~np.isnan(mailings["replied"])),
         ~np.isnan(history.touched),
     ]
-    customers = np.where(np.arange(count) % 41 == 0, STAGE_CUSTOMER, STAGE_NEW)
+    customers = np.where(np.arange(count) % 41 == 0, _STAGE_CUSTOMER, _STAGE_NEW)
     return np.select(
         conditions,
-        [STAGE_OPTED_OUT, STAGE_BAD_DATA, STAGE_MEETING_SET, STAGE_NOT_INTERESTED, STAGE_REPLIED, STAGE_WORKING],
+        [_STAGE_OPTED_OUT, _STAGE_BAD_DATA, _STAGE_MEETING_SET, _STAGE_NOT_INTERESTED, _STAGE_REPLIED, _STAGE_WORKING],
         customers,
     )

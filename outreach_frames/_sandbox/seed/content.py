@@ -20,7 +20,7 @@ from outreach_frames._sandbox.seed.responses import NEGATIVE, NEUTRAL, POSITIVE
 from outreach_frames._sandbox.seed.simulation import DAY_S, BoolArray, FloatArray, IntArray, Table
 
 
-def counter_flags(mailings: Table) -> dict[str, BoolArray]:
+def _counter_flags(mailings: Table) -> dict[str, BoolArray]:
     """
     Return what each counter counts, one flag per message.
 
@@ -47,11 +47,11 @@ def counter_columns(mailings: Table, owner: IntArray, *, count: int) -> dict[str
     mine = owner >= 0
     return {
         name: np.bincount(owner[mine & flag], minlength=count).tolist()
-        for name, flag in counter_flags(mailings).items()
+        for name, flag in _counter_flags(mailings).items()
     }
 
 
-def distinct_people(owner: IntArray, prospect: IntArray, *, count: int) -> IntArray:
+def _distinct_people(owner: IntArray, prospect: IntArray, *, count: int) -> IntArray:
     """How many distinct prospects each owner has among (owner, prospect) pairs; pairs with a -1 are left out."""
     valid = (owner >= 0) & (prospect >= 0)
     pairs = np.unique(np.stack([owner[valid], prospect[valid]]), axis=1)
@@ -109,13 +109,13 @@ def _sequences(history: History, pointers: Pointers) -> Iterator[Resource]:
     count, as_of = len(plans), history.simulation.as_of
     reached = ~np.isnan(mailings["delivered"])
     call_sequence = history.calls["sequence"]
-    contacted = distinct_people(
+    contacted = _distinct_people(
         np.concatenate([mailings["sequence"][reached], call_sequence]),
         np.concatenate([mailings["prospect"][reached], history.calls["prospect"]]),
         count=count,
     )
     answered = ~np.isnan(mailings["replied"])
-    replied = distinct_people(mailings["sequence"][answered], mailings["prospect"][answered], count=count)
+    replied = _distinct_people(mailings["sequence"][answered], mailings["prospect"][answered], count=count)
     created, closed = sequences.opens - 2 * DAY_S, sequences.closed
     attributes = {
         "name": [plan.name for plan in plans],

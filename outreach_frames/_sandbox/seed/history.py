@@ -33,11 +33,11 @@ from outreach_frames._sandbox.seed.tasks import calls, tasks
 SEQUENCE, SINGLE, CAMPAIGN = range(3)
 _ONE_OFF_SHARE = 0.06
 _TO_REPLIERS = 0.5
-_STRANGERS = 0.02
+_STRANGER_SHARE = 0.02
 _CAMPAIGN = 0.08
 
 
-def one_off_mail(simulation: Simulation, cast: Cast, mailings: Table) -> Table:
+def _one_off_mail(simulation: Simulation, cast: Cast, mailings: Table) -> Table:
     """
     Draw one-off messages, six for every hundred in sequences: half of them to people who have replied.
 
@@ -87,13 +87,13 @@ def one_off_mail(simulation: Simulation, cast: Cast, mailings: Table) -> Table:
         "positive_rate": np.full(size, 0.45),
     }
     mail = respond(simulation, cast, mail, rng)
-    stranger = happens(_STRANGERS, size, rng)
+    stranger = happens(_STRANGER_SHARE, size, rng)
     stranger[0] = True
     mail["prospect"] = np.where(stranger, -1, prospect)
     return mail
 
 
-def mailing_types(mailings: Table, rng: np.random.Generator) -> np.ndarray:
+def _mailing_types(mailings: Table, rng: np.random.Generator) -> np.ndarray:
     """`SEQUENCE`, `SINGLE` or `CAMPAIGN` for each message."""
     campaign = happens(_CAMPAIGN, len(mailings["sent"]), rng)
     kinds: np.ndarray = np.where(mailings["sequence"] >= 0, SEQUENCE, np.where(campaign, CAMPAIGN, SINGLE))
@@ -232,7 +232,7 @@ def simulate(simulation: Simulation, prospects: int) -> History:
     people = draw_people(simulation, prospects)
     journeys = respect_opt_outs(simulation, people, travel(simulation, people, enrollments(simulation, people)))
     opted_out = opted_out_at(people, journeys.mailings)
-    single = one_off_mail(simulation, people, journeys.mailings)
+    single = _one_off_mail(simulation, people, journeys.mailings)
     single = select_rows(
         single,
         ~(single["created"] > opted_out[single["prospect"]]) & ~(single["attempted"] > opted_out[single["prospect"]]),
@@ -243,7 +243,7 @@ def simulate(simulation: Simulation, prospects: int) -> History:
     engaged = engagements(simulation, people, mailings)
     rng = simulation.random("deletions")
     mailings |= tallies(mailings, engaged) | {
-        "type": mailing_types(mailings, rng),
+        "type": _mailing_types(mailings, rng),
         "deleted": _deleted(simulation, mailings, rng),
     }
     work = tasks(simulation, people, journeys, mailings, engaged)

@@ -30,9 +30,9 @@ from outreach_frames._sandbox.seed.names import CITIES, ERROR_REASONS
 from outreach_frames._sandbox.seed.responses import BY_PERSON, BY_PROXY, OPEN_EVENT
 from outreach_frames._sandbox.seed.simulation import BoolArray, FloatArray, IntArray, Table, concat_tables, select_rows
 
-PAUSE_REASONS = ("paused by user", "ooto")
-MAILING_TYPES = ("sequence", "single", "campaign")
-MAILING_STATES = ("delivered", "opened", "replied", "bounced", "scheduled", "queued", "drafted", "failed")
+_PAUSE_REASONS = ("paused by user", "ooto")
+_MAILING_TYPES = ("sequence", "single", "campaign")
+_MAILING_STATES = ("delivered", "opened", "replied", "bounced", "scheduled", "queued", "drafted", "failed")
 (
     _MAILING_DELIVERED,
     _MAILING_OPENED,
@@ -82,7 +82,7 @@ def sequence_states(history: History, pointers: Pointers) -> Iterator[Resource]:
         "stateChangedAt": instant_cells(enrolled["changed"]),
         "repliedAt": instant_cells(replied),
         "callCompletedAt": instant_cells(called),
-        "pauseReason": pick(PAUSE_REASONS, enrolled["pause"]),
+        "pauseReason": pick(_PAUSE_REASONS, enrolled["pause"]),
         "errorReason": pick(ERROR_REASONS, enrolled["error"]),
         **counter_columns(mailings, mailings["enrollment"], count=count),
         "updatedAt": instant_cells(latest(enrolled["changed"], replied, called, _first(history, "opted_out"))),
@@ -108,7 +108,7 @@ def sequence_states(history: History, pointers: Pointers) -> Iterator[Resource]:
     yield from column_resources("sequenceState", range(1, count + 1), attributes, relationships)
 
 
-def mailing_state(history: History) -> tuple[IntArray, FloatArray]:
+def _mailing_state(history: History) -> tuple[IntArray, FloatArray]:
     """
     State of each message and since when: the latest fact, in the order delivered, opened, then replied or bounced.
 
@@ -165,7 +165,7 @@ def mailings(
     """
     table = history.mailings
     size = len(table["sent"])
-    state, since = mailing_state(history)
+    state, since = _mailing_state(history)
     bodies = [
         body_html(position)
         for position in range(len(history.simulation.sequences.template_names) + len(EXTRA_TEMPLATES))
@@ -179,9 +179,9 @@ def mailings(
     failed = state == _MAILING_FAILED
     override = np.where(table["enrollment"] >= 0, history.enrollments["overridden"][table["enrollment"]], np.False_)
     attributes = {
-        "state": pick(MAILING_STATES, state),
+        "state": pick(_MAILING_STATES, state),
         "stateChangedAt": instant_cells(since),
-        "mailingType": pick(MAILING_TYPES, table["type"]),
+        "mailingType": pick(_MAILING_TYPES, table["type"]),
         "subject": _subjects(history),
         "bodyHtml": pick(
             [*bodies, "<p>Thank you, I shall send it over.</p>"],
@@ -235,7 +235,7 @@ def mailings(
     yield from column_resources("mailing", [row + 1 for row in remaining], columns, links)
 
 
-EVENT_NAMES = (
+_EVENT_NAMES = (
     "outbound_message", "message_opened", "message_clicked", "inbound_message", "bounced_message", "emails_opt_out",
     "sequence_state_created", "sequence_state_finished", "sequence_state_paused", "outbound_call_completed",
     "outbound_call_no_answer", "inbound_call_completed", "inbound_call_no_answer", "task_completed", "prospect_created",
@@ -244,7 +244,7 @@ EVENT_NAMES = (
     _OUTBOUND_MESSAGE, _MESSAGE_OPENED, _MESSAGE_CLICKED, _INBOUND_MESSAGE, _BOUNCED_MESSAGE, _EMAILS_OPT_OUT,
     _STATE_CREATED, _STATE_FINISHED, _STATE_PAUSED, _OUTBOUND_CALL, _OUTBOUND_NO_ANSWER, _INBOUND_CALL,
     _INBOUND_NO_ANSWER, _TASK_COMPLETED, _PROSPECT_CREATED,
-) = range(len(EVENT_NAMES))  # fmt: skip
+) = range(len(_EVENT_NAMES))  # fmt: skip
 _SOURCES = ("mailing", "sequence", "step", "call", "task", "user", "prospect")
 _PAYLOADS: tuple[dict[str, Any], ...] = (
     {"source": "mailing"},
@@ -268,7 +268,7 @@ def events(history: History, pointers: Pointers) -> Iterator[Resource]:
     tracked, by_person = who >= 0, who == BY_PERSON
     phone = np.arange(count) % 3 == 0
     attributes = {
-        "name": pick(EVENT_NAMES, name),
+        "name": pick(_EVENT_NAMES, name),
         "eventAt": at,
         "createdAt": at,
         "payload": pick(_PAYLOADS, _payload(name)),

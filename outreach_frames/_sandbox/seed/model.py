@@ -181,20 +181,8 @@ class Model:
         *(0.55,) * 7, 0.95, 1.2, 1.3, 1.2, 1.05, 0.8, 0.85, 1.0, 0.95, 0.85, 0.7, *(0.55,) * 6,
     )  # fmt: skip
     send_hours: tuple[float, ...] = (
-        *(0.0,) * 7,
-        2.0,
-        10.0,
-        16.0,
-        15.0,
-        12.0,
-        6.0,
-        9.0,
-        11.0,
-        10.0,
-        7.0,
-        2.0,
-        *(0.0,) * 6,
-    )
+        *(0.0,) * 7, 2.0, 10.0, 16.0, 15.0, 12.0, 6.0, 9.0, 11.0, 10.0, 7.0, 2.0, *(0.0,) * 6,
+    )  # fmt: skip
     sender_effect: tuple[float, ...] = (1.0, 1.35, 0.8, 1.1, 0.65, 1.2, 0.95, 1.0, 0.9, 1.05)
     propensity_shape: float = 3.0
     reply_delay_h: float = 6.0
@@ -322,7 +310,7 @@ def _engineering(suffix: str) -> tuple[StepPlan, ...]:
     )
 
 
-SEQUENCES = (
+_SEQUENCES = (
     SequencePlan(
         "Outbound – VP Engineering (cold)",
         "Cold outreach to engineering leaders, mail first, one call.",
@@ -525,5 +513,5 @@ SEQUENCES = (
     ),
 )
 
-MODEL = Model(SEQUENCES)
+MODEL = Model(_SEQUENCES)
 """The parameters `organization` uses."""

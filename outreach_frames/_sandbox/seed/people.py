@@ -31,7 +31,7 @@ from outreach_frames._sandbox.seed.simulation import (
 )
 
 IANA, INFERRED, FREE_TEXT, NO_ZONE = range(4)
-BULK_LOADS = (320.0, 262.0, 190.0)
+_BULK_LOADS = (320.0, 262.0, 190.0)
 """When lists of prospects were imported [days before `as_of`]."""
 
 _SPECIAL_LETTERS = str.maketrans({"ß": "ss", "ł": "l", "Ł": "l", "ø": "o", "ö": "oe", "ü": "ue", "ä": "ae"})
@@ -203,7 +203,7 @@ def _draw_prospects(
 def _arrivals(simulation: Simulation, rng: np.random.Generator, count: int) -> tuple[FloatArray, BoolArray]:
     """Four in ten come with one of three imported lists, the others one by one; ids follow arrival."""
     bulk = happens(0.4, count, rng)
-    loads = simulation.as_of - rng.choice(BULK_LOADS, count) * DAY_S + 10 * HOUR_S
+    loads = simulation.as_of - rng.choice(_BULK_LOADS, count) * DAY_S + 10 * HOUR_S
     singly = simulation.as_of - rng.uniform(2, WINDOW_DAYS + 30, count) * DAY_S
     created = np.floor(np.where(bulk, loads + rng.uniform(0, 600, count), singly))
     order = np.argsort(created, kind="stable")

@@ -52,7 +52,7 @@ def respond(simulation: Simulation, cast: Cast, mail: Table, rng: np.random.Gene
     arrived = ~np.isnan(sent) & np.isnan(bounced)
 
     zone = prospects.zone[mail["prospect"]]
-    reply_probability = mail["reply_rate"] * slot_factor(simulation, mail, cast)
+    reply_probability = mail["reply_rate"] * _slot_factor(simulation, mail, cast)
     answers = arrived & happens(reply_probability, size, rng)
     delay = np.clip(
         simulation.model.reply_delay_h * np.exp(simulation.model.reply_delay_spread * rng.normal(size=size)), 0.15, 960
@@ -84,7 +84,7 @@ def respond(simulation: Simulation, cast: Cast, mail: Table, rng: np.random.Gene
     return responses | {"sentiment": _sentiments(responses["replied"], away, mail["positive_rate"], rng)}
 
 
-def slot_factor(simulation: Simulation, mail: Table, cast: Cast) -> FloatArray:
+def _slot_factor(simulation: Simulation, mail: Table, cast: Cast) -> FloatArray:
     """Factor on the reply probability from the recipient's local weekday and hour, the sender and the person."""
     local = simulation.zones.to_local(np.nan_to_num(mail["sent"]), cast.prospects.zone[mail["prospect"]])
     factor: FloatArray = (

@@ -26,7 +26,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 MINUTE_S = 60.0
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
-SATURDAY = 5
+_SATURDAY = 5
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday and Monday counts as 0
 _SPARE_DAYS = 60
 
@@ -106,7 +106,7 @@ def next_slot(
 
 def after_weekend(local: FloatArray, *, keep: BoolArray | bool = False) -> FloatArray:
     """Move Saturdays to Monday and Sundays to Tuesday, except rows in `keep`."""
-    moved = (weekday(local) >= SATURDAY) & ~np.asarray(keep)
+    moved = (weekday(local) >= _SATURDAY) & ~np.asarray(keep)
     return local + np.where(moved, 2 * DAY_S, 0.0)
 
 

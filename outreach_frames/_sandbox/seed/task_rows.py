@@ -22,8 +22,8 @@ from outreach_frames._sandbox.seed.names import CITIES
 from outreach_frames._sandbox.seed.simulation import DAY_S, IntArray
 from outreach_frames._sandbox.seed.tasks import ACTION_NAMES, DISPOSITIONS, MEETING, TASK_TYPES
 
-PURPOSES = ("Sequence call", "Follow-up", "Discovery", "Renewal")
-PRIORITIES = (("Low", 30), ("Normal", 60), ("High", 90))
+_PURPOSES = ("Sequence call", "Follow-up", "Discovery", "Renewal")
+_PRIORITIES = (("Low", 30), ("Normal", 60), ("High", 90))
 _OPEN_NOTES = ("Check the notes before calling.", "Asked to be called after lunch.", "Left a voicemail last time.")
 
 
@@ -40,10 +40,10 @@ def work_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
         ],
     )
     yield from row_resources(
-        "callPurpose", [{"name": name, "order": order, **stamps} for order, name in enumerate(PURPOSES)]
+        "callPurpose", [{"name": name, "order": order, **stamps} for order, name in enumerate(_PURPOSES)]
     )
     yield from row_resources(
-        "taskPriority", [{"name": name, "weight": weight, "color": 0x0072B2, **stamps} for name, weight in PRIORITIES]
+        "taskPriority", [{"name": name, "weight": weight, "color": 0x0072B2, **stamps} for name, weight in _PRIORITIES]
     )
     yield from row_resources(
         "taskPurpose",

@@ -22,7 +22,7 @@ from outreach_frames._sandbox.seed.names import OFFICES, PERSONAS, PROSPECT_STAG
 from outreach_frames._sandbox.seed.people import TRAITS
 from outreach_frames._sandbox.seed.simulation import DAY_S, HOUR_S, MINUTE_S
 
-TEAMS = ("Outbound North America", "Outbound EMEA", "Customer success", "Leadership")
+_TEAMS = ("Outbound North America", "Outbound EMEA", "Customer success", "Leadership")
 _CUSTOMERS, _LEADERS = 2, 3
 SELLING = ("Inside sales", "Field")
 _ROLES = ("Sales", "Sales development", "Account executives", "Customer success")
@@ -51,7 +51,7 @@ def user_rows(history: History, pointers: Pointers) -> Iterator[Resource]:
     profiles = ({"name": name, "isAdmin": admin, "specialId": special, **stamps} for name, admin, special in _PROFILES)
     yield from row_resources("profile", list(profiles))
     members = _teams(history)
-    for number, name in enumerate(TEAMS):
+    for number, name in enumerate(_TEAMS):
         users = ToMany.to("user", (np.flatnonzero(members == number) + 1).tolist())
         team = {"id": number + 1, "name": name, "color": "#56B4E9", "creator": ToOne("user", 1), "users": users}
         yield from row_resources("team", [team | stamps])
@@ -160,7 +160,7 @@ def _mailboxes(history: History, pointers: Pointers) -> Iterator[Resource]:
     )
 
 
-FIRST_USER = ToOne("user", 1)
+_FIRST_USER = ToOne("user", 1)
 _DUTIES = ("sdr", "ae", "csm")
 _CATEGORIES = ("Outbound", "Inbound", "Customers")
 _CATEGORIZED = ((1, "sequence", 1), (1, "sequence", 2), (2, "sequence", 3), (2, "template", 1), (3, "snippet", 1))
@@ -184,7 +184,7 @@ def ago(history: History, days: float) -> str | None:
 
 def reference_rows(history: History) -> Iterator[Resource]:
     """Yield stages, personas, rulesets, snippets, content categories, duties, webhooks, notes and settings."""
-    stamps = {"createdAt": ago(history, 700), "updatedAt": ago(history, 300), "creator": FIRST_USER}
+    stamps = {"createdAt": ago(history, 700), "updatedAt": ago(history, 300), "creator": _FIRST_USER}
     dated = {name: stamps[name] for name in ("createdAt", "updatedAt")}
     yield from row_resources(
         "stage",
@@ -195,7 +195,7 @@ def reference_rows(history: History) -> Iterator[Resource]:
     )
     yield from row_resources("persona", [dated | {"name": name, "description": text} for name, text in PERSONAS])
     yield from row_resources("ruleset", _rulesets(dated))
-    shared = stamps | {"owner": FIRST_USER, "shareType": "shared", "tags": ["reply"]}
+    shared = stamps | {"owner": _FIRST_USER, "shareType": "shared", "tags": ["reply"]}
     yield from row_resources(
         "snippet", [shared | {"name": name, "bodyHtml": f"<p>{text}</p>", "bodyText": text} for name, text in _SNIPPETS]
     )
@@ -211,7 +211,7 @@ def _rulesets(dated: dict[str, Any]) -> list[dict[str, Any]]:
     """Return three rulesets: the default, one for service notices, one that forbids two sequences at a time."""
     usual = dated | {
         "name": "Default ruleset",
-        "owner": FIRST_USER,
+        "owner": _FIRST_USER,
         "permitDuplicateProspects": "only_if_inactive",
         "includeUnsubscribeLinks": True,
         "autoResumeOotoProspects": True,
@@ -255,7 +255,7 @@ def _categories(stamps: dict[str, Any]) -> Iterator[Resource]:
     yield from row_resources(
         "favorite",
         [
-            stamps | {"user": FIRST_USER, "targetId": id_, "targetType": type_, "target": ToOne(type_, id_)}
+            stamps | {"user": _FIRST_USER, "targetId": id_, "targetType": type_, "target": ToOne(type_, id_)}
             for type_, id_ in _FAVORITES
         ],
     )
@@ -275,7 +275,7 @@ def _webhooks(history: History, stamps: dict[str, Any]) -> Iterator[Resource]:
                 "active": reason is None,
                 "disabledReason": reason,
                 "disabledSince": None if reason is None else ago(history, 12),
-                "authorizer": FIRST_USER,
+                "authorizer": _FIRST_USER,
             }
             for resource, action, version, reason in _WEBHOOKS
         ],
@@ -295,7 +295,7 @@ def _notes(history: History) -> Iterator[Resource]:
                     "pinned": number == 1,
                     "createdAt": ago(history, 20.0 - number),
                     subject: ToOne(subject, number),
-                    "creator": FIRST_USER,
+                    "creator": _FIRST_USER,
                 }
                 for number in range(1, min(6, count) + 1)
             ],
@@ -346,7 +346,7 @@ def _batch(history: History, number: int) -> dict[str, Any]:
         "startedAt": begun,
         "finishedAt": ended,
         "updatedAt": ended,
-        "creator": FIRST_USER,
+        "creator": _FIRST_USER,
     }
 
 
@@ -374,7 +374,7 @@ def _import(history: History) -> dict[str, Any]:
         "dupeMethod": "skip",
         "createdAt": ago(history, 190),
         "updatedAt": ago(history, 190),
-        "creator": FIRST_USER,
+        "creator": _FIRST_USER,
     }
 
 
@@ -428,7 +428,7 @@ def _compliance(history: History, number: int, state: str) -> dict[str, Any]:
         "requestObjectId": str(900_000 + number),
         "requesterId": 1,
         "pii": {},
-        "requester": FIRST_USER,
+        "requester": _FIRST_USER,
         "createdAt": ago(history, 15 - number),
         "updatedAt": ago(history, 14.5 - number),
     }

@@ -11,17 +11,17 @@ from outreach_frames._sandbox.writes import batches, enrollments
 from outreach_frames._sandbox.writes.enrollments import complete_task, is_step_task, require_open_task
 from outreach_frames._sandbox.writes.unit_of_work import OPEN_STATES, UnitOfWork, instant, stamp
 
-ActionParameters = Mapping[str, str]
-URGENT = frozenset({"urgent", "high"})
+_ActionParameters = Mapping[str, str]
+_URGENT = frozenset({"urgent", "high"})
 
 
-def _advance(unit: UnitOfWork, task: Record, _: ActionParameters) -> Record:
+def _advance(unit: UnitOfWork, task: Record, _: _ActionParameters) -> Record:
     if not is_step_task(task):
         raise invalid("Task cannot be advanced: it belongs to no sequence step.")
     return complete_task(unit, task)
 
 
-def _deliver(unit: UnitOfWork, task: Record, _: ActionParameters) -> Record:
+def _deliver(unit: UnitOfWork, task: Record, _: _ActionParameters) -> Record:
     require_open_task(task)
     mailing = unit.related(task, "mailing") or unit.related(task, "mailings")
     if mailing is None or mailing.attributes.get("state") not in OPEN_STATES["mailing"]:
@@ -30,13 +30,13 @@ def _deliver(unit: UnitOfWork, task: Record, _: ActionParameters) -> Record:
     return unit.current(task)
 
 
-def _mark_complete(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+def _mark_complete(unit: UnitOfWork, task: Record, parameters: _ActionParameters) -> Record:
     done = complete_task(unit, task, action=parameters.get("completionAction"))
     _note(unit, done, parameters.get("completionNote"))
     return unit.current(done)
 
 
-def _snooze(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+def _snooze(unit: UnitOfWork, task: Record, parameters: _ActionParameters) -> Record:
     """Move a task to a time, by default a day after the later of now and its due time."""
     require_open_task(task)
     present = task.attributes.get("dueAt")
@@ -49,23 +49,23 @@ def _snooze(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Rec
 def _urgent(unit: UnitOfWork) -> Record | None:
     """Return the priority of an urgent task; the vendor does not document how a task is marked."""
     priorities = unit.store.records("taskPriority")
-    return next((each for each in priorities if str(each.attributes.get("name")).casefold() in URGENT), None)
+    return next((each for each in priorities if str(each.attributes.get("name")).casefold() in _URGENT), None)
 
 
-def _reschedule(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+def _reschedule(unit: UnitOfWork, task: Record, parameters: _ActionParameters) -> Record:
     require_open_task(task)
     return unit.change(task, {"dueAt": stamp(_parameter_instant(parameters, "dueAt"))})
 
 
-def _reassign(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+def _reassign(unit: UnitOfWork, task: Record, parameters: _ActionParameters) -> Record:
     return unit.change(task, {}, {"owner": _parameter_record(unit, parameters, "ownerId", "user").identifier})
 
 
-def _update_note(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+def _update_note(unit: UnitOfWork, task: Record, parameters: _ActionParameters) -> Record:
     return unit.change(task, {"note": parameters.get("note")})
 
 
-def _associate(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+def _associate(unit: UnitOfWork, task: Record, parameters: _ActionParameters) -> Record:
     """Set the rule, or the opportunity itself: the documents describe the parameter both ways."""
     value = parameters.get("opportunityAssociation", "")
     if value.isdecimal():
@@ -76,7 +76,7 @@ def _associate(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> 
     return unit.change(task, {"opportunityAssociation": value})
 
 
-def _log_meeting(unit: UnitOfWork, task: Record, parameters: ActionParameters) -> Record:
+def _log_meeting(unit: UnitOfWork, task: Record, parameters: _ActionParameters) -> Record:
     if task.attributes.get("action") != "in_person":
         raise invalid("Task is not to be done in person.")
     related = {"taskDisposition": _parameter_record(unit, parameters, "taskDispositionId", "taskDisposition")}
@@ -87,7 +87,7 @@ def _log_meeting(unit: UnitOfWork, task: Record, parameters: ActionParameters) -
     return unit.current(done)
 
 
-TASK_ACTIONS: Mapping[str, Callable[[UnitOfWork, Record, ActionParameters], Record]] = {
+_TASK_ACTIONS: Mapping[str, Callable[[UnitOfWork, Record, _ActionParameters], Record]] = {
     "advance": _advance,
     "deliver": _deliver,
     "logMeetInPerson": _log_meeting,
@@ -107,7 +107,7 @@ def _note(unit: UnitOfWork, task: Record, note: str | None) -> None:
         unit.add("prospectNote", {"message": note}, {"prospect": prospect.identifier})
 
 
-def _parameter_instant(parameters: ActionParameters, name: str) -> datetime:
+def _parameter_instant(parameters: _ActionParameters, name: str) -> datetime:
     try:
         return instant(parameters[name])
     except KeyError:
@@ -116,20 +116,20 @@ def _parameter_instant(parameters: ActionParameters, name: str) -> datetime:
         raise invalid(f"{name} is not a valid datetime.") from None
 
 
-def _parameter_record(unit: UnitOfWork, parameters: ActionParameters, name: str, type_name: str) -> Record:
+def _parameter_record(unit: UnitOfWork, parameters: _ActionParameters, name: str, type_name: str) -> Record:
     record = unit.find(type_name, parameters.get(name, ""))
     if record is None:
         raise invalid(f"{name} must name a {type_name} that exists.")
     return record
 
 
-Action = Callable[[UnitOfWork, Record, ActionParameters], Record | None]
+_Action = Callable[[UnitOfWork, Record, _ActionParameters], Record | None]
 
 
-def _switch(*, on: bool) -> Action:
+def _switch(*, on: bool) -> _Action:
     """Return the action that enables or disables a sequence or a sequence template; it may be repeated."""
 
-    def switch(unit: UnitOfWork, record: Record, _: ActionParameters) -> Record:
+    def switch(unit: UnitOfWork, record: Record, _: _ActionParameters) -> Record:
         if on and record.type == "sequence" and not enrollments.sequence_steps(unit, record):
             raise invalid("Sequence cannot be activated: it has no steps.")
         if bool(record.attributes.get("enabled")) == on:
@@ -139,7 +139,7 @@ def _switch(*, on: bool) -> Action:
     return switch
 
 
-def _test_send(unit: UnitOfWork, mailbox: Record, _: ActionParameters) -> Record:
+def _test_send(unit: UnitOfWork, mailbox: Record, _: _ActionParameters) -> Record:
     """Send a mail to the mailbox itself."""
     if mailbox.attributes.get("sendDisabled"):
         unit.change(mailbox, {"sendErroredAt": unit.stamp})
@@ -152,7 +152,7 @@ def _test_send(unit: UnitOfWork, mailbox: Record, _: ActionParameters) -> Record
     return unit.change(mailbox, {"sendSuccessAt": unit.stamp, "sendErroredAt": None})
 
 
-def _test_sync(unit: UnitOfWork, mailbox: Record, _: ActionParameters) -> Record:
+def _test_sync(unit: UnitOfWork, mailbox: Record, _: _ActionParameters) -> Record:
     if mailbox.attributes.get("syncDisabled"):
         unit.change(mailbox, {"syncErroredAt": unit.stamp})
         raise invalid("Mailbox cannot be synchronized: synchronizing is disabled.")
@@ -160,13 +160,13 @@ def _test_sync(unit: UnitOfWork, mailbox: Record, _: ActionParameters) -> Record
     return unit.change(mailbox, done | {"syncErroredAt": None})
 
 
-def _ews(_: UnitOfWork, mailbox: Record, __: ActionParameters) -> None:
+def _ews(_: UnitOfWork, mailbox: Record, __: _ActionParameters) -> None:
     """Link or unlink an Exchange master account; the response is an empty object."""
     if mailbox.attributes.get("sendMethod") != "ews" and mailbox.attributes.get("syncMethod") != "ews":
         raise invalid("Mailbox is not connected through EWS.")
 
 
-ACTIONS: Mapping[str, Mapping[str, Action]] = {
+ACTIONS: Mapping[str, Mapping[str, _Action]] = {
     "batch": {"cancel": batches.cancel, "confirm": batches.confirm},
     "mailbox": {
         "linkEwsMasterAccount": _ews,
@@ -181,11 +181,11 @@ ACTIONS: Mapping[str, Mapping[str, Action]] = {
         "resume": lambda unit, state, _: enrollments.resume_enrollment(unit, state),
     },
     "sequenceTemplate": {"activate": _switch(on=True), "deactivate": _switch(on=False)},
-    "task": TASK_ACTIONS,
+    "task": _TASK_ACTIONS,
 }
 
 
-def act(unit: UnitOfWork, record: Record, name: str, parameters: ActionParameters) -> Record | None:
+def act(unit: UnitOfWork, record: Record, name: str, parameters: _ActionParameters) -> Record | None:
     """
     Execute an action.
 

@@ -12,10 +12,10 @@ from outreach_frames._sandbox.writes.request_body import Draft, ErrorList, blank
 from outreach_frames._sandbox.writes.unit_of_work import UnitOfWork
 from outreach_frames.catalog import ResourceType
 
-Payload = Mapping[str, Any]
+_BulkPayload = Mapping[str, Any]
 
 
-ENVELOPE = frozenset({"ids", "fieldName", "fieldValue", "objectName"})
+_ENVELOPE = frozenset({"ids", "fieldName", "fieldValue", "objectName"})
 """Members of a modification's payload that are not attributes."""
 
 
@@ -34,13 +34,13 @@ class Bulk:
         Whether the payload contains attributes.
     """
 
-    carry_out: Callable[[UnitOfWork, ResourceType, Record, Payload], None]
+    carry_out: Callable[[UnitOfWork, ResourceType, Record, _BulkPayload], None]
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     modifies: bool = False
 
 
-def check_payload(unit: UnitOfWork, kind: ResourceType, bulk: Bulk, payload: Payload) -> None:
+def _check_payload(unit: UnitOfWork, kind: ResourceType, bulk: Bulk, payload: _BulkPayload) -> None:
     """
     Check the payload of a bulk action.
 
@@ -75,9 +75,9 @@ def _check_need(unit: UnitOfWork, name: str, value: Any, errors: ErrorList) -> N
         errors.attribute(name, "must name users that exist")
 
 
-def changes(payload: Payload) -> dict[str, Any]:
+def changes(payload: _BulkPayload) -> dict[str, Any]:
     """Return the attributes a modification sets: ``{field: value, …}``, or ``fieldName`` and ``fieldValue``."""
-    attributes = {name: value for name, value in payload.items() if name not in ENVELOPE}
+    attributes = {name: value for name, value in payload.items() if name not in _ENVELOPE}
     return attributes | ({str(payload["fieldName"]): payload.get("fieldValue")} if "fieldName" in payload else {})
 
 
@@ -86,23 +86,23 @@ def _payload_type(name: str) -> str:
     return "user" if name == "ownerId" else name.removesuffix("Id")
 
 
-def _payload_record(unit: UnitOfWork, payload: Payload, name: str) -> Record:
+def _payload_record(unit: UnitOfWork, payload: _BulkPayload, name: str) -> Record:
     record = unit.find(_payload_type(name), payload[name])
     if record is None:
         raise invalid(f"{spoken(name)} does not exist anymore.")
     return record
 
 
-def _destroy(unit: UnitOfWork, _: ResourceType, record: Record, __: Payload) -> None:
+def _destroy(unit: UnitOfWork, _: ResourceType, record: Record, __: _BulkPayload) -> None:
     records.delete_record(unit, record)
 
 
-def _modify(unit: UnitOfWork, kind: ResourceType, record: Record, payload: Payload) -> None:
+def _modify(unit: UnitOfWork, kind: ResourceType, record: Record, payload: _BulkPayload) -> None:
     records.update_record(unit, kind, record, Draft(attributes=changes(payload)))
 
 
 def _tag(*, on: bool) -> Bulk:
-    def tag(unit: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
+    def tag(unit: UnitOfWork, _: ResourceType, record: Record, payload: _BulkPayload) -> None:
         others = [each for each in record.attributes.get("tags") or [] if each not in payload["tags"]]
         unit.change(record, {"tags": others + payload["tags"] if on else others})
 
@@ -110,7 +110,7 @@ def _tag(*, on: bool) -> Bulk:
 
 
 def _assign_users(*, on: bool) -> Bulk:
-    def assign(unit: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
+    def assign(unit: UnitOfWork, _: ResourceType, record: Record, payload: _BulkPayload) -> None:
         users = tuple(Identifier("user", key_of("user", each)) for each in payload["userIds"])
         others = tuple(each for each in as_tuple(record.relationships.get("assignedUsers")) if each not in users)
         unit.change(record, {}, {"assignedUsers": others + users if on else others})
@@ -118,19 +118,19 @@ def _assign_users(*, on: bool) -> Bulk:
     return Bulk(assign, ("userIds",))
 
 
-def _unassign_all(unit: UnitOfWork, _: ResourceType, record: Record, __: Payload) -> None:
+def _unassign_all(unit: UnitOfWork, _: ResourceType, record: Record, __: _BulkPayload) -> None:
     unit.change(record, {}, {"assignedUsers": ()})
 
 
 def _set_relationship(relationship: str, name: str) -> Bulk:
-    def point(unit: UnitOfWork, _: ResourceType, record: Record, payload: Payload) -> None:
+    def point(unit: UnitOfWork, _: ResourceType, record: Record, payload: _BulkPayload) -> None:
         linkage: Mapping[str, ResourceLinkage] = {relationship: _payload_record(unit, payload, name).identifier}
         unit.change(record, {}, linkage)
 
     return Bulk(point, (name,))
 
 
-def _assign_opportunity(unit: UnitOfWork, _: ResourceType, prospect: Record, payload: Payload) -> None:
+def _assign_opportunity(unit: UnitOfWork, _: ResourceType, prospect: Record, payload: _BulkPayload) -> None:
     opportunity = _payload_record(unit, payload, "opportunityId")
     relationships = {"opportunity": opportunity.identifier, "prospect": prospect.identifier}
     roles = unit.all_related(prospect, "opportunityProspectRoles")
@@ -138,13 +138,13 @@ def _assign_opportunity(unit: UnitOfWork, _: ResourceType, prospect: Record, pay
         unit.add("opportunityProspectRole", {"primary": False}, relationships)
 
 
-def _add_to_sequence(unit: UnitOfWork, _: ResourceType, prospect: Record, payload: Payload) -> None:
+def _add_to_sequence(unit: UnitOfWork, _: ResourceType, prospect: Record, payload: _BulkPayload) -> None:
     sequence, mailbox = _payload_record(unit, payload, "sequenceId"), _payload_record(unit, payload, "mailboxId")
     enrollments.enroll_prospect(unit, prospect, sequence, mailbox)
 
 
 def _for_enrollments(states: frozenset[str], move: Callable[[UnitOfWork, Record], object]) -> Bulk:
-    def each(unit: UnitOfWork, _: ResourceType, prospect: Record, __: Payload) -> None:
+    def each(unit: UnitOfWork, _: ResourceType, prospect: Record, __: _BulkPayload) -> None:
         for state in unit.store.referrers("sequenceState", "prospect").of(prospect.identifier):
             if state.attributes.get("state") in states:
                 move(unit, state)
@@ -162,7 +162,7 @@ _COMMON = {
     "RemoveTags": _tag(on=False),
 }
 
-BULK: Mapping[str, Bulk] = {
+_BULK: Mapping[str, Bulk] = {
     **{f"{plural}{name}": bulk for plural in ("accounts", "prospects") for name, bulk in _COMMON.items()},
     "accountAddTags": _tag(on=True),
     "customObjectBulkDelete": Bulk(_destroy),
@@ -181,7 +181,7 @@ MOST_RECORDS = 100_000
 AT_ONCE = 250
 """Records per step of a batch."""
 
-END_STATES = frozenset({"finished", "failed", "canceled"})
+_END_STATES = frozenset({"finished", "failed", "canceled"})
 
 
 def target(schema: Schema, action: str, parameters: Mapping[str, str]) -> ResourceType:
@@ -239,7 +239,7 @@ def begin_batch(
     HttpError
         422: the payload is not valid, or there are too many records.
     """
-    check_payload(unit, kind, BULK[action], payload)
+    _check_payload(unit, kind, _BULK[action], payload)
     if len(ids) > MOST_RECORDS:
         raise invalid(f"A batch takes at most {MOST_RECORDS:,} records.")
     batch = unit.add(
@@ -298,7 +298,7 @@ def cancel(unit: UnitOfWork, batch: Record, _: Mapping[str, str]) -> Record:
     HttpError
         422: it has ended.
     """
-    if batch.attributes.get("state") in END_STATES:
+    if batch.attributes.get("state") in _END_STATES:
         raise invalid(f"Batch cannot be canceled: it is {batch.attributes.get('state')}.")
     return unit.change(batch, {"state": "canceled", "canceledAt": unit.stamp})
 
@@ -340,7 +340,7 @@ def _is_canceled(unit: UnitOfWork, batch: Record) -> bool:
 
 def _carry_out(unit: UnitOfWork, kind: ResourceType, batch: Record, item: Record) -> None:
     record = unit.find(kind.name, str(item.attributes["data"]))
-    action = BULK[str(batch.attributes["action"])]
+    action = _BULK[str(batch.attributes["action"])]
     failure = None if record else f"{kind.name[:1].upper()}{kind.name[1:]} not found"
     if record is not None:
         try:

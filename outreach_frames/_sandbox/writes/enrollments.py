@@ -10,23 +10,23 @@ from outreach_frames._sandbox.store import Record, ResourceLinkage
 from outreach_frames._sandbox.writes.rules import filled_attributes
 from outreach_frames._sandbox.writes.unit_of_work import OPEN_STATES, UnitOfWork, instant, stamp
 
-UNDELIVERABLE = frozenset({"bounced", "hard_bounced", "invalid", "undeliverable", "unsubscribed"})
+_UNDELIVERABLE = frozenset({"bounced", "hard_bounced", "invalid", "undeliverable", "unsubscribed"})
 """Values of ``emailAddress.status`` of undeliverable addresses; the vendor does not publish the values."""
 
-STEP_TASK_PREFIX = "sequence_step_"
+_STEP_TASK_PREFIX = "sequence_step_"
 """How the types of tasks of a step begin."""
 
-MAIL_STEPS = frozenset({"auto_email", "manual_email"})
+_MAIL_STEPS = frozenset({"auto_email", "manual_email"})
 
 
-def enrollment_errors(unit: UnitOfWork, prospect: Record, sequence: Record) -> Iterator[tuple[str | None, str]]:
+def _enrollment_errors(unit: UnitOfWork, prospect: Record, sequence: Record) -> Iterator[tuple[str | None, str]]:
     """Yield every reason why a prospect cannot be added to a sequence, with a pointer."""
     to_sequence, to_prospect = "/data/relationships/sequence", "/data/relationships/prospect"
     if not sequence.attributes.get("enabled") and not unit.settings.enroll_in_disabled:
         yield to_sequence, "Sequence must be enabled."
     if not sequence_steps(unit, sequence):
         yield to_sequence, "Sequence must have steps."
-    mails = any(step.attributes.get("stepType") in MAIL_STEPS for step in sequence_steps(unit, sequence))
+    mails = any(step.attributes.get("stepType") in _MAIL_STEPS for step in sequence_steps(unit, sequence))
     if not sequence.attributes.get("transactional"):
         yield from ((to_prospect, reason) for reason in _opt_out_reasons(unit, prospect, sequence, mails=mails))
     needs_address = {"never": True, "without mail steps": mails, "always": False}
@@ -52,7 +52,7 @@ def _is_reachable(unit: UnitOfWork, prospect: Record) -> bool:
     if not addresses:
         return bool(prospect.attributes.get("emails"))
     return any(
-        address.attributes.get("status") not in UNDELIVERABLE and not address.attributes.get("unsubscribedAt")
+        address.attributes.get("status") not in _UNDELIVERABLE and not address.attributes.get("unsubscribedAt")
         for address in addresses
     )
 
@@ -100,8 +100,8 @@ def sequence_steps(unit: UnitOfWork, sequence: Record) -> list[Record]:
     return sorted(sequence_steps, key=lambda step: (step.attributes.get("order") or 0, step.key))
 
 
-STEP_TASKS = {"manual_email": ("sequence_step_email", "email"), "call": ("sequence_step_call", "call")}
-OTHER_TASK = ("sequence_step_task", "action_item")
+_STEP_TASKS = {"manual_email": ("sequence_step_email", "email"), "call": ("sequence_step_call", "call")}
+_OTHER_TASK = ("sequence_step_task", "action_item")
 
 
 def enroll_prospect(
@@ -115,7 +115,7 @@ def enroll_prospect(
     HttpError
         422: the sequence, its ruleset or the prospect does not allow it.
     """
-    errors = list(enrollment_errors(unit, prospect, sequence))
+    errors = list(_enrollment_errors(unit, prospect, sequence))
     if errors:
         raise InvalidError(errors)
     first = sequence_steps(unit, sequence)[0]
@@ -185,7 +185,7 @@ def resume_enrollment(unit: UnitOfWork, state: Record) -> Record:
     return _enter(unit, state, "active", {"pauseReason": None, "activeAt": unit.stamp})
 
 
-def advance_enrollment(unit: UnitOfWork, state: Record) -> Record:
+def _advance_enrollment(unit: UnitOfWork, state: Record) -> Record:
     """Move an enrollment to its next step; after the last one it is finished."""
     sequence, present = unit.related(state, "sequence"), unit.related(state, "sequenceStep")
     order = [step.key for step in sequence_steps(unit, sequence)] if sequence else []
@@ -271,7 +271,7 @@ def _schedule_mailing(unit: UnitOfWork, state: Record, step: Record, due: dateti
 
 
 def _create_task(unit: UnitOfWork, state: Record, step: Record, due: datetime) -> None:
-    task_type, action = STEP_TASKS.get(str(step.attributes.get("stepType")), OTHER_TASK)
+    task_type, action = _STEP_TASKS.get(str(step.attributes.get("stepType")), _OTHER_TASK)
     prospect, user = unit.related(state, "prospect"), unit.related(state, "user")
     account, priority = unit.related(state, "account"), unit.related(step, "taskPriority")
     unit.add(
@@ -334,7 +334,7 @@ def _move_enrollment(unit: UnitOfWork, task: Record, action: str | None) -> None
     if action in {"finish_no_reply", "finish_replied"}:
         finish_enrollment(unit, state, replied=action == "finish_replied")
     elif task.relationships.get("sequenceStep") == state.relationships.get("sequenceStep"):
-        advance_enrollment(unit, state)
+        _advance_enrollment(unit, state)
 
 
 def begin_due_tasks(unit: UnitOfWork) -> None:
@@ -347,7 +347,7 @@ def begin_due_tasks(unit: UnitOfWork) -> None:
 
 def is_step_task(task: Record) -> bool:
     """Whether a task belongs to a step of a sequence."""
-    return str(task.attributes.get("taskType")).startswith(STEP_TASK_PREFIX)
+    return str(task.attributes.get("taskType")).startswith(_STEP_TASK_PREFIX)
 
 
 def require_open_task(task: Record) -> None:

@@ -23,10 +23,10 @@ from outreach_frames._sandbox.writes.rules import values_index
 from outreach_frames._sandbox.writes.unit_of_work import UnitOfWork
 from outreach_frames.catalog import ResourceType
 
-FILES = {"prospectsImport": ("prospect", "externalId"), "accountsImport": ("account", "customId")}
+_FILES = {"prospectsImport": ("prospect", "externalId"), "accountsImport": ("account", "customId")}
 """Imports of files: the type of the records, and the attribute that identifies one."""
 
-UPSERTS = frozenset({"bulkUpsert", "customObjectBulkUpsert"})
+_UPSERTS = frozenset({"bulkUpsert", "customObjectBulkUpsert"})
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ def begin_import(unit: UnitOfWork, action: str, payload: Mapping[str, Any]) -> R
     """
     errors = ErrorList()
     methods = catalog.load().types["import"].attributes["dupeMethod"].enum
-    if payload.get("dupeMethod") not in (*methods, *(("overwriteNoCreate",) if action in UPSERTS else ())):
+    if payload.get("dupeMethod") not in (*methods, *(("overwriteNoCreate",) if action in _UPSERTS else ())):
         errors.attribute("dupeMethod", "is not included in the list")
     if blank(payload.get("fileName")):
         errors.attribute("fileName", "can't be blank")
-    if action in UPSERTS:
+    if action in _UPSERTS:
         if not isinstance(payload.get("records"), list):
             errors.attribute("records", "must be a list of resource objects")
     else:
@@ -113,12 +113,12 @@ def begin_import(unit: UnitOfWork, action: str, payload: Mapping[str, Any]) -> R
         if not isinstance(payload.get("mappings"), dict):
             errors.attribute("mappings", "must be an object")
     errors.raise_any()
-    entries = _upserts(payload["records"]) if action in UPSERTS else _file(action, unit, payload)
+    entries = _upserts(payload["records"]) if action in _UPSERTS else _file(action, unit, payload)
     record = unit.add(
         "import",
         {
             "fileName": payload["fileName"],
-            "importType": FILES.get(action, (action, ""))[0],
+            "importType": _FILES.get(action, (action, ""))[0],
             "dupeMethod": payload["dupeMethod"],
             "mappings": payload.get("mappings"),
             "state": "pending",
@@ -154,7 +154,7 @@ def _upserts(resources: Sequence[Any]) -> list[Reading]:
 
 def _file(action: str, unit: UnitOfWork, payload: Mapping[str, Any]) -> list[Reading]:
     """Return functions that read each row of a file by its mapping; matched by the external id."""
-    type_name, unique = FILES[action]
+    type_name, unique = _FILES[action]
 
     def reading(row: Mapping[str, str]) -> Reading:
         def read(now: UnitOfWork) -> ImportEntry:
@@ -214,12 +214,12 @@ def _overwriting_draft(entry: ImportEntry, method: str) -> Draft:
     return Draft(attributes={name: each for name, each in entry.draft.attributes.items() if blank(present.get(name))})
 
 
-MEMBERS = {"requester_email": None, "request_type": "requestType", "object_type": "objectType"}
+_MEMBERS = {"requester_email": None, "request_type": "requestType", "object_type": "objectType"}
 """Members of a request beside the address, with the attribute of `complianceRequest` whose values they have."""
 ADDRESS = "request_object_email"
 
-BEFORE_RUNNING = {"guide": ("pending", "queued"), "schema": ("pending",)}
-AFTER_FAILURE = {"guide": ("temporary_failure", "queued"), "schema": ("failed",)}
+_BEFORE_RUNNING = {"guide": ("pending", "queued"), "schema": ("pending",)}
+_AFTER_FAILURE = {"guide": ("temporary_failure", "queued"), "schema": ("failed",)}
 
 
 def begin_erasure(unit: UnitOfWork, attributes: Mapping[str, Any]) -> str:
@@ -274,10 +274,10 @@ def _requester(unit: UnitOfWork, attributes: Mapping[str, Any]) -> Identifier | 
 
 def _check_request(unit: UnitOfWork, attributes: Mapping[str, Any]) -> None:
     errors = ErrorList()
-    for name in attributes.keys() - {*MEMBERS, ADDRESS}:
+    for name in attributes.keys() - {*_MEMBERS, ADDRESS}:
         errors.attribute(name, "is not an attribute of a compliance request")
     declared = catalog.load().types["complianceRequest"].attributes
-    for name, attribute in MEMBERS.items():
+    for name, attribute in _MEMBERS.items():
         choices = declared[attribute].enum if attribute else ()
         if blank(attributes.get(name)):
             errors.attribute(name, "can't be blank")
@@ -300,7 +300,7 @@ def _run_erasure(unit: UnitOfWork, task: Record) -> Iterator[None]:
     words = unit.settings.compliance_states
     every = unit.settings.compliance_failures
     fails = every > 0 and int(task.id) % every == 0
-    path = [*BEFORE_RUNNING[words][1:], "running", *((*AFTER_FAILURE[words], "running") if fails else ())]
+    path = [*_BEFORE_RUNNING[words][1:], "running", *((*_AFTER_FAILURE[words], "running") if fails else ())]
     for name in path:
         UnitOfWork(unit.state, unit.actor).change(task, {"state": name})
         yield

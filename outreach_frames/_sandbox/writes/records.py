@@ -28,7 +28,7 @@ from outreach_frames.catalog import ResourceType
 
 
 @dataclass(frozen=True)
-class List:
+class ContactList:
     """
     One list of a prospect, and the resources that belong to it.
 
@@ -55,39 +55,39 @@ class List:
         )
 
 
-LISTS = (
-    List("emails", "emailAddress", "email"),
+_LISTS = (
+    ContactList("emails", "emailAddress", "email"),
     *(
-        List(f"{kind}Phones", "phoneNumber", "number", "phoneType", str(kind))
+        ContactList(f"{kind}Phones", "phoneNumber", "number", "phoneType", str(kind))
         for kind in catalog.load().types["phoneNumber"].attributes["phoneType"].enum
     ),
 )
 
 
-def follow_prospect(unit: UnitOfWork, before: Record | None, prospect: Record) -> None:
+def _update_entries(unit: UnitOfWork, before: Record | None, prospect: Record) -> None:
     """Create, reorder and delete the resources of changed lists of a prospect."""
-    for each in LISTS:
+    for each in _LISTS:
         values = prospect.attributes.get(each.attribute) or []
         if before is None or (before.attributes.get(each.attribute) or []) != values:
-            _match(unit, prospect, each, values)
+            _set_entries(unit, prospect, each, values)
 
 
-def follow_entry(unit: UnitOfWork, entry: Record) -> None:
+def _update_list(unit: UnitOfWork, entry: Record) -> None:
     """Update the prospect's list after a change of an address or a number."""
     owner = unit.related(entry, "prospect")
-    for each in LISTS if owner else ():
+    for each in _LISTS if owner else ():
         if owner and each.type == entry.type:
             values = [other.attributes.get(each.value) for other in _list_entries(unit, owner, each)]
             if values != (owner.attributes.get(each.attribute) or []):
                 unit.change(owner, {each.attribute: values})
 
 
-def _list_entries(unit: UnitOfWork, prospect: Record, listed: List) -> list[Record]:
+def _list_entries(unit: UnitOfWork, prospect: Record, listed: ContactList) -> list[Record]:
     records = unit.store.referrers(listed.type, "prospect").of(prospect.identifier)
     return sorted((each for each in records if listed.holds(each)), key=lambda each: each.attributes.get("order") or 0)
 
 
-def _match(unit: UnitOfWork, prospect: Record, listed: List, values: list[Any]) -> None:
+def _set_entries(unit: UnitOfWork, prospect: Record, listed: ContactList, values: list[Any]) -> None:
     present = {entry.attributes.get(listed.value): entry for entry in _list_entries(unit, prospect, listed)}
     for value in present.keys() - set(values):
         unit.remove(present[value])
@@ -99,9 +99,9 @@ def _match(unit: UnitOfWork, prospect: Record, listed: List, values: list[Any]) 
             unit.add(listed.type, kind | {listed.value: value, "order": order}, {"prospect": prospect.identifier})
 
 
-MINUTES_PER_DAY, SECONDS_PER_DAY = 1_440, 86_400
+_MINUTES_PER_DAY, _SECONDS_PER_DAY = 1_440, 86_400
 
-SEQUENCE_ACTIONS = {
+_SEQUENCE_ACTIONS = {
     "finish": "finish_no_reply",
     "finish - no reply": "finish_no_reply",
     "finish - replied": "finish_replied",
@@ -109,24 +109,24 @@ SEQUENCE_ACTIONS = {
 """Effect of ``call.sequenceAction`` on the task that the call completes; other values advance."""
 
 
-def after_created(unit: UnitOfWork, record: Record, draft: Draft) -> None:
+def _after_created(unit: UnitOfWork, record: Record, draft: Draft) -> None:
     """Apply the effects of a new record."""
-    effect = AFTER_CREATE.get(record.type)
+    effect = _AFTER_CREATE.get(record.type)
     if effect is not None:
         effect(unit, record, draft)
 
 
-def after_updated(unit: UnitOfWork, before: Record, record: Record) -> None:
+def _after_updated(unit: UnitOfWork, before: Record, record: Record) -> None:
     """Apply the effects of a changed record."""
-    effect = AFTER_UPDATE.get(record.type)
+    effect = _AFTER_UPDATE.get(record.type)
     if effect is not None:
         effect(unit, before, record)
 
 
-def after_deleted(unit: UnitOfWork, record: Record) -> None:
+def _after_deleted(unit: UnitOfWork, record: Record) -> None:
     """Apply the effects of a deleted record."""
     if record.type in {"emailAddress", "phoneNumber"}:
-        follow_entry(unit, record)
+        _update_list(unit, record)
 
 
 def _invite(unit: UnitOfWork, user: Record, draft: Draft) -> None:
@@ -147,16 +147,16 @@ def _log_call(unit: UnitOfWork, call: Record, draft: Draft) -> None:
     if task is not None and draft.linkage_meta.get("task", {}).get("complete") is True:
         action = str(call.attributes.get("sequenceAction")).casefold()
         enrollments.complete_task(
-            unit, task, action=SEQUENCE_ACTIONS.get(action), relationships={"call": call.identifier}
+            unit, task, action=_SEQUENCE_ACTIONS.get(action), relationships={"call": call.identifier}
         )
 
 
 def _add_contacts(unit: UnitOfWork, prospect: Record, _: Draft) -> None:
-    follow_prospect(unit, None, prospect)
+    _update_entries(unit, None, prospect)
 
 
 def _follow_prospect(unit: UnitOfWork, before: Record, prospect: Record) -> None:
-    follow_prospect(unit, before, prospect)
+    _update_entries(unit, before, prospect)
     if prospect.attributes.get("optedOut") and not before.attributes.get("optedOut"):
         enrollments.opt_out_enrollments(unit, prospect)
 
@@ -168,7 +168,7 @@ def _summarize(unit: UnitOfWork, step: Record, *_: Any) -> None:
         return
     sequence_steps = enrollments.sequence_steps(unit, sequence)
     automatic = sum(each.attributes.get("stepType") == "auto_email" for each in sequence_steps)
-    day = MINUTES_PER_DAY if unit.settings.interval_unit == "minutes" else SECONDS_PER_DAY
+    day = _MINUTES_PER_DAY if unit.settings.interval_unit == "minutes" else _SECONDS_PER_DAY
     unit.change(
         sequence,
         {
@@ -180,14 +180,14 @@ def _summarize(unit: UnitOfWork, step: Record, *_: Any) -> None:
 
 
 def _follow_entry(unit: UnitOfWork, entry: Record, _: Draft) -> None:
-    follow_entry(unit, entry)
+    _update_list(unit, entry)
 
 
 def _follow_changed_entry(unit: UnitOfWork, _: Record, entry: Record) -> None:
-    follow_entry(unit, entry)
+    _update_list(unit, entry)
 
 
-AFTER_CREATE: Mapping[str, Callable[[UnitOfWork, Record, Draft], None]] = {
+_AFTER_CREATE: Mapping[str, Callable[[UnitOfWork, Record, Draft], None]] = {
     "call": _log_call,
     "emailAddress": _follow_entry,
     "phoneNumber": _follow_entry,
@@ -196,7 +196,7 @@ AFTER_CREATE: Mapping[str, Callable[[UnitOfWork, Record, Draft], None]] = {
     "user": _invite,
 }
 
-AFTER_UPDATE: Mapping[str, Callable[[UnitOfWork, Record, Record], None]] = {
+_AFTER_UPDATE: Mapping[str, Callable[[UnitOfWork, Record, Record], None]] = {
     "emailAddress": _follow_changed_entry,
     "phoneNumber": _follow_changed_entry,
     "prospect": _follow_prospect,
@@ -217,7 +217,7 @@ def create_record(unit: UnitOfWork, kind: ResourceType, draft: Draft) -> Record:
     if kind.name == "sequenceState":
         return _enroll(unit, plan)
     record = unit.add(kind.name, plan.attributes, plan.relationships)
-    after_created(unit, record, draft)
+    _after_created(unit, record, draft)
     return unit.current(record)
 
 
@@ -233,14 +233,14 @@ def update_record(unit: UnitOfWork, kind: ResourceType, record: Record, draft: D
     plan = _make_plan(unit, kind, draft, record)
     changed = unit.change(record, plan.attributes, plan.relationships)
     if changed is not record:
-        after_updated(unit, record, changed)
+        _after_updated(unit, record, changed)
     return unit.current(changed)
 
 
 def delete_record(unit: UnitOfWork, record: Record) -> None:
     """Delete a record, and the records that belong only to it."""
     unit.remove(record)
-    after_deleted(unit, record)
+    _after_deleted(unit, record)
 
 
 def _make_plan(unit: UnitOfWork, kind: ResourceType, draft: Draft, before: Record | None) -> Plan:

@@ -87,7 +87,7 @@ def read_draft(body: bytes, kind: ResourceType, settings: SandboxSettings, *, id
     HttpError
         It is not a document with one resource object, or its type or id are not the URL's.
     """
-    data = read_data(body)
+    data = _read_data(body)
     status = settings.mismatch_status
     if data.get("type") != kind.name:
         raise bad_document(f"The type must be '{kind.name}'.", pointer="/data/type", status=status)
@@ -107,7 +107,7 @@ def read_draft(body: bytes, kind: ResourceType, settings: SandboxSettings, *, id
     )
 
 
-def read_data(body: bytes) -> Mapping[str, Any]:
+def _read_data(body: bytes) -> Mapping[str, Any]:
     """
     Return the ``data`` of a document.
 
@@ -135,7 +135,7 @@ def read_attributes(body: bytes) -> Mapping[str, Any]:
     HttpError
         400: there is a body, and it is not a document.
     """
-    return _object_member(read_data(body), "attributes") if body.strip() else {}
+    return _object_member(_read_data(body), "attributes") if body.strip() else {}
 
 
 def _object_member(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -149,7 +149,7 @@ def _has_meta(relationship: Mapping[str, Any]) -> bool:
     return isinstance(relationship.get("meta"), Mapping)
 
 
-UNRELIABLE_LENGTHS = frozenset({"callOptOutAction", "emailOptOutAction", "smsOptOutAction"})
+_UNRELIABLE_LENGTHS = frozenset({"callOptOutAction", "emailOptOutAction", "smsOptOutAction"})
 """Attributes with four characters in the schema; ``primaryReplyAction``, declared alike, has longer values."""
 
 _CERTAIN_ENUMS = frozenset(
@@ -254,7 +254,7 @@ def _read_attribute(kind: ResourceType, attribute: Attribute, value: Any, settin
     """
     if _free(kind):
         return value
-    read = _array(attribute, value) if attribute.type == "array" else READERS[_reader(attribute)](value)
+    read = _array(attribute, value) if attribute.type == "array" else _READERS[_reader(attribute)](value)
     if isinstance(read, str):
         _check_length(attribute, read)
     is_certain = (kind.name, attribute.name) in _CERTAIN_ENUMS
@@ -265,19 +265,19 @@ def _read_attribute(kind: ResourceType, attribute: Attribute, value: Any, settin
 
 
 def _reader(attribute: Attribute) -> str:
-    return attribute.format if attribute.format is not None and attribute.format in READERS else attribute.type
+    return attribute.format if attribute.format is not None and attribute.format in _READERS else attribute.type
 
 
 def _array(attribute: Attribute, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError("must be a list")  # noqa: TRY004 - a bad value of a request
-    return [READERS[attribute.items](each) for each in value] if attribute.items in READERS else value
+    return [_READERS[attribute.items](each) for each in value] if attribute.items in _READERS else value
 
 
 def _check_length(attribute: Attribute, value: str) -> None:
     limit = attribute.max_length
     longest = max((len(str(each)) for each in attribute.enum), default=0)
-    if limit is not None and len(value) > max(limit, longest) and attribute.name not in UNRELIABLE_LENGTHS:
+    if limit is not None and len(value) > max(limit, longest) and attribute.name not in _UNRELIABLE_LENGTHS:
         raise ValueError(f"is too long (maximum is {limit} characters)")
 
 
@@ -313,7 +313,7 @@ def _read_email(value: Any) -> str:
     return str(value)
 
 
-READERS: Mapping[str | None, Callable[[Any], Any]] = {
+_READERS: Mapping[str | None, Callable[[Any], Any]] = {
     "string": _read_text,
     "integer": _typed_reader(int, "must be an integer"),
     "number": _typed_reader((int, float), "must be a number"),

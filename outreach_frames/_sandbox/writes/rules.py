@@ -40,7 +40,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 """Default values of a new record; documented for webhooks and rulesets, plausible for the rest."""
 
-OWNERS = {
+_OWNERS = {
     **dict.fromkeys(("ruleset", "sequence", "snippet", "task", "template"), "owner"),
     **dict.fromkeys(("call", "favorite", "mailbox"), "user"),
     "webhook": "authorizer",
@@ -48,7 +48,7 @@ OWNERS = {
 """Relationships that are the user of the token by default."""
 
 
-COPIED = {
+_COPIED = {
     "call": {
         "sequence": ("task", "sequence"),
         "sequenceState": ("task", "sequenceState"),
@@ -98,9 +98,9 @@ def filled_relationships(
     unit: UnitOfWork, type_name: str, values: Mapping[str, ResourceLinkage]
 ) -> dict[str, ResourceLinkage]:
     """Return the relationships of a new record: owners, copied ones, and those of the request."""
-    owner = OWNERS.get(type_name)
+    owner = _OWNERS.get(type_name)
     filled: dict[str, ResourceLinkage] = {owner: unit.user} if owner and unit.user else {}
-    for name, (source, through) in COPIED.get(type_name, {}).items():
+    for name, (source, through) in _COPIED.get(type_name, {}).items():
         identifier = values.get(source)
         record = unit.find(*identifier) if isinstance(identifier, Identifier) else None
         other = unit.related(record, through) if record else None
@@ -122,7 +122,7 @@ def _task_subject(unit: UnitOfWork, subject: Identifier) -> dict[str, ResourceLi
 
 def derived_attributes(unit: UnitOfWork, plan: Plan) -> dict[str, Any]:
     """Return the attributes that follow from the others of a planned record."""
-    follow = DERIVED.get(plan.type)
+    follow = _DERIVED.get(plan.type)
     return follow(unit, plan) if follow else {}
 
 
@@ -148,14 +148,14 @@ def _derive_prospect(unit: UnitOfWork, plan: Plan) -> dict[str, Any]:
 
 
 def _derive_content(unit: UnitOfWork, plan: Plan) -> dict[str, Any]:
-    derived: dict[str, Any] = {"bodyText": plain_text(plan.attributes.get("bodyHtml"))}
+    derived: dict[str, Any] = {"bodyText": _plain_text(plan.attributes.get("bodyHtml"))}
     archived = bool(plan.attributes.get("archived"))
     if archived != bool(plan.was("archived")):
         derived["archivedAt"] = unit.stamp if archived else None
     return derived
 
 
-def plain_text(body_html: str | None) -> str | None:
+def _plain_text(body_html: str | None) -> str | None:
     """Return the text of an HTML passage."""
     if body_html is None:
         return None
@@ -174,7 +174,7 @@ def _derive_mailing(unit: UnitOfWork, plan: Plan) -> dict[str, Any]:
     }
     state = plan.attributes.get("state") or ("scheduled" if plan.attributes.get("scheduledAt") else "drafted")
     return content | {
-        "bodyText": plain_text(content["bodyHtml"]),
+        "bodyText": _plain_text(content["bodyHtml"]),
         "mailboxAddress": sender.attributes.get("email") if sender else None,
         "state": state,
         "stateChangedAt": unit.stamp,
@@ -220,7 +220,7 @@ def _derive_webhook(_: UnitOfWork, __: Plan) -> dict[str, Any]:
     return dict.fromkeys(("disabledReason", "disabledSince", "disabledUntil"))
 
 
-DERIVED: Mapping[str, Callable[[UnitOfWork, Plan], dict[str, Any]]] = {
+_DERIVED: Mapping[str, Callable[[UnitOfWork, Plan], dict[str, Any]]] = {
     "call": _derive_call,
     "favorite": _derive_favorite,
     "mailbox": _derive_mailbox,
@@ -259,7 +259,7 @@ def _address(host: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address 
         return None
 
 
-REQUIRED: Mapping[str, tuple[str, ...]] = {
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
     "accountNote": ("message", "account"),
     "call": ("direction", "outcome", "prospect"),
     "contentCategoryMembership": ("content", "contentCategory"),
@@ -284,11 +284,11 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
 }
 """Members that a new record needs besides a name; the guide and the wording of the schema imply them."""
 
-NAMELESS = frozenset({"template"})
+_NAMELESS = frozenset({"template"})
 """Types that have a name and do not need one."""
 
-UNIQUE = {"prospect": ("emails",), "user": ("email",), "emailAddress": ("email",)}
-EXTERNAL_IDS = {"prospect": ("externalId",), "account": ("customId",)}
+_UNIQUE = {"prospect": ("emails",), "user": ("email",), "emailAddress": ("email",)}
+_EXTERNAL_IDS = {"prospect": ("externalId",), "account": ("customId",)}
 
 _EXTRA_ACTIONS = {
     "mailing": ("bounced", "delivered", "opened", "replied"),
@@ -314,8 +314,8 @@ def check_plan(unit: UnitOfWork, plan: Plan, errors: ErrorList) -> None:
 
 def _check_required(unit: UnitOfWork, plan: Plan, errors: ErrorList) -> None:
     attributes = kind.attributes if (kind := unit.schema.declared(plan.type)) else {}
-    has_name = "name" in attributes and not attributes["name"].read_only and plan.type not in NAMELESS
-    for name in (*(("name",) if has_name else ()), *REQUIRED.get(plan.type, ())):
+    has_name = "name" in attributes and not attributes["name"].read_only and plan.type not in _NAMELESS
+    for name in (*(("name",) if has_name else ()), *_REQUIRED.get(plan.type, ())):
         if relations.declares(plan.type, name):
             if plan.names(name) is None and plan.moves(name):
                 errors.relationship(name, "must exist")
@@ -324,9 +324,9 @@ def _check_required(unit: UnitOfWork, plan: Plan, errors: ErrorList) -> None:
 
 
 def _check_unique(unit: UnitOfWork, plan: Plan, errors: ErrorList) -> None:
-    names: tuple[str, ...] = UNIQUE.get(plan.type, ())
+    names: tuple[str, ...] = _UNIQUE.get(plan.type, ())
     if unit.settings.unique_external_ids:
-        names += EXTERNAL_IDS.get(plan.type, ())
+        names += _EXTERNAL_IDS.get(plan.type, ())
     for name in names:
         if plan.changes(name) and _is_used(unit, plan, name):
             errors.attribute(name, "has already been taken")
@@ -334,7 +334,7 @@ def _check_unique(unit: UnitOfWork, plan: Plan, errors: ErrorList) -> None:
 
 def _is_used(unit: UnitOfWork, plan: Plan, name: str) -> bool:
     own = {record.identifier for record in (plan.before,) if record}
-    values = set(folded(plan.attributes.get(name)))
+    values = set(_casefolded_values(plan.attributes.get(name)))
     holders = [record for value in values for record in values_index(unit, plan.type, name).of(value)]
     if plan.type == "emailAddress":
         own |= set(as_tuple(plan.relationships.get("prospect")))
@@ -358,12 +358,12 @@ def values_index(unit: UnitOfWork, type_name: str, name: str) -> Any:
     """Return the records of a type by the values of an attribute, in lower case."""
 
     def values(record: Record) -> Iterable[Hashable]:
-        return folded(record.attributes.get(name))
+        return _casefolded_values(record.attributes.get(name))
 
     return unit.store.index(type_name, ("values", name), values)
 
 
-def folded(value: Any) -> Iterator[str]:
+def _casefolded_values(value: Any) -> Iterator[str]:
     """Yield the values of an attribute, a single one or a list, in lower case."""
     for each in value if isinstance(value, list) else [value]:
         if not blank(each):

@@ -19,7 +19,7 @@ from outreach_frames._sandbox.state import Change, SandboxState
 from outreach_frames._sandbox.store import Identifier, Key, Record, ResourceLinkage, Store, as_tuple, normal
 from outreach_frames.catalog import snake
 
-PARTIAL = {*relations.AT_ACTIVE_STEP, "activeSequenceStates"}
+_PARTIAL = {*relations.AT_ACTIVE_STEP, "activeSequenceStates"}
 """Relationships that list only some of the records that point back; looked up again after a change."""
 
 
@@ -33,13 +33,11 @@ def _listing_relationships(type_name: str, relationship: str) -> tuple[str, ...]
         if other.many and type_name in other.targets and relations.inverse(target.name, other) == relationship
     ]
     through_roles = [
-        there for (here, there), pair in relations.THROUGH_ROLES.items() if (type_name, relationship) in _ends(pair)
+        there
+        for (_, there), (here, _) in relations.THROUGH_ROLES.items()
+        if (type_name, relationship) == ("opportunityProspectRole", here)
     ]
     return tuple(dict.fromkeys(relationships + through_roles))
-
-
-def _ends(pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
-    yield ("opportunityProspectRole", pair[0])
 
 
 @cache
@@ -78,8 +76,8 @@ def _correct(store: Store, identifier: Identifier, record: Record, name: str, *,
     stored = {each for each in _listing_relationships(record.type, name) if other and each in other.relationships}
     if other is None or not stored:
         return
-    relationships = {each: linkage for each, linkage in other.relationships.items() if each not in stored & PARTIAL}
-    for each in stored - PARTIAL:
+    relationships = {each: linkage for each, linkage in other.relationships.items() if each not in stored & _PARTIAL}
+    for each in stored - _PARTIAL:
         relationships[each] = _listing(relationships[each], _list_member(record, each), listed=listed)
     if relationships != other.relationships:
         store.put(replace(other, relationships=relationships))
@@ -127,7 +125,7 @@ def instant(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-LOGGED = {
+_LOGGED = {
     **dict.fromkeys(("account", "opportunity", "prospect"), frozenset({"created", "updated", "destroyed"})),
     "mailbox": frozenset({"created"}),
     "sequenceState": frozenset({"created", "advanced", "finished", "destroyed"}),
@@ -137,14 +135,14 @@ LOGGED = {
 }
 """Actions that are logged under the name of type and action: ``prospect_created``."""
 
-MOVES = {"paused": "sequence_state_paused", "active": "sequence_state_resumed"}
-MESSAGES = {
+_MOVES = {"paused": "sequence_state_paused", "active": "sequence_state_resumed"}
+_MESSAGES = {
     "delivered": "outbound_message",
     "opened": "message_opened",
     "replied": "inbound_message",
     "bounced": "bounced_message",
 }
-OPT_OUTS = {"optedOut": "opt_out", "emailOptedOut": "emails_opt_out", "callOptedOut": "calls_opt_out"}
+_OPT_OUTS = {"optedOut": "opt_out", "emailOptedOut": "emails_opt_out", "callOptedOut": "calls_opt_out"}
 
 
 class EventLog:
@@ -176,15 +174,15 @@ class EventLog:
 
 def _event_names(change: Change) -> Iterator[str]:
     record, type_name = change.record, change.record.type
-    logged = LOGGED.get(type_name, frozenset())
-    actions = [each for each in change.happenings if each in logged]
+    logged = _LOGGED.get(type_name, frozenset())
+    actions = [each for each in change.actions if each in logged]
     if "completed" in actions:
         actions.remove("updated")
     yield from (f"{snake(type_name)}_{each}" for each in actions)
     if type_name == "call" and change.kind == "created":
         yield f"{record.attributes.get('direction')}_call_{record.attributes.get('state')}"
     if type_name == "mailing":
-        yield from (MESSAGES[each] for each in change.happenings if each in MESSAGES)
+        yield from (_MESSAGES[each] for each in change.actions if each in _MESSAGES)
     if change.before is not None:
         yield from _update_names(record, change.before)
 
@@ -192,10 +190,10 @@ def _event_names(change: Change) -> Iterator[str]:
 def _update_names(record: Record, before: Record) -> Iterator[str]:
     """Yield the event names of updates of single attributes or relationships."""
     if record.type == "sequenceState" and record.attributes.get("state") != before.attributes.get("state"):
-        name = MOVES.get(str(record.attributes.get("state")))
+        name = _MOVES.get(str(record.attributes.get("state")))
         yield from [name] if name else []
     if record.type == "prospect":
-        for attribute, name in OPT_OUTS.items():
+        for attribute, name in _OPT_OUTS.items():
             now, was = bool(record.attributes.get(attribute)), bool(before.attributes.get(attribute))
             yield from ([name] if now else [f"{name}_revert"]) if now != was else []
         for relationship in ("owner", "stage"):
@@ -218,7 +216,7 @@ def _event_relationships(change: Change) -> dict[str, ResourceLinkage]:
     return about
 
 
-BELONGING = {
+_BELONGING = {
     "account": ("accountNote", "favorite"),
     "prospect": (
         *("emailAddress", "phoneNumber", "prospectNote", "sequenceState", "opportunityProspectRole", "recipient"),
@@ -241,7 +239,7 @@ OPEN_STATES = {
 }
 """States in which these are deleted with it; sent mailings and completed tasks stay."""
 
-THROUGH = frozenset({"target", "content", "subject", "owner"})
+_THROUGH = frozenset({"target", "content", "subject", "owner"})
 """Relationships to the record that another belongs to, besides the one named after the type."""
 
 
@@ -386,7 +384,7 @@ class UnitOfWork:
 
     def _belongs(self, other: Record, record: Record, relationship: str) -> bool:
         """Whether another record is deleted with this one."""
-        if other.type not in BELONGING.get(record.type, ()) or relationship not in THROUGH | {record.type}:
+        if other.type not in _BELONGING.get(record.type, ()) or relationship not in _THROUGH | {record.type}:
             return False
         return other.type not in OPEN_STATES or other.attributes.get("state") in OPEN_STATES[other.type]
 
