@@ -1,4 +1,4 @@
-"""Whether one template beats another: what is known of each rate, and of their difference."""
+"""A/B test of a step: the posterior of each variant's rate, and the differences between variants."""
 
 from math import lgamma
 

@@ -1,4 +1,4 @@
-"""Whether the rate changed or what was counted: the way from one period's rate to the next one's."""
+"""Change between two periods: how much comes from the rates and how much from the mix of groups."""
 
 from typing import Any
 

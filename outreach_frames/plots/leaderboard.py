@@ -1,4 +1,4 @@
-"""Who does well: raw rates beside rates drawn toward the mean of all, so that few trials do not win."""
+"""Leaderboard: raw rates beside shrunken rates, so that a group with few trials does not come first by chance."""
 
 from typing import Any
 

@@ -70,8 +70,8 @@ def plot_rates(
     Returns
     -------
     ax : Axes
-        Groups lie at 0, 1, 2 … on the y axis, rates as fractions on the x axis. A point further out than the axis
-        reaches stands hollow at its edge, before an arrow. A group without trials has an open tick "no data" instead of
+        Groups lie at 0, 1, 2 … on the y axis, rates as fractions on the x axis. A point beyond the
+        axis is drawn hollow at its edge, with an arrow. A group without trials has an open tick "no data" instead of
         a point. Periods of time keep their order. Groups of which less than half has had 14 days are drawn faded below
         all others, marked with a star: their replies are still to come.
 

@@ -248,7 +248,7 @@ def disable_when(control: w.ValueWidget, *, other: w.ValueWidget, value: object)
 
 
 def group_by_id(frame: pd.DataFrame, column: str) -> dict[int, pd.DataFrame]:
-    """Part a frame by a column of ids, so that a change of a control searches nothing; rows without an id are left."""
+    """Split a frame by a column of ids, once; rows without an id are left out."""
     groups: Any = frame.groupby(column)
     return {int(number): rows for number, rows in groups}
 

@@ -1,4 +1,4 @@
-"""Two templates at one step: which gets more replies, how sure that is, and what is still missing."""
+"""Two templates at one step: which gets more replies, how certain that is, and how much more mail is needed."""
 
 from collections.abc import Mapping
 from typing import ClassVar
