@@ -134,21 +134,21 @@ def show(
     addresses = _addresses(links)
     rows, intervals = frame.head(limit).reset_index(drop=True), _intervals(frame)
     parts = {part for interval in intervals.values() for part in interval}
-    wanted = [name for name in frame.columns if name not in parts] if columns is None else columns
-    heads = dict(columns) if isinstance(columns, Mapping) else {name: _words(str(name)) for name in wanted}
-    made: dict[Hashable, _Column] = {}
+    requested = [name for name in frame.columns if name not in parts] if columns is None else columns
+    heads = dict(columns) if isinstance(columns, Mapping) else {name: _words(str(name)) for name in requested}
+    styled: dict[Hashable, _Column] = {}
     for name, head in heads.items():
         unit = _unit(str(name), rows[name], is_rate=name in intervals)
         address = addresses.get(_record(str(name), frame))
         if name in intervals:
-            made[name], made[f"{name} interval"] = _rate(rows, name, intervals[name], unit)
-            made[f"{name} interval"].head = _head("interval", unit.label or "%", level=_level(frame))
+            styled[name], styled[f"{name} interval"] = _rate(rows, name, intervals[name], unit)
+            styled[f"{name} interval"].head = _head("interval", unit.label or "%", level=_level(frame))
         else:
             cells = [_cell(value, unit) if address is None else _link(value, address) for value in rows[name]]
-            made[name] = _Column(pd.Series(cells, dtype="str"), unit, is_text=unit is TEXT)
-        made[name].head = _head(head, unit.label)
+            styled[name] = _Column(pd.Series(cells, dtype="str"), unit, is_text=unit is TEXT)
+        styled[name].head = _head(head, unit.label)
     left_out = f"The first {count(limit)} of {count(len(frame))} rows." if len(rows) < len(frame) else ""
-    return _styled(made, left_out if len(frame) else "No rows.")
+    return _styled(styled, left_out if len(frame) else "No rows.")
 
 
 @dataclass(eq=False)
@@ -250,11 +250,11 @@ class _Inline(Styler):
 def _intervals(frame: pd.DataFrame) -> dict[str, tuple[str, str, str]]:
     """Find the estimates that have bounds, with the names of low, high and n; a single one may have them bare."""
     names = [str(name) for name in frame.columns]
-    found = {
+    matches = {
         name: (f"{name}_lo", f"{name}_hi", f"{name}_n") for name in names if {f"{name}_lo", f"{name}_hi"} <= {*names}
     }
-    bare = [name for name in ("shrunk", "rate") if name in names and name not in found]
-    return found | ({bare[0]: ("lo", "hi", "n")} if bare and {"lo", "hi"} <= {*names} else {})
+    bare = [name for name in ("shrunk", "rate") if name in names and name not in matches]
+    return matches | ({bare[0]: ("lo", "hi", "n")} if bare and {"lo", "hi"} <= {*names} else {})
 
 
 def _interval(low: Any, high: Any, n: Any, unit: Unit) -> str:
@@ -308,14 +308,14 @@ def _addresses(links: Links | None) -> dict[str, str]:
     """Check the addresses, by record: an https host, no sign-in, and a place for the id."""
     if links is None:
         return {}
-    given = {record: links.rstrip("/") + page for record, page in PAGES.items()} if isinstance(links, str) else links
-    for address in given.values():
+    provided = {record: links.rstrip("/") + page for record, page in PAGES.items()} if isinstance(links, str) else links
+    for address in provided.values():
         if not _is_web_app(address) or "{id}" not in address:
             raise DataError(
                 "links holds something that is no address of a web app.",
                 hint='Write links="https://web.outreach.io", or {"account": "https://…/accounts/{id}"}; no sign-in.',
             )
-    return dict(given)
+    return dict(provided)
 
 
 def _is_web_app(address: str) -> bool:

@@ -133,14 +133,14 @@ def _page(document: nbformat.NotebookNode) -> str:
 
 
 def _find(notebook: str | Path) -> Path:
-    known = notebooks()
-    path = known.get(str(notebook), Path(notebook))
-    reports = [name for name in known if name not in ELSEWHERE]
+    present = notebooks()
+    path = present.get(str(notebook), Path(notebook))
+    reports = [name for name in present if name not in ELSEWHERE]
     if not path.is_file():
         raise ReportError(
             f"There is no notebook {path.name!r}.", notebook=path.stem, hint=f"Reports: {', '.join(reports)}."
         )
-    if path.stem in ELSEWHERE and path.stem in known and path.samefile(known[path.stem]):
+    if path.stem in ELSEWHERE and path.stem in present and path.samefile(present[path.stem]):
         raise ReportError(
             f"The notebook {path.stem!r} is no report: it is worked with.",
             notebook=path.stem,
@@ -228,9 +228,9 @@ def _run(client: NotebookClient, document: nbformat.NotebookNode) -> None:
                 if not section or error.ename not in DATA_ERRORS:
                     raise
                 is_left_out = True
-                told = error.evalue.splitlines()[0]
-                _log.warning("The section %r is left out: %s", section, told)
-                sentence = {"text/html": f"<p><em>Not shown: {html.escape(told)}</em></p>", "text/plain": told}
+                texts = error.evalue.splitlines()[0]
+                _log.warning("The section %r is left out: %s", section, texts)
+                sentence = {"text/html": f"<p><em>Not shown: {html.escape(texts)}</em></p>", "text/plain": texts}
                 cell.outputs = [nbformat.v4.new_output("display_data", sentence)]
 
 
@@ -275,8 +275,8 @@ def _blocks(cells: Sequence[nbformat.NotebookNode]) -> Iterator[tuple[str, list[
 
 def _shows(cell: nbformat.NotebookNode, kind: str, tag: str) -> int:
     """Count what a cell shows: outputs of a kind, and tags in its HTML."""
-    shown = [output.get("data", {}) for output in cell.get("outputs", ())]
-    return sum((kind in data) + data.get("text/html", "").count(tag) for data in shown)
+    visible = [output.get("data", {}) for output in cell.get("outputs", ())]
+    return sum((kind in data) + data.get("text/html", "").count(tag) for data in visible)
 
 
 def _is_long(cell: nbformat.NotebookNode) -> bool:

@@ -145,33 +145,33 @@ def tell(
         A frame carries no record of a statistic, or is none; names are not by key and id.
     """
     name = Names(names)
-    others = [result for result in family if not any(result is told for told in results)]
+    others = [result for result in family if not any(result is other for other in results)]
     functions = [_function(result) for result in results]
     by_result = [
         list(RULES[function](result, name)) if function in RULES and len(result) else []
         for function, result in zip([*functions, *map(_function, others)], [*results, *others], strict=True)
     ]
-    claims = [finding for found in by_result for finding in found if finding.p is not None]
+    claims = [finding for group in by_result for finding in group if finding.p is not None]
     ranked = []
-    for found in list(_kept(by_result, claims))[: len(results)]:
+    for group in list(_kept(by_result, claims))[: len(results)]:
         places = dict.fromkeys(Level, 0)
-        for finding in sorted(found, key=lambda each: (each.level, -each.weight)):
+        for finding in sorted(group, key=lambda each: (each.level, -each.weight)):
             ranked.append((finding.level, places[finding.level], -finding.weight, finding.sentence))
             places[finding.level] += 1
     ranked.sort(key=lambda each: each[:3])
     notable = [sentence for level, _, _, sentence in ranked if level < Level.NOTE]
     notes = [sentence for level, _, _, sentence in ranked if level == Level.NOTE]
-    told = notable or [_nothing_notable(functions, has_rows=any(len(result) for result in results))]
+    sentences = notable or [_nothing_notable(functions, has_rows=any(len(result) for result in results))]
     looks = [_looks(len(claims))] if claims and not others else []
-    return Sentences([*told, *notes, *looks] if limit is None else [*told[:limit], *looks])
+    return Sentences([*sentences, *notes, *looks] if limit is None else [*sentences[:limit], *looks])
 
 
 def _kept(by_result: list[list[Finding]], claims: list[Finding]) -> Iterator[list[Finding]]:
     """Keep the facts, and the claims that survive all comparisons of the family, weighted by their importance."""
     p, weights = (np.array([getattr(each, name) for each in claims], dtype=np.float64) for name in ("p", "importance"))
     adjusted = iter(false_discovery_control(np.minimum(p * weights.mean() / weights, 1.0)) if claims else ())
-    for found in by_result:
-        yield [each for each in found if each.p is None or next(adjusted) <= FALSE_DISCOVERIES]
+    for group in by_result:
+        yield [each for each in group if each.p is None or next(adjusted) <= FALSE_DISCOVERIES]
 
 
 def _looks(comparisons: int) -> str:

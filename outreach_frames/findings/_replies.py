@@ -84,8 +84,8 @@ def _not_judged(result: pd.DataFrame, rate: str, key: str) -> Iterator[Finding]:
 
 def steps(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     """Compare each step with the others of its sequence, calls apart, and name the sequences without a reply."""
-    known = result[result["hazard_14d_n"].notna()]
-    for calls, kind in known.groupby(known["step_type"].eq("call").fillna(value=False)):
+    present = result[result["hazard_14d_n"].notna()]
+    for calls, kind in present.groupby(present["step_type"].eq("call").fillna(value=False)):
         effect = design_effect(result, "hazard_14d")
         totals = kind.groupby("sequence_id")["hazard_14d_n"].sum()
         silent = set(totals.index[kind.groupby("sequence_id")["first_replies"].sum() == 0])

@@ -46,13 +46,13 @@ def mailboxes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     blind = labeled[holds(~result["sync_ok"])]
     if len(blind):
         mails = int(blind["sent_while_blind"].sum())
-        told = [
+        texts = [
             row["label"] if pd.isna(row["blind_since"]) else f"{row['label']} since {day(row['blind_since'])}"
             for row in records(blind)
         ]
         sentence = f"{len(blind):,} {of_all} {'receives' if len(blind) == 1 else 'receive'} no replies and no bounces"
         meant = f"{counted(mails, 'mail')} sent since then look unanswered, even if they were answered"
-        yield Finding(Level.REPAIR, mails, f"{sentence}: {listed(told)}. {meant}.")
+        yield Finding(Level.REPAIR, mails, f"{sentence}: {listed(texts)}. {meant}.")
     mute = labeled[holds(~result["send_ok"])]
     if len(mute):
         sentence = f"{len(mute):,} {of_all} cannot send: {listed(mute['label'])}."
@@ -78,15 +78,15 @@ def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         counts = [column.to_numpy(dtype="float64") for _, column in sums.items()]
         x, n = (count / effect for count in counts)
         lower, p = exact_lower(x, n), p_above(x, n, watch)
-        for place, found in enumerate(rates_of(*counts, effect=effect)):
-            if found.n < MIN_N:
+        for place, measured in enumerate(rates_of(*counts, effect=effect)):
+            if measured.n < MIN_N:
                 continue
             grave = lower[place] > act
             level, limit = (Level.REPAIR, act) if grave else (Level.DECIDE, watch)
             what = "at which to act" if grave else "from which to watch"
             box = sums.index[place]
             threshold = share(limit)
-            sentence = f"{name(key, box, own.get(box))} {has(words)} {found}{when}, above the {threshold} {what}."
+            sentence = f"{name(key, box, own.get(box))} {has(words)} {measured}{when}, above the {threshold} {what}."
             enough = counts[0][place] >= MIN_EVENTS and lower[place] > watch
             importance = HEADLINE if rate == "bounce_rate" else 1.0
             yield Finding(level, counts[0][place], sentence, float(p[place]) if enough else 1.0, importance)
@@ -165,11 +165,11 @@ def machines(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Count how many opens look like a machine's, and the open rate with and without them."""
     if "open_rate_range" not in result.attrs:
         return
-    told = attached(result, "open_rate_range").iloc[0]
-    n = int(told["n"])
-    if n < MIN_N or told["lower"] == told["upper"]:
+    opened = attached(result, "open_rate_range").iloc[0]
+    n = int(opened["n"])
+    if n < MIN_N or opened["lower"] == opened["upper"]:
         return
-    low, high = (Rate(told[end], told[f"{end}_lo"], told[f"{end}_hi"], n) for end in ("lower", "upper"))
+    low, high = (Rate(opened[end], opened[f"{end}_lo"], opened[f"{end}_hi"], n) for end in ("lower", "upper"))
     suspect = round((high.value - low.value) * n)
     look = "looks" if suspect == 1 else "look"
     sentence = (
@@ -208,12 +208,13 @@ def backlog(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
 
 def coverage(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Count the accounts where nobody was contacted, and those where only one of several was."""
-    known = result[result["prospects"] > 0]
-    several = known[(known["prospects"] > 1) & (known["contacted"] > 0)]
-    untouched, single = known[known["contacted"] == 0], several[several["contacted"] == 1]
-    if len(untouched) and len(untouched) >= FEW_ACCOUNTS * len(known):
+    present = result[result["prospects"] > 0]
+    several = present[(present["prospects"] > 1) & (present["contacted"] > 0)]
+    untouched, single = present[present["contacted"] == 0], several[several["contacted"] == 1]
+    if len(untouched) and len(untouched) >= FEW_ACCOUNTS * len(present):
         people = int(untouched["prospects"].sum())
-        sentence = f"In {len(untouched):,} of {counted(len(known), 'account')} with people on file nobody was contacted"
+        of_all = f"{len(untouched):,} of {counted(len(present), 'account')}"
+        sentence = f"In {of_all} with people on file nobody was contacted"
         yield Finding(Level.DECIDE, people, f"{sentence}, {counted(people, 'person', 'people')} in all.")
     if len(single) and len(single) >= FEW_ACCOUNTS * len(several):
         people = int((single["prospects"] - 1).sum())

@@ -166,8 +166,8 @@ def _winner(arms: list[dict[str, Any]], variant: str, where: str, words: Metric,
     labels = [name("template_id", arm["template_id"], arm["name"]) for arm in (best, rival)]
     figures = [Rate(arm["rate"], arm["lo"], arm["hi"], arm["n"]) for arm in (best, rival)]
     pairs, chance = len(arms) * (len(arms) - 1) / 2, best["p_always_valid"]
-    told = better and best["diff_lo"] > 0 and pd.notna(chance)
-    if not told:
+    is_won = better and best["diff_lo"] > 0 and pd.notna(chance)
+    if not is_won:
         return Finding(Level.DECIDE, 0, "", 1.0)
     change = points(best["diff"], best["diff_lo"], best["diff_hi"])
     sentence = f"At {where}, {labels[0]} {words.more} {labels[1]}: {figures[0]} against {figures[1]}, {change} more."

@@ -74,8 +74,8 @@ class Rate(NamedTuple):
 class Names:
     """Writes what an id stands for: its name in quotes, else the kind of record with the id."""
 
-    def __init__(self, given: Mapping[str, NameTable] | None = None) -> None:
-        tables = given if isinstance(given, Mapping) else {} if given is None else {"": given}
+    def __init__(self, provided: Mapping[str, NameTable] | None = None) -> None:
+        tables = provided if isinstance(provided, Mapping) else {} if provided is None else {"": provided}
         if not all(isinstance(table, Mapping | pd.Series) for table in tables.values()):
             raise DataError(
                 "names= takes names by id for each key.",

@@ -33,8 +33,8 @@ FADED = 0.4
 
 def top_of(*values: Iterable[float], least: float = 0.01, most: float = 1.0) -> float:
     """Choose where a rate axis ends: a little beyond the largest value, never beyond `most`."""
-    known = [value for group in values for value in group if not np.isnan(value)]
-    largest = max(known, default=1.0)
+    present = [value for group in values for value in group if not np.isnan(value)]
+    largest = max(present, default=1.0)
     return min(max(largest * 1.06, least), most * 1.03)
 
 

@@ -98,9 +98,9 @@ def noun(key: str) -> str:
 def keys_of(frame: pd.DataFrame) -> list[str]:
     """Find the key columns: those grouped by, else the first column if it looks like one; none for a total."""
     by = parameters(frame).get("by")
-    wanted = [column for column in ([by] if isinstance(by, str) else by or []) if column in frame.columns]
-    if wanted or not len(frame.columns):
-        return wanted
+    requested = [column for column in ([by] if isinstance(by, str) else by or []) if column in frame.columns]
+    if requested or not len(frame.columns):
+        return requested
     first = str(frame.columns[0])
     return [first] if first.endswith("_id") or not is_numeric_dtype(frame[first].dtype) else []
 
@@ -180,8 +180,8 @@ def confidence(frame: pd.DataFrame) -> str:
     return share(float(parameters(frame).get("ci") or 0.95))
 
 
-def _period(given: dict[str, Any]) -> str:
-    since, until = given.get("since"), given.get("until")
+def _period(parameters_of: dict[str, Any]) -> str:
+    since, until = parameters_of.get("since"), parameters_of.get("until")
     if since and until:
         return f"{day(since)} – {day(until)}"
     if since:
@@ -192,12 +192,12 @@ def _period(given: dict[str, Any]) -> str:
 def subtitle(frame: pd.DataFrame, *counts: str, period: str | None = None) -> str:
     """Say which period (default: that of the parameters), how much of it, and when it was extracted."""
     as_of = facts(frame).get("as_of")
-    told = [
+    facts_in_order = [
         period or _period(parameters(frame)),
         *counts,
         f"as of {moment(as_of)}" if as_of else "extraction time not recorded",
     ]
-    return " · ".join(fact if len(fact) > _LONG_FACT else fact.replace(" ", SPACE) for fact in told)
+    return " · ".join(fact if len(fact) > _LONG_FACT else fact.replace(" ", SPACE) for fact in facts_in_order)
 
 
 def ranked(values: Floats, trials: Floats, names: Sequence[str], *, last: Flags | None = None) -> list[int]:
@@ -217,13 +217,13 @@ def ranked(values: Floats, trials: Floats, names: Sequence[str], *, last: Flags 
     return sorted(range(len(values)), key=rank)
 
 
-def ends_in_words(order: Sequence[int], values: Floats, names: Sequence[str], told: Sequence[str]) -> str:
+def ends_in_words(order: Sequence[int], values: Floats, names: Sequence[str], sentences: Sequence[str]) -> str:
     """Say how many rows there are, which come first and last, and how many have no data."""
-    known = [row for row in order if not np.isnan(values[row])]
+    present = [row for row in order if not np.isnan(values[row])]
     words = [f"Rows: {count(len(names))}."]
-    words += [f"First: {names[known[0]]}, {told[known[0]]}."] if known else []
-    words += [f"Last: {names[known[-1]]}, {told[known[-1]]}."] if len(known) > 1 else []
-    words += [f"Without data: {count(len(names) - len(known))}."] if len(known) < len(names) else []
+    words += [f"First: {names[present[0]]}, {sentences[present[0]]}."] if present else []
+    words += [f"Last: {names[present[-1]]}, {sentences[present[-1]]}."] if len(present) > 1 else []
+    words += [f"Without data: {count(len(names) - len(present))}."] if len(present) < len(names) else []
     return " ".join(words)
 
 

@@ -112,8 +112,8 @@ def _renderer() -> RendererAgg:
 def width(text: str, size: float = LABEL_PT, weight: str = "normal") -> float:
     """Measure one line of text [inches]; call it inside `theme`."""
     font = FontProperties(family=list(families()), size=size, weight=weight)
-    shown = drawable(text)
-    pixels = _renderer().get_text_width_height_descent(shown, font, ismath=False)[0]  # type: ignore[no-untyped-call]
+    visible = drawable(text)
+    pixels = _renderer().get_text_width_height_descent(visible, font, ismath=False)[0]  # type: ignore[no-untyped-call]
     return float(pixels) / _MEASURING_DPI * _SAFE
 
 
@@ -138,9 +138,9 @@ def fold(text: str, room: float, *, lines: int | None = None, size: float = LABE
     folded = _fold_greedily(drawable(text), room, size, weight)
     if lines is None or len(folded) <= lines:
         return "\n".join(folded)
-    kept = folded[: lines - 1]
+    remaining = folded[: lines - 1]
     rest = " ".join(folded[lines - 1 :])
-    return "\n".join([*kept, shorten(rest, room, size=size, weight=weight)])
+    return "\n".join([*remaining, shorten(rest, room, size=size, weight=weight)])
 
 
 def _fold_greedily(text: str, room: float, size: float, weight: str) -> list[str]:
@@ -177,9 +177,9 @@ def shorten(text: str, room: float, *, size: float = LABEL_PT, weight: str = "no
     text = drawable(text)
     if width(text, size, weight) <= room:
         return text
-    for kept in range(len(text) - 1, 1, -1):
-        tail = kept // 3
-        candidate = f"{text[: kept - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
+    for remaining in range(len(text) - 1, 1, -1):
+        tail = remaining // 3
+        candidate = f"{text[: remaining - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
         if width(candidate, size, weight) <= room:
             return candidate
     return "…"
@@ -207,22 +207,22 @@ def drawable(text: str) -> str:
     Pictographs and control characters are left out. Letters that no font has (Chinese, Japanese, Korean and others, on
     a machine without such a font) become boxes, and an `OutreachDataWarning` says what to install.
     """
-    known = _glyphs()
-    kept = []
+    present = _glyphs()
+    remaining = []
     for letter in unicodedata.normalize("NFC", text):
         category = unicodedata.category(letter)
-        if letter == "\n" or (ord(letter) in known and category[0] != "C" and letter != "\N{VARIATION SELECTOR-16}"):
-            kept.append(letter)
+        if letter == "\n" or (ord(letter) in present and category[0] != "C" and letter != "\N{VARIATION SELECTOR-16}"):
+            remaining.append(letter)
         elif category[0] == "L":
-            kept.append(_BOX)
-    if _BOX in kept and _BOX not in text:
+            remaining.append(_BOX)
+    if _BOX in remaining and _BOX not in text:
         warnings.warn(
             "Some names have letters that no installed font can draw; they are drawn as boxes. "
             "Hint: install a font for the script, such as Noto Sans CJK (fonts-noto-cjk on Debian).",
             OutreachDataWarning,
             stacklevel=2,
         )
-    return re.sub(" {2,}", " ", "".join(kept)).strip()
+    return re.sub(" {2,}", " ", "".join(remaining)).strip()
 
 
 @cache

@@ -134,8 +134,8 @@ class Weeks:
         names = [f"{monday.day} {monday:%b}" for monday in self._mondays()]
         slot = rectangle_of(ax).width / self.count
         every = max(1, int(np.ceil((max(width(name, SMALL_PT) for name in names) + _WEEKS_APART) / slot)))
-        shown = range(self.count - 1, -1, -every)
-        ax.set_xticks(list(shown), [names[place] for place in shown], size=SMALL_PT)
+        visible = range(self.count - 1, -1, -every)
+        ax.set_xticks(list(visible), [names[place] for place in visible], size=SMALL_PT)
 
     def _mondays(self) -> list[pd.Timestamp]:
         return [self.first + pd.Timedelta(weeks=place) for place in range(self.count)]
@@ -144,7 +144,7 @@ class Weeks:
 _JOIN, _TEXT = 0.1, 0.14
 
 
-def label_beside(ax: Axes, wanted: Sequence[float], texts: Sequence[str], inks: Sequence[str]) -> None:
+def label_beside(ax: Axes, requested: Sequence[float], texts: Sequence[str], inks: Sequence[str]) -> None:
     """
     Write texts at heights of the y axis, as near as they can stand; set the limits of the axis first.
 
@@ -153,22 +153,22 @@ def label_beside(ax: Axes, wanted: Sequence[float], texts: Sequence[str], inks: 
     box = rectangle_of(ax)
     top = ax.get_ylim()[1]
     gap = line_height(SMALL_PT) * top / box.height
-    heights = spread([min(height, top) for height in wanted], gap, low=gap / 2, high=top + gap / 2)
+    heights = spread([min(height, top) for height in requested], gap, low=gap / 2, high=top + gap / 2)
     beside = blended_transform_factory(ax.transAxes, ax.transData)
-    for height, y, text, ink in zip(wanted, heights, texts, inks, strict=True):
+    for height, y, text, ink in zip(requested, heights, texts, inks, strict=True):
         if height <= top:
             ax.plot([1, 1 + _JOIN / box.width], [height, y], color=ink, lw=0.6, transform=beside, clip_on=False)
         ax.text(1 + _TEXT / box.width, y, text, transform=beside, size=SMALL_PT, color=ink, va="center_baseline")
 
 
-def spread(wanted: Sequence[float], gap: float, *, low: float = -np.inf, high: float = np.inf) -> list[float]:
+def spread(requested: Sequence[float], gap: float, *, low: float = -np.inf, high: float = np.inf) -> list[float]:
     """
     Move positions apart until neighbors are `gap` from each other, keeping their order.
 
     They stay near their place, and between `low` and `high`; where there is no room for all, they go on beyond `high`.
     """
-    moved = _apart(wanted, gap)
-    order = sorted(range(len(wanted)), key=lambda place: (moved[place], place))
+    moved = _apart(requested, gap)
+    order = sorted(range(len(requested)), key=lambda place: (moved[place], place))
     for rank, place in enumerate(reversed(order)):
         moved[place] = min(moved[place], high - rank * gap)
     for rank, place in enumerate(order):
@@ -176,20 +176,20 @@ def spread(wanted: Sequence[float], gap: float, *, low: float = -np.inf, high: f
     return moved
 
 
-def _apart(wanted: Sequence[float], gap: float) -> list[float]:
+def _apart(requested: Sequence[float], gap: float) -> list[float]:
     """Join what is too close into blocks around their common middle."""
-    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
+    order = sorted(range(len(requested)), key=lambda place: requested[place])
     blocks: list[list[int]] = []
     centers: list[float] = []
     for place in order:
         blocks.append([place])
-        centers.append(wanted[place])
+        centers.append(requested[place])
         while len(blocks) > 1 and centers[-1] - centers[-2] < gap * (len(blocks[-1]) + len(blocks[-2])) / 2:
             joined = blocks.pop(-2) + blocks.pop()
             del centers[-2:]
             blocks.append(joined)
-            centers.append(sum(wanted[member] for member in joined) / len(joined))
-    moved = [0.0] * len(wanted)
+            centers.append(sum(requested[member] for member in joined) / len(joined))
+    moved = [0.0] * len(requested)
     for block, center in zip(blocks, centers, strict=True):
         for rank, place in enumerate(block):
             moved[place] = center + (rank - (len(block) - 1) / 2) * gap

@@ -1,4 +1,4 @@
-"""Whether one template beats another: what is known of each rate, and of their difference."""
+"""A/B test of a step: the posterior of each variant's rate, and the differences between variants."""
 
 from math import lgamma
 
@@ -97,13 +97,13 @@ def plot_ab_test(
     require(test, _NEEDED, plot="plot_ab_test", source="stats.ab_test(...)", names=names)
     steps = test.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable")
     if step is not None and step not in steps.index:
-        known = ", ".join(str(known) for known in steps.index[:5])
-        raise DataError(f"Step {step} is not in this test.", hint=f"It has the steps {known}.")
+        present = ", ".join(str(present) for present in steps.index[:5])
+        raise DataError(f"Step {step} is not in this test.", hint=f"It has the steps {present}.")
     chosen = step if step is not None or steps.empty else steps.index[0]
     arms = test[(test["step_id"] == chosen).fillna(value=False)]
-    shown = lines_that_fit(ax, _ROW * 0.8 + _STRIP_ROW, fixed=AXIS_ROOM + HEADER_ROOM + _STRIP_AXIS)
-    left_out = len(arms) - shown
-    arms = arms.iloc[:shown]
+    visible = lines_that_fit(ax, _ROW * 0.8 + _STRIP_ROW, fixed=AXIS_ROOM + HEADER_ROOM + _STRIP_AXIS)
+    left_out = len(arms) - visible
+    arms = arms.iloc[:visible]
     words = metric(str(parameters(test).get("metric") or "reply_rate"))
     letters = _letters(arms)
     variants = _names(arms, letters)
@@ -145,22 +145,22 @@ def plot_ab_test(
 
 def _step(arms: pd.DataFrame, chosen: object, names: Names | None) -> str:
     """Say what a step is called: as the caller or the result names it, by its place in its sequence, or by its id."""
-    given = {} if names is None else names
-    told = {name: arms[name].iloc[0] for name in ("step_name", "order", "sequence_name") if name in arms.columns}
-    known = {name: value for name, value in told.items() if not pd.isna(value)}
-    if chosen in given and not pd.isna(given[chosen]):
-        return str(given[chosen])
-    if "step_name" in known:
-        return str(known["step_name"])
-    if {"order", "sequence_name"} <= set(known):
-        return f"step {known['order']} of {known['sequence_name']}"
+    by_id = {} if names is None else names
+    own = {name: arms[name].iloc[0] for name in ("step_name", "order", "sequence_name") if name in arms.columns}
+    present = {name: value for name, value in own.items() if not pd.isna(value)}
+    if chosen in by_id and not pd.isna(by_id[chosen]):
+        return str(by_id[chosen])
+    if "step_name" in present:
+        return str(present["step_name"])
+    if {"order", "sequence_name"} <= set(present):
+        return f"step {present['order']} of {present['sequence_name']}"
     return f"the step with id {chosen}"
 
 
 def _letters(arms: pd.DataFrame) -> dict[int, str]:
     """Short names of the variants by template: their letters, else their ids."""
-    given = arms["variant"] if "variant" in arms.columns else arms["template_id"].astype(str)
-    return dict(zip(arms["template_id"], given, strict=True))
+    letters = arms["variant"] if "variant" in arms.columns else arms["template_id"].astype(str)
+    return dict(zip(arms["template_id"], letters, strict=True))
 
 
 def _names(arms: pd.DataFrame, letters: dict[int, str]) -> list[str]:
@@ -231,14 +231,14 @@ def _draw_differences(page: Page, above: Axes, differences: list[tuple[str, Esti
             no_data(strip, row)
             continue
         estimates(strip, [row + 0.2], [rate], Mark(MUTED, INK, "D", ""))
-        told = f"{signed_points(rate[0])} ({signed_points(rate[1])} to {signed_points(rate[2])})"
-        label = strip.text(rate[0], row - 0.08, told, size=SMALL_PT, ha="center", va="bottom", color=INK)
+        text = f"{signed_points(rate[0])} ({signed_points(rate[1])} to {signed_points(rate[2])})"
+        label = strip.text(rate[0], row - 0.08, text, size=SMALL_PT, ha="center", va="bottom", color=INK)
         label.set_path_effects(HALO)
         page.write(edge, height, probability(p_better), size=LABEL_PT, ha="right", va="center_baseline")
     top = _STRIP_AXIS + rows * _STRIP_ROW
     page.write(edge, top + 0.05, "chance", size=SMALL_PT, color=MUTED, ha="right")
-    told = fold(f"Verdict: {verdict}", page.width - 0.6, lines=2, size=LABEL_PT, weight="bold")
-    page.write(0, top + 0.05, told, size=LABEL_PT, weight="bold", color=INK, va="bottom")
+    text = fold(f"Verdict: {verdict}", page.width - 0.6, lines=2, size=LABEL_PT, weight="bold")
+    page.write(0, top + 0.05, text, size=LABEL_PT, weight="bold", color=INK, va="bottom")
 
 
 def _in_words(

@@ -53,13 +53,13 @@ def plot_account_coverage(
         The frame is not a result of `stats.account_coverage`.
     """
     require(coverage, _NEEDED, plot="plot_account_coverage", source="stats.account_coverage(...)", names=names)
-    known, contacted, replied = (numbers(coverage, column) for column in ("prospects", "contacted", "replied"))
+    on_file, contacted, replied = (numbers(coverage, column) for column in ("prospects", "contacted", "replied"))
     shares = numbers(coverage, "coverage")
     has_value = list(~np.isnan(shares))
     labeled = labels(coverage, ["account_id"], names=names)
-    order = ranked(shares, known, labeled)
+    order = ranked(shares, on_file, labeled)
     multi = numbers(coverage, "multi_threaded") > 0
-    whole = np.nansum(known)
+    whole = np.nansum(on_file)
     with theme():
         above = key_height(_KEY, WIDTH)
         page, lines = open_rows(
@@ -82,10 +82,10 @@ def plot_account_coverage(
         )
         if coverage.empty:
             return empty(page, "No accounts in this period.")
-        cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shares, known, has_value, strict=True)]
+        cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shares, on_file, has_value, strict=True)]
         columns = [
             Column("coverage", lines.write(cells, lambda group: percent_extent(shares[list(group)]))),
-            Column("known", lines.write([count(n) for n in known])),
+            Column("known", lines.write([count(n) for n in on_file])),
             Column("replied", lines.write([count(n) for n in replied])),
             Column("2+", lines.write(["✓" if many else "" for many in multi])),
         ]
@@ -95,9 +95,11 @@ def plot_account_coverage(
         draw_key(page, _KEY)
         for line in lines.without(has_value):
             no_data(drawn, line)
-        for people, gid in ((known, "known"), (contacted, "contacted"), (replied, "replied")):
-            bars = ((0.0, line - _THICK / 2, people[row] / known[row], _THICK) for line, row in lines.drawn(has_value))
+        for people, gid in ((on_file, "known"), (contacted, "contacted"), (replied, "replied")):
+            bars = (
+                (0.0, line - _THICK / 2, people[row] / on_file[row], _THICK) for line, row in lines.drawn(has_value)
+            )
             blocks(drawn, bars, _KEY[gid], gid=gid)
-        told = [f"{percent(value, n)} of {count(n)}" for value, n in zip(shares, known, strict=True)]
-        page.describe(f"Share of known prospects contacted. {ends_in_words(order, shares, labeled, told)}")
+        texts = [f"{percent(value, n)} of {count(n)}" for value, n in zip(shares, on_file, strict=True)]
+        page.describe(f"Share of known prospects contacted. {ends_in_words(order, shares, labeled, texts)}")
         return drawn

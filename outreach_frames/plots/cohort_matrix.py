@@ -76,9 +76,9 @@ def plot_cohort_matrix(
         if cohorts.empty:
             return empty(page, "No enrollments in this period.")
         drawn = min(drawn, max(int((page.height - AXIS_ROOM - HEADER_ROOM) / LEAST_PITCH), 1))
-        shown = sizes.iloc[-drawn:]
-        names = [day(week) for week in shown.index]
-        low = lay_rows(page, names, [Column("enrollments", [count(n) for n in shown])])
+        visible = sizes.iloc[-drawn:]
+        names = [day(week) for week in visible.index]
+        low = lay_rows(page, names, [Column("enrollments", [count(n) for n in visible])])
         columns = min(int(cohorts["week"].max()) + 1, max_weeks)
         low.set(xlim=(-0.5, columns - 0.5), xlabel="weeks since enrollment")
         low.set_xticks(
@@ -88,12 +88,12 @@ def plot_cohort_matrix(
         low.spines[:].set_visible(False)
         rates = numbers(cohorts, "rate")
         top = float(np.nanmax(rates, initial=0.0))
-        place = {week: row for row, week in enumerate(shown.index)}
+        place = {week: row for row, week in enumerate(visible.index)}
         cells = zip(cohorts["cohort_week"], cohorts["week"], rates, numbers(cohorts, "events"), strict=True)
         for week, after, rate, events in cells:
             if week not in place or after >= columns:
                 continue
-            n = shown[week]
+            n = visible[week]
             color = None if np.isnan(rate) else shade(rate, top, mark)
             text = percent_number(rate, n) if color else f"({count(events)})"
             draw_cell(low, (after, place[week]), color, text, "immature" if color is None else "mature")
@@ -104,10 +104,10 @@ def plot_cohort_matrix(
 def _in_words(cohorts: pd.DataFrame, words: str) -> str:
     """Describe the triangle: the share after one week in the first and in the last mature cohort."""
     mature = cohorts[cohorts["rate"].notna() & (cohorts["week"] == 0)].sort_values("cohort_week")
-    told = [
+    texts = [
         f"week of {day(row.cohort_week)}: {percent(row.rate, row.enrollments)} of "
         f"{counted(row.enrollments, 'enrollment')}"
         for row in (mature.iloc[[0, -1]] if len(mature) > 1 else mature).itertuples()
     ]
-    shares = "; ".join(told) or "none mature"
+    shares = "; ".join(texts) or "none mature"
     return f"Triangle of cohorts: share that has {words} within one week of enrollment; {shares}."

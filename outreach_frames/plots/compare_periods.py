@@ -1,4 +1,4 @@
-"""Whether the rate changed or what was counted: the way from one period's rate to the next one's."""
+"""Change between two periods: how much comes from the rates and how much from the mix of groups."""
 
 from typing import Any
 
@@ -78,9 +78,9 @@ def plot_compare_periods(
     total = _total(comparison)
     keys = keys_of(comparison)[:1]
     kind = plural(noun(keys[0])) if keys else "groups"
-    given = parameters(comparison)
-    words = metric(str(given.get("metric") or "reply_rate"))
-    first, second = (_period(given.get(name), fallback) for name, fallback in (("a", "earlier"), ("b", "later")))
+    provided = parameters(comparison)
+    words = metric(str(provided.get("metric") or "reply_rate"))
+    first, second = (_period(provided.get(name), fallback) for name, fallback in (("a", "earlier"), ("b", "later")))
     with theme():
         page = open_page(
             ax,
@@ -129,11 +129,11 @@ def _rate(total: dict[str, float], period: str) -> Estimate:
     return value, low, high
 
 
-def _period(given: Any, fallback: str) -> str:
+def _period(provided: Any, fallback: str) -> str:
     """Name a period by its first and last day; its end is not included."""
-    if not isinstance(given, (list, tuple)) or len(given) != _ENDS:
+    if not isinstance(provided, (list, tuple)) or len(provided) != _ENDS:
         return f"{fallback} period"
-    return f"{day(given[0])} – {day(pd.Timestamp(given[1]) - pd.Timedelta(microseconds=1))}"
+    return f"{day(provided[0])} – {day(pd.Timestamp(provided[1]) - pd.Timedelta(microseconds=1))}"
 
 
 def _points(effect: float) -> str:
@@ -152,8 +152,8 @@ def _largest(comparison: pd.DataFrame, names: list[str]) -> str:
     effects = np.nan_to_num(numbers(comparison, "rate_effect")) + np.nan_to_num(numbers(comparison, "mix_effect"))
     order = sorted(range(len(names)), key=lambda row: (-abs(effects[row]), names[row]))
     moved = [(shorten(names[row], _NAME_ROOM), signed_points(effects[row])) for row in order[:_MOST_NAMED]]
-    told = [f"{name} {points}" for name, points in moved if points != "0"]
-    return f"Largest effects in points: {', '.join(told)}." if told else ""
+    texts = [f"{name} {points}" for name, points in moved if points != "0"]
+    return f"Largest effects in points: {', '.join(texts)}." if texts else ""
 
 
 def _draw_effects(ax: Axes, start: float, effects: tuple[float, float], words: Metric) -> None:
@@ -167,6 +167,6 @@ def _draw_effects(ax: Axes, start: float, effects: tuple[float, float], words: M
 
 
 def _in_words(rows: list[str], ends: list[tuple[Estimate, float]], effects: tuple[float, float], words: Metric) -> str:
-    told = [f"{row}: {interval(*rate, n)}" for row, (rate, n) in zip(rows[::3], ends, strict=True)]
+    texts = [f"{row}: {interval(*rate, n)}" for row, (rate, n) in zip(rows[::3], ends, strict=True)]
     steps = [f"{row} {_points(effect)}" for row, effect in zip(rows[1:3], effects, strict=True)]
-    return f"Waterfall of {axis_title(words).lower()}. {told[0]}; {steps[0]}; {steps[1]}; {told[1]}."
+    return f"Waterfall of {axis_title(words).lower()}. {texts[0]}; {steps[0]}; {steps[1]}; {texts[1]}."

@@ -141,8 +141,8 @@ class _Curves:
         past = int(np.searchsorted(self._times, day, side="left"))
         if not past:
             return float(self._columns["at_risk"][0])
-        gone = ("events_any", "censored")
-        return float(self._columns["at_risk"][past - 1] - sum(self._columns[name][past - 1] for name in gone))
+        missing = ("events_any", "censored")
+        return float(self._columns["at_risk"][past - 1] - sum(self._columns[name][past - 1] for name in missing))
 
     def steps(self, cause: str, horizon_d: float) -> tuple[Floats, Floats]:
         """Times and values of a curve up to the horizon, drawn as steps."""

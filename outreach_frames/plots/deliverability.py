@@ -90,8 +90,8 @@ def plot_deliverability(
     order = order[: panels_shown(ax, len(order), _CELL, below=_BELOW)]
     watch, act = _thresholds(deliverability, rate)
     alerts = deliverability["alert"].astype(str)
-    shown = pd.concat([everyone[name] for name in order]) if order else deliverability
-    top = _top(shown, rate, act, min_n)
+    visible = pd.concat([everyone[name] for name in order]) if order else deliverability
+    top = _top(visible, rate, act, min_n)
     with theme():
         page = open_page(
             ax,
@@ -105,7 +105,7 @@ def plot_deliverability(
             ),
             footnote=f"{words.label}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded, without whiskers: "
             f"n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
-            + ("Hollow: above the panel. " if (numbers(shown, rate) > top).any() else "")
+            + ("Hollow: above the panel. " if (numbers(visible, rate) > top).any() else "")
             + "◇ no mail. "
             + (f"Bands: watch from {percent(watch)}, act from {percent(act)}. " if act else "")
             + "Ringed: act."
@@ -118,7 +118,7 @@ def plot_deliverability(
         )
         if not order:
             return empty(page, "No mail sent in this period.")
-        weeks = Weeks(shown["week"])
+        weeks = Weeks(visible["week"])
         for cell, name in zip(grid(page, order, left=_LEFT, below=_BELOW, right=_RIGHT, gap=_GAP), order, strict=True):
             panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, cell.height - _TICKS)
             panel.set_ylim(0, top)
@@ -203,9 +203,11 @@ def _draw_limits(ax: Axes, places: Floats, control: Floats) -> None:
     ax.step(places, control[:, 0], where="mid", color=MUTED, lw=0.8, zorder=1.5, gid="baseline")
 
 
-def _in_words(shown: dict[str, pd.DataFrame], rate: str, total: int) -> str:
-    words = [f"Control charts of weekly {metric(rate).label.lower()} for {len(shown)} of {counted(total, 'mailbox')}."]
-    for name, rows in shown.items():
+def _in_words(visible: dict[str, pd.DataFrame], rate: str, total: int) -> str:
+    words = [
+        f"Control charts of weekly {metric(rate).label.lower()} for {len(visible)} of {counted(total, 'mailbox')}."
+    ]
+    for name, rows in visible.items():
         alerts = rows["alert"].astype(str)
         last = percent(numbers(rows, rate)[-1], numbers(rows, f"{rate}_n")[-1])
         grave = f"{(alerts == 'act').sum()} weeks to act on, {(alerts == 'watch').sum()} to watch"

@@ -1,4 +1,4 @@
-"""Who does well: raw rates beside rates drawn toward the mean of all, so that few trials do not win."""
+"""Leaderboard: raw rates beside shrunken rates, so that a group with few trials does not come first by chance."""
 
 from typing import Any
 
@@ -85,7 +85,7 @@ def plot_leaderboard(
     words = metric(str(parameters(leaderboard).get("metric") or "reply_rate"))
     trials, raw, shrunk, low, high = (numbers(leaderboard, column) for column in ("n", "raw", "shrunk", "lo", "hi"))
     values = np.where(trials > 0, shrunk, np.nan)
-    known = list(~np.isnan(values))
+    present = list(~np.isnan(values))
     labeled = labels(leaderboard, keys, names=names)
     order = ranked(np.where(trials > 0, -numbers(leaderboard, "rank"), np.nan), trials, labeled)
     with theme():
@@ -93,7 +93,7 @@ def plot_leaderboard(
             ax,
             order,
             names=labeled,
-            has_value=known,
+            has_value=present,
             max_rows=max_rows,
             title=f"{words.label} by {kind}, shrunk toward the mean of all",
             subtitle=subtitle(
@@ -105,11 +105,12 @@ def plot_leaderboard(
         )
         if leaderboard.empty:
             return empty(page, "No data in this period.")
-        chances = ["p_top", "p_above_median"]
-        best, upper = ([probability(p) if ok else "–" for p, ok in zip(numbers(leaderboard, name), known, strict=True)]
-                       for name in chances)  # fmt: skip
-        cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shrunk, trials, known, strict=True)]
-        own = [percent(value, n) if ok else "–" for value, n, ok in zip(raw, trials, known, strict=True)]
+        best, upper = (
+            [probability(p) if ok else "–" for p, ok in zip(numbers(leaderboard, chance), present, strict=True)]
+            for chance in ("p_top", "p_above_median")
+        )
+        cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shrunk, trials, present, strict=True)]
+        own = [percent(value, n) if ok else "–" for value, n, ok in zip(raw, trials, present, strict=True)]
         columns = [
             Column("raw", lines.write(own)),
             Column("shrunk", lines.write(cells, lambda group: percent_extent(values[list(group)]))),
@@ -121,16 +122,16 @@ def plot_leaderboard(
         firm = trials >= min_n if (trials >= min_n).any() else trials >= 0
         drawn.set_xlim(0, top_of(high[firm], raw[firm], values))
         rate_axis(drawn.xaxis, axis_title(words))
-        at, rows = lines.marked(known)
+        at, rows = lines.marked(present)
         bounds = np.stack([values, low, high], axis=1)
         estimates(drawn, at, bounds[rows], mark_of(words), faded=(trials < min_n)[rows])
-        for line, row in lines.drawn(known):
+        for line, row in lines.drawn(present):
             _draw_raw(drawn, line, (raw[row], shrunk[row]), mark_of(words), faded=trials[row] < min_n)
         if np.nansum(trials) > 0:
             together = float(np.nansum(numbers(leaderboard, "x")) / np.nansum(trials))
             reference(drawn, together, f"all {percent(together, np.nansum(trials))}")
-        told = [interval(*row) for row in zip(shrunk, low, high, trials, strict=True)]
-        ends = ends_in_words(order, values, labeled, told)
+        texts = [interval(*row) for row in zip(shrunk, low, high, trials, strict=True)]
+        ends = ends_in_words(order, values, labeled, texts)
         page.describe(f"Leaderboard of {axis_title(words).lower()}, shrunk. {ends}")
         return drawn
 

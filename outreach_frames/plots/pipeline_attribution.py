@@ -67,15 +67,15 @@ def plot_pipeline_attribution(
     The models are additive, so the lines of a panel add up to the same total at each model.
     """
     require(credited, _NEEDED, plot="plot_pipeline_attribution", source="stats.pipeline_attribution(...)", names=names)
-    given = parameters(credited)
-    kind = noun(str(given.get("by") or "sequence_id"))
+    provided = parameters(credited)
+    kind = noun(str(provided.get("by") or "sequence_id"))
     models = [model for model in _MODELS if (credited["model"] == model).fillna(value=False).any()]
     most = min(_MOST_PANELS, panels_shown(ax, _MOST_PANELS, _HEIGHT, below=_BELOW, columns=1))
     panels = _panels(credited, models, names, kind)
     panels = {unit: panels[unit] for unit in list(panels)[:most]}
     deals = credited["opportunity_id"].nunique()
     lost = credited.loc[(credited["channel"] == "unattributed").fillna(value=False), "opportunity_id"].nunique()
-    window = given.get("window_d")
+    window = provided.get("window_d")
     with theme():
         page = open_page(
             ax,
@@ -118,11 +118,11 @@ def _panels(credited: pd.DataFrame, models: list[str], names: Names | None, kind
 def _labels(rows: pd.DataFrame, names: Names | None, kind: str) -> list[str]:
     channels = rows[["channel", "channel_id"]].drop_duplicates()
     ids = channels["channel_id"]
-    given = {} if names is None else names
-    told = distinct([given.get(key, f"{kind} {key}") if pd.notna(key) else "" for key in ids], list(ids))
-    known = dict(zip(ids, told, strict=True))
+    provided = {} if names is None else names
+    sentences = distinct([provided.get(key, f"{kind} {key}") if pd.notna(key) else "" for key in ids], list(ids))
+    present = dict(zip(ids, sentences, strict=True))
     pairs = zip(rows["channel"].astype(str), rows["channel_id"], strict=True)
-    return [_REST.get(channel) or known[key] for channel, key in pairs]
+    return [_REST.get(channel) or present[key] for channel, key in pairs]
 
 
 def _lines(rows: pd.DataFrame, value: str, models: list[str], kind: str) -> dict[str, Floats]:
@@ -135,9 +135,9 @@ def _lines(rows: pd.DataFrame, value: str, models: list[str], kind: str) -> dict
     if len(own) <= _MOST_LINES:
         return {label: lines[label] for label in order}
     others = own[_MOST_LINES - 1 :]
-    shown = {label: lines[label] for label in own[: _MOST_LINES - 1]}
-    shown[f"{len(others)}{_OTHERS}{plural(kind)}"] = sum((lines[label] for label in others), np.zeros(len(models)))
-    return shown | {label: lines[label] for label in order if label in _REST.values()}
+    visible = {label: lines[label] for label in own[: _MOST_LINES - 1]}
+    visible[f"{len(others)}{_OTHERS}{plural(kind)}"] = sum((lines[label] for label in others), np.zeros(len(models)))
+    return visible | {label: lines[label] for label in order if label in _REST.values()}
 
 
 def _draw_panel(ax: Axes, lines: dict[str, Floats], models: list[str], unit: str, right: float) -> None:
@@ -155,8 +155,8 @@ def _draw_panel(ax: Axes, lines: dict[str, Floats], models: list[str], unit: str
             style = "-" if dashes == "-" else (0, dashes)
             look: dict[str, Any] = {"marker": marker, "ms": 4.5, "lw": 1.3, "ls": style, "color": ink}
             ax.plot(range(len(models)), values, gid="channel", clip_on=False, **look)
-        told = _stretch(values) + ("" if fits else " ↑")
-        texts.append(f"{shorten(label, right - 0.3 - width(told, SMALL_PT), size=SMALL_PT)}  {told}")
+        sentences = _stretch(values) + ("" if fits else " ↑")
+        texts.append(f"{shorten(label, right - 0.3 - width(sentences, SMALL_PT), size=SMALL_PT)}  {sentences}")
         inks.append(ink)
     label_beside(ax, [values[-1] if values.max() <= top else np.inf for values in lines.values()], texts, inks)
 
@@ -169,6 +169,6 @@ def _stretch(values: Floats) -> str:
 def _in_words(panels: dict[str, dict[str, Floats]], models: list[str]) -> str:
     words = [f"Credited pipeline under {', '.join(_MODELS[model] for model in models)}."]
     for unit, lines in panels.items():
-        told = (f"{label} {amount(values.min())} to {amount(values.max())}" for label, values in lines.items())
-        words.append(f"In {unit}: {'; '.join(told)}.")
+        sentences = (f"{label} {amount(values.min())} to {amount(values.max())}" for label, values in lines.items())
+        words.append(f"In {unit}: {'; '.join(sentences)}.")
     return " ".join(words)

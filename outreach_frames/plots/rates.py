@@ -70,8 +70,8 @@ def plot_rates(
     Returns
     -------
     ax : Axes
-        Groups lie at 0, 1, 2 … on the y axis, rates as fractions on the x axis. A point further out than the axis
-        reaches stands hollow at its edge, before an arrow. A group without trials has an open tick "no data" instead of
+        Groups lie at 0, 1, 2 … on the y axis, rates as fractions on the x axis. A point beyond the
+        axis is drawn hollow at its edge, with an arrow. A group without trials has an open tick "no data" instead of
         a point. Periods of time keep their order. Groups of which less than half has had 14 days are drawn faded below
         all others, marked with a star: their replies are still to come.
 
@@ -94,7 +94,7 @@ def plot_rates(
     bounds = np.stack([numbers(rates, rate + part) for part in ("", "_lo", "_hi")], axis=1)
     values, low, high = bounds.T
     trials = numbers(rates, f"{rate}_n")
-    known = list(~np.isnan(values))
+    present = list(~np.isnan(values))
     named = labels(rates, keys, names=names)
     kind = " and ".join(noun(key) for key in keys)
     young = _young(rates, rate)
@@ -107,7 +107,7 @@ def plot_rates(
             ax,
             order,
             names=named,
-            has_value=known,
+            has_value=present,
             max_rows=max_rows,
             title=f"{words.label} by {kind}" if kind else words.label,
             subtitle=subtitle(rates, *groups, counted(np.nansum(trials), words.trials), period=period),
@@ -130,13 +130,13 @@ def plot_rates(
         drawn = lay_rows(page, lines.names(named), columns, muted=lines.gaps)
         drawn.set_xlim(0, top)
         rate_axis(drawn.xaxis, axis_title(words))
-        at, rows = lines.marked(known)
+        at, rows = lines.marked(present)
         estimates(drawn, at, bounds[rows], mark_of(words), faded=few[rows])
         if np.nansum(trials) > 0 and len(rates) > 1:
             together = float(np.nansum(values * trials) / np.nansum(trials))
             reference(drawn, together, f"together {percent(together, np.nansum(trials))}")
-        told = [interval(*row) for row in zip(values, low, high, trials, strict=True)]
-        page.describe(f"Dot plot of {axis_title(words).lower()}. {ends_in_words(order, values, named, told)}")
+        texts = [interval(*row) for row in zip(values, low, high, trials, strict=True)]
+        page.describe(f"Dot plot of {axis_title(words).lower()}. {ends_in_words(order, values, named, texts)}")
         return drawn
 
 

@@ -69,14 +69,14 @@ def plot_reconcile_counters(
     kind = noun(keys[0]) if keys else "object"
     api, mailings, gaps = (numbers(counters, column) for column in ("api", "unique_mailings", "gap"))
     rows = np.where(np.isnan(gaps), mailings, api - gaps)  # what the gap was measured against
-    known = list(~np.isnan(api) & ~np.isnan(rows))
+    present = list(~np.isnan(api) & ~np.isnan(rows))
     objects = counters.drop_duplicates(keys)
     named = dict(zip(objects[keys[0]], labels(objects, keys, names=names), strict=True)) if keys else {}
     words = [_words(counter) for counter in counters["counter"]]
     if len(named) > 1:
         words = [f"{named[key]} · {word}" for key, word in zip(counters[keys[0]], words, strict=True)]
     causes = counters["cause"].astype("object").fillna("").astype(str).tolist()
-    order = ranked(np.where(known, abs(gaps), np.nan), api, words)
+    order = ranked(np.where(present, abs(gaps), np.nan), api, words)
     equal = [row for row in order if causes[row] == _EQUAL]
     apart = equal if len(order) > _FEW and len(equal) > 1 else []
     order = [row for row in order if row not in set(apart)]
@@ -85,7 +85,7 @@ def plot_reconcile_counters(
             ax,
             order,
             names=words,
-            has_value=known,
+            has_value=present,
             max_rows=max_rows,
             apart=apart,
             title=f"Counters of the API beside counted mailings, by {kind}",
@@ -114,19 +114,19 @@ def plot_reconcile_counters(
         drawn.set_xlim(0, top_of([1.0], shares[shares < _FAR], most=_FAR))
         rate_axis(drawn.xaxis, "Rows ÷ API counter")
         drawn.axvline(1, color=MUTED, lw=0.8, zorder=1, gid="api-line")
-        for line in lines.without(known):
+        for line in lines.without(present):
             no_data(drawn, line)
         edge = drawn.get_xlim()[1]
         look: dict[str, Any] = {"ls": "none", "clip_on": False}
-        for line, row in lines.drawn(known):
+        for line, row in lines.drawn(present):
             mark = _CAUSES.get(causes[row], NONE)
             at, marker = min(shares[row], edge), mark.marker if shares[row] <= edge else ">"
             drawn.plot([1, at], [line, line], color=mark.ink, lw=1.1, gid="gap")
             drawn.plot([1], [line], marker="o", ms=5, color=MUTED, mfc="white", mew=0.9, zorder=3, gid="api", **look)
             drawn.plot([at], [line], marker=marker, ms=5, color=mark.ink, zorder=3.1, gid="rows", **look)
-        told = [f"API {count(a)}, rows {count(r)}, {why}" for a, r, why in zip(api, rows, causes, strict=True)]
+        texts = [f"API {count(a)}, rows {count(r)}, {why}" for a, r, why in zip(api, rows, causes, strict=True)]
         page.describe(
-            f"Counters beside counted mailings. {ends_in_words(order, np.where(known, gaps, np.nan), words, told)}"
+            f"Counters beside counted mailings. {ends_in_words(order, np.where(present, gaps, np.nan), words, texts)}"
         )
         return drawn
 

@@ -72,9 +72,9 @@ def plot_rep_activity(
         )
         if not order:
             return empty(page, "No activity in this period.")
-        shown = pd.concat([everyone[name] for name in order])
-        weeks = Weeks(shown["week"])
-        top = _HEADROOM * max(_stack(shown)[-1].max(), np.nanmax(numbers(shown, "task_backlog"), initial=0.0), 1.0)
+        visible = pd.concat([everyone[name] for name in order])
+        weeks = Weeks(visible["week"])
+        top = _HEADROOM * max(_stack(visible)[-1].max(), np.nanmax(numbers(visible, "task_backlog"), initial=0.0), 1.0)
         cells = grid(page, order, left=_LEFT, below=0, right=_RIGHT, gap=_GAP)
         named = next(cell for cell in cells if cell.is_right)
         for cell, name in zip(cells, order, strict=True):
@@ -122,9 +122,9 @@ def _label(ax: Axes, rows: pd.DataFrame) -> None:
     label_beside(ax, middles, texts, inks)
 
 
-def _in_words(shown: dict[str, pd.DataFrame], total: int) -> str:
-    words = [f"Touches by channel and week for {len(shown)} of {counted(total, 'user')}."]
-    for name, rows in shown.items():
-        each = ", ".join(f"{count(np.nansum(numbers(rows, key)))} {told}" for key, (told, _) in _CHANNELS.items())
+def _in_words(visible: dict[str, pd.DataFrame], total: int) -> str:
+    words = [f"Touches by channel and week for {len(visible)} of {counted(total, 'user')}."]
+    for name, rows in visible.items():
+        each = ", ".join(f"{count(np.nansum(numbers(rows, key)))} {noun}" for key, (noun, _) in _CHANNELS.items())
         words.append(f"{name}: {each}; {count(np.nansum(numbers(rows, 'task_backlog')))} tasks still open.")
     return " ".join(words)

@@ -76,10 +76,10 @@ def plot_send_time_heatmap(
     """
     needed = ("weekday", "hour", "delivered", "shrunk")
     require(heatmap, needed, plot="plot_send_time_heatmap", source="stats.send_time_heatmap(...)")
-    given = parameters(heatmap)
-    least = int(given.get("min_n") or 30) if min_n is None else min_n
-    words = metric(str(given.get("metric") or "reply_rate"))
-    clock = _CLOCKS.get(str(given.get("clock") or "prospect"), "")
+    provided = parameters(heatmap)
+    least = int(provided.get("min_n") or 30) if min_n is None else min_n
+    words = metric(str(provided.get("metric") or "reply_rate"))
+    clock = _CLOCKS.get(str(provided.get("clock") or "prospect"), "")
     delivered, shrunk = _grid(heatmap, "delivered"), _grid(heatmap, "shrunk")
     firm = (delivered >= least) & ~np.isnan(shrunk)
     with theme():
@@ -117,8 +117,8 @@ def _usual(heatmap: pd.DataFrame) -> float:
     rate = str(parameters(heatmap).get("metric") or "reply_rate")
     names = (rate, f"{rate}_n") if {rate, f"{rate}_n"} <= set(heatmap.columns) else ("shrunk", "delivered")
     rates, trials = (numbers(heatmap, name) for name in names)
-    known = trials > 0
-    return float(np.average(rates[known], weights=trials[known])) if known.any() else 0.0
+    present = trials > 0
+    return float(np.average(rates[present], weights=trials[present])) if present.any() else 0.0
 
 
 def _are_alike(rates: Floats) -> bool:
@@ -192,8 +192,8 @@ def _draw_scale(page: Page, top: float, usual: float, mark: Mark, title: str) ->
     page.write(_LEFT - 0.06, middle, "0", size=SMALL_PT, color=MUTED, ha="right", va="center")
     page.write(_LEFT + _SCALE_WIDTH + 0.06, middle, f"{percent(top)} {title}", size=SMALL_PT, color=MUTED, va="center")
     above = _SCALE_AT + 0.22
-    told = f"all hours {percent(usual)}"
-    page.write(_LEFT + _SCALE_WIDTH * part, above, told, size=SMALL_PT, color=INK, ha="center", va="bottom")
+    texts = f"all hours {percent(usual)}"
+    page.write(_LEFT + _SCALE_WIDTH * part, above, texts, size=SMALL_PT, color=INK, ha="center", va="bottom")
 
 
 def _in_words(delivered: Floats, shrunk: Floats, firm: Flags, title: str) -> str:

@@ -60,13 +60,13 @@ def _draw_transitions(states: pd.DataFrame, period: str | None, ax: Axes | None)
 
 def _flows(states: pd.DataFrame) -> list[Flow]:
     """Read the attached transitions, kept as lists by column; ordered as the states are."""
-    kept = states.attrs.get("transitions")
-    if not isinstance(kept, dict):
+    remaining = states.attrs.get("transitions")
+    if not isinstance(remaining, dict):
         raise DataError(
             "This result has no transitions.",
             hint="Pass earlier_sequence_states= to stats.state_flow too, and its result as it is.",
         )
-    table = pd.DataFrame({name: pd.Series(values, dtype="object") for name, values in kept.items()})
+    table = pd.DataFrame({name: pd.Series(values, dtype="object") for name, values in remaining.items()})
     ends = zip(table["from"], table["to"], numbers(table, "count"), strict=True)
     flows = [(_state(one), _state(other), float(n)) for one, other, n in ends if n > 0]
     return sorted(flows, key=lambda flow: (_rank(flow[0]), _rank(flow[1])))
@@ -235,8 +235,8 @@ def plot_state_flow(
         draw_key(page, dict(looks.values()))
         bars = [(line, shares[row], trials[row]) for line, row in lines.drawn([True] * len(groups))]
         _draw_bars(drawn, bars)
-        told = [f"replied {percent(value, n)} of {count(n)}" for value, n in zip(replied, trials, strict=True)]
-        page.describe(f"Bars of 100 % by state of enrollment. {ends_in_words(order, replied, labeled, told)}")
+        texts = [f"replied {percent(value, n)} of {count(n)}" for value, n in zip(replied, trials, strict=True)]
+        page.describe(f"Bars of 100 % by state of enrollment. {ends_in_words(order, replied, labeled, texts)}")
         return drawn
 
 
@@ -244,8 +244,8 @@ def _shares(rows: pd.DataFrame) -> dict[str, float]:
     """Share of each state; one that is not known here counts as unknown, so that the bar stays whole."""
     shares: dict[str, float] = {}
     for bucket, share in zip(rows["bucket"].astype(str), numbers(rows, "share"), strict=True):
-        known = bucket if bucket in BUCKETS else "unknown"
-        shares[known] = shares.get(known, 0.0) + float(share)
+        valid = bucket if bucket in BUCKETS else "unknown"
+        shares[valid] = shares.get(valid, 0.0) + float(share)
     return shares
 
 

@@ -70,11 +70,11 @@ def plot_step_funnel(
     largest = sorted(everyone, key=lambda name: -_entrants(everyone[name]))
     cell = 2.3 if len(largest) == 1 else 1.9
     largest = largest[: panels_shown(ax, len(largest), cell, below=_BELOW)]
-    shown = {name: everyone[name] for name in largest}
-    of = f"{len(shown)} largest of " if len(shown) < len(everyone) else ""
+    visible = {name: everyone[name] for name in largest}
+    of = f"{len(visible)} largest of " if len(visible) < len(everyone) else ""
     entrants = counted(sum(map(_entrants, everyone.values())), "enrollment")
-    scale = _Scale.of(list(shown.values()), min_n) if shown else None
-    is_beyond = [scale is not None and (numbers(steps, "hazard") > scale.rate).any() for steps in shown.values()]
+    scale = _Scale.of(list(visible.values()), min_n) if visible else None
+    is_beyond = [scale is not None and (numbers(steps, "hazard") > scale.rate).any() for steps in visible.values()]
     hollow = "; hollow: above the panel" if any(is_beyond) else ""
     with theme():
         page = open_page(
@@ -84,14 +84,14 @@ def plot_step_funnel(
             footnote=f"Points: first replies ÷ enrollments at risk at the step, with {confidence(funnel)} interval "
             f"(Wilson). Faded: fewer than {min_n} at risk{hollow}. ◇ no data. Line: share that has "
             f"replied up to the step, 1 − Π(1 − rate). Bars: enrollments at risk. {_legend_of_types(funnel)}",
-            height=grid_height(len(shown), cell, below=_BELOW),
+            height=grid_height(len(visible), cell, below=_BELOW),
         )
         if scale is None:
             return empty(page, "No steps in this period.")
-        for place, steps in zip(grid(page, largest, left=_LEFT, below=_BELOW), shown.values(), strict=True):
+        for place, steps in zip(grid(page, largest, left=_LEFT, below=_BELOW), visible.values(), strict=True):
             _draw_rates(page, place, steps, scale)
             _draw_counts(page, place, steps, scale)
-        page.describe(_in_words(shown, len(everyone)))
+        page.describe(_in_words(visible, len(everyone)))
         return page.ax
 
 
@@ -172,8 +172,8 @@ def _glyph(kind: object) -> str:
 
 def _legend_of_types(funnel: pd.DataFrame) -> str:
     kinds = {str(kind) for kind in funnel["step_type"].dropna()}
-    known = [f"{glyph}\N{NO-BREAK SPACE}{words}" for kind, (glyph, words) in _STEP_TYPES.items() if kind in kinds]
-    return ", ".join(known + [f"{_OTHER_TYPE}\N{NO-BREAK SPACE}other step"] * bool(kinds - set(_STEP_TYPES)))
+    present = [f"{glyph}\N{NO-BREAK SPACE}{words}" for kind, (glyph, words) in _STEP_TYPES.items() if kind in kinds]
+    return ", ".join(present + [f"{_OTHER_TYPE}\N{NO-BREAK SPACE}other step"] * bool(kinds - set(_STEP_TYPES)))
 
 
 def _entrants(steps: pd.DataFrame) -> float:
@@ -187,9 +187,9 @@ def _so_far(steps: pd.DataFrame) -> Floats:
     return np.where(started, numbers(steps, "cumulative_reply"), np.nan)
 
 
-def _in_words(shown: dict[str, pd.DataFrame], total: int) -> str:
-    words = [f"Reply rate by step and enrollments at risk for {len(shown)} of {counted(total, 'sequence')}."]
-    for name, steps in shown.items():
+def _in_words(visible: dict[str, pd.DataFrame], total: int) -> str:
+    words = [f"Reply rate by step and enrollments at risk for {len(visible)} of {counted(total, 'sequence')}."]
+    for name, steps in visible.items():
         columns = ("hazard", "hazard_lo", "hazard_hi", "at_risk")
         rates = ", ".join(interval(*row) for row in zip(*(numbers(steps, column) for column in columns), strict=True))
         words.append(f"{name}: {rates}; in total {percent(_so_far(steps)[-1], _entrants(steps))}.")

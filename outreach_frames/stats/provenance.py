@@ -43,7 +43,9 @@ def attached(result: pd.DataFrame, name: str) -> pd.DataFrame:
     """
     columns = result.attrs.get(name)
     if not isinstance(columns, dict) or not all(isinstance(values, list) for values in columns.values()):
-        tables = [str(key) for key, kept in result.attrs.items() if key != "outreach_frames" and isinstance(kept, dict)]
+        tables = [
+            str(key) for key, table in result.attrs.items() if key != "outreach_frames" and isinstance(table, dict)
+        ]
         raise DataError(
             f"This frame carries no table {name!r}.",
             hint=f"It carries: {', '.join(tables)}." if tables else "Merging and grouping drop what a result carries.",
@@ -115,9 +117,9 @@ def _facts(record: dict[str, Any]) -> list[str]:
 
 def _clusters(noted: dict[str, dict[str, Any]]) -> list[str]:
     """Say of each rate what belongs together, and how many independent trials that is worth."""
-    told = [
+    texts = [
         f"  {rate}: by {each['cluster']}, {each['n']:,} trials are worth {each['effective_n']:,.0f} independent ones "
         f"(design effect {each['design_effect']:.2f})"
         for rate, each in noted.items()
     ]
-    return ["Intervals allow for trials that belong together:", *told] if told else []
+    return ["Intervals allow for trials that belong together:", *texts] if texts else []

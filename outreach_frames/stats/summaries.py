@@ -129,12 +129,12 @@ class Summary:
     def _doubts(self) -> list[tuple[str, str]]:
         """Return severity and text of what bends figures; notes are only counted."""
         rows = self.caveats.to_dict("records")
-        told = [(str(row["severity"]), _doubt(row)) for row in rows if row["severity"] != "note"]
-        if len(told) < len(rows):
-            told.append(("note", f"{len(rows) - len(told)} more, in .caveats"))
+        sentences = [(str(row["severity"]), _doubt(row)) for row in rows if row["severity"] != "note"]
+        if len(sentences) < len(rows):
+            sentences.append(("note", f"{len(rows) - len(sentences)} more, in .caveats"))
         if self.unchecked:
-            told.append(("?", f"{counted(self.unchecked, 'check')} not made: tables or columns are missing"))
-        return told or [("ok", "none found")]
+            sentences.append(("?", f"{counted(self.unchecked, 'check')} not made: tables or columns are missing"))
+        return sentences or [("ok", "none found")]
 
 
 def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as_of: Instant | None = None) -> Summary:
@@ -189,9 +189,9 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
             as_of=call.as_of,
         )
         figures = _figures(tables, ci, cluster, call.as_of) | {"hours_to_reply_median": _median_hours(mail, ci)}
-    found = quality[flags(quality["count"] > 0)]
-    rows = [_row(metric, figures.get(metric, {}), found) for metric in HEADLINES]
-    caveats = found.sort_values("severity", ascending=False, kind="stable", ignore_index=True)
+    matches = quality[flags(quality["count"] > 0)]
+    rows = [_row(metric, figures.get(metric, {}), matches) for metric in HEADLINES]
+    caveats = matches.sort_values("severity", ascending=False, kind="stable", ignore_index=True)
     sent = mail["sent_at"].dropna()
     period = (to_iso(int(sent.min()))[:10], to_iso(int(sent.max()))[:10]) if len(sent) else None
     unchecked = int(quality["count"].isna().sum())
@@ -200,8 +200,8 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
 
 def _earliest(tables: Mapping[str, pd.DataFrame]) -> str | None:
     """Return when the first of the tables was extracted: what happened later is not in all of them."""
-    known = [record_of(table).get("as_of") for table in tables.values()]
-    return min((at for at in known if at is not None), key=to_micros, default=None)
+    present = [record_of(table).get("as_of") for table in tables.values()]
+    return min((at for at in present if at is not None), key=to_micros, default=None)
 
 
 def _figures(
@@ -235,13 +235,13 @@ def _median_hours(mail: pd.DataFrame, ci: float) -> dict[str, Any]:
     return {"value": np.median(hours), "n": hours.size, "lo": lo, "hi": hi}
 
 
-def _row(metric: str, figure: dict[str, Any], found: pd.DataFrame) -> dict[str, Any]:
+def _row(metric: str, figure: dict[str, Any], matches: pd.DataFrame) -> dict[str, Any]:
     headline = METRICS[metric]
-    bent = found[flags(found["trap"].isin(list(headline.traps)))]
+    bent = matches[flags(matches["trap"].isin(list(headline.traps)))]
     caveats = "; ".join(f"{row['check']}: {_of(row)}" for row in bent.to_dict("records"))
     row = {name: _float(figure.get(name)) for name in ("value", "n", "lo", "hi")}
-    told = {"unit": headline.unit, "trust": headline.trust, "definition": headline.definition}
-    return row | told | {"metric": metric, "caveats": caveats or None}
+    sentences = {"unit": headline.unit, "trust": headline.trust, "definition": headline.definition}
+    return row | sentences | {"metric": metric, "caveats": caveats or None}
 
 
 def _float(value: Any) -> float | None:
@@ -303,8 +303,8 @@ def _tr(cell: str, *texts: str, numbers: Sequence[int] = (), span: int = 1) -> s
     cells = []
     for place, text in enumerate(texts):
         is_number = place in numbers
-        shown = text.replace(" ", SPACE) if is_number or not place else text
+        visible = text.replace(" ", SPACE) if is_number or not place else text
         style = f"{_CELL} {'right' if is_number else 'left'};{' white-space: nowrap;' if is_number else ''}"
         across = f' colspan="{span}"' if span > 1 else ""
-        cells.append(f'<{cell} style="{style}"{across}>{escape(shown)}</{cell}>')
+        cells.append(f'<{cell} style="{style}"{across}>{escape(visible)}</{cell}>')
     return f"<tr>{''.join(cells)}</tr>"

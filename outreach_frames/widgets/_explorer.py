@@ -63,8 +63,8 @@ def _frame(source: Source, name: str) -> pd.DataFrame:
         return fetch(source, name, progress=False)
     if isinstance(source, Mapping):
         if name not in source:
-            given = ", ".join(map(str, source)) or "none"
-            raise OutreachError(f"There is no table {name!r}.", hint=f"The frames given are: {given}.")
+            provided = ", ".join(map(str, source)) or "none"
+            raise OutreachError(f"There is no table {name!r}.", hint=f"The frames given are: {provided}.")
         if not isinstance(source[name], pd.DataFrame):
             raise DataError(f"The table {name!r} is {type_name(source[name])}.", hint="Give a pandas DataFrame.")
         return source[name]
@@ -206,14 +206,14 @@ def _undisturbed() -> Iterator[None]:
         yield
 
 
-def as_html(shown: Shown) -> str:
+def as_html(visible: Shown) -> str:
     """Return static HTML; text is escaped, a picture carries its description."""
-    if isinstance(shown, Styler | Messages):
-        return str(shown.to_html())
-    if isinstance(shown, str):
-        return f'<p style="white-space: pre-line; line-height: 1.5">{escape(shown)}</p>'
+    if isinstance(visible, Styler | Messages):
+        return str(visible.to_html())
+    if isinstance(visible, str):
+        return f'<p style="white-space: pre-line; line-height: 1.5">{escape(visible)}</p>'
     buffer = BytesIO()
-    figure = shown.get_figure(root=True)
+    figure = visible.get_figure(root=True)
     if figure is None:
         raise TypeError("The axes belong to no figure.")
     with theme():
@@ -226,15 +226,15 @@ def as_html(shown: Shown) -> str:
 
 def dropdown(description: str, options: Sequence[tuple[str, Any]], value: Any = None) -> w.Dropdown:
     """Make a drop-down list whose label is not cut off; without a value given, the first option is chosen."""
-    made = w.Dropdown(
+    created = w.Dropdown(
         description=description,
         options=options,
         style={"description_width": "initial"},
         layout=w.Layout(width="auto", max_width="100%"),
     )
     if value is not None:
-        made.value = value
-    return made
+        created.value = value
+    return created
 
 
 def choice(options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
@@ -242,18 +242,18 @@ def choice(options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
     return w.ToggleButtons(options=options, style={"button_width": "auto"})
 
 
-def rest(control: w.ValueWidget, *, while_: w.ValueWidget, is_: object) -> None:
-    """Disable a control while another has a value with which it decides nothing."""
-    while_.observe(lambda change: setattr(control, "disabled", change["new"] == is_), names="value")
+def disable_when(control: w.ValueWidget, *, other: w.ValueWidget, value: object) -> None:
+    """Disable `control` while `other` equals `value`."""
+    other.observe(lambda change: setattr(control, "disabled", change["new"] == value), names="value")
 
 
-def parted(frame: pd.DataFrame, column: str) -> dict[int, pd.DataFrame]:
-    """Part a frame by a column of ids, so that a change of a control searches nothing; rows without an id are left."""
+def group_by_id(frame: pd.DataFrame, column: str) -> dict[int, pd.DataFrame]:
+    """Split a frame by a column of ids, once; rows without an id are left out."""
     groups: Any = frame.groupby(column)
     return {int(number): rows for number, rows in groups}
 
 
-def numbered(names: "pd.Series[str]") -> list[tuple[str, int]]:
+def dropdown_options(names: "pd.Series[str]") -> list[tuple[str, int]]:
     """Return what a drop-down list offers: ``name (id)`` → id, for names by id; a missing name is said."""
     texts = names.astype("string").fillna("").str.strip()
     return [(f"{text or 'no name'} ({number})", int(number)) for number, text in zip(texts.index, texts, strict=True)]

@@ -1,4 +1,4 @@
-"""Two templates at one step: which gets more replies, how sure that is, and what is still missing."""
+"""Two templates at one step: which gets more replies, how certain that is, and how much more mail is needed."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -8,7 +8,7 @@ import pandas as pd
 
 from outreach_frames import plots, stats
 from outreach_frames.display import PERCENT
-from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, parted, rest
+from outreach_frames.widgets._explorer import Explorer, Shown, choice, disable_when, dropdown, group_by_id
 from outreach_frames.widgets.messages import Messages
 
 FLAT = (1.0, 1.0)
@@ -40,12 +40,12 @@ class ABMonitor(Explorer):
         mailings, variants = tables["mailings"], tables["sequence_templates"]
         self._templates, steps = tables["templates"].sort_values("id"), tables["sequence_steps"]
         everything = stats.ab_test(mailings, sequence_templates=variants, templates=self._templates)
-        self._arms = {step: rows["template_id"].tolist() for step, rows in parted(everything, "step_id").items()}
-        self._variants = parted(variants, "sequence_step_id")
-        self._mailings, self._no_mail = parted(mailings, "sequence_step_id"), mailings.head(0)
-        told = everything.drop_duplicates("step_id")
-        priors = zip(told["prior_alpha"], told["prior_beta"], strict=True)
-        self._priors = dict(zip(told["step_id"], priors, strict=True))
+        self._arms = {step: rows["template_id"].tolist() for step, rows in group_by_id(everything, "step_id").items()}
+        self._variants = group_by_id(variants, "sequence_step_id")
+        self._mailings, self._no_mail = group_by_id(mailings, "sequence_step_id"), mailings.head(0)
+        steps_tested = everything.drop_duplicates("step_id")
+        priors = zip(steps_tested["prior_alpha"], steps_tested["prior_beta"], strict=True)
+        self._priors = dict(zip(steps_tested["step_id"], priors, strict=True))
         names = tables["sequences"].set_index("id")["name"].dropna()
         tested = steps[steps["id"].isin(everything["step_id"])]
         places = [
@@ -55,7 +55,7 @@ class ABMonitor(Explorer):
         offered = [(f"{sequence}, step {order} ({step})", step) for step, sequence, order in places]
         self._names = {step: f"step {order} of {sequence}" for step, sequence, order in places}
         largest = everything.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable").index
-        shown = [number for _, number in offered]
+        visible = [number for _, number in offered]
         slider = w.SelectionSlider(
             options=[(PERCENT.write(difference), difference) for difference in DETECTABLE],
             value=0.02,
@@ -66,13 +66,13 @@ class ABMonitor(Explorer):
         prior = choice([("prior of other tests", "empirical"), ("flat prior", "flat")])
         look = choice([("Result", "result"), ("Messages", "messages")])
         for control in (slider, prior):
-            rest(control, while_=look, is_="messages")
+            disable_when(control, other=look, value="messages")
         return {
             "look": look,
             "step": dropdown(
                 "Step",
                 sorted(offered) or [("no step has several templates", 0)],
-                next((int(step) for step in largest if step in shown), None),
+                next((int(step) for step in largest if step in visible), None),
             ),
             "detectable": slider,
             "prior": prior,

@@ -8,7 +8,15 @@ import pandas as pd
 
 from outreach_frames import plots, stats
 from outreach_frames.display import show
-from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered, parted, rest
+from outreach_frames.widgets._explorer import (
+    Explorer,
+    Shown,
+    choice,
+    disable_when,
+    dropdown,
+    dropdown_options,
+    group_by_id,
+)
 
 RATES = [("bounces", "bounce_rate"), ("failures", "failure_rate"), ("spam", "spam_rate"), ("opt-outs", "opt_out_rate")]
 HEALTH = ("email", "send_ok", "sync_ok", "last_send_at", "blind_since", "sent_while_blind", "reasons")
@@ -31,16 +39,16 @@ class MailboxWatch(Explorer):
         """Count by mailbox and week and return the controls; mailboxes with most alerts come first."""
         mailings, mailboxes = tables["mailings"], tables["mailboxes"]
         self._health = stats.mailbox_health(mailings, mailboxes=mailboxes)
-        self._weeks = parted(stats.deliverability(mailings, mailboxes=mailboxes), "mailbox_id")
+        self._weeks = group_by_id(stats.deliverability(mailings, mailboxes=mailboxes), "mailbox_id")
         addresses = mailboxes.set_index("id")["email"]
         self._names = addresses.to_dict()
         alerts = {number: rows["alert"].isin(["act", "watch"]).sum() for number, rows in self._weeks.items()}
-        listed = sorted(numbered(addresses), key=lambda option: (-alerts.get(option[1], 0), option[0]))
+        listed = sorted(dropdown_options(addresses), key=lambda option: (-alerts.get(option[1], 0), option[0]))
         look = choice([("Weeks", "weeks"), ("Health of all", "health")])
         mailbox = dropdown("Mailbox", listed or [("none", 0)])
         rate = choice(RATES)
         for control in (mailbox, rate):
-            rest(control, while_=look, is_="health")
+            disable_when(control, other=look, value="health")
         return {"look": look, "mailbox": mailbox, "rate": rate}
 
     def view(self, *, look: str, mailbox: int, rate: str) -> Shown:

@@ -64,8 +64,8 @@ class Messages:
         """Return static HTML; what comes from the data is text, or inside a frame that runs and loads nothing."""
         cards = "".join(_card(row) for row in self._templates.to_dict("records"))
         has_bodies = any(column in self._templates.columns for column in BODIES)
-        said = "" if has_bodies else f"<p>{escape(NO_BODIES)}</p>"
-        return f'<div style="display: flex; flex-wrap: wrap; gap: 16px; line-height: 1.5">{cards}</div>{said}'
+        summary = "" if has_bodies else f"<p>{escape(NO_BODIES)}</p>"
+        return f'<div style="display: flex; flex-wrap: wrap; gap: 16px; line-height: 1.5">{cards}</div>{summary}'
 
     def _repr_html_(self) -> str:
         return self.to_html()
@@ -74,10 +74,10 @@ class Messages:
 def _card(template: dict[Any, Any]) -> str:
     name = _text(template, "name") or f"template {template['id']}"
     subject = _text(template, "subject")
-    told = f"<b>Subject:</b> {escape(subject)}" if subject else "No subject is known."
+    texts = f"<b>Subject:</b> {escape(subject)}" if subject else "No subject is known."
     return (
         f'<section style="flex: 1 1 320px; min-width: 0"><h4 style="margin: 0">{escape(name)}</h4>'
-        f'<p style="margin: 4px 0; overflow-wrap: anywhere">{told}</p>{_body(template, name)}</section>'
+        f'<p style="margin: 4px 0; overflow-wrap: anywhere">{texts}</p>{_body(template, name)}</section>'
     )
 
 

@@ -8,7 +8,15 @@ import pandas as pd
 
 from outreach_frames import plots, stats
 from outreach_frames._format import day
-from outreach_frames.widgets._explorer import Explorer, Shown, choice, dropdown, numbered, parted, rest
+from outreach_frames.widgets._explorer import (
+    Explorer,
+    Shown,
+    choice,
+    disable_when,
+    dropdown,
+    dropdown_options,
+    group_by_id,
+)
 
 PERIODS = [("at any time", 0), *((f"in the last {days} days", days) for days in (30, 90, 180))]
 
@@ -41,17 +49,17 @@ class SequenceExplorer(Explorer):
         mailings = tables["mailings"].assign(begun_at=_begun(tables["mailings"]))
         self._end = _end(mailings)
         self._none = mailings.head(0)
-        self._parts = parted(mailings, "sequence_id")
+        self._parts = group_by_id(mailings, "sequence_id")
         self._compared = {
             days: stats.sequence_engagement(self._recent(mailings, days), sequences=sequences) for _, days in PERIODS
         }
-        named = numbered(sequences.set_index("id")["name"].sort_values())
+        named = dropdown_options(sequences.set_index("id")["name"].sort_values())
         self._names = {number: label.rsplit(" (", 1)[0] for label, number in named}
         delivered = {number: rows["delivered_at"].count() for number, rows in self._parts.items()}
         busiest = max(self._names, key=lambda number: delivered.get(number, 0), default=None)
         picture = choice([("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
         sequence = dropdown("Sequence", named or [("none", 0)], busiest)
-        rest(sequence, while_=picture, is_="rates")
+        disable_when(sequence, other=picture, value="rates")
         return {"picture": picture, "sequence": sequence, "days": dropdown("Begun", PERIODS)}
 
     def view(self, *, picture: str, sequence: int, days: int) -> Shown:
@@ -90,10 +98,10 @@ class SequenceExplorer(Explorer):
                 'begun = sent.groupby(mailings["sequence_state_id"]).transform("min")',
                 f'mailings = mailings[begun >= pd.Timestamp("{self._since(days).isoformat()}")]',
             ]
-        said = f", period={self._period(days)!r}" if days else ""
+        argument = f", period={self._period(days)!r}" if days else ""
         if picture == "rates":
             return "\n".join(
-                [*lines, f"of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences=sequences){said})"]
+                [*lines, f"of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences=sequences){argument})"]
             )
         lines += [
             'names = sequences.set_index("id")["name"].to_dict()',
@@ -103,13 +111,13 @@ class SequenceExplorer(Explorer):
             lines += [
                 'durations = of.stats.time_to_event(mailings, by="sequence_id")',
                 'incidence = of.stats.cumulative_incidence(durations, by="sequence_id")',
-                f"of.plots.plot_cumulative_incidence(incidence, names=names{said})",
+                f"of.plots.plot_cumulative_incidence(incidence, names=names{argument})",
             ]
         else:
             lines += [
                 f"steps = {self.table('sequence_steps')}",
                 f'funnel = of.stats.step_funnel(mailings, sequence_steps=steps[steps["sequence_id"] == {sequence}])',
-                f"of.plots.plot_step_funnel(funnel, names=names{said})",
+                f"of.plots.plot_step_funnel(funnel, names=names{argument})",
             ]
         return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from outreach_frames.plots import _style as style
 from outreach_frames.plots._layout import Page, distinct, fold, open_page, theme
-from outreach_frames.widgets._explorer import Explorer, Shown, dropdown, numbered
+from outreach_frames.widgets._explorer import Explorer, Shown, dropdown, dropdown_options
 
 SENT = {"delivered_at": "delivered"}
 CAME_BACK = {
@@ -51,7 +51,7 @@ class ReplyTimeline(Explorer):
         self._sequences = tables["sequences"].set_index("id")["name"]
         most = self._mailings["prospect_id"].dropna().value_counts().index[:LISTED]
         people = tables["prospects"].set_index("id").reindex(most)
-        listed = numbered(people["first_name"].fillna("") + " " + people["last_name"].fillna(""))
+        listed = dropdown_options(people["first_name"].fillna("") + " " + people["last_name"].fillna(""))
         self._names = {number: label for label, number in listed}
         return {"prospect": dropdown("Prospect", listed or [("nobody", 0)])}
 
@@ -104,13 +104,13 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
     marks, ends = _marks(touches)
     lanes = _Lanes(mailings["sequence_id"], marks, sequences)
     counts = touches["kind"].value_counts()
-    told = [f"{counts[kind]} {kind.removeprefix('last ')}" for kind in _LOOK if kind in counts]
-    said = " · ".join(told) or "nothing was sent yet"
+    texts = [f"{counts[kind]} {kind.removeprefix('last ')}" for kind in _LOOK if kind in counts]
+    summary = " · ".join(texts) or "nothing was sent yet"
     with theme():
         page = open_page(
             None,
             title=title,
-            subtitle=said,
+            subtitle=summary,
             footnote="On the line: what was sent. Above it: what came back; of several opens or clicks only the last "
             "is known, and machines open and click too. A number: so many from that mark on, too close to be drawn "
             "apart. Instants are UTC.",
@@ -126,7 +126,7 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
             _date(ax)
             _draw(ax, marks, lanes)
             _draw_key(ax, page)
-        page.describe(f"Time line of one prospect, {len(lanes.names)} rows: {said}.")
+        page.describe(f"Time line of one prospect, {len(lanes.names)} rows: {summary}.")
     return ax
 
 
@@ -159,9 +159,9 @@ def _touches(mailings: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
 
 
 def _part(lanes: "pd.Series[Any]", kind: str, instants: "pd.Series[Any]") -> pd.DataFrame:
-    known = instants.notna().to_numpy(dtype=bool)
-    at = date2num(pd.to_datetime(instants[known], utc=True))  # type: ignore[no-untyped-call]  # stubs lack dates
-    return pd.DataFrame({"lane": lanes[known], "kind": kind, "at": at})
+    present = instants.notna().to_numpy(dtype=bool)
+    at = date2num(pd.to_datetime(instants[present], utc=True))  # type: ignore[no-untyped-call]  # stubs lack dates
+    return pd.DataFrame({"lane": lanes[present], "kind": kind, "at": at})
 
 
 def _marks(touches: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float] | None]:
@@ -173,13 +173,13 @@ def _marks(touches: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float] | N
     inch = (last - first + 2 * spare) / (_ROOM - 2 * _EDGE)
     rows: list[list[Any]] = []
     for (lane, kind), instants in touches.sort_values("at").groupby(["lane", "kind"], sort=False)["at"]:
-        shown: list[list[Any]] = []
+        visible: list[list[Any]] = []
         for at in instants:
-            if shown and at - shown[-1][2] < _WIDE * inch:
-                shown[-1][3] += 1
+            if visible and at - visible[-1][2] < _WIDE * inch:
+                visible[-1][3] += 1
             else:
-                shown.append([lane, kind, at, 1])
-        rows += shown
+                visible.append([lane, kind, at, 1])
+        rows += visible
     return pd.DataFrame(rows, columns=["lane", "kind", "at", "n"]), (
         first - spare - _EDGE * inch,
         last + spare + _EDGE * inch,
@@ -203,8 +203,8 @@ class _Lanes:
     def __init__(self, sequence_ids: "pd.Series[Any]", marks: pd.DataFrame, names: "pd.Series[str]") -> None:
         keys = [ONE_OFF if pd.isna(number) else number for number in dict.fromkeys(sequence_ids)]
         keys += [CALLS] * bool((marks["lane"] == CALLS).any())
-        told = [key if key in {ONE_OFF, CALLS} else names.get(key, f"sequence {key}") for key in keys]
-        self.names = distinct(told, keys)
+        texts = [key if key in {ONE_OFF, CALLS} else names.get(key, f"sequence {key}") for key in keys]
+        self.names = distinct(texts, keys)
         self.lines: list[float] = []
         self.tracks: dict[tuple[Any, str], float] = {}
         self.height = 0.0
@@ -223,9 +223,9 @@ class _Lanes:
 
 def _draw(ax: Axes, marks: pd.DataFrame, lanes: _Lanes) -> None:
     for (lane, kind), height in lanes.tracks.items():
-        shown = marks[(marks["lane"] == lane) & (marks["kind"] == kind)]
-        ax.plot(shown["at"], [height] * len(shown), ls="none", gid=kind, zorder=3, **_LOOK[kind])
-        for at, n in zip(shown["at"], shown["n"], strict=True):
+        visible = marks[(marks["lane"] == lane) & (marks["kind"] == kind)]
+        ax.plot(visible["at"], [height] * len(visible), ls="none", gid=kind, zorder=3, **_LOOK[kind])
+        for at, n in zip(visible["at"], visible["n"], strict=True):
             if n > 1:
                 ax.text(at, height - _TRACK / 2, str(n), size=_NUMBER_PT, color=style.INK, ha="center", va="bottom")
 
