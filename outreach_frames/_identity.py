@@ -33,13 +33,13 @@ class Identity:
     organization, user
         Fingerprints. Where the API does not name the organization or the user, that of the connection's own account
         stands in: the same for a sign-in that renews its token and for an installed app, another for another token.
-    told
+    is_named
         Whether the API names the organization.
     """
 
     organization: str
     user: str
-    told: bool
+    is_named: bool
 
 
 def identity_of(client: Client) -> Identity:
@@ -65,7 +65,7 @@ def identity_of(client: Client) -> Identity:
         organization=_digest_of(host, "account", account) if organization is None else _digest_of(host, organization),
         # Ids of users are told apart within an organization only.
         user=_digest_of("account", account) if organization is None or user is None else _digest_of(user),
-        told=organization is not None,
+        is_named=organization is not None,
     )
 
 

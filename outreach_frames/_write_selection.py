@@ -21,7 +21,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class FrameSelection:
     """
     What is to be written.
 
@@ -46,7 +46,7 @@ class Selection:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def select(
+def select_rows(
     kind: ResourceType,
     frame: pd.DataFrame,
     *,
@@ -54,7 +54,7 @@ def select(
     key: str | None,
     clear: Collection[str],
     changed_from: pd.DataFrame | None,
-) -> Selection:
+) -> FrameSelection:
     """
     Find out what of a frame is to be written.
 
@@ -106,7 +106,7 @@ def select(
                 row[name] = value if types is None else _typed_records(value, types[number])
         if unchanged:
             left_out[name] = f"missing in {unchanged} rows, which clears only what clear= names"
-    return Selection(mode, ids or [None] * len(frame), rows, problems, left_out)
+    return FrameSelection(mode, ids or [None] * len(frame), rows, problems, left_out)
 
 
 def _checked_mode(frame: pd.DataFrame, mode: Mode | None, changed_from: pd.DataFrame | None) -> Mode:

@@ -25,7 +25,7 @@ from outreach_frames._request_documents import (
     resource_document,
 )
 from outreach_frames._write_journal import Entry, Journal, Owner, alone
-from outreach_frames._write_selection import Mode, Selection, select
+from outreach_frames._write_selection import FrameSelection, Mode, select_rows
 from outreach_frames.catalog import Attribute, ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import BadRequestError, NotFoundError, OutreachError, QueryError, ValidationError
@@ -154,7 +154,7 @@ def write_frame(
     kind = client.catalog.resource(resource)
     if not isinstance(frame, pd.DataFrame):
         raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
-    chosen = select(kind, frame, mode=mode, key=key, clear=clear, changed_from=changed_from)
+    chosen = select_rows(kind, frame, mode=mode, key=key, clear=clear, changed_from=changed_from)
     if not confirm:
         outcomes = [_planned(row) for row in _planned_rows(client, kind, chosen, key)]
         return _result(frame, outcomes, kind, chosen)
@@ -200,10 +200,10 @@ def _beginner(identity: Identity, owner: Owner | None) -> str:
         return "an earlier version of this package"
     if owner.organization == identity.organization:
         return "another user of this organization"
-    return "another organization" if identity.told else "another sign-in, maybe of another organization or user"
+    return "another organization" if identity.is_named else "another sign-in, maybe of another organization or user"
 
 
-def _planned_rows(client: Client, kind: ResourceType, chosen: Selection, key: str | None) -> list[_Row]:
+def _planned_rows(client: Client, kind: ResourceType, chosen: FrameSelection, key: str | None) -> list[_Row]:
     """Check every row, and find the record that it concerns."""
     mode, attribute = chosen.mode, kind.attribute(key) if key else None
     sent_keys = [_sent_key(attribute, row.get(key or "")) if attribute else [] for row in chosen.rows]
@@ -339,7 +339,7 @@ def _write_row(client: Client, kind: ResourceType, row: _Row, book: Journal) -> 
     return _Outcome(status, id=record["id"])
 
 
-def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType, chosen: Selection) -> pd.DataFrame:
+def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType, chosen: FrameSelection) -> pd.DataFrame:
     columns = {
         "status": [outcome.status for outcome in outcomes],
         "id": [None if outcome.id is None else str(outcome.id) for outcome in outcomes],
@@ -373,7 +373,9 @@ def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Pa
             if time.time() - each.stat().st_mtime > _JOURNAL_LIFE_S:
                 each.unlink()
     # Where the API does not name the organization, only the rows tell; whose they are stands in the journal.
-    path = folder / f"{_digest(identity.organization if identity.told else '', *(row.digest for row in rows))}.sqlite"
+    path = (
+        folder / f"{_digest(identity.organization if identity.is_named else '', *(row.digest for row in rows))}.sqlite"
+    )
     if _ended(path).exists():
         raise QueryError(
             f"These {kind.table} were created by the same call less than a day ago; it would create them again.",

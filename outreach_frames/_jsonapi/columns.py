@@ -125,7 +125,7 @@ class Rows:
     Attributes
     ----------
     misfits
-        What was found to be odd about the values of the columns that were built.
+        What is odd about the values of the columns that were built.
     """
 
     def __init__(self, shape: Shape, resources: Sequence[Any]) -> None:

@@ -106,7 +106,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Reader:
+class PageDecoder:
     """
     Reads pages of one resource type.
 
@@ -135,7 +135,7 @@ class Reader:
         included = self.shapes.values() if self.joined else ()
         return msgspec.json.Decoder(document(self.shapes[self.primary], included, sorted(self.others)))
 
-    def read(self, body: bytes) -> tuple["Reader", Content]:
+    def read(self, body: bytes) -> tuple["PageDecoder", Content]:
         """
         Decode a page; also return the reader for the next one, which knows what was new in this.
 
@@ -148,7 +148,7 @@ class Reader:
         with lenient.reading(body):
             return self._read(body)
 
-    def _read(self, body: bytes) -> tuple["Reader", Content]:
+    def _read(self, body: bytes) -> tuple["PageDecoder", Content]:
         content = self._strict(body)
         if content:
             worth_it = not self.ordered and content.next and len(content.primary.resources) >= MANY
@@ -224,7 +224,7 @@ class Reader:
         total = None if truncated and count == 0 else count
         return Content(Rows(self.shapes[self.primary], data), rows, link, total, truncated)
 
-    def _in_order(self, page: lenient.RawDocument) -> "Reader":
+    def _in_order(self, page: lenient.RawDocument) -> "PageDecoder":
         """Return a reader that expects attributes in the order of this page."""
         resources = (*page.data, *(page.included if self.joined else ()))
         first = {lenient.type_of(members, where="data"): members for members in reversed(resources)}
@@ -236,7 +236,7 @@ class Reader:
         }
         return replace(self, shapes=shapes, ordered=True)
 
-    def _grown(self, page: lenient.RawDocument) -> "Reader":
+    def _grown(self, page: lenient.RawDocument) -> "PageDecoder":
         """Return a reader that also expects what is new in this page; this one if nothing is."""
         shapes, others = dict(self.shapes), set(self.others)
         for members in page.data:

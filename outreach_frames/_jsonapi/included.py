@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from outreach_frames._jsonapi.columns import Column, Rows, UnknownColumn, columns
-from outreach_frames._jsonapi.lenient import Members, RawDocument, identity, object_of, says_nothing, type_of
+from outreach_frames._jsonapi.lenient import Members, RawDocument, object_of, read_id, says_nothing, type_of
 from outreach_frames._jsonapi.values import NULL
 from outreach_frames._query import Selection
 from outreach_frames.catalog import Catalog, Relationship, ResourceType
@@ -164,7 +164,7 @@ def together(page: RawDocument, id_types: Mapping[str, type], *, included: bool 
 
     def key(members: Members, where: str) -> Hashable:
         name = type_of(members, where=where)
-        id_ = identity(members.get("id", NULL), id_types[name]) if name in id_types else None
+        id_ = read_id(members.get("id", NULL), id_types[name]) if name in id_types else None
         return object() if id_ is None else (name, id_)
 
     merged: dict[Hashable, Members] = {}

@@ -241,7 +241,7 @@ def repaired(members: Members, shape: Shape, misfits: list[Misfit]) -> Any:
         A value of an attribute does not fit without loss, or there is no id.
     """
     sent = members.get("id", NULL)
-    id_ = identity(sent, shape.id_type)
+    id_ = read_id(sent, shape.id_type)
     if id_ is None and not (shape.anonymous and sent == NULL):
         raise misfit(shape.resource_type.name, text_or_none(sent), "id", _ID[shape.id_type])
     attributes = _object(members, "attributes", shape, id_)
@@ -275,7 +275,7 @@ def is_id(raw: msgspec.Raw) -> bool:
     return bytes(raw)[:1] in _ID_STARTS
 
 
-def identity(raw: msgspec.Raw, as_type: type) -> Any:
+def read_id(raw: msgspec.Raw, as_type: type) -> Any:
     """Return an id sent as a number or as text; ``None`` where it is neither or does not fit."""
     if not is_id(raw):
         return None
@@ -354,7 +354,7 @@ def _reference(linkage: Linkage, members: Members) -> Any:
     """
     type_ = members.get("type", NULL)
     name = text_of(type_) if bytes(type_).startswith(b'"') else None
-    id_ = identity(members.get("id", NULL), linkage.id_type)
+    id_ = read_id(members.get("id", NULL), linkage.id_type)
     if name is not None and linkage.checked and name != linkage.targets[0]:
         raise ValueError(f"leads to a record of the type {name!r:.60} instead of {linkage.targets[0]}")
     if name is None or id_ is None:

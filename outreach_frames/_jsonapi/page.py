@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from outreach_frames._jsonapi.columns import META, UnknownColumn
-from outreach_frames._jsonapi.decoder import Content, Reader, collector_paused
+from outreach_frames._jsonapi.decoder import Content, PageDecoder, collector_paused
 from outreach_frames._jsonapi.included import Target, as_type, merged
 from outreach_frames._jsonapi.structs import Shape
 from outreach_frames._jsonapi.values import Misfit
@@ -104,7 +104,7 @@ class Layout:
         self._joins = root.joins
         own = [(column.name, column.type) for column in self._columns]
         self.schema = _schema([*own, *(field for each in self._joins for field in each.schema().items())])
-        self._reader = self._first_reader(root, catalog, anonymous=anonymous)
+        self._decoder = self._first_decoder(root, catalog, anonymous=anonymous)
 
     def page(self, body: bytes) -> Page:
         """
@@ -137,7 +137,7 @@ class Layout:
 
     def _page(self, body: bytes) -> Page:
         """Read one page; all that was decoded is gone on return, so that no collector ever sees it."""
-        self._reader, content = self._reader.read(body)
+        self._decoder, content = self._decoder.read(body)
         arrays, new = self._arrays(content)
         if self._strict and content.misfits:
             raise content.misfits[0].error()
@@ -170,7 +170,7 @@ class Layout:
                     arrays[name] = merged(arrays[name], values, type_) if name in arrays else as_type(values, type_)
         return [arrays[name] for name in self.schema.names], new
 
-    def _first_reader(self, root: Target, catalog: Catalog, *, anonymous: bool) -> Reader:
+    def _first_decoder(self, root: Target, catalog: Catalog, *, anonymous: bool) -> PageDecoder:
         """Collect, over all paths, what is needed of each type."""
         needed: dict[str, set[str]] = defaultdict(set)
         watched = {root.type.name: root.complete}
@@ -179,7 +179,7 @@ class Layout:
         for target in targets:
             needed[target.type.name] |= target.needed
             watched[target.type.name] = watched.get(target.type.name, False) or target.complete
-        return Reader(
+        return PageDecoder(
             primary=root.type.name,
             shapes={
                 name: Shape(
