@@ -257,7 +257,8 @@ def overlaps(
     -----
     An enrollment is open unless finished or opted out, as in Outreach's interface. Not counted: mail without a
     prospect, calls and tasks, mailings without a delivery time. Prospects with two or more ``open_enrollments``,
-    divided by those with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7) and 2.3.
+    divided by those with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7)
+    and 2.3.
     """
     call = StatContext("overlaps", window_d=window_d, max_mailings=max_mailings, bounce_policy=bounce_policy)
     states = read(call, "sequence_states", sequence_states, ["id", "prospect_id", "sequence_id", "state"])
