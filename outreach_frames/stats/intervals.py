@@ -257,7 +257,10 @@ def wilson(successes: Counts, trials: Counts, *, ci: float = 0.95) -> pd.DataFra
     """
     x, n = np.asarray(successes, dtype=np.int64), np.asarray(trials, dtype=np.int64)
     if x.shape != n.shape or np.any(x < 0) or np.any(x > n):
-        raise DataError("successes must be as many as trials, each between 0 and its trials.")
+        raise DataError(
+            f"{x.size} successes do not fit {n.size} trials: each must be between 0 and its trials.",
+            hint="Pass two vectors of equal length.",
+        )
     counts = pd.DataFrame({"x": x, "trials": n}, dtype=pd.ArrowDtype(pa.int64()))
     rated = pandas_of(with_rates(wrap(counts), {"rate": ("x", "trials")}, ci=ci))
     return rated.rename(columns={"rate_n": "n", "rate_lo": "lo", "rate_hi": "hi"})[["rate", "n", "lo", "hi"]]

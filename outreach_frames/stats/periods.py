@@ -133,7 +133,11 @@ def compare_periods(
     text("metric", metric)
     _refuse_uncallable(statistic, called, parameters)
     if spans["a"][1] > spans["b"][0]:
-        raise DataError("The periods must not overlap, the earlier one first.")
+        ends, begins = to_iso(spans["a"][1]), to_iso(spans["b"][0])
+        raise DataError(
+            f"Period a ends at {ends}, after period b begins ({begins}).",
+            hint="Pass the earlier period as a; the two must not overlap.",
+        )
     within = _placed(call, frame, spans, on=on, mature_d=mature_d, as_of=as_of)
     by_group, aware = partial(statistic, by=by_keys, **parameters), in_utc(frame)  # said once
     results = {name: by_group(aware[within[name]]) for name in spans}
