@@ -1,6 +1,5 @@
 import pytest
-from small_frames import extracted, frame, mailings, plain, table
-from stats_frames import EXPECTED
+from frames import EXPECTED, example, extracted, mailings, make_frame, plain
 
 from outreach_frames.catalog import snake
 from outreach_frames.errors import DataError, MissingColumnError
@@ -12,7 +11,7 @@ SENT = {"sequence_id": 1, "delivered_at": "2025-03-03T12:00:00Z", "track_opens":
 
 def compared(counter, api, *mail, **parameters):
     """Compare one counter of sequence 1 with its mail."""
-    objects = frame([{"id": 1, counter: api}])
+    objects = make_frame([{"id": 1, counter: api}])
     return reconcile_counters(objects, mailings(*({**SENT, **row} for row in mail)), **parameters).iloc[0]
 
 
@@ -20,7 +19,7 @@ def compared(counter, api, *mail, **parameters):
     "case", EXPECTED["reconciliation"], ids=lambda case: f"{case['sequence_id']}-{case['counter']}"
 )
 def test_the_worked_examples_counters_are_explained(case):
-    table_ = reconcile_counters(table("sequences"), table("mailings"))
+    table_ = reconcile_counters(example("sequences"), example("mailings"))
     row = table_[(table_["sequence_id"] == case["sequence_id"]) & (table_["counter"] == snake(case["counter"]))].iloc[0]
 
     assert row["api"] == case["api"]
@@ -33,7 +32,7 @@ def test_the_worked_examples_counters_are_explained(case):
 
 def test_prospect_counters_start_anew_at_the_last_touch():
     """Part 6: p1 shows one open against five on its mailings."""
-    found = reconcile_counters(table("prospects"), table("mailings"), on="prospect")
+    found = reconcile_counters(example("prospects"), example("mailings"), on="prospect")
     opens = found[found["counter"] == "open_count"].set_index("prospect_id")
 
     assert opens.loc[1, ["api", "total_events", "gap", "cause"]].tolist() == [1, 5, -4, "since-last-touch"]
@@ -81,7 +80,7 @@ def test_opens_of_mail_that_was_not_tracked_explain_a_gap():
     ],
 )
 def test_any_object_with_counters_can_be_reconciled(on, key):
-    objects = frame([{"id": 5, "reply_count": 1}, {"id": 6, "reply_count": 0}])
+    objects = make_frame([{"id": 5, "reply_count": 1}, {"id": 6, "reply_count": 0}])
     mail = mailings({**SENT, key: 5, "replied_at": "2025-03-04T12:00:00Z"}, SENT, {**SENT, key: 7})
 
     found = reconcile_counters(objects, mail, on=on)
@@ -94,14 +93,14 @@ def test_any_object_with_counters_can_be_reconciled(on, key):
 
 
 def test_a_template_that_counts_on_another_is_reconciled_with_it():
-    templates = frame([{"id": 1, "deliver_count": 2}, {"id": 2, "deliver_count": 0, "stats_target_id": 1}])
+    templates = make_frame([{"id": 1, "deliver_count": 2}, {"id": 2, "deliver_count": 0, "stats_target_id": 1}])
     mail = mailings({**SENT, "template_id": 1}, {**SENT, "template_id": 2})
 
     assert reconcile_counters(templates, mail, on="template")["cause"].tolist() == ["equal", "equal"]
 
 
 def test_a_missing_counter_is_no_zero():
-    found = reconcile_counters(frame([{"id": 1, "reply_count": None}]), mailings(SENT))
+    found = reconcile_counters(make_frame([{"id": 1, "reply_count": None}]), mailings(SENT))
 
     assert plain(found["gap"]) == [None]
     assert found["cause"].isna().tolist() == [True]
@@ -109,7 +108,7 @@ def test_a_missing_counter_is_no_zero():
 
 
 def test_rows_come_by_object_and_then_by_counter():
-    found = reconcile_counters(table("sequences").iloc[::-1], table("mailings"))
+    found = reconcile_counters(example("sequences").iloc[::-1], example("mailings"))
 
     assert found["sequence_id"].tolist() == [10] * 6 + [20] * 6
     counters = ["deliver_count", "open_count", "click_count", "reply_count", "bounce_count", "opt_out_count"]
@@ -117,24 +116,24 @@ def test_rows_come_by_object_and_then_by_counter():
 
 
 def test_no_objects_give_no_rows_of_the_same_types():
-    none = reconcile_counters(table("sequences").head(0), table("mailings").head(0))
+    none = reconcile_counters(example("sequences").head(0), example("mailings").head(0))
 
     assert len(none) == 0
-    assert none.dtypes.equals(reconcile_counters(table("sequences"), table("mailings")).dtypes)
+    assert none.dtypes.equals(reconcile_counters(example("sequences"), example("mailings")).dtypes)
 
 
 def test_bad_input_is_named():
     with pytest.raises(DataError, match="no kind of object 'account'"):
-        reconcile_counters(table("sequences"), table("mailings"), on="account")
+        reconcile_counters(example("sequences"), example("mailings"), on="account")
     with pytest.raises(MissingColumnError, match="'open_count' is missing; reconcile_counters needs it"):
-        reconcile_counters(frame([{"id": 1}]), table("mailings"))
+        reconcile_counters(make_frame([{"id": 1}]), example("mailings"))
     with pytest.raises(DataError, match="works on pandas frames"):
-        reconcile_counters({"id": [1]}, table("mailings"))
+        reconcile_counters({"id": [1]}, example("mailings"))
 
 
 def test_objects_of_another_kind_are_not_taken_for_sequences():
     """Their ids would be matched with those of sequences, and give plausible nonsense."""
-    prospects = extracted(frame([{"id": 1, "open_count": 1}]), "prospects")
+    prospects = extracted(make_frame([{"id": 1, "open_count": 1}]), "prospects")
 
     with pytest.raises(DataError, match="These are prospects, not sequences"):
         reconcile_counters(prospects, mailings({}))

@@ -1,12 +1,14 @@
 import pandas as pd
 import pytest
-from small_frames import extracted, frame, mailings, plain, table
+from frames import example, extracted, mailings, make_frame, plain
 
 from outreach_frames.errors import MissingColumnError
 from outreach_frames.stats.opt_outs import compliance
 
-PEOPLE = frame([{"id": 1, "opted_out": True, "opted_out_at": "2025-03-05T12:00:00Z"}, {"id": 2, "opted_out": False}])
-PLANS = frame(
+PEOPLE = make_frame(
+    [{"id": 1, "opted_out": True, "opted_out_at": "2025-03-05T12:00:00Z"}, {"id": 2, "opted_out": False}]
+)
+PLANS = make_frame(
     [{"id": 10, "name": "Cold", "transactional": False}, {"id": 20, "name": "Renewal", "transactional": True}]
 )
 
@@ -87,7 +89,7 @@ def test_what_comes_after_as_of_is_not_looked_at():
 
 
 def test_the_worked_example_complies():
-    found = compliance(table("mailings"), table("prospects"), table("sequences"))
+    found = compliance(example("mailings"), example("prospects"), example("sequences"))
 
     assert len(found) == 0
     assert found.dtypes.equals(compliance(mailings(sent(7)), PEOPLE, PLANS).dtypes)
@@ -95,4 +97,4 @@ def test_the_worked_example_complies():
 
 def test_a_missing_column_names_itself():
     with pytest.raises(MissingColumnError, match="'transactional' is missing; compliance needs it"):
-        compliance(table("mailings"), table("prospects"), PLANS.drop(columns="transactional"))
+        compliance(example("mailings"), example("prospects"), PLANS.drop(columns="transactional"))

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from small_frames import table
+from frames import AS_OF, example
 from statistics_of_mail import (
     ACCOUNTS,
     CALLS,
@@ -20,7 +20,6 @@ from statistics_of_mail import (
     TASKS,
     USERS,
 )
-from stats_frames import AS_OF
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
@@ -68,12 +67,12 @@ CALLS_OF = {
     ),
     "overlaps": lambda **p: stats.overlaps(STATES, MAIL, **p),
     "pipeline_attribution": lambda **p: stats.pipeline_attribution(
-        table("opportunities"), table("opportunity_prospect_roles"), MAIL, **p
+        example("opportunities"), example("opportunity_prospect_roles"), MAIL, **p
     ),
     "power_table": stats.power_table,
     "prospect_engagement": lambda **p: stats.prospect_engagement(PROSPECTS, MAIL, **p),
     "prospect_opt_outs": lambda **p: stats.prospect_opt_outs(PROSPECTS, MAIL, **p),
-    "reconcile_counters": lambda **p: stats.reconcile_counters(table("sequences"), MAIL, **p),
+    "reconcile_counters": lambda **p: stats.reconcile_counters(example("sequences"), MAIL, **p),
     "rep_activity": lambda **p: stats.rep_activity(MAIL, USERS, **p),
     "reply_attribution": lambda **p: stats.reply_attribution(MAIL, **p),
     "reply_effort": lambda **p: stats.reply_effort(MAIL, **{"resamples": 10, **p}),
