@@ -10,7 +10,7 @@ from plot_results import AWKWARD_NAMES
 
 from outreach_frames.widgets import draw_timeline
 
-MONDAY = pd.Timestamp("2026-01-05 09:00", tz="UTC")
+START = pd.Timestamp("2026-01-05 09:00", tz="UTC")
 KINDS = ("delivered", "called", "last opened", "last clicked", "replied", "opted out", "bounced")
 MINUTE, DAY = pd.Timedelta(minutes=1), pd.Timedelta(days=1)
 
@@ -21,7 +21,7 @@ CAME_BACK = ("opened_at", "clicked_at", "replied_at", "unsubscribed_at", "bounce
 
 def mailings_every(step, *, count, sequences=1, **lags):
     """Mailings of as many sequences in turn; what came back came so much later."""
-    sent = pd.Series([MONDAY + step * place for place in range(count)], dtype=INSTANT)
+    sent = pd.Series([START + step * place for place in range(count)], dtype=INSTANT)
     frame = pd.DataFrame({"sequence_id": [1 + place % sequences for place in range(count)], "delivered_at": sent})
     nothing = pd.Series([pd.NaT] * count, dtype=INSTANT)
     return frame.assign(**{column: sent + lags[column] if column in lags else nothing for column in CAME_BACK})
@@ -42,9 +42,9 @@ ALL_BACK = {column: place * MINUTE for place, column in enumerate(CAME_BACK)}
 NAMES = pd.Series({1 + place: name for place, name in enumerate(AWKWARD_NAMES)})
 PICTURES = {
     "one mail": (mailings_every(DAY, count=1), calls_at()),
-    "all within minutes": (mailings_every(MINUTE, count=13, **ALL_BACK), calls_at(MONDAY, MONDAY + MINUTE)),
-    "every second day": (mailings_every(2 * DAY, count=40, **ALL_BACK), calls_at(MONDAY)),
-    "every six hours": (mailings_every(DAY / 4, count=300, sequences=3, **ALL_BACK), calls_at(MONDAY)),
+    "all within minutes": (mailings_every(MINUTE, count=13, **ALL_BACK), calls_at(START, START + MINUTE)),
+    "every second day": (mailings_every(2 * DAY, count=40, **ALL_BACK), calls_at(START)),
+    "every six hours": (mailings_every(DAY / 4, count=300, sequences=3, **ALL_BACK), calls_at(START)),
     "many sequences": (mailings_every(DAY, count=60, sequences=13, opened_at=MINUTE), calls_at()),
     "two at the ends": (mailings_every(300 * DAY, count=2, replied_at=MINUTE), calls_at()),
     "nothing sent": (mailings_every(DAY, count=2).pipe(unsent), calls_at()),
@@ -118,7 +118,7 @@ def test_sequences_of_one_name_keep_their_lanes():
 def test_one_off_mail_and_calls_have_lanes_of_their_own():
     mailings = mailings_every(DAY, count=2).assign(sequence_id=pd.array([1, None], dtype="Int64"))
 
-    ax = draw_timeline(mailings, calls_at(MONDAY), pd.Series({1: "Cold"}), title="Ada")
+    ax = draw_timeline(mailings, calls_at(START), pd.Series({1: "Cold"}), title="Ada")
 
     assert [label.get_text() for label in ax.get_yticklabels()] == ["Cold", "one-off mail", "calls"]
     assert "2 delivered · 1 called" in words(ax)

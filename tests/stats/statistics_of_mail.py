@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from stats_frames import AS_OF, example, made_up_mailings, steps_of, typed
+from frames import AS_OF, example, made_up_mailings, make_frame, steps_of
 
 from outreach_frames import stats
 
@@ -34,7 +34,7 @@ def _mail() -> pd.DataFrame:
 
 
 MAIL = _mail()
-STATES = typed(
+STATES = make_frame(
     {
         "id": number,
         "sequence_id": number % 4 + 1,
@@ -50,7 +50,7 @@ STATES = typed(
     }
     for number in sorted(MAIL["sequence_state_id"].dropna().unique())
 )
-SEQUENCES = typed(
+SEQUENCES = make_frame(
     {
         "id": number,
         "name": f"Sequence {number}",
@@ -63,23 +63,23 @@ SEQUENCES = typed(
     for number in range(1, 6)
 )
 STEPS = steps_of(MAIL).assign(interval=pd.Series([60, 2880, 0] * 10, dtype="int64[pyarrow]"))
-NAMED_STEPS = typed(
+NAMED_STEPS = make_frame(
     {**step, "display_name": f"Step {step['order']}" if step["order"] % 2 else None, "sequence__name": "Cold"}
     for step in steps_of(MAIL).to_dict("records")
 )
-USERS = typed({"id": number, "name": f"User {number}"} for number in (1, 2, 3, 9))
-MAILBOXES = typed(
+USERS = make_frame({"id": number, "name": f"User {number}"} for number in (1, 2, 3, 9))
+MAILBOXES = make_frame(
     {"id": number, "email": f"box{number}@example.com", "max_mailings_per_day": number % 3 or None}
     for number in (1, 2, 3, 9)
 )
-ACCOUNTS = typed({"id": number, "owner_id": number + 50, "named": number % 2 == 0} for number in (61, 62, 63))
+ACCOUNTS = make_frame({"id": number, "owner_id": number + 50, "named": number % 2 == 0} for number in (61, 62, 63))
 NAMED_ACCOUNTS = ACCOUNTS.assign(name=pd.Series(["Acme", None, "Bell"], dtype=TEXT))
-PROSPECTS = typed({**person, "opted_out_at": _day(20)} for person in example("prospects").to_dict("records"))
-ADDRESSES = typed(
+PROSPECTS = make_frame({**person, "opted_out_at": _day(20)} for person in example("prospects").to_dict("records"))
+ADDRESSES = make_frame(
     {"id": number, "prospect_id": number % 8 or None, "email": f"who@Domain{number % 3}.example"}
     for number in range(1, 12)
 )
-CALLS = typed(
+CALLS = make_frame(
     {
         "id": number,
         "user_id": number % 4 + 1,
@@ -96,7 +96,7 @@ CALLS = typed(
     }
     for number in range(1, 60)
 )
-TASKS = typed(
+TASKS = make_frame(
     {
         "id": number,
         "owner_id": number % 4 + 1,
@@ -112,7 +112,7 @@ TASKS = typed(
     }
     for number in range(1, 80)
 )
-MIXED_STEPS = typed(
+MIXED_STEPS = make_frame(
     {**step, "step_type": ["auto_email", "call", "task"][step["id"] % 3]} for step in steps_of(MAIL).to_dict("records")
 )
 STEP_CALLS, STEP_TASKS = (
@@ -120,10 +120,10 @@ STEP_CALLS, STEP_TASKS = (
     for frame in (CALLS, TASKS)
 )
 
-DISPOSITIONS = typed(
+DISPOSITIONS = make_frame(
     {"id": number, "name": f"{kind} call"} for number, kind in enumerate(("No", "MEETING", "Short"), 1)
 )
-EVENTS = typed(
+EVENTS = make_frame(
     {
         "id": number,
         "name": "message_clicked" if number % 5 == 0 else "message_opened",
@@ -133,7 +133,7 @@ EVENTS = typed(
     for number in range(1, 300)
 )
 
-HEALTH = typed({"mailbox_id": number, "blind_since": None} for number in (1, 2))
+HEALTH = make_frame({"mailbox_id": number, "blind_since": None} for number in (1, 2))
 HEALTH["blind_since"] = pd.Series([pd.Timestamp("2025-03-05", tz="UTC"), None]).astype("timestamp[us, UTC][pyarrow]")
 
 STATISTICS: dict[str, Callable[[Engine], Any]] = {

@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
+from frames import ENGINES, make_frame
 from hypothesis import given, settings, strategies as st
-from stats_frames import ENGINES, typed
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats import _backends, _timestamps
@@ -76,7 +76,7 @@ def test_the_clock_changes_at_the_very_second(zone):
 def test_rows_may_have_zones_of_their_own(engine):
     moment = "2025-03-09T23:30:00Z"
     zones = ["Asia/Kolkata", "America/New_York", None]
-    frame = typed([{"id": i, "at_at": moment, "zone": zone} for i, zone in enumerate(zones)])
+    frame = make_frame([{"id": i, "at_at": moment, "zone": zone} for i, zone in enumerate(zones)])
     frame["at"] = frame["at_at"].astype("int64[pyarrow]")
     lazy = _backends.plain(ENGINES[engine](frame[["id", "at", "zone"]]), ["id", "at", "zone"], {})
 

@@ -1,10 +1,10 @@
 import pytest
-from small_frames import frame, mailings, plain
+from frames import mailings, make_frame, plain
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
 
-BOXES = frame([{"id": 1, "max_mailings_per_day": 4}, {"id": 2, "max_mailings_per_day": None}])
+BOXES = make_frame([{"id": 1, "max_mailings_per_day": 4}, {"id": 2, "max_mailings_per_day": None}])
 
 
 def sent(box, *instants):
@@ -30,7 +30,7 @@ def test_a_day_begins_where_the_zone_says():
 
 @pytest.mark.parametrize("limit", [None, 0])
 def test_without_a_limit_no_share_of_it_is_used(limit):
-    boxes = frame([{"id": 2, "max_mailings_per_day": limit}])
+    boxes = make_frame([{"id": 2, "max_mailings_per_day": limit}])
 
     found = stats.send_capacity(mailings(*sent(2, "2025-03-03T08:00:00Z")), mailboxes=boxes)
 
@@ -41,7 +41,7 @@ def test_the_95th_percentile_of_the_days_is_that_of_the_mailboxs_health():
     days = {3: 1, 4: 2, 5: 4}
     mail = mailings(*[row for day, n in days.items() for row in sent(1, *[f"2025-03-{day:02d}T12:00:00Z"] * n)])
     attempts = [f"{way}_{end}_at" for way in ("send", "sync") for end in ("errored", "success")]
-    boxes = frame([{"id": 1, "max_mailings_per_day": 4}], "send_disabled", "sync_disabled", *attempts)
+    boxes = make_frame([{"id": 1, "max_mailings_per_day": 4}], "send_disabled", "sync_disabled", *attempts)
 
     daily = stats.send_capacity(mail, mailboxes=BOXES)["send_capacity_used"].astype(float)
 

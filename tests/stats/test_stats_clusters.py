@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings
 from scipy.stats import t
-from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError

@@ -2,14 +2,14 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from stats_frames import AS_OF, EXPECTED, TOLERANCE, example, mailings, typed
+from frames import AS_OF, EXPECTED, TOLERANCE, example, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, ImmatureCohortWarning
 
 
 def enrollments(*created):
-    return typed([{"id": number, "created_at": moment} for number, moment in enumerate(created, start=1)])
+    return make_frame([{"id": number, "created_at": moment} for number, moment in enumerate(created, start=1)])
 
 
 def mail(enrollment, delivered, **columns):
@@ -135,7 +135,7 @@ def test_impossible_cohorts_are_refused(parameters, message):
 
 
 def health(since):
-    return typed([{"mailbox_id": 41}]).assign(blind_since=pd.Series([pd.Timestamp(since)]))
+    return make_frame([{"mailbox_id": 41}]).assign(blind_since=pd.Series([pd.Timestamp(since)]))
 
 
 @pytest.mark.parametrize(

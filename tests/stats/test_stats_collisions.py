@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from frames import example, mailings, make_frame, plain
 from hypothesis import given, settings, strategies as st
-from small_frames import frame, mailings, plain, table
 
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.stats.prospects import overlaps
@@ -12,7 +12,7 @@ STATE_COLUMNS = ["id", "prospect_id", "sequence_id", "state"]
 
 def states(*rows):
     named = [dict(zip(STATE_COLUMNS, (number, *row), strict=True)) for number, row in enumerate(rows, start=1)]
-    return frame(named, *STATE_COLUMNS)
+    return make_frame(named, *STATE_COLUMNS)
 
 
 def sent(*instants, prospect=1):
@@ -21,7 +21,7 @@ def sent(*instants, prospect=1):
 
 def test_the_worked_examples_people_are_counted():
     """p1 is in two sequences, of which one goes on, and got three mailings in 6 days and 23 hours; p3 opted out."""
-    found = overlaps(table("mailings"), sequence_states=table("sequence_states")).set_index("prospect_id")
+    found = overlaps(example("mailings"), sequence_states=example("sequence_states")).set_index("prospect_id")
 
     assert found["enrollments"].to_dict() == {1: 2, 2: 1, 3: 1, 4: 1, 5: 1}
     assert found["open_enrollments"].to_dict() == {1: 1, 2: 1, 3: 0, 4: 1, 5: 0}
@@ -99,18 +99,18 @@ def test_the_busiest_window_is_found(touches, window):
 
 
 def test_row_order_does_not_matter():
-    mail = table("mailings")
+    mail = example("mailings")
 
-    again = overlaps(mail.sample(frac=1, random_state=2), sequence_states=table("sequence_states").iloc[::-1])
+    again = overlaps(mail.sample(frac=1, random_state=2), sequence_states=example("sequence_states").iloc[::-1])
 
-    pd.testing.assert_frame_equal(again, overlaps(mail, sequence_states=table("sequence_states")))
+    pd.testing.assert_frame_equal(again, overlaps(mail, sequence_states=example("sequence_states")))
 
 
 def test_nothing_gives_no_rows_of_the_same_types():
     none = overlaps(mailings(), sequence_states=states())
 
     assert len(none) == 0
-    assert none.dtypes.equals(overlaps(table("mailings"), sequence_states=table("sequence_states")).dtypes)
+    assert none.dtypes.equals(overlaps(example("mailings"), sequence_states=example("sequence_states")).dtypes)
 
 
 def test_bad_input_is_named():

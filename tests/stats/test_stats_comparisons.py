@@ -3,11 +3,11 @@ from math import comb
 
 import numpy as np
 import pytest
+from frames import ORACLE, TOLERANCE
 from hypothesis import given, settings, strategies as st
 from scipy.integrate import quad
 from scipy.special import betaln
 from scipy.stats import beta, norm
-from stats_frames import ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats.comparisons import always_valid_p, expected_loss, probability_greater

@@ -1,18 +1,17 @@
 import pytest
-from stats_frames import typed
+from frames import MONDAY, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
 
 COLUMNS = ["id", "user_id", "call_disposition_id", "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
-MONDAY = "2025-03-03T14:00:00Z"
 
 
 def calls(*rows):
     made = [
         {"id": n, "user_id": 1, "direction": "outbound", "dialed_at": MONDAY, **row} for n, row in enumerate(rows, 1)
     ]
-    return typed(made, COLUMNS)
+    return make_frame(made, *COLUMNS)
 
 
 @pytest.mark.parametrize("word", ["Answered", "completed", "ANSWERED"])
@@ -34,8 +33,8 @@ def test_without_an_outcome_the_time_of_answering_tells():
 
 def test_talk_runs_from_answer_to_completion():
     rows = [
-        {"answered_at": MONDAY, "completed_at": "2025-03-03T14:10:30Z"},
-        {"answered_at": MONDAY, "completed_at": "2025-03-03T13:00:00Z"},
+        {"answered_at": MONDAY, "completed_at": "2025-03-03T10:10:30Z"},
+        {"answered_at": MONDAY, "completed_at": "2025-03-03T09:00:00Z"},
         {"completed_at": "2025-03-03T15:00:00Z"},
     ]
 

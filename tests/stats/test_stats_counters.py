@@ -1,6 +1,5 @@
 import pytest
-from small_frames import extracted, frame, mailings, plain, table
-from stats_frames import EXPECTED
+from frames import EXPECTED, example, extracted, mailings, make_frame, plain
 
 from outreach_frames.catalog import snake
 from outreach_frames.errors import CounterGapWarning, DataError, MissingColumnError
@@ -11,7 +10,7 @@ SENT = {"sequence_id": 1, "delivered_at": "2025-03-03T12:00:00Z", "track_opens":
 
 def compared(counter, api, *mail, **parameters):
     """Compare one counter of sequence 1 with its mail."""
-    objects = frame([{"id": 1, counter: api}])
+    objects = make_frame([{"id": 1, counter: api}])
     return reconcile_counters(mailings(*({**SENT, **row} for row in mail)), sequences=objects, **parameters).iloc[0]
 
 
@@ -19,7 +18,7 @@ def compared(counter, api, *mail, **parameters):
     "case", EXPECTED["reconciliation"], ids=lambda case: f"{case['sequence_id']}-{case['counter']}"
 )
 def test_the_worked_examples_counters_are_explained(case):
-    table_ = reconcile_counters(table("mailings"), sequences=table("sequences"))
+    table_ = reconcile_counters(example("mailings"), sequences=example("sequences"))
     row = table_[(table_["sequence_id"] == case["sequence_id"]) & (table_["counter"] == snake(case["counter"]))].iloc[0]
 
     assert row["api"] == case["api"]
@@ -32,7 +31,7 @@ def test_the_worked_examples_counters_are_explained(case):
 
 def test_prospect_counters_start_anew_at_the_last_touch():
     """Part 6: p1 shows one open against five on its mailings."""
-    found = reconcile_counters(table("mailings"), prospects=table("prospects"))
+    found = reconcile_counters(example("mailings"), prospects=example("prospects"))
     opens = found[found["counter"] == "open_count"].set_index("prospect_id")
 
     assert opens.loc[1, ["api", "total_events", "gap", "cause"]].tolist() == [1, 5, -4, "since-last-touch"]
@@ -80,7 +79,7 @@ def test_opens_of_mail_that_was_not_tracked_explain_a_gap():
     ],
 )
 def test_any_object_with_counters_can_be_reconciled(name, key):
-    objects = frame([{"id": 5, "reply_count": 1}, {"id": 6, "reply_count": 0}])
+    objects = make_frame([{"id": 5, "reply_count": 1}, {"id": 6, "reply_count": 0}])
     mail = mailings({**SENT, key: 5, "replied_at": "2025-03-04T12:00:00Z"}, SENT, {**SENT, key: 7})
 
     found = reconcile_counters(mail, **{name: objects})
@@ -93,14 +92,14 @@ def test_any_object_with_counters_can_be_reconciled(name, key):
 
 
 def test_a_template_that_counts_on_another_is_reconciled_with_it():
-    templates = frame([{"id": 1, "deliver_count": 2}, {"id": 2, "deliver_count": 0, "stats_target_id": 1}])
+    templates = make_frame([{"id": 1, "deliver_count": 2}, {"id": 2, "deliver_count": 0, "stats_target_id": 1}])
     mail = mailings({**SENT, "template_id": 1}, {**SENT, "template_id": 2})
 
     assert reconcile_counters(mail, templates=templates)["cause"].tolist() == ["equal", "equal"]
 
 
 def test_a_missing_counter_is_no_zero():
-    found = reconcile_counters(mailings(SENT), sequences=frame([{"id": 1, "reply_count": None}]))
+    found = reconcile_counters(mailings(SENT), sequences=make_frame([{"id": 1, "reply_count": None}]))
 
     assert plain(found["gap"]) == [None]
     assert found["cause"].isna().tolist() == [True]
@@ -108,7 +107,7 @@ def test_a_missing_counter_is_no_zero():
 
 
 def test_rows_come_by_object_and_then_by_counter():
-    found = reconcile_counters(table("mailings"), sequences=table("sequences").iloc[::-1])
+    found = reconcile_counters(example("mailings"), sequences=example("sequences").iloc[::-1])
 
     assert found["sequence_id"].tolist() == [10] * 6 + [20] * 6
     counters = ["deliver_count", "open_count", "click_count", "reply_count", "bounce_count", "opt_out_count"]
@@ -116,26 +115,26 @@ def test_rows_come_by_object_and_then_by_counter():
 
 
 def test_no_objects_give_no_rows_of_the_same_types():
-    none = reconcile_counters(table("mailings").head(0), sequences=table("sequences").head(0))
+    none = reconcile_counters(example("mailings").head(0), sequences=example("sequences").head(0))
 
     assert len(none) == 0
-    assert none.dtypes.equals(reconcile_counters(table("mailings"), sequences=table("sequences")).dtypes)
+    assert none.dtypes.equals(reconcile_counters(example("mailings"), sequences=example("sequences")).dtypes)
 
 
 def test_bad_input_is_named():
     with pytest.raises(DataError, match="needs one table with counters, not 0"):
-        reconcile_counters(table("mailings"))
+        reconcile_counters(example("mailings"))
     with pytest.raises(DataError, match="needs one table with counters, not 2"):
-        reconcile_counters(table("mailings"), sequences=table("sequences"), prospects=table("prospects"))
+        reconcile_counters(example("mailings"), sequences=example("sequences"), prospects=example("prospects"))
     with pytest.raises(MissingColumnError, match="'open_count' is missing; reconcile_counters needs it"):
-        reconcile_counters(table("mailings"), sequences=frame([{"id": 1}]))
+        reconcile_counters(example("mailings"), sequences=make_frame([{"id": 1}]))
     with pytest.raises(DataError, match="works on pandas frames"):
-        reconcile_counters(table("mailings"), sequences={"id": [1]})
+        reconcile_counters(example("mailings"), sequences={"id": [1]})
 
 
 def test_objects_of_another_kind_are_not_taken_for_sequences():
     """Their ids would be matched with those of sequences, and give plausible nonsense."""
-    prospects = extracted(frame([{"id": 1, "open_count": 1}]), "prospects")
+    prospects = extracted(make_frame([{"id": 1, "open_count": 1}]), "prospects")
 
     with pytest.raises(DataError, match="These are prospects, not sequences"):
         reconcile_counters(mailings({}), sequences=prospects)

@@ -1,22 +1,20 @@
 import pandas as pd
-from stats_frames import EXPECTED, example, mailings, typed
+from frames import EXPECTED, MONDAY, TUESDAY, example, mailings, make_frame
 
 from outreach_frames import stats
 
-MONDAY, TUESDAY = "2025-03-03T10:00:00Z", "2025-03-04T10:00:00Z"
-
 
 def accounts(*rows):
-    return typed([{"id": number, **row} for number, row in enumerate(rows, start=1)], ["owner_id", "named"])
+    return make_frame([{"id": number, **row} for number, row in enumerate(rows, start=1)], "owner_id", "named")
 
 
 def people(*rows):
     numbered = [{"id": number, "account_id": 1, **row} for number, row in enumerate(rows, start=1)]
-    return typed(numbered, ["opted_out", "opted_out_at"])
+    return make_frame(numbered, "opted_out", "opted_out_at")
 
 
 def test_the_worked_example():
-    listed = typed(example("accounts").to_dict("records"), ["owner_id"])
+    listed = make_frame(example("accounts").to_dict("records"), "owner_id")
 
     found = stats.account_coverage(example("mailings"), accounts=listed, prospects=example("prospects")).set_index(
         "account_id"
@@ -42,8 +40,8 @@ def test_an_account_where_nobody_is_known_stays_without_coverage():
 
 
 def test_a_bounce_contacts_nobody_and_a_call_does():
-    calls = typed(
-        [{"id": 1, "prospect_id": 2, "direction": "outbound", "dialed_at": TUESDAY}], ["answered_at", "completed_at"]
+    calls = make_frame(
+        [{"id": 1, "prospect_id": 2, "direction": "outbound", "dialed_at": TUESDAY}], "answered_at", "completed_at"
     )
     mail = mailings({"prospect_id": 1, "delivered_at": MONDAY, "bounced_at": TUESDAY})
 

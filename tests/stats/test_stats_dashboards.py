@@ -4,15 +4,15 @@ import re
 
 import pandas as pd
 import pytest
+from frames import example, extracted, mailings, make_frame, plain
 from hypothesis import given, settings, strategies as st
-from small_frames import extracted, frame, mailings, plain, table
 from test_stats_properties import POLICIES, ROWS
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
 
 COUNTERS = extracted(
-    frame(
+    make_frame(
         [
             {"id": 10, "num_contacted_prospects": 5, "num_replied_prospects": 1},  # one of them by call only
             {"id": 20, "num_contacted_prospects": 2, "num_replied_prospects": 0},
@@ -36,7 +36,7 @@ def chains(comparison):
 def test_the_worked_example_leads_from_the_dashboards_rates_to_ours():
     """Counted by hand from metrics.md, part 6."""
     comparison = stats.dashboard_comparison(
-        table("mailings"), sequences=COUNTERS, sequence_states=table("sequence_states")
+        example("mailings"), sequences=COUNTERS, sequence_states=example("sequence_states")
     )
 
     assert chains(comparison) == {
@@ -73,7 +73,7 @@ def test_the_worked_example_leads_from_the_dashboards_rates_to_ours():
 
 
 def test_the_sentences_tell_how_much_mail_a_step_moves():
-    meaning = stats.dashboard_comparison(table("mailings")).set_index(["metric", "step"])["meaning"]
+    meaning = stats.dashboard_comparison(example("mailings")).set_index(["metric", "step"])["meaning"]
 
     assert "(1 mail): whether it was opened is not known" in meaning["open_rate", "tracked mail only"]
     assert "bounced after delivery (1 mail)." in meaning["open_rate", "late bounces"]
@@ -84,9 +84,9 @@ def test_the_sentences_tell_how_much_mail_a_step_moves():
 
 def test_the_first_rows_are_the_counters_where_reconciliation_says_they_agree():
     """All counters of the worked example agree with its mails, and yet the rates differ."""
-    sequences = table("sequences")
-    counters = stats.reconcile_counters(table("mailings"), sequences=sequences)
-    first = {metric: steps[0] for metric, steps in chains(stats.dashboard_comparison(table("mailings"))).items()}
+    sequences = example("sequences")
+    counters = stats.reconcile_counters(example("mailings"), sequences=sequences)
+    first = {metric: steps[0] for metric, steps in chains(stats.dashboard_comparison(example("mailings"))).items()}
 
     assert set(counters["cause"]) == {"equal"}
     assert first["open_rate"][2:] == (sequences["open_count"].sum(), sequences["deliver_count"].sum())
@@ -94,13 +94,13 @@ def test_the_first_rows_are_the_counters_where_reconciliation_says_they_agree():
 
 
 def test_answers_that_look_automatic_are_taken_out_by_the_rule_of_sequence_engagement():
-    mail = table("mailings")
+    mail = example("mailings")
     quick = mail.assign(replied_at=mail["replied_at"].where(mail["id"] != 2, mail["delivered_at"]))
-    states = table("sequence_states")
+    states = example("sequence_states")
     paused = states.assign(state=states["state"].where(states["id"] != 1001, "paused"))
 
     steps = chains(stats.dashboard_comparison(quick, sequence_states=paused))["enrollment_reply_rate_strict"]
-    by_sequence = stats.sequence_engagement(quick, sequences=table("sequences"), sequence_states=paused)
+    by_sequence = stats.sequence_engagement(quick, sequences=example("sequences"), sequence_states=paused)
 
     assert [step[2:] for step in steps] == [(1, 5), (0, 5)]
     assert by_sequence["automatic_replies"].sum() == 1
@@ -108,15 +108,15 @@ def test_answers_that_look_automatic_are_taken_out_by_the_rule_of_sequence_engag
 
 
 def test_enrollments_too_young_to_be_compared_go_last():
-    steps = chains(stats.dashboard_comparison(table("mailings"), as_of="2025-03-20"))["enrollment_reply_rate_14d"]
+    steps = chains(stats.dashboard_comparison(example("mailings"), as_of="2025-03-20"))["enrollment_reply_rate_14d"]
 
     assert [step[2:] for step in steps] == [(1, 5), (1, 3)]  # 1005 and 1006 had ten days
 
 
 def test_what_was_not_given_is_missing_and_nothing_else():
-    mail = table("mailings").drop(columns="sequence_id")
+    mail = example("mailings").drop(columns="sequence_id")
 
-    rows = stats.dashboard_comparison(mail, sequences=table("sequences")).set_index(["metric", "step"])
+    rows = stats.dashboard_comparison(mail, sequences=example("sequences")).set_index(["metric", "step"])
 
     unknown = rows.index[rows["denominator"].isna()].tolist()
     assert unknown == [
@@ -137,14 +137,16 @@ def test_without_mail_there_are_no_rates_and_all_rows():
 def test_counters_must_be_numbers_and_enrollments_have_a_state():
     with pytest.raises(DataError, match="'num_replied_prospects' of sequences is"):
         stats.dashboard_comparison(
-            table("mailings"), sequences=COUNTERS.assign(num_replied_prospects=["one", "two", "three"])
+            example("mailings"), sequences=COUNTERS.assign(num_replied_prospects=["one", "two", "three"])
         )
     with pytest.raises(MissingColumnError, match="state"):
-        stats.dashboard_comparison(table("mailings"), sequence_states=table("sequence_states").drop(columns="state"))
+        stats.dashboard_comparison(
+            example("mailings"), sequence_states=example("sequence_states").drop(columns="state")
+        )
 
 
 def test_explain_tells_what_was_left_out(capsys):
-    mail = table("mailings")
+    mail = example("mailings")
     stats.explain(stats.dashboard_comparison(mail.assign(prospect_id=mail["prospect_id"].where(mail["id"] > 1))))
 
     printed = capsys.readouterr().out

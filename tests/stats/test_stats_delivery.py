@@ -2,13 +2,13 @@ from datetime import date
 
 import pandas as pd
 import pytest
+from frames import ENGINES, as_pandas, mailings, make_frame
 from scipy.stats import fisher_exact, norm
-from stats_frames import ENGINES, as_pandas, mailings, typed
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
 
-BOXES = typed([{"id": 1, "email": "ana@example.com"}, {"id": 2, "email": "ben@example.com"}])
+BOXES = make_frame([{"id": 1, "email": "ana@example.com"}, {"id": 2, "email": "ben@example.com"}])
 EXTRA = ["state", "created_at", "scheduled_at", "mailbox_id"]
 
 
@@ -18,7 +18,7 @@ def at(day):
 
 def mail(*rows):
     frame = mailings(*({"mailbox_id": 1, **row} for row in rows))
-    return typed(frame.to_dict("records"), EXTRA)
+    return make_frame(frame.to_dict("records"), *EXTRA)
 
 
 def batch(day, sent, bounced=0, **columns):
@@ -211,7 +211,7 @@ def test_no_mail_at_all_gives_no_row_in_every_engine(engine):
 
 def test_an_opt_out_by_hand_is_credited_to_the_last_mailing_before_it():
     """No mailing shows it, so the rate of opt-outs by link is too low."""
-    people = typed(
+    people = make_frame(
         [
             {"id": 1, "opted_out_at": at(9)},
             {"id": 2, "opted_out_at": at(9)},
@@ -242,7 +242,7 @@ def test_without_prospects_opt_outs_by_hand_are_unknown():
     assert stats.deliverability(mail(*batch(0, 1)), mailboxes=BOXES)["manual_opt_outs"].isna().all()
 
 
-ADDRESSES = typed(
+ADDRESSES = make_frame(
     [
         {"id": 1, "prospect_id": 1, "email": "jo@Acme.example"},
         {"id": 2, "prospect_id": 1, "email": "jo@old.example"},

@@ -6,8 +6,8 @@ import shutil
 import warnings
 
 import pytest
+from frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings, make_frame
 from statistics_of_mail import STATISTICS
-from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings, typed
 
 from outreach_frames import stats
 from outreach_frames.errors import NaiveTimestampWarning
@@ -103,7 +103,7 @@ def test_instants_without_a_zone_are_utc_and_not_the_sessions(engine, request):
 def test_names_of_time_zones_are_read_alike(engine, request):
     to, collect = request.getfixturevalue(engine)
     names = ["Eastern Time (US & Canada)", "(GMT+05:30)\u00a0mumbai ", "asia/tokyo", "Eastern", None]
-    people = typed([{"id": n, "time_zone": name} for n, name in enumerate(names)], ["id", *ZONE_COLUMNS])
+    people = make_frame([{"id": n, "time_zone": name} for n, name in enumerate(names)], *["id", *ZONE_COLUMNS])
     mail = mailings(*({"prospect_id": n, "delivered_at": "2024-07-10T15:30:00Z"} for n in range(6)))
 
     found = as_pandas(collect(stats.send_time_heatmap(to(mail), prospects=to(people))))

@@ -2,8 +2,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from small_frames import frame, mailings, plain
-from stats_frames import example
+from frames import example, mailings, make_frame, plain
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
@@ -71,7 +70,7 @@ def test_touches_are_counted_up_to_the_first_reply():
 
 
 def test_calls_before_the_reply_are_touches_too():
-    calls = frame(
+    calls = make_frame(
         [
             {"id": 1, "sequence_state_id": 1, "direction": "outbound", "dialed_at": "2025-03-04T12:00:00Z"},
             {"id": 2, "sequence_state_id": 1, "direction": "outbound", "dialed_at": "2025-03-09T12:00:00Z"},

@@ -8,8 +8,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings
 from statistics_of_mail import MAIL, SEQUENCES, STATISTICS
-from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings
 
 from outreach_frames import stats
 from outreach_frames.errors import ContradictoryFlagsWarning, DataError

@@ -1,14 +1,13 @@
 import pytest
-from small_frames import plain
-from stats_frames import AS_OF, example, mailings, typed
+from frames import AS_OF, example, mailings, make_frame, plain
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
 
 COLUMNS = ["id", "prospect_id", "sequence_id", "user_id", "state", "created_at", "state_changed_at"]
 PLAN = {
-    "sequences": typed([{"id": 1, "duration_in_days": 6}]),
-    "sequence_steps": typed(
+    "sequences": make_frame([{"id": 1, "duration_in_days": 6}]),
+    "sequence_steps": make_frame(
         [{"id": n, "sequence_id": 1, "interval": interval} for n, interval in enumerate((0, 2880, 5760), start=1)]
     ),
 }
@@ -19,7 +18,7 @@ def states(*rows):
     made = [
         {"id": n, "prospect_id": n, "sequence_id": 1, "state": "active", **row} for n, row in enumerate(rows, start=1)
     ]
-    return typed(made, COLUMNS)
+    return make_frame(made, *COLUMNS)
 
 
 def outcome_of(*rows, mail=(), **parameters):
@@ -34,7 +33,7 @@ def test_the_worked_example():
 
     p1 has one open enrollment (1005), since 1001 is finished.
     """
-    listed = typed(example("sequence_states").to_dict("records"), COLUMNS)
+    listed = make_frame(example("sequence_states").to_dict("records"), *COLUMNS)
 
     found = stats.enrollment_outcomes(example("mailings"), sequence_states=listed, as_of=AS_OF, cluster=None)
 
@@ -72,11 +71,12 @@ def test_any_activity_counts_and_only_that_before_as_of():
         {"sequence_state_id": 4, "bounced_at": "2025-03-25T00:00:00Z"},
         {"sequence_state_id": 5, "delivered_at": "2025-04-05T00:00:00Z"},
     ]
-    calls = typed(
+    calls = make_frame(
         [{"id": 1, "sequence_state_id": 2, "direction": "outbound", "dialed_at": "2025-03-25T00:00:00Z"}],
-        ["answered_at", "completed_at"],
+        "answered_at",
+        "completed_at",
     )
-    tasks = typed([{"id": 1, "sequence_state_id": 3, "completed_at": "2025-03-25T00:00:00Z"}])
+    tasks = make_frame([{"id": 1, "sequence_state_id": 3, "completed_at": "2025-03-25T00:00:00Z"}])
 
     found = outcome_of(*[old] * 5, mail=mail, calls=calls, tasks=tasks, **PLAN)
 
@@ -145,7 +145,7 @@ def test_overlap_counts_people_with_another_open_enrollment_anywhere():
 
 def test_the_overlap_of_all_is_the_summarys():
     data = {"sequence_states": example("sequence_states"), "mailings": example("mailings")}
-    listed = typed(data["sequence_states"].to_dict("records"), COLUMNS)
+    listed = make_frame(data["sequence_states"].to_dict("records"), *COLUMNS)
 
     found = stats.enrollment_outcomes(data["mailings"], sequence_states=listed, by=None, as_of=AS_OF).iloc[0]
 

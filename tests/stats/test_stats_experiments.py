@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from frames import AS_OF, ORACLE, TOLERANCE, example, extracted, mailings, make_frame, plain
 from scipy.stats import chisquare
-from small_frames import extracted, frame, mailings, plain, table
-from stats_frames import AS_OF, ORACLE, TOLERANCE
 
 from outreach_frames.errors import ChangedTemplateWarning, DataError, MachineOpenWarning, MissingColumnError
 from outreach_frames.stats.ab_tests import ab_test
@@ -34,7 +33,7 @@ def variants(*pairs, enabled=True, since=START):
     rows = [
         {"id": 900 + n, "sequence_step_id": pair[0], "template_id": pair[1], **same} for n, pair in enumerate(pairs)
     ]
-    return frame(rows)
+    return make_frame(rows)
 
 
 TWO = variants((1, 11), (1, 12))
@@ -61,7 +60,7 @@ def test_the_worked_examples_mail_is_counted_by_enrollment():
     """Templates 301 and 302 on step 101: the bounce of 302 arrived at nobody, so it is no trial."""
     pairs = variants((101, 301), (101, 302), (102, 303), since="2025-03-01T00:00:00Z")
 
-    test = ab_test(table("mailings"), sequence_templates=pairs, templates=table("templates"))
+    test = ab_test(example("mailings"), sequence_templates=pairs, templates=example("templates"))
 
     assert test[["step_id", "template_id", "arrivals", "n", "x"]].to_numpy().tolist() == [
         [101, 301, 2, 2, 0],
@@ -397,7 +396,7 @@ def test_what_happens_after_as_of_has_not_happened_yet():
 
 def test_a_template_changed_meanwhile_is_warned_of():
     """The API does not keep earlier texts: the halves of the test may have had different ones."""
-    templates = frame([{"id": 11, "name": "Old", "updated_at": "2025-01-20T00:00:00Z"}, {"id": 12, "name": "New"}])
+    templates = make_frame([{"id": 11, "name": "Old", "updated_at": "2025-01-20T00:00:00Z"}, {"id": 12, "name": "New"}])
 
     with pytest.warns(ChangedTemplateWarning, match=r"unknown: 1 \(id 11\)\.$"):
         test = ab_test(mail_of((11, 30, 3), (12, 30, 3)), sequence_templates=TWO, templates=templates)
@@ -473,7 +472,7 @@ def test_unknown_choices_are_refused(arguments):
 
 def test_a_missing_column_names_itself():
     with pytest.raises(MissingColumnError, match="'enabled_at' is missing; ab_test needs it"):
-        ab_test(table("mailings"), sequence_templates=TWO.drop(columns="enabled_at"))
+        ab_test(example("mailings"), sequence_templates=TWO.drop(columns="enabled_at"))
 
 
 def test_other_kinds_of_frame_are_refused():

@@ -1,13 +1,10 @@
 import pandas as pd
 import pytest
-from stats_frames import EXPECTED, example, mailings
+from frames import EXPECTED, MONDAY, TUESDAY, example, mailings
 
 from outreach_frames import stats
 from outreach_frames.errors import ContradictoryFlagsWarning, DataError
 from outreach_frames.stats.flags import FLAGS
-
-MONDAY = "2025-03-03T10:00:00Z"
-TUESDAY = "2025-03-04T10:00:00Z"
 
 
 def flags_of(**columns):

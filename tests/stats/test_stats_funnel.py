@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from stats_frames import EXPECTED, TOLERANCE, example, mailings, typed
+from frames import EXPECTED, TOLERANCE, example, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
@@ -21,7 +21,7 @@ def mail(enrollment, step, delivered, **columns):
 
 
 def funnel_of(*rows, **parameters):
-    return stats.step_funnel(mailings(*rows), sequence_steps=typed(STEPS), **parameters).set_index("step_id")
+    return stats.step_funnel(mailings(*rows), sequence_steps=make_frame(STEPS), **parameters).set_index("step_id")
 
 
 def test_the_worked_example():
@@ -107,7 +107,7 @@ def test_the_cumulative_reply_carries_the_error_of_every_step():
     """Kaplan and Meier's curve with Greenwood's band: 5 of 20 reply at step 1, 3 of the other 15 at step 3."""
     first = [mail(number, 1, day(3), replied_at=day(4) if number < 5 else None) for number in range(20)]
     third = [mail(number, 3, day(7), replied_at=day(8) if number < 8 else None) for number in range(5, 20)]
-    durations = typed(
+    durations = make_frame(
         {"duration_d": float(1 + (number >= 5) + (number >= 8)), "event": "reply" if number < 8 else "censored"}
         for number in range(20)
     )
@@ -139,7 +139,7 @@ def test_the_wait_is_measured_from_the_latest_earlier_step():
 
 def test_mail_that_belongs_to_no_listed_step_is_left_out_and_counted():
     found = stats.step_funnel(
-        mailings(mail(1, 99, day(3)), mail(1, None, day(3)), mail(1, 1, day(3))), sequence_steps=typed(STEPS)
+        mailings(mail(1, 99, day(3)), mail(1, None, day(3)), mail(1, 1, day(3))), sequence_steps=make_frame(STEPS)
     )
 
     assert found["sent"].sum() == 1
@@ -160,10 +160,10 @@ def call(number, outcome, **columns):
 @pytest.mark.parametrize("words", [("completed", "no_answer"), ("Answered", "Not Answered")])
 def test_a_call_steps_hazard_is_that_of_a_conversation(words):
     """The guide and the attribute description spell the outcomes differently; both are understood."""
-    calls = typed([call(1, words[0]), call(2, words[1]), call(3, words[0])], ["answered_at", "completed_at"])
+    calls = make_frame([call(1, words[0]), call(2, words[1]), call(3, words[0])], "answered_at", "completed_at")
     rows = mailings(mail(1, 1, day(3)), mail(2, 1, day(3)), mail(3, 1, day(3), replied_at=day(4)))
 
-    found = stats.step_funnel(rows, sequence_steps=typed(CALL_STEPS), calls=calls).set_index("step_id")
+    found = stats.step_funnel(rows, sequence_steps=make_frame(CALL_STEPS), calls=calls).set_index("step_id")
 
     assert found.loc[2, ["enrollments_reached", "at_risk", "first_replies"]].tolist() == [3, 2, 1]
     assert found.loc[2, "hazard"] == 0.5
@@ -171,22 +171,22 @@ def test_a_call_steps_hazard_is_that_of_a_conversation(words):
 
 
 def test_a_silent_outcome_is_read_from_the_answer():
-    calls = typed([call(1, None, answered_at=day(5)), call(2, None)], ["completed_at"])
+    calls = make_frame([call(1, None, answered_at=day(5)), call(2, None)], "completed_at")
 
-    found = stats.step_funnel(mailings(), sequence_steps=typed(CALL_STEPS), calls=calls).set_index("step_id")
+    found = stats.step_funnel(mailings(), sequence_steps=make_frame(CALL_STEPS), calls=calls).set_index("step_id")
 
     assert found.loc[2, ["at_risk", "first_replies"]].tolist() == [2, 1]
 
 
 def test_a_task_step_is_reached_and_has_no_hazard():
-    tasks = typed(
+    tasks = make_frame(
         [
             {"id": 1, "sequence_state_id": 1, "sequence_step_id": 3, "completed_at": day(6)},
             {"id": 2, "sequence_state_id": 2, "sequence_step_id": 3, "completed_at": None},
         ]
     )
 
-    found = stats.step_funnel(mailings(), sequence_steps=typed(CALL_STEPS), tasks=tasks).set_index("step_id")
+    found = stats.step_funnel(mailings(), sequence_steps=make_frame(CALL_STEPS), tasks=tasks).set_index("step_id")
 
     assert found.loc[3, "enrollments_reached"] == 1
     assert found.loc[3, "at_risk"] == 0
@@ -200,10 +200,10 @@ def test_an_unknown_attribution_is_refused():
 
 def test_names_are_kept_where_the_steps_have_them():
     """So that a table of the funnel can be read; else the columns are as ever."""
-    named = typed([{**step, "display_name": f"Step {step['order']}", "sequence__name": "Cold"} for step in STEPS])
+    named = make_frame([{**step, "display_name": f"Step {step['order']}", "sequence__name": "Cold"} for step in STEPS])
 
     found = stats.step_funnel(mailings(mail(1, 1, day(3))), sequence_steps=named)
-    without = stats.step_funnel(mailings(mail(1, 1, day(3))), sequence_steps=typed(STEPS))
+    without = stats.step_funnel(mailings(mail(1, 1, day(3))), sequence_steps=make_frame(STEPS))
 
     assert found["step_name"].tolist() == ["Step 1", "Step 2", "Step 3"]
     assert found["sequence__name"].unique().tolist() == ["Cold"]

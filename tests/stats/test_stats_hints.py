@@ -3,8 +3,8 @@
 import re
 
 import pytest
+from frames import example
 from statistics_of_mail import STATISTICS
-from stats_frames import example
 
 import outreach_frames as of
 from outreach_frames import stats

@@ -4,7 +4,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example
+from frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError, NaiveTimestampWarning

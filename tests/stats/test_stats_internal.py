@@ -1,14 +1,12 @@
 """Trap 11: mail without a prospect, and mail to colleagues."""
 
 import pytest
-from small_frames import frame
-from stats_frames import mailings, typed
+from frames import MONDAY, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import MissingColumnError
 
-MONDAY = "2025-03-03T12:00:00Z"
-ADDRESSES = typed(
+ADDRESSES = make_frame(
     [
         {"id": 1, "prospect_id": 1, "email": "sally@acme.example"},
         {"id": 2, "prospect_id": 2, "email": "private@mail.example"},
@@ -44,8 +42,8 @@ def test_by_default_they_count_like_everybody_else():
 
 
 def test_sequences_and_people_leave_them_out_alike():
-    sequences = typed([{"id": 10, "name": "Alpha"}])
-    people = typed([{"id": who} for who in (1, 2)], ["opted_out", "opted_out_at", "time_zone"]).assign(
+    sequences = make_frame([{"id": 10, "name": "Alpha"}])
+    people = make_frame([{"id": who} for who in (1, 2)], "opted_out", "opted_out_at", "time_zone").assign(
         time_zone_iana=None, time_zone_inferred=None
     )
 
@@ -63,7 +61,9 @@ def test_a_mailbox_at_another_domain_has_no_colleagues():
 
 
 def test_the_check_finds_mail_to_them():
-    checks = stats.data_quality({"mailings": mail(1, 2, None), "email_addresses": frame(ADDRESSES.to_dict("records"))})
+    checks = stats.data_quality(
+        {"mailings": mail(1, 2, None), "email_addresses": make_frame(ADDRESSES.to_dict("records"))}
+    )
     row = checks.set_index("check").loc["mail_to_colleagues"]
 
     assert (row["trap"], row["count"], row["rows"], list(row["example_ids"])) == ("T11", 1, 3, [2])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from frames import ORACLE, TOLERANCE
 from hypothesis import given, strategies as st
 from scipy.stats import binomtest
-from stats_frames import ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats.intervals import loglog_band, newcombe_difference, wilson, z_value

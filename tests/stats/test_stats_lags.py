@@ -1,5 +1,5 @@
 import pytest
-from small_frames import mailings, plain
+from frames import mailings, plain
 
 from outreach_frames import stats
 from outreach_frames.errors import MissingColumnError

@@ -3,10 +3,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from frames import EXPECTED, ORACLE, TOLERANCE, example, mailings, make_frame, plain
 from hypothesis import given, settings, strategies as st
 from scipy.stats import beta
-from small_frames import frame, mailings, plain, table
-from stats_frames import EXPECTED, ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError, MachineOpenWarning, MissingColumnError
 from outreach_frames.stats import attached, leaderboards
@@ -45,7 +44,7 @@ def test_the_worked_examples_groups_are_ranked_by_their_shrunk_rates():
 
 @pytest.mark.parametrize(("by", "key"), [("template_id", "by_template"), ("sequence_id", "by_sequence")])
 def test_counts_are_those_of_engagement(by, key):
-    ranked = leaderboard(table("mailings"), by=by).set_index(by)
+    ranked = leaderboard(example("mailings"), by=by).set_index(by)
 
     expected = {int(group): values["reply_rate"] for group, values in EXPECTED[key].items() if group != "none"}
     assert {group: (row["x"], row["n"]) for group, row in ranked.iterrows()} == {
@@ -55,7 +54,7 @@ def test_counts_are_those_of_engagement(by, key):
 
 def test_the_default_headline_of_sequences_can_be_ranked():
     ranked = leaderboard(
-        table("mailings"), sequences=table("sequences"), by="sequence_id", metric="enrollment_reply_rate"
+        example("mailings"), sequences=example("sequences"), by="sequence_id", metric="enrollment_reply_rate"
     )
 
     assert ranked[["sequence_id", "name", "x", "n"]].to_numpy().tolist() == [[10, "Alpha", 1, 3], [20, "Beta", 0, 2]]
@@ -86,7 +85,7 @@ def test_a_seed_gives_the_same_chances_and_row_order_does_not_matter():
 
 def test_groups_without_mail_stay_last_and_unranked():
     """Nothing is known of them: the prior's mean would put them in the middle."""
-    users = frame([{"id": user, "name": f"User {user}"} for user in range(1, 8)])
+    users = make_frame([{"id": user, "name": f"User {user}"} for user in range(1, 8)])
 
     ranked = leaderboard(FIVE, users=users, prior="moments")
 
@@ -98,7 +97,7 @@ def test_groups_without_mail_stay_last_and_unranked():
 
 
 def test_mail_of_groups_that_are_not_listed_is_left_out_and_counted():
-    ranked = leaderboard(FIVE, users=frame([{"id": 1, "name": "One"}]))
+    ranked = leaderboard(FIVE, users=make_frame([{"id": 1, "name": "One"}]))
 
     assert ranked["user_id"].tolist() == [1]
     assert ranked.attrs["outreach_frames"]["dropped"] == {"mailing of a group that is not listed": 710}
@@ -114,7 +113,7 @@ def test_equal_groups_share_a_rank():
 def test_of_bounces_the_lowest_rate_is_best():
     mail = mail_of((1, 50, 0), (2, 50, 0), (3, 50, 0), key="mailbox_id")
     mail.loc[mail["mailbox_id"] == 2, "bounced_at"] = mail["delivered_at"].iloc[0]
-    boxes = frame([{"id": number, "email": f"{number}@example.com"} for number in (1, 2, 3)])
+    boxes = make_frame([{"id": number, "email": f"{number}@example.com"} for number in (1, 2, 3)])
 
     ranked = leaderboard(mail, mailboxes=boxes, by="mailbox_id", metric="bounce_rate")
 
@@ -126,7 +125,7 @@ def test_of_bounces_the_lowest_rate_is_best():
 def test_a_template_that_counts_on_another_is_ranked_with_it():
     """Its own counters stay empty, and so must its row: the numbers belong to the target."""
     mail = mail_of((301, 10, 1), (302, 30, 9), key="template_id")
-    templates = frame([{"id": 301, "name": "Original"}, {"id": 302, "name": "Copy", "stats_target_id": 301}])
+    templates = make_frame([{"id": 301, "name": "Original"}, {"id": 302, "name": "Copy", "stats_target_id": 301}])
 
     ranked = leaderboard(mail, templates=templates, by="template_id")
 
@@ -136,7 +135,7 @@ def test_a_template_that_counts_on_another_is_ranked_with_it():
 def test_copies_of_a_sequence_can_be_pooled():
     """A copy starts with empty counters; its rows say which sequence they came from."""
     mail = mail_of((10, 10, 1), (11, 30, 9), key="sequence_id")
-    plans = frame([{"id": 10, "name": "Cold"}, {"id": 11, "name": "Cold (copy)"}])
+    plans = make_frame([{"id": 10, "name": "Cold"}, {"id": 11, "name": "Cold (copy)"}])
 
     for listed in (None, plans):
         ranked = leaderboard(mail, sequences=listed, by="sequence_id", alias={11: 10})
@@ -146,9 +145,9 @@ def test_copies_of_a_sequence_can_be_pooled():
 @pytest.mark.parametrize("metric", ["open_rate", "click_rate", "click_to_open_rate"])
 def test_rates_that_machines_inflate_are_refused_unless_asked_for(metric):
     with pytest.raises(DataError, match=f"{metric} counts machines'"):
-        leaderboard(table("mailings"), metric=metric)
+        leaderboard(example("mailings"), metric=metric)
 
-    assert len(leaderboard(table("mailings"), metric=metric, allow_low_trust=True)) == 2
+    assert len(leaderboard(example("mailings"), metric=metric, allow_low_trust=True)) == 2
 
 
 def test_machine_opens_are_warned_of_where_opens_are_ranked():

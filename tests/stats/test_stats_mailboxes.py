@@ -1,6 +1,5 @@
 import pytest
-from small_frames import extracted, frame, mailings, plain
-from stats_frames import AS_OF
+from frames import AS_OF, extracted, mailings, make_frame, plain
 
 from outreach_frames.errors import BlindMailboxWarning, DataError, MissingColumnError
 from outreach_frames.stats.mailboxes import mailbox_health
@@ -17,7 +16,7 @@ WELL = {
 
 
 def boxes(*changes):
-    return frame([{"id": number, **WELL, **change} for number, change in enumerate(changes, start=1)], "id", *WELL)
+    return make_frame([{"id": number, **WELL, **change} for number, change in enumerate(changes, start=1)], "id", *WELL)
 
 
 def sent(box, *instants):

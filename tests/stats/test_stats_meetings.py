@@ -1,21 +1,21 @@
 from datetime import date
 
 import pytest
-from stats_frames import AS_OF, mailings, typed
+from frames import AS_OF, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
 
 COLUMNS = ["id", "tags", "direction", "dialed_at", "answered_at", "completed_at", "call_disposition_id"]
-STATES = typed(
+STATES = make_frame(
     [{"id": n, "sequence_id": 10, "user_id": n % 2 + 1, "created_at": "2025-01-06T00:00:00Z"} for n in range(1, 5)]
 )
-DISPOSITIONS = typed([{"id": 1, "name": "Meeting booked"}, {"id": 2, "name": "No answer"}])
+DISPOSITIONS = make_frame([{"id": 1, "name": "Meeting booked"}, {"id": 2, "name": "No answer"}])
 
 
 def calls(*rows):
     made = [{"id": n, "direction": "outbound", "tags": None, **row} for n, row in enumerate(rows, start=1)]
-    return typed(made, ["sequence_state_id", *COLUMNS])
+    return make_frame(made, *["sequence_state_id", *COLUMNS])
 
 
 def mail(*enrollments, day="2025-01-06"):

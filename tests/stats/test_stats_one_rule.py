@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from stats_frames import ENGINES, as_pandas, mailings, typed
+from frames import ENGINES, as_pandas, mailings, make_frame
 
 from outreach_frames import stats
 
@@ -12,16 +12,16 @@ ZONES = ["time_zone_iana", "time_zone_inferred", "time_zone"]
 
 def counted(person, *, by_link):
     """Ask every statistic whether a person, mailed on 3 and 10 March, has opted out."""
-    people = typed([{"id": 1, "account_id": 5, **person}], ["opted_out", "opted_out_at"])
+    people = make_frame([{"id": 1, "account_id": 5, **person}], "opted_out", "opted_out_at")
     people = people.assign(**dict.fromkeys(ZONES, pd.array([None], dtype="string[pyarrow]")))
     rows = [
         {"prospect_id": 1, "sequence_id": 2, "user_id": 3, "delivered_at": at} for at in (SENT, "2025-03-10T12:00:00Z")
     ]
     rows[0]["unsubscribed_at"] = GONE if by_link else None
     extra = ["state", "created_at", "scheduled_at"]
-    mail = typed([{**row, "mailbox_id": 1} for row in mailings(*rows).to_dict("records")], extra)
-    accounts = typed([{"id": 5, "owner_id": 1, "named": None}]).astype({"named": "bool[pyarrow]"})
-    sequences = typed([{"id": 2}]).assign(transactional=pd.array([False], dtype="bool[pyarrow]"))
+    mail = make_frame([{**row, "mailbox_id": 1} for row in mailings(*rows).to_dict("records")], *extra)
+    accounts = make_frame([{"id": 5, "owner_id": 1, "named": None}]).astype({"named": "bool[pyarrow]"})
+    sequences = make_frame([{"id": 2}]).assign(transactional=pd.array([False], dtype="bool[pyarrow]"))
     quality = stats.data_quality({"prospects": people, "mailings": mail}, as_of=NOW).set_index("check")["count"]
     return {
         "prospect_engagement": stats.prospect_engagement(mail, prospects=people)["opted_out"].item(),
@@ -29,7 +29,7 @@ def counted(person, *, by_link):
         "opt_out_violations": len(stats.opt_out_violations(mail, prospects=people, sequences=sequences)) == 1,
         "prospect_opt_outs": stats.prospect_opt_outs(mail, prospects=people)["prospects_opted_out"].item() == 1,
         "deliverability": stats.deliverability(
-            mail, mailboxes=typed([{"id": 1, "email": "a@b.example"}]), prospects=people
+            mail, mailboxes=make_frame([{"id": 1, "email": "a@b.example"}]), prospects=people
         )["manual_opt_outs"].sum()
         == 1,
         "data_quality": quality["manual_opt_outs"] == 1,
@@ -54,7 +54,7 @@ def test_an_opt_out_at_an_unknown_time_counts_where_no_time_is_needed():
     assert {name for name, out in found.items() if out} == {"prospect_engagement", "account_coverage"}
 
 
-STATES = typed([{"id": 1, "state": "paused", "sequence_id": 2}, {"id": 2, "state": "active", "sequence_id": 2}])
+STATES = make_frame([{"id": 1, "state": "paused", "sequence_id": 2}, {"id": 2, "state": "active", "sequence_id": 2}])
 ANSWERED = mailings(
     *(
         {
@@ -78,7 +78,7 @@ def test_an_automatic_reply_is_one_to_a_paused_enrollment_within_five_minutes(en
 
 
 def test_automatic_replies_are_the_same_everywhere():
-    sequences = typed([{"id": 2, "name": "Cold"}])
+    sequences = make_frame([{"id": 2, "name": "Cold"}])
 
     by_sequence = stats.sequence_engagement(ANSWERED, sequences=sequences, sequence_states=STATES)["automatic_replies"]
     quality = stats.data_quality({"mailings": ANSWERED, "sequence_states": STATES}, as_of=NOW).set_index("check")
@@ -91,7 +91,7 @@ def test_colleagues_are_the_same_everywhere():
     """Any address on the domain of any mailbox, whatever its case."""
     mail = mailings(*({"prospect_id": who, "delivered_at": SENT} for who in (1, 2, 3)))
     mail = mail.assign(mailbox_address="Ana@Ours.example")
-    addresses = typed(
+    addresses = make_frame(
         {"id": number, "prospect_id": who, "email": email}
         for number, (who, email) in enumerate(
             [(1, "x@acme.example"), (2, "y@OURS.example"), (2, "y@z.example"), (3, None)]

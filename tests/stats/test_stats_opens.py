@@ -1,6 +1,5 @@
 import pytest
-from small_frames import extracted, frame, mailings, plain
-from stats_frames import EXPECTED, example
+from frames import EXPECTED, example, extracted, mailings, make_frame, plain
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
@@ -10,7 +9,7 @@ SENT = {"delivered_at": "2025-03-03T12:00:00Z"}
 
 def log(*rows, name="message_opened"):
     events = [{"id": n, "name": name, "mailing_id": 1, **row} for n, row in enumerate(rows, start=1)]
-    return frame(events, "id", "name", "event_at", "mailing_id")
+    return make_frame(events, "id", "name", "event_at", "mailing_id")
 
 
 def test_the_worked_example():

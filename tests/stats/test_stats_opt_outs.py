@@ -1,12 +1,14 @@
 import pandas as pd
 import pytest
-from small_frames import extracted, frame, mailings, plain, table
+from frames import example, extracted, mailings, make_frame, plain
 
 from outreach_frames.errors import MissingColumnError
 from outreach_frames.stats.opt_outs import opt_out_violations
 
-PEOPLE = frame([{"id": 1, "opted_out": True, "opted_out_at": "2025-03-05T12:00:00Z"}, {"id": 2, "opted_out": False}])
-PLANS = frame(
+PEOPLE = make_frame(
+    [{"id": 1, "opted_out": True, "opted_out_at": "2025-03-05T12:00:00Z"}, {"id": 2, "opted_out": False}]
+)
+PLANS = make_frame(
     [{"id": 10, "name": "Cold", "transactional": False}, {"id": 20, "name": "Renewal", "transactional": True}]
 )
 
@@ -91,7 +93,7 @@ def test_what_comes_after_as_of_is_not_looked_at():
 
 
 def test_the_worked_example_complies():
-    found = opt_out_violations(table("mailings"), prospects=table("prospects"), sequences=table("sequences"))
+    found = opt_out_violations(example("mailings"), prospects=example("prospects"), sequences=example("sequences"))
 
     assert len(found) == 0
     assert found.dtypes.equals(opt_out_violations(mailings(sent(7)), prospects=PEOPLE, sequences=PLANS).dtypes)
@@ -100,5 +102,5 @@ def test_the_worked_example_complies():
 def test_a_missing_column_names_itself():
     with pytest.raises(MissingColumnError, match="'transactional' is missing; opt_out_violations needs it"):
         opt_out_violations(
-            table("mailings"), prospects=table("prospects"), sequences=PLANS.drop(columns="transactional")
+            example("mailings"), prospects=example("prospects"), sequences=PLANS.drop(columns="transactional")
         )

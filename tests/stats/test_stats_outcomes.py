@@ -1,15 +1,14 @@
 import pytest
-from stats_frames import EXPECTED, example, mailings, typed
+from frames import EXPECTED, MONDAY, example, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.stats.enrollments import BUCKETS
 
 COLUMNS = ["sequence_id", "state", "replied_at", "reply_count", "pause_reason"]
-MONDAY = "2025-03-03T10:00:00Z"
 
 
 def states(*rows):
-    return typed([{"id": number, "sequence_id": 1, **row} for number, row in enumerate(rows, start=1)], COLUMNS)
+    return make_frame([{"id": number, "sequence_id": 1, **row} for number, row in enumerate(rows, start=1)], *COLUMNS)
 
 
 def bucket_of(row, *mail):
@@ -18,7 +17,7 @@ def bucket_of(row, *mail):
 
 def test_the_worked_example():
     found = stats.state_flow(
-        example("mailings"), sequence_states=typed(example("sequence_states").to_dict("records"), COLUMNS)
+        example("mailings"), sequence_states=make_frame(example("sequence_states").to_dict("records"), *COLUMNS)
     )
 
     for sequence, expected in EXPECTED["state_flow"].items():

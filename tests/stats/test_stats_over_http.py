@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from stats_frames import EXPECTED, ORACLE
+from frames import EXPECTED, ORACLE
 
 import outreach_frames as of
 from outreach_frames import stats

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from small_frames import table
+from frames import AS_OF, example
 from statistics_of_mail import (
     ACCOUNTS,
     CALLS,
@@ -20,7 +20,6 @@ from statistics_of_mail import (
     TASKS,
     USERS,
 )
-from stats_frames import AS_OF
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
@@ -70,12 +69,15 @@ CALLS_OF = {
     ),
     "overlaps": lambda **p: stats.overlaps(MAIL, sequence_states=STATES, **p),
     "pipeline_attribution": lambda **p: stats.pipeline_attribution(
-        MAIL, opportunities=table("opportunities"), opportunity_prospect_roles=table("opportunity_prospect_roles"), **p
+        MAIL,
+        opportunities=example("opportunities"),
+        opportunity_prospect_roles=example("opportunity_prospect_roles"),
+        **p,
     ),
     "power_table": stats.power_table,
     "prospect_engagement": lambda **p: stats.prospect_engagement(MAIL, prospects=PROSPECTS, **p),
     "prospect_opt_outs": lambda **p: stats.prospect_opt_outs(MAIL, prospects=PROSPECTS, **p),
-    "reconcile_counters": lambda **p: stats.reconcile_counters(MAIL, sequences=table("sequences"), **p),
+    "reconcile_counters": lambda **p: stats.reconcile_counters(MAIL, sequences=example("sequences"), **p),
     "rep_activity": lambda **p: stats.rep_activity(MAIL, users=USERS, **p),
     "reply_attribution": lambda **p: stats.reply_attribution(MAIL, **p),
     "reply_effort": lambda **p: stats.reply_effort(MAIL, **{"resamples": 10, **p}),

@@ -1,15 +1,13 @@
 import pytest
-from stats_frames import example, mailings, typed
+from frames import MONDAY, TUESDAY, WEDNESDAY, example, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import MissingColumnError
 
-MONDAY, TUESDAY, WEDNESDAY = (f"2025-03-0{day}T12:00:00Z" for day in (3, 4, 5))
-
 
 def people(*rows):
     made = [{"id": n, "owner_id": 51, **row} for n, row in enumerate(rows, start=1)]
-    return typed(made, ["id", "owner_id", "opted_out", "opted_out_at"])
+    return make_frame(made, "id", "owner_id", "opted_out", "opted_out_at")
 
 
 def mail(prospect, sequence=10, at=TUESDAY, **row):
@@ -59,9 +57,10 @@ def test_owners_come_from_the_prospects():
 
 
 def test_a_call_is_a_contact_and_a_bounce_is_none():
-    calls = typed(
+    calls = make_frame(
         [{"id": 1, "prospect_id": 2, "sequence_id": 10, "direction": "outbound", "dialed_at": TUESDAY}],
-        ["answered_at", "completed_at"],
+        "answered_at",
+        "completed_at",
     )
     gone = {"opted_out_at": WEDNESDAY}
 

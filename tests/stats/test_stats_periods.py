@@ -4,8 +4,8 @@ from functools import partial
 
 import pandas as pd
 import pytest
+from frames import example, mailings, plain
 from hypothesis import given, settings, strategies as st
-from small_frames import mailings, plain, table
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
@@ -155,7 +155,7 @@ def test_any_function_with_the_metric_will_do():
 
 
 def test_nothing_gives_no_rows_of_the_same_types():
-    none = compare(table("mailings").head(0))
+    none = compare(example("mailings").head(0))
 
     assert len(none) == 0
     assert none.dtypes.equals(compare(mail_of((1, 3, 4, 1), (1, 4, 4, 1))).dtypes)
@@ -167,7 +167,7 @@ def test_nothing_gives_no_rows_of_the_same_types():
 )
 def test_what_cannot_be_compared_is_refused(arguments):
     with pytest.raises(DataError):
-        compare(table("mailings"), **arguments)
+        compare(example("mailings"), **arguments)
 
 
 def test_several_keys_make_groups_together():
@@ -205,14 +205,14 @@ def test_a_calendar_period_is_recorded_as_its_instants():
 @pytest.mark.parametrize("a", ["2025Q5", "2025-13", "last year", 2025, None])
 def test_what_is_no_period_is_refused_in_words(a):
     with pytest.raises(DataError, match="must be two instants or a calendar period") as caught:
-        compare(table("mailings"), a=a)
+        compare(example("mailings"), a=a)
 
     assert '"2026Q1"' in str(caught.value)
 
 
 def test_a_statistic_that_takes_no_by_is_refused_with_ones_that_do():
     with pytest.raises(DataError, match="which it cannot be") as caught:
-        compare_periods(table("mailings"), statistic=sequence_engagement, a=MARCH, b=APRIL, by="sequence_id")
+        compare_periods(example("mailings"), statistic=sequence_engagement, a=MARCH, b=APRIL, by="sequence_id")
 
     suggested = re.findall(r"\b[a-z]+(?:_[a-z]+)*\b", str(caught.value).partition("such as ")[2].partition(";")[0])
     assert len(suggested) == 4
@@ -240,4 +240,4 @@ def test_names_of_the_groups_are_kept_where_the_frame_has_them():
 
 def test_a_missing_instant_is_named():
     with pytest.raises(MissingColumnError, match="'sent_on_at' is missing; compare_periods needs it"):
-        compare(table("mailings"), on="sent_on_at")
+        compare(example("mailings"), on="sent_on_at")

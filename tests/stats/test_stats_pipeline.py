@@ -2,9 +2,8 @@ import json
 
 import pandas as pd
 import pytest
+from frames import EXPECTED, example, mailings, make_frame, plain
 from hypothesis import given, settings, strategies as st
-from small_frames import frame, mailings, plain, table
-from stats_frames import EXPECTED
 
 from outreach_frames.errors import DataError, MissingColumnError, MixedCurrencyWarning, SyncTimeWarning
 from outreach_frames.stats.pipeline import MODELS, pipeline_attribution
@@ -17,12 +16,12 @@ COLUMNS = ["id", "amount", "amount_precise", "currency_type", "created_at", "ext
 
 
 def deals(*changes):
-    return frame([{"id": number, **DEAL, **change} for number, change in enumerate(changes, start=1)], *COLUMNS)
+    return make_frame([{"id": number, **DEAL, **change} for number, change in enumerate(changes, start=1)], *COLUMNS)
 
 
 def roles(*pairs):
     rows = [{"opportunity_id": deal, "prospect_id": prospect} for deal, prospect in pairs]
-    return frame(rows, "opportunity_id", "prospect_id")
+    return make_frame(rows, "opportunity_id", "prospect_id")
 
 
 def touch(day, sequence=1, prospect=1, **other):
@@ -46,9 +45,9 @@ def amounts(credited, deal, model):
 @pytest.mark.parametrize("model", ["first", "last", "linear"])
 def test_the_worked_examples_deals_are_credited(case, model):
     credited = pipeline_attribution(
-        table("mailings"),
-        opportunities=table("opportunities"),
-        opportunity_prospect_roles=table("opportunity_prospect_roles"),
+        example("mailings"),
+        opportunities=example("opportunities"),
+        opportunity_prospect_roles=example("opportunity_prospect_roles"),
     )
 
     expected = case[model] or {"unattributed": case["unattributed"]}
@@ -122,7 +121,7 @@ def test_one_mailing_can_precede_two_deals():
 
 
 def test_dialed_calls_are_touches_where_given():
-    calls = frame(
+    calls = make_frame(
         [
             {"id": 1, "prospect_id": 1, "sequence_id": 7, "direction": "outbound", "dialed_at": "2025-03-25T00:00:00Z"},
             {"id": 2, "prospect_id": 1, "sequence_id": 8, "direction": "inbound", "dialed_at": "2025-03-26T00:00:00Z"},
@@ -138,7 +137,7 @@ def test_dialed_calls_are_touches_where_given():
 
 
 def test_the_account_can_link_instead_of_roles():
-    people = frame([{"id": 1, "account_id": 61}, {"id": 2, "account_id": 61}, {"id": 3, "account_id": 62}])
+    people = make_frame([{"id": 1, "account_id": 61}, {"id": 2, "account_id": 61}, {"id": 3, "account_id": 62}])
     mail = mailings(touch(20, 1, 1), touch(21, 2, 2), touch(22, 3, 3))
 
     credited = pipeline_attribution(
@@ -231,7 +230,7 @@ def test_the_summary_tells_credit_from_influence():
 
 
 def test_stages_are_named_where_given():
-    stages = frame([{"id": 5, "name": "Closed won", "is_closed": True}])
+    stages = make_frame([{"id": 5, "name": "Closed won", "is_closed": True}])
 
     credited = pipeline_attribution(
         mailings(),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from small_frames import plain
+from frames import plain
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats.power import BASELINES, DIFFERENCES, power_table, sample_size, sequential_size

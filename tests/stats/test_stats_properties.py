@@ -1,8 +1,8 @@
 """What holds for any mail whatsoever."""
 
 import pandas as pd
+from frames import MAILING_COLUMNS, mailings
 from hypothesis import given, settings, strategies as st
-from stats_frames import MAILING_COLUMNS, mailings
 
 from outreach_frames import stats
 

@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from stats_frames import EXPECTED, example, mailings, typed
+from frames import EXPECTED, example, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
@@ -10,7 +10,7 @@ PEOPLE = ["opted_out", "opted_out_at", *ZONES]
 
 
 def people(*rows):
-    return typed([{"id": number, **row} for number, row in enumerate(rows, start=1)], PEOPLE)
+    return make_frame([{"id": number, **row} for number, row in enumerate(rows, start=1)], *PEOPLE)
 
 
 def day(number):
@@ -56,10 +56,10 @@ def test_mail_to_nobody_known_or_not_listed_is_left_out_and_counted():
 def test_calls_and_tasks_are_touches_and_only_calls_lead_to_a_reply():
     """Completed emails and calls among the tasks would count twice."""
     mail = mailings({"prospect_id": 1, "delivered_at": day(5), "replied_at": day(6)})
-    calls = typed(
-        [{"id": 1, "prospect_id": 1, "direction": "outbound", "dialed_at": day(4)}], ["answered_at", "completed_at"]
+    calls = make_frame(
+        [{"id": 1, "prospect_id": 1, "direction": "outbound", "dialed_at": day(4)}], "answered_at", "completed_at"
     )
-    tasks = typed(
+    tasks = make_frame(
         [
             {"id": 1, "prospect_id": 1, "action": "action_item", "completed_at": day(3)},
             {"id": 2, "prospect_id": 1, "action": "call", "completed_at": day(1)},

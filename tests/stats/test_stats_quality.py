@@ -2,14 +2,13 @@ import warnings
 
 import pandas as pd
 import pytest
-from small_frames import extracted, frame, mailings, plain, table
-from stats_frames import AS_OF, EXPECTED, ORACLE
+from frames import AS_OF, EXPECTED, ORACLE, example, extracted, mailings, make_frame, plain
 
 from outreach_frames.errors import DataError, SnapshotError
 from outreach_frames.stats.quality import data_quality
 from outreach_frames.stats.quality_checks import CHECKS, EFFECTS
 
-EXAMPLE = {name: table(name) for name in ORACLE["tables"]}
+EXAMPLE = {name: example(name) for name in ORACLE["tables"]}
 SENT = {"delivered_at": "2025-03-03T12:00:00Z"}
 BOX = {"send_disabled": False, "send_errored_at": None, "send_success_at": None, "max_mailings_per_day": None}
 
@@ -91,7 +90,7 @@ def test_a_mailing_in_a_trap_is_found_and_a_plain_one_is_not(name, row):
 
 def test_enrollments_in_traps_are_found():
     made = {"prospect_id": 1, "sequence_id": 10, "created_at": "2025-03-01T00:00:00Z"}
-    states = frame(
+    states = make_frame(
         [
             {"id": 7, **made, "state": "active", "sequence_step_id": 101},
             {
@@ -123,7 +122,7 @@ def test_enrollments_in_traps_are_found():
 
 
 def test_people_in_traps_are_found():
-    people = frame(
+    people = make_frame(
         [
             {"id": 1, "owner_id": 51, "opted_out_at": "2025-03-02T00:00:00Z", "opted_out": True, "open_count": 0},
             {
@@ -141,7 +140,7 @@ def test_people_in_traps_are_found():
         {**SENT, "prospect_id": 1, "user_id": 51, "open_count": 2},
         {**SENT, "prospect_id": 2, "user_id": 52, "unsubscribed_at": "2025-03-04T00:00:00Z"},
     ]
-    plans = frame([{"id": 1, "transactional": False}])
+    plans = make_frame([{"id": 1, "transactional": False}])
 
     checks = of_mail(*mail, prospects=people, sequences=plans)
 
@@ -153,13 +152,13 @@ def test_people_in_traps_are_found():
 
 
 def test_counters_above_the_rows_are_found():
-    plans = frame([{"id": 1, "deliver_count": 3}, {"id": 2, "deliver_count": 0}])
+    plans = make_frame([{"id": 1, "deliver_count": 3}, {"id": 2, "deliver_count": 0}])
 
     assert ids(of_mail({**SENT, "sequence_id": 1}, sequences=plans), "counters_above_rows") == [1]
 
 
 def test_templates_that_count_elsewhere_are_found():
-    templates = frame([{"id": 1, "stats_target_id": None}, {"id": 2, "stats_target_id": 1}])
+    templates = make_frame([{"id": 1, "stats_target_id": None}, {"id": 2, "stats_target_id": 1}])
 
     assert ids(data_quality({"templates": templates}), "counted_on_another_template") == [2]
 
@@ -173,7 +172,7 @@ def test_disputed_replies_are_found():
 
 def test_blind_mailboxes_are_to_be_repaired_first():
     rows = [{"sync_success_at": "2025-03-30T23:00:00Z"}, {"sync_success_at": "2025-03-01T00:00:00Z"}]
-    boxes = frame(
+    boxes = make_frame(
         [{"id": n, **BOX, "sync_disabled": False, "sync_errored_at": None, **row} for n, row in enumerate(rows)]
     )
 
@@ -184,7 +183,7 @@ def test_blind_mailboxes_are_to_be_repaired_first():
 
 
 def test_calls_in_traps_are_found():
-    calls = frame(
+    calls = make_frame(
         [
             {"id": 1, "outcome": "Answered", "dialed_at": "2025-03-03T12:00:00Z"},
             {"id": 2, "outcome": "no_answer", "created_at": "2025-03-03T12:00:00Z"},
@@ -201,8 +200,8 @@ def test_calls_in_traps_are_found():
 
 def test_intervals_that_fit_neither_unit_are_found():
     """Two days are 2,880 minutes or 172,800 seconds; 9,000 of either is something else."""
-    plans = frame([{"id": n, "duration_in_days": 2} for n in (1, 2, 3)] + [{"id": 4, "duration_in_days": None}])
-    steps = frame(
+    plans = make_frame([{"id": n, "duration_in_days": 2} for n in (1, 2, 3)] + [{"id": 4, "duration_in_days": None}])
+    steps = make_frame(
         [
             {"id": n, "sequence_id": n, "interval": interval}
             for n, interval in enumerate((2_880, 172_800, 9_000, 5), start=1)
@@ -216,7 +215,7 @@ def test_intervals_that_fit_neither_unit_are_found():
 
 
 def test_deals_in_traps_are_found():
-    opportunities = frame(
+    opportunities = make_frame(
         [
             {"id": 1, "amount": 5, "currency_type": "USD", "external_created_at": "2025-03-01T00:00:00Z"},
             {"id": 2, "amount": None, "currency_type": "USD", "external_created_at": None},
@@ -257,7 +256,7 @@ def test_instants_without_a_zone_are_counted_and_read_as_utc():
 
 
 def test_a_table_without_ids_is_still_looked_at():
-    roles = frame([{"opportunity_id": 1, "prospect_id": 2}])
+    roles = make_frame([{"opportunity_id": 1, "prospect_id": 2}])
 
     assert found(data_quality({"opportunity_prospect_roles": roles}), "doubled_ids")["count"] == 0
 

@@ -2,12 +2,11 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from stats_frames import EXPECTED, TOLERANCE, example, mailings, typed
+from frames import EXPECTED, MONDAY, TOLERANCE, example, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
 
-MONDAY = "2025-03-03T10:00:00Z"
 COUNTS = [
     *["mailings", "sent", "bounced", "delivered", "open_base", "opened", "click_base", "clicked", "replied"],
     *["opted_out", "opens_total", "clicks_total"],
@@ -193,7 +192,7 @@ def test_sequences_of_the_worked_example():
 
 
 def test_a_sequence_without_mail_stays_without_rates():
-    sequences = typed([{"id": 10, "name": "Alpha"}, {"id": 30, "name": "Never used"}])
+    sequences = make_frame([{"id": 10, "name": "Alpha"}, {"id": 30, "name": "Never used"}])
 
     rates = stats.sequence_engagement(example("mailings"), sequences=sequences)
 
@@ -227,7 +226,7 @@ CALLS = [
 
 def test_contacted_are_people_with_a_delivered_mailing_or_an_outbound_call():
     """Inbound calls, and calls that were never dialed, contact nobody; who got both counts once."""
-    calls = typed(CALLS, ["answered_at", "completed_at"])
+    calls = make_frame(CALLS, "answered_at", "completed_at")
 
     rates = stats.sequence_engagement(example("mailings"), sequences=example("sequences"), calls=calls)
 

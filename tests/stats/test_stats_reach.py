@@ -1,20 +1,18 @@
 import pytest
-from stats_frames import mailings, typed
+from frames import MONDAY, TUESDAY, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import MissingColumnError
 
-MONDAY, TUESDAY = "2025-03-03T10:00:00Z", "2025-03-04T10:00:00Z"
-
 
 def accounts(*rows):
     made = [{"id": n, "owner_id": 51, "named": True, **row} for n, row in enumerate(rows, start=1)]
-    return typed(made, ["id", "owner_id", "named", "industry"])
+    return make_frame(made, "id", "owner_id", "named", "industry")
 
 
 def people(*accounts_):
     made = [{"id": n, "account_id": account} for n, account in enumerate(accounts_, start=1)]
-    return typed(made, ["id", "opted_out", "opted_out_at"])
+    return make_frame(made, "id", "opted_out", "opted_out_at")
 
 
 def mail(prospect, **row):
@@ -45,8 +43,8 @@ def test_the_intervals_are_wilsons():
 
 
 def test_a_call_touches_an_account():
-    calls = typed(
-        [{"id": 1, "prospect_id": 1, "direction": "outbound", "dialed_at": MONDAY}], ["answered_at", "completed_at"]
+    calls = make_frame(
+        [{"id": 1, "prospect_id": 1, "direction": "outbound", "dialed_at": MONDAY}], "answered_at", "completed_at"
     )
 
     found = stats.account_reach(mailings(), accounts=accounts({}), prospects=people(1), calls=calls)

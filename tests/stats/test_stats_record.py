@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pyarrow as pa
 import pytest
-from stats_frames import AS_OF, ENGINES, example
+from frames import AS_OF, ENGINES, example
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError

@@ -1,7 +1,6 @@
 import pandas as pd
 import pytest
-from small_frames import mailings, plain, table
-from stats_frames import EXPECTED
+from frames import EXPECTED, example, mailings, plain
 
 from outreach_frames.errors import MissingColumnError
 from outreach_frames.stats.replies import reply_attribution
@@ -12,7 +11,7 @@ def step(number, day, **other):
 
 
 def test_the_worked_examples_reply_is_credited():
-    credited = reply_attribution(table("mailings"))
+    credited = reply_attribution(example("mailings"))
 
     assert credited.drop(columns="agree").to_dict("records") == EXPECTED["reply_attribution"]
     assert credited["agree"].tolist() == [False]
@@ -74,14 +73,14 @@ def test_two_replies_of_an_enrollment_are_credited_each():
     assert reply_attribution(mail)[["last_touch_step", "first_touch_step"]].to_numpy().tolist() == [[10, 10], [20, 10]]
 
 
-@pytest.mark.parametrize("mail", [table("mailings").head(0), mailings({"id": 1})])
+@pytest.mark.parametrize("mail", [example("mailings").head(0), mailings({"id": 1})])
 def test_nothing_answered_gives_no_rows(mail):
     credited = reply_attribution(mail)
 
     assert len(credited) == 0
-    pd.testing.assert_series_equal(credited.dtypes, reply_attribution(table("mailings")).dtypes)
+    pd.testing.assert_series_equal(credited.dtypes, reply_attribution(example("mailings")).dtypes)
 
 
 def test_a_missing_column_names_itself():
     with pytest.raises(MissingColumnError, match="'sequence_step_id' is missing; reply_attribution needs it"):
-        reply_attribution(table("mailings").drop(columns="sequence_step_id"))
+        reply_attribution(example("mailings").drop(columns="sequence_step_id"))

@@ -1,5 +1,5 @@
 import pytest
-from stats_frames import EXPECTED, example, mailings, typed
+from frames import EXPECTED, example, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
@@ -54,7 +54,7 @@ def test_the_organizations_clock_is_one_for_all():
 
 
 def test_the_senders_clock_comes_from_the_users():
-    users = typed([{"id": 51, "time_zone": "Asia/Tokyo"}, {"id": 52, "time_zone": "nowhere"}])
+    users = make_frame([{"id": 51, "time_zone": "Asia/Tokyo"}, {"id": 52, "time_zone": "nowhere"}])
 
     found = by_cell(stats.send_time_heatmap(example("mailings"), users=users, clock="user"))
 

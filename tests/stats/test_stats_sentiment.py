@@ -1,5 +1,5 @@
 import pytest
-from small_frames import extracted, frame, plain
+from frames import extracted, make_frame, plain
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
@@ -9,7 +9,7 @@ COUNTERS = ["positive_reply_count", "neutral_reply_count", "negative_reply_count
 
 def counted(*rows):
     named = [dict(zip(COUNTERS, row, strict=True)) for row in rows]
-    return frame([{"id": n, **row} for n, row in enumerate(named, start=1)], "id", *COUNTERS)
+    return make_frame([{"id": n, **row} for n, row in enumerate(named, start=1)], "id", *COUNTERS)
 
 
 def test_share_of_the_classified_and_rate_of_the_delivered():

@@ -1,13 +1,11 @@
 """What `sequence_engagement` knows besides the rates: people, touches, automatic answers."""
 
 import pytest
-from small_frames import plain
-from stats_frames import mailings, typed
+from frames import MONDAY, mailings, make_frame, plain
 
 from outreach_frames import stats
 
-SEQUENCES = typed([{"id": 10, "name": "Alpha"}])
-MONDAY = "2025-03-03T12:00:00Z"
+SEQUENCES = make_frame([{"id": 10, "name": "Alpha"}])
 CLOCK = ["answered_at", "completed_at"]
 
 
@@ -19,8 +17,8 @@ def call(number, prospect):
     return {"id": number, "sequence_id": 10, "prospect_id": prospect, "direction": "outbound", "dialed_at": MONDAY}
 
 
-CALLS = typed([call(1, 2), call(2, 3), call(3, 3), {**call(4, 4), "direction": "inbound"}], CLOCK)
-TASKS = typed(
+CALLS = make_frame([call(1, 2), call(2, 3), call(3, 3), {**call(4, 4), "direction": "inbound"}], *CLOCK)
+TASKS = make_frame(
     [
         {"id": n, "sequence_id": 10, "prospect_id": 1, "action": action, "completed_at": MONDAY}
         for n, action in enumerate(["action_item", "email", "call"], start=1)
@@ -54,15 +52,15 @@ def test_without_calls_people_mailed_are_the_base_of_the_touches():
 @pytest.mark.parametrize(
     ("state", "replied", "automatic"),
     [
-        ("paused", "2025-03-03T12:05:00Z", 1),
-        ("paused", "2025-03-03T12:05:01Z", 0),
-        ("finished", "2025-03-03T12:01:00Z", 0),
+        ("paused", "2025-03-03T10:05:00Z", 1),
+        ("paused", "2025-03-03T10:05:01Z", 0),
+        ("finished", "2025-03-03T10:01:00Z", 0),
     ],
 )
 def test_an_answer_within_five_minutes_to_a_paused_enrollment_looks_automatic(state, replied, automatic):
     """An out-of-office notice may count as a reply; the strict rate tells how much that could matter."""
-    states = typed([{"id": n, "sequence_id": 10, "state": state if n == 1 else "active"} for n in (1, 2)])
-    sent = mailings(mail(1, replied_at=replied), mail(2, replied_at="2025-03-04T12:00:00Z"), mail(3))
+    states = make_frame([{"id": n, "sequence_id": 10, "state": state if n == 1 else "active"} for n in (1, 2)])
+    sent = mailings(mail(1, replied_at=replied), mail(2, replied_at="2025-03-04T10:00:00Z"), mail(3))
 
     found = stats.sequence_engagement(sent, sequences=SEQUENCES, sequence_states=states).iloc[0]
 
@@ -73,8 +71,8 @@ def test_an_answer_within_five_minutes_to_a_paused_enrollment_looks_automatic(st
 
 
 def test_an_enrollment_that_also_answers_in_person_has_answered():
-    states = typed([{"id": 1, "sequence_id": 10, "state": "paused"}])
-    sent = mailings(mail(1, replied_at="2025-03-03T12:01:00Z"), mail(1, replied_at="2025-03-05T12:00:00Z"))
+    states = make_frame([{"id": 1, "sequence_id": 10, "state": "paused"}])
+    sent = mailings(mail(1, replied_at="2025-03-03T10:01:00Z"), mail(1, replied_at="2025-03-05T10:00:00Z"))
 
     found = stats.sequence_engagement(sent, sequences=SEQUENCES, sequence_states=states).iloc[0]
 
@@ -91,7 +89,7 @@ def test_without_enrollments_the_strict_rate_is_unknown():
 def test_replies_per_100_contacted_is_the_prospects_rate_times_100():
     """Part 6: 2 of 4 people, 0.150039 to 0.849961."""
     sent = mailings(
-        mail(1, replied_at="2025-03-05T12:00:00Z"), mail(2, replied_at="2025-03-05T12:00:00Z"), mail(3), mail(4)
+        mail(1, replied_at="2025-03-05T10:00:00Z"), mail(2, replied_at="2025-03-05T10:00:00Z"), mail(3), mail(4)
     )
 
     found = stats.engagement(sent).iloc[0]
@@ -103,7 +101,7 @@ def test_replies_per_100_contacted_is_the_prospects_rate_times_100():
 
 def test_the_earliest_extraction_of_all_the_frames_is_told():
     """What happened later is not in all of them."""
-    states = typed([{"id": 1, "sequence_id": 10, "state": "paused"}])
+    states = make_frame([{"id": 1, "sequence_id": 10, "state": "paused"}])
     sent = mailings(mail(1))
     for frame, as_of in ((sent, "2025-03-31T00:00:00Z"), (states, "2025-03-20T00:00:00Z")):
         frame.attrs["outreach_frames"] = {"as_of": as_of}

@@ -2,13 +2,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from frames import ORACLE, TOLERANCE, plain
 from hypothesis import given, settings, strategies as st
 from scipy.integrate import dblquad, quad
 from scipy.optimize import minimize
 from scipy.special import betainc
 from scipy.stats import beta as beta_distribution, betabinom, binom
-from small_frames import plain
-from stats_frames import ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats import attached

@@ -8,44 +8,43 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from small_frames import frame, mailings, table
-from stats_frames import AS_OF
+from frames import AS_OF, example, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError, NaiveTimestampWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 
-VARIANTS = frame(
+VARIANTS = make_frame(
     [
         {"id": 1, "sequence_step_id": 101, "template_id": 301, "enabled": True, "enabled_at": "2025-03-01T00:00:00Z"},
         {"id": 2, "sequence_step_id": 101, "template_id": 302, "enabled": True, "enabled_at": "2025-03-01T00:00:00Z"},
     ]
 )
-BOXES = frame(
+BOXES = make_frame(
     [{"id": 41, "sync_disabled": False, "sync_success_at": "2025-03-30T23:00:00Z", "max_mailings_per_day": 50}],
     *["send_disabled", "send_errored_at", "send_success_at", "sync_errored_at"],
 )
 PERIODS = {"a": ("2025-03-01", "2025-03-08"), "b": ("2025-03-08", "2025-03-15"), "by": "sequence_id"}
 
 STATISTICS = {
-    "ab_test": lambda mail: stats.ab_test(mail, sequence_templates=VARIANTS, templates=table("templates")),
+    "ab_test": lambda mail: stats.ab_test(mail, sequence_templates=VARIANTS, templates=example("templates")),
     "dashboard_comparison": lambda mail: stats.dashboard_comparison(
-        mail, sequences=table("sequences"), sequence_states=table("sequence_states")
+        mail, sequences=example("sequences"), sequence_states=example("sequence_states")
     ),
-    "leaderboard": lambda mail: stats.leaderboard(mail, users=table("users")),
+    "leaderboard": lambda mail: stats.leaderboard(mail, users=example("users")),
     "reply_attribution": stats.reply_attribution,
     "mailbox_health": lambda mail: stats.mailbox_health(mail, mailboxes=BOXES, as_of=AS_OF),
     "suspect_engagement": stats.suspect_engagement,
     "pipeline_attribution": lambda mail: stats.pipeline_attribution(
-        mail, opportunities=table("opportunities"), opportunity_prospect_roles=table("opportunity_prospect_roles")
+        mail, opportunities=example("opportunities"), opportunity_prospect_roles=example("opportunity_prospect_roles")
     ),
-    "reconcile_counters": lambda mail: stats.reconcile_counters(mail, sequences=table("sequences")),
-    "overlaps": lambda mail: stats.overlaps(mail, sequence_states=table("sequence_states")),
+    "reconcile_counters": lambda mail: stats.reconcile_counters(mail, sequences=example("sequences")),
+    "overlaps": lambda mail: stats.overlaps(mail, sequence_states=example("sequence_states")),
     "opt_out_violations": lambda mail: stats.opt_out_violations(
-        mail, prospects=table("prospects"), sequences=table("sequences")
+        mail, prospects=example("prospects"), sequences=example("sequences")
     ),
-    "data_quality": lambda mail: stats.data_quality({"mailings": mail, "prospects": table("prospects")}),
+    "data_quality": lambda mail: stats.data_quality({"mailings": mail, "prospects": example("prospects")}),
     "compare_periods": lambda mail: stats.compare_periods(mail, statistic=stats.engagement, **PERIODS),
     "summarize": lambda mail: stats.summarize({"mailings": mail}).to_frame(),
 }
@@ -68,14 +67,14 @@ def numpy_backed(mail):
 
 @pytest.mark.parametrize("name", STATISTICS)
 def test_numpy_backed_frames_give_the_same(name):
-    mail = table("mailings")
+    mail = example("mailings")
 
     pd.testing.assert_frame_equal(STATISTICS[name](numpy_backed(mail)), STATISTICS[name](mail))
 
 
 @pytest.mark.parametrize("name", STATISTICS)
 def test_index_order_and_unknown_columns_do_not_matter(name):
-    mail = table("mailings")
+    mail = example("mailings")
     other = mail.sample(frac=1, random_state=4).assign(unheard_of="x").set_index(pd.Index(["same"] * len(mail)))
 
     pd.testing.assert_frame_equal(STATISTICS[name](other), STATISTICS[name](mail))
@@ -83,7 +82,7 @@ def test_index_order_and_unknown_columns_do_not_matter(name):
 
 @pytest.mark.parametrize("name", STATISTICS)
 def test_the_callers_frame_stays_as_it_was(name):
-    mail = table("mailings")
+    mail = example("mailings")
     before = mail.copy(deep=True)
 
     STATISTICS[name](mail)
@@ -94,7 +93,7 @@ def test_the_callers_frame_stays_as_it_was(name):
 
 @pytest.mark.parametrize("name", STATISTICS)
 def test_results_are_arrow_backed_with_a_record_that_is_json_and_can_be_explained(name, capsys, tmp_path):
-    found = STATISTICS[name](table("mailings"))
+    found = STATISTICS[name](example("mailings"))
     record = found.attrs["outreach_frames"]
 
     assert record["function"] == name
@@ -120,7 +119,7 @@ def test_nothing_but_missing_values_is_no_error(name):
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_naive_instants_are_read_as_utc_with_one_warning(name):
-    mail = table("mailings")
+    mail = example("mailings")
     naive = mail.assign(**{at: mail[at].dt.tz_localize(None) for at in ("delivered_at", "replied_at")})
 
     with warnings.catch_warnings(record=True) as issued:
@@ -134,7 +133,7 @@ def test_naive_instants_are_read_as_utc_with_one_warning(name):
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_bad_mailings_are_refused(name):
-    mail = table("mailings")
+    mail = example("mailings")
 
     with pytest.raises(DataError, match="occur more than once"):
         STATISTICS[name](pd.concat([mail, mail.head(1)]))
@@ -148,7 +147,7 @@ def test_bad_mailings_are_refused(name):
 @pytest.mark.parametrize("kind", ["polars", "pyarrow", "mapping"])
 def test_other_kinds_of_frame_are_refused_with_the_way_out(name, kind):
     """They would be turned into pandas anyway; better the caller decides when."""
-    arrow = pa.Table.from_pandas(table("mailings"))
+    arrow = pa.Table.from_pandas(example("mailings"))
     mail = {"polars": pl.from_arrow(arrow), "pyarrow": arrow, "mapping": {"id": [1]}}[kind]
 
     with pytest.raises(DataError) as caught:
@@ -159,7 +158,7 @@ def test_other_kinds_of_frame_are_refused_with_the_way_out(name, kind):
 
 @pytest.mark.parametrize("name", sorted(set(STATISTICS) - {"mailbox_health", "data_quality", "summarize"}))
 def test_an_unknown_extraction_time_is_only_left_out_of_the_record(name):
-    mail = table("mailings")
+    mail = example("mailings")
     mail.attrs = {}
 
     assert STATISTICS[name](mail).attrs["outreach_frames"]["as_of"] in {None, AS_OF}

@@ -4,21 +4,20 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from frames import EXPECTED, ORACLE, TOLERANCE, example, extracted, mailings, make_frame, plain
 from scipy.stats import binom
-from small_frames import extracted, frame, mailings, plain, table
-from stats_frames import EXPECTED, ORACLE, TOLERANCE
 
 from outreach_frames.errors import DataError
 from outreach_frames.metrics import HEADLINES
 from outreach_frames.stats.summaries import summarize
 
 NBSP = "\N{NO-BREAK SPACE}"
-EXAMPLE = {name: table(name) for name in ORACLE["tables"]}
+EXAMPLE = {name: example(name) for name in ORACLE["tables"]}
 OVERALL = EXPECTED["overall"]
 
 
 @pytest.fixture(scope="module")
-def example():
+def summary():
     """Return the summary of the worked example."""
     return summarize(EXAMPLE, cluster=None)
 
@@ -34,16 +33,16 @@ def numbers_of(summary):
         *["prospect_reply_rate", "enrollment_reply_rate"],
     ],
 )
-def test_the_worked_examples_rates_are_the_headlines(example, rate):
-    row = numbers_of(example).loc[rate]
+def test_the_worked_examples_rates_are_the_headlines(summary, rate):
+    row = numbers_of(summary).loc[rate]
 
     assert row["value"] == pytest.approx(OVERALL[rate]["rate"], abs=TOLERANCE)
     assert row["n"] == OVERALL[rate]["den"]
     assert [row["lo"], row["hi"]] == pytest.approx(OVERALL[rate]["ci"], abs=TOLERANCE)
 
 
-def test_the_worked_examples_counts_and_times_are_there(example):
-    numbers = numbers_of(example)
+def test_the_worked_examples_counts_and_times_are_there(summary):
+    numbers = numbers_of(summary)
 
     assert numbers["value"][["sent", "delivered", "prospects_emailed", "prospects_replied"]].tolist() == [10, 9, 4, 2]
     assert numbers["value"]["hours_to_reply_median"] == OVERALL["hours_to_reply_median"]
@@ -66,8 +65,8 @@ def test_the_medians_interval_is_that_of_order_statistics():
     assert 0.95 <= inside < 0.99
 
 
-def test_each_number_has_a_definition_a_trust_and_the_doubts_that_bend_it(example):
-    numbers = numbers_of(example)
+def test_each_number_has_a_definition_a_trust_and_the_doubts_that_bend_it(summary):
+    numbers = numbers_of(summary)
 
     assert numbers["definition"].str.len().min() > 10
     assert numbers["trust"].to_dict()["open_rate"] == "low"
@@ -76,8 +75,8 @@ def test_each_number_has_a_definition_a_trust_and_the_doubts_that_bend_it(exampl
     assert numbers.index.tolist() == list(HEADLINES)
 
 
-def test_the_text_tells_everything(example):
-    text = repr(example)
+def test_the_text_tells_everything(summary):
+    text = repr(summary)
 
     assert text.startswith("Outreach summary: mail sent 2025-03-03 to 2025-03-13, as of 2025-03-31T00:00:00Z\n")
     assert "enrollment_reply_rate       20 %  4–62 %, n = 5\n" in text
@@ -87,16 +86,16 @@ def test_the_text_tells_everything(example):
     assert "Caveats\n" in text
 
 
-def test_the_text_and_the_page_lead_from_outreachs_dashboard_to_the_rates_here(example):
-    text, page = repr(example), Tags()
-    page.feed(example._repr_html_())
+def test_the_text_and_the_page_lead_from_outreachs_dashboard_to_the_rates_here(summary):
+    text, page = repr(summary), Tags()
+    page.feed(summary._repr_html_())
 
     assert "  open_rate\n    as Outreach's dashboard counts    67 %  6 of 9 mailings\n" in text
     assert re.search(r"    one-off mail +88 %  7 of 8 mailings\n        Adds mail outside of sequences", text)
     assert "    as Outreach's dashboard counts       –  not given\n" in text  # of people: the example has no counters
     assert [f"6{NBSP}of{NBSP}9{NBSP}mailings" in page.text, f"67{NBSP}%" in page.text] == [True, True]
-    ends = example.dashboard.groupby("metric").tail(1).set_index("metric")["rate"]
-    numbers = numbers_of(example)["value"]
+    ends = summary.dashboard.groupby("metric").tail(1).set_index("metric")["rate"]
+    numbers = numbers_of(summary)["value"]
     for metric in ("open_rate", "enrollment_reply_rate", "prospect_reply_rate"):
         assert ends[metric] == pytest.approx(numbers[metric])
 
@@ -116,7 +115,7 @@ def test_nothing_is_told_as_no_data():
 
 
 def test_the_worst_doubts_come_first_and_notes_are_counted():
-    boxes = frame([{"id": 1, "sync_disabled": True}], "send_disabled", "max_mailings_per_day", *_ATTEMPTS)
+    boxes = make_frame([{"id": 1, "sync_disabled": True}], "send_disabled", "max_mailings_per_day", *_ATTEMPTS)
     answered = {"bounced_at": "2025-03-03T13:00:00Z", "replied_at": "2025-03-03T14:00:00Z", "open_count": 3}
     mail = extracted(mailings({"delivered_at": "2025-03-03T12:00:00Z", **answered}), "mailings")
 
@@ -150,9 +149,9 @@ class Tags(HTMLParser):
         self.text.append(data)
 
 
-def test_the_page_shows_the_same_as_the_text(example):
+def test_the_page_shows_the_same_as_the_text(summary):
     page = Tags()
-    page.feed(example._repr_html_())
+    page.feed(summary._repr_html_())
 
     plain_tags = {"div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
     assert {tag for tag, _ in page.tags} <= plain_tags | {"details", "summary"}
@@ -163,9 +162,9 @@ def test_the_page_shows_the_same_as_the_text(example):
     assert "Mail sent 3 Mar 2025 to 13 Mar 2025, as of 31 Mar 2025, 00:00 UTC" in text.replace(NBSP, " ")
 
 
-def test_numbers_on_the_page_never_wrap_and_survive_an_e_mail(example):
+def test_numbers_on_the_page_never_wrap_and_survive_an_e_mail(summary):
     """A unit must not stand alone on the next line; mail programs drop style sheets."""
-    page = example._repr_html_()
+    page = summary._repr_html_()
 
     cells = re.findall(r'<td style="([^"]*)">([^<]*)</td>', page)
     assert len(cells) == page.count("<td")
@@ -179,9 +178,9 @@ def test_numbers_on_the_page_never_wrap_and_survive_an_e_mail(example):
 def test_whatever_the_data_say_is_only_text():
     """A column's name ends up among the caveats; a notebook must not run it."""
     evil = "<script>alert(1)</script>"
-    rows = frame([{"id": 1}, {"id": 1}])
+    rows = make_frame([{"id": 1}, {"id": 1}])
 
-    page = summarize({"mailings": table("mailings"), evil: rows})._repr_html_()
+    page = summarize({"mailings": example("mailings"), evil: rows})._repr_html_()
 
     assert evil not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -198,12 +197,12 @@ def test_a_summary_does_not_warn_of_what_it_tells():
     assert {"machine_engagement", "naive_instants"} <= set(summary.caveats["check"])
 
 
-def test_the_frame_is_the_callers_own(example):
-    frame_ = example.to_frame()
+def test_the_frame_is_the_callers_own(summary):
+    frame_ = summary.to_frame()
     frame_.loc[0, "value"] = -1
 
-    assert example.to_frame()["value"].iloc[0] == 10
-    assert example.to_frame().attrs["outreach_frames"]["as_of"] == ORACLE["as_of"]
+    assert summary.to_frame()["value"].iloc[0] == 10
+    assert summary.to_frame().attrs["outreach_frames"]["as_of"] == ORACLE["as_of"]
 
 
 def test_another_level_widens_the_intervals():
@@ -214,16 +213,16 @@ def test_another_level_widens_the_intervals():
 
 def test_a_summary_needs_mailings_and_each_once():
     with pytest.raises(DataError, match="needs mailings"):
-        summarize({"prospects": table("prospects")})
+        summarize({"prospects": example("prospects")})
     with pytest.raises(DataError, match="occur more than once"):
-        summarize({"mailings": pd.concat([table("mailings")] * 2)})
+        summarize({"mailings": pd.concat([example("mailings")] * 2)})
 
 
 def test_tables_extracted_one_after_the_other_are_looked_at_when_the_first_was():
     """A snapshot takes its tables within seconds of each other; what came later is not in all of them."""
     tables = {
-        "mailings": extracted(table("mailings"), "mailings", "2025-03-31T00:00:05Z"),
-        "sequence_states": extracted(table("sequence_states"), "sequence_states", "2025-03-31T00:00:00Z"),
+        "mailings": extracted(example("mailings"), "mailings", "2025-03-31T00:00:05Z"),
+        "sequence_states": extracted(example("sequence_states"), "sequence_states", "2025-03-31T00:00:00Z"),
     }
 
     assert summarize(tables).as_of == "2025-03-31T00:00:00Z"

@@ -1,9 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from frames import AS_OF, EXPECTED, TOLERANCE, example, mailings
 from hypothesis import given, settings, strategies as st
 from scipy.stats import CensoredData, beta, ecdf
-from stats_frames import AS_OF, EXPECTED, TOLERANCE, example, mailings
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError

@@ -2,8 +2,7 @@ import json
 
 import pandas as pd
 import pytest
-from small_frames import frame, mailings, plain, table
-from stats_frames import EXPECTED
+from frames import EXPECTED, example, mailings, make_frame, plain
 
 from outreach_frames.errors import MachineOpenWarning, MissingColumnError
 from outreach_frames.stats import attached
@@ -31,7 +30,7 @@ def event(name, mailing, seconds, *, proxied=False, at=None):
 
 
 def log(*events):
-    return frame([{"id": number, **row} for number, row in enumerate(events, start=1)])
+    return make_frame([{"id": number, **row} for number, row in enumerate(events, start=1)])
 
 
 def suspects_of(mail, events=None, **parameters):
@@ -155,7 +154,7 @@ def test_a_burst_over_the_turn_of_a_second_is_one():
 def addresses(*emails):
     """Make addresses of prospects numbered from 0; a prospect may have none, or several."""
     listed = [(number, each) for number, all_ in enumerate(emails) for each in all_.split()]
-    return frame([{"id": n, "prospect_id": who, "email": each} for n, (who, each) in enumerate(listed, start=1)])
+    return make_frame([{"id": n, "prospect_id": who, "email": each} for n, (who, each) in enumerate(listed, start=1)])
 
 
 def test_people_of_different_companies_are_no_burst_where_the_domains_are_known():
@@ -210,7 +209,7 @@ def test_the_open_rate_is_bounded():
 
 
 def test_the_worked_example_has_no_machines():
-    found = suspect_engagement(table("mailings"))
+    found = suspect_engagement(example("mailings"))
 
     assert not found["suspect_open"].any()
     assert attached(found, "open_rate_range")["upper"].item() == pytest.approx(EXPECTED["overall"]["open_rate"]["rate"])
@@ -218,7 +217,7 @@ def test_the_worked_example_has_no_machines():
 
 
 def test_nothing_tracked_gives_no_rate():
-    bounds = attached(suspect_engagement(table("mailings").head(0)), "open_rate_range").iloc[0]
+    bounds = attached(suspect_engagement(example("mailings").head(0)), "open_rate_range").iloc[0]
 
     assert bounds["n"] == 0
     assert bounds[["lower", "upper_hi"]].isna().all()
@@ -234,4 +233,4 @@ def test_a_missing_column_of_the_log_names_itself():
     events = log(event("opened", 1, 1)).drop(columns="request_proxied")
 
     with pytest.raises(MissingColumnError, match=r'fetch\(org, "events"'):
-        suspect_engagement(table("mailings"), events=events)
+        suspect_engagement(example("mailings"), events=events)

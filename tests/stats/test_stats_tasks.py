@@ -1,5 +1,5 @@
 import pytest
-from stats_frames import AS_OF, typed
+from frames import AS_OF, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
@@ -12,7 +12,7 @@ def tasks(*rows):
     made = [
         {"id": n, "owner_id": 1, "task_type": "manual", "due_at": DUE, **row} for n, row in enumerate(rows, start=1)
     ]
-    return typed(made, COLUMNS)
+    return make_frame(made, *COLUMNS)
 
 
 IN_TIME = {"state": "complete", "completed_at": "2025-03-10T12:00:00Z"}

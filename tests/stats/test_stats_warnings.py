@@ -3,8 +3,7 @@
 import warnings
 
 import pytest
-from small_frames import extracted, frame, mailings, table
-from stats_frames import AS_OF
+from frames import AS_OF, example, extracted, mailings, make_frame
 
 from outreach_frames import errors, stats
 from outreach_frames.errors import OutreachDataWarning
@@ -13,34 +12,34 @@ from outreach_frames.stats.quality_checks import EFFECTS
 
 SENT = {"delivered_at": "2025-03-03T12:00:00Z", "sequence_step_id": 1, "sequence_state_id": 1, "template_id": 11}
 FAST = {**SENT, "open_count": 1, "opened_at": "2025-03-03T12:00:01Z"}
-VARIANTS = frame(
+VARIANTS = make_frame(
     [
         {"id": n, "sequence_step_id": 1, "template_id": n, "enabled": True, "enabled_at": "2025-03-01T00:00:00Z"}
         for n in (11, 12)
     ]
 )
-BLIND = frame(
+BLIND = make_frame(
     [{"id": 1, "sync_disabled": True}],
     *["send_disabled", "send_errored_at", "send_success_at", "sync_errored_at", "sync_success_at"],
     "max_mailings_per_day",
 )
-CHANGED = frame([{"id": 11, "name": "A", "updated_at": "2025-03-20T00:00:00Z"}])
+CHANGED = make_frame([{"id": 11, "name": "A", "updated_at": "2025-03-20T00:00:00Z"}])
 
 MET = {
     errors.MachineOpenWarning: lambda: stats.suspect_engagement(mailings(FAST)),
     errors.BlindMailboxWarning: lambda: stats.mailbox_health(mailings(SENT), mailboxes=BLIND, as_of=AS_OF),
     errors.CounterGapWarning: lambda: stats.reconcile_counters(
-        mailings(SENT), sequences=frame([{"id": 1, "reply_count": 3}])
+        mailings(SENT), sequences=make_frame([{"id": 1, "reply_count": 3}])
     ),
     errors.SyncTimeWarning: lambda: stats.pipeline_attribution(
-        table("mailings"),
-        opportunities=table("opportunities").assign(currency_type="USD"),
-        opportunity_prospect_roles=table("opportunity_prospect_roles"),
+        example("mailings"),
+        opportunities=example("opportunities").assign(currency_type="USD"),
+        opportunity_prospect_roles=example("opportunity_prospect_roles"),
     ),
     errors.MixedCurrencyWarning: lambda: stats.pipeline_attribution(
-        table("mailings"),
-        opportunities=table("opportunities").assign(external_created_at=table("opportunities")["created_at"]),
-        opportunity_prospect_roles=table("opportunity_prospect_roles"),
+        example("mailings"),
+        opportunities=example("opportunities").assign(external_created_at=example("opportunities")["created_at"]),
+        opportunity_prospect_roles=example("opportunity_prospect_roles"),
     ),
     errors.ChangedTemplateWarning: lambda: stats.ab_test(
         extracted(mailings(SENT), "mailings"), sequence_templates=VARIANTS, templates=CHANGED

@@ -2,14 +2,14 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from stats_frames import AS_OF, mailings, typed
+from frames import AS_OF, mailings, make_frame
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
 
 CALLS = ["user_id", "prospect_id", "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
 TASKS = ["owner_id", "completer_id", "action", "state", "due_at", "completed_at"]
-USERS = typed([{"id": 1, "name": "Ana"}, {"id": 2, "name": "Ben"}])
+USERS = make_frame([{"id": 1, "name": "Ana"}, {"id": 2, "name": "Ben"}])
 
 
 def at(day, clock="10:00:00"):
@@ -17,7 +17,7 @@ def at(day, clock="10:00:00"):
 
 
 def numbered(rows, columns):
-    return typed([{"id": number, **row} for number, row in enumerate(rows, start=1)], columns)
+    return make_frame([{"id": number, **row} for number, row in enumerate(rows, start=1)], *columns)
 
 
 def activity(mail=(), **frames):
@@ -145,7 +145,7 @@ def test_enrollments_and_the_share_of_the_daily_limit():
         ["user_id", "sequence_id", "state"],
     ).assign(user_id=1, state=["active", "finished", "opted_out", "paused"])
     states["sequence_id"] = states["sequence_id"].fillna(8)
-    sequences = typed([{"id": 8, "throttle_max_adds_per_day": 4}, {"id": 9, "throttle_max_adds_per_day": None}])
+    sequences = make_frame([{"id": 8, "throttle_max_adds_per_day": 4}, {"id": 9, "throttle_max_adds_per_day": None}])
 
     found = activity(MAIL, sequence_states=states, sequences=sequences).loc[(1, FIRST)]
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 from babel.core import get_global
+from frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, mailings, make_frame
 from hypothesis import example as case, given, settings, strategies as st
-from stats_frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, mailings, typed
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError, NaiveTimestampWarning
@@ -72,7 +72,7 @@ NAMES = st.one_of(
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=1, max_size=8))
 @case([(" ", "_", "\u00a0"), ("(gmt) utc", "(GMT", "( utc )")])
 def test_every_engine_reads_names_alike(engine, rows):
-    frame = typed({"id": n, **dict(zip(ZONE_COLUMNS, row, strict=True))} for n, row in enumerate(rows))
+    frame = make_frame({"id": n, **dict(zip(ZONE_COLUMNS, row, strict=True))} for n, row in enumerate(rows))
     lazy = _backends.plain(ENGINES[engine](frame), list(frame.columns), dict.fromkeys(ZONE_COLUMNS, "string"))
 
     found = as_pandas(with_zone(lazy, "Europe/Berlin").sort("id").to_native()).astype(object)
@@ -89,9 +89,9 @@ MOMENT = "2024-01-10T15:30:00Z"
 
 
 def people(*names):
-    return typed(
+    return make_frame(
         [{"id": n, "time_zone": name} for n, name in enumerate(names, start=1)],
-        ["id", "opted_out", "opted_out_at", *ZONE_COLUMNS],
+        *["id", "opted_out", "opted_out_at", *ZONE_COLUMNS],
     )
 
 
@@ -154,7 +154,7 @@ def test_instants_without_a_zone_are_told_of_wherever_they_are_read():
         lambda mail: stats.engagement(mail, by="week"),
         lambda mail: stats.send_time_heatmap(mail, clock="org"),
         lambda mail: stats.sequence_engagement(
-            mail.assign(sequence_id=[1, 1]), sequences=typed([{"id": 1, "name": "one"}]), since="2024-01-01"
+            mail.assign(sequence_id=[1, 1]), sequences=make_frame([{"id": 1, "name": "one"}]), since="2024-01-01"
         ),
         lambda mail: stats.compare_periods(
             mail.assign(week_of=["a", "b"]),
@@ -177,14 +177,16 @@ def test_mail_placed_by_something_else_than_its_delivery_is_told_of(function):
 def test_calls_placed_at_their_end_are_told_of():
     call = {"direction": "outbound", "outcome": "Answered"}
     times = ["dialed_at", "answered_at", "completed_at"]
-    calls = typed([call | {"id": 1, "dialed_at": MOMENT}, call | {"id": 2, "completed_at": MOMENT}], ["id", *times])
+    calls = make_frame(
+        [call | {"id": 1, "dialed_at": MOMENT}, call | {"id": 2, "completed_at": MOMENT}], *["id", *times]
+    )
 
     assert "  1: call without a time of dialing" in explained(stats.call_outcomes(calls, by="hour"))
     assert "Assumed" not in explained(stats.call_outcomes(calls, by="direction"))
 
 
 def test_bounds_in_time_are_told_as_they_were_read():
-    listed = typed([{"id": 1, "name": "one"}])
+    listed = make_frame([{"id": 1, "name": "one"}])
     mail = mailings({"delivered_at": MOMENT, "sequence_id": 1, "prospect_id": 1})
 
     told = stats.sequence_engagement(

@@ -12,7 +12,7 @@ import pytest
 from outreach_frames import stats
 from outreach_frames.stats.comparisons import DEVIATES, z_against
 
-MONDAY = 1_735_516_800_000_000
+START = 1_735_516_800_000_000
 """2024-12-30T00:00Z [µs]."""
 WEEK, HOUR = 604_800_000_000, 3_600_000_000
 MAILBOXES = 40
@@ -39,7 +39,7 @@ def organization(rng, rates, per_week):
     boxes, weeks = rates.shape
     box, week, _ = (part.ravel() for part in np.indices((boxes, weeks, per_week)))
     size = len(box)
-    sent = MONDAY + week * WEEK + rng.integers(0, 7 * 24, size) * HOUR
+    sent = START + week * WEEK + rng.integers(0, 7 * 24, size) * HOUR
     bounced = rng.random(size) < rates[box, week]
     instants = pa.timestamp("us", "UTC")
     none = [None] * size

@@ -19,7 +19,7 @@ from outreach_frames.errors import OutreachDataWarning
 from outreach_frames.stats import suspect_engagement
 
 DAY = 86_400
-MONDAY = pd.Timestamp("2025-03-03", tz="UTC").value // 1000
+START = pd.Timestamp("2025-03-03", tz="UTC").value // 1000
 PROVIDERS, COMPANIES = 5, 4_000
 HUMAN_AT_MOST, FOUND_AT_LEAST = 0.01, 0.90
 
@@ -112,7 +112,7 @@ def _column(name, values):
     if not name.endswith("_at"):
         array = pa.array(values)
     else:
-        micros = [None if np.isnan(second) else MONDAY + int(second * 1_000_000) for second in values]
+        micros = [None if np.isnan(second) else START + int(second * 1_000_000) for second in values]
         array = pa.array(micros, pa.int64()).cast(pa.timestamp("us", "UTC"))
     return pd.Series(array, dtype=pd.ArrowDtype(array.type))
 
