@@ -77,7 +77,7 @@ CALLS_OF = {
     "power_table": stats.power_table,
     "prospect_engagement": lambda **p: stats.prospect_engagement(MAIL, prospects=PROSPECTS, **p),
     "prospect_opt_outs": lambda **p: stats.prospect_opt_outs(MAIL, prospects=PROSPECTS, **p),
-    "reconcile_counters": lambda **p: stats.reconcile_counters(MAIL, sequences=example("sequences"), **p),
+    "reconcile_counters": lambda **p: stats.reconcile_counters(MAIL, **{"sequences": example("sequences"), **p}),
     "rep_activity": lambda **p: stats.rep_activity(MAIL, users=USERS, **p),
     "reply_attribution": lambda **p: stats.reply_attribution(MAIL, **p),
     "reply_effort": lambda **p: stats.reply_effort(MAIL, **{"resamples": 10, **p}),
