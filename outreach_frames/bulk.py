@@ -144,7 +144,7 @@ def write_frame(
     JournalError
         The journal cannot be read or written.
     APIError, TransportError, DocumentError
-        The walk through the rows stopped; the same call goes on from there, and sends what was not executed.
+        Sending stopped part of the way; the same call goes on from there, and sends what was not executed.
 
     Notes
     -----

@@ -87,7 +87,7 @@ class Pages:
 
     Parameters
     ----------
-    walk
+    paginator
         Reads them.
     paging
         As in `connect_jsonapi`.

@@ -171,7 +171,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
     Notes
     -----
     ``outreach-frames webhooks serve`` closes a connection at once where no answer is given, and closes slow and
-    supernumerary ones; under another server the sender waits until its own patience ends, and limits are that server's.
+    supernumerary ones; under another server the sender waits until its own timeout, and limits are that server's.
     In another application, use ``Route("/hooks", receiver(...))``: Outreach does not follow the redirection that
     Starlette's ``Mount`` answers to a path without a slash at its end.
     """

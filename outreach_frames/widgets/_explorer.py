@@ -196,7 +196,7 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """
-    Leave out the warnings about the data, and put off Python's search for circles of garbage until something is shown.
+    Leave out the warnings about the data, and pause the cyclic garbage collector until something is rendered.
 
     The reports name the warnings; a slider would repeat them. The search through all that a notebook holds takes about
     a third of the time that a change may take.
