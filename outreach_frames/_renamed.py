@@ -1,9 +1,9 @@
-"""Old public names: they go on working, with a warning that gives the new name."""
+"""Old names and positions of arguments: they go on working, with a warning that gives the new way."""
 
 import functools
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,5 +44,24 @@ def with_old_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]
             return function(*args, **kwargs)
 
         return call
+
+    return decorate
+
+
+def with_old_positions(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function take by position, after the first argument, what is now given by keyword."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> T:
+            named = dict(zip(names, args[1:], strict=False))
+            if named and len(args) <= 1 + len(names) and not named.keys() & kwargs.keys():
+                keywords = ", ".join(f"{name}=" for name in named)
+                warnings.warn(f"Pass {keywords} of {function.__name__} by keyword.", FutureWarning, stacklevel=2)
+                args = args[:1]
+                kwargs |= named
+            return function(*args, **kwargs)
+
+        return cast("Callable[P, T]", call)
 
     return decorate

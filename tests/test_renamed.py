@@ -1,5 +1,6 @@
 """Old public names go on working and say the new one."""
 
+import pandas as pd
 import pytest
 
 import outreach_frames as of
@@ -32,3 +33,14 @@ def test_an_old_keyword_is_given_with_its_new_name():
         old = of.read_jsonapi(document, catalogue=False)
 
     assert old.equals(of.read_jsonapi(document, catalog=False))
+
+
+def test_a_table_by_position_is_given_by_keyword():
+    rates = pd.DataFrame({"n": [100, 200]})
+
+    with pytest.warns(FutureWarning, match="Pass trials= of shrink_rates by keyword"):
+        old = of.stats.shrink_rates([5, 20], rates["n"])
+
+    pd.testing.assert_frame_equal(old, of.stats.shrink_rates([5, 20], trials=rates["n"]))
+    with pytest.raises(TypeError):
+        of.stats.shrink_rates([5, 20], rates["n"], 3)

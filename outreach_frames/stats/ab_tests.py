@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import ChangedTemplateWarning
 from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, typed, write
 from outreach_frames.stats._statistic import StatContext, warn_of_rows
@@ -60,6 +61,7 @@ _VARIANTS = {
 _PAIRS = {"step_id": pa.int64(), "template_1": pa.int64(), "template_2": pa.int64(), **_COMPARISON}
 
 
+@with_old_positions("sequence_templates", "templates")
 def ab_test(
     mailings: pd.DataFrame,
     *,

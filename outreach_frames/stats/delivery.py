@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import at_the_end, stack, with_missing
 from outreach_frames.stats._backends import join, pandas_of, small_table
@@ -39,6 +40,7 @@ _ALIKE = [rate for rate in _RATES if rate != "failure_rate"]
 _COUNTS = ["sent", "delivered", "bounced", "failed", "attempted", "spam", "opted_out"]
 
 
+@with_old_positions("mailboxes")
 def deliverability(
     mailings: IntoFrameT,
     *,

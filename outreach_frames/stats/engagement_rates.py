@@ -11,6 +11,7 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.stats._aggregate import (
     MEDIAN,
     RATES,
@@ -196,6 +197,7 @@ def _read_keyed(
     return frame, days
 
 
+@with_old_positions("events")
 def first_opens(
     mailings: IntoFrameT,
     *,
@@ -277,6 +279,7 @@ _COUNTS = (
 _KEY = ["sequence_id"]
 
 
+@with_old_positions("sequences")
 def sequence_engagement(
     mailings: IntoFrameT,
     *,

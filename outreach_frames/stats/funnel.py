@@ -12,6 +12,7 @@ from typing import Any, Literal
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.stats._aggregate import WINDOW, at_the_end, count_distinct, stack, with_mature
 from outreach_frames.stats._backends import grouped_median, join
 from outreach_frames.stats._statistic import StatContext
@@ -41,6 +42,7 @@ _CUMULATIVE = ("cumulative_reply", "cumulative_reply_lo", "cumulative_reply_hi")
 _BY_ENROLLMENT = ("enrollments_reached", "at_risk", "first_replies")
 
 
+@with_old_positions("sequence_steps")
 def step_funnel(
     mailings: IntoFrameT,
     *,

@@ -30,6 +30,7 @@ from scipy.optimize.elementwise import find_root
 from scipy.special import gammaln, logsumexp
 from scipy.stats import norm
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
 from outreach_frames.stats._pandas import Floats, Ints, column, write
 from outreach_frames.stats._statistic import StatContext
@@ -39,6 +40,7 @@ BASELINES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12)
 DIFFERENCES = (0.005, 0.01, 0.02, 0.03, 0.05)
 
 
+@with_old_positions("differences")
 def power_table(
     baselines: float | Sequence[float] = BASELINES,
     *,

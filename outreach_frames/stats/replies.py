@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from narwhals.typing import IntoFrameT
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
 from outreach_frames.stats._backends import join, wrap
 from outreach_frames.stats._estimators import RESAMPLES, bootstrap_bounds, quantile_bounds
@@ -93,6 +94,7 @@ def reply_attribution(mailings: pd.DataFrame, *, bounce_policy: str = "reply_win
     return write(call, result, sort=["mailing_id"])
 
 
+@with_old_positions("sequence_states")
 def automatic_replies(
     mailings: IntoFrameT,
     *,
@@ -173,6 +175,7 @@ _RESULT = {
 _ENROLLMENT = "sequence_state_id"
 
 
+@with_old_positions("calls")
 def reply_effort(
     mailings: pd.DataFrame,
     *,

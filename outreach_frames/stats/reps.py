@@ -6,6 +6,7 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.stats._aggregate import count_distinct, grouping, stack, with_missing
 from outreach_frames.stats._backends import grouped_median, join
 from outreach_frames.stats._statistic import StatContext
@@ -131,6 +132,7 @@ _STATES = ("id", "user_id", "sequence_id", "state", "created_at")
 _FLOATS = ("talk_minutes", AGE, "throttle_used")
 
 
+@with_old_positions("users")
 def rep_activity(
     mailings: IntoFrameT,
     *,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import COUNTED_FLAGS, RATES, stack
 from outreach_frames.stats._backends import join, pandas_of, small_table, wrap
@@ -25,6 +26,7 @@ _PLACE = ["weekday", "hour"]
 CLOCKS = ("prospect", "user", "org")
 
 
+@with_old_positions("prospects")
 def send_time_heatmap(
     mailings: IntoFrameT,
     *,

@@ -28,6 +28,7 @@ import pyarrow as pa
 from scipy.optimize.elementwise import find_root
 from scipy.special import betainc, betaincinv, betaln, expit, logit
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
 from outreach_frames.stats._pandas import Floats, Ints, column, floats, typed, write
 from outreach_frames.stats._statistic import StatContext
@@ -214,6 +215,7 @@ def _log_hyperprior(mean: Floats, spread: Floats) -> Floats:
     return density
 
 
+@with_old_positions("trials")
 def shrink_rates(
     successes: Counts,
     *,

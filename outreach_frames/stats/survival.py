@@ -14,6 +14,7 @@ import narwhals as nw
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import stack
 from outreach_frames.stats._backends import join, pandas_of, wrap
@@ -37,6 +38,7 @@ from outreach_frames.stats.provenance import attach
 ORIGINS = ("first_send", "enrollment")
 
 
+@with_old_positions("sequence_states")
 def time_to_event(
     mailings: IntoFrameT,
     *,

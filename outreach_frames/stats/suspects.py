@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammainc
 
+from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import MachineOpenWarning
 from outreach_frames.stats._backends import pandas_of, wrap
 from outreach_frames.stats._pandas import Flags, Ints, flags, read, read_mailings, texts, write
@@ -113,6 +114,7 @@ REASONS = {
 }
 
 
+@with_old_positions("events")
 def suspect_engagement(
     mailings: pd.DataFrame,
     *,
