@@ -131,5 +131,5 @@ def test_transitions_keep_their_numbers_on_both_sides() -> None:
 
 def test_transitions_of_one_snapshot_are_refused() -> None:
     """A state alone has no direction."""
-    with pytest.raises(DataError, match=r"no transitions\.\nHint: Give stats\.state_flow the earlier snapshot"):
+    with pytest.raises(DataError, match=r"no transitions\.\nHint: Pass earlier_sequence_states= to stats\.state_flow"):
         plots.plot_state_flow(states_result(), transitions=True)

@@ -7,14 +7,14 @@ from hypothesis import given, strategies as st
 
 import outreach_frames as of
 from outreach_frames import catalog
-from outreach_frames._write_selection import select
+from outreach_frames._write_selection import select_rows
 from outreach_frames.errors import QueryError, UnknownNameError
 
 PROSPECTS = catalog.load().resource("prospects")
 
 
 def chosen(frame, **options):
-    return select(PROSPECTS, frame, **{"mode": None, "key": None, "clear": (), "changed_from": None, **options})
+    return select_rows(PROSPECTS, frame, **{"mode": None, "key": None, "clear": (), "changed_from": None, **options})
 
 
 def bodies(sent):
