@@ -34,13 +34,6 @@ MISSING = {
     "plots": "plot_ab_test plot_account_coverage plot_cohort_matrix plot_compare_periods plot_cumulative_incidence "
     "plot_deliverability plot_leaderboard plot_pipeline_attribution plot_rates plot_reconcile_counters "
     "plot_rep_activity plot_send_time_heatmap plot_state_flow plot_step_funnel theme",
-    "stats": "ab_test account_coverage account_reach attached automatic_replies call_outcomes cohort_matrix "
-    "compare_periods cumulative_incidence dashboard_comparison data_quality deliverability engagement "
-    "enrollment_outcomes explain failures first_opens kaplan_meier leaderboard mailbox_health mailing_flags "
-    "meetings opt_out_violations overlaps pipeline_attribution power_table prospect_engagement "
-    "prospect_opt_outs reconcile_counters rep_activity reply_attribution reply_effort reply_sentiment "
-    "reply_within schedule_lag send_capacity send_time_heatmap sequence_engagement shrink_rates state_flow "
-    "step_funnel summarize suspect_engagement task_completion time_to_event",
     "webhooks": "parse read receiver verify",
     "widgets": "draw_timeline",
 }

@@ -160,6 +160,15 @@ def ab_test(
     see
     `ab_verdict`. An enrollment that was sent two variants at a step counts for the first. Source: this project's
     metric dictionary, part 2.6, and the modules `comparisons` and `power`.
+
+    Examples
+    --------
+    >>> tests = stats.ab_test(mailings, sequence_templates=sequence_templates, templates=templates)
+    >>> tests[["name", "n", "x", "verdict"]].head(2).to_dict("records")
+    [{'name': 'VP Eng 1 – build times', 'n': 69, 'x': 1, 'verdict': 'too early'},
+    {'name': 'VP Eng 1 – short question', 'n': 84, 'x': 5, 'verdict': 'too early'}]
+    >>> tests["step_id"].nunique()
+    7
     """
     numbers = {"tau": tau, "planned_n": planned_n, "detectable": detectable, "overlap_only": overlap_only, "ci": ci}
     call = StatContext("ab_test", metric=metric, prior=prior, **numbers, bounce_policy=bounce_policy)

@@ -111,6 +111,14 @@ def prospect_opt_outs(
     in again (``opted_out`` false with an old ``opted_out_at``), or did so at an unknown time. Left out and counted:
     touches of prospects that are missing or not listed, and rows whose key is missing. Interval: Wilson. Definition:
     this project's metric dictionary, parts 1.4 (T15), 2.1 and 2.11.
+
+    Examples
+    --------
+    >>> opt_outs = stats.prospect_opt_outs(mailings, prospects=prospects, by=None)
+    >>> opt_outs[["contacted", "prospects_opted_out"]].to_dict("records")
+    [{'contacted': 665, 'prospects_opted_out': 19}]
+    >>> round(opt_outs["prospect_opt_out_rate"].item(), 3)
+    0.029
     """
     keys = columns("by", by)
     present = columns_of("prospects", prospects)
@@ -204,6 +212,14 @@ def opt_out_violations(
     counted: transactional sequences, mail without a prospect, mailings without a delivery time, and people who are
     opted in again (``opted_out`` false), since the API does not say when. Source: this project's metric dictionary,
     parts 1.4 (T14, T15) and 3.
+
+    Examples
+    --------
+    >>> violations = stats.opt_out_violations(mailings, prospects=prospects, sequences=sequences)
+    >>> len(violations)
+    0
+    >>> list(violations.columns[:5])
+    ['mailing_id', 'prospect_id', 'delivered_at', 'opted_out_at', 'hours_after_opt_out']
     """
     call = StatContext("opt_out_violations", grace_h=grace_h, bounce_policy=bounce_policy)
     needed = ["prospect_id", "sequence_id", "user_id", "unsubscribed_at"]
