@@ -157,9 +157,8 @@ def ab_test(
     hybrid score. ``srm_p``: χ² of the arrivals against equal shares. The always-valid p looks at the end of each day
     (UTC) on which something happened, at cohorts of 20 enrollments or more. With clusters all counts are divided by the
     design effect of the difference (for a rate: of the rate), and Student's quantile takes the place of the normal one;
-    see
-    `ab_verdict`. An enrollment that was sent two variants at a step counts for the first. Source: this project's
-    metric dictionary, part 2.6, and the modules `comparisons` and `power`.
+    see `ab_verdict`. An enrollment that was sent two variants at a step counts for the first. See also the modules
+    `comparisons` and `power`.
 
     Examples
     --------

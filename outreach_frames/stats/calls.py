@@ -81,7 +81,7 @@ def call_outcomes(
     The time of a call is ``dialed_at``, else ``answered_at``, else ``completed_at``, never ``created_at``, which is
     that of logging. A call is answered where its outcome says so, in either of the vendor's spellings; without an
     outcome, where ``answered_at`` is set. Left out and counted: inbound calls, calls without a time, and rows whose key
-    is missing. Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T22, T23) and 2.8.
+    is missing. Interval: Wilson. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def meetings(
     Left out and counted: meeting calls of no enrollment, since a person's enrollments cannot be told apart by them;
     enrollments contacted less than ``within_d`` days before ``as_of``, which have not had their time; rows whose key is
     missing. An inbound call can be a meeting's and is no contact. Not counted: meetings agreed in writing. Interval:
-    Wilson. Definition: this project's metric dictionary, parts 1.4 (T7, T19) and 2.8.
+    Wilson. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------

@@ -114,8 +114,8 @@ def cohort_matrix(
 
     Notes
     -----
-    Left out and counted: enrollments without ``created_at`` or created after ``as_of``. Interval: Wilson. Definition:
-    this project's metric dictionary, part 2.9.
+    Left out and counted: enrollments without ``created_at`` or created after ``as_of``. Interval: Wilson. Definitions:
+    `outreach_frames.metrics`.
 
     Examples
     --------

@@ -69,8 +69,7 @@ def account_coverage(
 
     Notes
     -----
-    Left out and counted: people without an account, or of one not listed. Definition: this project's metric
-    dictionary, part 2.8.
+    Left out and counted: people without an account, or of one not listed. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------
@@ -155,8 +154,8 @@ def account_reach(
     Notes
     -----
     Contacted: a delivered mailing or an outbound call; replied: to a mailing. Left out and counted: people without an
-    account, or of one not listed; accounts whose key is missing. Interval: Wilson. Definition: this project's metric
-    dictionary, part 2.8.
+    account, or of one not listed; accounts whose key is missing. Interval: Wilson. Definitions:
+    `outreach_frames.metrics`.
 
     Examples
     --------

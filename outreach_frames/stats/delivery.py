@@ -117,7 +117,7 @@ def deliverability(
     and counted: mail neither sent nor failed, and that of other mailboxes or without a known domain. Spam complaints
     are a floor, since few providers report them. Interval: Wilson; alerts: Clopper and Pearson, at ``ci``; z and
     limits: Fisher's exact test, see `comparisons`. With lazy engines the counts are computed at the call, and what
-    comes back holds them. Definition: this project's metric dictionary, parts 2.1 and 2.11.
+    comes back holds them. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------

@@ -127,7 +127,7 @@ def engagement(
     -----
     Not counted: scheduled and failed mail in any rate; mail without a prospect in people, which the record tells of;
     one-off mail in enrollments; manual opt-outs in ``opt_out_rate``. Opens and clicks include machines. Interval:
-    Wilson (1927), see `intervals`. Definitions: this project's metric dictionary, parts 1.3, 1.4 (T11), 2.1 and 2.2.
+    Wilson (1927), see `intervals`. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------
@@ -245,8 +245,7 @@ def first_opens(
     Notes
     -----
     Left out and counted: mailings not opened, and what is not tracked. Opens include machines', which come first; see
-    `suspect_engagement`. Source: attribute description of ``openedAt`` in the Outreach API v2; this project's metric
-    dictionary, part 1.4, T3.
+    `suspect_engagement`. Source: attribute description of ``openedAt`` in the Outreach API v2.
 
     Examples
     --------
@@ -360,7 +359,7 @@ def sequence_engagement(
     Notes
     -----
     Out-of-office answers may count as replies; how far the strict rate lies below the usual one tells how much they
-    could matter. Interval: Wilson. Definitions: this project's metric dictionary, parts 1.4 (T11, T16), 2.2, 2.8 and 3.
+    could matter. Interval: Wilson. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------

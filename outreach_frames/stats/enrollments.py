@@ -109,14 +109,13 @@ def enrollment_outcomes(
     Notes
     -----
     The last activity is the latest of mail delivered, outbound calls, tasks completed and the last change of state; an
-    enrollment without any is not stuck. The planned wait is the largest step interval as a share of all, times
-    the sequence's duration: so the unit of intervals, of which the vendor's documents disagree, does not matter. Left
-    out and counted: enrollments created after ``as_of`` or whose key is missing; enrollments without a prospect are in
-    neither of the last two rates. Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T24) and
-    2.3.
+    enrollment without any is not stuck. The planned wait is the largest step interval as a share of all, times the
+    sequence's duration: so the unit of intervals, of which the vendor's documents disagree, does not matter. Left out
+    and counted: enrollments created after ``as_of`` or whose key is missing; enrollments without a prospect are in
+    neither of the last two rates. Interval: Wilson. Definitions: `outreach_frames.metrics`.
 
-    The dictionary takes the open enrollments as the base of ``stuck_rate``; here it is the running ones, since bounced
-    and failed enrollments are resolved by its own ``completion_rate`` and have no next step to be late for.
+    The base of ``stuck_rate`` is the running enrollments, not the open ones: bounced and failed enrollments are
+    resolved in ``completion_rate`` and have no next step to be late for.
 
     Examples
     --------
@@ -339,7 +338,7 @@ def state_flow(
     Notes
     -----
     Left out and counted: enrollments without a sequence. The intervals are of single buckets; read the whole vector by
-    its counts. Definition: this project's metric dictionary, part 2.3.
+    its counts. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------

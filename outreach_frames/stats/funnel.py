@@ -104,7 +104,7 @@ def step_funnel(
     -----
     Not counted: one-off mail; among enrollments, mail without one. Conversations are no replies and stay out of
     ``cumulative_reply``. Interval: Wilson; of ``cumulative_reply``, Greenwood's on the log(−log) scale, as for
-    `kaplan_meier`. Definition: this project's metric dictionary, part 2.5.
+    `kaplan_meier`. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------

@@ -113,8 +113,7 @@ def leaderboard(
     Notes
     -----
     ``p_top`` and ``p_above_median``: shares of 20,000 draws from the posteriors, standard error at most 0.0035. Not
-    counted: mail without the key, and mail of groups that are not listed. Source: this project's metric dictionary,
-    part 2.7.
+    counted: mail without the key, and mail of groups that are not listed.
 
     Examples
     --------

@@ -102,7 +102,7 @@ def mailbox_health(
     Notes
     -----
     Not counted: mailings that never left, and those of mailboxes not listed. The API keeps only the latest success and
-    failure: earlier gaps cannot be seen. Source: this project's metric dictionary, parts 1.4 (T18) and 2.8.
+    failure: earlier gaps cannot be seen.
 
     Examples
     --------
@@ -218,7 +218,7 @@ def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, tz: str = "UTC
     -----
     A share of a limit and no rate of trials: it has no interval. Left out and counted: mail never sent, and that of
     mailboxes not listed. The limit is that of now; the API keeps no earlier ones. `mailbox_health` gives the 95th
-    percentile of the days. Definition: this project's metric dictionary, part 2.8.
+    percentile of the days. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------
@@ -294,8 +294,7 @@ def schedule_lag(
     Notes
     -----
     Left out and counted: mail not delivered, and rows whose key is missing. Mail delivered before its time has a
-    negative lag. Interval: percentile bootstrap, see `intervals`. Definition: this project's metric dictionary, part
-    2.1.
+    negative lag. Interval: percentile bootstrap, see `intervals`. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------
@@ -364,7 +363,7 @@ def failures(
     Notes
     -----
     Left out and counted: mail neither sent nor failed, and rows whose key is missing. ``error_reason`` is free text.
-    Interval: Wilson. Definition: this project's metric dictionary, part 2.1.
+    Interval: Wilson. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------

@@ -109,8 +109,8 @@ def prospect_opt_outs(
     Opt-outs by link and by hand both count, which ``opt_out_rate`` of `engagement` does not; they need not have to do
     with the group's mail. Not counted as opted out: people who had opted out before the group contacted them, are opted
     in again (``opted_out`` false with an old ``opted_out_at``), or did so at an unknown time. Left out and counted:
-    touches of prospects that are missing or not listed, and rows whose key is missing. Interval: Wilson. Definition:
-    this project's metric dictionary, parts 1.4 (T15), 2.1 and 2.11.
+    touches of prospects that are missing or not listed, and rows whose key is missing. Interval: Wilson. Definitions:
+    `outreach_frames.metrics`.
 
     Examples
     --------
@@ -210,8 +210,7 @@ def opt_out_violations(
     -----
     A person opts out at ``opted_out_at`` or by the link in a mailing (``unsubscribed_at``), whichever came first. Not
     counted: transactional sequences, mail without a prospect, mailings without a delivery time, and people who are
-    opted in again (``opted_out`` false), since the API does not say when. Source: this project's metric dictionary,
-    parts 1.4 (T14, T15) and 3.
+    opted in again (``opted_out`` false), since the API does not say when.
 
     Examples
     --------

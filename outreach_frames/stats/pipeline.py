@@ -121,8 +121,7 @@ def pipeline_attribution(
     Notes
     -----
     A deal begins at ``external_created_at``, else ``created_at``. Ties in time go by kind (mail first), then id. Not
-    counted: mailings without a delivery time, trashed opportunities. Source: this project's metric dictionary, part
-    2.8.
+    counted: mailings without a delivery time, trashed opportunities.
 
     Examples
     --------

@@ -86,8 +86,7 @@ def prospect_engagement(
 
     Notes
     -----
-    The counters on prospects are not used: they restart at the last touch. Definitions: this project's metric
-    dictionary, parts 1.4 and 3.
+    The counters on prospects are not used: they restart at the last touch.
 
     Examples
     --------
@@ -265,8 +264,7 @@ def overlaps(
     -----
     An enrollment is open unless finished or opted out, as in Outreach's interface. Not counted: mail without a
     prospect, calls and tasks, mailings without a delivery time. Prospects with two or more ``open_enrollments``,
-    divided by those with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7)
-    and 2.3.
+    divided by those with one or more, are the overlap rate.
 
     Examples
     --------

@@ -104,7 +104,7 @@ def data_quality(frames: Any, *, as_of: Instant | None = None) -> pd.DataFrame:
     Notes
     -----
     Ids that came twice and naive instants are counted first, then the latest row of an id is kept and the instants are
-    read as UTC, so that the other checks can go on. Source: this project's metric dictionary, part 1.4.
+    read as UTC, so that the other checks can go on.
 
     Examples
     --------

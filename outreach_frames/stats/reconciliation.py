@@ -99,7 +99,7 @@ def reconcile_counters(
     Causes, the first that holds: "equal"; "other definition" of the same rows; "tracking off": equal over the mailings
     with tracking; "since-last-touch": below the rows, and a prospect's; "rows missing": above the rows; "pending sync":
     below. Not counted: mailings without the key. Source: attribute descriptions and "Common patterns" of the Outreach
-    API v2; this project's metric dictionary, part 1.4 (T1, T2, T9).
+    API v2.
 
     Examples
     --------
@@ -296,8 +296,8 @@ def dashboard_comparison(
     ``opened_at`` or ``open_count``; replied: ``replied_at``), so that they equal the counters' where
     `reconcile_counters` says so; they exceed 1 where more mail was answered than has a time of delivery. Whether
     Outreach sets ``replied_at`` at an automatic answer is not known: whatever sets it is a reply in both, until
-    ``enrollment_reply_rate_strict``. Running enrollments are in both, until ``enrollment_reply_rate_14d``. Source: this
-    project's metric dictionary, parts 1.3, 2.2, 2.11 and 7.
+    ``enrollment_reply_rate_strict``. Running enrollments are in both, until ``enrollment_reply_rate_14d``. Definitions:
+    `outreach_frames.metrics`.
 
     Examples
     --------

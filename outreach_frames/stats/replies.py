@@ -71,7 +71,7 @@ def reply_attribution(mailings: pd.DataFrame, *, bounce_policy: str = "reply_win
     Notes
     -----
     Mailings delivered at the very instant of the reply count as before it; at equal times the higher id is the later
-    one. Not counted: replies to one-off mail, calls and tasks. Source: this project's metric dictionary, part 1.4, T13.
+    one. Not counted: replies to one-off mail, calls and tasks.
 
     Examples
     --------
@@ -134,8 +134,7 @@ def automatic_replies(
     Notes
     -----
     Outreach pauses an enrollment when it takes an answer for an out-of-office one; whether such answers set
-    ``replied_at`` is unknown. `sequence_engagement` tells how far they could matter. Source: this project's metric
-    dictionary, part 1.4 (T16).
+    ``replied_at`` is unknown. `sequence_engagement` tells how far they could matter.
 
     Examples
     --------
@@ -240,7 +239,7 @@ def reply_effort(
     Only among those who replied: not how long a reply takes, nor how many touches make one. Touches of one enrollment
     only, and those at the very time of the reply count. Left out and counted: mail not delivered, and rows whose key is
     missing; one-off mail has hours and no touches. Intervals: order statistics for the quartiles, percentile bootstrap
-    for the mean; see `intervals`. Definition: this project's metric dictionary, part 2.2.
+    for the mean; see `intervals`. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------
@@ -339,7 +338,7 @@ def reply_sentiment(objects: IntoFrameT, *, resource: str = "sequences", ci: flo
     -----
     Trust: medium. Not counted: replies that nobody has classified, which are in neither numerator nor denominator of
     the share; a missing counter counts as 0. Copies of a sequence start with empty counters. Interval: Wilson. Source:
-    attribute descriptions of the Outreach API v2; this project's metric dictionary, part 2.2.
+    attribute descriptions of the Outreach API v2.
 
     Examples
     --------

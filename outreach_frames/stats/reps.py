@@ -78,7 +78,7 @@ def task_completion(
     -----
     Left out and counted: tasks without a due date or due after ``as_of``, and rows whose key is missing. A task of
     state ``complete`` without ``completed_at`` counts as completed, at whatever time, and not as in time. Interval:
-    Wilson. Definition: this project's metric dictionary, part 2.8.
+    Wilson. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def rep_activity(
     Notes
     -----
     Left out and counted: what belongs to no listed user. Tasks without a due date count as touches only. Interval:
-    Wilson. Definition: this project's metric dictionary, part 2.8.
+    Wilson. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def send_time_heatmap(
     -----
     Who gets mail when is not left to chance; an hour's rate is not the effect of the hour. Not counted: bounced and
     unsent mail. The at most 168 counts are collected, from lazy engines too, since the shrinkage needs all of them.
-    Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T20) and 3.
+    Interval: Wilson. Definitions: `outreach_frames.metrics`.
 
     Examples
     --------

@@ -261,7 +261,7 @@ def shrink_rates(
     ``shrunk`` is the mean of the posterior, ``lo`` and ``hi`` are its equal-tailed quantiles: of Beta(xᵢ + α, nᵢ − xᵢ +
     β) for one prior, else of the mixture. With 3 to 50 groups of 30 to 3,000 trials, whose rates differ by a third of
     their size, integrated 95 % intervals cover about 95 % of the true rates; those of moments 50–93 %. Source: see the
-    module's notes; this project's metric dictionary, part 2.7.
+    module's notes.
 
     Examples
     --------

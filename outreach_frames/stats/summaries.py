@@ -170,8 +170,8 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     Notes
     -----
     All mail counts, one-off mail included. Warnings of the statistics used are not issued: they are among the caveats.
-    Intervals: Wilson; for ``reply_within_14d`` Aalen–Johansen's, for the median that of order statistics. Source: this
-    project's metric dictionary, part 2.
+    Intervals: Wilson; for ``reply_within_14d`` Aalen–Johansen's, for the median that of order statistics. Definitions:
+    `outreach_frames.metrics`.
 
     Examples
     --------

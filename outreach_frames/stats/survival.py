@@ -91,8 +91,8 @@ def time_to_event(
 
     Notes
     -----
-    Left out and counted in the record: one-off mail, enrollments without a sent mailing. Definition: this project's
-    metric dictionary, part 2.4.
+    Left out and counted in the record: one-off mail, enrollments without a sent mailing. Definitions:
+    `outreach_frames.metrics`.
 
     Examples
     --------

@@ -181,9 +181,8 @@ def suspect_engagement(
     Notes
     -----
     Not detected: proxies that load pictures hours later, scanners that click one link or take their time, and bursts
-    over several domains where these are known. A picture proxy stands
-    between people too, so ``lower`` may be too low. Source: Outreach's help center on inflated opens and scanner
-    clicks; this project's metric dictionary, part 1.4, T17.
+    over several domains where these are known. A picture proxy stands between people too, so ``lower`` may be too low.
+    Source: Outreach's help center on inflated opens and scanner clicks.
 
     Examples
     --------
