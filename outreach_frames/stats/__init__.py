@@ -5,6 +5,9 @@ One rule for all: `mailings` (or the table whose rows are counted) comes first; 
 frames are named as their tables. Rates are fractions in [0, 1] with their denominator (``_n``) and interval (``_lo``,
 ``_hi``); they are missing where the denominator is 0.
 
+The examples read the tables of the sample in the repository: ``snapshot = of.open_snapshot("data/sample")``, then
+``mailings = snapshot.frame("mailings")``, and so on.
+
 ===================  ================================================================================================
 Subject              Functions
 ===================  ================================================================================================

@@ -159,9 +159,17 @@ def ab_test(
     hybrid score. ``srm_p``: χ² of the arrivals against equal shares. The always-valid p looks at the end of each day
     (UTC) on which something happened, at cohorts of 20 enrollments or more. With clusters all counts are divided by the
     design effect of the difference (for a rate: of the rate), and Student's quantile takes the place of the normal one;
-    see
-    `ab_verdict`. An enrollment that was sent two variants at a step counts for the first. Source: this project's
-    metric dictionary, part 2.6, and the modules `comparisons` and `power`.
+    see `ab_verdict`. An enrollment that was sent two variants at a step counts for the first. See also the modules
+    `comparisons` and `power`.
+
+    Examples
+    --------
+    >>> tests = stats.ab_test(mailings, sequence_templates=sequence_templates, templates=templates)
+    >>> tests[["name", "n", "x", "verdict"]].head(2).to_dict("records")
+    [{'name': 'VP Eng 1 – build times', 'n': 69, 'x': 1, 'verdict': 'too early'},
+    {'name': 'VP Eng 1 – short question', 'n': 84, 'x': 5, 'verdict': 'too early'}]
+    >>> tests["step_id"].nunique()
+    7
     """
     numbers = {"tau": tau, "planned_n": planned_n, "detectable": detectable, "overlap_only": overlap_only, "ci": ci}
     call = StatContext("ab_test", metric=metric, prior=prior, **numbers, bounce_policy=bounce_policy)

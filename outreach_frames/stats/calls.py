@@ -81,7 +81,15 @@ def call_outcomes(
     The time of a call is ``dialed_at``, else ``answered_at``, else ``completed_at``, never ``created_at``, which is
     that of logging. A call is answered where its outcome says so, in either of the vendor's spellings; without an
     outcome, where ``answered_at`` is set. Left out and counted: inbound calls, calls without a time, and rows whose key
-    is missing. Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T22, T23) and 2.8.
+    is missing. Interval: Wilson. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> by_rep = stats.call_outcomes(calls, by="user_id")
+    >>> by_rep[["calls_dialed", "connected"]].sum().to_dict()
+    {'calls_dialed': 443, 'connected': 31}
+    >>> by_rep["connect_rate"].round(3).head(3).tolist()
+    [0.048, 0.077, 0.111]
     """
     keys = columns("by", by)
     call = StatContext("call_outcomes", by=keys, tz=tz, ci=ci, cluster=cluster)
@@ -215,7 +223,15 @@ def meetings(
     Left out and counted: meeting calls of no enrollment, since a person's enrollments cannot be told apart by them;
     enrollments contacted less than ``within_d`` days before ``as_of``, which have not had their time; rows whose key is
     missing. An inbound call can be a meeting's and is no contact. Not counted: meetings agreed in writing. Interval:
-    Wilson. Definition: this project's metric dictionary, parts 1.4 (T7, T19) and 2.8.
+    Wilson. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> meetings = stats.meetings(mailings, sequence_states=sequence_states, calls=calls, within_d=30)
+    >>> meetings[["sequence_id", "contacted", "met"]].head(2).to_dict("records")
+    [{'sequence_id': 1, 'contacted': 119, 'met': 3}, {'sequence_id': 2, 'contacted': 107, 'met': 1}]
+    >>> round(meetings["meeting_rate"][0], 3)
+    0.025
     """
     keys = columns("by", by)
     call = StatContext("meetings", by=keys, within_d=within_d, bounce_policy=bounce_policy, ci=ci, cluster=cluster)

@@ -114,8 +114,17 @@ def cohort_matrix(
 
     Notes
     -----
-    Left out and counted: enrollments without ``created_at`` or created after ``as_of``. Interval: Wilson. Definition:
-    this project's metric dictionary, part 2.9.
+    Left out and counted: enrollments without ``created_at`` or created after ``as_of``. Interval: Wilson. Definitions:
+    `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> cohorts = stats.cohort_matrix(mailings, sequence_states=sequence_states, event="reply", weeks=4)
+    >>> cohorts[["week", "enrollments", "events", "mature"]].head(2).to_dict("records")
+    [{'week': 0, 'enrollments': 28, 'events': 2, 'mature': True},
+    {'week': 1, 'enrollments': 28, 'events': 3, 'mature': True}]
+    >>> cohorts["cohort_week"].nunique()
+    27
     """
     event_at = _EVENT_AT[choice("event of cohorts", event, _EVENT_AT)]
     if event == "meeting_proxy" and calls is None:

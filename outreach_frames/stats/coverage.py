@@ -69,8 +69,15 @@ def account_coverage(
 
     Notes
     -----
-    Left out and counted: people without an account, or of one not listed. Definition: this project's metric
-    dictionary, part 2.8.
+    Left out and counted: people without an account, or of one not listed. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> coverage = stats.account_coverage(mailings, accounts=accounts, prospects=prospects, calls=calls)
+    >>> coverage[["account_id", "prospects", "contacted", "touches"]].head(1).to_dict("records")
+    [{'account_id': 1, 'prospects': 9, 'contacted': 7, 'touches': 26}]
+    >>> int(coverage["multi_threaded"].sum()), len(coverage)
+    (91, 94)
     """
     call = StatContext("account_coverage", named_only=named_only, bounce_policy=bounce_policy)
     needed = ["id", "owner_id", *(["named"] if named_only else [])]
@@ -147,8 +154,16 @@ def account_reach(
     Notes
     -----
     Contacted: a delivered mailing or an outbound call; replied: to a mailing. Left out and counted: people without an
-    account, or of one not listed; accounts whose key is missing. Interval: Wilson. Definition: this project's metric
-    dictionary, part 2.8.
+    account, or of one not listed; accounts whose key is missing. Interval: Wilson. Definitions:
+    `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> reach = stats.account_reach(mailings, accounts=accounts, prospects=prospects, by=None)
+    >>> reach[["accounts", "accounts_contacted", "accounts_replied"]].to_dict("records")
+    [{'accounts': 94, 'accounts_contacted': 93, 'accounts_replied': 52}]
+    >>> round(reach["account_reply_rate"].item(), 3)
+    0.559
     """
     keys = columns("by", by)
     call = StatContext("account_reach", by=keys, bounce_policy=bounce_policy, ci=ci)

@@ -119,7 +119,15 @@ def deliverability(
     and counted: mail neither sent nor failed, and that of other mailboxes or without a known domain. Spam complaints
     are a floor, since few providers report them. Interval: Wilson; alerts: Clopper and Pearson, at ``ci``; z and
     limits: Fisher's exact test, see `comparisons`. With lazy engines the counts are computed at the call, and what
-    comes back holds them. Definition: this project's metric dictionary, parts 2.1 and 2.11.
+    comes back holds them. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> weeks = stats.deliverability(mailings, mailboxes=mailboxes, email_addresses=email_addresses)
+    >>> weeks[["sent", "delivered", "bounced", "failed"]].sum().to_dict()
+    {'sent': 2212, 'delivered': 2169, 'bounced': 43, 'failed': 22}
+    >>> weeks["alert"].dropna().value_counts().to_dict()
+    {'ok': 21, 'watch': 0, 'act': 0}
     """
     choice("deliverability by", by, GROUPINGS)
     bounds = {**THRESHOLDS, **limits("thresholds", thresholds, _RATES)}

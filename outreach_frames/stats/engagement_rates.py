@@ -128,7 +128,15 @@ def engagement(
     -----
     Not counted: scheduled and failed mail in any rate; mail without a prospect in people, which the record tells of;
     one-off mail in enrollments; manual opt-outs in ``opt_out_rate``. Opens and clicks include machines. Interval:
-    Wilson (1927), see `intervals`. Definitions: this project's metric dictionary, parts 1.3, 1.4 (T11), 2.1 and 2.2.
+    Wilson (1927), see `intervals`. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> rates = stats.engagement(mailings, by="sequence_id")
+    >>> rates[["sequence_id", "delivered", "replied"]].head(2).to_dict("records")
+    [{'sequence_id': 1, 'delivered': 473, 'replied': 19}, {'sequence_id': 2, 'delivered': 416, 'replied': 12}]
+    >>> rates[["reply_rate", "reply_rate_lo", "reply_rate_hi"]].head(1).round(3).to_dict("records")
+    [{'reply_rate': 0.04, 'reply_rate_lo': 0.025, 'reply_rate_hi': 0.063}]
     """
     keys = columns("by", by)
     call = StatContext(
@@ -239,8 +247,15 @@ def first_opens(
     Notes
     -----
     Left out and counted: mailings not opened, and what is not tracked. Opens include machines', which come first; see
-    `suspect_engagement`. Source: attribute description of ``openedAt`` in the Outreach API v2; this project's metric
-    dictionary, part 1.4, T3.
+    `suspect_engagement`. Source: attribute description of ``openedAt`` in the Outreach API v2.
+
+    Examples
+    --------
+    >>> opens = stats.first_opens(mailings, events=events)
+    >>> opens["first_open_exact"].value_counts().to_dict()
+    {True: 1078}
+    >>> round(opens["hours_to_open"].median(), 1)
+    1.1
     """
     names = words("open_events", open_events)
     call = StatContext("first_opens", open_events=names, bounce_policy=bounce_policy)
@@ -347,7 +362,15 @@ def sequence_engagement(
     Notes
     -----
     Out-of-office answers may count as replies; how far the strict rate lies below the usual one tells how much they
-    could matter. Interval: Wilson. Definitions: this project's metric dictionary, parts 1.4 (T11, T16), 2.2, 2.8 and 3.
+    could matter. Interval: Wilson. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> rates = stats.sequence_engagement(mailings, sequences=sequences, sequence_states=sequence_states)
+    >>> rates[["name", "delivered", "enrollments"]].head(1).to_dict("records")
+    [{'name': 'Outbound – VP Engineering (cold)', 'delivered': 473, 'enrollments': 161}]
+    >>> rates[["enrollment_reply_rate", "enrollment_reply_rate_strict"]].head(1).round(3).to_dict("records")
+    [{'enrollment_reply_rate': 0.124, 'enrollment_reply_rate_strict': 0.118}]
     """
     alias = id_mapping("alias", alias)
     call = StatContext(

@@ -109,14 +109,21 @@ def enrollment_outcomes(
     Notes
     -----
     The last activity is the latest of mail delivered, outbound calls, tasks completed and the last change of state; an
-    enrollment without any is not stuck. The planned wait is the largest step interval as a share of all, times
-    the sequence's duration: so the unit of intervals, of which the vendor's documents disagree, does not matter. Left
-    out and counted: enrollments created after ``as_of`` or whose key is missing; enrollments without a prospect are in
-    neither of the last two rates. Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T24) and
-    2.3.
+    enrollment without any is not stuck. The planned wait is the largest step interval as a share of all, times the
+    sequence's duration: so the unit of intervals, of which the vendor's documents disagree, does not matter. Left out
+    and counted: enrollments created after ``as_of`` or whose key is missing; enrollments without a prospect are in
+    neither of the last two rates. Interval: Wilson. Definitions: `outreach_frames.metrics`.
 
-    The dictionary takes the open enrollments as the base of ``stuck_rate``; here it is the running ones, since bounced
-    and failed enrollments are resolved by its own ``completion_rate`` and have no next step to be late for.
+    The base of ``stuck_rate`` is the running enrollments, not the open ones: bounced and failed enrollments are
+    resolved in ``completion_rate`` and have no next step to be late for.
+
+    Examples
+    --------
+    >>> outcomes = stats.enrollment_outcomes(mailings, sequence_states=sequence_states, by="sequence_id")
+    >>> outcomes[["enrollments", "finished", "resolved", "running"]].head(1).to_dict("records")
+    [{'enrollments': 161, 'finished': 104, 'resolved': 127, 'running': 34}]
+    >>> outcomes["completion_rate"].round(3).head(3).tolist()
+    [0.819, 0.811, 0.929]
     """
     if (sequences is None) != (sequence_steps is None):
         raise DataError("The plan needs both sequences and sequence_steps.", hint="Pass both, or neither.")
@@ -331,7 +338,15 @@ def state_flow(
     Notes
     -----
     Left out and counted: enrollments without a sequence. The intervals are of single buckets; read the whole vector by
-    its counts. Definition: this project's metric dictionary, part 2.3.
+    its counts. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> flow = stats.state_flow(mailings, sequence_states=sequence_states)
+    >>> flow[["sequence_id", "bucket", "enrollments"]].head(1).to_dict("records")
+    [{'sequence_id': 1, 'bucket': 'finished_replied', 'enrollments': 18}]
+    >>> flow["enrollments"].sum() == len(sequence_states)
+    True
     """
     call = StatContext("state_flow", ooto_prefix=ooto_prefix, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
     optional = ["created_at", *([] if cluster is None else [*cluster_columns(cluster), PERSON])]

@@ -123,6 +123,14 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     -----
     ``opened_at`` and ``clicked_at`` are the most recent events in the API, not the first. Source: attribute
     descriptions of the Outreach API v2; the rule for bounces is this project's decision.
+
+    Examples
+    --------
+    >>> flags = stats.mailing_flags(mailings)
+    >>> len(flags) == len(mailings)
+    True
+    >>> flags[["is_sent", "is_bounced", "is_delivered", "is_replied"]].sum().to_dict()
+    {'is_sent': 2212, 'is_bounced': 43, 'is_delivered': 2169, 'is_replied': 106}
     """
     call = StatContext("mailing_flags", bounce_policy=bounce_policy)
     frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"])

@@ -106,7 +106,15 @@ def step_funnel(
     -----
     Not counted: one-off mail; among enrollments, mail without one. Conversations are no replies and stay out of
     ``cumulative_reply``. Interval: Wilson; of ``cumulative_reply``, Greenwood's on the log(−log) scale, as for
-    `kaplan_meier`. Definition: this project's metric dictionary, part 2.5.
+    `kaplan_meier`. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> funnel = stats.step_funnel(mailings, sequence_steps=sequence_steps)
+    >>> funnel.loc[funnel["sequence_id"] == 1, "delivered"].tolist()
+    [153, 133, 0, 102, 0, 85]
+    >>> funnel[["first_replies", "at_risk", "hazard"]].head(1).round(3).to_dict("records")
+    [{'first_replies': 6, 'at_risk': 153, 'hazard': 0.039}]
     """
     choice("attribution", attribution, ATTRIBUTIONS)
     call = StatContext("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci, cluster=cluster)

@@ -113,8 +113,16 @@ def leaderboard(
     Notes
     -----
     ``p_top`` and ``p_above_median``: shares of 20,000 draws from the posteriors, standard error at most 0.0035. Not
-    counted: mail without the key, and mail of groups that are not listed. Source: this project's metric dictionary,
-    part 2.7.
+    counted: mail without the key, and mail of groups that are not listed.
+
+    Examples
+    --------
+    >>> ranks = stats.leaderboard(mailings, users=users, by="user_id")
+    >>> ranks[["rank", "name", "x", "n"]].head(2).to_dict("records")
+    [{'rank': 1, 'name': 'Yolanda Quillfeather', 'x': 23, 'n': 224},
+    {'rank': 2, 'name': 'Dana Quillfeather', 'x': 21, 'n': 368}]
+    >>> ranks[["raw", "shrunk", "p_top"]].head(1).round(2).to_dict("records")
+    [{'raw': 0.1, 'shrunk': 0.08, 'p_top': 0.85}]
     """
     by, alias = column_name("by", by), id_mapping("alias", alias)
     call = StatContext(

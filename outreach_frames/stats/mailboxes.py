@@ -102,7 +102,15 @@ def mailbox_health(
     Notes
     -----
     Not counted: mailings that never left, and those of mailboxes not listed. The API keeps only the latest success and
-    failure: earlier gaps cannot be seen. Source: this project's metric dictionary, parts 1.4 (T18) and 2.8.
+    failure: earlier gaps cannot be seen.
+
+    Examples
+    --------
+    >>> health = stats.mailbox_health(mailings, mailboxes=mailboxes)
+    >>> health[["send_ok", "sync_ok"]].sum().to_dict(), len(health)
+    ({'send_ok': 7, 'sync_ok': 8}, 9)
+    >>> health.loc[~health["sync_ok"], ["mailbox_id", "sent_while_blind"]].to_dict("records")
+    [{'mailbox_id': 3, 'sent_while_blind': 55}]
     """
     call = StatContext("mailbox_health", stale_h=stale_h, tz=tz)
     attempts = [f"{way}_{outcome}_at" for way in ("send", "sync") for outcome in ("errored", "success")]
@@ -210,7 +218,15 @@ def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, tz: str = "UTC
     -----
     A share of a limit and no rate of trials: it has no interval. Left out and counted: mail never sent, and that of
     mailboxes not listed. The limit is that of now; the API keeps no earlier ones. `mailbox_health` gives the 95th
-    percentile of the days. Definition: this project's metric dictionary, part 2.8.
+    percentile of the days. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> days = stats.send_capacity(mailings, mailboxes=mailboxes)
+    >>> days[["mailbox_id", "sent", "max_mailings_per_day"]].head(1).to_dict("records")
+    [{'mailbox_id': 1, 'sent': 1, 'max_mailings_per_day': 40}]
+    >>> days["send_capacity_used"].max()
+    0.125
     """
     call = StatContext("send_capacity", tz=tz)
     boxes = call.read("mailboxes", mailboxes, ["id", "max_mailings_per_day"]).rename({"id": "mailbox_id"})
@@ -278,8 +294,13 @@ def schedule_lag(
     Notes
     -----
     Left out and counted: mail not delivered, and rows whose key is missing. Mail delivered before its time has a
-    negative lag. Interval: percentile bootstrap, see `intervals`. Definition: this project's metric dictionary, part
-    2.1.
+    negative lag. Interval: percentile bootstrap, see `intervals`. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> lag = stats.schedule_lag(mailings, by="mailbox_id", resamples=200)
+    >>> lag[["mailbox_id", "schedule_lag_h", "schedule_lag_lo", "schedule_lag_hi"]].head(1).round(1).to_dict("records")
+    [{'mailbox_id': 1, 'schedule_lag_h': 2.8, 'schedule_lag_lo': 2.4, 'schedule_lag_hi': 3.2}]
     """
     keys = columns("by", by)
     call = StatContext("schedule_lag", by=keys, ci=ci, resamples=resamples, seed=seed)
@@ -342,7 +363,15 @@ def failures(
     Notes
     -----
     Left out and counted: mail neither sent nor failed, and rows whose key is missing. ``error_reason`` is free text.
-    Interval: Wilson. Definition: this project's metric dictionary, part 2.1.
+    Interval: Wilson. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> failures = stats.failures(mailings)
+    >>> failures[["error_reason", "failed"]].to_dict("records")
+    [{'error_reason': 'Mailbox authentication failed', 'failed': 2},
+    {'error_reason': 'Missing variable: {{prospect.custom1}}', 'failed': 4},
+    {'error_reason': 'The mailbox is not allowed to send', 'failed': 16}]
     """
     keys = columns("by", by)
     others = [key for key in keys if key != REASON]

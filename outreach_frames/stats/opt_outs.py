@@ -109,8 +109,16 @@ def prospect_opt_outs(
     Opt-outs by link and by hand both count, which ``opt_out_rate`` of `engagement` does not; they need not have to do
     with the group's mail. Not counted as opted out: people who had opted out before the group contacted them, are opted
     in again (``opted_out`` false with an old ``opted_out_at``), or did so at an unknown time. Left out and counted:
-    touches of prospects that are missing or not listed, and rows whose key is missing. Interval: Wilson. Definition:
-    this project's metric dictionary, parts 1.4 (T15), 2.1 and 2.11.
+    touches of prospects that are missing or not listed, and rows whose key is missing. Interval: Wilson. Definitions:
+    `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> opt_outs = stats.prospect_opt_outs(mailings, prospects=prospects, by=None)
+    >>> opt_outs[["contacted", "prospects_opted_out"]].to_dict("records")
+    [{'contacted': 665, 'prospects_opted_out': 19}]
+    >>> round(opt_outs["prospect_opt_out_rate"].item(), 3)
+    0.029
     """
     keys = columns("by", by)
     present = columns_of("prospects", prospects)
@@ -202,8 +210,15 @@ def opt_out_violations(
     -----
     A person opts out at ``opted_out_at`` or by the link in a mailing (``unsubscribed_at``), whichever came first. Not
     counted: transactional sequences, mail without a prospect, mailings without a delivery time, and people who are
-    opted in again (``opted_out`` false), since the API does not say when. Source: this project's metric dictionary,
-    parts 1.4 (T14, T15) and 3.
+    opted in again (``opted_out`` false), since the API does not say when.
+
+    Examples
+    --------
+    >>> violations = stats.opt_out_violations(mailings, prospects=prospects, sequences=sequences)
+    >>> len(violations)
+    0
+    >>> list(violations.columns[:5])
+    ['mailing_id', 'prospect_id', 'delivered_at', 'opted_out_at', 'hours_after_opt_out']
     """
     call = StatContext("opt_out_violations", grace_h=grace_h, bounce_policy=bounce_policy)
     needed = ["prospect_id", "sequence_id", "user_id", "unsubscribed_at"]

@@ -118,6 +118,15 @@ def compare_periods(
     Intervals of the groups' rates are the function's own, those of the total Wilson's with the same design effect;
     differences are bounded by Newcombe's hybrid of both.
     Source: see the module's notes.
+
+    Examples
+    --------
+    >>> months = {"a": "2026-01", "b": "2026-02"}
+    >>> change = stats.compare_periods(mailings, statistic=stats.engagement, by="sequence_id", **months)
+    >>> change[["rate_a", "rate_b", "diff", "diff_lo", "diff_hi"]].head(1).round(3).to_dict("records")
+    [{'rate_a': 0.025, 'rate_b': 0.036, 'diff': 0.011, 'diff_lo': -0.061, 'diff_hi': 0.085}]
+    >>> change[["rate_effect", "mix_effect"]].sum().round(3).to_dict()
+    {'rate_effect': -0.003, 'mix_effect': 0.005}
     """
     if not callable(statistic):
         raise DataError(f"compare_periods needs a statistic, not {statistic!r}.", hint="Pass stats.engagement.")

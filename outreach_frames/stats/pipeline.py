@@ -121,8 +121,16 @@ def pipeline_attribution(
     Notes
     -----
     A deal begins at ``external_created_at``, else ``created_at``. Ties in time go by kind (mail first), then id. Not
-    counted: mailings without a delivery time, trashed opportunities. Source: this project's metric dictionary, part
-    2.8.
+    counted: mailings without a delivery time, trashed opportunities.
+
+    Examples
+    --------
+    >>> roles = opportunity_prospect_roles
+    >>> credit = stats.pipeline_attribution(mailings, opportunities=opportunities, opportunity_prospect_roles=roles)
+    >>> credit.groupby("model")["share"].sum().round(3).to_dict()
+    {'first': 26.0, 'last': 26.0, 'linear': 26.0, 'time_decay': 26.0}
+    >>> stats.attached(credit, "summary").columns.tolist()
+    ['model', 'currency', 'channel', 'channel_id', 'opportunities', 'credited', 'amount', 'influenced_amount']
     """
     models = choices("model", models, MODELS)
     if not models:

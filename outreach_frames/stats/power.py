@@ -90,6 +90,12 @@ def power_table(
     ``n_per_arm`` is where the test has found the difference with the given probability: the sequential one at one of
     the looks up to there, the other at the last. Of several variants the level is shared among the pairs in the
     sequential test (Bonferroni), as in `ab_test`. Source: see the module's notes.
+
+    Examples
+    --------
+    >>> table = stats.power_table(0.05, differences=[0.02, 0.05], arms=2, per_day=40)
+    >>> table[["difference", "n_per_arm", "days"]].to_dict("records")
+    [{'difference': 0.02, 'n_per_arm': 3790, 'days': 190}, {'difference': 0.05, 'n_per_arm': 770, 'days': 39}]
     """
     call = StatContext("power_table", arms=arms, per_day=per_day, power=power, ci=ci, sequential=sequential)
     rates = numbers("baselines", baselines, above=0, below=1), numbers("differences", differences, above=0, below=1)

@@ -86,8 +86,15 @@ def prospect_engagement(
 
     Notes
     -----
-    The counters on prospects are not used: they restart at the last touch. Definitions: this project's metric
-    dictionary, parts 1.4 and 3.
+    The counters on prospects are not used: they restart at the last touch.
+
+    Examples
+    --------
+    >>> people = stats.prospect_engagement(mailings, prospects=prospects, calls=calls)
+    >>> people[["prospect_id", "delivered", "replied", "touches_to_reply"]].head(1).to_dict("records")
+    [{'prospect_id': 1, 'delivered': 1, 'replied': 1, 'touches_to_reply': 1}]
+    >>> people["tz_source"].value_counts().to_dict()
+    {'time_zone_iana': 500, 'time_zone_inferred': 140, 'default': 131, 'time_zone': 29}
     """
     call = StatContext("prospect_engagement", default_tz=default_tz, bounce_policy=bounce_policy)
     call.parameters["email_addresses"] = email_addresses is not None
@@ -257,8 +264,15 @@ def overlaps(
     -----
     An enrollment is open unless finished or opted out, as in Outreach's interface. Not counted: mail without a
     prospect, calls and tasks, mailings without a delivery time. Prospects with two or more ``open_enrollments``,
-    divided by those with one or more, are the overlap rate. Source: this project's metric dictionary, parts 1.4 (T7)
-    and 2.3.
+    divided by those with one or more, are the overlap rate.
+
+    Examples
+    --------
+    >>> people = stats.overlaps(mailings, sequence_states=sequence_states, window_d=7, max_mailings=4)
+    >>> int((people["open_sequences"] > 1).sum()), int(people["over_limit"].sum())
+    (14, 1)
+    >>> people["max_touches"].max()
+    5
     """
     call = StatContext("overlaps", window_d=window_d, max_mailings=max_mailings, bounce_policy=bounce_policy)
     states = read(call, "sequence_states", sequence_states, ["id", "prospect_id", "sequence_id", "state"])

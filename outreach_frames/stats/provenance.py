@@ -40,6 +40,14 @@ def attached(result: pd.DataFrame, name: str) -> pd.DataFrame:
     ------
     DataError
         The result carries no such table.
+
+    Examples
+    --------
+    >>> tests = stats.ab_test(mailings, sequence_templates=sequence_templates)
+    >>> pairs = stats.attached(tests, "pairs")
+    >>> pairs.columns.tolist()
+    ['step_id', 'template_1', 'template_2', 'diff', 'diff_lo', 'diff_hi', 'p_better', 'expected_loss',
+    'p_always_valid']
     """
     columns = result.attrs.get(name)
     if not isinstance(columns, dict) or not all(isinstance(values, list) for values in columns.values()):
@@ -75,6 +83,16 @@ def explain(frame: Any) -> None:
     ------
     DataError
         The frame carries no record.
+
+    Examples
+    --------
+    >>> stats.explain(stats.failures(mailings, by=None))
+    failures (outreach_frames ...)
+    Parameters: by=[], ci=0.95, cluster='auto'
+    ...
+    Left out:
+      137: mailing neither sent nor failed
+    ...
     """
     print(explanation(frame))  # noqa: T201  to print is what it is for
 

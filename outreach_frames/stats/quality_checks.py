@@ -1,5 +1,5 @@
 """
-The checks of `data_quality`: one for each trap of the metric dictionary, and some for contradictions.
+The checks of `data_quality`: one for each trap (``T1`` to ``T30``), and some for contradictions.
 
 Most are a rule about the rows of one table; those that compare tables are functions. Each finds the ids of the rows
 concerned; one that needs what is not given is not run, but still listed.
@@ -379,4 +379,4 @@ EFFECTS = {
     29: "opportunities dated by their arrival in Outreach: attribution windows shift",
     30: "amounts in several currencies cannot be added, and a missing amount is not 0",
 }
-"""What each trap does to the metrics, by its number in the metric dictionary."""
+"""What each trap does to the metrics, by its number: 5 for ``T5``."""

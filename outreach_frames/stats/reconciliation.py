@@ -99,7 +99,16 @@ def reconcile_counters(
     Causes, the first that holds: "equal"; "other definition" of the same rows; "tracking off": equal over the mailings
     with tracking; "since-last-touch": below the rows, and a prospect's; "rows missing": above the rows; "pending sync":
     below. Not counted: mailings without the key. Source: attribute descriptions and "Common patterns" of the Outreach
-    API v2; this project's metric dictionary, part 1.4 (T1, T2, T9).
+    API v2.
+
+    Examples
+    --------
+    >>> counters = stats.reconcile_counters(mailings, sequences=sequences)
+    >>> counters[["sequence_id", "counter", "api", "gap", "cause"]].head(1).to_dict("records")
+    [{'sequence_id': 1, 'counter': 'deliver_count', 'api': 480, 'gap': 0, 'cause': 'equal'}]
+    >>> counters["cause"].value_counts().to_dict()
+    {'equal': 68, 'rows missing': 4, 'other definition': 0, 'tracking off': 0, 'since-last-touch': 0,
+    'pending sync': 0}
     """
     tables = dict(zip(KEYS, (sequences, sequence_steps, templates, sequence_states, prospects), strict=True))
     name, objects = _only(tables)
@@ -287,8 +296,18 @@ def dashboard_comparison(
     ``opened_at`` or ``open_count``; replied: ``replied_at``), so that they equal the counters' where
     `reconcile_counters` says so; they exceed 1 where more mail was answered than has a time of delivery. Whether
     Outreach sets ``replied_at`` at an automatic answer is not known: whatever sets it is a reply in both, until
-    ``enrollment_reply_rate_strict``. Running enrollments are in both, until ``enrollment_reply_rate_14d``. Source: this
-    project's metric dictionary, parts 1.3, 2.2, 2.11 and 7.
+    ``enrollment_reply_rate_strict``. Running enrollments are in both, until ``enrollment_reply_rate_14d``. Definitions:
+    `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> bridge = stats.dashboard_comparison(mailings, sequences=sequences)
+    >>> opens = bridge[bridge["metric"] == "open_rate"]
+    >>> opens[["step", "numerator", "denominator"]].to_dict("records")
+    [{'step': "as Outreach's dashboard counts", 'numerator': 994, 'denominator': 2064},
+    {'step': 'tracked mail only', 'numerator': 994, 'denominator': 1899},
+    {'step': 'late bounces', 'numerator': 994, 'denominator': 1879},
+    {'step': 'one-off mail', 'numerator': 1078, 'denominator': 1993}]
     """
     call = StatContext("dashboard_comparison", bounce_policy=bounce_policy)
     columns = ["prospect_id", "sequence_state_id"]

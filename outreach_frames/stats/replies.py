@@ -72,7 +72,15 @@ def reply_attribution(mailings: pd.DataFrame, *, bounce_policy: str = "reply_win
     Notes
     -----
     Mailings delivered at the very instant of the reply count as before it; at equal times the higher id is the later
-    one. Not counted: replies to one-off mail, calls and tasks. Source: this project's metric dictionary, part 1.4, T13.
+    one. Not counted: replies to one-off mail, calls and tasks.
+
+    Examples
+    --------
+    >>> steps = stats.reply_attribution(mailings)
+    >>> steps[["direct_step", "last_touch_step", "first_touch_step"]].head(1).to_dict("records")
+    [{'direct_step': 1, 'last_touch_step': 1, 'first_touch_step': 1}]
+    >>> int(steps["agree"].sum()), len(steps)
+    (37, 91)
     """
     call = StatContext("reply_attribution", bounce_policy=bounce_policy)
     columns = ["sequence_state_id", "sequence_step_id"]
@@ -128,8 +136,15 @@ def automatic_replies(
     Notes
     -----
     Outreach pauses an enrollment when it takes an answer for an out-of-office one; whether such answers set
-    ``replied_at`` is unknown. `sequence_engagement` tells how far they could matter. Source: this project's metric
-    dictionary, part 1.4 (T16).
+    ``replied_at`` is unknown. `sequence_engagement` tells how far they could matter.
+
+    Examples
+    --------
+    >>> automatic = stats.automatic_replies(mailings, sequence_states=sequence_states)
+    >>> len(automatic)
+    2
+    >>> (automatic["replied_at"] - automatic["delivered_at"]).dt.total_seconds().tolist()
+    [45.0, 21.0]
     """
     call = StatContext("automatic_replies", bounce_policy=bounce_policy)
     mail = with_delivery(call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING]), bounce_policy)
@@ -227,7 +242,13 @@ def reply_effort(
     Only among those who replied: not how long a reply takes, nor how many touches make one. Touches of one enrollment
     only, and those at the very time of the reply count. Left out and counted: mail not delivered, and rows whose key is
     missing; one-off mail has hours and no touches. Intervals: order statistics for the quartiles, percentile bootstrap
-    for the mean; see `intervals`. Definition: this project's metric dictionary, part 2.2.
+    for the mean; see `intervals`. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> effort = stats.reply_effort(mailings, calls=calls, resamples=200)
+    >>> effort[["hours_to_reply_p50", "hours_to_reply_n", "touches_to_reply"]].head(1).round(1).to_dict("records")
+    [{'hours_to_reply_p50': 6.3, 'hours_to_reply_n': 106, 'touches_to_reply': 2.1}]
     """
     keys = columns("by", by)
     call = StatContext("reply_effort", by=keys, bounce_policy=bounce_policy, ci=ci, resamples=resamples, seed=seed)
@@ -320,7 +341,15 @@ def reply_sentiment(objects: IntoFrameT, *, resource: str = "sequences", ci: flo
     -----
     Trust: medium. Not counted: replies that nobody has classified, which are in neither numerator nor denominator of
     the share; a missing counter counts as 0. Copies of a sequence start with empty counters. Interval: Wilson. Source:
-    attribute descriptions of the Outreach API v2; this project's metric dictionary, part 2.2.
+    attribute descriptions of the Outreach API v2.
+
+    Examples
+    --------
+    >>> sentiment = stats.reply_sentiment(sequences, resource="sequences")
+    >>> sentiment[["sequence_id", "positive", "neutral", "negative"]].head(1).to_dict("records")
+    [{'sequence_id': 1, 'positive': 8, 'neutral': 7, 'negative': 3}]
+    >>> round(sentiment["positive_reply_share"][0], 3)
+    0.444
     """
     key = SENTIMENT_KEYS[choice("resource", resource, SENTIMENT_KEYS)]
     recorded = record_of(objects).get("resource", resource)

@@ -79,7 +79,16 @@ def task_completion(
     -----
     Left out and counted: tasks without a due date or due after ``as_of``, and rows whose key is missing. A task of
     state ``complete`` without ``completed_at`` counts as completed, at whatever time, and not as in time. Interval:
-    Wilson. Definition: this project's metric dictionary, part 2.8.
+    Wilson. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> done = stats.task_completion(tasks, by="task_type")
+    >>> done[["task_type", "tasks_due", "tasks_completed"]].head(2).to_dict("records")
+    [{'task_type': 'follow_up', 'tasks_due': 39, 'tasks_completed': 29},
+    {'task_type': 'manual', 'tasks_due': 24, 'tasks_completed': 15}]
+    >>> done["task_completion_rate"].round(3).head(2).tolist()
+    [0.744, 0.625]
     """
     keys = columns("by", by)
     call = StatContext("task_completion", by=keys, ci=ci, cluster=cluster)
@@ -207,7 +216,15 @@ def rep_activity(
     Notes
     -----
     Left out and counted: what belongs to no listed user. Tasks without a due date count as touches only. Interval:
-    Wilson. Definition: this project's metric dictionary, part 2.8.
+    Wilson. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> weeks = stats.rep_activity(mailings, users=users, calls=calls, tasks=tasks)
+    >>> weeks[["name", "delivered", "calls_dialed", "tasks_done", "touches"]].head(1).to_dict("records")
+    [{'name': 'Caleb Larkspur', 'delivered': 4, 'calls_dialed': 0, 'tasks_done': 0, 'touches': 4}]
+    >>> weeks["user_id"].nunique(), weeks["week"].nunique()
+    (8, 27)
     """
     call = StatContext("rep_activity", tz=tz, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
     person = [] if cluster is None else [PERSON]

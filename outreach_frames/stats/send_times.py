@@ -89,7 +89,16 @@ def send_time_heatmap(
     -----
     Who gets mail when is not left to chance; an hour's rate is not the effect of the hour. Not counted: bounced and
     unsent mail. The at most 168 counts are collected, from lazy engines too, since the shrinkage needs all of them.
-    Interval: Wilson. Definition: this project's metric dictionary, parts 1.4 (T20) and 3.
+    Interval: Wilson. Definitions: `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> hours = stats.send_time_heatmap(mailings, prospects=prospects, clock="prospect")
+    >>> len(hours), int(hours["enough"].sum())
+    (168, 28)
+    >>> hours.loc[hours["enough"], ["weekday", "hour", "delivered", "replied"]].head(2).to_dict("records")
+    [{'weekday': 'Mon', 'hour': 8, 'delivered': 39, 'replied': 1},
+    {'weekday': 'Mon', 'hour': 9, 'delivered': 73, 'replied': 4}]
     """
     people, zone_columns = _clock(choice("clock", clock, CLOCKS), prospects, users)
     choice("metric by hour", metric, METRICS)

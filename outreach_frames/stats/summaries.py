@@ -170,8 +170,17 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     Notes
     -----
     All mail counts, one-off mail included. Warnings of the statistics used are not issued: they are among the caveats.
-    Intervals: Wilson; for ``reply_within_14d`` Aalen–Johansen's, for the median that of order statistics. Source: this
-    project's metric dictionary, part 2.
+    Intervals: Wilson; for ``reply_within_14d`` Aalen–Johansen's, for the median that of order statistics. Definitions:
+    `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> summary = stats.summarize(snapshot)
+    >>> summary.to_frame()[["metric", "value", "lo", "hi"]].round(3).iloc[4:6].to_dict("records")
+    [{'metric': 'enrollment_reply_rate', 'value': 0.123, 'lo': 0.1, 'hi': 0.149},
+    {'metric': 'prospect_reply_rate', 'value': 0.144, 'lo': 0.12, 'hi': 0.173}]
+    >>> len(summary.caveats), summary.period
+    (28, ('2025-09-30', '2026-03-30'))
     """
     call = StatContext("summarize", ci=ci, cluster=cluster)
     tables = frames_of(frames)

@@ -93,8 +93,16 @@ def time_to_event(
 
     Notes
     -----
-    Left out and counted in the record: one-off mail, enrollments without a sent mailing. Definition: this project's
-    metric dictionary, part 2.4.
+    Left out and counted in the record: one-off mail, enrollments without a sent mailing. Definitions:
+    `outreach_frames.metrics`.
+
+    Examples
+    --------
+    >>> durations = stats.time_to_event(mailings, sequence_states=sequence_states)
+    >>> durations["event"].value_counts().to_dict()
+    {'censored': 608, 'reply': 90, 'bounce': 39, 'opt_out': 19}
+    >>> round(durations["duration_d"].max(), 1)
+    181.5
     """
     choice("origin", origin, ORIGINS)
     if origin == "enrollment" and sequence_states is None:
@@ -227,6 +235,13 @@ def kaplan_meier(
     Its complement overstates the share that will ever reply; see `cumulative_incidence`. Band: Greenwood variance on
     the log(−log) scale. Source: E. L. Kaplan and P. Meier, JASA 53 (1958) 457–481; Kalbfleisch and Prentice (1980);
     median: R. Brookmeyer and J. Crowley, Biometrics 38 (1982) 29–41.
+
+    Examples
+    --------
+    >>> durations = stats.time_to_event(mailings)
+    >>> curve = stats.kaplan_meier(durations, event="reply")
+    >>> curve[["at_risk", "events", "survival"]].tail(1).round(3).to_dict("records")
+    [{'at_risk': 1, 'events': 0, 'survival': 0.87}]
     """
     choice("event", event, CAUSES)
     call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci, cluster=cluster)
@@ -280,6 +295,13 @@ def cumulative_incidence(
     -----
     Interval: Aalen's variance on the log(−log) scale. Source: O. Aalen, Annals of Statistics 6 (1978) 534–545, in the
     form of M. Pintilie, "Competing Risks" (2006), equation 4.5.
+
+    Examples
+    --------
+    >>> durations = stats.time_to_event(mailings)
+    >>> curve = stats.cumulative_incidence(durations, horizon_d=30)
+    >>> curve[["cif_reply", "cif_opt_out", "cif_bounce"]].tail(1).round(3).to_dict("records")
+    [{'cif_reply': 0.122, 'cif_opt_out': 0.024, 'cif_bounce': 0.052}]
     """
     call, table, keys = _read_durations(
         "cumulative_incidence", durations, by, horizon_d=horizon_d, ci=ci, cluster=cluster
@@ -330,6 +352,13 @@ def reply_within(
     The value of `cumulative_incidence` of reply at each horizon, with its interval; where it is 0 or 1, which has none,
     the exact binomial one of as many enrollments as are at risk at the horizon, divided by the share without outcome:
     none of 100 is at most 3.6 %. Effective number: R. Peto et al., British Journal of Cancer 35 (1977) 1–39.
+
+    Examples
+    --------
+    >>> durations = stats.time_to_event(mailings)
+    >>> within = stats.reply_within(durations, days=[7, 14])
+    >>> within[["n", "reply_within_7d", "reply_within_14d"]].head(1).round(3).to_dict("records")
+    [{'n': 756, 'reply_within_7d': 0.082, 'reply_within_14d': 0.109}]
     """
     horizons = numbers("days", days, least=0)
     call, table, keys = _read_durations("reply_within", durations, by, days=horizons, ci=ci, cluster=cluster)

@@ -183,9 +183,16 @@ def suspect_engagement(
     Notes
     -----
     Not detected: proxies that load pictures hours later, scanners that click one link or take their time, and bursts
-    over several domains where these are known. A picture proxy stands
-    between people too, so ``lower`` may be too low. Source: Outreach's help center on inflated opens and scanner
-    clicks; this project's metric dictionary, part 1.4, T17.
+    over several domains where these are known. A picture proxy stands between people too, so ``lower`` may be too low.
+    Source: Outreach's help center on inflated opens and scanner clicks.
+
+    Examples
+    --------
+    >>> suspects = stats.suspect_engagement(mailings, events=events)
+    >>> suspects[["suspect_open", "suspect_click"]].sum().to_dict()
+    {'suspect_open': 169, 'suspect_click': 30}
+    >>> suspects["reason"].value_counts().head(2).to_dict()
+    {'within seconds of delivery; through a proxy': 153, 'within seconds of delivery; clicks at once': 21}
     """
     names = {"open": words("open_events", open_events), "click": words("click_events", click_events)}
     call = StatContext("suspect_engagement", fast_s=fast_s, burst_n=burst_n, together_s=together_s, ci=ci)
