@@ -6,7 +6,6 @@ its result through it (which returns the caller's kind of frame, with the record
 """
 
 import json
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._warnings import warn
 from outreach_frames.errors import DataError, NaiveTimestampWarning, OutreachDataWarning
 from outreach_frames.stats import _backends
 from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
@@ -153,7 +153,7 @@ class StatContext:
             message = (
                 f"{len(columns)} column(s) of {name} have no time zone and were read as UTC: {', '.join(columns)}."
             )
-            warnings.warn(NaiveTimestampWarning(message), stacklevel=5)
+            warn(message, NaiveTimestampWarning)
 
     def drop(self, frame: nw.LazyFrame[Any], reason: str, keep: nw.Expr) -> nw.LazyFrame[Any]:
         """Keep the rows where an expression is true; where the result can tell it, count those that go, by reason."""
@@ -389,7 +389,7 @@ EXAMPLES = 5
 """How many ids a message or a table lists."""
 
 
-def warn_of_rows(category: type[OutreachDataWarning], what: str, ids: Iterable[Any], *, stacklevel: int = 3) -> None:
+def warn_of_rows(category: type[OutreachDataWarning], what: str, ids: Iterable[Any]) -> None:
     """
     Warn once of the rows with these ids; without ids, do nothing.
 
@@ -403,10 +403,8 @@ def warn_of_rows(category: type[OutreachDataWarning], what: str, ids: Iterable[A
         What the rows have in common, and its effect on the figures.
     ids
         Ids of all rows concerned.
-    stacklevel
-        3 where the public function itself calls.
     """
     ordered = sorted(ids)
     if ordered:
         listed = ", ".join(map(str, ordered[:EXAMPLES])) + (" …" if len(ordered) > EXAMPLES else "")
-        warnings.warn(category(f"{what}: {len(ordered):,} (id {listed})."), stacklevel=stacklevel)
+        warn(f"{what}: {len(ordered):,} (id {listed}).", category)

@@ -331,6 +331,6 @@ def _described(tested: pd.DataFrame, variants: pd.DataFrame, templates: pd.DataF
         described = described.merge(templates, left_on="template_id", right_on="id", how="left", validate="m:1")
         changed = flags(described["updated_at"] > described["window_from"])
         what = "Templates updated after their comparison began, so that which text was sent is unknown"
-        warn_of_rows(ChangedTemplateWarning, what, set(described["template_id"][changed]), stacklevel=4)
+        warn_of_rows(ChangedTemplateWarning, what, set(described["template_id"][changed]))
     others = [name for name in _VARIANTS if name not in {"step_id", "template_id", "variant"}]
     return described[["step_id", "template_id", "variant", "name", "window_from", *others]]

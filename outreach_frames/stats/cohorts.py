@@ -1,6 +1,5 @@
 """Cohorts: whether enrollments of later weeks do better, once they have had the same time."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import narwhals as nw
 import pandas as pd
 from narwhals.typing import IntoFrameT
 
+from outreach_frames._warnings import warn
 from outreach_frames.errors import DataError, ImmatureCohortWarning
 from outreach_frames.stats._aggregate import stack
 from outreach_frames.stats._backends import join, small_table, tidied
@@ -223,4 +223,4 @@ def _finish(result: pd.DataFrame) -> None:
     if len(result) and not result["mature"].any():
         cohorts = result["cohort_week"].nunique()
         message = f"All {cohorts} cohort(s) are younger than a week; no rate can be given yet."
-        warnings.warn(ImmatureCohortWarning(message), stacklevel=3)
+        warn(message, ImmatureCohortWarning)

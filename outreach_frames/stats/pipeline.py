@@ -275,7 +275,7 @@ def _warn(deals: pd.DataFrame) -> None:
     usual = deals["currency"].mode()
     apart = deals["amount"].isna() | (deals["currency"].isna() | ~deals["currency"].isin(usual[:1]))
     what = "Opportunities in another currency than most or without an amount, counted and never added"
-    warn_of_rows(MixedCurrencyWarning, what, deals["opportunity_id"][flags(apart)], stacklevel=4)
+    warn_of_rows(MixedCurrencyWarning, what, deals["opportunity_id"][flags(apart)])
     synced = deals["opportunity_id"][flags(deals["created_source"] == "outreach")]
     what = "Opportunities dated by their arrival in Outreach, since the CRM's date is missing"
-    warn_of_rows(SyncTimeWarning, what, synced, stacklevel=4)
+    warn_of_rows(SyncTimeWarning, what, synced)

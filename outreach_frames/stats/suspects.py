@@ -224,25 +224,24 @@ def suspect_engagement(
     opens = _range(int(opened.sum()), int((opened & machines).sum()), base, ci)
     attach(suspects, "open_rate_range", pd.DataFrame([opens]))
     either = suspects["suspect_open"] | suspects["suspect_click"]
-    _warn(suspects["mailing_id"][either], stacklevel=4)
+    _warn(suspects["mailing_id"][either])
     return suspects
 
 
-def warn_of_machines(mail: pd.DataFrame, *, stacklevel: int = 4) -> None:
+def warn_of_machines(mail: pd.DataFrame) -> None:
     """Warn of flagged mailings whose opens or clicks all came within seconds of delivery."""
     early = mail["delivered_at"] + FAST_S * SECOND
     fast = flags(mail["is_opened"] & (mail["opened_at"] <= early)) | flags(
         mail["is_clicked"] & (mail["clicked_at"] <= early)
     )
-    _warn(mail["id"][fast], stacklevel=stacklevel + 1)
+    _warn(mail["id"][fast])
 
 
-def _warn(ids: "pd.Series[Any]", *, stacklevel: int) -> None:
+def _warn(ids: "pd.Series[Any]") -> None:
     warn_of_rows(
         MachineOpenWarning,
         "Opened or clicked as machines do, so that open and click rates are too high",
         ids,
-        stacklevel=stacklevel,
     )
 
 

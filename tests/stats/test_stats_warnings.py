@@ -75,7 +75,7 @@ def test_machine_opens_are_warned_of_at_the_callers_line_as_well(call):
 
 def test_many_ids_are_counted_and_not_all_listed():
     with pytest.warns(errors.MachineOpenWarning, match=r"too high: 1,200 \(id 1, 2, 3, 4, 5 …\)\.$"):
-        warn_of_rows(errors.MachineOpenWarning, "too high", range(1200, 0, -1), stacklevel=2)
+        warn_of_rows(errors.MachineOpenWarning, "too high", range(1200, 0, -1))
 
 
 def test_nothing_met_is_nothing_said():
