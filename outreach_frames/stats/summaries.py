@@ -108,9 +108,9 @@ class Summary:
         at = moment(self.as_of) if self.as_of else "an unknown time"
         return (
             f'<div class="outreach-summary"><p><strong>{escape(sent)}, as of {escape(at)}</strong></p>'
-            f"<table {_TABLE}><thead>{head}</thead><tbody>{numbers}</tbody></table>"
-            f"<details><summary>{escape(_COMPARED)}</summary><table {_TABLE}><tbody>{steps}</tbody></table></details>"
-            f"<p><strong>Caveats</strong></p><table {_TABLE}><tbody>{doubts}</tbody></table></div>"
+            f"<table {_STYLE}><thead>{head}</thead><tbody>{numbers}</tbody></table>"
+            f"<details><summary>{escape(_COMPARED)}</summary><table {_STYLE}><tbody>{steps}</tbody></table></details>"
+            f"<p><strong>Caveats</strong></p><table {_STYLE}><tbody>{doubts}</tbody></table></div>"
         )
 
     def _title(self) -> str:
@@ -282,7 +282,7 @@ def _of(row: dict[Any, Any]) -> str:
 
 
 _HEADS = ("", "value", "interval", "n", "what it is")
-_TABLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'
+_STYLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'
 _CELL = "padding: 3px 8px; border-bottom: 1px solid #e4e7eb; vertical-align: top; text-align:"
 _NUMBERS, _FIGURES = (1, 2, 3), (1, 2)
 """Places of the cells that hold numbers, of a headline and of a step: to the right, and never on two lines."""
