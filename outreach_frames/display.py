@@ -212,7 +212,7 @@ def _styled(columns: Mapping[Hashable, _Column], caption: str) -> Styler:
 _CELL = f"padding: 4px 8px; border-bottom: {RULE}; vertical-align: top;"
 _HEAD = _CELL.replace("top", "bottom") + " font-weight: 600;"
 
-_TABLE = (
+_TABLE_TEMPLATE = (
     """
 {%- set styles = {} -%}
 {%- for s in cellstyle + cellstyle_columns -%}{%- for selector in s.selectors -%}
@@ -243,7 +243,7 @@ _TABLE = (
 class _Inline(Styler):
     """Styler as it is, but for the HTML: every style stands on its own element, so `set_table_styles` has no effect."""
 
-    template_html_table = Styler.env.from_string(_TABLE)
+    template_html_table = Styler.env.from_string(_TABLE_TEMPLATE)
     template_html_style = Styler.env.from_string("")
 
 

@@ -21,7 +21,7 @@ from outreach_frames.catalog import Relationship, ResourceType
 _SENT_ON_REQUEST = {"prospect": frozenset({"contactHistogram"})}
 """Attributes that are sent only if the request names them."""
 
-_CRM_TYPES = frozenset(
+_SYNCED_TYPES = frozenset(
     {"account", "call", "event", "mailing", "opportunity", "opportunityStage", "product", "prospect", "purchase"}
     | {"stage", "task", "user"}
 )
@@ -206,7 +206,7 @@ class DocumentWriter:
 
     def _meta(self, record: Record) -> dict[str, Any]:
         meta: dict[str, Any] = {}
-        if self._query.data_connections and record.type in _CRM_TYPES:
+        if self._query.data_connections and record.type in _SYNCED_TYPES:
             meta["dataConnections"] = record.meta.get("dataConnections", [])
         if self._query.authorization_meta and record.type not in _NO_META:
             unknown_for = {"canWrite": _NO_WRITE_META, "canDelete": _NO_DELETE_META}

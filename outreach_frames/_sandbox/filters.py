@@ -183,7 +183,7 @@ def _alternatives(target: FilterTarget, operator: str, texts: list[str], setting
     elif ".." in texts[0] and "," not in texts[0]:
         low, _, high = texts[0].partition("..")
         if not low or not high:
-            raise _unreadable(target, texts[0], settings)
+            raise _bad_value(target, texts[0], settings)
         yield _in_range(None if low == "neginf" else read(low), None if high == "inf" else read(high))
     else:
         yield from (_one(text, read, null_words=True) for text in texts[0].split(","))
@@ -244,11 +244,11 @@ def _comparable_text(target: FilterTarget, text: str, settings: SandboxSettings)
     try:
         value = comparable(target.kind, text, case_sensitive=settings.case_sensitive)
     except ValueError:
-        raise _unreadable(target, text, settings) from None
+        raise _bad_value(target, text, settings) from None
     return value
 
 
-def _unreadable(target: FilterTarget, text: str, settings: SandboxSettings) -> HttpError:
+def _bad_value(target: FilterTarget, text: str, settings: SandboxSettings) -> HttpError:
     if target.kind in {"date-time", "date"}:
         id_ = "filterParameter.invalidDatetimeFormat"
     else:

@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]
 """Left and lower edge, width and height."""
 HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
 """Keeps a text readable where it crosses a line."""
-_SIDE = 0.8
+_LABEL_SIDE = 0.8
 _TICK_WIDTH, _TICK_HEIGHT = 0.5, 0.22
 _BELOW_AXIS, _BESIDE_AXIS, _BEFORE_ARROW = 7, 6, 6
 _ROOMY = 0.16
@@ -168,7 +168,7 @@ def reference(ax: Axes, value: float, text: str) -> None:
     """Draw a vertical rule through all rows and write its meaning above."""
     ax.axvline(value, color=INK, lw=0.8, dashes=(4, 2), zorder=1.5, gid="reference")
     across = value / ax.get_xlim()[1]
-    side = "right" if across > _SIDE else "left" if across < 1 - _SIDE else "center"
+    side = "right" if across > _LABEL_SIDE else "left" if across < 1 - _LABEL_SIDE else "center"
     above = blended_transform_factory(ax.transData, ax.transAxes)
     ax.text(value, 1, text, transform=above, size=SMALL_PT, color=INK, ha=side, va="bottom", gid="reference-label")
 

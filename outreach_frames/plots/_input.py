@@ -33,7 +33,7 @@ def axis_title(words: Metric) -> str:
     return f"{words.label} {words.caveat}".strip()
 
 
-_NAMES = (
+_NAME_COLUMNS = (
     "name",
     "sequence_name",
     "sequence__name",
@@ -118,11 +118,11 @@ def labels(frame: pd.DataFrame, keys: Sequence[str], *, names: Names | None = No
     """
     if not keys:
         return ["all mailings"] * len(frame)
-    identities = [" · ".join(words) for words in zip(*(_words(frame[key]) for key in keys), strict=True)]
+    identities = [" · ".join(words) for words in zip(*(_value_labels(frame[key]) for key in keys), strict=True)]
     if len(keys) > 1:
         return distinct(identities, identities)
     key = keys[0]
-    column = next((column for column in _NAMES if column in frame.columns), None)
+    column = next((column for column in _NAME_COLUMNS if column in frame.columns), None)
     if names is not None:
         named: list[Any] = [names.get(value) for value in frame[key]]
     elif column is not None:
@@ -151,7 +151,7 @@ def _is_time(values: "pd.Series[Any]") -> bool:
     return values.dtype.kind == "M" or str(values.dtype).startswith(("date", "timestamp"))
 
 
-def _words(values: "pd.Series[Any]") -> list[str]:
+def _value_labels(values: "pd.Series[Any]") -> list[str]:
     write = day if _is_time(values) else str
     return [_NONE if pd.isna(value) else write(value) for value in values]
 

@@ -141,7 +141,7 @@ class Weeks:
         return [self.first + pd.Timedelta(weeks=place) for place in range(self.count)]
 
 
-_JOIN, _TEXT = 0.1, 0.14
+_LABEL_JOIN, _LABEL_TEXT = 0.1, 0.14
 
 
 def label_beside(ax: Axes, requested: Sequence[float], texts: Sequence[str], inks: Sequence[str]) -> None:
@@ -157,8 +157,8 @@ def label_beside(ax: Axes, requested: Sequence[float], texts: Sequence[str], ink
     beside = blended_transform_factory(ax.transAxes, ax.transData)
     for height, y, text, ink in zip(requested, heights, texts, inks, strict=True):
         if height <= top:
-            ax.plot([1, 1 + _JOIN / box.width], [height, y], color=ink, lw=0.6, transform=beside, clip_on=False)
-        ax.text(1 + _TEXT / box.width, y, text, transform=beside, size=SMALL_PT, color=ink, va="center_baseline")
+            ax.plot([1, 1 + _LABEL_JOIN / box.width], [height, y], color=ink, lw=0.6, transform=beside, clip_on=False)
+        ax.text(1 + _LABEL_TEXT / box.width, y, text, transform=beside, size=SMALL_PT, color=ink, va="center_baseline")
 
 
 def spread(requested: Sequence[float], gap: float, *, low: float = -np.inf, high: float = np.inf) -> list[float]:

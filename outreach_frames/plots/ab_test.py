@@ -40,11 +40,11 @@ from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, SMALL_PT, 
 
 _DIFFERENCE = ("diff", "diff_lo", "diff_hi")
 _POSTERIOR = ("posterior_alpha", "posterior_beta")
-_NEEDED = (
+_TEST_COLUMNS = (
     *("step_id", "template_id", "n", "x", "rate", "lo", "hi", *_POSTERIOR),
     *("rival_id", *_DIFFERENCE, "p_better", "verdict"),
 )
-_ROW, _STRIP_ROW, _STRIP_AXIS = 0.6, 0.36, 0.42
+_TEST_ROW, _STRIP_ROW, _STRIP_AXIS = 0.6, 0.36, 0.42
 _CURVE, _BASE, _POINT = 0.66, 0.22, 0.33
 _GRID = 400
 _VERDICTS = {
@@ -94,20 +94,20 @@ def plot_ab_test(
     DataError
         The step is not in the result.
     """
-    require(test, _NEEDED, plot="plot_ab_test", source="stats.ab_test(...)", names=names)
+    require(test, _TEST_COLUMNS, plot="plot_ab_test", source="stats.ab_test(...)", names=names)
     steps = test.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable")
     if step is not None and step not in steps.index:
         present = ", ".join(str(present) for present in steps.index[:5])
         raise DataError(f"Step {step} is not in this test.", hint=f"It has the steps {present}.")
     chosen = step if step is not None or steps.empty else steps.index[0]
     arms = test[(test["step_id"] == chosen).fillna(value=False)]
-    visible = lines_that_fit(ax, _ROW * 0.8 + _STRIP_ROW, fixed=AXIS_ROOM + HEADER_ROOM + _STRIP_AXIS)
+    visible = lines_that_fit(ax, _TEST_ROW * 0.8 + _STRIP_ROW, fixed=AXIS_ROOM + HEADER_ROOM + _STRIP_AXIS)
     left_out = len(arms) - visible
     arms = arms.iloc[:visible]
     words = metric(str(parameters(test).get("metric") or "reply_rate"))
     letters = _letters(arms)
-    variants = _names(arms, letters)
-    title = f"{words.label} of the variants of {_step(arms, chosen, names)}" if letters else "Test of templates"
+    variants = _arm_labels(arms, letters)
+    title = f"{words.label} of the variants of {_step_label(arms, chosen, names)}" if letters else "Test of templates"
     differences = _differences(arms, letters)
     strip = line_height(LABEL_PT) * 2.4 + len(differences) * _STRIP_ROW + _STRIP_AXIS
     with theme():
@@ -124,7 +124,7 @@ def plot_ab_test(
             footnote=f"{words.label}: enrollments with a success at the step ÷ enrollments reached there. Curves: "
             f"posterior density, with the test's prior. Whiskers: {confidence(test)} interval (Wilson; for differences "
             "Newcombe). Chance: that the first variant is better than the second.",
-            height=max(len(arms), 1) * _ROW + AXIS_ROOM + HEADER_ROOM + strip,
+            height=max(len(arms), 1) * _TEST_ROW + AXIS_ROOM + HEADER_ROOM + strip,
         )
         if not letters:
             return empty(page, "No step with several templates in this period.")
@@ -139,11 +139,11 @@ def plot_ab_test(
         _draw_posteriors(drawn, arms, mark_of(words))
         verdict = str(arms["verdict"].iloc[0])
         _draw_differences(page, drawn, differences, _VERDICTS.get(verdict, verdict) + _plan(arms))
-        page.describe(f"{title}. {_in_words(arms, variants, differences, verdict)}")
+        page.describe(f"{title}. {_describe_test(arms, variants, differences, verdict)}")
         return drawn
 
 
-def _step(arms: pd.DataFrame, chosen: object, names: Names | None) -> str:
+def _step_label(arms: pd.DataFrame, chosen: object, names: Names | None) -> str:
     """Say what a step is called: as the caller or the result names it, by its place in its sequence, or by its id."""
     by_id = {} if names is None else names
     own = {name: arms[name].iloc[0] for name in ("step_name", "order", "sequence_name") if name in arms.columns}
@@ -163,7 +163,7 @@ def _letters(arms: pd.DataFrame) -> dict[int, str]:
     return dict(zip(arms["template_id"], letters, strict=True))
 
 
-def _names(arms: pd.DataFrame, letters: dict[int, str]) -> list[str]:
+def _arm_labels(arms: pd.DataFrame, letters: dict[int, str]) -> list[str]:
     return [f"{letter} · {name}" for letter, name in zip(letters.values(), labels(arms, ["template_id"]), strict=True)]
 
 
@@ -241,7 +241,7 @@ def _draw_differences(page: Page, above: Axes, differences: list[tuple[str, Esti
     page.write(0, top + 0.05, text, size=LABEL_PT, weight="bold", color=INK, va="bottom")
 
 
-def _in_words(
+def _describe_test(
     arms: pd.DataFrame, names: list[str], differences: list[tuple[str, Estimate, float]], verdict: str
 ) -> str:
     columns = (numbers(arms, name) for name in ("rate", "lo", "hi", "n"))

@@ -11,9 +11,9 @@ from outreach_frames.plots._layout import WIDTH, theme
 from outreach_frames.plots._panels import draw_key, key_height
 from outreach_frames.plots._style import ACTIVE, NONE, REPLY
 
-_NEEDED = ("account_id", "prospects", "contacted", "replied", "coverage", "multi_threaded")
-_KEY = {"known": ACTIVE, "contacted": NONE, "replied": REPLY}
-_THICK = 0.66
+_COVERAGE_COLUMNS = ("account_id", "prospects", "contacted", "replied", "coverage", "multi_threaded")
+_COVERAGE_KEY = {"known": ACTIVE, "contacted": NONE, "replied": REPLY}
+_COVERAGE_BAR = 0.66
 
 
 def plot_account_coverage(
@@ -52,7 +52,9 @@ def plot_account_coverage(
     MissingColumnError
         The frame is not a result of `stats.account_coverage`.
     """
-    require(coverage, _NEEDED, plot="plot_account_coverage", source="stats.account_coverage(...)", names=names)
+    require(
+        coverage, _COVERAGE_COLUMNS, plot="plot_account_coverage", source="stats.account_coverage(...)", names=names
+    )
     on_file, contacted, replied = (numbers(coverage, column) for column in ("prospects", "contacted", "replied"))
     shares = numbers(coverage, "coverage")
     has_value = list(~np.isnan(shares))
@@ -61,7 +63,7 @@ def plot_account_coverage(
     multi = numbers(coverage, "multi_threaded") > 0
     whole = np.nansum(on_file)
     with theme():
-        above = key_height(_KEY, WIDTH)
+        above = key_height(_COVERAGE_KEY, WIDTH)
         page, lines = open_rows(
             ax,
             order,
@@ -92,14 +94,15 @@ def plot_account_coverage(
         drawn = lay_rows(page, lines.names(labeled), columns, muted=lines.gaps, above=above)
         drawn.set_xlim(0, 1)
         rate_axis(drawn.xaxis, "Share of known prospects")
-        draw_key(page, _KEY)
+        draw_key(page, _COVERAGE_KEY)
         for line in lines.without(has_value):
             no_data(drawn, line)
         for people, gid in ((on_file, "known"), (contacted, "contacted"), (replied, "replied")):
             bars = (
-                (0.0, line - _THICK / 2, people[row] / on_file[row], _THICK) for line, row in lines.drawn(has_value)
+                (0.0, line - _COVERAGE_BAR / 2, people[row] / on_file[row], _COVERAGE_BAR)
+                for line, row in lines.drawn(has_value)
             )
-            blocks(drawn, bars, _KEY[gid], gid=gid)
+            blocks(drawn, bars, _COVERAGE_KEY[gid], gid=gid)
         texts = [f"{percent(value, n)} of {count(n)}" for value, n in zip(shares, on_file, strict=True)]
         page.describe(f"Share of known prospects contacted. {ends_in_words(order, shares, labeled, texts)}")
         return drawn

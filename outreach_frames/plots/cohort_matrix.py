@@ -11,8 +11,8 @@ from outreach_frames.plots._layout import WIDTH, open_page, theme
 from outreach_frames.plots._panels import draw_cell, shade
 from outreach_frames.plots._style import BOUNCE, OPT_OUT, REPLY, VOLUME, Mark
 
-_NEEDED = ("cohort_week", "week", "enrollments", "events", "rate", "mature")
-_EVENTS: dict[str, tuple[str, Mark]] = {
+_COHORT_COLUMNS = ("cohort_week", "week", "enrollments", "events", "rate", "mature")
+_EVENT_MARKS: dict[str, tuple[str, Mark]] = {
     "reply": ("replied", REPLY),
     "opt_out": ("opted out", OPT_OUT),
     "bounce": ("bounced", BOUNCE),
@@ -53,8 +53,8 @@ def plot_cohort_matrix(
     MissingColumnError
         The frame is not a result of `stats.cohort_matrix`.
     """
-    require(cohorts, _NEEDED, plot="plot_cohort_matrix", source="stats.cohort_matrix(...)")
-    words, mark = _EVENTS.get(str(parameters(cohorts).get("event") or "reply"), ("had the event", REPLY))
+    require(cohorts, _COHORT_COLUMNS, plot="plot_cohort_matrix", source="stats.cohort_matrix(...)")
+    words, mark = _EVENT_MARKS.get(str(parameters(cohorts).get("event") or "reply"), ("had the event", REPLY))
     sizes = cohorts.groupby("cohort_week")["enrollments"].max().sort_index()
     zone = parameters(cohorts).get("tz") or "UTC"
     with theme():
@@ -97,11 +97,11 @@ def plot_cohort_matrix(
             color = None if np.isnan(rate) else shade(rate, top, mark)
             text = percent_number(rate, n) if color else f"({count(events)})"
             draw_cell(low, (after, place[week]), color, text, "immature" if color is None else "mature")
-        page.describe(_in_words(cohorts, words))
+        page.describe(_describe_cohorts(cohorts, words))
         return low
 
 
-def _in_words(cohorts: pd.DataFrame, words: str) -> str:
+def _describe_cohorts(cohorts: pd.DataFrame, words: str) -> str:
     """Describe the triangle: the share after one week in the first and in the last mature cohort."""
     mature = cohorts[cohorts["rate"].notna() & (cohorts["week"] == 0)].sort_values("cohort_week")
     texts = [

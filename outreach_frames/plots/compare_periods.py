@@ -38,8 +38,8 @@ from outreach_frames.plots._input import (
 from outreach_frames.plots._layout import open_page, shorten, theme
 from outreach_frames.plots._style import MUTED, VOLUME
 
-_NEEDED = ("rate_a", "rate_a_n", "rate_b", "rate_b_n", "rate_effect", "mix_effect")
-_ROW, _THICK = 0.36, 0.5
+_PERIOD_COLUMNS = ("rate_a", "rate_a_n", "rate_b", "rate_b_n", "rate_effect", "mix_effect")
+_WATERFALL_ROW, _WATERFALL_BAR = 0.36, 0.5
 _MOST_NAMED, _ENDS, _NAME_ROOM = 3, 2, 1.8
 
 
@@ -74,13 +74,15 @@ def plot_compare_periods(
     DataError
         The total that came with the result has been lost, as merging and grouping do.
     """
-    require(comparison, _NEEDED, plot="plot_compare_periods", source="stats.compare_periods(...)", names=names)
+    require(comparison, _PERIOD_COLUMNS, plot="plot_compare_periods", source="stats.compare_periods(...)", names=names)
     total = _total(comparison)
     keys = keys_of(comparison)[:1]
     kind = plural(noun(keys[0])) if keys else "groups"
     provided = parameters(comparison)
     words = metric(str(provided.get("metric") or "reply_rate"))
-    first, second = (_period(provided.get(name), fallback) for name, fallback in (("a", "earlier"), ("b", "later")))
+    first, second = (
+        _period_label(provided.get(name), fallback) for name, fallback in (("a", "earlier"), ("b", "later"))
+    )
     with theme():
         page = open_page(
             ax,
@@ -94,11 +96,11 @@ def plot_compare_periods(
             footnote=f"{words.label}: {words.definition}. Whiskers: {confidence(comparison)} interval (Wilson). "
             f"Mix: more or less of some {kind}, at average rates. Rates: change within them, at average shares. "
             + _largest(comparison, labels(comparison, keys, names=names)),
-            height=4 * _ROW + AXIS_ROOM + HEADER_ROOM,
+            height=4 * _WATERFALL_ROW + AXIS_ROOM + HEADER_ROOM,
         )
         if np.isnan(total["rate_a"]) and np.isnan(total["rate_b"]):
             return empty(page, "No data in either period.")
-        ends = [(_rate(total, "a"), total["rate_a_n"]), (_rate(total, "b"), total["rate_b_n"])]
+        ends = [(_total_rate(total, "a"), total["rate_a_n"]), (_total_rate(total, "b"), total["rate_b_n"])]
         effects = total["mix_effect"], total["rate_effect"]
         cells = [percent(ends[0][0][0], ends[0][1]), *map(_points, effects), percent(ends[1][0][0], ends[1][1])]
         sizes = [count(ends[0][1]), "", "", count(ends[1][1])]
@@ -109,7 +111,7 @@ def plot_compare_periods(
         estimates(drawn, (0, 3), [rate for rate, _ in ends], mark_of(words))
         if not np.isnan(effects).any():
             _draw_effects(drawn, ends[0][0][0], effects, words)
-        page.describe(_in_words(rows, ends, effects, words))
+        page.describe(_describe_periods(rows, ends, effects, words))
         return drawn
 
 
@@ -124,12 +126,12 @@ def _total(comparison: pd.DataFrame) -> dict[str, float]:
     return {name: float("nan") if values[0] is None else float(values[0]) for name, values in columns.items()}
 
 
-def _rate(total: dict[str, float], period: str) -> Estimate:
+def _total_rate(total: dict[str, float], period: str) -> Estimate:
     value, low, high = (total[f"rate_{period}{end}"] for end in ("", "_lo", "_hi"))
     return value, low, high
 
 
-def _period(provided: Any, fallback: str) -> str:
+def _period_label(provided: Any, fallback: str) -> str:
     """Name a period by its first and last day; its end is not included."""
     if not isinstance(provided, (list, tuple)) or len(provided) != _ENDS:
         return f"{fallback} period"
@@ -160,13 +162,20 @@ def _draw_effects(ax: Axes, start: float, effects: tuple[float, float], words: M
     """Draw each effect as a step of the waterfall, joined by thin lines to the rows above and below."""
     level = start
     for row, (effect, mark) in enumerate(zip(effects, (VOLUME, mark_of(words)), strict=True), start=1):
-        ax.plot([level, level], [row - 1, row + _THICK / 2], color=MUTED, lw=0.7, dashes=(2, 2), zorder=1)
-        blocks(ax, [(min(level, level + effect), row - _THICK / 2, abs(effect), _THICK)], mark, gid="effect")
+        ax.plot([level, level], [row - 1, row + _WATERFALL_BAR / 2], color=MUTED, lw=0.7, dashes=(2, 2), zorder=1)
+        blocks(
+            ax,
+            [(min(level, level + effect), row - _WATERFALL_BAR / 2, abs(effect), _WATERFALL_BAR)],
+            mark,
+            gid="effect",
+        )
         level += effect
     ax.plot([level, level], [2, 3], color=MUTED, lw=0.7, dashes=(2, 2), zorder=1)
 
 
-def _in_words(rows: list[str], ends: list[tuple[Estimate, float]], effects: tuple[float, float], words: Metric) -> str:
+def _describe_periods(
+    rows: list[str], ends: list[tuple[Estimate, float]], effects: tuple[float, float], words: Metric
+) -> str:
     texts = [f"{row}: {interval(*rate, n)}" for row, (rate, n) in zip(rows[::3], ends, strict=True)]
     steps = [f"{row} {_points(effect)}" for row, effect in zip(rows[1:3], effects, strict=True)]
     return f"Waterfall of {axis_title(words).lower()}. {texts[0]}; {steps[0]}; {steps[1]}; {texts[1]}."

@@ -26,14 +26,14 @@ from outreach_frames.plots._layout import Page, line_height, open_page, rectangl
 from outreach_frames.plots._panels import grid, grid_height, label_beside, panels_shown
 from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT
 
-_CAUSES = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
-_COUNTS = ("t_d", "at_risk", "events_any", "censored", "event_free")
-_NEEDED = (*_COUNTS, *(f"cif_{cause}{end}" for cause in _CAUSES for end in ("", "_lo", "_hi")))
-_BEFORE_ANY = dict.fromkeys((f"cif_{cause}" for cause in _CAUSES), 0.0) | {"event_free": 1.0}
+_CAUSE_MARKS = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
+_RISK_COLUMNS = ("t_d", "at_risk", "events_any", "censored", "event_free")
+_CIF_COLUMNS = (*_RISK_COLUMNS, *(f"cif_{cause}{end}" for cause in _CAUSE_MARKS for end in ("", "_lo", "_hi")))
+_BEFORE_ANY = dict.fromkeys((f"cif_{cause}" for cause in _CAUSE_MARKS), 0.0) | {"event_free": 1.0}
 """What is known before anything has happened to anybody: a share without an interval."""
 _LEFT, _RIGHT, _TABLE = 0.95, 0.95, 0.88
 _WHOLE, _PANEL = 2.4, 1.5
-_HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
+_INCIDENCE_HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
 
 
 def plot_cumulative_incidence(
@@ -76,7 +76,9 @@ def plot_cumulative_incidence(
     MissingColumnError
         The frame is not a result of `stats.cumulative_incidence`.
     """
-    require(incidence, _NEEDED, plot="plot_cumulative_incidence", source="stats.cumulative_incidence(...)", names=names)
+    require(
+        incidence, _CIF_COLUMNS, plot="plot_cumulative_incidence", source="stats.cumulative_incidence(...)", names=names
+    )
     by = [key for key in keys_of(incidence) if key != "t_d"][:1] if parameters(incidence).get("by") else []
     groups = parts(incidence, by[0], names=names) if by else {"": incidence}
     curves = {name: _Curves(rows.sort_values("t_d")) for name, rows in groups.items() if len(rows)}
@@ -114,7 +116,7 @@ def plot_cumulative_incidence(
             ):
                 panel = page.panel(cell.left, cell.bottom + _TABLE, cell.width, cell.height - _TABLE)
                 draw.panel(panel, cell.bottom + _TABLE, curves[name], is_left=cell.is_left, is_labeled=cell.is_right)
-        page.describe(_in_words(curves, draw.days, kind))
+        page.describe(_describe_incidence(curves, draw.days, kind))
         return page.ax
 
 
@@ -122,7 +124,7 @@ class _Curves:
     """The curves of one group as steps from day 0, as far as anybody was followed."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        self._columns = {name: numbers(rows, name) for name in _NEEDED}
+        self._columns = {name: numbers(rows, name) for name in _CIF_COLUMNS}
         self._times = self._columns["t_d"]
         self.entrants = self.at_risk(0)
         self.end = float("inf") if self.at_risk(float("inf")) > 0 else float(self._times[-1])
@@ -162,9 +164,9 @@ class _Drawing:
     def __init__(self, page: Page, days: Sequence[float], curves: list[_Curves]) -> None:
         self.page = page
         self.days = days
-        ends = [sum(curve.at(min(days[-1], curve.end), f"cif_{cause}") for cause in _CAUSES) for curve in curves]
+        ends = [sum(curve.at(min(days[-1], curve.end), f"cif_{cause}") for cause in _CAUSE_MARKS) for curve in curves]
         bounds = [curve.at(day, "cif_reply_hi") for curve in curves for day in days[1:]]
-        self.top = min(top_of(ends, bounds) * _HEADROOM, 1.0)
+        self.top = min(top_of(ends, bounds) * _INCIDENCE_HEADROOM, 1.0)
 
     def panel(self, ax: Axes, bottom: float, curves: _Curves, *, is_left: bool, is_labeled: bool) -> None:
         """Draw one group: the stacked areas, the numbered days, the table `bottom` inches up the page."""
@@ -173,7 +175,7 @@ class _Drawing:
         rate_axis(ax.yaxis, "Share" if is_left else "", ticks=4)
         ax.tick_params(labelleft=is_left)
         below = np.zeros(1)
-        for cause, (_, mark) in _CAUSES.items():
+        for cause, (_, mark) in _CAUSE_MARKS.items():
             times, values = curves.steps(cause, horizon)
             ax.fill_between(
                 times, below, below + values, step="post", facecolor=mark.fill, edgecolor=mark.hatch_ink, lw=0,
@@ -216,13 +218,13 @@ class _Drawing:
 
     def _label_areas(self, ax: Axes, curves: _Curves) -> None:
         last = min(self.days[-1], curves.end)
-        heights = [curves.at(last, f"cif_{cause}") for cause in _CAUSES]
+        heights = [curves.at(last, f"cif_{cause}") for cause in _CAUSE_MARKS]
         tops = np.cumsum(heights)
         middles = [*(tops - np.array(heights) / 2), (tops[-1] + self.top) / 2]
         texts = [f"{words} {percent(height, curves.entrants)}" for (words, _), height
-                 in zip(_CAUSES.values(), heights, strict=True)]  # fmt: skip
+                 in zip(_CAUSE_MARKS.values(), heights, strict=True)]  # fmt: skip
         texts.append(f"still open {percent(curves.at(last, 'event_free'), curves.entrants)}")
-        inks = [*(mark.ink for _, mark in _CAUSES.values()), MUTED]
+        inks = [*(mark.ink for _, mark in _CAUSE_MARKS.values()), MUTED]
         label_beside(ax, middles, texts, inks)
 
 
@@ -235,7 +237,7 @@ def _reply_cells(curves: _Curves, day: float) -> list[str]:
     return [percent(rate, curves.entrants), percent_range(low, high, curves.entrants)]
 
 
-def _in_words(curves: dict[str, _Curves], days: Sequence[float], kind: str) -> str:
+def _describe_incidence(curves: dict[str, _Curves], days: Sequence[float], kind: str) -> str:
     of = f" for {counted(len(curves), kind)}" if kind else ""
     words = [f"Stacked cumulative incidence of reply, opt-out and bounce{of}."]
     for name, curve in curves.items():

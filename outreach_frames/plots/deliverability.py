@@ -13,14 +13,14 @@ from outreach_frames.plots._layout import open_page, theme
 from outreach_frames.plots._panels import Weeks, grid, grid_height, label_beside, panels_shown
 from outreach_frames.plots._style import INK, MUTED
 
-_LEFT, _RIGHT, _GAP, _BELOW, _TICKS, _CELL = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
-_CONTROL = ["baseline", "limit_lo", "limit_hi"]
+_CHART_LEFT, _CHART_RIGHT, _CHART_GAP, _CHART_BOTTOM, _CHART_TICKS, _CHART_HEIGHT = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
+_LIMIT_COLUMNS = ["baseline", "limit_lo", "limit_hi"]
 _BOUNCE = "bounce_rate"
 _GRAVE = {"act": 2, "watch": 1}
 _LATELY = 4
-_PAD = 12
+_LABEL_PAD = 12
 _WATCH, _ACT = "#F6F6F6", "#EAEAEA"
-_HEADROOM, _ABOVE = 1.08, 1.5
+_CHART_HEADROOM, _ABOVE_ACT = 1.08, 1.5
 _STRETCH = 2
 """Whiskers and limits may raise the panels so many times."""
 
@@ -87,11 +87,11 @@ def plot_deliverability(
     min_n = int(parameters(deliverability).get("min_n") or 20) if min_n is None else min_n
     everyone = parts(deliverability.sort_values(["mailbox_id", "week"]), "mailbox_id", names=names)
     order = sorted(everyone, key=lambda name: _gravity(everyone[name], rate))
-    order = order[: panels_shown(ax, len(order), _CELL, below=_BELOW)]
+    order = order[: panels_shown(ax, len(order), _CHART_HEIGHT, below=_CHART_BOTTOM)]
     watch, act = _thresholds(deliverability, rate)
     alerts = deliverability["alert"].astype(str)
     visible = pd.concat([everyone[name] for name in order]) if order else deliverability
-    top = _top(visible, rate, act, min_n)
+    top = _chart_top(visible, rate, act, min_n)
     with theme():
         page = open_page(
             ax,
@@ -114,22 +114,26 @@ def plot_deliverability(
                 if rate == _BOUNCE
                 else ""
             ),
-            height=grid_height(len(order), _CELL, below=_BELOW),
+            height=grid_height(len(order), _CHART_HEIGHT, below=_CHART_BOTTOM),
         )
         if not order:
             return empty(page, "No mail sent in this period.")
         weeks = Weeks(visible["week"])
-        for cell, name in zip(grid(page, order, left=_LEFT, below=_BELOW, right=_RIGHT, gap=_GAP), order, strict=True):
-            panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, cell.height - _TICKS)
+        for cell, name in zip(
+            grid(page, order, left=_CHART_LEFT, below=_CHART_BOTTOM, right=_CHART_RIGHT, gap=_CHART_GAP),
+            order,
+            strict=True,
+        ):
+            panel = page.panel(cell.left, cell.bottom + _CHART_TICKS, cell.width, cell.height - _CHART_TICKS)
             panel.set_ylim(0, top)
             rate_axis(panel.yaxis, words.label if cell.is_left else "", ticks=4)
             panel.tick_params(labelleft=cell.is_left)
             weeks.axis(panel)
-            panel.tick_params(axis="x", pad=_PAD)
+            panel.tick_params(axis="x", pad=_LABEL_PAD)
             if act:
-                _draw_bands(panel, watch, act, is_labeled=cell.is_right)
-            _draw_weeks(panel, everyone[name], rate, weeks, min_n)
-        page.describe(_in_words({name: everyone[name] for name in order}, rate, len(everyone)))
+                _draw_thresholds(panel, watch, act, is_labeled=cell.is_right)
+            _draw_chart(panel, everyone[name], rate, weeks, min_n)
+        page.describe(_describe_charts({name: everyone[name] for name in order}, rate, len(everyone)))
         return page.ax
 
 
@@ -146,37 +150,37 @@ def _thresholds(deliverability: pd.DataFrame, rate: str) -> tuple[float, float]:
     return float(watch), float(act)
 
 
-def _top(rows: pd.DataFrame, rate: str, act: float, min_n: int) -> float:
+def _chart_top(rows: pd.DataFrame, rate: str, act: float, min_n: int) -> float:
     """Choose where the panels end: points and the band fit, whiskers and limits unless they would flatten the rest."""
     firm = rows[numbers(rows, f"{rate}_n") >= min_n]
     firm = firm if len(firm) else rows
-    baseline, _, limit = _control(firm, rate, min_n).T
-    needed = top_of(numbers(firm, rate), baseline, [_ABOVE * act])
+    baseline, _, limit = _limits(firm, rate, min_n).T
+    needed = top_of(numbers(firm, rate), baseline, [_ABOVE_ACT * act])
     whole = top_of(numbers(firm, f"{rate}_hi"), limit, [needed / _STRETCH])
-    return _HEADROOM * min(max(needed, whole), _STRETCH * needed)
+    return _CHART_HEADROOM * min(max(needed, whole), _STRETCH * needed)
 
 
-def _control(rows: pd.DataFrame, rate: str, min_n: int) -> Floats:
+def _limits(rows: pd.DataFrame, rate: str, min_n: int) -> Floats:
     """Baseline and lower and upper limit of each week, shape (n_weeks, 3); missing where there are none."""
-    if rate != _BOUNCE or not set(_CONTROL) <= set(rows.columns):
-        return np.full((len(rows), len(_CONTROL)), np.nan)
-    control = np.stack([numbers(rows, name) for name in _CONTROL], axis=1)
+    if rate != _BOUNCE or not set(_LIMIT_COLUMNS) <= set(rows.columns):
+        return np.full((len(rows), len(_LIMIT_COLUMNS)), np.nan)
+    control = np.stack([numbers(rows, name) for name in _LIMIT_COLUMNS], axis=1)
     control[numbers(rows, f"{rate}_n") < min_n, 1:] = np.nan
     return control
 
 
-def _draw_bands(ax: Axes, watch: float, act: float, *, is_labeled: bool) -> None:
+def _draw_thresholds(ax: Axes, watch: float, act: float, *, is_labeled: bool) -> None:
     ax.axhspan(watch, act, color=_WATCH, lw=0, zorder=0.4, gid="watch")
     ax.axhspan(act, ax.get_ylim()[1], color=_ACT, lw=0, zorder=0.4, gid="act")
     if is_labeled:
         label_beside(ax, [(watch + act) / 2, (act + ax.get_ylim()[1]) / 2], ["watch", "act"], [MUTED, INK])
 
 
-def _draw_weeks(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: int) -> None:
+def _draw_chart(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: int) -> None:
     mark = mark_of(metric(rate))
     places, trials = weeks.places(rows["week"]), numbers(rows, f"{rate}_n")
     bounds = np.stack([numbers(rows, f"{rate}{end}") for end in ("", "_lo", "_hi")], axis=1)
-    _draw_limits(ax, places, _control(rows, rate, min_n))
+    _draw_limits(ax, places, _limits(rows, rate, min_n))
     few = trials < min_n
     bounds[few, 1:] = np.nan  # the whisker of a few mailings would fill the panel and say nothing
     firm = np.where(few, np.nan, bounds[:, 0])  # from week to week a few mailings jump between the ends of the axis
@@ -203,7 +207,7 @@ def _draw_limits(ax: Axes, places: Floats, control: Floats) -> None:
     ax.step(places, control[:, 0], where="mid", color=MUTED, lw=0.8, zorder=1.5, gid="baseline")
 
 
-def _in_words(visible: dict[str, pd.DataFrame], rate: str, total: int) -> str:
+def _describe_charts(visible: dict[str, pd.DataFrame], rate: str, total: int) -> str:
     words = [
         f"Control charts of weekly {metric(rate).label.lower()} for {len(visible)} of {counted(total, 'mailbox')}."
     ]

@@ -37,7 +37,7 @@ from outreach_frames.plots._layout import theme
 from outreach_frames.plots._style import MUTED, Mark
 
 _ARROW = 0.05
-_NEEDED = ("n", "x", "raw", "shrunk", "lo", "hi", "p_top", "p_above_median", "rank")
+_LEADERBOARD_COLUMNS = ("n", "x", "raw", "shrunk", "lo", "hi", "p_top", "p_above_median", "rank")
 
 
 def plot_leaderboard(
@@ -79,7 +79,7 @@ def plot_leaderboard(
     MissingColumnError
         The frame is not a result of `stats.leaderboard`.
     """
-    require(leaderboard, _NEEDED, plot="plot_leaderboard", source="stats.leaderboard(...)", names=names)
+    require(leaderboard, _LEADERBOARD_COLUMNS, plot="plot_leaderboard", source="stats.leaderboard(...)", names=names)
     keys = keys_of(leaderboard)[:1]
     kind = noun(keys[0]) if keys else "group"
     words = metric(str(parameters(leaderboard).get("metric") or "reply_rate"))

@@ -13,7 +13,7 @@ from outreach_frames.plots._layout import distinct, open_page, shorten, theme, w
 from outreach_frames.plots._panels import grid, grid_height, label_beside, panels_shown
 from outreach_frames.plots._style import CLICK, FAILURE, INK, MUTED, SMALL_PT, WAITING
 
-_NEEDED = ("opportunity_id", "channel", "channel_id", "model", "currency", "amount", "share")
+_CREDITS = ("opportunity_id", "channel", "channel_id", "model", "currency", "amount", "share")
 _LOOKS = (
     ("o", "-", INK),
     ("s", (5, 1.5), CLICK.ink),
@@ -28,7 +28,7 @@ _MODELS = {"first": "first touch", "last": "last touch", "linear": "linear", "ti
 _REST = {"none": "one-off mail", "unattributed": "unattributed"}
 _OTHERS = " other "
 _MOST_LINES, _MOST_PANELS = 8, 4
-_LEFT, _RIGHT, _RIGHT_SHARE, _BELOW, _HEIGHT = 0.75, 2.6, 0.4, 0.42, 2.4
+_PIPELINE_LEFT, _PIPELINE_RIGHT, _PIPELINE_RIGHT_SHARE, _BELOW, _HEIGHT = 0.75, 2.6, 0.4, 0.42, 2.4
 
 
 def plot_pipeline_attribution(
@@ -66,7 +66,7 @@ def plot_pipeline_attribution(
     -----
     The models are additive, so the lines of a panel add up to the same total at each model.
     """
-    require(credited, _NEEDED, plot="plot_pipeline_attribution", source="stats.pipeline_attribution(...)", names=names)
+    require(credited, _CREDITS, plot="plot_pipeline_attribution", source="stats.pipeline_attribution(...)", names=names)
     provided = parameters(credited)
     kind = noun(str(provided.get("by") or "sequence_id"))
     models = [model for model in _MODELS if (credited["model"] == model).fillna(value=False).any()]
@@ -91,17 +91,19 @@ def plot_pipeline_attribution(
         )
         if not panels:
             return empty(page, "No opportunities in this period.")
-        right = min(_RIGHT, _RIGHT_SHARE * page.width)
+        right = min(_PIPELINE_RIGHT, _PIPELINE_RIGHT_SHARE * page.width)
         if len(panels) == 1:
             ((unit, lines),) = panels.items()
-            room = page.width - _LEFT - right
-            _draw_panel(page.place(_LEFT, _BELOW, room, page.height - _BELOW - 0.1), lines, models, unit, right)
+            room = page.width - _PIPELINE_LEFT - right
+            _draw_panel(
+                page.place(_PIPELINE_LEFT, _BELOW, room, page.height - _BELOW - 0.1), lines, models, unit, right
+            )
         else:
-            cells = grid(page, list(panels), left=_LEFT, below=0, right=right, columns=1)
+            cells = grid(page, list(panels), left=_PIPELINE_LEFT, below=0, right=right, columns=1)
             for cell, (unit, lines) in zip(cells, panels.items(), strict=True):
                 panel = page.panel(cell.left, cell.bottom + _BELOW, cell.width, cell.height - _BELOW)
                 _draw_panel(panel, lines, models, unit, right)
-        page.describe(_in_words(panels, models))
+        page.describe(_describe_pipeline(panels, models))
         return page.ax
 
 
@@ -166,7 +168,7 @@ def _stretch(values: Floats) -> str:
     return low if low == high else f"{low} – {high}"
 
 
-def _in_words(panels: dict[str, dict[str, Floats]], models: list[str]) -> str:
+def _describe_pipeline(panels: dict[str, dict[str, Floats]], models: list[str]) -> str:
     words = [f"Credited pipeline under {', '.join(_MODELS[model] for model in models)}."]
     for unit, lines in panels.items():
         sentences = (f"{label} {amount(values.min())} to {amount(values.max())}" for label, values in lines.items())

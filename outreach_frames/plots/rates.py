@@ -99,7 +99,7 @@ def plot_rates(
     kind = " and ".join(noun(key) for key in keys)
     young = _young(rates, rate)
     few = ~(trials >= min_n) | young
-    top = _top(values, high, few)
+    top = _rate_axis_end(values, high, few)
     order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, named, last=young)
     groups = [counted(len(rates), kind)] if kind else []
     with theme():
@@ -156,7 +156,7 @@ def _together(rates: pd.DataFrame, keys: list[str], kind: str) -> str:
     return f"Dashed: {of} together" + (f"; left out: {counted(outside, 'record')} without one." if outside else ".")
 
 
-def _top(values: Floats, high: Floats, few: Flags) -> float:
+def _rate_axis_end(values: Floats, high: Floats, few: Flags) -> float:
     """Choose where the axis ends: firm whiskers fit, and all points that leave the firm estimates enough of it."""
     if few.all():
         return top_of(high, values)

@@ -13,10 +13,10 @@ from outreach_frames.plots._input import Names, ends_in_words, keys_of, labels, 
 from outreach_frames.plots._layout import theme
 from outreach_frames.plots._style import CLICK, FAILURE, MUTED, NONE, OPEN, VOLUME, WAITING, Mark
 
-_NEEDED = ("counter", "api", "unique_mailings", "gap", "cause")
+_COUNTER_COLUMNS = ("counter", "api", "unique_mailings", "gap", "cause")
 _FAR = 2.0
 _EQUAL, _FEW = "equal", 12
-_CAUSES: dict[str, Mark] = {
+_GAP_MARKS: dict[str, Mark] = {
     _EQUAL: NONE,
     "other definition": CLICK,
     "rows missing": FAILURE,
@@ -64,7 +64,9 @@ def plot_reconcile_counters(
     MissingColumnError
         The frame is not a result of `stats.reconcile_counters`.
     """
-    require(counters, _NEEDED, plot="plot_reconcile_counters", source="stats.reconcile_counters(...)", names=names)
+    require(
+        counters, _COUNTER_COLUMNS, plot="plot_reconcile_counters", source="stats.reconcile_counters(...)", names=names
+    )
     keys = keys_of(counters)[:1]
     kind = noun(keys[0]) if keys else "object"
     api, mailings, gaps = (numbers(counters, column) for column in ("api", "unique_mailings", "gap"))
@@ -72,7 +74,7 @@ def plot_reconcile_counters(
     present = list(~np.isnan(api) & ~np.isnan(rows))
     objects = counters.drop_duplicates(keys)
     named = dict(zip(objects[keys[0]], labels(objects, keys, names=names), strict=True)) if keys else {}
-    words = [_words(counter) for counter in counters["counter"]]
+    words = [_counter_label(counter) for counter in counters["counter"]]
     if len(named) > 1:
         words = [f"{named[key]} · {word}" for key, word in zip(counters[keys[0]], words, strict=True)]
     causes = counters["cause"].astype("object").fillna("").astype(str).tolist()
@@ -110,7 +112,7 @@ def plot_reconcile_counters(
         if apart:
             named_lines[-1] = f"{count(len(apart))} {'others' if order else 'counters'}"
         drawn = lay_rows(page, named_lines, columns, muted=lines.gaps)
-        shares = np.array([_share(row, counter) for row, counter in zip(rows, api, strict=True)])
+        shares = np.array([_rows_share(row, counter) for row, counter in zip(rows, api, strict=True)])
         drawn.set_xlim(0, top_of([1.0], shares[shares < _FAR], most=_FAR))
         rate_axis(drawn.xaxis, "Rows ÷ API counter")
         drawn.axvline(1, color=MUTED, lw=0.8, zorder=1, gid="api-line")
@@ -119,7 +121,7 @@ def plot_reconcile_counters(
         edge = drawn.get_xlim()[1]
         look: dict[str, Any] = {"ls": "none", "clip_on": False}
         for line, row in lines.drawn(present):
-            mark = _CAUSES.get(causes[row], NONE)
+            mark = _GAP_MARKS.get(causes[row], NONE)
             at, marker = min(shares[row], edge), mark.marker if shares[row] <= edge else ">"
             drawn.plot([1, at], [line, line], color=mark.ink, lw=1.1, gid="gap")
             drawn.plot([1], [line], marker="o", ms=5, color=MUTED, mfc="white", mew=0.9, zorder=3, gid="api", **look)
@@ -131,12 +133,12 @@ def plot_reconcile_counters(
         return drawn
 
 
-def _share(rows: float, api: float) -> float:
+def _rows_share(rows: float, api: float) -> float:
     """Rows for each one that the API counted; 1 where both count none."""
     return 1.0 if rows == api else rows / api if api else np.inf
 
 
-def _words(counter: object) -> str:
+def _counter_label(counter: object) -> str:
     """Turn a counter's name into words: ``opt_out_count`` and ``optOutCount`` give "opt out"."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(counter)).lower()
     return spaced.removesuffix("_count").replace("_", " ")

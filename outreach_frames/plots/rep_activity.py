@@ -16,9 +16,9 @@ from outreach_frames.plots._panels import Weeks, grid, grid_height, label_beside
 from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK
 
 _CHANNELS = {"delivered": ("e-mail", MAIL), "calls_dialed": ("calls", CALL), "tasks_done": ("other tasks", TASK)}
-_NEEDED = ("user_id", "week", *_CHANNELS, "task_backlog")
-_LEFT, _RIGHT, _GAP, _TICKS = 0.6, 0.8, 0.4, 0.34
-_THICK, _HEADROOM = 0.84, 1.08
+_ACTIVITY_COLUMNS = ("user_id", "week", *_CHANNELS, "task_backlog")
+_ACTIVITY_LEFT, _ACTIVITY_RIGHT, _ACTIVITY_GAP, _ACTIVITY_TICKS = 0.6, 0.8, 0.4, 0.34
+_BAR_WIDTH, _ACTIVITY_HEADROOM = 0.84, 1.08
 
 
 def plot_rep_activity(
@@ -50,9 +50,9 @@ def plot_rep_activity(
     MissingColumnError
         The frame is not a result of `stats.rep_activity`.
     """
-    require(activity, _NEEDED, plot="plot_rep_activity", source="stats.rep_activity(...)", names=names)
+    require(activity, _ACTIVITY_COLUMNS, plot="plot_rep_activity", source="stats.rep_activity(...)", names=names)
     everyone = parts(activity.sort_values(["user_id", "week"]), "user_id", names=names)
-    order = sorted(everyone, key=lambda name: (-_touches(everyone[name]), name))
+    order = sorted(everyone, key=lambda name: (-_total_touches(everyone[name]), name))
     cell_height = 2.0 if len(order) == 1 else 1.4
     order = order[: panels_shown(ax, len(order), cell_height, below=0)]
     zone = parameters(activity).get("tz") or "UTC"
@@ -63,7 +63,7 @@ def plot_rep_activity(
             subtitle=subtitle(
                 activity,
                 (f"{len(order)} busiest of " if len(order) < len(everyone) else "") + counted(len(everyone), "user"),
-                counted(sum(map(_touches, everyone.values())), "touch"),
+                counted(sum(map(_total_touches, everyone.values())), "touch"),
                 period=period,
             ),
             footnote="Bars: mailings delivered, outbound calls dialed, other tasks completed. Line: tasks due that "
@@ -74,36 +74,38 @@ def plot_rep_activity(
             return empty(page, "No activity in this period.")
         visible = pd.concat([everyone[name] for name in order])
         weeks = Weeks(visible["week"])
-        top = _HEADROOM * max(_stack(visible)[-1].max(), np.nanmax(numbers(visible, "task_backlog"), initial=0.0), 1.0)
-        cells = grid(page, order, left=_LEFT, below=0, right=_RIGHT, gap=_GAP)
+        top = _ACTIVITY_HEADROOM * max(
+            _stack_channels(visible)[-1].max(), np.nanmax(numbers(visible, "task_backlog"), initial=0.0), 1.0
+        )
+        cells = grid(page, order, left=_ACTIVITY_LEFT, below=0, right=_ACTIVITY_RIGHT, gap=_ACTIVITY_GAP)
         named = next(cell for cell in cells if cell.is_right)
         for cell, name in zip(cells, order, strict=True):
-            panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, cell.height - _TICKS)
+            panel = page.panel(cell.left, cell.bottom + _ACTIVITY_TICKS, cell.width, cell.height - _ACTIVITY_TICKS)
             panel.set_ylim(0, top)
             weeks.axis(panel)
             count_axis(panel.yaxis, "Per week" if cell.is_left else "", ticks=4)
             panel.tick_params(labelleft=cell.is_left)
             _draw_weeks(panel, everyone[name], weeks)
             if cell is named:
-                _label(panel, everyone[name])
-        page.describe(_in_words({name: everyone[name] for name in order}, len(everyone)))
+                _label_channels(panel, everyone[name])
+        page.describe(_describe_activity({name: everyone[name] for name in order}, len(everyone)))
         return page.ax
 
 
-def _stack(rows: pd.DataFrame) -> Floats:
+def _stack_channels(rows: pd.DataFrame) -> Floats:
     """Upper edges of the stacked channels, shape (channels, weeks)."""
     return np.cumsum([np.nan_to_num(numbers(rows, channel)) for channel in _CHANNELS], axis=0)
 
 
-def _touches(rows: pd.DataFrame) -> float:
-    return float(_stack(rows)[-1].sum())
+def _total_touches(rows: pd.DataFrame) -> float:
+    return float(_stack_channels(rows)[-1].sum())
 
 
 def _draw_weeks(ax: Axes, rows: pd.DataFrame, weeks: Weeks) -> None:
     places = weeks.places(rows["week"])
     below = np.zeros(len(rows))
-    for (channel, (_, mark)), edge in zip(_CHANNELS.items(), _stack(rows), strict=True):
-        bars = zip(places - _THICK / 2, below, np.full(len(rows), _THICK), edge - below, strict=True)
+    for (channel, (_, mark)), edge in zip(_CHANNELS.items(), _stack_channels(rows), strict=True):
+        bars = zip(places - _BAR_WIDTH / 2, below, np.full(len(rows), _BAR_WIDTH), edge - below, strict=True)
         blocks(ax, [bar for bar in bars if bar[-1] > 0], replace(mark, hatch=""), gid=channel, lw=0)
         below = edge
     backlog = numbers(rows, "task_backlog")
@@ -111,9 +113,9 @@ def _draw_weeks(ax: Axes, rows: pd.DataFrame, weeks: Weeks) -> None:
     ax.plot(places, backlog, lw=1.1, gid="backlog", clip_on=False, **look)
 
 
-def _label(ax: Axes, rows: pd.DataFrame) -> None:
+def _label_channels(ax: Axes, rows: pd.DataFrame) -> None:
     """Name the channels at the heights they have on average, and the line at its end."""
-    edges = [0.0, *(float(edge.mean()) for edge in _stack(rows))]
+    edges = [0.0, *(float(edge.mean()) for edge in _stack_channels(rows))]
     middles = [(low + high) / 2 for low, high in pairwise(edges)]
     texts, inks = [words for words, _ in _CHANNELS.values()], [mark.ink for _, mark in _CHANNELS.values()]
     backlog = float(numbers(rows, "task_backlog")[-1])
@@ -122,7 +124,7 @@ def _label(ax: Axes, rows: pd.DataFrame) -> None:
     label_beside(ax, middles, texts, inks)
 
 
-def _in_words(visible: dict[str, pd.DataFrame], total: int) -> str:
+def _describe_activity(visible: dict[str, pd.DataFrame], total: int) -> str:
     words = [f"Touches by channel and week for {len(visible)} of {counted(total, 'user')}."]
     for name, rows in visible.items():
         each = ", ".join(f"{count(np.nansum(numbers(rows, key)))} {noun}" for key, (noun, _) in _CHANNELS.items())

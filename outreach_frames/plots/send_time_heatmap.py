@@ -1,7 +1,5 @@
 """When mail is answered: a week of hours, shaded by the reply rate, sized by how much was sent."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +8,7 @@ from matplotlib.patches import Rectangle
 from outreach_frames._format import count, counted, percent
 from outreach_frames.plots._axes import empty
 from outreach_frames.plots._input import (
+    Flags,
     Floats,
     axis_title,
     facts,
@@ -24,22 +23,20 @@ from outreach_frames.plots._layout import Page, open_page, theme
 from outreach_frames.plots._panels import shade
 from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_HOURS = 24
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_HOURS_OF_DAY = 24
 _CLOCKS = {
     "prospect": "in the recipient's time zone",
     "user": "in the sender's time zone",
     "org": "in the organization's time zone",
 }
-_LEFT, _RIGHT, _ABOVE, _BELOW, _GAP = 0.45, 0.95, 0.5, 0.95, 0.06
+_GRID_LEFT, _GRID_RIGHT, _GRID_TOP, _GRID_BOTTOM, _GRID_GAP = 0.45, 0.95, 0.5, 0.95, 0.06
 _SCALE_AT, _SCALE_WIDTH = 0.1, 1.6
 _LARGEST = 0.92
-_ALIKE = 0.001
+_EQUAL_RATES = 0.001
 """Rates nearer than this look the same in the picture, and in its numbers."""
 _TWICE = 2
 """The darkest shade is no less than so many times the rate of all hours: that rate is a middle one, no peak."""
-
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def plot_send_time_heatmap(
@@ -80,7 +77,7 @@ def plot_send_time_heatmap(
     least = int(provided.get("min_n") or 30) if min_n is None else min_n
     words = metric(str(provided.get("metric") or "reply_rate"))
     clock = _CLOCKS.get(str(provided.get("clock") or "prospect"), "")
-    delivered, shrunk = _grid(heatmap, "delivered"), _grid(heatmap, "shrunk")
+    delivered, shrunk = _hours_grid(heatmap, "delivered"), _hours_grid(heatmap, "shrunk")
     firm = (delivered >= least) & ~np.isnan(shrunk)
     with theme():
         page = open_page(
@@ -90,14 +87,18 @@ def plot_send_time_heatmap(
             footnote=f"{words.label}: {words.definition}; shrunk toward the rate of all hours. Area: deliveries. "
             f"Dots: fewer than {least} deliveries. Bars: deliveries by hour and by weekday. Who is mailed when is not "
             "random: a good hour may be an hour of good prospects." + _assumed(heatmap),
-            height=len(_DAYS) * 0.28 + _ABOVE + _BELOW,
+            height=len(_WEEKDAYS) * 0.28 + _GRID_TOP + _GRID_BOTTOM,
         )
         if not np.nansum(delivered):
             return empty(page, "No delivered mail in this period.")
-        drawn = page.place(_LEFT, _BELOW, page.width - _LEFT - _RIGHT, page.height - _ABOVE - _BELOW)
-        drawn.set(xlim=(-0.5, _HOURS - 0.5), ylim=(len(_DAYS) - 0.5, -0.5), xlabel=f"hour of sending, {clock}")
-        drawn.set_xticks(range(0, _HOURS, 3))
-        drawn.set_yticks(range(len(_DAYS)), _DAYS)
+        drawn = page.place(
+            _GRID_LEFT, _GRID_BOTTOM, page.width - _GRID_LEFT - _GRID_RIGHT, page.height - _GRID_TOP - _GRID_BOTTOM
+        )
+        drawn.set(
+            xlim=(-0.5, _HOURS_OF_DAY - 0.5), ylim=(len(_WEEKDAYS) - 0.5, -0.5), xlabel=f"hour of sending, {clock}"
+        )
+        drawn.set_xticks(range(0, _HOURS_OF_DAY, 3))
+        drawn.set_yticks(range(len(_WEEKDAYS)), _WEEKDAYS)
         highest = float(np.nanmax(shrunk[firm], initial=0.0))
         usual = _usual(heatmap)
         top = max(highest, min(_TWICE * usual, 1.0))
@@ -107,8 +108,8 @@ def plot_send_time_heatmap(
             title = f"{axis_title(words)}, shrunk" + (": no hour stands out" if _are_alike(shrunk[firm]) else "")
             _draw_scale(page, top, usual, mark_of(words), title)
         else:
-            page.write(_LEFT, 0.1, f"No hour has {least} deliveries.", size=SMALL_PT, color=MUTED)
-        page.describe(_in_words(delivered, shrunk, firm, axis_title(words)))
+            page.write(_GRID_LEFT, 0.1, f"No hour has {least} deliveries.", size=SMALL_PT, color=MUTED)
+        page.describe(_describe_heatmap(delivered, shrunk, firm, axis_title(words)))
         return drawn
 
 
@@ -122,7 +123,7 @@ def _usual(heatmap: pd.DataFrame) -> float:
 
 
 def _are_alike(rates: Floats) -> bool:
-    return float(np.ptp(rates)) < _ALIKE
+    return float(np.ptp(rates)) < _EQUAL_RATES
 
 
 def _assumed(heatmap: pd.DataFrame) -> str:
@@ -132,10 +133,10 @@ def _assumed(heatmap: pd.DataFrame) -> str:
     return f" Zone unknown, {zone} assumed: {percent(share)} of deliveries." if share else ""
 
 
-def _grid(heatmap: pd.DataFrame, column: str) -> Floats:
+def _hours_grid(heatmap: pd.DataFrame, column: str) -> Floats:
     """Arrange a column as 7 weekdays × 24 hours; NaN where the result has no row."""
-    cells = np.full((len(_DAYS), _HOURS), np.nan)
-    rows = [_DAYS.index(str(weekday)[:3].capitalize()) for weekday in heatmap["weekday"]]
+    cells = np.full((len(_WEEKDAYS), _HOURS_OF_DAY), np.nan)
+    rows = [_WEEKDAYS.index(str(weekday)[:3].capitalize()) for weekday in heatmap["weekday"]]
     cells[rows, heatmap["hour"].to_numpy(dtype="int64")] = numbers(heatmap, column)
     return cells
 
@@ -155,15 +156,15 @@ def _draw_cells(ax: Axes, delivered: Floats, rates: Floats, top: float, mark: Ma
 def _draw_totals(page: Page, delivered: Floats) -> None:
     """Draw the deliveries by hour above the grid and by weekday at its right."""
     hours, days = np.nansum(delivered, axis=0), np.nansum(delivered, axis=1)
-    wide, high = page.width - _LEFT - _RIGHT, page.height - _ABOVE - _BELOW
-    above = page.panel(_LEFT, page.height - _ABOVE + _GAP, wide, _ABOVE - _GAP - 0.16)
-    above.bar(range(_HOURS), hours, width=0.8, color=FAINT, edgecolor=MUTED, lw=0.4)
-    above.set(xlim=(-0.5, _HOURS - 0.5), ylim=(0, hours.max()), xticks=[], yticks=[])
+    wide, high = page.width - _GRID_LEFT - _GRID_RIGHT, page.height - _GRID_TOP - _GRID_BOTTOM
+    above = page.panel(_GRID_LEFT, page.height - _GRID_TOP + _GRID_GAP, wide, _GRID_TOP - _GRID_GAP - 0.16)
+    above.bar(range(_HOURS_OF_DAY), hours, width=0.8, color=FAINT, edgecolor=MUTED, lw=0.4)
+    above.set(xlim=(-0.5, _HOURS_OF_DAY - 0.5), ylim=(0, hours.max()), xticks=[], yticks=[])
     busiest = int(hours.argmax())
     above.text(busiest, hours[busiest], count(hours[busiest]), size=SMALL_PT, ha="center", va="bottom")
-    beside = page.panel(page.width - _RIGHT + _GAP, _BELOW, _RIGHT - _GAP - 0.45, high)
-    beside.barh(range(len(_DAYS)), days, height=0.7, color=FAINT, edgecolor=MUTED, lw=0.4)
-    beside.set(ylim=(len(_DAYS) - 0.5, -0.5), xlim=(0, 1.02 * days.max()), xticks=[], yticks=[])
+    beside = page.panel(page.width - _GRID_RIGHT + _GRID_GAP, _GRID_BOTTOM, _GRID_RIGHT - _GRID_GAP - 0.45, high)
+    beside.barh(range(len(_WEEKDAYS)), days, height=0.7, color=FAINT, edgecolor=MUTED, lw=0.4)
+    beside.set(ylim=(len(_WEEKDAYS) - 0.5, -0.5), xlim=(0, 1.02 * days.max()), xticks=[], yticks=[])
     beside.spines[:].set_visible(False)
     for weekday, total in enumerate(days):
         beside.annotate(
@@ -179,7 +180,7 @@ def _draw_totals(page: Page, delivered: Floats) -> None:
 
 def _draw_scale(page: Page, top: float, usual: float, mark: Mark, title: str) -> None:
     """Draw the shades from zero up, with their ends and the rate of all hours in numbers."""
-    scale = page.panel(_LEFT, _SCALE_AT, _SCALE_WIDTH, 0.13)
+    scale = page.panel(_GRID_LEFT, _SCALE_AT, _SCALE_WIDTH, 0.13)
     steps = 32
     for step in range(steps):
         color = shade((step + 0.5) / steps, 1, mark)
@@ -189,22 +190,24 @@ def _draw_scale(page: Page, top: float, usual: float, mark: Mark, title: str) ->
     part = usual / top if top else 0.0
     scale.plot([part, part], [0, 1.5], color=INK, lw=0.8, clip_on=False, gid="usual")
     middle = _SCALE_AT + 0.065
-    page.write(_LEFT - 0.06, middle, "0", size=SMALL_PT, color=MUTED, ha="right", va="center")
-    page.write(_LEFT + _SCALE_WIDTH + 0.06, middle, f"{percent(top)} {title}", size=SMALL_PT, color=MUTED, va="center")
+    page.write(_GRID_LEFT - 0.06, middle, "0", size=SMALL_PT, color=MUTED, ha="right", va="center")
+    page.write(
+        _GRID_LEFT + _SCALE_WIDTH + 0.06, middle, f"{percent(top)} {title}", size=SMALL_PT, color=MUTED, va="center"
+    )
     above = _SCALE_AT + 0.22
     texts = f"all hours {percent(usual)}"
-    page.write(_LEFT + _SCALE_WIDTH * part, above, texts, size=SMALL_PT, color=INK, ha="center", va="bottom")
+    page.write(_GRID_LEFT + _SCALE_WIDTH * part, above, texts, size=SMALL_PT, color=INK, ha="center", va="bottom")
 
 
-def _in_words(delivered: Floats, shrunk: Floats, firm: Flags, title: str) -> str:
+def _describe_heatmap(delivered: Floats, shrunk: Floats, firm: Flags, title: str) -> str:
     """Describe the grid: its busiest hour and its best one."""
     weekday, hour = np.unravel_index(np.nanargmax(delivered), delivered.shape)
     words = [f"Grid of weekdays and hours shaded by {title.lower()}, shrunk."]
-    words.append(f"Busiest: {_DAYS[weekday]} {hour}:00, {counted(delivered[weekday, hour], 'delivered mailing')}.")
+    words.append(f"Busiest: {_WEEKDAYS[weekday]} {hour}:00, {counted(delivered[weekday, hour], 'delivered mailing')}.")
     if firm.any() and _are_alike(shrunk[firm]):
         words.append(f"No hour stands out: all are near {percent(np.mean(shrunk[firm]))}.")
     elif firm.any():
         weekday, hour = np.unravel_index(np.argmax(np.where(firm, shrunk, -1)), shrunk.shape)
         rate = f"{percent(shrunk[weekday, hour])} of {count(delivered[weekday, hour])}"
-        words.append(f"Highest: {_DAYS[weekday]} {hour}:00, {rate}.")
+        words.append(f"Highest: {_WEEKDAYS[weekday]} {hour}:00, {rate}.")
     return " ".join(words)

@@ -18,7 +18,7 @@ from outreach_frames.plots._panels import draw_key, key_height, spread
 from outreach_frames.plots._style import BUCKETS, FAINT, INK, NONE, SMALL_PT, Mark
 
 _NOWHERE = "not there"
-_SIDE, _BAR, _GAP, _HEIGHT = 1.6, 0.02, 0.012, 3.4
+_FLOW_SIDE, _FLOW_BAR, _FLOW_GAP, _FLOW_HEIGHT = 1.6, 0.02, 0.012, 3.4
 
 Flow = tuple[str, str, float]
 """State before, state after, number of enrollments."""
@@ -40,21 +40,23 @@ def _draw_transitions(states: pd.DataFrame, period: str | None, ax: Axes | None)
             ),
             footnote="Left: the earlier snapshot. Right: the later one. Bands are as high as their share of all "
             "enrollments, in the color of the earlier state. Not there: enrolled or removed in between.",
-            height=_HEIGHT,
+            height=_FLOW_HEIGHT,
         )
         if not total:
             return empty(page, "No enrollments in these snapshots.")
-        drawn = page.place(_SIDE, 0.1, page.width - 2 * _SIDE, page.height - 0.2)
+        drawn = page.place(_FLOW_SIDE, 0.1, page.width - 2 * _FLOW_SIDE, page.height - 0.2)
         drawn.set(xlim=(0, 1), ylim=(1, 0))
         drawn.set_axis_off()
-        sides = [_stack(flows, side=side) for side in (0, 1)]
+        sides = [_stack_states(flows, side=side) for side in (0, 1)]
         room = line_height(SMALL_PT) / rectangle_of(drawn).height
         for side, edges in enumerate(sides):
             sizes = {state: sum(flow[2] for flow in flows if flow[side] == state) for state in edges}
             _draw_side(drawn, float(side), edges, sizes, room)
         _draw_bands(drawn, flows, *sides)
         largest = max((flow for flow in flows if flow[0] != flow[1]), key=lambda flow: flow[2], default=None)
-        page.describe(f"Bands between states of {counted(total, 'enrollment')} in two snapshots. {_in_words(largest)}")
+        page.describe(
+            f"Bands between states of {counted(total, 'enrollment')} in two snapshots. {_describe_largest(largest)}"
+        )
         return drawn
 
 
@@ -69,25 +71,25 @@ def _flows(states: pd.DataFrame) -> list[Flow]:
     table = pd.DataFrame({name: pd.Series(values, dtype="object") for name, values in remaining.items()})
     ends = zip(table["from"], table["to"], numbers(table, "count"), strict=True)
     flows = [(_state(one), _state(other), float(n)) for one, other, n in ends if n > 0]
-    return sorted(flows, key=lambda flow: (_rank(flow[0]), _rank(flow[1])))
+    return sorted(flows, key=lambda flow: (_state_rank(flow[0]), _state_rank(flow[1])))
 
 
-def _in_words(largest: Flow | None) -> str:
+def _describe_largest(largest: Flow | None) -> str:
     if largest is None:
         return "None changed."
     before, after, n = largest
-    return f"Most: {count(n)} from {_words(before)} to {_words(after)}."
+    return f"Most: {count(n)} from {_state_label(before)} to {_state_label(after)}."
 
 
 def _state(value: Any) -> str:
     return _NOWHERE if pd.isna(value) else str(value)
 
 
-def _rank(state: str) -> int:
+def _state_rank(state: str) -> int:
     return list(BUCKETS).index(state) if state in BUCKETS else len(BUCKETS)
 
 
-def _words(state: str) -> str:
+def _state_label(state: str) -> str:
     return BUCKETS[state][0] if state in BUCKETS else state
 
 
@@ -95,18 +97,18 @@ def _mark(state: str) -> Mark:
     return BUCKETS[state][1] if state in BUCKETS else NONE
 
 
-def _stack(flows: Sequence[Flow], *, side: int) -> dict[str, tuple[float, float]]:
+def _stack_states(flows: Sequence[Flow], *, side: int) -> dict[str, tuple[float, float]]:
     """Upper edge and height of each state at one side, in fractions of the height, with gaps between."""
     sizes: dict[str, float] = {}
     for before, after, n in flows:
         state = (before, after)[side]
         sizes[state] = sizes.get(state, 0.0) + n
-    scale = (1 - _GAP * (len(sizes) - 1)) / sum(sizes.values())
+    scale = (1 - _FLOW_GAP * (len(sizes) - 1)) / sum(sizes.values())
     edges: dict[str, tuple[float, float]] = {}
     top = 0.0
-    for state, size in sorted(sizes.items(), key=lambda item: _rank(item[0])):
+    for state, size in sorted(sizes.items(), key=lambda item: _state_rank(item[0])):
         edges[state] = (top, size * scale)
-        top += size * scale + _GAP
+        top += size * scale + _FLOW_GAP
     return edges
 
 
@@ -115,8 +117,8 @@ def _draw_side(ax: Axes, x: float, edges: dict[str, tuple[float, float]], sizes:
     outside, align = (-0.02, "right") if x == 0 else (1.02, "left")
     heights = spread([top + height / 2 for top, height in edges.values()], room, low=0, high=1)
     for (state, (top, height)), y in zip(edges.items(), heights, strict=True):
-        blocks(ax, [(x if x == 0 else x - _BAR, top, _BAR, height)], _mark(state), gid=f"state-{state}")
-        text = f"{_words(state)}  {count(sizes[state])}"
+        blocks(ax, [(x if x == 0 else x - _FLOW_BAR, top, _FLOW_BAR, height)], _mark(state), gid=f"state-{state}")
+        text = f"{_state_label(state)}  {count(sizes[state])}"
         ax.text(outside, y, text, size=SMALL_PT, color=INK, ha=align, va="center", clip_on=False)
 
 
@@ -142,7 +144,7 @@ def _tint(mark: Mark) -> str:
 
 def _band(start: float, end: float, before: float, after: float) -> Path:
     """Curve from the left block to the right one."""
-    near, far, middle = _BAR, 1 - _BAR, 0.5
+    near, far, middle = _FLOW_BAR, 1 - _FLOW_BAR, 0.5
     points = [
         (near, start), (middle, start), (middle, end), (far, end),
         (far, end + after), (middle, end + after), (middle, start + before), (near, start + before), (near, start),
@@ -151,8 +153,8 @@ def _band(start: float, end: float, before: float, after: float) -> Path:
     return Path(points, [Path.MOVETO, *curve, Path.LINETO, *curve, Path.CLOSEPOLY])
 
 
-_NEEDED = ("sequence_id", "bucket", "enrollments", "share")
-_THICK = 0.72
+_BUCKET_COLUMNS = ("sequence_id", "bucket", "enrollments", "share")
+_STATE_BAR = 0.72
 
 
 def plot_state_flow(
@@ -198,12 +200,12 @@ def plot_state_flow(
     DataError
         Transitions are asked of a result that has none.
     """
-    require(states, _NEEDED, plot="plot_state_flow", source="stats.state_flow(...)", names=names)
+    require(states, _BUCKET_COLUMNS, plot="plot_state_flow", source="stats.state_flow(...)", names=names)
     if transitions:
         return _draw_transitions(states, period, ax)
     groups = parts(states, "sequence_id", names=names)
     labeled = list(groups)
-    shares = [_shares(rows) for rows in groups.values()]
+    shares = [_state_shares(rows) for rows in groups.values()]
     trials = np.array([np.nansum(numbers(rows, "enrollments")) for rows in groups.values()])
     replied = np.array([share.get("finished_replied", 0.0) for share in shares])
     present = {bucket for share in shares for bucket in share}
@@ -240,7 +242,7 @@ def plot_state_flow(
         return drawn
 
 
-def _shares(rows: pd.DataFrame) -> dict[str, float]:
+def _state_shares(rows: pd.DataFrame) -> dict[str, float]:
     """Share of each state; one that is not known here counts as unknown, so that the bar stays whole."""
     shares: dict[str, float] = {}
     for bucket, share in zip(rows["bucket"].astype(str), numbers(rows, "share"), strict=True):
@@ -255,7 +257,7 @@ def _draw_bars(ax: Axes, bars: list[tuple[int, dict[str, float], float]]) -> Non
     left = dict.fromkeys((line for line, _, _ in bars), 0.0)
     for bucket, (_, mark) in BUCKETS.items():
         having = [(line, shares[bucket], n) for line, shares, n in bars if shares.get(bucket, 0) > 0]
-        boxes = [(left[line], line - _THICK / 2, share, _THICK) for line, share, _ in having]
+        boxes = [(left[line], line - _STATE_BAR / 2, share, _STATE_BAR) for line, share, _ in having]
         blocks(ax, boxes, mark, gid=f"bar-{bucket}")
         for line, share, n in having:
             text, middle = percent(share, n), left[line] + share / 2

@@ -15,7 +15,16 @@ from outreach_frames.plots._layout import Page, line_height, open_page, theme, w
 from outreach_frames.plots._panels import Cell, grid, grid_height, panels_shown
 from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT
 
-_NEEDED = ("sequence_id", "order", "step_type", "at_risk", "hazard", "hazard_lo", "hazard_hi", "cumulative_reply")
+_FUNNEL_COLUMNS = (
+    "sequence_id",
+    "order",
+    "step_type",
+    "at_risk",
+    "hazard",
+    "hazard_lo",
+    "hazard_hi",
+    "cumulative_reply",
+)
 _STEP_TYPES = {
     "auto_email": ("✉", "automatic e-mail"),
     "manual_email": ("✎", "manual e-mail"),
@@ -23,9 +32,9 @@ _STEP_TYPES = {
     "task": ("☑", "task"),
 }
 _OTHER_TYPE = "•"
-_LEFT, _BELOW = 0.6, 0.2
-_TICKS, _BARS, _BETWEEN = 0.34, 0.42, 0.2
-_HEADROOM = 1.2
+_FUNNEL_LEFT, _FUNNEL_BOTTOM = 0.6, 0.2
+_FUNNEL_TICKS, _FUNNEL_BARS, _FUNNEL_GAP = 0.34, 0.42, 0.2
+_FUNNEL_HEADROOM = 1.2
 
 
 def plot_step_funnel(
@@ -65,11 +74,11 @@ def plot_step_funnel(
     MissingColumnError
         The frame is not a result of `stats.step_funnel`.
     """
-    require(funnel, _NEEDED, plot="plot_step_funnel", source="stats.step_funnel(...)", names=names)
+    require(funnel, _FUNNEL_COLUMNS, plot="plot_step_funnel", source="stats.step_funnel(...)", names=names)
     everyone = parts(funnel.sort_values(["sequence_id", "order"]), "sequence_id", names=names)
     largest = sorted(everyone, key=lambda name: -_entrants(everyone[name]))
     cell = 2.3 if len(largest) == 1 else 1.9
-    largest = largest[: panels_shown(ax, len(largest), cell, below=_BELOW)]
+    largest = largest[: panels_shown(ax, len(largest), cell, below=_FUNNEL_BOTTOM)]
     visible = {name: everyone[name] for name in largest}
     of = f"{len(visible)} largest of " if len(visible) < len(everyone) else ""
     entrants = counted(sum(map(_entrants, everyone.values())), "enrollment")
@@ -84,14 +93,16 @@ def plot_step_funnel(
             footnote=f"Points: first replies ÷ enrollments at risk at the step, with {confidence(funnel)} interval "
             f"(Wilson). Faded: fewer than {min_n} at risk{hollow}. ◇ no data. Line: share that has "
             f"replied up to the step, 1 − Π(1 − rate). Bars: enrollments at risk. {_legend_of_types(funnel)}",
-            height=grid_height(len(visible), cell, below=_BELOW),
+            height=grid_height(len(visible), cell, below=_FUNNEL_BOTTOM),
         )
         if scale is None:
             return empty(page, "No steps in this period.")
-        for place, steps in zip(grid(page, largest, left=_LEFT, below=_BELOW), visible.values(), strict=True):
+        for place, steps in zip(
+            grid(page, largest, left=_FUNNEL_LEFT, below=_FUNNEL_BOTTOM), visible.values(), strict=True
+        ):
             _draw_rates(page, place, steps, scale)
             _draw_counts(page, place, steps, scale)
-        page.describe(_in_words(visible, len(everyone)))
+        page.describe(_describe_funnel(visible, len(everyone)))
         return page.ax
 
 
@@ -110,7 +121,7 @@ class _Scale:
         at_risk = numbers(steps, "at_risk")
         firm = steps[at_risk >= min_n] if (at_risk >= min_n).any() else steps
         return cls(
-            rate=_HEADROOM
+            rate=_FUNNEL_HEADROOM
             * top_of(numbers(firm, "hazard_hi"), numbers(firm, "hazard"), numbers(firm, "cumulative_reply")),
             at_risk=max(1.0, float(np.nanmax(at_risk, initial=0.0))),
             steps=max(len(sequence) for sequence in sequences),
@@ -119,7 +130,7 @@ class _Scale:
 
 
 def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> None:
-    below = _TICKS + _BARS + _BETWEEN
+    below = _FUNNEL_TICKS + _FUNNEL_BARS + _FUNNEL_GAP
     panel = page.panel(cell.left, cell.bottom + below, cell.width, cell.height - below)
     panel.set(xlim=(-0.5, scale.steps - 0.5), ylim=(0, scale.rate), xticks=[])
     rate_axis(panel.yaxis, "Reply rate" if cell.is_left else "", ticks=4)
@@ -133,7 +144,7 @@ def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> N
     if np.isnan(so_far[last]):
         return
     label_room = (line_height(SMALL_PT) + 4 / 72) / (cell.height - below)
-    highest = scale.rate * min(1 / _HEADROOM, max(1 - label_room, 0))
+    highest = scale.rate * min(1 / _FUNNEL_HEADROOM, max(1 - label_room, 0))
     ceiling = min(max(so_far[last], np.nan_to_num(numbers(steps, "hazard_hi")[last])), highest)
     beyond = " ↑" if so_far[last] > scale.rate else ""
     reached = percent(so_far[last], _entrants(steps)) + beyond + (" in total" if cell.is_first else "")
@@ -146,7 +157,7 @@ def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> N
 
 
 def _draw_counts(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> None:
-    panel = page.panel(cell.left, cell.bottom + _TICKS, cell.width, _BARS)
+    panel = page.panel(cell.left, cell.bottom + _FUNNEL_TICKS, cell.width, _FUNNEL_BARS)
     at_risk = numbers(steps, "at_risk")
     panel.bar(range(len(steps)), np.nan_to_num(at_risk), width=0.6, color=FAINT, edgecolor=INK, lw=0.5, gid="at-risk")
     panel.set(xlim=(-0.5, scale.steps - 0.5), ylim=(0, scale.at_risk * 1.02), yticks=[])
@@ -187,7 +198,7 @@ def _so_far(steps: pd.DataFrame) -> Floats:
     return np.where(started, numbers(steps, "cumulative_reply"), np.nan)
 
 
-def _in_words(visible: dict[str, pd.DataFrame], total: int) -> str:
+def _describe_funnel(visible: dict[str, pd.DataFrame], total: int) -> str:
     words = [f"Reply rate by step and enrollments at risk for {len(visible)} of {counted(total, 'sequence')}."]
     for name, steps in visible.items():
         columns = ("hazard", "hazard_lo", "hazard_hi", "at_risk")

@@ -58,15 +58,15 @@ def plain(native: Any, columns: Sequence[str], types: Mapping[str, Any]) -> nw.L
         native = _arrow_table(_arrays(native[list(columns)]), types)
     elif is_dask(native):
         native = _mapped(native[list(columns)], arrow_pandas, dict(types))
-    return _wrapped(native).select(*columns)
+    return _lazy_frame(native).select(*columns)
 
 
 def column_names(native: Any) -> list[str]:
     """List the columns of any supported frame; `TypeError` if it is none."""
-    return _wrapped(native).collect_schema().names()
+    return _lazy_frame(native).collect_schema().names()
 
 
-def _wrapped(native: Any) -> nw.LazyFrame[Any]:
+def _lazy_frame(native: Any) -> nw.LazyFrame[Any]:
     with warnings.catch_warnings():
         # narwhals announces a plugin for Dask that is not published yet; a caller can do nothing about it.
         warnings.filterwarnings("ignore", message="Dask support is moving", category=FutureWarning)
@@ -81,7 +81,7 @@ def is_dask(native: object) -> bool:
 
 def wrap(frame: pd.DataFrame) -> nw.LazyFrame[Any]:
     """Wrap a pandas frame of this package's own as `plain` does one of the caller's; its index is left behind."""
-    return _wrapped(_arrow_table(_arrays(frame), {}))
+    return _lazy_frame(_arrow_table(_arrays(frame), {}))
 
 
 def pandas_of(frame: nw.LazyFrame[Any]) -> pd.DataFrame:
@@ -159,7 +159,7 @@ def from_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFram
         from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
 
         native = frame.to_native()
-        return _wrapped(native.withColumns({name: functions.timestamp_micros(name) for name in columns}))
+        return _lazy_frame(native.withColumns({name: functions.timestamp_micros(name) for name in columns}))
     if frame.implementation.is_dask():
         return _dask_cast(frame, dict.fromkeys(columns, pd.ArrowDtype(_UTC_MICROS)))
     return frame.with_columns(nw.col(name).cast(nw.Datetime("us", "UTC")) for name in columns)
@@ -178,7 +178,7 @@ def from_days(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[
 
         native = frame.to_native()
         days = {name: functions.date_from_unix_date(native[name].cast("int")) for name in columns}
-        return _wrapped(native.withColumns(days))
+        return _lazy_frame(native.withColumns(days))
     if frame.implementation.is_dask():
         return _dask_cast(frame, dict.fromkeys(columns, pd.ArrowDtype(pa.date32())), via=pa.int32())
     return frame.with_columns(nw.col(name).cast(nw.Int32).cast(nw.Date) for name in columns)
@@ -208,7 +208,7 @@ def tidied(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     Literals and casts of narwhals give NumPy columns there, which turn into floats once a value is missing.
     """
     native = frame.to_native()
-    return _wrapped(_mapped(native, arrow_pandas)) if is_dask(native) else frame
+    return _lazy_frame(_mapped(native, arrow_pandas)) if is_dask(native) else frame
 
 
 def with_totals(frame: nw.LazyFrame[Any], totals: Mapping[str, str]) -> nw.LazyFrame[Any]:
@@ -241,7 +241,7 @@ def on_table(frame: nw.LazyFrame[Any], change: Callable[[nw.LazyFrame[Any]], nw.
     native = frame.to_native()
     if not is_dask(native):
         return change(frame)
-    return _wrapped(_mapped(native.repartition(npartitions=1), _changed, change))
+    return _lazy_frame(_mapped(native.repartition(npartitions=1), _changed, change))
 
 
 def _mapped(native: Any, change: Callable[..., pd.DataFrame], *options: object) -> Any:
@@ -259,7 +259,7 @@ def grouped_median(frame: nw.LazyFrame[Any], keys: Sequence[str], values: str, n
         return frame.group_by(*keys).agg(nw.col(values).median().alias(name))
     present = pandas_of(frame.filter(~nw.col(values).is_null()).select(*keys, values))
     medians = present.groupby(list(keys), dropna=False)[values].median().rename(name).reset_index()
-    return _wrapped(_arrow_table(_arrays(medians), {key: pa.array(present[key]).type for key in keys}))
+    return _lazy_frame(_arrow_table(_arrays(medians), {key: pa.array(present[key]).type for key in keys}))
 
 
 def spark_quarters(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -272,7 +272,7 @@ def spark_quarters(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
     native = frame.to_native()
     first = functions.trunc(functions.date_from_unix_date(native["local_day"].cast("int")), "quarter")
-    return _wrapped(native.withColumn("quarter", functions.unix_date(first).cast("long")))
+    return _lazy_frame(native.withColumn("quarter", functions.unix_date(first).cast("long")))
 
 
 def joined_text(frame: nw.LazyFrame[Any], column: str) -> nw.LazyFrame[Any]:
@@ -286,14 +286,14 @@ def joined_text(frame: nw.LazyFrame[Any], column: str) -> nw.LazyFrame[Any]:
     if frame.implementation.is_spark_like():
         from pyspark.sql import functions  # noqa: PLC0415  only those who have Spark come here
 
-        return _wrapped(native.withColumn(column, functions.array_join(native[column], "\n")))
+        return _lazy_frame(native.withColumn(column, functions.array_join(native[column], "\n")))
     if frame.implementation.is_polars():
         import polars as pl  # noqa: PLC0415  only those who have polars come here
 
-        return _wrapped(native.with_columns(pl.col(column).list.join("\n", ignore_nulls=True)))
+        return _lazy_frame(native.with_columns(pl.col(column).list.join("\n", ignore_nulls=True)))
     if frame.implementation.is_dask():
-        return _wrapped(_mapped(native, _with_joined, column))
-    return _wrapped(native.set_column(native.column_names.index(column), column, _joined(native.column(column))))
+        return _lazy_frame(_mapped(native, _with_joined, column))
+    return _lazy_frame(native.set_column(native.column_names.index(column), column, _joined(native.column(column))))
 
 
 def _with_joined(frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -319,15 +319,15 @@ def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, Column]) -> nw.La
     """
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     if like.implementation.is_duckdb():
-        return _wrapped(like.to_native().query("rel", _select_values(table)))
+        return _lazy_frame(like.to_native().query("rel", _select_values(table)))
     if like.implementation.is_spark_like():
-        return _wrapped(like.to_native().sparkSession.createDataFrame(table))
+        return _lazy_frame(like.to_native().sparkSession.createDataFrame(table))
     if like.implementation.is_polars():
         return nw.from_arrow(table, backend="polars").lazy()
     table = _arrow_table(_columns(table), {})
     if like.implementation.is_dask():
-        return _wrapped(import_module("dask.dataframe").from_pandas(_pandas(table), npartitions=1))
-    return _wrapped(table)
+        return _lazy_frame(import_module("dask.dataframe").from_pandas(_pandas(table), npartitions=1))
+    return _lazy_frame(table)
 
 
 def _select_values(table: Any) -> str:
@@ -339,13 +339,13 @@ def _select_values(table: Any) -> str:
     """
     types = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
     columns = (
-        f"unnest(CAST({_listed(values)} AS {types.get(values.type, 'VARCHAR')}[])) AS {_quoted(name)}"
+        f"unnest(CAST({_sql_list(values)} AS {types.get(values.type, 'VARCHAR')}[])) AS {_quoted(name)}"
         for name, values in _columns(table).items()
     )
     return f"SELECT {', '.join(columns)}"
 
 
-def _listed(values: Any) -> str:
+def _sql_list(values: Any) -> str:
     items = ", ".join(map(_item, values.to_pylist()))
     return "'[" + items.replace("'", "''") + "]'"
 
@@ -358,7 +358,7 @@ def _item(value: float | str | bool | None) -> str:  # noqa: FBT001  a value, no
 
 def _duckdb_columns(frame: nw.LazyFrame[Any], replaced: Mapping[str, str]) -> nw.LazyFrame[Any]:
     expressions = (f"{replaced.get(name, _quoted(name))} AS {_quoted(name)}" for name in frame.columns)
-    return _wrapped(frame.to_native().project(", ".join(expressions)))
+    return _lazy_frame(frame.to_native().project(", ".join(expressions)))
 
 
 def _quoted(name: str) -> str:
@@ -374,11 +374,11 @@ def _spark_micros(frame: nw.LazyFrame[Any], naive: Mapping[str, bool]) -> nw.Laz
         return functions.unix_micros(name)
 
     native = frame.to_native()
-    return _wrapped(native.withColumns({name: micros(name) for name in naive}) if naive else native)
+    return _lazy_frame(native.withColumns({name: micros(name) for name in naive}) if naive else native)
 
 
 def _dask_cast(frame: nw.LazyFrame[Any], dtypes: Mapping[str, Any], *, via: Any = None) -> nw.LazyFrame[Any]:
     native = frame.to_native()
     if via is not None:
         native = native.astype(dict.fromkeys(dtypes, pd.ArrowDtype(via)))
-    return _wrapped(native.astype(dict(dtypes)))
+    return _lazy_frame(native.astype(dict(dtypes)))

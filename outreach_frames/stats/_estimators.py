@@ -27,7 +27,7 @@ CAUSES = ("reply", "opt_out", "bounce")
 EVENTS = (*CAUSES, "censored")
 
 
-def _counts(group: pd.DataFrame) -> pd.DataFrame:
+def _risk_counts(group: pd.DataFrame) -> pd.DataFrame:
     """Count, at each distinct time, who is at risk and what happens."""
     times, place = np.unique(group["duration_d"].to_numpy(dtype=np.float64), return_inverse=True)
     kind = pd.Categorical(group["event"].to_numpy(dtype=object), categories=list(EVENTS)).codes
@@ -48,7 +48,7 @@ INDEPENDENT = Effect()
 
 def survival_curve(group: pd.DataFrame, event: str, ci: float, effect: Effect = INDEPENDENT) -> pd.DataFrame:
     """Compute the Kaplan–Meier curve of one event with its Greenwood band."""
-    counts = _counts(group)
+    counts = _risk_counts(group)
     n = counts["at_risk"].to_numpy(dtype=np.float64)
     d = counts[event].to_numpy(dtype=np.float64)
     survival = np.cumprod(1 - d / n)
@@ -80,7 +80,7 @@ def median(curve: pd.DataFrame) -> dict[str, float | None]:
 
 def incidence_curves(group: pd.DataFrame, ci: float, effects: Mapping[str, Effect] | None = None) -> pd.DataFrame:
     """Compute the Aalen–Johansen curve of every cause with its band."""
-    counts = _counts(group)
+    counts = _risk_counts(group)
     n = counts["at_risk"].to_numpy(dtype=np.float64)
     d_any = counts[list(CAUSES)].sum(axis=1).to_numpy(dtype=np.float64)
     event_free = np.cumprod(1 - d_any / n)
@@ -159,7 +159,7 @@ def _as_good_as_followed(curve: pd.DataFrame, day: float) -> float:
 
 
 RESAMPLES = 2_000
-_AT_ONCE = 4_000_000
+_VALUES_AT_ONCE = 4_000_000
 
 
 def bootstrap_bounds(
@@ -192,7 +192,7 @@ def bootstrap_bounds(
         (values,),
         statistic,
         n_resamples=resamples,
-        batch=max(1, _AT_ONCE // values.size),
+        batch=max(1, _VALUES_AT_ONCE // values.size),
         vectorized=True,
         confidence_level=ci,
         method="percentile",

@@ -136,10 +136,10 @@ def table(lazy: nw.LazyFrame[Any]) -> pd.DataFrame:
 def naive_columns(frame: pd.DataFrame) -> list[str]:
     """List the columns of instants that have no zone."""
     instants = {str(name): dtype for name, dtype in frame.dtypes.items() if str(name).endswith("_at")}
-    return [name for name, dtype in instants.items() if dtype.kind == "M" and _zone(dtype) is None]
+    return [name for name, dtype in instants.items() if dtype.kind == "M" and _zone_of_dtype(dtype) is None]
 
 
-def _zone(dtype: Any) -> Any:
+def _zone_of_dtype(dtype: Any) -> Any:
     return getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
 
 
@@ -263,7 +263,7 @@ def frames_of(source: Any) -> dict[str, pd.DataFrame]:
     if isinstance(source, Mapping):
         frames = {str(name): frame for name, frame in source.items()}
     elif callable(getattr(source, "frame", None)):
-        frames = dict(_read(source))
+        frames = dict(_read_tables(source))
     else:
         raise DataError(
             f"A {type(source).__name__} holds no frames by name.",
@@ -275,7 +275,7 @@ def frames_of(source: Any) -> dict[str, pd.DataFrame]:
     return frames
 
 
-def _read(source: Any) -> Iterable[tuple[str, pd.DataFrame]]:
+def _read_tables(source: Any) -> Iterable[tuple[str, pd.DataFrame]]:
     names = getattr(source, "tables", None)
     for name in TABLES:
         if names is not None:

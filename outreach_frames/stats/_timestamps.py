@@ -71,7 +71,7 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST = datetime(2051, 1, 1, tzinfo=UTC)
-_STEP = timedelta(days=7)  # no zone has ever changed its offset twice within a week since 2000
+_SEARCH_STEP = timedelta(days=7)  # no zone has ever changed its offset twice within a week since 2000
 _BIN = 28 * DAY
 _QUARTERS = (31, 122, 214, 306)
 """First days of April, July, October and January [days since 1 March]."""
@@ -137,7 +137,7 @@ def _transitions(name: str) -> tuple[list[int], list[int]]:
         raise DataError(f"There is no time zone {name!r} on this machine.", hint="pip install tzdata") from error
     moment, changes, offsets = _FIRST, [], [_offset(rules, _FIRST)]
     while moment < _LAST:
-        following = moment + _STEP
+        following = moment + _SEARCH_STEP
         if _offset(rules, following) != offsets[-1]:
             changes.append(_micros(_change_between(rules, moment, following)))
             offsets.append(_offset(rules, following))

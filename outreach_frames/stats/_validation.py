@@ -182,7 +182,7 @@ def columns(name: str, value: object) -> list[str]:
     """
     if value is None:
         return []
-    listed = [value] if isinstance(value, str) else _listed(value)
+    listed = [value] if isinstance(value, str) else _items_of(value)
     if listed is None or not all(isinstance(each, str) for each in listed):
         raise DataError(
             f"{name} must be the name of a column or a list of names, not {value!r}.",
@@ -210,7 +210,7 @@ def choice(name: str, value: object, allowed: Iterable[str]) -> str:
 
 def choices(name: str, value: object, allowed: Iterable[str]) -> list[str]:
     """Check that values are allowed words; a single one needs no list."""
-    listed = [value] if isinstance(value, str) else _listed(value)
+    listed = [value] if isinstance(value, str) else _items_of(value)
     if listed is None:
         raise DataError(f"{name} must be a list of words, not {value!r}.")
     words = list(allowed)
@@ -219,7 +219,7 @@ def choices(name: str, value: object, allowed: Iterable[str]) -> list[str]:
 
 def words(name: str, value: object) -> list[str]:
     """Check that values are words; a single one needs no list."""
-    listed = [value] if isinstance(value, str) else _listed(value)
+    listed = [value] if isinstance(value, str) else _items_of(value)
     if listed is None or not all(isinstance(each, str) for each in listed):
         raise DataError(f"{name} must be a word or a list of words, not {value!r}.")
     return [str(each) for each in listed]
@@ -263,7 +263,7 @@ def number(
 
 def numbers(name: str, value: object, **bounds: Any) -> list[float]:
     """Check that values are numbers within bounds; a single one needs no list."""
-    listed = [value] if isinstance(value, Real) else _listed(value)
+    listed = [value] if isinstance(value, Real) else _items_of(value)
     if listed is None:
         raise DataError(f"{name} must be a number or a list of numbers, not {value!r}.")
     return [number(name, each, **bounds) for each in listed]
@@ -309,7 +309,7 @@ def text(name: str, value: object) -> str:
 
 def beta_prior(name: str, value: object) -> tuple[float, float]:
     """Check the two parameters of a Beta prior."""
-    listed = _listed(value)
+    listed = _items_of(value)
     if listed is None or len(listed) != 2:  # noqa: PLR2004  alpha and beta
         raise DataError(f"A Beta prior needs two parameters above 0, not {value!r}.", hint="(1, 1) is the flat one.")
     alpha, beta = (number(name, each, above=0) for each in listed)
@@ -341,7 +341,7 @@ def _anything(_name: str, _value: object) -> None:
     """Accept a parameter whose values differ between statistics."""
 
 
-def _listed(value: object) -> Sequence[object] | None:
+def _items_of(value: object) -> Sequence[object] | None:
     """Return the items of an ordered collection; ``None`` for anything else."""
     if isinstance(value, str | bytes | Mapping | AbstractSet) or not isinstance(value, Iterable):
         return None

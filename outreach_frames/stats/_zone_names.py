@@ -18,14 +18,14 @@ STEPS = (
 )
 """Patterns that are replaced in a name in lower case to compare it; all engines read them alike."""
 
-_MACHINES = {"Factory", "localtime", "posixrules"}
+_NO_ZONES = {"Factory", "localtime", "posixrules"}
 """Zones in a machine's folder that are no place's: what they mean depends on the machine."""
 
 
 @cache
 def iana_names() -> frozenset[str]:
     """Return the IANA names of this machine."""
-    return frozenset(available_timezones() - _MACHINES)
+    return frozenset(available_timezones() - _NO_ZONES)
 
 
 @cache

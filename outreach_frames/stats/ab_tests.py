@@ -36,7 +36,7 @@ OUTCOMES = {
 OTHER_TESTS = 5
 """From so many other tests on they tell which rates are usual."""
 
-_PARTS = 20
+_TEST_PARTS = 20
 _FLAT = (1.0, 1.0)
 
 _ARM = ["sequence_step_id", "template_id"]
@@ -294,8 +294,8 @@ def _priors(prior: str | tuple[float, float], steps: dict[int, list[Arm]], rules
     if not isinstance(prior, str):
         return dict.fromkeys(steps, beta_prior("prior", prior))
     if prior == "empirical":
-        counts = {step: [_counts(arm, rules) for arm in arms if arm.n] for step, arms in steps.items()}
-        parts = [list(steps)[part::_PARTS] for part in range(_PARTS)]
+        counts = {step: [_arm_counts(arm, rules) for arm in arms if arm.n] for step, arms in steps.items()}
+        parts = [list(steps)[part::_TEST_PARTS] for part in range(_TEST_PARTS)]
         return {
             step: _prior([counts[other] for other in counts if other not in part]) for part in parts for step in part
         }
@@ -303,7 +303,7 @@ def _priors(prior: str | tuple[float, float], steps: dict[int, list[Arm]], rules
     return dict.fromkeys(steps, _FLAT if prior == "flat" else _fitted(everything, prior))
 
 
-def _counts(arm: Arm, rules: Rules) -> tuple[float, float]:
+def _arm_counts(arm: Arm, rules: Rules) -> tuple[float, float]:
     effect = rate_effect(arm) if rules.clustered else 1.0
     return arm.x / effect, arm.n / effect
 

@@ -172,7 +172,7 @@ def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dic
         others = [other for other in range(len(arms)) if other != number]
         rival = max(others, key=lambda other: arms[other].expected(prior))
         against = {"rival_id": arms[rival].template_id, **compared[number, rival]}
-        rate = _rate(arm, rules)
+        rate = _arm_rate(arm, rules)
         shape = dict(
             zip(("posterior_alpha", "posterior_beta"), arm.posterior(prior, rate["design_effect"]), strict=True)
         )
@@ -184,12 +184,12 @@ def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dic
     return variants, list(named)
 
 
-def _rate(arm: Arm, rules: Rules) -> dict[str, Any]:
+def _arm_rate(arm: Arm, rules: Rules) -> dict[str, Any]:
     effect = rate_effect(arm) if rules.clustered else 1.0
     clusters = len(np.unique(arm.clusters)) if rules.clustered else None
     bounds: Sequence[float | None] = (None,) * 3
     if arm.n:
-        _, *ends = score_interval(arm.x / effect, arm.n / effect, ci=_level(rules.ci, clusters, 1))
+        _, *ends = score_interval(arm.x / effect, arm.n / effect, ci=_normal_level(rules.ci, clusters, 1))
         bounds = [arm.x / arm.n, *ends]
     return {
         "template_id": arm.template_id,
@@ -202,7 +202,7 @@ def _rate(arm: Arm, rules: Rules) -> dict[str, Any]:
     }
 
 
-def _level(ci: float, clusters: int | None, estimated: int) -> float:
+def _normal_level(ci: float, clusters: int | None, estimated: int) -> float:
     """Return the level at which the normal quantile is Student's, since the variance is estimated from clusters."""
     if clusters is None:
         return ci
@@ -219,7 +219,7 @@ def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape, evidence: tuple[flo
     clusters = len(np.unique(np.concatenate([one.clusters, two.clusters]))) if rules.clustered else None
     counts = ((one.x / effect, two.x / effect), (one.n / effect, two.n / effect))
     values = (
-        *newcombe_difference(*counts, ci=_level(rules.ci, clusters, 2)),
+        *newcombe_difference(*counts, ci=_normal_level(rules.ci, clusters, 2)),
         probability_greater(*shapes),
         expected_loss(*shapes),
         p,
@@ -235,14 +235,14 @@ def _always_valid(one: Arm, two: Arm, rules: Rules) -> tuple[float | None, float
     days = np.unique(happened[happened != NEVER])
     effects = difference_effects(one, two, days) if rules.clustered else np.ones(len(days))
     if rules.tau is not None:
-        p = always_valid_p(*_looks(one, two, days), tau=rules.tau, design_effect=effects)
+        p = always_valid_p(*_daily_counts(one, two, days), tau=rules.tau, design_effect=effects)
     else:
         look_days, log_ratios = exact_evidence(one.trials, two.trials)
         p = exact_p(log_ratios, effects[np.searchsorted(days, look_days)])
     return float(p[-1]) if p.size else 1.0, float(effects[-1])
 
 
-def _looks(one: Arm, two: Arm, days: Ints) -> tuple[Ints, Ints]:
+def _daily_counts(one: Arm, two: Arm, days: Ints) -> tuple[Ints, Ints]:
     """Count successes and trials up to the end of each day."""
     succeeded = [arm.trials.success_days[arm.trials.success_days != NEVER] for arm in (one, two)]
     counts = [

@@ -154,7 +154,7 @@ MEETING_WORDS = ("meeting",)
 CALL_NEEDS = ("id", "sequence_state_id", "dialed_at", "answered_at", "completed_at", "tags")
 
 
-_RATES = {"meeting_rate": ("met", "contacted")}
+_CALL_RATES = {"meeting_rate": ("met", "contacted")}
 
 
 def meetings(
@@ -238,7 +238,7 @@ def meetings(
     call.parameters["meeting_words"] = sought = words("meeting_words", meeting_words)
     optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
     states = call.read("sequence_states", sequence_states, ["id"], keys=keys, optional=optional)
-    clusters = clusters_of(_RATES, cluster, states.collect_schema().names(), keys)
+    clusters = clusters_of(_CALL_RATES, cluster, states.collect_schema().names(), keys)
     mail = with_delivery(call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING]), bounce_policy)
     tagged = read_calls(call, calls, call_dispositions, sought, needed=["direction"])
     now, window = call.instant(as_of), int(within_d * DAY)
@@ -267,8 +267,8 @@ def meetings(
         contacted=(~nw.col("contact_at").is_null()).cast(nw.Int64),
         met=(~nw.col("meeting_at").is_null()).cast(nw.Int64),
     )
-    sums = counted_parts(counted, groups, ("enrollments", "contacted", "met"), _RATES, clusters)
-    table = with_clustered_rates(call, stack([*parts, *sums], groups), _RATES, clusters, ci=ci)
+    sums = counted_parts(counted, groups, ("enrollments", "contacted", "met"), _CALL_RATES, clusters)
+    table = with_clustered_rates(call, stack([*parts, *sums], groups), _CALL_RATES, clusters, ci=ci)
     rates = [f"meeting_rate{end}" for end in ("", "_n", "_lo", "_hi")]
     result: IntoFrameT = call.write(
         table.select(*keys, "enrollments", "contacted", "met", *rates),

@@ -301,26 +301,26 @@ def with_design_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str,
     names = clustered(table, rates)
     if not names:
         return table
-    return on_table(table, partial(_with_effects, rates={name: rates[name] for name in names}))
+    return on_table(table, partial(_with_rate_effects, rates={name: rates[name] for name in names}))
 
 
-def _with_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> nw.LazyFrame[Any]:
+def _with_rate_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> nw.LazyFrame[Any]:
     table = table.with_columns(_share(*counts).alias(f"{name}_p") for name, counts in rates.items())
     table = table.with_columns(
         part.alias(f"{name}_{end}") for name, (_, n) in rates.items() for end, part in _squares(name, n).items()
     )
-    table = with_totals(table, {f"{name}_all_{end}": f"{name}_{end}" for name in rates for end in _PARTS})
+    table = with_totals(table, {f"{name}_all_{end}": f"{name}_{end}" for name in rates for end in _VARIANCE_PARTS})
     table = table.with_columns(
         _ratio(nw.col(f"{name}_all_squares"), nw.col(f"{name}_all_variance")).alias(f"{name}_pooled") for name in rates
     )
     table = table.with_columns(
-        part.alias(f"{name}_{end}") for name, (_, n) in rates.items() for end, part in _effects(name, n).items()
+        part.alias(f"{name}_{end}") for name, (_, n) in rates.items() for end, part in _group_effects(name, n).items()
     )
-    used = ["p", *SUMS, *_PARTS, *(f"all_{end}" for end in _PARTS)]
+    used = ["p", *SUMS, *_VARIANCE_PARTS, *(f"all_{end}" for end in _VARIANCE_PARTS)]
     return table.drop(*(f"{name}_{end}" for name in rates for end in used))
 
 
-_PARTS = ("squares", "variance", "spare")
+_VARIANCE_PARTS = ("squares", "variance", "spare")
 
 
 def _share(successes: str, trials: str) -> nw.Expr:
@@ -337,11 +337,12 @@ def _squares(name: str, trials: str) -> dict[str, nw.Expr]:
     squares = (xx - (xn * 2.0 - p * nn) * p) * clusters / nw.when(several).then(spare).otherwise(nw.lit(1.0))
     values = (squares, (1.0 - p) * p * n, spare)
     return {
-        part: nw.when(several).then(value).otherwise(nw.lit(0.0)) for part, value in zip(_PARTS, values, strict=True)
+        part: nw.when(several).then(value).otherwise(nw.lit(0.0))
+        for part, value in zip(_VARIANCE_PARTS, values, strict=True)
     }
 
 
-def _effects(name: str, trials: str) -> dict[str, nw.Expr]:
+def _group_effects(name: str, trials: str) -> dict[str, nw.Expr]:
     """Compute the design effect of a group, and its degrees of freedom."""
     squares, variance, pooled, all_spare, clusters = (
         nw.col(f"{name}_{part}") for part in ("squares", "variance", "pooled", "all_spare", "clusters")

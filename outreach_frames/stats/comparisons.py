@@ -28,11 +28,11 @@ from outreach_frames.stats._pandas import Floats
 Shape = tuple[float, float]
 """Parameters of a Beta distribution."""
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+_INTEGRAL_NODES, _INTEGRAL_WEIGHTS = np.polynomial.legendre.leggauss(24)
 _DEVIATIONS = np.array([0, 1, 2, 3, 4, 6, 9, 14, 20, 30, 40])
 _DEVIATIONS = np.concatenate([-_DEVIATIONS[:0:-1], _DEVIATIONS])
 _DOUBLINGS = np.array([-8, -4, -2, -1, -0.5, 0, 0.5, 1, 2, 4, 8])
-_FARTHEST = 700.0
+FARTHEST_LOG_ODDS = 700.0
 """Log odds beyond which the rate, or its complement, is too small for a float."""
 
 
@@ -48,10 +48,10 @@ def probability_greater(first: Shape, second: Shape) -> float:
     ends = _landmarks(first)[[0, -1]]
     breaks = np.unique(np.clip(np.concatenate([_landmarks(first), _landmarks(second)]), *ends))
     middles, halves = (breaks[1:] + breaks[:-1]) / 2, np.diff(breaks) / 2
-    log_odds = middles[:, None] + halves[:, None] * _NODES
+    log_odds = middles[:, None] + halves[:, None] * _INTEGRAL_NODES
     alpha, beta = first
     log_density = -alpha * np.logaddexp(0, -log_odds) - beta * np.logaddexp(0, log_odds)
-    weights = np.exp(log_density - log_density.max()) * _WEIGHTS * halves[:, None]
+    weights = np.exp(log_density - log_density.max()) * _INTEGRAL_WEIGHTS * halves[:, None]
     below = np.where(log_odds < 0, _lower_tail(second, log_odds), 1 - _lower_tail(second[::-1], -log_odds))
     return float(np.clip((weights * below).sum() / weights.sum(), 0.0, 1.0))
 
@@ -59,8 +59,8 @@ def probability_greater(first: Shape, second: Shape) -> float:
 def _lower_tail(shape: Shape, log_odds: Floats) -> Floats:
     """Return a Beta variable's distribution function at some log odds, for those below 0."""
     alpha, beta = shape
-    far = np.exp(alpha * np.minimum(log_odds, -_FARTHEST) - np.log(alpha) - betaln(alpha, beta))
-    tail: Floats = np.where(log_odds < -_FARTHEST, far, betainc(alpha, beta, expit(log_odds)))
+    far = np.exp(alpha * np.minimum(log_odds, -FARTHEST_LOG_ODDS) - np.log(alpha) - betaln(alpha, beta))
+    tail: Floats = np.where(log_odds < -FARTHEST_LOG_ODDS, far, betainc(alpha, beta, expit(log_odds)))
     return tail
 
 

@@ -14,9 +14,9 @@ from outreach_frames.stats.flags import CALL_COLUMNS, SENDING, outbound_calls, w
 from outreach_frames.stats.intervals import with_rates
 from outreach_frames.stats.opt_outs import is_opted_out
 
-_KEY = ["account_id"]
+_ACCOUNT_KEY = ["account_id"]
 _PEOPLE = ["prospects", "contacted", "replied", "opted_out"]
-_REACH = {
+_REACH_RATES = {
     "accounts_touched_rate": ("named_touched", "named_accounts"),
     "account_reply_rate": ("accounts_replied", "accounts_contacted"),
 }
@@ -83,11 +83,11 @@ def account_coverage(
     needed = ["id", "owner_id", *(["named"] if named_only else [])]
     listed = call.read("accounts", accounts, needed, optional=["name"])
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
-    touches = _touches(call, mailings, calls, bounce_policy)
+    touches = _account_touches(call, mailings, calls, bounce_policy)
 
     if named_only:
         listed = call.drop(listed, "account not named", nw.col("named").fill_null(False))
-    table = _covered(call, listed.rename({"id": "account_id"}), people, touches)
+    table = _account_counts(call, listed.rename({"id": "account_id"}), people, touches)
     per_prospect, per_contacted = (
         nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for n in ("prospects", "contacted")
     )
@@ -97,9 +97,9 @@ def account_coverage(
         touches_per_contacted=nw.col("touches").cast(nw.Float64) / per_contacted,
     )
     name = ["name"] if "name" in table.collect_schema().names() else []
-    order = [*_KEY, *name, *_PEOPLE, "coverage", "multi_threaded", "touches", "touches_per_contacted"]
+    order = [*_ACCOUNT_KEY, *name, *_PEOPLE, "coverage", "multi_threaded", "touches", "touches_per_contacted"]
     result: IntoFrameT = call.write(
-        table.select(*order, "last_touch_at", "owner_id"), sort=_KEY, instants=["last_touch_at"]
+        table.select(*order, "last_touch_at", "owner_id"), sort=_ACCOUNT_KEY, instants=["last_touch_at"]
     )
     return result
 
@@ -169,11 +169,11 @@ def account_reach(
     call = StatContext("account_reach", by=keys, bounce_policy=bounce_policy, ci=ci)
     listed = call.read("accounts", accounts, ["id", "named"], keys=keys).rename({"id": "account_id"})
     people = call.read("prospects", prospects, ["id", "account_id", "opted_out", "opted_out_at"])
-    touches = _touches(call, mailings, calls, bounce_policy)
+    touches = _account_touches(call, mailings, calls, bounce_policy)
 
     for key in keys:
         listed = call.drop(listed, f"{key} missing", ~nw.col(key).is_null())
-    covered, groups, parts = grouping(_covered(call, listed, people, touches), keys)
+    covered, groups, parts = grouping(_account_counts(call, listed, people, touches), keys)
     named, contacted = nw.col("named").fill_null(False), nw.col("contacted") > 0
     flagged = {
         "named_accounts": named,
@@ -185,8 +185,8 @@ def account_reach(
         *(flag.cast(nw.Int64).alias(name) for name, flag in flagged.items()), accounts=nw.col("account_id") * 0 + 1
     )
     sums = counted.group_by(*groups).agg(nw.col(name).sum() for name in ("accounts", *flagged))
-    table = with_rates(stack([*parts, sums], groups), _REACH, ci=ci)
-    rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _REACH}
+    table = with_rates(stack([*parts, sums], groups), _REACH_RATES, ci=ci)
+    rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _REACH_RATES}
     order = ["accounts", "named_accounts", "named_touched", *rates["accounts_touched_rate"]]
     order += ["accounts_contacted", "accounts_replied", *rates["account_reply_rate"]]
     result: IntoFrameT = call.write(
@@ -195,7 +195,7 @@ def account_reach(
     return result
 
 
-def _touches(call: StatContext, mailings: Any, calls: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
+def _account_touches(call: StatContext, mailings: Any, calls: Any, bounce_policy: str) -> nw.LazyFrame[Any]:
     """List who was touched when, and whether they answered."""
     mail = with_delivery(call.read("mailings", mailings, ["id", "prospect_id", *SENDING]), bounce_policy)
     touches = [_mail_touches(mail)]
@@ -205,16 +205,18 @@ def _touches(call: StatContext, mailings: Any, calls: Any, bounce_policy: str) -
     return nw.concat(touches, how="vertical")
 
 
-def _covered(
+def _account_counts(
     call: StatContext, listed: nw.LazyFrame[Any], people: nw.LazyFrame[Any], touches: nw.LazyFrame[Any]
 ) -> nw.LazyFrame[Any]:
     """Count each listed account's people; accounts without any stay."""
     listed = listed.with_columns(is_listed=nw.col("account_id"))
     people = call.drop(people, "prospect without an account", ~nw.col("account_id").is_null())
-    marked = join(people, listed.select(*_KEY, "is_listed"), _KEY)
+    marked = join(people, listed.select(*_ACCOUNT_KEY, "is_listed"), _ACCOUNT_KEY)
     people = call.drop(marked, "prospect of another account", ~nw.col("is_listed").is_null())
     by_account = _by_account(join(people.rename({"id": "prospect_id"}), _by_person(touches), ["prospect_id"]))
-    return join(stack([listed.select(*_KEY), by_account], _KEY, medians=["last_touch_at"]), listed, _KEY)
+    return join(
+        stack([listed.select(*_ACCOUNT_KEY), by_account], _ACCOUNT_KEY, medians=["last_touch_at"]), listed, _ACCOUNT_KEY
+    )
 
 
 def _mail_touches(mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -239,6 +241,6 @@ def _by_account(people: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         replied=(nw.col("answers") > 0).fill_null(False).cast(nw.Int64),
         opted_out=is_opted_out().cast(nw.Int64),
     )
-    return flagged.group_by(*_KEY).agg(
+    return flagged.group_by(*_ACCOUNT_KEY).agg(
         *(nw.col(name).sum() for name in (*_PEOPLE, "touches")), nw.col("touched_at").max().alias("last_touch_at")
     )

@@ -27,17 +27,17 @@ ALERTS = ("ok", "watch", "act")
 THRESHOLDS: Mapping[str, tuple[float, float]] = {"bounce_rate": (0.02, 0.05), "spam_rate": (0.001, 0.003)}
 """From which rates on to watch, and to act: practice, not law; for spam, what Gmail asks of bulk senders."""
 
-_RATES = {
+_DELIVERY_RATES = {
     "bounce_rate": ("bounced", "sent"),
     "failure_rate": ("failed", "attempted"),
     "spam_rate": ("spam", "delivered"),
     "opt_out_rate": ("opted_out", "delivered"),
 }
-_CONTROL = ["baseline", "limit_lo", "limit_hi", "z_vs_baseline"]
-_ALIKE = [rate for rate in _RATES if rate != "failure_rate"]
+_CONTROL_COLUMNS = ["baseline", "limit_lo", "limit_hi", "z_vs_baseline"]
+_ALIKE = [rate for rate in _DELIVERY_RATES if rate != "failure_rate"]
 """Rates that depend on who is written to."""
 
-_COUNTS = ["sent", "delivered", "bounced", "failed", "attempted", "spam", "opted_out"]
+_DELIVERY_COUNTS = ["sent", "delivered", "bounced", "failed", "attempted", "spam", "opted_out"]
 
 
 @with_old_positions("mailboxes")
@@ -130,7 +130,7 @@ def deliverability(
     {'ok': 21, 'watch': 0, 'act': 0}
     """
     choice("deliverability by", by, GROUPINGS)
-    bounds = {**THRESHOLDS, **limits("thresholds", thresholds, _RATES)}
+    bounds = {**THRESHOLDS, **limits("thresholds", thresholds, _DELIVERY_RATES)}
     call = StatContext(
         "deliverability",
         by=by,
@@ -158,7 +158,7 @@ def deliverability(
     if by != "mailbox_id":
         mail = call.drop(mail, "mailing to an unknown domain", ~nw.col("recipient_domain").is_null())
     clusters = clusters_of(_ALIKE, cluster, mail.collect_schema().names(), keys)
-    parts = _counts(mail, keys, clusters)
+    parts = _delivery_counts(mail, keys, clusters)
     if prospects is not None:
         parts.append(_manual(call, mail, prospects, keys))
     if by == "mailbox_id":
@@ -167,12 +167,12 @@ def deliverability(
     table = stack(parts, keys)
     if prospects is None:
         table = with_missing(table, ["manual_opt_outs"], like="sent")
-    table = noted_effects(call, table, _RATES, clusters)
+    table = noted_effects(call, table, _DELIVERY_RATES, clusters)
     counts = pandas_of(table).sort_values(keys, ignore_index=True)  # small, whatever the mail is
     past = _earlier_weeks(counts, baseline_weeks) if by == "mailbox_id" else _other_domains(counts)
     judged = counts.assign(**_control(counts, past), alert=_alerts(counts, bounds, min_n or 0, ci))
-    table = with_rates(small_table(table, {name: judged[name] for name in judged.columns}), _RATES, ci=ci)
-    result: IntoFrameT = _finished(call, join(table, boxes, keys[0]) if labels else table, keys, labels)
+    table = with_rates(small_table(table, {name: judged[name] for name in judged.columns}), _DELIVERY_RATES, ci=ci)
+    result: IntoFrameT = _delivery_result(call, join(table, boxes, keys[0]) if labels else table, keys, labels)
     return result
 
 
@@ -192,7 +192,9 @@ def _with_domain(call: StatContext, mail: nw.LazyFrame[Any], email_addresses: An
     return join(mail.drop("recipient_domain", strict=False), first_domains(addresses), "prospect_id")
 
 
-def _counts(mail: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str, str]) -> list[nw.LazyFrame[Any]]:
+def _delivery_counts(
+    mail: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str, str]
+) -> list[nw.LazyFrame[Any]]:
     delivered = nw.col("is_delivered")
     flags = {
         "sent": nw.col("is_sent"),
@@ -204,7 +206,7 @@ def _counts(mail: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str,
         "opted_out": delivered & ~nw.col("unsubscribed_at").is_null(),
     }
     counted = mail.with_columns(flag.cast(nw.Int64).alias(name) for name, flag in flags.items())
-    return counted_parts(counted, keys, _COUNTS, _RATES, clusters)
+    return counted_parts(counted, keys, _DELIVERY_COUNTS, _DELIVERY_RATES, clusters)
 
 
 def _manual(call: StatContext, mail: nw.LazyFrame[Any], prospects: Any, keys: Sequence[str]) -> nw.LazyFrame[Any]:
@@ -247,7 +249,7 @@ def _control(counts: pd.DataFrame, past: Floats) -> dict[str, "pd.Series[Any]"]:
     baseline = past_bounced / np.where(past_sent > 0, past_sent, np.nan)
     around = limits_around(sent, past_bounced, past_sent)
     z = z_against(bounced, sent, past_bounced, past_sent)
-    return {name: column(values) for name, values in zip(_CONTROL, (baseline, *around, z), strict=True)}
+    return {name: column(values) for name, values in zip(_CONTROL_COLUMNS, (baseline, *around, z), strict=True)}
 
 
 def _alerts(
@@ -256,7 +258,7 @@ def _alerts(
     """Tell where a rate is above a threshold by more than chance."""
     level = np.zeros(len(counts), dtype=np.int64)
     for rate, bounds in thresholds.items():
-        events, trials = (floats(counts[name]) for name in _RATES[rate])
+        events, trials = (floats(counts[name]) for name in _DELIVERY_RATES[rate])
         effect = floats(counts[f"{rate}_deff"]) if f"{rate}_deff" in counts else 1.0
         least = np.where(events >= MIN_EVENTS, exact_lower(events / effect, trials / effect, ci=ci), 0.0)
         level = np.maximum(level, sum(least >= bound for bound in bounds))
@@ -264,9 +266,9 @@ def _alerts(
     return alerts.where(floats(counts["sent"]) >= min_n)
 
 
-def _finished(call: StatContext, table: nw.LazyFrame[Any], keys: Sequence[str], labels: Sequence[str]) -> Any:
-    rates = [f"{name}{end}" for name in _RATES for end in ("", "_n", "_lo", "_hi")]
-    counts = [name for name in _COUNTS if name != "attempted"]
-    columns = [*keys, *labels, *counts, "manual_opt_outs", *rates, *_CONTROL, "alert"]
+def _delivery_result(call: StatContext, table: nw.LazyFrame[Any], keys: Sequence[str], labels: Sequence[str]) -> Any:
+    rates = [f"{name}{end}" for name in _DELIVERY_RATES for end in ("", "_n", "_lo", "_hi")]
+    counts = [name for name in _DELIVERY_COUNTS if name != "attempted"]
+    columns = [*keys, *labels, *counts, "manual_opt_outs", *rates, *_CONTROL_COLUMNS, "alert"]
     days = ["week"] if "week" in keys else []
     return call.write(table.select(*columns), sort=keys, days=days, categories={"alert": ALERTS})

@@ -287,11 +287,11 @@ def first_opens(
 _STRICT = "enrollment_reply_rate_strict"
 _STRICT_UNIT = Unit("strict", {"emailed": "delivered", "replied": "replied"}, (_STRICT,))
 _STRICT_COUNTS = {_STRICT: ("strict_replied", "strict_emailed")}
-_COUNTS = (
+_ENGAGEMENT_COUNTS = (
     *("enrollments", "open_enrollments", "automatic_replies"),
     *("contacted_email", "contacted_call", "contacted_any", "touches"),
 )
-_KEY = ["sequence_id"]
+_SEQUENCE_KEY = ["sequence_id"]
 
 
 @with_old_positions("sequences")
@@ -404,33 +404,41 @@ def sequence_engagement(
     if since is not None or until is not None:
         note_placing(call, mail)
     note_unknown(call, mail)
-    clusters = clusters_of([*RATES, _STRICT], cluster, mail.collect_schema().names(), _KEY)
-    parts = [listed.select("sequence_id"), *engagement_parts(mail, _KEY, clusters, as_of=call.as_of)]
+    clusters = clusters_of([*RATES, _STRICT], cluster, mail.collect_schema().names(), _SEQUENCE_KEY)
+    parts = [listed.select("sequence_id"), *engagement_parts(mail, _SEQUENCE_KEY, clusters, as_of=call.as_of)]
     if states is not None:
         parts.append(
             _enrollments(_listed_only(call, _aliased(states, alias), listed, "enrollment in another sequence"))
         )
-        parts += _strict(mail, states, clusters.get(_STRICT))
-    emailed, others = mail.filter(nw.col("is_delivered")).select(*_KEY, "prospect_id"), []
+        parts += _strict_counts(mail, states, clusters.get(_STRICT))
+    emailed, others = mail.filter(nw.col("is_delivered")).select(*_SEQUENCE_KEY, "prospect_id"), []
     if read_calls is not None:
         called = outbound_calls(read_calls)
         called = _sent_between(call, _aliased(called, alias), "called_at", since, until)
-        called = join(called, listed.select("sequence_id"), "sequence_id", how="semi").select(*_KEY, "prospect_id")
-        parts.append(count_distinct(called, _KEY, "prospect_id", "contacted_call"))
-        parts.append(_people([emailed, called], "contacted_any"))
+        called = join(called, listed.select("sequence_id"), "sequence_id", how="semi").select(
+            *_SEQUENCE_KEY, "prospect_id"
+        )
+        parts.append(count_distinct(called, _SEQUENCE_KEY, "prospect_id", "contacted_call"))
+        parts.append(_count_people([emailed, called], "contacted_any"))
         others.append(called)
     if read_tasks is not None:
         done = other_tasks(read_tasks)
         done = _sent_between(call, _aliased(done, alias), "completed_at", since, until)
-        others.append(join(done, listed.select("sequence_id"), "sequence_id", how="semi").select(*_KEY, "prospect_id"))
-    parts += [_people([emailed], "contacted_email"), _touch_counts([emailed, *others])]
-    table = with_engagement(call, stack(parts, _KEY, medians=[MEDIAN]), clusters, ci=ci)
-    table = with_missing(table, [*_COUNTS, "strict_emailed", "strict_replied"], like="mailings")
+        others.append(
+            join(done, listed.select("sequence_id"), "sequence_id", how="semi").select(*_SEQUENCE_KEY, "prospect_id")
+        )
+    parts += [_count_people([emailed], "contacted_email"), _touch_counts([emailed, *others])]
+    table = with_engagement(call, stack(parts, _SEQUENCE_KEY, medians=[MEDIAN]), clusters, ci=ci)
+    table = with_missing(table, [*_ENGAGEMENT_COUNTS, "strict_emailed", "strict_replied"], like="mailings")
     table = with_clustered_rates(call, table, _STRICT_COUNTS, clusters, ci=ci)
-    table = join(_with_touches_per(table, "contacted_email" if calls is None else "contacted_any"), listed, _KEY)
+    table = join(
+        _with_touches_per(table, "contacted_email" if calls is None else "contacted_any"), listed, _SEQUENCE_KEY
+    )
     strict = [f"{_STRICT}{end}" for end in ("", "_n", "_lo", "_hi")]
-    extra = [*_COUNTS[:3], *strict, *_COUNTS[3:], "touches_per_contacted"]
-    result: IntoFrameT = call.write(table.select(*_KEY, "name", *engagement_columns(), *extra), sort=_KEY)
+    extra = [*_ENGAGEMENT_COUNTS[:3], *strict, *_ENGAGEMENT_COUNTS[3:], "touches_per_contacted"]
+    result: IntoFrameT = call.write(
+        table.select(*_SEQUENCE_KEY, "name", *engagement_columns(), *extra), sort=_SEQUENCE_KEY
+    )
     return result
 
 
@@ -447,28 +455,28 @@ def _with_account(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.Lazy
     return join(mail, states.select("account_id", sequence_state_id=nw.col("id")), "sequence_state_id")
 
 
-def _strict(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any], cluster: str | None) -> list[nw.LazyFrame[Any]]:
+def _strict_counts(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any], cluster: str | None) -> list[nw.LazyFrame[Any]]:
     """Count the answers that look automatic, and the enrollments that gave another one."""
     counted = with_automatic(mail, states).with_columns(
         automatic_replies=nw.col("is_automatic").cast(nw.Int64),
         delivered=nw.col("is_delivered").cast(nw.Int64),
         replied=(nw.col("is_replied") & ~nw.col("is_automatic")).cast(nw.Int64),
     )
-    automatic = counted.group_by(*_KEY).agg(nw.col("automatic_replies").sum())
+    automatic = counted.group_by(*_SEQUENCE_KEY).agg(nw.col("automatic_replies").sum())
     if cluster is None:
-        return [automatic, count_units(counted, _KEY, "sequence_state_id", _STRICT_UNIT)]
+        return [automatic, count_units(counted, _SEQUENCE_KEY, "sequence_state_id", _STRICT_UNIT)]
     marked = with_cluster(counted, cluster)
-    by_cluster = count_units(marked, [*_KEY, CLUSTER], "sequence_state_id", _STRICT_UNIT)
-    return [automatic, cluster_sums(by_cluster, _KEY, _STRICT_COUNTS)]
+    by_cluster = count_units(marked, [*_SEQUENCE_KEY, CLUSTER], "sequence_state_id", _STRICT_UNIT)
+    return [automatic, cluster_sums(by_cluster, _SEQUENCE_KEY, _STRICT_COUNTS)]
 
 
-def _people(touches: Sequence[nw.LazyFrame[Any]], name: str) -> nw.LazyFrame[Any]:
-    return count_distinct(nw.concat(list(touches), how="vertical"), _KEY, "prospect_id", name)
+def _count_people(touches: Sequence[nw.LazyFrame[Any]], name: str) -> nw.LazyFrame[Any]:
+    return count_distinct(nw.concat(list(touches), how="vertical"), _SEQUENCE_KEY, "prospect_id", name)
 
 
 def _touch_counts(touches: Sequence[nw.LazyFrame[Any]]) -> nw.LazyFrame[Any]:
     counted = nw.concat(list(touches), how="vertical").with_columns(touches=nw.col("sequence_id") * 0 + 1)
-    return counted.group_by(*_KEY).agg(nw.col("touches").sum())
+    return counted.group_by(*_SEQUENCE_KEY).agg(nw.col("touches").sum())
 
 
 def _aliased(frame: nw.LazyFrame[Any], alias: Mapping[int, int]) -> nw.LazyFrame[Any]:

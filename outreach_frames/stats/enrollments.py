@@ -31,7 +31,7 @@ RUNNING_STATES = ("pending", "active", "paused")
 """States from which an enrollment goes on, by itself or once it is resumed."""
 
 _STUCK = {"stuck_rate": ("stuck", "stuck_base")}
-_RATES = {
+_ENROLLMENT_RATES = {
     "completion_rate": ("finished", "resolved"),
     **_STUCK,
     "reenrollment_rate": ("reenrolled", "enrollments_known"),
@@ -131,10 +131,10 @@ def enrollment_outcomes(
     call = StatContext("enrollment_outcomes", by=keys, stuck_after_waits=stuck_after_waits, ci=ci, cluster=cluster)
     needed = ["id", "prospect_id", "sequence_id", "state", "created_at", "state_changed_at"]
     states = call.read("sequence_states", sequence_states, needed, keys=keys, optional=cluster_columns(cluster))
-    clusters = clusters_of(_RATES, cluster, states.collect_schema().names(), keys)
+    clusters = clusters_of(_ENROLLMENT_RATES, cluster, states.collect_schema().names(), keys)
     activity = [_mailed(call, mailings)]
     if calls is not None:
-        activity.append(_called(call, calls))
+        activity.append(_enrollment_calls(call, calls))
     if tasks is not None:
         activity.append(_done(call, tasks))
     waits = None if sequences is None else _planned_waits(call, sequences, sequence_steps)
@@ -149,10 +149,10 @@ def enrollment_outcomes(
         limit = nw.col("longest_wait_d") * (stuck_after_waits * DAY)
         marked = join(_active(marked, activity, now), waits, "sequence_id").with_columns(limit=limit)
     marked, groups, parts = grouping(marked, keys)
-    parts += [*_counts(marked, groups, now, clusters), *_people(marked, groups, clusters)]
+    parts += [*_bucket_counts(marked, groups, now, clusters), *_people_counts(marked, groups, clusters)]
     table = with_missing(stack(parts, groups), ["stuck", "stuck_base"], like="enrollments")
-    table = with_clustered_rates(call, table, _RATES, clusters, ci=ci)
-    rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _RATES}
+    table = with_clustered_rates(call, table, _ENROLLMENT_RATES, clusters, ci=ci)
+    rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _ENROLLMENT_RATES}
     order = ["enrollments", "finished", "resolved", *rates["completion_rate"], "running", "stuck"]
     order += [*rates["stuck_rate"], "reenrolled", *rates["reenrollment_rate"]]
     order += ["open_enrollments", "prospects_overlapping", *rates["overlap_rate"]]
@@ -167,7 +167,7 @@ def _mailed(call: StatContext, mailings: Any) -> nw.LazyFrame[Any]:
     return mail.filter(nw.col("is_delivered")).select(id=nw.col("sequence_state_id"), active_at=nw.col("sent_at"))
 
 
-def _called(call: StatContext, calls: Any) -> nw.LazyFrame[Any]:
+def _enrollment_calls(call: StatContext, calls: Any) -> nw.LazyFrame[Any]:
     needed = ["id", "sequence_state_id", "direction", "dialed_at", "answered_at", "completed_at"]
     called = outbound_calls(call.read("calls", calls, needed))
     return called.select(id=nw.col("sequence_state_id"), active_at=nw.col("called_at"))
@@ -223,7 +223,7 @@ def _active(states: nw.LazyFrame[Any], activity: Sequence[nw.LazyFrame[Any]], no
     return join(states, last, "id")
 
 
-def _counts(
+def _bucket_counts(
     marked: nw.LazyFrame[Any], keys: Sequence[str], now: int, clusters: Mapping[str, str]
 ) -> list[nw.LazyFrame[Any]]:
     counted = ["enrollments", "finished", "resolved", "running", "open_enrollments", "enrollments_known", "reenrolled"]
@@ -234,16 +234,18 @@ def _counts(
             stuck=(planned & silent.fill_null(False)).cast(nw.Int64), stuck_base=planned.cast(nw.Int64)
         )
         counted += ["stuck", "stuck_base"]
-    rates = {name: pair for name, pair in _RATES.items() if set(pair) <= set(counted)}
+    rates = {name: pair for name, pair in _ENROLLMENT_RATES.items() if set(pair) <= set(counted)}
     return counted_parts(marked, keys, counted, rates, clusters)
 
 
-def _people(marked: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str, str]) -> list[nw.LazyFrame[Any]]:
+def _people_counts(
+    marked: nw.LazyFrame[Any], keys: Sequence[str], clusters: Mapping[str, str]
+) -> list[nw.LazyFrame[Any]]:
     """Count by group the people with an open enrollment in it, and those of them with another one anywhere."""
     who = "prospect_id"
     is_open = marked.filter((nw.col("open_enrollments") == 1) & ~nw.col(who).is_null())
     everywhere = is_open.group_by(who).agg(nw.col("open_enrollments").sum().alias("in_all"))
-    rates = {"overlap_rate": _RATES["overlap_rate"]}
+    rates = {"overlap_rate": _ENROLLMENT_RATES["overlap_rate"]}
     own = {rate: column for rate, column in clusters.items() if rate in rates and column != who}
     inner = [key for key in dict.fromkeys([*keys, *own.values()]) if key != who]
     present = is_open.group_by(who, *inner).agg(nw.col("open_enrollments").max())
@@ -379,7 +381,7 @@ def state_flow(
         before = with_bucket(
             call.read("earlier_sequence_states", earlier_sequence_states, _STATE_COLUMNS), replied, ooto_prefix
         )
-        transitions = _transitions(call.table(before), call.table(placed)) if call.in_memory else None
+        transitions = _bucket_transitions(call.table(before), call.table(placed)) if call.in_memory else None
     result: IntoFrameT = call.write(table.select(*columns), sort=keys, categories={"bucket": BUCKETS})
     if isinstance(result, pd.DataFrame) and transitions is not None:
         attach(result, "transitions", transitions)
@@ -410,7 +412,7 @@ def _replied(mail: nw.LazyFrame[Any], bounce_policy: str) -> nw.LazyFrame[Any]:
     return flagged.group_by("sequence_state_id").agg(has_reply=nw.col("id").count()).rename({"sequence_state_id": "id"})
 
 
-def _transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+def _bucket_transitions(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Count enrollments by where they stood and where they stand; it has at most 121 rows."""
     old = before[["id", "bucket"]].rename(columns={"bucket": "from"})
     both = old.merge(after[["id", "bucket"]].rename(columns={"bucket": "to"}), on="id", how="outer", validate="1:1")

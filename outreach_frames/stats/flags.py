@@ -52,6 +52,8 @@ def other_tasks(tasks: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return tasks.filter(~elsewhere & ~nw.col("completed_at").is_null())
 
 
+ENROLLMENT = "sequence_state_id"
+
 SENDING = ("delivered_at", "bounced_at", "replied_at")
 """Timestamps that prove that a message left."""
 
@@ -134,9 +136,9 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     """
     call = StatContext("mailing_flags", bounce_policy=bounce_policy)
     frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"])
-    frame = with_flags(frame, bounce_policy).with_columns(is_spam=_set("marked_as_spam_at") & nw.col("is_delivered"))
+    frame = with_flags(frame, bounce_policy).with_columns(is_spam=_is_set("marked_as_spam_at") & nw.col("is_delivered"))
     if call.in_memory:
-        both = call.table(frame.filter(_set("bounced_at") & _set("replied_at")).select("id"))
+        both = call.table(frame.filter(_is_set("bounced_at") & _is_set("replied_at")).select("id"))
         warn_of_rows(
             ContradictoryFlagsWarning, f"Mailings that bounced and were answered ({bounce_policy})", both["id"]
         )
@@ -155,23 +157,23 @@ def with_flags(mailings: nw.LazyFrame[Any], bounce_policy: str = "reply_wins") -
             clicks_total=clicks,
             is_open_tracked=delivered & nw.col("track_opens").fill_null(True),
             is_click_tracked=delivered & nw.col("track_links").fill_null(True),
-            is_replied=delivered & _set("replied_at"),
-            is_opted_out=delivered & _set("unsubscribed_at"),
+            is_replied=delivered & _is_set("replied_at"),
+            is_opted_out=delivered & _is_set("unsubscribed_at"),
         )
         .with_columns(
-            is_opened=nw.col("is_open_tracked") & ((nw.col("opens_total") > 0) | _set("opened_at")),
-            is_clicked=nw.col("is_click_tracked") & ((nw.col("clicks_total") > 0) | _set("clicked_at")),
+            is_opened=nw.col("is_open_tracked") & ((nw.col("opens_total") > 0) | _is_set("opened_at")),
+            is_clicked=nw.col("is_click_tracked") & ((nw.col("clicks_total") > 0) | _is_set("clicked_at")),
         )
     )
 
 
 def with_delivery(mailings: nw.LazyFrame[Any], bounce_policy: str = "reply_wins") -> nw.LazyFrame[Any]:
     """Add ``is_sent``, ``is_bounced``, ``is_delivered`` and ``sent_at``, from the three `SENDING` columns."""
-    bounced = _set("bounced_at")
+    bounced = _is_set("bounced_at")
     if bounce_policy == "reply_wins":
-        bounced &= ~_set("replied_at")
+        bounced &= ~_is_set("replied_at")
     return mailings.with_columns(
-        is_sent=_set("delivered_at") | _set("bounced_at") | _set("replied_at"),
+        is_sent=_is_set("delivered_at") | _is_set("bounced_at") | _is_set("replied_at"),
         is_bounced=bounced,
         sent_at=nw.coalesce(*SENDING),
     ).with_columns(is_delivered=nw.col("is_sent") & ~nw.col("is_bounced"))
@@ -188,7 +190,7 @@ def with_failure(mailings: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return mailings.with_columns(is_failed=(nw.col("state") == "failed").fill_null(False) & ~nw.col("is_sent"))
 
 
-def _set(column: str) -> nw.Expr:
+def _is_set(column: str) -> nw.Expr:
     return ~nw.col(column).is_null()
 
 

@@ -27,17 +27,16 @@ from outreach_frames.stats.clusters import (
     noted_effects,
     with_cluster,
 )
-from outreach_frames.stats.flags import SENDING, outbound_calls, with_conversation, with_delivery
+from outreach_frames.stats.flags import ENROLLMENT, SENDING, outbound_calls, with_conversation, with_delivery
 from outreach_frames.stats.intervals import with_rates, z_value
 
 ATTRIBUTIONS = ("direct", "last_touch", "first_touch")
 
 _STEP = "sequence_step_id"
-_ENROLLMENT = "sequence_state_id"
 _MEDIAN = "median_wait_d"
 _BY_MAIL = ("sent", "delivered", "replied", "opt_outs", "bounces")
-_NAMES = {"display_name": "step_name", "sequence__name": "sequence__name"}
-_RATES = {"hazard": ("first_replies", "at_risk"), "hazard_14d": ("first_replies_14d", "at_risk_14d")}
+_STEP_NAMES = {"display_name": "step_name", "sequence__name": "sequence__name"}
+_STEP_RATES = {"hazard": ("first_replies", "at_risk"), "hazard_14d": ("first_replies_14d", "at_risk_14d")}
 _CUMULATIVE = ("cumulative_reply", "cumulative_reply_lo", "cumulative_reply_hi")
 _BY_ENROLLMENT = ("enrollments_reached", "at_risk", "first_replies")
 
@@ -118,11 +117,11 @@ def step_funnel(
     """
     choice("attribution", attribution, ATTRIBUTIONS)
     call = StatContext("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
-    needed, optional = ["id", _ENROLLMENT, _STEP, *SENDING, "unsubscribed_at"], _optional(cluster)
+    needed, optional = ["id", ENROLLMENT, _STEP, *SENDING, "unsubscribed_at"], _optional(cluster)
     mail = call.read("mailings", mailings, needed, optional=optional)
     column = clusters_of(["hazard"], cluster, mail.collect_schema().names()).get("hazard")
     columns = ["id", "sequence_id", "order", "step_type"]
-    named = call.read("sequence_steps", sequence_steps, columns, optional=_NAMES).rename({"id": _STEP})
+    named = call.read("sequence_steps", sequence_steps, columns, optional=_STEP_NAMES).rename({"id": _STEP})
     steps = named.select(_STEP, *columns[1:])
     call.optional_instant(as_of)
 
@@ -140,9 +139,9 @@ def step_funnel(
         parts += count(_reached(dialed))
     if tasks is not None:
         done = _task_touches(call, tasks, steps)
-        parts.append(count_distinct(done, [_STEP], _ENROLLMENT, "enrollments_reached"))
-    clusters = {} if column is None else dict.fromkeys(_RATES, column)
-    result: IntoFrameT = _finished(call, stack(parts, [_STEP], medians=[_MEDIAN]), named, clusters, ci=ci)
+        parts.append(count_distinct(done, [_STEP], ENROLLMENT, "enrollments_reached"))
+    clusters = {} if column is None else dict.fromkeys(_STEP_RATES, column)
+    result: IntoFrameT = _funnel_result(call, stack(parts, [_STEP], medians=[_MEDIAN]), named, clusters, ci=ci)
     return result
 
 
@@ -155,7 +154,7 @@ def _belonging(touches: nw.LazyFrame[Any], column: str | None) -> nw.LazyFrame[A
     if column is None:
         return touches
     present = touches.collect_schema().names()
-    first = next(name for name in (column, PERSON, _ENROLLMENT) if name in present)
+    first = next(name for name in (column, PERSON, ENROLLMENT) if name in present)
     return with_cluster(touches, first, person=PERSON if PERSON in present else None)
 
 
@@ -178,34 +177,34 @@ def _mail_counts(mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 def _enrollment_events(mail: nw.LazyFrame[Any], attribution: str) -> nw.LazyFrame[Any]:
     """Find first reply and first opt-out of the enrollments that have either, and the step credited with the reply."""
-    needed = ["id", _ENROLLMENT, _STEP, "is_delivered", "sent_at", "answered_at", "unsubscribed_at"]
-    enrolled = mail.select(*needed).filter(~nw.col(_ENROLLMENT).is_null())
+    needed = ["id", ENROLLMENT, _STEP, "is_delivered", "sent_at", "answered_at", "unsubscribed_at"]
+    enrolled = mail.select(*needed).filter(~nw.col(ENROLLMENT).is_null())
     ended = enrolled.filter(~nw.col("answered_at").is_null() | ~nw.col("unsubscribed_at").is_null())
-    firsts = ended.group_by(_ENROLLMENT).agg(
+    firsts = ended.group_by(ENROLLMENT).agg(
         nw.col("answered_at").min().alias("reply_at"), nw.col("unsubscribed_at").min().alias("opt_out_at")
     )
     delivered = (ended if attribution == "direct" else enrolled).filter(nw.col("is_delivered"))
-    candidates = join(delivered, firsts.filter(~nw.col("reply_at").is_null()), _ENROLLMENT, how="inner")
+    candidates = join(delivered, firsts.filter(~nw.col("reply_at").is_null()), ENROLLMENT, how="inner")
     if attribution == "direct":
         candidates = candidates.filter((nw.col("answered_at") == nw.col("reply_at")).fill_null(False))
     else:
         candidates = candidates.filter(nw.col("sent_at") <= nw.col("reply_at"))
     ends: Literal["min", "max"] = "min" if attribution == "first_touch" else "max"
     for column in ("sent_at", "id"):
-        candidates = at_the_end(candidates, _ENROLLMENT, column, ends)
-    return join(firsts, candidates.select(_ENROLLMENT, credited_step=nw.col(_STEP)), _ENROLLMENT)
+        candidates = at_the_end(candidates, ENROLLMENT, column, ends)
+    return join(firsts, candidates.select(ENROLLMENT, credited_step=nw.col(_STEP)), ENROLLMENT)
 
 
 def _reached(touches: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Find when each enrollment was first touched at each step."""
     firsts = [nw.col("touched_at").min(), nw.col("order").min()]
-    needed = [_STEP, _ENROLLMENT, "touched_at", "order"]
+    needed = [_STEP, ENROLLMENT, "touched_at", "order"]
     for column in ("is_conversation", CLUSTER):
         if column in touches.collect_schema().names():
             firsts.append(nw.col(column).max())
             needed.append(column)
-    first = touches.select(*needed).filter(~nw.col(_ENROLLMENT).is_null())
-    return first.group_by(_STEP, _ENROLLMENT).agg(*firsts)
+    first = touches.select(*needed).filter(~nw.col(ENROLLMENT).is_null())
+    return first.group_by(_STEP, ENROLLMENT).agg(*firsts)
 
 
 def _enrollment_counts(
@@ -217,7 +216,7 @@ def _enrollment_counts(
     clustered: bool,
 ) -> list[nw.LazyFrame[Any]]:
     """Count enrollments reached, at risk and answering, by step, and take the median wait."""
-    table = join(join(reached, events, _ENROLLMENT), _waits(reached), [_STEP, _ENROLLMENT])
+    table = join(join(reached, events, ENROLLMENT), _waits(reached), [_STEP, ENROLLMENT])
     reply, opt_out, touched = nw.col("reply_at"), nw.col("opt_out_at"), nw.col("touched_at")
     ended = (reply <= touched).fill_null(False) | (opt_out <= touched).fill_null(False)
     if "is_conversation" in reached.collect_schema().names():
@@ -230,54 +229,54 @@ def _enrollment_counts(
     table = with_mature(table, "touched_at", as_of=as_of, events=mail, happened=["sent_at", "answered_at"])
     mature = ~ended & nw.col("is_mature")
     counted = table.with_columns(
-        id=nw.col(_ENROLLMENT),
+        id=nw.col(ENROLLMENT),
         enrollments_reached=ended.cast(nw.Int64) * 0 + 1,
         at_risk=(~ended).cast(nw.Int64),
         first_replies=(~ended & answered).cast(nw.Int64),
         at_risk_14d=mature.cast(nw.Int64),
         first_replies_14d=(mature & in_time).cast(nw.Int64),
     )
-    counts = [*_BY_ENROLLMENT, *_RATES["hazard_14d"]]
-    clusters = dict.fromkeys(_RATES, CLUSTER) if clustered else {}
-    sums = counted_parts(counted, [_STEP], counts, _RATES, clusters, person=None)
+    counts = [*_BY_ENROLLMENT, *_STEP_RATES["hazard_14d"]]
+    clusters = dict.fromkeys(_STEP_RATES, CLUSTER) if clustered else {}
+    sums = counted_parts(counted, [_STEP], counts, _STEP_RATES, clusters, person=None)
     return [*sums, grouped_median(counted, [_STEP], "wait_d", _MEDIAN)]
 
 
 def _waits(reached: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Measure the time since the enrollment's latest earlier step [days]; its first step has none."""
-    earlier = reached.select(_ENROLLMENT, earlier_order=nw.col("order"), earlier_at=nw.col("touched_at"))
-    later = reached.select(_STEP, _ENROLLMENT, "order", "touched_at")
-    pairs = join(later, earlier, _ENROLLMENT, how="inner").filter(
+    earlier = reached.select(ENROLLMENT, earlier_order=nw.col("order"), earlier_at=nw.col("touched_at"))
+    later = reached.select(_STEP, ENROLLMENT, "order", "touched_at")
+    pairs = join(later, earlier, ENROLLMENT, how="inner").filter(
         (nw.col("earlier_order") < nw.col("order")) & (nw.col("earlier_at") <= nw.col("touched_at"))
     )
     pairs = pairs.with_columns(wait_d=(nw.col("touched_at") - nw.col("earlier_at")) / DAY)
-    return pairs.group_by(_STEP, _ENROLLMENT).agg(nw.col("wait_d").min())
+    return pairs.group_by(_STEP, ENROLLMENT).agg(nw.col("wait_d").min())
 
 
 def _call_touches(
     call: StatContext, calls: Any, steps: nw.LazyFrame[Any], optional: Sequence[str]
 ) -> nw.LazyFrame[Any]:
-    columns = ["id", _ENROLLMENT, _STEP, "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
+    columns = ["id", ENROLLMENT, _STEP, "direction", "outcome", "dialed_at", "answered_at", "completed_at"]
     dialed = with_conversation(outbound_calls(call.read("calls", calls, columns, optional=optional)))
     placed = join(dialed, steps.filter(nw.col("step_type") == "call"), _STEP, how="inner")
     return placed.with_columns(touched_at=nw.col("called_at"), is_conversation=nw.col("is_conversation").cast(nw.Int64))
 
 
 def _task_touches(call: StatContext, tasks: Any, steps: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    read = call.read("tasks", tasks, ["id", _ENROLLMENT, _STEP, "completed_at"])
+    read = call.read("tasks", tasks, ["id", ENROLLMENT, _STEP, "completed_at"])
     placed = join(read, steps.filter(nw.col("step_type") == "task"), _STEP, how="inner")
     return placed.with_columns(touched_at=nw.col("completed_at")).filter(~nw.col("touched_at").is_null())
 
 
-def _finished(
+def _funnel_result(
     call: StatContext, counts: nw.LazyFrame[Any], steps: nw.LazyFrame[Any], clusters: Mapping[str, str], *, ci: float
 ) -> Any:
-    table = noted_effects(call, join(counts, steps, _STEP), _RATES, clusters)
+    table = noted_effects(call, join(counts, steps, _STEP), _STEP_RATES, clusters)
     effect = nw.col("hazard_deff") if clusters else nw.lit(1.0)
-    table = with_rates(table.with_columns(design_effect=effect), _RATES, ci=ci)
+    table = with_rates(table.with_columns(design_effect=effect), _STEP_RATES, ci=ci)
     table = join(table, _cumulative(table, ci), _STEP).with_columns(step_id=nw.col(_STEP)).rename(_names_in(steps))
     keys = ["sequence_id", "order", "step_id", "step_type"]
-    rates = [*(f"{rate}{end}" for rate in _RATES for end in ("", "_n", "_lo", "_hi")), *_CUMULATIVE]
+    rates = [*(f"{rate}{end}" for rate in _STEP_RATES for end in ("", "_n", "_lo", "_hi")), *_CUMULATIVE]
     columns = [*keys, *_names_in(steps).values(), *_BY_MAIL[:3], *_BY_ENROLLMENT, *rates, *_BY_MAIL[3:], _MEDIAN]
     return call.write(table.select(*columns), sort=["sequence_id", "order", "step_id"])
 
@@ -285,7 +284,7 @@ def _finished(
 def _names_in(steps: nw.LazyFrame[Any]) -> dict[str, str]:
     """List the columns of names that are present, and their names in the result."""
     present = steps.collect_schema().names()
-    return {column: name for column, name in _NAMES.items() if column in present}
+    return {column: name for column, name in _STEP_NAMES.items() if column in present}
 
 
 def _cumulative(table: nw.LazyFrame[Any], ci: float) -> nw.LazyFrame[Any]:

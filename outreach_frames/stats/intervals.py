@@ -39,14 +39,13 @@ from scipy.special import betainc, betaincinv, betaln, stdtrit, xlog1py, xlogy
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._backends import on_table, pandas_of, wrap
-
-Floats = npt.NDArray[np.float64]
+from outreach_frames.stats._pandas import Floats
 
 MIN_EVENTS = 3
 """With fewer events nothing is said to be above a rate."""
 
-_FARTHEST = 1e-14
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(100)
+_TAIL_PROBABILITY = 1e-14
+_LEGENDRE_NODES, _LEGENDRE_WEIGHTS = np.polynomial.legendre.leggauss(100)
 
 
 def p_above(successes: npt.ArrayLike, trials: npt.ArrayLike, rate: npt.ArrayLike) -> Floats:
@@ -97,12 +96,12 @@ def p_greater(
     x, n, y, m = np.broadcast_arrays(*(np.asarray(values, dtype=np.float64) for values in counts))
     tested = (x > 0) & (y < m)
     x, n, y, m = (np.where(tested, values, stand_in) for values, stand_in in ((x, 1), (n, 2), (y, 1), (m, 2)))
-    low, high = betaincinv(y + 1, m - y, _FARTHEST), betaincinv(y + 1, m - y, 1 - _FARTHEST)
+    low, high = betaincinv(y + 1, m - y, _TAIL_PROBABILITY), betaincinv(y + 1, m - y, 1 - _TAIL_PROBABILITY)
     half = ((high - low) / 2)[..., None]
-    at = low[..., None] + half * (1 + _NODES)
+    at = low[..., None] + half * (1 + _LEGENDRE_NODES)
     density = np.exp(xlogy(y[..., None], at) + xlog1py((m - y - 1)[..., None], -at) - betaln(y + 1, m - y)[..., None])
     less = betainc(x[..., None], (n - x + 1)[..., None], at)
-    p: Floats = np.where(tested, np.clip((half * density * less * _WEIGHTS).sum(axis=-1), 0.0, 1.0), 1.0)
+    p: Floats = np.where(tested, np.clip((half * density * less * _LEGENDRE_WEIGHTS).sum(axis=-1), 0.0, 1.0), 1.0)
     return p
 
 

@@ -28,10 +28,10 @@ LOW_TRUST = frozenset({"open_rate", "click_rate", "click_to_open_rate"})
 LOWER_IS_BETTER = frozenset({"bounce_rate", "enrollment_bounce_rate", "opt_out_rate", "prospect_unsubscribe_rate"})
 
 DRAWS = 20_000
-_AT_ONCE = 1_000
+_DRAWS_AT_ONCE = 1_000
 
 _FRAMES = {"user_id": "users", "mailbox_id": "mailboxes", "sequence_id": "sequences", "template_id": "templates"}
-_NAMES = ("name", "email")
+_GROUP_NAMES = ("name", "email")
 
 
 def leaderboard(
@@ -147,13 +147,13 @@ def leaderboard(
     if metric in LOW_TRUST:
         warn_of_machines(mail)
     tables = {"users": users, "mailboxes": mailboxes, "sequences": sequences, "templates": templates}
-    listed = _listed(call, by, {name: each for name, each in tables.items() if each is not None})
+    listed = _read_groups(call, by, {name: each for name, each in tables.items() if each is not None})
     call.optional_instant(as_of)
 
     mail = keep(call, mail, f"{by} missing", mail[by].notna())
     mail = _mature(call, mail, mature_d)
     mail, listed = _pooled(mail, listed, by, alias)
-    counted = _counted(call, mail, listed, by, metric=metric, clusters=together)
+    counted = _group_counts(call, mail, listed, by, metric=metric, clusters=together)
     x, n, effect = (counted[name].to_numpy(dtype=np.float64) for name in ("x", "n", "effect"))
     raw = column(np.divide(x, n, out=np.full(len(n), np.nan), where=n > 0))
     x, n = x / effect, n / effect
@@ -169,13 +169,13 @@ def leaderboard(
     return result
 
 
-def _listed(call: StatContext, by: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
+def _read_groups(call: StatContext, by: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
     """Read the table of the groups; only the one that ``by`` refers to may be passed."""
     for name in tables:
         if name != _FRAMES.get(by):
             raise DataError(f"by={by!r} does not refer to {name}.", hint=f"Pass the table of {by}, or leave it out.")
     for name, table_of_groups in tables.items():
-        return read(call, name, table_of_groups, ["id"], optional=[*_NAMES, "stats_target_id"])
+        return read(call, name, table_of_groups, ["id"], optional=[*_GROUP_NAMES, "stats_target_id"])
     return None
 
 
@@ -210,7 +210,7 @@ def _mature(call: StatContext, mail: pd.DataFrame, mature_d: float) -> pd.DataFr
     return keep(call, mail, f"mailing sent less than {mature_d:g} days before as_of", pd.Series(~young, mail.index))
 
 
-def _counted(
+def _group_counts(
     call: StatContext,
     mail: pd.DataFrame,
     listed: pd.DataFrame | None,
@@ -251,9 +251,9 @@ def _chances(
         return top, above
     generator = np.random.default_rng(seed)
     wins, upper = np.zeros(len(seen)), np.zeros(len(seen))
-    for _ in range(draws // _AT_ONCE):
-        size = (_AT_ONCE, len(seen))
-        part = generator.choice(len(prior.share), size=(_AT_ONCE, 1), p=prior.share)  # one prior for all groups
+    for _ in range(draws // _DRAWS_AT_ONCE):
+        size = (_DRAWS_AT_ONCE, len(seen))
+        part = generator.choice(len(prior.share), size=(_DRAWS_AT_ONCE, 1), p=prior.share)  # one prior for all groups
         drawn = sign * generator.beta(x[seen] + prior.alpha[part], n[seen] - x[seen] + prior.beta[part], size=size)
         wins += np.bincount(drawn.argmax(axis=1), minlength=len(seen))
         upper += (drawn > np.median(drawn, axis=1, keepdims=True)).sum(axis=0)

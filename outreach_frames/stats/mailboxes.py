@@ -38,7 +38,7 @@ from outreach_frames.stats.flags import SENDING, note_placing, with_delivery, wi
 
 _TIMES = ("last_send_at", "last_sync_at", "blind_since")
 
-_RESULT = {
+_MAILBOX_RESULT = {
     "mailbox_id": "int64[pyarrow]",
     "email": "string[pyarrow]",
     "send_ok": "bool[pyarrow]",
@@ -145,7 +145,7 @@ def mailbox_health(
         "the daily limit is used up on busy days": health["capacity_used_p95"] >= 1,
     }
     health["reasons"] = texts(reasons, len(health))
-    result = write(call, health[list(_RESULT)].astype(_RESULT), sort=["mailbox_id"], instants=_TIMES)
+    result = write(call, health[list(_MAILBOX_RESULT)].astype(_MAILBOX_RESULT), sort=["mailbox_id"], instants=_TIMES)
     what = "Mailboxes that do not synchronize, so that replies and bounces go unseen"
     warn_of_rows(BlindMailboxWarning, what, health["mailbox_id"][flags(blind)])
     return result
@@ -317,8 +317,8 @@ def schedule_lag(
 
 
 REASON = "error_reason"
-_COUNTS = ("failed", "sent", "attempted")
-_RATES = {"failure_rate": ("failed", "attempted")}
+_MAILBOX_COUNTS = ("failed", "sent", "attempted")
+_MAILBOX_RATES = {"failure_rate": ("failed", "attempted")}
 
 
 def failures(
@@ -388,17 +388,19 @@ def failures(
     counted = counted.with_columns(attempted=nw.col("failed") + nw.col("sent"))
     present = counted.collect_schema().names()
     has_cluster = cluster != AUTO or "mailbox_id" in present
-    clusters = clusters_of(_RATES, mailbox if has_cluster else None, present, keys)
+    clusters = clusters_of(_MAILBOX_RATES, mailbox if has_cluster else None, present, keys)
     by_reason = REASON in keys
-    sums = counted_parts(counted, groups, _COUNTS, {} if by_reason else _RATES, clusters, person=None)
+    sums = counted_parts(counted, groups, _MAILBOX_COUNTS, {} if by_reason else _MAILBOX_RATES, clusters, person=None)
     table = stack([*parts, *sums], groups)
     if by_reason:
         reasons = counted.filter(nw.col("is_failed")).group_by(*groups, REASON).agg(nw.col("failed").sum())
         table = join(reasons, table.drop("failed"), groups)
         for rate, column in clusters.items():
-            shares = share_sums(counted, groups, REASON, name=rate, counts=_RATES[rate], column=column, person=None)
+            shares = share_sums(
+                counted, groups, REASON, name=rate, counts=_MAILBOX_RATES[rate], column=column, person=None
+            )
             table = stack([table, shares], [*groups, REASON]).filter(nw.col("failed") > 0)
-    rated = with_clustered_rates(call, table, _RATES, clusters, ci=ci)
+    rated = with_clustered_rates(call, table, _MAILBOX_RATES, clusters, ci=ci)
     rates = [f"failure_rate{end}" for end in ("", "_n", "_lo", "_hi")]
     result: IntoFrameT = call.write(
         rated.select(*keys, "failed", "sent", "attempted", *rates),

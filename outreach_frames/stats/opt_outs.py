@@ -16,7 +16,7 @@ from outreach_frames.stats._validation import columns
 from outreach_frames.stats.clusters import cluster_columns, clusters_of, counted_parts, with_clustered_rates
 from outreach_frames.stats.flags import CALL_COLUMNS, SENDING, outbound_calls, with_delivery
 
-_ORDER = [
+_OPT_OUT_COLUMNS = [
     "mailing_id",
     "prospect_id",
     "delivered_at",
@@ -29,7 +29,7 @@ _ORDER = [
 ]
 
 
-_RATES = {
+_OPT_OUT_RATES = {
     "prospect_opt_out_rate": ("prospects_opted_out", "contacted"),
     "prospect_opt_out_rate_14d": ("opted_out_14d", "contacted_14d"),
 }
@@ -127,7 +127,7 @@ def prospect_opt_outs(
     call = StatContext("prospect_opt_outs", by=keys, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
     needed, optional = ["id", "opted_out", "opted_out_at"], cluster_columns(cluster)
     people = with_opt_out_time(call.read("prospects", prospects, needed, keys=of_people, optional=optional))
-    clusters = clusters_of(_RATES, cluster, people.collect_schema().names(), keys)
+    clusters = clusters_of(_OPT_OUT_RATES, cluster, people.collect_schema().names(), keys)
     mail = call.read("mailings", mailings, ["id", "prospect_id", *SENDING], keys=of_touches)
     delivered = with_delivery(mail, bounce_policy).filter(nw.col("is_delivered"))
     touches = [delivered.select("prospect_id", *of_touches, touched_at=nw.col("sent_at"))]
@@ -153,10 +153,10 @@ def prospect_opt_outs(
         contacted_14d=nw.col("is_mature").cast(nw.Int64),
         opted_out_14d=(nw.col("is_mature") & ((waited > 0) & (waited <= WINDOW)).fill_null(False)).cast(nw.Int64),
     )
-    counts = [count for pair in _RATES.values() for count in pair]
-    sums = counted_parts(counted, groups, counts, _RATES, clusters)
-    table = with_clustered_rates(call, stack([*parts, *sums], groups), _RATES, clusters, ci=ci)
-    rates = [f"{rate}{end}" for rate in _RATES for end in ("", "_n", "_lo", "_hi")]
+    counts = [count for pair in _OPT_OUT_RATES.values() for count in pair]
+    sums = counted_parts(counted, groups, counts, _OPT_OUT_RATES, clusters)
+    table = with_clustered_rates(call, stack([*parts, *sums], groups), _OPT_OUT_RATES, clusters, ci=ci)
+    rates = [f"{rate}{end}" for rate in _OPT_OUT_RATES for end in ("", "_n", "_lo", "_hi")]
     result: IntoFrameT = call.write(
         table.select(*keys, "contacted", "prospects_opted_out", *rates),
         sort=keys,
@@ -239,7 +239,7 @@ def opt_out_violations(
     late = late.assign(hours_after_opt_out=floats(waited) / HOUR)[flags(waited > int(grace_h * HOUR))]
     named = plans.rename(columns={"id": "sequence_id", "name": "sequence_name"})
     late = late.merge(named, on="sequence_id", how="left", validate="m:1").rename(columns={"id": "mailing_id"})
-    return write(call, late[_ORDER], sort=["mailing_id"], instants=["delivered_at", "opted_out_at"])
+    return write(call, late[_OPT_OUT_COLUMNS], sort=["mailing_id"], instants=["delivered_at", "opted_out_at"])
 
 
 def _opt_outs(call: StatContext, mail: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:

@@ -130,7 +130,7 @@ def compare_periods(
     """
     if not callable(statistic):
         raise DataError(f"compare_periods needs a statistic, not {statistic!r}.", hint="Pass stats.engagement.")
-    keys, on = _keys(by), None if on is None else column_name("on", on)
+    keys, on = _group_keys(by), None if on is None else column_name("on", on)
     called = getattr(statistic, "__name__", "function")
     spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
     spans_text = {name: list(map(to_iso, span)) for name, span in spans.items()}
@@ -154,13 +154,13 @@ def compare_periods(
         for noted, own in (("dropped", call.dropped), ("assumed", call.assumed)):
             for reason, rows in record_of(result).get(noted, {}).items():
                 own[reason] = own.get(reason, 0) + rows
-    parts = {name: _counted(result, keys, metric, name, ci=ci) for name, result in results.items()}
+    parts = {name: _period_counts(result, keys, metric, name, ci=ci) for name, result in results.items()}
     both = parts["a"].merge(parts["b"], on=keys, how="outer", validate="1:1").sort_values(keys, ignore_index=True)
     counts = [f"{kind}_{name}" for kind in ("x", "n") for name in spans]
     both = both.fillna(dict.fromkeys(counts, 0))
     effect = _design_effect(call, results, metric)
-    groups = _compared(both).assign(**_effects(both))
-    total = _compared(_totals(both[counts], effect, ci)).assign(
+    groups = _compare_counts(both).assign(**_change_effects(both))
+    total = _compare_counts(_totals(both[counts], effect, ci)).assign(
         **{name: groups[name].sum(min_count=1) for name in ("rate_effect", "mix_effect")}
     )
     named = _names(frame, both[keys])
@@ -169,7 +169,7 @@ def compare_periods(
     return compared
 
 
-def _keys(by: str | Sequence[str]) -> list[str]:
+def _group_keys(by: str | Sequence[str]) -> list[str]:
     keys = columns("by", by)
     if not keys:
         raise DataError("compare_periods needs a column to group by.", hint='Write by="sequence_id".')
@@ -240,7 +240,7 @@ def _placed(
     return within
 
 
-def _counted(rates: pd.DataFrame, keys: list[str], metric: str, name: str, *, ci: float) -> pd.DataFrame:
+def _period_counts(rates: pd.DataFrame, keys: list[str], metric: str, name: str, *, ci: float) -> pd.DataFrame:
     """Take successes and trials of a period by group; the successes follow from the rate."""
     for needed in (*keys, metric, f"{metric}_n"):
         if needed not in rates.columns:
@@ -282,7 +282,7 @@ def _totals(counts: pd.DataFrame, effect: float, ci: float) -> pd.DataFrame:
     return totals
 
 
-def _compared(counts: pd.DataFrame) -> pd.DataFrame:
+def _compare_counts(counts: pd.DataFrame) -> pd.DataFrame:
     """Compute the rates of both periods, the shares of the trials, and the differences, row by row."""
     compared, rates = pd.DataFrame(index=counts.index), {}
     for name in ("a", "b"):
@@ -305,7 +305,7 @@ def _compared(counts: pd.DataFrame) -> pd.DataFrame:
     return compared
 
 
-def _effects(counts: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:
+def _change_effects(counts: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:
     """Split the change of the total; missing where a period has no trials at all."""
     x, n = (np.stack([floats(counts[f"{kind}_{name}"]) for name in ("a", "b")]) for kind in ("x", "n"))
     whole = n.sum(axis=1, keepdims=True)

@@ -147,13 +147,13 @@ def pipeline_attribution(
         bounce_policy=bounce_policy,
     )
     deals = _deals(call, opportunities, opportunity_stages, link)
-    people = _people(call, deals, opportunity_prospect_roles, prospects, link)
+    people = _opportunity_people(call, deals, opportunity_prospect_roles, prospects, link)
     touches = [_mail(call, mailings, by, bounce_policy), *([] if calls is None else [_calls(call, calls, by)])]
     until = call.optional_instant(as_of)
     if until is not None:
         deals = keep(call, deals, "created after as_of", deals["created"] <= until)
 
-    touched = _touched(deals, people, pd.concat(touches, ignore_index=True), int(window_d * DAY))
+    touched = _touches_of_deals(deals, people, pd.concat(touches, ignore_index=True), int(window_d * DAY))
     shares = _shares(touched, half_life_d)
     rest = deals.loc[~flags(deals["opportunity_id"].isin(touched["opportunity_id"])), ["opportunity_id"]]
     channel = by.removesuffix("_id")
@@ -165,7 +165,7 @@ def pipeline_attribution(
     long = credited[credited["share"] > 0].reindex(columns=list(_LONG)).astype(_LONG)
     result = write(call, long, categories={"model": models, "channel": CHANNELS})
     attach(result, "summary", _summary(credited))
-    _warn(deals)
+    _warn_of_deals(deals)
     return result
 
 
@@ -210,7 +210,7 @@ def _deals(call: StatContext, opportunities: pd.DataFrame, stages: pd.DataFrame 
     return deals.merge(named, on="opportunity_stage_id", how="left", validate="m:1")
 
 
-def _people(
+def _opportunity_people(
     call: StatContext, deals: pd.DataFrame, roles: pd.DataFrame, prospects: pd.DataFrame | None, link: str
 ) -> pd.DataFrame:
     """List who is linked with which opportunity, each pair once."""
@@ -238,7 +238,7 @@ def _calls(call: StatContext, calls: pd.DataFrame, by: str) -> pd.DataFrame:
     return dialed.rename(columns=names)[["prospect_id", "at", "touch_id", "channel_id"]].assign(kind=1)
 
 
-def _touched(deals: pd.DataFrame, people: pd.DataFrame, touches: pd.DataFrame, window: int) -> pd.DataFrame:
+def _touches_of_deals(deals: pd.DataFrame, people: pd.DataFrame, touches: pd.DataFrame, window: int) -> pd.DataFrame:
     """List each opportunity's touches inside its window, in order."""
     pairs = people.merge(deals[["opportunity_id", "created"]], on="opportunity_id", validate="m:1")
     touched = pairs.merge(touches, on="prospect_id", validate="m:m")
@@ -271,7 +271,7 @@ def _summary(credited: pd.DataFrame) -> pd.DataFrame:
     return summary[[*_GROUP, "opportunities", "credited", "amount", "influenced_amount"]]
 
 
-def _warn(deals: pd.DataFrame) -> None:
+def _warn_of_deals(deals: pd.DataFrame) -> None:
     usual = deals["currency"].mode()
     apart = deals["amount"].isna() | (deals["currency"].isna() | ~deals["currency"].isin(usual[:1]))
     what = "Opportunities in another currency than most or without an amount, counted and never added"

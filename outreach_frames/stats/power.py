@@ -203,8 +203,8 @@ _ODDS = 0.01 * _RATIO ** np.arange(40)  # closer than the data can tell apart wh
 _ODDS = np.concatenate([-_ODDS[::-1], _ODDS])
 _DENSITY = np.log(np.abs(_ODDS)) - (_ODDS / SPREAD) ** 2 / 2
 _DENSITY -= logsumexp(_DENSITY)
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
-_REACH = 8.0
+_POWER_NODES, _POWER_WEIGHTS = np.polynomial.legendre.leggauss(96)
+_DEVIATION_REACH = 8.0
 _RATIOS = np.geomspace(0.02, 50, 48)
 
 
@@ -385,14 +385,14 @@ def _noncentrality(sigma: Floats, power: float, alpha: float) -> Floats:
     points, density = np.zeros((sigma.size, 1)), np.ones((sigma.size, 1))
     for look in range(1, LOOKS + 1):
         information = step * look
-        bound, reach = _boundary(information, sigma, alpha), _REACH * np.sqrt(information)
+        bound, reach = _boundary(information, sigma, alpha), _DEVIATION_REACH * np.sqrt(information)
         low, high = np.maximum(-bound, information - reach), np.minimum(bound, information + reach)
         half = (high - low)[:, None] / 2
-        at = low[:, None] + half * (1 + _NODES)
+        at = low[:, None] + half * (1 + _POWER_NODES)
         width = np.sqrt(step)[:, None, None]
         gaps = (at[:, :, None] - points[:, None, :] - step[:, None, None]) / width
         arrived = np.exp(-(gaps**2) / 2) / (width * np.sqrt(2 * np.pi)) @ density[:, :, None]
-        points, density = at, half * _WEIGHTS * arrived[:, :, 0]
+        points, density = at, half * _POWER_WEIGHTS * arrived[:, :, 0]
         crossed[look] = 1 - density.sum(axis=1)
     needed = [np.interp(power, crossed[:, cell], np.arange(LOOKS + 1) * step[cell]) for cell in range(sigma.size)]
     return np.array(needed)

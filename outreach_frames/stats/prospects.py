@@ -121,7 +121,7 @@ def prospect_engagement(
     touches = nw.concat([mailed, *channels], how="vertical")
 
     parts = [people.select("prospect_id"), *_mail_parts(mail)]
-    table = join(join(stack(parts, _WHO), people, _WHO), _touched(touches, mail), _WHO)
+    table = join(join(stack(parts, _WHO), people, _WHO), _touch_summary(touches, mail), _WHO)
     table = table.with_columns(touches_to_reply=nw.when(~nw.col("first_reply_at").is_null()).then(nw.col("before")))
     zoned = with_zone(table, default_tz)
     call.assume(zoned, f"person without a known time zone, given default_tz ({default_tz})", _UNZONED)
@@ -182,7 +182,7 @@ def _mail_parts(mail: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
     ]
 
 
-def _touched(touches: nw.LazyFrame[Any], mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def _touch_summary(touches: nw.LazyFrame[Any], mail: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Find first and last touch and first reply, and count the touches up to that reply."""
     replied = mail.filter(nw.col("is_replied")).group_by(*_WHO).agg(first_reply_at=nw.col("replied_at").min())
     table = join(touches.filter(~nw.col("prospect_id").is_null()), replied, _WHO)
@@ -206,7 +206,7 @@ def _with_opt_out(table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     return table.with_columns(opted_out=opted_out, opt_out_source=nw.when(opted_out).then(way))
 
 
-_RESULT = {
+_PROSPECT_RESULT = {
     "prospect_id": "int64[pyarrow]",
     "enrollments": "int64[pyarrow]",
     "open_enrollments": "int64[pyarrow]",
@@ -288,7 +288,9 @@ def overlaps(
     counts = ["enrollments", "open_enrollments", "open_sequences", "touches", "max_touches"]
     people = people.fillna(dict.fromkeys(counts, 0))
     people["over_limit"] = people["max_touches"] > max_mailings
-    return write(call, people[list(_RESULT)].astype(_RESULT), sort=["prospect_id"], instants=["busiest_until"])
+    return write(
+        call, people[list(_PROSPECT_RESULT)].astype(_PROSPECT_RESULT), sort=["prospect_id"], instants=["busiest_until"]
+    )
 
 
 def _enrolled(states: pd.DataFrame) -> pd.DataFrame:
@@ -304,14 +306,14 @@ def _touched_by_anyone(mail: pd.DataFrame, window_d: float) -> pd.DataFrame:
     """Count each person's deliveries, and those in their busiest window."""
     ordered = mail.sort_values(["prospect_id", "delivered_at", "id"], ignore_index=True)
     people, instants = (ordered[name].to_numpy(dtype=np.int64) for name in ("prospect_id", "delivered_at"))
-    ordered["max_touches"] = _within(people, instants, int(window_d * DAY))
+    ordered["max_touches"] = _within_window(people, instants, int(window_d * DAY))
     busiest = ordered.sort_values(["prospect_id", "max_touches"], ascending=[True, False], kind="stable")
     busiest = busiest.drop_duplicates("prospect_id").rename(columns={"delivered_at": "busiest_until"})
     touches = mail.groupby("prospect_id", as_index=False).agg(touches=("id", "size"))
     return touches.merge(busiest[["prospect_id", "max_touches", "busiest_until"]], on="prospect_id", validate="1:1")
 
 
-def _within(people: Ints, instants: Ints, window: int) -> Ints:
+def _within_window(people: Ints, instants: Ints, window: int) -> Ints:
     """Count for each row, sorted by person and time, the person's rows in the window that ends with it."""
     counts = np.ones(len(people), dtype=np.int64)
     rows, back = np.arange(len(people)), 1

@@ -17,7 +17,9 @@ from outreach_frames.stats._statistic import record_of
 
 def attach(result: pd.DataFrame, name: str, table: pd.DataFrame) -> None:
     """Keep a table of numbers, text and flags in the attributes of a result."""
-    result.attrs[name] = {str(column): [_plain(value) for value in table[column].tolist()] for column in table.columns}
+    result.attrs[name] = {
+        str(column): [_or_none(value) for value in table[column].tolist()] for column in table.columns
+    }
 
 
 def attached(result: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -66,7 +68,7 @@ def attached(result: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame
 
 
-def _plain(value: Any) -> Any:
+def _or_none(value: Any) -> Any:
     return None if pd.isna(value) else value
 
 

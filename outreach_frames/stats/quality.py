@@ -19,7 +19,7 @@ from outreach_frames.stats.quality_checks import CHECKS, EFFECTS, Check, Missing
 
 SEVERITIES = ("ok", "note", "watch", "act")
 
-_RESULT = {
+_QUALITY_RESULT = {
     "trap": pa.string(),
     "check": pa.string(),
     "resource": pa.string(),
@@ -123,7 +123,11 @@ def data_quality(frames: Any, *, as_of: Instant | None = None) -> pd.DataFrame:
     checks = [*CHECKS, *_whole(21, "naive_instants", "watch", tables.naive, tables.sizes)]
     checks += _whole(27, "doubled_ids", "act", tables.doubled, tables.sizes)
     checks.sort(key=lambda check: check.trap or len(EFFECTS) + 1)
-    return write(call, typed([_run(check, tables) for check in checks], _RESULT), categories={"severity": SEVERITIES})
+    return write(
+        call,
+        typed([_run_check(check, tables) for check in checks], _QUALITY_RESULT),
+        categories={"severity": SEVERITIES},
+    )
 
 
 def _whole(
@@ -134,15 +138,15 @@ def _whole(
     if not matches:
         nothing = pd.Series([], dtype="int64[pyarrow]")
         return [Check(trap, name, "all tables", severity, lambda _: (nothing, sum(sizes.values())))]
-    return [Check(trap, name, table, severity, partial(_counted, ids[table], sizes[table])) for table in matches]
+    return [Check(trap, name, table, severity, partial(_count_rows, ids[table], sizes[table])) for table in matches]
 
 
-def _counted(ids: "pd.Series[Any]", rows: int, _data: object) -> tuple["pd.Series[Any]", int]:
+def _count_rows(ids: "pd.Series[Any]", rows: int, _data: object) -> tuple["pd.Series[Any]", int]:
     return ids, rows
 
 
-def _run(check: Check, tables: Tables) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(_RESULT)
+def _run_check(check: Check, tables: Tables) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(_QUALITY_RESULT)
     row |= {"trap": f"T{check.trap}" if check.trap else None, "check": check.name, "resource": check.resource}
     row["effect"] = check.effect or EFFECTS[check.trap]
     try:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import pandas as pd
 
 from outreach_frames.errors import MissingColumnError
+from outreach_frames.stats._aggregate import MATURE_D
 from outreach_frames.stats._backends import wrap
 from outreach_frames.stats._pandas import flags, floats, table
 from outreach_frames.stats._timestamps import DAY, HOUR
@@ -18,14 +19,13 @@ from outreach_frames.stats._zone_names import iana
 from outreach_frames.stats.flags import colleagues
 from outreach_frames.stats.opt_outs import with_opt_out_time
 
-MATURE_D = 14
 OUTCOMES = ("answered", "not answered", "completed", "no_answer")
 OOTO = "ooto"
 
 _SENDING = ["delivered_at", "bounced_at", "replied_at"]
 _BOUNCED = ["delivered_at", "bounced_at"]
 _ANSWERED = ["bounced_at", "replied_at"]
-_ORDER = ["delivered_at", "replied_at"]
+_EVENT_ORDER = ["delivered_at", "replied_at"]
 _CALLED = ["dialed_at", "answered_at", "completed_at"]
 _ZONES = ["time_zone_iana", "time_zone_inferred", "time_zone"]
 
@@ -77,7 +77,7 @@ class Check(NamedTuple):
     effect: str = ""
 
 
-def _rows(resource: str, columns: Sequence[str], rule: Rule) -> Search:
+def _rows_rule(resource: str, columns: Sequence[str], rule: Rule) -> Search:
     def search(data: Data) -> tuple["pd.Series[Any]", int]:
         rows = data.table(resource, ["id", *columns])
         return rows["id"][flags(rule(rows))], len(rows)
@@ -93,7 +93,7 @@ def _missing(*columns: str) -> Rule:
     return lambda rows: rows[list(columns)].isna().all(axis=1)
 
 
-def _set(*columns: str) -> Rule:
+def _all_set(*columns: str) -> Rule:
     return lambda rows: rows[list(columns)].notna().all(axis=1)
 
 
@@ -256,13 +256,17 @@ def _after_opt_out(data: Data) -> tuple["pd.Series[Any]", int]:
 
 CHECKS = (
     Check(1, "prospect_counters_restarted", "prospects", "note", _counters_since_touch),
-    Check(2, "opened_again", "mailings", "note", _rows("mailings", ["open_count"], _above("open_count", 1))),
+    Check(2, "opened_again", "mailings", "note", _rows_rule("mailings", ["open_count"], _above("open_count", 1))),
     Check(
-        3, "first_open_unknown", "mailings", "note", _rows("mailings", ["open_count", "opened_at"], _first_open_unknown)
+        3,
+        "first_open_unknown",
+        "mailings",
+        "note",
+        _rows_rule("mailings", ["open_count", "opened_at"], _first_open_unknown),
     ),
-    Check(4, "clicked_again", "mailings", "note", _rows("mailings", ["click_count"], _above("click_count", 1))),
-    Check(5, "delivered_and_bounced", "mailings", "note", _rows("mailings", _BOUNCED, _set(*_BOUNCED))),
-    Check(5, "bounced_and_replied", "mailings", "watch", _rows("mailings", _ANSWERED, _set(*_ANSWERED))),
+    Check(4, "clicked_again", "mailings", "note", _rows_rule("mailings", ["click_count"], _above("click_count", 1))),
+    Check(5, "delivered_and_bounced", "mailings", "note", _rows_rule("mailings", _BOUNCED, _all_set(*_BOUNCED))),
+    Check(5, "bounced_and_replied", "mailings", "watch", _rows_rule("mailings", _ANSWERED, _all_set(*_ANSWERED))),
     Check(6, "reenrollments", "sequence_states", "note", _reenrollments),
     Check(7, "several_open_enrollments", "prospects", "watch", _collisions),
     Check(
@@ -270,14 +274,22 @@ CHECKS = (
         "counted_on_another_template",
         "templates",
         "note",
-        _rows("templates", ["stats_target_id"], _set("stats_target_id")),
+        _rows_rule("templates", ["stats_target_id"], _all_set("stats_target_id")),
     ),
     Check(9, "counters_above_rows", "sequences", "watch", _counters_above_rows),
     Check(
-        10, "mailing_without_sequence", "mailings", "note", _rows("mailings", ["sequence_id"], _missing("sequence_id"))
+        10,
+        "mailing_without_sequence",
+        "mailings",
+        "note",
+        _rows_rule("mailings", ["sequence_id"], _missing("sequence_id")),
     ),
     Check(
-        11, "mailing_without_prospect", "mailings", "note", _rows("mailings", ["prospect_id"], _missing("prospect_id"))
+        11,
+        "mailing_without_prospect",
+        "mailings",
+        "note",
+        _rows_rule("mailings", ["prospect_id"], _missing("prospect_id")),
     ),
     Check(
         11,
@@ -292,38 +304,42 @@ CHECKS = (
         "open_tracking_off",
         "mailings",
         "note",
-        _rows("mailings", ["track_opens"], lambda rows: ~rows["track_opens"]),
+        _rows_rule("mailings", ["track_opens"], lambda rows: ~rows["track_opens"]),
     ),
     Check(13, "disputed_replies", "mailings", "note", _disputed_replies),
     Check(14, "reply_and_opt_out", "sequence_states", "note", _two_outcomes),
     Check(15, "manual_opt_outs", "prospects", "watch", _manual_opt_outs),
     Check(16, "automatic_replies", "mailings", "watch", _automatic_replies),
-    Check(16, "out_of_office", "sequence_states", "note", _rows("sequence_states", ["pause_reason"], _out_of_office)),
+    Check(
+        16, "out_of_office", "sequence_states", "note", _rows_rule("sequence_states", ["pause_reason"], _out_of_office)
+    ),
     Check(17, "machine_engagement", "mailings", "watch", _machines),
     Check(18, "blind_mailboxes", "mailboxes", "act", _blind_mailboxes),
     Check(19, "too_early_to_answer", "mailings", "note", _too_early),
-    Check(20, "no_time_zone", "prospects", "note", _rows("prospects", _ZONES, _no_zone)),
-    Check(22, "calls_without_time", "calls", "note", _rows("calls", _CALLED, _missing(*_CALLED))),
-    Check(23, "unknown_call_outcome", "calls", "watch", _rows("calls", ["outcome"], _unknown_outcome)),
+    Check(20, "no_time_zone", "prospects", "note", _rows_rule("prospects", _ZONES, _no_zone)),
+    Check(22, "calls_without_time", "calls", "note", _rows_rule("calls", _CALLED, _missing(*_CALLED))),
+    Check(23, "unknown_call_outcome", "calls", "watch", _rows_rule("calls", ["outcome"], _unknown_outcome)),
     Check(24, "unclear_step_interval", "sequences", "watch", _unclear_intervals),
     Check(25, "moved_on", "sequence_states", "note", _moved_on),
     Check(26, "owner_is_not_sender", "mailings", "note", _other_sender),
-    Check(28, "at_the_edge_of_a_week", "mailings", "note", _rows("mailings", ["delivered_at"], _at_weeks_edge)),
+    Check(28, "at_the_edge_of_a_week", "mailings", "note", _rows_rule("mailings", ["delivered_at"], _at_weeks_edge)),
     Check(
         29,
         "dated_by_sync",
         "opportunities",
         "note",
-        _rows("opportunities", ["external_created_at"], _missing("external_created_at")),
+        _rows_rule("opportunities", ["external_created_at"], _missing("external_created_at")),
     ),
-    Check(30, "other_currency", "opportunities", "watch", _rows("opportunities", ["currency_type"], _other_currency)),
-    Check(30, "without_amount", "opportunities", "note", _rows("opportunities", ["amount"], _missing("amount"))),
+    Check(
+        30, "other_currency", "opportunities", "watch", _rows_rule("opportunities", ["currency_type"], _other_currency)
+    ),
+    Check(30, "without_amount", "opportunities", "note", _rows_rule("opportunities", ["amount"], _missing("amount"))),
     Check(
         0,
         "not_sent",
         "mailings",
         "note",
-        _rows("mailings", _SENDING, _missing(*_SENDING)),
+        _rows_rule("mailings", _SENDING, _missing(*_SENDING)),
         "in no rate: scheduled, failed or skipped",
     ),
     Check(
@@ -331,7 +347,7 @@ CHECKS = (
         "replied_before_delivered",
         "mailings",
         "watch",
-        _rows("mailings", _ORDER, _wrong_order),
+        _rows_rule("mailings", _EVENT_ORDER, _wrong_order),
         "negative hours_to_reply",
     ),
     Check(0, "after_extraction", "mailings", "act", _from_the_future, "as_of is too early, or clocks disagree"),

@@ -44,7 +44,7 @@ _SEEN = {
 }
 """The time that is set once it happened."""
 
-_EVENTS = {"open_count": ("opens_total", "is_open_tracked"), "click_count": ("clicks_total", "is_click_tracked")}
+_COUNTERS = {"open_count": ("opens_total", "is_open_tracked"), "click_count": ("clicks_total", "is_click_tracked")}
 """Where events are counted too, and whether they were tracked."""
 
 
@@ -122,12 +122,12 @@ def reconcile_counters(
     mail = keep(call, mail, f"mailing of a row that is not in {name}", mail[key].isin(listed["id"]))
 
     present = [counter for counter in COUNTERS if counter in listed.columns]
-    compared = pd.concat([_counted(listed, mail, key, counter) for counter in present], ignore_index=True)
+    compared = pd.concat([_compare_counter(listed, mail, key, counter) for counter in present], ignore_index=True)
     documented = compared["total_events"].fillna(compared["unique_mailings"])
     primary = documented if of_prospects else compared["unique_mailings"]
     compared["gap"] = compared["api"] - primary
     compared["matches"] = _matches(compared)
-    compared["cause"] = _causes(compared, of_prospects=of_prospects)
+    compared["cause"] = _gap_causes(compared, of_prospects=of_prospects)
     place = compared["counter"].map(present.index)
     compared = compared.assign(place=place).sort_values([key, "place"], ignore_index=True)
     order = [key, "counter", "api", "unique_mailings", "total_events", "net", "matches", "gap", "cause"]
@@ -160,9 +160,9 @@ def _objects(call: StatContext, name: str, objects: pd.DataFrame) -> pd.DataFram
     return read(call, name, objects, ["id", *(present or ["open_count"])], optional=["stats_target_id"])
 
 
-def _counted(listed: pd.DataFrame, mail: pd.DataFrame, key: str, counter: str) -> pd.DataFrame:
+def _compare_counter(listed: pd.DataFrame, mail: pd.DataFrame, key: str, counter: str) -> pd.DataFrame:
     """Put one counter beside what the rows say, by each definition [missing: does not apply]."""
-    events, tracked = _EVENTS.get(counter, ("", ""))
+    events, tracked = _COUNTERS.get(counter, ("", ""))
     seen = flags(mail[_SEEN[counter]].notna()) | (flags(mail[events] > 0) if events else False)
     counts = pd.DataFrame(
         {
@@ -196,7 +196,7 @@ def _matches(compared: pd.DataFrame) -> "pd.Series[Any]":
     return pd.Series(lists, dtype=pd.ArrowDtype(pa.list_(pa.string())))
 
 
-def _causes(compared: pd.DataFrame, *, of_prospects: bool) -> "pd.Series[Any]":
+def _gap_causes(compared: pd.DataFrame, *, of_prospects: bool) -> "pd.Series[Any]":
     gap = compared["gap"]
     explained = [
         flags(gap == 0),
@@ -215,7 +215,7 @@ START = "as Outreach's dashboard counts"
 
 _CONTACTED, _REPLIED = "num_contacted_prospects", "num_replied_prospects"
 
-_RESULT = {
+_RECONCILIATION_RESULT = {
     "metric": pa.string(),
     "step": pa.string(),
     "grain": pa.string(),
@@ -226,7 +226,7 @@ _RESULT = {
 }
 
 
-Counts = tuple[int | None, int | None]
+_Fraction = tuple[int | None, int | None]
 """Numerator and denominator, where they are known."""
 
 
@@ -320,12 +320,12 @@ def dashboard_comparison(
     note_unknown(call, wrap(mail))
     counted, ours = _Mail(mail, knows_sequences="sequence_id" in mailings.columns), _ours(mail, call.as_of)
     steps = {"open_rate": _opens(counted, ours), **_replies(counted, ours)}
-    steps["prospect_reply_rate"] = _people(counted, ours, contacted)
-    rows = [_row(metric, step) for metric, chain in steps.items() for step in chain]
-    return write(call, typed(rows, _RESULT))
+    steps["prospect_reply_rate"] = _people_steps(counted, ours, contacted)
+    rows = [_step_row(metric, step) for metric, chain in steps.items() for step in chain]
+    return write(call, typed(rows, _RECONCILIATION_RESULT))
 
 
-def _counters(call: StatContext, sequences: pd.DataFrame | None) -> Counts:
+def _counters(call: StatContext, sequences: pd.DataFrame | None) -> _Fraction:
     """Sum Outreach's counters of people who replied and were contacted, over the sequences that have both."""
     if sequences is None:
         return None, None
@@ -334,7 +334,7 @@ def _counters(call: StatContext, sequences: pd.DataFrame | None) -> Counts:
     return (int(complete[_REPLIED].sum()), int(complete[_CONTACTED].sum())) if len(complete) else (None, None)
 
 
-def _ours(mail: pd.DataFrame, as_of: str | None) -> dict[str, Counts]:
+def _ours(mail: pd.DataFrame, as_of: str | None) -> dict[str, _Fraction]:
     """Count numerator and denominator of each rate of `engagement`, over all mail."""
     frame, keys, parts = grouping(wrap(mail), [])
     counts = table(stack([*parts, *engagement_parts(frame, keys, as_of=as_of)], keys, medians=[MEDIAN])).iloc[0]
@@ -355,18 +355,18 @@ class _Mail:
         """Tell which mailings have a value."""
         return flags(self.frame[column].notna())
 
-    def mails(self, numerator: Flags, denominator: Flags) -> Counts:
+    def mails(self, numerator: Flags, denominator: Flags) -> _Fraction:
         """Count mails of sequences."""
         return int((self.sequenced & numerator).sum()), int((self.sequenced & denominator).sum())
 
-    def distinct(self, who: list[str], numerator: Flags, denominator: Flags) -> Counts:
+    def distinct(self, who: list[str], numerator: Flags, denominator: Flags) -> _Fraction:
         """Count distinct people or enrollments, those not known left out."""
         successes, base = (
             len(self.frame.loc[chosen, who].dropna().drop_duplicates()) for chosen in (numerator, denominator)
         )
         return successes, base
 
-    def people_by_sequence(self, numerator: Flags, denominator: Flags) -> Counts:
+    def people_by_sequence(self, numerator: Flags, denominator: Flags) -> _Fraction:
         """Count people once in each sequence."""
         if not self.knows_sequences:
             return None, None
@@ -388,7 +388,7 @@ class _Mail:
         return f"Adds mail outside of sequences ({_mails(come)})."
 
 
-def _opens(mail: _Mail, ours: Mapping[str, Counts]) -> list[_Step]:
+def _opens(mail: _Mail, ours: Mapping[str, _Fraction]) -> list[_Step]:
     opened = mail.has("opened_at") | flags(mail.frame["opens_total"] > 0)
     tracked = flags(mail.frame["track_opens"].fillna(value=True))
     of_tracked = mail.mails(flags(mail.frame["is_opened"]), flags(mail.frame["is_open_tracked"]))
@@ -412,7 +412,7 @@ def _opens(mail: _Mail, ours: Mapping[str, Counts]) -> list[_Step]:
     ]
 
 
-def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
+def _replies(mail: _Mail, ours: Mapping[str, _Fraction]) -> dict[str, list[_Step]]:
     per_enrollment, in_time = ours["enrollment_reply_rate"], ours["enrollment_reply_rate_14d"]
     reached = _Step("enrollment_reply_rate", "enrollment", *per_enrollment, "As above.")
     return {
@@ -432,7 +432,7 @@ def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
                 "Counts enrollments instead of mails: one that got five mails and answered one is one reply of one.",
             ),
         ],
-        "enrollment_reply_rate_strict": [reached, _strict(mail)],
+        "enrollment_reply_rate_strict": [reached, _strict_step(mail)],
         "enrollment_reply_rate_14d": [
             reached,
             _Step(
@@ -447,9 +447,9 @@ def _replies(mail: _Mail, ours: Mapping[str, Counts]) -> dict[str, list[_Step]]:
     }
 
 
-def _strict(mail: _Mail) -> _Step:
+def _strict_step(mail: _Mail) -> _Step:
     """Leave out automatic replies, where the enrollments show them."""
-    counts: Counts = (None, None)
+    counts: _Fraction = (None, None)
     text = ""
     if "is_automatic" in mail.frame.columns:
         automatic = flags(mail.frame["is_automatic"])
@@ -459,7 +459,7 @@ def _strict(mail: _Mail) -> _Step:
     return _Step("automatic replies", "enrollment", *counts, meaning)
 
 
-def _people(mail: _Mail, ours: Mapping[str, Counts], contacted: Counts) -> list[_Step]:
+def _people_steps(mail: _Mail, ours: Mapping[str, _Fraction], contacted: _Fraction) -> list[_Step]:
     in_sequences = mail.distinct(["prospect_id"], mail.sequenced & mail.answered, mail.sequenced & mail.arrived)
     return [
         _Step(
@@ -486,7 +486,7 @@ def _people(mail: _Mail, ours: Mapping[str, Counts], contacted: Counts) -> list[
     ]
 
 
-def _difference(before: Counts, after: Counts) -> int:
+def _difference(before: _Fraction, after: _Fraction) -> int:
     return (before[1] or 0) - (after[1] or 0)
 
 
@@ -495,7 +495,7 @@ def _mails(chosen: Flags) -> str:
     return f"{count:,} mail{'' if count == 1 else 's'}"
 
 
-def _row(metric: str, step: _Step) -> dict[str, Any]:
+def _step_row(metric: str, step: _Step) -> dict[str, Any]:
     rate = None if step.numerator is None or not step.denominator else step.numerator / step.denominator
     record = {"numerator": step.numerator, "denominator": step.denominator, "rate": rate, "meaning": step.meaning}
     return {"metric": metric, "step": step.name, "grain": step.grain, **record}

@@ -35,7 +35,7 @@ from outreach_frames.stats._pandas import (
 from outreach_frames.stats._statistic import StatContext, record_of
 from outreach_frames.stats._timestamps import HOUR
 from outreach_frames.stats._validation import choice, columns
-from outreach_frames.stats.flags import SENDING, outbound_calls, with_delivery
+from outreach_frames.stats.flags import ENROLLMENT, SENDING, outbound_calls, with_delivery
 from outreach_frames.stats.intervals import with_rates
 
 AUTOMATIC_REPLY = HOUR // 12
@@ -179,7 +179,7 @@ def with_automatic(mail: nw.LazyFrame[Any], states: nw.LazyFrame[Any]) -> nw.Laz
 QUARTILES = {"p25": 0.25, "p50": 0.5, "p75": 0.75}
 
 _HOURS = [f"hours_to_reply_{name}{end}" for name in QUARTILES for end in ("", "_lo", "_hi")]
-_RESULT = {
+_REPLY_RESULT = {
     "hours_to_reply_n": pa.int64(),
     **dict.fromkeys(_HOURS, pa.float64()),
     "touches_to_reply": pa.float64(),
@@ -187,7 +187,6 @@ _RESULT = {
     "touches_to_reply_lo": pa.float64(),
     "touches_to_reply_hi": pa.float64(),
 }
-_ENROLLMENT = "sequence_state_id"
 
 
 @with_old_positions("calls")
@@ -252,8 +251,8 @@ def reply_effort(
     """
     keys = columns("by", by)
     call = StatContext("reply_effort", by=keys, bounce_policy=bounce_policy, ci=ci, resamples=resamples, seed=seed)
-    mail = read_deliveries(call, mailings, [_ENROLLMENT], keys=keys, bounce_policy=bounce_policy)
-    called = None if calls is None else _called(call, calls)
+    mail = read_deliveries(call, mailings, [ENROLLMENT], keys=keys, bounce_policy=bounce_policy)
+    called = None if calls is None else _touches_by_call(call, calls)
     mail = keyed(call, keep(call, mail, "mailing not delivered", mail["is_delivered"]), keys)
     rows = []
     for values, group in groups_of(mail, keys):
@@ -265,7 +264,9 @@ def reply_effort(
         mean = float(touches.mean()) if touches.size else None
         around = bootstrap_bounds(touches, np.mean, ci=ci, resamples=resamples, seed=seed)
         rows.append((*values, hours.size, *figures, mean, touches.size, *around))
-    return write(call, table_of(mail, keys, rows, _RESULT), sort=keys, instants=[k for k in keys if k.endswith("_at")])
+    return write(
+        call, table_of(mail, keys, rows, _REPLY_RESULT), sort=keys, instants=[k for k in keys if k.endswith("_at")]
+    )
 
 
 def hours_to_reply(delivered: pd.DataFrame) -> Floats:
@@ -274,21 +275,21 @@ def hours_to_reply(delivered: pd.DataFrame) -> Floats:
     return hours[~np.isnan(hours)]
 
 
-def _called(call: StatContext, calls: pd.DataFrame) -> pd.DataFrame:
-    needed = ["id", _ENROLLMENT, "direction", "dialed_at", "answered_at", "completed_at"]
+def _touches_by_call(call: StatContext, calls: pd.DataFrame) -> pd.DataFrame:
+    needed = ["id", ENROLLMENT, "direction", "dialed_at", "answered_at", "completed_at"]
     dialed = table(outbound_calls(wrap(read(call, "calls", calls, needed))))
-    return dialed[[_ENROLLMENT, "called_at"]].rename(columns={"called_at": "sent_at"})
+    return dialed[[ENROLLMENT, "called_at"]].rename(columns={"called_at": "sent_at"})
 
 
 def _touches_to_reply(delivered: pd.DataFrame, called: pd.DataFrame | None) -> Floats:
     """Count the touches of each enrollment that replied, up to its first reply."""
-    first: pd.Series[Any] = delivered.groupby(_ENROLLMENT)["replied_at"].min().dropna()
-    touches = delivered[[_ENROLLMENT, "sent_at"]]
+    first: pd.Series[Any] = delivered.groupby(ENROLLMENT)["replied_at"].min().dropna()
+    touches = delivered[[ENROLLMENT, "sent_at"]]
     if called is not None:
         touches = pd.concat([touches, called], ignore_index=True)
-    reply = touches[_ENROLLMENT].map(first)
+    reply = touches[ENROLLMENT].map(first)
     before = touches[flags(touches["sent_at"] <= reply.astype("int64[pyarrow]"))]
-    return floats(before.groupby(_ENROLLMENT).size())
+    return floats(before.groupby(ENROLLMENT).size())
 
 
 SENTIMENT_KEYS = {
@@ -301,7 +302,10 @@ SENTIMENT_KEYS = {
 """Tables whose counters count all messages, and their keys; prospects' counters restart and make no rate."""
 
 _SENTIMENTS = ("positive", "neutral", "negative")
-_RATES = {"positive_reply_share": ("positive", "classified"), "positive_reply_rate": ("positive_bounded", "reached")}
+_SENTIMENT_RATES = {
+    "positive_reply_share": ("positive", "classified"),
+    "positive_reply_rate": ("positive_bounded", "reached"),
+}
 
 
 def reply_sentiment(objects: IntoFrameT, *, resource: str = "sequences", ci: float = 0.95) -> IntoFrameT:
@@ -364,8 +368,8 @@ def reply_sentiment(objects: IntoFrameT, *, resource: str = "sequences", ci: flo
     counted = read.with_columns(
         nw.col(counter).fill_null(0).alias(name) for name, counter in renamed.items()
     ).with_columns(classified=nw.col("positive") + nw.col("neutral") + nw.col("negative"))
-    table = with_rates(_bounded(counted), _RATES, ci=ci)
-    rates = [f"{rate}{end}" for rate in _RATES for end in ("", "_n", "_lo", "_hi")]
+    table = with_rates(_bounded(counted), _SENTIMENT_RATES, ci=ci)
+    rates = [f"{rate}{end}" for rate in _SENTIMENT_RATES for end in ("", "_n", "_lo", "_hi")]
     columns = [key, *_SENTIMENTS, "classified", "delivered", *rates]
     result: IntoFrameT = call.write(table.select(*columns), sort=[key])
     return result

@@ -131,7 +131,7 @@ def due_counts(
 
 
 _KEYS = ["user_id", "week"]
-_RATES = {
+_REP_RATES = {
     "connect_rate": ("connected", "calls_dialed"),
     **TASK_RATES,
 }
@@ -245,7 +245,7 @@ def rep_activity(
     if called is not None:
         dialed = placed.calls(called)
         clusters |= dict.fromkeys(CONNECT_RATE if person else (), PERSON)
-        touches.append(_touches(dialed, "calls_dialed", "called_at"))
+        touches.append(_channel_touches(dialed, "calls_dialed", "called_at"))
         parts += [part.drop("calls_dialed", strict=False) for part in call_counts(dialed, _KEYS, clusters)]
     if owned is not None and now is not None:
         touches.append(placed.tasks_done(owned))
@@ -258,10 +258,10 @@ def rep_activity(
         if limits is not None:
             parts.append(_throttle(added, limits.rename({"id": "sequence_id"})))
     together = nw.concat(touches, how="diagonal")
-    parts = [*_touch_counts(together), *parts]
+    parts = [*_rep_touch_counts(together), *parts]
     weeks = stack(parts, _KEYS, medians=_present(parts)).group_by("week").agg(nw.col("touches").max())
     grid = listed.select("user_id").join(weeks.select("week"), how="cross")
-    result: IntoFrameT = _finished(call, [grid, *parts], listed, clusters, ci=ci)
+    result: IntoFrameT = _rep_result(call, [grid, *parts], listed, clusters, ci=ci)
     return result
 
 
@@ -282,7 +282,7 @@ class _Placing:
         flagged = with_delivery(seen_by(mailings, SENDING, self.now), bounce_policy)
         delivered = flagged.filter(nw.col("is_delivered"))
         note_placing(self.call, delivered)
-        return _touches(self.by_week(delivered, "user_id", "sent_at", "mailing"), "delivered", "sent_at")
+        return _channel_touches(self.by_week(delivered, "user_id", "sent_at", "mailing"), "delivered", "sent_at")
 
     def calls(self, calls: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         dialed = with_conversation(
@@ -297,12 +297,12 @@ class _Placing:
         return placed.select(*_KEYS, "day", tasks_done=nw.col("id") * 0 + 1)
 
 
-def _touches(frame: nw.LazyFrame[Any], channel: str, instant: str) -> nw.LazyFrame[Any]:
+def _channel_touches(frame: nw.LazyFrame[Any], channel: str, instant: str) -> nw.LazyFrame[Any]:
     one = (nw.col(instant) * 0 + 1).alias(channel)
     return frame.select(*_KEYS, "day", "prospect_id", one)
 
 
-def _touch_counts(touches: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
+def _rep_touch_counts(touches: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
     present = touches.collect_schema().names()
     channels = [name for name in ("delivered", "calls_dialed", "tasks_done") if name in present]
     counted = touches.with_columns(touches=nw.col("day") * 0 + 1)
@@ -334,7 +334,7 @@ def _present(parts: Sequence[nw.LazyFrame[Any]]) -> list[str]:
     return [name for name in _FLOATS if name in names]
 
 
-def _finished(
+def _rep_result(
     call: StatContext,
     parts: Sequence[nw.LazyFrame[Any]],
     listed: nw.LazyFrame[Any],
@@ -350,11 +350,11 @@ def _finished(
     contacted = nw.when(nw.col("contacted") > 0).then(nw.col("contacted").cast(nw.Float64))
     if "talk_minutes" in floats:
         table = table.with_columns(nw.col("talk_minutes").fill_null(0.0))
-    table = with_clustered_rates(call, table, _RATES, clusters, ci=ci).with_columns(
+    table = with_clustered_rates(call, table, _REP_RATES, clusters, ci=ci).with_columns(
         *(nw.col(name).cast(nw.Float64) for name in _FLOATS),
         touches_per_contacted=nw.col("touches").cast(nw.Float64) / contacted,
     )
-    rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _RATES}
+    rates = {name: [f"{name}{end}" for end in ("", "_n", "_lo", "_hi")] for name in _REP_RATES}
     columns = [
         *_KEYS,
         *["name", "delivered", "calls_dialed", "tasks_done", "touches", "contacted", "touches_per_contacted"],

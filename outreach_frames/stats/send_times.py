@@ -122,7 +122,7 @@ def send_time_heatmap(
     else:
         read = call.read("users" if clock == "user" else "prospects", people, ["id", *zone_columns])
         zoned_people = with_zone(read, default_tz, zone_columns).rename({"id": who})
-        zones, others = _distinct(call, zoned_people, default_tz)
+        zones, others = _zones_of_people(call, zoned_people, default_tz)
         renamed = ~nw.col("tz_written").is_null()
         zoned = join(mail, zoned_people.select(who, "tz", "tz_source", tz_renamed=renamed), who).with_columns(
             tz=nw.col("tz").fill_null(default_tz), tz_source=nw.col("tz_source").fill_null("default")
@@ -161,7 +161,7 @@ def _clock(clock: str, prospects: Any, users: Any) -> tuple[Any, tuple[str, ...]
     return people, columns
 
 
-def _distinct(call: StatContext, zoned_people: nw.LazyFrame[Any], default_tz: str) -> tuple[list[str], str]:
+def _zones_of_people(call: StatContext, zoned_people: nw.LazyFrame[Any], default_tz: str) -> tuple[list[str], str]:
     """List the zones that occur, a few dozen, which the table of offsets is made for; and tell of other names."""
     zone_table = call.table(zoned_people.group_by("tz", "tz_written").agg(nw.col("tz_source").min()))
     written = zone_table.dropna(subset=["tz_written"])

@@ -33,6 +33,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._pandas import Floats, Ints, column, floats, typed, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._validation import beta_prior, choice, numbers
+from outreach_frames.stats.comparisons import FARTHEST_LOG_ODDS
 from outreach_frames.stats.intervals import Counts, wilson, z_value
 from outreach_frames.stats.provenance import attach
 
@@ -58,9 +59,8 @@ _ROOM = 6.0
 _SPREADS = np.log([1e-3, 10.0])
 _NEGLIGIBLE = 14.0
 _ZOOMS = 8
-_FARTHEST = 700.0
 _NEAR = 1e-9
-_AT_ONCE = 2_000
+_PAIRS_AT_ONCE = 2_000
 _CELLS = 1_000_000
 
 
@@ -309,12 +309,12 @@ def posterior_means(x: Floats, n: Floats, prior: Prior | None) -> Floats:
     """Compute the posterior means of groups; NaN without a prior."""
     if prior is None:
         return np.full(len(n), np.nan)
-    (x, n), places = _distinct(x, n)
+    (x, n), places = _distinct_counts(x, n)
     means: Floats = ((x[:, None] + prior.alpha) / (n[:, None] + prior.alpha + prior.beta)) @ prior.share
     return means[places]
 
 
-def _distinct(x: Floats, n: Floats) -> tuple[Floats, Ints]:
+def _distinct_counts(x: Floats, n: Floats) -> tuple[Floats, Ints]:
     """Return the distinct pairs of counts, and the place of each group's: equal groups get equal numbers, once."""
     pairs, places = np.unique(np.stack([x, n]), axis=1, return_inverse=True)
     return pairs, places
@@ -328,7 +328,7 @@ def _quantiles(x: Floats, n: Floats, prior: Prior | None, q: float) -> Floats:
         proper = (above > 0) & (below > 0)
         above, below = np.where(proper, above, 1.0), np.where(proper, below, 1.0)
         return np.where(proper, np.asarray(betaincinv(above, below, q), dtype=np.float64), np.nan)
-    pairs, places = _distinct(x, n)
+    pairs, places = _distinct_counts(x, n)
 
     def excess(log_odds: Floats, x: Floats, n: Floats) -> Floats:
         above, below = x[..., None] + prior.alpha, (n - x)[..., None] + prior.beta
@@ -338,11 +338,11 @@ def _quantiles(x: Floats, n: Floats, prior: Prior | None, q: float) -> Floats:
     roots = [
         find_root(
             excess,
-            (np.full(part.shape[1], -_FARTHEST), np.full(part.shape[1], _FARTHEST)),
+            (np.full(part.shape[1], -FARTHEST_LOG_ODDS), np.full(part.shape[1], FARTHEST_LOG_ODDS)),
             args=tuple(part),
             tolerances={"xatol": _NEAR, "xrtol": 0.0},
         ).x
-        for part in np.array_split(pairs, -(-pairs.shape[1] // _AT_ONCE) or 1, axis=1)
+        for part in np.array_split(pairs, -(-pairs.shape[1] // _PAIRS_AT_ONCE) or 1, axis=1)
     ]
     return np.asarray(expit(np.concatenate(roots)), dtype=np.float64)[places]
 

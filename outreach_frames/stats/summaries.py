@@ -26,7 +26,7 @@ from outreach_frames.stats.reconciliation import dashboard_comparison
 from outreach_frames.stats.replies import hours_to_reply
 from outreach_frames.stats.survival import reply_within, time_to_event
 
-_RESULT = {
+_SUMMARY_RESULT = {
     "metric": pa.string(),
     "value": pa.float64(),
     "unit": pa.string(),
@@ -95,7 +95,9 @@ class Summary:
 
     def _repr_html_(self) -> str:
         head = _tr("th", *_HEADS, numbers=_NUMBERS)
-        numbers = "".join(_tr("td", *_cells(row), numbers=_NUMBERS) for row in self.headlines.to_dict("records"))
+        numbers = "".join(
+            _tr("td", *_summary_cells(row), numbers=_NUMBERS) for row in self.headlines.to_dict("records")
+        )
         steps = "".join(
             _tr("th", METRICS[metric].counted, span=4) + "".join(_tr("td", *step, numbers=_FIGURES) for step in chain)
             for metric, chain in self._steps()
@@ -108,9 +110,9 @@ class Summary:
         at = moment(self.as_of) if self.as_of else "an unknown time"
         return (
             f'<div class="outreach-summary"><p><strong>{escape(sent)}, as of {escape(at)}</strong></p>'
-            f"<table {_TABLE}><thead>{head}</thead><tbody>{numbers}</tbody></table>"
-            f"<details><summary>{escape(_COMPARED)}</summary><table {_TABLE}><tbody>{steps}</tbody></table></details>"
-            f"<p><strong>Caveats</strong></p><table {_TABLE}><tbody>{doubts}</tbody></table></div>"
+            f"<table {_STYLE}><thead>{head}</thead><tbody>{numbers}</tbody></table>"
+            f"<details><summary>{escape(_COMPARED)}</summary><table {_STYLE}><tbody>{steps}</tbody></table></details>"
+            f"<p><strong>Caveats</strong></p><table {_STYLE}><tbody>{doubts}</tbody></table></div>"
         )
 
     def _title(self) -> str:
@@ -124,7 +126,7 @@ class Summary:
     def _steps(self) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
         """Return step, rate, its counts and meaning, by the rate that the steps lead to."""
         by_metric = self.dashboard.groupby("metric", sort=False)
-        return [(str(metric), [_step(row) for row in rows.to_dict("records")]) for metric, rows in by_metric]
+        return [(str(metric), [_step_cells(row) for row in rows.to_dict("records")]) for metric, rows in by_metric]
 
     def _doubts(self) -> list[tuple[str, str]]:
         """Return severity and text of what bends figures; notes are only counted."""
@@ -199,12 +201,12 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
         )
         figures = _figures(tables, ci, cluster, call.as_of) | {"hours_to_reply_median": _median_hours(mail, ci)}
     matches = quality[flags(quality["count"] > 0)]
-    rows = [_row(metric, figures.get(metric, {}), matches) for metric in HEADLINES]
+    rows = [_summary_row(metric, figures.get(metric, {}), matches) for metric in HEADLINES]
     caveats = matches.sort_values("severity", ascending=False, kind="stable", ignore_index=True)
     sent = mail["sent_at"].dropna()
     period = (to_iso(int(sent.min()))[:10], to_iso(int(sent.max()))[:10]) if len(sent) else None
     unchecked = int(quality["count"].isna().sum())
-    return Summary(write(call, typed(rows, _RESULT)), caveats, unchecked, call.as_of, period, dashboard)
+    return Summary(write(call, typed(rows, _SUMMARY_RESULT)), caveats, unchecked, call.as_of, period, dashboard)
 
 
 def _earliest(tables: Mapping[str, pd.DataFrame]) -> str | None:
@@ -244,7 +246,7 @@ def _median_hours(mail: pd.DataFrame, ci: float) -> dict[str, Any]:
     return {"value": np.median(hours), "n": hours.size, "lo": lo, "hi": hi}
 
 
-def _row(metric: str, figure: dict[str, Any], matches: pd.DataFrame) -> dict[str, Any]:
+def _summary_row(metric: str, figure: dict[str, Any], matches: pd.DataFrame) -> dict[str, Any]:
     headline = METRICS[metric]
     bent = matches[flags(matches["trap"].isin(list(headline.traps)))]
     caveats = "; ".join(f"{row['check']}: {_of(row)}" for row in bent.to_dict("records"))
@@ -272,7 +274,7 @@ def _line(row: dict[Any, Any]) -> tuple[str, str, str, str]:
     return row["metric"] + low, written, f"{bounds}n = {count(n)}", row["definition"]
 
 
-def _step(row: dict[Any, Any]) -> tuple[str, str, str, str]:
+def _step_cells(row: dict[Any, Any]) -> tuple[str, str, str, str]:
     """Return the step to a rate, the rate after it, what it is made of, and what the step changes."""
     numerator, denominator = row["numerator"], row["denominator"]
     if pd.isna(denominator):
@@ -291,15 +293,15 @@ def _of(row: dict[Any, Any]) -> str:
 
 
 _HEADS = ("", "value", "interval", "n", "what it is")
-_TABLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'
-_CELL = "padding: 3px 8px; border-bottom: 1px solid #e4e7eb; vertical-align: top; text-align:"
+_STYLE = 'style="border-collapse: collapse; font-variant-numeric: tabular-nums;"'
+_CELL_STYLE = "padding: 3px 8px; border-bottom: 1px solid #e4e7eb; vertical-align: top; text-align:"
 _NUMBERS, _FIGURES = (1, 2, 3), (1, 2)
 """Places of the cells that hold numbers, of a headline and of a step: to the right, and never on two lines."""
 
 _COMPARED = "As Outreach's dashboard counts, and from there to the rates here, step by step"
 
 
-def _cells(row: dict[Any, Any]) -> tuple[str, ...]:
+def _summary_cells(row: dict[Any, Any]) -> tuple[str, ...]:
     """Return the cells of a number: what it is called, value, interval, n and definition."""
     name, value, detail, definition = _line(row)
     bounds, _, base = detail.rpartition("n = ")
@@ -313,7 +315,7 @@ def _tr(cell: str, *texts: str, numbers: Sequence[int] = (), span: int = 1) -> s
     for place, text in enumerate(texts):
         is_number = place in numbers
         visible = text.replace(" ", SPACE) if is_number or not place else text
-        style = f"{_CELL} {'right' if is_number else 'left'};{' white-space: nowrap;' if is_number else ''}"
+        style = f"{_CELL_STYLE} {'right' if is_number else 'left'};{' white-space: nowrap;' if is_number else ''}"
         across = f' colspan="{span}"' if span > 1 else ""
         cells.append(f'<{cell} style="{style}"{across}>{escape(visible)}</{cell}>')
     return f"<tr>{''.join(cells)}</tr>"

@@ -245,7 +245,7 @@ def kaplan_meier(
     """
     choice("event", event, CAUSES)
     call, table, keys = _read_durations("kaplan_meier", durations, by, event=event, ci=ci, cluster=cluster)
-    curves = _by_group(table, keys, lambda group: survival_curve(group, event, ci, _effects(group)[event]))
+    curves = _by_group(table, keys, lambda group: survival_curve(group, event, ci, _outcome_effects(group)[event]))
     medians = [{**key, **median(curve)} for key, curve in curves if not table.empty]
     result = call.finish(_stacked(curves, keys))
     attach(result, "medians", pd.DataFrame(medians, columns=[*keys, "median_d", "lo", "hi"]))
@@ -306,7 +306,7 @@ def cumulative_incidence(
     call, table, keys = _read_durations(
         "cumulative_incidence", durations, by, horizon_d=horizon_d, ci=ci, cluster=cluster
     )
-    stacked = _stacked(_by_group(table, keys, lambda group: incidence_curves(group, ci, _effects(group))), keys)
+    stacked = _stacked(_by_group(table, keys, lambda group: incidence_curves(group, ci, _outcome_effects(group))), keys)
     return call.finish(stacked if horizon_d is None else stacked[stacked["t_d"] <= horizon_d])
 
 
@@ -362,7 +362,7 @@ def reply_within(
     """
     horizons = numbers("days", days, least=0)
     call, table, keys = _read_durations("reply_within", durations, by, days=horizons, ci=ci, cluster=cluster)
-    shares = _by_group(table, keys, lambda group: reply_shares(group, horizons, ci, _effects(group)))
+    shares = _by_group(table, keys, lambda group: reply_shares(group, horizons, ci, _outcome_effects(group)))
     return call.finish(_stacked(shares, keys))
 
 
@@ -382,11 +382,11 @@ def _read_durations(
             hint=f"Pass a result of time_to_event; events are {', '.join(EVENTS)}.",
         )
     if column is not None and len(table):
-        table = _with_effects(call, table, keys, column)
+        table = _with_outcome_effects(call, table, keys, column)
     return call, table, keys
 
 
-def _with_effects(call: StatContext, table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+def _with_outcome_effects(call: StatContext, table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
     """Add the design effect of each outcome in the row's group, from how many in a cluster have had it."""
     group = table.groupby(list(keys), dropna=False).ngroup() if keys else pd.Series(0, index=table.index)
     happened = {cause: (table["event"] == cause).astype("int64[pyarrow]") for cause in CAUSES}
@@ -402,7 +402,7 @@ def _with_effects(call: StatContext, table: pd.DataFrame, keys: Sequence[str], c
     return table.join(effects.reindex(group.to_numpy()).set_axis(table.index))
 
 
-def _effects(group: pd.DataFrame) -> dict[str, Effect]:
+def _outcome_effects(group: pd.DataFrame) -> dict[str, Effect]:
     """Read the design effects of a group."""
     if "reply_deff" not in group or group.empty:
         return dict.fromkeys(CAUSES, INDEPENDENT)

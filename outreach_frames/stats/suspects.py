@@ -208,7 +208,7 @@ def suspect_engagement(
     seen = seen.merge(
         mail[["id", "delivered_at", "prospect_id", "domain"]], left_on="mailing_id", right_on="id", validate="m:1"
     )
-    marks = _marks(seen, mail, fast_s=fast_s, burst_n=burst_n, together_s=together_s)
+    marks = _suspect_marks(seen, mail, fast_s=fast_s, burst_n=burst_n, together_s=together_s)
     result = mail[["id"]].rename(columns={"id": "mailing_id"})
     reasons = dict.fromkeys(REASONS.values(), pd.Series(data=False, index=result.index))
     for kind in ("open", "click"):
@@ -224,7 +224,7 @@ def suspect_engagement(
     opens = _range(int(opened.sum()), int((opened & machines).sum()), base, ci)
     attach(suspects, "open_rate_range", pd.DataFrame([opens]))
     either = suspects["suspect_open"] | suspects["suspect_click"]
-    _warn(suspects["mailing_id"][either])
+    _warn_of_suspects(suspects["mailing_id"][either])
     return suspects
 
 
@@ -234,10 +234,10 @@ def warn_of_machines(mail: pd.DataFrame) -> None:
     fast = flags(mail["is_opened"] & (mail["opened_at"] <= early)) | flags(
         mail["is_clicked"] & (mail["clicked_at"] <= early)
     )
-    _warn(mail["id"][fast])
+    _warn_of_suspects(mail["id"][fast])
 
 
-def _warn(ids: "pd.Series[Any]") -> None:
+def _warn_of_suspects(ids: "pd.Series[Any]") -> None:
     warn_of_rows(
         MachineOpenWarning,
         "Opened or clicked as machines do, so that open and click rates are too high",
@@ -283,7 +283,7 @@ def _without(seen: pd.DataFrame, logged: pd.DataFrame) -> pd.DataFrame:
     return seen[~pd.MultiIndex.from_frame(seen[["mailing_id", "kind"]]).isin(listed)]
 
 
-def _marks(
+def _suspect_marks(
     seen: pd.DataFrame, mail: pd.DataFrame, *, fast_s: float, burst_n: int, together_s: float
 ) -> dict[str, Flags]:
     """Mark for each open and click the reasons that make it suspect."""

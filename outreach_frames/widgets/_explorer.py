@@ -28,11 +28,11 @@ REMEMBERED = 64
 """Views kept, so that going back is instant [views]."""
 Shown = Axes | Styler | Messages | str
 
-Source = Snapshot | Mapping[str, pd.DataFrame] | Client
+TableSource = Snapshot | Mapping[str, pd.DataFrame] | Client
 """A snapshot, frames by their table's name, or a connection."""
 
 
-def frames_of(source: Source, needed: Mapping[str, Sequence[str]], *, needed_for: str) -> dict[str, pd.DataFrame]:
+def tables_of(source: TableSource, needed: Mapping[str, Sequence[str]], *, needed_for: str) -> dict[str, pd.DataFrame]:
     """
     Take tables from a source.
 
@@ -58,7 +58,7 @@ def frames_of(source: Source, needed: Mapping[str, Sequence[str]], *, needed_for
     return tables
 
 
-def _frame(source: Source, name: str) -> pd.DataFrame:
+def _frame(source: TableSource, name: str) -> pd.DataFrame:
     if isinstance(source, Client):
         return fetch(source, name, progress=False)
     if isinstance(source, Mapping):
@@ -71,7 +71,7 @@ def _frame(source: Source, name: str) -> pd.DataFrame:
     return source.frame(name)
 
 
-def _checked(source: Any, explorer: str) -> Source:
+def _checked(source: Any, explorer: str) -> TableSource:
     """Return a source that is one; name what was given instead."""
     if isinstance(source, Snapshot | Mapping | Client):
         return source
@@ -119,7 +119,7 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     code: Callable[..., str]
     prepare: Callable[[dict[str, pd.DataFrame]], Mapping[str, w.ValueWidget]]
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TableSource) -> None:
         self._source = _checked(source, type(self).__name__)
         self._drawn: dict[tuple[Any, ...], str] = {}
         self.controls: dict[str, w.ValueWidget] = {}
@@ -149,7 +149,7 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _open(self, _button: object = None) -> None:
         try:
-            tables = frames_of(self._source, self.TABLES, needed_for=type(self).__name__)
+            tables = tables_of(self._source, self.TABLES, needed_for=type(self).__name__)
             with _undisturbed():
                 self.controls = dict(self.prepare(tables))
         except OutreachError as error:
@@ -237,7 +237,7 @@ def dropdown(description: str, options: Sequence[tuple[str, Any]], value: Any = 
     return created
 
 
-def choice(options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
+def buttons(options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
     """Make a row of buttons of which one is pressed; they say themselves what they choose."""
     return w.ToggleButtons(options=options, style={"button_width": "auto"})
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from outreach_frames import stats
 from outreach_frames.display import show
-from outreach_frames.widgets._explorer import Explorer, Shown, choice
+from outreach_frames.widgets._explorer import Explorer, Shown, buttons
 
-RATES = ("enrollment_reply_rate", "prospect_reply_rate", "reply_rate", "bounce_rate", "opt_out_rate", "open_rate")
+_RATES = ("enrollment_reply_rate", "prospect_reply_rate", "reply_rate", "bounce_rate", "opt_out_rate", "open_rate")
 
 
 class DefinitionSwitch(Explorer):
@@ -43,7 +43,7 @@ class DefinitionSwitch(Explorer):
         self._usual = stats.engagement(mailings)
         bounced = [("answered bounces arrived", "reply_wins"), ("answered bounces bounced", "bounce_wins")]
         return {
-            "bounce_policy": choice(bounced),
+            "bounce_policy": buttons(bounced),
             "one_off": _checkbox("count one-off mail", value=True),
             "automatic": _checkbox("count automatic replies", value=True),
             "untracked": _checkbox("count untracked mail as unopened", value=False),
@@ -57,7 +57,7 @@ class DefinitionSwitch(Explorer):
         chosen = stats.engagement(mailings, bounce_policy=bounce_policy)
         if not chosen["sent"].iloc[0]:
             return "No mail was sent, so there are no rates."
-        return show(pd.DataFrame([_compared(rate, chosen.iloc[0], self._usual.iloc[0]) for rate in RATES]))
+        return show(pd.DataFrame([_compared(rate, chosen.iloc[0], self._usual.iloc[0]) for rate in _RATES]))
 
     def code(self, *, bounce_policy: str, one_off: bool, automatic: bool, untracked: bool) -> str:
         """Return the call that gives the rates as chosen."""
@@ -72,7 +72,7 @@ class DefinitionSwitch(Explorer):
             ]
         if untracked:
             lines.append("mailings = mailings.assign(track_opens=True)")
-        lines.append(f'of.show(of.stats.engagement(mailings, bounce_policy="{bounce_policy}"), columns={list(RATES)})')
+        lines.append(f'of.show(of.stats.engagement(mailings, bounce_policy="{bounce_policy}"), columns={list(_RATES)})')
         return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from outreach_frames import plots, stats
 from outreach_frames.display import PERCENT
-from outreach_frames.widgets._explorer import Explorer, Shown, choice, disable_when, dropdown, group_by_id
+from outreach_frames.widgets._explorer import Explorer, Shown, buttons, disable_when, dropdown, group_by_id
 from outreach_frames.widgets.messages import Messages
 
 FLAT = (1.0, 1.0)
@@ -63,8 +63,8 @@ class ABMonitor(Explorer):
             continuous_update=False,
             style={"description_width": "initial"},
         )
-        prior = choice([("prior of other tests", "empirical"), ("flat prior", "flat")])
-        look = choice([("Result", "result"), ("Messages", "messages")])
+        prior = buttons([("prior of other tests", "empirical"), ("flat prior", "flat")])
+        look = buttons([("Result", "result"), ("Messages", "messages")])
         for control in (slider, prior):
             disable_when(control, other=look, value="messages")
         return {

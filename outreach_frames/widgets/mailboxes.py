@@ -11,14 +11,19 @@ from outreach_frames.display import show
 from outreach_frames.widgets._explorer import (
     Explorer,
     Shown,
-    choice,
+    buttons,
     disable_when,
     dropdown,
     dropdown_options,
     group_by_id,
 )
 
-RATES = [("bounces", "bounce_rate"), ("failures", "failure_rate"), ("spam", "spam_rate"), ("opt-outs", "opt_out_rate")]
+MAILBOX_RATES = [
+    ("bounces", "bounce_rate"),
+    ("failures", "failure_rate"),
+    ("spam", "spam_rate"),
+    ("opt-outs", "opt_out_rate"),
+]
 HEALTH = ("email", "send_ok", "sync_ok", "last_send_at", "blind_since", "sent_while_blind", "reasons")
 
 
@@ -44,9 +49,9 @@ class MailboxWatch(Explorer):
         self._names = addresses.to_dict()
         alerts = {number: rows["alert"].isin(["act", "watch"]).sum() for number, rows in self._weeks.items()}
         listed = sorted(dropdown_options(addresses), key=lambda option: (-alerts.get(option[1], 0), option[0]))
-        look = choice([("Weeks", "weeks"), ("Health of all", "health")])
+        look = buttons([("Weeks", "weeks"), ("Health of all", "health")])
         mailbox = dropdown("Mailbox", listed or [("none", 0)])
-        rate = choice(RATES)
+        rate = buttons(MAILBOX_RATES)
         for control in (mailbox, rate):
             disable_when(control, other=look, value="health")
         return {"look": look, "mailbox": mailbox, "rate": rate}

@@ -27,7 +27,7 @@ NO_BODIES = (
 _LEADING_ELSEWHERE = re.compile(
     r"<(/?)(?=(?:a|area|base|embed|form|frame|iframe|link|meta|object)[\s/>])", re.IGNORECASE
 )
-_HEAD = (
+_PAGE_HEAD = (
     f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     '<meta http-equiv="x-dns-prefetch-control" content="off"><base target="_blank">'
     "<style>x-a { color: #0B57D0; text-decoration: underline }</style>"
@@ -72,8 +72,8 @@ class Messages:
 
 
 def _card(template: dict[Any, Any]) -> str:
-    name = _text(template, "name") or f"template {template['id']}"
-    subject = _text(template, "subject")
+    name = _template_text(template, "name") or f"template {template['id']}"
+    subject = _template_text(template, "subject")
     texts = f"<b>Subject:</b> {escape(subject)}" if subject else "No subject is known."
     return (
         f'<section style="flex: 1 1 320px; min-width: 0"><h4 style="margin: 0">{escape(name)}</h4>'
@@ -82,7 +82,7 @@ def _card(template: dict[Any, Any]) -> str:
 
 
 def _body(template: dict[Any, Any], name: str) -> str:
-    page, text = _text(template, "body_html"), _text(template, "body_text")
+    page, text = _template_text(template, "body_html"), _template_text(template, "body_text")
     if page:
         return locked_in(page, title=f"Body of {name}")
     if text:
@@ -90,7 +90,7 @@ def _body(template: dict[Any, Any], name: str) -> str:
     return "<p>The body is empty.</p>" if {*BODIES} & {*template} else ""
 
 
-def _text(template: dict[Any, Any], column: str) -> str:
+def _template_text(template: dict[Any, Any], column: str) -> str:
     value = template.get(column)
     return "" if value is None or pd.isna(value) else str(value).strip()
 
@@ -98,7 +98,7 @@ def _text(template: dict[Any, Any], column: str) -> str:
 def locked_in(page: str, *, title: str) -> str:
     """Return a frame that shows somebody else's HTML and lets it do nothing; links look like links."""
     inert = _LEADING_ELSEWHERE.sub(r"<\1x-", page)
-    document = f"<!DOCTYPE html><html><head>{_HEAD}</head><body>{inert}</body></html>"
+    document = f"<!DOCTYPE html><html><head>{_PAGE_HEAD}</head><body>{inert}</body></html>"
     return (
         f'<iframe sandbox referrerpolicy="no-referrer" title="{escape(title)}" srcdoc="{escape(document)}" '
         f'style="width: 100%; height: {_TALL}px; border: 1px solid #DADADA; background: white"></iframe>'

@@ -7,7 +7,7 @@ import ipywidgets as w
 import pandas as pd
 
 from outreach_frames import plots, stats
-from outreach_frames.widgets._explorer import Explorer, Shown, Source, choice
+from outreach_frames.widgets._explorer import Explorer, Shown, TableSource, buttons
 
 
 class SendTimePicker(Explorer):
@@ -30,7 +30,7 @@ class SendTimePicker(Explorer):
     HEIGHT = 530
     TABLES: ClassVar = {"mailings": ("prospect_id", "delivered_at"), "prospects": ("id",)}
 
-    def __init__(self, source: Source, *, tz: str = "UTC") -> None:
+    def __init__(self, source: TableSource, *, tz: str = "UTC") -> None:
         self._tz = tz
         super().__init__(source)
 
@@ -50,7 +50,7 @@ class SendTimePicker(Explorer):
             continuous_update=False,
             style={"description_width": "initial"},
         )
-        return {"clock": choice([("recipient's clock", "prospect"), (self._tz, "org")]), "least": slider}
+        return {"clock": buttons([("recipient's clock", "prospect"), (self._tz, "org")]), "least": slider}
 
     def view(self, *, clock: str, least: int) -> Shown:
         """Return the picture by a clock, ``"prospect"`` or ``"org"``, for so much mail in an hour [mailings]."""

@@ -11,14 +11,14 @@ from outreach_frames._format import day
 from outreach_frames.widgets._explorer import (
     Explorer,
     Shown,
-    choice,
+    buttons,
     disable_when,
     dropdown,
     dropdown_options,
     group_by_id,
 )
 
-PERIODS = [("at any time", 0), *((f"in the last {days} days", days) for days in (30, 90, 180))]
+PERIOD_CHOICES = [("at any time", 0), *((f"in the last {days} days", days) for days in (30, 90, 180))]
 
 SENT = ("delivered_at", "bounced_at", "replied_at")
 """A mailing was sent at the first of these that is known, as in the statistics."""
@@ -51,16 +51,17 @@ class SequenceExplorer(Explorer):
         self._none = mailings.head(0)
         self._parts = group_by_id(mailings, "sequence_id")
         self._compared = {
-            days: stats.sequence_engagement(self._recent(mailings, days), sequences=sequences) for _, days in PERIODS
+            days: stats.sequence_engagement(self._recent(mailings, days), sequences=sequences)
+            for _, days in PERIOD_CHOICES
         }
         named = dropdown_options(sequences.set_index("id")["name"].sort_values())
         self._names = {number: label.rsplit(" (", 1)[0] for label, number in named}
         delivered = {number: rows["delivered_at"].count() for number, rows in self._parts.items()}
         busiest = max(self._names, key=lambda number: delivered.get(number, 0), default=None)
-        picture = choice([("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
+        picture = buttons([("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
         sequence = dropdown("Sequence", named or [("none", 0)], busiest)
         disable_when(sequence, other=picture, value="rates")
-        return {"picture": picture, "sequence": sequence, "days": dropdown("Begun", PERIODS)}
+        return {"picture": picture, "sequence": sequence, "days": dropdown("Begun", PERIOD_CHOICES)}
 
     def view(self, *, picture: str, sequence: int, days: int) -> Shown:
         """Return the picture for a sequence [id] and a period [days before the extraction; 0: all]."""

@@ -13,7 +13,7 @@ from outreach_frames.plots import _style as style
 from outreach_frames.plots._layout import Page, distinct, fold, open_page, theme
 from outreach_frames.widgets._explorer import Explorer, Shown, dropdown, dropdown_options
 
-SENT = {"delivered_at": "delivered"}
+SENT_LABELS = {"delivered_at": "delivered"}
 CAME_BACK = {
     "opened_at": "last opened",
     "clicked_at": "last clicked",
@@ -39,7 +39,7 @@ class ReplyTimeline(Explorer):
 
     HEIGHT = 420
     TABLES: ClassVar = {
-        "mailings": ("prospect_id", "sequence_id", *SENT, *CAME_BACK),
+        "mailings": ("prospect_id", "sequence_id", *SENT_LABELS, *CAME_BACK),
         "prospects": ("id", "first_name", "last_name"),
         "sequences": ("id", "name"),
         "calls": ("prospect_id", *CALLED),
@@ -152,7 +152,7 @@ _LOOK: dict[str, dict[str, Any]] = {
 def _touches(mailings: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
     """List what happened: lane (a sequence's id, or words for the others), kind, instant [matplotlib's days, UTC]."""
     lanes = mailings["sequence_id"].astype("object").where(mailings["sequence_id"].notna(), ONE_OFF)
-    parts = [_part(lanes, kind, mailings[column]) for column, kind in (SENT | CAME_BACK).items()]
+    parts = [_part(lanes, kind, mailings[column]) for column, kind in (SENT_LABELS | CAME_BACK).items()]
     dialed = calls[CALLED[0]].fillna(calls[CALLED[1]]).fillna(calls[CALLED[2]])
     parts.append(_part(pd.Series(CALLS, index=calls.index, dtype="object"), "called", dialed))
     return pd.concat(parts, ignore_index=True)

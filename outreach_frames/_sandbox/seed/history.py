@@ -26,7 +26,7 @@ from outreach_frames._sandbox.seed.simulation import (
     concat_tables,
     happens,
     next_slot,
-    select_rows,
+    take_rows,
 )
 from outreach_frames._sandbox.seed.tasks import calls, tasks
 
@@ -154,7 +154,7 @@ def opportunities(simulation: Simulation, cast: Cast, mailings: Table) -> tuple[
         ),
         "trashed": happens(0.02, size, rng),
     }
-    table = select_rows(table, np.argsort(table["synced"], kind="stable"))
+    table = take_rows(table, np.argsort(table["synced"], kind="stable"))
     return table, _roles(cast, table, rng)
 
 
@@ -233,12 +233,12 @@ def simulate(simulation: Simulation, prospects: int) -> History:
     journeys = respect_opt_outs(simulation, people, travel(simulation, people, enrollments(simulation, people)))
     opted_out = opted_out_at(people, journeys.mailings)
     single = _one_off_mail(simulation, people, journeys.mailings)
-    single = select_rows(
+    single = take_rows(
         single,
         ~(single["created"] > opted_out[single["prospect"]]) & ~(single["attempted"] > opted_out[single["prospect"]]),
     )
     mailings = concat_tables([journeys.mailings, single])
-    mailings = select_rows(mailings, np.argsort(mailings["created"], kind="stable"))
+    mailings = take_rows(mailings, np.argsort(mailings["created"], kind="stable"))
     mailings |= tracking(simulation, mailings)
     engaged = engagements(simulation, people, mailings)
     rng = simulation.random("deletions")

@@ -30,7 +30,7 @@ from outreach_frames._sandbox.seed.simulation import (
     happens,
     hour,
     next_slot,
-    select_rows,
+    take_rows,
     weekday,
 )
 
@@ -64,7 +64,7 @@ def enrollments(simulation: Simulation, cast: Cast) -> Table:
     sender = np.where((sender < 0) | (sender == active), rng.integers(0, active, len(sender)), sender)
     old_mailbox = (sender == 0) & happens(0.3, len(sender), rng)
     table |= {"user": sender, "mailbox": np.where(old_mailbox, len(cast.users.mailbox_user) - 1, sender)}
-    return select_rows(table, np.argsort(table["created"], kind="stable"))
+    return take_rows(table, np.argsort(table["created"], kind="stable"))
 
 
 def _first_enrollments(simulation: Simulation, cast: Cast, prospect: IntArray, rng: np.random.Generator) -> Table:
@@ -104,20 +104,20 @@ def _on_working_days(
 def _concurrent(simulation: Simulation, first: Table, rng: np.random.Generator) -> Table:
     """A second, different sequence within three weeks of the first."""
     sequences = simulation.sequences
-    rows = select_rows(first, happens(_CONCURRENT, len(first["prospect"]), rng))
+    rows = take_rows(first, happens(_CONCURRENT, len(first["prospect"]), rng))
     size = len(rows["prospect"])
     other = (rows["sequence"] + rng.integers(1, len(sequences.plans), size)) % len(sequences.plans)
     created = after_weekend(rows["created"] + rng.uniform(0.2, 20, size) * DAY_S)
     fits = (created < simulation.as_of) & (created > sequences.opens[other]) & (created < sequences.until[other])
-    return select_rows({"prospect": rows["prospect"], "sequence": other, "created": created}, fits)
+    return take_rows({"prospect": rows["prospect"], "sequence": other, "created": created}, fits)
 
 
 def _repeated(simulation: Simulation, first: Table, rng: np.random.Generator) -> Table:
     """The same sequence once more, two to three months later."""
-    rows = select_rows(first, happens(_AGAIN, len(first["prospect"]), rng))
+    rows = take_rows(first, happens(_AGAIN, len(first["prospect"]), rng))
     created = after_weekend(rows["created"] + rng.uniform(55, 100, len(rows["prospect"])) * DAY_S)
     fits = created < np.minimum(simulation.as_of, simulation.sequences.until[rows["sequence"]])
-    return select_rows(rows | {"created": created}, fits)
+    return take_rows(rows | {"created": created}, fits)
 
 
 STATES = ("active", "pending", "paused", "finished", "bounced", "opted_out", "failed", "disabled")
@@ -223,8 +223,8 @@ def _round(rounds: _Rounds, order: int) -> None:
     rows, done = moves["enrollment"], moves["done"]
     enrolled["step"][rows] = moves["step"]
     kind = sequences.kind[moves["step"]]
-    _do_tasks(rounds, select_rows(moves, kind != STEP_AUTO_EMAIL))
-    _send(rounds, select_rows(moves, (kind == STEP_AUTO_EMAIL) | (kind == STEP_MANUAL_EMAIL) & ~moves["skipped"]))
+    _do_tasks(rounds, take_rows(moves, kind != STEP_AUTO_EMAIL))
+    _send(rounds, take_rows(moves, (kind == STEP_AUTO_EMAIL) | (kind == STEP_MANUAL_EMAIL) & ~moves["skipped"]))
 
     ahead = done > rounds.simulation.as_of
     waiting = rows[ahead & (enrolled["state"][rows] == STATE_ACTIVE)]
@@ -271,7 +271,7 @@ def _still_going(rounds: _Rounds, moves: Table) -> Table:
     off = ~ended & (closed < moves["slot"])
     rounds.leave(rows[ended], enrolled["cause"][rows[ended]], enrolled["stop"][rows[ended]])
     rounds.leave(rows[off], STATE_DISABLED, closed[off])
-    return select_rows(moves, ~ended & ~off)
+    return take_rows(moves, ~ended & ~off)
 
 
 def _do_tasks(rounds: _Rounds, moves: Table) -> None:
@@ -436,8 +436,8 @@ def respect_opt_outs(simulation: Simulation, cast: Cast, journeys: Journeys) -> 
 
     mailings, tasks = journeys.mailings, journeys.tasks
     happened = np.where(np.isnan(mailings["attempted"]), simulation.as_of, mailings["attempted"])
-    mailings = select_rows(mailings, happened <= limit[mailings["enrollment"]])
-    tasks = select_rows(
+    mailings = take_rows(mailings, happened <= limit[mailings["enrollment"]])
+    tasks = take_rows(
         tasks, np.where(np.isnan(tasks["done"]), simulation.as_of, tasks["done"]) <= limit[tasks["enrollment"]]
     )
 
@@ -459,10 +459,10 @@ def _open(enrolled: Table) -> np.ndarray:
 def _remove_enrollments(journeys: Journeys, removed: np.ndarray) -> Journeys:
     """Remove enrollments, renumber the rest and recompute the step each one has reached."""
     position = np.cumsum(~removed) - 1
-    enrolled = select_rows(journeys.enrollments, ~removed)
+    enrolled = take_rows(journeys.enrollments, ~removed)
     tables = []
     for table in (journeys.mailings, journeys.tasks):
-        remaining = select_rows(table, ~removed[table["enrollment"]])
+        remaining = take_rows(table, ~removed[table["enrollment"]])
         tables.append(remaining | {"enrollment": position[remaining["enrollment"]]})
     step = np.full(len(enrolled["prospect"]), -1)
     for table in tables:

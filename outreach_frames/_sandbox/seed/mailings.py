@@ -28,7 +28,7 @@ from outreach_frames._sandbox.seed.journeys import (
 )
 from outreach_frames._sandbox.seed.names import CITIES, ERROR_REASONS
 from outreach_frames._sandbox.seed.responses import BY_PERSON, BY_PROXY, OPEN_EVENT
-from outreach_frames._sandbox.seed.simulation import BoolArray, FloatArray, IntArray, Table, concat_tables, select_rows
+from outreach_frames._sandbox.seed.simulation import BoolArray, FloatArray, IntArray, Table, concat_tables, take_rows
 
 _PAUSE_REASONS = ("paused by user", "ooto")
 _MAILING_TYPES = ("sequence", "single", "campaign")
@@ -260,7 +260,7 @@ def events(history: History, pointers: Pointers) -> Iterator[Resource]:
     """Yield the events, oldest first; deleted messages leave theirs without a mailing."""
     parts = [*_mail_events(history), _engagement_events(history), *_other_events(history)]
     table = concat_tables(parts)
-    table = select_rows(table, np.argsort(table["at"], kind="stable"))
+    table = take_rows(table, np.argsort(table["at"], kind="stable"))
     count, person = len(table["at"]), history.cast.prospects
     at = instant_cells(table["at"])
     who, name = table["who"], table["name"]

@@ -72,7 +72,7 @@ def _split_words(text: str) -> tuple[str, ...]:
     return tuple(text.split(", "))
 
 
-def _name_list(text: str) -> tuple[tuple[str, str], ...]:
+def _split_names(text: str) -> tuple[tuple[str, str], ...]:
     """Split a list of names; ``written/spelled`` gives the spelling in addresses where it is not the name itself."""
     pairs = (name.split("/") for name in _split_words(text))
     return tuple((pair[0], pair[-1]) for pair in pairs)
@@ -80,45 +80,45 @@ def _name_list(text: str) -> tuple[tuple[str, str], ...]:
 
 NAMES: dict[str, tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]] = {
     "english": (
-        _name_list(
+        _split_names(
             "Avery, Brooke, Caleb, Dana, Elliot, Farrah, Grant, Harper, Imani, Jordan, Kendall, Logan, Maya, "
             "Noel, Owen, Paige, Quentin, Rowan, Sasha, Tessa, Uma, Vince, Wren, Xavier, Yolanda, Zane"
         ),
-        _name_list(
+        _split_names(
             "Ashworth, Bellweather, Crane, Dunmore, Eastlake, Fairbanks, Greenholt, Hartsfield, Ironwood, "
             "Juniper, Kestrel, Larkspur, Millbrook, Null, O'Farrelly, Pennywhistle, Quillfeather, Redfern, "
             "Stonebridge, Thistledown, Underhill, Van der Wick, Winterbourne, Yarrow-Smythe"
         ),
     ),
     "german": (
-        _name_list("Anke, Björn, Céline, Dörte, Falk, Greta, Jürgen, Käthe, Lorenz, Maren, Sönke, Wiebke"),
-        _name_list(
+        _split_names("Anke, Björn, Céline, Dörte, Falk, Greta, Jürgen, Käthe, Lorenz, Maren, Sönke, Wiebke"),
+        _split_names(
             "Ahornweg, Birkenfels, Dünenstein, Großbach, Hügelmann, Kieselwetter, Mühlengrund, Straußberg, Weißdorn"
         ),
     ),
     "french": (
-        _name_list("Aurélie, Benoît, Chloé, Étienne, Gaëlle, Loïc, Maëva, Noémie, Théo"),
-        _name_list("Beauséjour, Châtaignier, D'Orveaux, Fontanelle, Grandpré, L'Hermitte, Rivesaltes"),
+        _split_names("Aurélie, Benoît, Chloé, Étienne, Gaëlle, Loïc, Maëva, Noémie, Théo"),
+        _split_names("Beauséjour, Châtaignier, D'Orveaux, Fontanelle, Grandpré, L'Hermitte, Rivesaltes"),
     ),
     "polish": (
-        _name_list("Agnieszka, Błażej, Grażyna, Kinga, Łukasz, Mikołaj, Zofia"),
-        _name_list("Brzozowiecka, Dębogórski, Jeziorańska, Leśniakiewicz, Żółtowodzki"),
+        _split_names("Agnieszka, Błażej, Grażyna, Kinga, Łukasz, Mikołaj, Zofia"),
+        _split_names("Brzozowiecka, Dębogórski, Jeziorańska, Leśniakiewicz, Żółtowodzki"),
     ),
     "greek": (
-        _name_list("Αλέξανδρος/alexandros, Ελένη/eleni, Θάνος/thanos, Κατερίνα/katerina, Σοφία/sofia"),
-        _name_list("Ανεμόμυλος/anemomylos, Γαλανόπετρας/galanopetras, Θαλασσινού/thalassinou, Πευκίδης/pefkidis"),
+        _split_names("Αλέξανδρος/alexandros, Ελένη/eleni, Θάνος/thanos, Κατερίνα/katerina, Σοφία/sofia"),
+        _split_names("Ανεμόμυλος/anemomylos, Γαλανόπετρας/galanopetras, Θαλασσινού/thalassinou, Πευκίδης/pefkidis"),
     ),
     "indian": (
-        _name_list("Aarav, Bhavna, Chitra, Devika, Ishaan, Kavya, Lakshmi, Nikhil, Pranav, Rohini, Sanvi, Vikram"),
-        _name_list("Ambarkar, Chandrapuri, Devanahalli, Gangapatnam, Kaveripalya, Malleswar, Neelakanth, Suryavanam"),
+        _split_names("Aarav, Bhavna, Chitra, Devika, Ishaan, Kavya, Lakshmi, Nikhil, Pranav, Rohini, Sanvi, Vikram"),
+        _split_names("Ambarkar, Chandrapuri, Devanahalli, Gangapatnam, Kaveripalya, Malleswar, Neelakanth, Suryavanam"),
     ),
     "japanese": (
-        _name_list("葵/aoi, 大輔/daisuke, 花子/hanako, 健太/kenta, 美咲/misaki, 翔/sho"),
-        _name_list("青山谷/aoyamaya, 星川原/hoshikawara, 風見丘/kazamioka, 白鳥沢/shiratorizawa, 雪野森/yukinomori"),
+        _split_names("葵/aoi, 大輔/daisuke, 花子/hanako, 健太/kenta, 美咲/misaki, 翔/sho"),
+        _split_names("青山谷/aoyamaya, 星川原/hoshikawara, 風見丘/kazamioka, 白鳥沢/shiratorizawa, 雪野森/yukinomori"),
     ),
     "portuguese": (
-        _name_list("Beatriz, Caetano, Conceição, Iara, João, Luíza, Tomé"),
-        _name_list("Araçatuba, Campo Belo, Jequitibá, Laranjeira, Ribeirão, Serra Azul"),
+        _split_names("Beatriz, Caetano, Conceição, Iara, João, Luíza, Tomé"),
+        _split_names("Araçatuba, Campo Belo, Jequitibá, Laranjeira, Ribeirão, Serra Azul"),
     ),
 }
 """First and last names by language, each as (as written, as spelled in an address)."""
@@ -128,7 +128,7 @@ COMPANY_WORDS = _split_words(
     "Juniper, Kiteworth, Lanternfish, Mossbank, Nettlecombe, Oakhurst, Pinnacle, Quarrystone, Ravensbeck, "
     "Silverlode, Tidewater, Umberfield, Vellum, Willowmere, Yewtree, Zephyrine"
 )
-COMPANY_TRADES = _name_list(
+COMPANY_TRADES = _split_names(
     "Robotics/Manufacturing, Freight/Logistics, Analytics/Software, Biologics/Healthcare, Cover/Insurance, "
     "Power/Energy, Foods/Consumer goods, Capital/Financial services, Cloud/Software, Materials/Manufacturing, "
     "Stores/Retail, Learning/Education"

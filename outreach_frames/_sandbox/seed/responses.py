@@ -21,7 +21,7 @@ from outreach_frames._sandbox.seed.simulation import (
     concat_tables,
     happens,
     hour,
-    select_rows,
+    take_rows,
     weekday,
 )
 
@@ -179,8 +179,8 @@ def engagements(simulation: Simulation, cast: Cast, mailings: Table) -> Table:
         mailings["track_links"][table["mailing"]],
     )
     table["at"] = np.floor(table["at"])
-    table = select_rows(table, (tracked != 0) & (table["at"] <= simulation.as_of))
-    return select_rows(table, np.argsort(table["at"], kind="stable"))
+    table = take_rows(table, (tracked != 0) & (table["at"] <= simulation.as_of))
+    return take_rows(table, np.argsort(table["at"], kind="stable"))
 
 
 def _engagement_table(mailing: IntArray, at: FloatArray, what: int, who: int) -> Table:

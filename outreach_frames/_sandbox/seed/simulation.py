@@ -127,7 +127,7 @@ def concat_tables(parts: Sequence[Table]) -> Table:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def select_rows(table: Table, rows: IntArray | BoolArray) -> Table:
+def take_rows(table: Table, rows: IntArray | BoolArray) -> Table:
     """Return some rows of a table."""
     return {name: column[rows] for name, column in table.items()}
 

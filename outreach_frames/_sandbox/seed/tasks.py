@@ -18,7 +18,7 @@ from outreach_frames._sandbox.seed.simulation import (
     happens,
     hour,
     next_slot,
-    select_rows,
+    take_rows,
 )
 
 ACTION_NAMES = ("email", "call", "action_item", "in_person")
@@ -65,7 +65,7 @@ def tasks(simulation: Simulation, cast: Cast, journeys: Journeys, mailings: Tabl
     from_steps["skipped"] = from_steps["skipped"] & ~np.isnan(from_steps["done"])
     parts = [from_steps, *_follow_ups(simulation, cast, mailings, engaged, rng)]
     table = concat_tables([{name: part[name] for name in from_steps} for part in parts])
-    return select_rows(table, np.argsort(table["created"], kind="stable"))
+    return take_rows(table, np.argsort(table["created"], kind="stable"))
 
 
 def _task_mailing(mailings: Table, enrollment: IntArray, step: IntArray, *, steps: int) -> IntArray:
@@ -99,7 +99,7 @@ def _follow_ups(
         _extra(simulation, _occasions(mailings, chased, mailings["sent"][chased] + 3 * DAY_S), "no_reply", rng),
         _extra(simulation, _occasions(mailings, keen, mailings["sent"][keen] + 3.5 * DAY_S), "sequence_open", rng),
         _extra(simulation, own, "manual", rng),
-        _extra(simulation, select_rows(own, np.arange(min(3, size))), "touch", rng),
+        _extra(simulation, take_rows(own, np.arange(min(3, size))), "touch", rng),
     ]
 
 
@@ -167,7 +167,7 @@ def calls(simulation: Simulation, cast: Cast, work: Table) -> Table:
         "created": np.minimum(np.floor(logged), simulation.as_of),
         "disposition": _dispositions(table["answered"], table["ends"], rng),
     }
-    return select_rows(table, np.argsort(table["created"], kind="stable"))
+    return take_rows(table, np.argsort(table["created"], kind="stable"))
 
 
 def _unplanned(simulation: Simulation, cast: Cast, like: Table, rng: np.random.Generator) -> Table:
