@@ -211,7 +211,7 @@ def _rows(frame: pd.DataFrame, zone: ZoneInfo) -> Iterator[Sequence[Any]]:
     """Yield the heading and then each row: texts, numbers, truth values, dates, instants in the zone, or None."""
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index(allow_duplicates=True)
-    yield [_text(str(name)) for name in frame.columns]
+    yield [_clean_text(str(name)) for name in frame.columns]
     for start in range(0, len(frame), _CHUNK_ROWS):
         part = frame.iloc[start : start + _CHUNK_ROWS]
         columns = [part.iloc[:, place] for place in range(part.shape[1])]
@@ -228,7 +228,7 @@ def _value(value: Any, zone: ZoneInfo) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
-        return _text(value)
+        return _clean_text(value)
     if isinstance(value, datetime):
         return _in_zone(value, zone)
     if isinstance(value, float | Decimal) and not math.isfinite(value):
@@ -236,8 +236,8 @@ def _value(value: Any, zone: ZoneInfo) -> Any:
     if isinstance(value, int | float | Decimal | date | time | timedelta):
         return value
     if pd.api.types.is_list_like(value):
-        return _text(_json(value))
-    return _text(str(value))
+        return _clean_text(_cell_json(value))
+    return _clean_text(str(value))
 
 
 def _in_zone(instant: datetime, zone: ZoneInfo) -> datetime:
@@ -249,11 +249,11 @@ def _in_zone(instant: datetime, zone: ZoneInfo) -> datetime:
         return instant
 
 
-def _text(text: str) -> str:
+def _clean_text(text: str) -> str:
     return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _json(value: Any) -> str:
+def _cell_json(value: Any) -> str:
     """Write a list or a record as JSON; as Python does where it holds what JSON cannot."""
     try:
         return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=0).decode()

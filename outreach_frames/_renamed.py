@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
-T = TypeVar("T")
+R = TypeVar("R")
 
 
 def with_old_names(package: str, load: Callable[[str], Any], names: Mapping[str, str]) -> Callable[[str], Any]:
@@ -31,12 +31,12 @@ def with_old_names(package: str, load: Callable[[str], Any], names: Mapping[str,
     return __getattr__
 
 
-def with_old_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def with_old_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a function take old keywords; each is given with its new name."""
 
-    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
             for old, new in names.items():
                 if old in kwargs:
                     warnings.warn(f"{function.__name__}({old}=) is now {new}=.", FutureWarning, stacklevel=2)

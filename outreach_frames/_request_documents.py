@@ -58,7 +58,7 @@ def ref(id: int | str, /, type: str | None = None, **meta: Any) -> Reference:  #
     return Reference(id, type, meta)
 
 
-Record = int | str | pd.Series
+RecordId = int | str | pd.Series
 """A record: its id, or its row of a frame."""
 
 
@@ -293,7 +293,7 @@ def attribute_value(name: str, value: Any, attribute: Attribute) -> Any:
     return value
 
 
-ADDRESSES = frozenset({"email", "emails"})
+ADDRESS_FIELDS = frozenset({"email", "emails"})
 """Attributes that hold e-mail addresses."""
 
 _BLANKS = r"[\s\u200b\u2060\ufeff]+"
@@ -302,7 +302,7 @@ _BLANKS = r"[\s\u200b\u2060\ufeff]+"
 
 def holds_addresses(attribute: Attribute) -> bool:
     """Return whether an attribute's values are e-mail addresses, which differ in case and are the same."""
-    return attribute.name in ADDRESSES
+    return attribute.name in ADDRESS_FIELDS
 
 
 def without_blanks(address: str) -> str:

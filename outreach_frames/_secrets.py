@@ -7,7 +7,7 @@ other text; only what is made of them, such as their concatenation, is plain aga
 
 from typing import Any, TypeVar, cast
 
-T = TypeVar("T")
+_Secret = TypeVar("_Secret")
 
 
 class HiddenText(str):
@@ -39,13 +39,13 @@ class HiddenBytes(bytes):
         return HiddenBytes(super().removeprefix(prefix))
 
 
-def hidden(value: T) -> T:
+def hidden(value: _Secret) -> _Secret:
     """Return text, bytes or the parts of a tuple as hidden ones, equal to what was given; anything else as it is."""
     if isinstance(value, tuple):
-        return cast("T", tuple(map(hidden, value)))
+        return cast("_Secret", tuple(map(hidden, value)))
     if isinstance(value, str):
-        return cast("T", HiddenText(value))
-    return cast("T", HiddenBytes(value)) if isinstance(value, bytes) else value
+        return cast("_Secret", HiddenText(value))
+    return cast("_Secret", HiddenBytes(value)) if isinstance(value, bytes) else value
 
 
 def revealed(value: object) -> str:

@@ -19,7 +19,7 @@ import msgspec
 
 from outreach_frames.errors import QueryError, UnknownNameError
 
-T = TypeVar("T")
+_Member = TypeVar("_Member")
 
 Include: TypeAlias = str | Sequence[str] | Mapping[str, Sequence[str] | None] | None
 """How related resources are asked for: a dotted path of relationships, several, or path → names wanted of what it
@@ -317,7 +317,7 @@ class Catalog:
         return {name: self.types[name] for name in relationship.targets if name in self.types}
 
 
-def _look_up(name: str, members: Mapping[str, T], *, kind: str) -> T:
+def _look_up(name: str, members: Mapping[str, _Member], *, kind: str) -> _Member:
     match = members.get(name) or members.get(camel(name))
     if match is None:
         raise UnknownNameError(name, kind=kind, known=[snake(k) for k in members] if "_" in name else list(members))

@@ -64,7 +64,7 @@ def _cleaned_up() -> Iterator[None]:
     is_main = threading.current_thread() is threading.main_thread()
     ours = [number for number in ENDING if is_main and signal.getsignal(number) is signal.SIG_DFL]
     for number in ours:
-        signal.signal(number, _end)
+        signal.signal(number, _end_process)
     try:
         yield
     finally:
@@ -72,7 +72,7 @@ def _cleaned_up() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _end(number: int, _: Any) -> NoReturn:
+def _end_process(number: int, _: Any) -> NoReturn:
     for each in ENDING:
         signal.signal(each, signal.SIG_IGN)  # a second one must not break off the cleaning up
     raise SystemExit(128 + number)

@@ -17,7 +17,7 @@ from outreach_frames._jsonapi import Layout, Misfits, to_frame
 from outreach_frames._parsing import split_url
 from outreach_frames._query import Selection
 from outreach_frames._request_documents import (
-    Record,
+    RecordId,
     RequestDocument,
     action_parameters,
     id_of,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from outreach_frames._sandbox import Sandbox
     from outreach_frames.catalog import Catalog, ResourceType
 
-T = TypeVar("T")
+_Answer = TypeVar("_Answer")
 
 CUSTOM_OBJECTS = ("custom_objects/", "customObjects/")
 """What the name of a custom object's resource begins with, in either spelling."""
@@ -132,11 +132,11 @@ class Client:
         self,
         path: str,
         params: Sequence[tuple[str, str]],
-        decode: "Callable[[Response], T]",
+        decode: "Callable[[Response], _Answer]",
         *,
         refresh: bool = False,
         no_retry: Collection[int] = (),
-    ) -> "tuple[Response, T]":
+    ) -> "tuple[Response, _Answer]":
         """
         Read one URL and decode it; a response that cannot be decoded is not stored.
 
@@ -222,7 +222,7 @@ class Client:
     def update(
         self,
         resource: str,
-        record: Record,
+        record: RecordId,
         /,
         *,
         meta: Mapping[str, Any] | None = None,
@@ -261,7 +261,7 @@ class Client:
         document = resource_document(kind, values, id=id_of(record), meta=meta)
         return self._record(kind, self._write("PATCH", path, document))
 
-    def delete(self, resource: str, record: Record, /) -> None:
+    def delete(self, resource: str, record: RecordId, /) -> None:
         """
         Delete a record.
 
@@ -292,7 +292,7 @@ class Client:
     def act(
         self,
         resource: str,
-        record: Record | None,
+        record: RecordId | None,
         action: str,
         /,
         *,

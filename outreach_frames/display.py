@@ -67,7 +67,7 @@ class Unit(NamedTuple):
 
 TEXT = Unit("", str)
 NUMBER = Unit("", number)
-INSTANT = Unit("UTC", minute)
+INSTANT_UNIT = Unit("UTC", minute)
 PERCENT = Unit("", percent, partial(percent, n=0))
 POINTS = Unit("percentage points", signed_points)
 
@@ -141,7 +141,7 @@ def show(
         unit = _unit(str(name), rows[name], is_rate=name in intervals)
         address = addresses.get(_record(str(name), frame))
         if name in intervals:
-            styled[name], styled[f"{name} interval"] = _rate(rows, name, intervals[name], unit)
+            styled[name], styled[f"{name} interval"] = _rate_columns(rows, name, intervals[name], unit)
             styled[f"{name} interval"].head = _head("interval", unit.label or "%", level=_level(frame))
         else:
             cells = [_cell(value, unit) if address is None else _link(value, address) for value in rows[name]]
@@ -164,7 +164,7 @@ class _Column:
     @property
     def side(self) -> str:
         """The style that aligns it: numbers to the right."""
-        return f"text-align: {'left' if self.is_text or self.unit is INSTANT else 'right'}"
+        return f"text-align: {'left' if self.is_text or self.unit is INSTANT_UNIT else 'right'}"
 
     @property
     def length(self) -> int:
@@ -178,7 +178,7 @@ class _Column:
         return self.few is not None and self.cells.count() > 1 and not (self.cells < 0).any()
 
 
-def _rate(rows: pd.DataFrame, name: str, parts: tuple[str, str, str], unit: Unit) -> tuple[_Column, _Column]:
+def _rate_columns(rows: pd.DataFrame, name: str, parts: tuple[str, str, str], unit: Unit) -> tuple[_Column, _Column]:
     """Make two columns: the estimate, and its interval with n."""
     low, high, n = parts
     counts = rows[n] if n in rows.columns else pd.Series([pd.NA] * len(rows), dtype="Int64")
@@ -275,7 +275,7 @@ def _level(frame: pd.DataFrame) -> str:
 def _unit(name: str, values: "pd.Series[Any]", *, is_rate: bool) -> Unit:
     """Tell how a column is written: by its type, and numbers by their name."""
     if pd.api.types.is_datetime64_any_dtype(values.dtype) or "timestamp" in str(values.dtype):
-        return INSTANT
+        return INSTANT_UNIT
     is_id = name == "id" or name.endswith("_id")
     if is_id or pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
         return TEXT

@@ -40,7 +40,7 @@ ELSEWHERE = {
 }
 """Notebooks that are no reports, and how each is opened instead."""
 
-LONG = 14
+LONG_TABLE = 14
 """Tables and texts with more lines may go over to the next printed page."""
 
 DATA_ERRORS = frozenset({"DataError", "MissingColumnError", "SnapshotError"})
@@ -113,7 +113,7 @@ def write_report(
     out, path = Path(out), _find(notebook)
     if out.is_dir() or not out.parent.is_dir():
         raise ReportError(f"{out} cannot be written.", notebook=path.stem, hint="Name a file in a folder that exists.")
-    document = _read(path)
+    document = _read_notebook(path)
     _inject(document, parameters or {}, path.stem)
     try:
         with replacing(out) as stream:
@@ -149,7 +149,7 @@ def _find(notebook: str | Path) -> Path:
     return path
 
 
-def _read(path: Path) -> nbformat.NotebookNode:
+def _read_notebook(path: Path) -> nbformat.NotebookNode:
     try:
         document: nbformat.NotebookNode = nbformat.read(path, as_version=4)
         nbformat.validator.normalize(document)
@@ -282,7 +282,7 @@ def _shows(cell: nbformat.NotebookNode, kind: str, tag: str) -> int:
 def _is_long(cell: nbformat.NotebookNode) -> bool:
     """Whether a cell shows a table or prints a text too long to be kept on the page of its heading."""
     printed = "".join(output.get("text", "") for output in cell.get("outputs", ()))
-    return max(_shows(cell, "text/latex", "<tr"), printed.count("\n")) > LONG
+    return max(_shows(cell, "text/latex", "<tr"), printed.count("\n")) > LONG_TABLE
 
 
 def _title(document: nbformat.NotebookNode) -> str:

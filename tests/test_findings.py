@@ -701,12 +701,12 @@ def test_without_rows_nothing_is_claimed(function):
     """Of mail after an opt-out, no rows are the good news."""
     empty = result(function, {"sequence_id": []})
 
-    said = findings.NOTHING_NOTABLE[function] if function == "opt_out_violations" else findings.NO_DATA
+    said = findings.NOTHING_NOTABLE[function] if function == "opt_out_violations" else findings.NO_DATA_TO_JUDGE
     assert findings.tell(empty) == [said]
 
 
 def test_without_results_nothing_is_claimed():
-    assert findings.tell() == [findings.NO_DATA]
+    assert findings.tell() == [findings.NO_DATA_TO_JUDGE]
 
 
 @pytest.mark.parametrize(

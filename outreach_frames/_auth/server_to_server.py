@@ -96,7 +96,7 @@ def find_installation(
         App token or setup token were refused; setup tokens last a quarter of an hour.
     """
     setup_token = hidden(setup_token)
-    path, label = _path(setup_token, "setupToken")
+    path, label = _install_path(setup_token, "setupToken")
     hint = "Setup tokens last 15 minutes: install the app again."
     return _installation(_document(exchange, path, label, app.token(clock()), hint)[1])
 
@@ -128,7 +128,7 @@ def installation_minter(
 
     def mint(_: Secrets) -> Token:
         now = clock()
-        path, label = _path(installation, "accessToken")
+        path, label = _install_path(installation, "accessToken")
         access, data = _document(exchange, path, label, app.token(now), CHECK_KEY)
         if not access:
             raise AuthError("The answer to the app token holds no access token.", hint="Try again later.")
@@ -139,7 +139,7 @@ def installation_minter(
     return mint
 
 
-def _path(secret: str, action: str) -> tuple[str, str]:
+def _install_path(secret: str, action: str) -> tuple[str, str]:
     """Return the path, and what a message may call it: setup tokens are secrets."""
     path = f"/api/app/installs/{quote(secret, safe='')}/actions/{action}"
     return HiddenText(path), f"/api/app/installs/…/actions/{action}"

@@ -267,7 +267,7 @@ def _read_truth(text: str, _: Sequence[str]) -> bool:
     return truth_of(text.lower())
 
 
-def _read_date(text: str, _: Sequence[str]) -> date:
+def _read_custom_date(text: str, _: Sequence[str]) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -275,7 +275,7 @@ def _read_date(text: str, _: Sequence[str]) -> date:
         return day
 
 
-def _read_instant(text: str, _: Sequence[str]) -> datetime:
+def _read_custom_instant(text: str, _: Sequence[str]) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
@@ -296,8 +296,8 @@ def _read_choices(text: str, options: Sequence[str]) -> list[str]:
 _FIELD_TYPES: dict[str, tuple[pa.DataType, Callable[[str, Sequence[str]], Any]]] = {
     "boolean": (pa.bool_(), _read_truth),
     "currency": (pa.float64(), _read_number),
-    "date": (pa.date32(), _read_date),
-    "date_time": (pa.timestamp("us", "UTC"), _read_instant),
+    "date": (pa.date32(), _read_custom_date),
+    "date_time": (pa.timestamp("us", "UTC"), _read_custom_instant),
     "inclusion": (pa.dictionary(pa.int32(), pa.string()), _read_choice),
     "multi_inclusion": (pa.list_(pa.string()), _read_choices),
     "numerical": (pa.float64(), _read_number),

@@ -23,7 +23,7 @@ from outreach_frames._fetch.pagination import Paginator
 from outreach_frames._fetch.plan import PagingStrategy, arranged, arrangement_of, labeled_query, reader_of
 from outreach_frames._jsonapi import concat, to_frame
 from outreach_frames._query import Include, build
-from outreach_frames._request_documents import Record, id_of, record_path
+from outreach_frames._request_documents import RecordId, id_of, record_path
 from outreach_frames._warnings import warn
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning, QueryError, ServerError
@@ -171,7 +171,7 @@ def fetch(
     layout, read = reader_of(client, way.query, strict=strict)
     with Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as paginator:
         table = concat((page.content for page in plan.pages(paginator)), layout.schema)
-    frame = _frame(arranged(table, way.order, limit).drop_columns([*way.sort_only]), labels)
+    frame = _frame_with_labels(arranged(table, way.order, limit).drop_columns([*way.sort_only]), labels)
     frame.attrs["outreach_frames"] |= paginator.provenance()
     return frame
 
@@ -239,7 +239,7 @@ def fetch_batches(
 def fetch_one(
     client: Client,
     resource: str,
-    record: Record,
+    record: RecordId,
     /,
     *,
     include: Include = None,
@@ -295,7 +295,7 @@ def fetch_one(
     layout, read = reader_of(client, query, strict=strict)
     with Paginator(client, query.resource.table, read, refresh=refresh, progress=False) as paginator:
         page = paginator.page(record_path(query.resource, record), query.parameters())
-    frame = _frame(concat([page.content], layout.schema), labels)
+    frame = _frame_with_labels(concat([page.content], layout.schema), labels)
     if len(frame) != 1:
         kind = query.resource.name
         raise DocumentError(
@@ -365,7 +365,7 @@ def count(
     return total
 
 
-def _frame(table: pa.Table, labels: list[CustomField]) -> pd.DataFrame:
+def _frame_with_labels(table: pa.Table, labels: list[CustomField]) -> pd.DataFrame:
     """Return rows as a frame, their custom fields under labels where there are any."""
     if labels:
         return labeled_frame(table, labels)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from outreach_frames._fetch.pagination import (
     Paginator,
     Reader,
     ReceivedRecords,
+    T,
     side_by_side,
 )
 from outreach_frames._jsonapi import Layout
@@ -103,8 +104,6 @@ def arranged(table: pa.Table, order: Order, limit: int | None = None) -> pa.Tabl
     order = [(column, direction) for column, direction in order if column in table.column_names]
     return (table.sort_by(order) if order else table).slice(0, limit)
 
-
-T = TypeVar("T")
 
 COUNT = ("count", "true")
 MAX_OFFSET = 10_000

@@ -215,7 +215,7 @@ _DAMAGED = {
 _PRIMARY_CODE = 0xFF
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +354,7 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
                     self._connection.close()
             self._connection = None
 
-    def _run(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+    def _run(self, work: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:
         """Do something with the file; where it is damaged or unusable, warn and go on without an answer."""
         with self._lock:
             try:

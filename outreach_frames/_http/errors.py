@@ -123,13 +123,13 @@ def read_errors(body: bytes) -> tuple[ErrorObject, ...]:
     if not isinstance(document, dict):
         return ()
     if isinstance(document.get("error"), str):  # a gateway or the sign-in endpoint
-        return (ErrorObject(id=document["error"], detail=_text(document.get("error_description"))),)
+        return (ErrorObject(id=document["error"], detail=_text_or_none(document.get("error_description"))),)
     listed = document.get("errors")
     if isinstance(listed, list):
         return tuple(_error_object(item if isinstance(item, dict) else {"detail": item}) for item in listed)
     inner = next((document[name] for name in ("error", *_DETAILS) if isinstance(document.get(name), dict)), document)
     detail = next((inner[name] for name in _DETAILS if isinstance(inner.get(name), str)), None)
-    return (ErrorObject(title=_text(inner.get("title")), detail=detail),) if detail else ()
+    return (ErrorObject(title=_text_or_none(inner.get("title")), detail=detail),) if detail else ()
 
 
 _DETAILS = ("detail", "message", "msg", "title")
@@ -141,16 +141,16 @@ def _error_object(item: Mapping[str, Any]) -> ErrorObject:
     source = item.get("source")
     source = source if isinstance(source, dict) else {}
     return ErrorObject(
-        id=_text(item.get("id")),
-        title=_text(item.get("title")),
-        detail=_text(item.get("detail", item.get("details", item.get("message")))),
-        pointer=_text(source.get("pointer")),
-        parameter=_text(source.get("parameter")),
-        status=_text(item.get("status")),
+        id=_text_or_none(item.get("id")),
+        title=_text_or_none(item.get("title")),
+        detail=_text_or_none(item.get("detail", item.get("details", item.get("message")))),
+        pointer=_text_or_none(source.get("pointer")),
+        parameter=_text_or_none(source.get("parameter")),
+        status=_text_or_none(item.get("status")),
     )
 
 
-def _text(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return None if value is None else str(value)
 
 

@@ -164,7 +164,7 @@ _HOST, _TARGET = 1, 4
 """Where host and target stand in the arguments of urllib3's one message about an answer."""
 _LONG_SEGMENT = re.compile(r"/[^/]{20,}")
 """Setup tokens stand in a path."""
-_ADDRESS = re.compile(r"[^/]*(?:@|%40)[^/]*")
+_ADDRESS_SEGMENT = re.compile(r"[^/]*(?:@|%40)[^/]*")
 """An e-mail address may be passed as an id by mistake."""
 
 
@@ -192,7 +192,7 @@ _ONLY_PATHS = _OnlyPaths()
 
 def without_addresses(path: str) -> str:
     """Return a path as it may be named in logs and messages."""
-    return _ADDRESS.sub("…", path)
+    return _ADDRESS_SEGMENT.sub("…", path)
 
 
 def hide_queries(base_url: str) -> None:

@@ -92,13 +92,13 @@ SAME_WINDOW = 1.5
 """Two Reset headers that differ by less name the same window: they are rounded, and answers take time to come [s]."""
 LONGEST_WINDOW = LONGEST_WAIT
 """A Reset further ahead than this is a mistake of the server, and would block every request [s]."""
-POLL = 0.1
+POLL_BUDGET = 0.1
 """Between two looks at the shared budget while another process waits for the answer that tells the reset [s]."""
 ANSWER_DUE = 5.0
 """How long that answer of another process is waited for [s]."""
 POLL_LOCK = 0.005
 """Between two tries for the shared file [s]."""
-LOCK_TIMEOUT = 5.0
+LIMITS_LOCK_TIMEOUT = 5.0
 """How long the shared file is waited for; it is held for well under a millisecond [s]."""
 
 
@@ -264,7 +264,7 @@ class RateLimiter(OfOneProcess):
             if not window.remaining and self._in_flight and not window.silent:
                 return None
             if window.remaining == 0 and 0 <= now - window.taken_at < ANSWER_DUE and self._shared:
-                return POLL
+                return POLL_BUDGET
             window.take(now)
             self._in_flight += 1
             return 0.0
@@ -287,7 +287,7 @@ class _RateLimitFile:
     def opened(self) -> Iterator[RateLimitWindow]:
         with ExitStack() as holding:
             with suppress(OSError):  # filelock's Timeout is one
-                holding.enter_context(file_lock(self._path, timeout=LOCK_TIMEOUT, poll_interval=POLL_LOCK))
+                holding.enter_context(file_lock(self._path, timeout=LIMITS_LOCK_TIMEOUT, poll_interval=POLL_LOCK))
                 self._own = RateLimitWindow() if self._is_in_the_way() else self._read()
             before = asdict(self._own)
             yield self._own

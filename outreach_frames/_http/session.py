@@ -39,7 +39,7 @@ from outreach_frames.errors import (
 )
 
 MEDIA_TYPE = "application/vnd.api+json"
-T = TypeVar("T")
+Answer = TypeVar("Answer")
 
 CONNECT, READ, DEADLINE = 10.0, 60.0, 300.0
 
@@ -330,7 +330,7 @@ class Session(OfOneProcess):
         request.vendor = self._vendor
         return request
 
-    def _or_stale(self, request: Request, send: Callable[[], T]) -> T | Response:
+    def _or_stale(self, request: Request, send: Callable[[], Answer]) -> Answer | Response:
         """Send a request; where the API fails and that is allowed, return a cached response of any age."""
         try:
             return send()

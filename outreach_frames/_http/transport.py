@@ -336,7 +336,7 @@ class Transport(OfOneProcess):
 
     def _send_once(self, signed: PreparedRequest, ends_at: float) -> requests.Response:
         time_left = ends_at - self._waiter.elapsed()
-        timeout = (_within(self._limits.connect, time_left), _within(self._limits.read, time_left))
+        timeout = (_shorter_of(self._limits.connect, time_left), _shorter_of(self._limits.read, time_left))
         allowance = Allowance(ends_at, self._waiter.elapsed, self._limits.read, self._limits.size)
         # No proxy is used for this machine itself: it could not reach it, and would see the token.
         url = signed.url or ""
@@ -429,7 +429,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = next((one for one in inner if isinstance(one, BaseException)), None)
 
 
-def _within(timeout: float, time_left: float) -> float:
+def _shorter_of(timeout: float, time_left: float) -> float:
     return max(SHORTEST_TIMEOUT, min(timeout, time_left))
 
 

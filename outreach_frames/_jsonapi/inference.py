@@ -15,13 +15,13 @@ import msgspec
 from outreach_frames._jsonapi.columns import column_name
 from outreach_frames._jsonapi.lenient import RawDocument, identifiers, is_id, linkage_of, object_of, type_of
 from outreach_frames._jsonapi.timestamps import UnreadableValueError
-from outreach_frames._jsonapi.values import NULL, Kind, array, coerce, infer, kind_of, text_of
+from outreach_frames._jsonapi.values import NULL, StorageKind, array, coerce, infer, kind_of, text_of
 from outreach_frames.catalog import Attribute, Catalog, Relationship, ResourceType
 
 DEEPEST = 3
 """Steps of the paths that are followed unasked [relationships]; nor does a resource type come twice on one of them."""
 
-_DECLARED: dict[Kind, dict[str, Any]] = {
+_DECLARED: dict[StorageKind, dict[str, Any]] = {
     "string": {"type": "string"},
     "instant": {"type": "string", "format": "date-time"},
     "date": {"type": "string", "format": "date"},
@@ -193,7 +193,7 @@ def _attributes(
     return attributes
 
 
-def _fit(kind: Kind, raws: Sequence[msgspec.Raw]) -> bool:
+def _fit(kind: StorageKind, raws: Sequence[msgspec.Raw]) -> bool:
     try:
         array(kind, [coerce(kind, raw) for raw in raws])
     except (ValueError, UnreadableValueError):

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from outreach_frames._jsonapi.values import Kind, kind_of
+from outreach_frames._jsonapi.values import StorageKind, kind_of
 from outreach_frames.catalog import Catalog, Relationship, ResourceType
 from outreach_frames.errors import DocumentError
 
@@ -25,7 +25,7 @@ IdType: TypeAlias = type[int] | type[str]
 _UNREADABLE_NAME = re.compile(r'["\\\x00-\x1f]')
 """What msgspec takes in no name of a member."""
 
-_PYTHON: dict[Kind, Any] = {
+_PYTHON: dict[StorageKind, Any] = {
     "string": str | None,
     "instant": str | None,
     "date": str | None,
@@ -41,7 +41,7 @@ Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """An id that a column can hold: one that cannot must not refuse its whole column."""
 
 
-class Reference(msgspec.Struct, gc=False):
+class ResourceIdentifier(msgspec.Struct, gc=False):
     """A resource identifier that may be of several types."""
 
     type: str
@@ -234,7 +234,7 @@ class Linkage:
     def of(cls, relationship: Relationship, catalog: Catalog) -> "Linkage":
         """Build the structs of a relationship."""
         stored, targets = id_type(relationship.targets, catalog), relationship.targets
-        reference: Struct = TextReference if stored is str else Reference
+        reference: Struct = TextReference if stored is str else ResourceIdentifier
         if len(targets) == 1:
             only = Literal[targets]  # type: ignore[valid-type]
             reference = msgspec.defstruct(

@@ -62,7 +62,7 @@ def instants(text: pa.Array) -> pa.Array:
         values = text.cast(INSTANT)
     except pa.ArrowInvalid:
         values = _cast(_canonical(text), INSTANT)
-    return _within(values, pa.int64(), _YEAR_1 * _DAY, _YEAR_10000 * _DAY)
+    return _within_calendar(values, pa.int64(), _YEAR_1 * _DAY, _YEAR_10000 * _DAY)
 
 
 def dates(text: pa.Array) -> pa.Array:
@@ -94,7 +94,7 @@ def dates(text: pa.Array) -> pa.Array:
         days, clock, is_midnight = _clocks(text)
         begins = pc.and_(pc.and_(is_midnight, pc.greater_equal(clock, _DAY // 2)), pc.less(days, _YEAR_10000 - 1))
         values = pc.add(days, begins.cast(pa.int32())).cast(DATE)
-    return _within(values, pa.int32(), _YEAR_1, _YEAR_10000)
+    return _within_calendar(values, pa.int32(), _YEAR_1, _YEAR_10000)
 
 
 def rows_off_midnight(text: pa.Array) -> list[int]:
@@ -146,7 +146,7 @@ def _castable(value: pa.Scalar, to: pa.DataType) -> bool:
     return True
 
 
-def _within(values: pa.Array, storage: pa.DataType, low: int, high: int) -> pa.Array:
+def _within_calendar(values: pa.Array, storage: pa.DataType, low: int, high: int) -> pa.Array:
     """Refuse what Python's own dates cannot hold, for it would fail much later and far from here."""
     numbers = values.view(storage)
     ends = pc.min_max(numbers)

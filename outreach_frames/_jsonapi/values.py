@@ -85,14 +85,14 @@ class Misfits:
             )
 
 
-Kind = Literal["string", "instant", "date", "integer", "number", "boolean", "strings", "json"]
+StorageKind = Literal["string", "instant", "date", "integer", "number", "boolean", "strings", "json"]
 
 LONGEST = 20
 """Characters of the longest integer of 64 bits; Python itself refuses to read some thousands."""
 NESTED = 200
 """Levels down to which objects and arrays may stand in one another in what is kept."""
 
-ARROW: dict[Kind, pa.DataType] = {
+ARROW: dict[StorageKind, pa.DataType] = {
     "string": pa.string(),
     "instant": INSTANT,
     "date": DATE,
@@ -104,7 +104,7 @@ ARROW: dict[Kind, pa.DataType] = {
 }
 """The Arrow type of each kind of attribute; objects and arrays of anything but strings are JSON text."""
 
-MEANT: dict[Kind, str] = {
+MEANT: dict[StorageKind, str] = {
     "string": "text",
     "instant": "an ISO 8601 time of the years 1 to 9999",
     "date": "an ISO 8601 date of the years 1 to 9999",
@@ -118,7 +118,7 @@ MEANT: dict[Kind, str] = {
 
 NULL = msgspec.Raw(b"null")
 
-_text = msgspec.json.Decoder(str)
+_decode_text = msgspec.json.Decoder(str)
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])')
 _INTEGER_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0+)?")
 _NUMBER_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -127,17 +127,17 @@ _INSTANT_TEXT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
 _DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def kind_of(attribute: Attribute) -> Kind:
+def kind_of(attribute: Attribute) -> StorageKind:
     """Tell how the values of an attribute are decoded and stored."""
     if attribute.type == "array":
         return "strings" if attribute.items == "string" else "json"
     if attribute.type == "string":
-        by_format: dict[str | None, Kind] = {"date-time": "instant", "date": "date"}
+        by_format: dict[str | None, StorageKind] = {"date-time": "instant", "date": "date"}
         return by_format.get(attribute.format, "string")
     return "json" if attribute.type == "object" else attribute.type
 
 
-def array(kind: Kind, values: Sequence[Any]) -> pa.Array:
+def array(kind: StorageKind, values: Sequence[Any]) -> pa.Array:
     """
     Build the Arrow array of decoded values; ``None`` is missing.
 
@@ -214,7 +214,7 @@ def is_nested(json: bytes | msgspec.Raw) -> bool:
     return False
 
 
-def coerce(kind: Kind, raw: msgspec.Raw) -> Any:
+def coerce(kind: StorageKind, raw: msgspec.Raw) -> Any:
     """
     Read one value whose JSON type may surprise, as what `array` takes.
 
@@ -243,7 +243,7 @@ def text_of(raw: msgspec.Raw) -> str | None:
     """
     written = bytes(raw)
     if written.startswith(b'"'):
-        return _text.decode(written)
+        return _decode_text.decode(written)
     text = written.decode("ascii")
     if text != "null" and text not in _TRUTH and not _NUMBER_TEXT.fullmatch(text):
         raise ValueError("not a scalar")
@@ -285,7 +285,7 @@ def truth_of(text: str) -> bool:
     return _TRUTH[text]
 
 
-_SCALARS: dict[Kind, Callable[[str], Any]] = {
+_SCALARS: dict[StorageKind, Callable[[str], Any]] = {
     "string": str,
     "instant": str,
     "date": str,
@@ -295,7 +295,7 @@ _SCALARS: dict[Kind, Callable[[str], Any]] = {
 }
 
 
-def infer(raws: Iterable[msgspec.Raw]) -> Kind:
+def infer(raws: Iterable[msgspec.Raw]) -> StorageKind:
     """
     Tell the narrowest kind that holds all of an unknown attribute's values.
 
@@ -314,17 +314,17 @@ def infer(raws: Iterable[msgspec.Raw]) -> Kind:
     return "json" if kinds & {"json", "strings"} else "string"
 
 
-def _kind_of_value(raw: msgspec.Raw) -> Kind:
+def _kind_of_value(raw: msgspec.Raw) -> StorageKind:
     first = bytes(raw)[:1]
     if first == b"[":
         items = msgspec.json.decode(raw, type=list[msgspec.Raw])
         return "strings" if all(item == NULL or bytes(item).startswith(b'"') for item in items) else "json"
-    by_start: dict[bytes, Kind] = {b"{": "json", b'"': "string", b"t": "boolean", b"f": "boolean"}
+    by_start: dict[bytes, StorageKind] = {b"{": "json", b'"': "string", b"t": "boolean", b"f": "boolean"}
     return by_start.get(first) or _kind_of_number(bytes(raw).decode())
 
 
-def _kind_of_strings(texts: Sequence[str]) -> Kind:
-    patterns: dict[Kind, re.Pattern[str]] = {"date": _DAY_TEXT, "instant": _INSTANT_TEXT}
+def _kind_of_strings(texts: Sequence[str]) -> StorageKind:
+    patterns: dict[StorageKind, re.Pattern[str]] = {"date": _DAY_TEXT, "instant": _INSTANT_TEXT}
     for kind, pattern in patterns.items():
         if all(map(pattern.fullmatch, texts)):
             with suppress(UnreadableValueError):
@@ -339,7 +339,7 @@ def _is_exact(raw: msgspec.Raw) -> bool:
     return not text.lstrip("-").isdigit() or int(float(text)) == int(text)
 
 
-def _kind_of_number(text: str) -> Kind:
+def _kind_of_number(text: str) -> StorageKind:
     """Tell the kind of a number; one that neither type can hold stays text."""
     if _INTEGER_TEXT.fullmatch(text) and "." not in text:
         return "integer" if len(text) <= LONGEST and -(2**63) <= int(text) < 2**63 else "string"

@@ -40,7 +40,7 @@ __all__ = ["RULES", "Sentences", "tell"]
 
 NOTHING = "Nothing stands out. No difference is larger than chance would explain."
 
-NO_DATA = "There are no data to judge by."
+NO_DATA_TO_JUDGE = "There are no data to judge by."
 
 FALSE_DISCOVERIES = 0.05
 """The accepted share of false sentences among those that say that something differs."""
@@ -183,7 +183,7 @@ def _nothing_notable(functions: list[str], *, has_rows: bool) -> str:
     """Say that nothing is notable; without rows nothing can be, unless rows are what would be."""
     if functions == ["opt_out_violations"] or (len(functions) == 1 and has_rows):
         return NOTHING_NOTABLE.get(functions[0], NOTHING)
-    return NOTHING if has_rows else NO_DATA
+    return NOTHING if has_rows else NO_DATA_TO_JUDGE
 
 
 def _function(result: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from outreach_frames._format import counted, points, signed_points
-from outreach_frames.findings._tests import change_p, design_effect, with_the_rest
+from outreach_frames.findings._tests import RECENT_WEEKS, change_p, design_effect, with_the_rest
 from outreach_frames.findings._wording import (
     HEADLINE,
     MIN_N,
@@ -37,7 +37,6 @@ COMPARED = (
 PARTS = frozenset({"sequence_step_id", "step_id", "template_id", "sequence_template_id"})
 """Keys of parts of a sequence: bounces and opt-outs come at its first mails, whatever these say."""
 
-RECENT_WEEKS = 4
 MIN_WEEKS = 8
 """Weeks are compared where there are at least so many, the recent ones included."""
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from outreach_frames._format import counted, day, listed, share
 from outreach_frames.findings._replies import groups
-from outreach_frames.findings._tests import design_effect, with_the_rest
+from outreach_frames.findings._tests import RECENT_WEEKS, design_effect, with_the_rest
 from outreach_frames.findings._wording import (
     HEADLINE,
     MIN_N,
@@ -24,9 +24,6 @@ from outreach_frames.findings._wording import (
 from outreach_frames.metrics import METRICS
 from outreach_frames.stats.intervals import MIN_EVENTS, exact_lower, p_above
 from outreach_frames.stats.provenance import attached
-
-RECENT_WEEKS = 4
-"""Bounces and complaints are judged over this many latest weeks together: a single week has few mails."""
 
 _TROUBLES = {"bounce_rate": ("bounced", "sent"), "spam_rate": ("spam", "delivered")}
 _GAPS = {
@@ -181,7 +178,7 @@ def machines(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
 FEW_ACCOUNTS = 0.05
 """A smaller share of the accounts gets no sentence."""
 
-SPREAD = 0.1
+CREDIT_SPREAD = 0.1
 """A channel gets a sentence where the models' credits for it differ by at least this share of all deals."""
 
 
@@ -241,7 +238,7 @@ def credit(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         rows = sorted(records(models), key=lambda row: float(row["credited"]))
         least, most = rows[0], rows[-1]
         rules = [f"“{row['model'].replace('_', ' ')}”" for row in (least, most)]
-        if (most["credited"] - least["credited"]) / deals >= SPREAD:
+        if (most["credited"] - least["credited"]) / deals >= CREDIT_SPREAD:
             sentence = (
                 f"{name(f'{channel}_id', id_)} gets {least['credited']:.0f} of {deals:,} deals by the rule {rules[0]} "
                 f"and {most['credited']:.0f} by {rules[1]}: how much it brings in depends on the rule."

@@ -27,7 +27,9 @@ from outreach_frames.findings._wording import (
 from outreach_frames.metrics import BOTH, METRICS, Metric
 from outreach_frames.stats.intervals import MIN_EVENTS, p_different, p_greater
 
-INDEPENDENT = 1.0
+RECENT_WEEKS = 4
+"""Bounces and complaints are judged over this many latest weeks together: a single week has few mails."""
+NO_CLUSTERING = 1.0
 
 
 class Group(NamedTuple):
@@ -61,10 +63,10 @@ class Group(NamedTuple):
 def design_effect(result: pd.DataFrame, rate: str) -> float:
     """Return by how much the trials of a rate count for less than independent ones, as the result's record says."""
     noted = result.attrs.get("outreach_frames", {}).get("clusters", {}).get(rate, {})
-    return float(noted.get("design_effect", INDEPENDENT))
+    return float(noted.get("design_effect", NO_CLUSTERING))
 
 
-def with_the_rest(rates: Sequence[Rate], sides: Sequence[str], *, effect: float = INDEPENDENT) -> Iterator[Group]:
+def with_the_rest(rates: Sequence[Rate], sides: Sequence[str], *, effect: float = NO_CLUSTERING) -> Iterator[Group]:
     """
     Compare each group of at least `MIN_N` trials with all others together.
 
@@ -98,7 +100,7 @@ def with_the_rest(rates: Sequence[Rate], sides: Sequence[str], *, effect: float 
         yield Group(place, rate, side, percent(other, trials), weight, float(chance) if differs else 1.0)
 
 
-def change_p(now: tuple[float, float], before: tuple[float, float], *, effect: float = INDEPENDENT) -> float:
+def change_p(now: tuple[float, float], before: tuple[float, float], *, effect: float = NO_CLUSTERING) -> float:
     """Return the exact two-sided p-value of two periods' successes and trials."""
     counts = [count / effect for count in (*now, *before)]
     return float(p_different(*counts))

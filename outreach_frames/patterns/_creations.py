@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from outreach_frames._request_documents import Record, checked_id, resource_document
+from outreach_frames._request_documents import RecordId, checked_id, resource_document
 from outreach_frames.client import Client
 from outreach_frames.errors import IncompleteError, OutreachError
 
@@ -41,14 +41,14 @@ class Creations:
         return record
 
 
-def check(client: Client, resource: str, **values: Any) -> None:
+def check_creation(client: Client, resource: str, **values: Any) -> None:
     """Raise what creating a record would raise before its request is sent."""
     kind = client.catalog.resource(resource)
     kind.require("create")
     resource_document(kind, values)
 
 
-def identified(client: Client, resource: str, record: Record) -> int | str:
+def identified(client: Client, resource: str, record: RecordId) -> int | str:
     """
     Return the id of a record that a pattern cannot do without; a missing one would be left out of what is sent.
 

@@ -5,13 +5,13 @@ from typing import Any
 import pandas as pd
 
 from outreach_frames._fetch import fetch
-from outreach_frames._request_documents import Record, ref
+from outreach_frames._request_documents import RecordId, ref
 from outreach_frames.client import Client
 from outreach_frames.errors import BadRequestError, QueryError
 from outreach_frames.patterns._creations import identified
 
 
-def open_tasks(client: Client, /, owner: Record, **options: Any) -> pd.DataFrame:
+def open_tasks(client: Client, /, owner: RecordId, **options: Any) -> pd.DataFrame:
     """
     Discover the tasks that a user can act on now, each with its prospect.
 
@@ -49,12 +49,12 @@ def open_tasks(client: Client, /, owner: Record, **options: Any) -> pd.DataFrame
 def log_call(
     client: Client,
     /,
-    prospect: Record,
-    user: Record,
+    prospect: RecordId,
+    user: RecordId,
     *,
     direction: str,
     outcome: str,
-    task: Record | None = None,
+    task: RecordId | None = None,
     complete_task: bool = False,
     **values: Any,
 ) -> pd.Series:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from outreach_frames._request_documents import Record
+from outreach_frames._request_documents import RecordId
 from outreach_frames._secrets import hidden
 from outreach_frames.client import Client
 
@@ -47,7 +47,7 @@ def subscribe(
     return client.create("webhooks", **values)
 
 
-def unsubscribe(client: Client, /, webhook: Record) -> None:
+def unsubscribe(client: Client, /, webhook: RecordId) -> None:
     """
     Remove a webhook.
 

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from outreach_frames._request_documents import Record
+from outreach_frames._request_documents import RecordId
 from outreach_frames.client import Client
 from outreach_frames.errors import QueryError
-from outreach_frames.patterns._creations import UNKNOWN_ID, Creations, Values, check, frame_of, identified
+from outreach_frames.patterns._creations import UNKNOWN_ID, Creations, Values, check_creation, frame_of, identified
 
 
 class AccountWithProspects(NamedTuple):
@@ -49,9 +49,9 @@ def add_account(client: Client, /, *, prospects: Iterable[Values] = (), **accoun
     written from the prospect.
     """
     people = [dict(prospect) for prospect in prospects]
-    check(client, "accounts", **account)
+    check_creation(client, "accounts", **account)
     for person in people:
-        check(client, "prospects", account=UNKNOWN_ID, **person)
+        check_creation(client, "prospects", account=UNKNOWN_ID, **person)
     making = Creations(client)
     company = making.create("accounts", **account)
     return AccountWithProspects(
@@ -70,7 +70,7 @@ class SequenceWithSteps(NamedTuple):
 
 
 def create_sequence(
-    client: Client, /, *, steps: Sequence[Values], ruleset: Record | Values | None = None, **sequence: Any
+    client: Client, /, *, steps: Sequence[Values], ruleset: RecordId | Values | None = None, **sequence: Any
 ) -> SequenceWithSteps:
     """
     Create a sequence with its steps, their templates and its ruleset.
@@ -113,10 +113,10 @@ def create_sequence(
     planned = [_planned_step(client, step, sequence.get("sequence_type")) for step in steps]
     new_ruleset = dict(ruleset) if isinstance(ruleset, Mapping) else None
     if new_ruleset is not None:
-        check(client, "rulesets", **new_ruleset)
+        check_creation(client, "rulesets", **new_ruleset)
     elif ruleset is not None and not isinstance(ruleset, Mapping):
         identified(client, "rulesets", ruleset)
-    check(client, "sequences", **sequence)
+    check_creation(client, "sequences", **sequence)
     making = Creations(client)
     rules = None if new_ruleset is None else making.create("rulesets", **new_ruleset)
     chosen = rules if rules is not None else ruleset
@@ -142,9 +142,9 @@ def _planned_step(client: Client, step: Values, sequence_type: Any) -> tuple[dic
     needed = "date" if sequence_type == "date" else "interval"
     if needed not in values:
         raise QueryError(f"A step of {sequence_type or 'an interval'} sequence needs {needed!r}.")
-    check(client, "sequence_steps", sequence=UNKNOWN_ID, **values)
+    check_creation(client, "sequence_steps", sequence=UNKNOWN_ID, **values)
     if isinstance(template, Mapping):
-        check(client, "templates", **template)
+        check_creation(client, "templates", **template)
     elif template is not None:
         identified(client, "templates", template)
     return values, template

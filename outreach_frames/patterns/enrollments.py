@@ -4,12 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from outreach_frames._request_documents import Record
+from outreach_frames._request_documents import RecordId
 from outreach_frames.client import Client
 from outreach_frames.patterns._creations import identified
 
 
-def enroll(client: Client, /, prospect: Record, sequence: Record, mailbox: Record, **values: Any) -> pd.Series:
+def enroll(client: Client, /, prospect: RecordId, sequence: RecordId, mailbox: RecordId, **values: Any) -> pd.Series:
     """
     Put a prospect into a sequence; its automation begins at the first step.
 
@@ -48,7 +48,7 @@ def enroll(client: Client, /, prospect: Record, sequence: Record, mailbox: Recor
     )
 
 
-def finish(client: Client, /, sequence_state: Record) -> pd.Series:
+def finish(client: Client, /, sequence_state: RecordId) -> pd.Series:
     """
     Finish a prospect in a sequence.
 
@@ -71,7 +71,7 @@ def finish(client: Client, /, sequence_state: Record) -> pd.Series:
     return client.act("sequence_states", sequence_state, "finish")
 
 
-def pause(client: Client, /, sequence_state: Record) -> pd.Series:
+def pause(client: Client, /, sequence_state: RecordId) -> pd.Series:
     """
     Pause an active enrollment.
 
@@ -94,7 +94,7 @@ def pause(client: Client, /, sequence_state: Record) -> pd.Series:
     return client.act("sequence_states", sequence_state, "pause")
 
 
-def resume(client: Client, /, sequence_state: Record) -> pd.Series:
+def resume(client: Client, /, sequence_state: RecordId) -> pd.Series:
     """
     Resume a paused enrollment.
 

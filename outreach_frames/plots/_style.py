@@ -106,7 +106,7 @@ SETTINGS: dict[Any, Any] = {
 """The theme, in matplotlib's names, but for the fonts: they depend on the machine."""
 
 
-BUCKETS: dict[str, tuple[str, Mark]] = {
+BUCKET_MARKS: dict[str, tuple[str, Mark]] = {
     "finished_replied": ("replied", REPLY),
     "active": ("active", ACTIVE),
     "pending": ("pending", PENDING),

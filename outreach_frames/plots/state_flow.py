@@ -15,7 +15,7 @@ from outreach_frames.plots._axes import HALO, Column, blocks, empty, lay_rows, o
 from outreach_frames.plots._input import Names, ends_in_words, numbers, parts, ranked, require, subtitle
 from outreach_frames.plots._layout import WIDTH, line_height, open_page, rectangle_of, theme, width
 from outreach_frames.plots._panels import draw_key, key_height, spread
-from outreach_frames.plots._style import BUCKETS, FAINT, INK, NONE, SMALL_PT, Mark
+from outreach_frames.plots._style import BUCKET_MARKS, FAINT, INK, NONE, SMALL_PT, Mark
 
 _NOWHERE = "not there"
 _FLOW_SIDE, _FLOW_BAR, _FLOW_GAP, _FLOW_HEIGHT = 1.6, 0.02, 0.012, 3.4
@@ -86,15 +86,15 @@ def _state(value: Any) -> str:
 
 
 def _state_rank(state: str) -> int:
-    return list(BUCKETS).index(state) if state in BUCKETS else len(BUCKETS)
+    return list(BUCKET_MARKS).index(state) if state in BUCKET_MARKS else len(BUCKET_MARKS)
 
 
 def _state_label(state: str) -> str:
-    return BUCKETS[state][0] if state in BUCKETS else state
+    return BUCKET_MARKS[state][0] if state in BUCKET_MARKS else state
 
 
 def _mark(state: str) -> Mark:
-    return BUCKETS[state][1] if state in BUCKETS else NONE
+    return BUCKET_MARKS[state][1] if state in BUCKET_MARKS else NONE
 
 
 def _stack_states(flows: Sequence[Flow], *, side: int) -> dict[str, tuple[float, float]]:
@@ -209,7 +209,7 @@ def plot_state_flow(
     trials = np.array([np.nansum(numbers(rows, "enrollments")) for rows in groups.values()])
     replied = np.array([share.get("finished_replied", 0.0) for share in shares])
     present = {bucket for share in shares for bucket in share}
-    looks = {bucket: look for bucket, look in BUCKETS.items() if bucket in present}
+    looks = {bucket: look for bucket, look in BUCKET_MARKS.items() if bucket in present}
     order = ranked(replied, trials, labeled)
     with theme():
         above = key_height([words for words, _ in looks.values()], WIDTH)
@@ -246,7 +246,7 @@ def _state_shares(rows: pd.DataFrame) -> dict[str, float]:
     """Share of each state; one that is not known here counts as unknown, so that the bar stays whole."""
     shares: dict[str, float] = {}
     for bucket, share in zip(rows["bucket"].astype(str), numbers(rows, "share"), strict=True):
-        valid = bucket if bucket in BUCKETS else "unknown"
+        valid = bucket if bucket in BUCKET_MARKS else "unknown"
         shares[valid] = shares.get(valid, 0.0) + float(share)
     return shares
 
@@ -255,7 +255,7 @@ def _draw_bars(ax: Axes, bars: list[tuple[int, dict[str, float], float]]) -> Non
     """Draw the states one after the other, each in all bars, with its share where there is room."""
     inches = rectangle_of(ax).width
     left = dict.fromkeys((line for line, _, _ in bars), 0.0)
-    for bucket, (_, mark) in BUCKETS.items():
+    for bucket, (_, mark) in BUCKET_MARKS.items():
         having = [(line, shares[bucket], n) for line, shares, n in bars if shares.get(bucket, 0) > 0]
         boxes = [(left[line], line - _STATE_BAR / 2, share, _STATE_BAR) for line, share, _ in having]
         blocks(ax, boxes, mark, gid=f"bar-{bucket}")

@@ -75,7 +75,7 @@ RATES = {
 """Numerator and denominator of each rate."""
 
 
-class Unit(NamedTuple):
+class CountUnit(NamedTuple):
     """Whom some rates count, each once: the flags of mailings that a count of them looks for, by what it ends in."""
 
     name: str
@@ -83,13 +83,13 @@ class Unit(NamedTuple):
     rates: tuple[str, ...]
 
 
-UNITS = {
-    "prospect_id": Unit(
+COUNT_UNITS = {
+    "prospect_id": CountUnit(
         "prospects",
         {"emailed": "delivered", "replied": "replied", "unsubscribed": "opted_out"},
         ("prospect_reply_rate", "prospect_unsubscribe_rate"),
     ),
-    "sequence_state_id": Unit(
+    "sequence_state_id": CountUnit(
         "enrollments",
         {"emailed": "delivered", "replied": "replied", "sent": "sent", "bounced": "bounced"},
         ("enrollment_reply_rate", "enrollment_reply_rate_14d", "enrollment_bounce_rate"),
@@ -134,12 +134,12 @@ def engagement_parts(
         hours_to_reply=nw.when(nw.col("is_replied")).then((nw.col("replied_at") - nw.col("delivered_at")) / HOUR),
     )
     parts = [grouped_median(summed, keys, "hours_to_reply", MEDIAN)]
-    counts, units = list(_ADDITIVE), dict(UNITS)
+    counts, units = list(_ADDITIVE), dict(COUNT_UNITS)
     for column in dict.fromkeys(clusters.values()):
         rates = {name: RATES[name] for name in RATES if clusters.get(name) == column}
         marked = with_cluster(summed, column)
         by_cluster = marked.group_by(*keys, CLUSTER).agg(nw.col(name).sum() for name in _ADDITIVE)
-        for who, unit in UNITS.items():
+        for who, unit in COUNT_UNITS.items():
             own = {rate: rates.pop(rate) for rate in unit.rates if rate in rates}
             if who == column:  # each cluster is a trial
                 by_cluster = _with_units(by_cluster, units.pop(who))
@@ -154,7 +154,7 @@ def engagement_parts(
     return parts + [count_units(summed, keys, who, unit, as_of=as_of) for who, unit in units.items()]
 
 
-def _with_units(by_unit: nw.LazyFrame[Any], unit: Unit) -> nw.LazyFrame[Any]:
+def _with_units(by_unit: nw.LazyFrame[Any], unit: CountUnit) -> nw.LazyFrame[Any]:
     """Count the people or enrollments, in a frame of one row for each; missing ones have negative ids."""
     clustered = nw.col(CLUSTER) >= 0
     return by_unit.with_columns(
@@ -164,7 +164,7 @@ def _with_units(by_unit: nw.LazyFrame[Any], unit: Unit) -> nw.LazyFrame[Any]:
 
 
 def count_units(
-    summed: nw.LazyFrame[Any], keys: Sequence[str], who: str, unit: Unit, *, as_of: str | None = None
+    summed: nw.LazyFrame[Any], keys: Sequence[str], who: str, unit: CountUnit, *, as_of: str | None = None
 ) -> nw.LazyFrame[Any]:
     """Count distinct people or enrollments: grouping twice is exact in every engine, `n_unique` is not (Dask)."""
     inner = [key for key in keys if key not in {who, CLUSTER}]

@@ -20,13 +20,13 @@ import narwhals as nw
 import pandas as pd
 import pyarrow as pa
 
-Column = Sequence[int] | Sequence[str] | pd.Series
+ColumnValues = Sequence[int] | Sequence[str] | pd.Series
 
 _INT64 = "int64[pyarrow]"
 _UTC_MICROS = pa.timestamp("us", tz="UTC")
 
 
-def plain(native: Any, columns: Sequence[str], types: Mapping[str, Any]) -> nw.LazyFrame[Any]:
+def plain_columns(native: Any, columns: Sequence[str], types: Mapping[str, Any]) -> nw.LazyFrame[Any]:
     """
     Wrap columns of any supported frame.
 
@@ -43,7 +43,7 @@ def plain(native: Any, columns: Sequence[str], types: Mapping[str, Any]) -> nw.L
     Returns
     -------
     frame : LazyFrame
-        Instants are still instants; see `to_micros`. A pandas index is left behind.
+        Instants are still instants; see `columns_to_micros`. A pandas index is left behind.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def is_dask(native: object) -> bool:
 
 
 def wrap(frame: pd.DataFrame) -> nw.LazyFrame[Any]:
-    """Wrap a pandas frame of this package's own as `plain` does one of the caller's; its index is left behind."""
+    """Wrap a pandas frame of this package's own as `plain_columns` one of the caller's; its index is left behind."""
     return _lazy_frame(_arrow_table(_arrays(frame), {}))
 
 
@@ -133,7 +133,7 @@ def _typed(values: Any, dtype: Any) -> Any:
     return values.cast(dtype) if fits else values
 
 
-def to_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+def columns_to_micros(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
     """Turn instants into integers [µs since 1970-01-01T00:00Z]; instants without a zone are read as UTC."""
     schema = frame.collect_schema()
     timed = [name for name in columns if isinstance(schema[name], nw.Datetime)]
@@ -306,7 +306,7 @@ def _joined(lists: Any) -> Any:
     )
 
 
-def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, Column]) -> nw.LazyFrame[Any]:
+def small_table(like: nw.LazyFrame[Any], columns: Mapping[str, ColumnValues]) -> nw.LazyFrame[Any]:
     """
     Bring a small table into the engine (and session) of another frame, to join it or to give it back.
 

@@ -143,7 +143,7 @@ def _zone_of_dtype(dtype: Any) -> Any:
     return getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
 
 
-def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
+def frame_in_utc(frame: pd.DataFrame) -> pd.DataFrame:
     """Read instants without a zone as UTC."""
     return frame.assign(**{name: frame[name].dt.tz_localize("UTC") for name in naive_columns(frame)})
 
@@ -177,7 +177,7 @@ def table_of(
 ) -> pd.DataFrame:
     """Make a table of rows: first the keys, with the types they have in a frame, then columns of the given types."""
     kinds = {key: pa.array(frame[key]).type for key in keys} | dict(schema)
-    return typed([dict(zip(kinds, row, strict=True)) for row in rows], kinds)
+    return frame_of_rows([dict(zip(kinds, row, strict=True)) for row in rows], kinds)
 
 
 def floats(values: "pd.Series[Any]") -> Floats:
@@ -190,7 +190,7 @@ def flags(values: "pd.Series[Any]") -> Flags:
     return values.to_numpy(dtype=np.bool_, na_value=False)
 
 
-def column(values: Floats) -> "pd.Series[Any]":
+def float_column(values: Floats) -> "pd.Series[Any]":
     """Return floats as an Arrow-backed column, NaN as missing."""
     return pd.Series(values, dtype="float64").astype("double[pyarrow]").where(~np.isnan(values))
 
@@ -204,7 +204,7 @@ def texts(reasons: Mapping[str, "pd.Series[Any]"], size: int) -> "pd.Series[Any]
     return pd.Series(["; ".join(sentences) or None for sentences in reasons_of], dtype="string[pyarrow]")
 
 
-def typed(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pd.DataFrame:
+def frame_of_rows(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pd.DataFrame:
     """Make a frame of rows, with a column of the Arrow type for every name, also where there is no row."""
     columns = {name: pa.array([row[name] for row in rows], kind, from_pandas=True) for name, kind in schema.items()}
     return pd.DataFrame({name: pd.Series(values, dtype=pd.ArrowDtype(values.type)) for name, values in columns.items()})

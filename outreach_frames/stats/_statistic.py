@@ -132,7 +132,7 @@ class StatContext:
     def _typed(self, name: str, native: Any, columns: Sequence[str]) -> nw.LazyFrame[Any]:
         types = {column: kind.arrow for column in columns if (kind := kind_of(column)) is not None}
         try:
-            frame = _backends.plain(native, columns, types)
+            frame = _backends.plain_columns(native, columns, types)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             raise DataError(
                 f"A column of {name} mixes kinds of values, or holds ids or counts with other values in it: {error}",
@@ -143,7 +143,7 @@ class StatContext:
             check_dtype(name, column, schema[column])
         instants = [column for column in columns if column.endswith("_at")]
         self._warn_of_naive(name, frame, [c for c in instants if getattr(schema[c], "time_zone", "UTC") is None])
-        frame = _backends.to_micros(frame, instants)
+        frame = _backends.columns_to_micros(frame, instants)
         return cast(frame, [column for column in columns if column not in instants])
 
     def _warn_of_naive(self, name: str, frame: nw.LazyFrame[Any], columns: Sequence[str]) -> None:

@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import ChangedTemplateWarning
-from outreach_frames.stats._pandas import flags, keep, missing, read, read_mailings, typed, write
+from outreach_frames.stats._pandas import flags, frame_of_rows, keep, missing, read, read_mailings, write
 from outreach_frames.stats._statistic import StatContext, warn_of_rows
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._validation import beta_prior, choice, column as column_name
 from outreach_frames.stats.ab_verdict import Arm, Rules, rate_effect, read_step
 from outreach_frames.stats.clusters import ACCOUNTS
-from outreach_frames.stats.comparisons import Shape
+from outreach_frames.stats.comparisons import BetaShape
 from outreach_frames.stats.power import NEVER, Trials
 from outreach_frames.stats.provenance import attach
 from outreach_frames.stats.shrinkage import PriorChoice, prior_for
@@ -198,8 +198,8 @@ def ab_test(
         of_variants, of_pairs = read_step(arms, rules, priors[step])
         tested += [{"step_id": step, **row} for row in of_variants]
         pairs += [{"step_id": step, **row} for row in of_pairs]
-    result = write(call, _described(typed(tested, _VARIANTS), variants, described), instants=["window_from"])
-    attach(result, "pairs", typed(pairs, _PAIRS))
+    result = write(call, _described(frame_of_rows(tested, _VARIANTS), variants, described), instants=["window_from"])
+    attach(result, "pairs", frame_of_rows(pairs, _PAIRS))
     return result
 
 
@@ -289,7 +289,7 @@ def _check_prior(prior: str | tuple[float, float]) -> None:
         beta_prior("prior", prior)
 
 
-def _priors(prior: str | tuple[float, float], steps: dict[int, list[Arm]], rules: Rules) -> dict[int, Shape]:
+def _priors(prior: str | tuple[float, float], steps: dict[int, list[Arm]], rules: Rules) -> dict[int, BetaShape]:
     """Choose the prior of each step."""
     if not isinstance(prior, str):
         return dict.fromkeys(steps, beta_prior("prior", prior))
@@ -308,13 +308,13 @@ def _arm_counts(arm: Arm, rules: Rules) -> tuple[float, float]:
     return arm.x / effect, arm.n / effect
 
 
-def _prior(others: list[list[tuple[float, float]]]) -> Shape:
+def _prior(others: list[list[tuple[float, float]]]) -> BetaShape:
     """Fit the prior to other tests that have begun, if they are enough."""
     begun = [counts for counts in others if counts]
     return _fitted(begun, "integrated") if len(begun) >= OTHER_TESTS else _FLAT
 
 
-def _fitted(tests: list[list[tuple[float, float]]], method: PriorChoice) -> Shape:
+def _fitted(tests: list[list[tuple[float, float]]], method: PriorChoice) -> BetaShape:
     counts = np.array([count for test in tests for count in test], dtype=np.float64).reshape(-1, 2)
     fitted = prior_for(counts[:, 0], counts[:, 1], method)
     return fitted.as_beta() if fitted is not None and fitted.is_proper else _FLAT

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import chi2, chisquare, norm, t as student
 
 from outreach_frames.stats._pandas import Floats, Ints
-from outreach_frames.stats.comparisons import Shape, always_valid_p, expected_loss, probability_greater
+from outreach_frames.stats.comparisons import BetaShape, always_valid_p, expected_loss, probability_greater
 from outreach_frames.stats.intervals import newcombe_difference, score_interval
 from outreach_frames.stats.power import NEVER, Trials, exact_evidence, exact_p, sequential_size
 
@@ -56,11 +56,11 @@ class Arm(NamedTuple):
         """Successes."""
         return int((self.trials.success_days != NEVER).sum())
 
-    def posterior(self, prior: Shape, design_effect: float = 1.0) -> Shape:
+    def posterior(self, prior: BetaShape, design_effect: float = 1.0) -> BetaShape:
         """Return the Beta posterior of the rate."""
         return self.x / design_effect + prior[0], (self.n - self.x) / design_effect + prior[1]
 
-    def expected(self, prior: Shape) -> float:
+    def expected(self, prior: BetaShape) -> float:
         """Return the posterior mean of the rate."""
         alpha, beta = self.posterior(prior)
         return alpha / (alpha + beta)
@@ -139,7 +139,7 @@ class Rules(NamedTuple):
     clustered: bool
 
 
-def read_step(arms: Sequence[Arm], rules: Rules, prior: Shape) -> tuple[list[dict[str, Any]], list[Pair]]:
+def read_step(arms: Sequence[Arm], rules: Rules, prior: BetaShape) -> tuple[list[dict[str, Any]], list[Pair]]:
     """
     Read the test of one step.
 
@@ -210,7 +210,7 @@ def _normal_level(ci: float, clusters: int | None, estimated: int) -> float:
     return float(min(2 * norm.cdf(quantile) - 1, _ALMOST_CERTAIN))
 
 
-def _compare(one: Arm, two: Arm, rules: Rules, prior: Shape, evidence: tuple[float | None, float]) -> Pair:
+def _compare(one: Arm, two: Arm, rules: Rules, prior: BetaShape, evidence: tuple[float | None, float]) -> Pair:
     names = ("diff", "diff_lo", "diff_hi", "p_better", "expected_loss", "p_always_valid")
     p, effect = evidence
     if p is None:

@@ -25,7 +25,7 @@ from scipy.special import betainc, betaln, digamma, expit, polygamma
 from outreach_frames.errors import DataError
 from outreach_frames.stats._pandas import Floats
 
-Shape = tuple[float, float]
+BetaShape = tuple[float, float]
 """Parameters of a Beta distribution."""
 
 _INTEGRAL_NODES, _INTEGRAL_WEIGHTS = np.polynomial.legendre.leggauss(24)
@@ -36,7 +36,7 @@ FARTHEST_LOG_ODDS = 700.0
 """Log odds beyond which the rate, or its complement, is too small for a float."""
 
 
-def probability_greater(first: Shape, second: Shape) -> float:
+def probability_greater(first: BetaShape, second: BetaShape) -> float:
     """
     Return P(θ₁ > θ₂) for independent Beta variables.
 
@@ -56,7 +56,7 @@ def probability_greater(first: Shape, second: Shape) -> float:
     return float(np.clip((weights * below).sum() / weights.sum(), 0.0, 1.0))
 
 
-def _lower_tail(shape: Shape, log_odds: Floats) -> Floats:
+def _lower_tail(shape: BetaShape, log_odds: Floats) -> Floats:
     """Return a Beta variable's distribution function at some log odds, for those below 0."""
     alpha, beta = shape
     far = np.exp(alpha * np.minimum(log_odds, -FARTHEST_LOG_ODDS) - np.log(alpha) - betaln(alpha, beta))
@@ -64,7 +64,7 @@ def _lower_tail(shape: Shape, log_odds: Floats) -> Floats:
     return tail
 
 
-def _landmarks(shape: Shape) -> Floats:
+def _landmarks(shape: BetaShape) -> Floats:
     """Spread points over a Beta distribution's log odds: by mean and deviation, and about the mode, where it turns."""
     mean = digamma(shape[0]) - digamma(shape[1])
     deviation = np.sqrt(polygamma(1, shape[0]) + polygamma(1, shape[1]))
@@ -73,7 +73,7 @@ def _landmarks(shape: Shape) -> Floats:
     return points
 
 
-def expected_loss(first: Shape, second: Shape) -> float:
+def expected_loss(first: BetaShape, second: BetaShape) -> float:
     """
     Return E[max(θ₂ − θ₁, 0)]: what choosing the first costs if it is the worse one.
 

@@ -12,7 +12,7 @@ from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import at_the_end, stack, with_missing
 from outreach_frames.stats._backends import join, pandas_of, small_table
-from outreach_frames.stats._pandas import Floats, column, floats
+from outreach_frames.stats._pandas import Floats, float_column, floats
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import with_local, with_periods
 from outreach_frames.stats._validation import choice, limits
@@ -249,7 +249,7 @@ def _control(counts: pd.DataFrame, past: Floats) -> dict[str, "pd.Series[Any]"]:
     baseline = past_bounced / np.where(past_sent > 0, past_sent, np.nan)
     around = limits_around(sent, past_bounced, past_sent)
     z = z_against(bounced, sent, past_bounced, past_sent)
-    return {name: column(values) for name, values in zip(_CONTROL_COLUMNS, (baseline, *around, z), strict=True)}
+    return {name: float_column(values) for name, values in zip(_CONTROL_COLUMNS, (baseline, *around, z), strict=True)}
 
 
 def _alerts(

@@ -15,7 +15,7 @@ from outreach_frames._renamed import with_old_positions
 from outreach_frames.stats._aggregate import (
     MEDIAN,
     RATES,
-    Unit,
+    CountUnit,
     count_distinct,
     count_units,
     engagement_columns,
@@ -285,7 +285,7 @@ def first_opens(
 
 
 _STRICT = "enrollment_reply_rate_strict"
-_STRICT_UNIT = Unit("strict", {"emailed": "delivered", "replied": "replied"}, (_STRICT,))
+_STRICT_UNIT = CountUnit("strict", {"emailed": "delivered", "replied": "replied"}, (_STRICT,))
 _STRICT_COUNTS = {_STRICT: ("strict_replied", "strict_emailed")}
 _ENGAGEMENT_COUNTS = (
     *("enrollments", "open_enrollments", "automatic_replies"),

@@ -14,7 +14,7 @@ import pandas as pd
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, RATES, engagement_parts, stack
 from outreach_frames.stats._backends import wrap
-from outreach_frames.stats._pandas import Floats, column, flags, keep, missing, read, read_mailings, table, write
+from outreach_frames.stats._pandas import Floats, flags, float_column, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant, to_micros
 from outreach_frames.stats._validation import choice, column as column_name, id_mapping
@@ -155,12 +155,12 @@ def leaderboard(
     mail, listed = _pooled(mail, listed, by, alias)
     counted = _group_counts(call, mail, listed, by, metric=metric, clusters=together)
     x, n, effect = (counted[name].to_numpy(dtype=np.float64) for name in ("x", "n", "effect"))
-    raw = column(np.divide(x, n, out=np.full(len(n), np.nan), where=n > 0))
+    raw = float_column(np.divide(x, n, out=np.full(len(n), np.nan), where=n > 0))
     x, n = x / effect, n / effect
     fitted = prior_for(x, n, prior)
     ranked = counted.assign(raw=raw, **shrunk(x, n, fitted, ci=ci))
     sign = -1 if metric in LOWER_IS_BETTER else 1
-    ranked["p_top"], ranked["p_above_median"] = map(column, _chances(x, n, fitted, sign, seed))
+    ranked["p_top"], ranked["p_above_median"] = map(float_column, _chances(x, n, fitted, sign, seed))
     worth = (ranked["shrunk"] * sign).where(ranked["n"] > 0)
     ranked["rank"] = worth.rank(method="min", ascending=False).astype("int64[pyarrow]")
     order = [by, "name", "n", "x", "raw", "shrunk", "lo", "hi", "p_top", "p_above_median", "rank"]

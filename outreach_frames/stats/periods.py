@@ -23,13 +23,13 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import MATURE_D
-from outreach_frames.stats._pandas import Flags, column, flags, floats, in_utc, naive_columns, read, write
+from outreach_frames.stats._pandas import Flags, flags, float_column, floats, frame_in_utc, naive_columns, read, write
 from outreach_frames.stats._statistic import StatContext, record_of
 from outreach_frames.stats._timestamps import DAY, Instant, to_iso, to_micros
 from outreach_frames.stats._validation import column as column_name, columns, text
 from outreach_frames.stats.flags import SENDING
 from outreach_frames.stats.intervals import difference_of, score_interval, wilson
-from outreach_frames.stats.power import whole
+from outreach_frames.stats.power import whole_column
 from outreach_frames.stats.provenance import attach
 
 Period = tuple[Instant, Instant] | pd.Period | str
@@ -148,7 +148,7 @@ def compare_periods(
             hint="Pass the earlier period as a; the two must not overlap.",
         )
     within = _placed(call, frame, spans, on=on, mature_d=mature_d, as_of=as_of)
-    by_group, aware = partial(statistic, by=by_keys, **parameters), in_utc(frame)  # said once
+    by_group, aware = partial(statistic, by=by_keys, **parameters), frame_in_utc(frame)  # said once
     results = {name: by_group(aware[within[name]]) for name in spans}
     for result in results.values():
         for noted, own in (("dropped", call.dropped), ("assumed", call.assumed)):
@@ -288,11 +288,11 @@ def _compare_counts(counts: pd.DataFrame) -> pd.DataFrame:
     for name in ("a", "b"):
         x, n = (floats(counts[f"{kind}_{name}"]) for kind in ("x", "n"))
         rates[name] = np.divide(x, n, out=np.full(len(n), np.nan), where=n > 0)
-        compared[f"rate_{name}"], compared[f"rate_{name}_n"] = column(rates[name]), whole(n)
+        compared[f"rate_{name}"], compared[f"rate_{name}_n"] = float_column(rates[name]), whole_column(n)
         compared[f"rate_{name}_lo"], compared[f"rate_{name}_hi"] = (
-            column(floats(counts[f"{end}_{name}"])) for end in ("lo", "hi")
+            float_column(floats(counts[f"{end}_{name}"])) for end in ("lo", "hi")
         )
-        compared[f"share_{name}"] = column(n / n.sum() if n.sum() else np.full(len(n), np.nan))
+        compared[f"share_{name}"] = float_column(n / n.sum() if n.sum() else np.full(len(n), np.nan))
     ends = {name: (floats(counts[f"lo_{name}"]), floats(counts[f"hi_{name}"])) for name in ("a", "b")}
     differences = [
         difference_of(second, first)
@@ -301,7 +301,7 @@ def _compare_counts(counts: pd.DataFrame) -> pd.DataFrame:
         )
     ]
     for place, name in enumerate(("diff", "diff_lo", "diff_hi")):
-        compared[name] = column(np.array([difference[place] for difference in differences], dtype=np.float64))
+        compared[name] = float_column(np.array([difference[place] for difference in differences], dtype=np.float64))
     return compared
 
 
@@ -310,7 +310,7 @@ def _change_effects(counts: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:
     x, n = (np.stack([floats(counts[f"{kind}_{name}"]) for name in ("a", "b")]) for kind in ("x", "n"))
     whole = n.sum(axis=1, keepdims=True)
     if not whole.all():
-        nothing = column(np.full(len(counts), np.nan))
+        nothing = float_column(np.full(len(counts), np.nan))
         return {"rate_effect": nothing, "mix_effect": nothing}
     shares = n / whole
     rates = x / np.where(n > 0, n, 1)
@@ -318,4 +318,4 @@ def _change_effects(counts: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:
     middle = (x.sum(axis=1) / whole[:, 0]).mean()
     rate_effect = (rates[1] - rates[0]) * shares.mean(axis=0)
     mix_effect = (shares[1] - shares[0]) * (rates.mean(axis=0) - middle)
-    return {"rate_effect": column(rate_effect), "mix_effect": column(mix_effect)}
+    return {"rate_effect": float_column(rate_effect), "mix_effect": float_column(mix_effect)}

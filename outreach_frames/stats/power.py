@@ -32,7 +32,7 @@ from scipy.stats import norm
 
 from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
-from outreach_frames.stats._pandas import Floats, Ints, column, write
+from outreach_frames.stats._pandas import Floats, Ints, float_column, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._validation import numbers
 
@@ -106,7 +106,9 @@ def power_table(
     else:
         n = sample_size(baseline, difference, power=power, alpha=1 - ci)
     days = np.full(len(n), np.nan) if per_day is None else np.ceil(n * arms / per_day)
-    plan = pd.DataFrame({"baseline": baseline, "difference": difference, "n_per_arm": whole(n), "days": whole(days)})
+    plan = pd.DataFrame(
+        {"baseline": baseline, "difference": difference, "n_per_arm": whole_column(n), "days": whole_column(days)}
+    )
     return write(call, plan)
 
 
@@ -181,9 +183,9 @@ def _rates(baseline: npt.ArrayLike, difference: npt.ArrayLike) -> tuple[Floats, 
     return np.where(valid, first, np.nan), np.where(valid, second, np.nan)
 
 
-def whole(values: Floats) -> "pd.Series[int]":
+def whole_column(values: Floats) -> "pd.Series[int]":
     """Return whole floats as an integer column, NaN as missing."""
-    return column(values).astype("int64[pyarrow]")
+    return float_column(values).astype("int64[pyarrow]")
 
 
 SPREAD = 0.4

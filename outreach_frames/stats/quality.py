@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import MissingColumnError, OutreachDataWarning
-from outreach_frames.stats._pandas import frames_of, in_utc, naive_columns, read, typed, write
+from outreach_frames.stats._pandas import frame_in_utc, frame_of_rows, frames_of, naive_columns, read, write
 from outreach_frames.stats._statistic import EXAMPLES, StatContext
 from outreach_frames.stats._timestamps import Instant
 from outreach_frames.stats.quality_checks import CHECKS, EFFECTS, Check, MissingTableError
@@ -125,7 +125,7 @@ def data_quality(frames: Any, *, as_of: Instant | None = None) -> pd.DataFrame:
     checks.sort(key=lambda check: check.trap or len(EFFECTS) + 1)
     return write(
         call,
-        typed([_run_check(check, tables) for check in checks], _QUALITY_RESULT),
+        frame_of_rows([_run_check(check, tables) for check in checks], _QUALITY_RESULT),
         categories={"severity": SEVERITIES},
     )
 
@@ -175,4 +175,4 @@ def _ids(frame: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def _repaired(frame: pd.DataFrame) -> pd.DataFrame:
-    return in_utc(frame.drop_duplicates("id", keep="last") if "id" in frame.columns else frame)
+    return frame_in_utc(frame.drop_duplicates("id", keep="last") if "id" in frame.columns else frame)

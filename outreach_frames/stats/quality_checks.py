@@ -19,7 +19,7 @@ from outreach_frames.stats._zone_names import iana
 from outreach_frames.stats.flags import colleagues
 from outreach_frames.stats.opt_outs import with_opt_out_time
 
-OUTCOMES = ("answered", "not answered", "completed", "no_answer")
+CALL_OUTCOMES = ("answered", "not answered", "completed", "no_answer")
 OOTO = "ooto"
 
 _SENDING = ["delivered_at", "bounced_at", "replied_at"]
@@ -46,7 +46,7 @@ class Data(Protocol):
         """Call a statistic on tables, without its warnings; remembered."""
 
 
-Rule = Callable[[pd.DataFrame], "pd.Series[Any]"]
+RowRule = Callable[[pd.DataFrame], "pd.Series[Any]"]
 Search = Callable[[Data], tuple["pd.Series[Any]", int]]
 """Returns the ids found, and the rows looked at."""
 
@@ -77,7 +77,7 @@ class Check(NamedTuple):
     effect: str = ""
 
 
-def _rows_rule(resource: str, columns: Sequence[str], rule: Rule) -> Search:
+def _rows_rule(resource: str, columns: Sequence[str], rule: RowRule) -> Search:
     def search(data: Data) -> tuple["pd.Series[Any]", int]:
         rows = data.table(resource, ["id", *columns])
         return rows["id"][flags(rule(rows))], len(rows)
@@ -85,15 +85,15 @@ def _rows_rule(resource: str, columns: Sequence[str], rule: Rule) -> Search:
     return search
 
 
-def _above(column: str, least: int) -> Rule:
+def _above(column: str, least: int) -> RowRule:
     return lambda rows: rows[column] > least
 
 
-def _missing(*columns: str) -> Rule:
+def _missing(*columns: str) -> RowRule:
     return lambda rows: rows[list(columns)].isna().all(axis=1)
 
 
-def _all_set(*columns: str) -> Rule:
+def _all_set(*columns: str) -> RowRule:
     return lambda rows: rows[list(columns)].notna().all(axis=1)
 
 
@@ -205,7 +205,7 @@ def _out_of_office(states: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def _unknown_outcome(calls: pd.DataFrame) -> "pd.Series[Any]":
-    return calls["outcome"].notna() & ~calls["outcome"].str.lower().isin(OUTCOMES)
+    return calls["outcome"].notna() & ~calls["outcome"].str.lower().isin(CALL_OUTCOMES)
 
 
 def _no_zone(people: pd.DataFrame) -> "pd.Series[Any]":

@@ -16,7 +16,7 @@ import pyarrow as pa
 from outreach_frames.errors import CounterGapWarning, DataError
 from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, RATES, engagement_parts, grouping, note_unknown, stack
 from outreach_frames.stats._backends import wrap
-from outreach_frames.stats._pandas import Flags, flags, keep, missing, read, read_mailings, table, typed, write
+from outreach_frames.stats._pandas import Flags, flags, frame_of_rows, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._statistic import StatContext, record_of, warn_of_rows
 from outreach_frames.stats._timestamps import Instant
 from outreach_frames.stats.replies import with_automatic
@@ -32,7 +32,7 @@ KEYS = {
 
 COUNTERS = ("deliver_count", "open_count", "click_count", "reply_count", "bounce_count", "opt_out_count")
 
-CAUSES = ("equal", "other definition", "tracking off", "since-last-touch", "rows missing", "pending sync")
+GAP_CAUSES = ("equal", "other definition", "tracking off", "since-last-touch", "rows missing", "pending sync")
 
 _SEEN = {
     "deliver_count": "delivered_at",
@@ -131,7 +131,7 @@ def reconcile_counters(
     place = compared["counter"].map(present.index)
     compared = compared.assign(place=place).sort_values([key, "place"], ignore_index=True)
     order = [key, "counter", "api", "unique_mailings", "total_events", "net", "matches", "gap", "cause"]
-    result = write(call, compared[order], categories={"cause": CAUSES})
+    result = write(call, compared[order], categories={"cause": GAP_CAUSES})
     above = set(compared[key][flags(compared["cause"] == "rows missing")])
     warn_of_rows(
         CounterGapWarning, f"Counters above the rows, so that mail was deleted or is not visible, on {name}", above
@@ -206,7 +206,7 @@ def _gap_causes(compared: pd.DataFrame, *, of_prospects: bool) -> "pd.Series[Any
         flags(gap > 0),
         flags(gap < 0),
     ]
-    cause = np.select(explained, list(CAUSES), default="")
+    cause = np.select(explained, list(GAP_CAUSES), default="")
     return pd.Series(cause, dtype="string[pyarrow]").where(gap.notna())
 
 
@@ -322,7 +322,7 @@ def dashboard_comparison(
     steps = {"open_rate": _opens(counted, ours), **_replies(counted, ours)}
     steps["prospect_reply_rate"] = _people_steps(counted, ours, contacted)
     rows = [_step_row(metric, step) for metric, chain in steps.items() for step in chain]
-    return write(call, typed(rows, _RECONCILIATION_RESULT))
+    return write(call, frame_of_rows(rows, _RECONCILIATION_RESULT))
 
 
 def _counters(call: StatContext, sequences: pd.DataFrame | None) -> _Fraction:

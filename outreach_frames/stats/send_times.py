@@ -12,7 +12,7 @@ from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import COUNTED_FLAGS, RATES, stack
 from outreach_frames.stats._backends import join, pandas_of, small_table, wrap
-from outreach_frames.stats._pandas import column
+from outreach_frames.stats._pandas import float_column
 from outreach_frames.stats._statistic import EXAMPLES, StatContext
 from outreach_frames.stats._timestamps import WEEKDAYS, weekday_of, with_clock, with_local
 from outreach_frames.stats._validation import choice
@@ -21,7 +21,7 @@ from outreach_frames.stats.flags import ENGAGEMENT, note_placing, with_flags
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
 from outreach_frames.stats.shrinkage import PriorChoice, posterior_means, prior_for
 
-METRICS = ("reply_rate", "opt_out_rate", "click_rate", "open_rate")
+HEATMAP_METRICS = ("reply_rate", "opt_out_rate", "click_rate", "open_rate")
 _PLACE = ["weekday", "hour"]
 CLOCKS = ("prospect", "user", "org")
 
@@ -101,7 +101,7 @@ def send_time_heatmap(
     {'weekday': 'Mon', 'hour': 9, 'delivered': 73, 'replied': 4}]
     """
     people, zone_columns = _clock(choice("clock", clock, CLOCKS), prospects, users)
-    choice("metric by hour", metric, METRICS)
+    choice("metric by hour", metric, HEATMAP_METRICS)
     call = StatContext(
         "send_time_heatmap",
         clock=clock,
@@ -194,7 +194,7 @@ def _grid(
     grid = pandas_of(with_clustered_rates(call, wrap(summed), {rate: RATES[rate]}, clusters, ci=ci))
     grid["weekday"] = pd.Series([WEEKDAYS[day - 1] for day in grid["weekday"]], dtype="string[pyarrow]")
     x, n = (grid[name].to_numpy(dtype=np.float64) for name in (successes, trials))
-    grid["shrunk"] = column(posterior_means(x, n, prior_for(x, n, prior)))
+    grid["shrunk"] = float_column(posterior_means(x, n, prior_for(x, n, prior)))
     grid["enough"] = grid[trials] >= min_n
     columns = ["weekday", "hour", "delivered", successes, rate, f"{rate}_n", f"{rate}_lo", f"{rate}_hi"]
     return grid[[*columns, "shrunk", "enough"]]

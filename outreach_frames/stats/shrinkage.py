@@ -30,7 +30,7 @@ from scipy.special import betainc, betaincinv, betaln, expit, logit
 
 from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
-from outreach_frames.stats._pandas import Floats, Ints, column, floats, typed, write
+from outreach_frames.stats._pandas import Floats, Ints, float_column, floats, frame_of_rows, write
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._validation import beta_prior, choice, numbers
 from outreach_frames.stats.comparisons import FARTHEST_LOG_ODDS
@@ -55,7 +55,7 @@ MIN_GROUPS = 3
 
 _SCALE = 0.5
 _SIDE = 24
-_ROOM = 6.0
+_GRID_ROOM = 6.0
 _SPREADS = np.log([1e-3, 10.0])
 _NEGLIGIBLE = 14.0
 _ZOOMS = 8
@@ -172,7 +172,7 @@ def integrated_prior(x: Floats, n: Floats) -> Prior:
         return flat_prior()
     (x, n), times = np.unique(np.stack([x, n]), axis=1, return_counts=True)
     middle = logit((x @ times + 0.5) / (n @ times + 1))
-    low, high = np.array([[middle - _ROOM, _SPREADS[0]], [middle + _ROOM, _SPREADS[1]]])
+    low, high = np.array([[middle - _GRID_ROOM, _SPREADS[0]], [middle + _GRID_ROOM, _SPREADS[1]]])
     for _ in range(_ZOOMS):  # in on where the weight lies
         axes = np.linspace(low, high, _SIDE)
         mean, spread = (values.ravel() for values in np.meshgrid(*axes.T, indexing="ij"))
@@ -284,7 +284,7 @@ def shrink_rates(
 
 def attach_prior(result: pd.DataFrame, prior: Prior | None) -> None:
     """Attach the table ``"prior"``: one row, or none where there is no prior."""
-    attach(result, "prior", typed([] if prior is None else [{**dict.fromkeys(_PRIOR), **prior.record}], _PRIOR))
+    attach(result, "prior", frame_of_rows([] if prior is None else [{**dict.fromkeys(_PRIOR), **prior.record}], _PRIOR))
 
 
 def effective(x: Ints, n: Ints, design_effect: npt.ArrayLike) -> tuple[Floats, Floats]:
@@ -300,8 +300,8 @@ def shrunk(x: Floats, n: Floats, prior: Prior | None, *, ci: float) -> dict[str,
     tail = (1 - ci) / 2
     z_value(ci)  # refuses what is no probability
     return {
-        "shrunk": column(posterior_means(x, n, prior)),
-        **{name: column(_quantiles(x, n, prior, q)) for name, q in (("lo", tail), ("hi", 1 - tail))},
+        "shrunk": float_column(posterior_means(x, n, prior)),
+        **{name: float_column(_quantiles(x, n, prior, q)) for name, q in (("lo", tail), ("hi", 1 - tail))},
     }
 
 

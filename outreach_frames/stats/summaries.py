@@ -15,7 +15,7 @@ from outreach_frames.errors import DataError, OutreachDataWarning
 from outreach_frames.metrics import HEADLINES, METRICS
 from outreach_frames.stats._aggregate import RATES
 from outreach_frames.stats._estimators import quantile_bounds
-from outreach_frames.stats._pandas import flags, frames_of, read_deliveries, typed, write
+from outreach_frames.stats._pandas import flags, frame_of_rows, frames_of, read_deliveries, write
 from outreach_frames.stats._statistic import StatContext, record_of
 from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
 from outreach_frames.stats.engagement_rates import engagement
@@ -206,7 +206,7 @@ def summarize(frames: Any, *, ci: float = 0.95, cluster: str | None = "auto", as
     sent = mail["sent_at"].dropna()
     period = (to_iso(int(sent.min()))[:10], to_iso(int(sent.max()))[:10]) if len(sent) else None
     unchecked = int(quality["count"].isna().sum())
-    return Summary(write(call, typed(rows, _SUMMARY_RESULT)), caveats, unchecked, call.as_of, period, dashboard)
+    return Summary(write(call, frame_of_rows(rows, _SUMMARY_RESULT)), caveats, unchecked, call.as_of, period, dashboard)
 
 
 def _earliest(tables: Mapping[str, pd.DataFrame]) -> str | None:

@@ -190,7 +190,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
     async def receive(request: Request) -> Response:
         try:
             with anyio.fail_after(REQUEST_TIMEOUT_S):
-                body = hidden(await _read(request, max_body))
+                body = hidden(await _read_body(request, max_body))
             verify(body, request.headers.get(SIGNATURE), secret=secret)
         except _TooLargeError:
             _log.warning("A delivery of more than %d bytes was refused.", max_body)
@@ -220,7 +220,7 @@ class _NoAnswer(Response):
             pass
 
 
-async def _read(request: Request, most: int) -> bytes:
+async def _read_body(request: Request, most: int) -> bytes:
     """Read a body, and no more than is taken, whatever its announced length."""
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > most:

@@ -78,7 +78,7 @@ def test_rows_may_have_zones_of_their_own(engine):
     zones = ["Asia/Kolkata", "America/New_York", None]
     frame = make_frame([{"id": i, "at_at": moment, "zone": zone} for i, zone in enumerate(zones)])
     frame["at"] = frame["at_at"].astype("int64[pyarrow]")
-    lazy = _backends.plain(ENGINES[engine](frame[["id", "at", "zone"]]), ["id", "at", "zone"], {})
+    lazy = _backends.plain_columns(ENGINES[engine](frame[["id", "at", "zone"]]), ["id", "at", "zone"], {})
 
     local = _timestamps.with_local(lazy, "at", zones=["Asia/Kolkata", "America/New_York"], zone_column="zone")
     rows = {row["id"]: row["local"] for row in local.collect("pyarrow").to_native().to_pylist()}

@@ -73,7 +73,7 @@ NAMES = st.one_of(
 @case([(" ", "_", "\u00a0"), ("(gmt) utc", "(GMT", "( utc )")])
 def test_every_engine_reads_names_alike(engine, rows):
     frame = make_frame({"id": n, **dict(zip(ZONE_COLUMNS, row, strict=True))} for n, row in enumerate(rows))
-    lazy = _backends.plain(ENGINES[engine](frame), list(frame.columns), dict.fromkeys(ZONE_COLUMNS, "string"))
+    lazy = _backends.plain_columns(ENGINES[engine](frame), list(frame.columns), dict.fromkeys(ZONE_COLUMNS, "string"))
 
     found = as_pandas(with_zone(lazy, "Europe/Berlin").sort("id").to_native()).astype(object)
 
