@@ -82,6 +82,16 @@ def export(frame: pd.DataFrame, file: str | Path, *, timezone: str = "UTC") -> P
     Lists and records are JSON. Characters that a workbook cannot hold become U+FFFD. Integers of more than 15
     digits are text in Excel, which would round them. CSV has no types: text that a spreadsheet would run gets an
     apostrophe before it (telephone numbers do not), and what looks like a number may be read as one.
+
+    Examples
+    --------
+    >>> of.export(prospects, folder / "prospects.csv", timezone="Europe/Berlin").name
+    'prospects.csv'
+    >>> of.export(prospects, folder / "prospects.doc")
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.DataError: There is no export to .doc.
+    Hint: ...
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"export takes a DataFrame, no {type(frame).__name__}.", hint="One record: record.to_frame().")

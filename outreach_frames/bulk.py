@@ -150,6 +150,16 @@ def write_frame(
     -----
     Calls: ``POST`` and ``PATCH /<resource>``, one for each row; look-ups by ``key`` for an upsert or a lost answer;
     ``GET /`` before anything is written, for the organization and the user.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> new = pd.DataFrame({"first_name": ["Ada", "Jo"], "emails": [["ada@example.com"], ["jo@example.com"]]})
+    >>> of.write_frame(org, "prospects", new, mode="create", key="emails")["status"].tolist()
+    ['would create', 'would create']
+    >>> result = of.write_frame(org, "prospects", new, mode="create", key="emails", confirm=True, journal=folder / "j")
+    >>> result["status"].tolist()
+    ['created', 'created']
     """
     kind = client.catalog.resource(resource)
     if not isinstance(frame, pd.DataFrame):

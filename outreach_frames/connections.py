@@ -80,6 +80,18 @@ def connect(
         There is neither a token nor a sign-in, or the token is empty.
     OriginError
         The base URL is plain http to another machine.
+
+    Examples
+    --------
+    >>> with of.connect(token=org.sandbox.token, base_url=org.base_url, cache=False) as client:
+    ...     of.count(client, "prospects")
+    50
+
+    >>> of.connect(token="")
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.AuthError: The access token is empty.
+    Hint: ...
     """
     waiter = Waiter()
     token = hidden(_argument_or_variable(token, "OUTREACH_TOKEN") if profile is None else token)
@@ -149,6 +161,15 @@ def connect_server(
     Notes
     -----
     Calls: ``POST /api/app/installs/{installation}/actions/accessToken``.
+
+    Examples
+    --------
+    >>> client = of.connect_server("app-guid", private_key=pem, installation="installation-id")  # doctest: +SKIP
+    >>> of.connect_server("app-guid", private_key="no key", installation="installation-id", base_url=org.base_url)
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.AuthError: The app's private key cannot be read.
+    Hint: ...
     """
     from outreach_frames._auth import (  # noqa: PLC0415
         Installation,

@@ -125,6 +125,12 @@ def show(
         A column of ``columns`` is not in the frame.
     DataError
         ``links`` is no address, or holds a sign-in; what is to be shown is no frame, or has two columns of one name.
+
+    Examples
+    --------
+    >>> table = of.show(sequences, columns={"id": "Sequence", "name": "Name"}, limit=5)
+    >>> "<table" in table.to_html()
+    True
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"show takes a DataFrame, not {type_name(frame)}.", hint="One record: record.to_frame().")

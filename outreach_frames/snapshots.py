@@ -308,6 +308,12 @@ def take_snapshot(
     OutreachError
         As in `fetch`. Nothing of the failed version stays, and the current version does not change; pages already
         fetched are cached, so the same call with ``refresh=False`` resumes.
+
+    Examples
+    --------
+    >>> snapshot = of.take_snapshot(org, folder / "my-org", resources=["users", "sequences"])
+    >>> snapshot.tables
+    ['sequences', 'users']
     """
     tables = _options_by_table(client, resources)
     path = Path(path)
@@ -403,6 +409,17 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
     ------
     SnapshotError
         There is no snapshot, or no such version.
+
+    Examples
+    --------
+    >>> taken = of.take_snapshot(org, folder / "my-org", resources=["users"])
+    >>> of.open_snapshot(folder / "my-org").version == taken.version
+    True
+    >>> of.open_snapshot(folder / "elsewhere")
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.SnapshotError: There is no snapshot in elsewhere.
+    Hint: ...
     """
     path = Path(path)
     try:

@@ -144,6 +144,12 @@ def fetch(
     Notes
     -----
     Source: ``GET /<resource>``, Outreach API v2.
+
+    Examples
+    --------
+    >>> mailings = of.fetch(org, "mailings", filter={"replied_at": of.NOT_NULL}, include={"sequence": ["name"]})
+    >>> len(mailings), "sequence__name" in mailings
+    (6, True)
     """
     if params:
         generic.refuse_params(client, params)
@@ -216,6 +222,11 @@ def fetch_batches(
     UnknownNameError, QueryError, APIError, TransportError, DocumentError
         As in `fetch`. After the last batch also a `DocumentError` where, in the requested order, fewer records came
         than the API counted: those that changed have moved to pages that were already read.
+
+    Examples
+    --------
+    >>> sum(batch.num_rows for batch in of.fetch_batches(org, "mailings", fields=["state"]))
+    160
     """
     if fields == "*":
         raise QueryError('fetch_batches cannot take fields="*".', hint="Name the fields, or use fetch.")
@@ -275,6 +286,16 @@ def fetch_one(
     Notes
     -----
     Source: ``GET /<resource>/{id}``, Outreach API v2.
+
+    Examples
+    --------
+    >>> of.fetch_one(org, "prospects", 17).name
+    17
+    >>> of.fetch_one(org, "prospects", 9999)
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.NotFoundError: GET /prospects/9999: there is no such record or endpoint (Resource Not Found).
+    Hint: ...
     """
     if params:
         generic.refuse_params(client, params)
@@ -340,6 +361,13 @@ def count(
     Notes
     -----
     Source: ``GET /<resource>?count=true``, Outreach API v2. A count is never read from the cache.
+
+    Examples
+    --------
+    >>> of.count(org, "prospects")
+    50
+    >>> of.count(org, "prospects", filter={"account": [1, 2, 3]})
+    17
     """
     if not client.is_cataloged(resource):
         raise QueryError("Only the resources of the catalog can be counted.", hint="Use len(fetch(…)).")

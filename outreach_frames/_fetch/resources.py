@@ -29,6 +29,12 @@ def fetch_prospects(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     Notes
     -----
     Source: ``GET /prospects``, Outreach API v2.
+
+    Examples
+    --------
+    >>> prospects = of.fetch_prospects(org, include={"account": ["name"]}, limit=10)
+    >>> prospects[["id", "account__name"]].shape
+    (10, 2)
     """
     return fetch(client, "prospects", **options)
 
@@ -48,6 +54,11 @@ def fetch_accounts(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     Notes
     -----
     Source: ``GET /accounts``, Outreach API v2.
+
+    Examples
+    --------
+    >>> of.fetch_accounts(org, fields=["name", "industry"], sort="name").columns.tolist()
+    ['id', 'name', 'industry']
     """
     return fetch(client, "accounts", **options)
 
@@ -68,6 +79,12 @@ def fetch_sequences(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     Notes
     -----
     Source: ``GET /sequences``, Outreach API v2.
+
+    Examples
+    --------
+    >>> sequences = of.fetch_sequences(org, sort="name", include={"owner": ["email"]})
+    >>> len(sequences), "owner__email" in sequences
+    (12, True)
     """
     return fetch(client, "sequences", **options)
 
@@ -87,6 +104,12 @@ def fetch_sequence_steps(client: Client, /, **options: Unpack[Options]) -> pd.Da
     Notes
     -----
     Source: ``GET /sequenceSteps``, Outreach API v2.
+
+    Examples
+    --------
+    >>> steps = of.fetch_sequence_steps(org, filter={"sequence": 1}, sort="order")
+    >>> steps["order"].tolist()
+    [1, 2, 3, 4, 5, 6]
     """
     return fetch(client, "sequence_steps", **options)
 
@@ -106,6 +129,12 @@ def fetch_sequence_states(client: Client, /, **options: Unpack[Options]) -> pd.D
     Notes
     -----
     Source: ``GET /sequenceStates``, Outreach API v2.
+
+    Examples
+    --------
+    >>> states = of.fetch_sequence_states(org, filter={"state": ["active", "paused"]})
+    >>> set(states["state"]) <= {"active", "paused"}
+    True
     """
     return fetch(client, "sequence_states", **options)
 
@@ -125,6 +154,12 @@ def fetch_sequence_templates(client: Client, /, **options: Unpack[Options]) -> p
     Notes
     -----
     Source: ``GET /sequenceTemplates``, Outreach API v2.
+
+    Examples
+    --------
+    >>> variants = of.fetch_sequence_templates(org, include={"template": ["name"]})
+    >>> len(variants), variants["template__name"].nunique()
+    (44, 43)
     """
     return fetch(client, "sequence_templates", **options)
 
@@ -146,6 +181,12 @@ def fetch_mailings(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     Notes
     -----
     Source: ``GET /mailings``, Outreach API v2.
+
+    Examples
+    --------
+    >>> mailings = of.fetch_mailings(org, include={"sequence": ["name"], "prospect.account": ["name"]})
+    >>> mailings[["sequence__name", "prospect__account__name"]].shape
+    (160, 2)
     """
     return fetch(client, "mailings", **options)
 
@@ -166,6 +207,12 @@ def fetch_calls(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     Notes
     -----
     Source: ``GET /calls``, Outreach API v2.
+
+    Examples
+    --------
+    >>> calls = of.fetch_calls(org, filter={"outcome": "Answered"}, fields=["direction", "outcome"])
+    >>> calls["outcome"].unique().tolist()
+    ['Answered']
     """
     return fetch(client, "calls", **options)
 
@@ -185,6 +232,12 @@ def fetch_tasks(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     Notes
     -----
     Source: ``GET /tasks``, Outreach API v2.
+
+    Examples
+    --------
+    >>> tasks = of.fetch_tasks(org, filter={"state": "incomplete"}, include={"prospect": ["first_name"]})
+    >>> tasks["state"].unique().tolist()
+    ['incomplete']
     """
     return fetch(client, "tasks", **options)
 
@@ -204,6 +257,12 @@ def fetch_events(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     Notes
     -----
     Source: ``GET /events``, Outreach API v2.
+
+    Examples
+    --------
+    >>> events = of.fetch_events(org, sort="-created_at", limit=5)
+    >>> len(events), bool(events["created_at"].is_monotonic_decreasing)
+    (5, True)
     """
     return fetch(client, "events", **options)
 
@@ -222,6 +281,12 @@ def fetch_users(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     Notes
     -----
     Source: ``GET /users``, Outreach API v2.
+
+    Examples
+    --------
+    >>> users = of.fetch_users(org, fields=["name", "locked"], filter={"locked": False})
+    >>> users.columns.tolist()
+    ['id', 'name', 'locked']
     """
     return fetch(client, "users", **options)
 
@@ -240,6 +305,11 @@ def fetch_teams(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     Notes
     -----
     Source: ``GET /teams``, Outreach API v2.
+
+    Examples
+    --------
+    >>> of.fetch_teams(org, fields=["name"], sort="name")["name"].tolist()
+    ['Customer success', 'Leadership', 'Outbound EMEA', 'Outbound North America']
     """
     return fetch(client, "teams", **options)
 
@@ -260,6 +330,12 @@ def fetch_mailboxes(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     Notes
     -----
     Source: ``GET /mailboxes``, Outreach API v2.
+
+    Examples
+    --------
+    >>> mailboxes = of.fetch_mailboxes(org, include={"user": ["name"]})
+    >>> len(mailboxes), "user__name" in mailboxes
+    (5, True)
     """
     return fetch(client, "mailboxes", **options)
 
@@ -279,6 +355,12 @@ def fetch_templates(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     Notes
     -----
     Source: ``GET /templates``, Outreach API v2.
+
+    Examples
+    --------
+    >>> templates = of.fetch_templates(org, fields=["name", "subject"], limit=3)
+    >>> templates.columns.tolist()
+    ['id', 'name', 'subject']
     """
     return fetch(client, "templates", **options)
 
@@ -297,6 +379,11 @@ def fetch_snippets(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     Notes
     -----
     Source: ``GET /snippets``, Outreach API v2.
+
+    Examples
+    --------
+    >>> of.fetch_snippets(org, fields=["name"], sort="name")["name"].tolist()
+    ['Dates', 'P.S.', 'Thanks']
     """
     return fetch(client, "snippets", **options)
 
@@ -315,6 +402,11 @@ def fetch_rulesets(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     Notes
     -----
     Source: ``GET /rulesets``, Outreach API v2.
+
+    Examples
+    --------
+    >>> of.fetch_rulesets(org, fields=["name"])["name"].tolist()
+    ['Default ruleset', 'Service notices', 'Strict']
     """
     return fetch(client, "rulesets", **options)
 
@@ -333,6 +425,11 @@ def fetch_stages(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     Notes
     -----
     Source: ``GET /stages``, Outreach API v2.
+
+    Examples
+    --------
+    >>> of.fetch_stages(org, sort="order", limit=3)["name"].tolist()
+    ['New', 'Working', 'Replied']
     """
     return fetch(client, "stages", **options)
 
@@ -351,6 +448,11 @@ def fetch_personas(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     Notes
     -----
     Source: ``GET /personas``, Outreach API v2.
+
+    Examples
+    --------
+    >>> of.fetch_personas(org, fields=["name"], sort="name")["name"].tolist()
+    ['Champion', 'Economic buyer', 'Operations leader', 'Security reviewer', 'Technical decider']
     """
     return fetch(client, "personas", **options)
 
@@ -371,6 +473,12 @@ def fetch_opportunities(client: Client, /, **options: Unpack[Options]) -> pd.Dat
     Notes
     -----
     Source: ``GET /opportunities``, Outreach API v2.
+
+    Examples
+    --------
+    >>> deals = of.fetch_opportunities(org, include={"opportunity_stage": ["name"]})
+    >>> len(deals), "opportunity_stage__name" in deals
+    (5, True)
     """
     return fetch(client, "opportunities", **options)
 
@@ -389,6 +497,12 @@ def fetch_webhooks(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     Notes
     -----
     Source: ``GET /webhooks``, Outreach API v2.
+
+    Examples
+    --------
+    >>> webhook = patterns.subscribe(org, "https://example.com/hooks", resource="mailing", action="replied")
+    >>> of.fetch_webhooks(org)[["resource", "action"]].iloc[-1].tolist()
+    ['mailing', 'replied']
     """
     return fetch(client, "webhooks", **options)
 
@@ -407,5 +521,10 @@ def fetch_compliance_requests(client: Client, /, **options: Unpack[Options]) -> 
     Notes
     -----
     Source: ``GET /complianceRequests``, Outreach API v2.
+
+    Examples
+    --------
+    >>> of.fetch_compliance_requests(org, filter={"state": "pending"}).shape[0]
+    1
     """
     return fetch(client, "compliance_requests", **options)

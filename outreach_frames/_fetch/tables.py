@@ -78,6 +78,12 @@ def fetch_tables(
     Notes
     -----
     Source: ``GET /<resource>?include=…``, Outreach API v2.
+
+    Examples
+    --------
+    >>> tables = of.fetch_tables(org, "sequences", include=["owner", "ruleset"])
+    >>> {name: len(table) for name, table in tables.items()}
+    {'sequences': 12, 'users': 4, 'rulesets': 2}
     """
     refuse_params(client, params)
     if not client.is_cataloged(resource):
