@@ -48,12 +48,12 @@ def with_old_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]
     return decorate
 
 
-def with_old_positions(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def with_old_positions(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a function take by position, after the first argument, what is now given by keyword."""
 
-    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> T:
+        def call(*args: Any, **kwargs: Any) -> R:
             named = dict(zip(names, args[1:], strict=False))
             if named and len(args) <= 1 + len(names) and not named.keys() & kwargs.keys():
                 keywords = ", ".join(f"{name}=" for name in named)
@@ -62,6 +62,6 @@ def with_old_positions(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]
                 kwargs |= named
             return function(*args, **kwargs)
 
-        return cast("Callable[P, T]", call)
+        return cast("Callable[P, R]", call)
 
     return decorate

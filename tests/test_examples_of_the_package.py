@@ -19,109 +19,109 @@ CLASSES = (of.Client, of.Sandbox, of.Snapshot)
 """Classes whose public methods and properties have examples too."""
 
 WITHOUT: dict[str, str] = dict.fromkeys(
-    """
-    Client
-    Client.act
-    Client.base_url
-    Client.cache
-    Client.close
-    Client.create
-    Client.delete
-    Client.get
-    Client.is_cataloged
-    Client.read
-    Client.update
-    NOT_NULL
-    Sandbox.advance
-    Sandbox.base_url
-    Sandbox.clear_log
-    Sandbox.clear_outbox
-    Sandbox.data_requests
-    Sandbox.failures
-    Sandbox.faults
-    Sandbox.installs
-    Sandbox.issue_token
-    Sandbox.now
-    Sandbox.oauth
-    Sandbox.outbox
-    Sandbox.put
-    Sandbox.remove
-    Sandbox.requests
-    Sandbox.reset_budget
-    Sandbox.revoke_token
-    Sandbox.run_jobs
-    Sandbox.seconds
-    Sandbox.settings
-    Sandbox.start
-    Sandbox.stop
-    Sandbox.store
-    Sandbox.webhooks
-    Snapshot
-    Snapshot.as_of
-    Snapshot.folder
-    Snapshot.frame
-    Snapshot.manifest
-    Snapshot.refresh
-    Snapshot.scan
-    Snapshot.sql
-    Snapshot.tables
-    Snapshot.verify
-    Snapshot.versions
-    between
-    compliance.request_deletion
-    compliance.status
-    compliance.wait
-    connect_jsonapi
-    findings.Sentences
-    findings.tell
-    patterns.AccountWithProspects
-    patterns.SequenceWithSteps
-    patterns.add_account
-    patterns.create_sequence
-    patterns.delivery_statistics
-    patterns.enroll
-    patterns.finish
-    patterns.invite_user
-    patterns.log_call
-    patterns.open_tasks
-    patterns.pause
-    patterns.recent_events
-    patterns.resume
-    patterns.save_snippet
-    patterns.save_template
-    patterns.subscribe
-    patterns.unsubscribe
-    plots.plot_ab_test
-    plots.plot_account_coverage
-    plots.plot_cohort_matrix
-    plots.plot_compare_periods
-    plots.plot_cumulative_incidence
-    plots.plot_deliverability
-    plots.plot_leaderboard
-    plots.plot_pipeline_attribution
-    plots.plot_rates
-    plots.plot_reconcile_counters
-    plots.plot_rep_activity
-    plots.plot_send_time_heatmap
-    plots.plot_state_flow
-    plots.plot_step_funnel
-    plots.theme
-    read_jsonapi
-    ref
-    webhooks.Delivery
-    webhooks.parse
-    webhooks.read
-    webhooks.receiver
-    webhooks.verify
-    widgets.ABMonitor
-    widgets.DefinitionSwitch
-    widgets.MailboxWatch
-    widgets.Messages
-    widgets.ReplyTimeline
-    widgets.SendTimePicker
-    widgets.SequenceExplorer
-    widgets.draw_timeline
-    """.split(),
+    [
+        "Client",
+        "Client.act",
+        "Client.base_url",
+        "Client.cache",
+        "Client.close",
+        "Client.create",
+        "Client.delete",
+        "Client.get",
+        "Client.is_cataloged",
+        "Client.read",
+        "Client.update",
+        "NOT_NULL",
+        "Sandbox.advance",
+        "Sandbox.base_url",
+        "Sandbox.clear_log",
+        "Sandbox.clear_outbox",
+        "Sandbox.data_requests",
+        "Sandbox.failures",
+        "Sandbox.faults",
+        "Sandbox.installs",
+        "Sandbox.issue_token",
+        "Sandbox.now",
+        "Sandbox.oauth",
+        "Sandbox.outbox",
+        "Sandbox.put",
+        "Sandbox.remove",
+        "Sandbox.requests",
+        "Sandbox.reset_budget",
+        "Sandbox.revoke_token",
+        "Sandbox.run_jobs",
+        "Sandbox.seconds",
+        "Sandbox.settings",
+        "Sandbox.start",
+        "Sandbox.stop",
+        "Sandbox.store",
+        "Sandbox.webhooks",
+        "Snapshot",
+        "Snapshot.as_of",
+        "Snapshot.folder",
+        "Snapshot.frame",
+        "Snapshot.manifest",
+        "Snapshot.refresh",
+        "Snapshot.scan",
+        "Snapshot.sql",
+        "Snapshot.tables",
+        "Snapshot.verify",
+        "Snapshot.versions",
+        "between",
+        "compliance.request_deletion",
+        "compliance.status",
+        "compliance.wait",
+        "connect_jsonapi",
+        "findings.Sentences",
+        "findings.tell",
+        "patterns.AccountWithProspects",
+        "patterns.SequenceWithSteps",
+        "patterns.add_account",
+        "patterns.create_sequence",
+        "patterns.delivery_statistics",
+        "patterns.enroll",
+        "patterns.finish",
+        "patterns.invite_user",
+        "patterns.log_call",
+        "patterns.open_tasks",
+        "patterns.pause",
+        "patterns.recent_events",
+        "patterns.resume",
+        "patterns.save_snippet",
+        "patterns.save_template",
+        "patterns.subscribe",
+        "patterns.unsubscribe",
+        "plots.plot_ab_test",
+        "plots.plot_account_coverage",
+        "plots.plot_cohort_matrix",
+        "plots.plot_compare_periods",
+        "plots.plot_cumulative_incidence",
+        "plots.plot_deliverability",
+        "plots.plot_leaderboard",
+        "plots.plot_pipeline_attribution",
+        "plots.plot_rates",
+        "plots.plot_reconcile_counters",
+        "plots.plot_rep_activity",
+        "plots.plot_send_time_heatmap",
+        "plots.plot_state_flow",
+        "plots.plot_step_funnel",
+        "plots.theme",
+        "read_jsonapi",
+        "ref",
+        "webhooks.Delivery",
+        "webhooks.parse",
+        "webhooks.read",
+        "webhooks.receiver",
+        "webhooks.verify",
+        "widgets.ABMonitor",
+        "widgets.DefinitionSwitch",
+        "widgets.MailboxWatch",
+        "widgets.Messages",
+        "widgets.ReplyTimeline",
+        "widgets.SendTimePicker",
+        "widgets.SequenceExplorer",
+        "widgets.draw_timeline",
+    ],
     "not written yet, or not run yet",
 )
 """Public names without an example, and why; it may only shrink."""
@@ -153,7 +153,9 @@ OBJECTS = dict(public_objects())
 
 def examples_of(value: object) -> doctest.DocTest:
     """Return the examples of a docstring's own section, in which the order of lines is that of the docstring."""
-    section = re.search(r"^Examples\n-+\n(.*?)(?=^\S.*\n-{3,}$|\Z)", inspect.getdoc(value) or "", re.DOTALL | re.M)
+    section = re.search(
+        r"^Examples\n-+\n(.*?)(?=^\S.*\n-{3,}$|\Z)", inspect.getdoc(value) or "", re.DOTALL | re.MULTILINE
+    )
     if section is None:
         return NO_EXAMPLES
     return doctest.DocTestParser().get_doctest(section[1], {}, getattr(value, "__qualname__", "example"), None, None)
@@ -193,7 +195,12 @@ def test_example_prints_what_it_says(name, tables, org, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")
     examples.globs = {
-        **{"of": of, "stats": of.stats, "plots": of.plots, "patterns": of.patterns, "org": org, "folder": tmp_path},
+        "of": of,
+        "stats": of.stats,
+        "plots": of.plots,
+        "patterns": of.patterns,
+        "org": org,
+        "folder": tmp_path,
         **{table: frame.copy() if table != "snapshot" else frame for table, frame in tables.items()},
     }
     failures: list[str] = []
