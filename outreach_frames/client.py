@@ -57,6 +57,12 @@ class Client:
         What the API has.
     sandbox
         The embedded organization, or ``None``.
+
+    Examples
+    --------
+    >>> with of.sandbox(prospects=20, seed=7) as client:
+    ...     of.count(client, "prospects")
+    20
     """
 
     def __init__(
@@ -124,6 +130,11 @@ class Client:
             No response arrived.
         DocumentError
             The response is no complete JSON document.
+
+        Examples
+        --------
+        >>> org.get("/prospects", [("page[size]", "1")]).status
+        200
         """
         store = not self._holds_secrets(path)
         return self.session.get(path, params, refresh=refresh, no_retry=no_retry, store=store)
@@ -156,6 +167,12 @@ class Client:
         ------
         APIError, TransportError, DocumentError
             As in `get`.
+
+        Examples
+        --------
+        >>> response, size = org.read("/users", [("page[size]", "1")], lambda response: len(response.body))
+        >>> size == len(response.body)
+        True
         """
         session, store = self.session, not self._holds_secrets(path)
         with session.request(path, params, no_retry=no_retry, store=store) as request:
@@ -212,6 +229,17 @@ class Client:
         Notes
         -----
         Source: ``POST /<resource>``, Outreach API v2.
+
+        Examples
+        --------
+        >>> account = org.create("accounts", name="Example Ltd", domain="example.com")
+        >>> org.create("prospects", first_name="Ada", account=account)["account_id"] == account["id"]
+        True
+        >>> org.create("prospects", firstname="Ada")
+        Traceback (most recent call last):
+            ...
+        outreach_frames.errors.UnknownNameError: There is no attribute or relationship of prospect 'firstname'.
+        Hint: ...
         """
         kind = self.catalog.resource(resource)
         kind.require("create")
@@ -253,6 +281,13 @@ class Client:
         Notes
         -----
         Source: ``PATCH /<resource>/{id}``, Outreach API v2.
+
+        Examples
+        --------
+        >>> org.update("prospects", 17, title="CTO")["title"]
+        'CTO'
+        >>> org.update("prospects", 17, title=None)["title"]
+        <NA>
         """
         kind = self.catalog.resource(resource)
         kind.require("update")
@@ -284,6 +319,13 @@ class Client:
         Notes
         -----
         Source: ``DELETE /<resource>/{id}``, Outreach API v2.
+
+        Examples
+        --------
+        >>> account = org.create("accounts", name="Example Ltd")
+        >>> org.delete("accounts", account)
+        >>> account["id"] in of.fetch_accounts(org)["id"].tolist()
+        False
         """
         kind = self.catalog.resource(resource)
         kind.require("delete")
@@ -336,6 +378,12 @@ class Client:
         Notes
         -----
         Source: ``POST /<resource>/{id}/actions/<action>``, Outreach API v2.
+
+        Examples
+        --------
+        >>> states = of.fetch_sequence_states(org, filter={"state": "active"}, limit=1)
+        >>> org.act("sequence_states", states.iloc[0], "pause")["state"]
+        'paused'
         """
         kind = self.catalog.resource(resource)
         name = kind.action(action, on_collection=record is None)

@@ -64,6 +64,12 @@ def request_deletion(
     Notes
     -----
     Calls: ``POST /complianceRequests``, whose attributes, unlike all others, are in snake_case.
+
+    Examples
+    --------
+    >>> request_id = of.compliance.request_deletion(org, "ada@example.com", requester="admin@example.com")
+    >>> len(request_id)
+    36
     """
     attributes = {
         "requester_email": without_blanks(requester),
@@ -109,6 +115,12 @@ def status(client: Client, request_id: str) -> pd.DataFrame:
     -----
     Calls: ``GET /complianceRequests?filter[batchComplianceRequest]=…``, never from the cache nor put there: the
     answer names the person.
+
+    Examples
+    --------
+    >>> request_id = of.compliance.request_deletion(org, "ada@example.com", requester="admin@example.com")
+    >>> of.compliance.status(org, request_id)["state"].tolist()
+    ['pending']
     """
     return fetch(client, "compliance_requests", filter={"batchComplianceRequest": request_id}, refresh=True)
 
@@ -147,6 +159,13 @@ def wait(
         The request was not done in time; it goes on at Outreach.
     OutreachError
         As in `fetch`.
+
+    Examples
+    --------
+    >>> request_id = of.compliance.request_deletion(org, "ada@example.com", requester="admin@example.com")
+    >>> org.sandbox.run_jobs()
+    >>> of.compliance.wait(org, request_id, timeout=10, poll=1)["state"].tolist()
+    ['done']
     """
     deadline = clock() + timeout
     while True:

@@ -84,6 +84,13 @@ class Snapshot:
         The folder.
     version
         Name of the version read; the current one when the snapshot was opened.
+
+    Examples
+    --------
+    >>> snapshot.version, len(snapshot.tables)
+    ('20260331T000000Z-1', 17)
+    >>> snapshot.frame("users").shape
+    (8, 74)
     """
 
     path: Path
@@ -145,6 +152,16 @@ class Snapshot:
         ------
         SnapshotError
             The snapshot has no such table, or its file is damaged.
+
+        Examples
+        --------
+        >>> snapshot.frame("mailings").shape
+        (2371, 44)
+        >>> snapshot.frame("invoices")
+        Traceback (most recent call last):
+            ...
+        outreach_frames.errors.SnapshotError: This snapshot has no table 'invoices'.
+        Hint: ...
         """
         file = self._file(name)
         with _parquet.readable(name):
@@ -171,6 +188,11 @@ class Snapshot:
             There is no such engine.
         ModuleNotFoundError
             The engine is not installed.
+
+        Examples
+        --------
+        >>> snapshot.scan("mailings").filter("replied_at is not null").count("*").fetchall()
+        [(106,)]
         """
         file = self._file(name)
         with _parquet.readable(name):
@@ -203,6 +225,17 @@ class Snapshot:
             The query is not valid, reaches outside or fails on a value, or a frame has the name of a table.
         DataError
             One of the frames is none.
+
+        Examples
+        --------
+        >>> snapshot.sql("select count(*) as n, count(replied_at) as replied from mailings")
+              n  replied
+        0  2371      106
+        >>> snapshot.sql("select * from 'mailings.parquet'")
+        Traceback (most recent call last):
+            ...
+        outreach_frames.errors.QueryError: The query reaches outside the snapshot.
+        Hint: ...
         """
         if taken := sorted(frames.keys() & {*self.tables}):
             raise QueryError(
@@ -221,6 +254,14 @@ class Snapshot:
             A table was taken with options that a manifest cannot keep, such as a range; take it again by hand.
         OutreachError
             As in `fetch`; the current version does not change then.
+
+        Examples
+        --------
+        >>> taken = of.take_snapshot(org, folder / "my-org", resources=["users"])
+        >>> taken.refresh(org).tables
+        ['users']
+        >>> len(taken.versions)
+        2
         """
         options = {name: facts.get("options") for name, facts in self.manifest["tables"].items()}
         lost = [name for name, chosen in options.items() if not _is_repeatable(chosen)]
@@ -239,6 +280,10 @@ class Snapshot:
         ------
         SnapshotError
             A file is missing or was changed.
+
+        Examples
+        --------
+        >>> snapshot.verify()
         """
         _file_checksum.cache_clear()
         for name in self.tables:

@@ -176,13 +176,31 @@ class Sandbox:
         return self._state.clock.seconds()
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward [s]: tokens expire, rate limit windows end, tasks become due, the ``Date`` changes."""
+        """
+        Move the clock forward [s]: tokens expire, rate limit windows end, tasks become due, the ``Date`` changes.
+
+        Examples
+        --------
+        >>> before = org.sandbox.seconds()
+        >>> org.sandbox.advance(3600)
+        >>> org.sandbox.seconds() - before >= 3600
+        True
+        """
         self._state.clock.advance(seconds)
         begin_due_tasks(UnitOfWork(self._state))
         self._state.jobs.run_due()
 
     def run_jobs(self) -> None:
-        """Run all batches, imports and compliance requests to their end."""
+        """
+        Run all batches, imports and compliance requests to their end.
+
+        Examples
+        --------
+        >>> request_id = of.compliance.request_deletion(org, "ada@example.com", requester="admin@example.com")
+        >>> org.sandbox.run_jobs()
+        >>> of.compliance.status(org, request_id)["state"].tolist()
+        ['done']
+        """
         self._state.jobs.finish()
 
     # Records and settings
@@ -210,6 +228,13 @@ class Sandbox:
         ------
         ValueError
             One is not a resource object.
+
+        Examples
+        --------
+        >>> org.sandbox.put({"type": "account", "id": 900, "attributes": {"name": "Example Ltd"}})
+        >>> of.fetch_one(org, "accounts", 900)["name"]
+        'Example Ltd'
+        >>> org.sandbox.remove("account", 900)
         """
         for position, resource in enumerate(resources):
             record = read_resource(resource, f"resource {position}")
@@ -226,6 +251,12 @@ class Sandbox:
         ------
         KeyError
             There is no such record.
+
+        Examples
+        --------
+        >>> org.sandbox.remove("prospect", 50)
+        >>> of.count(org, "prospects")
+        49
         """
         record = self._state.store.find(type_name, id_)
         self._state.store.remove(type_name, id_)
@@ -272,11 +303,35 @@ class Sandbox:
             Such as ``["prospects.read"]``; ``None`` for all scopes.
         lifetime
             Time until it expires [s]; ``None`` for never.
+
+        Examples
+        --------
+        >>> token = org.sandbox.issue_token(scopes=["prospects.read"])
+        >>> client = of.connect(token=token, base_url=org.base_url, cache=False)
+        >>> of.count(client, "prospects")
+        50
+        >>> of.count(client, "accounts")
+        Traceback (most recent call last):
+            ...
+        outreach_frames.errors.PermissionDeniedError: GET /accounts: the token lacks the scope accounts.read.
+        Hint: ...
         """
         return self._state.tokens.issue(user, scopes=scopes, lifetime=lifetime)
 
     def revoke_token(self, token: str) -> None:
-        """Refuse a token from now on."""
+        """
+        Refuse a token from now on.
+
+        Examples
+        --------
+        >>> token = org.sandbox.issue_token()
+        >>> org.sandbox.revoke_token(token)
+        >>> of.count(of.connect(token=token, base_url=org.base_url, cache=False), "prospects")
+        Traceback (most recent call last):
+            ...
+        outreach_frames.errors.AuthError: GET /prospects: the access token was refused (Unauthorized).
+        Hint: ...
+        """
         self._state.tokens.revoke(token)
 
     def reset_budget(self) -> None:

@@ -104,7 +104,16 @@ RULES: Mapping[str, Rule] = {
 
 
 class Sentences(list[str]):
-    """Sentences in plain text; in a notebook a list of points, in which names from the data are only text."""
+    """
+    Sentences in plain text; in a notebook a list of points, in which names from the data are only text.
+
+    Examples
+    --------
+    >>> rates = stats.engagement(mailings, by="sequence_id")
+    >>> sentences = of.findings.tell(rates)
+    >>> isinstance(sentences, list), len(sentences) > 0
+    (True, True)
+    """
 
     def _repr_html_(self) -> str:
         unbroken = [re.sub(r"(?<=\d)–(?=\d)", "\N{WORD JOINER}–\N{WORD JOINER}", escape(text)) for text in self]
@@ -143,6 +152,13 @@ def tell(
     ------
     DataError
         A frame carries no record of a statistic, or is none; names are not by key and id.
+
+    Examples
+    --------
+    >>> rates = stats.engagement(mailings, by="sequence_id")
+    >>> sentences = of.findings.tell(rates, names={"sequence_id": sequences.set_index("id")["name"]}, limit=1)
+    >>> sentences[0].split(",")[0]
+    'Of the enrollments in “Inbound demo request – fast lane”'
     """
     name = Names(names)
     others = [result for result in family if not any(result is other for other in results)]

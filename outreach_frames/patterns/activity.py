@@ -37,6 +37,12 @@ def open_tasks(client: Client, /, owner: RecordId, **options: Any) -> pd.DataFra
     Notes
     -----
     Calls: ``GET /tasks?filter[state]=incomplete&filter[owner][id]=…&include=prospect``.
+
+    Examples
+    --------
+    >>> tasks = patterns.open_tasks(org, owner=1)
+    >>> tasks["state"].unique().tolist(), "prospect__first_name" in tasks
+    (['incomplete'], True)
     """
     conditions = {
         "state": "incomplete",
@@ -93,6 +99,11 @@ def log_call(
     Notes
     -----
     Calls: ``POST /calls``, with ``meta.complete`` on the task where it is to be completed.
+
+    Examples
+    --------
+    >>> patterns.log_call(org, 17, 1, direction="outbound", outcome="Answered")["outcome"]
+    'Answered'
     """
     if complete_task and task is None:
         raise QueryError("complete_task=True needs the task.", hint="Pass task=….")
@@ -130,6 +141,11 @@ def recent_events(client: Client, /, limit: int = 1_000, **options: Any) -> pd.D
     -----
     Calls: ``GET /events?sort=-updatedAt``, as in the guide; where the API refuses that, since its contract has no such
     attribute, ``GET /events?sort=-createdAt``. Events do not change, so the two orders are the same.
+
+    Examples
+    --------
+    >>> len(patterns.recent_events(org, limit=10))
+    10
     """
     options = {"limit": limit, "refresh": True, **options}
     try:
@@ -171,6 +187,15 @@ def delivery_statistics(client: Client, resource: str = "prospects", /, **option
     Notes
     -----
     Calls: ``GET /<resource>?fields[<type>]=clickCount,openCount,replyCount…``.
+
+    Examples
+    --------
+    >>> patterns.delivery_statistics(org, "mailings").columns.tolist()
+    ['id', 'click_count', 'open_count']
+    >>> patterns.delivery_statistics(org, "users")
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.QueryError: users have no delivery counters.
     """
     kind = client.catalog.resource(resource)
     counters = [f"{name}_count" for name in DELIVERY_COUNTS]

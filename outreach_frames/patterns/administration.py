@@ -40,6 +40,12 @@ def subscribe(
     Notes
     -----
     Calls: ``POST /webhooks``.
+
+    Examples
+    --------
+    >>> webhook = patterns.subscribe(org, "https://example.com/hooks", resource="mailing", action="replied")
+    >>> webhook["resource"], webhook["action"]
+    ('mailing', 'replied')
     """
     values |= {"url": url, "resource": resource, "action": action}
     if secret is not None:
@@ -59,6 +65,13 @@ def unsubscribe(client: Client, /, webhook: RecordId) -> None:
     Notes
     -----
     Calls: ``DELETE /webhooks/{id}``.
+
+    Examples
+    --------
+    >>> webhook = patterns.subscribe(org, "https://example.com/hooks")
+    >>> patterns.unsubscribe(org, webhook)
+    >>> webhook["id"] in of.fetch_webhooks(org)["id"].tolist()
+    False
     """
     client.delete("webhooks", webhook)
 
@@ -90,6 +103,12 @@ def invite_user(client: Client, /, *, email: str, send_invite: bool = True, **va
     Notes
     -----
     Calls: ``POST /users``, with ``meta.sendInvite`` false where no invitation is wanted.
+
+    Examples
+    --------
+    >>> user = patterns.invite_user(org, email="ada@example.com", first_name="Ada", send_invite=False)
+    >>> user["email"], len(org.sandbox.outbox)
+    ('ada@example.com', 0)
     """
     meta = None if send_invite else {"send_invite": False}
     return client.create("users", meta=meta, email=email, **values)

@@ -12,7 +12,15 @@ from outreach_frames.patterns._creations import UNKNOWN_ID, Creations, Values, c
 
 
 class AccountWithProspects(NamedTuple):
-    """What `add_account` created."""
+    """
+    What `add_account` created.
+
+    Examples
+    --------
+    >>> created = patterns.add_account(org, name="Example Ltd", prospects=[{"first_name": "Ada"}])
+    >>> created.account["name"], len(created.prospects)
+    ('Example Ltd', 1)
+    """
 
     account: pd.Series
     prospects: pd.DataFrame
@@ -47,6 +55,13 @@ def add_account(client: Client, /, *, prospects: Iterable[Values] = (), **accoun
     -----
     Calls: ``POST /accounts``, then ``POST /prospects`` for each prospect, since an account's prospects can only be
     written from the prospect.
+
+    Examples
+    --------
+    >>> people = [{"first_name": "Ada"}, {"first_name": "Jo"}]
+    >>> account, prospects = patterns.add_account(org, name="Example Ltd", prospects=people)
+    >>> prospects["first_name"].tolist()
+    ['Ada', 'Jo']
     """
     people = [dict(prospect) for prospect in prospects]
     check_creation(client, "accounts", **account)
@@ -60,7 +75,16 @@ def add_account(client: Client, /, *, prospects: Iterable[Values] = (), **accoun
 
 
 class SequenceWithSteps(NamedTuple):
-    """What `create_sequence` created."""
+    """
+    What `create_sequence` created.
+
+    Examples
+    --------
+    >>> call = {"step_type": "call", "interval": 0}
+    >>> created = patterns.create_sequence(org, name="Hello", sequence_type="interval", steps=[call])
+    >>> created.sequence["name"], len(created.steps), len(created.templates)
+    ('Hello', 1, 0)
+    """
 
     sequence: pd.Series
     steps: pd.DataFrame
@@ -109,6 +133,15 @@ def create_sequence(
     -----
     Calls: ``POST /rulesets``, ``POST /sequences``, and for each step ``POST /sequenceSteps``, ``POST /templates``,
     ``POST /sequenceTemplates``; only those that are needed.
+
+    Examples
+    --------
+    >>> template = {"subject": "Hello", "body_html": "<p>Hello</p>"}
+    >>> mail = {"step_type": "auto_email", "interval": 0, "template": template}
+    >>> call = {"step_type": "call", "interval": 2880}
+    >>> created = patterns.create_sequence(org, name="Hello", sequence_type="interval", steps=[mail, call])
+    >>> len(created.steps), len(created.templates)
+    (2, 1)
     """
     planned = [_planned_step(client, step, sequence.get("sequence_type")) for step in steps]
     new_ruleset = dict(ruleset) if isinstance(ruleset, Mapping) else None
@@ -166,6 +199,11 @@ def save_snippet(client: Client, /, *, name: str, body_html: str, **values: Any)
     Notes
     -----
     Calls: ``POST /snippets``.
+
+    Examples
+    --------
+    >>> patterns.save_snippet(org, name="Greeting", body_html="<p>Hello</p>")["name"]
+    'Greeting'
     """
     return client.create("snippets", name=name, body_html=body_html, **values)
 
@@ -186,5 +224,10 @@ def save_template(client: Client, /, *, body_html: str, **values: Any) -> pd.Ser
     Notes
     -----
     Calls: ``POST /templates``.
+
+    Examples
+    --------
+    >>> patterns.save_template(org, name="First mail", subject="Hello", body_html="<p>Hello</p>")["subject"]
+    'Hello'
     """
     return client.create("templates", body_html=body_html, **values)

@@ -38,6 +38,12 @@ def enroll(client: Client, /, prospect: RecordId, sequence: RecordId, mailbox: R
     Notes
     -----
     Calls: ``POST /sequenceStates``.
+
+    Examples
+    --------
+    >>> prospect = org.create("prospects", first_name="Ada", emails=["ada@example.com"])
+    >>> patterns.enroll(org, prospect, sequence=1, mailbox=1)["state"]
+    'active'
     """
     return client.create(
         "sequence_states",
@@ -67,6 +73,12 @@ def finish(client: Client, /, sequence_state: RecordId) -> pd.Series:
     Notes
     -----
     Calls: ``POST /sequenceStates/{id}/actions/finish``.
+
+    Examples
+    --------
+    >>> states = of.fetch_sequence_states(org, filter={"state": "active"}, limit=1)
+    >>> patterns.finish(org, states.iloc[0])["state"]
+    'finished'
     """
     return client.act("sequence_states", sequence_state, "finish")
 
@@ -90,6 +102,12 @@ def pause(client: Client, /, sequence_state: RecordId) -> pd.Series:
     Notes
     -----
     Calls: ``POST /sequenceStates/{id}/actions/pause``.
+
+    Examples
+    --------
+    >>> states = of.fetch_sequence_states(org, filter={"state": "active"}, limit=1)
+    >>> patterns.pause(org, states.iloc[0])["state"]
+    'paused'
     """
     return client.act("sequence_states", sequence_state, "pause")
 
@@ -113,5 +131,12 @@ def resume(client: Client, /, sequence_state: RecordId) -> pd.Series:
     Notes
     -----
     Calls: ``POST /sequenceStates/{id}/actions/resume``.
+
+    Examples
+    --------
+    >>> states = of.fetch_sequence_states(org, filter={"state": "active"}, limit=1)
+    >>> paused = patterns.pause(org, states.iloc[0])
+    >>> patterns.resume(org, paused)["state"]
+    'active'
     """
     return client.act("sequence_states", sequence_state, "resume")

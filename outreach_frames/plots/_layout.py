@@ -92,6 +92,13 @@ def theme() -> Iterator[None]:
     Notes
     -----
     Like `matplotlib.rc_context` it changes settings of the whole process: do not draw in another thread meanwhile.
+
+    Examples
+    --------
+    >>> import matplotlib as mpl
+    >>> with plots.theme():
+    ...     mpl.rcParams["axes.spines.top"]
+    False
     """
     plain: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name.split(".")[0] in _DRAWN}
     with mpl.rc_context(plain | SETTINGS | {"font.family": list(families())}):

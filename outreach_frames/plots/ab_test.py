@@ -93,6 +93,13 @@ def plot_ab_test(
         The frame is not a result of `stats.ab_test`.
     DataError
         The step is not in the result.
+
+    Examples
+    --------
+    >>> test = stats.ab_test(mailings, sequence_templates=sequence_templates, templates=templates)
+    >>> ax = plots.plot_ab_test(test, step=int(test["step_id"].iloc[0]))
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Reply rate of the variants of the step with id 1
     """
     require(test, _TEST_COLUMNS, plot="plot_ab_test", source="stats.ab_test(...)", names=names)
     steps = test.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable")

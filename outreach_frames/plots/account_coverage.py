@@ -51,6 +51,13 @@ def plot_account_coverage(
     ------
     MissingColumnError
         The frame is not a result of `stats.account_coverage`.
+
+    Examples
+    --------
+    >>> coverage = stats.account_coverage(mailings, prospects=prospects, accounts=accounts)
+    >>> ax = plots.plot_account_coverage(coverage, max_rows=10)
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Share of known prospects contacted
     """
     require(
         coverage, _COVERAGE_COLUMNS, plot="plot_account_coverage", source="stats.account_coverage(...)", names=names

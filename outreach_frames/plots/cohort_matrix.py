@@ -52,6 +52,12 @@ def plot_cohort_matrix(
     ------
     MissingColumnError
         The frame is not a result of `stats.cohort_matrix`.
+
+    Examples
+    --------
+    >>> ax = plots.plot_cohort_matrix(stats.cohort_matrix(mailings, sequence_states=sequence_states), max_weeks=8)
+    >>> print(ax.figure.outreach_alt.split(":")[0])
+    Triangle of cohorts
     """
     require(cohorts, _COHORT_COLUMNS, plot="plot_cohort_matrix", source="stats.cohort_matrix(...)")
     words, mark = _EVENT_MARKS.get(str(parameters(cohorts).get("event") or "reply"), ("had the event", REPLY))

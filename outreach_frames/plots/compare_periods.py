@@ -73,6 +73,15 @@ def plot_compare_periods(
         The frame is not a result of `stats.compare_periods`.
     DataError
         The total that came with the result has been lost, as merging and grouping do.
+
+    Examples
+    --------
+    >>> comparison = stats.compare_periods(
+    ...     mailings, statistic=stats.engagement, by="sequence_id", a="2026-01", b="2026-02"
+    ... )
+    >>> ax = plots.plot_compare_periods(comparison)
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Waterfall of reply rate
     """
     require(comparison, _PERIOD_COLUMNS, plot="plot_compare_periods", source="stats.compare_periods(...)", names=names)
     total = _total(comparison)

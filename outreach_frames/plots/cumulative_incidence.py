@@ -75,6 +75,13 @@ def plot_cumulative_incidence(
     ------
     MissingColumnError
         The frame is not a result of `stats.cumulative_incidence`.
+
+    Examples
+    --------
+    >>> events_by_time = stats.time_to_event(mailings, sequence_states=sequence_states)
+    >>> ax = plots.plot_cumulative_incidence(stats.cumulative_incidence(events_by_time), horizon_d=21)
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Stacked cumulative incidence of reply, opt-out and bounce
     """
     require(
         incidence, _CIF_COLUMNS, plot="plot_cumulative_incidence", source="stats.cumulative_incidence(...)", names=names

@@ -73,6 +73,12 @@ def plot_deliverability(
     The limits of bounce rates are the statistic's own: a mailbox whose rate stays that of its earlier weeks leaves them
     in at most 0.3 % of weeks. They narrow with the mail of the week and of the weeks before. A week without a baseline
     has none, nor has one with less than `min_n` mailings, for which the statistic gives no alert.
+
+    Examples
+    --------
+    >>> ax = plots.plot_deliverability(stats.deliverability(mailings, mailboxes=mailboxes))
+    >>> print(ax.figure.outreach_alt.split(" for ")[0])
+    Control charts of weekly bounce rate
     """
     ends = [f"{rate}{end}" for end in ("", "_n", "_lo", "_hi")]
     needed = ("mailbox_id", "week", *ends, "alert")

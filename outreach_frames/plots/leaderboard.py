@@ -78,6 +78,12 @@ def plot_leaderboard(
     ------
     MissingColumnError
         The frame is not a result of `stats.leaderboard`.
+
+    Examples
+    --------
+    >>> ax = plots.plot_leaderboard(stats.leaderboard(mailings, by="user_id"))
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Leaderboard of reply rate, shrunk
     """
     require(leaderboard, _LEADERBOARD_COLUMNS, plot="plot_leaderboard", source="stats.leaderboard(...)", names=names)
     keys = keys_of(leaderboard)[:1]

@@ -65,6 +65,15 @@ def plot_pipeline_attribution(
     Notes
     -----
     The models are additive, so the lines of a panel add up to the same total at each model.
+
+    Examples
+    --------
+    >>> credited = stats.pipeline_attribution(
+    ...     mailings, opportunities=opportunities, opportunity_prospect_roles=opportunity_prospect_roles
+    ... )
+    >>> ax = plots.plot_pipeline_attribution(credited)
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Credited pipeline under first touch, last touch, linear, time decay
     """
     require(credited, _CREDITS, plot="plot_pipeline_attribution", source="stats.pipeline_attribution(...)", names=names)
     provided = parameters(credited)

@@ -84,6 +84,18 @@ def plot_rates(
     -----
     The vertical rule is the rate of all groups together: the sum of numerators over the sum of denominators. What is in
     no group, such as mail to prospects without the key, is not in it.
+
+    Examples
+    --------
+    >>> rates = stats.engagement(mailings, by="sequence_id")
+    >>> ax = plots.plot_rates(rates, "open_rate", names=sequences.set_index("id")["name"])
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Dot plot of open rate (machine opens included)
+    >>> plots.plot_rates(rates, "fax_rate")
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.MissingColumnError: Column 'fax_rate' is missing; plots.plot_rates needs it.
+    Hint: ...
     """
     require(rates, [], plot="plot_rates", source=_SOURCE, names=names)
     keys = keys_of(rates)

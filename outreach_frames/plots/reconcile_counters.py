@@ -63,6 +63,13 @@ def plot_reconcile_counters(
     ------
     MissingColumnError
         The frame is not a result of `stats.reconcile_counters`.
+
+    Examples
+    --------
+    >>> counters = stats.reconcile_counters(mailings, sequences=sequences)
+    >>> ax = plots.plot_reconcile_counters(counters)
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Counters beside counted mailings
     """
     require(
         counters, _COUNTER_COLUMNS, plot="plot_reconcile_counters", source="stats.reconcile_counters(...)", names=names

@@ -49,6 +49,13 @@ def plot_rep_activity(
     ------
     MissingColumnError
         The frame is not a result of `stats.rep_activity`.
+
+    Examples
+    --------
+    >>> activity = stats.rep_activity(mailings, calls=calls, tasks=tasks, users=users)
+    >>> ax = plots.plot_rep_activity(activity)
+    >>> print(ax.figure.outreach_alt.split(" for ")[0])
+    Touches by channel and week
     """
     require(activity, _ACTIVITY_COLUMNS, plot="plot_rep_activity", source="stats.rep_activity(...)", names=names)
     everyone = parts(activity.sort_values(["user_id", "week"]), "user_id", names=names)

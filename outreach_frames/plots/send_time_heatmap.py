@@ -70,6 +70,12 @@ def plot_send_time_heatmap(
     ------
     MissingColumnError
         The frame is not a result of `stats.send_time_heatmap`.
+
+    Examples
+    --------
+    >>> ax = plots.plot_send_time_heatmap(stats.send_time_heatmap(mailings, prospects=prospects, default_tz="UTC"))
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Grid of weekdays and hours shaded by reply rate, shrunk
     """
     needed = ("weekday", "hour", "delivered", "shrunk")
     require(heatmap, needed, plot="plot_send_time_heatmap", source="stats.send_time_heatmap(...)")

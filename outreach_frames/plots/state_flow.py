@@ -199,6 +199,13 @@ def plot_state_flow(
         The frame is not a result of `stats.state_flow`.
     DataError
         Transitions are asked of a result that has none.
+
+    Examples
+    --------
+    >>> flow = stats.state_flow(mailings, sequence_states=sequence_states)
+    >>> ax = plots.plot_state_flow(flow, names=sequences.set_index("id")["name"])
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Bars of 100 % by state of enrollment
     """
     require(states, _BUCKET_COLUMNS, plot="plot_state_flow", source="stats.state_flow(...)", names=names)
     if transitions:

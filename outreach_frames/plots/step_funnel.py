@@ -73,6 +73,13 @@ def plot_step_funnel(
     ------
     MissingColumnError
         The frame is not a result of `stats.step_funnel`.
+
+    Examples
+    --------
+    >>> funnel = stats.step_funnel(mailings, sequence_steps=sequence_steps)
+    >>> ax = plots.plot_step_funnel(funnel, min_n=50)
+    >>> print(ax.figure.outreach_alt.split(" for ")[0])
+    Reply rate by step and enrollments at risk
     """
     require(funnel, _FUNNEL_COLUMNS, plot="plot_step_funnel", source="stats.step_funnel(...)", names=names)
     everyone = parts(funnel.sort_values(["sequence_id", "order"]), "sequence_id", names=names)

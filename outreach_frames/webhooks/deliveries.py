@@ -43,6 +43,17 @@ def verify(body: bytes, signature: str | None, *, secret: str) -> None:
     Notes
     -----
     HMAC-SHA256 of the body, in lower-case hexadecimal, compared in constant time.
+
+    Examples
+    --------
+    >>> import hashlib, hmac
+    >>> body, secret = b"{}", "a secret"
+    >>> of.webhooks.verify(body, hmac.new(secret.encode(), body, hashlib.sha256).hexdigest(), secret=secret)
+    >>> of.webhooks.verify(body, None, secret=secret)
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.SignatureError: The delivery has no signature.
+    Hint: ...
     """
     if not isinstance(body, bytes | bytearray | memoryview):
         raise TypeError("verify takes the body in bytes, as it came")
@@ -73,6 +84,12 @@ class Delivery:
         Payload version 2: earlier values of what changed, in the same form; empty otherwise.
     actor
         Payload version 2: who did it, ``{"type", "id"}``; empty if it does not say.
+
+    Examples
+    --------
+    >>> resource = {"type": "account", "id": 1, "attributes": {}, "relationships": {}}
+    >>> of.webhooks.Delivery(event="account.created", delivered_at=None, resource=resource).before
+    {}
     """
 
     event: str
@@ -123,6 +140,17 @@ def parse(body: bytes) -> Delivery:
     ------
     DocumentError
         It is no webhook payload, or nested deeper than 200 levels.
+
+    Examples
+    --------
+    >>> body = b'{"data": {"type": "account", "id": 1}, "meta": {"eventName": "account.created"}}'
+    >>> of.webhooks.parse(body).event
+    'account.created'
+    >>> of.webhooks.parse(b"[]")
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.DocumentError: The body is no webhook payload.
+    Hint: ...
     """
     body = hidden(body)
     if is_nested(body):

@@ -174,6 +174,12 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
     supernumerary ones; under another server the sender waits until its own timeout, and limits are that server's.
     In another application, use ``Route("/hooks", receiver(...))``: Outreach does not follow the redirection that
     Starlette's ``Mount`` answers to a path without a slash at its end.
+
+    Examples
+    --------
+    >>> application = of.webhooks.receiver(folder / "deliveries.sqlite", secret="a secret")
+    >>> [route.path for route in application.routes]
+    ['/{path:path}']
     """
     if not secret:
         raise ValueError("A receiver needs the webhook's secret.")

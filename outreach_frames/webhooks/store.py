@@ -200,6 +200,16 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     -----
     OutreachDataWarning
         Some deliveries are no payload, or hold values that do not fit; it counts them.
+
+    Examples
+    --------
+    >>> from starlette.testclient import TestClient
+    >>> store = folder / "deliveries.sqlite"
+    >>> with TestClient(of.webhooks.receiver(store, secret="a secret")) as client:
+    ...     response = client.post("/", content=b"{}")  # not signed, so not stored
+
+    >>> response.status_code, len(of.webhooks.read(store))
+    (401, 0)
     """
     if not Path(store).is_file():
         raise FileNotFoundError(f"There is no store of deliveries at {Path(store).name}.")

@@ -21,6 +21,12 @@ class DefinitionSwitch(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, sequence states.
+
+    Examples
+    --------
+    >>> switch = of.widgets.DefinitionSwitch(snapshot)
+    >>> switch.state
+    {'bounce_policy': 'reply_wins', 'one_off': True, 'automatic': True, 'untracked': False}
     """
 
     HEIGHT = 380

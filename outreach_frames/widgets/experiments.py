@@ -24,6 +24,12 @@ class ABMonitor(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, sequence templates, templates, sequence steps, sequences.
+
+    Examples
+    --------
+    >>> monitor = of.widgets.ABMonitor(snapshot)
+    >>> sorted(monitor.state)
+    ['detectable', 'look', 'prior', 'step']
     """
 
     HEIGHT = 540

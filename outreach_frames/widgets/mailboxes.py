@@ -35,6 +35,12 @@ class MailboxWatch(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, mailboxes.
+
+    Examples
+    --------
+    >>> watch = of.widgets.MailboxWatch({"mailings": mailings, "mailboxes": mailboxes})
+    >>> watch.state
+    {'look': 'weeks', 'mailbox': 3, 'rate': 'bounce_rate'}
     """
 
     HEIGHT = 380

@@ -51,6 +51,12 @@ class Messages:
         No DataFrame was given.
     MissingColumnError
         There is no ``id``.
+
+    Examples
+    --------
+    >>> page = of.widgets.Messages(templates.head(2)).to_html()
+    >>> page.count("Subject:")
+    2
     """
 
     def __init__(self, templates: pd.DataFrame) -> None:

@@ -25,6 +25,12 @@ class SendTimePicker(Explorer):
     ------
     DataError
         The source is none of these.
+
+    Examples
+    --------
+    >>> picker = of.widgets.SendTimePicker(snapshot, tz="Europe/Berlin")
+    >>> picker.state
+    {'clock': 'prospect', 'least': 30}
     """
 
     HEIGHT = 530

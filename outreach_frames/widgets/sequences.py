@@ -34,6 +34,14 @@ class SequenceExplorer(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, sequences, sequence steps.
+
+    Examples
+    --------
+    >>> explorer = of.widgets.SequenceExplorer(snapshot)
+    >>> list(explorer.state)
+    ['picture', 'sequence', 'days']
+    >>> print(explorer.view(**explorer.state).figure.outreach_alt.split(" for ")[0])
+    Reply rate by step and enrollments at risk
     """
 
     HEIGHT = 560

@@ -35,6 +35,12 @@ class ReplyTimeline(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, prospects, sequences, calls.
+
+    Examples
+    --------
+    >>> timeline = of.widgets.ReplyTimeline(snapshot)
+    >>> list(timeline.state)
+    ['prospect']
     """
 
     HEIGHT = 420
@@ -99,6 +105,13 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
         What was sent lies on a lane's line, what came back above it, each kind at its own height with its own mark.
         Marks of a kind that would overlap are one mark, at the first of them, with their number above. A mailing
         without such an instant is not drawn; the subtitle says how many there are of each kind.
+
+    Examples
+    --------
+    >>> mails, no_calls = mailings[mailings["prospect_id"] == 17], calls.head(0)
+    >>> ax = of.widgets.draw_timeline(mails, no_calls, sequences.set_index("id")["name"], title="Prospect 17")
+    >>> print(ax.figure.outreach_alt.split(".")[0])
+    Time line of one prospect, 2 rows: 7 delivered · 4 opened
     """
     touches = _touches(mailings, calls)
     marks, ends = _marks(touches)
