@@ -52,7 +52,7 @@ def ref(id: int | str, /, type: str | None = None, **meta: Any) -> Reference:  #
     --------
     Log a call and complete the task that asked for it:
 
-    >>> ref(1, complete=True)
+    >>> of.ref(1, complete=True)
     Reference(id=1, type=None, meta={'complete': True})
     """
     return Reference(id, type, meta)

@@ -404,8 +404,10 @@ def connect_jsonapi(
 
     Examples
     --------
-    >>> with connect_jsonapi("https://api.example.org/v1") as server:
-    ...     articles = fetch(server, "articles", include="author", sort="-published")
+    >>> with of.connect_jsonapi(org.base_url, auth=org.sandbox.token) as server:
+    ...     users = of.fetch(server, "users", limit=3)
+    >>> len(users)
+    3
     """
     auth = hidden(auth)
     sign = BearerAuth(auth) if isinstance(auth, str) else HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth

@@ -157,7 +157,7 @@ def read_jsonapi(
 
     Examples
     --------
-    >>> read_jsonapi('{"data": [{"type": "prospect", "id": 1, "attributes": {"openCount": 9}}]}')
+    >>> of.read_jsonapi('{"data": [{"type": "prospect", "id": 1, "attributes": {"openCount": 9}}]}')
        id  open_count
     0   1           9
     """

@@ -58,7 +58,7 @@ def between(low: Any, high: Any) -> Between:
 
     Examples
     --------
-    >>> between(5, None)
+    >>> of.between(5, None)
     Between(low=5, high=None)
     """
     if low is None and high is None:
