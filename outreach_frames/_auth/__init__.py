@@ -8,7 +8,7 @@ from outreach_frames._auth.login import is_loopback_redirect, login
 from outreach_frames._auth.oauth import App, Exchange, read_redirect, refresher
 from outreach_frames._auth.profiles import Profile, Profiles
 from outreach_frames._auth.server_to_server import Installation, ServerApp, find_installation, installation_minter
-from outreach_frames._auth.token_auth import RefreshingTokenAuth
+from outreach_frames._auth.token_refresh import RefreshingTokenAuth
 from outreach_frames._auth.token_store import (
     FileTokenStore,
     KeyringTokenStore,

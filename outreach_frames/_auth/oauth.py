@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Protocol
 from urllib.parse import parse_qs, urlencode, urlunsplit
 
-from outreach_frames._auth.token_auth import Mint
+from outreach_frames._auth.token_refresh import Mint
 from outreach_frames._auth.token_store import Secrets, Token
 from outreach_frames._parsing import split_url
 from outreach_frames._secrets import HiddenText, hidden

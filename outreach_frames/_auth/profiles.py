@@ -11,7 +11,7 @@ import msgspec
 from platformdirs import user_data_path
 
 from outreach_frames._auth.oauth import App, Exchange, refresher
-from outreach_frames._auth.token_auth import RefreshingTokenAuth
+from outreach_frames._auth.token_refresh import RefreshingTokenAuth
 from outreach_frames._auth.token_store import (
     FileTokenStore,
     KeyringTokenStore,

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from outreach_frames._auth.oauth import Exchange
-from outreach_frames._auth.token_auth import Mint
+from outreach_frames._auth.token_refresh import Mint
 from outreach_frames._auth.token_store import Secrets, Token
 from outreach_frames._parsing import read_json
 from outreach_frames._secrets import HiddenText, hidden

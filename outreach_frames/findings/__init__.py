@@ -33,7 +33,7 @@ from scipy.stats import false_discovery_control
 
 from outreach_frames._format import counted
 from outreach_frames.errors import DataError
-from outreach_frames.findings import _replies, _sending, _tests
+from outreach_frames.findings import _comparisons, _replies, _sending
 from outreach_frames.findings._wording import Finding, Level, Names, NameTable
 
 __all__ = ["RULES", "Sentences", "tell"]
@@ -74,7 +74,7 @@ NOTHING_NOTABLE: Mapping[str, str] = {
 Rule = Callable[[pd.DataFrame, Names], Iterator[Finding]]
 
 RULES: Mapping[str, Rule] = {
-    "ab_test": _tests.tests,
+    "ab_test": _comparisons.tests,
     "account_coverage": _sending.coverage,
     "cohort_matrix": _replies.cohorts,
     "compare_periods": _replies.periods,
@@ -84,17 +84,17 @@ RULES: Mapping[str, Rule] = {
     "engagement": _replies.groups,
     "enrollment_outcomes": _replies.groups,
     "failures": _sending.failures,
-    "leaderboard": _tests.ranks,
+    "leaderboard": _comparisons.ranks,
     "mailbox_health": _sending.mailboxes,
     "meetings": _replies.groups,
     "overlaps": _sending.collisions,
     "pipeline_attribution": _sending.credit,
-    "power_table": _tests.plans,
+    "power_table": _comparisons.plans,
     "prospect_opt_outs": _replies.groups,
     "reconcile_counters": _sending.counters,
     "rep_activity": _sending.backlog,
     "reply_within": _replies.within,
-    "send_time_heatmap": _tests.hours,
+    "send_time_heatmap": _comparisons.hours,
     "sequence_engagement": _replies.groups,
     "state_flow": _replies.outcomes,
     "step_funnel": _replies.steps,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from outreach_frames._format import counted, points, signed_points
-from outreach_frames.findings._tests import RECENT_WEEKS, change_p, design_effect, with_the_rest
+from outreach_frames.findings._comparisons import RECENT_WEEKS, change_p, design_effect, with_the_rest
 from outreach_frames.findings._wording import (
     HEADLINE,
     MIN_N,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from outreach_frames._format import counted, day, listed, share
+from outreach_frames.findings._comparisons import RECENT_WEEKS, design_effect, with_the_rest
 from outreach_frames.findings._replies import groups
-from outreach_frames.findings._tests import RECENT_WEEKS, design_effect, with_the_rest
 from outreach_frames.findings._wording import (
     HEADLINE,
     MIN_N,
