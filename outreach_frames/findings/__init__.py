@@ -17,10 +17,10 @@ that is about most mails or people comes first.
 Notes
 -----
 Groups are compared with all others together, over people and enrollments that have had the same time, by exact tests of
-their effective counts (see `stats.intervals` and `stats.clusters`). Family: Y. Benjamini and Y. Hochberg, "Controlling the false
-discovery rate", JRSS B 57 (1995) 289–300; with weights, C. R. Genovese, K. Roeder and L. Wasserman, "False discovery
-control with p-value weighting", Biometrika 93 (2006) 509–524: the replies of groups and the bounces of mailboxes
-count fifty times as much as any other comparison.
+their effective counts (see `stats.intervals` and `stats.clusters`). Family: Y. Benjamini and Y. Hochberg, "Controlling
+the false discovery rate", JRSS B 57 (1995) 289–300; with weights, C. R. Genovese, K. Roeder and L. Wasserman, "False
+discovery control with p-value weighting", Biometrika 93 (2006) 509–524: the replies of groups other than mailboxes and
+the bounces of mailboxes count a hundred times as much as any other comparison.
 """
 
 import re
