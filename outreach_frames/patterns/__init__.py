@@ -1,8 +1,8 @@
 """
-The patterns of the vendor's guide, one function each, in its order and its words.
+The patterns of the vendor's guide: one function for each.
 
-Each docstring says which calls it makes. What these functions return are records (`pandas.Series`) and frames as
-everywhere in this package; what they raise is what the client's verbs raise.
+Each docstring lists the calls that the function makes. The functions return records (`pandas.Series`) and frames, and
+raise the errors of the client's verbs.
 """
 
 import lazy_loader

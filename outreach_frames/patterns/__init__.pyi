@@ -1,10 +1,10 @@
-from .activity import (
+from .administration import (
     delivery_statistics as delivery_statistics,
-    log_call as log_call,
-    open_tasks as open_tasks,
+    invite_user as invite_user,
     recent_events as recent_events,
+    subscribe as subscribe,
+    unsubscribe as unsubscribe,
 )
-from .administration import invite_user as invite_user, subscribe as subscribe, unsubscribe as unsubscribe
 from .contents import (
     AccountWithProspects as AccountWithProspects,
     SequenceWithSteps as SequenceWithSteps,
@@ -13,4 +13,11 @@ from .contents import (
     save_snippet as save_snippet,
     save_template as save_template,
 )
-from .enrollments import enroll as enroll, finish as finish, pause as pause, resume as resume
+from .prospecting import (
+    enroll as enroll,
+    finish as finish,
+    log_call as log_call,
+    open_tasks as open_tasks,
+    pause as pause,
+    resume as resume,
+)

@@ -1,14 +1,20 @@
 """Create accounts with prospects, sequences with steps, snippets and templates."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from outreach_frames._request_documents import RecordId
+from outreach_frames._request_documents import RecordId, checked_id, resource_document
 from outreach_frames.client import Client
-from outreach_frames.errors import QueryError
-from outreach_frames.patterns._creations import UNKNOWN_ID, Creations, Values, check_creation, frame_of, identified
+from outreach_frames.errors import IncompleteError, OutreachError, QueryError
+
+_Values = Mapping[str, Any]
+"""Attributes and relationships of a record to be."""
+
+_UNKNOWN_ID = 1
+"""Stands for an id that only the API can give, while values are checked before the first request."""
 
 
 class AccountWithProspects(NamedTuple):
@@ -26,9 +32,9 @@ class AccountWithProspects(NamedTuple):
     prospects: pd.DataFrame
 
 
-def add_account(client: Client, /, *, prospects: Iterable[Values] = (), **account: Any) -> AccountWithProspects:
+def add_account(client: Client, /, *, prospects: Iterable[_Values] = (), **account: Any) -> AccountWithProspects:
     """
-    Add an account and the prospects found in it.
+    Add an account with its prospects.
 
     Parameters
     ----------
@@ -64,13 +70,13 @@ def add_account(client: Client, /, *, prospects: Iterable[Values] = (), **accoun
     ['Ada', 'Jo']
     """
     people = [dict(prospect) for prospect in prospects]
-    check_creation(client, "accounts", **account)
+    _check_creation(client, "accounts", **account)
     for person in people:
-        check_creation(client, "prospects", account=UNKNOWN_ID, **person)
-    making = Creations(client)
-    company = making.create("accounts", **account)
+        _check_creation(client, "prospects", account=_UNKNOWN_ID, **person)
+    creations = _Creations(client)
+    company = creations.create("accounts", **account)
     return AccountWithProspects(
-        company, frame_of([making.create("prospects", account=company["id"], **person) for person in people])
+        company, _frame_of([creations.create("prospects", account=company["id"], **person) for person in people])
     )
 
 
@@ -94,7 +100,7 @@ class SequenceWithSteps(NamedTuple):
 
 
 def create_sequence(
-    client: Client, /, *, steps: Sequence[Values], ruleset: RecordId | Values | None = None, **sequence: Any
+    client: Client, /, *, steps: Sequence[_Values], ruleset: RecordId | _Values | None = None, **sequence: Any
 ) -> SequenceWithSteps:
     """
     Create a sequence with its steps, their templates and its ruleset.
@@ -146,46 +152,55 @@ def create_sequence(
     planned = [_planned_step(client, step, sequence.get("sequence_type")) for step in steps]
     new_ruleset = dict(ruleset) if isinstance(ruleset, Mapping) else None
     if new_ruleset is not None:
-        check_creation(client, "rulesets", **new_ruleset)
+        _check_creation(client, "rulesets", **new_ruleset)
     elif ruleset is not None and not isinstance(ruleset, Mapping):
-        identified(client, "rulesets", ruleset)
-    check_creation(client, "sequences", **sequence)
-    making = Creations(client)
-    rules = None if new_ruleset is None else making.create("rulesets", **new_ruleset)
+        checked_id(client.catalog.resource("rulesets"), ruleset)
+    _check_creation(client, "sequences", **sequence)
+    creations = _Creations(client)
+    rules = None if new_ruleset is None else creations.create("rulesets", **new_ruleset)
     chosen = rules if rules is not None else ruleset
-    head = making.create("sequences", **sequence, **({} if chosen is None else {"ruleset": chosen}))
+    head = creations.create("sequences", **sequence, **({} if chosen is None else {"ruleset": chosen}))
     created: dict[str, list[pd.Series]] = {"steps": [], "templates": [], "sequence_templates": []}
     for step, template in planned:
-        row = making.create("sequence_steps", sequence=head, **step)
+        row = creations.create("sequence_steps", sequence=head, **step)
         created["steps"].append(row)
         if template is None:
             continue
         if isinstance(template, Mapping):
-            template = making.create("templates", **template)  # noqa: PLW2901  from here on it is a record
+            template = creations.create("templates", **template)  # noqa: PLW2901  from here on it is a record
             created["templates"].append(template)
-        joined = making.create("sequence_templates", sequence_step=row, template=template)
+        joined = creations.create("sequence_templates", sequence_step=row, template=template)
         created["sequence_templates"].append(joined)
-    return SequenceWithSteps(head, ruleset=rules, **{name: frame_of(rows) for name, rows in created.items()})
+    return SequenceWithSteps(head, ruleset=rules, **{name: _frame_of(rows) for name, rows in created.items()})
 
 
-def _planned_step(client: Client, step: Values, sequence_type: Any) -> tuple[dict[str, Any], Any]:
+def _planned_step(client: Client, step: _Values, sequence_type: Any) -> tuple[dict[str, Any], Any]:
     """Check one step, and part it from its template."""
     values = dict(step)
     template = values.pop("template", None)
     needed = "date" if sequence_type == "date" else "interval"
     if needed not in values:
         raise QueryError(f"A step of {sequence_type or 'an interval'} sequence needs {needed!r}.")
-    check_creation(client, "sequence_steps", sequence=UNKNOWN_ID, **values)
+    _check_creation(client, "sequence_steps", sequence=_UNKNOWN_ID, **values)
     if isinstance(template, Mapping):
-        check_creation(client, "templates", **template)
+        _check_creation(client, "templates", **template)
     elif template is not None:
-        identified(client, "templates", template)
+        checked_id(client.catalog.resource("templates"), template)
     return values, template
 
 
 def save_snippet(client: Client, /, *, name: str, body_html: str, **values: Any) -> pd.Series:
     """
     Save a snippet: a passage of HTML under a name.
+
+    Parameters
+    ----------
+    client
+        Connection to an organization.
+    name, body_html
+        Its name and its HTML.
+    **values
+        Further attributes and relationships.
 
     Returns
     -------
@@ -210,7 +225,16 @@ def save_snippet(client: Client, /, *, name: str, body_html: str, **values: Any)
 
 def save_template(client: Client, /, *, body_html: str, **values: Any) -> pd.Series:
     """
-    Save a template: subject and body of a mail. Without ``name`` it stays out of the lists.
+    Save a template: subject and body of a mail.
+
+    Parameters
+    ----------
+    client
+        Connection to an organization.
+    body_html
+        The body as HTML.
+    **values
+        Further attributes and relationships: ``name`` (without it the template stays out of the lists), ``subject`` …
 
     Returns
     -------
@@ -231,3 +255,39 @@ def save_template(client: Client, /, *, body_html: str, **values: Any) -> pd.Ser
     'Hello'
     """
     return client.create("templates", body_html=body_html, **values)
+
+
+@dataclass
+class _Creations:
+    """Creates records that belong together, and remembers them for the error that tells what was done."""
+
+    client: Client
+    created: list[tuple[str, int | str]] = field(default_factory=list)
+
+    def create(self, resource: str, **values: Any) -> pd.Series:
+        """Create one record; if that fails after others were created, say which."""
+        try:
+            record = self.client.create(resource, **values)
+        except OutreachError as error:
+            if not self.created:
+                raise
+            done = ", ".join(f"{kind} {number}" for kind, number in self.created)
+            raise IncompleteError(
+                f"Creating {resource} failed after these were created: {done}.",
+                created=self.created,
+                hint="Delete them or finish by hand; .__cause__ says what failed.",
+            ) from error
+        self.created.append((resource, record["id"]))
+        return record
+
+
+def _check_creation(client: Client, resource: str, **values: Any) -> None:
+    """Raise what creating a record would raise before its request is sent."""
+    kind = client.catalog.resource(resource)
+    kind.require("create")
+    resource_document(kind, values)
+
+
+def _frame_of(records: Sequence[pd.Series]) -> pd.DataFrame:
+    """Put records into a frame, one row each."""
+    return pd.DataFrame(list(records)).convert_dtypes(dtype_backend="pyarrow").reset_index(drop=True)
