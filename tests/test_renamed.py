@@ -11,6 +11,11 @@ MOVED = [
     (of.stats, "summarise", "summarize"),
     (of.plots, "plot_ab", "plot_ab_test"),
     (of.plots, "plot_workload", "plot_rep_activity"),
+    (of.widgets, "ABMonitor", "ABTestExplorer"),
+    (of.widgets, "DefinitionSwitch", "DefinitionExplorer"),
+    (of.widgets, "MailboxWatch", "MailboxExplorer"),
+    (of.widgets, "ReplyTimeline", "ProspectExplorer"),
+    (of.widgets, "SendTimePicker", "SendTimeExplorer"),
 ]
 
 
@@ -23,7 +28,7 @@ def test_an_old_name_is_the_new_function_with_a_warning(package, old, new):
 
 
 def test_an_old_name_is_not_listed():
-    assert not {old for _, old, _ in MOVED} & set(of.stats.__all__ + of.plots.__all__)
+    assert not {old for _, old, _ in MOVED} & set(of.stats.__all__ + of.plots.__all__ + of.widgets.__all__)
 
 
 def test_an_old_keyword_is_given_with_its_new_name():

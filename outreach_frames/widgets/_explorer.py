@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from html import escape
 from io import BytesIO
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import ipywidgets as w
 import pandas as pd
@@ -21,12 +21,20 @@ from outreach_frames.client import Client
 from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWarning, OutreachError
 from outreach_frames.plots import theme
 from outreach_frames.snapshots import Snapshot
-from outreach_frames.widgets.messages import Messages
 
-SCREEN_DPI = 110
-REMEMBERED = 64
+_SCREEN_DPI = 110
+_MOST_VIEWS = 64
 """Views kept, so that going back is instant [views]."""
-Shown = Axes | Styler | Messages | str
+
+
+class HasHtml(Protocol):
+    """What writes itself as HTML, such as a table."""
+
+    def to_html(self) -> str:
+        """Return static HTML."""
+
+
+View = Axes | Styler | HasHtml | str
 
 TableSource = Snapshot | Mapping[str, pd.DataFrame] | Client
 """A snapshot, frames by their table's name, or a connection."""
@@ -115,24 +123,24 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     TABLES: ClassVar[Mapping[str, Sequence[str]]]
     HEIGHT: ClassVar[int]
-    view: Callable[..., Shown]
+    view: Callable[..., View]
     code: Callable[..., str]
     prepare: Callable[[dict[str, pd.DataFrame]], Mapping[str, w.ValueWidget]]
 
     def __init__(self, source: TableSource) -> None:
         self._source = _checked(source, type(self).__name__)
-        self._drawn: dict[tuple[Any, ...], str] = {}
+        self._views: dict[tuple[Any, ...], str] = {}
         self.controls: dict[str, w.ValueWidget] = {}
         self._row = w.HBox(
             layout=w.Layout(flex_flow="row wrap", align_items="center", flex="0 0 auto", grid_gap="4px 16px")
         )
-        self._shown = w.HTML(layout=w.Layout(height=f"{self.HEIGHT}px", overflow="auto", flex="0 0 auto"))
+        self._output = w.HTML(layout=w.Layout(height=f"{self.HEIGHT}px", overflow="auto", flex="0 0 auto"))
         self._as_code = w.ToggleButton(value=False, description="as code", tooltip="Show the call that gives the same")
         self._as_code.layout.width = "auto"
         self._as_code.observe(self._refresh, names="value")
         wide = w.Layout(width="100%", height="12em", display="none", flex="0 0 auto")
         self._code = w.Textarea(layout=wide, tooltip="The call that gives the same")
-        super().__init__([self._row, self._shown, self._code])
+        super().__init__([self._row, self._output, self._code])
         self.add_class("outreach-explorer")
         self._open()
 
@@ -156,7 +164,7 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
             again = w.Button(description="try again")
             again.on_click(self._open)
             self._row.children = [again]
-            self._shown.value = as_html(str(error))
+            self._output.value = as_html(str(error))
             return
         for control in self.controls.values():
             control.observe(self._refresh, names="value")
@@ -168,22 +176,22 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._code.layout.display = None if self._as_code.value else "none"
         try:
             with _undisturbed():
-                self._shown.value = self._draw()
+                self._output.value = self._draw()
         except OutreachError as error:
-            self._shown.value = as_html(str(error))
+            self._output.value = as_html(str(error))
         except BaseException:
-            self._shown.value = as_html("This view could not be drawn.")  # not the one of other controls
+            self._output.value = as_html("This view could not be drawn.")  # not the one of other controls
             raise
 
     def _draw(self) -> str:
         state = self.state
         key = tuple(state.values())
-        if key not in self._drawn:
+        if key not in self._views:
             drawn = as_html(self.view(**state))
-            while len(self._drawn) >= REMEMBERED:
-                self._drawn.pop(next(iter(self._drawn)))
-            self._drawn[key] = drawn
-        return self._drawn[key]
+            while len(self._views) >= _MOST_VIEWS:
+                self._views.pop(next(iter(self._views)))
+            self._views[key] = drawn
+        return self._views[key]
 
     def _program(self) -> str:
         opened = []
@@ -206,18 +214,18 @@ def _undisturbed() -> Iterator[None]:
         yield
 
 
-def as_html(visible: Shown) -> str:
+def as_html(visible: View) -> str:
     """Return static HTML; text is escaped, a picture carries its description."""
-    if isinstance(visible, Styler | Messages):
-        return str(visible.to_html())
     if isinstance(visible, str):
         return f'<p style="white-space: pre-line; line-height: 1.5">{escape(visible)}</p>'
+    if not isinstance(visible, Axes):
+        return str(visible.to_html())
     buffer = BytesIO()
     figure = visible.get_figure(root=True)
     if figure is None:
         raise TypeError("The axes belong to no figure.")
     with theme():
-        figure.savefig(buffer, format="png", dpi=SCREEN_DPI, pil_kwargs={"compress_level": 1})
+        figure.savefig(buffer, format="png", dpi=_SCREEN_DPI, pil_kwargs={"compress_level": 1})
     alt = escape(str(getattr(figure, "outreach_alt", "")), quote=True)
     return (
         f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{b64encode(buffer.getvalue()).decode()}">'

@@ -1,4 +1,4 @@
-"""One sequence at a time: its steps, its outcomes, and where it stands among the others."""
+"""Explorers of sequences: one beside the others, and rates under other definitions."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -8,9 +8,10 @@ import pandas as pd
 
 from outreach_frames import plots, stats
 from outreach_frames._format import day
+from outreach_frames.display import show
 from outreach_frames.widgets._explorer import (
     Explorer,
-    Shown,
+    View,
     buttons,
     disable_when,
     dropdown,
@@ -18,9 +19,9 @@ from outreach_frames.widgets._explorer import (
     group_by_id,
 )
 
-PERIOD_CHOICES = [("at any time", 0), *((f"in the last {days} days", days) for days in (30, 90, 180))]
+_PERIOD_CHOICES = [("at any time", 0), *((f"in the last {days} days", days) for days in (30, 90, 180))]
 
-SENT = ("delivered_at", "bounced_at", "replied_at")
+_SENT = ("delivered_at", "bounced_at", "replied_at")
 """A mailing was sent at the first of these that is known, as in the statistics."""
 
 
@@ -46,7 +47,7 @@ class SequenceExplorer(Explorer):
 
     HEIGHT = 560
     TABLES: ClassVar = {
-        "mailings": ("sequence_id", "sequence_state_id", *SENT),
+        "mailings": ("sequence_id", "sequence_state_id", *_SENT),
         "sequences": ("id", "name"),
         "sequence_steps": ("sequence_id",),
     }
@@ -60,7 +61,7 @@ class SequenceExplorer(Explorer):
         self._parts = group_by_id(mailings, "sequence_id")
         self._compared = {
             days: stats.sequence_engagement(self._recent(mailings, days), sequences=sequences)
-            for _, days in PERIOD_CHOICES
+            for _, days in _PERIOD_CHOICES
         }
         named = dropdown_options(sequences.set_index("id")["name"].sort_values())
         self._names = {number: label.rsplit(" (", 1)[0] for label, number in named}
@@ -69,9 +70,9 @@ class SequenceExplorer(Explorer):
         picture = buttons([("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
         sequence = dropdown("Sequence", named or [("none", 0)], busiest)
         disable_when(sequence, other=picture, value="rates")
-        return {"picture": picture, "sequence": sequence, "days": dropdown("Begun", PERIOD_CHOICES)}
+        return {"picture": picture, "sequence": sequence, "days": dropdown("Begun", _PERIOD_CHOICES)}
 
-    def view(self, *, picture: str, sequence: int, days: int) -> Shown:
+    def view(self, *, picture: str, sequence: int, days: int) -> View:
         """Return the picture for a sequence [id] and a period [days before the extraction; 0: all]."""
         if sequence not in self._names:
             return "There are no sequences."
@@ -133,7 +134,7 @@ class SequenceExplorer(Explorer):
 
 def _begun(mailings: pd.DataFrame) -> "pd.Series[Any]":
     """Return when the first mail of each mailing's enrollment was sent; missing for one-off and unsent mail."""
-    first, *others = SENT
+    first, *others = _SENT
     sent = mailings[first]
     for column in others:
         sent = sent.fillna(mailings[column])
@@ -147,3 +148,86 @@ def _end(mailings: pd.DataFrame) -> pd.Timestamp:
     last = pd.Timestamp(mailings["delivered_at"].max())
     end = pd.Timestamp(record.get("as_of") or last)
     return end.tz_localize(None) if last.tz is None else end
+
+
+_RATES = ("enrollment_reply_rate", "prospect_reply_rate", "reply_rate", "bounce_rate", "opt_out_rate", "open_rate")
+
+
+class DefinitionExplorer(Explorer):
+    """
+    Switch definitions one by one and see each rate beside its usual value.
+
+    Parameters
+    ----------
+    source
+        A snapshot, frames by name, or a client: mailings, sequence states.
+
+    Examples
+    --------
+    >>> explorer = of.widgets.DefinitionExplorer(snapshot)
+    >>> explorer.state
+    {'bounce_policy': 'reply_wins', 'one_off': True, 'automatic': True, 'untracked': False}
+    """
+
+    HEIGHT = 380
+    TABLES: ClassVar = {
+        "mailings": ("sequence_state_id", "sequence_id", "delivered_at", "replied_at"),
+        "sequence_states": ("id", "state"),
+    }
+
+    def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
+        """Make the choices of mailings, count the usual way and return the controls."""
+        mailings, states = tables["mailings"], tables["sequence_states"]
+        automatic = stats.automatic_replies(mailings, sequence_states=states)["mailing_id"]
+        people = mailings.assign(replied_at=mailings["replied_at"].mask(mailings["id"].isin(automatic)))
+        sequenced = mailings["sequence_id"].notna()
+        self._chosen = {
+            (one_off, counted): frame if one_off else frame[sequenced]
+            for one_off in (True, False)
+            for counted, frame in ((True, mailings), (False, people))
+        }
+        self._usual = stats.engagement(mailings)
+        bounced = [("answered bounces arrived", "reply_wins"), ("answered bounces bounced", "bounce_wins")]
+        return {
+            "bounce_policy": buttons(bounced),
+            "one_off": _checkbox("count one-off mail", value=True),
+            "automatic": _checkbox("count automatic replies", value=True),
+            "untracked": _checkbox("count untracked mail as unopened", value=False),
+        }
+
+    def view(self, *, bounce_policy: str, one_off: bool, automatic: bool, untracked: bool) -> View:
+        """Return the rates under the definitions chosen, with interval and denominator, beside the usual ones."""
+        mailings = self._chosen[one_off, automatic]
+        if untracked:
+            mailings = mailings.assign(track_opens=True)
+        chosen = stats.engagement(mailings, bounce_policy=bounce_policy)
+        if not chosen["sent"].iloc[0]:
+            return "No mail was sent, so there are no rates."
+        return show(pd.DataFrame([_compared(rate, chosen.iloc[0], self._usual.iloc[0]) for rate in _RATES]))
+
+    def code(self, *, bounce_policy: str, one_off: bool, automatic: bool, untracked: bool) -> str:
+        """Return the call that gives the rates as chosen."""
+        lines = [f"mailings = {self.table('mailings')}"]
+        if not one_off:
+            lines.append('mailings = mailings.dropna(subset=["sequence_id"])')
+        if not automatic:
+            lines += [
+                f"states = {self.table('sequence_states')}",
+                'automatic = of.stats.automatic_replies(mailings, sequence_states=states)["mailing_id"]',
+                'mailings = mailings.assign(replied_at=mailings["replied_at"].mask(mailings["id"].isin(automatic)))',
+            ]
+        if untracked:
+            lines.append("mailings = mailings.assign(track_opens=True)")
+        lines.append(f'of.show(of.stats.engagement(mailings, bounce_policy="{bounce_policy}"), columns={list(_RATES)})')
+        return "\n".join(lines)
+
+
+def _checkbox(description: str, *, value: bool) -> w.Checkbox:
+    return w.Checkbox(value=value, description=description, indent=False, layout=w.Layout(width="auto"))
+
+
+def _compared(rate: str, chosen: "pd.Series[float]", usual: "pd.Series[float]") -> dict[str, object]:
+    row: dict[str, object] = {"rate": rate.replace("_", " ")}
+    for name, rates in (("as chosen", chosen), ("usually", usual)):
+        row |= {f"{name}{part}": rates[f"{rate}{part}"] for part in ("", "_n", "_lo", "_hi")}
+    return row | {"difference": chosen[rate] - usual[rate]}

@@ -30,11 +30,11 @@ REPEATED = {
 APART = 1_000_000
 EXPLORERS = (
     widgets.SequenceExplorer,
-    widgets.DefinitionSwitch,
-    widgets.ABMonitor,
-    widgets.ReplyTimeline,
-    widgets.SendTimePicker,
-    widgets.MailboxWatch,
+    widgets.DefinitionExplorer,
+    widgets.ABTestExplorer,
+    widgets.ProspectExplorer,
+    widgets.SendTimeExplorer,
+    widgets.MailboxExplorer,
 )
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import inspect
 import re
 import warnings
 from html import unescape
@@ -22,18 +23,42 @@ from outreach_frames.widgets._explorer import as_html
 
 EXPLORERS = [
     widgets.SequenceExplorer,
-    widgets.DefinitionSwitch,
-    widgets.ABMonitor,
-    widgets.ReplyTimeline,
-    widgets.SendTimePicker,
-    widgets.MailboxWatch,
+    widgets.DefinitionExplorer,
+    widgets.ABTestExplorer,
+    widgets.ProspectExplorer,
+    widgets.SendTimeExplorer,
+    widgets.MailboxExplorer,
 ]
 MESSAGES = {"div", "section", "h4", "b", "iframe"}
 each = pytest.mark.parametrize("kind", EXPLORERS, ids=lambda kind: kind.__name__)
 
 
+def test_explorers_are_named_as_such_and_all_are_tested_here():
+    assert set(EXPLORERS) == {getattr(widgets, name) for name in widgets.__all__ if name.endswith("Explorer")}
+    assert set(widgets.__all__) == {each.__name__ for each in EXPLORERS} | {"Messages", "draw_timeline"}
+
+
+@each
+def test_one_rule_for_the_arguments_of_explorers(kind):
+    """The source is first; all else is by keyword. A view and its code take the controls by keyword."""
+    source, *options = inspect.signature(kind).parameters.values()
+    views = [list(inspect.signature(getattr(kind, name)).parameters.values())[1:] for name in ("view", "code")]
+
+    assert source.name == "source"
+    assert {option.kind for option in options} <= {source.KEYWORD_ONLY}
+    assert {each.kind for view in views for each in view} == {source.KEYWORD_ONLY}
+    assert [each.name for each in views[0]] == [each.name for each in views[1]]
+
+
+@each
+def test_a_view_takes_the_controls_and_nothing_else(kind, frames):
+    explorer = kind(frames)
+
+    assert set(explorer.state) == set(inspect.signature(kind.view).parameters) - {"self"}
+
+
 def shown(explorer):
-    return explorer._shown.value
+    return explorer._output.value
 
 
 def values(control):
@@ -128,7 +153,7 @@ def test_the_code_runs_and_gives_the_same(kind, origin, sample, frames):
 
         if isinstance(mine, widgets.Messages):
             assert theirs.to_html() == mine.to_html()
-        elif kind is widgets.DefinitionSwitch:
+        elif kind is widgets.DefinitionExplorer:
             figures = [row[0] for row in table(mine).values()]
             ((first, others),) = table(theirs).items()
             assert [first, *others][::2] == figures
@@ -139,7 +164,7 @@ def test_the_code_runs_and_gives_the_same(kind, origin, sample, frames):
 
 
 def test_code_is_shown_only_when_asked_for(frames):
-    explorer = widgets.ReplyTimeline(frames)
+    explorer = widgets.ProspectExplorer(frames)
     assert explorer._code.layout.display == "none"
 
     explorer._as_code.value = True
@@ -233,7 +258,7 @@ def test_a_table_that_is_no_frame_is_said_in_place(kind, frames):
 
 def test_a_frame_of_another_library_is_named_as_such(frames):
     """Both call it a DataFrame."""
-    text = shown(widgets.ReplyTimeline(frames | {"mailings": pl.from_pandas(frames["mailings"])}))
+    text = shown(widgets.ProspectExplorer(frames | {"mailings": pl.from_pandas(frames["mailings"])}))
 
     assert "is a polars DataFrame." in text
 
@@ -261,7 +286,7 @@ def test_a_snapshot_without_a_table_is_said_in_place(tmp_path):
     with of.sandbox(prospects=5) as org:
         snapshot = of.take_snapshot(org, tmp_path, resources=["mailings"], progress=False)
 
-    assert "sequence_states" in shown(widgets.DefinitionSwitch(snapshot))
+    assert "sequence_states" in shown(widgets.DefinitionExplorer(snapshot))
 
 
 @each
@@ -283,7 +308,7 @@ def test_a_connection_that_is_gone_is_said_in_place():
     with of.sandbox(prospects=5) as org:
         pass
 
-    explorer = widgets.DefinitionSwitch(org)
+    explorer = widgets.DefinitionExplorer(org)
 
     assert "connection is closed" in shown(explorer)
     assert "Traceback" not in shown(explorer)
@@ -294,7 +319,7 @@ def test_a_connection_lost_while_reading_is_said_and_tried_again():
     """Over real HTTP: the calls, read last, get no answer; once they do, the button reads all and makes controls."""
     with of.sandbox(prospects=40) as org:
         org.sandbox.faults.add(path="/calls", delivery="dropped", times=None)
-        explorer = widgets.ReplyTimeline(org)
+        explorer = widgets.ProspectExplorer(org)
         assert "/calls" in shown(explorer)
         assert "Traceback" not in shown(explorer)
         assert explorer.controls == {}
@@ -309,7 +334,7 @@ def test_a_connection_lost_while_reading_is_said_and_tried_again():
 
 def test_a_view_that_fails_does_not_leave_the_one_before(frames, monkeypatch):
     """A picture under controls that do not belong to it would be read as theirs."""
-    explorer = widgets.ReplyTimeline(frames)
+    explorer = widgets.ProspectExplorer(frames)
 
     def fail(**_state):
         raise ZeroDivisionError
@@ -322,7 +347,7 @@ def test_a_view_that_fails_does_not_leave_the_one_before(frames, monkeypatch):
 
 
 def test_pictures_carry_their_description(frames):
-    text = shown(widgets.ReplyTimeline(frames))
+    text = shown(widgets.ProspectExplorer(frames))
 
     assert re.search(r'alt="Time line of one prospect, \d+ rows: \d+ delivered', text)
 
@@ -330,13 +355,13 @@ def test_pictures_carry_their_description(frames):
 def test_room_is_kept_whatever_is_shown(frames):
     explorer = widgets.SequenceExplorer(frames)
 
-    assert explorer._shown.layout.height == f"{explorer.HEIGHT}px"
-    assert explorer._shown.layout.overflow == "auto"
+    assert explorer._output.layout.height == f"{explorer.HEIGHT}px"
+    assert explorer._output.layout.overflow == "auto"
 
 
 def test_one_off_mail_is_left_out_where_it_is_not_to_count(frames):
     chosen = {"bounce_policy": "reply_wins", "automatic": True, "untracked": False}
-    explorer = widgets.DefinitionSwitch(frames)
+    explorer = widgets.DefinitionExplorer(frames)
     with_it, without = (table(explorer.view(one_off=value, **chosen))["reply rate"] for value in (True, False))
 
     mailings = frames["mailings"]
@@ -351,8 +376,8 @@ def test_one_off_mail_is_left_out_where_it_is_not_to_count(frames):
     ("kind", "control", "value", "resting"),
     [
         (widgets.SequenceExplorer, "picture", "rates", {"sequence"}),
-        (widgets.ABMonitor, "look", "messages", {"detectable", "prior"}),
-        (widgets.MailboxWatch, "look", "health", {"mailbox", "rate"}),
+        (widgets.ABTestExplorer, "look", "messages", {"detectable", "prior"}),
+        (widgets.MailboxExplorer, "look", "health", {"mailbox", "rate"}),
     ],
 )
 def test_controls_rest_where_they_decide_nothing(kind, control, value, resting, frames):
@@ -404,7 +429,7 @@ def test_mailboxes_with_alerts_are_offered_first(frames):
     mailings.loc[::8, "bounced_at"] = mailings["delivered_at"]
     frames = {**frames, "mailings": mailings}
 
-    listed = [number for _, number in widgets.MailboxWatch(frames).controls["mailbox"].options]
+    listed = [number for _, number in widgets.MailboxExplorer(frames).controls["mailbox"].options]
 
     weeks = of.stats.deliverability(frames["mailings"], mailboxes=frames["mailboxes"])
     alerts = weeks[weeks["alert"].isin(["act", "watch"])].groupby("mailbox_id").size().reindex(listed).fillna(0)
@@ -435,7 +460,7 @@ def test_a_period_without_mail_leaves_every_sequence_without_a_rate(frames):
 
 def test_a_change_leaves_the_search_for_garbage_and_the_warnings_as_they_were(frames, monkeypatch):
     """Both are put off while a view is drawn; a view that fails must not leave them off for the whole notebook."""
-    explorer = widgets.ReplyTimeline(frames)
+    explorer = widgets.ProspectExplorer(frames)
     seen = []
 
     def fail(**_state):
@@ -459,7 +484,7 @@ def test_text_is_escaped():
 @pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
 def test_a_test_is_titled_by_its_step_s_place_in_its_sequence(frames):
     """Its id would read like a place; the printed call gives the same title."""
-    monitor = widgets.ABMonitor(frames)
+    monitor = widgets.ABTestExplorer(frames)
     step = frames["sequence_steps"].set_index("id").loc[monitor.state["step"]]
     name = frames["sequences"].set_index("id")["name"][step["sequence_id"]]
     called = f"step {step['order']} of {name}"
@@ -472,7 +497,7 @@ def test_a_test_is_titled_by_its_step_s_place_in_its_sequence(frames):
 
 def test_the_difference_worth_finding_is_written_as_tables_write_percentages(frames):
     """One form of a percentage on a page: ``of.show`` has a no-break space before the sign."""
-    slider = widgets.ABMonitor(frames).controls["detectable"]
+    slider = widgets.ABTestExplorer(frames).controls["detectable"]
 
     assert (slider.label, slider.value) == ("2.0\N{NO-BREAK SPACE}%", 0.02)
     assert [slider.options[place] for place in (0, -1)] == [
@@ -483,7 +508,7 @@ def test_the_difference_worth_finding_is_written_as_tables_write_percentages(fra
 
 def test_two_changes_at_a_time_leave_the_search_for_garbage_as_it_was(frames, monkeypatch):
     """A fetch in another thread rests it too: the one that ends first must not wake it."""
-    explorer = widgets.ReplyTimeline(frames)
+    explorer = widgets.ProspectExplorer(frames)
     seen = []
     monkeypatch.setattr(explorer, "view", lambda **_state: seen.append(gc.isenabled()) or "drawn")
 

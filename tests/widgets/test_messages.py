@@ -7,7 +7,7 @@ import pytest
 
 import outreach_frames as of
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.widgets import ABMonitor, Messages
+from outreach_frames.widgets import ABTestExplorer, Messages
 
 BREAKING_OUT = """"><script>alert(1)</script><p title='"'>&quot;&gt;&lt;b&gt;</iframe><img src=x onerror=alert(2)>"""
 
@@ -148,13 +148,13 @@ def test_what_is_no_frame_of_templates_is_refused():
 
 def test_the_monitor_shows_the_messages_that_it_compares(frames):
     """Those of the step's test, in the order of the variants; every subject as in the data."""
-    monitor = ABMonitor(frames)
-    monitor.controls["look"].value = "messages"
+    explorer = ABTestExplorer(frames)
+    explorer.controls["look"].value = "messages"
     variants = frames["sequence_templates"]
-    listed = variants[(variants["sequence_step_id"] == monitor.state["step"]) & variants["enabled"]]
+    listed = variants[(variants["sequence_step_id"] == explorer.state["step"]) & variants["enabled"]]
     compared = frames["templates"][frames["templates"]["id"].isin(listed["template_id"])].sort_values("id")
 
-    text = Elements(monitor._shown.value).text
+    text = Elements(explorer._output.value).text
 
     told = zip(compared["name"], compared["subject"], strict=True)
     places = [text.index(f"{name}Subject: {subject}") for name, subject in told]
@@ -164,9 +164,9 @@ def test_the_monitor_shows_the_messages_that_it_compares(frames):
 
 def test_the_sample_has_bodies(frames):
     """The page that the notebooks ship shows messages, not a sentence about where they would come from."""
-    monitor = ABMonitor(frames)
+    explorer = ABTestExplorer(frames)
 
-    html = monitor.view(**monitor.state | {"look": "messages"}).to_html()
+    html = explorer.view(**explorer.state | {"look": "messages"}).to_html()
 
     assert html.count("<iframe") >= 2
     assert "no bodies" not in html

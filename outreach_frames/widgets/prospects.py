@@ -11,7 +11,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from outreach_frames.plots import _style as style
 from outreach_frames.plots._layout import Page, distinct, fold, open_page, theme
-from outreach_frames.widgets._explorer import Explorer, Shown, dropdown, dropdown_options
+from outreach_frames.widgets._explorer import Explorer, View, dropdown, dropdown_options
 
 SENT_LABELS = {"delivered_at": "delivered"}
 CAME_BACK = {
@@ -27,7 +27,7 @@ LISTED = 500
 """Prospects offered, those with most mail first."""
 
 
-class ReplyTimeline(Explorer):
+class ProspectExplorer(Explorer):
     """
     Pick a prospect; see what was sent and what came back.
 
@@ -38,7 +38,7 @@ class ReplyTimeline(Explorer):
 
     Examples
     --------
-    >>> timeline = of.widgets.ReplyTimeline(snapshot)
+    >>> timeline = of.widgets.ProspectExplorer(snapshot)
     >>> list(timeline.state)
     ['prospect']
     """
@@ -61,7 +61,7 @@ class ReplyTimeline(Explorer):
         self._names = {number: label for label, number in listed}
         return {"prospect": dropdown("Prospect", listed or [("nobody", 0)])}
 
-    def view(self, *, prospect: int) -> Shown:
+    def view(self, *, prospect: int) -> View:
         """Return the time line of a prospect [id]."""
         mailings = self._mailings[(self._mailings["prospect_id"] == prospect).fillna(value=False)]
         if mailings.empty:
