@@ -106,6 +106,28 @@ def test_the_number_of_comparisons_is_told_beyond_the_limit_too():
     assert findings.tell(differ, limit=1)[1:] == [looks]
 
 
+def test_a_report_writes_what_holds_among_all_its_results(capsys):
+    """Its sections keep their order; results without a section count too; names may come later."""
+    one, many = sequences(("A", 30, 200), ("B", 12, 200)), sequences(*((f"S{n}", 20, 200) for n in range(200)))
+    names = {}
+    report = findings.Report(names=names)
+    report.overview(limit=2)
+    report.tell(one, limit=1)
+    report.add(many)
+    names |= NAMES
+
+    capsys.readouterr()
+    report.write()
+
+    expected = [
+        findings.tell(one, many, names=NAMES, limit=2),
+        findings.tell(one, names=NAMES, limit=1, family=[one, many]),
+    ]
+    assert [id(each) for each in report.results] == [id(one), id(many)]
+    assert capsys.readouterr().out.splitlines() == [str(list(each)) for each in expected]
+    assert findings.tell(one, names=NAMES, limit=1) != expected[1]
+
+
 def test_what_is_told_of_one_result_must_hold_among_the_family():
     """27 of 200 against 13 of 200 is told alone, and not beside 400 comparisons in which nothing differs."""
     one, many = sequences(("A", 30, 200), ("B", 12, 200)), sequences(*((f"S{n}", 20, 200) for n in range(200)))
@@ -446,12 +468,14 @@ def test_what_a_test_can_find_in_time_is_told():
 
     assert tell(plan) == [
         (
-            "From 5.0 %, an improvement by 3 percentage points can be distinguished from chance after 43 days, with "
-            "1,059 enrollments per "
-            "variant."
+            "At a rate of 5.0 %, a test finds an improvement by 3 percentage points after 43 days, with 1,059 "
+            "enrollments for each variant."
         )
     ]
-    assert "none of these improvements" in tell(stats.power_table(baselines=(0.05,), differences=(0.01,), per_day=1))[0]
+    slow = stats.power_table(baselines=(0.05,), differences=(0.01,), per_day=1)
+    assert tell(slow) == [
+        "At a rate of 5.0 %, a test would need more than 90 days to find even an improvement by 1 percentage point."
+    ]
     assert tell(stats.power_table(baselines=(0.05,))) == [findings.NOTHING_NOTABLE["power_table"]]
 
 

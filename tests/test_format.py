@@ -33,7 +33,7 @@ def test_a_small_rate_is_written_alike_in_a_picture_a_sentence_and_a_table():
     rate = {"reply_rate": [0.0004], "reply_rate_n": [500], "reply_rate_lo": [0.0001], "reply_rate_hi": [0.01]}
 
     table = show(pd.DataFrame(rate)).to_html()
-    sentence = str(findings._wording.Rate(0.0004, 0.0001, 0.01, 500))
+    sentence = str(findings._finding.Rate(0.0004, 0.0001, 0.01, 500))
 
     assert "&lt;0.1\N{NO-BREAK SPACE}%" in table
     assert "&lt;0.1–1.0" in table

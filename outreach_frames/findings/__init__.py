@@ -9,6 +9,7 @@ a sentence says so.
 >>> from outreach_frames import findings
 >>> findings.tell(rates)  # what stands out in one result, in a notebook as a list
 >>> findings.tell(rates, health, funnel, names={"sequence_id": names}, limit=5)  # the five most important of several
+>>> report = findings.Report()  # the sections of a notebook as one family
 
 The order: first what must be repaired, then what must be decided, then what is good to know. Within each, every
 statistic has its first finding before any has its second; among these, the one
@@ -26,6 +27,7 @@ the bounces of mailboxes count a hundred times as much as any other comparison.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,10 +35,10 @@ from scipy.stats import false_discovery_control
 
 from outreach_frames._format import counted
 from outreach_frames.errors import DataError
-from outreach_frames.findings import _comparisons, _replies, _sending
-from outreach_frames.findings._wording import Finding, Level, Names, NameTable
+from outreach_frames.findings import _replies, _sending
+from outreach_frames.findings._finding import Finding, Level, Names, NameTable
 
-__all__ = ["RULES", "Sentences", "tell"]
+__all__ = ["RULES", "Report", "Sentences", "tell"]
 
 NOTHING = "Nothing stands out. No difference is larger than chance would explain."
 
@@ -74,7 +76,7 @@ NOTHING_NOTABLE: Mapping[str, str] = {
 Rule = Callable[[pd.DataFrame, Names], Iterator[Finding]]
 
 RULES: Mapping[str, Rule] = {
-    "ab_test": _comparisons.tests,
+    "ab_test": _replies.tests,
     "account_coverage": _sending.coverage,
     "cohort_matrix": _replies.cohorts,
     "compare_periods": _replies.periods,
@@ -84,17 +86,17 @@ RULES: Mapping[str, Rule] = {
     "engagement": _replies.groups,
     "enrollment_outcomes": _replies.groups,
     "failures": _sending.failures,
-    "leaderboard": _comparisons.ranks,
+    "leaderboard": _replies.ranks,
     "mailbox_health": _sending.mailboxes,
     "meetings": _replies.groups,
     "overlaps": _sending.collisions,
     "pipeline_attribution": _sending.credit,
-    "power_table": _comparisons.plans,
+    "power_table": _replies.plans,
     "prospect_opt_outs": _replies.groups,
     "reconcile_counters": _sending.counters,
     "rep_activity": _sending.backlog,
     "reply_within": _replies.within,
-    "send_time_heatmap": _comparisons.hours,
+    "send_time_heatmap": _replies.hours,
     "sequence_engagement": _replies.groups,
     "state_flow": _replies.outcomes,
     "step_funnel": _replies.steps,
@@ -169,7 +171,7 @@ def tell(
     ]
     claims = [finding for group in by_result for finding in group if finding.p is not None]
     ranked = []
-    for group in list(_kept(by_result, claims))[: len(results)]:
+    for group in list(_surviving(by_result, claims))[: len(results)]:
         places = dict.fromkeys(Level, 0)
         for finding in sorted(group, key=lambda each: (each.level, -each.weight)):
             ranked.append((finding.level, places[finding.level], -finding.weight, finding.sentence))
@@ -182,7 +184,74 @@ def tell(
     return Sentences([*sentences, *notes, *looks] if limit is None else [*sentences[:limit], *looks])
 
 
-def _kept(by_result: list[list[Finding]], claims: list[Finding]) -> Iterator[list[Finding]]:
+class Report:
+    """
+    The sentences of a notebook whose sections are one family of comparisons.
+
+    A sentence must hold among all comparisons of the notebook, so that none can be written before the last statistic is
+    computed. `tell` and `overview` keep the places of the sentences; `write`, in the last cell, writes them there.
+
+    Parameters
+    ----------
+    names
+        As of the function `tell`; names may be added to the mapping until `write` is called.
+
+    Attributes
+    ----------
+    results
+        All results so far, in order.
+
+    Examples
+    --------
+    >>> report = of.findings.Report()
+    >>> report.tell(stats.engagement(mailings, by="sequence_id"), limit=1)
+    <IPython.core.display.Markdown object>
+    >>> report.write()
+    ['Of the enrollments in sequence 3, 29...]
+    """
+
+    def __init__(self, *, names: Mapping[str, NameTable] | None = None) -> None:
+        self.results: list[pd.DataFrame] = []
+        self._names = names
+        self._places: list[tuple[Any, tuple[pd.DataFrame, ...] | None, int | None]] = []
+
+    def add(self, *results: pd.DataFrame) -> None:
+        """Add results whose comparisons belong to the family and that have no section."""
+        self.results.extend(results)
+
+    def tell(self, *results: pd.DataFrame, limit: int | None = None) -> None:
+        """Keep a place for the sentences of a section about these results, at most `limit`."""
+        self.add(*results)
+        self._keep_place(results, limit)
+
+    def overview(self, *, limit: int = 5) -> None:
+        """Keep a place for the most important sentences of the whole notebook."""
+        self._keep_place(None, limit)
+
+    def write(self) -> None:
+        """
+        Write the sentences into their places.
+
+        Raises
+        ------
+        DataError
+            As of the function `tell`.
+        """
+        for place, results, limit in self._places:
+            if results is None:
+                place.update(tell(*self.results, names=self._names, limit=limit))
+            else:
+                place.update(tell(*results, names=self._names, limit=limit, family=self.results))
+
+    def _keep_place(self, results: tuple[pd.DataFrame, ...] | None, limit: int | None) -> None:
+        from IPython.display import DisplayHandle, Markdown  # noqa: PLC0415  only notebooks need it
+
+        place = DisplayHandle()  # type: ignore[no-untyped-call]
+        place.display(Markdown("The last cell of the notebook writes the findings here."))  # type: ignore[no-untyped-call]
+        self._places.append((place, results, limit))
+
+
+def _surviving(by_result: list[list[Finding]], claims: list[Finding]) -> Iterator[list[Finding]]:
     """Keep the facts, and the claims that survive all comparisons of the family, weighted by their importance."""
     p, weights = (np.array([getattr(each, name) for each in claims], dtype=np.float64) for name in ("p", "importance"))
     adjusted = iter(false_discovery_control(np.minimum(p * weights.mean() / weights, 1.0)) if claims else ())
@@ -191,8 +260,8 @@ def _kept(by_result: list[list[Finding]], claims: list[Finding]) -> Iterator[lis
 
 
 def _looks(comparisons: int) -> str:
-    were_made = counted(comparisons, "comparison was made", "comparisons were made")
-    return f"{were_made}. If nothing differed, 95 of 100 such lists would name no difference."
+    number = counted(comparisons, "comparison was made", "comparisons were made")
+    return f"{number}. If nothing differed, 95 of 100 such lists would name no difference."
 
 
 def _nothing_notable(functions: list[str], *, has_rows: bool) -> str:

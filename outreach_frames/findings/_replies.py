@@ -1,29 +1,34 @@
-"""Rules about who answers: groups, steps, weeks, outcomes, periods."""
+"""Rules about replies: groups, steps, weeks, outcomes, periods; A/B tests, ranks and hours."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
-from outreach_frames._format import counted, points, signed_points
-from outreach_frames.findings._comparisons import RECENT_WEEKS, change_p, design_effect, with_the_rest
-from outreach_frames.findings._wording import (
+from outreach_frames._format import counted, listed, percent, points, probability, signed_points
+from outreach_frames.findings._finding import (
     HEADLINE,
     MIN_N,
+    RECENT_WEEKS,
     Finding,
     Level,
     Names,
     Rate,
+    change_p,
+    design_effect,
+    has,
     holds,
     parameter,
     rates_in,
     rates_of,
     records,
+    with_the_rest,
 )
-from outreach_frames.metrics import BOTH, METRICS
+from outreach_frames.metrics import BOTH, METRICS, Metric
 from outreach_frames.stats.intervals import difference_of, p_greater
 from outreach_frames.stats.provenance import attached
 
-COMPARED = (
+_COMPARED = (
     "enrollment_reply_rate_14d",
     "prospect_unsubscribe_rate",
     "enrollment_bounce_rate",
@@ -34,10 +39,10 @@ COMPARED = (
 )
 """The rates that groups are compared by: those over people or enrollments that have had the same time."""
 
-PARTS = frozenset({"sequence_step_id", "step_id", "template_id", "sequence_template_id"})
+_PARTS = frozenset({"sequence_step_id", "step_id", "template_id", "sequence_template_id"})
 """Keys of parts of a sequence: bounces and opt-outs come at its first mails, whatever these say."""
 
-MIN_WEEKS = 8
+_MIN_WEEKS = 8
 """Weeks are compared where there are at least so many, the recent ones included."""
 
 _EVENTS = {"reply": "answered", "opt_out": "opted out", "bounce": "bounced", "contact": "been reached"}
@@ -49,8 +54,8 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     keys = parameter(result, "by", ["sequence_id"])
     if not keys:
         return
-    rows, compared = records(result), [rate for rate in COMPARED if f"{rate}_n" in result.columns]
-    if PARTS & set(keys):
+    rows, compared = records(result), [rate for rate in _COMPARED if f"{rate}_n" in result.columns]
+    if _PARTS & set(keys):
         compared = [rate for rate in compared if METRICS[rate].sides == BOTH]
     for rate in compared:
         words = METRICS[rate]
@@ -129,7 +134,7 @@ def cohorts(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Compare the latest weeks' enrollments with those before, after the same time; younger weeks stay out."""
     mature = result[holds(result["mature"])]
     sizes = mature.groupby("week")["cohort_week"].nunique()
-    weeks = [int(week) for week in sizes.index[sizes >= MIN_WEEKS]]
+    weeks = [int(week) for week in sizes.index[sizes >= _MIN_WEEKS]]
     if not weeks:
         return
     cells = mature[mature["week"] == max(weeks)].sort_values("cohort_week")
@@ -200,3 +205,128 @@ def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         counts = [(each.value * each.n, each.n) for each in (now, before)]
         p = 1.0 if row["diff_lo"] <= 0 <= row["diff_hi"] else change_p(counts[0], counts[1], effect=effect)
         yield Finding(Level.DECIDE, abs(row["diff"]) * now.n, sentence, p)
+
+
+_SURE = 0.95
+
+_REACHABLE_D = 90
+"""Longest run of a test that is worth planning [days]."""
+
+_DAYS = {
+    "Mon": "Mondays",
+    "Tue": "Tuesdays",
+    "Wed": "Wednesdays",
+    "Thu": "Thursdays",
+    "Fri": "Fridays",
+    "Sat": "Saturdays",
+    "Sun": "Sundays",
+}
+_EQUAL = "no difference as large as"
+"""How the verdict of a test begins that excludes the difference looked for."""
+
+_UNDECIDED = "undecided"
+"""The verdict of a test that has had its plan and excludes nothing."""
+
+
+def tests(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
+    """Say the verdict of each test, and how far the nearest of those is that need more mail."""
+    words = METRICS[parameter(result, "metric", "reply_rate")]
+    waiting: list[tuple[float, str]] = []
+    tested: dict[Any, list[dict[str, Any]]] = {}
+    for arm in records(result):
+        tested.setdefault(arm["step_id"], []).append(arm)
+    for step, arms in tested.items():
+        where = name("step_id", step)
+        verdict, needed = arms[0]["verdict"], arms[0]["n_needed"]
+        sent, least = sum(arm["arrivals"] for arm in arms), min(arm["n"] for arm in arms)
+        if verdict == "broken split":
+            split = listed(f"{arm['arrivals']:,}" for arm in arms)
+            sentence = f"The test at {where} is broken: its variants were sent to {split} people, not in equal parts."
+            yield Finding(Level.REPAIR, sent, sentence, float(arms[0]["srm_p"]))
+            continue
+        yield _winner(arms, verdict.removesuffix(" better"), where, words, name)
+        if verdict.startswith(_EQUAL):
+            sentence = f"At {where} there is {verdict}, after {counted(sent, 'mail')}."
+            yield Finding(Level.KNOW, sent, sentence)
+        elif verdict == _UNDECIDED:
+            best = max(arms, key=lambda arm: arm["diff"])
+            ends = " and ".join(signed_points(best[end]) for end in ("diff_lo", "diff_hi"))
+            sentence = f"At {where} the test is undecided after {counted(sent, 'mail')}: its best variant may be"
+            yield Finding(Level.KNOW, sent, f"{sentence} anywhere between {ends} percentage points from its rival.")
+        elif not verdict.endswith(" better") and pd.notna(needed):
+            figure = f"the nearest, at {where}, has {least:,} of {counted(needed, 'enrollment')} needed in each variant"
+            waiting.append((least / needed, figure))
+    if waiting:
+        sentence = f"{counted(len(waiting), 'test')} cannot be decided yet; {max(waiting)[1]}."
+        yield Finding(Level.KNOW, 0, sentence)
+
+
+def _winner(arms: list[dict[str, Any]], variant: str, where: str, words: Metric, name: Names) -> Finding:
+    """Compare the best variant with its rival; the p-value allows for all pairs, and for many looks."""
+    better = [arm for arm in arms if arm["variant"] == variant]
+    best = better[0] if better else max(arms, key=lambda arm: arm["rate"] if pd.notna(arm["rate"]) else -1.0)
+    rival = next((arm for arm in arms if arm["template_id"] == best["rival_id"]), best)
+    labels = [name("template_id", arm["template_id"], arm["name"]) for arm in (best, rival)]
+    figures = [Rate(arm["rate"], arm["lo"], arm["hi"], arm["n"]) for arm in (best, rival)]
+    pairs, chance = len(arms) * (len(arms) - 1) / 2, best["p_always_valid"]
+    is_won = better and best["diff_lo"] > 0 and pd.notna(chance)
+    if not is_won:
+        return Finding(Level.DECIDE, 0, "", 1.0)
+    change = points(best["diff"], best["diff_lo"], best["diff_hi"])
+    sentence = f"At {where}, {labels[0]} {words.more} {labels[1]}: {figures[0]} against {figures[1]}, {change} more."
+    return Finding(Level.DECIDE, best["diff"] * rival["n"], sentence, min(1.0, pairs * float(chance)))
+
+
+def ranks(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
+    """Name the groups that differ from the others, by their own counts and by their shrunken rates."""
+    key, metric = parameter(result, "by", "user_id"), parameter(result, "metric", "reply_rate")
+    words, effect = METRICS[metric], design_effect(result, metric)
+    rows = records(result)
+    own = rates_of(result["x"].astype("float64"), result["n"].astype("float64"), effect=effect)
+    for group in with_the_rest(own, BOTH, effect=effect):
+        row = rows[group.place]
+        drawn = Rate(float(row["shrunk"]), float(row["lo"]), float(row["hi"]), float(row["n"]))
+        rest = (result["x"].sum() - row["x"]) / (result["n"].sum() - row["n"])
+        differs = drawn.low > rest or drawn.high < rest
+        best = f"; it is the best with a probability of {probability(row['p_top'])}" if row["p_top"] >= _SURE else ""
+        sentence = (
+            f"{name(key, row[key], row['name'])} {has(words)} {drawn}, {group.side} the others together "
+            f"({group.rest}){best}."
+        )
+        yield Finding(Level.DECIDE, group.weight, sentence, group.p if differs else 1.0)
+
+
+def hours(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
+    """Compare each hour that has enough mail with all others that have."""
+    metric = parameter(result, "metric", "reply_rate")
+    read = result[holds(result["enough"])]
+    rows = records(read)
+    for hour in with_the_rest(rates_in(read, metric), BOTH, effect=design_effect(result, metric)):
+        row = rows[hour.place]
+        sentence = (
+            f"Mail that arrives on {_DAYS[row['weekday']]} between {row['hour']}:00 and {row['hour'] + 1}:00 "
+            f"{has(METRICS[metric])} {hour.rate}, {hour.side} the other hours with enough mail ({hour.rest})."
+        )
+        yield Finding(Level.KNOW, hour.weight, sentence, hour.p)
+
+
+def plans(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
+    """Say the smallest improvement that a test can find in a reasonable time."""
+    for baseline, plan in result.dropna(subset=["n_per_arm", "days"]).groupby("baseline"):
+        start = f"At a rate of {percent(float(str(baseline)))}"
+        reachable = [row for row in records(plan) if row["days"] <= _REACHABLE_D]
+        if not reachable:
+            most = _improvement(plan["difference"].max())
+            sentence = f"{start}, a test would need more than {_REACHABLE_D} days to find even {most}."
+        else:
+            least = min(reachable, key=lambda row: float(row["difference"]))
+            sentence = (
+                f"{start}, a test finds {_improvement(least['difference'])} after "
+                f"{counted(least['days'], 'day')}, with {counted(least['n_per_arm'], 'enrollment')} for each variant."
+            )
+        yield Finding(Level.KNOW, 0, sentence)
+
+
+def _improvement(difference: float) -> str:
+    size = f"{100 * float(difference):g}"
+    return f"an improvement by {size} percentage {'point' if size == '1' else 'points'}"

@@ -5,22 +5,24 @@ from collections.abc import Iterator
 import pandas as pd
 
 from outreach_frames._format import counted, day, listed, share
-from outreach_frames.findings._comparisons import RECENT_WEEKS, design_effect, with_the_rest
-from outreach_frames.findings._replies import groups
-from outreach_frames.findings._wording import (
+from outreach_frames.findings._finding import (
     HEADLINE,
     MIN_N,
     NOTABLE,
+    RECENT_WEEKS,
     Finding,
     Level,
     Names,
     Rate,
+    design_effect,
     has,
     holds,
     parameter,
     rates_of,
     records,
+    with_the_rest,
 )
+from outreach_frames.findings._replies import groups
 from outreach_frames.metrics import METRICS
 from outreach_frames.stats.intervals import MIN_EVENTS, exact_lower, p_above
 from outreach_frames.stats.provenance import attached
@@ -30,7 +32,7 @@ _GAPS = {
     "rows missing": (Level.REPAIR, "more deliveries than there are rows: that mail was deleted or cannot be seen"),
     "pending sync": (Level.KNOW, "fewer deliveries than there are rows: they lag behind"),
 }
-_TOLD_ELSEWHERE = {"blind_mailboxes", "mail_after_opt_out", "counters_above_rows"}
+_OTHER_RULES = {"blind_mailboxes", "mail_after_opt_out", "counters_above_rows"}
 """Checks of the data's quality that have a rule of their own."""
 
 
@@ -152,7 +154,7 @@ def counters(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
 def quality(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     """Say what must be repaired in the data before any figure is read."""
     for row in records(result[result["severity"] == "act"]):
-        if row["check"] not in _TOLD_ELSEWHERE:
+        if row["check"] not in _OTHER_RULES:
             check, resource = (row[name].replace("_", " ") for name in ("check", "resource"))
             sentence = f"{check.capitalize()}: {row['count']:,} of {row['rows']:,} {resource}; {row['effect']}."
             yield Finding(Level.REPAIR, row["count"], sentence)
@@ -175,10 +177,10 @@ def machines(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     yield Finding(Level.KNOW, suspect, f"{sentence} them {low}. Machines that were not detected are in both figures.")
 
 
-FEW_ACCOUNTS = 0.05
+_FEW_ACCOUNTS = 0.05
 """A smaller share of the accounts gets no sentence."""
 
-CREDIT_SPREAD = 0.1
+_CREDIT_SPREAD = 0.1
 """A channel gets a sentence where the models' credits for it differ by at least this share of all deals."""
 
 
@@ -208,12 +210,12 @@ def coverage(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
     present = result[result["prospects"] > 0]
     several = present[(present["prospects"] > 1) & (present["contacted"] > 0)]
     untouched, single = present[present["contacted"] == 0], several[several["contacted"] == 1]
-    if len(untouched) and len(untouched) >= FEW_ACCOUNTS * len(present):
+    if len(untouched) and len(untouched) >= _FEW_ACCOUNTS * len(present):
         people = int(untouched["prospects"].sum())
         of_all = f"{len(untouched):,} of {counted(len(present), 'account')}"
         sentence = f"In {of_all} with people on file nobody was contacted"
         yield Finding(Level.DECIDE, people, f"{sentence}, {counted(people, 'person', 'people')} in all.")
-    if len(single) and len(single) >= FEW_ACCOUNTS * len(several):
+    if len(single) and len(single) >= _FEW_ACCOUNTS * len(several):
         people = int((single["prospects"] - 1).sum())
         sentence = f"In {len(single):,} of {counted(len(several), 'account')} with several people on file"
         rest = f"only one of them was contacted; {counted(people, 'other')} could be"
@@ -238,7 +240,7 @@ def credit(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         rows = sorted(records(models), key=lambda row: float(row["credited"]))
         least, most = rows[0], rows[-1]
         rules = [f"“{row['model'].replace('_', ' ')}”" for row in (least, most)]
-        if (most["credited"] - least["credited"]) / deals >= CREDIT_SPREAD:
+        if (most["credited"] - least["credited"]) / deals >= _CREDIT_SPREAD:
             sentence = (
                 f"{name(f'{channel}_id', id_)} gets {least['credited']:.0f} of {deals:,} deals by the rule {rules[0]} "
                 f"and {most['credited']:.0f} by {rules[1]}: how much it brings in depends on the rule."

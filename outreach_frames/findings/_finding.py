@@ -1,16 +1,20 @@
-"""What a finding is made of: its level and weight, rates with their interval and n, and names."""
+"""
+What a finding is made of: its level and weight, names, rates with their interval and n, and the test of a difference.
 
-from collections.abc import Iterable, Mapping
+All comparisons behind the sentences of one call are one family; see `tell`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from outreach_frames._format import day, interval
+from outreach_frames._format import day, interval, percent
 from outreach_frames.errors import DataError
 from outreach_frames.metrics import Metric
-from outreach_frames.stats.intervals import score_interval
+from outreach_frames.stats.intervals import MIN_EVENTS, p_different, p_greater, score_interval
 
 MIN_N = 30
 """Groups with a smaller denominator are not judged."""
@@ -81,13 +85,13 @@ class Names:
                 "names= takes names by id for each key.",
                 hint='Write {"sequence_id": sequences.set_index("id")["name"]}.',
             )
-        self._given = tables
+        self._tables = tables
 
     def __call__(self, key: str, value: Any, own: Any = None) -> str:
         """Name a value of a key column, by the result's own name where it has one."""
         if isinstance(own, str) and own:
             return f"“{own}”"
-        name = self._given.get(key, {}).get(value)
+        name = self._tables.get(key, {}).get(value)
         if isinstance(name, str) and name:
             return f"“{name}”"
         if hasattr(value, "strftime"):
@@ -129,3 +133,82 @@ def holds(flags: "pd.Series[Any]") -> "pd.Series[bool]":
 def parameter(result: pd.DataFrame, name: str, default: Any) -> Any:
     """Return a parameter that a result's record keeps."""
     return result.attrs.get("outreach_frames", {}).get("parameters", {}).get(name, default)
+
+
+RECENT_WEEKS = 4
+"""Bounces and complaints are judged over this many latest weeks together: a single week has few mails."""
+NO_CLUSTERING = 1.0
+
+
+class Group(NamedTuple):
+    """
+    A group compared with all others together.
+
+    Attributes
+    ----------
+    place
+        Its row.
+    rate
+        Its own.
+    side
+        On which side of the others it is: "above" or "below".
+    rest
+        The rate of the others.
+    weight
+        How many successes it has more or less than it would have at the rate of the others.
+    p
+        Exact; 1 where its own interval holds the rate of the others, or where there are too few events.
+    """
+
+    place: int
+    rate: Rate
+    side: str
+    rest: str
+    weight: float
+    p: float
+
+
+def design_effect(result: pd.DataFrame, rate: str) -> float:
+    """Return by how much the trials of a rate count for less than independent ones, as the result's record says."""
+    noted = result.attrs.get("outreach_frames", {}).get("clusters", {}).get(rate, {})
+    return float(noted.get("design_effect", NO_CLUSTERING))
+
+
+def with_the_rest(rates: Sequence[Rate], sides: Sequence[str], *, effect: float = NO_CLUSTERING) -> Iterator[Group]:
+    """
+    Compare each group of at least `MIN_N` trials with all others together.
+
+    Parameters
+    ----------
+    rates
+        Of all groups.
+    sides
+        Which sides get a sentence; one side alone is tested one-sided.
+    effect
+        The design effect of the rate.
+    """
+    n = np.nan_to_num(np.array([rate.n for rate in rates], dtype=np.float64))
+    x = np.nan_to_num(np.array([rate.value * rate.n for rate in rates], dtype=np.float64))
+    judged = np.flatnonzero((n >= MIN_N) & (n.sum() - n > 0))
+    if not judged.size:
+        return
+    others, of_others = x.sum() - x[judged], n.sum() - n[judged]
+    counts = (x[judged] / effect, n[judged] / effect, others / effect, of_others / effect)
+    if tuple(sides) == ("above",):
+        p = np.where(x[judged] >= MIN_EVENTS - 0.5, p_greater(*counts), 1.0)
+    elif tuple(sides) == ("below",):
+        p = p_greater(counts[2], counts[3], counts[0], counts[1])
+    else:
+        p = p_different(*counts)
+    for place, other, trials, chance in zip(judged.tolist(), others / of_others, of_others, p, strict=True):
+        rate = rates[place]
+        side = "above" if rate.value > other else "below"
+        differs = not rate.low <= other <= rate.high and side in sides
+        weight = abs(rate.value - other) * rate.n
+        yield Group(place, rate, side, percent(other, trials), weight, float(chance) if differs else 1.0)
+
+
+def change_p(now: tuple[float, float], before: tuple[float, float], *, effect: float = NO_CLUSTERING) -> float:
+    """Return the exact two-sided p-value of two periods' successes and trials."""
+    counts = [count / effect for count in (*now, *before)]
+    return float(p_different(*counts))
