@@ -61,6 +61,12 @@ def percent_extent(rates: Iterable[float], n: Any = None) -> str:
     return percent_range(min(present), max(present), n) if present else MISSING
 
 
+def typical(trials: Iterable[Any]) -> float:
+    """Return the denominator that decides on the decimals of a whole column: the median of those that are not 0."""
+    sizes = pd.Series(list(trials), dtype="float64")
+    return float(sizes[sizes > 0].median())
+
+
 def interval(rate: Any, low: Any, high: Any, n: Any = None, *, with_n: bool = True) -> str:
     """Write a rate with its interval and denominator: ``4.2 % (3.1–5.6 %, n = 500)``; what is missing is left out."""
     ends = [] if pd.isna(low) or pd.isna(high) else [percent_range(low, high, n)]

@@ -93,3 +93,10 @@ def test_a_small_rate_is_written_alike_in_a_picture_a_sentence_and_a_table():
 def test_each_kind_of_figure_has_one_way_to_be_written(written, text):
     """With ordinary spaces here; a no-break space keeps a number and its unit on one line."""
     assert plain(written) == text
+
+
+def test_half_of_the_denominators_decide_on_the_decimals_of_a_column():
+    assert _format.typical([500, 200, 0, 9]) == 200
+    assert _format.percent(0.061, _format.typical([500, 200, 9])) == f"6.1{_format.SPACE}%"
+    assert _format.percent(0.061, _format.typical([500, 20, 9])) == f"6{_format.SPACE}%"
+    assert _format.percent(0.061, _format.typical([])) == f"6.1{_format.SPACE}%"

@@ -10,8 +10,8 @@ description in words in ``ax.figure.outreach_alt``.
 >>> ax.figure.savefig("rates.png")
 >>> plots.plot_rates(rates, ax=some_axes)  # or inside an arrangement of one's own
 
-A list in place of a frame, a frame of another library, names that are not by id, several Axes at once: each is a
-`DataError` that says what to pass.
+A `DataError` refuses a list in place of a frame, a frame of another library, names that are not by id, and several Axes
+at once; it says what to pass.
 
 A picture with one panel is drawn into the Axes that is returned; small multiples are insets of it, in
 ``ax.child_axes``. A given Axes keeps everything inside its rectangle. A new one belongs to no pyplot figure, so that

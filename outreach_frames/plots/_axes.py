@@ -61,7 +61,7 @@ def _fitting(axis: Axis, ticks: int) -> int:
     return max(1, min(ticks, int(length)))
 
 
-def no_data(ax: Axes, row: float, *, upright: bool = False) -> None:
+def no_data(ax: Axes, row: float, *, upright: bool = False, pitch: float = 1.0) -> None:
     """
     Mark a row without data by an open tick and the words; it has no place on the value axis.
 
@@ -73,7 +73,7 @@ def no_data(ax: Axes, row: float, *, upright: bool = False) -> None:
     if upright:
         below = ScaledTranslation(0, -_BELOW_AXIS / 72, inches)
         beside = blended_transform_factory(ax.transData, ax.transAxes) + below
-    size = 7 * _crowding(ax, upright=upright)
+    size = 7 * _crowding(ax, pitch, upright=upright)
     look: dict[str, Any] = {"marker": NONE.marker, "ms": size, "mfc": "none", "mec": MUTED, "mew": 0.8, "ls": "none"}
     ax.plot(*_turned([0], [row], upright=upright), transform=beside, gid="no-data", clip_on=False, **look)
     if not upright:
@@ -90,29 +90,32 @@ def estimates(
     *,
     faded: Sequence[bool] | Flags | None = None,
     upright: bool = False,
+    pitch: float = 1.0,
 ) -> None:
     """
     Draw points with their whiskers along rows; a whisker that is cut at the edge of the axis ends in an arrow.
 
-    A point that lies beyond the edge itself stands hollow before the arrow, so that no row is without one. A row
-    without a value gets the tick for missing data. Set the limits of the value axis first: that is the x axis, or the
-    y axis where `upright`.
+    A point beyond the edge is drawn hollow before the arrow, so that every row has one. A row without a value gets the
+    tick for missing data. Set the limits first: values lie on the x axis, or on the y axis where `upright`. `pitch` is
+    the distance of neighboring rows: where it is small, marks are small.
     """
     at, bounds = np.asarray(rows, dtype=np.float64), np.asarray(rates, dtype=np.float64).reshape(-1, 3)
     missing = np.isnan(bounds[:, 0])
     for row in at[missing]:
-        no_data(ax, row, upright=upright)
+        no_data(ax, row, upright=upright, pitch=pitch)
     pale_rows = np.zeros(len(at), dtype=bool) if faded is None else np.asarray(faded, dtype=bool)
     for pale in (False, True):
         chosen = ~missing & (pale_rows == pale)
         if chosen.any():
-            _draw_estimates(ax, at[chosen], bounds[chosen], mark, pale=pale, upright=upright)
+            _draw_estimates(ax, at[chosen], bounds[chosen], mark, pale=pale, upright=upright, pitch=pitch)
 
 
-def _draw_estimates(ax: Axes, rows: Floats, rates: Floats, mark: Mark, *, pale: bool, upright: bool) -> None:
+def _draw_estimates(
+    ax: Axes, rows: Floats, rates: Floats, mark: Mark, *, pale: bool, upright: bool, pitch: float
+) -> None:
     values, low, high = rates.T
     edge = (ax.get_ylim() if upright else ax.get_xlim())[1]
-    scale = _crowding(ax, upright=upright)
+    scale = _crowding(ax, pitch, upright=upright)
     look: dict[str, Any] = {"color": mark.fill, "alpha": FADED if pale else 1.0, "clip_on": False}
     whiskers = ax.vlines if upright else ax.hlines
     whiskers(rows, np.minimum(low, edge), np.minimum(high, edge), lw=2.2 * scale, gid="interval", **look)
@@ -131,11 +134,11 @@ def _draw_estimates(ax: Axes, rows: Floats, rates: Floats, mark: Mark, *, pale: 
         ax.plot(*at_edge, transform=ax.transData + aside, zorder=3, gid="estimate-beyond", **look)
 
 
-def _crowding(ax: Axes, *, upright: bool) -> float:
-    """Scale for marks whose rows lie at a unit's distance: 1 where they have room, down to one half."""
+def _crowding(ax: Axes, pitch: float, *, upright: bool) -> float:
+    """Scale for the marks of rows at a distance: 1 where they have room, down to one half."""
     box = rectangle_of(ax)
     low, high = ax.get_xlim() if upright else ax.get_ylim()
-    slot = (box.width if upright else box.height) / abs(high - low)
+    slot = pitch * (box.width if upright else box.height) / abs(high - low)
     return min(1.0, max(0.5, slot / _ROOMY))
 
 

@@ -257,7 +257,7 @@ class PlotFigure(Figure):
             super().draw(renderer)
 
 
-class ShownAxes(Axes):
+class NotebookAxes(Axes):
     """Axes of a new figure, which a notebook shows as a picture with its alternative text."""
 
     def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -372,7 +372,7 @@ def open_page(ax: Axes | None, *, title: str, subtitle: str, footnote: str, heig
     below = _height(footnote, SMALL_PT) + 0.08
     if ax is None:
         figure = PlotFigure(figsize=(WIDTH, height + above + below + 2 * _PAD), dpi=_DPI)
-        ax = figure.add_axes((0, 0, 1, 1), axes_class=ShownAxes)
+        ax = figure.add_axes((0, 0, 1, 1), axes_class=NotebookAxes)
     dress(ax)
     box = rectangle_of(ax)
     page = Page(ax, box.x0 + _PAD, box.y0 + _PAD + below, room, max(box.height - above - below - 2 * _PAD, 0.05))

@@ -1,4 +1,4 @@
-"""Small multiples and what stands in them: weeks, labels beside lines, keys, and shaded cells."""
+"""Small multiples and what stands in them: axes of weeks, labels beside lines, legends, and shaded cells."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.patches import Rectangle
+from matplotlib.dates import MO, DateFormatter, WeekdayLocator, date2num
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import blended_transform_factory
 
-from outreach_frames.plots._axes import HALO, blocks
+from outreach_frames.plots._axes import HALO
 from outreach_frames.plots._input import Floats
-from outreach_frames.plots._layout import WIDTH, Page, fold, line_height, lines_that_fit, rectangle_of, width
+from outreach_frames.plots._layout import WIDTH, Page, fold, line_height, lines_that_fit, rectangle_of, widest, width
 from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark
 
 MOST_PANELS = 12
@@ -44,7 +45,7 @@ class Cell:
     is_lowest: bool
 
 
-def panels_shown(ax: Axes | None, panels: int, cell: float, *, below: float, columns: int | None = None) -> int:
+def panel_count(ax: Axes | None, panels: int, cell: float, *, below: float, columns: int | None = None) -> int:
     """How many of so many panels are drawn: at most twelve, and on a given Axes what it has room for."""
     lines = lines_that_fit(ax, cell * _LEAST + NAME_ROOM, fixed=below)
     columns = columns or min(3, _columns_that_fit(WIDTH if ax is None else rectangle_of(ax).width))
@@ -103,42 +104,29 @@ def grid(
     return cells
 
 
+WEEK = 7.0
+"""Distance of two Mondays on an axis of weeks [days]."""
 _WEEKS_APART = 0.12
 
 
-class Weeks:
-    """
-    All weeks from the first to the last of a result, at 0, 1, 2 and so on.
+def week_places(mondays: Iterable[Any]) -> Floats:
+    """Where weeks lie on an axis of dates [matplotlib's days]."""
+    stamps = pd.DatetimeIndex([pd.Timestamp(monday).tz_localize(None) for monday in mondays])
+    places: Floats = date2num(stamps)  # type: ignore[no-untyped-call]  # matplotlib's stubs leave dates out
+    return places
 
-    Parameters
-    ----------
-    mondays
-        First days of the weeks that have rows; weeks without rows keep their place.
-    """
 
-    def __init__(self, mondays: Iterable[Any]) -> None:
-        stamps = [pd.Timestamp(monday) for monday in mondays]
-        self.first = min(stamps)
-        self.count = int(self._places(stamps).max()) + 1
-
-    def places(self, mondays: Iterable[Any]) -> Floats:
-        """Where weeks lie on the axis."""
-        return self._places([pd.Timestamp(monday) for monday in mondays])
-
-    def _places(self, stamps: list[pd.Timestamp]) -> Floats:
-        return np.array([round((stamp - self.first).days / 7) for stamp in stamps], dtype=np.float64)
-
-    def axis(self, ax: Axes) -> None:
-        """Label as many Mondays as have room, the last one among them."""
-        ax.set_xlim(-0.6, self.count - 0.4)
-        names = [f"{monday.day} {monday:%b}" for monday in self._mondays()]
-        slot = rectangle_of(ax).width / self.count
-        every = max(1, int(np.ceil((max(width(name, SMALL_PT) for name in names) + _WEEKS_APART) / slot)))
-        visible = range(self.count - 1, -1, -every)
-        ax.set_xticks(list(visible), [names[place] for place in visible], size=SMALL_PT)
-
-    def _mondays(self) -> list[pd.Timestamp]:
-        return [self.first + pd.Timedelta(weeks=place) for place in range(self.count)]
+def week_axis(ax: Axes, mondays: Iterable[Any]) -> None:
+    """Lay an axis of dates over the weeks from the first to the last; label as many Mondays as have room."""
+    places = week_places(mondays)
+    first, last = places.min(), places.max()
+    slot = rectangle_of(ax).width / ((last - first) / WEEK + 1)
+    every = max(1, ceil((width("30 Mar", SMALL_PT) + _WEEKS_APART) / slot))
+    ax.xaxis_date()
+    ax.xaxis.set_major_locator(WeekdayLocator(byweekday=MO, interval=every))  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_formatter(DateFormatter("%d %b"))  # type: ignore[no-untyped-call]
+    ax.tick_params(axis="x", labelsize=SMALL_PT)
+    ax.set_xlim(first - 0.6 * WEEK, last + 0.6 * WEEK)
 
 
 _LABEL_JOIN, _LABEL_TEXT = 0.1, 0.14
@@ -146,7 +134,7 @@ _LABEL_JOIN, _LABEL_TEXT = 0.1, 0.14
 
 def label_beside(ax: Axes, requested: Sequence[float], texts: Sequence[str], inks: Sequence[str]) -> None:
     """
-    Write texts at heights of the y axis, as near as they can stand; set the limits of the axis first.
+    Write texts beside their heights on the y axis, moved apart where they would overlap; set the limits first.
 
     What lies above the axis is named at its upper end, without a joining line.
     """
@@ -196,38 +184,59 @@ def _apart(requested: Sequence[float], gap: float) -> list[float]:
     return moved
 
 
-_SWATCH, _BESIDE, _APART = 0.2, 0.06, 0.16
-_PITCH = line_height(SMALL_PT) + 0.03
+_SWATCH, _BESIDE, _APART, _PITCH = 0.2, 0.06, 0.16, line_height(SMALL_PT) + 0.03
+"""Widths of a legend's swatch and gaps, and distance of its lines [inches]."""
 
 
-def key_height(words: Iterable[str], room: float) -> float:
-    """Room that the key needs [inches]."""
-    return (max((line for line, _ in _places(words, room)), default=-1) + 1) * _PITCH + 0.04
+def legend_height(words: Sequence[str], room: float) -> float:
+    """Room that a legend needs [inches]."""
+    return ceil(len(words) / max(_legend_columns(words, room), 1)) * _PITCH + 0.04
 
 
-def draw_key(page: Page, marks: Mapping[str, Mark]) -> None:
-    """Draw a swatch and its words for each meaning at the top of the page."""
-    height = key_height(marks, page.width)
-    panel = page.panel(0, page.height - height, page.width, height, gid="key")
-    panel.set(xlim=(0, page.width), ylim=(height, 0))
-    panel.set_axis_off()
-    for (line, x), (words, mark) in zip(_places(marks, page.width), marks.items(), strict=True):
-        top = line * _PITCH
-        blocks(panel, [(x, top + 0.02, _SWATCH, _PITCH - 0.05)], mark, gid="swatch")
-        panel.text(x + _SWATCH + _BESIDE, top + _PITCH / 2, words, size=SMALL_PT, color=INK, va="center")
+def draw_legend(page: Page, marks: Mapping[str, Mark]) -> None:
+    """Explain areas at the top of the page: a swatch and its words for each meaning."""
+    # A hatch takes the color of the edge, so that the outline is drawn apart.
+    swatches = [
+        (
+            Patch(facecolor=mark.fill, edgecolor=mark.hatch_ink, hatch=mark.hatch or None, lw=0),
+            Patch(facecolor="none", edgecolor=mark.ink, lw=0.6),
+        )
+        for mark in marks.values()
+    ]
+    place_legend(page, swatches, list(marks), columns=_legend_columns(list(marks), page.width), swatch=_SWATCH)
 
 
-def _places(words: Iterable[str], room: float) -> list[tuple[int, float]]:
-    """Line and left edge [inches] of each entry."""
-    places: list[tuple[int, float]] = []
-    line, x = 0, 0.0
-    for text in words:
-        wide = _SWATCH + _BESIDE + width(text, SMALL_PT)
-        if x and x + wide > room:
-            line, x = line + 1, 0.0
-        places.append((line, x))
-        x += wide + _APART
-    return places
+def place_legend(
+    page: Page, handles: Sequence[Any], words: Sequence[str], *, columns: int, swatch: float, apart: float = _APART
+) -> None:
+    """Put matplotlib's legend into the upper left corner of the page, without a frame [lengths in inches]."""
+    em = SMALL_PT / 72
+    page.ax.legend(
+        handles,
+        words,
+        ncols=columns,
+        loc="upper left",
+        bbox_to_anchor=(page.x(0), page.y(page.height)),
+        bbox_transform=page.figure.transFigure,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        fontsize=SMALL_PT,
+        labelcolor=INK,
+        handlelength=swatch / em,
+        handletextpad=_BESIDE / em,
+        columnspacing=apart / em,
+        labelspacing=_PITCH / em - 1,
+    )
+
+
+def _legend_columns(words: Sequence[str], room: float) -> int:
+    """Choose the most columns that fit; matplotlib fills them one after the other."""
+    for columns in range(len(words), 1, -1):
+        split = [part for part in np.array_split(np.array(words, dtype=object), columns) if len(part)]
+        if sum(_SWATCH + _BESIDE + widest(part, SMALL_PT) + _APART for part in split) - _APART <= room:
+            return columns
+    return 1
 
 
 _LIGHTEST = 0.06

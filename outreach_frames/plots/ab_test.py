@@ -1,4 +1,4 @@
-"""A/B test of a step: the posterior of each variant's rate, and the differences between variants."""
+"""A/B test of a step: how likely each rate of each variant is, and the differences between variants."""
 
 from math import lgamma
 
@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from outreach_frames._format import count, counted, interval, percent, probability, signed_points
+from outreach_frames._format import count, counted, interval, percent, probability, signed_points, typical
 from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import (
     AXIS_ROOM,
@@ -63,7 +63,7 @@ def plot_ab_test(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Plot what a test knows: the posterior of each variant's rate, and below it the differences with the zero line.
+    Plot how likely each rate of each variant is, and below it the differences between variants with the zero line.
 
     Parameters
     ----------
@@ -93,6 +93,11 @@ def plot_ab_test(
         The frame is not a result of `stats.ab_test`.
     DataError
         The step is not in the result.
+
+    Notes
+    -----
+    Curves: the posterior density of the rate, a Beta distribution with the test's prior. Intervals: Wilson's, for
+    differences Newcombe's.
 
     Examples
     --------
@@ -129,16 +134,17 @@ def plot_ab_test(
                 period=period,
             ),
             footnote=f"{words.label}: enrollments with a success at the step ÷ enrollments reached there. Curves: "
-            f"posterior density, with the test's prior. Whiskers: {confidence(test)} interval (Wilson; for differences "
-            "Newcombe). Chance: that the first variant is better than the second.",
+            f"how likely each rate is, given these counts. Lines: {confidence(test)} interval. Chance: that the first "
+            "variant is better than the second.",
             height=max(len(arms), 1) * _TEST_ROW + AXIS_ROOM + HEADER_ROOM + strip,
         )
         if not letters:
             return empty(page, "No step with several templates in this period.")
-        rates = zip(numbers(arms, "rate"), numbers(arms, "n"), strict=True)
+        sizes = numbers(arms, "n")
+        rates = zip(numbers(arms, "rate"), sizes, strict=True)
         columns = [
-            Column("rate", [percent(rate, n) if n else "–" for rate, n in rates]),
-            Column("n", [count(n) for n in arms["n"]]),
+            Column("rate", [percent(rate, typical(sizes)) if n else "–" for rate, n in rates]),
+            Column("n", [count(n) for n in sizes]),
         ]
         drawn = lay_rows(page, variants, columns, below=strip)
         drawn.set_xlim(0, top_of(numbers(arms, "hi"), numbers(arms, "rate")))

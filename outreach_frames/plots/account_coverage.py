@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames._format import count, counted, percent, percent_extent
+from outreach_frames._format import count, counted, percent, percent_extent, typical
 from outreach_frames.plots._axes import Column, blocks, empty, lay_rows, no_data, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, labels, numbers, ranked, require, subtitle
 from outreach_frames.plots._layout import WIDTH, theme
-from outreach_frames.plots._panels import draw_key, key_height
+from outreach_frames.plots._panels import draw_legend, legend_height
 from outreach_frames.plots._style import ACTIVE, NONE, REPLY
 
 _COVERAGE_COLUMNS = ("account_id", "prospects", "contacted", "replied", "coverage", "multi_threaded")
-_COVERAGE_KEY = {"known": ACTIVE, "contacted": NONE, "replied": REPLY}
+_LEGEND = {"known": ACTIVE, "contacted": NONE, "replied": REPLY}
 _COVERAGE_BAR = 0.66
 
 
@@ -70,7 +70,7 @@ def plot_account_coverage(
     multi = numbers(coverage, "multi_threaded") > 0
     whole = np.nansum(on_file)
     with theme():
-        above = key_height(_COVERAGE_KEY, WIDTH)
+        above = legend_height(list(_LEGEND), WIDTH)
         page, lines = open_rows(
             ax,
             order,
@@ -91,17 +91,18 @@ def plot_account_coverage(
         )
         if coverage.empty:
             return empty(page, "No accounts in this period.")
-        cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shares, on_file, has_value, strict=True)]
+        n = typical(on_file)
+        cells = [percent(value, n) if ok else "–" for value, ok in zip(shares, has_value, strict=True)]
         columns = [
-            Column("coverage", lines.write(cells, lambda group: percent_extent(shares[list(group)]))),
-            Column("known", lines.write([count(n) for n in on_file])),
-            Column("replied", lines.write([count(n) for n in replied])),
+            Column("coverage", lines.write(cells, lambda group: percent_extent(shares[list(group)], n))),
+            Column("known", lines.write([count(number) for number in on_file])),
+            Column("replied", lines.write([count(number) for number in replied])),
             Column("2+", lines.write(["✓" if many else "" for many in multi])),
         ]
         drawn = lay_rows(page, lines.names(labeled), columns, muted=lines.gaps, above=above)
         drawn.set_xlim(0, 1)
         rate_axis(drawn.xaxis, "Share of known prospects")
-        draw_key(page, _COVERAGE_KEY)
+        draw_legend(page, _LEGEND)
         for line in lines.without(has_value):
             no_data(drawn, line)
         for people, gid in ((on_file, "known"), (contacted, "contacted"), (replied, "replied")):
@@ -109,7 +110,7 @@ def plot_account_coverage(
                 (0.0, line - _COVERAGE_BAR / 2, people[row] / on_file[row], _COVERAGE_BAR)
                 for line, row in lines.drawn(has_value)
             )
-            blocks(drawn, bars, _COVERAGE_KEY[gid], gid=gid)
+            blocks(drawn, bars, _LEGEND[gid], gid=gid)
         texts = [f"{percent(value, n)} of {count(n)}" for value, n in zip(shares, on_file, strict=True)]
         page.describe(f"Share of known prospects contacted. {ends_in_words(order, shares, labeled, texts)}")
         return drawn

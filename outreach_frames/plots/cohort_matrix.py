@@ -1,4 +1,4 @@
-"""Whether it gets better: the share of each week's enrollments that has replied after one, two, three … weeks."""
+"""Cohorts: the share of each week's enrollments that has replied after one, two, three … weeks."""
 
 import numpy as np
 import pandas as pd
@@ -74,9 +74,9 @@ def plot_cohort_matrix(
                 counted(sizes.sum(), "enrollment"),
                 period=period,
             ),
-            footnote=f"Percent of all enrollments of the week (Monday to Sunday, {zone}) that have {words} less than "
-            "so many weeks after enrollment; cumulative. Hatched, in brackets: count so far in cohorts whose youngest "
-            "enrollments have not had the full time.",
+            footnote=f"Percent of all enrollments of the week (Monday to Sunday, {zone}) that have {words} "
+            "within so many weeks of it. Hatched, in brackets: count so far, where the youngest enrollments have not "
+            "had the full time.",
             height=rows_height([""] * drawn, WIDTH),
         )
         if cohorts.empty:

@@ -102,8 +102,8 @@ def plot_compare_periods(
                 _change(total),
                 period=period or f"{first} against {second}",
             ),
-            footnote=f"{words.label}: {words.definition}. Whiskers: {confidence(comparison)} interval (Wilson). "
-            f"Mix: more or less of some {kind}, at average rates. Rates: change within them, at average shares. "
+            footnote=f"{words.label}: {words.definition}. Lines: {confidence(comparison)} interval. "
+            f"Mix: what using some {kind} more and others less changed. Rates: what changed within them. "
             + _largest(comparison, labels(comparison, keys, names=names)),
             height=4 * _WATERFALL_ROW + AXIS_ROOM + HEADER_ROOM,
         )

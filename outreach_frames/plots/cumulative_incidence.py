@@ -1,4 +1,4 @@
-"""When people answer: the share with each outcome, by days since the first mail."""
+"""Time to an outcome: the share that has replied, opted out or bounced, by days since the first mail."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,14 +23,14 @@ from outreach_frames.plots._input import (
     subtitle,
 )
 from outreach_frames.plots._layout import Page, line_height, open_page, rectangle_of, theme, widest
-from outreach_frames.plots._panels import grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._panels import grid, grid_height, label_beside, panel_count
 from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT
 
 _CAUSE_MARKS = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
 _RISK_COLUMNS = ("t_d", "at_risk", "events_any", "censored", "event_free")
 _CIF_COLUMNS = (*_RISK_COLUMNS, *(f"cif_{cause}{end}" for cause in _CAUSE_MARKS for end in ("", "_lo", "_hi")))
 _BEFORE_ANY = dict.fromkeys((f"cif_{cause}" for cause in _CAUSE_MARKS), 0.0) | {"event_free": 1.0}
-"""What is known before anything has happened to anybody: a share without an interval."""
+"""Values before the first outcome: shares without an interval."""
 _LEFT, _RIGHT, _TABLE = 0.95, 0.95, 0.88
 _WHOLE, _PANEL = 2.4, 1.5
 _INCIDENCE_HEADROOM, _ABOVE, _GAP = 1.12, 0.1, 0.42
@@ -76,12 +76,17 @@ def plot_cumulative_incidence(
     MissingColumnError
         The frame is not a result of `stats.cumulative_incidence`.
 
+    Notes
+    -----
+    The curves are Aalen–Johansen's estimates. ``followed`` is the number at risk: enrollments without an outcome that
+    are still observed on that day.
+
     Examples
     --------
     >>> events_by_time = stats.time_to_event(mailings, sequence_states=sequence_states)
     >>> ax = plots.plot_cumulative_incidence(stats.cumulative_incidence(events_by_time), horizon_d=21)
     >>> print(ax.figure.outreach_alt.split(".")[0])
-    Stacked cumulative incidence of reply, opt-out and bounce
+    Shares of enrollments with a reply, an opt-out or a bounce by day
     """
     require(
         incidence, _CIF_COLUMNS, plot="plot_cumulative_incidence", source="stats.cumulative_incidence(...)", names=names
@@ -91,7 +96,7 @@ def plot_cumulative_incidence(
     curves = {name: _Curves(rows.sort_values("t_d")) for name, rows in groups.items() if len(rows)}
     largest = sorted(curves, key=lambda name: -curves[name].entrants)
     cell_height = (_WHOLE if len(largest) == 1 else _PANEL) + _TABLE
-    largest = largest[: panels_shown(ax, len(largest), cell_height, below=0)]
+    largest = largest[: panel_count(ax, len(largest), cell_height, below=0)]
     kind = noun(by[0]) if by else ""
     of = f"{len(largest)} largest of " if len(largest) < len(curves) else ""
     with theme():
@@ -104,9 +109,9 @@ def plot_cumulative_incidence(
                 counted(sum(curve.entrants for curve in curves.values()), "enrollment"),
                 period=period,
             ),
-            footnote=f"Cumulative incidence (Aalen–Johansen) with {confidence(incidence)} interval; the first outcome "
-            "counts. Enrollments without one are followed until the extraction and then leave the number at risk; "
-            "finishing without a reply is no outcome. Whiskers: share that has replied.",
+            footnote="Share of enrollments by their first outcome. Those without one are followed until the extraction "
+            "even if finished: a reply can still come. Followed: without an outcome on that day. Vertical lines: "
+            f"share that has replied, with {confidence(incidence)} interval.",
             height=grid_height(len(largest), cell_height, below=0) if by else _WHOLE + _TABLE,
         )
         if not curves:
@@ -128,7 +133,7 @@ def plot_cumulative_incidence(
 
 
 class _Curves:
-    """The curves of one group as steps from day 0, as far as anybody was followed."""
+    """The curves of one group as steps from day 0 to the last day on which an enrollment was followed."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self._columns = {name: numbers(rows, name) for name in _CIF_COLUMNS}
@@ -210,7 +215,7 @@ class _Drawing:
                 ax.text(day, self.page.y(y), text, transform=across, size=SMALL_PT, ha="center", va="center")
         if is_left:
             edge = self.page.within(ax).x0 - 0.2
-            for y, text in zip([bottom - 0.13, *rows], ("day", "at risk", "replied", "interval"), strict=True):
+            for y, text in zip([bottom - 0.13, *rows], ("day", "followed", "replied", "interval"), strict=True):
                 self.page.write(edge, y, text, size=SMALL_PT, color=MUTED, ha="right", va="center")
 
     def _that_fit(self, ax: Axes, cells: dict[float, list[str]]) -> list[float]:
@@ -246,7 +251,7 @@ def _reply_cells(curves: _Curves, day: float) -> list[str]:
 
 def _describe_incidence(curves: dict[str, _Curves], days: Sequence[float], kind: str) -> str:
     of = f" for {counted(len(curves), kind)}" if kind else ""
-    words = [f"Stacked cumulative incidence of reply, opt-out and bounce{of}."]
+    words = [f"Shares of enrollments with a reply, an opt-out or a bounce by day{of}."]
     for name, curve in curves.items():
         reached = [day for day in days[1:] if day <= curve.end]
         rates = (interval(*curve.reply(day), curve.entrants, with_n=False) for day in reached)

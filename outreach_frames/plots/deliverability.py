@@ -10,13 +10,13 @@ from outreach_frames._format import count, counted, percent
 from outreach_frames.plots._axes import empty, estimates, rate_axis, top_of
 from outreach_frames.plots._input import Floats, Names, mark_of, metric, numbers, parameters, parts, require, subtitle
 from outreach_frames.plots._layout import open_page, theme
-from outreach_frames.plots._panels import Weeks, grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._panels import WEEK, grid, grid_height, label_beside, panel_count, week_axis, week_places
 from outreach_frames.plots._style import INK, MUTED
 
 _CHART_LEFT, _CHART_RIGHT, _CHART_GAP, _CHART_BOTTOM, _CHART_TICKS, _CHART_HEIGHT = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
 _LIMIT_COLUMNS = ["baseline", "limit_lo", "limit_hi"]
 _BOUNCE = "bounce_rate"
-_GRAVE = {"act": 2, "watch": 1}
+_URGENT = {"act": 2, "watch": 1}
 _LATELY = 4
 _LABEL_PAD = 12
 _WATCH, _ACT = "#F6F6F6", "#EAEAEA"
@@ -57,11 +57,11 @@ def plot_deliverability(
     Returns
     -------
     ax : Axes
-        An invisible frame; ``ax.child_axes`` holds a panel for each mailbox on shared axes, weeks at 0, 1, 2 … and
-        rates as fractions from 0. At most twelve are drawn: those with the gravest alert in their last weeks, then
-        those that sent most. Points fit; a whisker that does not ends in an arrow, and so does a point on few
-        mailings, which stands hollow before it; a limit that does not is above every point. A week without mail has an
-        open tick below the axis.
+        An invisible frame; ``ax.child_axes`` holds a panel for each mailbox on shared axes: weeks on an axis of dates,
+        at their Mondays, rates as fractions from 0. At most twelve are drawn: those with the most urgent alert lately,
+        then those that sent most; mailboxes that sent nothing are not. Points fit; a whisker that does not ends in an
+        arrow, and so does a point on few mailings, which is hollow; a limit that does not is above every point. A week
+        without mail has an open tick below the axis.
 
     Raises
     ------
@@ -92,8 +92,9 @@ def plot_deliverability(
     words = metric(rate)
     min_n = int(parameters(deliverability).get("min_n") or 20) if min_n is None else min_n
     everyone = parts(deliverability.sort_values(["mailbox_id", "week"]), "mailbox_id", names=names)
-    order = sorted(everyone, key=lambda name: _gravity(everyone[name], rate))
-    order = order[: panels_shown(ax, len(order), _CHART_HEIGHT, below=_CHART_BOTTOM)]
+    active = [name for name, rows in everyone.items() if np.nansum(numbers(rows, f"{rate}_n"))] or list(everyone)
+    order = sorted(active, key=lambda name: _urgency(everyone[name], rate))
+    order = order[: panel_count(ax, len(order), _CHART_HEIGHT, below=_CHART_BOTTOM)]
     watch, act = _thresholds(deliverability, rate)
     alerts = deliverability["alert"].astype(str)
     visible = pd.concat([everyone[name] for name in order]) if order else deliverability
@@ -104,19 +105,21 @@ def plot_deliverability(
             title=f"{words.label} by mailbox and week",
             subtitle=subtitle(
                 deliverability,
-                (f"{len(order)} gravest of " if len(order) < len(everyone) else "") + counted(len(everyone), "mailbox"),
+                (f"{len(order)} most urgent of " if len(order) < len(active) else "") + counted(len(active), "mailbox"),
+                *([f"{len(everyone) - len(active)} more sent nothing"] if len(active) < len(everyone) else []),
                 counted(np.nansum(numbers(deliverability, f"{rate}_n")), words.trials),
                 f"{counted((alerts == 'act').sum(), 'week')} to act on, {count((alerts == 'watch').sum())} to watch",
                 period=period,
             ),
-            footnote=f"{words.label}: {words.definition}. Whiskers: 95 % interval (Wilson). Faded, without whiskers: "
+            footnote=f"{words.label}: {words.definition}. Vertical lines: 95 % interval. Faded, without them: "
             f"n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
             + ("Hollow: above the panel. " if (numbers(visible, rate) > top).any() else "")
             + "◇ no mail. "
             + (f"Bands: watch from {percent(watch)}, act from {percent(act)}. " if act else "")
             + "Ringed: act."
             + (
-                " Line: the mailbox's earlier weeks. Dashes: left by a steady rate in 0.3 % of weeks at most."
+                " Line: the mailbox's rate in earlier weeks. Dashes: its limits, which a steady rate leaves in at most "
+                "0.3 % of weeks."
                 if rate == _BOUNCE
                 else ""
             ),
@@ -124,7 +127,6 @@ def plot_deliverability(
         )
         if not order:
             return empty(page, "No mail sent in this period.")
-        weeks = Weeks(visible["week"])
         for cell, name in zip(
             grid(page, order, left=_CHART_LEFT, below=_CHART_BOTTOM, right=_CHART_RIGHT, gap=_CHART_GAP),
             order,
@@ -134,18 +136,18 @@ def plot_deliverability(
             panel.set_ylim(0, top)
             rate_axis(panel.yaxis, words.label if cell.is_left else "", ticks=4)
             panel.tick_params(labelleft=cell.is_left)
-            weeks.axis(panel)
+            week_axis(panel, visible["week"])
             panel.tick_params(axis="x", pad=_LABEL_PAD)
             if act:
                 _draw_thresholds(panel, watch, act, is_labeled=cell.is_right)
-            _draw_chart(panel, everyone[name], rate, weeks, min_n)
+            _draw_chart(panel, everyone[name], rate, min_n)
         page.describe(_describe_charts({name: everyone[name] for name in order}, rate, len(everyone)))
         return page.ax
 
 
-def _gravity(rows: pd.DataFrame, rate: str) -> tuple[int, int, float]:
-    """Sort key of a mailbox: gravest alert in its last weeks, then number of alerts, then mail sent; gravest first."""
-    grades = [_GRAVE.get(str(alert), 0) for alert in rows["alert"]]
+def _urgency(rows: pd.DataFrame, rate: str) -> tuple[int, int, float]:
+    """Sort key of a mailbox, most urgent first: its alerts in the last weeks, then all of them, then mail sent."""
+    grades = [_URGENT.get(str(alert), 0) for alert in rows["alert"]]
     sent = float(np.nansum(numbers(rows, f"{rate}_n")))
     return -max(grades[-_LATELY:], default=0), -sum(grade > 0 for grade in grades), -sent
 
@@ -182,16 +184,16 @@ def _draw_thresholds(ax: Axes, watch: float, act: float, *, is_labeled: bool) ->
         label_beside(ax, [(watch + act) / 2, (act + ax.get_ylim()[1]) / 2], ["watch", "act"], [MUTED, INK])
 
 
-def _draw_chart(ax: Axes, rows: pd.DataFrame, rate: str, weeks: Weeks, min_n: int) -> None:
+def _draw_chart(ax: Axes, rows: pd.DataFrame, rate: str, min_n: int) -> None:
     mark = mark_of(metric(rate))
-    places, trials = weeks.places(rows["week"]), numbers(rows, f"{rate}_n")
+    places, trials = week_places(rows["week"]), numbers(rows, f"{rate}_n")
     bounds = np.stack([numbers(rows, f"{rate}{end}") for end in ("", "_lo", "_hi")], axis=1)
     _draw_limits(ax, places, _limits(rows, rate, min_n))
     few = trials < min_n
     bounds[few, 1:] = np.nan  # the whisker of a few mailings would fill the panel and say nothing
     firm = np.where(few, np.nan, bounds[:, 0])  # from week to week a few mailings jump between the ends of the axis
     ax.plot(places, firm, color=mark.ink, lw=0.5, alpha=0.5, zorder=1.8, gid="course")
-    estimates(ax, places, bounds, mark, faded=few, upright=True)
+    estimates(ax, places, bounds, mark, faded=few, upright=True, pitch=WEEK)
     grave = (rows["alert"].astype(str) == "act").to_numpy() & (bounds[:, 0] <= ax.get_ylim()[1])
     ring: dict[str, Any] = {
         "marker": "o",

@@ -1,4 +1,4 @@
-"""Leaderboard: raw rates beside shrunken rates, so that a group with few trials does not come first by chance."""
+"""Leaderboard: rates as counted beside adjusted ones, so that a group with few trials does not lead by chance."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames._format import count, counted, interval, percent, percent_extent, probability
+from outreach_frames._format import count, counted, interval, percent, percent_extent, probability, typical
 from outreach_frames.plots._axes import (
     FADED,
     Column,
@@ -50,7 +50,7 @@ def plot_leaderboard(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Plot raw rates (hollow) with an arrow to the shrunken ones (filled), their intervals, and how sure the rank is.
+    Plot rates as counted (hollow) with an arrow to the adjusted ones (filled), their intervals, and the chance to lead.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def plot_leaderboard(
     names
         Names by id; default: the result's own names, else the ids.
     min_n
-        Groups with fewer trials are drawn faded; neither their intervals nor their raw rates stretch the axis.
+        Groups with fewer trials are drawn faded; neither their intervals nor their rates as counted stretch the axis.
     max_rows
         Where there are more groups, both ends are drawn and the middle is summed up in one line; ``None`` draws all.
     period
@@ -72,18 +72,22 @@ def plot_leaderboard(
     -------
     ax : Axes
         Groups lie at 0, 1, 2 … on the y axis by rank, best first, rates as fractions on the x axis.
-        A group without trials has an open tick "no data": its shrunken rate would be the mean of all, not its own.
+        A group without trials has an open tick "no data": its adjusted rate would be the mean of all, not its own.
 
     Raises
     ------
     MissingColumnError
         The frame is not a result of `stats.leaderboard`.
 
+    Notes
+    -----
+    The adjusted rates are the statistic's ``shrunk``: drawn toward the rate of all by a beta-binomial model.
+
     Examples
     --------
     >>> ax = plots.plot_leaderboard(stats.leaderboard(mailings, by="user_id"))
     >>> print(ax.figure.outreach_alt.split(".")[0])
-    Leaderboard of reply rate, shrunk
+    Leaderboard of reply rate, adjusted for small numbers
     """
     require(leaderboard, _LEADERBOARD_COLUMNS, plot="plot_leaderboard", source="stats.leaderboard(...)", names=names)
     keys = keys_of(leaderboard)[:1]
@@ -101,13 +105,14 @@ def plot_leaderboard(
             names=labeled,
             has_value=present,
             max_rows=max_rows,
-            title=f"{words.label} by {kind}, shrunk toward the mean of all",
+            title=f"{words.label} by {kind}, adjusted for small numbers",
             subtitle=subtitle(
                 leaderboard, counted(len(leaderboard), kind), counted(np.nansum(trials), words.trials), period=period
             ),
-            footnote=f"{words.label}: {words.definition}. Hollow: raw rate. Filled: rate drawn toward that of all, "
-            f"by a beta-binomial model, with its 95 % interval. Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. "
-            f"Best: chance that this {kind} is the best of all; > median: that it is better than the median.",
+            footnote=f"{words.label}: {words.definition}. Hollow: as counted. Filled: adjusted toward the rate of "
+            "all, the more the smaller n is, with its 95 % interval. "
+            f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. Best: chance that this {kind} is the best of all; "
+            "> median: that it is better than the median.",
         )
         if leaderboard.empty:
             return empty(page, "No data in this period.")
@@ -115,12 +120,15 @@ def plot_leaderboard(
             [probability(p) if ok else "–" for p, ok in zip(numbers(leaderboard, chance), present, strict=True)]
             for chance in ("p_top", "p_above_median")
         )
-        cells = [percent(value, n) if ok else "–" for value, n, ok in zip(shrunk, trials, present, strict=True)]
-        own = [percent(value, n) if ok else "–" for value, n, ok in zip(raw, trials, present, strict=True)]
+        n = typical(trials)
+        adjusted, own = (
+            [percent(value, n) if ok else "–" for value, ok in zip(rates, present, strict=True)]
+            for rates in (shrunk, raw)
+        )
         columns = [
-            Column("raw", lines.write(own)),
-            Column("shrunk", lines.write(cells, lambda group: percent_extent(values[list(group)]))),
-            Column("n", lines.write([count(n) for n in trials])),
+            Column("counted", lines.write(own)),
+            Column("adjusted", lines.write(adjusted, lambda group: percent_extent(values[list(group)], n))),
+            Column("n", lines.write([count(number) for number in trials])),
             Column("best", lines.write(best)),
             Column("> median", lines.write(upper)),
         ]
@@ -138,12 +146,12 @@ def plot_leaderboard(
             reference(drawn, together, f"all {percent(together, np.nansum(trials))}")
         texts = [interval(*row) for row in zip(shrunk, low, high, trials, strict=True)]
         ends = ends_in_words(order, values, labeled, texts)
-        page.describe(f"Leaderboard of {axis_title(words).lower()}, shrunk. {ends}")
+        page.describe(f"Leaderboard of {axis_title(words).lower()}, adjusted for small numbers. {ends}")
         return drawn
 
 
 def _draw_raw(ax: Axes, line: int, rates: tuple[float, float], mark: Mark, *, faded: bool) -> None:
-    """Draw the raw rate as a hollow point, and an arrow from it to the shrunken one where they are apart."""
+    """Draw the rate as counted as a hollow point, and an arrow to the adjusted one where they are apart."""
     raw, shrunk = rates
     edge = ax.get_xlim()[1]
     opacity = FADED if faded else 1.0

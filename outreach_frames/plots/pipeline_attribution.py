@@ -1,4 +1,4 @@
-"""What sequences brought in: the same deals credited under several models, whose spread is the message."""
+"""Pipeline: the same deals credited to channels under several models of sharing credit."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from outreach_frames._format import amount, counted, plural
 from outreach_frames.plots._axes import count_axis, empty
 from outreach_frames.plots._input import Floats, Names, noun, numbers, parameters, require, subtitle
 from outreach_frames.plots._layout import distinct, open_page, shorten, theme, width
-from outreach_frames.plots._panels import grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._panels import grid, grid_height, label_beside, panel_count
 from outreach_frames.plots._style import CLICK, FAILURE, INK, MUTED, SMALL_PT, WAITING
 
 _CREDITS = ("opportunity_id", "channel", "channel_id", "model", "currency", "amount", "share")
@@ -25,7 +25,7 @@ _LOOKS = (
     ("p", (5, 1.5), WAITING.ink),
 )
 _MODELS = {"first": "first touch", "last": "last touch", "linear": "linear", "time_decay": "time decay"}
-_REST = {"none": "one-off mail", "unattributed": "unattributed"}
+_REST = {"none": "one-off mail", "unattributed": "no mail before"}
 _OTHERS = " other "
 _MOST_LINES, _MOST_PANELS = 8, 4
 _PIPELINE_LEFT, _PIPELINE_RIGHT, _PIPELINE_RIGHT_SHARE, _BELOW, _HEIGHT = 0.75, 2.6, 0.4, 0.42, 2.4
@@ -79,7 +79,7 @@ def plot_pipeline_attribution(
     provided = parameters(credited)
     kind = noun(str(provided.get("by") or "sequence_id"))
     models = [model for model in _MODELS if (credited["model"] == model).fillna(value=False).any()]
-    most = min(_MOST_PANELS, panels_shown(ax, _MOST_PANELS, _HEIGHT, below=_BELOW, columns=1))
+    most = min(_MOST_PANELS, panel_count(ax, _MOST_PANELS, _HEIGHT, below=_BELOW, columns=1))
     panels = _panels(credited, models, names, kind)
     panels = {unit: panels[unit] for unit in list(panels)[:most]}
     deals = credited["opportunity_id"].nunique()
@@ -88,14 +88,14 @@ def plot_pipeline_attribution(
     with theme():
         page = open_page(
             ax,
-            title=f"Pipeline credited to each {kind} under {counted(len(models), 'model')}",
+            title=f"Pipeline credited to each {kind} by {counted(len(models), 'rule')} of sharing credit",
             subtitle=subtitle(
-                credited, counted(deals, "opportunity"), f"{lost} without a touch before them", period=period
+                credited, counted(deals, "opportunity"), f"{lost} without mail before them", period=period
             ),
             footnote="Each deal is credited to the mail delivered "
             + (f"in the {window:g} days " if window else "")
-            + "before it. The models share the same total differently: where a line is not level, the model decides, "
-            "not the data. Association, not causation. Range: lowest to highest of the models; ↑ above the axis.",
+            + "before it. Each rule shares the same total: where a line is not level, the rule decides, not the data. "
+            "Shown is what went together, not what caused what. Range: lowest to highest rule; ↑ above the axis.",
             height=grid_height(len(panels), _HEIGHT, below=_BELOW, columns=1) if len(panels) > 1 else _HEIGHT + _BELOW,
         )
         if not panels:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames._format import count, counted, interval, percent, percent_extent
+from outreach_frames._format import count, counted, interval, percent, percent_extent, typical
 from outreach_frames.plots._axes import Column, empty, estimates, lay_rows, open_rows, rate_axis, reference, top_of
 from outreach_frames.plots._input import (
     Flags,
@@ -123,7 +123,7 @@ def plot_rates(
             max_rows=max_rows,
             title=f"{words.label} by {kind}" if kind else words.label,
             subtitle=subtitle(rates, *groups, counted(np.nansum(trials), words.trials), period=period),
-            footnote=f"{words.label}: {words.definition}. Whiskers: {confidence(rates)} interval (Wilson). "
+            footnote=f"{words.label}: {words.definition}. Lines: {confidence(rates)} interval. "
             f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}."
             + (" Hollow: further out." if (values > top).any() else "")
             + (f" {YOUNG} too young to compare, also faded: fewer than half have had 14 days." if young.any() else "")
@@ -131,13 +131,14 @@ def plot_rates(
         )
         if rates.empty:
             return empty(page, "No data in this period.")
+        n = typical(trials)
         cells = [
             "–" if np.isnan(value) else percent(value, n) + (YOUNG if early else "")
-            for value, n, early in zip(values, trials, young, strict=True)
+            for value, early in zip(values, young, strict=True)
         ]
         columns = [
-            Column("rate", lines.write(cells, lambda group: percent_extent(values[list(group)]))),
-            Column("n", lines.write([count(n) for n in trials])),
+            Column("rate", lines.write(cells, lambda group: percent_extent(values[list(group)], n))),
+            Column("n", lines.write([count(number) for number in trials])),
         ]
         drawn = lay_rows(page, lines.names(named), columns, muted=lines.gaps)
         drawn.set_xlim(0, top)

@@ -1,4 +1,4 @@
-"""Whether the counters can be trusted: what the API counted beside what the rows say."""
+"""Counters: what Outreach counted beside the mails counted here."""
 
 import re
 from typing import Any
@@ -69,7 +69,7 @@ def plot_reconcile_counters(
     >>> counters = stats.reconcile_counters(mailings, sequences=sequences)
     >>> ax = plots.plot_reconcile_counters(counters)
     >>> print(ax.figure.outreach_alt.split(".")[0])
-    Counters beside counted mailings
+    Outreach's counters beside the mails counted here
     """
     require(
         counters, _COUNTER_COLUMNS, plot="plot_reconcile_counters", source="stats.reconcile_counters(...)", names=names
@@ -97,21 +97,21 @@ def plot_reconcile_counters(
             has_value=present,
             max_rows=max_rows,
             apart=apart,
-            title=f"Counters of the API beside counted mailings, by {kind}",
+            title=f"Outreach's counters beside the mails counted here, by {kind}",
             subtitle=subtitle(
                 counters,
                 *([counted(len(named), kind)] if named else []),
                 f"{count(len(equal))} of {counted(len(counters), 'counter')} equal",
                 period=period,
             ),
-            footnote="Ring at 100 %: the counter as the API gives it. Filled: what the rows say by the same "
-            "definition. Gap: API minus rows.",
+            footnote="Ring at 100 %: Outreach's own counter. Filled: the mails at hand, counted by the same "
+            "definition. Gap: Outreach minus counted.",
         )
         if counters.empty:
             return empty(page, "No counters to compare.")
         columns = [
-            Column("API", lines.write([count(number) for number in api])),
-            Column("rows", lines.write([count(number) for number in rows])),
+            Column("Outreach", lines.write([count(number) for number in api])),
+            Column("counted", lines.write([count(number) for number in rows])),
             Column("gap", lines.write([_signed(gap) for gap in gaps])),
             Column("why", lines.write(causes, lambda group: _EQUAL if group[0] in set(apart) else "")),
         ]
@@ -121,7 +121,7 @@ def plot_reconcile_counters(
         drawn = lay_rows(page, named_lines, columns, muted=lines.gaps)
         shares = np.array([_rows_share(row, counter) for row, counter in zip(rows, api, strict=True)])
         drawn.set_xlim(0, top_of([1.0], shares[shares < _FAR], most=_FAR))
-        rate_axis(drawn.xaxis, "Rows ÷ API counter")
+        rate_axis(drawn.xaxis, "Counted here ÷ counted by Outreach")
         drawn.axvline(1, color=MUTED, lw=0.8, zorder=1, gid="api-line")
         for line in lines.without(present):
             no_data(drawn, line)
@@ -133,10 +133,9 @@ def plot_reconcile_counters(
             drawn.plot([1, at], [line, line], color=mark.ink, lw=1.1, gid="gap")
             drawn.plot([1], [line], marker="o", ms=5, color=MUTED, mfc="white", mew=0.9, zorder=3, gid="api", **look)
             drawn.plot([at], [line], marker=marker, ms=5, color=mark.ink, zorder=3.1, gid="rows", **look)
-        texts = [f"API {count(a)}, rows {count(r)}, {why}" for a, r, why in zip(api, rows, causes, strict=True)]
-        page.describe(
-            f"Counters beside counted mailings. {ends_in_words(order, np.where(present, gaps, np.nan), words, texts)}"
-        )
+        texts = [f"Outreach {count(a)}, counted {count(r)}, {why}" for a, r, why in zip(api, rows, causes, strict=True)]
+        ends = ends_in_words(order, np.where(present, gaps, np.nan), words, texts)
+        page.describe(f"Outreach's counters beside the mails counted here. {ends}")
         return drawn
 
 

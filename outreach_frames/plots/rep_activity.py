@@ -1,4 +1,4 @@
-"""Whether the load is fair: what each person did in each week, and what is left undone."""
+"""Work of each person by week: touches by channel, and tasks that are still open."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -12,13 +12,13 @@ from outreach_frames._format import count, counted
 from outreach_frames.plots._axes import blocks, count_axis, empty
 from outreach_frames.plots._input import Floats, Names, numbers, parameters, parts, require, subtitle
 from outreach_frames.plots._layout import open_page, theme
-from outreach_frames.plots._panels import Weeks, grid, grid_height, label_beside, panels_shown
+from outreach_frames.plots._panels import WEEK, grid, grid_height, label_beside, panel_count, week_axis, week_places
 from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK
 
 _CHANNELS = {"delivered": ("e-mail", MAIL), "calls_dialed": ("calls", CALL), "tasks_done": ("other tasks", TASK)}
 _ACTIVITY_COLUMNS = ("user_id", "week", *_CHANNELS, "task_backlog")
 _ACTIVITY_LEFT, _ACTIVITY_RIGHT, _ACTIVITY_GAP, _ACTIVITY_TICKS = 0.6, 0.8, 0.4, 0.34
-_BAR_WIDTH, _ACTIVITY_HEADROOM = 0.84, 1.08
+_BAR_WIDTH, _ACTIVITY_HEADROOM = 0.84 * WEEK, 1.08
 
 
 def plot_rep_activity(
@@ -42,8 +42,9 @@ def plot_rep_activity(
     Returns
     -------
     ax : Axes
-        An invisible frame; ``ax.child_axes`` holds a panel for each user on shared axes, weeks at 0, 1, 2 … and counts
-        from 0. At most twelve users are drawn, those with most touches. A week without a row has no bar.
+        An invisible frame; ``ax.child_axes`` holds a panel for each user on shared axes: weeks on an axis of dates,
+        at their Mondays, counts from 0. At most twelve users are drawn, those with most
+        touches. A week without a row has no bar.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def plot_rep_activity(
     everyone = parts(activity.sort_values(["user_id", "week"]), "user_id", names=names)
     order = sorted(everyone, key=lambda name: (-_total_touches(everyone[name]), name))
     cell_height = 2.0 if len(order) == 1 else 1.4
-    order = order[: panels_shown(ax, len(order), cell_height, below=0)]
+    order = order[: panel_count(ax, len(order), cell_height, below=0)]
     zone = parameters(activity).get("tz") or "UTC"
     with theme():
         page = open_page(
@@ -73,14 +74,13 @@ def plot_rep_activity(
                 counted(sum(map(_total_touches, everyone.values())), "touch"),
                 period=period,
             ),
-            footnote="Bars: mailings delivered, outbound calls dialed, other tasks completed. Line: tasks due that "
-            f"week that are still open at the time of extraction. Weeks begin on Monday, {zone}.",
+            footnote="Bars: mails delivered, outbound calls dialed, other tasks completed. Line: tasks due that week "
+            f"that are still open at the extraction. Weeks begin on Monday, {zone}.",
             height=grid_height(len(order), cell_height, below=0),
         )
         if not order:
             return empty(page, "No activity in this period.")
         visible = pd.concat([everyone[name] for name in order])
-        weeks = Weeks(visible["week"])
         top = _ACTIVITY_HEADROOM * max(
             _stack_channels(visible)[-1].max(), np.nanmax(numbers(visible, "task_backlog"), initial=0.0), 1.0
         )
@@ -89,10 +89,10 @@ def plot_rep_activity(
         for cell, name in zip(cells, order, strict=True):
             panel = page.panel(cell.left, cell.bottom + _ACTIVITY_TICKS, cell.width, cell.height - _ACTIVITY_TICKS)
             panel.set_ylim(0, top)
-            weeks.axis(panel)
+            week_axis(panel, visible["week"])
             count_axis(panel.yaxis, "Per week" if cell.is_left else "", ticks=4)
             panel.tick_params(labelleft=cell.is_left)
-            _draw_weeks(panel, everyone[name], weeks)
+            _draw_weeks(panel, everyone[name])
             if cell is named:
                 _label_channels(panel, everyone[name])
         page.describe(_describe_activity({name: everyone[name] for name in order}, len(everyone)))
@@ -108,8 +108,8 @@ def _total_touches(rows: pd.DataFrame) -> float:
     return float(_stack_channels(rows)[-1].sum())
 
 
-def _draw_weeks(ax: Axes, rows: pd.DataFrame, weeks: Weeks) -> None:
-    places = weeks.places(rows["week"])
+def _draw_weeks(ax: Axes, rows: pd.DataFrame) -> None:
+    places = week_places(rows["week"])
     below = np.zeros(len(rows))
     for (channel, (_, mark)), edge in zip(_CHANNELS.items(), _stack_channels(rows), strict=True):
         bars = zip(places - _BAR_WIDTH / 2, below, np.full(len(rows), _BAR_WIDTH), edge - below, strict=True)

@@ -1,4 +1,4 @@
-"""When mail is answered: a week of hours, shaded by the reply rate, sized by how much was sent."""
+"""Hours of sending: a week of hours, shaded by the reply rate, sized by the mail sent."""
 
 import numpy as np
 import pandas as pd
@@ -75,7 +75,7 @@ def plot_send_time_heatmap(
     --------
     >>> ax = plots.plot_send_time_heatmap(stats.send_time_heatmap(mailings, prospects=prospects, default_tz="UTC"))
     >>> print(ax.figure.outreach_alt.split(".")[0])
-    Grid of weekdays and hours shaded by reply rate, shrunk
+    Grid of weekdays and hours shaded by reply rate, adjusted for small numbers
     """
     needed = ("weekday", "hour", "delivered", "shrunk")
     require(heatmap, needed, plot="plot_send_time_heatmap", source="stats.send_time_heatmap(...)")
@@ -90,7 +90,7 @@ def plot_send_time_heatmap(
             ax,
             title=f"{words.label} by weekday and hour of sending",
             subtitle=subtitle(heatmap, counted(np.nansum(delivered), "delivered mailing"), period=period),
-            footnote=f"{words.label}: {words.definition}; shrunk toward the rate of all hours. Area: deliveries. "
+            footnote=f"{words.label}: {words.definition}; adjusted toward the rate of all hours. Area: deliveries. "
             f"Dots: fewer than {least} deliveries. Bars: deliveries by hour and by weekday. Who is mailed when is not "
             "random: a good hour may be an hour of good prospects." + _assumed(heatmap),
             height=len(_WEEKDAYS) * 0.28 + _GRID_TOP + _GRID_BOTTOM,
@@ -111,7 +111,7 @@ def plot_send_time_heatmap(
         _draw_cells(drawn, delivered, np.where(firm, shrunk, np.nan), top, mark_of(words))
         _draw_totals(page, delivered)
         if firm.any():
-            title = f"{axis_title(words)}, shrunk" + (": no hour stands out" if _are_alike(shrunk[firm]) else "")
+            title = f"{axis_title(words)}, adjusted" + (": no hour stands out" if _are_alike(shrunk[firm]) else "")
             _draw_scale(page, top, usual, mark_of(words), title)
         else:
             page.write(_GRID_LEFT, 0.1, f"No hour has {least} deliveries.", size=SMALL_PT, color=MUTED)
@@ -208,7 +208,7 @@ def _draw_scale(page: Page, top: float, usual: float, mark: Mark, title: str) ->
 def _describe_heatmap(delivered: Floats, shrunk: Floats, firm: Flags, title: str) -> str:
     """Describe the grid: its busiest hour and its best one."""
     weekday, hour = np.unravel_index(np.nanargmax(delivered), delivered.shape)
-    words = [f"Grid of weekdays and hours shaded by {title.lower()}, shrunk."]
+    words = [f"Grid of weekdays and hours shaded by {title.lower()}, adjusted for small numbers."]
     words.append(f"Busiest: {_WEEKDAYS[weekday]} {hour}:00, {counted(delivered[weekday, hour], 'delivered mailing')}.")
     if firm.any() and _are_alike(shrunk[firm]):
         words.append(f"No hour stands out: all are near {percent(np.mean(shrunk[firm]))}.")

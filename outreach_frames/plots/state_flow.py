@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from outreach_frames._format import count, counted, percent
+from outreach_frames._format import count, counted, percent, typical
 from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import HALO, Column, blocks, empty, lay_rows, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, numbers, parts, ranked, require, subtitle
 from outreach_frames.plots._layout import WIDTH, line_height, open_page, rectangle_of, theme, width
-from outreach_frames.plots._panels import draw_key, key_height, spread
+from outreach_frames.plots._panels import draw_legend, legend_height, spread
 from outreach_frames.plots._style import BUCKET_MARKS, FAINT, INK, NONE, SMALL_PT, Mark
 
 _NOWHERE = "not there"
@@ -219,7 +219,7 @@ def plot_state_flow(
     looks = {bucket: look for bucket, look in BUCKET_MARKS.items() if bucket in present}
     order = ranked(replied, trials, labeled)
     with theme():
-        above = key_height([words for words, _ in looks.values()], WIDTH)
+        above = legend_height([words for words, _ in looks.values()], WIDTH)
         page, lines = open_rows(
             ax,
             order,
@@ -231,17 +231,17 @@ def plot_state_flow(
             subtitle=subtitle(
                 states, counted(len(groups), "sequence"), counted(trials.sum(), "enrollment"), period=period
             ),
-            footnote="Share of the enrollments of each sequence in each state at the time of extraction. White: still "
-            "open, so that a reply can come.",
+            footnote="Share of the enrollments of each sequence in each state at the time of extraction. White: open, "
+            "so that a reply can still come.",
         )
         if states.empty:
             return empty(page, "No enrollments in this period.")
-        replies = lines.write([percent(value, n) for value, n in zip(replied, trials, strict=True)])
+        replies = lines.write([percent(value, typical(trials)) for value in replied])
         columns = [Column("replied", replies), Column("n", lines.write([count(n) for n in trials]))]
         drawn = lay_rows(page, lines.names(labeled), columns, muted=lines.gaps, above=above)
         drawn.set_xlim(0, 1)
         rate_axis(drawn.xaxis, "Share of enrollments")
-        draw_key(page, dict(looks.values()))
+        draw_legend(page, dict(looks.values()))
         bars = [(line, shares[row], trials[row]) for line, row in lines.drawn([True] * len(groups))]
         _draw_bars(drawn, bars)
         texts = [f"replied {percent(value, n)} of {count(n)}" for value, n in zip(replied, trials, strict=True)]
@@ -260,14 +260,14 @@ def _state_shares(rows: pd.DataFrame) -> dict[str, float]:
 
 def _draw_bars(ax: Axes, bars: list[tuple[int, dict[str, float], float]]) -> None:
     """Draw the states one after the other, each in all bars, with its share where there is room."""
-    inches = rectangle_of(ax).width
+    inches, typical_n = rectangle_of(ax).width, typical(n for _, _, n in bars)
     left = dict.fromkeys((line for line, _, _ in bars), 0.0)
     for bucket, (_, mark) in BUCKET_MARKS.items():
-        having = [(line, shares[bucket], n) for line, shares, n in bars if shares.get(bucket, 0) > 0]
-        boxes = [(left[line], line - _STATE_BAR / 2, share, _STATE_BAR) for line, share, _ in having]
+        having = [(line, shares[bucket]) for line, shares, _ in bars if shares.get(bucket, 0) > 0]
+        boxes = [(left[line], line - _STATE_BAR / 2, share, _STATE_BAR) for line, share in having]
         blocks(ax, boxes, mark, gid=f"bar-{bucket}")
-        for line, share, n in having:
-            text, middle = percent(share, n), left[line] + share / 2
+        for line, share in having:
+            text, middle = percent(share, typical_n), left[line] + share / 2
             if width(text, SMALL_PT) + 0.06 < share * inches:
                 label = ax.text(middle, line, text, size=SMALL_PT, color=INK, ha="center", va="center_baseline")
                 label.set_path_effects(HALO)

@@ -1,4 +1,4 @@
-"""Where in a sequence the replies come from."""
+"""Steps of a sequence: how many enrollments are open at each, and which share replies there."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -12,7 +12,7 @@ from outreach_frames._format import count, counted, interval, percent
 from outreach_frames.plots._axes import HALO, empty, estimates, rate_axis, top_of
 from outreach_frames.plots._input import Floats, Names, confidence, numbers, parts, require, subtitle
 from outreach_frames.plots._layout import Page, line_height, open_page, theme, widest
-from outreach_frames.plots._panels import Cell, grid, grid_height, panels_shown
+from outreach_frames.plots._panels import Cell, grid, grid_height, panel_count
 from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT
 
 _FUNNEL_COLUMNS = (
@@ -46,7 +46,7 @@ def plot_step_funnel(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Plot, for each sequence, how many are at risk at each step (bars) and which share replies there (points).
+    Plot, for each sequence, how many enrollments are open at each step (bars) and which share replies there (points).
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def plot_step_funnel(
     names
         Sequence names by id; default: the result's own names, else the ids.
     min_n
-        Hazards with fewer enrollments at risk are drawn faded; neither they nor the line there stretch the axis.
+        Rates on fewer open enrollments are drawn faded; neither they nor the line there stretch the axis.
     period
         In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
         2026"``; default: what the statistic says.
@@ -66,26 +66,31 @@ def plot_step_funnel(
     -------
     ax : Axes
         An invisible frame; ``ax.child_axes`` holds two panels for each sequence, rates above counts, on shared axes
-        with the steps at 0, 1, 2 … At most twelve sequences are drawn, those with most enrollments at
-        risk. Steps without anyone at risk have an open tick.
+        with the steps at 0, 1, 2 … At most twelve sequences are drawn, those with most open enrollments.
+        Steps without an open enrollment have an open tick; a sequence without any is not drawn.
 
     Raises
     ------
     MissingColumnError
         The frame is not a result of `stats.step_funnel`.
 
+    Notes
+    -----
+    Points are the statistic's ``hazard``, gray bars its ``at_risk``; the dashed line is 1 − Π(1 − hazard).
+
     Examples
     --------
     >>> funnel = stats.step_funnel(mailings, sequence_steps=sequence_steps)
     >>> ax = plots.plot_step_funnel(funnel, min_n=50)
     >>> print(ax.figure.outreach_alt.split(" for ")[0])
-    Reply rate by step and enrollments at risk
+    Reply rate by step and open enrollments
     """
     require(funnel, _FUNNEL_COLUMNS, plot="plot_step_funnel", source="stats.step_funnel(...)", names=names)
-    everyone = parts(funnel.sort_values(["sequence_id", "order"]), "sequence_id", names=names)
+    groups = parts(funnel.sort_values(["sequence_id", "order"]), "sequence_id", names=names)
+    everyone = {name: steps for name, steps in groups.items() if _entrants(steps)} or groups
     largest = sorted(everyone, key=lambda name: -_entrants(everyone[name]))
     cell = 2.3 if len(largest) == 1 else 1.9
-    largest = largest[: panels_shown(ax, len(largest), cell, below=_FUNNEL_BOTTOM)]
+    largest = largest[: panel_count(ax, len(largest), cell, below=_FUNNEL_BOTTOM)]
     visible = {name: everyone[name] for name in largest}
     of = f"{len(visible)} largest of " if len(visible) < len(everyone) else ""
     entrants = counted(sum(map(_entrants, everyone.values())), "enrollment")
@@ -96,10 +101,17 @@ def plot_step_funnel(
         page = open_page(
             ax,
             title="Replies by sequence step",
-            subtitle=subtitle(funnel, of + counted(len(everyone), "sequence"), f"{entrants} at risk", period=period),
-            footnote=f"Points: first replies ÷ enrollments at risk at the step, with {confidence(funnel)} interval "
-            f"(Wilson). Faded: fewer than {min_n} at risk{hollow}. ◇ no data. Line: share that has "
-            f"replied up to the step, 1 − Π(1 − rate). Bars: enrollments at risk. {_legend_of_types(funnel)}",
+            subtitle=subtitle(
+                funnel,
+                of + counted(len(everyone), "sequence"),
+                *([f"{len(groups) - len(everyone)} more without mail"] if len(everyone) < len(groups) else []),
+                entrants,
+                period=period,
+            ),
+            footnote=f"Points: share of the open enrollments whose first reply came at the step, with "
+            f"{confidence(funnel)} interval. Open (gray bars): reached by the step, no reply or opt-out before. "
+            f"Faded: fewer than {min_n} open{hollow}. ◇ none open. Dashes: share that has replied up to the step. "
+            f"{_legend_of_types(funnel)}",
             height=grid_height(len(visible), cell, below=_FUNNEL_BOTTOM),
         )
         if scale is None:
@@ -176,7 +188,7 @@ def _draw_counts(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> 
     ticks = [f"{order}\n{_glyph(kind)}" for order, kind in zip(orders, steps["step_type"], strict=True)]
     panel.set_xticks(range(len(steps)), ticks, linespacing=1.15, size=SMALL_PT)
     panel.set_xlabel("step" if cell.is_lowest else "", labelpad=1)
-    panel.set_ylabel("at risk" if cell.is_left else "", size=SMALL_PT, rotation=0, ha="right", va="center", labelpad=16)
+    panel.set_ylabel("open" if cell.is_left else "", size=SMALL_PT, rotation=0, ha="right", va="center", labelpad=16)
 
 
 def _every(texts: list[str], slot: float) -> int:
@@ -206,7 +218,7 @@ def _so_far(steps: pd.DataFrame) -> Floats:
 
 
 def _describe_funnel(visible: dict[str, pd.DataFrame], total: int) -> str:
-    words = [f"Reply rate by step and enrollments at risk for {len(visible)} of {counted(total, 'sequence')}."]
+    words = [f"Reply rate by step and open enrollments for {len(visible)} of {counted(total, 'sequence')}."]
     for name, steps in visible.items():
         columns = ("hazard", "hazard_lo", "hazard_hi", "at_risk")
         rates = ", ".join(interval(*row) for row in zip(*(numbers(steps, column) for column in columns), strict=True))

@@ -11,6 +11,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from outreach_frames.plots import _style as style
 from outreach_frames.plots._layout import Page, distinct, fold, open_page, theme
+from outreach_frames.plots._panels import place_legend
 from outreach_frames.widgets._explorer import Explorer, View, dropdown, dropdown_options
 
 SENT_LABELS = {"delivered_at": "delivered"}
@@ -127,7 +128,7 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
             footnote="On the line: what was sent. Above it: what came back; of several opens or clicks only the last "
             "is known, and machines open and click too. A number: so many from that mark on, too close to be drawn "
             "apart. Instants are UTC.",
-            height=lanes.height + _KEY + _AXIS,
+            height=lanes.height + _LEGEND + _AXIS,
         )
         ax = page.place(page.width - _ROOM, _AXIS, _ROOM, lanes.height)
         ax.set(ylim=(lanes.height, 0), xticks=[])
@@ -138,13 +139,13 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
             ax.set_xlim(*ends)
             _date(ax)
             _draw(ax, marks, lanes)
-            _draw_key(ax, page)
+            _draw_legend(ax, page)
         page.describe(f"Time line of one prospect, {len(lanes.names)} rows: {summary}.")
     return ax
 
 
-_ROOM, _KEY, _AXIS, _EDGE = 4.6, 0.26, 0.5, 0.15
-"""Width of the time axis, room for the key and the axis, and beside the outer marks [inches]."""
+_ROOM, _LEGEND, _AXIS, _EDGE = 4.6, 0.26, 0.5, 0.15
+"""Width of the time axis, room for the legend and the axis, and beside the outer marks [inches]."""
 _TRACK, _NUMBER, _BETWEEN = 0.19, 0.1, 0.2
 """Height of a kind's marks, of the numbers above them, and distance of lanes [inches]."""
 _NUMBER_PT = 6.0
@@ -249,20 +250,8 @@ def _date(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
 
 
-def _draw_key(ax: Axes, page: Page) -> None:
+def _draw_legend(ax: Axes, page: Page) -> None:
     """Explain the marks above the lanes, each kind once."""
-    marks = {str(line.get_gid()): line for line in ax.lines}
-    ax.legend(
-        [marks[kind] for kind in _LOOK if kind in marks],
-        [kind for kind in _LOOK if kind in marks],
-        ncols=len(_LOOK),
-        loc="upper left",
-        bbox_to_anchor=(page.x(0), page.y(page.height)),
-        bbox_transform=page.figure.transFigure,
-        frameon=False,
-        borderpad=0,
-        borderaxespad=0,
-        fontsize=style.SMALL_PT,
-        handletextpad=0.2,
-        columnspacing=1.4,
-    )
+    lines = {str(line.get_gid()): line for line in ax.lines}
+    kinds = [kind for kind in _LOOK if kind in lines]
+    place_legend(page, [lines[kind] for kind in kinds], kinds, columns=len(kinds), swatch=_WIDE)

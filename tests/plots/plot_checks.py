@@ -39,6 +39,7 @@ def texts(ax: Axes) -> list[Text]:
     found: list[Text] = []
     for panel in panels(ax):
         found += panel.texts
+        found += panel.get_legend().get_texts() if panel.get_legend() else []
         for axis in (panel.xaxis, panel.yaxis) if panel.axison else ():
             low, high = sorted(axis.get_view_interval())
             ticks = [tick for tick in axis.get_major_ticks() if low - 1e-9 <= tick.get_loc() <= high + 1e-9]

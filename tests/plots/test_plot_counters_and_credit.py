@@ -101,13 +101,13 @@ def test_without_amounts_deals_are_counted() -> None:
     assert max(line.get_ydata()[0] for line in named(ax, "channel")) == 41
 
 
-def test_what_no_mail_preceded_is_shown_as_unattributed() -> None:
+def test_what_no_mail_preceded_is_shown_as_such() -> None:
     """A picture of credited deals alone would claim them all."""
     written = words(plots.plot_pipeline_attribution(credits_result(2)))
 
-    assert "unattributed" in written
+    assert "no mail before" in written
     assert "one-off mail" in written
-    assert "Association, not causation" in written.replace("\n", " ")
+    assert "what went together, not what caused what" in written.replace("\n", " ")
 
 
 def test_the_waterfall_leads_from_one_rate_over_mix_and_rates_to_the_other() -> None:

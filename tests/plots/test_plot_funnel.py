@@ -1,6 +1,7 @@
 """`plots.plot_step_funnel`: panels, points, bars and what happens to steps nobody reached."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from plot_checks import named, overlaps, points, words
 from plot_results import funnel_result, names_for
@@ -129,3 +130,14 @@ def test_steps_with_few_at_risk_do_not_stretch_the_axis() -> None:
     assert points(ax, "estimate-beyond") == [(4, top)]
     assert overlaps(ax) == []
     assert "60.0 % ↑" in words(ax)
+
+
+def test_a_sequence_without_an_open_enrollment_is_counted_and_not_drawn() -> None:
+    """A sequence of calls has no mail to reply to: its panel would be empty."""
+    funnel = pd.concat([funnel_result(2), funnel_result(3, empty=True).query("sequence_id == 3")])
+    funnel.attrs = funnel_result(2).attrs
+
+    ax = plots.plot_step_funnel(funnel)
+
+    assert len(ax.child_axes) == 2 * 2
+    assert "2 sequences · 1 more without mail" in words(ax)

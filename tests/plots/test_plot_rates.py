@@ -75,7 +75,7 @@ def test_an_estimate_on_few_trials_neither_squeezes_the_others_nor_vanishes(rate
     assert ax.get_xlim()[1] * 0.9 < ax.transData.inverted().transform(place)[0] < ax.get_xlim()[1]
     assert "Hollow: further out" in words(ax)
     assert all(line.get_alpha() < 1 for line in named(ax, "beyond") if len(line.get_xdata()))
-    assert "50 %" in words(ax)
+    assert "50.0 %" in words(ax)  # as many decimals as the other rates of the column
 
 
 def test_a_point_on_few_trials_is_seen_where_it_lies(rates) -> None:
@@ -230,3 +230,13 @@ def test_low_axes_show_as_many_rows_as_they_can_hold() -> None:
 
     assert len(ax.get_yticklabels()) < 12
     assert any("more" in label.get_text() for label in ax.get_yticklabels())
+
+
+def test_the_rates_of_a_column_have_equal_decimals() -> None:
+    """Half of the groups or more have a hundred trials or more: all have a decimal; else none has."""
+    many, few = rates_result(3), rates_result(3)
+    many["enrollment_reply_rate_n"], few["enrollment_reply_rate_n"] = [500, 200, 9], [500, 20, 9]
+
+    columns = [words(plots.plot_rates(each)).split("\nrate\n")[1].split("\nn\n")[0].split("\n") for each in (many, few)]
+
+    assert [{cell.partition(".")[1] for cell in column if "%" in cell} for column in columns] == [{"."}, {""}]

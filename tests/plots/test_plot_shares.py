@@ -133,3 +133,12 @@ def test_transitions_of_one_snapshot_are_refused() -> None:
     """A state alone has no direction."""
     with pytest.raises(DataError, match=r"no transitions\.\nHint: Pass earlier_sequence_states= to stats\.state_flow"):
         plots.plot_state_flow(states_result(), transitions=True)
+
+
+def test_the_legend_is_that_of_matplotlib() -> None:
+    """So that a reader can move it, or take it away."""
+    legend = plots.plot_state_flow(states_result()).get_legend()
+
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert {"replied", "opted out", "out of office"} <= set(labels)
+    assert len(labels) == len(legend.legend_handles)

@@ -2,22 +2,38 @@
 
 from itertools import pairwise
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.dates import date2num, num2date
 from plot_checks import boxes, luminance, named, points, whiskers, words
 from plot_results import activity_result, deliverability_result
 
 from outreach_frames import plots
-from outreach_frames.plots._panels import Weeks
+from outreach_frames.plots._panels import week_axis, week_places
 
 
-def test_weeks_without_rows_keep_their_place() -> None:
-    """A gap in the sending must show as a gap."""
-    weeks = Weeks(["2026-03-02", "2026-03-30"])
+def at(week: int) -> float:
+    """Where a week of the results lies on the axis."""
+    return float(date2num(pd.Timestamp("2026-01-12") + pd.Timedelta(weeks=week)))
 
-    assert weeks.count == 5
-    assert list(weeks.places(["2026-03-02", "2026-03-16", "2026-03-30"])) == [0, 2, 4]
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_weeks_lie_at_their_mondays_and_those_without_rows_keep_their_place(zone) -> None:
+    """A gap in the sending must show as a gap; a caller's own dates fit the axis."""
+    (_, ax), mondays = plt.subplots(), pd.to_datetime(["2026-03-02", "2026-03-30"]).tz_localize(zone)
+
+    week_axis(ax, mondays)
+
+    first, last = week_places(mondays)
+    assert last - first == 28
+    assert num2date(first).date() == mondays[0].date()
+    ax.figure.canvas.draw()
+    labels = [text.get_text() for text in ax.get_xticklabels() if text.get_text()]
+    assert labels == ["02 Mar", "09 Mar", "16 Mar", "23 Mar", "30 Mar"]
+    plt.close(ax.figure)
 
 
 def test_the_limits_are_those_of_the_statistic() -> None:
@@ -70,7 +86,7 @@ def test_a_point_on_little_mail_beyond_the_panel_is_seen_at_its_edge() -> None:
 
     ax = plots.plot_deliverability(result)
 
-    assert points(ax, "estimate-beyond") == [(2, ax.child_axes[0].get_ylim()[1])]
+    assert points(ax, "estimate-beyond") == [(at(2), ax.child_axes[0].get_ylim()[1])]
     assert "Hollow: above the panel" in words(ax).replace("\n", " ")
     assert "Hollow" not in words(plots.plot_deliverability(deliverability_result(1)))
 
@@ -113,7 +129,7 @@ def test_the_axis_shows_rates_rather_than_the_ends_of_wide_intervals() -> None:
 
     top = ax.child_axes[0].get_ylim()[1]
     assert 0.05 < top < 0.2
-    assert (2, top) in points(ax, "beyond")
+    assert (at(2), top) in points(ax, "beyond")
 
 
 def test_the_mailbox_in_trouble_comes_first() -> None:
@@ -131,7 +147,7 @@ def test_a_week_without_mail_has_an_open_tick() -> None:
     ax = plots.plot_deliverability(deliverability_result(3))
 
     ticks = named(ax, "no-data")
-    assert [tick.get_xdata()[0] for tick in ticks] == [3]
+    assert [tick.get_xdata()[0] for tick in ticks] == [at(3)]
     assert ticks[0].get_transform() != ax.transData
 
 
@@ -192,3 +208,17 @@ def test_channels_differ_in_print() -> None:
     fills = [named(panel, channel)[0].get_facecolor()[0] for channel in ("delivered", "calls_dialed", "tasks_done")]
     light = [luminance(to_hex(fill)) for fill in fills]
     assert all(one - other > 0.2 for one, other in pairwise(light))
+
+
+def test_a_mailbox_that_sent_nothing_is_counted_and_not_drawn() -> None:
+    """An empty chart says less than four words; where there is no other, it stays."""
+    result = deliverability_result(2)
+    silent = result["mailbox_id"] == 1
+    result.loc[silent, ["bounce_rate", "bounce_rate_lo", "bounce_rate_hi"]] = None
+    result.loc[silent, "bounce_rate_n"] = 0
+
+    ax = plots.plot_deliverability(result)
+
+    assert len(ax.child_axes) == 1
+    assert "1 mailbox · 1 more sent nothing" in words(ax)
+    assert len(plots.plot_deliverability(result[silent]).child_axes) == 1
