@@ -1,7 +1,7 @@
 """
-DataFrames that read well: percentages with their intervals, bars, units, dates, links; static HTML, all text escaped.
+Show DataFrames as tables: percentages with their intervals, bars, units, dates, links; static HTML, all text escaped.
 
-Every style stands on its own element, since mail programs drop style sheets.
+Every element carries its own style, since mail programs drop style sheets.
 """
 
 import re
@@ -29,6 +29,7 @@ from outreach_frames._format import (
     share,
     signed_points,
     type_name,
+    typical,
 )
 from outreach_frames.errors import DataError
 from outreach_frames.metrics import unit_of
@@ -50,7 +51,7 @@ Links = str | Mapping[str, str]
 
 
 class Unit(NamedTuple):
-    """How a kind of column is written: the unit in its header, each value, and a value that rests on few."""
+    """How a kind of column is written: the unit in its header, its values, and its values on few trials."""
 
     label: str
     write: Callable[[Any], str]
@@ -105,7 +106,7 @@ def show(
     columns
         What to show, in this order, or a mapping of what to show to what to head it with; default: everything.
     limit
-        Rows shown from the top [rows]; a caption tells if there are more.
+        Rows shown from the top [rows]; a caption says if there are more.
     links
         Where the organization's web app is, such as ``"https://web.outreach.io"``: ids of prospects and sequences then
         lead to their pages, at the addresses of `PAGES`. These are not documented by the vendor, and an organization
@@ -116,8 +117,8 @@ def show(
     -------
     table : Styler
         Displays itself in a notebook; ``table.to_html()`` is static, needs no script or style sheet and can be mailed.
-        Rates are percentages with a bar, their interval and n beside them; instants are UTC to the minute; units stand
-        in the header; missing is ``–``. Text is escaped.
+        Rates are percentages with a bar, their interval and n beside them, with equal decimals in a column; instants
+        are UTC to the minute; units are in the header; missing is ``–``. Text is escaped.
 
     Raises
     ------
@@ -159,12 +160,12 @@ def show(
 
 @dataclass(eq=False)
 class _Column:
-    """A column as it is shown: cells that are HTML already, or, where `few` is told, a rate's numbers to be written."""
+    """A column of the table: cells that are HTML, or, where `few` is set, a rate's numbers that have to be written."""
 
     cells: "pd.Series[Any]"
     unit: Unit
     is_text: bool = False
-    few: "pd.Series[bool] | None" = None
+    few: bool | None = None
     head: str = ""
 
     @property
@@ -188,8 +189,8 @@ def _rate_columns(rows: pd.DataFrame, name: str, parts: tuple[str, str, str], un
     """Make two columns: the estimate, and its interval with n."""
     low, high, n = parts
     counts = rows[n] if n in rows.columns else pd.Series([pd.NA] * len(rows), dtype="Int64")
-    few = (counts < FEW).fillna(value=False).astype("bool")
-    ends = [_interval(*row, unit) for row in zip(rows[low], rows[high], counts, strict=True)]
+    few = typical(counts.dropna()) < FEW
+    ends = [_interval(*row, unit, few=few) for row in zip(rows[low], rows[high], counts, strict=True)]
     estimates = rows[name].astype("Float64").astype("float64")
     return _Column(estimates, unit, few=few), _Column(pd.Series(ends, dtype="str"), unit)
 
@@ -199,9 +200,7 @@ def _styled(columns: Mapping[Hashable, _Column], caption: str) -> Styler:
     style = _Inline(table).hide(axis="index").format(str)
     for name, column in columns.items():
         if column.few is not None:
-            for few in (False, True):
-                subset: Any = column.few.index[column.few == few], [name]
-                style = style.format(partial(column.unit.html, few=few), subset=subset, na_rep=MISSING)
+            style = style.format(partial(column.unit.html, few=column.few), subset=[name], na_rep=MISSING)
         if column.has_bars:
             style = style.bar(subset=[name], color=f"{GREEN}44", vmin=0, width=90, props="min-width: 5em;")
     unbroken = [name for name, column in columns.items() if column.length <= SHORT]
@@ -263,11 +262,10 @@ def _intervals(frame: pd.DataFrame) -> dict[str, tuple[str, str, str]]:
     return matches | ({bare[0]: ("lo", "hi", "n")} if bare and {"lo", "hi"} <= {*names} else {})
 
 
-def _interval(low: Any, high: Any, n: Any, unit: Unit) -> str:
+def _interval(low: Any, high: Any, n: Any, unit: Unit, *, few: bool) -> str:
     base = "" if pd.isna(n) else f'{SPACE} <span style="color: {SOFT};">n{SPACE}={SPACE}{count(n)}</span>'
     if pd.isna(low) or pd.isna(high):
         return MISSING + base
-    few = bool(pd.notna(n) and n < FEW)
     ends = [unit.html(end, few=few).removesuffix(f"{SPACE}%") for end in (low, high)]
     return (f"{SPACE}to{SPACE}" if unit is POINTS else "–").join(ends) + base
 
@@ -279,7 +277,7 @@ def _level(frame: pd.DataFrame) -> str:
 
 
 def _unit(name: str, values: "pd.Series[Any]", *, is_rate: bool) -> Unit:
-    """Tell how a column is written: by its type, and numbers by their name."""
+    """Choose how a column is written: by its type, and numbers by their name."""
     if pd.api.types.is_datetime64_any_dtype(values.dtype) or "timestamp" in str(values.dtype):
         return INSTANT_UNIT
     is_id = name == "id" or name.endswith("_id")
@@ -333,7 +331,7 @@ def _is_web_app(address: str) -> bool:
 
 
 def _record(name: str, frame: pd.DataFrame) -> str:
-    """Tell whose ids a column holds: ``prospect_id`` prospects', ``id`` those of the resource that was fetched."""
+    """Return whose ids a column holds: ``prospect_id`` prospects', ``id`` those of the resource that was fetched."""
     if name != "id":
         return name.rpartition("__")[2].removesuffix("_id") if name.endswith("_id") else ""
     return str(frame.attrs.get("outreach_frames", {}).get("resource", "")).removesuffix("s")

@@ -1,13 +1,13 @@
 """
 Reports: a notebook executed on a snapshot, as one HTML file that opens and prints without a network.
 
-The notebooks lie in the package (in a checkout: in ``notebooks/``). A cell tagged ``parameters`` holds their defaults;
-a report runs with the values given here put in a cell behind it.
+The notebooks are in the package (in a checkout: in ``notebooks/``). A cell tagged ``parameters`` holds their defaults;
+a report inserts a cell with its own values after it.
 
-A section, from one heading of the second level to the next, whose data are not there is left out with a sentence in its
-place and a warning in the log. Whatever else goes wrong, no file is written and one of yesterday stays.
+A section, from one heading of the second level to the next, whose data are missing is left out: a sentence takes its
+place, and the log has a warning. The appendix is folded. On any other error no file is written; an earlier file stays.
 
-A folder may be somebody else's: neither modules nor templates that lie in the current one are run.
+The current folder may be somebody else's: neither modules nor templates in it are run.
 """
 
 import ast
@@ -42,6 +42,9 @@ ELSEWHERE = {
 
 LONG_TABLE = 14
 """Tables and texts with more lines may go over to the next printed page."""
+
+APPENDIX = "Appendix"
+"""A section whose heading begins so is folded on the page, and left out of what is printed."""
 
 DATA_ERRORS = frozenset({"DataError", "MissingColumnError", "SnapshotError"})
 """Errors that say what the data lack; the section they are raised in is left out."""
@@ -142,7 +145,7 @@ def _find(notebook: str | Path) -> Path:
         )
     if path.stem in ELSEWHERE and path.stem in present and path.samefile(present[path.stem]):
         raise ReportError(
-            f"The notebook {path.stem!r} is no report: it is worked with.",
+            f"The notebook {path.stem!r} is no report: it is worked in.",
             notebook=path.stem,
             hint=f"Run: {ELSEWHERE[path.stem]}. Reports: {', '.join(reports)}.",
         )
@@ -253,16 +256,21 @@ def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
     )
     for name, cells in _blocks(document.cells):
         block = nbformat.v4.new_notebook(cells=cells, metadata=document.metadata)
-        yield f'<div class="{name}">\n{exporter.from_notebook_node(block)[0]}\n</div>'
+        body = exporter.from_notebook_node(block)[0]
+        if name == "folded":
+            title = html.escape(_headings(cells[0], "## ")[-1])
+            yield f'<details class="folded">\n<summary>{title}</summary>\n{body}\n</details>'
+        else:
+            yield f'<div class="{name}">\n{body}\n</div>'
 
 
 def _blocks(cells: Sequence[nbformat.NotebookNode]) -> Iterator[tuple[str, list[nbformat.NotebookNode]]]:
-    """Part the cells: the start of each section up to its first figure, and the rest, which may go over pages."""
+    """Split the cells: the start of each section up to its first figure, and the rest, which may go over pages."""
     name, block = "free", list[nbformat.NotebookNode]()
     for cell in cells:
-        if _headings(cell, "## "):
+        if headings := _headings(cell, "## "):
             yield name, block
-            name, block = "kept", []
+            name, block = "folded" if headings[-1].startswith(APPENDIX) else "kept", []
         if name == "kept" and _is_long(cell):
             yield "kept leading", block
             name, block = "free", []

@@ -322,6 +322,17 @@ def test_a_heading_stays_with_its_first_picture_on_a_printed_page(tmp_path):
     assert "after" not in kept
 
 
+def test_an_appendix_is_folded(tmp_path):
+    """It is for those who check a figure; its heading can be seen, and opens it."""
+    page = reported(tmp_path, "# Title", "## First", "print('figures')", "## Appendix: A & B", "print('definitions')")
+
+    before, folded = page.split('<details class="folded">')
+    assert "figures" in before
+    assert folded.lstrip().startswith("<summary>Appendix: A &amp; B</summary>")
+    assert "definitions" in folded.split("</details>")[0]
+    assert "<details" not in reported(tmp_path, "# Title", "## First", "print('figures')")
+
+
 def test_names_from_the_data_are_only_text_in_a_report(sample, tmp_path):
     """In sentences, tables, pictures and their descriptions; Markdown in a name is text too."""
     for table, column in (("sequences", "name"), ("mailboxes", "email")):

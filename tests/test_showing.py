@@ -158,10 +158,19 @@ def test_numbers_never_wrap(rates):
 
 def test_few_trials_get_no_decimals(rates):
     """One of three is no 33.3 %."""
-    page = of.show(rates).to_html()
+    page = of.show(rates.iloc[1:]).to_html()
 
     assert f">100{NBSP}%<" in page
     assert f">20–100{NBSP} <" in page
+
+
+def test_the_rates_of_a_column_have_equal_decimals(rates):
+    """A column of 6.1 % and 100 % is hard to read; n beside each says how much it rests on."""
+    page = of.show(rates).to_html()
+
+    assert f">6.1{NBSP}%<" in page
+    assert f">100.0{NBSP}%<" in page
+    assert f">20.0–100.0{NBSP} <" in page
 
 
 def test_the_level_of_an_interval_is_told_where_it_is_known(rates):

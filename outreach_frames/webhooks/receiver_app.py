@@ -62,7 +62,7 @@ def serve(store: str | Path, listening: socket.socket, *, secret: str) -> None:
 
 
 def configuration(store: str | Path, *, secret: str) -> uvicorn.Config:
-    """Settle how uvicorn runs a `receiver`."""
+    """Return how uvicorn runs a `receiver`."""
     return uvicorn.Config(receiver(store, secret=secret), http=Connection, ws="none", log_level="warning")
 
 
@@ -70,12 +70,12 @@ class Connection(H11Protocol):
     """
     One sender's connection.
 
-    It is closed when a request has not been sent and answered within `PATIENCE_S`, and when it is the one that has been
-    open longest without a whole request while there are too many: who delivers is not kept out by who holds the line.
+    It is closed when a request takes longer than `REQUEST_TIMEOUT_S`. Where there are too many connections, the one
+    that has been open longest without a whole request is closed: idle connections do not keep deliveries out.
     """
 
     since = 0.0
-    """When it was opened, or its latest request began [s, the loop's clock]."""
+    """When the connection opened, or its latest request began [s, the loop's clock]."""
 
     _timer: asyncio.TimerHandle | None = None
 
@@ -133,7 +133,7 @@ REQUEST_TIMEOUT_S = 10.0
 """How long a sender may take to send a delivery; the vendor takes less than the 5 s that it gives for an answer."""
 
 HANG_UP = "outreach_frames.hang_up"
-"""ASGI extension: a function that closes the connection; see `serving`."""
+"""ASGI extension: a function that closes the connection."""
 
 _log = logging.getLogger(__name__)
 
@@ -187,7 +187,9 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
 
     @asynccontextmanager
     async def life(_application: Starlette) -> AsyncIterator[None]:
-        await run_in_threadpool(deliveries.open)  # told at once; whoever mounts the application may run no lifespan
+        await run_in_threadpool(
+            deliveries.open
+        )  # an error shows at the start; a mounted application may have no lifespan
         try:
             yield
         finally:
