@@ -34,9 +34,9 @@ from outreach_frames._format import (
 from outreach_frames.errors import DataError
 from outreach_frames.metrics import unit_of
 
-GREEN = "#009e73"
-SOFT = "#616e7c"
-RULE = "1px solid #e4e7eb"
+_GREEN = "#009e73"
+_SOFT = "#616e7c"
+_RULE = "1px solid #e4e7eb"
 
 SHORT, LONG = 12, 20
 """Texts up to the one stay on a line, those beyond the other get a column of a certain width [letters]."""
@@ -68,16 +68,16 @@ class Unit(NamedTuple):
 
 TEXT = Unit("", str)
 NUMBER = Unit("", number)
-INSTANT_UNIT = Unit("UTC", minute)
+_INSTANT_UNIT = Unit("UTC", minute)
 PERCENT = Unit("", percent, partial(percent, n=0))
-POINTS = Unit("percentage points", signed_points)
+_POINTS = Unit("percentage points", signed_points)
 
 UNITS = {
     "hours": Unit("hours", duration),
     "days": Unit("days", duration),
     "seconds": Unit("seconds", duration),
     "duration": Unit("", duration),
-    "percentage points": POINTS,
+    "percentage points": _POINTS,
     "share": PERCENT,
     "probability": Unit("probability", probability),
     "p-value": Unit("p-value", p_value),
@@ -171,7 +171,7 @@ class _Column:
     @property
     def side(self) -> str:
         """The style that aligns it: numbers to the right."""
-        return f"text-align: {'left' if self.is_text or self.unit is INSTANT_UNIT else 'right'}"
+        return f"text-align: {'left' if self.is_text or self.unit is _INSTANT_UNIT else 'right'}"
 
     @property
     def length(self) -> int:
@@ -202,7 +202,7 @@ def _styled(columns: Mapping[Hashable, _Column], caption: str) -> Styler:
         if column.few is not None:
             style = style.format(partial(column.unit.html, few=column.few), subset=[name], na_rep=MISSING)
         if column.has_bars:
-            style = style.bar(subset=[name], color=f"{GREEN}44", vmin=0, width=90, props="min-width: 5em;")
+            style = style.bar(subset=[name], color=f"{_GREEN}44", vmin=0, width=90, props="min-width: 5em;")
     unbroken = [name for name, column in columns.items() if column.length <= SHORT]
     wordy = [name for name, column in columns.items() if column.length > LONG]
     style = style.set_properties(subset=wordy, **{"min-width": "11em"})
@@ -214,7 +214,7 @@ def _styled(columns: Mapping[Hashable, _Column], caption: str) -> Styler:
     return style.relabel_index(heads, axis="columns").set_caption(caption)
 
 
-_CELL = f"padding: 4px 8px; border-bottom: {RULE}; vertical-align: top;"
+_CELL = f"padding: 4px 8px; border-bottom: {_RULE}; vertical-align: top;"
 _HEAD = _CELL.replace("top", "bottom") + " font-weight: 600;"
 
 _TABLE_TEMPLATE = (
@@ -263,11 +263,11 @@ def _intervals(frame: pd.DataFrame) -> dict[str, tuple[str, str, str]]:
 
 
 def _interval(low: Any, high: Any, n: Any, unit: Unit, *, few: bool) -> str:
-    base = "" if pd.isna(n) else f'{SPACE} <span style="color: {SOFT};">n{SPACE}={SPACE}{count(n)}</span>'
+    base = "" if pd.isna(n) else f'{SPACE} <span style="color: {_SOFT};">n{SPACE}={SPACE}{count(n)}</span>'
     if pd.isna(low) or pd.isna(high):
         return MISSING + base
     ends = [unit.html(end, few=few).removesuffix(f"{SPACE}%") for end in (low, high)]
-    return (f"{SPACE}to{SPACE}" if unit is POINTS else "–").join(ends) + base
+    return (f"{SPACE}to{SPACE}" if unit is _POINTS else "–").join(ends) + base
 
 
 def _level(frame: pd.DataFrame) -> str:
@@ -279,7 +279,7 @@ def _level(frame: pd.DataFrame) -> str:
 def _unit(name: str, values: "pd.Series[Any]", *, is_rate: bool) -> Unit:
     """Choose how a column is written: by its type, and numbers by their name."""
     if pd.api.types.is_datetime64_any_dtype(values.dtype) or "timestamp" in str(values.dtype):
-        return INSTANT_UNIT
+        return _INSTANT_UNIT
     is_id = name == "id" or name.endswith("_id")
     if is_id or pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
         return TEXT
@@ -304,7 +304,7 @@ def _words(name: str) -> str:
 
 
 def _head(words: str, unit: str, level: str = "") -> str:
-    measured = f'<br><span style="color: {SOFT}; font-weight: 400;">[{escape(unit)}]</span>' if unit else ""
+    measured = f'<br><span style="color: {_SOFT}; font-weight: 400;">[{escape(unit)}]</span>' if unit else ""
     return f"{level}{escape(words)}{measured}"
 
 

@@ -40,13 +40,13 @@ ELSEWHERE = {
 }
 """Notebooks that are no reports, and how each is opened instead."""
 
-LONG_TABLE = 14
+_LONG_TABLE = 14
 """Tables and texts with more lines may go over to the next printed page."""
 
-APPENDIX = "Appendix"
+_APPENDIX = "Appendix"
 """A section whose heading begins so is folded on the page, and left out of what is printed."""
 
-DATA_ERRORS = frozenset({"DataError", "MissingColumnError", "SnapshotError"})
+_DATA_ERRORS = frozenset({"DataError", "MissingColumnError", "SnapshotError"})
 """Errors that say what the data lack; the section they are raised in is left out."""
 
 _log = logging.getLogger(__name__)
@@ -228,7 +228,7 @@ def _run(client: NotebookClient, document: nbformat.NotebookNode) -> None:
             try:
                 client.execute_cell(cell, number)
             except CellExecutionError as error:
-                if not section or error.ename not in DATA_ERRORS:
+                if not section or error.ename not in _DATA_ERRORS:
                     raise
                 is_left_out = True
                 texts = error.evalue.splitlines()[0]
@@ -270,7 +270,7 @@ def _blocks(cells: Sequence[nbformat.NotebookNode]) -> Iterator[tuple[str, list[
     for cell in cells:
         if headings := _headings(cell, "## "):
             yield name, block
-            name, block = "folded" if headings[-1].startswith(APPENDIX) else "kept", []
+            name, block = "folded" if headings[-1].startswith(_APPENDIX) else "kept", []
         if name == "kept" and _is_long(cell):
             yield "kept leading", block
             name, block = "free", []
@@ -290,7 +290,7 @@ def _shows(cell: nbformat.NotebookNode, kind: str, tag: str) -> int:
 def _is_long(cell: nbformat.NotebookNode) -> bool:
     """Whether a cell shows a table or prints a text too long to be kept on the page of its heading."""
     printed = "".join(output.get("text", "") for output in cell.get("outputs", ()))
-    return max(_shows(cell, "text/latex", "<tr"), printed.count("\n")) > LONG_TABLE
+    return max(_shows(cell, "text/latex", "<tr"), printed.count("\n")) > _LONG_TABLE
 
 
 def _title(document: nbformat.NotebookNode) -> str:

@@ -12,12 +12,11 @@ STILL_USED = {
     "garbage": 3,
     "mint": 28,
     "minted": 8,
-    "patience": 1,
     "summarise": 1,
 }
 """How often replaced words are still there; the numbers may only become smaller."""
 
-PARTICIPLES_STILL_USED = 29
+PARTICIPLES_STILL_USED = 22
 """How many definitions are still named by a participle; the number may only become smaller."""
 
 

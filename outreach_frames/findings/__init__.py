@@ -44,7 +44,7 @@ NOTHING = "Nothing stands out. No difference is larger than chance would explain
 
 NO_DATA_TO_JUDGE = "There are no data to judge by."
 
-FALSE_DISCOVERIES = 0.05
+_FALSE_DISCOVERIES = 0.05
 """The accepted share of false sentences among those that say that something differs."""
 
 NOTHING_NOTABLE: Mapping[str, str] = {
@@ -256,7 +256,7 @@ def _surviving(by_result: list[list[Finding]], claims: list[Finding]) -> Iterato
     p, weights = (np.array([getattr(each, name) for each in claims], dtype=np.float64) for name in ("p", "importance"))
     adjusted = iter(false_discovery_control(np.minimum(p * weights.mean() / weights, 1.0)) if claims else ())
     for group in by_result:
-        yield [each for each in group if each.p is None or next(adjusted) <= FALSE_DISCOVERIES]
+        yield [each for each in group if each.p is None or next(adjusted) <= _FALSE_DISCOVERIES]
 
 
 def _looks(comparisons: int) -> str:

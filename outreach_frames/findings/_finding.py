@@ -137,7 +137,7 @@ def parameter(result: pd.DataFrame, name: str, default: Any) -> Any:
 
 RECENT_WEEKS = 4
 """Bounces and complaints are judged over this many latest weeks together: a single week has few mails."""
-NO_CLUSTERING = 1.0
+_NO_CLUSTERING = 1.0
 
 
 class Group(NamedTuple):
@@ -171,10 +171,10 @@ class Group(NamedTuple):
 def design_effect(result: pd.DataFrame, rate: str) -> float:
     """Return by how much the trials of a rate count for less than independent ones, as the result's record says."""
     noted = result.attrs.get("outreach_frames", {}).get("clusters", {}).get(rate, {})
-    return float(noted.get("design_effect", NO_CLUSTERING))
+    return float(noted.get("design_effect", _NO_CLUSTERING))
 
 
-def with_the_rest(rates: Sequence[Rate], sides: Sequence[str], *, effect: float = NO_CLUSTERING) -> Iterator[Group]:
+def with_the_rest(rates: Sequence[Rate], sides: Sequence[str], *, effect: float = _NO_CLUSTERING) -> Iterator[Group]:
     """
     Compare each group of at least `MIN_N` trials with all others together.
 
@@ -208,7 +208,7 @@ def with_the_rest(rates: Sequence[Rate], sides: Sequence[str], *, effect: float 
         yield Group(place, rate, side, percent(other, trials), weight, float(chance) if differs else 1.0)
 
 
-def change_p(now: tuple[float, float], before: tuple[float, float], *, effect: float = NO_CLUSTERING) -> float:
+def change_p(now: tuple[float, float], before: tuple[float, float], *, effect: float = _NO_CLUSTERING) -> float:
     """Return the exact two-sided p-value of two periods' successes and trials."""
     counts = [count / effect for count in (*now, *before)]
     return float(p_different(*counts))

@@ -19,7 +19,7 @@ from outreach_frames.plots._style import INK, LABEL_PT, MUTED, NONE, SMALL_PT, M
 
 Estimate = tuple[float, float, float]
 """A value with the ends of its interval."""
-Box = tuple[float, float, float, float]
+_Box = tuple[float, float, float, float]
 """Left and lower edge, width and height."""
 HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
 """Keeps a text readable where it crosses a line."""
@@ -146,7 +146,7 @@ def _turned(values: Any, rows: Any, *, upright: bool) -> tuple[Any, Any]:
     return (rows, values) if upright else (values, rows)
 
 
-def blocks(ax: Axes, boxes: Iterable[Box], mark: Mark, *, gid: str, lw: float = 0.6) -> None:
+def blocks(ax: Axes, boxes: Iterable[_Box], mark: Mark, *, gid: str, lw: float = 0.6) -> None:
     """Fill rectangles with a meaning's color and hatch, and outline them; two artists however many there are."""
     corners = [
         ((left, low), (left + wide, low), (left + wide, low + high), (left, low + high))

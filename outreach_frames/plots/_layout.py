@@ -76,7 +76,7 @@ _DRAWN = {
 
 
 @cache
-def families() -> tuple[str, ...]:
+def _families() -> tuple[str, ...]:
     """The font families to try for each letter, in order: those of the list that this machine has."""
     installed = set(font_manager.get_font_names())
     return tuple(name for name in _FAMILIES if name in installed)
@@ -101,7 +101,7 @@ def theme() -> Iterator[None]:
     False
     """
     plain: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name.split(".")[0] in _DRAWN}
-    with mpl.rc_context(plain | SETTINGS | {"font.family": list(families())}):
+    with mpl.rc_context(plain | SETTINGS | {"font.family": list(_families())}):
         yield
 
 
@@ -118,7 +118,7 @@ def _renderer() -> RendererAgg:
 @lru_cache(maxsize=16_384)
 def width(text: str, size: float = LABEL_PT, weight: str = "normal") -> float:
     """Measure one line of text [inches]; call it inside `theme`."""
-    font = FontProperties(family=list(families()), size=size, weight=weight)
+    font = FontProperties(family=list(_families()), size=size, weight=weight)
     visible = drawable(text)
     pixels = _renderer().get_text_width_height_descent(visible, font, ismath=False)[0]  # type: ignore[no-untyped-call]
     return float(pixels) / _MEASURING_DPI * _SAFE
@@ -234,7 +234,7 @@ def drawable(text: str) -> str:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    fonts = (font_manager.get_font(font_manager.findfont(name)) for name in families())
+    fonts = (font_manager.get_font(font_manager.findfont(name)) for name in _families())
     return frozenset(code for font in fonts for code in font.get_charmap())
 
 
@@ -246,7 +246,7 @@ _DPI = 200
 _SCREEN_DPI = 96
 
 
-class PlotFigure(Figure):
+class _PlotFigure(Figure):
     """A figure that is drawn with the same settings as it was laid out with, whatever they are when it is saved."""
 
     outreach_alt = ""
@@ -257,14 +257,14 @@ class PlotFigure(Figure):
             super().draw(renderer)
 
 
-class NotebookAxes(Axes):
+class _NotebookAxes(Axes):
     """Axes of a new figure, which a notebook shows as a picture with its alternative text."""
 
     def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         figure = root_of(self)
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI)
-        text = alternative_text(figure)
+        text = _alternative_text(figure)
         wide, high = (round(inches * _SCREEN_DPI) for inches in figure.get_size_inches())
         return (
             {"image/png": buffer.getvalue(), "text/plain": text},
@@ -272,7 +272,7 @@ class NotebookAxes(Axes):
         )
 
 
-def alternative_text(figure: Figure) -> str:
+def _alternative_text(figure: Figure) -> str:
     """Return what `Page.describe` has said of the pictures on this figure."""
     return str(getattr(figure, "outreach_alt", ""))
 
@@ -336,7 +336,7 @@ class Page:
 
     def describe(self, text: str) -> None:
         """Add the alternative text of this picture to ``figure.outreach_alt``."""
-        before = alternative_text(self.figure)
+        before = _alternative_text(self.figure)
         vars(self.figure)["outreach_alt"] = f"{before} {text}".strip()
 
     def _bounds(self, left: float, bottom: float, width: float, height: float) -> Bbox:
@@ -371,9 +371,9 @@ def open_page(ax: Axes | None, *, title: str, subtitle: str, footnote: str, heig
     above = _height(title, TITLE_PT) + _height(subtitle, LABEL_PT) + 0.06
     below = _height(footnote, SMALL_PT) + 0.08
     if ax is None:
-        figure = PlotFigure(figsize=(WIDTH, height + above + below + 2 * _PAD), dpi=_DPI)
-        ax = figure.add_axes((0, 0, 1, 1), axes_class=NotebookAxes)
-    dress(ax)
+        figure = _PlotFigure(figsize=(WIDTH, height + above + below + 2 * _PAD), dpi=_DPI)
+        ax = figure.add_axes((0, 0, 1, 1), axes_class=_NotebookAxes)
+    _dress(ax)
     box = rectangle_of(ax)
     page = Page(ax, box.x0 + _PAD, box.y0 + _PAD + below, room, max(box.height - above - below - 2 * _PAD, 0.05))
     page.write(0, page.height + above, title, size=TITLE_PT, weight="bold", va="top", color=INK)
@@ -390,9 +390,9 @@ def lines_that_fit(ax: Axes | None, each: float, *, fixed: float) -> int:
     return max(1, int((rectangle_of(ax).height - _HEADING_AND_FOOTNOTE - fixed) / each))
 
 
-def dress(ax: Axes) -> None:
+def _dress(ax: Axes) -> None:
     """Give axes that were made elsewhere the frame, ticks and fonts of `theme`; call it inside one."""
-    fonts = list(families())
+    fonts = list(_families())
     for side, spine in ax.spines.items():
         spine.set(
             visible=SETTINGS.get(f"axes.spines.{side}", True),

@@ -18,8 +18,8 @@ from outreach_frames.plots._input import Floats
 from outreach_frames.plots._layout import WIDTH, Page, fold, line_height, lines_that_fit, rectangle_of, widest, width
 from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark
 
-MOST_PANELS = 12
-NAME_ROOM = 0.42
+_MOST_PANELS = 12
+_NAME_ROOM = 0.42
 _LEAST, _LEAST_WIDTH = 0.8, 2.0
 
 
@@ -47,14 +47,14 @@ class Cell:
 
 def panel_count(ax: Axes | None, panels: int, cell: float, *, below: float, columns: int | None = None) -> int:
     """How many of so many panels are drawn: at most twelve, and on a given Axes what it has room for."""
-    lines = lines_that_fit(ax, cell * _LEAST + NAME_ROOM, fixed=below)
+    lines = lines_that_fit(ax, cell * _LEAST + _NAME_ROOM, fixed=below)
     columns = columns or min(3, _columns_that_fit(WIDTH if ax is None else rectangle_of(ax).width))
-    return min(panels, MOST_PANELS, lines * columns)
+    return min(panels, _MOST_PANELS, lines * columns)
 
 
 def grid_height(panels: int, cell: float, *, below: float, columns: int | None = None) -> float:
     """Room for so many panels with their names and the axis title below [inches]."""
-    return ceil(max(panels, 1) / (columns or _columns_for(panels, WIDTH))) * (cell + NAME_ROOM) + below
+    return ceil(max(panels, 1) / (columns or _columns_for(panels, WIDTH))) * (cell + _NAME_ROOM) + below
 
 
 def _columns_for(panels: int, width: float) -> int:
@@ -98,9 +98,9 @@ def grid(
         x, y = left + column * wide, page.height - (line + 1) * high
         is_lowest = place + columns >= len(names)
         is_right = column == columns - 1 or place == len(names) - 1
-        cells.append(Cell(x, y, wide - gap, high - NAME_ROOM, place == 0, column == 0, is_right, is_lowest))
+        cells.append(Cell(x, y, wide - gap, high - _NAME_ROOM, place == 0, column == 0, is_right, is_lowest))
         title = fold(name, wide - 0.1, lines=2, size=SMALL_PT, weight="bold")
-        page.write(x, y + high - NAME_ROOM + 0.05, title, size=SMALL_PT, weight="bold", color=INK, va="bottom")
+        page.write(x, y + high - _NAME_ROOM + 0.05, title, size=SMALL_PT, weight="bold", color=INK, va="bottom")
     return cells
 
 

@@ -49,9 +49,9 @@ CLICK = Mark("#0072B2", "#005A8C", "D", "++++")
 FAILURE = Mark("#E69F00", "#8A5F00", "P", "xxxx")
 WAITING = Mark("#F0E442", "#736B00", "h", "\\\\\\\\")
 ACTIVE = Mark("#FFFFFF", "#444444", "p", "", "#BDBDBD")
-PENDING = Mark("#FFFFFF", "#444444", "*", "..", "#BDBDBD")
-PAUSED = Mark("#FFFFFF", "#444444", "<", "\\\\\\", "#BDBDBD")
-AWAY = Mark("#FFFFFF", "#444444", ">", "oo", "#BDBDBD")
+_PENDING = Mark("#FFFFFF", "#444444", "*", "..", "#BDBDBD")
+_PAUSED = Mark("#FFFFFF", "#444444", "<", "\\\\\\", "#BDBDBD")
+_AWAY = Mark("#FFFFFF", "#444444", ">", "oo", "#BDBDBD")
 UNKNOWN = Mark("#FFFFFF", "#444444", "4", "xx", "#8A8A8A")
 MAIL = Mark("#D2D2D2", "#444444", "1", "", "#8A8A8A")
 CALL = Mark("#A6A6A6", "#444444", "2", "////")
@@ -109,9 +109,9 @@ SETTINGS: dict[Any, Any] = {
 BUCKET_MARKS: dict[str, tuple[str, Mark]] = {
     "finished_replied": ("replied", REPLY),
     "active": ("active", ACTIVE),
-    "pending": ("pending", PENDING),
-    "paused": ("paused", PAUSED),
-    "paused_ooto": ("out of office", AWAY),
+    "pending": ("pending", _PENDING),
+    "paused": ("paused", _PAUSED),
+    "paused_ooto": ("out of office", _AWAY),
     "finished_no_reply": ("finished, no reply", NONE),
     "bounced": ("bounced", BOUNCE),
     "opted_out": ("opted out", OPT_OUT),

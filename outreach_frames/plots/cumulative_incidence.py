@@ -1,4 +1,4 @@
-"""Time to an outcome: the share that has replied, opted out or bounced, by days since the first mail."""
+"""Time to an outcome: shares of enrollments by days since the first mail, and by cohorts and weeks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,8 +8,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
-from outreach_frames._format import count, counted, interval, percent, percent_range
-from outreach_frames.plots._axes import empty, rate_axis, top_of
+from outreach_frames._format import count, counted, day, interval, percent, percent_number, percent_range
+from outreach_frames.plots._axes import (
+    AXIS_ROOM,
+    HEADER_ROOM,
+    LEAST_PITCH,
+    Column,
+    empty,
+    lay_rows,
+    rate_axis,
+    rows_height,
+    top_of,
+)
 from outreach_frames.plots._input import (
     Floats,
     Names,
@@ -22,9 +32,9 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import Page, line_height, open_page, rectangle_of, theme, widest
-from outreach_frames.plots._panels import grid, grid_height, label_beside, panel_count
-from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT
+from outreach_frames.plots._layout import WIDTH, Page, line_height, open_page, rectangle_of, theme, widest
+from outreach_frames.plots._panels import draw_cell, grid, grid_height, label_beside, panel_count, shade
+from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT, VOLUME, Mark
 
 _CAUSE_MARKS = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}
 _RISK_COLUMNS = ("t_d", "at_risk", "events_any", "censored", "event_free")
@@ -141,18 +151,18 @@ class _Curves:
         self.entrants = self.at_risk(0)
         self.end = float("inf") if self.at_risk(float("inf")) > 0 else float(self._times[-1])
 
-    def at(self, day: float, column: str) -> float:
+    def at(self, time: float, column: str) -> float:
         """Value of a curve at a day: that of the last change up to it; NaN after the end, bounds also before any."""
-        if day > self.end:
+        if time > self.end:
             return float("nan")
-        past = int(np.searchsorted(self._times, day, side="right"))
+        past = int(np.searchsorted(self._times, time, side="right"))
         if past:
             return float(self._columns[column][past - 1])
         return _BEFORE_ANY.get(column, float("nan"))
 
-    def at_risk(self, day: float) -> float:
+    def at_risk(self, time: float) -> float:
         """Enrollments still open and followed just before a day."""
-        past = int(np.searchsorted(self._times, day, side="left"))
+        past = int(np.searchsorted(self._times, time, side="left"))
         if not past:
             return float(self._columns["at_risk"][0])
         missing = ("events_any", "censored")
@@ -165,9 +175,9 @@ class _Curves:
         values = np.concatenate([[0.0], self._columns[f"cif_{cause}"][within]])
         return times, np.append(values, values[-1])
 
-    def reply(self, day: float) -> tuple[float, float, float]:
+    def reply(self, time: float) -> tuple[float, float, float]:
         """Share that has replied by a day, with its interval."""
-        return self.at(day, "cif_reply"), self.at(day, "cif_reply_lo"), self.at(day, "cif_reply_hi")
+        return self.at(time, "cif_reply"), self.at(time, "cif_reply_lo"), self.at(time, "cif_reply_hi")
 
 
 class _Drawing:
@@ -177,7 +187,7 @@ class _Drawing:
         self.page = page
         self.days = days
         ends = [sum(curve.at(min(days[-1], curve.end), f"cif_{cause}") for cause in _CAUSE_MARKS) for curve in curves]
-        bounds = [curve.at(day, "cif_reply_hi") for curve in curves for day in days[1:]]
+        bounds = [curve.at(time, "cif_reply_hi") for curve in curves for time in days[1:]]
         self.top = min(top_of(ends, bounds) * _INCIDENCE_HEADROOM, 1.0)
 
     def panel(self, ax: Axes, bottom: float, curves: _Curves, *, is_left: bool, is_labeled: bool) -> None:
@@ -195,9 +205,9 @@ class _Drawing:
             )  # fmt: skip
             below = below + values
             ax.step(times, below, where="post", color=mark.ink, lw=0.9, gid=f"line-{cause}")
-        for day in self.days[1:-1]:
-            ax.axvline(day, color=INK, lw=0.5, dashes=(2, 3), zorder=1)
-        replied = np.array([curves.reply(day) for day in self.days[1:]])
+        for time in self.days[1:-1]:
+            ax.axvline(time, color=INK, lw=0.5, dashes=(2, 3), zorder=1)
+        replied = np.array([curves.reply(time) for time in self.days[1:]])
         look: dict[str, Any] = {"color": INK, "lw": 1.4, "zorder": 4, "clip_on": False}
         ax.vlines(self.days[1:], replied[:, 1], replied[:, 2], gid="interval", **look)
         self._write_table(ax, bottom, curves, is_left=is_left)
@@ -205,14 +215,14 @@ class _Drawing:
             self._label_areas(ax, curves)
 
     def _write_table(self, ax: Axes, bottom: float, curves: _Curves, *, is_left: bool) -> None:
-        cells = {day: [count(curves.at_risk(day)), *_reply_cells(curves, day)] for day in self.days}
+        cells = {time: [count(curves.at_risk(time)), *_reply_cells(curves, time)] for time in self.days}
         written = self._that_fit(ax, cells)
-        ax.set_xticks(self.days, [f"{day:g}" if day in written else "" for day in self.days])
+        ax.set_xticks(self.days, [f"{time:g}" if time in written else "" for time in self.days])
         rows = [bottom - 0.32 - row * line_height(LABEL_PT) for row in range(3)]
         across = blended_transform_factory(ax.transData, self.page.figure.transFigure)
-        for day in written:
-            for y, text in zip(rows, cells[day], strict=True):
-                ax.text(day, self.page.y(y), text, transform=across, size=SMALL_PT, ha="center", va="center")
+        for time in written:
+            for y, text in zip(rows, cells[time], strict=True):
+                ax.text(time, self.page.y(y), text, transform=across, size=SMALL_PT, ha="center", va="center")
         if is_left:
             edge = self.page.within(ax).x0 - 0.2
             for y, text in zip([bottom - 0.13, *rows], ("day", "followed", "replied", "interval"), strict=True):
@@ -222,10 +232,10 @@ class _Drawing:
         """Choose the days whose columns do not touch, the last one first."""
         inch = rectangle_of(ax).width / self.days[-1]
         chosen: list[float] = []
-        for day in reversed(self.days):
-            room = (chosen[-1] - day) * inch if chosen else float("inf")
-            if not chosen or room > (widest(cells[day], SMALL_PT) + widest(cells[chosen[-1]], SMALL_PT)) / 2 + 0.06:
-                chosen.append(day)
+        for time in reversed(self.days):
+            room = (chosen[-1] - time) * inch if chosen else float("inf")
+            if not chosen or room > (widest(cells[time], SMALL_PT) + widest(cells[chosen[-1]], SMALL_PT)) / 2 + 0.06:
+                chosen.append(time)
         return chosen
 
     def _label_areas(self, ax: Axes, curves: _Curves) -> None:
@@ -240,9 +250,9 @@ class _Drawing:
         label_beside(ax, middles, texts, inks)
 
 
-def _reply_cells(curves: _Curves, day: float) -> list[str]:
-    rate, low, high = curves.reply(day)
-    if not day:
+def _reply_cells(curves: _Curves, time: float) -> list[str]:
+    rate, low, high = curves.reply(time)
+    if not time:
         return ["", ""]
     if np.isnan(rate):
         return ["–", "–"]
@@ -253,9 +263,117 @@ def _describe_incidence(curves: dict[str, _Curves], days: Sequence[float], kind:
     of = f" for {counted(len(curves), kind)}" if kind else ""
     words = [f"Shares of enrollments with a reply, an opt-out or a bounce by day{of}."]
     for name, curve in curves.items():
-        reached = [day for day in days[1:] if day <= curve.end]
-        rates = (interval(*curve.reply(day), curve.entrants, with_n=False) for day in reached)
-        shares = ", ".join(f"{rate} by day {day:g}" for day, rate in zip(reached, rates, strict=True))
+        reached = [time for time in days[1:] if time <= curve.end]
+        rates = (interval(*curve.reply(time), curve.entrants, with_n=False) for time in reached)
+        shares = ", ".join(f"{rate} by day {time:g}" for time, rate in zip(reached, rates, strict=True))
         still = percent(curve.at(min(days[-1], curve.end), "event_free"), curve.entrants)
         words.append(f"{name or 'All'}, {counted(curve.entrants, 'enrollment')}: replied {shares}; {still} still open.")
     return " ".join(words)
+
+
+_COHORT_COLUMNS = ("cohort_week", "week", "enrollments", "events", "rate", "mature")
+_EVENT_MARKS: dict[str, tuple[str, Mark]] = {
+    "reply": ("replied", REPLY),
+    "opt_out": ("opted out", OPT_OUT),
+    "bounce": ("bounced", BOUNCE),
+    "contact": ("been contacted", VOLUME),
+    "meeting_proxy": ("had a meeting, by proxy", VOLUME),
+}
+
+
+def plot_cohort_matrix(
+    cohorts: pd.DataFrame, *, max_rows: int = 26, max_weeks: int = 12, period: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """
+    Plot a triangle of cohorts: one row for each week of enrollment, one column for each week after it.
+
+    Parameters
+    ----------
+    cohorts
+        Result of `stats.cohort_matrix`: one row for each cohort and week.
+    max_rows
+        How many cohorts are drawn, the latest ones [weeks].
+    max_weeks
+        How many weeks after enrollment are drawn [weeks].
+    period
+        In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
+        2026"``; default: what the statistic says.
+    ax
+        Draw into the rectangle of these axes; default: a new figure 7 inches wide, as high as its rows need.
+
+    Returns
+    -------
+    ax : Axes
+        Cohorts lie at 0, 1, 2 … on the y axis, earliest first; weeks on the x axis. A mature cell is colored by its
+        cumulative share of all enrollments of the cohort; one that has not had its full time is hatched, without color,
+        and holds the count so far in brackets.
+
+    Raises
+    ------
+    MissingColumnError
+        The frame is not a result of `stats.cohort_matrix`.
+
+    Examples
+    --------
+    >>> ax = plots.plot_cohort_matrix(stats.cohort_matrix(mailings, sequence_states=sequence_states), max_weeks=8)
+    >>> print(ax.figure.outreach_alt.split(":")[0])
+    Triangle of cohorts
+    """
+    require(cohorts, _COHORT_COLUMNS, plot="plot_cohort_matrix", source="stats.cohort_matrix(...)")
+    words, mark = _EVENT_MARKS.get(str(parameters(cohorts).get("event") or "reply"), ("had the event", REPLY))
+    sizes = cohorts.groupby("cohort_week")["enrollments"].max().sort_index()
+    zone = parameters(cohorts).get("tz") or "UTC"
+    with theme():
+        drawn = min(len(sizes), max_rows)
+        page = open_page(
+            ax,
+            title=f"Enrollments that have {words}, by week of enrollment",
+            subtitle=subtitle(
+                cohorts,
+                (f"{drawn} latest of " if drawn < len(sizes) else "") + counted(len(sizes), "weekly cohort"),
+                counted(sizes.sum(), "enrollment"),
+                period=period,
+            ),
+            footnote=f"Percent of all enrollments of the week (Monday to Sunday, {zone}) that have {words} "
+            "within so many weeks of it. Hatched, in brackets: count so far, where the youngest enrollments have not "
+            "had the full time.",
+            height=rows_height([""] * drawn, WIDTH),
+        )
+        if cohorts.empty:
+            return empty(page, "No enrollments in this period.")
+        drawn = min(drawn, max(int((page.height - AXIS_ROOM - HEADER_ROOM) / LEAST_PITCH), 1))
+        visible = sizes.iloc[-drawn:]
+        names = [day(week) for week in visible.index]
+        low = lay_rows(page, names, [Column("enrollments", [count(n) for n in visible])])
+        columns = min(int(cohorts["week"].max()) + 1, max_weeks)
+        low.set(xlim=(-0.5, columns - 0.5), xlabel="weeks since enrollment")
+        low.set_xticks(
+            range(columns), [str(week + 1) for week in range(columns)], size=low.get_yticklabels()[0].get_fontsize()
+        )
+        low.tick_params(length=0)
+        low.spines[:].set_visible(False)
+        rates = numbers(cohorts, "rate")
+        top = float(np.nanmax(rates, initial=0.0))
+        place = {week: row for row, week in enumerate(visible.index)}
+        cells = zip(cohorts["cohort_week"], cohorts["week"], rates, numbers(cohorts, "events"), strict=True)
+        for week, after, rate, events in cells:
+            if week not in place or after >= columns:
+                continue
+            n = visible[week]
+            color = None if np.isnan(rate) else shade(rate, top, mark)
+            text = percent_number(rate, n) if color else f"({count(events)})"
+            draw_cell(low, (after, place[week]), color, text, "immature" if color is None else "mature")
+        page.describe(_describe_cohorts(cohorts, words))
+        return low
+
+
+def _describe_cohorts(cohorts: pd.DataFrame, words: str) -> str:
+    """Describe the triangle: the share after one week in the first and in the last mature cohort."""
+    mature = cohorts[cohorts["rate"].notna() & (cohorts["week"] == 0)].sort_values("cohort_week")
+    texts = [
+        f"week of {day(row.cohort_week)}: {percent(row.rate, row.enrollments)} of "
+        f"{counted(row.enrollments, 'enrollment')}"
+        for row in (mature.iloc[[0, -1]] if len(mature) > 1 else mature).itertuples()
+    ]
+    shares = "; ".join(texts) or "none mature"
+    return f"Triangle of cohorts: share that has {words} within one week of enrollment; {shares}."

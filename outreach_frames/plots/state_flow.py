@@ -20,7 +20,7 @@ from outreach_frames.plots._style import BUCKET_MARKS, FAINT, INK, NONE, SMALL_P
 _NOWHERE = "not there"
 _FLOW_SIDE, _FLOW_BAR, _FLOW_GAP, _FLOW_HEIGHT = 1.6, 0.02, 0.012, 3.4
 
-Flow = tuple[str, str, float]
+_Flow = tuple[str, str, float]
 """State before, state after, number of enrollments."""
 
 
@@ -60,7 +60,7 @@ def _draw_transitions(states: pd.DataFrame, period: str | None, ax: Axes | None)
         return drawn
 
 
-def _flows(states: pd.DataFrame) -> list[Flow]:
+def _flows(states: pd.DataFrame) -> list[_Flow]:
     """Read the attached transitions, kept as lists by column; ordered as the states are."""
     remaining = states.attrs.get("transitions")
     if not isinstance(remaining, dict):
@@ -74,7 +74,7 @@ def _flows(states: pd.DataFrame) -> list[Flow]:
     return sorted(flows, key=lambda flow: (_state_rank(flow[0]), _state_rank(flow[1])))
 
 
-def _describe_largest(largest: Flow | None) -> str:
+def _describe_largest(largest: _Flow | None) -> str:
     if largest is None:
         return "None changed."
     before, after, n = largest
@@ -97,7 +97,7 @@ def _mark(state: str) -> Mark:
     return BUCKET_MARKS[state][1] if state in BUCKET_MARKS else NONE
 
 
-def _stack_states(flows: Sequence[Flow], *, side: int) -> dict[str, tuple[float, float]]:
+def _stack_states(flows: Sequence[_Flow], *, side: int) -> dict[str, tuple[float, float]]:
     """Upper edge and height of each state at one side, in fractions of the height, with gaps between."""
     sizes: dict[str, float] = {}
     for before, after, n in flows:
@@ -123,7 +123,7 @@ def _draw_side(ax: Axes, x: float, edges: dict[str, tuple[float, float]], sizes:
 
 
 def _draw_bands(
-    ax: Axes, flows: Sequence[Flow], befores: dict[str, tuple[float, float]], afters: dict[str, tuple[float, float]]
+    ax: Axes, flows: Sequence[_Flow], befores: dict[str, tuple[float, float]], afters: dict[str, tuple[float, float]]
 ) -> None:
     starts = {state: top for state, (top, _) in befores.items()}
     ends = {state: top for state, (top, _) in afters.items()}

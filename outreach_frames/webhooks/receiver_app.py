@@ -28,7 +28,7 @@ from outreach_frames.errors import SignatureError
 from outreach_frames.webhooks.deliveries import REQUEST_ID, SIGNATURE, identity, verify
 from outreach_frames.webhooks.store import DeliveryStore
 
-MOST_CONNECTIONS = 100
+_MOST_CONNECTIONS = 100
 """How many connections may be open at once; a delivery takes some milliseconds."""
 
 
@@ -48,7 +48,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(2 * MOST_CONNECTIONS)
+        listening.listen(2 * _MOST_CONNECTIONS)
     except OSError:
         listening.close()
         raise
@@ -84,7 +84,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.app = _able_to_hang_up(self.app, transport.abort)
         self._start_timer()
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > _MOST_CONNECTIONS:
             waiting = [each for each in self.connections if isinstance(each, Connection) and each.is_waiting()]
             min(waiting, key=lambda each: each.since).transport.abort()
 
@@ -120,7 +120,7 @@ class Connection(H11Protocol):
 
 def _able_to_hang_up(application: ASGIApp, hang_up: Callable[[], None]) -> ASGIApp:
     async def extended(scope: Scope, receive: Receive, send: Send) -> None:
-        extensions = {**scope.get("extensions", {}), HANG_UP: hang_up}
+        extensions = {**scope.get("extensions", {}), _HANG_UP: hang_up}
         await application({**scope, "extensions": extensions}, receive, send)
 
     return extended
@@ -132,7 +132,7 @@ MAX_BODY = 1 << 22
 REQUEST_TIMEOUT_S = 10.0
 """How long a sender may take to send a delivery; the vendor takes less than the 5 s that it gives for an answer."""
 
-HANG_UP = "outreach_frames.hang_up"
+_HANG_UP = "outreach_frames.hang_up"
 """ASGI extension: a function that closes the connection."""
 
 _log = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ class _NoAnswer(Response):
     """Sends nothing: has the server close the connection where it can, else waits until the sender is gone."""
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
-        scope.get("extensions", {}).get(HANG_UP, bool)()
+        scope.get("extensions", {}).get(_HANG_UP, bool)()
         while (await receive())["type"] != "http.disconnect":
             pass
 

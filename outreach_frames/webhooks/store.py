@@ -21,7 +21,7 @@ from outreach_frames._warnings import warn
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 from outreach_frames.webhooks.deliveries import Delivery, parse
 
-SCHEMA = pa.schema(
+_SCHEMA = pa.schema(
     [
         ("received_at", pa.timestamp("us", "UTC")),
         ("delivered_at", pa.timestamp("us", "UTC")),
@@ -38,7 +38,7 @@ SCHEMA = pa.schema(
     ]
 )
 
-WAIT_S = 2.0
+_WAIT_S = 2.0
 """How long a delivery waits for its turn, and then for another program's lock; the vendor gives 5 s for an answer."""
 
 _VALUE_PARTS = ("attributes", "relationships")
@@ -80,7 +80,7 @@ class DeliveryStore:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=WAIT_S):
+        if not self._lock.acquire(timeout=_WAIT_S):
             raise TimeoutError
         try:
             yield
@@ -95,7 +95,7 @@ class DeliveryStore:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as on_failure, _as_store(self._path):
             connection = open_sqlite(
-                self._path, timeout=WAIT_S, pragmas=["pragma journal_mode = wal", "pragma synchronous = full"]
+                self._path, timeout=_WAIT_S, pragmas=["pragma journal_mode = wal", "pragma synchronous = full"]
             )
             on_failure.callback(connection.close)
             connection.execute("begin immediate")
@@ -228,11 +228,11 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
             OutreachDataWarning,
         )
     if kind is None:
-        return to_frame(_about_rows(deliveries), SCHEMA)
+        return to_frame(_about_rows(deliveries), _SCHEMA)
     deliveries = [each for each in deliveries if each.delivery and each.delivery.resource["type"] == kind.name]
     layout = Layout(Selection(kind), catalog=catalog.load(), anonymous=True, strict=True)
     pages = list(_layout_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
-    about = to_frame(_about_rows(deliveries), SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
+    about = to_frame(_about_rows(deliveries), _SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
     values = to_frame([batch for batch, _ in pages], layout.schema)
     values = values.rename(columns={name: f"{name}_attribute" for name in about})
     misfits = pd.Series(
@@ -327,7 +327,7 @@ def _parsed_delivery(body: bytes) -> Delivery | None:
 
 def _about_rows(deliveries: Sequence[_Stored]) -> pa.Table:
     """Tabulate deliveries whatever their type; those that are no payload have their bytes."""
-    return pa.Table.from_pylist([_row(stored) for stored in deliveries], schema=SCHEMA)
+    return pa.Table.from_pylist([_row(stored) for stored in deliveries], schema=_SCHEMA)
 
 
 def _row(stored: _Stored) -> dict[str, object]:

@@ -27,20 +27,20 @@ _MOST_VIEWS = 64
 """Views kept, so that going back is instant [views]."""
 
 
-class HasHtml(Protocol):
+class _HasHtml(Protocol):
     """What writes itself as HTML, such as a table."""
 
     def to_html(self) -> str:
         """Return static HTML."""
 
 
-View = Axes | Styler | HasHtml | str
+View = Axes | Styler | _HasHtml | str
 
 TableSource = Snapshot | Mapping[str, pd.DataFrame] | Client
 """A snapshot, frames by their table's name, or a connection."""
 
 
-def tables_of(source: TableSource, needed: Mapping[str, Sequence[str]], *, needed_for: str) -> dict[str, pd.DataFrame]:
+def _tables_of(source: TableSource, needed: Mapping[str, Sequence[str]], *, needed_for: str) -> dict[str, pd.DataFrame]:
     """
     Take tables from a source.
 
@@ -157,7 +157,7 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _open(self, _button: object = None) -> None:
         try:
-            tables = tables_of(self._source, self.TABLES, needed_for=type(self).__name__)
+            tables = _tables_of(self._source, self.TABLES, needed_for=type(self).__name__)
             with _undisturbed():
                 self.controls = dict(self.prepare(tables))
         except OutreachError as error:

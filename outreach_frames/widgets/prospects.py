@@ -14,7 +14,7 @@ from outreach_frames.plots._layout import Page, distinct, fold, open_page, theme
 from outreach_frames.plots._panels import place_legend
 from outreach_frames.widgets._explorer import Explorer, View, dropdown, dropdown_options
 
-SENT_LABELS = {"delivered_at": "delivered"}
+_SENT_LABELS = {"delivered_at": "delivered"}
 CAME_BACK = {
     "opened_at": "last opened",
     "clicked_at": "last clicked",
@@ -22,9 +22,9 @@ CAME_BACK = {
     "unsubscribed_at": "opted out",
     "bounced_at": "bounced",
 }
-CALLED = ("dialed_at", "answered_at", "completed_at")
+_CALLED = ("dialed_at", "answered_at", "completed_at")
 CALLS, ONE_OFF = "calls", "one-off mail"
-LISTED = 500
+_LISTED = 500
 """Prospects offered, those with most mail first."""
 
 
@@ -46,17 +46,17 @@ class ProspectExplorer(Explorer):
 
     HEIGHT = 420
     TABLES: ClassVar = {
-        "mailings": ("prospect_id", "sequence_id", *SENT_LABELS, *CAME_BACK),
+        "mailings": ("prospect_id", "sequence_id", *_SENT_LABELS, *CAME_BACK),
         "prospects": ("id", "first_name", "last_name"),
         "sequences": ("id", "name"),
-        "calls": ("prospect_id", *CALLED),
+        "calls": ("prospect_id", *_CALLED),
     }
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
         """Keep the tables and return the controls; the prospects with most mail are offered."""
         self._mailings, self._calls = tables["mailings"], tables["calls"]
         self._sequences = tables["sequences"].set_index("id")["name"]
-        most = self._mailings["prospect_id"].dropna().value_counts().index[:LISTED]
+        most = self._mailings["prospect_id"].dropna().value_counts().index[:_LISTED]
         people = tables["prospects"].set_index("id").reindex(most)
         listed = dropdown_options(people["first_name"].fillna("") + " " + people["last_name"].fillna(""))
         self._names = {number: label for label, number in listed}
@@ -166,8 +166,8 @@ _LOOK: dict[str, dict[str, Any]] = {
 def _touches(mailings: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
     """List what happened: lane (a sequence's id, or words for the others), kind, instant [matplotlib's days, UTC]."""
     lanes = mailings["sequence_id"].astype("object").where(mailings["sequence_id"].notna(), ONE_OFF)
-    parts = [_part(lanes, kind, mailings[column]) for column, kind in (SENT_LABELS | CAME_BACK).items()]
-    dialed = calls[CALLED[0]].fillna(calls[CALLED[1]]).fillna(calls[CALLED[2]])
+    parts = [_part(lanes, kind, mailings[column]) for column, kind in (_SENT_LABELS | CAME_BACK).items()]
+    dialed = calls[_CALLED[0]].fillna(calls[_CALLED[1]]).fillna(calls[_CALLED[2]])
     parts.append(_part(pd.Series(CALLS, index=calls.index, dtype="object"), "called", dialed))
     return pd.concat(parts, ignore_index=True)
 
