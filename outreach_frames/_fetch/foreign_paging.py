@@ -314,7 +314,7 @@ class Pages:
         url = self._paginator.client.session.link(last, page.url)
         if self._paginator.address(url, self._left_out(url)) in self._visited:
             return True
-        return self._paging == "links" and self._known.holds(self._paginator.page(url, self._left_out(url)).keys)
+        return self._paging == "links" and self._known.holds(self._paginator.page(url, self._left_out(url)))
 
     def _compare(self, last: FetchedPage[RawDocument] | None) -> None:
         """Compare what came with what the server says of the whole."""

@@ -20,7 +20,7 @@ from outreach_frames._fetch.custom_fields import (
     resolve_clashes,
 )
 from outreach_frames._fetch.pagination import Paginator
-from outreach_frames._fetch.plan import PagingStrategy, arranged, arrangement_of, labeled_query, reader_of
+from outreach_frames._fetch.plan import PagingStrategy, arrangement_of, labeled_query, reader_of, table_of
 from outreach_frames._jsonapi import concat, to_frame
 from outreach_frames._query import Include, build
 from outreach_frames._request_documents import RecordId, id_of, record_path
@@ -176,8 +176,9 @@ def fetch(
     plan = PagingStrategy(way.query, limit=limit, page_size=page_size, parallel=parallel)
     layout, read = reader_of(client, way.query, strict=strict)
     with Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as paginator:
-        table = concat((page.content for page in plan.pages(paginator)), layout.schema)
-    frame = _frame_with_labels(arranged(table, way.order, limit).drop_columns([*way.sort_only]), labels)
+        batches = (page.content for page in plan.pages(paginator))
+        table = table_of(batches, layout.schema, way.order, limit)
+    frame = _frame_with_labels(table.drop_columns([*way.sort_only]), labels)
     frame.attrs["outreach_frames"] |= paginator.provenance()
     return frame
 

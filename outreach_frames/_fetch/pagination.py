@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlunsplit
 
+import pyarrow as pa
 from requests.utils import parse_header_links
 from tqdm.auto import tqdm
 
@@ -127,7 +128,7 @@ class FetchedPage(Generic[T]):
     """
 
     content: T
-    keys: Sequence[Hashable]
+    keys: Sequence[Hashable] | pa.Array
     next: str | None = None
     count: int | None = None
     count_truncated: bool = False
@@ -141,9 +142,15 @@ class FetchedPage(Generic[T]):
         return len(self.keys)
 
 
+_BLOCK = 1_024
+"""Whole numbers whose bits are stored together."""
+
+
 class ReceivedRecords:
     """
     Records received so far in a chain of pages.
+
+    Ids that are whole numbers take a bit each and little more, so that millions of them need a few megabytes.
 
     Attributes
     ----------
@@ -156,22 +163,32 @@ class ReceivedRecords:
     def __init__(self, name: str) -> None:
         self.name = name
         self.fruitless = 0
-        self._keys: set[Hashable] = set()
+        self._count = 0
+        self._blocks: dict[int, int] = {}
+        self._others: set[Hashable] = set()
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._count + len(self._others)
 
     def add(self, page: FetchedPage[Any]) -> int:
         """Add a page; return how many of its records are new [records]."""
-        before = len(self)
-        self._keys.update(page.keys)
+        before, blocks = len(self), self._blocks
+        for key in page.keys.to_pylist() if isinstance(page.keys, pa.Array) else page.keys:
+            if isinstance(key, int):
+                block, bit = key // _BLOCK, 1 << key % _BLOCK
+                bits = blocks.get(block, 0)
+                if not bits & bit:
+                    blocks[block] = bits | bit
+                    self._count += 1
+            else:
+                self._others.add(key)
         new = len(self) - before
         self.fruitless = 0 if new else self.fruitless + 1
         return new
 
-    def holds(self, keys: Sequence[Hashable]) -> bool:
-        """Return whether all of these records were received."""
-        return self._keys.issuperset(keys)
+    def holds(self, page: FetchedPage[Any]) -> bool:
+        """Return whether all records of a page without a catalog were received."""
+        return self._others.issuperset(page.keys)
 
     def refuse_endless(self) -> None:
         """

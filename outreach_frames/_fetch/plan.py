@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from outreach_frames._fetch.custom_fields import Custom, CustomField, custom_fields
 from outreach_frames._fetch.pagination import (
@@ -24,7 +25,7 @@ from outreach_frames._fetch.pagination import (
     T,
     side_by_side,
 )
-from outreach_frames._jsonapi import Layout
+from outreach_frames._jsonapi import Layout, concat
 from outreach_frames._query import MAX_PAGE_SIZE, Query, build
 from outreach_frames.catalog import snake
 from outreach_frames.client import Client
@@ -94,15 +95,71 @@ def arrangement_of(query: Query, limit: int | None) -> Arrangement:
     )
 
 
+TOGETHER = 8
+"""Batches of one size that become a larger one while others are read: many small buffers leave gaps in memory."""
+LEVELS = 2
+"""How often they do: the largest ones are of 64 pages."""
+LARGE = 32 << 20
+"""Tables from this size on give memory back to the system as they are put together [bytes]."""
+
+
+def table_of(batches: Iterable[pa.RecordBatch], schema: pa.Schema, order: Order, limit: int | None) -> pa.Table:
+    """
+    Put pages together and their rows in order, see `arranged`.
+
+    This is done column by column, so that hardly more than one column is in memory twice.
+    """
+    large = _larger(batches)
+    is_open = any(batch.num_columns > len(schema) for batch in large)
+    table = concat(large, schema) if is_open else pa.Table.from_batches(large, schema)
+    rows, names = _rows_in_order(table, order, limit), table.column_names
+    columns = [table.select([name]) for name in reversed(names)]
+    is_large = table.nbytes > LARGE
+    del large, table
+    parts = []
+    while columns:
+        parts.append(_taken(columns.pop(), rows).combine_chunks().column(0))
+        if is_large:
+            pa.default_memory_pool().release_unused()
+    return pa.table(parts, names)
+
+
+def _larger(batches: Iterable[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Put the batches of several pages together, where they have the same columns."""
+    large: list[tuple[int, pa.RecordBatch]] = []
+    for page in batches:
+        large.append((0, page))
+        while len(large) >= TOGETHER and (level := large[-1][0]) < LEVELS:
+            last = [batch for its, batch in large[-TOGETHER:] if its == level and batch.schema == page.schema]
+            if len(last) < TOGETHER:
+                break
+            large[-TOGETHER:] = [(level + 1, pa.concat_batches(last))]
+    return [batch for _, batch in large]
+
+
 def arranged(table: pa.Table, order: Order, limit: int | None = None) -> pa.Table:
     """Keep each record once, as it was last; cut to the limit; put in order, missing values last."""
-    moved = table.column("id").to_pandas().duplicated(keep="last")
-    if moved.any():
-        table = table.filter(pa.array(~moved))
-    if order == BY_ID:
-        return table.slice(0, limit).sort_by("id")
+    return _taken(table, _rows_in_order(table, order, limit))
+
+
+def _taken(table: pa.Table, rows: pa.Array | None) -> pa.Table:
+    return table if rows is None else table.take(rows)
+
+
+def _rows_in_order(table: pa.Table, order: Order, limit: int | None) -> pa.Array | None:
+    """Return which rows of a table are those of the result; ``None`` where it is that already."""
+    ids = table.column("id").combine_chunks()
+    is_whole = order == BY_ID and (limit is None or limit >= len(ids))
+    if is_whole and pc.all(pc.less(ids[:-1], ids[1:])).as_py() is not False:
+        return None
+    rows = pa.array(np.flatnonzero(~ids.to_pandas().duplicated(keep="last").to_numpy()))
     order = [(column, direction) for column, direction in order if column in table.column_names]
-    return (table.sort_by(order) if order else table).slice(0, limit)
+    if order == BY_ID:
+        rows = rows[:limit]
+    if order:
+        keys = table.select([column for column, _ in order]).take(rows)
+        rows = rows.take(pc.sort_indices(keys, sort_keys=order))
+    return rows[:limit]
 
 
 COUNT = ("count", "true")
@@ -303,7 +360,7 @@ def reader_of(client: Client, query: Query, *, strict: bool = False) -> tuple[La
             page = layout.page(body)
         return FetchedPage(
             content=page.batch,
-            keys=page.batch.column("id").to_pylist(),
+            keys=page.batch.column("id"),
             next=page.next,
             count=page.count,
             count_truncated=page.count_truncated,

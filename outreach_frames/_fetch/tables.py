@@ -156,7 +156,7 @@ class _Reader:
         unknown = [] if self._is_open else [p.unknown for p in (page, *related.values())]
         return FetchedPage(
             content=_Page(page.batch, {name: part.batch for name, part in related.items()}),
-            keys=page.batch.column("id").to_pylist(),
+            keys=page.batch.column("id"),
             next=page.next,
             count=page.count,
             count_truncated=page.count_truncated,
