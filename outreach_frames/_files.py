@@ -87,7 +87,7 @@ def file_lock(path: Path, *, timeout: float, poll_interval: float = 0.05) -> "Ba
     """
     Return a new lock between processes, in the file beside `path`.
 
-    It is new each time, because a lock that was made before a fork is refused after it.
+    One that was made before a fork is refused after it.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ import msgspec
 import pandas as pd
 
 from outreach_frames import catalog
+from outreach_frames._http import split_url
 from outreach_frames._jsonapi import Layout, Misfits, to_frame
-from outreach_frames._parsing import split_url
 from outreach_frames._query import Selection
 from outreach_frames._request_documents import (
     RecordId,

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlunsplit
 
 from outreach_frames._auth.token_refresh import Mint
 from outreach_frames._auth.token_store import Secrets, Token
-from outreach_frames._parsing import split_url
+from outreach_frames._http import split_url
 from outreach_frames._secrets import HiddenText, hidden
 from outreach_frames.errors import APIError, AuthError
 

@@ -21,7 +21,7 @@ from outreach_frames._auth.token_store import (
     find_keyring,
 )
 from outreach_frames._files import private_folder, replacing
-from outreach_frames._parsing import UNREADABLE
+from outreach_frames._http import UNREADABLE
 from outreach_frames.errors import AuthError
 
 DEFAULT = "default"

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from outreach_frames._auth.oauth import Exchange
 from outreach_frames._auth.token_refresh import Mint
 from outreach_frames._auth.token_store import Secrets, Token
-from outreach_frames._parsing import read_json
+from outreach_frames._http import read_json
 from outreach_frames._secrets import HiddenText, hidden
 from outreach_frames.errors import APIError, AuthError
 

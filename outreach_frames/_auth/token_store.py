@@ -16,7 +16,7 @@ import msgspec
 from filelock import Timeout
 
 from outreach_frames._files import file_lock, replacing
-from outreach_frames._parsing import UNREADABLE, read_json
+from outreach_frames._http import UNREADABLE, read_json
 from outreach_frames._secrets import HiddenBytes, HiddenText, hidden, revealed
 from outreach_frames.errors import AuthError
 

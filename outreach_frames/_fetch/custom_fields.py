@@ -16,9 +16,8 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
-from outreach_frames._http import Response
+from outreach_frames._http import UNREADABLE, Response
 from outreach_frames._jsonapi import dates, number_of, rows_off_midnight, to_frame, truth_of
-from outreach_frames._parsing import UNREADABLE
 from outreach_frames._warnings import warn
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client

@@ -16,8 +16,8 @@ import msgspec
 
 from outreach_frames._fetch.pagination import Address, FetchedPage, Paginator, ReceivedRecords
 from outreach_frames._fetch.raw_pages import Members, PagingMeta, RawDocument, count_of, link_of, paging_meta
+from outreach_frames._http import split_url
 from outreach_frames._jsonapi.lenient import reading
-from outreach_frames._parsing import split_url
 from outreach_frames._query import Parameters, text
 from outreach_frames.errors import BadRequestError, DocumentError, NotFoundError
 
@@ -314,7 +314,7 @@ class Pages:
         url = self._paginator.client.session.link(last, page.url)
         if self._paginator.address(url, self._left_out(url)) in self._visited:
             return True
-        return self._paging == "links" and self._known.holds(self._paginator.page(url, self._left_out(url)).keys)
+        return self._paging == "links" and self._known.holds(self._paginator.page(url, self._left_out(url)))
 
     def _compare(self, last: FetchedPage[RawDocument] | None) -> None:
         """Compare what came with what the server says of the whole."""

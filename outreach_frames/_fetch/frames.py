@@ -6,21 +6,21 @@ Every frame is a plain, Arrow-backed `pandas.DataFrame`. ``frame.attrs["outreach
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, Unpack
 
 import pandas as pd
 import pyarrow as pa
 
 from outreach_frames._fetch import generic
-from outreach_frames._fetch.custom_fields import (
-    Custom,
-    CustomField,
-    labeled,
-    labeled_frame,
-    resolve_clashes,
+from outreach_frames._fetch.custom_fields import Custom, CustomField, labeled, labeled_frame, resolve_clashes
+from outreach_frames._fetch.pagination import Paginator, reader_of
+from outreach_frames._fetch.plan import (
+    FetchOptions,
+    PagingStrategy,
+    arrangement_of,
+    paginator_of,
+    table_of,
 )
-from outreach_frames._fetch.pagination import Paginator
-from outreach_frames._fetch.plan import PagingStrategy, arranged, arrangement_of, labeled_query, reader_of
 from outreach_frames._jsonapi import concat, to_frame
 from outreach_frames._query import Include, build
 from outreach_frames._request_documents import RecordId, id_of, record_path
@@ -151,64 +151,45 @@ def fetch(
     >>> len(mailings), "sequence__name" in mailings
     (6, True)
     """
-    if params:
-        generic.refuse_params(client, params)
-    if not client.is_cataloged(resource):
-        generic.refuse_uncataloged(custom=custom, data_connections=data_connections, parallel=parallel)
-        question = generic.GenericQuery(
-            resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params
-        )
-        return generic.fetch_frame(
-            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress, strict=strict
-        )
-    labels, query = labeled_query(
-        client,
-        resource,
-        custom,
-        refresh=refresh,
+    options = FetchOptions(
         filter=filter,
         sort=sort,
         include=include,
         fields=fields,
+        limit=limit,
+        page_size=page_size,
+        custom=custom,
         data_connections=data_connections,
+        parallel=parallel,
+        refresh=refresh,
+        progress=progress,
+        params=params,
+        strict=strict,
     )
+    generic.refuse_params(client, params)
+    if not client.is_cataloged(resource):
+        return generic.fetch_frame(client, resource, options)
+    labels, query = options.query(client, resource)
     way = arrangement_of(query, limit)
     plan = PagingStrategy(way.query, limit=limit, page_size=page_size, parallel=parallel)
     layout, read = reader_of(client, way.query, strict=strict)
-    with Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit) as paginator:
-        table = concat((page.content for page in plan.pages(paginator)), layout.schema)
-    frame = _frame_with_labels(arranged(table, way.order, limit).drop_columns([*way.sort_only]), labels)
+    with paginator_of(client, query.resource.table, read, options) as paginator:
+        batches = (page.content for page in plan.pages(paginator))
+        table = table_of(batches, layout.schema, way.order, limit)
+    frame = _frame_with_labels(table.drop_columns([*way.sort_only]), labels)
     frame.attrs["outreach_frames"] |= paginator.provenance()
     return frame
 
 
-def fetch_batches(
-    client: Client,
-    resource: str,
-    /,
-    *,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
-    sort: str | Sequence[str] | None = None,
-    include: Include = None,
-    fields: Sequence[str] | None = None,
-    limit: int | None = None,
-    page_size: int | None = None,
-    custom: Custom = False,
-    data_connections: bool = False,
-    refresh: bool = False,
-    progress: bool | None = None,
-    strict: bool = False,
-) -> Iterator[pa.RecordBatch]:
+def fetch_batches(client: Client, resource: str, /, **options: Unpack[Options]) -> Iterator[pa.RecordBatch]:
     """
     Fetch page by page, in bounded memory.
 
     Parameters
     ----------
-    client, resource, filter, sort, include, fields, limit, page_size, custom, data_connections, refresh, progress
+    client, resource, **options
         As in `fetch`; ``fields="*"`` is not possible, since the schema is fixed before the first page, nor are
-        resources that the catalog does not have.
-    strict
-        As in `fetch`.
+        resources that the catalog does not have, nor ``parallel``.
 
     Yields
     ------
@@ -228,22 +209,15 @@ def fetch_batches(
     >>> sum(batch.num_rows for batch in of.fetch_batches(org, "mailings", fields=["state"]))
     160
     """
-    if fields == "*":
+    chosen = FetchOptions(**options)
+    if chosen.fields == "*":
         raise QueryError('fetch_batches cannot take fields="*".', hint="Name the fields, or use fetch.")
-    labels, query = labeled_query(
-        client,
-        resource,
-        custom,
-        refresh=refresh,
-        filter=filter,
-        sort=sort,
-        include=include,
-        fields=fields,
-        data_connections=data_connections,
-    )
-    plan = PagingStrategy(query, limit=limit, page_size=page_size)
-    layout, read = reader_of(client, query, strict=strict)
-    paginator = Paginator(client, query.resource.table, read, refresh=refresh, progress=progress, limit=limit)
+    if chosen.parallel not in {None, 1}:
+        raise QueryError("fetch_batches reads one page after the other.", hint="Leave parallel out, or use fetch.")
+    labels, query = chosen.query(client, resource)
+    plan = PagingStrategy(query, limit=chosen.limit, page_size=chosen.page_size)
+    layout, read = reader_of(client, query, strict=chosen.strict)
+    paginator = paginator_of(client, query.resource.table, read, chosen)
     return _batches(paginator, plan, resolve_clashes(labels, layout.schema.names))
 
 
@@ -297,21 +271,19 @@ def fetch_one(
     outreach_frames.errors.NotFoundError: GET /prospects/9999: there is no such record or endpoint (Resource Not Found).
     Hint: ...
     """
-    if params:
-        generic.refuse_params(client, params)
-    if not client.is_cataloged(resource):
-        generic.refuse_uncataloged(custom=custom, data_connections=data_connections)
-        question = generic.GenericQuery(resource=resource, include=include, fields=fields, params=params)
-        return generic.fetch_record(client, question, id_of(record), refresh=refresh, strict=strict)
-    labels, query = labeled_query(
-        client,
-        resource,
-        custom,
-        refresh=refresh,
+    options = FetchOptions(
         include=include,
         fields=fields,
+        custom=custom,
         data_connections=data_connections,
+        refresh=refresh,
+        params=params,
+        strict=strict,
     )
+    generic.refuse_params(client, params)
+    if not client.is_cataloged(resource):
+        return generic.fetch_record(client, resource, id_of(record), options)
+    labels, query = options.query(client, resource)
     query.resource.require("get")
     layout, read = reader_of(client, query, strict=strict)
     with Paginator(client, query.resource.table, read, refresh=refresh, progress=False) as paginator:

@@ -14,7 +14,14 @@ import pandas as pd
 
 from outreach_frames._fetch.foreign_paging import WAYS, Pages, Paging
 from outreach_frames._fetch.pagination import FetchedPage, Paginator, ReceivedRecords
-from outreach_frames._fetch.plan import PagingStrategy, arrangement_of, check_limit, check_page_size
+from outreach_frames._fetch.plan import (
+    FetchOptions,
+    PagingStrategy,
+    arrangement_of,
+    check_limit,
+    check_page_size,
+    paginator_of,
+)
 from outreach_frames._fetch.raw_pages import (
     RawDocument,
     by_type,
@@ -77,10 +84,7 @@ class Server(Client):
         return False
 
 
-Fieldsets = Sequence[str] | Mapping[str, Sequence[str]] | None
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GenericQuery:
     """
     What is asked of a resource, in the server's own names.
@@ -89,19 +93,23 @@ class GenericQuery:
     ----------
     resource
         Path below the base, such as ``articles`` or ``custom_objects/contract``.
-    filter, sort, include, fields
-        As in `outreach_frames.fetch`; ``fields`` are names for the type that is called like the resource, or
+    options
+        Those of `outreach_frames.fetch`; ``fields`` are names for the type that is called like the resource, or
         type → names.
-    params
-        Further URL parameters, for servers other than Outreach; of a list each value is a parameter.
+
+    Raises
+    ------
+    QueryError
+        An option is only for resources of the catalog.
     """
 
     resource: str
-    filter: Mapping[str, Any] | None = None
-    sort: str | Sequence[str] | None = None
-    include: Include = None
-    fields: Fieldsets = None
-    params: Mapping[str, Any] | None = None
+    options: FetchOptions
+
+    def __post_init__(self) -> None:
+        for name in ("custom", "data_connections", "parallel"):
+            if getattr(self.options, name):
+                raise QueryError(f"{name} is only for the resources of the catalog.", hint=f"Leave {name} out.")
 
     @property
     def path(self) -> str:
@@ -121,9 +129,9 @@ class GenericQuery:
     @property
     def paths(self) -> list[str]:
         """The included paths."""
-        if isinstance(self.include, Mapping):
+        if isinstance(self.options.include, Mapping):
             raise QueryError("Columns of what is included cannot be chosen here.", hint="Use fields={type: [names]}.")
-        return _name_list(self.include)
+        return _name_list(self.options.include)
 
     def query(self) -> Query:
         """Return the query for a custom object, which follows Outreach's syntax of filters."""
@@ -141,15 +149,15 @@ class GenericQuery:
         return Query(
             selection=Selection(kind),
             paths=tuple(self.paths),
-            filters=tuple(_filter_pairs(self.filter or {})),
-            sort=tuple(_name_list(self.sort)),
+            filters=tuple(_filter_pairs(self.options.filter or {})),
+            sort=tuple(_name_list(self.options.sort)),
             fieldsets={of: tuple(names) for of, names in self._fieldsets().items()},
         )
 
     def parameters(self) -> Parameters:
         """Return the URL parameters for a server of which nothing is known, as JSON:API has them."""
         parameters = []
-        for key, value in _filter_pairs(self.filter or {}):
+        for key, value in _filter_pairs(self.options.filter or {}):
             if value is None or value is NOT_NULL or isinstance(value, Between):
                 raise QueryError(
                     "JSON:API leaves it to each server how null and ranges are asked for.",
@@ -161,20 +169,21 @@ class GenericQuery:
                     hint="Write it as the server wants it, with params={'filter[…]': …}.",
                 )
             parameters.append((f"filter{key}", legacy_syntax(value)))
-        lists = {"sort": _name_list(self.sort), "include": self.paths}
+        lists = {"sort": _name_list(self.options.sort), "include": self.paths}
         lists |= {f"fields[{of}]": list(names) for of, names in self._fieldsets().items()}
         parameters += [(name, ",".join(names)) for name, names in lists.items() if names or "[" in name]
-        raw = {
-            name: value if isinstance(value, list | tuple) else [value] for name, value in (self.params or {}).items()
-        }
-        return parameters + [(name, text(value)) for name, values in raw.items() for value in values]
+        for name, value in (self.options.params or {}).items():
+            values = value if isinstance(value, list | tuple) else [value]
+            parameters += [(name, text(one)) for one in values]
+        return parameters
 
     def _fieldsets(self) -> Mapping[str, Sequence[str]]:
-        if self.fields is None or self.fields == "*":
+        fields = self.options.fields
+        if fields is None or fields == "*":
             return {}
-        if isinstance(self.fields, str):
-            raise QueryError(f"fields={self.fields!r} is one string.", hint=f"Write fields=[{self.fields!r}].")
-        return self.fields if isinstance(self.fields, Mapping) else {self.name: self.fields}
+        if isinstance(fields, str):
+            raise QueryError(f"fields={fields!r} is one string.", hint=f"Write fields=[{fields!r}].")
+        return fields if isinstance(fields, Mapping) else {self.name: fields}
 
 
 def _segment(name: int | str) -> str:
@@ -199,29 +208,13 @@ def _filter_pairs(filters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"[{name}]", validate_value(name, value)
 
 
-def refuse_uncataloged(**options: object) -> None:
-    """Refuse what only the resources of the catalog have."""
-    option = next((name for name, value in options.items() if value), None)
-    if option:
-        raise QueryError(f"{option} is only for the resources of the catalog.", hint=f"Leave {option} out.")
-
-
 def refuse_params(client: Client, params: Mapping[str, Any] | None) -> None:
     """Refuse raw parameters for Outreach, whose own are all known."""
     if params and not isinstance(client, Server):
         raise QueryError("params is only for servers other than Outreach.", hint="Use filter, sort, include, fields.")
 
 
-def fetch_frame(
-    client: Client,
-    question: GenericQuery,
-    *,
-    limit: int | None = None,
-    page_size: int | None = None,
-    refresh: bool = False,
-    progress: bool | None = None,
-    strict: bool = False,
-) -> pd.DataFrame:
+def fetch_frame(client: Client, resource: str, options: FetchOptions) -> pd.DataFrame:
     """
     Fetch all records of a resource that fit; see `outreach_frames.fetch`.
 
@@ -233,59 +226,49 @@ def fetch_frame(
         Also for a sort of custom objects by a filter too long for one URL, whose parts cannot be put in order; and for
         an include of a to-many relationship, which is seen only in the response.
     """
-    reader = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=progress, limit=limit)
-    with reader as paginator:
-        document = merged_pages((page.content for page in _pages_of(paginator, question, limit, page_size)), limit)
+    question = GenericQuery(resource, options)
+    with paginator_of(client, resource, read_raw_page, options) as paginator:
+        document = merged_pages((page.content for page in _pages_of(paginator, question)), options.limit)
     _refuse_to_many(document, question.paths)
-    frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
-    if _is_outreach(client) and not question.sort:
+    frame = _frame_of(client, document, options)
+    if _is_outreach(client) and not options.sort:
         frame = frame.sort_values("id", ignore_index=True, kind="stable")
     frame.attrs["outreach_frames"] = paginator.provenance()
     return frame
 
 
-def fetch_parts(
-    client: Client,
-    question: GenericQuery,
-    *,
-    limit: int | None = None,
-    page_size: int | None = None,
-    refresh: bool = False,
-    progress: bool | None = None,
-    strict: bool = False,
-) -> dict[str, pd.DataFrame]:
+def fetch_parts(client: Client, resource: str, options: FetchOptions) -> dict[str, pd.DataFrame]:
     """Fetch records and all that is included, a frame per type, by the name of the type; to-many ids are lists."""
-    reader = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=progress, limit=limit)
-    with reader as paginator:
-        document = merged_pages((page.content for page in _pages_of(paginator, question, limit, page_size)), limit)
+    question = GenericQuery(resource, options)
+    with paginator_of(client, resource, read_raw_page, options) as paginator:
+        document = merged_pages((page.content for page in _pages_of(paginator, question)), options.limit)
     # What was asked for stands first, and as it came there, whatever else came of it beside other records.
     together = deduplicated([*document.included, *document.data])
     rows = len(document.data)
     tables = {}
     for name, resources in by_type([*together[-rows:], *together[:-rows]], where="data").items():
-        tables[name] = read_jsonapi(document_of(resources), include=(), catalog=_is_outreach(client), strict=strict)
+        tables[name] = _frame_of(client, RawDocument(data=resources), options, include=())
         tables[name].attrs["outreach_frames"] = paginator.provenance(name)
     return tables
 
 
-def fetch_record(
-    client: Client,
-    question: GenericQuery,
-    id: int | str,  # noqa: A002
-    *,
-    refresh: bool = False,
-    strict: bool = False,
-) -> pd.Series:
+def fetch_record(client: Client, resource: str, id: int | str, options: FetchOptions) -> pd.Series:  # noqa: A002
     """Fetch one record; see `outreach_frames.fetch_one`."""
+    question = GenericQuery(resource, options)
     params = [*client.params, *question.parameters()] if isinstance(client, Server) else question.query().parameters()
-    paginator = Paginator(client, question.resource, read_raw_page, refresh=refresh, progress=False)
+    paginator = Paginator(client, resource, read_raw_page, refresh=options.refresh, progress=False)
     document = paginator.page(question.path_of(id), params).content
     _refuse_to_many(document, question.paths)
-    frame = read_jsonapi(document_of(document.data, document.included), catalog=_is_outreach(client), strict=strict)
+    frame = _frame_of(client, document, options)
     if len(frame) != 1:
         raise DocumentError(f"Asked for one record, the answer holds {len(frame)}.", id=id)
     record = frame.iloc[0]
     return record.rename(record["id"])
+
+
+def _frame_of(client: Client, document: RawDocument, options: FetchOptions, include: Include = None) -> pd.DataFrame:
+    body = document_of(document.data, document.included)
+    return read_jsonapi(body, include=include, catalog=_is_outreach(client), strict=options.strict)
 
 
 def _is_outreach(client: Client) -> bool:
@@ -293,10 +276,8 @@ def _is_outreach(client: Client) -> bool:
     return not isinstance(client, Server)
 
 
-def _pages_of(
-    paginator: Paginator[RawDocument], question: GenericQuery, limit: int | None, page_size: int | None
-) -> Iterator[FetchedPage[RawDocument]]:
-    query = question.query()
+def _pages_of(paginator: Paginator[RawDocument], question: GenericQuery) -> Iterator[FetchedPage[RawDocument]]:
+    query, limit, page_size = question.query(), question.options.limit, question.options.page_size
     if not isinstance(paginator.client, Server):
         arrangement_of(query, limit)  # refuses what would come in another order than the one asked for
         return PagingStrategy(query, limit=limit, page_size=page_size).pages(paginator)

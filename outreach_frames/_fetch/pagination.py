@@ -1,99 +1,36 @@
 """
-Fetch page after page, in one thread or several, with a progress bar.
+Fetch page after page, with a progress bar.
 
 A result is never partial: a page that cannot be read raises, and the pages already read stay in the cache, so that the
 same call continues where it stopped. The reader decides what a page is made of.
 """
 
-from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import pyarrow as pa
 from requests.utils import parse_header_links
 from tqdm.auto import tqdm
 
 from outreach_frames._http import Response, holds_only_errors
-from outreach_frames._jsonapi import Misfit, Misfits
-from outreach_frames._parsing import split_url
-from outreach_frames._query import Parameters
+from outreach_frames._jsonapi import Layout, Misfit, Misfits
+from outreach_frames._query import Parameters, Query
 from outreach_frames._warnings import warn
+from outreach_frames.catalog import snake
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerError, UnknownAttributeWarning
 
-UNDER_WAY = 5.0
-"""How long an error is held back for work that is under way; less than a wait for the request budget [s]."""
-
 T = TypeVar("T")
-Item = TypeVar("Item")
 
 
-def side_by_side(
-    work: Callable[[Item], T], items: Iterable[Item], *, threads: int, stop: Callable[[], object]
-) -> Iterator[T]:
-    """
-    Do the same work for several items at a time.
-
-    An executor waits for its threads when the work is interrupted and again when the interpreter ends, as long as the
-    slowest server takes to answer. These threads are daemons: after Ctrl-C the interpreter does not wait for them.
-
-    Parameters
-    ----------
-    work
-        Done for each item, in any thread.
-    items
-        What for.
-    threads
-        How many at a time.
-    stop
-        Called when no further result is needed; makes work that is under way end soon.
-
-    Yields
-    ------
-    result : T
-        Of each item, in the order of the items.
-
-    Raises
-    ------
-    Exception
-        Whatever the work for an item raised, once the other threads have ended, or are taking too long to.
-    """
-    waiting: deque[tuple[Item, Future[T]]] = deque((item, Future()) for item in items)
-    results = [result for _, result in waiting]
-    workers = [Thread(target=_serve, args=(work, waiting), daemon=True) for _ in range(min(threads, len(results)))]
-    for thread in workers:
-        thread.start()
-    try:
-        for result in results:
-            yield result.result()
-    except BaseException as error:
-        waiting.clear()
-        stop()
-        if isinstance(error, Exception):
-            for thread in workers:
-                thread.join(UNDER_WAY)
-        raise
-
-
-def _serve(work: Callable[[Item], T], waiting: deque[tuple[Item, Future[T]]]) -> None:
-    while True:
-        try:
-            item, result = waiting.popleft()
-        except IndexError:
-            return
-        try:
-            result.set_result(work(item))
-        except BaseException as error:  # noqa: BLE001  raised where the result is used
-            result.set_exception(error)
-
-
+COUNT = ("count", "true")
 BAD_GATEWAYS = {502, 504}
 """Statuses of a proxy for which a page is too large."""
 PAGES_WITHOUT_BAR = 2
@@ -127,7 +64,7 @@ class FetchedPage(Generic[T]):
     """
 
     content: T
-    keys: Sequence[Hashable]
+    keys: Sequence[Hashable] | pa.Array
     next: str | None = None
     count: int | None = None
     count_truncated: bool = False
@@ -141,9 +78,15 @@ class FetchedPage(Generic[T]):
         return len(self.keys)
 
 
+_BLOCK = 1_024
+"""Whole numbers whose bits are stored together."""
+
+
 class ReceivedRecords:
     """
     Records received so far in a chain of pages.
+
+    Ids that are whole numbers take a bit each and little more, so that millions of them need a few megabytes.
 
     Attributes
     ----------
@@ -156,22 +99,32 @@ class ReceivedRecords:
     def __init__(self, name: str) -> None:
         self.name = name
         self.fruitless = 0
-        self._keys: set[Hashable] = set()
+        self._count = 0
+        self._blocks: dict[int, int] = {}
+        self._others: set[Hashable] = set()
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._count + len(self._others)
 
     def add(self, page: FetchedPage[Any]) -> int:
         """Add a page; return how many of its records are new [records]."""
-        before = len(self)
-        self._keys.update(page.keys)
+        before, blocks = len(self), self._blocks
+        for key in page.keys.to_pylist() if isinstance(page.keys, pa.Array) else page.keys:
+            if isinstance(key, int):
+                block, bit = key // _BLOCK, 1 << key % _BLOCK
+                bits = blocks.get(block, 0)
+                if not bits & bit:
+                    blocks[block] = bits | bit
+                    self._count += 1
+            else:
+                self._others.add(key)
         new = len(self) - before
         self.fruitless = 0 if new else self.fruitless + 1
         return new
 
-    def holds(self, keys: Sequence[Hashable]) -> bool:
-        """Return whether all of these records were received."""
-        return self._keys.issuperset(keys)
+    def holds(self, page: FetchedPage[Any]) -> bool:
+        """Return whether all records of a page without a catalog were received."""
+        return self._others.issuperset(page.keys)
 
     def refuse_endless(self) -> None:
         """
@@ -191,6 +144,45 @@ class ReceivedRecords:
 
 Reader = Callable[[bytes], FetchedPage[T]]
 Address = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def reader_of(client: Client, query: Query, *, strict: bool = False) -> tuple[Layout, Reader[pa.RecordBatch]]:
+    """Return the columns that a query asks for, and the reader that fills them with a page."""
+    layout = Layout(
+        query.selection,
+        catalog=client.catalog,
+        open=query.columns is None,
+        meta=query.data_connections,
+        strict=strict,
+    )
+
+    def read(body: bytes) -> FetchedPage[pa.RecordBatch]:
+        with hinting(query):
+            page = layout.page(body)
+        return FetchedPage(
+            content=page.batch,
+            keys=page.batch.column("id"),
+            next=page.next,
+            count=page.count,
+            count_truncated=page.count_truncated,
+            unknown={} if query.columns is None else page.unknown,
+            misfits=page.misfits,
+        )
+
+    return layout, read
+
+
+@contextmanager
+def hinting(query: Query) -> Iterator[None]:
+    """Add a hint to the error of a value that cannot be read: how to read the other columns."""
+    try:
+        yield
+    except DocumentError as error:
+        kind = query.types.get(error.resource_type or "")
+        if kind and error.attribute in {*kind.attributes, *kind.relationships}:
+            choice = "fields=…" if kind.name == query.resource.name else "include={path: [columns]}"
+            error.hint = f"To read the rest, leave {snake(error.attribute)} out: name the other columns with {choice}."
+        raise
 
 
 class Paginator(Generic[T]):
@@ -377,11 +369,11 @@ class Paginator(Generic[T]):
         return replace(page, url=here, next=link)
 
     def _absolute(self, url: str) -> str:
-        return url if split_url(url).scheme else f"{self.client.base_url}/{url.lstrip('/')}"
+        return url if "://" in url else f"{self.client.base_url}/{url.lstrip('/')}"
 
     def address(self, url: str, params: Parameters) -> Address:
         """Name a page, however its parameters are escaped and ordered."""
-        parts = split_url(self._absolute(url))
+        parts = urlsplit(self._absolute(url))
         pairs = sorted([*parse_qsl(parts.query, keep_blank_values=True), *params])
         return f"{parts.netloc}{parts.path}", tuple(pairs)
 
@@ -427,7 +419,7 @@ def _halved(url: str, params: Parameters) -> tuple[str, Parameters] | None:
     ``None`` at one row, where it is no number (some servers take ``all``), and where pages are counted by their number,
     which then means others.
     """
-    parts = split_url(url)
+    parts = urlsplit(url)
     merged = parse_qsl(parts.query, keep_blank_values=True) + params
     named = dict(merged)
     written = named.get("page[size]", "")

@@ -2,55 +2,43 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from outreach_frames._fetch.custom_fields import Custom, CustomField, labeled_frame
-from outreach_frames._fetch.generic import GenericQuery, fetch_parts, refuse_params, refuse_uncataloged
-from outreach_frames._fetch.pagination import FetchedPage, Paginator
-from outreach_frames._fetch.plan import BY_ID, Order, PagingStrategy, arranged, arrangement_of, hinting, labeled_query
+from outreach_frames._fetch.custom_fields import CustomField, labeled_frame
+from outreach_frames._fetch.frames import Options
+from outreach_frames._fetch.generic import fetch_parts, refuse_params
+from outreach_frames._fetch.pagination import FetchedPage, Paginator, hinting
+from outreach_frames._fetch.plan import (
+    BY_ID,
+    FetchOptions,
+    Order,
+    PagingStrategy,
+    arranged,
+    arrangement_of,
+    paginator_of,
+)
 from outreach_frames._fetch.raw_pages import by_type, document_of, read_raw_page
 from outreach_frames._jsonapi import Layout, concat
-from outreach_frames._query import Include, Query, Selection, back_reference
+from outreach_frames._query import Query, Selection, back_reference
 from outreach_frames.catalog import Catalog, Relationship, ResourceType
 from outreach_frames.client import Client
 
 
 def fetch_tables(
-    client: Client,
-    resource: str,
-    /,
-    *,
-    include: Include = None,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
-    sort: str | Sequence[str] | None = None,
-    fields: Sequence[str] | Literal["*"] | None = None,
-    limit: int | None = None,
-    page_size: int | None = None,
-    custom: Custom = False,
-    data_connections: bool = False,
-    parallel: int | None = None,
-    refresh: bool = False,
-    progress: bool | None = None,
-    params: Mapping[str, Any] | None = None,
-    strict: bool = False,
+    client: Client, resource: str, /, *, params: Mapping[str, Any] | None = None, **options: Unpack[Options]
 ) -> dict[str, pd.DataFrame]:
     """
     Fetch records and what they are related to, each resource type as a frame of its own.
 
     Parameters
     ----------
-    client, resource, filter, sort, fields, limit, page_size, custom, data_connections, parallel, refresh, progress
-        As in `fetch`; they are about the records asked for, not about related ones.
-    params
-        As in `fetch`.
-    include
-        As in `fetch`, and to-many relationships as well, as far as the API sends their ids.
-    strict
-        As in `fetch`.
+    client, resource, params, **options
+        As in `fetch`; they are about the records asked for, not about related ones. ``include`` takes to-many
+        relationships as well, as far as the API sends their ids.
 
     Returns
     -------
@@ -85,35 +73,18 @@ def fetch_tables(
     >>> {name: len(table) for name, table in tables.items()}
     {'sequences': 12, 'users': 4, 'rulesets': 2}
     """
+    chosen = FetchOptions(params=params, **options)
     refuse_params(client, params)
     if not client.is_cataloged(resource):
-        refuse_uncataloged(custom=custom, data_connections=data_connections, parallel=parallel)
-        question = GenericQuery(
-            resource=resource, filter=filter, sort=sort, include=include, fields=fields, params=params
-        )
-        return fetch_parts(
-            client, question, limit=limit, page_size=page_size, refresh=refresh, progress=progress, strict=strict
-        )
+        return fetch_parts(client, resource, chosen)
     kind = client.catalog.resource(resource)
-    labels, query = labeled_query(
-        client,
-        resource,
-        custom,
-        refresh=refresh,
-        filter=filter,
-        sort=sort,
-        include=include,
-        fields=fields,
-        data_connections=data_connections,
-        tables=True,
-    )
-    way = arrangement_of(query, limit)
-    plan = PagingStrategy(way.query, limit=limit, page_size=page_size, parallel=parallel)
-    reader = _Reader(way.query, client.catalog, strict=strict)
-    pages_of = Paginator(client, kind.table, reader.read, refresh=refresh, progress=progress, limit=limit)
-    with pages_of as paginator:
+    labels, query = chosen.query(client, resource, tables=True)
+    way = arrangement_of(query, chosen.limit)
+    plan = PagingStrategy(way.query, limit=chosen.limit, page_size=chosen.page_size, parallel=chosen.parallel)
+    reader = _Reader(way.query, client.catalog, strict=chosen.strict)
+    with paginator_of(client, kind.table, reader.read, chosen) as paginator:
         pages = [page.content for page in plan.pages(paginator)]
-    arrow_tables = reader.tables(pages, way.order, limit)
+    arrow_tables = reader.tables(pages, way.order, chosen.limit)
     arrow_tables[kind.table] = arrow_tables[kind.table].drop_columns([*way.sort_only])
     tables = _normalized(arrow_tables, _to_many(query), client.catalog)
     return {
@@ -156,7 +127,7 @@ class _Reader:
         unknown = [] if self._is_open else [p.unknown for p in (page, *related.values())]
         return FetchedPage(
             content=_Page(page.batch, {name: part.batch for name, part in related.items()}),
-            keys=page.batch.column("id").to_pylist(),
+            keys=page.batch.column("id"),
             next=page.next,
             count=page.count,
             count_truncated=page.count_truncated,

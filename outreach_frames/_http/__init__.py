@@ -1,15 +1,17 @@
 """HTTP: the cached, rate-governed, retrying session that everything else asks the API through."""
 
-from outreach_frames._http.cache import Cache, CacheInfo, clear_all, remove_account
+from outreach_frames._http.cache import Cache, clear_all, remove_account
+from outreach_frames._http.cache_file import CacheInfo
 from outreach_frames._http.errors import holds_only_errors
-from outreach_frames._http.messages import Request, Response
-from outreach_frames._http.origin import Bases, check_origin
+from outreach_frames._http.messages import UNREADABLE, Request, Response, read_json
+from outreach_frames._http.origin import Bases, check_origin, split_url
 from outreach_frames._http.retry import Waiter, WaitInterrupted
 from outreach_frames._http.session import Session
 from outreach_frames._http.token_endpoint import TokenEndpoint
 from outreach_frames._http.transport import BearerAuth, Renewable
 
 __all__ = [
+    "UNREADABLE",
     "Bases",
     "BearerAuth",
     "Cache",
@@ -24,5 +26,7 @@ __all__ = [
     "check_origin",
     "clear_all",
     "holds_only_errors",
+    "read_json",
     "remove_account",
+    "split_url",
 ]

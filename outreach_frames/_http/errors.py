@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from outreach_frames._http.messages import Request, Response
+from outreach_frames._http.messages import UNREADABLE, Request, Response, read_json
 from outreach_frames._http.retry import Outcome
-from outreach_frames._parsing import UNREADABLE, read_json
 from outreach_frames.errors import (
     APIError,
     AuthError,

@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
 import requests
 from requests import PreparedRequest
 
-from outreach_frames._http.origin import without_addresses
+from outreach_frames._http.origin import split_url, without_addresses
 from outreach_frames._http.retry import REPEATABLE_METHODS
-from outreach_frames._parsing import split_url
 from outreach_frames.errors import OriginError
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ LARGEST_BODY = 256 << 20
 
 NOT_A_DATE = (ValueError, TypeError, IndexError, OverflowError)
 """What Python raises for texts that are no dates, or are dates outside the calendar."""
+
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What msgspec raises of a text: no JSON, no UTF-8, a number without end, or about a thousand levels of nesting."""
 
 
 class Request(PreparedRequest):
@@ -181,6 +185,14 @@ class Response:
     def is_success(self) -> bool:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004  statuses are named by their number
+
+
+def read_json(body: bytes, kind: Any = Any) -> Any:
+    """Return a document, or ``None`` if it cannot be read as the type."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except UNREADABLE:
+        return None
 
 
 def stored_headers(headers: Mapping[str, str]) -> dict[str, str]:

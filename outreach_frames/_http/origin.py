@@ -1,5 +1,5 @@
 """
-Origins to which the token may be sent, and URLs kept out of the log.
+Read URLs, check to which origins the token may be sent, and keep queries out of the log.
 
 The token for another server may go only to that server's origin, and to those that the caller names.
 
@@ -13,7 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
@@ -157,6 +157,42 @@ def _parsed(url: str) -> Url:
         return parse_url(url)
     except LocationParseError:
         raise OriginError("A URL cannot be read; nothing was sent.", hint="Check base_url.") from None
+
+
+def split_url(url: str) -> SplitResult:
+    """
+    Take an address apart.
+
+    Raises
+    ------
+    OriginError
+        It cannot be read, or its host or port cannot be one.
+    """
+    try:
+        parts = urlsplit(url)
+        is_host = not (parts.hostname or "").startswith(("*", ".")) and (parts.port is None or parts.port)
+    except ValueError:
+        is_host = False
+    if not is_host:
+        raise OriginError(
+            "An address cannot be read; nothing was sent there.", hint="Check base_url; a link of the server may be it."
+        )
+    return parts
+
+
+def join_url(base: str, link: str) -> str:
+    """
+    Return the whole address of a link.
+
+    Raises
+    ------
+    OriginError
+        It cannot be read, or its host or port cannot be one.
+    """
+    split_url(link)
+    whole = urljoin(base, link)
+    split_url(whole)
+    return whole
 
 
 _LOGGER = "urllib3.connectionpool"

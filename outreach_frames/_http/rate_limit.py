@@ -22,9 +22,8 @@ import msgspec
 
 from outreach_frames._files import PRIVATE, file_lock
 from outreach_frames._fork import OfOneProcess
-from outreach_frames._http.messages import NOT_A_DATE, Budget, in_utc, read_date
+from outreach_frames._http.messages import NOT_A_DATE, UNREADABLE, Budget, in_utc, read_date
 from outreach_frames._http.retry import LONGEST_WAIT, ROUNDING
-from outreach_frames._parsing import UNREADABLE
 
 EARLIEST_EPOCH = 1e9
 """Numbers above this are instants, smaller ones are seconds to go [s]."""
@@ -209,6 +208,8 @@ class RateLimiter(OfOneProcess):
         """What is on its way is the parent's, and its threads hold no lock here."""
         self._changed = threading.Condition()
         self._in_flight = 0
+        if self._shared is not None:
+            self._shared = _RateLimitFile(self._shared.path)
 
     @property
     def window(self) -> RateLimitWindow:
@@ -280,14 +281,15 @@ class _RateLimitFile:
     """The window in a small JSON file under a lock; where that cannot be had, this process keeps its own."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
+        self._lock = file_lock(path, timeout=LIMITS_LOCK_TIMEOUT, poll_interval=POLL_LOCK)
         self._own = RateLimitWindow()
 
     @contextmanager
     def opened(self) -> Iterator[RateLimitWindow]:
         with ExitStack() as holding:
             with suppress(OSError):  # filelock's Timeout is one
-                holding.enter_context(file_lock(self._path, timeout=LIMITS_LOCK_TIMEOUT, poll_interval=POLL_LOCK))
+                holding.enter_context(self._lock)
                 self._own = RateLimitWindow() if self._is_in_the_way() else self._read()
             before = asdict(self._own)
             yield self._own
@@ -296,16 +298,16 @@ class _RateLimitFile:
 
     def _is_in_the_way(self) -> bool:
         """Tell whether something else than a file lies there, such as a link that we would write through."""
-        return self._path.is_symlink() or (self._path.exists() and not self._path.is_file())
+        return self.path.is_symlink() or (self.path.exists() and not self.path.is_file())
 
     def _read(self) -> RateLimitWindow:
         """Read the file; a missing or unreadable one is an unknown window."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=RateLimitWindow)
+            return msgspec.json.decode(self.path.read_bytes(), type=RateLimitWindow)
         except (FileNotFoundError, *UNREADABLE):
             return RateLimitWindow()
 
     def _write(self) -> None:
         with suppress(OSError):
-            self._path.touch(mode=PRIVATE)
-            self._path.write_text(json.dumps(asdict(self._own)), encoding="utf-8")
+            self.path.touch(mode=PRIVATE)
+            self.path.write_text(json.dumps(asdict(self._own)), encoding="utf-8")

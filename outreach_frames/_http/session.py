@@ -22,11 +22,10 @@ from outreach_frames import __version__
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.cache import SIZE_CAP, Cache, default_folder, fingerprint, http_folder
 from outreach_frames._http.messages import LARGEST_BODY, Request, Response
-from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin
+from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin, join_url
 from outreach_frames._http.rate_limit import RateLimiter, RateLimitWindow
 from outreach_frames._http.retry import Waiter
 from outreach_frames._http.transport import Limits, Transport
-from outreach_frames._parsing import join_url
 from outreach_frames._secrets import HiddenBytes
 from outreach_frames.errors import (
     CacheMissError,

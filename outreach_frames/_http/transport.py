@@ -27,7 +27,7 @@ from requests.utils import resolve_proxies
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.errors import judge, needs_new_token, rate_limit_error
 from outreach_frames._http.messages import Request, Response, stored_headers
-from outreach_frames._http.origin import OriginCheck, check_origin, hide_queries, is_loopback, origin_of
+from outreach_frames._http.origin import OriginCheck, check_origin, hide_queries, is_loopback, join_url, origin_of
 from outreach_frames._http.rate_limit import RateLimiter, read_budget, read_resumption
 from outreach_frames._http.retry import (
     LONGEST_WAIT,
@@ -38,7 +38,6 @@ from outreach_frames._http.retry import (
     WaitInterrupted,
     pause_before_retry,
 )
-from outreach_frames._parsing import join_url
 from outreach_frames._secrets import HiddenBytes, HiddenText, hidden
 from outreach_frames._sockets import Allowance, PooledAdapter, TooLargeError, allowing
 from outreach_frames.errors import DeadlineError, DocumentError, OutreachError, TransportError

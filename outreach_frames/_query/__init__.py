@@ -5,10 +5,18 @@ Names may be snake_case or the API's. Everything that the API would refuse is re
 unknown names, filters on attributes that cannot be filtered, sorts by attributes that cannot be sorted by.
 """
 
-from outreach_frames._query.resolve import batch_filter, build
+from outreach_frames._query.filters import (
+    NOT_NULL,
+    Between,
+    Parameters,
+    batch_filter,
+    between,
+    legacy_syntax,
+    text,
+    validate_value,
+)
+from outreach_frames._query.query import MAX_PAGE_SIZE, MAX_QUERY_LENGTH, Query, build
 from outreach_frames._query.selection import Paths, Selection, back_reference, default_columns, select
-from outreach_frames._query.url import MAX_PAGE_SIZE, MAX_QUERY_LENGTH, Query
-from outreach_frames._query.values import NOT_NULL, Between, Parameters, between, legacy_syntax, text, validate_value
 from outreach_frames.catalog import Include
 
 __all__ = [

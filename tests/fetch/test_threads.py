@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from outreach_frames._fetch import pagination
-from outreach_frames._fetch.pagination import side_by_side
+from outreach_frames._fetch import parallel
+from outreach_frames._fetch.parallel import side_by_side
 
 
 def test_results_come_in_the_order_of_the_items():
@@ -45,7 +45,7 @@ def test_an_error_stops_the_others_and_is_raised_when_they_have_ended():
 
 def test_an_error_is_not_held_back_by_work_that_does_not_end(monkeypatch):
     """The others may be waiting an hour for the request budget."""
-    monkeypatch.setattr(pagination, "UNDER_WAY", 0.01)
+    monkeypatch.setattr(parallel, "UNDER_WAY", 0.01)
     for_ever = threading.Event()
 
     def work(item):
@@ -73,7 +73,7 @@ def test_whoever_wants_no_more_does_not_wait():
 def test_work_that_does_not_end_does_not_keep_the_interpreter():
     """An executor's threads are waited for at exit."""
     program = (
-        "import threading; from outreach_frames._fetch.pagination import side_by_side;"
+        "import threading; from outreach_frames._fetch.parallel import side_by_side;"
         "results = side_by_side(lambda item: item or threading.Event().wait(), [1, 0], threads=2, stop=lambda: None);"
         "print(next(results))"
     )

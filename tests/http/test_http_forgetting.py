@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from scripted_server import Scripted
 
 from outreach_frames import errors
-from outreach_frames._http import cache, clear_all, remove_account
+from outreach_frames._http import cache_file, clear_all, remove_account
 from outreach_frames._http.cache import contains_text, decode_response, unescaped
 
 NAME, ADDRESS = "Jörg Müller/Weiß", "Jörg.O'Neil+x@exämple.com"
@@ -143,7 +143,7 @@ def test_a_text_that_is_everywhere_is_refused(connect) -> None:
 @pytest.mark.parametrize("forget", [lambda cache: cache.forget("Sally"), lambda cache: cache.clear()])
 def test_a_log_that_somebody_reads_is_said_to_hold_it_still(connect, monkeypatch, forget) -> None:
     """SQLite cannot empty it then, and says nothing."""
-    monkeypatch.setattr(cache, "_BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(cache_file, "_BUSY_TIMEOUT", 0.05)
     session = connect()
     session.get("/prospects/1")
     reader = sqlite3.connect(session.cache.info().path, isolation_level=None)

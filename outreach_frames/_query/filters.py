@@ -1,8 +1,8 @@
-"""Check filter values, and write them in the API's two filter syntaxes."""
+"""Check filters against the catalog, and write their values in the API's two filter syntaxes."""
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
@@ -12,10 +12,18 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames._warnings import warn
-from outreach_frames.catalog import Attribute
-from outreach_frames.errors import QueryError, UnknownValueWarning
+from outreach_frames.catalog import Attribute, Catalog, Relationship, ResourceType, camel
+from outreach_frames.errors import QueryError, UnknownNameError, UnknownValueWarning
 
 Parameters = list[tuple[str, str]]
+
+EXTRA_FILTERS = {
+    "account": {"q"},
+    "auditLog": {"agentEmail", "agentIpAddress"},
+    "complianceRequest": {"batchComplianceRequest"},
+    "prospect": {"q"},
+}
+"""Filters that the API takes though no attribute has the name."""
 
 
 class _NotNull:
@@ -212,3 +220,115 @@ def new_syntax(key: str, value: Any) -> Parameters:
     if isinstance(value, tuple):
         return [(f"filter{key}[]", text(v)) for v in value]
     return [(f"filter{key}", legacy_syntax(value))]
+
+
+def resolve_filters(catalog: Catalog, kind: ResourceType, named: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """
+    Return key and value of filters, such as ``[account][id]`` and 5.
+
+    Raises
+    ------
+    UnknownNameError, QueryError
+        As for `outreach_frames._query.build`.
+    """
+    filters = tuple(_resolved_filters(catalog, kind, named))
+    _check_together(filters)
+    return filters
+
+
+def batch_filter(catalog: Catalog, resource: str | None, named: Mapping[str, Any]) -> Parameters:
+    """
+    Write the filter of a batch action, which follows the new syntax.
+
+    Parameters
+    ----------
+    resource
+        The type whose records are meant; ``None`` for custom objects, whose names nobody can check.
+    given
+        As for `build`.
+
+    Raises
+    ------
+    UnknownNameError, QueryError
+        As for `build`; also for any of no values, which selects nothing and in this syntax would not be there to see.
+    """
+    if resource is None:
+        filters = [(f"[{name}]", validate_value(name, value)) for name, value in named.items()]
+    else:
+        filters = list(_resolved_filters(catalog, catalog.resource(resource), named))
+    empty = next((key for key, value in filters if isinstance(value, tuple) and not value), None)
+    if empty:
+        raise QueryError(
+            f"The filter on {empty.strip('[]').replace('][', '.')} is an empty list, which selects no records; "
+            "nothing was sent.",
+            hint="Ask for a batch only where there are records for it.",
+        )
+    pairs = [pair for key, value in filters for pair in new_syntax(key, value)]
+    return [(f"actionParams[filter]{key.removeprefix('filter')}", value) for key, value in pairs]
+
+
+def _check_together(filters: Sequence[tuple[str, Any]]) -> None:
+    """Refuse filters that the API would read otherwise than they are meant."""
+    named = [key for key, _ in filters]
+    twice = next((key for key in named if named.count(key) > 1), None)
+    if twice:
+        raise QueryError(f"There are two filters on {twice}, of which the API would see one.", hint="Join them.")
+    if any(map(is_ambiguous, dict(filters).values())) and any(v is None or v is NOT_NULL for _, v in filters):
+        raise QueryError(
+            "A value with a comma or '..' needs the API's newer filter syntax, which is not known to have null.",
+            hint="Filter by one of the two, and by the other on the frame.",
+        )
+
+
+def _resolved_filters(catalog: Catalog, kind: ResourceType, named: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in named.items():
+        if isinstance(value, Mapping):
+            if not value:
+                raise QueryError(f"The filter on {name} is an empty mapping.", hint="Leave it out, or give it a value.")
+            for inner, inner_value in value.items():
+                yield _filter(catalog, kind, f"{name}.{inner}", inner_value)
+        else:
+            yield _filter(catalog, kind, name, value)
+
+
+def _filter(catalog: Catalog, kind: ResourceType, name: str, value: Any) -> tuple[str, Any]:
+    head, _, rest = name.partition(".")
+    if head == "id" or camel(head) in EXTRA_FILTERS.get(kind.name, ()):
+        return f"[{camel(head)}]", validate_value(name, value)
+    member = kind.member(head).name
+    if member in kind.attributes and not rest:
+        attribute = kind.attributes[member]
+        if not attribute.filterable:
+            raise _not_filterable(kind, attribute.column)
+        return f"[{member}]", validate_value(name, value, attribute)
+    if member not in kind.relationships:
+        raise UnknownNameError(name, kind=f"relationship of {kind.name}", known=kind.relationships)
+    relationship = kind.relationships[member]
+    if relationship.filter == ():
+        raise _not_filterable(kind, relationship.column)
+    allowed = _related_filters(catalog, relationship)
+    inner = next((a for a in allowed if rest in (a, allowed[a])), None) if rest else "id"
+    if inner is None:
+        raise QueryError(
+            f"{kind.table} cannot be filtered by {rest} of {relationship.column}.",
+            hint=f"Possible: {', '.join(allowed.values())}. Or fetch the ids first and filter by those.",
+        )
+    if inner == "id" and isinstance(value, pd.Series) and "id" in value:
+        value = value["id"]  # a row of a frame stands for its record
+    return f"[{member}][{inner}]", validate_value(name, value)
+
+
+def _related_filters(catalog: Catalog, relationship: Relationship) -> dict[str, str]:
+    """Map what may be filtered by across a relationship to its columns; only the id where nothing is said."""
+    allowed = relationship.filter or ("id",)
+    targets = catalog.targets(relationship).values()
+    if allowed == ("*",):
+        return {"id": "id"} | {a.name: a.column for t in targets for a in t.attributes.values() if a.filterable}
+    columns = {a.name: a.column for t in targets for a in t.attributes.values()}
+    return {name: columns.get(name, name) for name in allowed}
+
+
+def _not_filterable(kind: ResourceType, name: str) -> QueryError:
+    able = [a.column for a in kind.attributes.values() if a.filterable]
+    able += [r.column for r in kind.relationships.values() if r.filter != () and r.has_data]
+    return QueryError(f"{kind.table} cannot be filtered by {name}.", hint=f"Filterable: id, {', '.join(able)}.")

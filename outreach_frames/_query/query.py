@@ -1,14 +1,22 @@
-"""A checked query, and the URL parameters that it becomes."""
+"""Check a query against the catalog, and write it as URL parameters."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
-from outreach_frames._query.selection import Selection
-from outreach_frames._query.values import Between, Parameters, is_ambiguous, legacy_syntax, new_syntax
-from outreach_frames.catalog import ResourceType
+from outreach_frames._query.filters import (
+    Between,
+    Parameters,
+    is_ambiguous,
+    legacy_syntax,
+    new_syntax,
+    resolve_filters,
+)
+from outreach_frames._query.selection import Selection, default_columns, fieldsets_of, normalize_include, select
+from outreach_frames.catalog import Catalog, Include, ResourceType, camel
+from outreach_frames.errors import QueryError
 
 MAX_PAGE_SIZE = 1000
 HEAVY_PAGE_SIZE = 100
@@ -17,6 +25,15 @@ MAX_QUERY_LENGTH = 4000
 """Longest query string sent [characters, encoded]; the API documents no limit, proxies in front of it have one."""
 ROOM_FOR_VALUES = 1000
 """What a list of filter values may take where everything else already fills the URL [characters]."""
+
+
+EXTRA_SORTS = {"event": {"updatedAt"}}
+"""Sorts that the vendor's guide uses though the contract has no such attribute."""
+_CRM_TYPES = frozenset(
+    {"account", "call", "event", "mailing", "opportunity", "opportunityStage", "product", "prospect", "purchase"}
+    | {"stage", "task", "user"}
+)
+"""Types whose records the API can link to records of a CRM."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,3 +216,94 @@ def _shortest_cover(paths: Iterable[str]) -> list[str]:
     """Leave out the paths that a longer one implies."""
     paths = list(paths)
     return [path for path in paths if not any(other.startswith(f"{path}.") for other in paths)]
+
+
+def build(
+    catalog: Catalog,
+    resource: str,
+    *,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002  the API's own word
+    sort: str | Sequence[str] | None = None,
+    include: Include = None,
+    fields: Sequence[str] | Literal["*"] | None = None,
+    custom: bool | Collection[str] = False,
+    data_connections: bool = False,
+    tables: bool = False,
+) -> Query:
+    """
+    Check a query and translate its names.
+
+    Parameters
+    ----------
+    custom
+        Whether all custom fields are added, or the API names of some.
+    tables
+        Whether related resources become tables of their own, so that there may be many of them to one.
+
+    The others are those of `outreach_frames.fetch`.
+
+    Raises
+    ------
+    UnknownNameError
+        A resource, attribute, relationship or include that does not exist.
+    QueryError
+        The API cannot answer it: not listable, not filterable, not sortable, a value that does not fit, a to-many
+        relationship included into a flat frame, a relationship included of which it sends only a link.
+    """
+    kind = catalog.resource(resource)
+    if not isinstance(filter, Mapping | None):
+        raise QueryError("filter takes names and values.", hint='Write it like filter={"state": "delivered"}.')
+    if isinstance(custom, str):
+        raise QueryError(f"There is no custom={custom!r}.", hint='Choose True, False or "labels".')
+    if data_connections and kind.name not in _CRM_TYPES:
+        able = ", ".join(catalog.types[name].table for name in sorted(_CRM_TYPES) if name in catalog.types)
+        raise QueryError(f"{kind.table} have no data connections.", hint=f"Possible for {able}.")
+    selection = select(
+        catalog,
+        kind,
+        fields=_fields(kind, fields, custom=custom),
+        include={
+            path: names if names is None or isinstance(names, str) else [name for name in names if name != "id"]
+            for path, names in normalize_include(include).items()
+        },
+        default=default_columns,
+        many=tables,
+    )
+    return Query(
+        selection=selection,
+        paths=tuple(dict.fromkeys(selection.paths())),
+        filters=resolve_filters(catalog, kind, filter) if filter else (),
+        sort=tuple(_sort(kind, sort)),
+        fieldsets={} if selection.names is None else fieldsets_of(catalog, selection),
+        data_connections=data_connections,
+    )
+
+
+def _fields(
+    kind: ResourceType, fields: Sequence[str] | Literal["*"] | None, *, custom: bool | Collection[str]
+) -> Sequence[str] | None:
+    """Return the names of the columns, custom fields last; ``None`` for all."""
+    if fields == "*" or isinstance(fields, str):
+        return None if fields == "*" else fields
+    names = default_columns(kind) if fields is None else list(fields)
+    numbered = [a.name for a in kind.attributes.values() if a.is_custom]
+    return names + [name for name in numbered if custom is True or (custom and name in custom)]
+
+
+def _sort(kind: ResourceType, sort: str | Sequence[str] | None) -> Iterator[str]:
+    for key in sort.split(",") if isinstance(sort, str) else sort or ():
+        descending, name = key.startswith("-"), key.removeprefix("-")
+        if name == "id":
+            raise QueryError(
+                "The API is not known to sort by id.", hint="Leave sort out: results come sorted by id anyway."
+            )
+        if camel(name) in EXTRA_SORTS.get(kind.name, ()):
+            yield f"-{camel(name)}" if descending else camel(name)
+            continue
+        attribute = next((a for a in kind.attributes.values() if a.column == name), None) or kind.attribute(name)
+        if not attribute.sortable:
+            able = ", ".join(a.column for a in kind.attributes.values() if a.sortable)
+            raise QueryError(
+                f"{kind.table} cannot be sorted by {attribute.column}.", hint=f"Sortable: {able or 'nothing'}."
+            )
+        yield f"-{attribute.name}" if descending else attribute.name
