@@ -58,10 +58,16 @@ ATTEMPTS = [
 def seal(snapshot):
     """Note the files of a version as they are now, so that they count as those that were written."""
     manifest = snapshot.folder / "manifest.json"
-    facts = json.loads(manifest.read_text())
-    for name, told in facts["tables"].items():
-        told["sha256"] = hashlib.sha256((snapshot.folder / f"{name}.parquet").read_bytes()).hexdigest()
-    manifest.write_text(json.dumps(facts))
+    content = json.loads(manifest.read_text())
+    for name, facts in content["tables"].items():
+        for file in facts.get("files") or [facts]:  # the first format has one file for each table
+            file["sha256"] = checksum(snapshot.folder / file.get("path", f"{name}.parquet"))
+    manifest.write_text(json.dumps(content))
+
+
+def checksum(file):
+    """Return the SHA-256 of a file as a manifest has it."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def contents(*folders):

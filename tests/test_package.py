@@ -26,7 +26,7 @@ LAYERS = (
     {"_files", "_fork", "_format", "_renamed", "_secrets", "errors", "metrics"},
     {"_parsing", "_sockets", "_warnings"},
     {"_auth", "_http", "_write_journal", "catalog", "plots", "stats"},
-    {"_export", "_parquet", "_sql", "display", "reports"},
+    {"_export", "display", "reports"},
     {"_query", "_sandbox", "findings"},
     {"_jsonapi"},
     {"_request_documents", "webhooks"},
