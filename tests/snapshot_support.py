@@ -5,6 +5,10 @@ import json
 import resource
 from contextlib import contextmanager
 
+from fetch_support import resource as record
+
+from outreach_frames.snapshots import _ranges, _refresh, _take, _writing, parquet
+
 ATTEMPTS = [
     "with x as (copy (select 1) to '{0}/new.csv') select 1",
     "with x as (copy (select 1) to '{0}/secret.csv') select 1",
@@ -91,3 +95,30 @@ def plant(folder):
     for name, file in (("elsewhere", "secret.csv"), ("here", "beside.csv")):
         (folder / name).mkdir()
         (folder / name / file).write_text("a,b\n1,2\n")
+
+
+def shrink(replace):
+    """
+    Divide tables of a few rows, as those of thousands are.
+
+    Parameters
+    ----------
+    replace
+        Sets an attribute of a module: ``setattr``, or that of a test, which sets it back.
+    """
+    replace(_take, "ONE_REQUEST", 10)
+    replace(_refresh, "ONE_REQUEST", 10)
+    replace(parquet, "GROUP_ROWS", 8)
+    replace(_writing, "FILE_ROWS", 24)
+    replace(_ranges, "SWEPT_ROWS", 4)
+
+
+def accounts(*ids):
+    """Return accounts as resource objects, as they are after having been created in 2026."""
+    stamp = "2026-01-01T00:00:00.000Z"
+    return [record("account", id_, {"name": f"A{id_}", "createdAt": stamp, "updatedAt": stamp}) for id_ in ids]
+
+
+def parts_of(snapshot, table):
+    """Return the files of a table, as their manifest has them."""
+    return snapshot.manifest["tables"][table]["files"]

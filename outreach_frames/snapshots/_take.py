@@ -7,9 +7,7 @@ next is asked for, so that memory does not grow with the table.
 
 import hashlib
 import json
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,16 +17,16 @@ import pandas as pd
 import pyarrow as pa
 from tqdm.auto import tqdm
 
-from outreach_frames._fetch import count, fetch, fetch_batches
+from outreach_frames._fetch import fetch
 from outreach_frames._fetch.frames import Options
 from outreach_frames._identity import identity_of
-from outreach_frames._query import between
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
-from outreach_frames.errors import OutreachDataWarning, QueryError, ServerError
+from outreach_frames.errors import QueryError
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._manifest import FORMAT, FileFacts, TableFacts
-from outreach_frames.snapshots._writing import PartWriter, UnfinishedVersion
+from outreach_frames.snapshots._ranges import IdRanges
+from outreach_frames.snapshots._writing import PartWriter, UnfinishedVersion, current_version, writing
 from outreach_frames.stats._pandas import TABLES
 
 _ON_REQUEST = {
@@ -46,12 +44,6 @@ _STREAMED = _OPTIONS - {"sort", "limit", "parallel"}
 
 ONE_REQUEST = 1_000
 """Most rows of a table that is read at once [rows]: one page."""
-
-_COUNTED = 2_000_000
-"""Where the API stops counting [records]."""
-
-_LARGER = 1.25
-"""How much larger than a row group a range of ids may be."""
 
 
 def options_by_table(
@@ -112,6 +104,35 @@ def note_organization(client: Client, version: UnfinishedVersion) -> None:
     version.organization = identity_of(client).organization
 
 
+def take_version(
+    client: Client,
+    path: Path,
+    tables: Mapping[str, Mapping[str, Any]],
+    *,
+    refresh: bool,
+    keep: int | None,
+    progress: bool | None,
+) -> str:
+    """Extract tables into a new version; return its name. See `take_snapshot`."""
+    check_keep(keep)
+    with writing(path):
+        base = current_version(path)
+        request = version_request(client, tables) if refresh else None
+        with UnfinishedVersion(path, request, base=base) as version:
+            if refresh and (len(tables) > 1 or version.has_files):
+                note_organization(client, version)
+            for table, options in tables.items():
+                if table not in version.tables:
+                    take_table(client, table, options, version, refresh=refresh, progress=progress)
+            return version.publish(keep)
+
+
+def check_keep(keep: int | None) -> None:
+    """Raise `QueryError` for a number of versions that leaves none."""
+    if keep is not None and keep < 1:
+        raise QueryError(f"keep={keep} would remove the new version too.", hint="Keep at least one, or leave it out.")
+
+
 def take_table(
     client: Client,
     table: str,
@@ -145,7 +166,7 @@ def take_table(
     source = IdRanges(client, table, options)
     finished = version.parts(table)
     after = finished[-1].last_id if finished else None
-    with PartWriter(version, table, schema) as out, _bar(table, progress) as bar:
+    with PartWriter(version, table, schema) as out, tqdm(desc=table, unit=" rows", disable=progress is False) as bar:
         bar.update(sum(facts.rows for facts in finished))
         for low, high in source.ranges(after + 1 if isinstance(after, int) else None):
             rows = source.read(low, high, schema)
@@ -194,91 +215,3 @@ def _is_streamed(kind: ResourceType, options: Mapping[str, Any]) -> bool:
         and isinstance(filters, Mapping)
         and not any(str(name).partition(".")[0] == "id" for name in filters)
     )
-
-
-class IdRanges:
-    """
-    The records of a type by ranges of their ids.
-
-    Parameters
-    ----------
-    client, table, options
-        As in `take_table`.
-    """
-
-    def __init__(self, client: Client, table: str, options: Mapping[str, Any]) -> None:
-        self._client = client
-        self._table = table
-        self._options = {name: value for name, value in options.items() if value is not None and name != "parallel"}
-
-    def count(self, low: int | None, high: int | None) -> int | None:
-        """Count the records of a range; ``None`` where the API does not count them, or not to the end."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", OutreachDataWarning)
-                records = count(self._client, self._table, filter=self.filter(low, high))
-        except ServerError:
-            return None
-        return None if records >= _COUNTED else records
-
-    def filter(self, low: int | None, high: int | None) -> dict[str, Any]:
-        """Return the filter on a range, both ends included; ``None`` leaves an end open."""
-        filters = dict(self._options.get("filter") or {})
-        return filters if low is None and high is None else {**filters, "id": between(low, high)}
-
-    def read(self, low: int | None, high: int | None, schema: pa.Schema) -> pa.Table:
-        """Read a range: each record once, sorted by id."""
-        options = {**self._options, "filter": self.filter(low, high)}
-        batches = fetch_batches(self._client, self._table, refresh=True, progress=False, **options)
-        return sorted_once(pa.Table.from_batches(batches, schema.remove_metadata()))
-
-    def ids(self, low: int | None, high: int | None) -> list[int]:
-        """Read the ids of a range."""
-        query = {"fields": [], "filter": self.filter(low, high), "refresh": True, "progress": False}
-        return [int(id_) for batch in fetch_batches(self._client, self._table, **query) for id_ in batch["id"].to_pylist()]
-
-    def ranges(self, low: int | None) -> Iterator[tuple[int | None, int | None]]:
-        """
-        Cut the ids from one on into ranges of at most about `parquet.GROUP_ROWS` records, in order.
-
-        The last range is open, and so is the first one where there is no lower end, so that a wrong guess of the
-        largest id loses nothing.
-        """
-        newest = self._newest()
-        pending: list[tuple[int | None, int | None, int | None]] = [(low, None, self.count(low, None))]
-        while pending:
-            low, high, records = pending.pop()
-            first = low or 0
-            last = max(newest, 2 * first + parquet.GROUP_ROWS) if high is None else high
-            if records is None and high is not None and last - first < parquet.GROUP_ROWS:
-                records = last - first + 1
-            is_unknown_end = records is None and high is None and first > newest
-            if is_unknown_end or (records is not None and records <= _LARGER * parquet.GROUP_ROWS) or last <= first:
-                yield low, high
-                continue
-            pieces = 2 if records is None else -(-records // parquet.GROUP_ROWS)
-            cut = max(first + (last - first + 1) * (pieces // 2) // pieces - 1, first)
-            left = self.count(low, cut)
-            right = self.count(cut + 1, high) if records is None or left is None else max(records - left, 0)
-            pending += [(cut + 1, high, right), (low, cut, left)]
-
-    def _newest(self) -> int:
-        """Guess the largest id from the newest record; a wrong guess only makes the ranges uneven."""
-        created = self._client.catalog.resource(self._table).attributes.get("createdAt")
-        query = {"sort": "-created_at"} if created and created.sortable else {}
-        newest = fetch(
-            self._client, self._table, fields=[], filter=self.filter(None, None), limit=1, refresh=True, progress=False, **query
-        )
-        return int(newest["id"].max()) if len(newest) else 0
-
-
-def sorted_once(rows: pa.Table) -> pa.Table:
-    """Keep each record once, as it came last, sorted by id."""
-    repeated = rows["id"].to_pandas().duplicated(keep="last")
-    if repeated.any():
-        rows = rows.filter(pa.array(~repeated))
-    return rows.sort_by("id")
-
-
-def _bar(table: str, progress: bool | None) -> "tqdm[Any]":
-    return tqdm(desc=table, unit=" rows", disable=progress is False)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pandas as pd
@@ -33,6 +33,8 @@ from outreach_frames.snapshots._manifest import (
     TableFacts,
     checked_file,
     checksum,
+    is_version,
+    read_manifest,
     version_names,
 )
 
@@ -103,6 +105,16 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def current_version(path: Path) -> Path | None:
+    """Return the folder of the current version; ``None`` where there is none that can be read."""
+    with suppress(OSError, UnicodeError, SnapshotError):
+        name = (path / POINTER).read_text(encoding="utf-8").strip()
+        if VERSION.fullmatch(name) and is_version(path / name):
+            read_manifest(path / name)
+            return path / name
+    return None
+
+
 class UnfinishedVersion:
     """
     A version that is being written; used in a ``with`` block, within `writing`.
@@ -115,26 +127,29 @@ class UnfinishedVersion:
         What the version is to hold, as JSON; finished files of another attempt at the same are taken over. ``None``:
         none are.
     base
-        Folder and tables of the version before, whose files are shared where they are equal.
+        Folder of the version before, whose files are shared where they are equal; ``None``: there is none.
 
     Attributes
     ----------
     folder
         Where it is written.
     base, base_tables
-        The version before, if there is one.
+        Folder and tables of the version before.
+
+    Raises
+    ------
+    SnapshotError
+        The version before has no readable manifest.
     """
 
-    def __init__(
-        self, path: Path, request: Any, *, base: Path | None = None, base_tables: Mapping[str, TableFacts] | None = None
-    ) -> None:
+    def __init__(self, path: Path, request: Any, *, base: Path | None = None) -> None:
         digest = os.urandom(16) if request is None else hashlib.sha256(msgspec.json.encode(request)).digest()
         self.folder = path / f"{_ASIDE}{digest.hex()[:32]}"
         self.base = base
-        self.base_tables = base_tables or {}
+        self.base_tables = {} if base is None else read_manifest(base).tables
         self._journal = _Journal(started=datetime.now(UTC))
 
-    def __enter__(self) -> "UnfinishedVersion":
+    def __enter__(self) -> Self:
         for folder in self.folder.parent.glob(f"{_ASIDE}*"):
             if folder != self.folder or folder.is_symlink():
                 _remove(folder)
@@ -188,9 +203,7 @@ class UnfinishedVersion:
             only = facts.files[0]
             (self.folder / only.path).replace(self.folder / f"{table}.parquet")
             (self.folder / table).rmdir()
-            facts = msgspec.structs.replace(
-                facts, files=[msgspec.structs.replace(only, path=f"{table}.parquet")]
-            )
+            facts = msgspec.structs.replace(facts, files=[msgspec.structs.replace(only, path=f"{table}.parquet")])
         self._journal.parts.pop(table, None)
         self._journal.tables[table] = facts
         self._save()
@@ -200,7 +213,10 @@ class UnfinishedVersion:
         tables = dict(self._journal.tables)
         as_of = min(facts.as_of for facts in tables.values())
         manifest = Manifest(
-            as_of=as_of, version=__version__, organization=self._journal.organization, tables=dict(sorted(tables.items()))
+            as_of=as_of,
+            version=__version__,
+            organization=self._journal.organization,
+            tables=dict(sorted(tables.items())),
         )
         with replacing(self.folder / MANIFEST) as stream:
             stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
@@ -228,7 +244,9 @@ class UnfinishedVersion:
             if datetime.now(UTC) - journal.started < RESUME_WITHIN:
                 self._journal = journal
         tables = self._journal.tables
-        self._journal.tables = {name: facts for name, facts in tables.items() if self._intact(name, facts.files) == facts.files}
+        self._journal.tables = {
+            name: facts for name, facts in tables.items() if self._intact(name, facts.files) == facts.files
+        }
         self._journal.parts = {
             name: intact for name, files in self._journal.parts.items() if (intact := self._intact(name, files))
         }
@@ -275,7 +293,7 @@ class PartWriter:
         self._folder.mkdir(exist_ok=True)
         self._writer: PartFile | None = None
 
-    def __enter__(self) -> "PartWriter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

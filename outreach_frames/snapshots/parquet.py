@@ -7,6 +7,7 @@ Each page has a checksum, which is compared on reading.
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,14 +18,14 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
-from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError, UnknownNameError
+from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
 
 ATTRS = b"PANDAS_ATTRS"
 """Where pandas itself keeps ``attrs`` in a Parquet file."""
 CATEGORIES = b"outreach_frames.categories"
 """Where the categories of each pick list are, of which Parquet keeps those that occur."""
 
-GROUP_ROWS = 50_000
+GROUP_ROWS = 25_000
 """Rows of a row group, by whose smallest and largest values a reader skips it [rows]."""
 
 
@@ -113,7 +114,13 @@ def check_query(file: Path, table: str, columns: Sequence[str] | None, filters: 
     if isinstance(columns, str):
         raise QueryError(f"columns={columns!r} is one string.", hint=f"Write columns=[{columns!r}].")
     if missing := [name for name in columns or () if name not in schema.names]:
-        raise UnknownNameError(str(missing[0]), kind=f"column of {table}", known=schema.names)
+        nearest = get_close_matches(str(missing[0]), schema.names)
+        raise QueryError(
+            f"The table {table} has no column {missing[0]!r}.",
+            hint=f"Did you mean {' or '.join(map(repr, nearest))}?"
+            if nearest
+            else f"It has: {', '.join(schema.names)}.",
+        )
     if filters is None:
         return
     try:

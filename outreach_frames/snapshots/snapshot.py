@@ -23,14 +23,8 @@ from outreach_frames.snapshots._manifest import (
     table_files,
     version_names,
 )
-from outreach_frames.snapshots._take import (
-    is_repeatable,
-    note_organization,
-    options_by_table,
-    take_table,
-    version_request,
-)
-from outreach_frames.snapshots._writing import UnfinishedVersion, writing
+from outreach_frames.snapshots._refresh import Deletions, refresh_version
+from outreach_frames.snapshots._take import options_by_table, take_version
 
 Engine = Literal["duckdb", "polars", "dask", "spark"]
 
@@ -223,14 +217,31 @@ class Snapshot:
         tables = {name: self._dataset(name) for name in self.tables}
         return _sql.select(query, tables | {name: _sql.arrow(name, frame) for name, frame in frames.items()})
 
-    def refresh(self, client: Client, *, keep: int | None = None, progress: bool | None = None) -> "Snapshot":
+    def refresh(
+        self,
+        client: Client,
+        *,
+        deletions: Deletions = "counts",
+        deliveries: pd.DataFrame | None = None,
+        keep: int | None = None,
+        progress: bool | None = None,
+    ) -> "Snapshot":
         """
-        Extract the same tables in the same way again, as a new version; the old one stays.
+        Bring the same tables up to date, as a new version; the old one stays.
+
+        Only what changed is asked for where the API can tell: by ``updatedAt``, for tables of more than 1,000 rows
+        without included columns and filters. The other tables are extracted again. An interrupted refresh changes
+        nothing; the next one goes on from its last finished table.
 
         Parameters
         ----------
         client
-            Connection to the organization.
+            Connection to the organization. Where it is to another organization than before, all is extracted again.
+        deletions
+            How deleted records are found. ``"counts"``: the API counts ranges of ids, and ids are read where counts
+            differ. ``"sweep"``: all ids are read. ``"webhooks"``: from ``deliveries``. ``False``: they stay.
+        deliveries
+            What webhooks delivered since the last refresh, as `outreach_frames.webhooks.read` returns it.
         keep
             How many versions to keep, the new one among them [versions]; ``None``: all.
         progress
@@ -245,9 +256,18 @@ class Snapshot:
         ------
         SnapshotError
             A table was taken with options that a manifest cannot keep, such as a range; take it again by hand. Or
-            another program is writing to the snapshot.
+            another program is writing to the snapshot, or the disk is full.
+        QueryError
+            There is no such way to find deletions, or ``keep`` is below 1.
+        MissingColumnError
+            ``deliveries`` have not the columns of `outreach_frames.webhooks.read`.
         OutreachError
             As in `fetch`; the current version does not change then.
+
+        Notes
+        -----
+        A change that the API does not stamp with ``updatedAt`` is not found. Counts do not tell a deleted record from
+        one that came into the same range without a stamp; ``"sweep"`` does.
 
         Examples
         --------
@@ -257,14 +277,16 @@ class Snapshot:
         >>> len(taken.versions)
         2
         """
-        options = {name: facts.options for name, facts in self._manifest.tables.items()}
-        lost = [name for name, chosen in options.items() if not is_repeatable(chosen)]
-        if lost:
-            raise SnapshotError(
-                f"How {', '.join(lost)} was taken cannot be repeated from the manifest.",
-                hint="Call take_snapshot with the same resources again.",
-            )
-        return take_snapshot(client, self.path, resources=options, keep=keep, progress=progress)
+        version = refresh_version(
+            client,
+            self.path,
+            self.folder,
+            deletions=deletions,
+            deliveries=deliveries,
+            keep=keep,
+            progress=progress,
+        )
+        return Snapshot(self.path, version)
 
     def verify(self) -> None:
         """
@@ -346,32 +368,9 @@ def take_snapshot(
     >>> snapshot.tables
     ['sequences', 'users']
     """
-    tables = options_by_table(client, resources)
-    if keep is not None and keep < 1:
-        raise QueryError(f"keep={keep} would remove the new version too.", hint="Keep at least one, or leave it out.")
     path = Path(path)
-    with writing(path):
-        before = _current(path)
-        request = version_request(client, tables) if refresh else None
-        base = None if before is None else before.folder
-        base_tables = None if before is None else before._manifest.tables
-        with UnfinishedVersion(path, request, base=base, base_tables=base_tables) as version:
-            if refresh and (len(tables) > 1 or version.has_files):
-                note_organization(client, version)
-            for table, options in tables.items():
-                if table not in version.tables:
-                    take_table(client, table, options, version, refresh=refresh, progress=progress)
-            return Snapshot(path, version.publish(keep))
-
-
-def _current(path: Path) -> Snapshot | None:
-    """Return the current version if there is a readable one."""
-    try:
-        snapshot = open_snapshot(path)
-        read_manifest(snapshot.folder)
-    except SnapshotError:
-        return None
-    return snapshot
+    tables = options_by_table(client, resources)
+    return Snapshot(path, take_version(client, path, tables, refresh=refresh, keep=keep, progress=progress))
 
 
 def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
