@@ -188,12 +188,13 @@ def fetch(
 
 def _writer(out: Path) -> Callable[[Any, IO[bytes]], None]:
     """Return what writes a frame as the file's ending says."""
-    from outreach_frames import _export, _parquet  # noqa: PLC0415
+    from outreach_frames import _export  # noqa: PLC0415
+    from outreach_frames.snapshots import parquet  # noqa: PLC0415
 
     if not out.parent.is_dir():
         raise click.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
     if out.suffix == ".parquet":
-        return _parquet.write
+        return parquet.write
     try:
         return _export.writer(out.suffix)
     except DataError:

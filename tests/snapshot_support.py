@@ -5,6 +5,10 @@ import json
 import resource
 from contextlib import contextmanager
 
+from fetch_support import resource as record
+
+from outreach_frames.snapshots import _ranges, _refresh, _take, _writing, parquet
+
 ATTEMPTS = [
     "with x as (copy (select 1) to '{0}/new.csv') select 1",
     "with x as (copy (select 1) to '{0}/secret.csv') select 1",
@@ -58,10 +62,16 @@ ATTEMPTS = [
 def seal(snapshot):
     """Note the files of a version as they are now, so that they count as those that were written."""
     manifest = snapshot.folder / "manifest.json"
-    facts = json.loads(manifest.read_text())
-    for name, told in facts["tables"].items():
-        told["sha256"] = hashlib.sha256((snapshot.folder / f"{name}.parquet").read_bytes()).hexdigest()
-    manifest.write_text(json.dumps(facts))
+    content = json.loads(manifest.read_text())
+    for name, facts in content["tables"].items():
+        for file in facts.get("files") or [facts]:  # the first format has one file for each table
+            file["sha256"] = checksum(snapshot.folder / file.get("path", f"{name}.parquet"))
+    manifest.write_text(json.dumps(content))
+
+
+def checksum(file):
+    """Return the SHA-256 of a file as a manifest has it."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def contents(*folders):
@@ -85,3 +95,30 @@ def plant(folder):
     for name, file in (("elsewhere", "secret.csv"), ("here", "beside.csv")):
         (folder / name).mkdir()
         (folder / name / file).write_text("a,b\n1,2\n")
+
+
+def shrink(replace):
+    """
+    Divide tables of a few rows, as those of thousands are.
+
+    Parameters
+    ----------
+    replace
+        Sets an attribute of a module: ``setattr``, or that of a test, which sets it back.
+    """
+    replace(_take, "ONE_REQUEST", 10)
+    replace(_refresh, "ONE_REQUEST", 10)
+    replace(parquet, "GROUP_ROWS", 8)
+    replace(_writing, "FILE_ROWS", 24)
+    replace(_ranges, "SWEPT_ROWS", 4)
+
+
+def accounts(*ids):
+    """Return accounts as resource objects, as they are after having been created in 2026."""
+    stamp = "2026-01-01T00:00:00.000Z"
+    return [record("account", id_, {"name": f"A{id_}", "createdAt": stamp, "updatedAt": stamp}) for id_ in ids]
+
+
+def parts_of(snapshot, table):
+    """Return the files of a table, as their manifest has them."""
+    return snapshot.manifest["tables"][table]["files"]

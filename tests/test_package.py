@@ -26,7 +26,7 @@ LAYERS = (
     {"_files", "_fork", "_format", "_renamed", "_secrets", "errors", "metrics"},
     {"_sockets", "_warnings"},
     {"_http", "_write_journal", "catalog", "plots", "stats"},
-    {"_auth", "_export", "_parquet", "_sql", "display", "reports"},
+    {"_auth", "_export", "display", "reports"},
     {"_query", "_sandbox", "findings"},
     {"_jsonapi"},
     {"_request_documents", "webhooks"},

@@ -26,11 +26,11 @@ _REPEATED = {
 _APART = 1_000_000
 _EXPLORERS = (
     widgets.SequenceExplorer,
-    widgets.DefinitionSwitch,
-    widgets.ABMonitor,
-    widgets.ReplyTimeline,
-    widgets.SendTimePicker,
-    widgets.MailboxWatch,
+    widgets.DefinitionExplorer,
+    widgets.ABTestExplorer,
+    widgets.ProspectExplorer,
+    widgets.SendTimeExplorer,
+    widgets.MailboxExplorer,
 )
 
 

@@ -1,0 +1,457 @@
+"""
+Write a version aside, file by file, and put it in place when it is complete.
+
+What is finished survives an interruption: the next attempt at the same version takes it over. One program writes to a
+snapshot at a time; its lock ends with its process.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from outreach_frames import __version__
+from outreach_frames._files import file_lock, replacing, sync
+from outreach_frames.errors import OutreachError, SnapshotError
+from outreach_frames.snapshots import parquet
+from outreach_frames.snapshots._manifest import (
+    MANIFEST,
+    POINTER,
+    VERSION,
+    FileFacts,
+    Manifest,
+    TableFacts,
+    checked_file,
+    checksum,
+    is_version,
+    read_manifest,
+    version_names,
+)
+
+FILE_ROWS = 250_000
+"""Rows of one file of a large table [rows]."""
+
+RESUME_WITHIN = timedelta(hours=24)
+"""How long finished files of an interrupted attempt are taken over."""
+
+_ASIDE = ".writing-"
+_JOURNAL = "unfinished.json"
+
+
+class _Journal(msgspec.Struct, kw_only=True):
+    """What an unfinished version has: its finished tables, and the finished files of the table under way."""
+
+    started: datetime
+    organization: str | None = None
+    tables: dict[str, TableFacts] = {}
+    parts: dict[str, list[FileFacts]] = {}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """
+    Be the only one who writes to a snapshot folder, which is made if it does not exist.
+
+    Raises
+    ------
+    SnapshotError
+        Another program is writing to it, it is a file, or it cannot be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise SnapshotError(f"{path.name} is a file.", hint="A snapshot is a folder: name one, or none that is there.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with _locked(path):
+            yield
+    except OutreachError:
+        raise
+    except OSError as error:
+        raise SnapshotError(
+            f"The snapshot {path.name} cannot be written: {error.strerror or error}.",
+            hint="Make room, or name another folder. The current version is as it was.",
+        ) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Lock the folder itself, so that no file of a lock stays in it; where that is impossible, a file in it."""
+    try:
+        import fcntl  # noqa: PLC0415  not on Windows
+    except ImportError:  # pragma: no cover
+        with file_lock(path / ".snapshot", timeout=0):
+            yield
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise SnapshotError(
+            f"Another program is writing to the snapshot {path.name}.", hint="Wait until it has ended."
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def current_version(path: Path) -> Path | None:
+    """Return the folder of the current version; ``None`` where there is none that can be read."""
+    with suppress(OSError, UnicodeError, SnapshotError):
+        name = (path / POINTER).read_text(encoding="utf-8").strip()
+        if VERSION.fullmatch(name) and is_version(path / name):
+            read_manifest(path / name)
+            return path / name
+    return None
+
+
+class UnfinishedVersion:
+    """
+    A version that is being written; used in a ``with`` block, within `writing`.
+
+    Parameters
+    ----------
+    path
+        The snapshot's folder.
+    request
+        What the version is to hold, as JSON; finished files of another attempt at the same are taken over. ``None``:
+        none are.
+    base
+        Folder of the version before, whose files are shared where they are equal; ``None``: there is none.
+
+    Attributes
+    ----------
+    folder
+        Where it is written.
+    base, base_tables
+        Folder and tables of the version before.
+
+    Raises
+    ------
+    SnapshotError
+        The version before has no readable manifest.
+    """
+
+    def __init__(self, path: Path, request: Any, *, base: Path | None = None) -> None:
+        digest = os.urandom(16) if request is None else hashlib.sha256(msgspec.json.encode(request)).digest()
+        self.folder = path / f"{_ASIDE}{digest.hex()[:32]}"
+        self.base = base
+        self.base_tables = {} if base is None else read_manifest(base).tables
+        self._journal = _Journal(started=datetime.now(UTC))
+
+    def __enter__(self) -> Self:
+        for folder in self.folder.parent.glob(f"{_ASIDE}*"):
+            if folder != self.folder or folder.is_symlink():
+                _remove(folder)
+        if self.folder.is_dir():
+            self._take_over()
+        else:
+            _remove(self.folder)
+            self.folder.mkdir()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.has_files:
+            _remove(self.folder)
+
+    @property
+    def tables(self) -> Mapping[str, TableFacts]:
+        """The finished tables."""
+        return self._journal.tables
+
+    @property
+    def has_files(self) -> bool:
+        """Whether anything is finished."""
+        return bool(self._journal.tables or self._journal.parts)
+
+    def parts(self, table: str) -> list[FileFacts]:
+        """Return the finished files of a table that is not finished."""
+        return self._journal.parts.get(table, [])
+
+    @property
+    def organization(self) -> str | None:
+        """Fingerprint of the organization that finished files come from."""
+        return self._journal.organization
+
+    @organization.setter
+    def organization(self, fingerprint: str | None) -> None:
+        """Set it; files of another organization are dropped."""
+        if self._journal.organization not in (None, fingerprint):
+            _remove(self.folder)
+            self.folder.mkdir()
+            self._journal = _Journal(started=datetime.now(UTC))
+        self._journal.organization = fingerprint
+
+    def add_part(self, table: str, facts: FileFacts) -> None:
+        """Note a finished file of a table that is not finished."""
+        self._journal.parts.setdefault(table, []).append(facts)
+        self._save()
+
+    def add_table(self, table: str, facts: TableFacts) -> None:
+        """Note a finished table: several files in a folder of its own, or one file."""
+        if len(facts.files) == 1:
+            only = facts.files[0]
+            (self.folder / only.path).replace(self.folder / f"{table}.parquet")
+            (self.folder / table).rmdir()
+            facts = msgspec.structs.replace(facts, files=[msgspec.structs.replace(only, path=f"{table}.parquet")])
+        self._journal.parts.pop(table, None)
+        self._journal.tables[table] = facts
+        self._save()
+
+    def publish(self, keep: int | None) -> str:
+        """Put the version in place, point to it, and remove all but the newest versions; return its name."""
+        tables = dict(self._journal.tables)
+        as_of = min(facts.as_of for facts in tables.values())
+        manifest = Manifest(
+            as_of=as_of,
+            version=__version__,
+            organization=self._journal.organization,
+            tables=dict(sorted(tables.items())),
+        )
+        with replacing(self.folder / MANIFEST) as stream:
+            stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        for folder in self.folder.iterdir():
+            if folder.is_dir():
+                sync(folder)
+        version = _put_in_place(self.folder, as_of)
+        self._journal = _Journal(started=datetime.now(UTC))
+        path = self.folder.parent
+        (path / version / _JOURNAL).unlink(missing_ok=True)
+        if keep is not None:
+            for name in version_names(path)[:-keep]:
+                if name != version:
+                    _remove(path / name)
+        return version
+
+    def _save(self) -> None:
+        with replacing(self.folder / _JOURNAL) as stream:
+            stream.write(msgspec.json.encode(self._journal))
+
+    def _take_over(self) -> None:
+        """Keep the finished files of an earlier attempt that are as they were written; remove all others."""
+        with suppress(OSError, msgspec.MsgspecError, RecursionError, UnicodeError):
+            journal = msgspec.json.decode((self.folder / _JOURNAL).read_bytes(), type=_Journal)
+            if datetime.now(UTC) - journal.started < RESUME_WITHIN:
+                self._journal = journal
+        tables = self._journal.tables
+        self._journal.tables = {
+            name: facts for name, facts in tables.items() if self._intact(name, facts.files) == facts.files
+        }
+        self._journal.parts = {
+            name: intact for name, files in self._journal.parts.items() if (intact := self._intact(name, files))
+        }
+        finished = [facts.path for table in self._journal.tables.values() for facts in table.files]
+        finished += [facts.path for files in self._journal.parts.values() for facts in files]
+        listed = {self.folder / path for path in [_JOURNAL, *finished]}
+        for file in [file for file in self.folder.rglob("*") if file.is_symlink() or not file.is_dir()]:
+            if file not in listed:
+                file.unlink()
+        for folder in [each for each in self.folder.iterdir() if each.is_dir() and not any(each.iterdir())]:
+            folder.rmdir()
+
+    def _intact(self, table: str, files: Sequence[FileFacts]) -> list[FileFacts]:
+        """Return the files up to the first that was changed or removed."""
+        intact = []
+        for facts in files:
+            try:
+                checked_file(self.folder, table, facts)
+            except SnapshotError:
+                break
+            intact.append(facts)
+        return intact
+
+
+class PartWriter:
+    """
+    Writes the rows of one table, in the order they come, to files of about `FILE_ROWS` rows.
+
+    Parameters
+    ----------
+    version
+        The version; finished files of the table are noted there.
+    table
+        Name of the table.
+    schema
+        Columns, and metadata with the frame's ``attrs``.
+    """
+
+    def __init__(self, version: UnfinishedVersion, table: str, schema: pa.Schema) -> None:
+        self._version = version
+        self._table = table
+        self._schema = schema
+        self._folder = version.folder / table
+        self._folder.mkdir(exist_ok=True)
+        self._writer: PartFile | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.abandon()
+
+    def write(self, rows: pa.Table, watermark: datetime | None) -> None:
+        """Write rows; finish the file when it is large enough."""
+        for start in range(0, rows.num_rows, parquet.GROUP_ROWS):
+            if self._writer is None:
+                self._writer = self._new_file()
+            self._writer.write(rows.slice(start, parquet.GROUP_ROWS), watermark)
+            if self._writer.is_full:
+                self._finish_file()
+
+    def finish(self) -> list[FileFacts]:
+        """Finish the last file, which may be without rows, and return the facts of all."""
+        if self._writer is None and not self._version.parts(self._table):
+            self._writer = self._new_file()
+        if self._writer is not None:
+            self._finish_file()
+        return self._version.parts(self._table)
+
+    def _new_file(self) -> "PartFile":
+        number = 1 + len(self._version.parts(self._table))
+        return PartFile(self._version.folder, f"{self._table}/part-{number:05d}.parquet", self._schema)
+
+    def _finish_file(self) -> None:
+        if self._writer is not None:
+            facts = self._writer.finish()
+            self._writer = None
+            self._version.add_part(self._table, self._shared(facts))
+
+    def _shared(self, facts: FileFacts) -> FileFacts:
+        """Put the file of the version before in place of an equal one, so that the two share it."""
+        before = self._version.base_tables.get(self._table)
+        number = len(self._version.parts(self._table))
+        if before is None or self._version.base is None or number >= len(before.files):
+            return facts
+        old = before.files[number]
+        with suppress(OutreachError), parquet.readable(self._table):
+            file = checked_file(self._version.base, self._table, old)
+            if old.rows == facts.rows and parquet.has_same_rows(file, self._version.folder / facts.path):
+                link(file, self._version.folder / facts.path)
+                return msgspec.structs.replace(facts, sha256=old.sha256)
+        return facts
+
+
+class PartFile:
+    """
+    One file that is being written, row group by row group.
+
+    Parameters
+    ----------
+    folder, path
+        The version's folder, and the file below it. One that exists is replaced when the new one is finished.
+    schema
+        Columns and metadata.
+    """
+
+    def __init__(self, folder: Path, path: str, schema: pa.Schema) -> None:
+        self._path = path
+        self._file = folder / path
+        self._aside = self._file.with_name(f".{self._file.name}")
+        self._stream = self._aside.open("wb")
+        self._writer: pq.ParquetWriter = parquet.writer(self._stream, schema)
+        self._schema = schema
+        self._rows = 0
+        self._ids: list[Any] = []
+        self._watermark: datetime | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has about as many rows as a file is to have."""
+        return self._rows > FILE_ROWS - parquet.GROUP_ROWS // 2
+
+    def write(self, rows: pa.Table, watermark: datetime | None) -> None:
+        """Write one row group."""
+        rows = rows.cast(self._schema) if rows.schema != self._schema else rows
+        if not rows.num_rows:
+            return
+        self._writer.write_table(rows, row_group_size=rows.num_rows)
+        if "id" in rows.column_names:
+            self._ids += pc.min_max(rows["id"]).as_py().values()
+        if watermark is not None:
+            self._watermark = watermark if self._watermark is None else min(watermark, self._watermark)
+        self._rows += rows.num_rows
+
+    def finish(self) -> FileFacts:
+        """Close and sync the file, put it in place and return its facts."""
+        self._writer.close()
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        self._aside.replace(self._file)
+        ids = [id_ for id_ in self._ids if id_ is not None]
+        return FileFacts(
+            path=self._path,
+            rows=self._rows,
+            sha256=checksum.__wrapped__(self._file),
+            first_id=min(ids, default=None),
+            last_id=max(ids, default=None),
+            watermark=self._watermark,
+        )
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        with suppress(OSError):
+            self._stream.close()
+        with suppress(OSError):
+            self._aside.unlink(missing_ok=True)
+
+
+def link(file: Path, place: Path) -> None:
+    """Put a file in a second place: as a hard link, or as a copy where the file system has none."""
+    aside = place.with_name(f".link-{place.name}")
+    try:
+        os.link(file, aside)
+    except OSError:
+        shutil.copyfile(file, aside)
+        sync(aside)
+    aside.replace(place)
+    with suppress(OSError):  # where the two are one file, it was not renamed
+        aside.unlink(missing_ok=True)
+
+
+def _put_in_place(aside: Path, as_of: datetime) -> str:
+    """Rename a finished version to a free name, then point to it."""
+    path = aside.parent
+    sync(aside)
+    stem = pd.Timestamp(as_of).strftime("%Y%m%dT%H%M%SZ")
+    taken = (VERSION.fullmatch(folder.name) for folder in path.iterdir())
+    version = _renamed(aside, stem, 1 + max((int(name[2]) for name in taken if name and name[1] == stem), default=0))
+    with replacing(path / POINTER) as stream:
+        stream.write(f"{version}\n".encode())
+    sync(path)
+    return version
+
+
+def _renamed(aside: Path, stem: str, number: int) -> str:
+    """Rename a version to the first name from a number on that nobody else has taken meanwhile; return it."""
+    while True:
+        version = f"{stem}-{number}"
+        try:
+            aside.rename(aside.with_name(version))
+        except OSError:
+            if not aside.with_name(version).exists():
+                raise
+            number += 1
+        else:
+            return version
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, or the link or file in its place."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)

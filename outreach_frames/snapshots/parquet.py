@@ -1,0 +1,188 @@
+"""
+Write fetched frames as Parquet files, and read them back unchanged.
+
+Each page has a checksum, which is compared on reading.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow.fs import LocalFileSystem
+
+from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
+
+ATTRS = b"PANDAS_ATTRS"
+"""Where pandas itself keeps ``attrs`` in a Parquet file."""
+CATEGORIES = b"outreach_frames.categories"
+"""Where the categories of each pick list are, of which Parquet keeps those that occur."""
+
+GROUP_ROWS = 25_000
+"""Rows of a row group, by whose smallest and largest values a reader skips it [rows]."""
+
+
+def table_of(frame: pd.DataFrame) -> pa.Table:
+    """
+    Turn a fetched frame into an Arrow table whose metadata keep ``attrs`` and categories.
+
+    Raises
+    ------
+    DataError
+        A column has no name of its own or no single type.
+    """
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (ValueError, TypeError) as error:
+        raise DataError("Two columns have the same name, or one holds values of several types.") from error
+    # Of pandas' own notes only attrs stay: its dtype names are not all readable to pandas itself (lists), and Arrow's
+    # types say the same to everybody.
+    notes = {ATTRS: json.dumps(frame.attrs).encode()}
+    picks = {name: list(dtype.categories) for name, dtype in frame.dtypes.items() if dtype == "category"}
+    if picks:
+        notes[CATEGORIES] = json.dumps(picks).encode()
+    return table.replace_schema_metadata(notes)
+
+
+def writer(stream: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
+    """Return what writes tables of one schema to a file, one after another, with a checksum for each page."""
+    return pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True)
+
+
+def write(frame: pd.DataFrame, stream: IO[bytes]) -> None:
+    """
+    Write a fetched frame as a Parquet file that anything reads.
+
+    Raises
+    ------
+    DataError
+        As in `table_of`.
+    """
+    table = table_of(frame)
+    with writer(stream, table.schema) as out:
+        out.write_table(table, row_group_size=GROUP_ROWS)
+
+
+def read(files: Sequence[Path], *, columns: Sequence[str] | None = None, filters: Any = None) -> pd.DataFrame:
+    """
+    Read a frame as it was fetched: columns, dtypes, order and ``attrs``; see `readable` for what it can raise.
+
+    Parameters
+    ----------
+    files
+        The files of a table, in the order of their rows.
+    columns, filters
+        As in `pandas.read_parquet`: the columns to read, and conditions on rows.
+    """
+    paths = [str(file) for file in files]
+    table = pq.read_table(
+        paths,
+        columns=None if columns is None else list(columns),
+        filters=filters,
+        partitioning=None,
+        page_checksum_verification=True,
+        filesystem=LocalFileSystem(),
+    )
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_as_fetched)
+    notes = table.schema.metadata or {}
+    frame.attrs = msgspec.json.decode(notes.get(ATTRS, b"{}"), type=dict[str, Any])
+    picks = msgspec.json.decode(notes.get(CATEGORIES, b"{}"), type=dict[str, list[Any]])
+    for pick_list, categories in picks.items():
+        if columns is None or pick_list in columns:
+            frame[pick_list] = frame[pick_list].cat.set_categories(categories)
+    return frame
+
+
+def check_query(file: Path, table: str, columns: Sequence[str] | None, filters: Any) -> None:
+    """
+    Refuse columns that a table does not have, and conditions that cannot be read.
+
+    Raises
+    ------
+    QueryError
+        There are such; the message names the column.
+    """
+    with readable(table):
+        schema = pq.read_schema(file)
+    if isinstance(columns, str):
+        raise QueryError(f"columns={columns!r} is one string.", hint=f"Write columns=[{columns!r}].")
+    if missing := [name for name in columns or () if name not in schema.names]:
+        nearest = get_close_matches(str(missing[0]), schema.names)
+        raise QueryError(
+            f"The table {table} has no column {missing[0]!r}.",
+            hint=f"Did you mean {' or '.join(map(repr, nearest))}?"
+            if nearest
+            else f"It has: {', '.join(schema.names)}.",
+        )
+    if filters is None:
+        return
+    try:
+        expression = filters if isinstance(filters, ds.Expression) else pq.filters_to_expression(filters)
+        ds.dataset(schema.empty_table()).to_table(filter=expression)
+    except (pa.ArrowException, ValueError, TypeError, LookupError) as error:
+        raise QueryError(
+            f"The filters on {table} cannot be read.",
+            hint='Write a list of (column, operator, value), such as [("state", "==", "replied")].',
+        ) from error
+
+
+def dataset(files: Sequence[Path]) -> ds.Dataset:
+    """Open the files of a table to be read piece by piece; see `readable` for what it can raise."""
+    pages = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    form = ds.ParquetFileFormat(default_fragment_scan_options=pages)
+    return ds.dataset([str(file) for file in files], format=form, filesystem=LocalFileSystem())
+
+
+def groups(file: Path) -> Iterator[pa.Table]:
+    """Read a file one row group at a time; see `readable` for what it can raise."""
+    with pq.ParquetFile(file, page_checksum_verification=True) as opened:
+        for number in range(opened.num_row_groups):
+            yield opened.read_row_group(number)
+
+
+def has_same_rows(one: Path, other: Path) -> bool:
+    """Return whether two files have the same columns and rows, in the same row groups; metadata do not count."""
+    with pq.ParquetFile(one) as left, pq.ParquetFile(other) as right:
+        return (
+            left.schema_arrow.equals(right.schema_arrow)
+            and left.num_row_groups == right.num_row_groups
+            and left.metadata.num_rows == right.metadata.num_rows
+            and all(
+                left.read_row_group(number).equals(right.read_row_group(number))
+                for number in range(left.num_row_groups)
+            )
+        )
+
+
+@contextmanager
+def readable(table: str) -> Iterator[None]:
+    """Turn what a damaged or foreign file can raise into one error."""
+    try:
+        yield
+    except (OutreachError, ImportError):
+        raise
+    except (
+        pa.ArrowException,
+        msgspec.MsgspecError,
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        NotImplementedError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        raise SnapshotError(f"The file of table {table} cannot be read.", hint="Take a new snapshot.") from error
+
+
+def _as_fetched(kind: pa.DataType) -> pd.ArrowDtype | None:
+    """Back a column by Arrow, but a pick list by pandas' own categories."""
+    return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)

@@ -1,0 +1,436 @@
+"""Read a version of a snapshot: tables as frames, lazily or by SQL; checksums are compared first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+
+from outreach_frames.client import Client
+from outreach_frames.errors import QueryError, SnapshotError
+from outreach_frames.snapshots import _sql, parquet
+from outreach_frames.snapshots._manifest import (
+    MANIFEST,
+    POINTER,
+    VERSION,
+    Manifest,
+    checksum,
+    is_version,
+    read_manifest,
+    table_files,
+    version_names,
+)
+from outreach_frames.snapshots._refresh import Deletions, refresh_version
+from outreach_frames.snapshots._take import options_by_table, take_version
+
+Engine = Literal["duckdb", "polars", "dask", "spark"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """
+    A snapshot folder, as one of its versions.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    version
+        Name of the version read; the current one when the snapshot was opened.
+
+    Examples
+    --------
+    >>> snapshot.version, len(snapshot.tables)
+    ('20260331T000000Z-1', 17)
+    >>> snapshot.frame("users").shape
+    (8, 74)
+    """
+
+    path: Path
+    version: str
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the version, with a Parquet file for each table, or a folder of them for a large one."""
+        return self.path / self.version
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """
+        What was extracted and when.
+
+        Raises
+        ------
+        SnapshotError
+            The manifest is missing or unreadable, or of a newer format.
+        """
+        read_manifest(self.folder)
+        manifest: dict[str, Any] = msgspec.json.decode((self.folder / MANIFEST).read_bytes())
+        return manifest
+
+    @property
+    def _manifest(self) -> Manifest:
+        return read_manifest(self.folder)
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables, sorted."""
+        return sorted(self._manifest.tables)
+
+    @property
+    def as_of(self) -> pd.Timestamp:
+        """When the earliest table was extracted (UTC)."""
+        return pd.Timestamp(self._manifest.as_of)
+
+    @property
+    def versions(self) -> list[str]:
+        """Names of all complete versions, oldest first."""
+        return version_names(self.path)
+
+    def frame(
+        self, name: str, *, columns: Sequence[str] | None = None, filters: Sequence[Any] | Any = None
+    ) -> pd.DataFrame:
+        """
+        Read one table.
+
+        Parameters
+        ----------
+        name
+            Table, such as ``"mailings"``.
+        columns
+            Columns to read, in this order; the others are not read from the disk. Default: all.
+        filters
+            Conditions on rows, as in `pandas.read_parquet`: ``[("state", "==", "replied")]``, or a PyArrow
+            expression. Parts of a file that hold no such row are not read.
+
+        Returns
+        -------
+        frame : DataFrame, shape (n_records, n_columns)
+            As it was fetched: columns, dtypes, order and ``attrs``; missing is ``<NA>``.
+
+        Raises
+        ------
+        SnapshotError
+            The snapshot has no such table, or a file of it is damaged.
+        QueryError
+            The table has no such column, or the conditions cannot be read.
+
+        Examples
+        --------
+        >>> snapshot.frame("mailings").shape
+        (2371, 44)
+        >>> snapshot.frame("mailings", columns=["id", "state"], filters=[("reply_count", ">", 0)]).shape
+        (106, 2)
+        >>> snapshot.frame("invoices")
+        Traceback (most recent call last):
+            ...
+        outreach_frames.errors.SnapshotError: This snapshot has no table 'invoices'.
+        Hint: ...
+        """
+        files = self._files(name)
+        if columns is not None or filters is not None:
+            parquet.check_query(files[0], name, columns, filters)
+        with parquet.readable(name):
+            frame = parquet.read(files, columns=columns, filters=filters)
+        if "outreach_frames" in frame.attrs:
+            as_of = self._manifest.tables[name].as_of.isoformat().replace("+00:00", "Z")
+            frame.attrs["outreach_frames"] = {**frame.attrs["outreach_frames"], "as_of": as_of}
+        return frame
+
+    def scan(self, name: str, engine: Engine = "duckdb") -> Any:
+        """
+        Open one table lazily.
+
+        Parameters
+        ----------
+        name
+            Table, such as ``"mailings"``.
+        engine
+            What opens it: a DuckDB relation, a polars LazyFrame, a Dask or a Spark DataFrame. Pick lists are
+            categories in polars, text in the others. DuckDB's relation is closed as in `sql`: its expressions and its
+            own methods read and write no file.
+
+        Raises
+        ------
+        SnapshotError
+            The snapshot has no such table, or its file is damaged.
+        QueryError
+            There is no such engine.
+        ModuleNotFoundError
+            The engine is not installed.
+
+        Examples
+        --------
+        >>> snapshot.scan("mailings").filter("replied_at is not null").count("*").fetchall()
+        [(106,)]
+        """
+        files = self._files(name)
+        with parquet.readable(name):
+            return _scanned(name, files, engine)
+
+    def sql(self, query: str, **frames: Any) -> pd.DataFrame:
+        """
+        Query the tables with SQL (DuckDB's), each under its own name.
+
+        Nothing else is within the query's reach: no file, network, extension, setting or Python variable.
+
+        Parameters
+        ----------
+        query
+            One SELECT statement, for example ``select count(*) from mailings``. Instants are UTC, and so is ``now()``.
+        **frames
+            Frames of your own to query with the tables, by name: of pandas, polars, PyArrow or another engine, which
+            then computes them. An index is left out.
+
+        Returns
+        -------
+        result : DataFrame
+            Arrow-backed; timestamps are UTC instants.
+
+        Raises
+        ------
+        SnapshotError
+            A table's file is missing or damaged, or the query is anything but one SELECT.
+        QueryError
+            The query is not valid, reaches outside or fails on a value, or a frame has the name of a table.
+        DataError
+            One of the frames is none.
+
+        Examples
+        --------
+        >>> snapshot.sql("select count(*) as n, count(replied_at) as replied from mailings")
+              n  replied
+        0  2371      106
+        >>> snapshot.sql("select * from 'mailings.parquet'")
+        Traceback (most recent call last):
+            ...
+        outreach_frames.errors.QueryError: The query reaches outside the snapshot.
+        Hint: ...
+        """
+        if taken := sorted(frames.keys() & {*self.tables}):
+            raise QueryError(
+                f"The snapshot has a table {taken[0]!r} of its own.", hint="Pass the frame by another name."
+            )
+        tables = {name: self._dataset(name) for name in self.tables}
+        return _sql.select(query, tables | {name: _sql.arrow(name, frame) for name, frame in frames.items()})
+
+    def refresh(
+        self,
+        client: Client,
+        *,
+        deletions: Deletions = "counts",
+        deliveries: pd.DataFrame | None = None,
+        keep: int | None = None,
+        progress: bool | None = None,
+    ) -> "Snapshot":
+        """
+        Bring the same tables up to date, as a new version; the old one stays.
+
+        Only what changed is asked for where the API can tell: by ``updatedAt``, for tables of more than 1,000 rows
+        without included columns and filters. The other tables are extracted again. An interrupted refresh changes
+        nothing; the next one goes on from its last finished table.
+
+        Parameters
+        ----------
+        client
+            Connection to the organization. Where it is to another organization than before, all is extracted again.
+        deletions
+            How deleted records are found. ``"counts"``: the API counts ranges of ids, and ids are read where counts
+            differ. ``"sweep"``: all ids are read. ``"webhooks"``: from ``deliveries``. ``False``: they stay.
+        deliveries
+            What webhooks delivered since the last refresh, as `outreach_frames.webhooks.read` returns it.
+        keep
+            How many versions to keep, the new one among them [versions]; ``None``: all.
+        progress
+            As in `fetch`.
+
+        Returns
+        -------
+        snapshot : Snapshot
+            The new version, now the current one. It shares the files that did not change.
+
+        Raises
+        ------
+        SnapshotError
+            A table was taken with options that a manifest cannot keep, such as a range; take it again by hand. Or
+            another program is writing to the snapshot, or the disk is full.
+        QueryError
+            There is no such way to find deletions, or ``keep`` is below 1.
+        MissingColumnError
+            ``deliveries`` have not the columns of `outreach_frames.webhooks.read`.
+        OutreachError
+            As in `fetch`; the current version does not change then.
+
+        Notes
+        -----
+        A change that the API does not stamp with ``updatedAt`` is not found. Counts do not tell a deleted record from
+        one that came into the same range without a stamp; ``"sweep"`` does.
+
+        Examples
+        --------
+        >>> taken = of.take_snapshot(org, folder / "my-org", resources=["users"])
+        >>> taken.refresh(org).tables
+        ['users']
+        >>> len(taken.versions)
+        2
+        """
+        version = refresh_version(
+            client,
+            self.path,
+            self.folder,
+            deletions=deletions,
+            deliveries=deliveries,
+            keep=keep,
+            progress=progress,
+        )
+        return Snapshot(self.path, version)
+
+    def verify(self) -> None:
+        """
+        Check every file of the version against the manifest.
+
+        Raises
+        ------
+        SnapshotError
+            A file is missing or was changed.
+
+        Examples
+        --------
+        >>> snapshot.verify()
+        """
+        checksum.cache_clear()
+        for name in self.tables:
+            self._files(name)
+
+    def _dataset(self, name: str) -> Any:
+        files = self._files(name)
+        with parquet.readable(name):
+            return parquet.dataset(files)
+
+    def _files(self, name: str) -> list[Path]:
+        """Return the files of a table, which are those that were written."""
+        return table_files(self.folder, name, self._manifest.tables)
+
+
+def take_snapshot(
+    client: Client,
+    path: str | Path,
+    *,
+    resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None = None,
+    refresh: bool = True,
+    keep: int | None = None,
+    progress: bool | None = None,
+) -> Snapshot:
+    """
+    Extract tables into a new version of a snapshot folder.
+
+    A large table is read by ranges of ids, and written range by range: memory does not grow with the table. What was
+    finished when an attempt was interrupted is taken over by the next call for the same tables within 24 hours.
+
+    Parameters
+    ----------
+    client
+        Connection to an organization.
+    path
+        The snapshot's folder; made if it is not there.
+    resources
+        Resource types, or a mapping of them to the arguments of `fetch`; default: what the statistics read. With
+        ``sort``, ``limit``, ``parallel``, ``fields="*"``, ``custom="labels"`` or a filter on ids a table is fetched as
+        one frame.
+    refresh
+        Ask the API even for what the cache has. ``False`` takes over what is cached, each table as one frame;
+        ``as_of`` is then the time of the oldest page.
+    keep
+        How many versions to keep, the new one among them [versions]; ``None``: all.
+    progress
+        As in `fetch`.
+
+    Returns
+    -------
+    snapshot : Snapshot
+        The new version, now the current one. Files that equal those of the version before are shared with it.
+
+    Raises
+    ------
+    SnapshotError
+        The folder cannot be written, the disk is full, or another program is writing to it.
+    QueryError
+        There is no such resource or option, or ``keep`` is below 1; nothing was sent.
+    OutreachError
+        As in `fetch`. The current version does not change; the same call goes on from the last finished file.
+
+    Examples
+    --------
+    >>> snapshot = of.take_snapshot(org, folder / "my-org", resources=["users", "sequences"])
+    >>> snapshot.tables
+    ['sequences', 'users']
+    """
+    path = Path(path)
+    tables = options_by_table(client, resources)
+    return Snapshot(path, take_version(client, path, tables, refresh=refresh, keep=keep, progress=progress))
+
+
+def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
+    """
+    Open a snapshot folder.
+
+    Parameters
+    ----------
+    path
+        The folder given to `take_snapshot`.
+    version
+        One of its ``versions``; default: the current one.
+
+    Raises
+    ------
+    SnapshotError
+        There is no snapshot, or no such version.
+
+    Examples
+    --------
+    >>> taken = of.take_snapshot(org, folder / "my-org", resources=["users"])
+    >>> of.open_snapshot(folder / "my-org").version == taken.version
+    True
+    >>> of.open_snapshot(folder / "elsewhere")
+    Traceback (most recent call last):
+        ...
+    outreach_frames.errors.SnapshotError: There is no snapshot in elsewhere.
+    Hint: ...
+    """
+    path = Path(path)
+    try:
+        version = version or (path / POINTER).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise SnapshotError(f"There is no snapshot in {path.name}.", hint="Take one with take_snapshot.") from error
+    snapshot = Snapshot(path, version)
+    if not VERSION.fullmatch(version) or not is_version(snapshot.folder):
+        versions = ", ".join(snapshot.versions) if path.is_dir() else ""
+        raise SnapshotError(f"The snapshot has no version {version!r}.", hint=f"It has: {versions or 'none'}.")
+    return snapshot
+
+
+def _scanned(name: str, files: Sequence[Path], engine: Engine) -> Any:
+    dataset = parquet.dataset(files)
+    paths = [str(file) for file in files]
+    if engine == "duckdb":
+        return _sql.connect({name: dataset}).view(name)
+    if engine == "polars":
+        import polars as pl  # noqa: PLC0415  loaded only where asked for
+
+        return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+    if engine == "dask":
+        import dask.dataframe as dd  # noqa: PLC0415
+
+        frame = dd.read_parquet(paths, dtype_backend="pyarrow")
+        # Arrow does not sort pick lists; as in DuckDB and Spark they are text.
+        texts = {f.name: pd.ArrowDtype(pa.string()) for f in dataset.schema if pa.types.is_dictionary(f.type)}
+        return frame.astype(texts)
+    if engine == "spark":
+        from pyspark.sql import SparkSession  # noqa: PLC0415
+
+        session = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+        return session.read.parquet(*paths)
+    raise QueryError(f"There is no engine {engine!r}.", hint="Choose duckdb, polars, dask or spark.")

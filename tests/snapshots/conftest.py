@@ -1,0 +1,26 @@
+"""An organization of a hundred accounts, whose table is divided as one of a million rows is."""
+
+import pytest
+from fetch_support import organization
+from snapshot_support import accounts, shrink
+
+import outreach_frames as of
+
+
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch):
+    """Divide tables of a few rows."""
+    shrink(monkeypatch.setattr)
+
+
+@pytest.fixture
+def org(tmp_path):
+    """Return a connection to an organization of accounts 1 to 100."""
+    with organization(tmp_path / "cache", *accounts(*range(1, 101))) as client:
+        yield client
+
+
+@pytest.fixture
+def taken(org, tmp_path):
+    """Return a snapshot of the accounts."""
+    return of.take_snapshot(org, tmp_path / "org", resources=["accounts"], progress=False)
