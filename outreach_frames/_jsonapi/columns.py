@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 
 from outreach_frames._jsonapi.structs import Shape, Struct, id_type
 from outreach_frames._jsonapi.timestamps import UnreadableValueError, rows_off_midnight
-from outreach_frames._jsonapi.values import ARROW, MEANT, Misfit, array, kind_of, lists, misfit, typed
+from outreach_frames._jsonapi.values import ARROW, MEANT, Misfit, array, kind_of, misfit, typed
 from outreach_frames.catalog import Catalog, Relationship, ResourceType, snake
 
 OFF_MIDNIGHT = "is a date with a time of day that is midnight in no time zone"
@@ -161,7 +160,7 @@ class Rows:
             kind = kind_of(self.shape.resource_type.attributes[column.source])
             values = self._attribute_values[self.shape.attribute_fields[column.source]]
             built = self._checked(column.source, MEANT[kind], lambda: array(kind, values))
-            if kind == "date":
+            if kind == "date" and built.null_count < len(built):
                 self.misfits += [
                     Misfit(
                         self.shape.resource_type.name,
@@ -178,12 +177,12 @@ class Rows:
     def _linked(self, column: Column) -> pa.Array:
         """Build the ids or types of a relationship; missing where it is null, absent or only links."""
         relationships = self._relationship_values[self.shape.relationship_fields[column.source]]
-        data = [related and related.data for related in relationships]
+        data = [None if related is None else related.data for related in relationships]
         if pa.types.is_list(column.type):
-            return lists(data, attrgetter("id"), column.type.value_type)
+            return typed([one if not one else [each.id for each in one] for one in data], column.type)
         if column.part == "types":
-            return typed([reference and reference.type for reference in data], column.type)
-        return typed([reference and reference.id for reference in data], column.type)
+            return typed([None if one is None else one.type for one in data], column.type)
+        return typed([None if one is None else one.id for one in data], column.type)
 
     def linked(self, relationship: Relationship) -> tuple[pa.Array, pa.Array | None]:
         """Return the ids that a to-one relationship points to, and their types where they may be several."""

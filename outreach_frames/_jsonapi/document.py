@@ -14,15 +14,15 @@ import pyarrow as pa
 from outreach_frames._jsonapi import lenient
 from outreach_frames._jsonapi.decoder import BYTE_ORDER_MARK, collector_paused
 from outreach_frames._jsonapi.included import as_type, together
-from outreach_frames._jsonapi.inference import catalog_of, joined_by_itself, observe
-from outreach_frames._jsonapi.lenient import Members, RawDocument, object_of, type_of
-from outreach_frames._jsonapi.page import Layout
+from outreach_frames._jsonapi.inference import ObservedType, catalog_of, joined_by_itself, observe
+from outreach_frames._jsonapi.lenient import Members, RawDocument, object_of
+from outreach_frames._jsonapi.page import Layout, Page
 from outreach_frames._jsonapi.table import concat, to_frame
-from outreach_frames._jsonapi.values import NESTED, NULL, Misfit, Misfits, array, is_nested, text_of
+from outreach_frames._jsonapi.values import NESTED, NULL, Misfits, array, is_nested, text_of
 from outreach_frames._query import select
 from outreach_frames._renamed import with_old_keywords
 from outreach_frames.catalog import Catalog, Include, load
-from outreach_frames.errors import DocumentError
+from outreach_frames.errors import DocumentError, QueryError
 
 Source: TypeAlias = bytes | str | os.PathLike[str] | Mapping[str, Any]
 
@@ -164,15 +164,16 @@ def read_jsonapi(
     body, name, hint = body_of(source)
     misfits = Misfits()
     with lenient.reading(body, name=name, hint=hint), collector_paused():
-        own = lenient.members_of(body)
-        if "errors" in own and own.get("data", NULL) == NULL:
-            frame = _errors(own["errors"])
-        elif "data" not in own and own.keys() & {"meta", "jsonapi"}:
+        outline = lenient.outline_of(body)
+        if outline.errors is not NULL and not isinstance(outline.data, list | dict):
+            frame = _errors(outline.errors)
+        elif outline.data is msgspec.UNSET and (outline.meta is not NULL or outline.jsonapi is not NULL):
             frame = _nothing()
         else:
             base = catalog if isinstance(catalog, Catalog) else load() if catalog else Catalog({})
-            frame = _resources(lenient.split_document(body), _Reading(include, base, strict, misfits))
-        about = {member: _decoded(member, own[member]) for member in ("links", "meta", "jsonapi") if member in own}
+            frame = _resources(lenient.resources_of(outline, body), _Reading(include, base, strict, misfits))
+        own = {"links": outline.links, "meta": outline.meta, "jsonapi": outline.jsonapi}
+        about = {member: _decoded(member, raw) for member, raw in own.items() if raw is not NULL}
     misfits.warn()
     if about:
         frame.attrs["outreach_frames"] = about
@@ -236,52 +237,82 @@ def _resources(page: RawDocument, reading: _Reading) -> pd.DataFrame:
         return _resources(RawDocument(data=[members]), replace(reading, include=())).drop(columns="id")
     if not page.data:
         return _nothing()
-    seen, taken = observe(page), {"type"} if len({type_of(m, where="data") for m in page.data}) > 1 else set()
-    try:
-        table, misfits = _document_table(page, reading, catalog_of(seen, reading.base, check=False, taken=taken))
-    except DocumentError:
-        table, misfits = _document_table(page, reading, catalog_of(seen, reading.base, check=True, taken=taken))
-    reading.misfits.add(misfits)
+    table = _table_by_sample(page, reading)
+    if table is None:
+        seen, taken = observe(page), {"type"} if len(set(page.types)) > 1 else set()
+        try:
+            table, pages = _document_table(page, reading, catalog_of(seen, reading.base, check=False, taken=taken))
+        except DocumentError:
+            table, pages = _document_table(page, reading, catalog_of(seen, reading.base, check=True, taken=taken))
+        reading.misfits.add(misfit for each in pages for misfit in each.misfits)
     return to_frame(table, table.schema)
 
 
-def _document_table(page: RawDocument, reading: _Reading, catalog: Catalog) -> tuple[pa.Table, list[Misfit]]:
-    types = [type_of(members, where="data") for members in page.data]
-    beside = {type_of(members, where="included") for members in page.included}
-    if len(set(types)) > 1 or not beside.isdisjoint(types) or _some_are_anonymous(page.data):
+def _table_by_sample(page: RawDocument, reading: _Reading) -> pa.Table | None:
+    """
+    Read a document of the catalog's types, of which each resource has the members of the first of its type.
+
+    ``None`` where one has others, or a value of another type: the whole document must be looked at before it is read.
+    """
+    sample = page.first_of_each_type()
+    seen = observe(sample)
+    if len(sample.data) > 1 or not all(
+        _is_cataloged(each, seen, reading.base) for each in {*page.types, *page.included_types}
+    ):
+        return None
+    try:
+        table, pages = _document_table(page, reading, catalog_of(seen, reading.base, check=False))
+    except (DocumentError, QueryError):
+        return None
+    return None if any(each.unknown or each.misfits for each in pages) else table
+
+
+def _is_cataloged(name: str, seen: Mapping[str, ObservedType], base: Catalog) -> bool:
+    return name in base.types and seen[name].attributes.keys() <= base.types[name].attributes.keys()
+
+
+def _document_table(page: RawDocument, reading: _Reading, catalog: Catalog) -> tuple[pa.Table, list[Page]]:
+    if (
+        len(set(page.types)) > 1
+        or not set(page.included_types).isdisjoint(page.types)
+        or _some_are_anonymous(page.data)
+    ):
         # What comes twice among the resources of one type, the layout puts together by itself.
         page = together(page, {name: int if kind.id_type == "integer" else str for name, kind in catalog.types.items()})
-        types = [type_of(members, where="data") for members in page.data]
-    misfits: list[Misfit] = []
-    tables = {name: _table_of(name, page, reading, catalog, misfits) for name in dict.fromkeys(types)}
-    return next(iter(tables.values())) if len(tables) == 1 else _stacked_types(tables, types), misfits
+    read = {name: _table_of(name, page, reading, catalog) for name in dict.fromkeys(page.types)}
+    tables = {name: table for name, (table, _) in read.items()}
+    table = next(iter(tables.values())) if len(tables) == 1 else _stacked_types(tables, page.types)
+    return table, [each for _, each in read.values()]
 
 
 def _some_are_anonymous(resources: Sequence[Members]) -> bool:
     return any(members.get("id", NULL) == NULL for members in resources)
 
 
-def _table_of(name: str, page: RawDocument, reading: _Reading, catalog: Catalog, misfits: list[Misfit]) -> pa.Table:
+def _table_of(name: str, page: RawDocument, reading: _Reading, catalog: Catalog) -> tuple[pa.Table, Page]:
     """Read the primary resources of one type; those of other types may stand beside them."""
-    data = [members for members in page.data if type_of(members, where="data") == name]
-    others = [members for members in page.data if type_of(members, where="data") != name]
-    include = reading.include
+    several = len(set(page.types)) > 1
+    data, others = page.data, []
+    if several:
+        data = [members for members, type_ in zip(page.data, page.types, strict=True) if type_ == name]
+        others = [members for members, type_ in zip(page.data, page.types, strict=True) if type_ != name]
     layout = Layout(
         select(
             catalog,
             catalog.types[name],
             include=joined_by_itself(name, page, catalog)
-            if include is None
-            else _paths_of_type(include, name, page, catalog),
+            if reading.include is None
+            else _paths_of_type(reading.include, name, page, catalog),
         ),
         catalog=catalog,
         meta=any("meta" in members for members in data),
         anonymous=_some_are_anonymous(data),
         strict=reading.strict,
     )
-    read = layout.page(msgspec.json.encode({"data": data, "included": [*page.included, *others]}))
-    misfits += read.misfits
-    return concat([read.batch], layout.schema)
+    read = layout.page(
+        (not several and page.body) or msgspec.json.encode({"data": data, "included": [*page.included, *others]})
+    )
+    return concat([read.batch], layout.schema), read
 
 
 def _paths_of_type(
@@ -291,7 +322,7 @@ def _paths_of_type(
     names = (
         include if isinstance(include, Mapping) else dict.fromkeys([include] if isinstance(include, str) else include)
     )
-    others = {type_of(members, where="data") for members in page.data} - {name}
+    others = set(page.types) - {name}
     return {
         path: columns
         for path, columns in names.items()

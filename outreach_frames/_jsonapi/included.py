@@ -1,7 +1,7 @@
 """Join included resources to the rows that point to them; merge resources that are sent twice."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import pyarrow as pa
@@ -125,7 +125,9 @@ def _target_columns(
     target: Target, rows: Rows, included: Mapping[str, Rows], there: pa.Array
 ) -> Iterator[tuple[str, pa.Array | UnknownColumn]]:
     for column in target.columns:
-        yield column.name, rows.column(column).take(there)
+        values = rows.column(column)
+        all_missing = values.null_count == len(values)
+        yield column.name, pa.nulls(len(there), column.type) if all_missing else values.take(there)
     for new in rows.new if target.complete else ():
         yield new.name, new.take(there)
     for join in target.joins:
@@ -176,7 +178,12 @@ def together(page: RawDocument, id_types: Mapping[str, type], *, included: bool 
         return page
     data = {which: merged[which] for which, _ in rows}
     others = {which: merged[which] for which, _ in beside if which not in data}
-    return replace(page, data=list(data.values()), beside=msgspec.Raw(msgspec.json.encode(list(others.values()))))
+    return RawDocument(
+        data=list(data.values()),
+        links=page.links,
+        meta=page.meta,
+        beside=msgspec.Raw(msgspec.json.encode(list(others.values()))),
+    )
 
 
 def _merged_members(old: Members, new: Members) -> Members:

@@ -5,22 +5,45 @@ Attributes that Outreach has keep Outreach's types wherever every value fits; th
 holds their values. So a ``user`` of another server is read as what it is, and one of Outreach's as Outreach's.
 """
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from outreach_frames._jsonapi.columns import column_name
-from outreach_frames._jsonapi.lenient import RawDocument, identifiers, is_id, linkage_of, object_of, type_of
+from outreach_frames._jsonapi.lenient import (
+    Members,
+    RawDocument,
+    identifiers,
+    is_id,
+    linkage_of,
+    object_of,
+    says_nothing,
+)
 from outreach_frames._jsonapi.timestamps import UnreadableValueError
-from outreach_frames._jsonapi.values import NULL, StorageKind, array, coerce, infer, kind_of, text_of
+from outreach_frames._jsonapi.values import (
+    NULL,
+    StorageKind,
+    array,
+    joined,
+    kind_of,
+    read_column,
+    text_of,
+)
 from outreach_frames.catalog import Attribute, Catalog, Relationship, ResourceType
 
 DEEPEST = 3
 """Steps of the paths that are followed unasked [relationships]; nor does a resource type come twice on one of them."""
 
+_INSTANT_TEXT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
+_DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d")
+_KINDS: dict[type, StorageKind] = {bool: "boolean", int: "integer", float: "number"}
 _DECLARED: dict[StorageKind, dict[str, Any]] = {
     "string": {"type": "string"},
     "instant": {"type": "string", "format": "date-time"},
@@ -42,16 +65,16 @@ class ObservedType:
     Attributes
     ----------
     ids
-        Of its resources and of the identifiers that point to them.
+        Of its resources and of the identifiers that point to them, as Python values.
     attributes
         All values of each.
     relationships
         What is known of each.
     """
 
-    ids: list[msgspec.Raw] = field(default_factory=list)
-    attributes: dict[str, list[msgspec.Raw]] = field(default_factory=lambda: defaultdict(list))
-    relationships: dict[str, "ObservedRelationship"] = field(default_factory=lambda: defaultdict(ObservedRelationship))
+    ids: list[Any] = field(default_factory=list)
+    attributes: dict[str, list[msgspec.Raw]] = field(default_factory=dict)
+    relationships: dict[str, "ObservedRelationship"] = field(default_factory=dict)
 
 
 @dataclass
@@ -77,22 +100,77 @@ class ObservedRelationship:
     targets: dict[str, None] = field(default_factory=dict)
 
 
+class _Identifier(msgspec.Struct, gc=False):
+    type: str
+    id: int | str
+
+
+class _Related(msgspec.Struct, gc=False):
+    data: _Identifier | list[_Identifier] | msgspec.UnsetType | None = msgspec.UNSET
+    id: None = None  # of an identifier without data around it
+
+
+_related_column = msgspec.json.Decoder(list[_Related | None])
+
+
 def observe(page: RawDocument) -> dict[str, ObservedType]:
     """Return what a page holds, by resource type; types that are only pointed to among them."""
+    resources: dict[str, list[Members]] = defaultdict(list)
+    for name, members in zip((*page.types, *page.included_types), (*page.data, *page.included), strict=True):
+        resources[name].append(members)
     seen: dict[str, ObservedType] = defaultdict(ObservedType)
-    for where, resources in (("data", page.data), ("included", page.included)):
-        for members in resources:
-            resource = seen[type_of(members, where=where)]
-            resource.ids.append(members.get("id", NULL))
-            for name, raw in object_of(members.get("attributes", NULL)).items():
-                resource.attributes[name].append(raw)
-            for name, raw in object_of(members.get("relationships", NULL)).items():
-                _look_at_links(raw, resource.relationships[name], seen)
+    for name, all_members in resources.items():
+        seen[name].ids += _python_values([members.get("id", NULL) for members in all_members])
+        seen[name].attributes = _by_name(all_members, "attributes")
+    for name, all_members in resources.items():
+        for relationship, raws in _by_name(all_members, "relationships").items():
+            seen[name].relationships[relationship] = _observed_relationship(raws, seen)
     return dict(seen)
 
 
+def _by_name(resources: Iterable[Members], part: str) -> dict[str, list[msgspec.Raw]]:
+    """Return the values of each attribute or relationship, in the order of their appearance."""
+    rows = [object_of(members[part]) for members in resources if part in members]
+    names = dict.fromkeys(chain.from_iterable(rows))
+    return {name: [row[name] for row in rows if name in row] for name in names}
+
+
+def _python_values(raws: Sequence[msgspec.Raw]) -> list[Any]:
+    """Return values as Python has them; a number that is out of range is text, what holds one an empty object."""
+    try:
+        return msgspec.json.decode(joined(raws))  # type: ignore[no-any-return]
+    except msgspec.ValidationError:
+        if len(raws) > 1:
+            return [value for raw in raws for value in _python_values([raw])]
+        return [{} if bytes(raw)[:1] in {b"{", b"["} else bytes(raw).decode() for raw in raws]
+
+
+def _observed_relationship(raws: Sequence[msgspec.Raw], seen: Mapping[str, ObservedType]) -> ObservedRelationship:
+    """Return what all resources say of a relationship: at once where each is written as JSON:API asks for."""
+    observed = ObservedRelationship()
+    try:
+        column = _related_column.decode(joined(raws))
+    except msgspec.ValidationError:
+        for raw in raws:
+            _look_at_links(raw, observed, seen)
+        return observed
+    for raw, related in zip(raws, column, strict=True):
+        data = None if related is None else related.data
+        if data is msgspec.UNSET:
+            observed.has_data |= says_nothing(raw)
+            continue
+        several = isinstance(data, list)
+        observed.has_data |= related is not None
+        observed.is_list |= data == []
+        observed.many = several or bool(observed.many) if data else observed.many
+        for identifier in data if isinstance(data, list) else [data] if data else []:
+            observed.targets[identifier.type] = None
+            seen[identifier.type].ids.append(identifier.id)
+    return observed
+
+
 def _look_at_links(raw: msgspec.Raw, links: ObservedRelationship, seen: Mapping[str, ObservedType]) -> None:
-    """Note what a relationship leads to; what is odd about it, the layout will say."""
+    """Note what one relationship leads to; what is odd about it, the layout will say."""
     members, data = object_of(raw), linkage_of(raw)
     links.has_data |= "data" in members or "id" in members or (raw != NULL and not members)
     sent = identifiers(data)
@@ -105,7 +183,7 @@ def _look_at_links(raw: msgspec.Raw, links: ObservedRelationship, seen: Mapping[
         if bytes(name).startswith(b'"') and is_id(id_):
             type_ = text_of(name) or ""
             links.targets[type_] = None
-            seen[type_].ids.append(id_)
+            seen[type_].ids += _python_values([id_])
 
 
 def catalog_of(seen: Mapping[str, ObservedType], base: Catalog, *, check: bool, taken: Collection[str] = ()) -> Catalog:
@@ -144,12 +222,16 @@ def catalog_of(seen: Mapping[str, ObservedType], base: Catalog, *, check: bool, 
     return Catalog(types)
 
 
-def _integer_ids(ids: Iterable[msgspec.Raw], declared: ResourceType | None) -> bool:
+def _integer_ids(ids: Iterable[Any], declared: ResourceType | None) -> bool:
     """Tell whether ids are stored as integers: Outreach's wherever they fit, others where they are sent as such."""
-    sent = [raw for raw in ids if raw != NULL]
-    if declared:
-        return declared.id_type == "integer" and _fit("integer", sent)
-    return bool(sent) and not any(bytes(raw).startswith(b'"') for raw in sent) and _fit("integer", sent)
+    sent = [id_ for id_ in ids if id_ is not None]
+    if declared is None or set(map(type, sent)) == {int}:
+        return set(map(type, sent)) == {int} and _within_int64(sent) and (not declared or declared.id_type == "integer")
+    return declared.id_type == "integer" and _fit("integer", [msgspec.Raw(json.dumps(id_).encode()) for id_ in sent])
+
+
+def _within_int64(numbers: Sequence[int]) -> bool:
+    return not numbers or -(2**63) <= min(numbers) <= max(numbers) < 2**63
 
 
 def _relationships(resource: ObservedType, base: ResourceType | None, taken: set[str]) -> dict[str, Relationship]:
@@ -183,7 +265,7 @@ def _attributes(
         attribute = declared.attributes.get(name) if declared else None
         if attribute is None or (check and not _fit(kind_of(attribute), raws)):
             column = attribute.column if attribute else column_name(name)
-            attribute = Attribute(name=name, column=column, **_DECLARED[infer(raws)])
+            attribute = Attribute(name=name, column=column, **_DECLARED[kind_of_values(raws)])
         if attribute.column in taken:
             attribute = replace(attribute, column=f"{attribute.column}_attribute")
         while attribute.column in taken:
@@ -195,16 +277,48 @@ def _attributes(
 
 def _fit(kind: StorageKind, raws: Sequence[msgspec.Raw]) -> bool:
     try:
-        array(kind, [coerce(kind, raw) for raw in raws])
+        array(kind, read_column(kind, raws))
     except (ValueError, UnreadableValueError):
         return False
     return True
 
 
+def kind_of_values(raws: Sequence[msgspec.Raw]) -> StorageKind:
+    """
+    Tell the narrowest kind that holds all of an unknown attribute's values.
+
+    Strings are instants or dates only if every one is written as such; scalars of several types are text, and so are
+    fractions beside whole numbers that no float holds, and numbers beyond 64 bits; anything with an object, and lists
+    of anything but strings, are JSON text; nothing but nulls is text.
+    """
+    values = [value for value in _python_values(raws) if value is not None]
+    types = set(map(type, values))
+    if types & {list, dict}:
+        are_strings = types == {list} and {type(item) for value in values for item in value} <= {str, type(None)}
+        return "strings" if are_strings else "json"
+    if types == {str}:
+        return _kind_of_strings(values)
+    integers = [value for value in values if type(value) is int]
+    if not _within_int64(integers):
+        return "string"
+    if types == {int, float}:
+        return "number" if all(int(float(value)) == value for value in integers) else "string"
+    return _KINDS[types.pop()] if len(types) == 1 else "string"
+
+
+def _kind_of_strings(texts: Sequence[str]) -> StorageKind:
+    patterns: dict[StorageKind, re.Pattern[str]] = {"date": _DAY_TEXT, "instant": _INSTANT_TEXT}
+    for kind, pattern in patterns.items():
+        if all(map(pattern.fullmatch, texts)):
+            with suppress(UnreadableValueError):
+                array(kind, texts)
+                return kind
+    return "string"
+
+
 def joined_by_itself(root: str, page: RawDocument, catalog: Catalog) -> dict[str, None]:
     """Return the include paths that a document's own ``included`` answers; see `DEEPEST`."""
-    held = {type_of(members, where="included") for members in page.included}
-    return dict.fromkeys(_include_paths(catalog.types[root], held, (root,), catalog))
+    return dict.fromkeys(_include_paths(catalog.types[root], set(page.included_types), (root,), catalog))
 
 
 def _include_paths(resource: ResourceType, held: set[str], way: tuple[str, ...], catalog: Catalog) -> Iterator[str]:

@@ -22,8 +22,22 @@ Members: TypeAlias = dict[str, msgspec.Raw]
 CHECK_ADDRESS = "Try again; if it stays so, check that the address is that of the API and not of a proxy."
 _JSON_KINDS = {b"[": "a list", b'"': "text", b"t": "true or false", b"f": "true or false", b"n": "null"}
 
+_OTHER_MEMBER = "has a member of another type than JSON:API asks for"
+
+
+class Outline(msgspec.Struct):
+    """The members of a document; those that it does not have are null, but for the data."""
+
+    data: list[Members] | Members | msgspec.UnsetType | None = msgspec.UNSET
+    included: msgspec.Raw = NULL
+    links: msgspec.Raw = NULL
+    meta: msgspec.Raw = NULL
+    jsonapi: msgspec.Raw = NULL
+    errors: msgspec.Raw = NULL
+
+
+_outline = msgspec.json.Decoder(Outline)
 _members_decoder = msgspec.json.Decoder(Members)
-_optional_members = msgspec.json.Decoder(Members | None)
 _several = msgspec.json.Decoder(list[Members])
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -41,12 +55,15 @@ class RawDocument:
         The included resources, for those who want them.
     links, meta
         Members of the page's own.
+    body
+        The page as sent, where it is read as it is and has no odd link; ``None`` otherwise.
     """
 
     data: list[Members]
     beside: msgspec.Raw = field(default_factory=lambda: NULL)
     links: Members = field(default_factory=dict)
     meta: Members = field(default_factory=dict)
+    body: bytes | None = None
 
     @cached_property
     def included(self) -> list[Members]:
@@ -55,6 +72,22 @@ class RawDocument:
             return [] if says_nothing(self.beside) else _several.decode(self.beside)
         except msgspec.ValidationError:
             raise no_resources("has an included member that is not a list of objects") from None
+
+    @cached_property
+    def types(self) -> list[str]:
+        """The type of each resource."""
+        return [type_of(members, where="data") for members in self.data]
+
+    @cached_property
+    def included_types(self) -> list[str]:
+        """The type of each included resource."""
+        return [type_of(members, where="included") for members in self.included]
+
+    def first_of_each_type(self) -> "RawDocument":
+        """Return the first resource of each type, and the first included one."""
+        data = [self.data[self.types.index(name)] for name in dict.fromkeys(self.types)]
+        included = [self.included[self.included_types.index(name)] for name in dict.fromkeys(self.included_types)]
+        return RawDocument(data, msgspec.Raw(msgspec.json.encode(included)))
 
 
 @contextmanager
@@ -100,19 +133,21 @@ def what_instead_of_json(body: bytes) -> str:
     return "no JSON, or was cut short"
 
 
-def members_of(body: bytes) -> Members:
+def outline_of(body: bytes) -> Outline:
     """
-    Return the members of a document.
+    Split a document into undecoded members.
 
     Raises
     ------
     DocumentError
-        It is no object.
+        It is no object, or its data are no resources.
     """
     try:
-        return _members_decoder.decode(body)
+        return _outline.decode(body)
     except msgspec.ValidationError:
-        raise no_resources(f"is {_JSON_KINDS.get(body.lstrip()[:1], 'a number')}") from None
+        start = body.lstrip()[:1]
+        other = f"is {_JSON_KINDS.get(start, 'a number')}"
+        raise no_resources(_OTHER_MEMBER if start == b"{" else other) from None
 
 
 def split_document(body: bytes) -> RawDocument:
@@ -124,20 +159,32 @@ def split_document(body: bytes) -> RawDocument:
     DocumentError
         It is no JSON:API document with resources.
     """
-    members = members_of(body)
+    return resources_of(outline_of(body), body)
+
+
+def resources_of(outline: Outline, body: bytes) -> RawDocument:
+    """
+    Return the resources of a document.
+
+    Raises
+    ------
+    DocumentError
+        It has no data, or a member of another type.
+    """
+    data = outline.data
+    if data is msgspec.UNSET:
+        raise no_resources("has no data")
     try:
-        if "data" not in members:
-            raise no_resources("has no data")
-        data = members["data"]
-        several = bytes(data).startswith(b"[")
+        links = _members_or_none(outline.links)
         return RawDocument(
-            data=_several.decode(data) if several else [m for m in [_optional_members.decode(data)] if m is not None],
-            beside=members.get("included", NULL),
-            links=_members_or_none(members.get("links", NULL)),
-            meta=object_of(members.get("meta", NULL)),
+            data=data if isinstance(data, list) else [] if data is None else [data],
+            beside=outline.included,
+            links=links,
+            meta=object_of(outline.meta),
+            body=body if bytes(links.get("next", NULL))[:1] in {b"n", b'"'} else None,
         )
     except msgspec.ValidationError:
-        raise no_resources("has a member of another type than JSON:API asks for") from None
+        raise no_resources(_OTHER_MEMBER) from None
 
 
 def no_resources(what: str) -> DocumentError:

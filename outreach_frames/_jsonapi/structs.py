@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from outreach_frames._jsonapi.values import StorageKind, kind_of
+from outreach_frames._jsonapi.values import DECODED, kind_of
 from outreach_frames.catalog import Catalog, Relationship, ResourceType
 from outreach_frames.errors import DocumentError
 
@@ -24,18 +24,6 @@ IdType: TypeAlias = type[int] | type[str]
 
 _UNREADABLE_NAME = re.compile(r'["\\\x00-\x1f]')
 """What msgspec takes in no name of a member."""
-
-_PYTHON: dict[StorageKind, Any] = {
-    "string": str | None,
-    "instant": str | None,
-    "date": str | None,
-    "integer": int | None,
-    "number": float | None,
-    "boolean": bool | None,
-    "strings": list[str | None] | None,
-    "json": msgspec.Raw,
-}
-
 
 Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """An id that a column can hold: one that cannot must not refuse its whole column."""
@@ -142,7 +130,7 @@ class Shape:
     def attributes(self) -> Struct:
         """The struct of the attributes."""
         kinds = {name: kind_of(a) for name, a in self.resource_type.attributes.items() if name in self.decoded_names}
-        types = {name: _PYTHON[kinds[name]] if name in kinds else msgspec.Raw for name in self.attribute_fields}
+        types = {name: DECODED[kinds[name]] if name in kinds else msgspec.Raw for name in self.attribute_fields}
         return _struct(f"{self.resource_type.name} attributes", self.attribute_fields, types)
 
     @cached_property
@@ -240,7 +228,7 @@ class Linkage:
             reference = msgspec.defstruct(
                 "Identifier", [("type", only), ("id", Id if stored is int else str)], gc=False
             )
-        data: Any = list[reference] if relationship.many else reference  # type: ignore[valid-type]
+        data: Any = tuple[reference, ...] if relationship.many else reference  # type: ignore[valid-type]
         # An id outside of data, as in webhooks, must not pass for a relationship without identifiers.
         struct = msgspec.defstruct(relationship.name, [("data", data | None, None), ("id", None, None)], gc=False)
         return cls(struct, reference, targets, len(targets) == 1, stored, relationship.many)

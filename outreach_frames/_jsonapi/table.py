@@ -1,15 +1,15 @@
 """Put the record batches of several pages together as one table and one DataFrame."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import msgspec
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._jsonapi.inference import kind_of_values
 from outreach_frames._jsonapi.lenient import reading, says_nothing
 from outreach_frames._jsonapi.page import NAME, NEW, free_name
-from outreach_frames._jsonapi.values import array, coerce, infer, lists
+from outreach_frames._jsonapi.values import NULL, array, read_column, typed
 
 
 def to_frame(pages: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema) -> pd.DataFrame:
@@ -29,8 +29,8 @@ def to_frame(pages: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema) -> p
         Missing values are ``<NA>``.
     """
     table = pages if isinstance(pages, pa.Table) else concat(pages, schema)
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    return frame
+    columns = zip(table.column_names, table.columns, strict=True)
+    return pd.DataFrame({name: pd.arrays.ArrowExtensionArray(column) for name, column in columns}, copy=False)
 
 
 def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
@@ -57,6 +57,9 @@ def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     DocumentError
         A value that the catalog does not have is no JSON text.
     """
+    batches = list(batches)
+    if all(batch.num_columns == len(schema) for batch in batches):
+        return pa.Table.from_batches(batches, schema).combine_chunks()
     tables = [pa.Table.from_batches([batch]) for batch in batches]
     table = pa.concat_tables([schema.empty_table(), *tables], promote_options="default").combine_chunks()
     columns = {name: table[name] for name in schema.names}
@@ -72,8 +75,9 @@ def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
 
 def _inferred(raws: Sequence[msgspec.Raw | None]) -> pa.Array:
     """Build the array of the narrowest type that holds all values."""
-    kind = infer(raw for raw in raws if raw is not None)
-    return array(kind, [None if raw is None else coerce(kind, raw) for raw in raws])
+    values = [NULL if raw is None else raw for raw in raws]
+    kind = kind_of_values(values)
+    return array(kind, read_column(kind, values))
 
 
 class _Reference(msgspec.Struct):
@@ -100,7 +104,8 @@ def _linked_columns(name: str, raws: Sequence[msgspec.Raw | None]) -> list[tuple
     if any(lists_of) or (lists_of and not any(isinstance(linked, _Reference) for linked in data)):
         several = [[linked] if isinstance(linked, _Reference) else linked for linked in data]
         type_ = _id_type(one.id for linked in several for one in linked or ())
-        return [(f"{name}_ids", lists(several, partial(_json_id, type_), type_))]
+        ids = [links if links is None else [_json_id(type_, link) for link in links] for links in several]
+        return [(f"{name}_ids", typed(ids, pa.list_(type_)))]
     ones = [one if isinstance(one, _Reference) else None for one in data]
     type_ = _id_type(one.id for one in ones if one)
     ids = pa.array([one and _json_id(type_, one) for one in ones], type_)

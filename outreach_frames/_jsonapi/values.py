@@ -8,11 +8,8 @@ turned into a missing value.
 
 import math
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, Literal
 
 import msgspec
@@ -87,8 +84,6 @@ class Misfits:
 
 StorageKind = Literal["string", "instant", "date", "integer", "number", "boolean", "strings", "json"]
 
-LONGEST = 20
-"""Characters of the longest integer of 64 bits; Python itself refuses to read some thousands."""
 NESTED = 200
 """Levels down to which objects and arrays may stand in one another in what is kept."""
 
@@ -118,13 +113,25 @@ MEANT: dict[StorageKind, str] = {
 
 NULL = msgspec.Raw(b"null")
 
+DECODED: dict[StorageKind, Any] = {
+    "string": str | None,
+    "instant": str | None,
+    "date": str | None,
+    "integer": int | None,
+    "number": float | None,
+    "boolean": bool | None,
+    "strings": list[str | None] | None,
+    "json": msgspec.Raw,
+}
+"""The Python type that values of each kind are decoded as."""
+
+_decode_column = {kind: msgspec.json.Decoder(list[python]) for kind, python in DECODED.items()}  # type: ignore[valid-type]
 _decode_text = msgspec.json.Decoder(str)
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])')
 _INTEGER_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0+)?")
 _NUMBER_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
-_INSTANT_TEXT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
-_DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def kind_of(attribute: Attribute) -> StorageKind:
@@ -147,7 +154,7 @@ def array(kind: StorageKind, values: Sequence[Any]) -> pa.Array:
         A value does not fit the kind.
     """
     if kind == "json":
-        return pa.array([_compact(row, value) for row, value in enumerate(values)], pa.string())
+        return typed(_json_texts(values), pa.string())
     if kind in {"instant", "date"}:
         text = pa.array(values, pa.string())
         return instants(text) if kind == "instant" else dates(text)
@@ -164,24 +171,6 @@ def typed(values: Sequence[Any], to: pa.DataType) -> pa.Array:
         raise UnreadableValueError(next(row for row, value in enumerate(values) if not _fits(value, to))) from None
 
 
-def lists(values: Sequence[Sequence[Any] | None], item: Callable[[Any], Any], to: pa.DataType) -> pa.Array:
-    """
-    Build an Arrow array of lists, of what `item` takes from each element; ``None`` is missing, and not empty.
-
-    Raises
-    ------
-    UnreadableValueError
-        An item does not fit; the row is that of its list.
-    """
-    offsets = [0, *accumulate(len(value or ()) for value in values)]
-    try:
-        flat = typed([item(element) for value in values if value for element in value], to)
-    except UnreadableValueError as error:
-        raise UnreadableValueError(bisect_right(offsets, error.row) - 1) from None
-    missing = pa.array([value is None for value in values], pa.bool_())
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat, mask=missing)
-
-
 def _fits(value: Any, to: pa.DataType) -> bool:
     try:
         pa.scalar(value, to)
@@ -190,15 +179,27 @@ def _fits(value: Any, to: pa.DataType) -> bool:
     return True
 
 
-def _compact(row: int, raw: msgspec.Raw | None) -> str | None:
+def _json_texts(raws: Iterable[msgspec.Raw | None]) -> list[str | None]:
     """Return JSON as sent without the white space between its parts; ``None`` for null."""
-    if raw is None or raw == NULL:
-        return None
-    if is_nested(raw):
-        raise UnreadableValueError(row)
+    values = [NULL if raw is None else raw for raw in raws]
     try:
-        return msgspec.json.format(bytes(raw), indent=-1).decode()
+        compact = _raws.decode(msgspec.json.format(joined(values), indent=-1))
+        texts = [str(raw, "utf-8") for raw in compact]
     except (msgspec.DecodeError, UnicodeError, RecursionError):
+        if len(values) == 1:
+            raise UnreadableValueError(0) from None
+        return [_json_text(row, raw) for row, raw in enumerate(values)]
+    deep = (row for row, text in enumerate(texts) if len(text) > NESTED and is_nested(text.encode()))
+    row = next(deep, None)
+    if row is not None:
+        raise UnreadableValueError(row)
+    return [None if text == "null" else text for text in texts]
+
+
+def _json_text(row: int, raw: msgspec.Raw) -> str | None:
+    try:
+        return _json_texts([raw])[0]
+    except UnreadableValueError:
         raise UnreadableValueError(row) from None
 
 
@@ -230,6 +231,28 @@ def coerce(kind: StorageKind, raw: msgspec.Raw) -> Any:
         return None if items is None else [text_of(item) for item in items]
     text = text_of(raw)
     return None if text is None else _SCALARS[kind](text)
+
+
+def read_column(kind: StorageKind, raws: Sequence[msgspec.Raw]) -> Sequence[Any]:
+    """
+    Read all values of a column, as what `array` takes: at once where each is of the column's own type.
+
+    Raises
+    ------
+    ValueError
+        One does not fit without loss, or is no JSON.
+    """
+    if kind == "json":
+        return raws
+    try:
+        return _decode_column[kind].decode(joined(raws))
+    except msgspec.ValidationError:
+        return [coerce(kind, raw) for raw in raws]
+
+
+def joined(raws: Iterable[msgspec.Raw]) -> bytes:
+    """Return values as one JSON array."""
+    return b"[%s]" % b",".join(raws)
 
 
 def text_of(raw: msgspec.Raw) -> str | None:
@@ -293,54 +316,3 @@ _SCALARS: dict[StorageKind, Callable[[str], Any]] = {
     "number": number_of,
     "boolean": truth_of,
 }
-
-
-def infer(raws: Iterable[msgspec.Raw]) -> StorageKind:
-    """
-    Tell the narrowest kind that holds all of an unknown attribute's values.
-
-    Strings are instants or dates only if every one is written as such; scalars of several types are text, and so are
-    fractions beside whole numbers that no float holds; anything with an object, and lists of anything but strings, are
-    JSON text; nothing but nulls is text.
-    """
-    raws = [raw for raw in raws if raw != NULL]
-    kinds = {_kind_of_value(raw) for raw in raws}
-    if kinds == {"string"}:
-        return _kind_of_strings([text_of(raw) or "" for raw in raws])
-    if len(kinds) <= 1:
-        return next(iter(kinds), "string")
-    if kinds <= {"integer", "number"}:
-        return "number" if all(map(_is_exact, raws)) else "string"
-    return "json" if kinds & {"json", "strings"} else "string"
-
-
-def _kind_of_value(raw: msgspec.Raw) -> StorageKind:
-    first = bytes(raw)[:1]
-    if first == b"[":
-        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
-        return "strings" if all(item == NULL or bytes(item).startswith(b'"') for item in items) else "json"
-    by_start: dict[bytes, StorageKind] = {b"{": "json", b'"': "string", b"t": "boolean", b"f": "boolean"}
-    return by_start.get(first) or _kind_of_number(bytes(raw).decode())
-
-
-def _kind_of_strings(texts: Sequence[str]) -> StorageKind:
-    patterns: dict[StorageKind, re.Pattern[str]] = {"date": _DAY_TEXT, "instant": _INSTANT_TEXT}
-    for kind, pattern in patterns.items():
-        if all(map(pattern.fullmatch, texts)):
-            with suppress(UnreadableValueError):
-                array(kind, texts)
-                return kind
-    return "string"
-
-
-def _is_exact(raw: msgspec.Raw) -> bool:
-    """Tell whether a number is a fraction, or a whole one that a float holds digit by digit."""
-    text = bytes(raw).decode()
-    return not text.lstrip("-").isdigit() or int(float(text)) == int(text)
-
-
-def _kind_of_number(text: str) -> StorageKind:
-    """Tell the kind of a number; one that neither type can hold stays text."""
-    if _INTEGER_TEXT.fullmatch(text) and "." not in text:
-        return "integer" if len(text) <= LONGEST and -(2**63) <= int(text) < 2**63 else "string"
-    return "number" if math.isfinite(float(text)) else "string"
