@@ -10,6 +10,7 @@ days ago would rank below all others, since most of its answers are still to com
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import narwhals as nw
@@ -138,17 +139,21 @@ def engagement_parts(
     for column in dict.fromkeys(clusters.values()):
         rates = {name: RATES[name] for name in RATES if clusters.get(name) == column}
         marked = with_cluster(summed, column)
-        by_cluster = marked.group_by(*keys, CLUSTER).agg(nw.col(name).sum() for name in _ADDITIVE)
         for who, unit in COUNT_UNITS.items():
             own = {rate: rates.pop(rate) for rate in unit.rates if rate in rates}
-            if who == column:  # each cluster is a trial
-                by_cluster = _with_units(by_cluster, units.pop(who))
-                counts += [f"{unit.name}_{end}" for end in unit.counts]
-            elif own:
+            if own and who != column:  # otherwise each cluster is a trial
                 within = count_units(marked, [*keys, CLUSTER], who, units.pop(who), as_of=as_of)
                 parts.append(cluster_sums(within, keys, own))
-        parts.append(cluster_sums(by_cluster, keys, rates, counts=counts))
-        counts = []
+        flags = COUNT_UNITS[column].counts.values() if column in COUNT_UNITS else ()
+        needed = dict.fromkeys([*chain(*rates.values()), *flags])  # no more: there can be millions of clusters
+        by_cluster = marked.group_by(*keys, CLUSTER).agg(nw.col(name).sum() for name in needed)
+        counted = [name for name in counts if name in needed]
+        counts = [name for name in counts if name not in needed]
+        if column in COUNT_UNITS:
+            unit = units.pop(column)
+            by_cluster = _with_units(by_cluster, unit)
+            counted += [f"{unit.name}_{end}" for end in unit.counts]
+        parts.append(cluster_sums(by_cluster, keys, rates, counts=counted))
     if counts:
         parts.append(summed.group_by(*keys).agg(nw.col(name).sum() for name in counts))
     return parts + [count_units(summed, keys, who, unit, as_of=as_of) for who, unit in units.items()]

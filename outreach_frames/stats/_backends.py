@@ -224,12 +224,23 @@ def with_totals(frame: nw.LazyFrame[Any], totals: Mapping[str, str]) -> nw.LazyF
 
     Notes
     -----
-    A window, so that no engine counts the rows twice.
+    A window, so that no engine counts the rows twice; over sorted rows, since engines group in several threads, and the
+    last digit of a sum depends on the order.
     """
-    one = next(iter(totals.values()))
-    alike = frame.with_columns(all_rows=nw.when(nw.col(one) < 0).then(nw.lit(0)).otherwise(nw.lit(0)))
-    sums = alike.with_columns(nw.col(name).sum().over("all_rows").alias(total) for total, name in totals.items())
-    return sums.drop("all_rows")
+    in_order = _in_order(frame, list(totals.values()))
+    return in_order.with_columns(nw.col(name).sum().alias(total) for total, name in totals.items())
+
+
+def _in_order(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Sort; polars leaves that out of a plan where no later step says that it needs it, unless it cannot see the step."""
+    ordered = frame.sort(*columns)
+    if not frame.implementation.is_polars():
+        return ordered
+    return _lazy_frame(ordered.to_native().map_batches(_unchanged))
+
+
+def _unchanged(table: Any) -> Any:
+    return table
 
 
 def on_table(frame: nw.LazyFrame[Any], change: Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]]) -> nw.LazyFrame[Any]:

@@ -305,35 +305,27 @@ def with_design_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str,
 
 
 def _with_rate_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> nw.LazyFrame[Any]:
-    table = table.with_columns(_share(*counts).alias(f"{name}_p") for name, counts in rates.items())
     table = table.with_columns(
-        part.alias(f"{name}_{end}") for name, (_, n) in rates.items() for end, part in _squares(name, n).items()
+        part.alias(f"{name}_{end}") for name, counts in rates.items() for end, part in _squares(name, *counts).items()
     )
     table = with_totals(table, {f"{name}_all_{end}": f"{name}_{end}" for name in rates for end in _VARIANCE_PARTS})
     table = table.with_columns(
-        _ratio(nw.col(f"{name}_all_squares"), nw.col(f"{name}_all_variance")).alias(f"{name}_pooled") for name in rates
-    )
-    table = table.with_columns(
         part.alias(f"{name}_{end}") for name, (_, n) in rates.items() for end, part in _group_effects(name, n).items()
     )
-    used = ["p", *SUMS, *_VARIANCE_PARTS, *(f"all_{end}" for end in _VARIANCE_PARTS)]
+    used = [*SUMS, *_VARIANCE_PARTS, *(f"all_{end}" for end in _VARIANCE_PARTS)]
     return table.drop(*(f"{name}_{end}" for name in rates for end in used))
 
 
 _VARIANCE_PARTS = ("squares", "variance", "spare")
 
 
-def _share(successes: str, trials: str) -> nw.Expr:
-    n = nw.col(trials).cast(nw.Float64)
-    return nw.col(successes).cast(nw.Float64) / nw.when(n > 0).then(n).otherwise(nw.lit(1.0))
-
-
-def _squares(name: str, trials: str) -> dict[str, nw.Expr]:
+def _squares(name: str, successes: str, trials: str) -> dict[str, nw.Expr]:
     """Compute a group's sum of squared residuals, the variance of as many independent trials, and spare clusters."""
-    p, n = nw.col(f"{name}_p"), nw.col(trials)
+    n = nw.col(trials).cast(nw.Float64)
+    p = nw.col(successes).cast(nw.Float64) / nw.when(n > 0).then(n).otherwise(nw.lit(1.0))
     clusters, xx, xn, nn = (nw.col(f"{name}_{part}") for part in SUMS)
     spare = (clusters - 1) * 1.0
-    several = (clusters > 1) & (nn > n)
+    several = (clusters > 1) & (nn > nw.col(trials))
     squares = (xx - (xn * 2.0 - p * nn) * p) * clusters / nw.when(several).then(spare).otherwise(nw.lit(1.0))
     values = (squares, (1.0 - p) * p * n, spare)
     return {
@@ -343,17 +335,20 @@ def _squares(name: str, trials: str) -> dict[str, nw.Expr]:
 
 
 def _group_effects(name: str, trials: str) -> dict[str, nw.Expr]:
-    """Compute the design effect of a group, and its degrees of freedom."""
-    squares, variance, pooled, all_spare, clusters = (
-        nw.col(f"{name}_{part}") for part in ("squares", "variance", "pooled", "all_spare", "clusters")
+    """Compute the design effect of a group, its degrees of freedom, and the design effect of all groups together."""
+    squares, variance, all_squares, all_variance, all_spare, clusters = (
+        nw.col(f"{name}_{part}")
+        for part in ("squares", "variance", "all_squares", "all_variance", "all_spare", "clusters")
     )
     own = (clusters >= ENOUGH) & (variance > 0)
     several = nw.col(f"{name}_nn") > nw.col(trials)  # otherwise a trial a cluster: nothing belongs together
+    pooled = _ratio(all_squares, all_variance)
     effect = nw.when(own).then(_ratio(squares, variance)).otherwise(pooled)
     freedom = nw.when(own).then((clusters - 1) * 1.0).otherwise(all_spare)
     return {
         "deff": nw.when(several).then(effect).otherwise(nw.lit(1.0)),
         "freedom": nw.when(several & (freedom > 0)).then(freedom).otherwise(nw.lit(NORMAL)),
+        "pooled": pooled,
     }
 
 
