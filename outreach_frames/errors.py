@@ -28,10 +28,10 @@ Everything this package raises or warns of.
     ├── SnapshotError                  a snapshot folder that is missing, damaged or incomplete
     ├── ExportError                    (OSError)       a file that cannot be written
     ├── ReportError                    a notebook that cannot become a report, or did not get to its end
-    └── SignatureError                 (ValueError)    a webhook delivery that is not signed as it must be
+    └── SignatureError                 (ValueError)    a webhook delivery whose signature is missing or wrong
 
     OutreachWarning                    (UserWarning)   doubtful, not wrong
-    ├── OutreachDataWarning            rows that bend a statistic; the message counts them
+    ├── OutreachDataWarning            rows that distort a statistic; the message counts them
     │   ├── ContradictoryFlagsWarning  mailings that bounced and were answered
     │   ├── CounterGapWarning          counters of the API above the rows
     │   ├── MachineOpenWarning         opens or clicks that look like a machine's
@@ -42,7 +42,7 @@ Everything this package raises or warns of.
     │   ├── MixedCurrencyWarning       amounts in several currencies
     │   └── ChangedTemplateWarning     templates that changed during a test
     ├── UnknownAttributeWarning        the API sent attributes that the catalog does not know
-    ├── UnknownValueWarning            a filter by a value that looks like a slip of a documented one
+    ├── UnknownValueWarning            a filter by a value that is close to a documented one
     └── CacheWarning                   the cache was damaged or unusable and was set aside
 
 Messages are one sentence about what happened to which thing, then a ``Hint:``. They never hold a token, an e-mail
@@ -80,7 +80,7 @@ class OutreachError(Exception):
         return f"{message}\nHint: {self.hint}" if self.hint else message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel between processes whole, whatever the constructor of the class asks for."""
+        """Pickle the whole error, whatever its constructor needs."""
         return _rebuilt, (type(self), self.args), self.__dict__
 
 
@@ -118,7 +118,7 @@ class DocumentError(OutreachError, ValueError):
     Attributes
     ----------
     resource_type, id, attribute
-        Where the trouble is, as far as it is known.
+        Where the error is; ``None`` where that is not known.
     """
 
     def __init__(
@@ -392,7 +392,7 @@ class OutreachWarning(UserWarning):
 
 
 class OutreachDataWarning(OutreachWarning):
-    """Rows of the data bend a statistic; the message counts them."""
+    """Rows distort a statistic; the message counts them."""
 
 
 class ContradictoryFlagsWarning(OutreachDataWarning):
@@ -436,7 +436,7 @@ class UnknownAttributeWarning(OutreachWarning):
 
 
 class UnknownValueWarning(OutreachWarning):
-    """A filter names a value that the vendor does not document and that is close to one it does."""
+    """A filter names a value that the vendor does not document and that is close to a documented one."""
 
 
 class CacheWarning(OutreachWarning):

@@ -190,7 +190,7 @@ METRICS = {
         "Prospect reply rate",
         "people who replied",
         "prospects who replied / prospects with a delivered mailing",
-        "mail to nobody known left out",
+        "mail without a known prospect left out",
         trials="reached prospect",
         color="reply",
         traps=("T11", "T16", "T18", "T19"),
@@ -281,7 +281,7 @@ METRICS = {
     ),
     "reply_within_14d": _quantity(
         "Replied within 14 days",
-        "enrollments that have answered within 14 days of the first mail, recent ones included (Aalen–Johansen)",
+        "enrollments that have answered within 14 days of the first mail, recent ones included",
         "share",
         *("T14", "T16", "T18"),
     ),

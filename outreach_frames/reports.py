@@ -255,13 +255,13 @@ def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
         exclude_anchor_links=True,
     )
     for name, cells in _blocks(document.cells):
-        block = nbformat.v4.new_notebook(cells=cells, metadata=document.metadata)
-        body = exporter.from_notebook_node(block)[0]
+        tag, title = "div", ""
         if name == "folded":
-            title = html.escape(_headings(cells[0], "## ")[-1])
-            yield f'<details class="folded">\n<summary>{title}</summary>\n{body}\n</details>'
-        else:
-            yield f'<div class="{name}">\n{body}\n</div>'
+            heading, _, rest = cells[0].source.strip().partition("\n")
+            tag, cells[0] = "details", nbformat.v4.new_markdown_cell(rest)
+            title = f"<summary><h2>{html.escape(heading.removeprefix('## '))}</h2></summary>\n"
+        block = nbformat.v4.new_notebook(cells=cells, metadata=document.metadata)
+        yield f'<{tag} class="{name}">\n{title}{exporter.from_notebook_node(block)[0]}\n</{tag}>'
 
 
 def _blocks(cells: Sequence[nbformat.NotebookNode]) -> Iterator[tuple[str, list[nbformat.NotebookNode]]]:
@@ -270,7 +270,7 @@ def _blocks(cells: Sequence[nbformat.NotebookNode]) -> Iterator[tuple[str, list[
     for cell in cells:
         if headings := _headings(cell, "## "):
             yield name, block
-            name, block = "folded" if headings[-1].startswith(_APPENDIX) else "kept", []
+            name, block = "folded" if headings[0].startswith(_APPENDIX) else "kept", []
         if name == "kept" and _is_long(cell):
             yield "kept leading", block
             name, block = "free", []

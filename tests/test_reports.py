@@ -328,8 +328,9 @@ def test_an_appendix_is_folded(tmp_path):
 
     before, folded = page.split('<details class="folded">')
     assert "figures" in before
-    assert folded.lstrip().startswith("<summary>Appendix: A &amp; B</summary>")
+    assert folded.lstrip().startswith("<summary><h2>Appendix: A &amp; B</h2></summary>")
     assert "definitions" in folded.split("</details>")[0]
+    assert page.count("Appendix: A") == 1
     assert "<details" not in reported(tmp_path, "# Title", "## First", "print('figures')")
 
 

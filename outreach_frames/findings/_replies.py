@@ -28,7 +28,7 @@ from outreach_frames.metrics import BOTH, METRICS, Metric
 from outreach_frames.stats.intervals import difference_of, p_greater
 from outreach_frames.stats.provenance import attached
 
-_COMPARED = (
+_RATES_COMPARED = (
     "enrollment_reply_rate_14d",
     "prospect_unsubscribe_rate",
     "enrollment_bounce_rate",
@@ -54,7 +54,7 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     keys = parameter(result, "by", ["sequence_id"])
     if not keys:
         return
-    rows, compared = records(result), [rate for rate in _COMPARED if f"{rate}_n" in result.columns]
+    rows, compared = records(result), [rate for rate in _RATES_COMPARED if f"{rate}_n" in result.columns]
     if _PARTS & set(keys):
         compared = [rate for rate in compared if METRICS[rate].sides == BOTH]
     for rate in compared:

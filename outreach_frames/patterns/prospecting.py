@@ -11,7 +11,7 @@ from outreach_frames._request_documents import RecordId, checked_id, ref
 from outreach_frames.client import Client
 from outreach_frames.errors import QueryError
 
-_Action = TypeVar("_Action", bound=Callable[..., pd.Series])
+_OnEnrollment = TypeVar("_OnEnrollment", bound=Callable[..., pd.Series])
 
 
 def enroll(client: Client, /, prospect: RecordId, sequence: RecordId, mailbox: RecordId, **values: Any) -> pd.Series:
@@ -59,10 +59,10 @@ def enroll(client: Client, /, prospect: RecordId, sequence: RecordId, mailbox: R
     )
 
 
-def _on_enrollment(*, refused: str) -> Callable[[_Action], _Action]:
+def _on_enrollment(*, refused: str) -> Callable[[_OnEnrollment], _OnEnrollment]:
     """Add to a docstring, before its examples, what all actions on an enrollment share."""
 
-    def decorate(function: _Action) -> _Action:
+    def decorate(function: _OnEnrollment) -> _OnEnrollment:
         summary, _, examples = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
         shared = _ON_ENROLLMENT.format(action=function.__name__, refused=refused)
         function.__doc__ = f"{summary}\n{shared}\n{examples}"

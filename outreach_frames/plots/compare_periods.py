@@ -40,7 +40,7 @@ from outreach_frames.plots._style import MUTED, VOLUME
 
 _PERIOD_COLUMNS = ("rate_a", "rate_a_n", "rate_b", "rate_b_n", "rate_effect", "mix_effect")
 _WATERFALL_ROW, _WATERFALL_BAR = 0.36, 0.5
-_MOST_NAMED, _ENDS, _NAME_ROOM = 3, 2, 1.8
+_MOST_NAMED, _ENDS, _LONGEST_NAME = 3, 2, 1.8
 
 
 def plot_compare_periods(
@@ -162,7 +162,7 @@ def _largest(comparison: pd.DataFrame, names: list[str]) -> str:
     """Name the groups that moved the total most."""
     effects = np.nan_to_num(numbers(comparison, "rate_effect")) + np.nan_to_num(numbers(comparison, "mix_effect"))
     order = sorted(range(len(names)), key=lambda row: (-abs(effects[row]), names[row]))
-    moved = [(shorten(names[row], _NAME_ROOM), signed_points(effects[row])) for row in order[:_MOST_NAMED]]
+    moved = [(shorten(names[row], _LONGEST_NAME), signed_points(effects[row])) for row in order[:_MOST_NAMED]]
     texts = [f"{name} {points}" for name, points in moved if points != "0"]
     return f"Largest effects in points: {', '.join(texts)}." if texts else ""
 

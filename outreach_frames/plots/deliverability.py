@@ -16,7 +16,7 @@ from outreach_frames.plots._style import INK, MUTED
 _CHART_LEFT, _CHART_RIGHT, _CHART_GAP, _CHART_BOTTOM, _CHART_TICKS, _CHART_HEIGHT = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5
 _LIMIT_COLUMNS = ["baseline", "limit_lo", "limit_hi"]
 _BOUNCE = "bounce_rate"
-_URGENT = {"act": 2, "watch": 1}
+_ALERT_RANKS = {"act": 2, "watch": 1}
 _LATELY = 4
 _LABEL_PAD = 12
 _WATCH, _ACT = "#F6F6F6", "#EAEAEA"
@@ -147,7 +147,7 @@ def plot_deliverability(
 
 def _urgency(rows: pd.DataFrame, rate: str) -> tuple[int, int, float]:
     """Sort key of a mailbox, most urgent first: its alerts in the last weeks, then all of them, then mail sent."""
-    grades = [_URGENT.get(str(alert), 0) for alert in rows["alert"]]
+    grades = [_ALERT_RANKS.get(str(alert), 0) for alert in rows["alert"]]
     sent = float(np.nansum(numbers(rows, f"{rate}_n")))
     return -max(grades[-_LATELY:], default=0), -sum(grade > 0 for grade in grades), -sent
 

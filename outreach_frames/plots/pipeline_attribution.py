@@ -27,7 +27,7 @@ _LOOKS = (
 _MODELS = {"first": "first touch", "last": "last touch", "linear": "linear", "time_decay": "time decay"}
 _REST = {"none": "one-off mail", "unattributed": "no mail before"}
 _OTHERS = " other "
-_MOST_LINES, _MOST_PANELS = 8, 4
+_MOST_LINES, _MOST_CURRENCIES = 8, 4
 _PIPELINE_LEFT, _PIPELINE_RIGHT, _PIPELINE_RIGHT_SHARE, _BELOW, _HEIGHT = 0.75, 2.6, 0.4, 0.42, 2.4
 
 
@@ -79,7 +79,7 @@ def plot_pipeline_attribution(
     provided = parameters(credited)
     kind = noun(str(provided.get("by") or "sequence_id"))
     models = [model for model in _MODELS if (credited["model"] == model).fillna(value=False).any()]
-    most = min(_MOST_PANELS, panel_count(ax, _MOST_PANELS, _HEIGHT, below=_BELOW, columns=1))
+    most = min(_MOST_CURRENCIES, panel_count(ax, _MOST_CURRENCIES, _HEIGHT, below=_BELOW, columns=1))
     panels = _panels(credited, models, names, kind)
     panels = {unit: panels[unit] for unit in list(panels)[:most]}
     deals = credited["opportunity_id"].nunique()

@@ -15,9 +15,9 @@ from outreach_frames.plots._style import CLICK, FAILURE, MUTED, NONE, OPEN, VOLU
 
 _COUNTER_COLUMNS = ("counter", "api", "unique_mailings", "gap", "cause")
 _FAR = 2.0
-_EQUAL, _FEW = "equal", 12
+_SAME, _FEW = "equal", 12
 _GAP_MARKS: dict[str, Mark] = {
-    _EQUAL: NONE,
+    _SAME: NONE,
     "other definition": CLICK,
     "rows missing": FAILURE,
     "since-last-touch": OPEN,
@@ -86,7 +86,7 @@ def plot_reconcile_counters(
         words = [f"{named[key]} · {word}" for key, word in zip(counters[keys[0]], words, strict=True)]
     causes = counters["cause"].astype("object").fillna("").astype(str).tolist()
     order = ranked(np.where(present, abs(gaps), np.nan), api, words)
-    equal = [row for row in order if causes[row] == _EQUAL]
+    equal = [row for row in order if causes[row] == _SAME]
     apart = equal if len(order) > _FEW and len(equal) > 1 else []
     order = [row for row in order if row not in set(apart)]
     with theme():
@@ -113,7 +113,7 @@ def plot_reconcile_counters(
             Column("Outreach", lines.write([count(number) for number in api])),
             Column("counted", lines.write([count(number) for number in rows])),
             Column("gap", lines.write([_signed(gap) for gap in gaps])),
-            Column("why", lines.write(causes, lambda group: _EQUAL if group[0] in set(apart) else "")),
+            Column("why", lines.write(causes, lambda group: _SAME if group[0] in set(apart) else "")),
         ]
         named_lines = lines.names(words)
         if apart:

@@ -21,7 +21,7 @@ from outreach_frames._warnings import warn
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 from outreach_frames.webhooks.deliveries import Delivery, parse
 
-_SCHEMA = pa.schema(
+_DELIVERY_COLUMNS = pa.schema(
     [
         ("received_at", pa.timestamp("us", "UTC")),
         ("delivered_at", pa.timestamp("us", "UTC")),
@@ -228,11 +228,13 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
             OutreachDataWarning,
         )
     if kind is None:
-        return to_frame(_about_rows(deliveries), _SCHEMA)
+        return to_frame(_about_rows(deliveries), _DELIVERY_COLUMNS)
     deliveries = [each for each in deliveries if each.delivery and each.delivery.resource["type"] == kind.name]
     layout = Layout(Selection(kind), catalog=catalog.load(), anonymous=True, strict=True)
     pages = list(_layout_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
-    about = to_frame(_about_rows(deliveries), _SCHEMA).drop(columns=["attributes", "relationships", "before", "body"])
+    about = to_frame(_about_rows(deliveries), _DELIVERY_COLUMNS).drop(
+        columns=["attributes", "relationships", "before", "body"]
+    )
     values = to_frame([batch for batch, _ in pages], layout.schema)
     values = values.rename(columns={name: f"{name}_attribute" for name in about})
     misfits = pd.Series(
@@ -327,7 +329,7 @@ def _parsed_delivery(body: bytes) -> Delivery | None:
 
 def _about_rows(deliveries: Sequence[_Stored]) -> pa.Table:
     """Tabulate deliveries whatever their type; those that are no payload have their bytes."""
-    return pa.Table.from_pylist([_row(stored) for stored in deliveries], schema=_SCHEMA)
+    return pa.Table.from_pylist([_row(stored) for stored in deliveries], schema=_DELIVERY_COLUMNS)
 
 
 def _row(stored: _Stored) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What explorers share: controls above, one picture or table below, and where their frames come from."""
+"""The base of all explorers: controls above, one picture or table below, and the source of their frames."""
 
 import warnings
 from base64 import b64encode
@@ -22,7 +22,7 @@ from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWa
 from outreach_frames.plots import theme
 from outreach_frames.snapshots import Snapshot
 
-_SCREEN_DPI = 110
+_PICTURE_DPI = 110
 _MOST_VIEWS = 64
 """Views kept, so that going back is instant [views]."""
 
@@ -80,7 +80,7 @@ def _frame(source: TableSource, name: str) -> pd.DataFrame:
 
 
 def _checked(source: Any, explorer: str) -> TableSource:
-    """Return a source that is one; name what was given instead."""
+    """Return a valid source; else name the type of the value."""
     if isinstance(source, Snapshot | Mapping | Client):
         return source
     if isinstance(source, str | Path):
@@ -94,8 +94,8 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """
     Controls above, one picture or table below.
 
-    A table that is missing, or a connection that is lost while the tables are read, is said in place of the picture,
-    beside a button that tries again. Once read, nothing more is fetched.
+    Where a table is missing, or the connection is lost while the tables are read, a message takes the place of the
+    picture, with a button that tries again. Once the tables are read, nothing more is fetched.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     TABLES
         Table → columns that the explorer itself reads.
     HEIGHT
-        Room for what is shown, so that nothing below it jumps; what is higher scrolls [pixels].
+        Height of the view, so that nothing below it moves; a higher view scrolls [pixels].
     controls
         Controls by name, in the order of the keyboard's Tab; none while the tables could not be read.
     view
@@ -206,8 +206,8 @@ def _undisturbed() -> Iterator[None]:
     """
     Leave out the warnings about the data, and pause the cyclic garbage collector until something is rendered.
 
-    The reports name the warnings; a slider would repeat them. The search through all that a notebook holds takes about
-    a third of the time that a change may take.
+    The reports name the warnings; a slider would repeat them. Its search through the objects of a notebook takes
+    about a third of the time that a change may take.
     """
     with collector_paused(), warnings.catch_warnings():
         warnings.simplefilter("ignore", OutreachDataWarning)
@@ -225,7 +225,7 @@ def as_html(visible: View) -> str:
     if figure is None:
         raise TypeError("The axes belong to no figure.")
     with theme():
-        figure.savefig(buffer, format="png", dpi=_SCREEN_DPI, pil_kwargs={"compress_level": 1})
+        figure.savefig(buffer, format="png", dpi=_PICTURE_DPI, pil_kwargs={"compress_level": 1})
     alt = escape(str(getattr(figure, "outreach_alt", "")), quote=True)
     return (
         f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{b64encode(buffer.getvalue()).decode()}">'
@@ -246,7 +246,7 @@ def dropdown(description: str, options: Sequence[tuple[str, Any]], value: Any = 
 
 
 def buttons(options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
-    """Make a row of buttons of which one is pressed; they say themselves what they choose."""
+    """Make a row of buttons of which one is pressed."""
     return w.ToggleButtons(options=options, style={"button_width": "auto"})
 
 
@@ -262,6 +262,6 @@ def group_by_id(frame: pd.DataFrame, column: str) -> dict[int, pd.DataFrame]:
 
 
 def dropdown_options(names: "pd.Series[str]") -> list[tuple[str, int]]:
-    """Return what a drop-down list offers: ``name (id)`` → id, for names by id; a missing name is said."""
+    """Return the options of a drop-down list: ``name (id)`` → id; without a name, ``no name (id)``."""
     texts = names.astype("string").fillna("").str.strip()
     return [(f"{text or 'no name'} ({number})", int(number)) for number, text in zip(texts.index, texts, strict=True)]

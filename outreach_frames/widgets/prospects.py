@@ -1,4 +1,4 @@
-"""One prospect's story: enrollments, mails and calls on one time line."""
+"""Explorer of a prospect: mails, calls and replies on one time line."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ CAME_BACK = {
     "unsubscribed_at": "opted out",
     "bounced_at": "bounced",
 }
-_CALLED = ("dialed_at", "answered_at", "completed_at")
+_CALL_INSTANTS = ("dialed_at", "answered_at", "completed_at")
 CALLS, ONE_OFF = "calls", "one-off mail"
 _LISTED = 500
 """Prospects offered, those with most mail first."""
@@ -49,7 +49,7 @@ class ProspectExplorer(Explorer):
         "mailings": ("prospect_id", "sequence_id", *_SENT_LABELS, *CAME_BACK),
         "prospects": ("id", "first_name", "last_name"),
         "sequences": ("id", "name"),
-        "calls": ("prospect_id", *_CALLED),
+        "calls": ("prospect_id", *_CALL_INSTANTS),
     }
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
@@ -128,7 +128,7 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
             footnote="On the line: what was sent. Above it: what came back; of several opens or clicks only the last "
             "is known, and machines open and click too. A number: so many from that mark on, too close to be drawn "
             "apart. Instants are UTC.",
-            height=lanes.height + _LEGEND + _AXIS,
+            height=lanes.height + _LEGEND_ROOM + _AXIS,
         )
         ax = page.place(page.width - _ROOM, _AXIS, _ROOM, lanes.height)
         ax.set(ylim=(lanes.height, 0), xticks=[])
@@ -144,7 +144,7 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
     return ax
 
 
-_ROOM, _LEGEND, _AXIS, _EDGE = 4.6, 0.26, 0.5, 0.15
+_ROOM, _LEGEND_ROOM, _AXIS, _EDGE = 4.6, 0.26, 0.5, 0.15
 """Width of the time axis, room for the legend and the axis, and beside the outer marks [inches]."""
 _TRACK, _NUMBER, _BETWEEN = 0.19, 0.1, 0.2
 """Height of a kind's marks, of the numbers above them, and distance of lanes [inches]."""
@@ -167,7 +167,7 @@ def _touches(mailings: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
     """List what happened: lane (a sequence's id, or words for the others), kind, instant [matplotlib's days, UTC]."""
     lanes = mailings["sequence_id"].astype("object").where(mailings["sequence_id"].notna(), ONE_OFF)
     parts = [_part(lanes, kind, mailings[column]) for column, kind in (_SENT_LABELS | CAME_BACK).items()]
-    dialed = calls[_CALLED[0]].fillna(calls[_CALLED[1]]).fillna(calls[_CALLED[2]])
+    dialed = calls[_CALL_INSTANTS[0]].fillna(calls[_CALL_INSTANTS[1]]).fillna(calls[_CALL_INSTANTS[2]])
     parts.append(_part(pd.Series(CALLS, index=calls.index, dtype="object"), "called", dialed))
     return pd.concat(parts, ignore_index=True)
 

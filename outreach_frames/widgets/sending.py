@@ -19,7 +19,7 @@ from outreach_frames.widgets._explorer import (
     group_by_id,
 )
 
-_MAILBOX_RATES = [
+_RATE_CHOICES = [
     ("bounces", "bounce_rate"),
     ("failures", "failure_rate"),
     ("spam", "spam_rate"),
@@ -58,7 +58,7 @@ class MailboxExplorer(Explorer):
         listed = sorted(dropdown_options(addresses), key=lambda option: (-alerts.get(option[1], 0), option[0]))
         look = buttons([("Weeks", "weeks"), ("Health of all", "health")])
         mailbox = dropdown("Mailbox", listed or [("none", 0)])
-        rate = buttons(_MAILBOX_RATES)
+        rate = buttons(_RATE_CHOICES)
         for control in (mailbox, rate):
             disable_when(control, other=look, value="health")
         return {"look": look, "mailbox": mailbox, "rate": rate}

@@ -42,7 +42,7 @@ class SequenceExplorer(Explorer):
     >>> list(explorer.state)
     ['picture', 'sequence', 'days']
     >>> print(explorer.view(**explorer.state).figure.outreach_alt.split(" for ")[0])
-    Reply rate by step and enrollments at risk
+    Reply rate by step and open enrollments
     """
 
     HEIGHT = 560
@@ -53,7 +53,7 @@ class SequenceExplorer(Explorer):
     }
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
-        """Part the mailings by sequence, compare all sequences in each period, and return the controls."""
+        """Split the mailings by sequence, compare all sequences in each period, and return the controls."""
         sequences, self._steps = tables["sequences"], tables["sequence_steps"]
         mailings = tables["mailings"].assign(begun_at=_begun(tables["mailings"]))
         self._end = _end(mailings)

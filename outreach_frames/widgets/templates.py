@@ -23,7 +23,7 @@ from outreach_frames.display import PERCENT
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.widgets._explorer import Explorer, View, buttons, disable_when, dropdown, group_by_id
 
-_FLAT = (1.0, 1.0)
+_FLAT_PRIOR = (1.0, 1.0)
 _DETECTABLE = tuple(thousandths / 1000 for thousandths in range(5, 101, 5))
 """Differences that may be worth finding [fractions]."""
 
@@ -54,7 +54,7 @@ class ABTestExplorer(Explorer):
     }
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
-        """Test all steps, part the tables by step, return the controls; the step with most enrollments comes first."""
+        """Test all steps, split the tables by step, return the controls; the step with most enrollments comes first."""
         mailings, variants = tables["mailings"], tables["sequence_templates"]
         self._templates, steps = tables["templates"].sort_values("id"), tables["sequence_steps"]
         everything = stats.ab_test(mailings, sequence_templates=variants, templates=self._templates)
@@ -120,7 +120,7 @@ class ABTestExplorer(Explorer):
             sequence_templates=self._variants[step],
             templates=self._templates,
             detectable=detectable,
-            prior=self._priors[step] if prior == "empirical" else _FLAT,
+            prior=self._priors[step] if prior == "empirical" else _FLAT_PRIOR,
         )
         return plots.plot_ab_test(test, step=step, names=self._names)
 
@@ -135,7 +135,7 @@ class ABTestExplorer(Explorer):
                     f"Messages(templates[templates['id'].isin({self._arms.get(step, [])})])",
                 ]
             )
-        chosen = '"empirical"' if prior == "empirical" else f"{_FLAT}"
+        chosen = '"empirical"' if prior == "empirical" else f"{_FLAT_PRIOR}"
         return "\n".join(
             [
                 f"mailings, templates = {self.table('mailings')}, {self.table('templates')}",
