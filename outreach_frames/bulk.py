@@ -15,7 +15,6 @@ from tqdm.auto import tqdm
 
 from outreach_frames._fetch import fetch
 from outreach_frames._http import WaitInterrupted
-from outreach_frames._identity import Identity, identity_of
 from outreach_frames._query import text
 from outreach_frames._request_documents import (
     attribute_value,
@@ -24,7 +23,7 @@ from outreach_frames._request_documents import (
     is_missing,
     resource_document,
 )
-from outreach_frames._write_journal import Entry, Journal, Owner, alone
+from outreach_frames._write_journal import Entry, Identity, Journal, Owner, alone, identity_of
 from outreach_frames._write_selection import FrameSelection, Mode, select_rows
 from outreach_frames.catalog import Attribute, ResourceType
 from outreach_frames.client import Client

@@ -13,7 +13,6 @@ import msgspec
 import pandas as pd
 
 from outreach_frames import catalog
-from outreach_frames._http import split_url
 from outreach_frames._jsonapi import Layout, Misfits, to_frame
 from outreach_frames._query import Selection
 from outreach_frames._request_documents import (
@@ -77,7 +76,8 @@ class Client:
         self.sandbox = sandbox
         self.catalog = catalog or _own_catalog()
         self._closing = closing or ExitStack()
-        self._never_stored = frozenset(
+        # They carry secrets, or people to erase.
+        session.never_stored = frozenset(
             kind.plural
             for kind in self.catalog.types.values()
             if kind.holds_secrets or kind.name == "complianceRequest"
@@ -136,8 +136,7 @@ class Client:
         >>> org.get("/prospects", [("page[size]", "1")]).status
         200
         """
-        store = not self._holds_secrets(path)
-        return self.session.get(path, params, refresh=refresh, no_retry=no_retry, store=store)
+        return self.session.get(path, params, refresh=refresh, no_retry=no_retry)
 
     def read(
         self,
@@ -174,8 +173,8 @@ class Client:
         >>> size == len(response.body)
         True
         """
-        session, store = self.session, not self._holds_secrets(path)
-        with session.request(path, params, no_retry=no_retry, store=store) as request:
+        session = self.session
+        with session.request(path, params, no_retry=no_retry) as request:
             response = session.fetch(request, refresh=refresh)
             while True:
                 try:
@@ -188,11 +187,6 @@ class Client:
                 response = again
             session.store(request, response)
         return response, content
-
-    def _holds_secrets(self, path: str) -> bool:
-        """Return whether a collection's records must not be cached: they carry secrets, or people to erase."""
-        parts = split_url(path).path.removeprefix(split_url(self.base_url).path).strip("/").split("/")
-        return parts[0] in self._never_stored
 
     def create(self, resource: str, /, *, meta: Mapping[str, Any] | None = None, **values: Any) -> pd.Series:
         """

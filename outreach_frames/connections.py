@@ -4,12 +4,12 @@ import atexit
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from urllib.parse import parse_qsl
 
 from requests import PreparedRequest
@@ -27,6 +27,22 @@ if TYPE_CHECKING:
 BASE_URL = "https://api.outreach.io/api/v2"
 EXPIRE_AFTER = timedelta(hours=1)
 DEFAULT_PROFILE = "default"
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """Options that every way to connect takes; see `connect`."""
+
+    cache: bool
+    cache_dir: str | Path | None
+    expire_after: timedelta | None
+    offline: bool
+    stale_if_error: bool
+    max_wait: float | None
+
+
+def _with_defaults(options: ConnectionOptions, **defaults: Any) -> dict[str, Any]:
+    """Check the names of options; return them and what stands for those left out."""
+    return defaults | dict(_checked_names(options, ConnectionOptions.__annotations__, "option of a connection"))
 
 
 def connect(
@@ -124,10 +140,7 @@ def connect_server(
     installation: str,
     *,
     base_url: str = BASE_URL,
-    cache: bool = True,
-    cache_dir: str | Path | None = None,
-    expire_after: timedelta | None = EXPIRE_AFTER,
-    max_wait: float | None = None,
+    **options: Unpack[ConnectionOptions],
 ) -> Client:
     """
     Connect as an app installed in an organization, without a user (server to server).
@@ -143,8 +156,9 @@ def connect_server(
     base_url
         Base of the API that tokens come from; the organization's own API may live on another host, which the first
         token names.
-    cache, cache_dir, expire_after, max_wait
-        As in `connect`.
+    **options
+        ``cache``, ``cache_dir``, ``expire_after``, ``offline``, ``stale_if_error``, ``max_wait``, as in `connect`. With
+        ``offline`` no token is requested, so ``base_url`` must be that of the organization.
 
     Returns
     -------
@@ -180,6 +194,7 @@ def connect_server(
         installation_minter,
     )
 
+    settings = _with_defaults(options, expire_after=EXPIRE_AFTER)
     private_key = hidden(private_key)
     installations: list[Installation] = []
     waiter = Waiter()
@@ -194,19 +209,12 @@ def connect_server(
             on_reply=installations.append,
         )
         token_auth = RefreshingTokenAuth(MemoryTokenStore(Secrets()), mint, clock=waiter.clock, wait=waiter.wait)
-        token_auth.token()
-        own = installations[-1].api or base_url
-        check_origin(own, base_url)
-        session = Session(
-            own.rstrip("/"),
-            token_auth,
-            account=installation,
-            cache=cache,
-            cache_dir=cache_dir,
-            expire_after=expire_after,
-            max_wait=max_wait,
-            waiter=waiter,
-        )
+        own = base_url
+        if not settings.get("offline"):
+            token_auth.token()
+            own = installations[-1].api or base_url
+            check_origin(own, base_url)
+        session = Session(own.rstrip("/"), token_auth, account=installation, waiter=waiter, **settings)
         return Client(session, closing=closing.pop_all())
 
 
@@ -251,9 +259,9 @@ def sandbox(
     *,
     resources: str | Path | Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
     as_of: datetime | None = None,
-    cache: bool = True,
     faults: Iterable["Fault | Mapping[str, Any]"] = (),
     settings: "SandboxSettings | Mapping[str, Any] | None" = None,
+    **options: Unpack[ConnectionOptions],
 ) -> Client:
     """
     Start an embedded organization and connect to it over real HTTP on this machine.
@@ -270,14 +278,15 @@ def sandbox(
     as_of
         What the embedded clock shows at the start (aware); default: a fixed day for a made-up organization, the real
         time for given resources.
-    cache
-        Keep responses while the connection is open.
     faults
         What goes wrong, and on which requests: `Fault` objects, or mappings of their attributes. The first one that
         applies to a request is used.
     settings
         Behavior that the vendor does not document, for example the form of ``Retry-After``: `SandboxSettings`, or a
         mapping of some of them.
+    **options
+        ``cache``, ``cache_dir``, ``expire_after``, ``offline``, ``stale_if_error``, ``max_wait``, as in `connect`; by
+        default responses are kept as long as the connection is open.
 
     Returns
     -------
@@ -311,11 +320,13 @@ def sandbox(
     """
     from outreach_frames._sandbox import Fault, Sandbox, SandboxSettings  # noqa: PLC0415  loaded only where it is used
 
+    connection = _with_defaults(options, expire_after=None)
     chosen = [
-        fault if isinstance(fault, Fault) else _checked_names(fault, Fault, "attribute of a fault") for fault in faults
+        fault if isinstance(fault, Fault) else _checked_names(fault, _field_names(Fault), "attribute of a fault")
+        for fault in faults
     ]
     if settings is not None and not isinstance(settings, SandboxSettings):
-        settings = _checked_names(settings, SandboxSettings, "setting of the sandbox")
+        settings = _checked_names(settings, _field_names(SandboxSettings), "setting of the sandbox")
     closing = ExitStack()
     atexit.register(closing.close)
     closing.callback(atexit.unregister, closing.close)
@@ -327,25 +338,22 @@ def sandbox(
         except ValueError as error:
             raise QueryError(f"The sandbox cannot be made: {error}.") from error
         closing.enter_context(handle)
-        session = Session(
-            handle.base_url,
-            BearerAuth(handle.token),
-            account="sandbox",
-            cache=cache,
-            cache_dir=cache_dir,
-            expire_after=None,
-        )
+        connection.setdefault("cache_dir", cache_dir)
+        session = Session(handle.base_url, BearerAuth(handle.token), account="sandbox", **connection)
         on_failure.pop_all()
     return Client(session, sandbox=handle, closing=closing)
 
 
-def _checked_names(given: Mapping[str, Any], kind: type, noun: str) -> Mapping[str, Any]:
-    """Return a mapping of fields of a data class after a check of their names."""
-    names = [field.name for field in fields(kind) if field.init]
-    for name in given:
+def _checked_names(values: Mapping[str, Any], names: Collection[str], noun: str) -> Mapping[str, Any]:
+    """Return values by name after a check of the names."""
+    for name in values:
         if name not in names:
             raise UnknownNameError(name, kind=noun, known=names)
-    return given
+    return values
+
+
+def _field_names(kind: type) -> list[str]:
+    return [field.name for field in fields(kind) if field.init]
 
 
 def connect_jsonapi(
@@ -355,12 +363,13 @@ def connect_jsonapi(
     paging: Paging = "links",
     check_total: bool = True,
     origins: Mapping[str, str] | None = None,
+    **options: Unpack[ConnectionOptions],
 ) -> Server:
     """
     Connect to any JSON:API server, to read it with `fetch`, `fetch_one` and `fetch_tables`.
 
     Names of resources, filters and attributes are the server's own and sent as they are given; columns and their
-    types are those of `read_jsonapi`. Answers are not cached. Links and redirects to another origin are refused.
+    types are those of `read_jsonapi`. Links and redirects to another origin are refused.
 
     Parameters
     ----------
@@ -388,6 +397,9 @@ def connect_jsonapi(
         ``{"http://inner:3000": "https://api.example.org/v1"}`` asks the second for what stands below the first; the
         same on both sides lets links lead there, *and the sign-in with them*. Links to another page of the same
         collection need no entry: they are requested at the server itself.
+    **options
+        ``cache``, ``cache_dir``, ``expire_after``, ``offline``, ``stale_if_error``, ``max_wait``, as in `connect`, but
+        responses are cached only with ``cache=True``.
 
     Returns
     -------
@@ -400,7 +412,8 @@ def connect_jsonapi(
     OriginError
         The base URL, or one in ``origins``, is plain http to another machine.
     QueryError
-        There is no such way of paging.
+        There is no such way of paging; or responses are to be cached and ``auth`` is a function, so that whose they are
+        is not known.
 
     Examples
     --------
@@ -411,16 +424,23 @@ def connect_jsonapi(
     """
     auth = hidden(auth)
     sign = BearerAuth(auth) if isinstance(auth, str) else HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth
+    settings = _with_defaults(options, cache=False, expire_after=EXPIRE_AFTER)
+    if settings["cache"] and callable(auth):
+        raise QueryError(
+            "Responses to requests that a function signs cannot be cached: whose they are is not known.",
+            hint="Leave cache out, or give a token, or user name and password.",
+        )
     base, _, query = base_url.partition("?")
     bases = Bases(base, origins or {})
+    credentials = hidden("\n".join(auth)) if isinstance(auth, tuple) else auth
     session = Session(
         base,
         sign or _unsigned,
-        account=base_url,
-        cache=False,
+        account=_fingerprint(base_url, credentials) if isinstance(credentials, str) else base_url,
         check_origin=bases.check,
         address_of=bases.address_of,
         vendor=False,
+        **settings,
     )
     return Server(session, paging=paging, check_total=check_total, params=parse_qsl(query, keep_blank_values=True))
 

@@ -24,14 +24,14 @@ NAMES = """
 
 LAYERS = (
     {"_files", "_fork", "_format", "_renamed", "_secrets", "errors", "metrics"},
-    {"_sockets", "_warnings"},
-    {"_http", "_write_journal", "catalog", "plots", "stats"},
+    {"_warnings"},
+    {"_http", "catalog", "plots", "stats"},
     {"_auth", "_export", "display", "reports"},
     {"_query", "_sandbox", "findings"},
     {"_jsonapi"},
     {"_request_documents", "webhooks"},
     {"client"},
-    {"_fetch", "_identity", "_write_selection"},
+    {"_fetch", "_write_journal", "_write_selection"},
     {"connections"},
     {"bulk", "compliance", "patterns", "snapshots"},
     {"cli", "widgets"},

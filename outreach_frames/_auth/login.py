@@ -25,8 +25,8 @@ from outreach_frames._auth.oauth import (
     read_redirect,
 )
 from outreach_frames._auth.profiles import DEFAULT, Profile, Profiles
+from outreach_frames._http.limits import Allowance, limited
 from outreach_frames._secrets import hidden
-from outreach_frames._sockets import Allowance, limited
 from outreach_frames.errors import AuthError
 
 TIMEOUT = 300.0

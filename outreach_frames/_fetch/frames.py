@@ -18,6 +18,7 @@ from outreach_frames._fetch.plan import (
     FetchOptions,
     PagingStrategy,
     arrangement_of,
+    large_pages,
     paginator_of,
     table_of,
 )
@@ -166,12 +167,13 @@ def fetch(
         params=params,
         strict=strict,
     )
-    generic.refuse_params(client, params)
+    if params:
+        generic.refuse_params(client, params)
     if not client.is_cataloged(resource):
         return generic.fetch_frame(client, resource, options)
     labels, query = options.query(client, resource)
     way = arrangement_of(query, limit)
-    plan = PagingStrategy(way.query, limit=limit, page_size=page_size, parallel=parallel)
+    plan = PagingStrategy(way.query, limit=limit, page_size=page_size, parallel=parallel, gather=large_pages)
     layout, read = reader_of(client, way.query, strict=strict)
     with paginator_of(client, query.resource.table, read, options) as paginator:
         batches = (page.content for page in plan.pages(paginator))
@@ -280,7 +282,8 @@ def fetch_one(
         params=params,
         strict=strict,
     )
-    generic.refuse_params(client, params)
+    if params:
+        generic.refuse_params(client, params)
     if not client.is_cataloged(resource):
         return generic.fetch_record(client, resource, id_of(record), options)
     labels, query = options.query(client, resource)

@@ -109,7 +109,7 @@ class ReceivedRecords:
     def add(self, page: FetchedPage[Any]) -> int:
         """Add a page; return how many of its records are new [records]."""
         before, blocks = len(self), self._blocks
-        for key in page.keys.to_pylist() if isinstance(page.keys, pa.Array) else page.keys:
+        for key in page.keys.to_numpy(zero_copy_only=False).tolist() if isinstance(page.keys, pa.Array) else page.keys:
             if isinstance(key, int):
                 block, bit = key // _BLOCK, 1 << key % _BLOCK
                 bits = blocks.get(block, 0)

@@ -93,7 +93,7 @@ def _serve(work: Callable[[Item], T], waiting: deque[tuple[Item, Future[T]]]) ->
 
 
 def fetch_by_id(
-    paginator: Paginator[T], query: Query, chains: int, read: Callable[[Query], Iterator[FetchedPage[T]]]
+    paginator: Paginator[T], query: Query, chains: int, read: Callable[[Query], list[FetchedPage[T]]]
 ) -> Iterator[FetchedPage[T]]:
     """
     Read ranges of ids, a chain of pages each; the outer ranges are open, so no id is left out.
@@ -105,7 +105,7 @@ def fetch_by_id(
     """
 
     def pages(ends: tuple[int | None, int | None]) -> list[FetchedPage[T]]:
-        return list(read(query.narrowed(*ends)))
+        return read(query.narrowed(*ends))
 
     bounds = _id_ranges(_newest_id(paginator, query), chains)
     yield from chain.from_iterable(side_by_side(pages, bounds, threads=len(bounds), stop=paginator.stop))

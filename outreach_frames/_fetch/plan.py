@@ -1,8 +1,7 @@
 """Which requests answer a query, and in which order their rows stand."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -155,11 +154,16 @@ def table_of(batches: Iterable[pa.RecordBatch], schema: pa.Schema, order: Order,
     return pa.table(parts, names)
 
 
+def large_pages(pages: Iterable[FetchedPage[pa.RecordBatch]]) -> list[FetchedPage[pa.RecordBatch]]:
+    """Read pages and put them together to larger ones, which leave fewer gaps in memory."""
+    return [FetchedPage(content=batch, keys=batch["id"]) for batch in _larger(page.content for page in pages)]
+
+
 def _larger(batches: Iterable[pa.RecordBatch]) -> list[pa.RecordBatch]:
     """Put the batches of several pages together, where they have the same columns."""
     large: list[tuple[int, pa.RecordBatch]] = []
     for page in batches:
-        large.append((0, page))
+        large.append((0 if page.num_rows <= MAX_PAGE_SIZE else LEVELS, page))
         while len(large) >= TOGETHER and (level := large[-1][0]) < LEVELS:
             last = [batch for its, batch in large[-TOGETHER:] if its == level and batch.schema == page.schema]
             if len(last) < TOGETHER:
@@ -231,6 +235,8 @@ class PagingStrategy:
         Rows per page [rows]; ``None``: what suits the query.
     parallel
         Chains at a time.
+    gather
+        Reads the pages of a chain that is read beside others, and holds them until it is their turn.
 
     Raises
     ------
@@ -242,6 +248,7 @@ class PagingStrategy:
     limit: int | None = None
     page_size: int | None = None
     parallel: int | None = None
+    gather: Callable[[Iterable[FetchedPage[Any]]], list[FetchedPage[Any]]] = list
 
     def __post_init__(self) -> None:
         self.query.resource.require("list")
@@ -271,7 +278,11 @@ class PagingStrategy:
             return fetch_by_offset(paginator, self.query, self.parallel or 1, limit=self.limit, page_size=self._size)
         if self.query.sort or self.query.filters_ids:
             return self.one_by_one(paginator, self.query)
-        return fetch_by_id(paginator, self.query, self.parallel or 1, partial(self.one_by_one, paginator))
+
+        def read(query: Query) -> list[FetchedPage[T]]:
+            return self.gather(self.one_by_one(paginator, query))
+
+        return fetch_by_id(paginator, self.query, self.parallel or 1, read)
 
     def one_by_one(self, paginator: Paginator[T], query: Query) -> Iterator[FetchedPage[T]]:
         """

@@ -16,7 +16,7 @@ def fetch_prospects(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     """
     Fetch prospects: one row per person.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /prospects``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -25,10 +25,6 @@ def fetch_prospects(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
         ``touched_at``, ``engaged_at``, ``created_at`` [UTC instants]; ``open_count``, ``click_count``, ``reply_count``
         [events since the last touch, not mailings: never the base of a rate]; ``account_id``, ``owner_id``,
         ``stage_id``.
-
-    Notes
-    -----
-    Source: ``GET /prospects``, Outreach API v2.
 
     Examples
     --------
@@ -43,17 +39,13 @@ def fetch_accounts(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch accounts: one row per company.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /accounts``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     accounts : DataFrame, shape (n_accounts, n_columns)
         ``name``, ``domain``, ``industry``, ``number_of_employees`` [people]; ``named`` [true, false]; ``touched_at``,
         ``created_at`` [UTC instants]; ``owner_id``.
-
-    Notes
-    -----
-    Source: ``GET /accounts``, Outreach API v2.
 
     Examples
     --------
@@ -67,7 +59,7 @@ def fetch_sequences(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     """
     Fetch sequences: one row per sequence.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /sequences``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -75,10 +67,6 @@ def fetch_sequences(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
         ``name``, ``sequence_type``, ``enabled`` [true, false], ``duration_in_days`` [days]; ``deliver_count``,
         ``open_count``, ``reply_count`` … [mailings, as the API counts them]; ``num_contacted_prospects``,
         ``num_replied_prospects`` [prospects]; ``owner_id``, ``ruleset_id``.
-
-    Notes
-    -----
-    Source: ``GET /sequences``, Outreach API v2.
 
     Examples
     --------
@@ -93,17 +81,13 @@ def fetch_sequence_steps(client: Client, /, **options: Unpack[Options]) -> pd.Da
     """
     Fetch sequence steps: one row per step of a sequence.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /sequenceSteps``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     sequence_steps : DataFrame, shape (n_sequence_steps, n_columns)
         ``order`` [1, 2, …], ``step_type``, ``interval`` [the vendor's documents say seconds in one place, minutes in
         another]; counters as in `fetch_sequences`; ``sequence_id``.
-
-    Notes
-    -----
-    Source: ``GET /sequenceSteps``, Outreach API v2.
 
     Examples
     --------
@@ -118,17 +102,13 @@ def fetch_sequence_states(client: Client, /, **options: Unpack[Options]) -> pd.D
     """
     Fetch sequence states: one row per enrollment: a prospect put once into a sequence.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /sequenceStates``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     sequence_states : DataFrame, shape (n_sequence_states, n_columns)
         ``state``, ``created_at``, ``state_changed_at``, ``replied_at`` [UTC instants]; counters [mailings];
         ``prospect_id``, ``sequence_id``, ``sequence_step_id`` [the current step, not the history], ``mailbox_id``.
-
-    Notes
-    -----
-    Source: ``GET /sequenceStates``, Outreach API v2.
 
     Examples
     --------
@@ -143,17 +123,13 @@ def fetch_sequence_templates(client: Client, /, **options: Unpack[Options]) -> p
     """
     Fetch sequence templates: one row per variant of a step: a template in use there.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /sequenceTemplates``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     sequence_templates : DataFrame, shape (n_sequence_templates, n_columns)
         ``enabled`` [true, false], ``enabled_at`` [UTC instant]; counters as in `fetch_sequences`; ``sequence_step_id``,
         ``template_id``.
-
-    Notes
-    -----
-    Source: ``GET /sequenceTemplates``, Outreach API v2.
 
     Examples
     --------
@@ -168,7 +144,7 @@ def fetch_mailings(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch mailings: one row per e-mail scheduled, sent or failed.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /mailings``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -177,10 +153,6 @@ def fetch_mailings(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
         instants, missing until they happen]; ``opened_at``, ``clicked_at`` [UTC instants of the latest, not the first];
         ``open_count``, ``click_count`` [events, machines' included]; ``sequence_id`` [missing for one-off mail],
         ``sequence_state_id``, ``sequence_step_id``, ``template_id``, ``prospect_id``, ``mailbox_id``, ``user_id``.
-
-    Notes
-    -----
-    Source: ``GET /mailings``, Outreach API v2.
 
     Examples
     --------
@@ -195,7 +167,7 @@ def fetch_calls(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch calls: one row per call.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /calls``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -203,10 +175,6 @@ def fetch_calls(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
         ``direction``, ``outcome``; ``dialed_at``, ``answered_at``, ``completed_at`` [UTC instants]; ``created_at``
         [UTC instant of the logging, not of the call]; ``prospect_id``, ``user_id``, ``sequence_id``,
         ``call_disposition_id``.
-
-    Notes
-    -----
-    Source: ``GET /calls``, Outreach API v2.
 
     Examples
     --------
@@ -221,17 +189,13 @@ def fetch_tasks(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch tasks: one row per to-do.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /tasks``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     tasks : DataFrame, shape (n_tasks, n_columns)
         ``action``, ``task_type``, ``state``; ``due_at``, ``completed_at``, ``created_at`` [UTC instants]; ``owner_id``,
         ``prospect_id``, ``sequence_id``; ``subject_id`` with ``subject_type`` (account, opportunity or prospect).
-
-    Notes
-    -----
-    Source: ``GET /tasks``, Outreach API v2.
 
     Examples
     --------
@@ -246,17 +210,13 @@ def fetch_events(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch events: one row per logged happening.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /events``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     events : DataFrame, shape (n_events, n_columns)
         ``name``, ``event_at``, ``created_at`` [UTC instants]; ``payload`` [JSON text]; ``request_proxied`` [true,
         false]; ``prospect_id``, ``mailing_id``, ``user_id``.
-
-    Notes
-    -----
-    Source: ``GET /events``, Outreach API v2.
 
     Examples
     --------
@@ -271,16 +231,12 @@ def fetch_users(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch users: one row per seat.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /users``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     users : DataFrame, shape (n_users, n_columns)
         ``name``, ``email``, ``title``, ``locked`` [true, false]; ``created_at`` [UTC instant]; ``role_id``.
-
-    Notes
-    -----
-    Source: ``GET /users``, Outreach API v2.
 
     Examples
     --------
@@ -295,16 +251,12 @@ def fetch_teams(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch teams: one row per team.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /teams``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     teams : DataFrame, shape (n_teams, n_columns)
         ``name``, ``color``; ``created_at`` [UTC instant]; ``creator_id``.
-
-    Notes
-    -----
-    Source: ``GET /teams``, Outreach API v2.
 
     Examples
     --------
@@ -318,7 +270,7 @@ def fetch_mailboxes(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     """
     Fetch mailboxes: one row per sending address.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /mailboxes``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -326,10 +278,6 @@ def fetch_mailboxes(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
         ``email``; ``send_disabled``, ``sync_disabled`` [true, false]; ``send_success_at``, ``sync_success_at`` [UTC
         instants]; ``max_mailings_per_day`` [mailings]; ``user_id``. The API's attribute ``userId`` has the column
         ``user_id_attribute``, since the relationship has the other.
-
-    Notes
-    -----
-    Source: ``GET /mailboxes``, Outreach API v2.
 
     Examples
     --------
@@ -344,17 +292,13 @@ def fetch_templates(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     """
     Fetch templates: one row per template.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /templates``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     templates : DataFrame, shape (n_templates, n_columns)
         ``name``, ``subject``, ``archived`` [true, false], ``last_used_at`` [UTC instant]; counters [mailings];
         ``owner_id``. Bodies come only when named in ``fields``.
-
-    Notes
-    -----
-    Source: ``GET /templates``, Outreach API v2.
 
     Examples
     --------
@@ -369,16 +313,12 @@ def fetch_snippets(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch snippets: one row per snippet.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /snippets``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     snippets : DataFrame, shape (n_snippets, n_columns)
         ``name``, ``share_type``, ``created_at`` [UTC instant]; ``owner_id``. Bodies come only when named in ``fields``.
-
-    Notes
-    -----
-    Source: ``GET /snippets``, Outreach API v2.
 
     Examples
     --------
@@ -392,16 +332,12 @@ def fetch_rulesets(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch rulesets: one row per ruleset.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /rulesets``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     rulesets : DataFrame, shape (n_rulesets, n_columns)
         ``name``, ``permit_duplicate_prospects``, ``sequence_exclusivity``; ``created_at`` [UTC instant].
-
-    Notes
-    -----
-    Source: ``GET /rulesets``, Outreach API v2.
 
     Examples
     --------
@@ -415,16 +351,12 @@ def fetch_stages(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch stages: one row per stage of prospects.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /stages``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     stages : DataFrame, shape (n_stages, n_columns)
         ``name``, ``order`` [1, 2, …], ``color``; ``created_at`` [UTC instant].
-
-    Notes
-    -----
-    Source: ``GET /stages``, Outreach API v2.
 
     Examples
     --------
@@ -438,16 +370,12 @@ def fetch_personas(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch personas: one row per persona.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /personas``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     personas : DataFrame, shape (n_personas, n_columns)
         ``name``, ``description``; ``created_at`` [UTC instant].
-
-    Notes
-    -----
-    Source: ``GET /personas``, Outreach API v2.
 
     Examples
     --------
@@ -461,7 +389,7 @@ def fetch_opportunities(client: Client, /, **options: Unpack[Options]) -> pd.Dat
     """
     Fetch opportunities: one row per deal.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /opportunities``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
@@ -469,10 +397,6 @@ def fetch_opportunities(client: Client, /, **options: Unpack[Options]) -> pd.Dat
         ``name``, ``amount`` [in ``currency_type``: never add across currencies], ``probability`` [percent];
         ``created_at`` [UTC instant of the sync], ``external_created_at`` [UTC instant in the CRM], ``close_date``;
         ``account_id``, ``owner_id``, ``opportunity_stage_id``.
-
-    Notes
-    -----
-    Source: ``GET /opportunities``, Outreach API v2.
 
     Examples
     --------
@@ -487,16 +411,12 @@ def fetch_webhooks(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     """
     Fetch webhooks: one row per webhook.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /webhooks``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     webhooks : DataFrame, shape (n_webhooks, n_columns)
         ``resource``, ``action``, ``url``, ``active`` [true, false], ``payload_version``; ``created_at`` [UTC instant].
-
-    Notes
-    -----
-    Source: ``GET /webhooks``, Outreach API v2.
 
     Examples
     --------
@@ -511,16 +431,12 @@ def fetch_compliance_requests(client: Client, /, **options: Unpack[Options]) -> 
     """
     Fetch compliance requests: one row per request to erase a person.
 
-    Options and errors are those of `fetch`.
+    Source: ``GET /complianceRequests``, Outreach API v2. Options and errors are those of `fetch`.
 
     Returns
     -------
     compliance_requests : DataFrame, shape (n_compliance_requests, n_columns)
         ``state``, ``request_type``, ``object_type``; ``created_at`` [UTC instant].
-
-    Notes
-    -----
-    Source: ``GET /complianceRequests``, Outreach API v2.
 
     Examples
     --------

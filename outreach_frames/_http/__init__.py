@@ -3,9 +3,9 @@
 from outreach_frames._http.cache import Cache, clear_all, remove_account
 from outreach_frames._http.cache_file import CacheInfo
 from outreach_frames._http.errors import holds_only_errors
+from outreach_frames._http.limits import Waiter, WaitInterrupted
 from outreach_frames._http.messages import UNREADABLE, Request, Response, read_json
 from outreach_frames._http.origin import Bases, check_origin, split_url
-from outreach_frames._http.retry import Waiter, WaitInterrupted
 from outreach_frames._http.session import Session
 from outreach_frames._http.token_endpoint import TokenEndpoint
 from outreach_frames._http.transport import BearerAuth, Renewable

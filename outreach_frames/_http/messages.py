@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -15,7 +16,7 @@ from outreach_frames._http.retry import REPEATABLE_METHODS
 from outreach_frames.errors import OriginError
 
 if TYPE_CHECKING:
-    from outreach_frames._http.retry import Deadline
+    from outreach_frames._http.limits import Deadline
 
 STORED_HEADERS = ("Content-Type", "Date", "Link")
 """Headers that a response keeps, on disk and in memory: none that could be a secret."""
@@ -106,6 +107,11 @@ class Request(PreparedRequest):
         request.repeatable = method in REPEATABLE_METHODS
         request._link, request._base_url, request._path = url, base_url, path
         return request
+
+    @property
+    def collection(self) -> str:
+        """The first step of its path below the base."""
+        return urlsplit(self.url or "").path.removeprefix(urlsplit(self._base_url).path).strip("/").partition("/")[0]
 
     @property
     def label(self) -> str:

@@ -21,11 +21,11 @@ from requests import PreparedRequest
 from outreach_frames import __version__
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.cache import SIZE_CAP, Cache, default_folder, fingerprint, http_folder
+from outreach_frames._http.limits import Limits, Waiter
 from outreach_frames._http.messages import LARGEST_BODY, Request, Response
 from outreach_frames._http.origin import OriginCheck, check_base_url, check_origin, join_url
 from outreach_frames._http.rate_limit import RateLimiter, RateLimitWindow
-from outreach_frames._http.retry import Waiter
-from outreach_frames._http.transport import Limits, Transport
+from outreach_frames._http.transport import Transport
 from outreach_frames._secrets import HiddenBytes
 from outreach_frames.errors import (
     CacheMissError,
@@ -95,6 +95,8 @@ class Session(OfOneProcess):
     ----------
     owner
         Fingerprint of the account: names its files without telling who it is.
+    never_stored
+        Collections, such as ``webhooks``, whose responses are neither looked for in the cache nor put there.
 
     Raises
     ------
@@ -125,6 +127,7 @@ class Session(OfOneProcess):
         vendor: bool = True,
     ) -> None:
         self.base_url = check_base_url(base_url)
+        self.never_stored: Collection[str] = ()
         self._check_origin = check_origin
         self._address_of = address_of
         self._vendor = vendor
@@ -214,7 +217,7 @@ class Session(OfOneProcess):
         """Prepare a read, see `get`; another thread with the same one waits until this block has ended."""
         request = self._prepared("GET", url, params)
         request.no_retry = no_retry
-        if store and self.cache.is_enabled:
+        if store and self.cache.is_enabled and request.collection not in self.never_stored:
             request.key = self.cache.key(request)
         if request.key is None or self._offline:
             yield request

@@ -6,11 +6,11 @@ from urllib.parse import urlencode, urlunsplit
 
 from requests import PreparedRequest
 
+from outreach_frames._http.limits import Limits, Waiter
 from outreach_frames._http.messages import Request
 from outreach_frames._http.origin import check_base_url, split_url
 from outreach_frames._http.rate_limit import RateLimiter
-from outreach_frames._http.retry import Waiter
-from outreach_frames._http.transport import Limits, Transport
+from outreach_frames._http.transport import Transport
 from outreach_frames._secrets import HiddenBytes, HiddenText
 
 LIMITS = Limits(connect=10.0, read=30.0, deadline=120.0, max_wait=300.0, size=1 << 20)

@@ -11,7 +11,7 @@ import ssl
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from random import random
@@ -26,20 +26,21 @@ from requests.utils import resolve_proxies
 
 from outreach_frames._fork import OfOneProcess
 from outreach_frames._http.errors import judge, needs_new_token, rate_limit_error
+from outreach_frames._http.limits import (
+    Allowance,
+    Deadline,
+    Limits,
+    PooledAdapter,
+    TooLargeError,
+    Waiter,
+    WaitInterrupted,
+    allowing,
+)
 from outreach_frames._http.messages import Request, Response, stored_headers
 from outreach_frames._http.origin import OriginCheck, check_origin, hide_queries, is_loopback, join_url, origin_of
 from outreach_frames._http.rate_limit import RateLimiter, read_budget, read_resumption
-from outreach_frames._http.retry import (
-    LONGEST_WAIT,
-    NOT_EXECUTED,
-    Deadline,
-    Outcome,
-    Waiter,
-    WaitInterrupted,
-    pause_before_retry,
-)
+from outreach_frames._http.retry import LONGEST_WAIT, NOT_EXECUTED, Outcome, pause_before_retry
 from outreach_frames._secrets import HiddenBytes, HiddenText, hidden
-from outreach_frames._sockets import Allowance, PooledAdapter, TooLargeError, allowing
 from outreach_frames.errors import DeadlineError, DocumentError, OutreachError, TransportError
 
 _log = logging.getLogger(__name__)
@@ -84,30 +85,6 @@ SHORTEST_TIMEOUT = 0.05
 """What is left for an attempt just before its deadline [s]."""
 
 UNSURE = "It may or may not have been carried out: look before you send it again."
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """
-    How long things may take.
-
-    Attributes
-    ----------
-    connect, read
-        For the connection to come about, and between two pieces of an answer [s].
-    deadline
-        For all attempts of a request and the pauses between them; waits that the server announces are extra [s].
-    max_wait
-        All such waits of a request [s]; ``None``: one hourly window.
-    size
-        Largest answer, as it comes and unpacked [bytes].
-    """
-
-    connect: float
-    read: float
-    deadline: float
-    max_wait: float | None
-    size: int
 
 
 class Transport(OfOneProcess):

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 import outreach_frames as of
-from outreach_frames.errors import AuthError
+from outreach_frames.errors import AuthError, CacheMissError, QueryError, UnknownNameError
 
 
 def pem_pair():
@@ -43,3 +43,52 @@ def test_another_key_is_refused(org, tmp_path):
     assert private not in str(caught.value)
     with pytest.raises(AuthError, match="private key"):
         of.connect_server(guid, "no key", "x", base_url=org.base_url, cache_dir=tmp_path)
+
+
+def test_an_app_that_is_offline_asks_for_no_token(org, tmp_path):
+    private, public = pem_pair()
+    guid = org.sandbox.installs.register_key(public)
+    app = {"base_url": org.base_url, "cache_dir": tmp_path}
+    installation = org.sandbox.installs.install(guid)
+    with of.connect_server(guid, private, installation, **app) as server:
+        expected = of.fetch(server, "users")
+    sent = len(org.sandbox.requests)
+
+    with of.connect_server(guid, private, installation, offline=True, **app) as server:
+        assert of.fetch(server, "users").equals(expected)
+        with pytest.raises(CacheMissError):
+            of.fetch(server, "accounts")
+
+    assert len(org.sandbox.requests) == sent
+
+
+def test_another_server_is_cached_on_request_for_each_sign_in(org, tmp_path):
+    """Whoever has another token sees nothing of the first one's answers, not even offline."""
+    options = {"cache": True, "cache_dir": tmp_path}
+    with of.connect_jsonapi(org.base_url, org.sandbox.token, **options) as server:
+        expected = of.fetch(server, "users")
+    sent = len(org.sandbox.requests)
+
+    with of.connect_jsonapi(org.base_url, org.sandbox.token, **options) as server:
+        assert of.fetch(server, "users").equals(expected)
+    for auth in ("another token", ("user", "password"), None):
+        with of.connect_jsonapi(org.base_url, auth, offline=True, **options) as server, pytest.raises(CacheMissError):
+            of.fetch(server, "users")
+
+    assert len(org.sandbox.requests) == sent
+    with pytest.raises(QueryError, match="that a function signs"):
+        of.connect_jsonapi(org.base_url, lambda request: request, **options)
+
+
+@pytest.mark.parametrize(
+    "connect",
+    [
+        lambda **options: of.connect_server("guid", "key", "installation", **options),
+        lambda **options: of.connect_jsonapi("https://api.example.org", **options),
+        lambda **options: of.sandbox(prospects=5, **options),
+    ],
+    ids=["connect_server", "connect_jsonapi", "sandbox"],
+)
+def test_every_way_to_connect_knows_its_options(connect):
+    with pytest.raises(UnknownNameError, match="offline"):
+        connect(ofline=True)
