@@ -17,7 +17,7 @@ import msgspec
 from outreach_frames._fetch.pagination import Address, FetchedPage, Paginator, ReceivedRecords
 from outreach_frames._fetch.raw_pages import Members, PagingMeta, RawDocument, count_of, link_of, paging_meta
 from outreach_frames._http import split_url
-from outreach_frames._jsonapi.lenient import reading
+from outreach_frames._jsonapi.structs import reading
 from outreach_frames._query import Parameters, text
 from outreach_frames.errors import BadRequestError, DocumentError, NotFoundError
 

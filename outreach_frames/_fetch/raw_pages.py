@@ -17,10 +17,10 @@ from outreach_frames._jsonapi.lenient import (
     counts,
     next_link,
     object_of,
-    reading,
     split_document,
     type_of,
 )
+from outreach_frames._jsonapi.structs import reading
 
 __all__ = [
     "Members",

@@ -42,11 +42,11 @@ what is nested
     Kept down to 200 levels; deeper, or where the decoder meets Python's recursion limit, `DocumentError`.
 """
 
+from outreach_frames._jsonapi.columns import Misfit, Misfits
+from outreach_frames._jsonapi.decoder import collector_paused
 from outreach_frames._jsonapi.document import read_jsonapi
-from outreach_frames._jsonapi.page import Layout, Page
-from outreach_frames._jsonapi.table import concat, to_frame
-from outreach_frames._jsonapi.timestamps import dates, rows_off_midnight
-from outreach_frames._jsonapi.values import NESTED, Misfit, Misfits, is_nested, number_of, truth_of
+from outreach_frames._jsonapi.page import Layout, Page, concat, to_frame
+from outreach_frames._jsonapi.values import NESTED, dates, is_nested, number_of, rows_off_midnight, truth_of
 
 __all__ = [
     "NESTED",
@@ -54,6 +54,7 @@ __all__ = [
     "Misfit",
     "Misfits",
     "Page",
+    "collector_paused",
     "concat",
     "dates",
     "is_nested",

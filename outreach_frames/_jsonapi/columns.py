@@ -1,4 +1,4 @@
-"""The resources of one type on one page, as Arrow columns."""
+"""The resources of one type on one page, as Arrow columns; values that do not fit."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -11,12 +11,75 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from outreach_frames._jsonapi.structs import Shape, Struct, id_type
-from outreach_frames._jsonapi.timestamps import UnreadableValueError, rows_off_midnight
-from outreach_frames._jsonapi.values import ARROW, MEANT, Misfit, array, kind_of, misfit, typed
+from outreach_frames._jsonapi.values import ARROW, MEANT, UnreadableValueError, array, kind_of, rows_off_midnight, typed
+from outreach_frames._warnings import warn
 from outreach_frames.catalog import Catalog, Relationship, ResourceType, snake
+from outreach_frames.errors import DocumentError, OutreachDataWarning
 
 OFF_MIDNIGHT = "is a date with a time of day that is midnight in no time zone"
 _STORED: dict[type, pa.DataType] = {int: pa.int64(), str: pa.string()}
+
+
+_LISTED_IDS = 3
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """
+    A value that does not fit, and where it stands; not the value itself.
+
+    Attributes
+    ----------
+    resource_type, id, name
+        The record, and the API's name of the attribute or relationship.
+    what
+        What is the matter with it, as the rest of a sentence that begins with the name.
+    outcome
+        What became of it, as the rest of a sentence that begins with "It is".
+    """
+
+    resource_type: str
+    id: int | str | None
+    name: str
+    what: str
+    outcome: str
+
+    def error(self) -> DocumentError:
+        """Return the error for those who want none of it; it names the place and keeps the value to itself."""
+        return DocumentError(
+            f"In the {self.resource_type} with the id {self.id!r:.60}, {self.name!r} {self.what}.",
+            resource_type=self.resource_type,
+            id=self.id,
+            attribute=self.name,
+        )
+
+
+def misfit(resource_type: str, id_: int | str | None, name: str, meant: str) -> DocumentError:
+    """Return the error for a value that cannot be read as what it should be."""
+    return Misfit(resource_type, id_, name, f"is not {meant}", "refused").error()
+
+
+class Misfits:
+    """Misfits of many pages, by what is the matter with them."""
+
+    def __init__(self, misfits: Iterable[Misfit] = ()) -> None:
+        self._ids: dict[tuple[str, str, str, str], dict[int | str | None, None]] = {}
+        self.add(misfits)
+
+    def add(self, misfits: Iterable[Misfit]) -> None:
+        """Count further ones; a record that comes again counts once."""
+        for each in misfits:
+            self._ids.setdefault((each.resource_type, each.name, each.what, each.outcome), {})[each.id] = None
+
+    def warn(self, *, hint: str = " strict=True refuses it.") -> None:
+        """Warn once for everything that is the matter, with the number of records and the first ids."""
+        for (resource_type, name, what, outcome), ids in self._ids.items():
+            numbers = ", ".join(map(str, list(ids)[:_LISTED_IDS])) + (" …" if len(ids) > _LISTED_IDS else "")
+            warn(
+                f"{resource_type}.{name} {what}, in {len(ids):,} record{'s' * (len(ids) != 1)} (id {numbers}). "
+                f"It is {outcome}.{hint}",
+                OutreachDataWarning,
+            )
 
 
 @dataclass(frozen=True)
@@ -136,7 +199,7 @@ class Rows:
     @cached_property
     def ids(self) -> pa.Array:
         """The ids."""
-        return self._checked("id", "an id", lambda: typed([r.id for r in self.resources], _STORED[self.shape.id_type]))
+        return self._checked("id", "an id", lambda: typed(self._ids, _STORED[self.shape.id_type]))
 
     def column(self, column: Column) -> pa.Array:
         """
@@ -155,29 +218,19 @@ class Rows:
         if column.part == "id":
             return self.ids
         if column.part == "meta":
-            return self._checked("meta", MEANT["json"], lambda: array("json", [r.meta for r in self.resources]))
-        if column.part == "value":
-            kind = kind_of(self.shape.resource_type.attributes[column.source])
-            values = self._attribute_values[self.shape.attribute_fields[column.source]]
-            built = self._checked(column.source, MEANT[kind], lambda: array(kind, values))
-            if kind == "date" and built.null_count < len(built):
-                self.misfits += [
-                    Misfit(
-                        self.shape.resource_type.name,
-                        self.resources[row].id,
-                        column.source,
-                        OFF_MIDNIGHT,
-                        "the date as it is written",
-                    )
-                    for row in rows_off_midnight(pa.array(values, pa.string()))
-                ]
-            return built
-        return self._checked(column.source, "resource identifiers", lambda: self._linked(column))
+            return self._checked("meta", MEANT["json"], lambda: array("json", self._meta))
+        if column.part != "value":
+            return self._checked(column.source, "resource identifiers", lambda: self._linked(column))
+        kind = kind_of(self.shape.resource_type.attributes[column.source])
+        built = self._checked(column.source, MEANT[kind], lambda: array(kind, self._values(column.source)))
+        if kind == "date" and built.null_count < len(built):
+            for row in rows_off_midnight(pa.array(self._values(column.source), pa.string())):
+                self._note(row, column.source, OFF_MIDNIGHT, "the date as it is written")
+        return built
 
     def _linked(self, column: Column) -> pa.Array:
         """Build the ids or types of a relationship; missing where it is null, absent or only links."""
-        relationships = self._relationship_values[self.shape.relationship_fields[column.source]]
-        data = [None if related is None else related.data for related in relationships]
+        data = self._data(column.source)
         if pa.types.is_list(column.type):
             return typed([one if not one else [each.id for each in one] for one in data], column.type)
         if column.part == "types":
@@ -194,45 +247,56 @@ class Rows:
     @cached_property
     def new(self) -> list[UnknownColumn]:
         """What has arrived that the catalog does not have, or not with data."""
-        shape = self.shape
-        members = [
-            *((n, "attribute", self._attribute_values[shape.attribute_fields[n]]) for n in shape.new_attributes),
-            *(
-                (n, "relationship", self._relationship_values[shape.relationship_fields[n]])
-                for n in shape.new_relationships
-            ),
-        ]
         return [
             UnknownColumn(name, part, self._checked(name, MEANT["json"], partial(array, "json", values)))
-            for name, part, values in members
+            for name, part, values in self._new_members()
             if any(value is not None for value in values)
         ]
 
-    @cached_property
-    def _attributes(self) -> list[Any]:
-        nothing = self.shape.attributes()
-        return [r.attributes or nothing for r in self.resources]
+    @property
+    def _ids(self) -> Sequence[Any]:
+        return [resource.id for resource in self.resources]
 
-    @cached_property
-    def _relationships(self) -> list[Any]:
-        nothing = self.shape.relationships()
-        return [r.relationships or nothing for r in self.resources]
+    @property
+    def _meta(self) -> Sequence[msgspec.Raw | None]:
+        return [resource.meta for resource in self.resources]
+
+    def _values(self, attribute: str) -> Sequence[Any]:
+        """Return the decoded values of an attribute."""
+        return self._attribute_values[self.shape.attribute_fields[attribute]]
+
+    def _data(self, relationship: str) -> Sequence[Any]:
+        """Return the identifiers of a relationship; ``None`` where there are none."""
+        values = self._relationship_values[self.shape.relationship_fields[relationship]]
+        return [None if related is None else related.data for related in values]
+
+    def _new_members(self) -> Iterable[tuple[str, str, Sequence[msgspec.Raw | None]]]:
+        """Yield name, part and values of what the catalog does not have."""
+        shape = self.shape
+        yield from ((name, "attribute", self._values(name)) for name in shape.new_attributes)
+        for name in shape.new_relationships:
+            yield name, "relationship", self._relationship_values[shape.relationship_fields[name]]
 
     @cached_property
     def _attribute_values(self) -> dict[str, Sequence[Any]]:
         """The decoded values of all attributes, by field of the struct."""
-        return _transposed(self.shape.attributes, self._attributes)
+        nothing = self.shape.attributes()
+        return _transposed(self.shape.attributes, [r.attributes or nothing for r in self.resources])
 
     @cached_property
     def _relationship_values(self) -> dict[str, Sequence[Any]]:
         """The decoded relationships, by field of the struct."""
-        return _transposed(self.shape.relationships, self._relationships)
+        nothing = self.shape.relationships()
+        return _transposed(self.shape.relationships, [r.relationships or nothing for r in self.resources])
+
+    def _note(self, row: int, name: str, what: str, outcome: str) -> None:
+        self.misfits.append(Misfit(self.shape.resource_type.name, self._ids[row], name, what, outcome))
 
     def _checked(self, name: str, meant: str, build: Callable[[], pa.Array]) -> pa.Array:
         try:
             return build()
         except UnreadableValueError as error:
-            raise misfit(self.shape.resource_type.name, self.resources[error.row].id, name, meant) from None
+            raise misfit(self.shape.resource_type.name, self._ids[error.row], name, meant) from None
 
 
 def _transposed(struct: Struct, rows: Sequence[msgspec.Struct]) -> dict[str, Sequence[Any]]:

@@ -1,7 +1,7 @@
 """Decode the bytes of a page into structs, strictly and then leniently."""
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,10 +11,9 @@ from typing import Any
 import msgspec
 
 from outreach_frames._jsonapi import lenient
-from outreach_frames._jsonapi.columns import Rows
-from outreach_frames._jsonapi.included import together
-from outreach_frames._jsonapi.structs import Href, Shape, document
-from outreach_frames._jsonapi.values import NULL, Misfit
+from outreach_frames._jsonapi.columns import Misfit, Rows
+from outreach_frames._jsonapi.structs import Href, Shape, document, no_resources, reading
+from outreach_frames._jsonapi.values import NULL
 from outreach_frames.errors import DocumentError
 
 
@@ -81,8 +80,8 @@ class Content:
         Address of the next page.
     count, count_truncated
         As sent; ``None`` where unknown.
-    left_out
-        Identifiers that are none of their relationship's.
+    others
+        Further types among the included resources, so far unseen.
     """
 
     primary: Rows
@@ -90,12 +89,12 @@ class Content:
     next: str | None
     count: int | None
     count_truncated: bool
-    left_out: Sequence[Misfit] = ()
+    others: frozenset[str] = frozenset()
 
     @property
     def misfits(self) -> list[Misfit]:
         """What did not fit, as far as the columns were built."""
-        return [*self.left_out, *self.primary.misfits, *(m for rows in self.included.values() for m in rows.misfits)]
+        return [misfit for rows in (self.primary, *self.included.values()) for misfit in rows.misfits]
 
     @property
     def unknown(self) -> dict[str, frozenset[str]]:
@@ -145,7 +144,7 @@ class PageDecoder:
             The body is no JSON:API page, or a value does not fit.
         """
         body = body.removeprefix(BYTE_ORDER_MARK)
-        with lenient.reading(body):
+        with reading(body):
             return self._read(body)
 
     def _read(self, body: bytes) -> tuple["PageDecoder", Content]:
@@ -153,11 +152,8 @@ class PageDecoder:
         if content:
             worth_it = not self.ordered and content.next and len(content.primary.resources) >= MANY
             return self._in_order(lenient.split_document(body)) if worth_it else self, content
-        id_types = {name: shape.id_type for name, shape in self.shapes.items() if not shape.anonymous}
-        page = together(lenient.split_document(body), id_types, included=bool(self.joined))
-        reader = self._grown(page)
-        content = None if reader is self else reader._strict(body)  # noqa: SLF001  a reader of this same class
-        return reader, content or reader._repaired(page)  # noqa: SLF001
+        content = self._lenient(body)
+        return self._grown(content), content
 
     def _strict(self, body: bytes) -> Content | None:
         """Decode a page that holds nothing new, nothing odd and nothing twice; ``None`` if it does."""
@@ -166,7 +162,7 @@ class PageDecoder:
         except msgspec.ValidationError:
             return None
         if page.data is msgspec.UNSET:
-            raise lenient.no_resources("has no data")
+            raise no_resources("has no data")
         data = page.data if isinstance(page.data, list) else [r for r in [page.data] if r is not None]
         link = page.links and page.links.next
         count, truncated = (page.meta.count, page.meta.count_truncated) if page.meta else (None, None)
@@ -195,21 +191,29 @@ class PageDecoder:
         sent = len(included) + (0 if primary.anonymous else len(data))
         return held, sum(map(len, once)) + passed_over < sent
 
-    def _repaired(self, page: lenient.RawDocument) -> Content:
-        left_out: list[Misfit] = []
-        data = [self._resource(members, self.primary, left_out) for members in page.data]
-        included = [
-            self._resource(members, name, left_out)
-            for members in (page.included if self.joined else ())
-            if (name := lenient.type_of(members, where="included")) in self.joined
-        ]
+    def _lenient(self, body: bytes) -> Content:
+        """Read a page column by column, whatever it holds."""
+        id_types = {name: shape.id_type for name, shape in self.shapes.items() if not shape.anonymous}
+        page = lenient.together(lenient.split_document(body), id_types, included=bool(self.joined))
+        other = next((name for name in page.types if name != self.primary), None)
+        if other is not None:
+            raise DocumentError(
+                f"The document holds a record of the type {other!r:.60} among {self.primary} records.",
+                resource_type=other,
+                attribute="type",
+            )
+        included = list(zip(page.included_types, page.included, strict=True)) if self.joined else []
+        resources = {name: [members for type_, members in included if type_ == name] for name in self.joined}
+        if self.primary in resources:
+            resources[self.primary] = [*page.data, *resources[self.primary]]
+        rows = {name: lenient.RawRows(self.shapes[name], resources[name]) for name in self.joined}
+        primary = lenient.RawRows(self.shapes[self.primary], page.data)
+        for each in (primary, *rows.values()):
+            each.read_all()
         count, truncated = lenient.counts(page.meta)
-        held, _ = self._held(data, included)
-        content = self._content(data, held, link=lenient.next_link(page.links), count=count, truncated=truncated)
-        return replace(content, left_out=left_out)
-
-    def _resource(self, members: lenient.Members, name: str, left_out: list[Misfit]) -> Any:
-        return lenient.ordinary(members, self.shapes[name]) or lenient.repaired(members, self.shapes[name], left_out)
+        total = None if truncated and count == 0 else count
+        others = frozenset(name for name, _ in included if name not in self.shapes)
+        return Content(primary, rows, lenient.next_link(page.links), total, truncated, others)
 
     def _content(
         self,
@@ -236,22 +240,15 @@ class PageDecoder:
         }
         return replace(self, shapes=shapes, ordered=True)
 
-    def _grown(self, page: lenient.RawDocument) -> "PageDecoder":
-        """Return a reader that also expects what is new in this page; this one if nothing is."""
-        shapes, others = dict(self.shapes), set(self.others)
-        for members in page.data:
-            name = lenient.type_of(members, where="data")
-            if name != self.primary:
-                raise DocumentError(
-                    f"The document holds a record of the type {name!r:.60} among {self.primary} records.",
-                    resource_type=name,
-                    attribute="type",
-                )
-        for members in (*page.data, *(page.included if self.joined else ())):
-            name = lenient.type_of(members, where="included")
-            if name not in shapes:
-                others.add(name)
-            elif not lenient.ordinary(members, shapes[name]) and any(new := lenient.new_names(members, shapes[name])):
-                shapes[name] = shapes[name].grown(*new)
-        grown = replace(self, shapes=shapes, others=frozenset(others))
+    def _grown(self, content: Content) -> "PageDecoder":
+        """Return a reader that also expects what was new in a page; this one if nothing was."""
+        new = {rows.shape.resource_type.name: rows.new for rows in (*content.included.values(), content.primary)}
+        shapes = {
+            name: shape.grown(
+                [each.source for each in new.get(name, ()) if each.part == "attribute"],
+                [each.source for each in new.get(name, ()) if each.part == "relationship"],
+            )
+            for name, shape in self.shapes.items()
+        }
+        grown = replace(self, shapes=shapes, others=self.others | content.others)
         return self if (grown.shapes, grown.others) == (self.shapes, self.others) else grown

@@ -12,13 +12,13 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames._jsonapi import lenient
+from outreach_frames._jsonapi.columns import Misfits
 from outreach_frames._jsonapi.decoder import BYTE_ORDER_MARK, collector_paused
-from outreach_frames._jsonapi.included import as_type, together
 from outreach_frames._jsonapi.inference import ObservedType, catalog_of, joined_by_itself, observe
-from outreach_frames._jsonapi.lenient import Members, RawDocument, object_of
-from outreach_frames._jsonapi.page import Layout, Page
-from outreach_frames._jsonapi.table import concat, to_frame
-from outreach_frames._jsonapi.values import NESTED, NULL, Misfits, array, is_nested, text_of
+from outreach_frames._jsonapi.lenient import Members, RawDocument, object_of, together
+from outreach_frames._jsonapi.page import Layout, Page, as_type, concat, to_frame
+from outreach_frames._jsonapi.structs import no_resources, reading
+from outreach_frames._jsonapi.values import NESTED, NULL, array, is_nested, text_of
 from outreach_frames._query import select
 from outreach_frames._renamed import with_old_keywords
 from outreach_frames.catalog import Catalog, Include, load
@@ -163,7 +163,7 @@ def read_jsonapi(
     """
     body, name, hint = body_of(source)
     misfits = Misfits()
-    with lenient.reading(body, name=name, hint=hint), collector_paused():
+    with reading(body, name=name, hint=hint), collector_paused():
         outline = lenient.outline_of(body)
         if outline.errors is not NULL and not isinstance(outline.data, list | dict):
             frame = _errors(outline.errors)
@@ -211,7 +211,7 @@ def _errors(raw: msgspec.Raw) -> pd.DataFrame:
     try:
         errors = _error_objects.decode(raw)
     except msgspec.ValidationError:
-        raise lenient.no_resources("has errors that are not objects") from None
+        raise no_resources("has errors that are not objects") from None
     rows = [{**_source(e), **_about_link(e), "detail": e.get("details", NULL), **e} for e in errors]
     columns = {name: pa.array([_text_or_json(row.get(name, NULL)) for row in rows], pa.string()) for name in _ERROR}
     return to_frame(pa.table(columns), pa.schema([(name, pa.string()) for name in _ERROR]))

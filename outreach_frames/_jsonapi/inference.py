@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from outreach_frames._jsonapi.columns import column_name
 from outreach_frames._jsonapi.lenient import (
@@ -26,15 +27,16 @@ from outreach_frames._jsonapi.lenient import (
     object_of,
     says_nothing,
 )
-from outreach_frames._jsonapi.timestamps import UnreadableValueError
 from outreach_frames._jsonapi.values import (
     NULL,
     StorageKind,
+    UnreadableValueError,
     array,
     joined,
     kind_of,
     read_column,
     text_of,
+    typed,
 )
 from outreach_frames.catalog import Attribute, Catalog, Relationship, ResourceType
 
@@ -331,3 +333,49 @@ def _include_paths(resource: ResourceType, held: set[str], way: tuple[str, ...],
             yield from (
                 f"{name}.{path}" for path in _include_paths(catalog.types[target], held, (*way, target), catalog)
             )
+
+
+def inferred_columns(name: str, raws: Sequence[msgspec.Raw | None], *, part: str) -> list[tuple[str, pa.Array]]:
+    """Build the columns of an attribute or relationship that the catalog does not have, of the narrowest types."""
+    if part == "relationship":
+        return _linked_columns(name, raws)
+    values = [NULL if raw is None else raw for raw in raws]
+    kind = kind_of_values(values)
+    return [(name, array(kind, read_column(kind, values)))]
+
+
+class _Linkage(msgspec.Struct):
+    data: _Identifier | list[_Identifier] | None = None
+
+
+_json_linkage = msgspec.json.Decoder(_Linkage)
+_NOTHING = _Linkage()
+
+
+def _linked_columns(name: str, raws: Sequence[msgspec.Raw | None]) -> list[tuple[str, pa.Array]]:
+    """Build the columns of a relationship; what is no relationship after all stays JSON text."""
+    try:
+        links = [_NOTHING if raw is None or says_nothing(raw) else _json_linkage.decode(raw) for raw in raws]
+    except msgspec.ValidationError:
+        return [(name, array("json", raws))]
+    data = [linked.data for linked in links]
+    lists_of = [linked for linked in data if isinstance(linked, list)]
+    if any(lists_of) or (lists_of and not any(isinstance(linked, _Identifier) for linked in data)):
+        several = [[linked] if isinstance(linked, _Identifier) else linked for linked in data]
+        type_ = _id_type(one.id for linked in several for one in linked or ())
+        ids = [links if links is None else [_json_id(type_, link) for link in links] for links in several]
+        return [(f"{name}_ids", typed(ids, pa.list_(type_)))]
+    ones = [one if isinstance(one, _Identifier) else None for one in data]
+    type_ = _id_type(one.id for one in ones if one)
+    ids = pa.array([one and _json_id(type_, one) for one in ones], type_)
+    return [(f"{name}_id", ids), (f"{name}_type", pa.array([one and one.type for one in ones], pa.string()))]
+
+
+def _id_type(ids: Iterable[int | str]) -> pa.DataType:
+    """Return the type that holds all ids: integers where all are, text otherwise."""
+    whole = all(isinstance(id_, int) and -(2**63) <= id_ < 2**63 for id_ in ids)
+    return pa.int64() if whole else pa.string()
+
+
+def _json_id(type_: pa.DataType, reference: _Identifier) -> int | str:
+    return reference.id if type_ == pa.int64() else str(reference.id)

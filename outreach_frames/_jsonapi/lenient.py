@@ -1,25 +1,34 @@
 """
-Decode a page that failed strict decoding: report new names, and convert values of another type.
+Read a page that failed strict decoding: report new names, and convert values of another type.
 
-The page is split into undecoded values, so that numbers keep their digits. This takes several times as long as strict
-decoding, and is done only for the resources that need it.
+The page is split into undecoded values, so that numbers keep their digits. Each column is decoded at once where all its
+values are of its type, and value by value where one is not.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, TypeAlias
 
 import msgspec
 
-from outreach_frames._jsonapi.structs import Linkage, Shape
-from outreach_frames._jsonapi.values import MEANT, NULL, Misfit, coerce, kind_of, misfit, text_of
+from outreach_frames._jsonapi.columns import Rows, columns, misfit
+from outreach_frames._jsonapi.structs import Linkage, Shape, no_resources
+from outreach_frames._jsonapi.values import (
+    NULL,
+    StorageKind,
+    UnreadableValueError,
+    coerce,
+    joined,
+    kind_of,
+    read_column,
+    text_of,
+)
 from outreach_frames.errors import DocumentError
 
 Members: TypeAlias = dict[str, msgspec.Raw]
 
-CHECK_ADDRESS = "Try again; if it stays so, check that the address is that of the API and not of a proxy."
 _JSON_KINDS = {b"[": "a list", b'"': "text", b"t": "true or false", b"f": "true or false", b"n": "null"}
 
 _OTHER_MEMBER = "has a member of another type than JSON:API asks for"
@@ -90,49 +99,6 @@ class RawDocument:
         return RawDocument(data, msgspec.Raw(msgspec.json.encode(included)))
 
 
-@contextmanager
-def reading(body: bytes = b"", *, name: str = "The document", hint: str = CHECK_ADDRESS) -> Iterator[None]:
-    """
-    Turn what a JSON decoder raises into a DocumentError.
-
-    Parameters
-    ----------
-    body
-        What is read, to say what it is instead.
-    name
-        What to call it.
-    hint
-        The next step where it is no document at all.
-    """
-    try:
-        yield
-    except DocumentError as error:
-        if error.hint is None and (error.resource_type, error.attribute) == (None, None):
-            error.hint = hint
-        raise
-    except RecursionError:
-        raise DocumentError(f"{name} is nested too deeply to be read.", hint=hint) from None
-    except (msgspec.DecodeError, UnicodeError):
-        raise DocumentError(f"{name} is {what_instead_of_json(body)}.", hint=hint) from None
-
-
-def what_instead_of_json(body: bytes) -> str:
-    """Say what bytes are that are no JSON, as the rest of a sentence."""
-    start = body[:4]
-    if not body.strip():
-        return "empty"
-    if start[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in start:
-        return "in UTF-16 or UTF-32, where JSON:API takes UTF-8"
-    if body.lstrip().startswith(b"<"):
-        return "HTML or XML, and no JSON"
-    try:
-        msgspec.json.decode(body.lstrip(), type=msgspec.Raw)
-    except msgspec.DecodeError as error:
-        if "trailing" in str(error):
-            return "several in one, or goes on after its end"
-    return "no JSON, or was cut short"
-
-
 def outline_of(body: bytes) -> Outline:
     """
     Split a document into undecoded members.
@@ -185,11 +151,6 @@ def resources_of(outline: Outline, body: bytes) -> RawDocument:
         )
     except msgspec.ValidationError:
         raise no_resources(_OTHER_MEMBER) from None
-
-
-def no_resources(what: str) -> DocumentError:
-    """Return the error for JSON that is no page of resources."""
-    return DocumentError(f"The document is JSON, but not a JSON:API document with resources: it {what}.")
 
 
 def says_nothing(raw: msgspec.Raw) -> bool:
@@ -250,67 +211,119 @@ def type_of(members: Members, *, where: str) -> str:
     return name
 
 
-def new_names(members: Members, shape: Shape) -> tuple[list[str], list[str]]:
-    """Return the attributes and the relationships of a resource that its shape does not expect."""
-    attributes = object_of(members.get("attributes", NULL))
-    relationships = object_of(members.get("relationships", NULL))
-    return (
-        [name for name in attributes if name not in shape.attribute_fields],
-        [
-            name
-            for name, raw in relationships.items()
-            if name not in shape.relationship_fields or (shape.expects_no_data(name) and _has_data(raw))
-        ],
-    )
-
-
-def _has_data(raw: msgspec.Raw) -> bool:
-    return object_of(raw).get("data", NULL) != NULL
-
-
-def ordinary(members: Members, shape: Shape) -> Any:
-    """Return the struct of a resource that holds nothing new and nothing odd, ``None`` if it does."""
-    try:
-        return shape.decoder.decode(msgspec.json.encode(members))
-    except msgspec.ValidationError:
-        return None
-
-
-def repaired(members: Members, shape: Shape, misfits: list[Misfit]) -> Any:
+class RawRows(Rows):
     """
-    Build the struct of a resource from what was sent, however it was typed.
+    The resources of one type on a page that is not as the catalog says, read column by column.
 
     Relationships that lead to nothing that can be read are left out and noted in `misfits`.
+
+    Parameters
+    ----------
+    shape
+        What is read of them.
+    resources
+        The members of each.
 
     Raises
     ------
     DocumentError
-        A value of an attribute does not fit without loss, or there is no id.
+        One has no id that can be read, or attributes or relationships that are no object. When a column is built: a
+        value of an attribute does not fit without loss.
     """
-    sent = members.get("id", NULL)
-    id_ = read_id(sent, shape.id_type)
-    if id_ is None and not (shape.anonymous and sent == NULL):
-        raise misfit(shape.resource_type.name, text_or_none(sent), "id", _ID[shape.id_type])
-    attributes = _object(members, "attributes", shape, id_)
-    relationships = _object(members, "relationships", shape, id_)
-    return shape.resource(
-        id=id_,
-        attributes=shape.attributes(
-            **{
-                field: _attribute(shape, id_, name, attributes[name])
-                for name, field in shape.attribute_fields.items()
-                if name in attributes
-            }
-        ),
-        relationships=shape.relationships(
-            **{
-                field: _relationship(shape, id_, name, relationships[name], misfits)
-                for name, field in shape.relationship_fields.items()
-                if name in relationships
-            }
-        ),
-        meta=members.get("meta"),
-    )
+
+    def __init__(self, shape: Shape, resources: Sequence[Members]) -> None:
+        super().__init__(shape, resources)
+        self._read_ids = [self._read_id(members) for members in resources]
+        self._parts = {
+            part: [self._object(row, part) for row in range(len(resources))] for part in ("attributes", "relationships")
+        }
+        self._linkages: dict[str, Sequence[Any]] = {}
+
+    def read_all(self) -> None:
+        """Build all columns that are of interest, so that what does not fit is refused wherever it stands."""
+        for column in columns(self.shape.resource_type, sorted(self.shape.decoded_names), self.shape.catalog):
+            self.column(column)
+
+    def _read_id(self, members: Members) -> Any:
+        sent = members.get("id", NULL)
+        id_ = read_id(sent, self.shape.id_type)
+        if id_ is None and not (self.shape.anonymous and sent == NULL):
+            raise misfit(self.shape.resource_type.name, text_or_none(sent), "id", _ID[self.shape.id_type])
+        return id_
+
+    def _object(self, row: int, part: str) -> Members:
+        try:
+            return _members_or_none(self.resources[row].get(part, NULL))
+        except msgspec.ValidationError:
+            raise misfit(self.shape.resource_type.name, self._ids[row], part, "an object") from None
+
+    @property
+    def _ids(self) -> Sequence[Any]:
+        return self._read_ids
+
+    @property
+    def _meta(self) -> Sequence[msgspec.Raw | None]:
+        return [members.get("meta") for members in self.resources]
+
+    def _values(self, attribute: str) -> Sequence[Any]:
+        kind = kind_of(self.shape.resource_type.attributes[attribute])
+        raws = [members.get(attribute, NULL) for members in self._parts["attributes"]]
+        try:
+            return read_column(kind, raws)
+        except ValueError:
+            raise UnreadableValueError(next(row for row, raw in enumerate(raws) if not _fits(kind, raw))) from None
+
+    def _data(self, relationship: str) -> Sequence[Any]:
+        if relationship not in self._linkages:
+            linkage = self.shape.linkages[relationship]
+            raws = [members.get(relationship, NULL) for members in self._parts["relationships"]]
+            try:
+                related = msgspec.json.decode(joined(raws), type=list[linkage.struct | None])  # type: ignore[name-defined]
+                data = [None if one is None else one.data for one in related]
+            except msgspec.ValidationError:
+                data = [self._identifiers(linkage, row, relationship, raw) for row, raw in enumerate(raws)]
+            self._linkages[relationship] = data
+        return self._linkages[relationship]
+
+    def _identifiers(self, linkage: Linkage, row: int, name: str, raw: msgspec.Raw) -> Any:
+        """Read a relationship; identifiers without the ``data`` around them, as in webhooks, are understood."""
+        data = linkage_of(raw)
+        if data == NULL:
+            return None
+        references, wrong = [], []
+        for identifier in identifiers(data):
+            try:
+                references.append(_reference(linkage, object_of(identifier)))
+            except ValueError as error:
+                wrong.append(str(error))
+        if not linkage.many and len(references) > 1:
+            references, wrong = [], ["leads to several records instead of one"]
+        for what in wrong:
+            self._note(row, name, what, "left out")
+        return references if linkage.many else next(iter(references), None)
+
+    def _new_members(self) -> Iterable[tuple[str, str, Sequence[msgspec.Raw | None]]]:
+        kind = self.shape.resource_type
+        attributes, relationships = self._parts["attributes"], self._parts["relationships"]
+        for name in dict.fromkeys(chain.from_iterable(attributes)):
+            if name not in kind.attributes:
+                yield name, "attribute", [members.get(name) for members in attributes]
+        for name in dict.fromkeys(chain.from_iterable(relationships)):
+            raws = [members.get(name) for members in relationships]
+            if name not in kind.relationships or (self.shape.expects_no_data(name) and any(map(_has_data, raws))):
+                yield name, "relationship", raws
+
+
+def _has_data(raw: msgspec.Raw | None) -> bool:
+    return raw is not None and object_of(raw).get("data", NULL) != NULL
+
+
+def _fits(kind: StorageKind, raw: msgspec.Raw) -> bool:
+    try:
+        coerce(kind, raw)
+    except ValueError:
+        return False
+    return True
 
 
 _ID_STARTS = {bytes([byte]) for byte in b'"-0123456789'}
@@ -339,43 +352,6 @@ def text_or_none(raw: msgspec.Raw) -> str | None:
         return text_of(raw)
     except ValueError:
         return None
-
-
-def _object(members: Members, name: str, shape: Shape, id_: Any) -> Members:
-    try:
-        return _members_or_none(members.get(name, NULL))
-    except msgspec.ValidationError:
-        raise misfit(shape.resource_type.name, id_, name, "an object") from None
-
-
-def _attribute(shape: Shape, id_: Any, name: str, raw: msgspec.Raw) -> Any:
-    if name not in shape.decoded_names or name in shape.new_attributes:
-        return raw
-    kind = kind_of(shape.resource_type.attributes[name])
-    try:
-        return coerce(kind, raw)
-    except ValueError:
-        raise misfit(shape.resource_type.name, id_, name, MEANT[kind]) from None
-
-
-def _relationship(shape: Shape, id_: Any, name: str, raw: msgspec.Raw, misfits: list[Misfit]) -> Any:
-    """Read a relationship; identifiers without the ``data`` around them, as in webhooks, are understood."""
-    linkage = shape.linkages.get(name)
-    if linkage is None:
-        return None if name not in shape.new_relationships and shape.expects_no_data(name) else raw
-    data = linkage_of(raw)
-    if data == NULL:
-        return linkage.struct()
-    references, wrong = [], []
-    for identifier in identifiers(data):
-        try:
-            references.append(_reference(linkage, object_of(identifier)))
-        except ValueError as error:
-            wrong.append(str(error))
-    if not linkage.many and len(references) > 1:
-        references, wrong = [], ["leads to several records instead of one"]
-    misfits += [Misfit(shape.resource_type.name, id_, name, what, "left out") for what in wrong]
-    return linkage.struct(data=references if linkage.many else next(iter(references), None))
 
 
 def linkage_of(raw: msgspec.Raw) -> msgspec.Raw:
@@ -407,3 +383,69 @@ def _reference(linkage: Linkage, members: Members) -> Any:
     if name is None or id_ is None:
         raise ValueError(f"is not linked to {' or '.join(linkage.targets) or 'a resource'} by type and id")
     return linkage.reference(type=name, id=id_)
+
+
+def together(page: RawDocument, id_types: Mapping[str, type], *, included: bool = True) -> RawDocument:
+    """
+    Return a page that has each resource once, with all that it says of it in several places.
+
+    Members that are absent in one place do not erase those that another has; of members in both, ``data`` counts
+    before ``included`` and the later before the earlier. A resource of ``data`` is not among the included ones.
+
+    Parameters
+    ----------
+    page
+        The page.
+    id_types
+        How ids are stored, by resource type; resources of other types are left as they are.
+    included
+        Whether included resources are of interest.
+    """
+
+    def key(members: Members, where: str) -> Hashable:
+        name = type_of(members, where=where)
+        id_ = read_id(members.get("id", NULL), id_types[name]) if name in id_types else None
+        return object() if id_ is None else (name, id_)
+
+    merged: dict[Hashable, Members] = {}
+    beside = [(key(members, "included"), members) for members in (page.included if included else ())]
+    rows = [(key(members, "data"), members) for members in page.data]
+    for which, members in (*beside, *rows):
+        merged[which] = _merged_members(merged[which], members) if which in merged else members
+    if len(merged) == len(beside) + len(rows):
+        return page
+    data = {which: merged[which] for which, _ in rows}
+    others = {which: merged[which] for which, _ in beside if which not in data}
+    return RawDocument(
+        data=list(data.values()),
+        links=page.links,
+        meta=page.meta,
+        beside=msgspec.Raw(msgspec.json.encode(list(others.values()))),
+    )
+
+
+def _merged_members(old: Members, new: Members) -> Members:
+    parts = [part for part in ("attributes", "relationships", "meta") if part in old and part in new]
+    return {**new, **old, **new} | {part: _merged(part, old[part], new[part]) for part in parts}
+
+
+def _merged(part: str, old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
+    """Return an object with the members of both, and of two objects that are no objects the later."""
+    if says_nothing(new):
+        return old
+    before, after = object_of(old), object_of(new)
+    if not before or not after:
+        return new
+    if part == "relationships":
+        after |= {name: _related(before[name], raw) for name, raw in after.items() if name in before}
+    return msgspec.Raw(msgspec.json.encode({**after, **before, **after}))
+
+
+def _related(old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
+    """Return a relationship with the links of both, and the identifiers of the later that has some."""
+    before, after = object_of(old), object_of(new)
+    if not after:
+        return old if new != NULL and says_nothing(new) else new
+    if not {"data", "id"}.isdisjoint(after):
+        before = {name: raw for name, raw in before.items() if name not in {"data", "type", "id"}}
+    return msgspec.Raw(msgspec.json.encode({**before, **after}))

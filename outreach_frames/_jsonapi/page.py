@@ -1,24 +1,159 @@
 """The columns that a query asks for, and the pages that fill them."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from outreach_frames._jsonapi.columns import META, UnknownColumn
+from outreach_frames._jsonapi.columns import META, Column, Misfit, Rows, UnknownColumn, columns
 from outreach_frames._jsonapi.decoder import Content, PageDecoder, collector_paused
-from outreach_frames._jsonapi.included import Target, as_type, merged
-from outreach_frames._jsonapi.structs import Shape
-from outreach_frames._jsonapi.values import Misfit
+from outreach_frames._jsonapi.inference import inferred_columns
+from outreach_frames._jsonapi.structs import Shape, reading
 from outreach_frames._query import Selection
-from outreach_frames.catalog import Catalog
+from outreach_frames.catalog import Catalog, Relationship, ResourceType
 from outreach_frames.errors import QueryError
 
 NEW = b"outreach_frames.new"
 """Key in a field's metadata: the column is JSON text of an ``attribute`` or ``relationship`` still to be typed."""
 NAME = b"outreach_frames.name"
 """Key in a field's metadata: what a column still to be typed would be called if no other had that name."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    The columns of one resource type, and those of what is included from there.
+
+    Attributes
+    ----------
+    type
+        Of the catalog.
+    columns
+        Its own; none where the path only leads on.
+    complete
+        Whether they are all that there are, new ones too.
+    joins
+        Its relationships that are included.
+    """
+
+    type: ResourceType
+    columns: Sequence[Column]
+    complete: bool
+    joins: Sequence["Join"]
+
+    @classmethod
+    def of(cls, selection: Selection, catalog: Catalog, *, first: Sequence[str] = ()) -> "Target":
+        """Return the columns of a selection, behind those of the names in `first`."""
+        kind = selection.resource
+        names = (*kind.attributes, *kind.relationships) if selection.names is None else selection.names
+        joins = [
+            Join(each.relationship, [cls.of(target, catalog) for target in each.targets]) for each in selection.included
+        ]
+        own = columns(kind, dict.fromkeys((*first, *names)), catalog)
+        return cls(kind, own, complete=selection.names is None, joins=joins)
+
+    @property
+    def needed(self) -> set[str]:
+        """API names of the attributes and relationships to decode."""
+        return {column.source for column in self.columns} | {join.relationship.name for join in self.joins}
+
+
+@dataclass(frozen=True)
+class Join:
+    """
+    An included to-one relationship.
+
+    Attributes
+    ----------
+    relationship
+        Of the catalog.
+    targets
+        What it leads to, as far as the catalog has it.
+    """
+
+    relationship: Relationship
+    targets: Sequence[Target]
+
+    def descendants(self) -> Iterator[Target]:
+        """Yield every target of this join and of those below it."""
+        for target in self.targets:
+            yield target
+            for join in target.joins:
+                yield from join.descendants()
+
+    def schema(self) -> dict[str, pa.DataType]:
+        """
+        Return name and Arrow type of every column that this join adds, those of deeper joins last.
+
+        Where the targets of a polymorphic relationship have columns of one name and several types, it is text.
+        """
+        own = [(column.name, column.type) for target in self.targets for column in target.columns]
+        deeper = [field for target in self.targets for join in target.joins for field in join.schema().items()]
+        fields: dict[str, pa.DataType] = {}
+        for name, type_ in (*own, *deeper):
+            column = f"{self.relationship.column}__{name}"
+            fields[column] = type_ if fields.get(column, type_) == type_ else pa.string()
+        return fields
+
+    def look_up(
+        self, source: Rows, included: Mapping[str, Rows], at: pa.Array | None = None
+    ) -> Iterator[tuple[str, pa.Array | UnknownColumn]]:
+        """
+        Yield the columns of the included resources, one after the other for every target.
+
+        Parameters
+        ----------
+        source
+            The resources that have the relationship.
+        included
+            What it may lead to, by type.
+        at
+            Rows of `source` to take, null for none; all in order where not given.
+
+        Yields
+        ------
+        name, values
+            Null where the relationship is null or absent, leads to another target, or the resource is not included.
+        """
+        ids, types = source.linked(self.relationship)
+        if at is not None:
+            ids, types = ids.take(at), None if types is None else types.take(at)
+        for target in self.targets:
+            rows = included[target.type.name]
+            own = ids if types is None else pc.if_else(pc.equal(types, target.type.name), ids, None)
+            there = pc.index_in(own, value_set=rows.ids.cast(own.type), skip_nulls=True)
+            for name, values in _target_columns(target, rows, included, there):
+                yield f"{self.relationship.column}__{name}", values
+
+
+def _target_columns(
+    target: Target, rows: Rows, included: Mapping[str, Rows], there: pa.Array
+) -> Iterator[tuple[str, pa.Array | UnknownColumn]]:
+    for column in target.columns:
+        values = rows.column(column)
+        all_missing = values.null_count == len(values)
+        yield column.name, pa.nulls(len(there), column.type) if all_missing else values.take(there)
+    for new in rows.new if target.complete else ():
+        yield new.name, new.take(there)
+    for join in target.joins:
+        yield from join.look_up(rows, included, there)
+
+
+def merged(one: pa.Array, other: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Return the values of whichever of two columns has one, as `type_`."""
+    return pc.coalesce(as_type(one, type_), as_type(other, type_))
+
+
+def as_type(values: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Cast values; lists become JSON text."""
+    if pa.types.is_list(values.type) and values.type != type_:
+        texts = [None if item is None else msgspec.json.encode(item).decode() for item in values.to_pylist()]
+        return pa.array(texts, type_)
+    return values.cast(type_)
 
 
 @dataclass(frozen=True)
@@ -217,3 +352,64 @@ def free_name(name: str, taken: Container[str]) -> str:
     while name in taken:
         name = f"{name}_attribute"
     return name
+
+
+def to_frame(pages: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema) -> pd.DataFrame:
+    """
+    Return pages as one DataFrame whose columns are Arrow arrays.
+
+    Parameters
+    ----------
+    pages
+        Batches in the order of the rows, or what `concat` made of them.
+    schema
+        The layout's; without rows the frame still has all its columns and types.
+
+    Returns
+    -------
+    frame : DataFrame, shape (n_resources, n_columns)
+        Missing values are ``<NA>``.
+    """
+    table = pages if isinstance(pages, pa.Table) else concat(pages, schema)
+    columns = zip(table.column_names, table.columns, strict=True)
+    return pd.DataFrame({name: pd.arrays.ArrowExtensionArray(column) for name, column in columns}, copy=False)
+
+
+def concat(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """
+    Put pages together.
+
+    Parameters
+    ----------
+    batches
+        In the order of the rows.
+    schema
+        The layout's; a table without rows still has all its columns.
+
+    Returns
+    -------
+    table
+        The columns of `schema`; behind them what the catalog does not have, from pages of an open layout, each of
+        the narrowest type that holds its values on all pages, missing on pages that did not have it. A new to-one
+        relationship gives ``<name>_id`` and ``<name>_type``, a to-many one ``<name>_ids``. A name that another column
+        has already ends in ``_attribute``.
+
+    Raises
+    ------
+    DocumentError
+        A value that the catalog does not have is no JSON text.
+    """
+    batches = list(batches)
+    if all(batch.num_columns == len(schema) for batch in batches):
+        return pa.Table.from_batches(batches, schema).combine_chunks()
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    table = pa.concat_tables([schema.empty_table(), *tables], promote_options="default").combine_chunks()
+    arrays = {name: table[name] for name in schema.names}
+    for field in list(table.schema)[len(schema) :]:
+        raws = [None if text is None else msgspec.Raw(text.encode()) for text in table[field.name].to_pylist()]
+        name = field.metadata[NAME].decode()
+        with reading():
+            inferred = inferred_columns(name, raws, part=field.metadata[NEW].decode())
+        for column, values in inferred:
+            arrays[free_name(column, arrays)] = values
+    return pa.table(arrays)

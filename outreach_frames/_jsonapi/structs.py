@@ -7,7 +7,8 @@ looking at every record; the shape then grows by that name and decodes it undeco
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
@@ -18,6 +19,8 @@ import msgspec
 from outreach_frames._jsonapi.values import DECODED, kind_of
 from outreach_frames.catalog import Catalog, Relationship, ResourceType
 from outreach_frames.errors import DocumentError
+
+CHECK_ADDRESS = "Try again; if it stays so, check that the address is that of the API and not of a proxy."
 
 Struct: TypeAlias = type[msgspec.Struct]
 IdType: TypeAlias = type[int] | type[str]
@@ -175,8 +178,10 @@ class Shape:
             return NoData | None
         return self.linkages[name].struct | None if name in self.linkages else msgspec.Raw
 
-    def grown(self, attributes: Iterable[str], relationships: Iterable[str]) -> "Shape":
+    def grown(self, attributes: Collection[str], relationships: Collection[str]) -> "Shape":
         """Return this shape with further new names."""
+        _refuse_unreadable(f"{self.resource_type.name} attributes", attributes)
+        _refuse_unreadable(f"{self.resource_type.name} relationships", relationships)
         return replace(
             self,
             new_attributes=tuple(dict.fromkeys((*self.new_attributes, *attributes))),
@@ -249,18 +254,23 @@ def document(primary: Shape, included: Collection[Shape], others: Iterable[str])
     return msgspec.defstruct("Document", fields)
 
 
-def _struct(name: str, fields: Mapping[str, str], types: Mapping[str, Any]) -> Struct:
+def _refuse_unreadable(kind: str, names: Iterable[str]) -> None:
     """
-    Return the struct of attributes or relationships.
+    Refuse names of members that msgspec cannot read.
 
     Raises
     ------
     DocumentError
-        One has a name that cannot be read; JSON:API allows no such names.
+        There is one; JSON:API allows no such names.
     """
-    odd = next(filter(_UNREADABLE_NAME.search, fields), None)
+    odd = next(filter(_UNREADABLE_NAME.search, names), None)
     if odd is not None:
-        raise DocumentError(f"Among the {name} is one named {odd!r:.60}; JSON:API allows no such names.", attribute=odd)
+        raise DocumentError(f"Among the {kind} is one named {odd!r:.60}; JSON:API allows no such names.", attribute=odd)
+
+
+def _struct(name: str, fields: Mapping[str, str], types: Mapping[str, Any]) -> Struct:
+    """Return the struct of attributes or relationships."""
+    _refuse_unreadable(name, fields)
     return msgspec.defstruct(
         name,
         [(fields[api], types[api], None) for api in fields],
@@ -268,3 +278,51 @@ def _struct(name: str, fields: Mapping[str, str], types: Mapping[str, Any]) -> S
         forbid_unknown_fields=True,
         gc=False,
     )
+
+
+@contextmanager
+def reading(body: bytes = b"", *, name: str = "The document", hint: str = CHECK_ADDRESS) -> Iterator[None]:
+    """
+    Turn what a JSON decoder raises into a DocumentError.
+
+    Parameters
+    ----------
+    body
+        What is read, to say what it is instead.
+    name
+        What to call it.
+    hint
+        The next step where it is no document at all.
+    """
+    try:
+        yield
+    except DocumentError as error:
+        if error.hint is None and (error.resource_type, error.attribute) == (None, None):
+            error.hint = hint
+        raise
+    except RecursionError:
+        raise DocumentError(f"{name} is nested too deeply to be read.", hint=hint) from None
+    except (msgspec.DecodeError, UnicodeError):
+        raise DocumentError(f"{name} is {what_instead_of_json(body)}.", hint=hint) from None
+
+
+def what_instead_of_json(body: bytes) -> str:
+    """Say what bytes are that are no JSON, as the rest of a sentence."""
+    start = body[:4]
+    if not body.strip():
+        return "empty"
+    if start[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in start:
+        return "in UTF-16 or UTF-32, where JSON:API takes UTF-8"
+    if body.lstrip().startswith(b"<"):
+        return "HTML or XML, and no JSON"
+    try:
+        msgspec.json.decode(body.lstrip(), type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        if "trailing" in str(error):
+            return "several in one, or goes on after its end"
+    return "no JSON, or was cut short"
+
+
+def no_resources(what: str) -> DocumentError:
+    """Return the error for JSON that is no page of resources."""
+    return DocumentError(f"The document is JSON, but not a JSON:API document with resources: it {what}.")

@@ -16,7 +16,7 @@ from pandas.io.formats.style import Styler
 
 from outreach_frames._fetch import fetch
 from outreach_frames._format import type_name
-from outreach_frames._jsonapi.decoder import collector_paused
+from outreach_frames._jsonapi import collector_paused
 from outreach_frames.client import Client
 from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWarning, OutreachError
 from outreach_frames.plots import theme

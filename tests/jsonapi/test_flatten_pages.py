@@ -7,8 +7,7 @@ from contextlib import ExitStack, suppress
 import pytest
 from flat_documents import body, layout, read, records, resource
 
-from outreach_frames._jsonapi import to_frame
-from outreach_frames._jsonapi.decoder import collector_paused
+from outreach_frames._jsonapi import collector_paused, to_frame
 from outreach_frames.errors import DocumentError
 
 

@@ -17,7 +17,7 @@ from pandas.io.formats.style import Styler
 
 import outreach_frames as of
 from outreach_frames import widgets
-from outreach_frames._jsonapi.decoder import collector_paused
+from outreach_frames._jsonapi import collector_paused
 from outreach_frames.errors import DataError
 from outreach_frames.widgets._explorer import as_html
 
