@@ -12,9 +12,9 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames._renamed import with_old_positions
+from outreach_frames.metrics import RATES
 from outreach_frames.stats._aggregate import (
     MEDIAN,
-    RATES,
     CountUnit,
     count_distinct,
     count_units,

@@ -14,7 +14,8 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import CounterGapWarning, DataError
-from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, RATES, engagement_parts, grouping, note_unknown, stack
+from outreach_frames.metrics import RATES
+from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, engagement_parts, grouping, note_unknown, stack
 from outreach_frames.stats._backends import wrap
 from outreach_frames.stats._pandas import Flags, flags, frame_of_rows, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._statistic import StatContext, record_of, warn_of_rows

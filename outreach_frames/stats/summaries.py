@@ -12,8 +12,7 @@ import pyarrow as pa
 
 from outreach_frames._format import SPACE, count, counted, day, duration, moment, percent, percent_range, plain
 from outreach_frames.errors import DataError, OutreachDataWarning
-from outreach_frames.metrics import HEADLINES, METRICS
-from outreach_frames.stats._aggregate import RATES
+from outreach_frames.metrics import HEADLINES, METRICS, RATES
 from outreach_frames.stats._estimators import quantile_bounds
 from outreach_frames.stats._pandas import flags, frame_of_rows, frames_of, read_deliveries, write
 from outreach_frames.stats._statistic import StatContext, record_of
