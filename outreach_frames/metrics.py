@@ -41,6 +41,8 @@ class Metric(NamedTuple):
         What a variant does compared with another at a lower rate.
     sides
         On which side of the others a group is worth a sentence.
+    counts
+        Of the rates of `engagement`: its columns of successes and of trials.
     """
 
     label: str
@@ -57,6 +59,7 @@ class Metric(NamedTuple):
     group: str = "Of {who}, {rate}"
     more: str = "is above"
     sides: tuple[str, ...] = ("above",)
+    counts: tuple[str, str] = ("", "")
 
 
 BOTH = ("above", "below")
@@ -86,6 +89,7 @@ METRICS = {
         "mails delivered",
         "delivered / sent",
         "sent = delivered + bounced; what failed or waits was not sent",
+        counts=("delivered", "sent"),
         trials="sent mailing",
         color="volume",
         traps=("T5", "T18"),
@@ -98,6 +102,7 @@ METRICS = {
         "mails bounced",
         "bounced / sent",
         "by default, mail that bounced and was answered counts as delivered",
+        counts=("bounced", "sent"),
         trials="sent mailing",
         color="bounce",
         traps=("T5", "T18"),
@@ -128,6 +133,7 @@ METRICS = {
         "mails opened",
         "opened mailings / delivered mailings with open tracking",
         "machine opens included; low trust",
+        counts=("opened", "open_base"),
         trials="tracked mailing",
         trust="low",
         caveat=_MACHINES,
@@ -142,6 +148,7 @@ METRICS = {
         "mails clicked",
         "clicked mailings / delivered mailings with click tracking",
         "anyone's clicks, scanners included",
+        counts=("clicked", "click_base"),
         trials="tracked mailing",
         trust="low",
         caveat="(machine clicks included)",
@@ -156,6 +163,7 @@ METRICS = {
         "opened mails clicked",
         "opened and clicked / opened with click tracking",
         "machine opens included; low trust",
+        counts=("opened_clicked", "opened_click_base"),
         trials="opened mailing",
         trust="low",
         caveat=_MACHINES,
@@ -168,6 +176,7 @@ METRICS = {
         "Reply rate",
         "mails answered",
         "replied mailings / delivered mailings",
+        counts=("replied", "delivered"),
         trials="delivered mailing",
         color="reply",
         traps=("T10", "T16", "T18", "T19"),
@@ -180,6 +189,7 @@ METRICS = {
         "mails that led to an unsubscribe",
         "mailings whose link was used to opt out / delivered mailings",
         "manual opt-outs not counted",
+        counts=("opted_out", "delivered"),
         trials="delivered mailing",
         color="opt_out",
         traps=("T15",),
@@ -191,6 +201,7 @@ METRICS = {
         "people who replied",
         "prospects who replied / prospects with a delivered mailing",
         "mail without a known prospect left out",
+        counts=("prospects_replied", "prospects_emailed"),
         trials="reached prospect",
         color="reply",
         traps=("T11", "T16", "T18", "T19"),
@@ -203,6 +214,7 @@ METRICS = {
         "enrollments that replied",
         "enrollments with a reply / enrollments with a delivered mailing",
         "one-off mail left out",
+        counts=("enrollments_replied", "enrollments_emailed"),
         trials="reached enrollment",
         color="reply",
         traps=("T6", "T14", "T16", "T18", "T19"),
@@ -222,6 +234,7 @@ METRICS = {
         "Enrollment reply rate within 14 days",
         "enrollments that replied within 14 days",
         "enrollments with a reply within 14 days of their first mail / enrollments that have had these 14 days",
+        counts=("enrollments_replied_14d", "enrollments_mature"),
         trials="reached enrollment",
         color="reply",
         group="Of the enrollments in {who}, {rate} reply within 14 days",
@@ -232,6 +245,7 @@ METRICS = {
         "Enrollment bounce rate",
         "enrollments with a bounce",
         "enrollments with a bounce / enrollments with a mailing sent",
+        counts=("enrollments_bounced", "enrollments_sent"),
         trials="enrollment sent to",
         color="bounce",
         group="Of the enrollments in {who}, {rate} have a bounce",
@@ -241,6 +255,7 @@ METRICS = {
         "Prospect unsubscribe rate",
         "people who unsubscribed",
         "people who opted out by link / prospects with a delivered mailing",
+        counts=("prospects_unsubscribed", "prospects_emailed"),
         trials="reached prospect",
         color="opt_out",
         group="Of the people emailed in {who}, {rate} unsubscribe",
@@ -377,6 +392,25 @@ METRICS = {
     ),
 }
 """By column."""
+
+RATES = {
+    name: METRICS[name].counts
+    for name in (
+        "delivery_rate",
+        "bounce_rate",
+        "open_rate",
+        "click_rate",
+        "click_to_open_rate",
+        "reply_rate",
+        "opt_out_rate",
+        "prospect_reply_rate",
+        "prospect_unsubscribe_rate",
+        "enrollment_reply_rate",
+        "enrollment_reply_rate_14d",
+        "enrollment_bounce_rate",
+    )
+}
+"""Columns of successes and of trials of the rates of `engagement`, in its order."""
 
 HEADLINES = (
     "sent",

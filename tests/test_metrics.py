@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from outreach_frames import display
-from outreach_frames.metrics import DEFINITIONS, HEADLINES, METRICS
+from outreach_frames.metrics import DEFINITIONS, HEADLINES, METRICS, RATES
 from outreach_frames.plots import _input, _style
-from outreach_frames.stats._aggregate import RATES
 
 README = Path(__file__).parents[1] / "README.md"
 FRACTIONS = {name: metric for name, metric in METRICS.items() if metric.denominator}

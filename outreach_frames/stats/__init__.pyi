@@ -2,12 +2,9 @@ from .ab_tests import ab_test as ab_test
 from .calls import call_outcomes as call_outcomes, meetings as meetings
 from .cohorts import cohort_matrix as cohort_matrix
 from .coverage import account_coverage as account_coverage, account_reach as account_reach
+from .dashboards import dashboard_comparison as dashboard_comparison
 from .delivery import deliverability as deliverability
-from .engagement_rates import (
-    engagement as engagement,
-    first_opens as first_opens,
-    sequence_engagement as sequence_engagement,
-)
+from .engagement_rates import engagement as engagement, sequence_engagement as sequence_engagement
 from .enrollments import enrollment_outcomes as enrollment_outcomes, state_flow as state_flow
 from .flags import mailing_flags as mailing_flags
 from .funnel import step_funnel as step_funnel
@@ -24,8 +21,7 @@ from .pipeline import pipeline_attribution as pipeline_attribution
 from .power import power_table as power_table
 from .prospects import overlaps as overlaps, prospect_engagement as prospect_engagement
 from .provenance import attached as attached, explain as explain
-from .quality import data_quality as data_quality
-from .reconciliation import dashboard_comparison as dashboard_comparison, reconcile_counters as reconcile_counters
+from .quality import data_quality as data_quality, reconcile_counters as reconcile_counters
 from .replies import (
     automatic_replies as automatic_replies,
     reply_attribution as reply_attribution,
@@ -42,4 +38,4 @@ from .survival import (
     reply_within as reply_within,
     time_to_event as time_to_event,
 )
-from .suspects import suspect_engagement as suspect_engagement
+from .suspects import first_opens as first_opens, suspect_engagement as suspect_engagement

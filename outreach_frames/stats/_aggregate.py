@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import narwhals as nw
 
+from outreach_frames.metrics import RATES
 from outreach_frames.stats._backends import grouped_median, join, tidied
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, HOUR, to_micros
@@ -58,22 +59,6 @@ COUNTED_FLAGS = {
     "opted_out": "is_opted_out",
 }
 """Flag that each count of mailings sums."""
-
-RATES = {
-    "delivery_rate": ("delivered", "sent"),
-    "bounce_rate": ("bounced", "sent"),
-    "open_rate": ("opened", "open_base"),
-    "click_rate": ("clicked", "click_base"),
-    "click_to_open_rate": ("opened_clicked", "opened_click_base"),
-    "reply_rate": ("replied", "delivered"),
-    "opt_out_rate": ("opted_out", "delivered"),
-    "prospect_reply_rate": ("prospects_replied", "prospects_emailed"),
-    "prospect_unsubscribe_rate": ("prospects_unsubscribed", "prospects_emailed"),
-    "enrollment_reply_rate": ("enrollments_replied", "enrollments_emailed"),
-    "enrollment_reply_rate_14d": ("enrollments_replied_14d", "enrollments_mature"),
-    "enrollment_bounce_rate": ("enrollments_bounced", "enrollments_sent"),
-}
-"""Numerator and denominator of each rate."""
 
 
 class CountUnit(NamedTuple):

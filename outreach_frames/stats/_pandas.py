@@ -103,7 +103,7 @@ def _lazy(
             f"{call.function} works on pandas frames; {name} is a {type(frame).__name__}.",
             hint="Convert it, for instance with .to_pandas().",
         )
-    return call.read(name, frame, columns, **others)
+    return call.read(name, frame, columns, **others, row_by_row=True)
 
 
 def _completed(name: str, frame: pd.DataFrame, optional: Iterable[str]) -> pd.DataFrame:

@@ -57,6 +57,7 @@ class StatContext:
         self.assumed: dict[str, int] = {}
         self.as_of: str | None = None
         self._native: Any = None
+        self._database: Any = None
         self._extracted: list[str] = []
 
     def read(
@@ -67,6 +68,7 @@ class StatContext:
         *,
         keys: Iterable[str] = (),
         optional: Iterable[str] = (),
+        row_by_row: bool = False,
     ) -> nw.LazyFrame[Any]:
         """
         Take columns of one of the caller's frames, checked.
@@ -83,6 +85,8 @@ class StatContext:
             What the caller chose to group by, which need not be a column of the API.
         optional
             What it uses when it is there.
+        row_by_row
+            Whether the result has the rows of this frame, in their order.
 
         Returns
         -------
@@ -107,11 +111,13 @@ class StatContext:
                 raise missing_key(name, column, needed_for=self.function, present=present)
         needed += [column for column in dict.fromkeys(keys) if column not in needed]
         needed += [column for column in dict.fromkeys(optional) if column in present and column not in needed]
+        if self._native is None and not row_by_row:
+            self._database = _backends.database_for(native, needed)
         self._remember(name, native)
         frame = self._typed(name, native, needed)
         schema = frame.collect_schema()
         for column in keys:
-            check_key(name, column, schema[column], in_arrow=frame.implementation.is_pyarrow())
+            check_key(name, column, schema[column], in_arrow=isinstance(native, pd.DataFrame | pa.Table))
         if "id" in needed and is_eager(native):
             _refuse_duplicates(name, frame)
         return frame
@@ -132,7 +138,7 @@ class StatContext:
     def _typed(self, name: str, native: Any, columns: Sequence[str]) -> nw.LazyFrame[Any]:
         types = {column: kind.arrow for column in columns if (kind := kind_of(column)) is not None}
         try:
-            frame = _backends.plain_columns(native, columns, types)
+            frame = _backends.plain_columns(native, columns, types, self._database)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             raise DataError(
                 f"A column of {name} mixes kinds of values, or holds ids or counts with other values in it: {error}",
@@ -157,16 +163,13 @@ class StatContext:
 
     def drop(self, frame: nw.LazyFrame[Any], reason: str, keep: nw.Expr) -> nw.LazyFrame[Any]:
         """Keep the rows where an expression is true; where the result can tell it, count those that go, by reason."""
-        remaining = frame.filter(keep)
-        if self.counts_rows:
-            removed = row_count(frame) - row_count(remaining)
-            if removed:
-                self.dropped[reason] = self.dropped.get(reason, 0) + removed
-        return remaining
+        if self.counts_rows and (removed := _count(frame, ~keep.fill_null(False))):
+            self.dropped[reason] = self.dropped.get(reason, 0) + removed
+        return frame.filter(keep)
 
     def assume(self, frame: nw.LazyFrame[Any], what: str, rows: nw.Expr) -> None:
         """Where the result can tell it, count the rows that are placed by an assumption, by what is assumed."""
-        if self.counts_rows and (count := row_count(frame.filter(rows))):
+        if self.counts_rows and (count := _count(frame, rows)):
             self.assumed[what] = count
 
     @property
@@ -252,7 +255,10 @@ class StatContext:
             pandas results are Arrow-backed, and carry the record in ``attrs``; PyArrow tables in the schema's
             metadata; other kinds have no place for it.
         """
-        frame = _backends.from_days(_backends.from_micros(_widened(frame), instants), days)
+        frame = _widened(frame)
+        if self._database is not None:
+            frame, sort = _backends.in_arrow(_sorted(frame, sort, categories or {}) if sort else frame), ()
+        frame = _backends.from_days(_backends.from_micros(frame, instants), days)
         if sort:  # last of all: Dask loses the order in a later conversion
             frame = _sorted(_backends.tidied(frame), sort, categories or {})
         record = {**self._record(), **record}
@@ -333,9 +339,9 @@ def is_eager(native: Any) -> bool:
     return isinstance(native, pd.DataFrame | pa.Table) or (_kind(native) == "polars" and not hasattr(native, "collect"))
 
 
-def row_count(frame: nw.LazyFrame[Any]) -> int:
-    """Count rows; runs the query."""
-    return int(frame.select(nw.len()).collect().item())
+def _count(frame: nw.LazyFrame[Any], rows: nw.Expr) -> int:
+    """Count the rows where an expression is true; runs the query."""
+    return int(frame.select(rows.cast(nw.Int64).sum()).collect().item() or 0)
 
 
 def _recordable(name: str, value: Any) -> object:
@@ -374,7 +380,7 @@ def _kind(native: Any) -> str:
 
 def _refuse_duplicates(name: str, frame: nw.LazyFrame[Any]) -> None:
     ids = frame.select("id").collect()["id"]
-    if ids.n_unique() == len(ids):
+    if (ids.tail(-1) > ids.head(-1)).fill_null(False).all() or ids.n_unique() == len(ids):
         return
     doubled = ids.filter(ids.is_duplicated()).unique().sort().to_list()
     if doubled:

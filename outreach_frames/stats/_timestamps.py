@@ -1,16 +1,23 @@
 """
-Timestamps: local time and calendar periods, the same in every engine.
+Timestamps: names of time zones, local time and calendar periods, the same in every engine.
 
 An instant is an integer [µs since 1970-01-01T00:00Z], a day one [days since 1970-01-01]. Zone rules come from the
 standard library's `zoneinfo`, as a small table of offsets that the engine joins.
+
+Outreach's ``timeZone`` is free text. Names of Ruby on Rails and of Windows, and IANA's in another case or with blanks
+for underscores, mean one zone; abbreviations and single words such as "Eastern" mean several, and none here, unless
+they are IANA's own. Sources: see ``zone_names.json``, beside this module.
 """
 
+import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from importlib.resources import files
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import narwhals as nw
 import numpy as np
@@ -18,7 +25,6 @@ import pandas as pd
 
 from outreach_frames.errors import DataError
 from outreach_frames.stats._backends import join, small_table, spark_quarters
-from outreach_frames.stats._validation import zone
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,6 +66,59 @@ def seen_by(frame: nw.LazyFrame[Any], columns: Iterable[str], now: int | None) -
     if now is None:
         return frame
     return frame.with_columns(nw.when(nw.col(name) <= now).then(nw.col(name)).alias(name) for name in columns)
+
+
+ZONE_NAME_STEPS = (
+    ("[ \t\u00a0_]+", " "),
+    (r"^ ?\((gmt|utc)[^)]*\) ?|^ | $", ""),  # "(GMT-05:00) Eastern Time (US & Canada)", as Rails and Windows show it
+)
+"""Patterns that are replaced in a name in lower case to compare it; all engines read them alike."""
+
+_NO_ZONES = {"Factory", "localtime", "posixrules"}
+"""Zones in a machine's folder that are no place's: what they mean depends on the machine."""
+
+
+@cache
+def iana_names() -> frozenset[str]:
+    """Return the IANA names of this machine."""
+    return frozenset(available_timezones() - _NO_ZONES)
+
+
+@cache
+def zones_by_key() -> dict[str, str]:
+    """Map what `zone_key` makes of every name that is understood to its IANA name."""
+    others = json.loads(files(__package__).joinpath("zone_names.json").read_text(encoding="utf-8"))
+    windows = {form: zone for name, zone in others["windows"].items() for form in (name, _in_summer(name))}
+    zones = {zone_key(name): place for names in (windows, others["rails"]) for name, place in names.items()}
+    return {name: zone for name, zone in zones.items() if zone in iana_names()} | {zone_key(z): z for z in iana_names()}
+
+
+def _in_summer(name: str) -> str:
+    """Return the name that Windows shows while the clocks are forward."""
+    return name.replace("Standard Time", "Daylight Time")
+
+
+def zone_key(name: str) -> str:
+    """Return the form of a name in which spellings are equal."""
+    name = name.lower()
+    for pattern, replacement in ZONE_NAME_STEPS:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def iana(name: object) -> str | None:
+    """Return the IANA name of a zone, however it is written; ``None`` for what names none."""
+    return zones_by_key().get(zone_key(name)) if isinstance(name, str) else None
+
+
+def zone(name: str, value: object) -> str:
+    """Check that a value is the IANA name of a time zone."""
+    if not isinstance(value, str) or value not in iana_names():
+        meant = iana(value) or "America/New_York"
+        raise DataError(
+            f"There is no time zone {value!r}.", hint=f'Write an IANA name: {name}="{meant}" or {name}="UTC".'
+        )
+    return value
 
 
 SECOND = 1_000_000

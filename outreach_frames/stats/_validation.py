@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.stats._zone_names import iana, iana_names
+from outreach_frames.stats._timestamps import zone
 
 _FLAGS = frozenset(
     {"track_opens", "track_links", "opted_out", "named", "enabled", "locked", "send_disabled", "sync_disabled"}
@@ -281,16 +281,6 @@ def id_mapping(name: str, value: object) -> dict[int, int]:
     if not isinstance(value, Mapping) or not all(isinstance(i, Integral) for pair in value.items() for i in pair):
         raise DataError(f"{name} must map ids to ids, not {value!r}.", hint=f"Write {name}={{20: 10}}.")
     return {int(old): int(new) for old, new in value.items()}
-
-
-def zone(name: str, value: object) -> str:
-    """Check that a value is the IANA name of a time zone."""
-    if not isinstance(value, str) or value not in iana_names():
-        meant = iana(value) or "America/New_York"
-        raise DataError(
-            f"There is no time zone {value!r}.", hint=f'Write an IANA name: {name}="{meant}" or {name}="UTC".'
-        )
-    return value
 
 
 def flag(name: str, value: object) -> bool:

@@ -12,9 +12,9 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from outreach_frames._renamed import with_old_positions
+from outreach_frames.metrics import RATES
 from outreach_frames.stats._aggregate import (
     MEDIAN,
-    RATES,
     CountUnit,
     count_distinct,
     count_units,
@@ -28,8 +28,8 @@ from outreach_frames.stats._aggregate import (
 )
 from outreach_frames.stats._backends import join, small_table
 from outreach_frames.stats._statistic import StatContext, columns_of
-from outreach_frames.stats._timestamps import HOUR, PERIODS, Instant, to_micros, with_local, with_periods
-from outreach_frames.stats._validation import columns, id_mapping, words
+from outreach_frames.stats._timestamps import PERIODS, Instant, to_micros, with_local, with_periods
+from outreach_frames.stats._validation import columns, id_mapping
 from outreach_frames.stats.clusters import (
     ACCOUNTS,
     AUTO,
@@ -52,7 +52,6 @@ from outreach_frames.stats.flags import (
     with_flags,
 )
 from outreach_frames.stats.replies import with_automatic
-from outreach_frames.stats.suspects import OPEN_EVENTS
 
 
 def engagement(
@@ -203,85 +202,6 @@ def _read_keyed(
         frame = with_local(frame, "sent_at", zones=[tz])
         frame = with_periods(frame, days)
     return frame, days
-
-
-@with_old_positions("events")
-def first_opens(
-    mailings: IntoFrameT,
-    *,
-    events: IntoFrameT | None = None,
-    open_events: Sequence[str] = OPEN_EVENTS,
-    bounce_policy: str = "reply_wins",
-) -> IntoFrameT:
-    """
-    Date the first open of each opened mailing, and tell whether that date is exact or the latest it can be.
-
-    ``hours_to_open`` = first open − ``delivered_at``. ``opened_at`` is the most recent open, so that it is the first
-    one only where exactly one open was counted; otherwise it is an upper bound. The event log has every open.
-
-    Parameters
-    ----------
-    mailings
-        As for `mailing_flags` without ``marked_as_spam_at``.
-    events
-        ``name``, ``event_at``, ``mailing_id``: the event log.
-    open_events
-        Names of the events that are opens; the vendor's list is not complete.
-    bounce_policy
-        See `mailing_flags`.
-
-    Returns
-    -------
-    opens : frame of the caller's kind, one row per opened mailing, sorted by ``mailing_id``
-        ``mailing_id``; ``delivered_at``; ``open_count`` [opens]; ``first_open_at`` (missing where no time is known);
-        ``hours_to_open`` [h, missing without both times]; ``first_open_exact``: exactly one open was counted, or the
-        event log holds at least as many as were counted; otherwise the first open may have been earlier.
-
-    Raises
-    ------
-    MissingColumnError
-        A column listed above is absent; the hint says how to request it.
-    DataError
-        A column of another dtype, an id that occurs twice in memory, frames of two kinds.
-
-    Notes
-    -----
-    Left out and counted: mailings not opened, and what is not tracked. Opens include machines', which come first; see
-    `suspect_engagement`. Source: attribute description of ``openedAt`` in the Outreach API v2.
-
-    Examples
-    --------
-    >>> opens = stats.first_opens(mailings, events=events)
-    >>> opens["first_open_exact"].value_counts().to_dict()
-    {True: 1078}
-    >>> round(opens["hours_to_open"].median(), 1)
-    1.1
-    """
-    names = words("open_events", open_events)
-    call = StatContext("first_opens", open_events=names, bounce_policy=bounce_policy)
-    mail = with_flags(call.read("mailings", mailings, ["id", *ENGAGEMENT]), bounce_policy)
-    log = None if events is None else call.read("events", events, ["name", "event_at", "mailing_id"])
-    mail = call.drop(mail, "mailing not opened", nw.col("is_opened")).rename({"id": "mailing_id"})
-    exact = (nw.col("opens_total") == 1) & ~nw.col("opened_at").is_null()
-    opened = mail.with_columns(first_open_at=nw.col("opened_at"), first_open_exact=exact)
-    if log is not None:
-        seen = log.filter(nw.col("name").is_in(names).fill_null(False) & ~nw.col("mailing_id").is_null())
-        seen = seen.group_by("mailing_id").agg(logged_at=nw.col("event_at").min(), logged=nw.col("event_at").count())
-        opened = join(opened, seen, "mailing_id")
-        complete = (nw.col("logged") >= nw.col("opens_total")).fill_null(False) & ~nw.col("logged_at").is_null()
-        earlier = (nw.col("logged_at") < nw.col("opened_at")).fill_null(False) | nw.col("opened_at").is_null()
-        opened = opened.with_columns(
-            first_open_at=nw.when(earlier).then(nw.col("logged_at")).otherwise(nw.col("opened_at")),
-            first_open_exact=nw.col("first_open_exact") | complete,
-        )
-    timed = opened.with_columns(
-        open_count=nw.col("opens_total"), hours_to_open=(nw.col("first_open_at") - nw.col("delivered_at")) / HOUR
-    )
-    columns = ["mailing_id", "delivered_at", "open_count", "first_open_at", "hours_to_open", "first_open_exact"]
-    result: IntoFrameT = call.write(
-        timed.select(*columns), sort=["mailing_id"], instants=["delivered_at", "first_open_at"]
-    )
-    return result
 
 
 _STRICT = "enrollment_reply_rate_strict"

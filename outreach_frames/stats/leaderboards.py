@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, RATES, engagement_parts, stack
+from outreach_frames.metrics import RATES
+from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, engagement_parts, stack
 from outreach_frames.stats._backends import wrap
 from outreach_frames.stats._pandas import Floats, flags, float_column, keep, missing, read, read_mailings, table, write
 from outreach_frames.stats._statistic import StatContext

@@ -12,8 +12,7 @@ from outreach_frames.stats._aggregate import count_distinct, stack
 from outreach_frames.stats._backends import join, small_table
 from outreach_frames.stats._pandas import Ints, keep, read, read_deliveries, write
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._timestamps import DAY, Instant
-from outreach_frames.stats._zone_names import STEPS, zones_by_key
+from outreach_frames.stats._timestamps import DAY, ZONE_NAME_STEPS, Instant, zones_by_key
 from outreach_frames.stats.enrollments import CLOSED_STATES
 from outreach_frames.stats.flags import (
     CALL_COLUMNS,
@@ -157,7 +156,7 @@ def with_zone(people: nw.LazyFrame[Any], default_tz: str, columns: Sequence[str]
     zone, source, written = nw.lit(default_tz), nw.lit("default"), nw.lit(None, dtype=nw.String)
     for column in reversed(columns):
         key = nw.col(column).str.to_lowercase()
-        for pattern, replacement in STEPS:
+        for pattern, replacement in ZONE_NAME_STEPS:
             key = key.str.replace_all(pattern, replacement)
         zone_name = f"{column}_found"
         people = join(people.with_columns(zone_key=key), names.rename({"zone": zone_name}), "zone_key").drop("zone_key")

@@ -14,8 +14,7 @@ from outreach_frames.errors import MissingColumnError
 from outreach_frames.stats._aggregate import MATURE_D
 from outreach_frames.stats._backends import wrap
 from outreach_frames.stats._pandas import flags, floats, table
-from outreach_frames.stats._timestamps import DAY, HOUR
-from outreach_frames.stats._zone_names import iana
+from outreach_frames.stats._timestamps import DAY, HOUR, iana
 from outreach_frames.stats.flags import colleagues
 from outreach_frames.stats.opt_outs import with_opt_out_time
 

@@ -10,7 +10,8 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import DataError
-from outreach_frames.stats._aggregate import COUNTED_FLAGS, RATES, stack
+from outreach_frames.metrics import RATES
+from outreach_frames.stats._aggregate import COUNTED_FLAGS, stack
 from outreach_frames.stats._backends import join, pandas_of, small_table, wrap
 from outreach_frames.stats._pandas import float_column
 from outreach_frames.stats._statistic import EXAMPLES, StatContext

@@ -12,17 +12,16 @@ import pyarrow as pa
 
 from outreach_frames._format import SPACE, count, counted, day, duration, moment, percent, percent_range, plain
 from outreach_frames.errors import DataError, OutreachDataWarning
-from outreach_frames.metrics import HEADLINES, METRICS
-from outreach_frames.stats._aggregate import RATES
+from outreach_frames.metrics import HEADLINES, METRICS, RATES
 from outreach_frames.stats._estimators import quantile_bounds
 from outreach_frames.stats._pandas import flags, frame_of_rows, frames_of, read_deliveries, write
 from outreach_frames.stats._statistic import StatContext, record_of
 from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
+from outreach_frames.stats.dashboards import dashboard_comparison
 from outreach_frames.stats.engagement_rates import engagement
 from outreach_frames.stats.intervals import wilson
 from outreach_frames.stats.prospects import overlaps
 from outreach_frames.stats.quality import data_quality
-from outreach_frames.stats.reconciliation import dashboard_comparison
 from outreach_frames.stats.replies import hours_to_reply
 from outreach_frames.stats.survival import reply_within, time_to_event
 

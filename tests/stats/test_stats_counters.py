@@ -3,7 +3,7 @@ from frames import EXPECTED, example, extracted, mailings, make_frame, plain
 
 from outreach_frames.catalog import snake
 from outreach_frames.errors import CounterGapWarning, DataError, MissingColumnError
-from outreach_frames.stats.reconciliation import reconcile_counters
+from outreach_frames.stats.quality import reconcile_counters
 
 SENT = {"sequence_id": 1, "delivered_at": "2025-03-03T12:00:00Z", "track_opens": True, "track_links": True}
 

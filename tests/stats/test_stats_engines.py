@@ -13,6 +13,7 @@ from statistics_of_mail import MAIL, SEQUENCES, STATISTICS
 
 from outreach_frames import stats
 from outreach_frames.errors import ContradictoryFlagsWarning, DataError
+from outreach_frames.stats import _backends
 from outreach_frames.stats._backends import pandas_of, small_table, wrap
 
 KINDS = {
@@ -39,6 +40,44 @@ def test_every_engine_gives_the_same_numbers_in_its_own_kind(engine, statistic, 
 
     assert isinstance(found, KINDS[engine])
     assert_equal_tables(as_pandas(found), expected[statistic])
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_duckdb_computes_large_arrow_tables_with_the_same_numbers(statistic, expected, monkeypatch):
+    """And gives back the caller's kind of frame; tables of a test are small, so that the limit is lower here."""
+    monkeypatch.setattr(_backends, "LARGE", 1)
+
+    found = STATISTICS[statistic](ENGINES["pyarrow"])
+
+    assert isinstance(found, pa.Table)
+    assert_equal_tables(as_pandas(found), expected[statistic])
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_large_pandas_frame_has_the_dtypes_and_the_record_of_a_small_one(unit, monkeypatch):
+    mail = MAIL.assign(
+        **{name: MAIL[name].astype(f"datetime64[{unit}, UTC]") for name in MAIL if name.endswith("_at")}
+    ).set_index(MAIL.index[::-1])
+    small = [stats.engagement(mail, by=["week", "mailing_type"]), stats.time_to_event(mail, as_of=AS_OF)]
+
+    monkeypatch.setattr(_backends, "LARGE", 1)
+    large = [stats.engagement(mail, by=["week", "mailing_type"]), stats.time_to_event(mail, as_of=AS_OF)]
+
+    for one, other in zip(small, large, strict=True):
+        pd.testing.assert_frame_equal(other, one, rtol=1e-12)
+        record, like = (dict(frame.attrs["outreach_frames"]) for frame in (other, one))
+        assert record.pop("clusters", {}).keys() == like.pop("clusters", {}).keys()  # their last digits differ
+        assert record == like
+
+
+def test_a_large_table_may_have_names_that_differ_in_capitals_only(monkeypatch):
+    """DuckDB takes them for one."""
+    table = ENGINES["pyarrow"](MAIL).append_column("Sent", pa.array(["a", "b"] * (len(MAIL) // 2), pa.string()))
+    small = stats.engagement(table, by="Sent")
+
+    monkeypatch.setattr(_backends, "LARGE", 1)
+
+    assert_equal_tables(as_pandas(stats.engagement(table, by="Sent")), as_pandas(small))
 
 
 @pytest.mark.parametrize("engine", OTHERS)

@@ -9,8 +9,7 @@ import pytest
 from outreach_frames import stats
 from outreach_frames.catalog import load
 from outreach_frames.errors import DataError
-from outreach_frames.metrics import METRICS
-from outreach_frames.stats._aggregate import RATES
+from outreach_frames.metrics import METRICS, RATES
 
 SIGNATURES = {name: inspect.signature(getattr(stats, name)).parameters for name in stats.__all__}
 STATISTICS = sorted(set(SIGNATURES) - {"attached", "explain"})

@@ -13,8 +13,7 @@ from hypothesis import example as case, given, settings, strategies as st
 from outreach_frames import stats
 from outreach_frames.errors import DataError, NaiveTimestampWarning
 from outreach_frames.stats import _backends
-from outreach_frames.stats._validation import zone
-from outreach_frames.stats._zone_names import iana, iana_names, key, zones_by_key
+from outreach_frames.stats._timestamps import iana, iana_names, zone, zone_key, zones_by_key
 from outreach_frames.stats.prospects import ZONE_COLUMNS, with_zone
 
 WRITTEN = {
@@ -220,4 +219,4 @@ def test_a_parameter_must_be_an_iana_name_and_the_hint_knows_which():
 
 def test_a_name_of_iana_comes_before_anothers():
     """Rails knows a "UTC" and a "Singapore" too."""
-    assert {name: zones_by_key()[key(name)] for name in iana_names()} == {name: name for name in iana_names()}
+    assert {name: zones_by_key()[zone_key(name)] for name in iana_names()} == {name: name for name in iana_names()}
