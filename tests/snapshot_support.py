@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from fetch_support import resource as record
 
-from outreach_frames.snapshots import _ranges, _refresh, _take, _writing, parquet
+from outreach_frames.snapshots import _extract, _ranges, _refresh, parquet
 
 ATTEMPTS = [
     "with x as (copy (select 1) to '{0}/new.csv') select 1",
@@ -27,6 +27,12 @@ ATTEMPTS = [
     "select * from parquet_schema('{1}/users.parquet')",
     "select * from parquet_kv_metadata('{1}/users.parquet')",
     "select * from sniff_csv('{0}/secret.csv')",
+    "select * from read_csv('{0}/link.csv')",
+    "select * from read_csv('/etc/passwd')",
+    "select * from '/etc/passwd'",
+    "select * from read_parquet('{1}/*.parquet')",
+    "select * from read_text('{1}/../CURRENT')",
+    "select * from read_parquet('https://example.com/x.parquet')",
     "select * from glob('{0}/*')",
     "select * from query('from read_text(''{0}/secret.csv'')')",
     "select * from query_table('{0}/secret.csv')",
@@ -45,6 +51,9 @@ ATTEMPTS = [
     "select getenv('HOME')",
     "select * from pandas_scan(1)",
     "attach '{0}/new.db'",
+    "attach '{1}/users.parquet' as x",
+    "set allowed_directories = ['{0}']",
+    "set home_directory = '{0}'",
     "install httpfs",
     "load httpfs",
     "set threads = 1",
@@ -95,6 +104,7 @@ def plant(folder):
     for name, file in (("elsewhere", "secret.csv"), ("here", "beside.csv")):
         (folder / name).mkdir()
         (folder / name / file).write_text("a,b\n1,2\n")
+    (folder / "elsewhere" / "link.csv").symlink_to(folder / "elsewhere" / "secret.csv")
 
 
 def shrink(replace):
@@ -106,10 +116,10 @@ def shrink(replace):
     replace
         Sets an attribute of a module: ``setattr``, or that of a test, which sets it back.
     """
-    replace(_take, "ONE_REQUEST", 10)
+    replace(_extract, "ONE_REQUEST", 10)
     replace(_refresh, "ONE_REQUEST", 10)
     replace(parquet, "GROUP_ROWS", 8)
-    replace(_writing, "FILE_ROWS", 24)
+    replace(parquet, "FILE_ROWS", 24)
     replace(_ranges, "SWEPT_ROWS", 4)
 
 

@@ -17,7 +17,8 @@ version, and a plain ``read_parquet`` of a version's file or folder reads exactl
 Versions share the files that did not change, as hard links.
 """
 
-from outreach_frames.snapshots._take import DEFAULT_RESOURCES
-from outreach_frames.snapshots.snapshot import Engine, Snapshot, open_snapshot, take_snapshot
+from outreach_frames.snapshots._extract import DEFAULT_RESOURCES
+from outreach_frames.snapshots.snapshot import Snapshot, open_snapshot
+from outreach_frames.snapshots.take import take_snapshot
 
-__all__ = ["DEFAULT_RESOURCES", "Engine", "Snapshot", "open_snapshot", "take_snapshot"]
+__all__ = ["DEFAULT_RESOURCES", "Snapshot", "open_snapshot", "take_snapshot"]

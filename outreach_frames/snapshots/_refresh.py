@@ -24,9 +24,7 @@ from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import MissingColumnError, QueryError, SnapshotError
 from outreach_frames.snapshots import parquet
-from outreach_frames.snapshots._manifest import FileFacts, Manifest, TableFacts, checked_file, read_manifest
-from outreach_frames.snapshots._ranges import IdRanges, differing_ranges
-from outreach_frames.snapshots._take import (
+from outreach_frames.snapshots._extract import (
     ONE_REQUEST,
     catalog_digest,
     check_keep,
@@ -37,7 +35,9 @@ from outreach_frames.snapshots._take import (
     take_table,
     version_request,
 )
-from outreach_frames.snapshots._writing import PartFile, UnfinishedVersion, link, writing
+from outreach_frames.snapshots._manifest import FileFacts, Manifest, TableFacts, checked_file, read_manifest
+from outreach_frames.snapshots._ranges import IdRanges, differing_ranges
+from outreach_frames.snapshots._writing import UnfinishedVersion, writing
 
 Deletions: TypeAlias = Literal["counts", "sweep", "webhooks", False]
 
@@ -219,10 +219,11 @@ class TableUpdate:
         self._schema = schema
         self._shared: dict[str, tuple[Path, FileFacts]] = {}
         self._files: list[FileFacts] = []
+        self._ids: dict[str, np.ndarray[Any, Any]] = {}
         (version.folder / table).mkdir(exist_ok=True)
         for file, facts in zip(files, version.base_tables[table].files, strict=True):
             path = facts.path if "/" in facts.path else f"{table}/part-00001.parquet"
-            link(file, version.folder / path)
+            parquet.link(file, version.folder / path)
             self._files.append(msgspec.structs.replace(facts, path=path))
             self._shared[path] = file, self._files[-1]
 
@@ -267,10 +268,10 @@ class TableUpdate:
         return self._files
 
     def _column_of_ids(self, facts: FileFacts) -> "np.ndarray[Any, Any]":
-        ids: np.ndarray[Any, Any] = pq.read_table(
-            str(self._version.folder / facts.path), columns=["id"], partitioning=None
-        )["id"].to_numpy()
-        return ids
+        if facts.path not in self._ids:
+            with pq.ParquetFile(self._version.folder / facts.path) as file:
+                self._ids[facts.path] = file.read(columns=["id"])["id"].to_numpy()
+        return self._ids[facts.path]
 
     def _places(self, ids: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Return in which file each id belongs: the first that ends behind it, or the last."""
@@ -285,19 +286,23 @@ class TableUpdate:
         facts = self._files[place]
         is_last = place == len(self._files) - 1
         written: list[FileFacts] = []
-        out = PartFile(self._version.folder, facts.path, self._schema)
+        out = parquet.PartFile(self._version.folder, facts.path, self._schema)
         try:
             for group in _merged(parquet.groups(self._version.folder / facts.path), rows, replaced):
                 if is_last and out.is_full:
                     written.append(out.finish())
                     number = 1 + max(int(file.path[-13:-8]) for file in [*self._files, *written])
-                    out = PartFile(self._version.folder, f"{self._table}/part-{number:05d}.parquet", self._schema)
+                    out = parquet.PartFile(
+                        self._version.folder, f"{self._table}/part-{number:05d}.parquet", self._schema
+                    )
                 out.write(group, None)
             written.append(out.finish())
         except BaseException:
             out.abandon()
             raise
         self._files[place : place + 1] = [self._unchanged(each) or each for each in written]
+        self._ids.pop(facts.path, None)
+        pa.default_memory_pool().release_unused()
 
     def _unchanged(self, facts: FileFacts) -> FileFacts | None:
         """Share the file of the version before again where the new one holds the same rows."""
@@ -307,7 +312,7 @@ class TableUpdate:
         place = self._version.folder / facts.path
         if not parquet.has_same_rows(file, place):
             return None
-        link(file, place)
+        parquet.link(file, place)
         return before
 
 

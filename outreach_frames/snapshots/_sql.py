@@ -1,5 +1,5 @@
 """
-Query Arrow tables with SQL, in an engine that can read nothing else.
+Query Arrow tables with SQL, in an engine that can read nothing else; and open them in other engines.
 
 A DuckDB query can read and write files, load extensions and read Python variables, even in a SELECT. Here all of that
 is turned off before the query runs. The tables are no files to it either: Arrow reads them, and no path is allowed.
@@ -8,18 +8,22 @@ Source: "Securing DuckDB", DuckDB's documentation.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals as nw
 import pandas as pd
 import pyarrow as pa
 
 from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
+from outreach_frames.snapshots import parquet
 
 if TYPE_CHECKING:
     import duckdb
+
+Engine = Literal["duckdb", "polars", "dask", "spark"]
 
 CLOSED = {
     "TimeZone": "UTC",
@@ -187,3 +191,37 @@ def _as_error(error: "duckdb.Error", tables: Mapping[str, Any]) -> OutreachError
 
 def _short(message: str) -> str:
     return message[:_LONGEST_MESSAGE].rstrip(".!")
+
+
+def scan(name: str, files: Sequence[Path], engine: Engine) -> Any:
+    """
+    Open a table; see `Snapshot.scan`.
+
+    Raises
+    ------
+    QueryError
+        There is no such engine.
+    ModuleNotFoundError
+        The engine is not installed.
+    """
+    dataset = parquet.dataset(files)
+    paths = [str(file) for file in files]
+    if engine == "duckdb":
+        return connect({name: dataset}).view(name)
+    if engine == "polars":
+        import polars as pl  # noqa: PLC0415  loaded only where asked for
+
+        return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+    if engine == "dask":
+        import dask.dataframe as dd  # noqa: PLC0415
+
+        frame = dd.read_parquet(paths, dtype_backend="pyarrow")
+        # Arrow does not sort pick lists; as in DuckDB and Spark they are text.
+        texts = {f.name: pd.ArrowDtype(pa.string()) for f in dataset.schema if pa.types.is_dictionary(f.type)}
+        return frame.astype(texts)
+    if engine == "spark":
+        from pyspark.sql import SparkSession  # noqa: PLC0415
+
+        session = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+        return session.read.parquet(*paths)
+    raise QueryError(f"There is no engine {engine!r}.", hint="Choose duckdb, polars, dask or spark.")

@@ -17,8 +17,6 @@ from typing import Any, Self
 import msgspec
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from outreach_frames import __version__
 from outreach_frames._files import file_lock, replacing, sync
@@ -32,14 +30,10 @@ from outreach_frames.snapshots._manifest import (
     Manifest,
     TableFacts,
     checked_file,
-    checksum,
     is_version,
     read_manifest,
     version_names,
 )
-
-FILE_ROWS = 250_000
-"""Rows of one file of a large table [rows]."""
 
 RESUME_WITHIN = timedelta(hours=24)
 """How long finished files of an interrupted attempt are taken over."""
@@ -273,7 +267,7 @@ class UnfinishedVersion:
 
 class PartWriter:
     """
-    Writes the rows of one table, in the order they come, to files of about `FILE_ROWS` rows.
+    Writes the rows of one table, in the order they come, to files of about `parquet.FILE_ROWS` rows.
 
     Parameters
     ----------
@@ -291,7 +285,7 @@ class PartWriter:
         self._schema = schema
         self._folder = version.folder / table
         self._folder.mkdir(exist_ok=True)
-        self._writer: PartFile | None = None
+        self._writer: parquet.PartFile | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -317,9 +311,9 @@ class PartWriter:
             self._finish_file()
         return self._version.parts(self._table)
 
-    def _new_file(self) -> "PartFile":
+    def _new_file(self) -> "parquet.PartFile":
         number = 1 + len(self._version.parts(self._table))
-        return PartFile(self._version.folder, f"{self._table}/part-{number:05d}.parquet", self._schema)
+        return parquet.PartFile(self._version.folder, f"{self._table}/part-{number:05d}.parquet", self._schema)
 
     def _finish_file(self) -> None:
         if self._writer is not None:
@@ -337,89 +331,9 @@ class PartWriter:
         with suppress(OutreachError), parquet.readable(self._table):
             file = checked_file(self._version.base, self._table, old)
             if old.rows == facts.rows and parquet.has_same_rows(file, self._version.folder / facts.path):
-                link(file, self._version.folder / facts.path)
+                parquet.link(file, self._version.folder / facts.path)
                 return msgspec.structs.replace(facts, sha256=old.sha256)
         return facts
-
-
-class PartFile:
-    """
-    One file that is being written, row group by row group.
-
-    Parameters
-    ----------
-    folder, path
-        The version's folder, and the file below it. One that exists is replaced when the new one is finished.
-    schema
-        Columns and metadata.
-    """
-
-    def __init__(self, folder: Path, path: str, schema: pa.Schema) -> None:
-        self._path = path
-        self._file = folder / path
-        self._aside = self._file.with_name(f".{self._file.name}")
-        self._stream = self._aside.open("wb")
-        self._writer: pq.ParquetWriter = parquet.writer(self._stream, schema)
-        self._schema = schema
-        self._rows = 0
-        self._ids: list[Any] = []
-        self._watermark: datetime | None = None
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it has about as many rows as a file is to have."""
-        return self._rows > FILE_ROWS - parquet.GROUP_ROWS // 2
-
-    def write(self, rows: pa.Table, watermark: datetime | None) -> None:
-        """Write one row group."""
-        rows = rows.cast(self._schema) if rows.schema != self._schema else rows
-        if not rows.num_rows:
-            return
-        self._writer.write_table(rows, row_group_size=rows.num_rows)
-        if "id" in rows.column_names:
-            self._ids += pc.min_max(rows["id"]).as_py().values()
-        if watermark is not None:
-            self._watermark = watermark if self._watermark is None else min(watermark, self._watermark)
-        self._rows += rows.num_rows
-
-    def finish(self) -> FileFacts:
-        """Close and sync the file, put it in place and return its facts."""
-        self._writer.close()
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self._stream.close()
-        self._aside.replace(self._file)
-        ids = [id_ for id_ in self._ids if id_ is not None]
-        return FileFacts(
-            path=self._path,
-            rows=self._rows,
-            sha256=checksum.__wrapped__(self._file),
-            first_id=min(ids, default=None),
-            last_id=max(ids, default=None),
-            watermark=self._watermark,
-        )
-
-    def abandon(self) -> None:
-        """Remove what was written."""
-        with suppress(OSError, pa.ArrowException):
-            self._writer.close()
-        with suppress(OSError):
-            self._stream.close()
-        with suppress(OSError):
-            self._aside.unlink(missing_ok=True)
-
-
-def link(file: Path, place: Path) -> None:
-    """Put a file in a second place: as a hard link, or as a copy where the file system has none."""
-    aside = place.with_name(f".link-{place.name}")
-    try:
-        os.link(file, aside)
-    except OSError:
-        shutil.copyfile(file, aside)
-        sync(aside)
-    aside.replace(place)
-    with suppress(OSError):  # where the two are one file, it was not renamed
-        aside.unlink(missing_ok=True)
 
 
 def _put_in_place(aside: Path, as_of: datetime) -> str:

@@ -1,12 +1,15 @@
 """
-Write fetched frames as Parquet files, and read them back unchanged.
+Write fetched frames as Parquet files, whole or row group by row group, and read them back unchanged.
 
 Each page has a checksum, which is compared on reading.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
@@ -14,11 +17,14 @@ from typing import IO, Any
 import msgspec
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
+from outreach_frames._files import sync
 from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
+from outreach_frames.snapshots._manifest import FileFacts, checksum
 
 ATTRS = b"PANDAS_ATTRS"
 """Where pandas itself keeps ``attrs`` in a Parquet file."""
@@ -27,6 +33,10 @@ CATEGORIES = b"outreach_frames.categories"
 
 GROUP_ROWS = 25_000
 """Rows of a row group, by whose smallest and largest values a reader skips it [rows]."""
+
+
+FILE_ROWS = 250_000
+"""Rows of one file of a large table [rows]."""
 
 
 def table_of(frame: pd.DataFrame) -> pa.Table:
@@ -92,12 +102,21 @@ def read(files: Sequence[Path], *, columns: Sequence[str] | None = None, filters
     )
     frame: pd.DataFrame = table.to_pandas(types_mapper=_as_fetched)
     notes = table.schema.metadata or {}
-    frame.attrs = msgspec.json.decode(notes.get(ATTRS, b"{}"), type=dict[str, Any])
+    frame.attrs.update(_attrs(notes))
     picks = msgspec.json.decode(notes.get(CATEGORIES, b"{}"), type=dict[str, list[Any]])
     for pick_list, categories in picks.items():
         if columns is None or pick_list in columns:
             frame[pick_list] = frame[pick_list].cat.set_categories(categories)
     return frame
+
+
+def attrs_of(file: Path) -> dict[str, Any]:
+    """Read the ``attrs`` of a frame; see `readable` for what it can raise."""
+    return _attrs(pq.read_schema(file).metadata or {})
+
+
+def _attrs(notes: Mapping[bytes, bytes]) -> dict[str, Any]:
+    return msgspec.json.decode(notes.get(ATTRS, b"{}"), type=dict[str, Any])
 
 
 def check_query(file: Path, table: str, columns: Sequence[str] | None, filters: Any) -> None:
@@ -181,6 +200,86 @@ def readable(table: str) -> Iterator[None]:
         MemoryError,
     ) as error:
         raise SnapshotError(f"The file of table {table} cannot be read.", hint="Take a new snapshot.") from error
+
+
+class PartFile:
+    """
+    One file that is being written, row group by row group.
+
+    Parameters
+    ----------
+    folder, path
+        The version's folder, and the file below it. One that exists is replaced when the new one is finished.
+    schema
+        Columns and metadata.
+    """
+
+    def __init__(self, folder: Path, path: str, schema: pa.Schema) -> None:
+        self._path = path
+        self._file = folder / path
+        self._aside = self._file.with_name(f".{self._file.name}")
+        self._stream = self._aside.open("wb")
+        self._writer: pq.ParquetWriter = writer(self._stream, schema)
+        self._schema = schema
+        self._rows = 0
+        self._ids: list[Any] = []
+        self._watermark: datetime | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has about as many rows as a file is to have."""
+        return self._rows > FILE_ROWS - GROUP_ROWS // 2
+
+    def write(self, rows: pa.Table, watermark: datetime | None) -> None:
+        """Write one row group."""
+        rows = rows.cast(self._schema) if rows.schema != self._schema else rows
+        if not rows.num_rows:
+            return
+        self._writer.write_table(rows, row_group_size=rows.num_rows)
+        if "id" in rows.column_names:
+            self._ids += pc.min_max(rows["id"]).as_py().values()
+        if watermark is not None:
+            self._watermark = watermark if self._watermark is None else min(watermark, self._watermark)
+        self._rows += rows.num_rows
+
+    def finish(self) -> FileFacts:
+        """Close and sync the file, put it in place and return its facts."""
+        self._writer.close()
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        self._aside.replace(self._file)
+        ids = [id_ for id_ in self._ids if id_ is not None]
+        return FileFacts(
+            path=self._path,
+            rows=self._rows,
+            sha256=checksum.__wrapped__(self._file),
+            first_id=min(ids, default=None),
+            last_id=max(ids, default=None),
+            watermark=self._watermark,
+        )
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        with suppress(OSError):
+            self._stream.close()
+        with suppress(OSError):
+            self._aside.unlink(missing_ok=True)
+
+
+def link(file: Path, place: Path) -> None:
+    """Put a file in a second place: as a hard link, or as a copy where the file system has none."""
+    aside = place.with_name(f".link-{place.name}")
+    try:
+        os.link(file, aside)
+    except OSError:
+        shutil.copyfile(file, aside)
+        sync(aside)
+    aside.replace(place)
+    with suppress(OSError):  # where the two are one file, it was not renamed
+        aside.unlink(missing_ok=True)
 
 
 def _as_fetched(kind: pa.DataType) -> pd.ArrowDtype | None:

@@ -1,22 +1,23 @@
 """Read a version of a snapshot: tables as frames, lazily or by SQL; checksums are compared first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import pandas as pd
-import pyarrow as pa
 
 from outreach_frames.client import Client
 from outreach_frames.errors import QueryError, SnapshotError
 from outreach_frames.snapshots import _sql, parquet
+from outreach_frames.snapshots._describe import check_tables, column_dictionary, differences
 from outreach_frames.snapshots._manifest import (
     MANIFEST,
     POINTER,
     VERSION,
     Manifest,
+    checked_file,
     checksum,
     is_version,
     read_manifest,
@@ -24,9 +25,6 @@ from outreach_frames.snapshots._manifest import (
     version_names,
 )
 from outreach_frames.snapshots._refresh import Deletions, refresh_version
-from outreach_frames.snapshots._take import options_by_table, take_version
-
-Engine = Literal["duckdb", "polars", "dask", "spark"]
 
 
 @dataclass(frozen=True)
@@ -122,8 +120,8 @@ class Snapshot:
         --------
         >>> snapshot.frame("mailings").shape
         (2371, 44)
-        >>> snapshot.frame("mailings", columns=["id", "state"], filters=[("reply_count", ">", 0)]).shape
-        (106, 2)
+        >>> snapshot.frame("mailings", columns=["id", "state"], filters=[("open_count", ">", 0)]).shape
+        (1078, 2)
         >>> snapshot.frame("invoices")
         Traceback (most recent call last):
             ...
@@ -140,7 +138,7 @@ class Snapshot:
             frame.attrs["outreach_frames"] = {**frame.attrs["outreach_frames"], "as_of": as_of}
         return frame
 
-    def scan(self, name: str, engine: Engine = "duckdb") -> Any:
+    def scan(self, name: str, engine: _sql.Engine = "duckdb") -> Any:
         """
         Open one table lazily.
 
@@ -169,7 +167,7 @@ class Snapshot:
         """
         files = self._files(name)
         with parquet.readable(name):
-            return _scanned(name, files, engine)
+            return _sql.scan(name, files, engine)
 
     def sql(self, query: str, **frames: Any) -> pd.DataFrame:
         """
@@ -216,6 +214,98 @@ class Snapshot:
             )
         tables = {name: self._dataset(name) for name in self.tables}
         return _sql.select(query, tables | {name: _sql.arrow(name, frame) for name, frame in frames.items()})
+
+    def columns(self, name: str) -> pd.DataFrame:
+        """
+        Describe the columns of a table: a data dictionary.
+
+        Parameters
+        ----------
+        name
+            Table, such as ``"mailings"``.
+
+        Returns
+        -------
+        columns : DataFrame, one row per column
+            ``column``; ``type`` [Arrow's name]; ``unit`` [missing where there is none, or the vendor does not say];
+            ``meaning``; ``missing`` [share of rows without a value, 0 to 1; missing where there are no rows].
+
+        Raises
+        ------
+        SnapshotError
+            The snapshot has no such table, or a file of it is damaged.
+
+        Examples
+        --------
+        >>> columns = snapshot.columns("mailings").set_index("column")
+        >>> columns.loc["replied_at", ["unit", "meaning"]].tolist()
+        ['UTC instant', 'Attribute repliedAt of the mailing.']
+        >>> columns.loc["sequence_id", "meaning"]
+        'Id of the sequence of the mailing.'
+        """
+        files = self._files(name)
+        with parquet.readable(name):
+            return column_dictionary(name, files, parquet.attrs_of(files[0]))
+
+    def at(self, version: str) -> "Snapshot":
+        """
+        Return another version of the same snapshot.
+
+        Raises
+        ------
+        SnapshotError
+            There is no such version.
+
+        Examples
+        --------
+        >>> snapshot.at(snapshot.versions[0]).version
+        '20260331T000000Z-1'
+        """
+        return open_snapshot(self.path, version=version)
+
+    def diff(self, version: str, *, tables: Sequence[str] | None = None) -> pd.DataFrame:
+        """
+        Compare this version with an earlier one, by id.
+
+        Parameters
+        ----------
+        version
+            The version to compare with, one of `versions`.
+        tables
+            Tables to compare; ``None``: all that either version has.
+
+        Returns
+        -------
+        changes : DataFrame, one row per record that differs
+            ``table``; ``id``; ``change``: ``"added"``, ``"removed"`` or ``"changed"``; ``columns``: those whose values
+            differ, empty for records of one version only. Columns that only one version has are not compared; `columns`
+            of the two versions show them. Files that the versions share are not read.
+
+        Raises
+        ------
+        SnapshotError
+            There is no such version, or a file is damaged.
+        QueryError
+            Neither version has such a table.
+
+        Examples
+        --------
+        >>> snapshot.diff(snapshot.version).shape
+        (0, 4)
+        """
+        other = self.at(version)
+        old, new = read_manifest(other.folder).tables, self._manifest.tables
+        check_tables(tables, sorted({*old, *new}))
+        changes = []
+        for name in tables or sorted({*old, *new}):
+            sides = []
+            for one, facts, others in ((other, old.get(name), new.get(name)), (self, new.get(name), old.get(name))):
+                shared = {file.sha256 for file in others.files} if others else set()
+                own = [file for file in facts.files if file.sha256 not in shared] if facts else []
+                sides.append([checked_file(one.folder, name, file) for file in own])
+            with parquet.readable(name):
+                changes.append(differences(name, *sides))
+        return pd.concat(changes, ignore_index=True)
 
     def refresh(
         self,
@@ -315,64 +405,6 @@ class Snapshot:
         return table_files(self.folder, name, self._manifest.tables)
 
 
-def take_snapshot(
-    client: Client,
-    path: str | Path,
-    *,
-    resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None = None,
-    refresh: bool = True,
-    keep: int | None = None,
-    progress: bool | None = None,
-) -> Snapshot:
-    """
-    Extract tables into a new version of a snapshot folder.
-
-    A large table is read by ranges of ids, and written range by range: memory does not grow with the table. What was
-    finished when an attempt was interrupted is taken over by the next call for the same tables within 24 hours.
-
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    path
-        The snapshot's folder; made if it is not there.
-    resources
-        Resource types, or a mapping of them to the arguments of `fetch`; default: what the statistics read. With
-        ``sort``, ``limit``, ``parallel``, ``fields="*"``, ``custom="labels"`` or a filter on ids a table is fetched as
-        one frame.
-    refresh
-        Ask the API even for what the cache has. ``False`` takes over what is cached, each table as one frame;
-        ``as_of`` is then the time of the oldest page.
-    keep
-        How many versions to keep, the new one among them [versions]; ``None``: all.
-    progress
-        As in `fetch`.
-
-    Returns
-    -------
-    snapshot : Snapshot
-        The new version, now the current one. Files that equal those of the version before are shared with it.
-
-    Raises
-    ------
-    SnapshotError
-        The folder cannot be written, the disk is full, or another program is writing to it.
-    QueryError
-        There is no such resource or option, or ``keep`` is below 1; nothing was sent.
-    OutreachError
-        As in `fetch`. The current version does not change; the same call goes on from the last finished file.
-
-    Examples
-    --------
-    >>> snapshot = of.take_snapshot(org, folder / "my-org", resources=["users", "sequences"])
-    >>> snapshot.tables
-    ['sequences', 'users']
-    """
-    path = Path(path)
-    tables = options_by_table(client, resources)
-    return Snapshot(path, take_version(client, path, tables, refresh=refresh, keep=keep, progress=progress))
-
-
 def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
     """
     Open a snapshot folder.
@@ -410,27 +442,3 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
         versions = ", ".join(snapshot.versions) if path.is_dir() else ""
         raise SnapshotError(f"The snapshot has no version {version!r}.", hint=f"It has: {versions or 'none'}.")
     return snapshot
-
-
-def _scanned(name: str, files: Sequence[Path], engine: Engine) -> Any:
-    dataset = parquet.dataset(files)
-    paths = [str(file) for file in files]
-    if engine == "duckdb":
-        return _sql.connect({name: dataset}).view(name)
-    if engine == "polars":
-        import polars as pl  # noqa: PLC0415  loaded only where asked for
-
-        return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
-    if engine == "dask":
-        import dask.dataframe as dd  # noqa: PLC0415
-
-        frame = dd.read_parquet(paths, dtype_backend="pyarrow")
-        # Arrow does not sort pick lists; as in DuckDB and Spark they are text.
-        texts = {f.name: pd.ArrowDtype(pa.string()) for f in dataset.schema if pa.types.is_dictionary(f.type)}
-        return frame.astype(texts)
-    if engine == "spark":
-        from pyspark.sql import SparkSession  # noqa: PLC0415
-
-        session = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
-        return session.read.parquet(*paths)
-    raise QueryError(f"There is no engine {engine!r}.", hint="Choose duckdb, polars, dask or spark.")

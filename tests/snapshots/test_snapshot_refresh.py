@@ -196,7 +196,7 @@ def test_tables_of_chosen_columns_are_refreshed_by_their_changes(org, tmp_path, 
     pd.testing.assert_frame_equal(again.frame("accounts"), expected)
 
 
-def test_another_organization_is_read_in_full(org, taken, tmp_path):
+def test_another_organization_is_read_in_full(org, taken):
     """Its changes must not be laid over the records of the first."""
     org.sandbox.settings.organization = 2
     org.sandbox.clear_log()
@@ -232,7 +232,7 @@ def test_an_interrupted_refresh_changes_nothing(org, taken):
     assert_current(taken.refresh(org, progress=False), org)
 
 
-class Refreshes(RuleBasedStateMachine):
+class _Refreshes(RuleBasedStateMachine):
     """Random creates, updates, deletes and interrupted refreshes; after each refresh the snapshot equals the API."""
 
     ids = Bundle("ids")
@@ -310,4 +310,4 @@ def test_after_any_sequence_of_changes_a_refresh_equals_the_organization(tmp_pat
         phases=[Phase.generate],  # to shrink a failure takes minutes
         suppress_health_check=[*HealthCheck],
     )
-    run_state_machine_as_test(lambda: Refreshes(tmp_path_factory.mktemp("machine")), settings=checks)
+    run_state_machine_as_test(lambda: _Refreshes(tmp_path_factory.mktemp("machine")), settings=checks)

@@ -12,7 +12,7 @@ from snapshot_support import accounts, contents, parts_of
 
 import outreach_frames as of
 from outreach_frames.errors import APIError, AuthError, SnapshotError
-from outreach_frames.snapshots import _ranges, _writing
+from outreach_frames.snapshots import _ranges, _writing, parquet
 
 ROUNDS = 30
 TESTS = Path(__file__).parents[1]
@@ -146,7 +146,7 @@ def test_files_of_yesterday_are_not_taken_over(org, tmp_path, monkeypatch):
 
 def test_a_full_disk_leaves_the_current_version_and_the_next_run_repairs(org, taken, monkeypatch):
     before = contents(taken.folder)
-    write = _writing.PartFile.write
+    write = parquet.PartFile.write
     written = []
 
     def full(self, rows, watermark):
@@ -156,7 +156,7 @@ def test_a_full_disk_leaves_the_current_version_and_the_next_run_repairs(org, ta
         write(self, rows, watermark)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_writing.PartFile, "write", full)
+        patch.setattr(parquet.PartFile, "write", full)
         with pytest.raises(SnapshotError, match="cannot be written"):
             of.take_snapshot(org, taken.path, resources=["accounts"], progress=False)
 

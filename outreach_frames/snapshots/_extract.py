@@ -1,5 +1,5 @@
 """
-Extract tables into a new version of a snapshot.
+Extract one table into a version of a snapshot.
 
 A table of several pages is read by ranges of ids, each of them one row group: a range is sorted and written before the
 next is asked for, so that memory does not grow with the table.
@@ -26,7 +26,7 @@ from outreach_frames.errors import QueryError
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._manifest import FORMAT, FileFacts, TableFacts
 from outreach_frames.snapshots._ranges import IdRanges
-from outreach_frames.snapshots._writing import PartWriter, UnfinishedVersion, current_version, writing
+from outreach_frames.snapshots._writing import PartWriter, UnfinishedVersion
 from outreach_frames.stats._pandas import TABLES
 
 _ON_REQUEST = {
@@ -102,29 +102,6 @@ def version_request(
 def note_organization(client: Client, version: UnfinishedVersion) -> None:
     """Drop finished files of another organization; where the API names none, those of another token."""
     version.organization = identity_of(client).organization
-
-
-def take_version(
-    client: Client,
-    path: Path,
-    tables: Mapping[str, Mapping[str, Any]],
-    *,
-    refresh: bool,
-    keep: int | None,
-    progress: bool | None,
-) -> str:
-    """Extract tables into a new version; return its name. See `take_snapshot`."""
-    check_keep(keep)
-    with writing(path):
-        base = current_version(path)
-        request = version_request(client, tables) if refresh else None
-        with UnfinishedVersion(path, request, base=base) as version:
-            if refresh and (len(tables) > 1 or version.has_files):
-                note_organization(client, version)
-            for table, options in tables.items():
-                if table not in version.tables:
-                    take_table(client, table, options, version, refresh=refresh, progress=progress)
-            return version.publish(keep)
 
 
 def check_keep(keep: int | None) -> None:
