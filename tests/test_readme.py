@@ -1,60 +1,42 @@
-"""What the README shows is run as it stands there."""
+"""What the README shows is run as it stands there, and prints what stands below it."""
 
-import json
+import contextlib
+import io
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-import outreach_frames as of
-
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-ELSEWHERE = "shop.example"
-"""The one example that needs a server which is not there."""
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 
-def test_examples_run_from_top_to_bottom(tmp_path, monkeypatch):
+def test_the_example_prints_what_is_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("DATA", "CACHE", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
-    author = {"type": "people", "id": "9", "attributes": {"name": "Dan"}}
-    article = {
-        "type": "articles",
-        "id": "1",
-        "attributes": {"title": "JSON:API"},
-        "relationships": {"author": {"data": {"type": "people", "id": "9"}}},
-    }
-    Path("articles.json").write_text(json.dumps({"data": [article], "included": [author]}))
-    names = {"frame": pd.DataFrame({"emails": [["new@acme.example"]]})}
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (shown,) = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+    names = {}
 
-    for block in BLOCKS:
-        code = compile(block, "README.md", "exec")
-        if ELSEWHERE not in block:
-            exec(code, names)  # noqa: S102  the README is ours
-
-    assert names["articles"]["author__name"].tolist() == ["Dan"]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(code, "README.md", "exec"), names)  # noqa: S102  the README is ours
     names["org"].close()
 
-
-def test_reading_other_servers_takes_four_lines():
-    (block,) = [block for block in BLOCKS if ELSEWHERE in block]
-    (local,) = [block for block in BLOCKS if "read_jsonapi" in block]
-
-    assert all(len([line for line in b.splitlines() if line]) <= 4 for b in (block, local))
+    assert printed.getvalue().replace(NO_BREAK_SPACE, " ") == shown
+    assert Path("rates.png").stat().st_size > 0
+    assert len([line for line in code.splitlines() if line]) <= 10
 
 
-@pytest.mark.parametrize("name", sorted(of.stats.__all__))
-def test_every_statistic_is_in_the_table(name):
-    if name in {"explain", "attached"}:
-        assert f"`{name}`" in README or f"stats.{name}" in README or name == "attached"
-    else:
-        assert f"`{name}`" in README
+@pytest.mark.parametrize("command", ["sh scripts/demo.sh", "sh scripts/test.sh", "sh scripts/docs.sh"])
+def test_the_commands_that_set_things_up_are_there(command):
+    assert f"\n{command}" in README or f"`{command}`" in README
+    assert (ROOT / command.split()[1]).is_file()
 
 
-def test_commands_exist():
-    from outreach_frames.cli import main  # noqa: PLC0415
+def test_what_it_links_to_is_there():
+    links = re.findall(r"\]\(([^)#]+)", README)
 
-    shown = set(re.findall(r"^outreach-frames (\w+)", README, re.MULTILINE))
-    assert shown <= set(main.commands)
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
