@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from outreach_frames._fetch import fetch
 from outreach_frames._fetch.frames import Options
-from outreach_frames._identity import identity_of
+from outreach_frames._write_journal import identity_of
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import QueryError
