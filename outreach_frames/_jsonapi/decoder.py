@@ -1,7 +1,7 @@
 """Decode the bytes of a page into structs, strictly and then leniently."""
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -62,6 +62,21 @@ def collector_paused() -> Iterator[None]:
 
 MANY = 100
 """Resources on a page from which on it pays to learn the order of their attributes [resources]."""
+
+
+class _Attributes(msgspec.Struct, gc=False):
+    type: str
+    attributes: msgspec.Raw = NULL
+
+
+class _FirstLook(msgspec.Struct):
+    data: list[_Attributes]
+    included: list[_Attributes] = []
+
+
+_first_look = msgspec.json.Decoder(_FirstLook)
+_names = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -151,7 +166,7 @@ class PageDecoder:
         content = self._strict(body)
         if content:
             worth_it = not self.ordered and content.next and len(content.primary.resources) >= MANY
-            return self._in_order(lenient.split_document(body)) if worth_it else self, content
+            return self._in_order(body) if worth_it else self, content
         content = self._lenient(body)
         return self._grown(content), content
 
@@ -194,7 +209,7 @@ class PageDecoder:
     def _lenient(self, body: bytes) -> Content:
         """Read a page column by column, whatever it holds."""
         id_types = {name: shape.id_type for name, shape in self.shapes.items() if not shape.anonymous}
-        page = lenient.together(lenient.split_document(body), id_types, included=bool(self.joined))
+        page = together(lenient.split_document(body), id_types, included=bool(self.joined))
         other = next((name for name in page.types if name != self.primary), None)
         if other is not None:
             raise DocumentError(
@@ -228,16 +243,15 @@ class PageDecoder:
         total = None if truncated and count == 0 else count
         return Content(Rows(self.shapes[self.primary], data), rows, link, total, truncated)
 
-    def _in_order(self, page: lenient.RawDocument) -> "PageDecoder":
+    def _in_order(self, body: bytes) -> "PageDecoder":
         """Return a reader that expects attributes in the order of this page."""
-        resources = (*page.data, *(page.included if self.joined else ()))
-        first = {lenient.type_of(members, where="data"): members for members in reversed(resources)}
-        shapes = {
-            name: replace(shape, order=tuple(lenient.object_of(first[name].get("attributes", NULL))))
-            if name in first
-            else shape
-            for name, shape in self.shapes.items()
-        }
+        try:
+            page = _first_look.decode(body)
+        except msgspec.ValidationError:  # included may be anything where nothing is joined
+            return replace(self, ordered=True)
+        first = {resource.type: resource.attributes for resource in reversed([*page.data, *page.included])}
+        orders = {name: tuple(_names.decode(first[name]) or ()) for name in self.shapes if name in first}
+        shapes = {name: replace(shape, order=orders.get(name, ())) for name, shape in self.shapes.items()}
         return replace(self, shapes=shapes, ordered=True)
 
     def _grown(self, content: Content) -> "PageDecoder":
@@ -252,3 +266,69 @@ class PageDecoder:
         }
         grown = replace(self, shapes=shapes, others=self.others | content.others)
         return self if (grown.shapes, grown.others) == (self.shapes, self.others) else grown
+
+
+def together(page: lenient.RawDocument, id_types: Mapping[str, type], *, included: bool = True) -> lenient.RawDocument:
+    """
+    Return a page that has each resource once, with all that it says of it in several places.
+
+    Members that are absent in one place do not erase those that another has; of members in both, ``data`` counts
+    before ``included`` and the later before the earlier. A resource of ``data`` is not among the included ones.
+
+    Parameters
+    ----------
+    page
+        The page.
+    id_types
+        How ids are stored, by resource type; resources of other types are left as they are.
+    included
+        Whether included resources are of interest.
+    """
+
+    def key(members: lenient.Members, where: str) -> Hashable:
+        name = lenient.type_of(members, where=where)
+        id_ = lenient.read_id(members.get("id", NULL), id_types[name]) if name in id_types else None
+        return object() if id_ is None else (name, id_)
+
+    merged: dict[Hashable, lenient.Members] = {}
+    beside = [(key(members, "included"), members) for members in (page.included if included else ())]
+    rows = [(key(members, "data"), members) for members in page.data]
+    for which, members in (*beside, *rows):
+        merged[which] = _merged_members(merged[which], members) if which in merged else members
+    if len(merged) == len(beside) + len(rows):
+        return page
+    data = {which: merged[which] for which, _ in rows}
+    others = {which: merged[which] for which, _ in beside if which not in data}
+    return lenient.RawDocument(
+        data=list(data.values()),
+        links=page.links,
+        meta=page.meta,
+        beside=msgspec.Raw(msgspec.json.encode(list(others.values()))),
+    )
+
+
+def _merged_members(old: lenient.Members, new: lenient.Members) -> lenient.Members:
+    parts = [part for part in ("attributes", "relationships", "meta") if part in old and part in new]
+    return {**new, **old, **new} | {part: _merged(part, old[part], new[part]) for part in parts}
+
+
+def _merged(part: str, old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
+    """Return an object with the members of both, and of two objects that are no objects the later."""
+    if lenient.says_nothing(new):
+        return old
+    before, after = lenient.object_of(old), lenient.object_of(new)
+    if not before or not after:
+        return new
+    if part == "relationships":
+        after |= {name: _related(before[name], raw) for name, raw in after.items() if name in before}
+    return msgspec.Raw(msgspec.json.encode({**after, **before, **after}))
+
+
+def _related(old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
+    """Return a relationship with the links of both, and the identifiers of the later that has some."""
+    before, after = lenient.object_of(old), lenient.object_of(new)
+    if not after:
+        return old if new != NULL and lenient.says_nothing(new) else new
+    if not {"data", "id"}.isdisjoint(after):
+        before = {name: raw for name, raw in before.items() if name not in {"data", "type", "id"}}
+    return msgspec.Raw(msgspec.json.encode({**before, **after}))

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from outreach_frames._jsonapi import lenient
 from outreach_frames._jsonapi.columns import Misfits
-from outreach_frames._jsonapi.decoder import BYTE_ORDER_MARK, collector_paused
+from outreach_frames._jsonapi.decoder import BYTE_ORDER_MARK, collector_paused, together
 from outreach_frames._jsonapi.inference import ObservedType, catalog_of, joined_by_itself, observe
-from outreach_frames._jsonapi.lenient import Members, RawDocument, object_of, together
+from outreach_frames._jsonapi.lenient import Members, RawDocument, object_of
 from outreach_frames._jsonapi.page import Layout, Page, as_type, concat, to_frame
 from outreach_frames._jsonapi.structs import no_resources, reading
 from outreach_frames._jsonapi.values import NESTED, NULL, array, is_nested, text_of
@@ -308,10 +308,10 @@ def _table_of(name: str, page: RawDocument, reading: _Reading, catalog: Catalog)
         meta=any("meta" in members for members in data),
         anonymous=_some_are_anonymous(data),
         strict=reading.strict,
+        ordered=True,
     )
-    read = layout.page(
-        (not several and page.body) or msgspec.json.encode({"data": data, "included": [*page.included, *others]})
-    )
+    body = None if several else page.body
+    read = layout.page(body or msgspec.json.encode({"data": data, "included": [*page.included, *others]}))
     return concat([read.batch], layout.schema), read
 
 

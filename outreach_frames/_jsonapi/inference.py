@@ -6,12 +6,11 @@ holds their values. So a ``user`` of another server is read as what it is, and o
 """
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -25,6 +24,7 @@ from outreach_frames._jsonapi.lenient import (
     is_id,
     linkage_of,
     object_of,
+    objects_of,
     says_nothing,
 )
 from outreach_frames._jsonapi.values import (
@@ -43,8 +43,6 @@ from outreach_frames.catalog import Attribute, Catalog, Relationship, ResourceTy
 DEEPEST = 3
 """Steps of the paths that are followed unasked [relationships]; nor does a resource type come twice on one of them."""
 
-_INSTANT_TEXT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
-_DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d")
 _KINDS: dict[type, StorageKind] = {bool: "boolean", int: "integer", float: "number"}
 _DECLARED: dict[StorageKind, dict[str, Any]] = {
     "string": {"type": "string"},
@@ -75,7 +73,7 @@ class ObservedType:
     """
 
     ids: list[Any] = field(default_factory=list)
-    attributes: dict[str, list[msgspec.Raw]] = field(default_factory=dict)
+    attributes: dict[str, Sequence[msgspec.Raw]] = field(default_factory=dict)
     relationships: dict[str, "ObservedRelationship"] = field(default_factory=dict)
 
 
@@ -130,10 +128,12 @@ def observe(page: RawDocument) -> dict[str, ObservedType]:
     return dict(seen)
 
 
-def _by_name(resources: Iterable[Members], part: str) -> dict[str, list[msgspec.Raw]]:
+def _by_name(resources: Iterable[Members], part: str) -> dict[str, Sequence[msgspec.Raw]]:
     """Return the values of each attribute or relationship, in the order of their appearance."""
-    rows = [object_of(members[part]) for members in resources if part in members]
+    rows = objects_of([members[part] for members in resources if part in members])
     names = dict.fromkeys(chain.from_iterable(rows))
+    if len(names) > 1 and all(len(row) == len(names) for row in rows):
+        return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
     return {name: [row[name] for row in rows if name in row] for name in names}
 
 
@@ -296,11 +296,11 @@ def kind_of_values(raws: Sequence[msgspec.Raw]) -> StorageKind:
     values = [value for value in _python_values(raws) if value is not None]
     types = set(map(type, values))
     if types & {list, dict}:
-        are_strings = types == {list} and {type(item) for value in values for item in value} <= {str, type(None)}
+        are_strings = types == {list} and set(map(type, chain.from_iterable(values))) <= {str, type(None)}
         return "strings" if are_strings else "json"
     if types == {str}:
         return _kind_of_strings(values)
-    integers = [value for value in values if type(value) is int]
+    integers = [value for value in values if type(value) is int] if int in types else []
     if not _within_int64(integers):
         return "string"
     if types == {int, float}:
@@ -309,13 +309,20 @@ def kind_of_values(raws: Sequence[msgspec.Raw]) -> StorageKind:
 
 
 def _kind_of_strings(texts: Sequence[str]) -> StorageKind:
-    patterns: dict[StorageKind, re.Pattern[str]] = {"date": _DAY_TEXT, "instant": _INSTANT_TEXT}
-    for kind, pattern in patterns.items():
-        if all(map(pattern.fullmatch, texts)):
-            with suppress(UnreadableValueError):
-                array(kind, texts)
-                return kind
-    return "string"
+    kind: StorageKind | None = None
+    if all(len(text) == len("2024-01-11") for text in texts):
+        kind = "date"
+    elif all(text[13:14] == ":" and len(text) >= len("2024-01-11T10:00") for text in texts):
+        kind = "instant"
+    return kind if kind and _fit_texts(kind, texts) else "string"
+
+
+def _fit_texts(kind: StorageKind, texts: Sequence[str]) -> bool:
+    try:
+        array(kind, texts)
+    except UnreadableValueError:
+        return False
+    return True
 
 
 def joined_by_itself(root: str, page: RawDocument, catalog: Catalog) -> dict[str, None]:

@@ -5,7 +5,7 @@ The page is split into undecoded values, so that numbers keep their digits. Each
 values are of its type, and value by value where one is not.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -167,6 +167,14 @@ def _members_or_none(raw: msgspec.Raw) -> Members:
 def object_of(raw: msgspec.Raw) -> Members:
     """Return an object's members; none of anything else, which is for others to refuse."""
     return _members_decoder.decode(raw) if bytes(raw).startswith(b"{") else {}
+
+
+def objects_of(raws: Sequence[msgspec.Raw]) -> list[Members]:
+    """Return the members of many objects; see `object_of`."""
+    try:
+        return _several.decode(joined(raws))
+    except msgspec.ValidationError:
+        return [object_of(raw) for raw in raws]
 
 
 def next_link(links: Members) -> str | None:
@@ -383,69 +391,3 @@ def _reference(linkage: Linkage, members: Members) -> Any:
     if name is None or id_ is None:
         raise ValueError(f"is not linked to {' or '.join(linkage.targets) or 'a resource'} by type and id")
     return linkage.reference(type=name, id=id_)
-
-
-def together(page: RawDocument, id_types: Mapping[str, type], *, included: bool = True) -> RawDocument:
-    """
-    Return a page that has each resource once, with all that it says of it in several places.
-
-    Members that are absent in one place do not erase those that another has; of members in both, ``data`` counts
-    before ``included`` and the later before the earlier. A resource of ``data`` is not among the included ones.
-
-    Parameters
-    ----------
-    page
-        The page.
-    id_types
-        How ids are stored, by resource type; resources of other types are left as they are.
-    included
-        Whether included resources are of interest.
-    """
-
-    def key(members: Members, where: str) -> Hashable:
-        name = type_of(members, where=where)
-        id_ = read_id(members.get("id", NULL), id_types[name]) if name in id_types else None
-        return object() if id_ is None else (name, id_)
-
-    merged: dict[Hashable, Members] = {}
-    beside = [(key(members, "included"), members) for members in (page.included if included else ())]
-    rows = [(key(members, "data"), members) for members in page.data]
-    for which, members in (*beside, *rows):
-        merged[which] = _merged_members(merged[which], members) if which in merged else members
-    if len(merged) == len(beside) + len(rows):
-        return page
-    data = {which: merged[which] for which, _ in rows}
-    others = {which: merged[which] for which, _ in beside if which not in data}
-    return RawDocument(
-        data=list(data.values()),
-        links=page.links,
-        meta=page.meta,
-        beside=msgspec.Raw(msgspec.json.encode(list(others.values()))),
-    )
-
-
-def _merged_members(old: Members, new: Members) -> Members:
-    parts = [part for part in ("attributes", "relationships", "meta") if part in old and part in new]
-    return {**new, **old, **new} | {part: _merged(part, old[part], new[part]) for part in parts}
-
-
-def _merged(part: str, old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
-    """Return an object with the members of both, and of two objects that are no objects the later."""
-    if says_nothing(new):
-        return old
-    before, after = object_of(old), object_of(new)
-    if not before or not after:
-        return new
-    if part == "relationships":
-        after |= {name: _related(before[name], raw) for name, raw in after.items() if name in before}
-    return msgspec.Raw(msgspec.json.encode({**after, **before, **after}))
-
-
-def _related(old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
-    """Return a relationship with the links of both, and the identifiers of the later that has some."""
-    before, after = object_of(old), object_of(new)
-    if not after:
-        return old if new != NULL and says_nothing(new) else new
-    if not {"data", "id"}.isdisjoint(after):
-        before = {name: raw for name, raw in before.items() if name not in {"data", "type", "id"}}
-    return msgspec.Raw(msgspec.json.encode({**before, **after}))

@@ -205,6 +205,8 @@ class Layout:
         its own, whatever its id.
     strict
         Refuse what is otherwise among a page's `misfits`.
+    ordered
+        The catalog has the attributes in the order in which the server sends them; otherwise it is learned.
 
     Attributes
     ----------
@@ -231,6 +233,7 @@ class Layout:
         meta: bool = False,
         anonymous: bool = False,
         strict: bool = False,
+        ordered: bool = False,
     ) -> None:
         self._open = open
         self._strict = strict
@@ -239,7 +242,7 @@ class Layout:
         self._joins = root.joins
         own = [(column.name, column.type) for column in self._columns]
         self.schema = _schema([*own, *(field for each in self._joins for field in each.schema().items())])
-        self._decoder = self._first_decoder(root, catalog, anonymous=anonymous)
+        self._decoder = self._first_decoder(root, catalog, anonymous=anonymous, ordered=ordered)
 
     def page(self, body: bytes) -> Page:
         """
@@ -305,7 +308,7 @@ class Layout:
                     arrays[name] = merged(arrays[name], values, type_) if name in arrays else as_type(values, type_)
         return [arrays[name] for name in self.schema.names], new
 
-    def _first_decoder(self, root: Target, catalog: Catalog, *, anonymous: bool) -> PageDecoder:
+    def _first_decoder(self, root: Target, catalog: Catalog, *, anonymous: bool, ordered: bool) -> PageDecoder:
         """Collect, over all paths, what is needed of each type."""
         needed: dict[str, set[str]] = defaultdict(set)
         watched = {root.type.name: root.complete}
@@ -327,6 +330,7 @@ class Layout:
                 for name, names in needed.items()
             },
             joined=frozenset(target.type.name for target in targets),
+            ordered=ordered,
         )
 
 

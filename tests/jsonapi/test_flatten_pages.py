@@ -1,6 +1,7 @@
 """Whole pages: links, counts, meta information, and what is no page."""
 
 import gc
+import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
@@ -115,6 +116,19 @@ def test_one_resource_is_a_page_of_one_row():
 
     assert asked.page(b'{"data": {"type": "prospect", "id": 1}}').batch.num_rows == 1
     assert asked.page(b'{"data": null}').batch.num_rows == 0
+
+
+@pytest.mark.parametrize("included", [[], None, {}, "x"])
+def test_what_is_included_is_nobodys_business_where_nothing_is_joined(included):
+    """Also on the first page of several, whose order of attributes is learned."""
+    rows = [resource("prospect", n, lastName=f"{n}", firstName="Sally") for n in range(150)]
+    page = body(*rows, included=[], links={"next": "x"}).replace(
+        b'"included": []', b'"included": ' + json.dumps(included).encode()
+    )
+    asked = layout("prospect", fields=["firstName", "lastName"])
+
+    for _ in range(2):
+        assert asked.page(page).batch["last_name"].to_pylist() == [f"{n}" for n in range(150)]
 
 
 def test_a_byte_order_mark_is_passed_over():

@@ -385,3 +385,48 @@ def test_another_servers_types_need_not_mean_what_outreachs_do():
     assert records(anothers) == [{"id": "7", "activity_notifications_disabled": None, "phone_number": 5}]
     assert outreachs["activity_notifications_disabled"].dtype == "bool[pyarrow]"
     assert anothers["activity_notifications_disabled"].dtype == "string[pyarrow]"
+
+
+MORE = {
+    "another attribute": resource("prospect", 2, lastName="Li"),
+    "an unknown attribute": resource("prospect", 2, shoeSize=44),
+    "identifiers where the first has a link": resource("prospect", 2, {"account": to("account", 7)}),
+    "a type that the relationship does not declare": resource("prospect", 2, {"owner": to("robot", 7)}),
+    "several where one is declared": resource(
+        "prospect", 2, {"owner": {"data": [{"type": "user", "id": 4}, {"type": "user", "id": 5}]}}
+    ),
+    "a number as text": resource("prospect", 2, openCount="3"),
+    "text that is no number": resource("prospect", 2, openCount="many"),
+    "an id that is no integer": resource("prospect", "x"),
+    "an included resource with more": resource("prospect", 2, {"owner": to("user", 4)}),
+}
+
+
+@pytest.mark.parametrize("later", MORE.values(), ids=MORE)
+def test_a_resource_that_differs_from_the_first_is_read_wherever_it_stands(later):
+    """Columns are those of all resources; their values do not depend on the order of the rows."""
+    first = resource("prospect", 1, {"owner": to("user", 3), "account": {"links": {"related": "x"}}}, openCount=9)
+    users = [resource("user", 3, email="a@example.com"), resource("user", 4, email="b@example.com", title="Rep")]
+
+    one, other = (read_jsonapi(body(*rows, included=users)) for rows in ([first, later], [later, first]))
+
+    assert set(one) == set(other)
+    assert one.iloc[::-1].reset_index(drop=True)[list(other)].equals(other)
+
+
+def test_a_kind_of_value_is_told_by_the_whole_column():
+    """One value late in a column decides whether a column is whole numbers, a date or text."""
+    rows = [resource("x", str(n), count=n, day="2024-01-11", at="2024-01-11T12:00Z", flag=True) for n in range(300)]
+    odd = {"count": 0.5, "day": "2024-01-11T12:00Z", "at": "2024-01-11", "flag": 1}
+
+    types = read_jsonapi(body(*rows)).dtypes.astype(str).to_dict()
+    mixed = read_jsonapi(body(*rows, resource("x", "300", **odd))).dtypes.astype(str).to_dict()
+
+    assert types == {
+        "id": "string[pyarrow]",
+        "count": "int64[pyarrow]",
+        "day": "date32[day][pyarrow]",
+        "at": "timestamp[us, tz=UTC][pyarrow]",
+        "flag": "bool[pyarrow]",
+    }
+    assert mixed == {**dict.fromkeys(types, "string[pyarrow]"), "count": "double[pyarrow]"}
