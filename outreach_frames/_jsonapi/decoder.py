@@ -158,7 +158,8 @@ class PageDecoder:
         DocumentError
             The body is no JSON:API page, or a value does not fit.
         """
-        body = body.removeprefix(BYTE_ORDER_MARK)
+        if body.startswith(BYTE_ORDER_MARK):
+            body = body.removeprefix(BYTE_ORDER_MARK)
         with reading(body):
             return self._read(body)
 
