@@ -8,8 +8,8 @@ Spark has no durations in narwhals. What depends on the engine is in this module
 
 pandas frames travel as PyArrow tables, mostly without a copy: its joins and sums cost a third of pandas' own, which
 matters where a picture is drawn again at every change of a control. Only the grouped median is pandas', since PyArrow's
-is approximate; see `grouped_median`. From `LARGE` rows on, DuckDB reads the Arrow table and does the work, in an eighth
-of the time and a fraction of the memory; the result is an Arrow table again.
+is approximate; see `grouped_median`. From `LARGE` rows on, DuckDB reads the Arrow table for the statistics that
+go through it a few times only, in a fraction of the memory; the result is an Arrow table again.
 """
 
 import warnings

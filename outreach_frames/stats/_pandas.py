@@ -96,14 +96,20 @@ def read_deliveries(
 
 
 def _lazy(
-    call: StatContext, name: str, frame: pd.DataFrame, columns: Iterable[str], **others: Iterable[str]
+    call: StatContext,
+    name: str,
+    frame: pd.DataFrame,
+    columns: Iterable[str],
+    *,
+    keys: Iterable[str],
+    optional: Iterable[str],
 ) -> nw.LazyFrame[Any]:
     if not isinstance(frame, pd.DataFrame):
         raise DataError(
             f"{call.function} works on pandas frames; {name} is a {type(frame).__name__}.",
             hint="Convert it, for instance with .to_pandas().",
         )
-    return call.read(name, frame, columns, **others, row_by_row=True)
+    return call.read(name, frame, columns, keys=keys, optional=optional)
 
 
 def _completed(name: str, frame: pd.DataFrame, optional: Iterable[str]) -> pd.DataFrame:

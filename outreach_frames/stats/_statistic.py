@@ -68,7 +68,7 @@ class StatContext:
         *,
         keys: Iterable[str] = (),
         optional: Iterable[str] = (),
-        row_by_row: bool = False,
+        database: bool = False,
     ) -> nw.LazyFrame[Any]:
         """
         Take columns of one of the caller's frames, checked.
@@ -85,8 +85,9 @@ class StatContext:
             What the caller chose to group by, which need not be a column of the API.
         optional
             What it uses when it is there.
-        row_by_row
-            Whether the result has the rows of this frame, in their order.
+        database
+            Whether DuckDB reads this frame, and those read later, where it is a large one of pandas or PyArrow: for
+            statistics that go through it a few times only, since every step would be computed once more each time.
 
         Returns
         -------
@@ -111,7 +112,7 @@ class StatContext:
                 raise missing_key(name, column, needed_for=self.function, present=present)
         needed += [column for column in dict.fromkeys(keys) if column not in needed]
         needed += [column for column in dict.fromkeys(optional) if column in present and column not in needed]
-        if self._native is None and not row_by_row:
+        if self._native is None and database:
             self._database = _backends.database_for(native, needed)
         self._remember(name, native)
         frame = self._typed(name, native, needed)

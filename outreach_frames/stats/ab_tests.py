@@ -132,7 +132,7 @@ def ab_test(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A wrong dtype, an id that occurs twice, an unknown metric or prior.
 

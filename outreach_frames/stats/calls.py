@@ -72,7 +72,7 @@ def call_outcomes(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, an unknown zone.
 
@@ -213,7 +213,7 @@ def meetings(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice in memory; frames of
         two kinds.

@@ -102,7 +102,7 @@ def cohort_matrix(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         ``as_of`` is unknown or later than the extraction; an unknown event or zone; no weeks; meetings
         without calls.

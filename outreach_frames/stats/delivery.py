@@ -109,7 +109,7 @@ def deliverability(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A wrong dtype, an unknown grouping or threshold, or ``email_addresses`` is not given.
 

@@ -119,7 +119,7 @@ def engagement(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, an unknown policy or zone.
 
@@ -188,7 +188,7 @@ def _read_keyed(
     if "origin" in computed:
         needed += ["sequence_id", "mailing_type"]
     columns_read = [key for key in keys if key not in computed]
-    read = call.read("mailings", mailings, needed, keys=columns_read, optional=optional)
+    read = call.read("mailings", mailings, needed, keys=columns_read, optional=optional, database=True)
     frame = with_flags(read, bounce_policy)
     if "origin" in computed:
         other = nw.col("mailing_type").fill_null("single")
@@ -275,7 +275,7 @@ def sequence_engagement(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 

@@ -101,7 +101,7 @@ def enrollment_outcomes(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         ``as_of`` is unknown or later than the extraction; only half of the plan is given; a wrong dtype; an id that
         occurs twice in memory; frames of two kinds.
@@ -333,7 +333,7 @@ def state_flow(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 

@@ -112,7 +112,7 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column has the wrong dtype, an id occurs twice in memory, or the policy does not exist.
 
@@ -135,7 +135,7 @@ def mailing_flags(mailings: IntoFrameT, *, bounce_policy: str = "reply_wins") ->
     {'is_sent': 2212, 'is_bounced': 43, 'is_delivered': 2169, 'is_replied': 106}
     """
     call = StatContext("mailing_flags", bounce_policy=bounce_policy)
-    frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"], row_by_row=True)
+    frame = call.read("mailings", mailings, ["id", *ENGAGEMENT, "marked_as_spam_at"])
     frame = with_flags(frame, bounce_policy).with_columns(is_spam=_is_set("marked_as_spam_at") & nw.col("is_delivered"))
     if call.in_memory:
         both = call.table(frame.filter(_is_set("bounced_at") & _is_set("replied_at")).select("id"))

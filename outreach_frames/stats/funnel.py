@@ -97,7 +97,7 @@ def step_funnel(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown attribution.
 

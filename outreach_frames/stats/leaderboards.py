@@ -102,7 +102,7 @@ def leaderboard(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         An unknown or low-trust metric, a wrong dtype, an id that occurs twice.
 

@@ -90,7 +90,7 @@ def mailbox_health(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         ``as_of`` is unknown, a wrong dtype, an id that occurs twice.
 
@@ -210,7 +210,7 @@ def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, tz: str = "UTC
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown zone.
 
@@ -287,7 +287,7 @@ def schedule_lag(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -356,7 +356,7 @@ def failures(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A wrong dtype or an id that occurs twice in memory.
 

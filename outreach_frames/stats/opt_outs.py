@@ -100,7 +100,7 @@ def prospect_opt_outs(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
@@ -202,7 +202,7 @@ def opt_out_violations(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A wrong dtype or an id that occurs twice.
 

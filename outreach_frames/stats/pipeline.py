@@ -107,7 +107,7 @@ def pipeline_attribution(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         An unknown model, link or key, a wrong dtype, an id that occurs twice.
 

@@ -79,7 +79,7 @@ def prospect_engagement(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown default zone.
 
@@ -255,7 +255,7 @@ def overlaps(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A window that is not above 0, a wrong dtype, an id that occurs twice.
 

@@ -65,7 +65,7 @@ def reply_attribution(mailings: pd.DataFrame, *, bounce_policy: str = "reply_win
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -129,7 +129,7 @@ def automatic_replies(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
@@ -232,7 +232,7 @@ def reply_effort(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -336,7 +336,7 @@ def reply_sentiment(objects: IntoFrameT, *, resource: str = "sequences", ci: flo
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         An unknown ``resource``, or one that does not fit the objects, prospects among them; a wrong dtype, an id that
         occurs twice in memory.

@@ -82,7 +82,7 @@ def send_time_heatmap(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A wrong dtype, an unknown clock, metric or zone, or the frame with the zones is not given.
 
@@ -116,7 +116,8 @@ def send_time_heatmap(
     )
     who = "user_id" if clock == "user" else "prospect_id"
     optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
-    mail = with_flags(call.read("mailings", mailings, ["id", who, *ENGAGEMENT], optional=optional), bounce_policy)
+    read_mail = call.read("mailings", mailings, ["id", who, *ENGAGEMENT], optional=optional, database=True)
+    mail = with_flags(read_mail, bounce_policy)
     mail = call.drop(mail, "mailing not delivered", nw.col("is_delivered"))
     if people is None:
         zones, zoned = [default_tz], mail.with_columns(tz=nw.lit(default_tz), tz_source=nw.lit("default"))

@@ -86,7 +86,7 @@ def time_to_event(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         ``as_of`` is unknown or later than the extraction; a wrong dtype; an id that occurs twice in memory; an unknown
         origin.
@@ -114,7 +114,8 @@ def time_to_event(
     carried = list(dict.fromkeys([*keys, *clusters_of(["reply"], cluster, all_columns).values()]))
     from_states = [name for name in carried if name in state_columns]
     from_mail = [name for name in carried if name not in from_states]
-    mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at"], keys=from_mail)
+    needed = ["id", "sequence_state_id", *SENDING, "unsubscribed_at"]
+    mail = call.read("mailings", mailings, needed, keys=from_mail, database=True)
     states = None
     if sequence_states is not None:
         created = ["created_at"] if origin == "enrollment" else []
@@ -226,7 +227,7 @@ def kaplan_meier(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         The event is none of `EVENTS`.
 
@@ -289,7 +290,7 @@ def cumulative_incidence(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
 
     Notes
     -----
@@ -343,7 +344,7 @@ def reply_within(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A horizon is negative.
 

@@ -173,7 +173,7 @@ def suspect_engagement(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A wrong dtype or an id that occurs twice.
 
@@ -377,7 +377,7 @@ def first_opens(
     Raises
     ------
     MissingColumnError
-        A column listed above is absent; the hint says how to request it.
+        A column listed above is absent.
     DataError
         A column of another dtype, an id that occurs twice in memory, frames of two kinds.
 
