@@ -20,7 +20,7 @@ from outreach_frames._fetch.plan import (
     arrangement_of,
     large_pages,
     paginator_of,
-    table_of,
+    table_in_order,
 )
 from outreach_frames._jsonapi import concat, to_frame
 from outreach_frames._query import Include, build
@@ -177,7 +177,7 @@ def fetch(
     layout, read = reader_of(client, way.query, strict=strict)
     with paginator_of(client, query.resource.table, read, options) as paginator:
         batches = (page.content for page in plan.pages(paginator))
-        table = table_of(batches, layout.schema, way.order, limit)
+        table = table_in_order(batches, layout.schema, way.order, limit)
     frame = _frame_with_labels(table.drop_columns([*way.sort_only]), labels)
     frame.attrs["outreach_frames"] |= paginator.provenance()
     return frame

@@ -129,11 +129,11 @@ TOGETHER = 8
 """Batches of one size that become a larger one while others are read: many small buffers leave gaps in memory."""
 LEVELS = 2
 """How often they do: the largest ones are of 64 pages."""
-LARGE = 32 << 20
+LARGE_BYTES = 32 << 20
 """Tables from this size on give memory back to the system as they are put together [bytes]."""
 
 
-def table_of(batches: Iterable[pa.RecordBatch], schema: pa.Schema, order: Order, limit: int | None) -> pa.Table:
+def table_in_order(batches: Iterable[pa.RecordBatch], schema: pa.Schema, order: Order, limit: int | None) -> pa.Table:
     """
     Put pages together and their rows in order, see `arranged`.
 
@@ -144,7 +144,7 @@ def table_of(batches: Iterable[pa.RecordBatch], schema: pa.Schema, order: Order,
     table = concat(large, schema) if is_open else pa.Table.from_batches(large, schema)
     rows, names = _rows_in_order(table, order, limit), table.column_names
     columns = [table.select([name]) for name in reversed(names)]
-    is_large = table.nbytes > LARGE
+    is_large = table.nbytes > LARGE_BYTES
     del large, table
     parts = []
     while columns:

@@ -47,7 +47,7 @@ class TokenEndpoint:
         waiter = waiter or Waiter()
         self._transport = Transport(
             self.origin,
-            _unchanged,
+            _without_auth,
             rate_limiter=RateLimiter(waiter.clock),
             waiter=waiter,
             limits=LIMITS,
@@ -102,5 +102,5 @@ class TokenEndpoint:
         self._transport.close()
 
 
-def _unchanged(request: PreparedRequest) -> PreparedRequest:
+def _without_auth(request: PreparedRequest) -> PreparedRequest:
     return request

@@ -75,7 +75,7 @@ class _FirstLook(msgspec.Struct):
 
 
 _first_look = msgspec.json.Decoder(_FirstLook)
-_names = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+_attribute_names = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -251,7 +251,7 @@ class PageDecoder:
         except msgspec.ValidationError:  # included may be anything where nothing is joined
             return replace(self, ordered=True)
         first = {resource.type: resource.attributes for resource in reversed([*page.data, *page.included])}
-        orders = {name: tuple(_names.decode(first[name]) or ()) for name in self.shapes if name in first}
+        orders = {name: tuple(_attribute_names.decode(first[name]) or ()) for name in self.shapes if name in first}
         shapes = {name: replace(shape, order=orders.get(name, ())) for name, shape in self.shapes.items()}
         return replace(self, shapes=shapes, ordered=True)
 
@@ -310,10 +310,10 @@ def together(page: lenient.RawDocument, id_types: Mapping[str, type], *, include
 
 def _merged_members(old: lenient.Members, new: lenient.Members) -> lenient.Members:
     parts = [part for part in ("attributes", "relationships", "meta") if part in old and part in new]
-    return {**new, **old, **new} | {part: _merged(part, old[part], new[part]) for part in parts}
+    return {**new, **old, **new} | {part: _merged_member(part, old[part], new[part]) for part in parts}
 
 
-def _merged(part: str, old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
+def _merged_member(part: str, old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
     """Return an object with the members of both, and of two objects that are no objects the later."""
     if lenient.says_nothing(new):
         return old

@@ -43,7 +43,7 @@ from outreach_frames.catalog import Attribute, Catalog, Relationship, ResourceTy
 DEEPEST = 3
 """Steps of the paths that are followed unasked [relationships]; nor does a resource type come twice on one of them."""
 
-_KINDS: dict[type, StorageKind] = {bool: "boolean", int: "integer", float: "number"}
+_KIND_OF_TYPE: dict[type, StorageKind] = {bool: "boolean", int: "integer", float: "number"}
 _DECLARED: dict[StorageKind, dict[str, Any]] = {
     "string": {"type": "string"},
     "instant": {"type": "string", "format": "date-time"},
@@ -305,7 +305,7 @@ def kind_of_values(raws: Sequence[msgspec.Raw]) -> StorageKind:
         return "string"
     if types == {int, float}:
         return "number" if all(int(float(value)) == value for value in integers) else "string"
-    return _KINDS[types.pop()] if len(types) == 1 else "string"
+    return _KIND_OF_TYPE[types.pop()] if len(types) == 1 else "string"
 
 
 def _kind_of_strings(texts: Sequence[str]) -> StorageKind:

@@ -22,6 +22,7 @@ from outreach_frames._jsonapi.values import (
     coerce,
     joined,
     kind_of,
+    raw_items,
     read_column,
     text_of,
 )
@@ -48,7 +49,6 @@ class Outline(msgspec.Struct):
 _outline = msgspec.json.Decoder(Outline)
 _members_decoder = msgspec.json.Decoder(Members)
 _several = msgspec.json.Decoder(list[Members])
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @dataclass
@@ -279,7 +279,9 @@ class RawRows(Rows):
         try:
             return read_column(kind, raws)
         except ValueError:
-            raise UnreadableValueError(next(row for row, raw in enumerate(raws) if not _fits(kind, raw))) from None
+            raise UnreadableValueError(
+                next(row for row, raw in enumerate(raws) if not _is_of_kind(kind, raw))
+            ) from None
 
     def _data(self, relationship: str) -> Sequence[Any]:
         if relationship not in self._linkages:
@@ -326,7 +328,7 @@ def _has_data(raw: msgspec.Raw | None) -> bool:
     return raw is not None and object_of(raw).get("data", NULL) != NULL
 
 
-def _fits(kind: StorageKind, raw: msgspec.Raw) -> bool:
+def _is_of_kind(kind: StorageKind, raw: msgspec.Raw) -> bool:
     try:
         coerce(kind, raw)
     except ValueError:
@@ -371,7 +373,7 @@ def linkage_of(raw: msgspec.Raw) -> msgspec.Raw:
 
 def identifiers(data: msgspec.Raw) -> list[msgspec.Raw]:
     """Return the identifiers that a relationship's ``data`` lists, or the only one."""
-    return [] if says_nothing(data) else _raws.decode(data) if bytes(data).startswith(b"[") else [data]
+    return [] if says_nothing(data) else raw_items.decode(data) if bytes(data).startswith(b"[") else [data]
 
 
 def _reference(linkage: Linkage, members: Members) -> Any:

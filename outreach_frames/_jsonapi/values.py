@@ -94,7 +94,7 @@ DECODED: dict[StorageKind, Any] = {
 
 _decode_column = {kind: msgspec.json.Decoder(list[python]) for kind, python in DECODED.items()}  # type: ignore[valid-type]
 _decode_text = msgspec.json.Decoder(str)
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
+raw_items = msgspec.json.Decoder(list[msgspec.Raw])
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])')
 _INTEGER_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0+)?")
 _NUMBER_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -150,7 +150,7 @@ def _json_texts(raws: Iterable[msgspec.Raw | None]) -> list[str | None]:
     """Return JSON as sent without the white space between its parts; ``None`` for null."""
     values = [NULL if raw is None else raw for raw in raws]
     try:
-        compact = _raws.decode(msgspec.json.format(joined(values), indent=-1))
+        compact = raw_items.decode(msgspec.json.format(joined(values), indent=-1))
         texts = [str(raw, "utf-8") for raw in compact]
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         if len(values) == 1:

@@ -163,7 +163,7 @@ def recent_events(client: Client, /, limit: int = 1_000, **options: Any) -> pd.D
         return fetch(client, "events", **{**options, "sort": "-created_at"})
 
 
-_COUNTERS = ("deliver", "open", "click", "reply", "bounce", "opt_out", "failure", "schedule")
+_STATISTICS = ("deliver", "open", "click", "reply", "bounce", "opt_out", "failure", "schedule")
 
 
 def delivery_statistics(client: Client, resource: str = "prospects", /, **options: Any) -> pd.DataFrame:
@@ -207,7 +207,7 @@ def delivery_statistics(client: Client, resource: str = "prospects", /, **option
     outreach_frames.errors.QueryError: users have no delivery counters.
     """
     kind = client.catalog.resource(resource)
-    counters = [f"{name}_count" for name in _COUNTERS]
+    counters = [f"{name}_count" for name in _STATISTICS]
     fields = [a.column for a in kind.attributes.values() if a.column in counters]
     if not fields:
         raise QueryError(f"{kind.table} have no delivery counters.")

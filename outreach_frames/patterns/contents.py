@@ -76,7 +76,7 @@ def add_account(client: Client, /, *, prospects: Iterable[_Values] = (), **accou
     creations = _Creations(client)
     company = creations.create("accounts", **account)
     return AccountWithProspects(
-        company, _frame_of([creations.create("prospects", account=company["id"], **person) for person in people])
+        company, _frame_of_series([creations.create("prospects", account=company["id"], **person) for person in people])
     )
 
 
@@ -171,7 +171,7 @@ def create_sequence(
             created["templates"].append(template)
         joined = creations.create("sequence_templates", sequence_step=row, template=template)
         created["sequence_templates"].append(joined)
-    return SequenceWithSteps(head, ruleset=rules, **{name: _frame_of(rows) for name, rows in created.items()})
+    return SequenceWithSteps(head, ruleset=rules, **{name: _frame_of_series(rows) for name, rows in created.items()})
 
 
 def _planned_step(client: Client, step: _Values, sequence_type: Any) -> tuple[dict[str, Any], Any]:
@@ -288,6 +288,6 @@ def _check_creation(client: Client, resource: str, **values: Any) -> None:
     resource_document(kind, values)
 
 
-def _frame_of(records: Sequence[pd.Series]) -> pd.DataFrame:
+def _frame_of_series(records: Sequence[pd.Series]) -> pd.DataFrame:
     """Put records into a frame, one row each."""
     return pd.DataFrame(list(records)).convert_dtypes(dtype_backend="pyarrow").reset_index(drop=True)

@@ -26,7 +26,7 @@ Flags = npt.NDArray[np.bool_]
 _DTYPES = {"id": "int64[pyarrow]", "count": "int64[pyarrow]", "at": "int64[pyarrow]"}
 """Of columns that are not there, by the last part of their names; other ones are text."""
 
-_KINDS: dict[str, tuple[Literal["bool[pyarrow]", "double[pyarrow]", "string[pyarrow]"], str]] = {
+_COLUMN_TYPES: dict[str, tuple[Literal["bool[pyarrow]", "double[pyarrow]", "string[pyarrow]"], str]] = {
     **dict.fromkeys(("is_closed", "request_proxied", "transactional"), ("bool[pyarrow]", "booleans")),
     **dict.fromkeys(
         (
@@ -113,11 +113,11 @@ def _lazy(
 
 
 def _completed(name: str, frame: pd.DataFrame, optional: Iterable[str]) -> pd.DataFrame:
-    """Add the optional columns that are not there, and give those of `_KINDS` their type."""
+    """Add the optional columns that are not there, and give those of `_COLUMN_TYPES` their type."""
     absent = {column: missing(len(frame), _dtype(column)) for column in optional if column not in frame.columns}
     frame = frame.assign(**absent)
-    for column in frame.columns.intersection(list(_KINDS)):
-        dtype, meant = _KINDS[column]
+    for column in frame.columns.intersection(list(_COLUMN_TYPES)):
+        dtype, meant = _COLUMN_TYPES[column]
         try:
             frame[column] = frame[column].astype(dtype)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -178,7 +178,7 @@ def groups_of(frame: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[
         yield (), frame
 
 
-def table_of(
+def keyed_rows(
     frame: pd.DataFrame, keys: Sequence[str], rows: Sequence[Sequence[Any]], schema: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Make a table of rows: first the keys, with the types they have in a frame, then columns of the given types."""

@@ -24,9 +24,9 @@ from outreach_frames.stats._pandas import (
     groups_of,
     keep,
     keyed,
+    keyed_rows,
     read,
     read_deliveries,
-    table_of,
     texts,
     write,
 )
@@ -313,7 +313,7 @@ def schedule_lag(
         lo, hi = bootstrap_bounds(lags, np.median, ci=ci, resamples=resamples, seed=seed)
         median = float(np.median(lags)) if lags.size else None
         rows.append((*values, len(group), median, lags.size, lo, hi))
-    return write(call, table_of(mail, keys, rows, _LAGS), sort=keys, instants=[k for k in keys if k.endswith("_at")])
+    return write(call, keyed_rows(mail, keys, rows, _LAGS), sort=keys, instants=[k for k in keys if k.endswith("_at")])
 
 
 REASON = "error_reason"

@@ -161,7 +161,7 @@ def pipeline_attribution(
     credited = pd.concat(parts, ignore_index=True).merge(deals, on="opportunity_id", validate="m:1")
     credited["whole_amount"] = credited["amount"]
     credited["amount"] = credited["amount"] * credited["share"]
-    credited = _in_order(credited, models)
+    credited = _by_model(credited, models)
     long = credited[credited["share"] > 0].reindex(columns=list(_LONG)).astype(_LONG)
     result = write(call, long, categories={"model": models, "channel": CHANNELS})
     attach(result, "summary", _summary(credited))
@@ -169,7 +169,7 @@ def pipeline_attribution(
     return result
 
 
-def _in_order(credited: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+def _by_model(credited: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     orders = {"model": list(models), "channel": list(CHANNELS)}
     ranks = {f"{name}_rank": credited[name].map(order.index) for name, order in orders.items()}
     keys = ["opportunity_id", "model_rank", "channel_rank", "channel_id"]

@@ -28,7 +28,7 @@ from outreach_frames.stats.opt_outs import is_opted_out
 ZONE_COLUMNS = ("time_zone_iana", "time_zone_inferred", "time_zone")
 """Where a person's time zone may stand, the most trustworthy first; the last is free text."""
 
-_COUNTED = {"delivered": "is_delivered", "opened": "is_opened", "clicked": "is_clicked", "replied": "is_replied"}
+_FLAGS_COUNTED = {"delivered": "is_delivered", "opened": "is_opened", "clicked": "is_clicked", "replied": "is_replied"}
 _WHO = ["prospect_id"]
 _UNZONED = nw.col("tz_source") == "default"
 
@@ -129,7 +129,7 @@ def prospect_engagement(
             "prospect_id",
             "enrollments",
             "sequences",
-            *_COUNTED,
+            *_FLAGS_COUNTED,
             "first_touch_at",
             "last_touch_at",
             "first_reply_at",
@@ -171,11 +171,11 @@ def with_zone(people: nw.LazyFrame[Any], default_tz: str, columns: Sequence[str]
 
 def _mail_parts(mail: nw.LazyFrame[Any]) -> list[nw.LazyFrame[Any]]:
     counted = mail.with_columns(
-        *(nw.col(flag).cast(nw.Int64).alias(name) for name, flag in _COUNTED.items()),
+        *(nw.col(flag).cast(nw.Int64).alias(name) for name, flag in _FLAGS_COUNTED.items()),
         by_link=(~nw.col("unsubscribed_at").is_null()).cast(nw.Int64),
     )
     return [
-        counted.group_by(*_WHO).agg(nw.col(name).sum() for name in (*_COUNTED, "by_link")),
+        counted.group_by(*_WHO).agg(nw.col(name).sum() for name in (*_FLAGS_COUNTED, "by_link")),
         count_distinct(mail, _WHO, "sequence_state_id", "enrollments"),
         count_distinct(mail, _WHO, "sequence_id", "sequences"),
     ]

@@ -25,11 +25,11 @@ from outreach_frames.stats._pandas import (
     groups_of,
     keep,
     keyed,
+    keyed_rows,
     read,
     read_deliveries,
     read_mailings,
     table,
-    table_of,
     write,
 )
 from outreach_frames.stats._statistic import StatContext, record_of
@@ -265,7 +265,7 @@ def reply_effort(
         around = bootstrap_bounds(touches, np.mean, ci=ci, resamples=resamples, seed=seed)
         rows.append((*values, hours.size, *figures, mean, touches.size, *around))
     return write(
-        call, table_of(mail, keys, rows, _REPLY_RESULT), sort=keys, instants=[k for k in keys if k.endswith("_at")]
+        call, keyed_rows(mail, keys, rows, _REPLY_RESULT), sort=keys, instants=[k for k in keys if k.endswith("_at")]
     )
 
 

@@ -8,7 +8,7 @@ from fetch_support import organization, resource
 
 import outreach_frames as of
 from outreach_frames._fetch.pagination import FetchedPage, ReceivedRecords
-from outreach_frames._fetch.plan import BY_ID, table_of
+from outreach_frames._fetch.plan import BY_ID, table_in_order
 
 
 def test_many_pages_are_one_frame_in_order(tmp_path):
@@ -27,7 +27,7 @@ def test_a_table_has_one_piece_per_column(ids):
     schema = pa.schema({"id": pa.int64(), "name": pa.string()})
     batches = [pa.record_batch([[id_], [f"{id_} on page {page}"]], schema) for page, id_ in enumerate(ids * 50)]
 
-    table = table_of(iter(batches), schema, BY_ID, None)
+    table = table_in_order(iter(batches), schema, BY_ID, None)
 
     assert table["id"].to_pylist() == sorted(set(ids))
     assert table["name"].to_pylist()[0] == f"{min(ids)} on page {199 - ids[::-1].index(min(ids))}"
@@ -37,7 +37,7 @@ def test_a_table_has_one_piece_per_column(ids):
 def test_batches_without_rows_are_a_table_without_rows():
     schema = pa.schema({"id": pa.int64()})
 
-    table = table_of([pa.record_batch([[]], schema)] * 9, schema, BY_ID, None)
+    table = table_in_order([pa.record_batch([[]], schema)] * 9, schema, BY_ID, None)
 
     assert table.equals(schema.empty_table())
 
