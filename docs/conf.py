@@ -22,7 +22,7 @@ templates_path = ["_templates"]
 
 # References: every name in single backticks of a docstring is a link where it names something public.
 nitpicky = True
-default_role = "autolink"
+default_role = "public"
 nitpick_ignore_regex = [
     # Other libraries are not linked: their inventories would have to come from the network.
     (r"py:.*", r"(pandas|pd|numpy|pyarrow|matplotlib|requests|ipywidgets|narwhals|starlette|t)\..*"),

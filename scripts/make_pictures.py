@@ -43,7 +43,7 @@ def take_explorer(file: Path) -> None:
     with served() as address, sync_playwright() as playwright:
         options = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
         page = playwright.chromium.launch(executable_path=chromium, args=options).new_page(
-            viewport={"width": 1000, "height": 900}, device_scale_factor=1.5
+            viewport={"width": 1060, "height": 900}, device_scale_factor=1.5
         )
         page.set_default_timeout(PATIENCE_S * 1000)
         page.goto(address)

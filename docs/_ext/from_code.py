@@ -8,6 +8,7 @@ from docutils.parsers.rst import directives
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.ext.autosummary import AutoLink
 from sphinx.util.docutils import SphinxDirective
 
 import outreach_frames as of
@@ -15,7 +16,19 @@ from outreach_frames.metrics import METRICS, Metric
 
 PLACES = {name: f"outreach_frames.stats.{name}" for name in of.stats.__all__}
 PLACES |= {name: f"outreach_frames.{name}" for name in of.__all__}
+PLACES |= {name: f"outreach_frames.errors.{name}" for name in vars(of.errors) if name.endswith(("Error", "Warning"))}
 """Where the page of a public name is."""
+
+
+class PublicName(AutoLink):
+    """Link a name in single backticks: a public one from anywhere, any other as `autolink` does."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return a reference, or emphasis for what names nothing."""
+        if self.text not in PLACES:
+            return super().run()
+        role = self.env.domains.python_domain.role("obj")
+        return role("obj", self.rawtext, self.text, self.lineno, self.inliner, self.options, self.content)
 
 
 class MetricDirective(SphinxDirective):
@@ -80,6 +93,7 @@ def without_constructor(_app: Sphinx, what: str, *about: object) -> tuple[str, N
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directive, the links and the signatures."""
     app.add_directive("metric", MetricDirective)
+    app.add_role("public", PublicName())
     app.connect("missing-reference", link_public_name)
     app.connect("autodoc-process-signature", without_constructor)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
