@@ -134,7 +134,7 @@ def refresh_table(
     before = version.base_tables[table]
     kind = client.catalog.resource(table)
     options = before.options or {}
-    files = _shared_files(table, version) if _is_incremental(kind, before) else []
+    files = _shared_files(table, version) if is_incremental(kind, before) else []
     if files:
         head = fetch(client, table, limit=1, refresh=True, progress=False, **options)
         schema = parquet.table_of(head).schema
@@ -158,7 +158,7 @@ def refresh_table(
     version.add_table(table, table_facts(kind, options, schema, current, as_of))
 
 
-def _is_incremental(kind: ResourceType, before: TableFacts) -> bool:
+def is_incremental(kind: ResourceType, before: TableFacts) -> bool:
     """Whether the API can be asked for what changed, and whether that is all that can change a row."""
     updated = kind.attributes.get("updatedAt")
     options = {name for name, value in (before.options or {}).items() if value not in (None, False)}
