@@ -149,7 +149,7 @@ def test_a_snapshot_is_taken_by_its_path_alone_or_by_name(taken, run):
     assert "verify" in run("snapshot", "--help").output
 
 
-def test_a_plan_on_the_command_line_takes_nothing(org, tmp_path, run):
+def test_a_plan_on_the_command_line_takes_nothing(tmp_path, run):
     result = run("snapshot", tmp_path / "new", "--resources", "accounts", "--plan")
 
     assert result.exit_code == 0
