@@ -52,6 +52,11 @@ from .connections import (
     sandbox as sandbox,
 )
 from .display import show as show
-from .snapshots import Snapshot as Snapshot, open_snapshot as open_snapshot, take_snapshot as take_snapshot
+from .snapshots import (
+    Snapshot as Snapshot,
+    open_snapshot as open_snapshot,
+    plan_snapshot as plan_snapshot,
+    take_snapshot as take_snapshot,
+)
 
 __version__: str

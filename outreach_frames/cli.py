@@ -20,10 +20,10 @@ import click
 from outreach_frames import __version__
 from outreach_frames._files import replacing
 from outreach_frames._secrets import hidden
+from outreach_frames._snapshot_commands import ACCOUNT, FOLDER, printable, refresh, say_tables, snapshots
 from outreach_frames.errors import AuthError, DataError, OutreachError, PermissionDeniedError
 
 DEMO_FOLDER = Path("outreach-demo")
-FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 OUT = "File to write: .parquet for programs, .csv or .xlsx for people."
 
@@ -46,16 +46,16 @@ class _Commands(click.Group):
                 ctx.exit(128 + signal.SIGINT)
             raise
         except OutreachError as error:
-            raise click.ClickException(_printable(str(error))) from error
+            raise click.ClickException(printable(str(error))) from error
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            message = _printable(error.strerror or str(error))
+            message = printable(error.strerror or str(error))
             raise click.ClickException(
-                f"{_printable(str(error.filename))}: {message}" if error.filename else message
+                f"{printable(str(error.filename))}: {message}" if error.filename else message
             ) from error
         except sqlite3.Error as error:
-            raise click.ClickException(f"A file of this machine cannot be used: {_printable(str(error))}") from error
+            raise click.ClickException(f"A file of this machine cannot be used: {printable(str(error))}") from error
 
 
 @contextmanager
@@ -78,16 +78,8 @@ def _end_process(number: int, _: Any) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _printable(text: str) -> str:
-    """Escape what a terminal would obey or hide, such as colors, cursor moves and the direction of writing."""
-    return "".join(c if c.isprintable() or c in "\n\N{NO-BREAK SPACE}" else ascii(c)[1:-1] for c in text)
-
-
 PROFILE = click.option(
     "--profile", default="default", show_default=True, envvar="OUTREACH_PROFILE", help="Name of the sign-in."
-)
-ACCOUNT = click.option(
-    "--profile", default=None, help="Sign-in to use; default: OUTREACH_TOKEN, else OUTREACH_PROFILE, else 'default'."
 )
 
 
@@ -95,6 +87,10 @@ ACCOUNT = click.option(
 @click.version_option(__version__, prog_name="outreach-frames")
 def main() -> None:
     """Outreach organizations as DataFrames: fetch, statistics, pictures, Parquet, reports."""
+
+
+main.add_command(snapshots)
+main.add_command(refresh)
 
 
 @main.command()
@@ -111,18 +107,13 @@ def demo(out: Path, prospects: int, seed: int) -> None:
         click.echo(f"It listens on this machine only, at {org.base_url}.\n")
         click.echo("Fetching its tables over HTTP and writing them as Parquet files:")
         snapshot = of.take_snapshot(org, out / "snapshot")
-    _say_tables(snapshot)
+    say_tables(snapshot)
     click.echo("\nComputing statistics, drawing pictures and writing the report (about half a minute) …")
     report = write_report(out / "report.html", parameters={"source": str(snapshot.path.resolve())})
     _say_headlines(of.stats.engagement(snapshot.frame("mailings"), include_unsequenced=True))
     click.echo(f"\nThe report:  {report}   (open it in a browser; it needs no network)")
     click.echo(f"The tables:  {snapshot.folder}   (Parquet: pandas, DuckDB, polars, Spark … read them)")
     click.echo("Next:        open notebooks/ in Jupyter, or run: outreach-frames --help")
-
-
-def _say_tables(snapshot: Any) -> None:
-    for name, facts in snapshot.manifest["tables"].items():
-        click.echo(f"  {name:<28}{facts['rows']:>8,} rows")
 
 
 def _say_headlines(engagement: Any) -> None:
@@ -236,26 +227,6 @@ def _parsed_filters(texts: Sequence[str]) -> dict[str, Any]:
 
 @main.command()
 @click.argument("path", type=FOLDER)
-@click.option("--resources", help="Resource types, separated by commas; default: what the statistics read.")
-@click.option("--resume", is_flag=True, help="Go on after a failure: take what the last hour's attempts have fetched.")
-@ACCOUNT
-def snapshot(path: Path, *, resources: str | None, resume: bool, profile: str | None) -> None:
-    """Extract a live organization's tables into a new version of a snapshot folder."""
-    import outreach_frames as of  # noqa: PLC0415
-
-    with of.connect(profile=profile) as org:
-        taken = of.take_snapshot(
-            org,
-            path,
-            resources=[name.strip() for name in resources.split(",")] if resources else None,
-            refresh=not resume,
-        )
-    _say_tables(taken)
-    click.echo(f"Written to {taken.folder}")
-
-
-@main.command()
-@click.argument("path", type=FOLDER)
 @click.argument("query")
 @click.option("--out", type=FILE, help=f"{OUT} Default: the result is printed.")
 def sql(path: Path, query: str, *, out: Path | None) -> None:
@@ -263,7 +234,7 @@ def sql(path: Path, query: str, *, out: Path | None) -> None:
     import outreach_frames as of  # noqa: PLC0415
 
     if out is None:
-        click.echo(_printable(of.open_snapshot(path).sql(query).to_string(index=False)))
+        click.echo(printable(of.open_snapshot(path).sql(query).to_string(index=False)))
         return
     write = _writer(out)
     with _replacing(out) as stream:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from fetch_support import resource as record
 
-from outreach_frames.snapshots import _extract, _ranges, _refresh, parquet
+from outreach_frames.snapshots import _extract, _ranges, _refresh, parquet, plan
 
 ATTEMPTS = [
     "with x as (copy (select 1) to '{0}/new.csv') select 1",
@@ -120,7 +120,9 @@ def shrink(replace):
     replace(_refresh, "ONE_REQUEST", 10)
     replace(parquet, "GROUP_ROWS", 8)
     replace(parquet, "FILE_ROWS", 24)
+    replace(plan, "ONE_REQUEST", 10)
     replace(_ranges, "SWEPT_ROWS", 4)
+    replace(plan, "SWEPT_ROWS", 4)
 
 
 def accounts(*ids):

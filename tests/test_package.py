@@ -33,7 +33,7 @@ LAYERS = (
     {"client"},
     {"_fetch", "_write_journal", "_write_selection"},
     {"connections"},
-    {"bulk", "compliance", "patterns", "snapshots"},
+    {"_snapshot_commands", "bulk", "compliance", "patterns", "snapshots"},
     {"cli", "widgets"},
 )
 """From the lowest; a module imports only from layers below its own."""

@@ -18,7 +18,8 @@ Versions share the files that did not change, as hard links.
 """
 
 from outreach_frames.snapshots._extract import DEFAULT_RESOURCES
+from outreach_frames.snapshots.plan import plan_snapshot
 from outreach_frames.snapshots.snapshot import Snapshot, open_snapshot
 from outreach_frames.snapshots.take import take_snapshot
 
-__all__ = ["DEFAULT_RESOURCES", "Snapshot", "open_snapshot", "take_snapshot"]
+__all__ = ["DEFAULT_RESOURCES", "Snapshot", "open_snapshot", "plan_snapshot", "take_snapshot"]

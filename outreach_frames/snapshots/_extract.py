@@ -128,7 +128,7 @@ def take_table(
         As in `fetch`.
     """
     kind = client.catalog.resource(table)
-    if not (refresh and _is_streamed(kind, options)):
+    if not (refresh and is_streamed(kind, options)):
         whole = fetch(client, table, refresh=refresh, progress=progress, **options)
         _write_whole(kind, whole, options, version)
         return
@@ -181,7 +181,7 @@ def head_time(frame: pd.DataFrame) -> datetime:
     return datetime.fromisoformat(frame.attrs["outreach_frames"]["as_of"])
 
 
-def _is_streamed(kind: ResourceType, options: Mapping[str, Any]) -> bool:
+def is_streamed(kind: ResourceType, options: Mapping[str, Any]) -> bool:
     """Whether a table can be read by ranges of ids."""
     filters = options.get("filter") or {}
     return (

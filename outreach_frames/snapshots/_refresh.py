@@ -134,7 +134,7 @@ def refresh_table(
     before = version.base_tables[table]
     kind = client.catalog.resource(table)
     options = before.options or {}
-    files = _shared_files(table, version) if _is_incremental(kind, before) else []
+    files = _shared_files(table, version) if is_incremental(kind, before) else []
     if files:
         head = fetch(client, table, limit=1, refresh=True, progress=False, **options)
         schema = parquet.table_of(head).schema
@@ -158,7 +158,7 @@ def refresh_table(
     version.add_table(table, table_facts(kind, options, schema, current, as_of))
 
 
-def _is_incremental(kind: ResourceType, before: TableFacts) -> bool:
+def is_incremental(kind: ResourceType, before: TableFacts) -> bool:
     """Whether the API can be asked for what changed, and whether that is all that can change a row."""
     updated = kind.attributes.get("updatedAt")
     options = {name for name, value in (before.options or {}).items() if value not in (None, False)}
@@ -219,7 +219,6 @@ class TableUpdate:
         self._schema = schema
         self._shared: dict[str, tuple[Path, FileFacts]] = {}
         self._files: list[FileFacts] = []
-        self._ids: dict[str, np.ndarray[Any, Any]] = {}
         (version.folder / table).mkdir(exist_ok=True)
         for file, facts in zip(files, version.base_tables[table].files, strict=True):
             path = facts.path if "/" in facts.path else f"{table}/part-00001.parquet"
@@ -227,10 +226,19 @@ class TableUpdate:
             self._files.append(msgspec.structs.replace(facts, path=path))
             self._shared[path] = file, self._files[-1]
 
-    def ids(self) -> "np.ndarray[Any, Any]":
-        """Return the ids of all records, sorted."""
-        parts = [self._column_of_ids(facts) for facts in self._files]
-        return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+    def ids(self, low: int | None = None, high: int | None = None) -> "np.ndarray[Any, Any]":
+        """Return the ids of a range, both ends included and ``None`` an open end, sorted."""
+        parts = [
+            self._column_of_ids(facts)
+            for facts in self._files
+            if isinstance(facts.first_id, int)
+            and isinstance(facts.last_id, int)
+            and (low is None or facts.last_id >= low)
+            and (high is None or facts.first_id <= high)
+        ]
+        ids = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        start = 0 if low is None else int(np.searchsorted(ids, low))
+        return ids[start : len(ids) if high is None else int(np.searchsorted(ids, high, side="right"))]
 
     def apply(self, rows: pa.Table) -> None:
         """Add records or replace those of the same id; each is there once, sorted by id."""
@@ -251,9 +259,7 @@ class TableUpdate:
 
     def compare(self, low: int | None, high: int, ranges: IdRanges) -> None:
         """Read the ids of a range; remove what is not among them, and read what is there and not here."""
-        here = self.ids()
-        start = 0 if low is None else int(np.searchsorted(here, low))
-        here = here[start : int(np.searchsorted(here, high, side="right"))]
+        here = self.ids(low, high)
         there = np.unique(np.array(ranges.ids(low, high), np.int64))
         self.remove(np.setdiff1d(here, there).tolist())
         missing = np.setdiff1d(there, here).tolist()
@@ -268,10 +274,9 @@ class TableUpdate:
         return self._files
 
     def _column_of_ids(self, facts: FileFacts) -> "np.ndarray[Any, Any]":
-        if facts.path not in self._ids:
-            with pq.ParquetFile(self._version.folder / facts.path) as file:
-                self._ids[facts.path] = file.read(columns=["id"])["id"].to_numpy()
-        return self._ids[facts.path]
+        with pq.ParquetFile(self._version.folder / facts.path) as file:
+            ids: np.ndarray[Any, Any] = file.read(columns=["id"])["id"].to_numpy()
+        return ids
 
     def _places(self, ids: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Return in which file each id belongs: the first that ends behind it, or the last."""
@@ -301,7 +306,6 @@ class TableUpdate:
             out.abandon()
             raise
         self._files[place : place + 1] = [self._unchanged(each) or each for each in written]
-        self._ids.pop(facts.path, None)
         pa.default_memory_pool().release_unused()
 
     def _unchanged(self, facts: FileFacts) -> FileFacts | None:

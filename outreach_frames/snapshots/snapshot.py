@@ -1,6 +1,7 @@
 """Read a version of a snapshot: tables as frames, lazily or by SQL; checksums are compared first."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from outreach_frames.snapshots._manifest import (
     version_names,
 )
 from outreach_frames.snapshots._refresh import Deletions, refresh_version
+from outreach_frames.snapshots._verify import checks
 
 
 @dataclass(frozen=True)
@@ -378,22 +380,44 @@ class Snapshot:
         )
         return Snapshot(self.path, version)
 
-    def verify(self) -> None:
+    def verify(self, client: Client | None = None) -> pd.DataFrame:
         """
-        Check every file of the version against the manifest.
+        Check every file of the version against the manifest, and its tables against each other.
+
+        Parameters
+        ----------
+        client
+            Connection that counts what the API has now; ``None``: nothing is sent.
+
+        Returns
+        -------
+        checks : DataFrame, one row per check
+            ``table``; ``check``; ``passed`` [missing where it is told and not judged]; ``value``; ``detail``. Checks:
+            rows [rows], unique ids [repeated ones], time ranges, the share of foreign keys that lead to a record of
+            the snapshot [0 to 1], columns that are new, lost or retyped since the version before [columns], and the
+            live count [records], which passes within 5 %.
 
         Raises
         ------
         SnapshotError
-            A file is missing or was changed.
+            A file is missing, cannot be read or was changed; the message names it.
+        OutreachError
+            As in `count`, with ``client``.
 
         Examples
         --------
-        >>> snapshot.verify()
+        >>> checks = snapshot.verify()
+        >>> checks["passed"].all(), len(checks[checks["check"] == "unique ids"])
+        (True, 17)
         """
         checksum.cache_clear()
-        for name in self.tables:
-            self._files(name)
+        files = {name: self._files(name) for name in self.tables}
+        versions = self.versions
+        place = versions.index(self.version) if self.version in versions else 0
+        before = None
+        with suppress(SnapshotError):  # of another version, of which nothing is said here
+            before = read_manifest(self.path / versions[place - 1]) if place else None
+        return checks(self._manifest, files, before, client)
 
     def _dataset(self, name: str) -> Any:
         files = self._files(name)

@@ -1,5 +1,7 @@
 """How a version lies on the disk: files by ranges of ids, shared between versions, plain to all that read Parquet."""
 
+import importlib
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -61,6 +63,22 @@ def test_everything_reads_the_folder_as_it_is(taken):
     assert sorted(duckdb.read_parquet(f"{folder}/*.parquet").df()["id"]) == ids
     assert pl.scan_parquet(folder).select("id").collect()["id"].to_list() == ids
     assert dd.read_parquet(folder)["id"].compute().tolist() == ids
+
+
+@pytest.mark.slow
+def test_spark_reads_the_folder_as_it_is(taken, monkeypatch):
+    if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
+        pytest.skip("SPARK NOT CHECKED: pip install pyspark, and a Java runtime (apt-get install default-jre-headless)")
+    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = importlib.import_module("pyspark.sql").SparkSession.builder.master("local[2]")
+    builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.ui.enabled", "false")
+    session = builder.getOrCreate()
+    try:
+        rows = session.read.parquet(str(taken.folder / "accounts")).select("id").collect()
+        assert sorted(row["id"] for row in rows) == list(range(1, 101))
+        assert taken.scan("accounts", "spark").count() == 100
+    finally:
+        session.stop()
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own

@@ -1,0 +1,146 @@
+"""Check a version: its files, rows and ids, whether its tables fit each other, and what the API counts now."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from outreach_frames import catalog
+from outreach_frames._fetch import count
+from outreach_frames.client import Client
+from outreach_frames.errors import OutreachDataWarning
+from outreach_frames.snapshots import parquet
+from outreach_frames.snapshots._manifest import Manifest, TableFacts
+
+TOLERANCE = 0.05
+"""By what share of its rows a table may differ from what the API counts now."""
+
+_LATE = timedelta(days=1)
+"""How long after the extraction a record may be stamped: clocks differ, and tables are read one after another."""
+
+
+class Check(NamedTuple):
+    """One row of what `Snapshot.verify` returns."""
+
+    table: str
+    check: str
+    passed: bool | None
+    value: float | None
+    detail: str
+
+
+_TYPES = {
+    "table": pa.string(),
+    "check": pa.string(),
+    "passed": pa.bool_(),
+    "value": pa.float64(),
+    "detail": pa.string(),
+}
+
+
+def checks(
+    manifest: Manifest, files: Mapping[str, Sequence[Path]], before: Manifest | None, client: Client | None
+) -> pd.DataFrame:
+    """
+    Check the tables of a version, whose files were compared with their checksums; see `Snapshot.verify`.
+
+    Parameters
+    ----------
+    manifest, files
+        Of the version.
+    before
+        Manifest of the version before, to tell which columns are new, lost or of another type.
+    client
+        Connection that counts what there is now; ``None``: nothing is sent.
+    """
+    rows = [check for name in sorted(files) for check in _table_checks(name, manifest, files, before, client)]
+    columns = zip(*rows, strict=True) if rows else [[] for _ in _TYPES]
+    return pd.DataFrame(
+        {
+            name: pd.Series(list(values), dtype=pd.ArrowDtype(kind))
+            for (name, kind), values in zip(_TYPES.items(), columns, strict=True)
+        }
+    )
+
+
+def _table_checks(
+    name: str,
+    manifest: Manifest,
+    files: Mapping[str, Sequence[Path]],
+    before: Manifest | None,
+    client: Client | None,
+) -> Iterator[Check]:
+    facts = manifest.tables[name]
+    with parquet.readable(name):
+        data = parquet.dataset(files[name])
+        rows = sum(pq.read_metadata(file).num_rows for file in files[name])
+        ids = data.to_table(columns=["id"])["id"]
+        yield Check(name, "rows", rows == facts.rows == len(ids), rows, f"{facts.rows:,} in the manifest")
+        repeated = rows - pc.count_distinct(ids, mode="all").as_py()
+        yield Check(name, "unique ids", repeated == 0, repeated, f"{repeated:,} repeated")
+        yield from _times(name, facts, data)
+        yield from _foreign_keys(name, data, files)
+    if before is not None and name in before.tables:
+        yield from _drift(name, before.tables[name], facts)
+    if client is not None:
+        yield _live_count(name, facts, client)
+
+
+def _times(name: str, facts: TableFacts, data: ds.Dataset) -> Iterator[Check]:
+    """Compare when the records were created and changed with when they were extracted."""
+    for column in ("created_at", "updated_at"):
+        if column in data.schema.names and pa.types.is_timestamp(data.schema.field(column).type):
+            bounds = pc.min_max(data.to_table(columns=[column])[column]).as_py()
+            if bounds["max"] is not None:
+                passed = pd.Timestamp(bounds["max"]) <= pd.Timestamp(facts.as_of) + _LATE
+                yield Check(name, column, bool(passed), None, f"{bounds['min']:%Y-%m-%d} to {bounds['max']:%Y-%m-%d}")
+
+
+def _foreign_keys(name: str, data: ds.Dataset, files: Mapping[str, Sequence[Path]]) -> Iterator[Check]:
+    """Tell the share of a table's foreign keys that lead to a record of the snapshot; a deleted record has none."""
+    types = catalog.load()
+    for relationship in types.resource(name).relationships.values():
+        target = next(iter(types.targets(relationship).values()), None)
+        column = relationship.id_column
+        if relationship.many or relationship.polymorphic or target is None or target.table not in files:
+            continue
+        if column in data.schema.names:
+            keys = data.to_table(columns=[column])[column].drop_null()
+            ids = parquet.dataset(files[target.table]).to_table(columns=["id"])["id"]
+            if len(keys) and keys.type == ids.type:
+                matched = pc.sum(pc.is_in(keys, value_set=ids)).as_py()
+                detail = f"{matched:,} of {len(keys):,} are in {target.table}"
+                yield Check(name, f"foreign key {column}", None, matched / len(keys), detail)
+
+
+def _drift(name: str, before: TableFacts, facts: TableFacts) -> Iterator[Check]:
+    """Tell which columns the version before did not have, or had otherwise."""
+    old, new = before.columns, facts.columns
+    if not old or old == new:
+        return
+    changes = {
+        "new": [column for column in new if column not in old],
+        "lost": [column for column in old if column not in new],
+        "retyped": [column for column in new if column in old and old[column] != new[column]],
+    }
+    detail = "; ".join(f"{word}: {', '.join(columns)}" for word, columns in changes.items() if columns)
+    yield Check(name, "columns", None, sum(map(len, changes.values())), detail or "in another order")
+
+
+def _live_count(name: str, facts: TableFacts, client: Client) -> Check:
+    """Compare the rows with what the API counts now, as far as the table was taken whole."""
+    options = facts.options or {}
+    if facts.options is None or options.get("limit") is not None:
+        return Check(name, "live count", None, None, "not of all records")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutreachDataWarning)  # at two million the API counts no further
+        live = count(client, name, filter=options.get("filter"))
+    passed = abs(live - facts.rows) <= TOLERANCE * max(live, facts.rows)
+    return Check(name, "live count", bool(passed), live, f"{facts.rows:,} here, {live:,} there")

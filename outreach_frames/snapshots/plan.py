@@ -1,0 +1,175 @@
+"""Say what a snapshot will cost before it is taken or refreshed: requests, bytes, minutes."""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pandas as pd
+
+from outreach_frames._fetch import count
+from outreach_frames._query import between, build
+from outreach_frames.client import Client
+from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerError
+from outreach_frames.snapshots import parquet
+from outreach_frames.snapshots._extract import ONE_REQUEST, is_streamed, options_by_table
+from outreach_frames.snapshots._manifest import TableFacts, read_manifest
+from outreach_frames.snapshots._ranges import SWEPT_ROWS
+from outreach_frames.snapshots._refresh import OVERLAP, is_incremental
+from outreach_frames.snapshots._writing import current_version
+
+HOURLY = 10_000
+"""Requests an hour where the API does not say [requests]."""
+
+
+class _Meta(msgspec.Struct):
+    count: int | None = None
+
+
+class _Page(msgspec.Struct):
+    data: list[msgspec.Raw]
+    meta: _Meta = msgspec.field(default_factory=_Meta)
+
+
+class _Size(NamedTuple):
+    """What one page of a table says."""
+
+    records: int
+    page_rows: int
+    page_bytes: int
+    hourly: int
+
+
+def plan_snapshot(
+    client: Client,
+    path: str | Path,
+    *,
+    resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None = None,
+) -> pd.DataFrame:
+    """
+    Estimate what it costs to take a snapshot, and to refresh the one that is there.
+
+    One page of each table is read, and its records are counted; for a refresh also what changed.
+
+    Parameters
+    ----------
+    client
+        Connection to an organization.
+    path
+        The snapshot's folder, which need not exist.
+    resources
+        As in `take_snapshot`; ``None``: the tables of the snapshot that is there, else what the statistics read.
+
+    Returns
+    -------
+    plan : DataFrame, one row per table
+        ``table``; ``records`` [records]; ``take_requests``, ``refresh_requests`` [requests]; ``take_bytes``,
+        ``refresh_bytes`` [bytes of the documents]; ``take_minutes``, ``refresh_minutes`` [minutes of the hourly budget;
+        a slow API takes longer]. What is about a refresh is missing for a table that the snapshot does not have.
+
+    Raises
+    ------
+    QueryError
+        There is no such resource or option; nothing was sent.
+    ServerError
+        The API declined to count.
+    OutreachError
+        As in `fetch`.
+
+    Notes
+    -----
+    The request that asks for the organization is not counted. The requests that find deleted records are estimated
+    from their number, as if they were scattered.
+
+    Examples
+    --------
+    >>> plan = of.plan_snapshot(org, folder / "my-org", resources=["users", "mailings"])
+    >>> plan[["table", "records", "take_requests"]].values.tolist()
+    [['users', 4, 1], ['mailings', 160, 1]]
+    """
+    base = current_version(Path(path))
+    before = read_manifest(base).tables if base is not None else {}
+    repeated = {name: facts.options or {} for name, facts in before.items()}
+    tables = options_by_table(client, resources if resources is not None else repeated or None)
+    rows = [_planned(client, table, options, before.get(table)) for table, options in tables.items()]
+    return pd.DataFrame(rows).convert_dtypes(dtype_backend="pyarrow")
+
+
+def _planned(client: Client, table: str, options: Mapping[str, Any], before: TableFacts | None) -> dict[str, Any]:
+    size = _size_of(client, table, options)
+    record_bytes = size.page_bytes / max(min(size.page_rows, size.records), 1)
+    requests, records = _take(client, table, options, size)
+    row: dict[str, Any] = {
+        "table": table,
+        "records": size.records,
+        "take_requests": requests,
+        "take_bytes": round(records * record_bytes),
+        "take_minutes": 60 * requests / size.hourly,
+    }
+    if before is not None:
+        kind = client.catalog.resource(table)
+        if is_incremental(kind, before) and dict(options) == (before.options or {}):
+            requests, records = _refresh(client, table, before, size)
+        row |= {
+            "refresh_requests": requests,
+            "refresh_bytes": round(records * record_bytes),
+            "refresh_minutes": 60 * requests / size.hourly,
+        }
+    else:
+        row |= dict.fromkeys(("refresh_requests", "refresh_bytes", "refresh_minutes"))
+    return row
+
+
+def _size_of(client: Client, table: str, options: Mapping[str, Any]) -> _Size:
+    """Read one page of a table, with the number of its records."""
+    chosen = {name: options[name] for name in ("filter", "sort", "include", "fields", "custom") if name in options}
+    custom = chosen.pop("custom", False)
+    query = build(client.catalog, table, custom=bool(custom), **chosen)
+    rows = int(options.get("page_size") or query.page_size)
+    params = [*query.in_stable_order().parameters(), ("page[size]", str(rows)), ("count", "true")]
+    response, page = client.read(query.resource.path, params, lambda answer: _page(answer.body), refresh=True)
+    if page.meta.count is None and len(page.data) >= rows:
+        raise ServerError(f"The API did not count {query.resource.table}.", hint="Try again in a minute.")
+    records = max(len(page.data), page.meta.count or 0)
+    limit = options.get("limit")
+    return _Size(
+        records if limit is None else min(records, limit), rows, len(response.body), response.budget.limit or HOURLY
+    )
+
+
+def _page(body: bytes) -> _Page:
+    try:
+        return msgspec.json.decode(body, type=_Page)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        raise DocumentError("A page cannot be read.") from None
+
+
+def _take(client: Client, table: str, options: Mapping[str, Any], size: _Size) -> tuple[int, int]:
+    """Return requests and records of reading a table in full."""
+    pages = max(math.ceil(size.records / size.page_rows), 1)
+    if size.records < ONE_REQUEST or not is_streamed(client.catalog.resource(table), options):
+        return pages, size.records
+    ranges = math.ceil(size.records / parquet.GROUP_ROWS)
+    pages = ranges * math.ceil(size.records / ranges / size.page_rows)
+    first = math.ceil(ONE_REQUEST / size.page_rows)
+    return first + 2 + pages + ranges - 1, size.records + ONE_REQUEST  # newest id, count, and a count for each cut
+
+
+def _refresh(client: Client, table: str, before: TableFacts, size: _Size) -> tuple[int, int]:
+    """Return requests and records of asking for changes and deletions."""
+    since: datetime = min(facts.watermark for facts in before.files if facts.watermark is not None) - OVERLAP
+    changed = _counted(client, table, "updated_at", since)
+    created = _counted(client, table, "created_at", pd.Timestamp(since) + OVERLAP)
+    removed = min(max(before.rows + created - size.records, 0), math.ceil(before.rows / SWEPT_ROWS))
+    depth = math.log2(max(before.rows / SWEPT_ROWS / removed, 1)) + 3 if removed else 0
+    requests = 2 + max(math.ceil(changed / size.page_rows), 1) + round(removed * depth)
+    return requests, changed + 1
+
+
+def _counted(client: Client, table: str, column: str, since: datetime) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutreachDataWarning)  # at two million the API counts no further
+        return count(client, table, filter={column: between(since, None)})
