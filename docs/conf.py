@@ -30,7 +30,8 @@ nitpick_ignore_regex = [
     # Words of docstrings that are also names of modules.
     (r"py:obj", r"body|requests|noncentrality|exact_evidence|ACCOUNTS|ENOUGH"),
     # Types that a reader meets in signatures only.
-    (r"py:class", r"outreach_frames\._.*|outreach_frames\.catalog\.Catalog|Cache|Catalog|Response|Session|_Answer"),
+    (r"py:class", r"outreach_frames\.(\w+\.)*_.*|outreach_frames\.(catalog\.Catalog|connections\.ConnectionOptions)"),
+    (r"py:class", r"Cache|Catalog|Response|Session|_Answer"),
 ]
 
 autosummary_generate = True
