@@ -63,7 +63,8 @@ def refresh_version(
     manifest = read_manifest(base)
     _check_refresh(manifest, deletions, deliveries)
     tables = {client.catalog.resource(name).table: facts.options or {} for name, facts in manifest.tables.items()}
-    with writing(path), UnfinishedVersion(path, version_request(client, tables, base), base=base) as version:
+    request = version_request(client, tables, base)
+    with writing(path), UnfinishedVersion(path, request, tables=len(tables), base=base) as version:
         if len(tables) > 1 or version.has_files or any(facts.rows >= ONE_REQUEST for facts in manifest.tables.values()):
             note_organization(client, version)
         is_same = version.organization is not None and version.organization == manifest.organization

@@ -120,6 +120,8 @@ class UnfinishedVersion:
     request
         What the version is to hold, as JSON; finished files of another attempt at the same are taken over. ``None``:
         none are.
+    tables
+        How many tables it is to have; after the last one nothing needs to be noted.
     base
         Folder of the version before, whose files are shared where they are equal; ``None``: there is none.
 
@@ -136,9 +138,10 @@ class UnfinishedVersion:
         The version before has no readable manifest.
     """
 
-    def __init__(self, path: Path, request: Any, *, base: Path | None = None) -> None:
+    def __init__(self, path: Path, request: Any, *, tables: int, base: Path | None = None) -> None:
         digest = os.urandom(16) if request is None else hashlib.sha256(msgspec.json.encode(request)).digest()
         self.folder = path / f"{_ASIDE}{digest.hex()[:32]}"
+        self._number = tables
         self.base = base
         self.base_tables = {} if base is None else read_manifest(base).tables
         self._journal = _Journal(started=datetime.now(UTC))
@@ -155,7 +158,7 @@ class UnfinishedVersion:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self.has_files:
+        if not (self.folder / _JOURNAL).is_file():
             _remove(self.folder)
 
     @property
@@ -186,10 +189,11 @@ class UnfinishedVersion:
             self._journal = _Journal(started=datetime.now(UTC))
         self._journal.organization = fingerprint
 
-    def add_part(self, table: str, facts: FileFacts) -> None:
-        """Note a finished file of a table that is not finished."""
+    def add_part(self, table: str, facts: FileFacts, *, is_last: bool) -> None:
+        """Note a finished file of a table that is not finished; the last one is noted with its table."""
         self._journal.parts.setdefault(table, []).append(facts)
-        self._save()
+        if not is_last:
+            self._save()
 
     def add_table(self, table: str, facts: TableFacts) -> None:
         """Note a finished table: several files in a folder of its own, or one file."""
@@ -200,7 +204,8 @@ class UnfinishedVersion:
             facts = msgspec.structs.replace(facts, files=[msgspec.structs.replace(only, path=f"{table}.parquet")])
         self._journal.parts.pop(table, None)
         self._journal.tables[table] = facts
-        self._save()
+        if len(self._journal.tables) < self._number:
+            self._save()
 
     def publish(self, keep: int | None) -> str:
         """Put the version in place, point to it, and remove all but the newest versions; return its name."""
@@ -301,25 +306,25 @@ class PartWriter:
                 self._writer = self._new_file()
             self._writer.write(rows.slice(start, parquet.GROUP_ROWS), watermark)
             if self._writer.is_full:
-                self._finish_file()
+                self._finish_file(is_last=False)
 
     def finish(self) -> list[FileFacts]:
         """Finish the last file, which may be without rows, and return the facts of all."""
         if self._writer is None and not self._version.parts(self._table):
             self._writer = self._new_file()
         if self._writer is not None:
-            self._finish_file()
+            self._finish_file(is_last=True)
         return self._version.parts(self._table)
 
     def _new_file(self) -> "parquet.PartFile":
         number = 1 + len(self._version.parts(self._table))
         return parquet.PartFile(self._version.folder, f"{self._table}/part-{number:05d}.parquet", self._schema)
 
-    def _finish_file(self) -> None:
+    def _finish_file(self, *, is_last: bool) -> None:
         if self._writer is not None:
             facts = self._writer.finish()
             self._writer = None
-            self._version.add_part(self._table, self._shared(facts))
+            self._version.add_part(self._table, self._shared(facts), is_last=is_last)
 
     def _shared(self, facts: FileFacts) -> FileFacts:
         """Put the file of the version before in place of an equal one, so that the two share it."""
