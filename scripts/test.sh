@@ -26,7 +26,7 @@ provide java default-jre-headless "tests on Spark"
 provide npm npm "tests against Prism"
 
 # Kernels, notebook servers and browsers want the machine to themselves: their tests run one by one, after all others.
-alone="tests/browser tests/test_notebooks.py tests/widgets tests/test_reports.py tests/test_demo.py tests/test_docs.py tests/stats/claims/test_claims_reports.py"
+alone="tests/browser tests/test_notebooks.py tests/widgets tests/test_reports.py tests/test_demo.py tests/test_docs.py tests/stats/claims/test_reports.py"
 if [ $# -gt 0 ]; then
     exec .venv/bin/python -m pytest "$@"
 fi

@@ -15,18 +15,17 @@ REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 
 CORE = {
     ".": "catalog errors exporting findings package showing words",
-    "auth": "auth_*",
+    "auth": "*",
     "fetch": "bad_input frames paging tables walk",
-    "http": "http_cache http_headers http_limits http_origin http_retry http_session",
+    "http": "cache headers limits origin retry session",
     "jsonapi": "flatten_guide flatten_relationships flatten_values identity layout read_jsonapi",
-    "plots": "plot_ab plot_funnel plot_leaderboard plot_rates plot_shared",
-    "query": "query query_include query_parts",
-    "sandbox": "sandbox_documents sandbox_enrollments sandbox_filters sandbox_server sandbox_sign_in sandbox_tasks "
-    "sandbox_writes",
-    "stats": "stats_cohorts stats_coverage stats_delivery stats_enrollments stats_experiments stats_flags stats_funnel "
-    "stats_internal stats_intervals stats_leaderboards stats_mailboxes stats_meetings stats_names stats_outcomes "
-    "stats_pipeline stats_power stats_quality stats_rates stats_replies stats_send_times stats_sequences "
-    "stats_survival stats_workload",
+    "plots": "ab funnel leaderboard rates shared",
+    "query": "query include parts",
+    "sandbox": "documents enrollments filters server sign_in tasks writes",
+    "stats": "cohorts coverage delivery enrollments experiments flags funnel "
+    "internal intervals leaderboards mailboxes meetings names outcomes "
+    "pipeline power quality rates replies send_times sequences "
+    "survival workload",
     "webhooks": "webhooks",
     "writing": "patterns selection",
 }

@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scripted_server import Request, Scripted, Server
-
 import outreach_frames as of
 from outreach_frames._sandbox import Sandbox, SandboxSettings
 from outreach_frames.client import Client
+from tests.scripted_server import Request, Scripted, Server
 
 
 def resource(type_name: str, id_: int | str, /, attributes: Mapping[str, Any] | None = None, **related: Any) -> Any:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-from oracle import ORACLE
+
+from tests.oracle import ORACLE
 
 EXPECTED = ORACLE["expected"]
 AS_OF = ORACLE["as_of"]

@@ -5,9 +5,8 @@ import json
 import resource
 from contextlib import contextmanager
 
-from fetch_support import resource as record
-
 from outreach_frames.snapshots import _extract, _ranges, _refresh, parquet, plan
+from tests.fetch_support import resource as record
 
 ATTEMPTS = [
     "with x as (copy (select 1) to '{0}/new.csv') select 1",

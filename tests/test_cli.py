@@ -18,10 +18,10 @@ import pandas as pd
 import pytest
 import requests
 from click.testing import CliRunner
-from snapshot_support import ATTEMPTS, contents, full_after, plant
 
 import outreach_frames as of
 from outreach_frames.cli import main
+from tests.snapshot_support import ATTEMPTS, contents, full_after, plant
 
 
 @pytest.fixture(scope="module")

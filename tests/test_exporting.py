@@ -16,11 +16,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 from openpyxl.utils.escape import unescape
-from snapshot_support import full_after
 
 import outreach_frames as of
 from outreach_frames._export import write_csv, write_excel
 from outreach_frames.errors import DataError, ExportError
+from tests.snapshot_support import full_after
 
 FORMULA = '=HYPERLINK("http://x.example","open")'
 

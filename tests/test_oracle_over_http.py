@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
-from oracle import ORACLE
 
 import outreach_frames as of
+from tests.oracle import ORACLE
 
 EXPECTED = ORACLE["expected"]
 AS_OF = pd.Timestamp(ORACLE["as_of"])

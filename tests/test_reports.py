@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from playwright.sync_api import sync_playwright
-from snapshot_support import seal
 
 from outreach_frames import open_snapshot, reports
 from outreach_frames.cli import main
 from outreach_frames.errors import OutreachError
 from outreach_frames.reports import ReportError, write_report
+from tests.snapshot_support import seal
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"

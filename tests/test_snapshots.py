@@ -12,12 +12,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fetch_support import organization, resource
-from snapshot_support import ATTEMPTS, contents, full_after, plant, seal
 
 import outreach_frames as of
 from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError, UnknownNameError
 from outreach_frames.snapshots import DEFAULT_RESOURCES
+from tests.fetch_support import organization, resource
+from tests.snapshot_support import ATTEMPTS, contents, full_after, plant, seal
 
 
 @pytest.fixture(scope="module")

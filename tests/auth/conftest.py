@@ -8,11 +8,11 @@ import keyring
 import keyring.backend
 import keyring.errors
 import pytest
-from fake_clock import Clock
-from token_server import CLIENT_SECRET, Authority
 
 from outreach_frames._auth import Profiles, Token
 from outreach_frames._http import TokenEndpoint, Waiter
+from tests.auth.token_server import CLIENT_SECRET, Authority
+from tests.fake_clock import Clock
 
 
 class Drawer(keyring.backend.KeyringBackend):

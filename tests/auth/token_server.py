@@ -5,9 +5,8 @@ import threading
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
-from scripted_server import Request, Scripted, Server
-
 from outreach_frames._auth import App
+from tests.scripted_server import Request, Scripted, Server
 
 CLIENT_SECRET = "client-secret-that-must-not-leak"
 

@@ -15,10 +15,10 @@ import pytest
 import requests
 from playwright.sync_api import expect, sync_playwright
 from requests.adapters import HTTPAdapter
-from snapshot_support import seal
 from urllib3.util.retry import Retry
 
 import outreach_frames as of
+from tests.snapshot_support import seal
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from background_process import serving
-from contract_schemas import Contract, as_sent, in_frame
 
 import outreach_frames as of
 from outreach_frames.catalog import load
 from outreach_frames.errors import DocumentError, NotFoundError, ServerError
+from tests.background_process import serving
+from tests.contract_schemas import Contract, as_sent, in_frame
 
 LISTABLE = sorted(name for name, kind in load().types.items() if "list" in kind.operations)
 READABLE = sorted(name for name, kind in load().types.items() if "get" in kind.operations)

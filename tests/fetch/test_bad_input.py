@@ -4,7 +4,6 @@ import socket
 
 import pytest
 from click.testing import CliRunner
-from scripted_server import Scripted, Server
 
 import outreach_frames as of
 from outreach_frames._http import BearerAuth, Session, Waiter
@@ -19,6 +18,7 @@ from outreach_frames.errors import (
     TransportError,
     UnknownNameError,
 )
+from tests.scripted_server import Scripted, Server
 
 WHOLE = b'{"data": [{"type": "account", "id": 1, "attributes": {"name": "Acme"}}]}'
 TOKEN = "a-secret-that-no-message-may-show"

@@ -5,10 +5,10 @@ import datetime as dt
 import pandas as pd
 import pyarrow as pa
 import pytest
-from fetch_support import Answers, organization, resource
 
 import outreach_frames as of
 from outreach_frames.errors import DocumentError, OutreachDataWarning
+from tests.fetch_support import Answers, organization, resource
 
 
 def field(label, type_, definition=None):

@@ -4,11 +4,11 @@ import tracemalloc
 
 import pyarrow as pa
 import pytest
-from fetch_support import organization, resource
 
 import outreach_frames as of
 from outreach_frames._fetch.pagination import FetchedPage, ReceivedRecords
 from outreach_frames._fetch.plan import BY_ID, table_in_order
+from tests.fetch_support import organization, resource
 
 
 def test_many_pages_are_one_frame_in_order(tmp_path):

@@ -3,10 +3,10 @@
 from itertools import count
 
 import pytest
-from fetch_support import Answers, organization, resource
 
 import outreach_frames as of
 from outreach_frames.errors import DocumentError, OutreachDataWarning
+from tests.fetch_support import Answers, organization, resource
 
 N = 180
 

@@ -1,10 +1,10 @@
 """What is odd about pages, over a whole walk: warned of once, kept as far as can be, refused where asked."""
 
 import pytest
-from fetch_support import Answers, organization, resource
 
 import outreach_frames as of
 from outreach_frames.errors import DocumentError, OutreachDataWarning
+from tests.fetch_support import Answers, organization, resource
 
 ACCOUNT = r"^prospect\.account leads to a record of the type 'unknown' instead of account, in 2 records \(id 1, 3\)\. "
 

@@ -4,11 +4,11 @@ import math
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from fetch_support import Answers, resource
 from hypothesis import given, settings, strategies as st
 
 import outreach_frames as of
 from outreach_frames.errors import DocumentError, NotFoundError, OriginError, OutreachDataWarning, QueryError
+from tests.fetch_support import Answers, resource
 
 BOOKS = [resource("book", str(n), {"n": n}) for n in range(10)]
 ALL = [str(n) for n in range(10)]

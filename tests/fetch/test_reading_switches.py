@@ -9,7 +9,6 @@ from typing import Literal, get_args, get_origin
 
 import pandas as pd
 import pytest
-from fetch_support import organization, resource
 
 import outreach_frames as of
 from outreach_frames._sandbox import SandboxSettings
@@ -22,6 +21,7 @@ from outreach_frames.errors import (
     ServerError,
     ValidationError,
 )
+from tests.fetch_support import organization, resource
 
 DEFAULTS = SandboxSettings()
 SEPARATE = {"unauthorized", "invalid_value_status", "count", "links_base_url"}

@@ -3,10 +3,10 @@
 import pandas as pd
 import pyarrow as pa
 import pytest
-from fetch_support import Answers, organization, resource
 
 import outreach_frames as of
 from outreach_frames.errors import DocumentError, QueryError, UnknownAttributeWarning, UnknownNameError
+from tests.fetch_support import Answers, organization, resource
 
 
 @pytest.fixture(scope="module")

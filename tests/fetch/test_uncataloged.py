@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pandas as pd
 import pyarrow as pa
 import pytest
-from fetch_support import Answers, organization, resource
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import outreach_frames as of
 from outreach_frames.errors import DocumentError, NotFoundError, OriginError, OutreachError, QueryError
+from tests.fetch_support import Answers, organization, resource
 
 SHELF = [resource("book", str(n), {"title": f"Book {n}", "pages": 100 + n}) for n in range(1, 8)]
 

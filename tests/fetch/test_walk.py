@@ -4,7 +4,6 @@ import json
 
 import pandas as pd
 import pytest
-from fetch_support import Answers, organization, resource
 
 import outreach_frames as of
 from outreach_frames.errors import (
@@ -13,6 +12,7 @@ from outreach_frames.errors import (
     OriginError,
     UnknownAttributeWarning,
 )
+from tests.fetch_support import Answers, organization, resource
 
 NAME = {"name": "A"}
 

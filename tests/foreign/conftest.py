@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from background_process import serving
+
+from tests.background_process import serving
 
 HERE = Path(__file__).parent
 

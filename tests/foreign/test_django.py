@@ -7,10 +7,10 @@ from urllib.request import urlopen
 import pandas as pd
 import pyarrow as pa
 import pytest
-from scripted_server import Scripted, Server
 
 import outreach_frames as of
 from outreach_frames.errors import BadRequestError, DocumentError, NotFoundError, OriginError, QueryError
+from tests.scripted_server import Scripted, Server
 
 BOOKS = """
     select b.id, b.title, b.page_count, b.weight, b.price, b.in_print, b.published_at, b.extra, b.author_id,

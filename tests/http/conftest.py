@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_clock import Clock
-from scripted_server import TOKEN, Server
 
 from outreach_frames._http import BearerAuth, Session, Waiter
+from tests.fake_clock import Clock
+from tests.scripted_server import TOKEN, Server
 
 
 @pytest.fixture

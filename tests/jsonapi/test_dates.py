@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from flat_documents import body, layout, read, resource
 from hypothesis import given, settings, strategies as st
 
 from outreach_frames._jsonapi import read_jsonapi
 from outreach_frames.errors import DocumentError, OutreachDataWarning
+from tests.jsonapi.flat_documents import body, layout, read, resource
 
 DATES = [
     ("1990-12-30T21:00:00.000Z", date(1990, 12, 31)),

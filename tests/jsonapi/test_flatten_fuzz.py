@@ -5,13 +5,13 @@ import json
 from typing import Any
 
 import pytest
-from flat_documents import body, layout, resource, to
 from hypothesis import given, settings, strategies as st
-from slow_flatten import Flattener, Misfit, parse
 
 from outreach_frames import catalog
 from outreach_frames._jsonapi import read_jsonapi
 from outreach_frames.errors import DocumentError
+from tests.jsonapi.flat_documents import body, layout, resource, to
+from tests.jsonapi.slow_flatten import Flattener, Misfit, parse
 
 KNOWN = catalog.load()
 TASK = KNOWN.resource("task")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flat_documents import layout, only, records
 
 from outreach_frames._jsonapi import read_jsonapi, to_frame
+from tests.jsonapi.flat_documents import layout, only, records
 
 NEW_YEAR = datetime(2017, 1, 1, tzinfo=UTC)
 SALLY = {

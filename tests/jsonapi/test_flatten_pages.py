@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
-from flat_documents import body, layout, read, records, resource
 
 from outreach_frames._jsonapi import collector_paused, to_frame
 from outreach_frames.errors import DocumentError
+from tests.jsonapi.flat_documents import body, layout, read, records, resource
 
 
 def test_an_empty_collection_keeps_all_columns():

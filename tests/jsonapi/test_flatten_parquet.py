@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
-from flat_documents import body, read, resource, to
 
 from outreach_frames import catalog
+from tests.jsonapi.flat_documents import body, read, resource, to
 
 KNOWN = catalog.load()
 BY_TYPE = {"integer": -(2**63), "number": 0.1, "boolean": True, "object": {"a": [None, 1.5]}}

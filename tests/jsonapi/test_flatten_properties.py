@@ -2,11 +2,11 @@
 
 from itertools import pairwise
 
-from flat_documents import layout, records
 from hypothesis import given, settings, strategies as st
-from random_graphs import graphs, own_columns, page
 
 from outreach_frames._jsonapi import concat, read_jsonapi
+from tests.jsonapi.flat_documents import layout, records
+from tests.jsonapi.random_graphs import graphs, own_columns, page
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,10 +1,10 @@
 """What relationships of every shape become, and the resources that they lead to."""
 
 import pytest
-from flat_documents import body, layout, only, read, records, resource, to
 
 from outreach_frames._jsonapi import to_frame
 from outreach_frames.errors import DocumentError
+from tests.jsonapi.flat_documents import body, layout, only, read, records, resource, to
 
 
 def prospect_with(**relationships):

@@ -3,11 +3,11 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from flat_documents import body, layout, only, read, records, resource, to
 
 from outreach_frames import catalog
 from outreach_frames._jsonapi import to_frame
 from outreach_frames.errors import DocumentError
+from tests.jsonapi.flat_documents import body, layout, only, read, records, resource, to
 
 NOON = datetime(2024, 1, 11, 12, tzinfo=UTC)
 

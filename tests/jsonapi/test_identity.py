@@ -2,10 +2,10 @@
 
 import json
 
-from flat_documents import body, layout, only, read, records, resource, to
 from hypothesis import given, settings, strategies as st
 
 from outreach_frames._jsonapi import read_jsonapi
+from tests.jsonapi.flat_documents import body, layout, only, read, records, resource, to
 
 
 def test_a_resource_in_data_and_included_is_one_row_with_all_its_members():

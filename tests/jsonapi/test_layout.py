@@ -2,11 +2,11 @@
 
 import pyarrow as pa
 import pytest
-from flat_documents import layout
 
 from outreach_frames import catalog
 from outreach_frames._jsonapi import concat, to_frame
 from outreach_frames.errors import QueryError, UnknownNameError
+from tests.jsonapi.flat_documents import layout
 
 
 def test_columns_are_in_the_order_asked_for():

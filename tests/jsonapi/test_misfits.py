@@ -1,10 +1,10 @@
 """What is odd and does not lose the document: empty lists for objects, links that lead elsewhere; counted and named."""
 
 import pytest
-from flat_documents import body, layout, only, read, records, resource, to
 
 from outreach_frames._jsonapi import concat, read_jsonapi, to_frame
 from outreach_frames.errors import DocumentError, OutreachDataWarning
+from tests.jsonapi.flat_documents import body, layout, only, read, records, resource, to
 
 GOOD = resource("a", "2", {"r": to("b", "7")}, x=1)
 

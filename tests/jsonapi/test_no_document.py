@@ -3,10 +3,10 @@
 import io
 
 import pytest
-from flat_documents import body, layout, only, resource
 
 from outreach_frames._jsonapi import read_jsonapi, to_frame
 from outreach_frames.errors import DocumentError
+from tests.jsonapi.flat_documents import body, layout, only, resource
 
 RESOURCE = '{"type": "book", "id": "1"}'
 DOCUMENT = f'{{"data": {RESOURCE}}}'

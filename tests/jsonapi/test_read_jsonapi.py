@@ -4,10 +4,10 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from flat_documents import body, only, records, resource, to
 
 from outreach_frames._jsonapi import read_jsonapi
 from outreach_frames.errors import DocumentError, QueryError, UnknownNameError
+from tests.jsonapi.flat_documents import body, only, records, resource, to
 
 ARTICLES = {
     "jsonapi": {"version": "1.1"},

@@ -5,10 +5,10 @@ from itertools import combinations
 import pandas as pd
 import pytest
 from matplotlib.transforms import Bbox
-from plot_checks import extents, named, outside, overlaps, words
-from plot_results import AWKWARD_NAMES
 
 from outreach_frames.widgets import draw_timeline
+from tests.plots.plot_checks import extents, named, outside, overlaps, words
+from tests.plots.plot_results import AWKWARD_NAMES
 
 START = pd.Timestamp("2026-01-05 09:00", tz="UTC")
 KINDS = ("delivered", "called", "last opened", "last clicked", "replied", "opted out", "bounced")

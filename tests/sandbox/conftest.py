@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from plain_receiver import Receiver
-from small_organization import Ask, asking, small_organization
-from writing_organization import restore
-from writing_requests import Program
 
 from outreach_frames._sandbox import Sandbox, SandboxSettings
+from tests.sandbox.plain_receiver import Receiver
+from tests.sandbox.small_organization import Ask, asking, small_organization
+from tests.sandbox.writing_organization import restore
+from tests.sandbox.writing_requests import Program
 
 
 @pytest.fixture(scope="module")

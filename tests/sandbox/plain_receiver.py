@@ -4,10 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from scripted_server import Scripted, Server
-from writing_requests import Program, made
-
 from outreach_frames._sandbox import Sandbox
+from tests.sandbox.writing_requests import Program, made
+from tests.scripted_server import Scripted, Server
 
 
 @dataclass

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from small_organization import resource
-
 from outreach_frames._sandbox import Sandbox
 from outreach_frames._sandbox.store import read_resources
+from tests.sandbox.small_organization import resource
 
 
 def writing_organization() -> list[dict[str, Any]]:

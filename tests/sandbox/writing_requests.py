@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import requests
-from small_organization import MEDIA_TYPE
 
 from outreach_frames._sandbox import Sandbox
+from tests.sandbox.small_organization import MEDIA_TYPE
 
 
 class Program:

@@ -1,10 +1,10 @@
 """An organization of a hundred accounts, whose table is divided as one of a million rows is."""
 
 import pytest
-from fetch_support import organization
-from snapshot_support import accounts, shrink
 
 import outreach_frames as of
+from tests.fetch_support import organization
+from tests.snapshot_support import accounts, shrink
 
 
 @pytest.fixture(autouse=True)

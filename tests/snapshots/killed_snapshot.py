@@ -14,11 +14,10 @@ import sys
 from pathlib import Path
 from threading import Event
 
-from snapshot_support import shrink
-
 import outreach_frames as of
 from outreach_frames._http import BearerAuth, Session
 from outreach_frames.client import Client
+from tests.snapshot_support import shrink
 
 TABLES = ["accounts", "users"]
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from frames import AS_OF, example, made_up_mailings, make_frame, steps_of
 
 from outreach_frames import stats
+from tests.frames import AS_OF, example, made_up_mailings, make_frame, steps_of
 
 Engine = Callable[[pd.DataFrame], Any]
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trust_setting import as_new, organization
 
 from outreach_frames._sandbox import Sandbox
+from tests.trust.trust_setting import as_new, organization
 
 
 @pytest.fixture(autouse=True)

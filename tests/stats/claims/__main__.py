@@ -14,17 +14,19 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-sys.path += map(str, Path(__file__).resolve().parents[1:3])  # where pytest finds what tests share
+sys.path.append(str(Path(__file__).resolve().parents[3]))  # where the tests are a package
 
-import test_claims_ab as ab
-import test_claims_alerts as alerts
-import test_claims_coverage as intervals
-import test_claims_findings as sentences
-import test_claims_funnel as funnel
-import test_claims_leaderboard as leaderboard
-import test_claims_reports as reports
-import test_claims_suspects as suspects
-import test_stats_exact_tests as rare
+from tests.stats import test_exact_tests as rare
+from tests.stats.claims import (
+    test_ab as ab,
+    test_alerts as alerts,
+    test_coverage as intervals,
+    test_findings as sentences,
+    test_funnel as funnel,
+    test_leaderboard as leaderboard,
+    test_reports as reports,
+    test_suspects as suspects,
+)
 
 
 def share(hits: Sequence[int]) -> str:
@@ -119,15 +121,15 @@ def of_machines(*_: int) -> Iterator[str]:
 
 
 PARTS = {
-    "Sentences (`test_claims_findings.py`)": of_sentences,
-    "Rare events (`test_stats_exact_tests.py`)": of_rare_events,
-    "Reports (`test_claims_reports.py`, seed 3)": of_reports,
-    "Intervals where trials belong together (`test_claims_coverage.py`, seed 1)": of_intervals,
-    "Ranks (`test_claims_leaderboard.py`, seed 20261128)": of_ranks,
-    "Tests of templates (`test_claims_ab.py`, seed 20261128)": of_tests,
-    "Alerts (`test_claims_alerts.py`)": of_alerts,
-    "Intervals of the cumulative reply (`test_claims_funnel.py`)": of_funnels,
-    "Machines among people (`test_claims_suspects.py`, seed 5)": of_machines,
+    "Sentences (`test_findings.py`)": of_sentences,
+    "Rare events (`test_exact_tests.py`)": of_rare_events,
+    "Reports (`test_reports.py`, seed 3)": of_reports,
+    "Intervals where trials belong together (`test_coverage.py`, seed 1)": of_intervals,
+    "Ranks (`test_leaderboard.py`, seed 20261128)": of_ranks,
+    "Tests of templates (`test_ab.py`, seed 20261128)": of_tests,
+    "Alerts (`test_alerts.py`)": of_alerts,
+    "Intervals of the cumulative reply (`test_funnel.py`)": of_funnels,
+    "Machines among people (`test_suspects.py`, seed 5)": of_machines,
 }
 
 

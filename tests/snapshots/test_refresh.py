@@ -1,0 +1,313 @@
+"""Refreshes: a snapshot that is brought up to date equals one that is taken anew, at the price of what changed."""
+
+from contextlib import suppress
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, settings, strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+import outreach_frames as of
+from outreach_frames.errors import MissingColumnError, OutreachError, QueryError
+from outreach_frames.snapshots import _ranges
+from tests.fetch_support import organization
+from tests.snapshot_support import accounts, parts_of, record, shrink
+
+STAMP = "2026-01-01T00:00:00.000Z"
+
+
+def assert_current(snapshot, org, table="accounts"):
+    """Compare a table with what the API has."""
+    pd.testing.assert_frame_equal(snapshot.frame(table), of.fetch(org, table, refresh=True, progress=False))
+    snapshot.verify()
+
+
+def queries(org):
+    """Return the queries for accounts, of which those with a range and a page of one are counts."""
+    return [dict(each.parameters) for each in org.sandbox.requests if each.path.endswith("/accounts")]
+
+
+def inodes(snapshot):
+    return {file["path"]: (snapshot.folder / file["path"]).stat().st_ino for file in parts_of(snapshot, "accounts")}
+
+
+def test_only_changes_are_asked_for_and_only_their_files_written(org, taken):
+    org.sandbox.advance(7_200)
+    org.update("accounts", 30, name="New")
+    org.sandbox.clear_log()
+
+    again = taken.refresh(org, progress=False)
+
+    asked = queries(org)
+    assert len(asked) == 3  # what time it is, what changed, and whether something is missing
+    assert [query for query in asked if "filter[updatedAt]" in query]
+    assert_current(again, org)
+    before, after = inodes(taken), inodes(again)
+    assert [path for path in before if before[path] != after[path]] == ["accounts/part-00002.parquet"]
+
+
+def test_nothing_changed_and_all_files_are_shared(org, taken):
+    org.sandbox.advance(7_200)
+
+    again = taken.refresh(org, progress=False)
+
+    assert inodes(again) == inodes(taken)
+    assert again.as_of > taken.as_of
+    assert again.frame("accounts").attrs["outreach_frames"]["as_of"].startswith(again.as_of.strftime("%Y-%m-%dT%H"))
+
+
+def test_new_records_fill_the_last_file_and_then_further_ones(org, taken):
+    for _ in range(3):
+        org.sandbox.advance(3_600)
+        for _ in range(20):
+            org.create("accounts", name="New")
+        taken = taken.refresh(org, progress=False)
+        assert_current(taken, org)
+
+    files = parts_of(taken, "accounts")
+    assert max(file["rows"] for file in files) <= 32
+    assert sum(file["rows"] for file in files) == 160
+
+
+@pytest.mark.parametrize("deletions", ["counts", "sweep"])
+@pytest.mark.parametrize("removed", [[1], [100], [50], [1, 2, 3, 50, 98, 99, 100], range(20, 60), range(2, 101)])
+def test_deleted_records_are_found(org, taken, deletions, removed):
+    for id_ in removed:
+        org.sandbox.remove("account", id_)
+
+    again = taken.refresh(org, deletions=deletions, progress=False)
+
+    assert_current(again, org)
+
+
+def test_counts_are_asked_only_where_they_differ(org, taken):
+    """A full pass would be 25 pages of four."""
+    org.sandbox.remove("account", 50)
+    org.sandbox.clear_log()
+
+    taken.refresh(org, progress=False)
+
+    asked = queries(org)
+    swept = [query for query in asked if "filter[id]" in query and query["page[size]"] != "1"]
+    assert len(swept) == 1
+    assert len(asked) <= 9
+
+
+def test_deletions_can_be_left_alone(org, taken):
+    org.sandbox.remove("account", 50)
+    org.sandbox.clear_log()
+
+    again = taken.refresh(org, deletions=False, progress=False)
+
+    assert len(again.frame("accounts")) == 100
+    assert len(queries(org)) == 2
+
+
+def test_deletions_come_from_webhooks(org, taken):
+    """Of other types, and of records that were never there, they do no harm."""
+    org.sandbox.remove("account", 50)
+    deliveries = pd.DataFrame(
+        {
+            "event": ["account.destroyed", "account.destroyed", "prospect.destroyed", "account.updated", None],
+            "resource_type": ["account", "account", "prospect", "account", None],
+            "resource_id": ["50", "4711", "51", "52", None],
+        },
+        dtype="string[pyarrow]",
+    )
+
+    again = taken.refresh(org, deletions="webhooks", deliveries=deliveries, progress=False)
+
+    assert_current(again, org)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"deletions": "guess"}, QueryError, "no way"),
+        ({"deletions": "webhooks"}, QueryError, "go together"),
+        ({"deliveries": pd.DataFrame()}, QueryError, "go together"),
+        ({"deletions": "webhooks", "deliveries": pd.DataFrame({"event": []})}, MissingColumnError, "resource_id"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_before_anything_is_sent(org, taken, options, error, message):
+    org.sandbox.clear_log()
+    with pytest.raises(error, match=message):
+        taken.refresh(org, **options)
+    assert org.sandbox.data_requests == 0
+
+
+@pytest.mark.parametrize("limit", [0, 30])
+def test_where_the_api_counts_badly_ids_are_read(org, taken, monkeypatch, limit):
+    """Counts end at two million, and are missing under load."""
+    monkeypatch.setattr(_ranges, "_COUNTED", limit)
+    org.sandbox.remove("account", 50)
+
+    again = taken.refresh(org, progress=False)
+    anew = of.take_snapshot(org, taken.path, resources=["accounts"], progress=False)
+
+    assert_current(again, org)
+    assert_current(anew, org)
+
+
+def test_a_change_just_before_the_watermark_is_found(org, taken):
+    """It is stamped before it can be seen, and clocks differ."""
+    watermark = pd.Timestamp(parts_of(taken, "accounts")[0]["watermark"])
+    late = (watermark - pd.Timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    org.sandbox.put(record("account", 30, {"name": "Late", "createdAt": STAMP, "updatedAt": late}))
+
+    assert_current(taken.refresh(org, progress=False), org)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"include": {"owner": ["name"]}},
+        {"filter": {"name": [f"A{n}" for n in range(1, 60)]}},
+        {"sort": "name"},
+        {"limit": 50},
+        {"fields": "*"},
+        {"custom": "labels"},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_tables_whose_rows_change_otherwise_are_read_in_full(org, tmp_path, options):
+    """An included name changes without the record, and a record can leave a filter."""
+    taken = of.take_snapshot(org, tmp_path / "org", resources={"accounts": options}, progress=False)
+    org.sandbox.advance(3_600)
+    org.update("accounts", 30, name="New")
+
+    again = taken.refresh(org, progress=False)
+
+    expected = of.fetch(org, "accounts", refresh=True, progress=False, **options)
+    pd.testing.assert_frame_equal(again.frame("accounts"), expected)
+
+
+@pytest.mark.parametrize("options", [{"fields": ["name"]}, {"custom": True}, {"page_size": 7}])
+def test_tables_of_chosen_columns_are_refreshed_by_their_changes(org, tmp_path, options):
+    taken = of.take_snapshot(org, tmp_path / "org", resources={"accounts": options}, progress=False)
+    org.sandbox.advance(3_600)
+    org.update("accounts", 30, name="New")
+    org.sandbox.clear_log()
+
+    again = taken.refresh(org, progress=False)
+
+    assert any("filter[updatedAt]" in query for query in queries(org))
+    expected = of.fetch(org, "accounts", refresh=True, progress=False, **options)
+    pd.testing.assert_frame_equal(again.frame("accounts"), expected)
+
+
+def test_another_organization_is_read_in_full(org, taken):
+    """Its changes must not be laid over the records of the first."""
+    org.sandbox.settings.organization = 2
+    org.sandbox.clear_log()
+
+    again = taken.refresh(org, progress=False)
+
+    assert not any("filter[updatedAt]" in query for query in queries(org))
+    assert_current(again, org)
+
+
+def test_a_damaged_file_is_repaired_by_a_refresh(org, taken):
+    file = taken.folder / "accounts" / "part-00002.parquet"
+    file.write_bytes(file.read_bytes()[:-20])
+
+    again = taken.refresh(org, progress=False)
+
+    assert_current(again, org)
+
+
+def test_an_interrupted_refresh_changes_nothing(org, taken):
+    org.sandbox.advance(3_600)
+    for id_ in (5, 30, 70):
+        org.update("accounts", id_, name="New")
+    org.sandbox.remove("account", 50)
+    org.sandbox.faults.add(path="/accounts", method="GET", after=4, times=None, status=403)
+
+    with pytest.raises(OutreachError):
+        taken.refresh(org, progress=False)
+
+    org.sandbox.faults.clear()
+    assert of.open_snapshot(taken.path) == taken
+    assert not list(taken.path.glob(".*"))
+    assert_current(taken.refresh(org, progress=False), org)
+
+
+class _Refreshes(RuleBasedStateMachine):
+    """Random creates, updates, deletes and interrupted refreshes; after each refresh the snapshot equals the API."""
+
+    ids = Bundle("ids")
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    @initialize(number=st.integers(0, 60))
+    def begin(self, number):
+        self.running = organization(self.folder / "cache", *accounts(*range(1, number + 1)))
+        self.org = self.running.__enter__()
+        path = self.folder / f"org-{id(self)}"
+        self.snapshot = of.take_snapshot(self.org, path, resources=["accounts"], progress=False)
+
+    @rule(data=st.data(), number=st.integers(1, 12))
+    def create(self, data, number):
+        for _ in range(number):
+            self.org.create("accounts", name=data.draw(st.sampled_from(["New", "Newer"])))
+
+    @rule(data=st.data(), number=st.integers(1, 5))
+    def update(self, data, number):
+        for _ in range(number):
+            if present := self.present():
+                account, name = data.draw(st.sampled_from(present)), data.draw(st.sampled_from("abc"))
+                self.org.update("accounts", account, name=name)
+
+    @rule(data=st.data(), number=st.integers(1, 12))
+    def delete(self, data, number):
+        for _ in range(number):
+            if present := self.present():
+                self.org.delete("accounts", data.draw(st.sampled_from(present)))
+
+    @rule(seconds=st.integers(1, 5_000))
+    def wait(self, seconds):
+        self.org.sandbox.advance(seconds)
+
+    @rule(after=st.integers(0, 8), deletions=st.sampled_from(["counts", "sweep"]))
+    def interrupt(self, after, deletions):
+        fault = self.org.sandbox.faults.add(path="/accounts", method="GET", after=after, times=None, status=403)
+        with suppress(OutreachError):
+            self.snapshot = self.snapshot.refresh(self.org, deletions=deletions, keep=2, progress=False)
+        self.org.sandbox.faults.clear()
+        del fault
+
+    @rule(deletions=st.sampled_from(["counts", "sweep"]))
+    def refresh(self, deletions):
+        self.snapshot = self.snapshot.refresh(self.org, deletions=deletions, keep=2, progress=False)
+        frame = self.snapshot.frame("accounts")
+        stored = {each.id: each.attributes.get("name") for each in self.org.sandbox.store.records("account")}
+        assert dict(zip(frame["id"], frame["name"], strict=True)) == stored
+        assert frame["id"].is_monotonic_increasing
+        assert_current(self.snapshot, self.org)
+
+    @invariant()
+    def the_current_version_is_readable(self):
+        if hasattr(self, "snapshot"):
+            of.open_snapshot(self.snapshot.path).verify()
+
+    def present(self):
+        return sorted(each.id for each in self.org.sandbox.store.records("account"))
+
+    def teardown(self):
+        if hasattr(self, "running"):
+            self.running.__exit__(None, None, None)
+
+
+@pytest.mark.slow
+def test_after_any_sequence_of_changes_a_refresh_equals_the_organization(tmp_path_factory, monkeypatch):
+    shrink(monkeypatch.setattr)
+    checks = settings(
+        max_examples=12,
+        stateful_step_count=15,
+        deadline=None,
+        phases=[Phase.generate],  # to shrink a failure takes minutes
+        suppress_health_check=[*HealthCheck],
+    )
+    run_state_machine_as_test(lambda: _Refreshes(tmp_path_factory.mktemp("machine")), settings=checks)
