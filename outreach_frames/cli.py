@@ -185,7 +185,7 @@ def _writer(out: Path) -> Callable[[Any, IO[bytes]], None]:
     if not out.parent.is_dir():
         raise click.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
     if out.suffix == ".parquet":
-        return parquet.write
+        return parquet.write_table
     try:
         return _export.writer(out.suffix)
     except DataError:

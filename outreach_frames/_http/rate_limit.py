@@ -36,8 +36,8 @@ _FIRST_NUMBER = re.compile(r"\s*(-?[0-9]{1,18}(?:\.[0-9]{1,18})?)\s*(?:,|$)")
 def read_budget(headers: Mapping[str, str], now: float) -> Budget:
     """Read the ``X-RateLimit-*`` headers of an answer that came at ``now`` [seconds since 1970]."""
     return Budget(
-        limit=_whole_number(headers.get("X-RateLimit-Limit")),
-        remaining=_whole_number(headers.get("X-RateLimit-Remaining")),
+        limit=_count_in_header(headers.get("X-RateLimit-Limit")),
+        remaining=_count_in_header(headers.get("X-RateLimit-Remaining")),
         resets_at=read_instant(headers.get("X-RateLimit-Reset"), now),
     )
 
@@ -75,7 +75,7 @@ def read_instant(text: str | None, now: float) -> float | None:
     return moment.timestamp() if moment else None
 
 
-def _whole_number(text: str | None) -> int | None:
+def _count_in_header(text: str | None) -> int | None:
     number = _FIRST_NUMBER.match(text) if text is not None else None
     return max(0, int(float(number[1]))) if number else None
 

@@ -14,7 +14,7 @@ from outreach_frames.catalog import Attribute, Relationship, ResourceType, snake
 from outreach_frames.errors import QueryError
 from outreach_frames.snapshots import _sql, parquet
 
-_UNITS = {
+_UNIT_OF_NAME = {
     r"_at$|^.*_datetime$": "UTC instant",
     r"(^|_)count$|^num_|^number_of_|^followers$|^(bounce|click|open|reply)_count": "count",
     r"_in_days$": "days",
@@ -40,14 +40,14 @@ def column_dictionary(table: str, files: Sequence[Path], attrs: Mapping[str, Any
         {
             "column": pd.array(schema.names, "string[pyarrow]"),
             "type": pd.array([str(field.type) for field in schema], "string[pyarrow]"),
-            "unit": pd.array([_unit(field) for field in schema], "string[pyarrow]"),
+            "unit": pd.array([_unit_of_field(field) for field in schema], "string[pyarrow]"),
             "meaning": pd.array([_meaning(name, kind, labels) for name in schema.names], "string[pyarrow]"),
             "missing": pd.array([missing[name] / rows if rows else None for name in schema.names], "double[pyarrow]"),
         }
     )
 
 
-def _unit(field: pa.Field) -> str | None:
+def _unit_of_field(field: pa.Field) -> str | None:
     if pa.types.is_timestamp(field.type):
         return "UTC instant"
     if pa.types.is_date(field.type):
@@ -55,7 +55,7 @@ def _unit(field: pa.Field) -> str | None:
     if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
         return None
     name = field.name.rpartition("__")[2]
-    return next((unit for pattern, unit in _UNITS.items() if re.search(pattern, name)), None)
+    return next((unit for pattern, unit in _UNIT_OF_NAME.items() if re.search(pattern, name)), None)
 
 
 def _meaning(column: str, kind: ResourceType, labels: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -65,8 +65,10 @@ def _meaning(column: str, kind: ResourceType, labels: Mapping[str, Mapping[str, 
     for step in path.split("__") if path else ():
         relationship = next((r for each in targets if (r := each.find_relationship(step))), None)
         targets = list(catalog.load().targets(relationship).values()) if relationship else []
-    whose = " of the " + " of the ".join(reversed([_words(kind.name), *map(_words, path.split("__"))])) if path else ""
-    whose = whose or f" of the {_words(kind.name)}"
+    whose = (
+        " of the " + " of the ".join(reversed([_spaced(kind.name), *map(_spaced, path.split("__"))])) if path else ""
+    )
+    whose = whose or f" of the {_spaced(kind.name)}"
     if name in labels:
         return f"Custom field {labels[name].get('label')!r} ({labels[name].get('name')}){whose}."
     if name == "id":
@@ -75,10 +77,10 @@ def _meaning(column: str, kind: ResourceType, labels: Mapping[str, Mapping[str, 
         members = {**target.relationships, **target.attributes}.values()
         for member in members:
             if isinstance(member, Attribute) and member.column == name:
-                return f"{_attribute(member)}{whose}{_values(member)}."
+                return f"{_attribute(member)}{whose}{_enumeration(member)}."
             if isinstance(member, Relationship) and name in (member.id_column, member.type_column):
                 part = "Type" if name == member.type_column else "Ids" if member.many else "Id"
-                return f"{part} of the {_words(member.name)}{whose}."
+                return f"{part} of the {_spaced(member.name)}{whose}."
     return None
 
 
@@ -88,13 +90,13 @@ def _attribute(attribute: Attribute) -> str:
     return f"Attribute {attribute.name}"
 
 
-def _values(attribute: Attribute) -> str:
+def _enumeration(attribute: Attribute) -> str:
     if not attribute.enum or len(attribute.enum) > _LISTED_VALUES:
         return ""
     return f": {', '.join(map(str, attribute.enum))}{' …' if attribute.enum_open else ''}"
 
 
-def _words(name: str) -> str:
+def _spaced(name: str) -> str:
     return snake(name).replace("_", " ")
 
 
@@ -134,7 +136,7 @@ def differences(table: str, old: Sequence[Path], new: Sequence[Path]) -> pd.Data
     if not old or not new:
         ids = [pq.read_table(str(file), columns=["id"], partitioning=None)["id"] for file in old or new]
         change, values = ("removed" if old else "added"), [id_ for part in ids for id_ in part.to_pylist()]
-        return _changes(table, values, [change] * len(values), [[] for _ in values])
+        return _change_table(table, values, [change] * len(values), [[] for _ in values])
     before, after = parquet.dataset(old), parquet.dataset(new)
     columns = [name for name in after.schema.names if name in before.schema.names and name != "id"]
     tests = [
@@ -142,7 +144,7 @@ def differences(table: str, old: Sequence[Path], new: Sequence[Path]) -> pd.Data
         if before.schema.field(column).type == after.schema.field(column).type
         else f"old.{name}::varchar is distinct from new.{name}::varchar"
         for column in columns
-        for name in [_quoted(column)]
+        for name in [_sql_name(column)]
     ]
     names = ", ".join("'{}'".format(column.replace("'", "''")) for column in columns)
     query = f"""
@@ -155,11 +157,11 @@ def differences(table: str, old: Sequence[Path], new: Sequence[Path]) -> pd.Data
         select id, change, case when change = 'changed' then columns else []::varchar[] end as columns
         from pair where change <> 'changed' or len(columns) > 0 order by id
     """  # noqa: S608  of names that are quoted
-    rows = _sql.select(query, {"old": before, "new": after})
-    return _changes(table, rows["id"], rows["change"], rows["columns"])
+    rows = _sql.run_query(query, {"old": before, "new": after})
+    return _change_table(table, rows["id"], rows["change"], rows["columns"])
 
 
-def _changes(table: str, ids: Any, changes: Any, columns: Any) -> pd.DataFrame:
+def _change_table(table: str, ids: Any, changes: Any, columns: Any) -> pd.DataFrame:
     strings = pd.ArrowDtype(pa.string())
     ids = pd.Series(list(ids), dtype=strings if any(isinstance(id_, str) for id_ in ids) else "int64[pyarrow]")
     return pd.DataFrame(
@@ -172,7 +174,7 @@ def _changes(table: str, ids: Any, changes: Any, columns: Any) -> pd.DataFrame:
     )
 
 
-def _quoted(name: str) -> str:
+def _sql_name(name: str) -> str:
     return '"{}"'.format(name.replace('"', '""'))
 
 

@@ -138,11 +138,11 @@ def read_manifest(folder: Path) -> Manifest:
         TypeError,
         LookupError,
     ) as error:
-        raise _unreadable(folder) from error
+        raise _unreadable_manifest(folder) from error
     for name, facts in manifest.tables.items():
         paths = [file.path for file in facts.files]
         if not paths or len({*paths}) < len(paths) or any(re.split(r"[/.]", path)[0] != name for path in paths):
-            raise _unreadable(folder)
+            raise _unreadable_manifest(folder)
     return manifest
 
 
@@ -155,7 +155,7 @@ def _of_format_1(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "tables": tables}
 
 
-def _unreadable(folder: Path) -> SnapshotError:
+def _unreadable_manifest(folder: Path) -> SnapshotError:
     return SnapshotError(f"Version {folder.name} has no readable manifest.", hint="Take a new one.")
 
 

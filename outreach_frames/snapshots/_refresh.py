@@ -294,7 +294,7 @@ class TableUpdate:
         written: list[FileFacts] = []
         out = parquet.PartFile(self._version.folder, facts.path, self._schema)
         try:
-            for group in _merged(parquet.groups(self._version.folder / facts.path), rows, replaced):
+            for group in _merged(parquet.row_groups(self._version.folder / facts.path), rows, replaced):
                 if is_last and out.is_full:
                     written.append(out.finish())
                     number = 1 + max(int(file.path[-13:-8]) for file in [*self._files, *written])

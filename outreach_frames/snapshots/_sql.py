@@ -49,7 +49,7 @@ _VALUE = re.compile(r"""["'].*["']|\S*@\S*""", re.DOTALL)
 """What a message says of values: all between its quotes, and what looks like an address."""
 
 
-def connect(tables: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
+def open_connection(tables: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
     """
     Open an engine in which there are tables and nothing else; their instants are UTC timestamps without zone.
 
@@ -90,7 +90,7 @@ def _without_zones(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelat
     return relation.project(", ".join(columns))
 
 
-def select(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
+def run_query(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
     """
     Answer one SELECT statement.
 
@@ -117,7 +117,7 @@ def select(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
 
     try:
         query.encode()  # bytes of a command line that are no text would not even be taken by DuckDB
-        with connect(tables) as connection:
+        with open_connection(tables) as connection:
             statements = connection.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
                 raise SnapshotError("A query is one SELECT statement.", hint="A snapshot is read, never changed.")
@@ -207,7 +207,7 @@ def scan(name: str, files: Sequence[Path], engine: Engine) -> Any:
     dataset = parquet.dataset(files)
     paths = [str(file) for file in files]
     if engine == "duckdb":
-        return connect({name: dataset}).view(name)
+        return open_connection({name: dataset}).view(name)
     if engine == "polars":
         import polars as pl  # noqa: PLC0415  loaded only where asked for
 

@@ -26,7 +26,7 @@ _LATE = timedelta(days=1)
 """How long after the extraction a record may be stamped: clocks differ, and tables are read one after another."""
 
 
-class Check(NamedTuple):
+class SnapshotCheck(NamedTuple):
     """One row of what `Snapshot.verify` returns."""
 
     table: str
@@ -76,15 +76,15 @@ def _table_checks(
     files: Mapping[str, Sequence[Path]],
     before: Manifest | None,
     client: Client | None,
-) -> Iterator[Check]:
+) -> Iterator[SnapshotCheck]:
     facts = manifest.tables[name]
     with parquet.readable(name):
         data = parquet.dataset(files[name])
         rows = sum(pq.read_metadata(file).num_rows for file in files[name])
         ids = data.to_table(columns=["id"])["id"]
-        yield Check(name, "rows", rows == facts.rows == len(ids), rows, f"{facts.rows:,} in the manifest")
+        yield SnapshotCheck(name, "rows", rows == facts.rows == len(ids), rows, f"{facts.rows:,} in the manifest")
         repeated = rows - pc.count_distinct(ids, mode="all").as_py()
-        yield Check(name, "unique ids", repeated == 0, repeated, f"{repeated:,} repeated")
+        yield SnapshotCheck(name, "unique ids", repeated == 0, repeated, f"{repeated:,} repeated")
         yield from _times(name, facts, data)
         yield from _foreign_keys(name, data, files)
     if before is not None and name in before.tables:
@@ -93,17 +93,19 @@ def _table_checks(
         yield _live_count(name, facts, client)
 
 
-def _times(name: str, facts: TableFacts, data: ds.Dataset) -> Iterator[Check]:
+def _times(name: str, facts: TableFacts, data: ds.Dataset) -> Iterator[SnapshotCheck]:
     """Compare when the records were created and changed with when they were extracted."""
     for column in ("created_at", "updated_at"):
         if column in data.schema.names and pa.types.is_timestamp(data.schema.field(column).type):
             bounds = pc.min_max(data.to_table(columns=[column])[column]).as_py()
             if bounds["max"] is not None:
                 passed = pd.Timestamp(bounds["max"]) <= pd.Timestamp(facts.as_of) + _LATE
-                yield Check(name, column, bool(passed), None, f"{bounds['min']:%Y-%m-%d} to {bounds['max']:%Y-%m-%d}")
+                yield SnapshotCheck(
+                    name, column, bool(passed), None, f"{bounds['min']:%Y-%m-%d} to {bounds['max']:%Y-%m-%d}"
+                )
 
 
-def _foreign_keys(name: str, data: ds.Dataset, files: Mapping[str, Sequence[Path]]) -> Iterator[Check]:
+def _foreign_keys(name: str, data: ds.Dataset, files: Mapping[str, Sequence[Path]]) -> Iterator[SnapshotCheck]:
     """Tell the share of a table's foreign keys that lead to a record of the snapshot; a deleted record has none."""
     types = catalog.load()
     for relationship in types.resource(name).relationships.values():
@@ -117,10 +119,10 @@ def _foreign_keys(name: str, data: ds.Dataset, files: Mapping[str, Sequence[Path
             if len(keys) and keys.type == ids.type:
                 matched = pc.sum(pc.is_in(keys, value_set=ids)).as_py()
                 detail = f"{matched:,} of {len(keys):,} are in {target.table}"
-                yield Check(name, f"foreign key {column}", None, matched / len(keys), detail)
+                yield SnapshotCheck(name, f"foreign key {column}", None, matched / len(keys), detail)
 
 
-def _drift(name: str, before: TableFacts, facts: TableFacts) -> Iterator[Check]:
+def _drift(name: str, before: TableFacts, facts: TableFacts) -> Iterator[SnapshotCheck]:
     """Tell which columns the version before did not have, or had otherwise."""
     old, new = before.columns, facts.columns
     if not old or old == new:
@@ -131,16 +133,16 @@ def _drift(name: str, before: TableFacts, facts: TableFacts) -> Iterator[Check]:
         "retyped": [column for column in new if column in old and old[column] != new[column]],
     }
     detail = "; ".join(f"{word}: {', '.join(columns)}" for word, columns in changes.items() if columns)
-    yield Check(name, "columns", None, sum(map(len, changes.values())), detail or "in another order")
+    yield SnapshotCheck(name, "columns", None, sum(map(len, changes.values())), detail or "in another order")
 
 
-def _live_count(name: str, facts: TableFacts, client: Client) -> Check:
+def _live_count(name: str, facts: TableFacts, client: Client) -> SnapshotCheck:
     """Compare the rows with what the API counts now, as far as the table was taken whole."""
     options = facts.options or {}
     if facts.options is None or options.get("limit") is not None:
-        return Check(name, "live count", None, None, "not of all records")
+        return SnapshotCheck(name, "live count", None, None, "not of all records")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutreachDataWarning)  # at two million the API counts no further
         live = count(client, name, filter=options.get("filter"))
     passed = abs(live - facts.rows) <= TOLERANCE * max(live, facts.rows)
-    return Check(name, "live count", bool(passed), live, f"{facts.rows:,} here, {live:,} there")
+    return SnapshotCheck(name, "live count", bool(passed), live, f"{facts.rows:,} here, {live:,} there")

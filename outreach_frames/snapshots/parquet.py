@@ -61,12 +61,12 @@ def table_of(frame: pd.DataFrame) -> pa.Table:
     return table.replace_schema_metadata(notes)
 
 
-def writer(stream: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
+def open_writer(stream: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
     """Return what writes tables of one schema to a file, one after another, with a checksum for each page."""
     return pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True)
 
 
-def write(frame: pd.DataFrame, stream: IO[bytes]) -> None:
+def write_table(frame: pd.DataFrame, stream: IO[bytes]) -> None:
     """
     Write a fetched frame as a Parquet file that anything reads.
 
@@ -76,11 +76,11 @@ def write(frame: pd.DataFrame, stream: IO[bytes]) -> None:
         As in `table_of`.
     """
     table = table_of(frame)
-    with writer(stream, table.schema) as out:
+    with open_writer(stream, table.schema) as out:
         out.write_table(table, row_group_size=GROUP_ROWS)
 
 
-def read(files: Sequence[Path], *, columns: Sequence[str] | None = None, filters: Any = None) -> pd.DataFrame:
+def read_files(files: Sequence[Path], *, columns: Sequence[str] | None = None, filters: Any = None) -> pd.DataFrame:
     """
     Read a frame as it was fetched: columns, dtypes, order and ``attrs``; see `readable` for what it can raise.
 
@@ -159,7 +159,7 @@ def dataset(files: Sequence[Path]) -> ds.Dataset:
     return ds.dataset([str(file) for file in files], format=form, filesystem=LocalFileSystem())
 
 
-def groups(file: Path) -> Iterator[pa.Table]:
+def row_groups(file: Path) -> Iterator[pa.Table]:
     """Read a file one row group at a time; see `readable` for what it can raise."""
     with pq.ParquetFile(file, page_checksum_verification=True) as opened:
         for number in range(opened.num_row_groups):
@@ -219,7 +219,7 @@ class PartFile:
         self._file = folder / path
         self._aside = self._file.with_name(f".{self._file.name}")
         self._stream = self._aside.open("wb")
-        self._writer: pq.ParquetWriter = writer(self._stream, schema)
+        self._writer: pq.ParquetWriter = open_writer(self._stream, schema)
         self._schema = schema
         self._rows = 0
         self._ids: list[Any] = []

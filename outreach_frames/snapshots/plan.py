@@ -29,7 +29,7 @@ class _Meta(msgspec.Struct):
     count: int | None = None
 
 
-class _Page(msgspec.Struct):
+class _CountedPage(msgspec.Struct):
     data: list[msgspec.Raw]
     meta: _Meta = msgspec.field(default_factory=_Meta)
 
@@ -94,11 +94,11 @@ def plan_snapshot(
     before = read_manifest(base).tables if base is not None else {}
     repeated = {name: facts.options or {} for name, facts in before.items()}
     tables = options_by_table(client, resources if resources is not None else repeated or None)
-    rows = [_planned(client, table, options, before.get(table)) for table, options in tables.items()]
+    rows = [_plan_of_table(client, table, options, before.get(table)) for table, options in tables.items()]
     return pd.DataFrame(rows).convert_dtypes(dtype_backend="pyarrow")
 
 
-def _planned(client: Client, table: str, options: Mapping[str, Any], before: TableFacts | None) -> dict[str, Any]:
+def _plan_of_table(client: Client, table: str, options: Mapping[str, Any], before: TableFacts | None) -> dict[str, Any]:
     size = _size_of(client, table, options)
     record_bytes = size.page_bytes / max(min(size.page_rows, size.records), 1)
     requests, records = _take(client, table, options, size)
@@ -130,7 +130,7 @@ def _size_of(client: Client, table: str, options: Mapping[str, Any]) -> _Size:
     query = build(client.catalog, table, custom=bool(custom), **chosen)
     rows = int(options.get("page_size") or query.page_size)
     params = [*query.in_stable_order().parameters(), ("page[size]", str(rows)), ("count", "true")]
-    response, page = client.read(query.resource.path, params, lambda answer: _page(answer.body), refresh=True)
+    response, page = client.read(query.resource.path, params, lambda answer: _counted_page(answer.body), refresh=True)
     if page.meta.count is None and len(page.data) >= rows:
         raise ServerError(f"The API did not count {query.resource.table}.", hint="Try again in a minute.")
     records = max(len(page.data), page.meta.count or 0)
@@ -140,9 +140,9 @@ def _size_of(client: Client, table: str, options: Mapping[str, Any]) -> _Size:
     )
 
 
-def _page(body: bytes) -> _Page:
+def _counted_page(body: bytes) -> _CountedPage:
     try:
-        return msgspec.json.decode(body, type=_Page)
+        return msgspec.json.decode(body, type=_CountedPage)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         raise DocumentError("A page cannot be read.") from None
 

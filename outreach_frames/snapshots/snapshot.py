@@ -134,7 +134,7 @@ class Snapshot:
         if columns is not None or filters is not None:
             parquet.check_query(files[0], name, columns, filters)
         with parquet.readable(name):
-            frame = parquet.read(files, columns=columns, filters=filters)
+            frame = parquet.read_files(files, columns=columns, filters=filters)
         if "outreach_frames" in frame.attrs:
             as_of = self._manifest.tables[name].as_of.isoformat().replace("+00:00", "Z")
             frame.attrs["outreach_frames"] = {**frame.attrs["outreach_frames"], "as_of": as_of}
@@ -215,7 +215,7 @@ class Snapshot:
                 f"The snapshot has a table {taken[0]!r} of its own.", hint="Pass the frame by another name."
             )
         tables = {name: self._dataset(name) for name in self.tables}
-        return _sql.select(query, tables | {name: _sql.arrow(name, frame) for name, frame in frames.items()})
+        return _sql.run_query(query, tables | {name: _sql.arrow(name, frame) for name, frame in frames.items()})
 
     def columns(self, name: str) -> pd.DataFrame:
         """

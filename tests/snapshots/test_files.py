@@ -239,7 +239,7 @@ def as_format_1(snapshot):
         frame = snapshot.frame(name)
         shutil.rmtree(snapshot.folder / name, ignore_errors=True)
         with (snapshot.folder / f"{name}.parquet").open("wb") as stream:
-            parquet.write(frame, stream)
+            parquet.write_table(frame, stream)
         content["tables"][name] = {"rows": facts["rows"], "sha256": "", "as_of": facts["as_of"], "options": {}}
     manifest.write_text(json.dumps({**content, "format": 1}))
     seal(snapshot)
