@@ -17,7 +17,7 @@ import outreach_frames as of
 
 ROOT = Path(__file__).parents[1]
 DPI = 110
-PATIENCE_S = 120
+TIMEOUT_S = 120
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def take_explorer(file: Path) -> None:
         page = playwright.chromium.launch(executable_path=chromium, args=options).new_page(
             viewport={"width": 1060, "height": 900}, device_scale_factor=1.5
         )
-        page.set_default_timeout(PATIENCE_S * 1000)
+        page.set_default_timeout(TIMEOUT_S * 1000)
         page.goto(address)
         explorer = page.locator(".outreach-explorer").first
         explorer.locator("img").wait_for()
@@ -71,7 +71,7 @@ def served() -> Iterator[str]:
 
 def wait_for(address: str) -> None:
     """Wait until something answers."""
-    for _ in range(PATIENCE_S):
+    for _ in range(TIMEOUT_S):
         try:
             urlopen(address).close()  # noqa: S310  this machine
         except URLError as error:
