@@ -192,6 +192,10 @@ def foreign_articles(records: int = PAGE) -> bytes:
     return _dumped({"data": rows, "included": included})
 
 
+TABLES = {kind.table for kind in CATALOG.types.values()}
+_NOT_FOUND = b'{"errors": [{"title": "Not Found"}]}'
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Answers a list of any type of the catalog: fieldsets, include, ranges of ids, cursors."""
 
@@ -203,8 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         time.sleep(self.delay_s)
         address = urlsplit(self.path)
-        body = self._body(address.path, parse_qs(address.query, keep_blank_values=True))
-        self.send_response(200)
+        is_list = address.path.rsplit("/", 1)[1] in TABLES
+        body = self._body(address.path, parse_qs(address.query, keep_blank_values=True)) if is_list else _NOT_FOUND
+        self.send_response(200 if is_list else 404)
         self.send_header("Content-Type", "application/vnd.api+json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
