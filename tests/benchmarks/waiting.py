@@ -75,7 +75,7 @@ def _change(explorer: w.VBox, control: w.ValueWidget) -> Cost:
     costs = []
     first = control.value
     for value in [*(value for value in _values(control) if value != first), first]:
-        explorer._drawn.clear()
+        explorer._views.clear()
         costs.append(cost_of(partial(setattr, control, "value", value), collecting=True))
     return Cost(statistics.median(cost.cpu for cost in costs), statistics.median(cost.wall for cost in costs))
 
