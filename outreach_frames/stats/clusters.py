@@ -26,7 +26,7 @@ import narwhals as nw
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._backends import join, on_table, with_totals
+from outreach_frames.stats._backends import in_arrow, join, on_table, with_totals
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._validation import text
 from outreach_frames.stats.intervals import with_rates
@@ -377,6 +377,7 @@ def noted_effects(
     table = with_design_effects(table, rates)
     pooled = [name for name in rates if f"{name}_pooled" in table.collect_schema().names()]
     if pooled and call.counts_rows:
+        table = in_arrow(table)  # a row for each group; in DuckDB, the result would be computed twice
         effects = (nw.col(f"{name}_pooled").max() for name in pooled)
         trials = (nw.col(rates[name][1]).sum().alias(f"{name}_n") for name in pooled)
         totals = call.table(table.select(*effects, *trials)).iloc[0]
