@@ -230,7 +230,12 @@ def _bearer(token: str) -> BearerAuth:
             hint="A secret of that name is probably not set where this runs; leave token out to use OUTREACH_TOKEN or "
             "a sign-in.",
         )
-    if not (token.isascii() and token.isprintable()) or " " in token:
+    return _bearer_of_text(token, refused=" ")
+
+
+def _bearer_of_text(token: str, *, refused: str = "") -> BearerAuth:
+    """Sign with a token that a header can hold; otherwise the error of the HTTP library would show it."""
+    if not (token.isascii() and token.isprintable()) or (refused and refused in token):
         raise AuthError("The access token holds characters that no token has.", hint="Copy it without line ends.")
     return BearerAuth(token)
 
@@ -423,7 +428,7 @@ def connect_jsonapi(
     3
     """
     auth = hidden(auth)
-    sign = BearerAuth(auth) if isinstance(auth, str) else HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth
+    sign = _bearer_of_text(auth) if isinstance(auth, str) else HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth
     settings = _with_defaults(options, cache=False, expire_after=EXPIRE_AFTER)
     if settings["cache"] and callable(auth):
         raise QueryError(

@@ -44,6 +44,7 @@ Deletions: TypeAlias = Literal["counts", "sweep", "webhooks", False]
 OVERLAP = timedelta(minutes=10)
 """How long before the watermark changes are asked for again."""
 
+_MOST_ID = 2**63
 _INCREMENTAL = {"fields", "custom", "data_connections", "page_size", "strict"}
 """Options with which a table can be refreshed by its changes: with others a change elsewhere changes its rows."""
 
@@ -64,6 +65,9 @@ def refresh_version(
     _check_refresh(manifest, deletions, deliveries)
     tables = {client.catalog.resource(name).table: facts.options or {} for name, facts in manifest.tables.items()}
     request = version_request(client, tables, base)
+    if request is not None:  # an attempt that found deletions in another way is not gone on with
+        kinds = map(client.catalog.resource, tables)
+        request += [deletions, [] if deliveries is None else [removed_ids(deliveries, kind) for kind in kinds]]
     with writing(path), UnfinishedVersion(path, request, tables=len(tables), base=base) as version:
         if len(tables) > 1 or version.has_files or any(facts.rows >= ONE_REQUEST for facts in manifest.tables.values()):
             note_organization(client, version)
@@ -101,9 +105,11 @@ def _check_refresh(manifest: Manifest, deletions: Deletions, deliveries: pd.Data
 
 def removed_ids(deliveries: pd.DataFrame, kind: ResourceType) -> list[int]:
     """Return the ids of records of a type that webhooks reported as destroyed."""
-    is_removed = (deliveries["resource_type"] == kind.name) & deliveries["event"].str.endswith(".destroyed")
-    ids = deliveries.loc[is_removed.fillna(value=False), "resource_id"].astype(str)
-    return sorted({int(id_) for id_ in ids if id_.isascii() and id_.isdecimal()})
+    is_removed = (deliveries["resource_type"] == kind.name) & deliveries["event"].astype("string").str.endswith(
+        ".destroyed"
+    )
+    ids = pd.to_numeric(deliveries.loc[is_removed.fillna(value=False).astype(bool), "resource_id"], errors="coerce")
+    return sorted({int(id_) for id_ in ids.dropna() if float(id_).is_integer() and abs(id_) < _MOST_ID})
 
 
 def refresh_table(

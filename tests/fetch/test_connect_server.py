@@ -92,3 +92,11 @@ def test_another_server_is_cached_on_request_for_each_sign_in(org, tmp_path):
 def test_every_way_to_connect_knows_its_options(connect):
     with pytest.raises(UnknownNameError, match="offline"):
         connect(ofline=True)
+
+
+@pytest.mark.parametrize("auth", ["a-token-from-a-file\n", "a-tök€n-from-a-file"])
+def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(auth):
+    with pytest.raises(AuthError) as caught:
+        of.connect_jsonapi("https://api.example.org", auth)
+
+    assert "token-from" not in str(caught.value)

@@ -10,6 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 import outreach_frames as of
 from outreach_frames.errors import MissingColumnError, OutreachError, QueryError
 from outreach_frames.snapshots import _ranges
+from outreach_frames.snapshots._refresh import removed_ids
 from tests.fetch_support import organization
 from tests.snapshot_support import accounts, parts_of, record, shrink
 
@@ -230,6 +231,30 @@ def test_an_interrupted_refresh_changes_nothing(org, taken):
     assert of.open_snapshot(taken.path) == taken
     assert not list(taken.path.glob(".*"))
     assert_current(taken.refresh(org, progress=False), org)
+
+
+def test_an_attempt_that_found_deletions_in_another_way_is_not_gone_on_with(tmp_path):
+    """Its finished tables would keep what was deleted."""
+    users = [record("user", id_, {"name": f"U{id_}"}) for id_ in (1, 2)]
+    with organization(tmp_path / "cache", *accounts(*range(1, 101)), *users) as org:
+        taken = of.take_snapshot(org, tmp_path / "org", resources=["accounts", "users"], progress=False)
+        org.sandbox.remove("account", 30)
+        org.sandbox.faults.add(path="/users", method="GET", times=None, status=403)
+        with pytest.raises(OutreachError):
+            taken.refresh(org, deletions=False, progress=False)
+        org.sandbox.faults.clear()
+
+        again = taken.refresh(org, deletions="sweep", progress=False)
+
+        assert_current(again, org)
+
+
+@pytest.mark.parametrize(("ids", "removed"), [([50.0, None], [50]), (["50", "x"], [50]), ([], []), (["9" * 20], [])])
+def test_ids_of_deliveries_are_numbers_however_they_are_kept(org, ids, removed):
+    """Where one is missing, numbers are floats in a frame of pandas."""
+    deliveries = pd.DataFrame({"event": "account.destroyed", "resource_type": "account", "resource_id": ids})
+
+    assert removed_ids(deliveries, org.catalog.resource("account")) == removed
 
 
 class _Refreshes(RuleBasedStateMachine):
