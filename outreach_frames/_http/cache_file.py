@@ -7,6 +7,7 @@ error), its commits drop such errors silently, threads read one connection witho
 use.
 """
 
+import json
 import sqlite3
 import threading
 import warnings
@@ -204,16 +205,19 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
 
     def clear(self) -> None:
         """Forget everything, in the file and beside it."""
-        for statement in ("DELETE FROM answers", "DELETE FROM changes", "PRAGMA incremental_vacuum"):
-            self._rows(statement)
+        if self._delete("DELETE FROM answers RETURNING key") is not None:
+            for statement in ("DELETE FROM changes", "PRAGMA incremental_vacuum"):
+                self._rows(statement)
         self._end_forgetting()
 
     def forget(self, matches: Callable[[bytes], bool]) -> int:
-        """Forget the responses whose body matches, and all that was set aside; return how many matched."""
+        """Forget the responses whose body matches, and all that was set aside; return how many are gone."""
         matching = [key for key in self if (response := self.get(key)) is not None and matches(response.content)]
-        self.bulk_delete(matching)
+        deleted = self._delete(
+            "DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?)) RETURNING key", json.dumps(matching)
+        )
         self._end_forgetting()
-        return len(matching)
+        return len(deleted or ())
 
     def invalidate(self) -> None:
         """Make every response that was requested until now expire: a write may have changed it."""
@@ -238,6 +242,21 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
         """Run a statement; return its rows, none where the file cannot be used."""
         nothing: list[Any] = []
         return self._run(lambda connection: connection.execute(statement, values).fetchall(), nothing)
+
+    def _delete(self, statement: str, *values: object) -> list[Any] | None:
+        """Delete answers; where the file cannot be written, warn each time: they are still there."""
+        nothing: list[Any] | None = None
+        for _ in range(2):  # the first attempt sets a damaged file aside
+            deleted = self._run(lambda connection: connection.execute(statement, values).fetchall(), nothing)
+            if deleted is not None:
+                return deleted
+        warnings.warn(
+            "The cache cannot be written: what was to be forgotten is still in it. Forget it again when no other "
+            "program uses it.",
+            CacheWarning,
+            stacklevel=2,
+        )
+        return None
 
     def _run(self, work: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:
         """Do something with the file; where it is damaged or unusable, warn and go on without an answer."""

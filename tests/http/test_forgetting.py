@@ -158,3 +158,24 @@ def test_a_log_that_somebody_reads_is_said_to_hold_it_still(connect, monkeypatch
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         forget(session.cache)
+
+
+@pytest.mark.parametrize("forget", [lambda cache: cache.forget(lambda _: True), lambda cache: cache.clear()])
+def test_what_cannot_be_deleted_is_said_to_be_there_each_time(connect, monkeypatch, forget) -> None:
+    """Another program that writes holds the file; nobody may believe that a person was forgotten."""
+    monkeypatch.setattr(cache_file, "_BUSY_TIMEOUT", 0.05)
+    session = connect()
+    session.get("/prospects/1")
+    session.close()
+    with sqlite3.connect(session.cache.info().path, isolation_level=None) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        for _ in range(2):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                assert not forget(session.cache)
+            assert any("still in it" in str(each.message) for each in caught)
+    writer.close()
+
+    assert session.cache.info().answers == 1
+    forget(session.cache)
+    assert session.cache.info().answers == 0
