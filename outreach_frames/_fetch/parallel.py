@@ -158,6 +158,11 @@ def fetch_by_offset(
     while 0 < len(received) < expected and offset < MAX_OFFSET and received.fruitless == 0:
         yield from noted([part(offset, page_size)])
         offset += page_size
+    if len(received) < expected:
+        paginator.add_warning(
+            f"{len(received):,} {paginator.name} came, of which the API counted {expected:,}. The others were removed "
+            "or moved meanwhile; refresh=True asks again."
+        )
 
 
 def _newest_id(paginator: Paginator[Any], query: Query) -> int:

@@ -188,3 +188,14 @@ def test_fewer_records_than_the_api_counts_are_a_warning(served, read):
         read(org, "accounts")
 
     assert caught[0].filename == __file__
+
+
+def test_the_first_rows_by_offset_that_are_too_few_are_told_of(tmp_path):
+    """A record that is removed meanwhile pulls another onto the page that was read before it."""
+    with organization(tmp_path, *(account(n) for n in range(1, 41))) as org:
+        org.sandbox.faults.add(path="/accounts", after=1, times=1, on_request=lambda: org.sandbox.remove("account", 1))
+
+        with pytest.warns(OutreachDataWarning, match="39 accounts came, of which the API counted 40"):
+            frame = of.fetch(org, "accounts", limit=40, page_size=10, parallel=2, progress=False)
+
+    assert len(frame) == 39
