@@ -128,6 +128,20 @@ def test_a_report_writes_what_holds_among_all_its_results(capsys):
     assert findings.tell(one, names=NAMES, limit=1) != expected[1]
 
 
+def test_a_cell_that_runs_again_counts_its_comparisons_once(capsys):
+    report = findings.Report(names=NAMES)
+    for _ in range(2):
+        report.tell(sequences(("A", 60, 200), ("B", 20, 200)))
+    report.tell(sequences(("A", 61, 200), ("B", 20, 200)))
+    report.overview()
+
+    capsys.readouterr()
+    report.write()
+
+    assert len(report.results) == 2
+    assert "12\\xa0comparisons" in capsys.readouterr().out
+
+
 def test_what_is_told_of_one_result_must_hold_among_the_family():
     """27 of 200 against 13 of 200 is told alone, and not beside 400 comparisons in which nothing differs."""
     one, many = sequences(("A", 30, 200), ("B", 12, 200)), sequences(*((f"S{n}", 20, 200) for n in range(200)))

@@ -216,13 +216,13 @@ class Report:
         self._places: list[tuple[Any, tuple[pd.DataFrame, ...] | None, int | None]] = []
 
     def add(self, *results: pd.DataFrame) -> None:
-        """Add results whose comparisons belong to the family and that have no section."""
-        self.results.extend(results)
+        """Add results whose comparisons belong to the family and that have no section; equal ones count once."""
+        for result in results:
+            self._added(result)
 
     def tell(self, *results: pd.DataFrame, limit: int | None = None) -> None:
         """Keep a place for the sentences of a section about these results, at most `limit`."""
-        self.add(*results)
-        self._keep_place(results, limit)
+        self._keep_place(tuple(map(self._added, results)), limit)
 
     def overview(self, *, limit: int = 5) -> None:
         """Keep a place for the most important sentences of the whole notebook."""
@@ -243,12 +243,25 @@ class Report:
             else:
                 place.update(tell(*results, names=self._names, limit=limit, family=self.results))
 
+    def _added(self, result: pd.DataFrame) -> pd.DataFrame:
+        """Add a result, unless a cell that ran before has added an equal one; return the one that is kept."""
+        for kept in self.results:
+            if _call_of(kept) == _call_of(result) and kept.equals(result):
+                return kept
+        self.results.append(result)
+        return result
+
     def _keep_place(self, results: tuple[pd.DataFrame, ...] | None, limit: int | None) -> None:
         from IPython.display import DisplayHandle, Markdown  # noqa: PLC0415  only notebooks need it
 
         place = DisplayHandle()  # type: ignore[no-untyped-call]
         place.display(Markdown("The last cell of the notebook writes the findings here."))  # type: ignore[no-untyped-call]
         self._places.append((place, results, limit))
+
+
+def _call_of(result: pd.DataFrame) -> tuple[object, object]:
+    """Return the function that made a result, and its parameters."""
+    return _function(result), result.attrs["outreach_frames"].get("parameters")
 
 
 def _surviving(by_result: list[list[Finding]], claims: list[Finding]) -> Iterator[list[Finding]]:
