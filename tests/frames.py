@@ -205,3 +205,17 @@ def _plain(values: Any) -> Any:
 def assert_equal_tables(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     """Compare exactly, but floats to 1e-9; what is missing must be missing in both."""
     pd.testing.assert_frame_equal(found.reset_index(drop=True), expected.reset_index(drop=True), rtol=0, atol=1e-9)
+
+
+NUMERATORS = {
+    "delivery_rate": "delivered",
+    "bounce_rate": "bounced",
+    "open_rate": "opened",
+    "click_rate": "clicked",
+    "click_to_open_rate": "opened_clicked",
+    "reply_rate": "replied",
+    "opt_out_rate": "opted_out",
+    "prospect_reply_rate": "prospects_replied",
+    "enrollment_reply_rate": "enrollments_replied",
+}
+"""Column of the numerator of each rate of an engagement."""

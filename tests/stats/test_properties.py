@@ -4,7 +4,7 @@ import pandas as pd
 from hypothesis import given, settings, strategies as st
 
 from outreach_frames import stats
-from tests.frames import MAILING_COLUMNS, mailings
+from tests.frames import MAILING_COLUMNS, NUMERATORS, mailings
 
 MOMENTS = st.one_of(st.none(), st.integers(1, 9).map(lambda day: f"2025-03-0{day}T12:00:00Z"))
 ROWS = st.fixed_dictionaries(
@@ -23,17 +23,6 @@ ADDITIVE = [
     *["mailings", "sent", "bounced", "delivered", "open_base", "opened", "click_base", "clicked", "replied"],
     *["opted_out", "opens_total", "clicks_total", "opened_clicked"],
 ]
-NUMERATORS = {
-    "delivery_rate": "delivered",
-    "bounce_rate": "bounced",
-    "open_rate": "opened",
-    "click_rate": "clicked",
-    "click_to_open_rate": "opened_clicked",
-    "reply_rate": "replied",
-    "opt_out_rate": "opted_out",
-    "prospect_reply_rate": "prospects_replied",
-    "enrollment_reply_rate": "enrollments_replied",
-}
 
 
 @settings(max_examples=20, deadline=None)

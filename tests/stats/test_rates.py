@@ -5,24 +5,13 @@ import pytest
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
-from tests.frames import EXPECTED, MONDAY, TOLERANCE, example, mailings, make_frame
+from tests.frames import EXPECTED, MONDAY, NUMERATORS, TOLERANCE, example, mailings, make_frame
 
 COUNTS = [
     *["mailings", "sent", "bounced", "delivered", "open_base", "opened", "click_base", "clicked", "replied"],
     *["opted_out", "opens_total", "clicks_total"],
 ]
 RATES = [name for name in EXPECTED["overall"] if name.endswith("_rate")]
-NUMERATORS = {
-    "delivery_rate": "delivered",
-    "bounce_rate": "bounced",
-    "open_rate": "opened",
-    "click_rate": "clicked",
-    "click_to_open_rate": "opened_clicked",
-    "reply_rate": "replied",
-    "opt_out_rate": "opted_out",
-    "prospect_reply_rate": "prospects_replied",
-    "enrollment_reply_rate": "enrollments_replied",
-}
 
 
 def assert_is(row, expected):
