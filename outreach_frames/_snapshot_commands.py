@@ -42,7 +42,11 @@ def snapshots() -> None:
 @snapshots.command()
 @click.argument("path", type=FOLDER)
 @click.option("--resources", help="Resource types, separated by commas; default: what the statistics read.")
-@click.option("--resume", is_flag=True, help="Go on after a failure: take what the last hour's attempts have fetched.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Take over pages of the last hour from the cache.",
+)
 @click.option("--plan", is_flag=True, help="Say what it will cost, and take nothing.")
 @KEEP
 @ACCOUNT

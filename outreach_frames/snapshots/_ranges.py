@@ -131,7 +131,6 @@ class IdRanges:
             self._client,
             self._table,
             fields=[],
-            filter=self.filter(None, None),
             sort="-created_at" if created and created.sortable else None,
             limit=1,
             refresh=True,

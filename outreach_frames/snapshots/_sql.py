@@ -193,12 +193,17 @@ def _short(message: str) -> str:
     return message[:_LONGEST_MESSAGE].rstrip(".!")
 
 
+_PATTERN = re.compile(r"[*?\[\]{}]")
+
+
 def scan(name: str, files: Sequence[Path], engine: Engine) -> Any:
     """
     Open a table; see `Snapshot.scan`.
 
     Raises
     ------
+    SnapshotError
+        Dask or Spark would take the path for a pattern.
     QueryError
         There is no such engine.
     ModuleNotFoundError
@@ -206,6 +211,11 @@ def scan(name: str, files: Sequence[Path], engine: Engine) -> Any:
     """
     dataset = parquet.dataset(files)
     paths = [str(file) for file in files]
+    if engine in {"dask", "spark"} and _PATTERN.search("".join(paths)):
+        raise SnapshotError(
+            f"{engine.capitalize()} takes the path of this snapshot for a pattern, and would read other files or none.",
+            hint="Move the snapshot to a folder without any of the characters * ? [ ] { } in its path.",
+        )
     if engine == "duckdb":
         return open_connection({name: dataset}).view(name)
     if engine == "polars":

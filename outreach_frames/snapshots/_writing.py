@@ -81,7 +81,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Lock the folder itself, so that no file of a lock stays in it; where that is impossible, a file in it."""
     try:
         import fcntl  # noqa: PLC0415  not on Windows
-    except ImportError:  # pragma: no cover
+    except ImportError:
         with file_lock(path / ".snapshot", timeout=0):
             yield
         return
@@ -118,8 +118,8 @@ class UnfinishedVersion:
     path
         The snapshot's folder.
     request
-        What the version is to hold, as JSON; finished files of another attempt at the same are taken over. ``None``:
-        none are.
+        What the version is to hold, as JSON; finished files of another attempt at the same are taken over, and those
+        of attempts at something else are removed. ``None``: other attempts are left alone.
     tables
         How many tables it is to have; after the last one nothing needs to be noted.
     base
@@ -142,13 +142,14 @@ class UnfinishedVersion:
         digest = os.urandom(16) if request is None else hashlib.sha256(msgspec.json.encode(request)).digest()
         self.folder = path / f"{_ASIDE}{digest.hex()[:32]}"
         self._number = tables
+        self._leaves_others = request is None
         self.base = base
         self.base_tables = {} if base is None else read_manifest(base).tables
         self._journal = _Journal(started=datetime.now(UTC))
 
     def __enter__(self) -> Self:
         for folder in self.folder.parent.glob(f"{_ASIDE}*"):
-            if folder != self.folder or folder.is_symlink():
+            if folder.is_symlink() or not (folder == self.folder or self._leaves_others):
                 _remove(folder)
         if self.folder.is_dir():
             self._take_over()

@@ -156,7 +156,7 @@ class Snapshot:
         Raises
         ------
         SnapshotError
-            The snapshot has no such table, or its file is damaged.
+            The snapshot has no such table, its file is damaged, or Dask or Spark would take its path for a pattern.
         QueryError
             There is no such engine.
         ModuleNotFoundError

@@ -287,3 +287,12 @@ def test_one_program_writes_at_a_time_and_its_lock_ends_with_it(org, taken):
     other.join()
 
     assert len(taken.refresh(org, progress=False).versions) == 2
+
+
+def test_many_values_in_a_filter_are_no_obstacle(org, tmp_path):
+    """A filter too long for one URL is sent in parts; only the newest record of all is looked for."""
+    names = {"accounts": {"filter": {"name": [f"A{n}" for n in range(1, 6_000)]}}}
+
+    taken = of.take_snapshot(org, tmp_path / "many", resources=names, progress=False)
+
+    assert taken.frame("accounts")["id"].tolist() == [*range(1, 101)]

@@ -184,3 +184,15 @@ def test_a_query_of_a_divided_table_reaches_nothing_else(taken):
         taken.sql(f"select * from '{file}'")  # noqa: S608  that is what is tested
     with pytest.raises(duckdb.Error):
         taken.scan("accounts").filter(f"exists (from '{file}')").fetchall()
+
+
+@pytest.mark.parametrize("engine", ["dask", "spark"])
+def test_a_path_that_an_engine_takes_for_a_pattern_is_refused(org, tmp_path, engine):
+    """Dask found no rows in such a folder, or those of another, and said nothing."""
+    taken = of.take_snapshot(org, tmp_path / "org[1]", resources=["accounts"], progress=False)
+
+    with pytest.raises(SnapshotError, match="pattern"):
+        taken.scan("accounts", engine=engine)
+
+    assert taken.scan("accounts", engine="polars").collect().height == 100
+    assert taken.scan("accounts").aggregate("count(*)").fetchall() == [(100,)]

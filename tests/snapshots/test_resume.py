@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import outreach_frames as of
-from outreach_frames.errors import APIError, AuthError, SnapshotError
+from outreach_frames.errors import APIError, AuthError, OutreachError, SnapshotError
 from outreach_frames.snapshots import _ranges, _writing, parquet
 from tests.snapshot_support import accounts, contents, parts_of
 
@@ -200,3 +200,27 @@ def test_killed_thirty_times_the_last_version_is_readable_and_the_next_run_repai
     rounds = [json.loads(line) for line in run.stdout.splitlines()]
     assert (run.returncode, run.stderr) == (0, "")
     assert rounds == [[True, True]] * ROUNDS
+
+
+def test_an_attempt_from_the_cache_leaves_the_files_of_a_failed_one(org, tmp_path):
+    org.sandbox.faults.add(path="/users", method="GET", times=None, status=403)
+    with pytest.raises(OutreachError):
+        of.take_snapshot(org, tmp_path / "org", resources=["accounts", "users"], progress=False)
+    org.sandbox.faults.clear()
+
+    of.take_snapshot(org, tmp_path / "org", resources=["users"], refresh=False, progress=False)
+    org.sandbox.clear_log()
+    of.take_snapshot(org, tmp_path / "org", resources=["accounts", "users"], progress=False)
+
+    assert not [each for each in org.sandbox.requests if each.path.endswith("/accounts")]
+
+
+def test_where_a_folder_cannot_be_locked_a_file_in_it_is(org, tmp_path, monkeypatch):
+    """Windows has no locks of folders."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    path = tmp_path / "org"
+
+    with _writing.writing(path), pytest.raises(SnapshotError), _writing.writing(path):
+        pass
+
+    assert len(of.take_snapshot(org, path, resources=["accounts"], progress=False).frame("accounts")) == 100
