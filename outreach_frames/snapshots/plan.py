@@ -11,6 +11,7 @@ import msgspec
 import pandas as pd
 
 from outreach_frames._fetch import count
+from outreach_frames._jsonapi.structs import NoErrors
 from outreach_frames._query import between, build
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerError
@@ -31,6 +32,7 @@ class _Meta(msgspec.Struct):
 
 class _CountedPage(msgspec.Struct):
     data: list[msgspec.Raw]
+    errors: NoErrors = None
     meta: _Meta = msgspec.field(default_factory=_Meta)
 
 
