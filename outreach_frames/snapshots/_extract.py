@@ -22,7 +22,7 @@ from outreach_frames._fetch.frames import Options
 from outreach_frames._write_journal import identity_of
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
-from outreach_frames.errors import QueryError
+from outreach_frames.errors import QueryError, SnapshotError, UnknownNameError
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._manifest import FORMAT, FileFacts, TableFacts
 from outreach_frames.snapshots._ranges import IdRanges
@@ -74,8 +74,34 @@ def repeatable_options(options: Mapping[str, Any]) -> dict[str, Any] | None:
     return stored
 
 
-def is_repeatable(options: Any) -> bool:
-    """Whether a manifest's options are what `fetch` takes."""
+def check_repeatable(client: Client, tables: Mapping[str, TableFacts]) -> None:
+    """
+    Refuse tables of a manifest that cannot be taken again.
+
+    Raises
+    ------
+    SnapshotError
+        A table's options are not what `fetch` takes, or no resource type has its name; the message names the tables.
+    """
+    lost = [
+        name for name, facts in tables.items() if not (_is_table(client, name) and _are_fetch_options(facts.options))
+    ]
+    if lost:
+        raise SnapshotError(
+            f"How {', '.join(lost)} was taken cannot be repeated from the manifest.",
+            hint="Call take_snapshot with the same resources again.",
+        )
+
+
+def _is_table(client: Client, name: str) -> bool:
+    """Whether it is a table's own name, and not another spelling of a resource type."""
+    try:
+        return client.catalog.resource(name).table == name
+    except UnknownNameError:
+        return False
+
+
+def _are_fetch_options(options: Any) -> bool:
     try:
         msgspec.convert(options, Options)
     except msgspec.ValidationError:
