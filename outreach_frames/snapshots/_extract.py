@@ -24,8 +24,8 @@ from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import QueryError, SnapshotError, UnknownNameError
 from outreach_frames.snapshots import parquet
+from outreach_frames.snapshots._id_ranges import IdRanges
 from outreach_frames.snapshots._manifest import FORMAT, FileFacts, TableFacts
-from outreach_frames.snapshots._ranges import IdRanges
 from outreach_frames.snapshots._writing import PartWriter, UnfinishedVersion
 from outreach_frames.stats._pandas import TABLES
 

@@ -35,8 +35,8 @@ from outreach_frames.snapshots._extract import (
     take_table,
     version_request,
 )
+from outreach_frames.snapshots._id_ranges import IdRanges, differing_ranges
 from outreach_frames.snapshots._manifest import FileFacts, TableFacts, checked_file, read_manifest
-from outreach_frames.snapshots._ranges import IdRanges, differing_ranges
 from outreach_frames.snapshots._writing import UnfinishedVersion, writing
 
 Deletions: TypeAlias = Literal["counts", "sweep", "webhooks", False]

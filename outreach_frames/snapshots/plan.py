@@ -17,8 +17,8 @@ from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerError
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._extract import ONE_REQUEST, check_repeatable, is_streamed, options_by_table
+from outreach_frames.snapshots._id_ranges import SWEPT_ROWS
 from outreach_frames.snapshots._manifest import TableFacts, read_manifest
-from outreach_frames.snapshots._ranges import SWEPT_ROWS
 from outreach_frames.snapshots._refresh import OVERLAP, is_incremental
 from outreach_frames.snapshots._writing import current_version
 
