@@ -56,13 +56,23 @@ def options_by_table(
     options = named if isinstance(named, Mapping) else {name: {} for name in named}
     if not options:
         raise QueryError("A snapshot needs at least one table.", hint="Leave resources out for the usual ones.")
+    tables: dict[str, Mapping[str, Any]] = {}
     for name, chosen in options.items():
-        if unknown := sorted(chosen.keys() - _OPTIONS):
+        if not isinstance(name, str) or not isinstance(chosen, Mapping):
+            raise QueryError(
+                "resources names tables by text, and gives the options of each as a mapping.",
+                hint='resources=["accounts"], or resources={"accounts": {"limit": 10}}',
+            )
+        if unknown := sorted(map(str, chosen.keys() - _OPTIONS)):
             raise QueryError(
                 f"A snapshot's {name} cannot be taken with {unknown[0]!r}.",
                 hint=f"Options: {', '.join(sorted(_OPTIONS))}.",
             )
-    return {client.catalog.resource(name).table: chosen for name, chosen in options.items()}
+        table = client.catalog.resource(name).table
+        if table in tables:
+            raise QueryError(f"resources names {table} twice, in two spellings.", hint="Leave one of them out.")
+        tables[table] = chosen
+    return tables
 
 
 def repeatable_options(options: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -132,6 +142,8 @@ def note_organization(client: Client, version: UnfinishedVersion) -> None:
 
 def check_keep(keep: int | None) -> None:
     """Raise `QueryError` for a number of versions that leaves none."""
+    if isinstance(keep, bool) or not isinstance(keep, int | None):
+        raise QueryError(f"keep takes a whole number, not a {type(keep).__name__}.")
     if keep is not None and keep < 1:
         raise QueryError(f"keep={keep} would remove the new version too.", hint="Keep at least one, or leave it out.")
 
