@@ -5,7 +5,8 @@ The facts come from the vendor's published OpenAPI document and are in ``catalog
 edition of the document becomes a new catalog with ``python tools/build_catalog.py openapi.json``.
 
 Names are accepted as the API writes them (``sequenceState``, ``createdAt``) and in snake_case (``sequence_state``,
-``created_at``); resource types also in the plural. Columns of frames are the snake_case of API names.
+``created_at``); resource types also in the plural. Columns of frames are the snake_case of API names; those of a
+relationship are ``Relationship.id_column`` and ``type_column``, and `_jsonapi.columns` names what is not here.
 """
 
 import re

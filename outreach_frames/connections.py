@@ -16,7 +16,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from outreach_frames._fetch import Paging, Server
-from outreach_frames._http import Bases, BearerAuth, Session, TokenEndpoint, Waiter, check_origin
+from outreach_frames._http import Bases, BearerAuth, Session, TokenEndpoint, Waiter, check_origin, fits_header
 from outreach_frames._secrets import hidden
 from outreach_frames.client import Client
 from outreach_frames.errors import AuthError, QueryError, UnknownNameError
@@ -235,7 +235,7 @@ def _bearer(token: str) -> BearerAuth:
 
 def _bearer_of_text(token: str, *, refused: str = "") -> BearerAuth:
     """Sign with a token that a header can hold; otherwise the error of the HTTP library would show it."""
-    if not (token.isascii() and token.isprintable()) or (refused and refused in token):
+    if not fits_header(token) or (refused and refused in token):
         raise AuthError("The access token holds characters that no token has.", hint="Copy it without line ends.")
     return BearerAuth(token)
 
@@ -428,7 +428,7 @@ def connect_jsonapi(
     3
     """
     auth = hidden(auth)
-    sign = _bearer_of_text(auth) if isinstance(auth, str) else HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth
+    sign = _signature(auth)
     settings = _with_defaults(options, cache=False, expire_after=EXPIRE_AFTER)
     if settings["cache"] and callable(auth):
         raise QueryError(
@@ -448,6 +448,21 @@ def connect_jsonapi(
         **settings,
     )
     return Server(session, paging=paging, check_total=check_total, params=parse_qsl(query, keep_blank_values=True))
+
+
+def _signature(auth: object) -> Callable[[PreparedRequest], PreparedRequest] | None:
+    """Return what signs requests: a token, a user name and password (in UTF-8, by RFC 7617), or a function."""
+    if isinstance(auth, str):
+        return _bearer_of_text(auth)
+    if isinstance(auth, tuple) and len(auth) == 2 and all(isinstance(part, str) for part in auth):  # noqa: PLR2004
+        user, password = (hidden(part.encode("utf-8", "surrogateescape")) for part in auth)
+        return HTTPBasicAuth(user, password)
+    if auth is None or callable(auth):
+        return auth
+    raise QueryError(
+        f"auth is a {type(auth).__name__} that signs no request.",
+        hint="Pass a token, a tuple of user name and password, or a function that signs a request.",
+    )
 
 
 def _unsigned(request: PreparedRequest) -> PreparedRequest:

@@ -5,7 +5,7 @@ import json
 import resource
 from contextlib import contextmanager
 
-from outreach_frames.snapshots import _extract, _ranges, _refresh, parquet, plan
+from outreach_frames.snapshots import _extract, _id_ranges, _refresh, parquet, plan
 from tests.fetch_support import resource as record
 
 ATTEMPTS = [
@@ -120,7 +120,7 @@ def shrink(replace):
     replace(parquet, "GROUP_ROWS", 8)
     replace(parquet, "FILE_ROWS", 24)
     replace(plan, "ONE_REQUEST", 10)
-    replace(_ranges, "SWEPT_ROWS", 4)
+    replace(_id_ranges, "SWEPT_ROWS", 4)
     replace(plan, "SWEPT_ROWS", 4)
 
 

@@ -156,7 +156,7 @@ def mint_first(
 
 def refresher(app: App, *, exchange: Exchange, clock: Callable[[], float], client_secret: str | None = None) -> Mint:
     """
-    Return how the next token is got: with the refresh token of the last one.
+    Return a function that gets the next token with the last refresh token.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from outreach_frames._auth.oauth import Exchange
 from outreach_frames._auth.token_refresh import Mint
-from outreach_frames._auth.token_store import Secrets, Token
+from outreach_frames._auth.token_store import Secrets, Token, check_fits_header
 from outreach_frames._http import read_json
 from outreach_frames._secrets import HiddenText, hidden
 from outreach_frames.errors import APIError, AuthError
@@ -132,6 +132,7 @@ def installation_minter(
         access, data = _document(exchange, path, label, app.token(now), CHECK_KEY)
         if not access:
             raise AuthError("The answer to the app token holds no access token.", hint="Try again later.")
+        check_fits_header(access)
         if on_reply is not None:
             on_reply(_installation(data))
         return Token(access, None, now, now + INSTALLATION_TOKEN_LIFE)

@@ -1,4 +1,4 @@
-"""One token for all threads and processes of a sign-in, always fresh, replaced by one of them at a time."""
+"""Refresh a sign-in's access token and save it, once for all threads and processes."""
 
 import threading
 import time

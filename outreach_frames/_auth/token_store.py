@@ -16,7 +16,7 @@ import msgspec
 from filelock import Timeout
 
 from outreach_frames._files import file_lock, replacing
-from outreach_frames._http import UNREADABLE, read_json
+from outreach_frames._http import UNREADABLE, fits_header, read_json
 from outreach_frames._secrets import HiddenBytes, HiddenText, hidden, revealed
 from outreach_frames.errors import AuthError
 
@@ -65,11 +65,12 @@ class Token:
         Raises
         ------
         AuthError
-            There is no access token in it.
+            There is no access token in it, or one that no header can hold.
         """
         reply = read_json(body, _Reply) or _Reply()
         if not isinstance(reply.access_token, str) or not reply.access_token:
             raise AuthError("The sign-in endpoint answered without an access token.", hint="Try again later.")
+        check_fits_header(reply.access_token)
         life = reply.expires_in if isinstance(reply.expires_in, int | float) else UNSAID_LIFE
         return cls(
             access=reply.access_token,
@@ -86,6 +87,15 @@ class Token:
 
     def __repr__(self) -> str:
         return "Token(…)"
+
+
+def check_fits_header(token: str) -> None:
+    """Raise `AuthError` for a token that no header can hold; the HTTP library's own error would show it."""
+    if not fits_header(token) or " " in token:
+        raise AuthError(
+            "The answer to the sign-in holds an access token of characters that no token has.",
+            hint="Check the address of the API; another server may have answered.",
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

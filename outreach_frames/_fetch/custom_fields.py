@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from outreach_frames._http import UNREADABLE, Response
 from outreach_frames._jsonapi import dates, number_of, rows_off_midnight, to_frame, truth_of
+from outreach_frames._jsonapi.structs import NoErrors
 from outreach_frames._warnings import warn
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
@@ -49,6 +50,7 @@ class _Type(msgspec.Struct):
 
 class _Types(msgspec.Struct):
     data: list[_Type]
+    errors: NoErrors = None
 
 
 _types = msgspec.json.Decoder(_Types)

@@ -19,7 +19,7 @@ import pyarrow as pa
 from requests.utils import parse_header_links
 from tqdm.auto import tqdm
 
-from outreach_frames._http import Response, holds_only_errors
+from outreach_frames._http import Response
 from outreach_frames._jsonapi import Layout, Misfit, Misfits
 from outreach_frames._query import Parameters, Query
 from outreach_frames._warnings import warn
@@ -332,8 +332,6 @@ class Paginator(Generic[T]):
 
         def decode(response: Response) -> FetchedPage[T]:
             page = self._read(response.body)
-            if not page.keys and holds_only_errors(response.body):
-                raise DocumentError(f"A page of {self.name} holds errors and no data.")
             if page.next is None and (link := _header_link(response.headers.get("Link", ""))):
                 page = replace(page, next=link)
             return self._linked(page, url, visited)

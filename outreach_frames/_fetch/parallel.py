@@ -96,7 +96,7 @@ def fetch_by_id(
     paginator: Paginator[T], query: Query, chains: int, read: Callable[[Query], list[FetchedPage[T]]]
 ) -> Iterator[FetchedPage[T]]:
     """
-    Read ranges of ids, a chain of pages each; the outer ranges are open, so no id is left out.
+    Read several ranges of ids at the same time; the first and last are open-ended, so no id is missed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which requests answer a query, and in which order their rows stand."""
+"""Choose the requests for a query and the order of its rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -2,9 +2,8 @@
 
 from outreach_frames._http.cache import Cache, clear_all, remove_account
 from outreach_frames._http.cache_file import CacheInfo
-from outreach_frames._http.errors import holds_only_errors
 from outreach_frames._http.limits import Waiter, WaitInterrupted
-from outreach_frames._http.messages import UNREADABLE, Request, Response, read_json
+from outreach_frames._http.messages import UNREADABLE, Request, Response, fits_header, read_json
 from outreach_frames._http.origin import Bases, check_origin, split_url
 from outreach_frames._http.session import Session
 from outreach_frames._http.token_endpoint import TokenEndpoint
@@ -25,7 +24,7 @@ __all__ = [
     "Waiter",
     "check_origin",
     "clear_all",
-    "holds_only_errors",
+    "fits_header",
     "read_json",
     "remove_account",
     "split_url",

@@ -44,6 +44,10 @@ _SCHEMA = (
 )
 
 
+_NOT_FORGOTTEN = "what was to be forgotten is still in it. Forget it again when no other program uses it."
+_STALE = "answers from before the last write are still in it. Read with refresh=True, or clear it."
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
     """Make the tables where they are missing or of another format."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -205,7 +209,7 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
 
     def clear(self) -> None:
         """Forget everything, in the file and beside it."""
-        if self._delete("DELETE FROM answers RETURNING key") is not None:
+        if self._change("DELETE FROM answers RETURNING key", warning=_NOT_FORGOTTEN) is not None:
             for statement in ("DELETE FROM changes", "PRAGMA incremental_vacuum"):
                 self._rows(statement)
         self._end_forgetting()
@@ -213,8 +217,10 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
     def forget(self, matches: Callable[[bytes], bool]) -> int:
         """Forget the responses whose body matches, and all that was set aside; return how many are gone."""
         matching = [key for key in self if (response := self.get(key)) is not None and matches(response.content)]
-        deleted = self._delete(
-            "DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?)) RETURNING key", json.dumps(matching)
+        deleted = self._change(
+            "DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?)) RETURNING key",
+            json.dumps(matching),
+            warning=_NOT_FORGOTTEN,
         )
         self._end_forgetting()
         return len(deleted or ())
@@ -223,7 +229,7 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
         """Make every response that was requested until now expire: a write may have changed it."""
         now = self._clock()
         self._rows("DELETE FROM changes WHERE changed < ?", now)
-        self._rows("INSERT INTO changes VALUES (?)", now)
+        self._change("INSERT INTO changes VALUES (?)", now, warning=_STALE)
 
     def info(self) -> CacheInfo:
         """Describe what is stored."""
@@ -243,19 +249,14 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
         nothing: list[Any] = []
         return self._run(lambda connection: connection.execute(statement, values).fetchall(), nothing)
 
-    def _delete(self, statement: str, *values: object) -> list[Any] | None:
-        """Delete answers; where the file cannot be written, warn each time: they are still there."""
+    def _change(self, statement: str, *values: object, warning: str) -> list[Any] | None:
+        """Run a statement that takes answers away; where the file cannot be written, warn each time: they stay."""
         nothing: list[Any] | None = None
         for _ in range(2):  # the first attempt sets a damaged file aside
-            deleted = self._run(lambda connection: connection.execute(statement, values).fetchall(), nothing)
-            if deleted is not None:
-                return deleted
-        warnings.warn(
-            "The cache cannot be written: what was to be forgotten is still in it. Forget it again when no other "
-            "program uses it.",
-            CacheWarning,
-            stacklevel=2,
-        )
+            rows = self._run(lambda connection: connection.execute(statement, values).fetchall(), nothing)
+            if rows is not None:
+                return rows
+        warnings.warn(f"The cache cannot be written: {warning}", CacheWarning, stacklevel=2)
         return None
 
     def _run(self, work: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:

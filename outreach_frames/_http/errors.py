@@ -45,14 +45,15 @@ def judge(request: Request, response: Response) -> tuple[Outcome, OutreachError 
     """
     Return how an attempt ended, and the error that its response is; ``None`` for a complete JSON document.
 
-    A document of a 2xx response that holds errors and no data is an error of the status that it names, or 400.
+    A document of a 2xx response that holds errors is an error of the status that it names, or 400; data beside them may
+    be a part of what was asked for.
     """
     status = response.status
     if response.is_success:
         outcome = _outcome_of_body(request, response)
         if outcome is not Outcome.DONE:
             return outcome, _unreadable(request, response, outcome)
-        if not holds_only_errors(response.body):
+        if not holds_errors(response.body):
             return outcome, None
         errors = read_errors(response.body)
         stated = errors[0].status or ""
@@ -83,12 +84,14 @@ def needs_new_token(error: OutreachError | None) -> bool:
     return error.status == 401 or (error.status == 403 and not FINAL_FORBIDDEN & ids)  # noqa: PLR2004
 
 
-def holds_only_errors(body: bytes) -> bool:
-    """Return whether a document lists errors and has no data, which a 2xx response should not."""
+def holds_errors(body: bytes) -> bool:
+    """Return whether a document lists errors, which a 2xx response should not; JSON:API forbids data beside them."""
     if b'"errors"' not in body:
         return False
     document = read_json(body)
-    return isinstance(document, dict) and document.get("data") is None and bool(read_errors(body))
+    if not isinstance(document, dict):
+        return False
+    return bool(read_errors(body)) if document.get("data") is None else bool(document.get("errors"))
 
 
 def _outcome_of_body(request: Request, response: Response) -> Outcome:

@@ -201,6 +201,11 @@ def read_json(body: bytes, kind: Any = Any) -> Any:
         return None
 
 
+def fits_header(token: str) -> bool:
+    """Whether a header can hold a token; of others the HTTP library's own error would show it."""
+    return token.isascii() and token.isprintable()
+
+
 def stored_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that a response keeps."""
     return {name: headers[name] for name in STORED_HEADERS if name in headers}

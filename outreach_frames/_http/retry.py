@@ -65,7 +65,7 @@ def pause_before_retry(
     spread: float,
 ) -> float | None:
     """
-    Decide whether a request is sent again.
+    Return how long to wait before sending a request again, or None to give up.
 
     Parameters
     ----------

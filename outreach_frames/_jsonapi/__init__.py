@@ -36,6 +36,8 @@ unknown name
     Reported in `Page.unknown`; kept by an open layout.
 member that comes twice
     The last counts.
+``errors`` beside ``data``
+    `DocumentError`: the data may be a part of the whole. An empty list, or null, does no harm.
 what is no JSON, cut, NaN or Infinity
     `DocumentError`.
 what is nested

@@ -1,4 +1,8 @@
-"""The resources of one type on one page, as Arrow columns; values that do not fit."""
+"""
+The resources of one type on one page, as Arrow columns; values that do not fit.
+
+What a relationship's columns are called is in `outreach_frames.catalog`: ``Relationship.id_column``, ``type_column``.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -131,7 +135,7 @@ class UnknownColumn:
     @property
     def name(self) -> str:
         """Its column."""
-        return column_name(self.source)
+        return unknown_column_name(self.source)
 
     def take(self, rows: pa.Array) -> "UnknownColumn":
         """Return the values of other rows."""
@@ -142,7 +146,7 @@ class UnknownColumn:
         return replace(self, values=pc.coalesce(self.values, other.values))
 
 
-def column_name(name: str) -> str:
+def unknown_column_name(name: str) -> str:
     """
     Return the column for an API name that the catalog does not have.
 

@@ -271,7 +271,7 @@ class PageDecoder:
 
 def together(page: lenient.RawDocument, id_types: Mapping[str, type], *, included: bool = True) -> lenient.RawDocument:
     """
-    Return a page that has each resource once, with all that it says of it in several places.
+    Merge the copies of each resource on a page into one.
 
     Members that are absent in one place do not erase those that another has; of members in both, ``data`` counts
     before ``included`` and the later before the earlier. A resource of ``data`` is not among the included ones.

@@ -138,7 +138,8 @@ def read_jsonapi(
     Raises
     ------
     DocumentError
-        It is no JSON:API document, contradicts itself, or holds something nested deeper than 200 levels.
+        It is no JSON:API document, contradicts itself, has errors beside its data, or holds something nested deeper
+        than 200 levels.
     UnknownNameError, QueryError
         The document has no such relationship to include.
     OSError

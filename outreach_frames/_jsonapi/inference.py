@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from outreach_frames._jsonapi.columns import column_name
+from outreach_frames._jsonapi.columns import unknown_column_name
 from outreach_frames._jsonapi.lenient import (
     Members,
     RawDocument,
@@ -242,7 +242,7 @@ def _relationships(resource: ObservedType, base: ResourceType | None, taken: set
         declared = base.relationships.get(name) if base else None
         relationship = Relationship(
             name=name,
-            column=declared.column if declared else column_name(name),
+            column=declared.column if declared else unknown_column_name(name),
             many=links.many if links.many is not None else declared.many if declared else links.is_list,
             targets=tuple(dict.fromkeys((*(declared.targets if declared else ()), *links.targets))),
             has_data=links.has_data,
@@ -266,7 +266,7 @@ def _attributes(
     for name, raws in resource.attributes.items():
         attribute = declared.attributes.get(name) if declared else None
         if attribute is None or (check and not _fit(kind_of(attribute), raws)):
-            column = attribute.column if attribute else column_name(name)
+            column = attribute.column if attribute else unknown_column_name(name)
             attribute = Attribute(name=name, column=column, **_DECLARED[kind_of_values(raws)])
         if attribute.column in taken:
             attribute = replace(attribute, column=f"{attribute.column}_attribute")

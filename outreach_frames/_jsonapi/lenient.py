@@ -135,11 +135,17 @@ def resources_of(outline: Outline, body: bytes) -> RawDocument:
     Raises
     ------
     DocumentError
-        It has no data, or a member of another type.
+        It has no data, errors, or a member of another type.
     """
     data = outline.data
     if data is msgspec.UNSET:
         raise no_resources("has no data")
+    if not says_nothing(outline.errors):
+        raise DocumentError(
+            "The document has errors beside its data, which JSON:API forbids.",
+            attribute="errors",
+            hint="The data may be a part of the whole. Read the errors; to read the data all the same, remove them.",
+        )
     try:
         links = _members_or_none(outline.links)
         return RawDocument(

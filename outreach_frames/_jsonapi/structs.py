@@ -70,6 +70,10 @@ class PageLinks(msgspec.Struct):
     next: str | Href | None = None
 
 
+NoErrors: TypeAlias = Annotated[list[msgspec.Raw], msgspec.Meta(max_length=0)] | None
+"""The ``errors`` of a page: an empty list does no harm, and any error refuses the page."""
+
+
 class PageMeta(msgspec.Struct):
     """Counts of a page."""
 
@@ -246,6 +250,7 @@ def document(primary: Shape, included: Collection[Shape], others: Iterable[str])
         ("data", list[resource] | resource | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type]
         ("links", PageLinks | None, None),
         ("meta", PageMeta | None, None),
+        ("errors", NoErrors, None),
     ]
     if included:
         decoded = [shape.resource for shape in included]

@@ -5,7 +5,7 @@ Names may be snake_case or the API's. Everything that the API would refuse is re
 unknown names, filters on attributes that cannot be filtered, sorts by attributes that cannot be sorted by.
 """
 
-from outreach_frames._query.filters import (
+from outreach_frames._query.filter_values import (
     NOT_NULL,
     Between,
     Parameters,

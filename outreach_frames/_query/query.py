@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from outreach_frames._query.filters import (
+from outreach_frames._query.filter_values import (
     Between,
     Parameters,
     is_ambiguous,

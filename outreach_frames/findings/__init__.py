@@ -29,23 +29,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
-from outreach_frames._format import counted
 from outreach_frames.errors import DataError
 from outreach_frames.findings import _replies, _sending
 from outreach_frames.findings._finding import Finding, Level, Names, NameTable
+from outreach_frames.findings._multiple_comparisons import number_of_comparisons, surviving
 
 __all__ = ["RULES", "Report", "Sentences", "tell"]
 
 NOTHING = "Nothing stands out. No difference is larger than chance would explain."
 
 NO_DATA_TO_JUDGE = "There are no data to judge by."
-
-_FALSE_DISCOVERIES = 0.05
-"""The accepted share of false sentences among those that say that something differs."""
 
 NOTHING_NOTABLE: Mapping[str, str] = {
     "ab_test": "No test of templates has a result yet.",
@@ -169,9 +164,8 @@ def tell(
         list(RULES[function](result, name)) if function in RULES and len(result) else []
         for function, result in zip([*functions, *map(_function, others)], [*results, *others], strict=True)
     ]
-    claims = [finding for group in by_result for finding in group if finding.p is not None]
     ranked = []
-    for group in list(_surviving(by_result, claims))[: len(results)]:
+    for group in list(surviving(by_result))[: len(results)]:
         places = dict.fromkeys(Level, 0)
         for finding in sorted(group, key=lambda each: (each.level, -each.weight)):
             ranked.append((finding.level, places[finding.level], -finding.weight, finding.sentence))
@@ -180,7 +174,8 @@ def tell(
     notable = [sentence for level, _, _, sentence in ranked if level < Level.NOTE]
     notes = [sentence for level, _, _, sentence in ranked if level == Level.NOTE]
     sentences = notable or [_nothing_notable(functions, has_rows=any(len(result) for result in results))]
-    looks = [_looks(len(claims))] if claims and not others else []
+    comparisons = None if others else number_of_comparisons(by_result)
+    looks = [comparisons] if comparisons else []
     return Sentences([*sentences, *notes, *looks] if limit is None else [*sentences[:limit], *looks])
 
 
@@ -262,19 +257,6 @@ class Report:
 def _call_of(result: pd.DataFrame) -> tuple[object, object]:
     """Return the function that made a result, and its parameters."""
     return _function(result), result.attrs["outreach_frames"].get("parameters")
-
-
-def _surviving(by_result: list[list[Finding]], claims: list[Finding]) -> Iterator[list[Finding]]:
-    """Keep the facts, and the claims that survive all comparisons of the family, weighted by their importance."""
-    p, weights = (np.array([getattr(each, name) for each in claims], dtype=np.float64) for name in ("p", "importance"))
-    adjusted = iter(false_discovery_control(np.minimum(p * weights.mean() / weights, 1.0)) if claims else ())
-    for group in by_result:
-        yield [each for each in group if each.p is None or next(adjusted) <= _FALSE_DISCOVERIES]
-
-
-def _looks(comparisons: int) -> str:
-    number = counted(comparisons, "comparison was made", "comparisons were made")
-    return f"{number}. If nothing differed, 95 of 100 such lists would name no difference."
 
 
 def _nothing_notable(functions: list[str], *, has_rows: bool) -> str:

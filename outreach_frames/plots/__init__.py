@@ -20,6 +20,8 @@ none is left open: it shows itself as the value of a notebook cell, and pyplot's
 Names in Latin, Greek, Cyrillic, Arabic and Hebrew letters are drawn with matplotlib's own font. Other scripts need an
 installed font, such as Noto Sans CJK for Chinese, Japanese and Korean; without one their letters become boxes, the
 record's id is added, and a warning says so once.
+
+A new plot has a module of its own, named as the statistic that it draws, and a line in ``__init__.pyi``.
 """
 
 import lazy_loader

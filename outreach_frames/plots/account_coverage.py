@@ -8,7 +8,7 @@ from outreach_frames._format import count, counted, percent, percent_extent, typ
 from outreach_frames.plots._axes import Column, blocks, empty, lay_rows, no_data, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, labels, numbers, ranked, require, subtitle
 from outreach_frames.plots._layout import WIDTH, theme
-from outreach_frames.plots._panels import draw_legend, legend_height
+from outreach_frames.plots._small_multiples import draw_legend, legend_height
 from outreach_frames.plots._style import ACTIVE, NONE, REPLY
 
 _COVERAGE_COLUMNS = ("account_id", "prospects", "contacted", "replied", "coverage", "multi_threaded")

@@ -33,7 +33,7 @@ from outreach_frames.plots._input import (
     subtitle,
 )
 from outreach_frames.plots._layout import WIDTH, Page, line_height, open_page, rectangle_of, theme, widest
-from outreach_frames.plots._panels import draw_cell, grid, grid_height, label_beside, panel_count, shade
+from outreach_frames.plots._small_multiples import draw_cell, grid, grid_height, label_beside, panel_count, shade
 from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT, VOLUME, Mark
 
 _CAUSE_MARKS = {"reply": ("replied", REPLY), "opt_out": ("opted out", OPT_OUT), "bounce": ("bounced", BOUNCE)}

@@ -10,7 +10,15 @@ from outreach_frames._format import count, counted, percent
 from outreach_frames.plots._axes import empty, estimates, rate_axis, top_of
 from outreach_frames.plots._input import Floats, Names, mark_of, metric, numbers, parameters, parts, require, subtitle
 from outreach_frames.plots._layout import open_page, theme
-from outreach_frames.plots._panels import WEEK, grid, grid_height, label_beside, panel_count, week_axis, week_places
+from outreach_frames.plots._small_multiples import (
+    WEEK,
+    grid,
+    grid_height,
+    label_beside,
+    panel_count,
+    week_axis,
+    week_places,
+)
 from outreach_frames.plots._style import INK, MUTED
 
 _CHART_LEFT, _CHART_RIGHT, _CHART_GAP, _CHART_BOTTOM, _CHART_TICKS, _CHART_HEIGHT = 0.6, 0.6, 0.4, 0.0, 0.34, 1.5

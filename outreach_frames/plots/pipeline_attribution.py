@@ -10,7 +10,7 @@ from outreach_frames._format import amount, counted, plural
 from outreach_frames.plots._axes import count_axis, empty
 from outreach_frames.plots._input import Floats, Names, noun, numbers, parameters, require, subtitle
 from outreach_frames.plots._layout import distinct, open_page, shorten, theme, width
-from outreach_frames.plots._panels import grid, grid_height, label_beside, panel_count
+from outreach_frames.plots._small_multiples import grid, grid_height, label_beside, panel_count
 from outreach_frames.plots._style import CLICK, FAILURE, INK, MUTED, SMALL_PT, WAITING
 
 _CREDITS = ("opportunity_id", "channel", "channel_id", "model", "currency", "amount", "share")

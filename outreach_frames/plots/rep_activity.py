@@ -12,7 +12,15 @@ from outreach_frames._format import count, counted
 from outreach_frames.plots._axes import blocks, count_axis, empty
 from outreach_frames.plots._input import Floats, Names, numbers, parameters, parts, require, subtitle
 from outreach_frames.plots._layout import open_page, theme
-from outreach_frames.plots._panels import WEEK, grid, grid_height, label_beside, panel_count, week_axis, week_places
+from outreach_frames.plots._small_multiples import (
+    WEEK,
+    grid,
+    grid_height,
+    label_beside,
+    panel_count,
+    week_axis,
+    week_places,
+)
 from outreach_frames.plots._style import CALL, FAILURE, MAIL, TASK
 
 _CHANNELS = {"delivered": ("e-mail", MAIL), "calls_dialed": ("calls", CALL), "tasks_done": ("other tasks", TASK)}

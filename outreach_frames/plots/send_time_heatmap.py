@@ -20,7 +20,7 @@ from outreach_frames.plots._input import (
     subtitle,
 )
 from outreach_frames.plots._layout import Page, open_page, theme
-from outreach_frames.plots._panels import shade
+from outreach_frames.plots._small_multiples import shade
 from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -14,7 +14,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import HALO, Column, blocks, empty, lay_rows, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, numbers, parts, ranked, require, subtitle
 from outreach_frames.plots._layout import WIDTH, line_height, open_page, rectangle_of, theme, width
-from outreach_frames.plots._panels import draw_legend, legend_height, spread
+from outreach_frames.plots._small_multiples import draw_legend, legend_height, spread
 from outreach_frames.plots._style import BUCKET_MARKS, FAINT, INK, NONE, SMALL_PT, Mark
 
 _NOWHERE = "not there"

@@ -12,7 +12,7 @@ from outreach_frames._format import count, counted, interval, percent
 from outreach_frames.plots._axes import HALO, empty, estimates, rate_axis, top_of
 from outreach_frames.plots._input import Floats, Names, confidence, numbers, parts, require, subtitle
 from outreach_frames.plots._layout import Page, line_height, open_page, theme, widest
-from outreach_frames.plots._panels import Cell, grid, grid_height, panel_count
+from outreach_frames.plots._small_multiples import Cell, grid, grid_height, panel_count
 from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT
 
 _FUNNEL_COLUMNS = (

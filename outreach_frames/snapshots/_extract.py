@@ -22,10 +22,10 @@ from outreach_frames._fetch.frames import Options
 from outreach_frames._write_journal import identity_of
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
-from outreach_frames.errors import QueryError
+from outreach_frames.errors import QueryError, SnapshotError, UnknownNameError
 from outreach_frames.snapshots import parquet
+from outreach_frames.snapshots._id_ranges import IdRanges
 from outreach_frames.snapshots._manifest import FORMAT, FileFacts, TableFacts
-from outreach_frames.snapshots._ranges import IdRanges
 from outreach_frames.snapshots._writing import PartWriter, UnfinishedVersion
 from outreach_frames.stats._pandas import TABLES
 
@@ -56,13 +56,23 @@ def options_by_table(
     options = named if isinstance(named, Mapping) else {name: {} for name in named}
     if not options:
         raise QueryError("A snapshot needs at least one table.", hint="Leave resources out for the usual ones.")
+    tables: dict[str, Mapping[str, Any]] = {}
     for name, chosen in options.items():
-        if unknown := sorted(chosen.keys() - _OPTIONS):
+        if not isinstance(name, str) or not isinstance(chosen, Mapping):
+            raise QueryError(
+                "resources names tables by text, and gives the options of each as a mapping.",
+                hint='resources=["accounts"], or resources={"accounts": {"limit": 10}}',
+            )
+        if unknown := sorted(map(str, chosen.keys() - _OPTIONS)):
             raise QueryError(
                 f"A snapshot's {name} cannot be taken with {unknown[0]!r}.",
                 hint=f"Options: {', '.join(sorted(_OPTIONS))}.",
             )
-    return {client.catalog.resource(name).table: chosen for name, chosen in options.items()}
+        table = client.catalog.resource(name).table
+        if table in tables:
+            raise QueryError(f"resources names {table} twice, in two spellings.", hint="Leave one of them out.")
+        tables[table] = chosen
+    return tables
 
 
 def repeatable_options(options: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -74,8 +84,34 @@ def repeatable_options(options: Mapping[str, Any]) -> dict[str, Any] | None:
     return stored
 
 
-def is_repeatable(options: Any) -> bool:
-    """Whether a manifest's options are what `fetch` takes."""
+def check_repeatable(client: Client, tables: Mapping[str, TableFacts]) -> None:
+    """
+    Refuse tables of a manifest that cannot be taken again.
+
+    Raises
+    ------
+    SnapshotError
+        A table's options are not what `fetch` takes, or no resource type has its name; the message names the tables.
+    """
+    lost = [
+        name for name, facts in tables.items() if not (_is_table(client, name) and _are_fetch_options(facts.options))
+    ]
+    if lost:
+        raise SnapshotError(
+            f"How {', '.join(lost)} was taken cannot be repeated from the manifest.",
+            hint="Call take_snapshot with the same resources again.",
+        )
+
+
+def _is_table(client: Client, name: str) -> bool:
+    """Whether it is a table's own name, and not another spelling of a resource type."""
+    try:
+        return client.catalog.resource(name).table == name
+    except UnknownNameError:
+        return False
+
+
+def _are_fetch_options(options: Any) -> bool:
     try:
         msgspec.convert(options, Options)
     except msgspec.ValidationError:
@@ -106,6 +142,8 @@ def note_organization(client: Client, version: UnfinishedVersion) -> None:
 
 def check_keep(keep: int | None) -> None:
     """Raise `QueryError` for a number of versions that leaves none."""
+    if isinstance(keep, bool) or not isinstance(keep, int | None):
+        raise QueryError(f"keep takes a whole number, not a {type(keep).__name__}.")
     if keep is not None and keep < 1:
         raise QueryError(f"keep={keep} would remove the new version too.", hint="Keep at least one, or leave it out.")
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -25,11 +25,25 @@ POINTER = "CURRENT"
 
 TABLE_NAME = r"^[A-Za-z0-9_-]+\Z"
 """What a table may be called in a manifest."""
+TableName: TypeAlias = Annotated[str, msgspec.Meta(pattern=TABLE_NAME)]
 FILE_PATH = r"^[A-Za-z0-9_-]+(/part-\d{5,9})?\.parquet\Z"
 """What a file may be called: one in the version's folder, or one in the folder of its table."""
 
 VERSION = re.compile(r"(\d{8}T\d{6}Z)-(\d+)")
 """Name of a version: when its earliest table was extracted, and a number."""
+
+_YEARS = range(1970, 2262)
+"""Years in which every library can reckon with a time, and with one some days before or after it."""
+
+_Time: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+_Rows: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | str
+
+
+def check_times(*times: datetime | None) -> None:
+    """Raise `ValueError` for a time that no extraction can have had."""
+    if any(time is not None and time.year not in _YEARS for time in times):
+        raise ValueError("A time is out of range.")
 
 
 class FileFacts(msgspec.Struct, kw_only=True, frozen=True):
@@ -51,11 +65,14 @@ class FileFacts(msgspec.Struct, kw_only=True, frozen=True):
     """
 
     path: Annotated[str, msgspec.Meta(pattern=FILE_PATH)]
-    rows: int
+    rows: _Rows
     sha256: str
-    first_id: int | str | None = None
-    last_id: int | str | None = None
-    watermark: datetime | None = None
+    first_id: _Id | None = None
+    last_id: _Id | None = None
+    watermark: _Time | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self.watermark)
 
 
 class TableFacts(msgspec.Struct, kw_only=True, frozen=True):
@@ -78,12 +95,15 @@ class TableFacts(msgspec.Struct, kw_only=True, frozen=True):
         In the order of the rows.
     """
 
-    rows: int
-    as_of: datetime
+    rows: _Rows
+    as_of: _Time
     options: dict[str, Any] | None = None
     columns: dict[str, str] = {}
     catalog: str | None = None
     files: list[FileFacts]
+
+    def __post_init__(self) -> None:
+        check_times(self.as_of)
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -104,11 +124,14 @@ class Manifest(msgspec.Struct, kw_only=True):
         By name.
     """
 
-    format: int = FORMAT
-    as_of: datetime
+    format: Annotated[int, msgspec.Meta(ge=1)] = FORMAT
+    as_of: _Time
     version: str = ""
     organization: str | None = None
-    tables: dict[Annotated[str, msgspec.Meta(pattern=TABLE_NAME)], TableFacts]
+    tables: Annotated[dict[TableName, TableFacts], msgspec.Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        check_times(self.as_of)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -133,17 +156,22 @@ def read_manifest(folder: Path) -> Manifest:
         OSError,
         RecursionError,
         msgspec.MsgspecError,
-        UnicodeError,
+        ValueError,
         AttributeError,
         TypeError,
         LookupError,
     ) as error:
         raise _unreadable_manifest(folder) from error
-    for name, facts in manifest.tables.items():
-        paths = [file.path for file in facts.files]
-        if not paths or len({*paths}) < len(paths) or any(re.split(r"[/.]", path)[0] != name for path in paths):
-            raise _unreadable_manifest(folder)
+    if not all(has_own_files(name, facts) for name, facts in manifest.tables.items()):
+        raise _unreadable_manifest(folder)
     return manifest
+
+
+def has_own_files(table: str, facts: TableFacts) -> bool:
+    """Whether a table has files, each once, all of them where its own are, and together of as many rows."""
+    paths = [file.path for file in facts.files]
+    is_own = all(re.split(r"[/.]", path)[0] == table for path in paths)
+    return bool(paths) and is_own and len({*paths}) == len(paths) and sum(f.rows for f in facts.files) == facts.rows
 
 
 def _of_format_1(content: dict[str, Any]) -> dict[str, Any]:

@@ -28,15 +28,15 @@ from outreach_frames.snapshots._extract import (
     ONE_REQUEST,
     catalog_digest,
     check_keep,
+    check_repeatable,
     head_time,
-    is_repeatable,
     note_organization,
     table_facts,
     take_table,
     version_request,
 )
-from outreach_frames.snapshots._manifest import FileFacts, Manifest, TableFacts, checked_file, read_manifest
-from outreach_frames.snapshots._ranges import IdRanges, differing_ranges
+from outreach_frames.snapshots._id_ranges import IdRanges, differing_ranges
+from outreach_frames.snapshots._manifest import FileFacts, TableFacts, checked_file, read_manifest
 from outreach_frames.snapshots._writing import UnfinishedVersion, writing
 
 Deletions: TypeAlias = Literal["counts", "sweep", "webhooks", False]
@@ -62,13 +62,14 @@ def refresh_version(
     """Bring all tables of a version up to date, as a new version; return its name. See `Snapshot.refresh`."""
     check_keep(keep)
     manifest = read_manifest(base)
-    _check_refresh(manifest, deletions, deliveries)
-    tables = {client.catalog.resource(name).table: facts.options or {} for name, facts in manifest.tables.items()}
+    check_repeatable(client, manifest.tables)
+    _check_refresh(deletions, deliveries)
+    tables = {name: facts.options or {} for name, facts in manifest.tables.items()}
     request = version_request(client, tables, base)
     if request is not None:  # an attempt that found deletions in another way is not gone on with
         kinds = map(client.catalog.resource, tables)
         request += [deletions, [] if deliveries is None else [removed_ids(deliveries, kind) for kind in kinds]]
-    with writing(path), UnfinishedVersion(path, request, tables=len(tables), base=base) as version:
+    with writing(path), UnfinishedVersion(path, request, tables=tables, base=base) as version:
         if len(tables) > 1 or version.has_files or any(facts.rows >= ONE_REQUEST for facts in manifest.tables.values()):
             note_organization(client, version)
         is_same = version.organization is not None and version.organization == manifest.organization
@@ -84,14 +85,8 @@ def refresh_version(
         return version.publish(keep)
 
 
-def _check_refresh(manifest: Manifest, deletions: Deletions, deliveries: pd.DataFrame | None) -> None:
-    """Refuse tables that cannot be taken again, and arguments that do not fit each other."""
-    lost = [name for name, facts in manifest.tables.items() if not is_repeatable(facts.options)]
-    if lost:
-        raise SnapshotError(
-            f"How {', '.join(lost)} was taken cannot be repeated from the manifest.",
-            hint="Call take_snapshot with the same resources again.",
-        )
+def _check_refresh(deletions: Deletions, deliveries: pd.DataFrame | None) -> None:
+    """Refuse arguments that do not fit each other."""
     if deletions not in ("counts", "sweep", "webhooks", False):
         raise QueryError(f"deletions={deletions!r} is no way.", hint='Choose "counts", "sweep", "webhooks" or False.')
     if (deletions == "webhooks") != (deliveries is not None):
@@ -184,11 +179,12 @@ def is_incremental(kind: ResourceType, before: TableFacts) -> bool:
 
 
 def _shared_files(table: str, version: UnfinishedVersion) -> list[Path]:
-    """Return the files of the version before; none where one of them is damaged, which repairs it."""
+    """Return the files of the version before; none where one is damaged or not as described, which repairs it."""
     if version.base is None:
         return []
     try:
-        return [checked_file(version.base, table, facts) for facts in version.base_tables[table].files]
+        files = [(checked_file(version.base, table, facts), facts) for facts in version.base_tables[table].files]
+        return [file for file, _ in files] if all(parquet.agrees(*each) for each in files) else []
     except SnapshotError:
         return []
 

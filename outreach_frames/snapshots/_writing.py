@@ -8,11 +8,11 @@ snapshot at a time; its lock ends with its process.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 import pandas as pd
@@ -29,7 +29,10 @@ from outreach_frames.snapshots._manifest import (
     FileFacts,
     Manifest,
     TableFacts,
+    TableName,
+    check_times,
     checked_file,
+    has_own_files,
     is_version,
     read_manifest,
     version_names,
@@ -45,10 +48,13 @@ _JOURNAL = "unfinished.json"
 class _Journal(msgspec.Struct, kw_only=True):
     """What an unfinished version has: its finished tables, and the finished files of the table under way."""
 
-    started: datetime
+    started: Annotated[datetime, msgspec.Meta(tz=True)]
     organization: str | None = None
-    tables: dict[str, TableFacts] = {}
-    parts: dict[str, list[FileFacts]] = {}
+    tables: dict[TableName, TableFacts] = {}
+    parts: dict[TableName, list[FileFacts]] = {}
+
+    def __post_init__(self) -> None:
+        check_times(self.started)
 
 
 @contextmanager
@@ -121,7 +127,7 @@ class UnfinishedVersion:
         What the version is to hold, as JSON; finished files of another attempt at the same are taken over, and those
         of attempts at something else are removed. ``None``: other attempts are left alone.
     tables
-        How many tables it is to have; after the last one nothing needs to be noted.
+        Names of the tables that it is to have; after the last one nothing needs to be noted.
     base
         Folder of the version before, whose files are shared where they are equal; ``None``: there is none.
 
@@ -138,10 +144,10 @@ class UnfinishedVersion:
         The version before has no readable manifest.
     """
 
-    def __init__(self, path: Path, request: Any, *, tables: int, base: Path | None = None) -> None:
+    def __init__(self, path: Path, request: Any, *, tables: Collection[str], base: Path | None = None) -> None:
         digest = os.urandom(16) if request is None else hashlib.sha256(msgspec.json.encode(request)).digest()
         self.folder = path / f"{_ASIDE}{digest.hex()[:32]}"
-        self._number = tables
+        self._wanted = frozenset(tables)
         self._leaves_others = request is None
         self.base = base
         self.base_tables = {} if base is None else read_manifest(base).tables
@@ -205,11 +211,18 @@ class UnfinishedVersion:
             facts = msgspec.structs.replace(facts, files=[msgspec.structs.replace(only, path=f"{table}.parquet")])
         self._journal.parts.pop(table, None)
         self._journal.tables[table] = facts
-        if len(self._journal.tables) < self._number:
+        if len(self._journal.tables) < len(self._wanted):
             self._save()
 
     def publish(self, keep: int | None) -> str:
-        """Put the version in place, point to it, and remove all but the newest versions; return its name."""
+        """
+        Put the version in place, point to it, and remove all but the newest versions; return its name.
+
+        Raises
+        ------
+        SnapshotError
+            Its own manifest could not be read; the version before stays in force.
+        """
         tables = dict(self._journal.tables)
         as_of = min(facts.as_of for facts in tables.values())
         manifest = Manifest(
@@ -220,6 +233,7 @@ class UnfinishedVersion:
         )
         with replacing(self.folder / MANIFEST) as stream:
             stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        read_manifest(self.folder)
         for folder in self.folder.iterdir():
             if folder.is_dir():
                 sync(folder)
@@ -239,16 +253,21 @@ class UnfinishedVersion:
 
     def _take_over(self) -> None:
         """Keep the finished files of an earlier attempt that are as they were written; remove all others."""
-        with suppress(OSError, msgspec.MsgspecError, RecursionError, UnicodeError):
+        with suppress(OSError, msgspec.MsgspecError, RecursionError, ValueError):
             journal = msgspec.json.decode((self.folder / _JOURNAL).read_bytes(), type=_Journal)
-            if datetime.now(UTC) - journal.started < RESUME_WITHIN:
+            if abs(datetime.now(UTC) - journal.started) < RESUME_WITHIN:
                 self._journal = journal
-        tables = self._journal.tables
         self._journal.tables = {
-            name: facts for name, facts in tables.items() if self._intact(name, facts.files) == facts.files
+            name: facts
+            for name, facts in self._journal.tables.items()
+            if name in self._wanted and has_own_files(name, facts) and self._intact(name, facts.files) == facts.files
         }
         self._journal.parts = {
-            name: intact for name, files in self._journal.parts.items() if (intact := self._intact(name, files))
+            name: intact
+            for name, files in self._journal.parts.items()
+            if name in self._wanted - self._journal.tables.keys()
+            and all(file.path == part_path(name, number) for number, file in enumerate(files, 1))
+            and (intact := self._intact(name, files))
         }
         finished = [facts.path for table in self._journal.tables.values() for facts in table.files]
         finished += [facts.path for files in self._journal.parts.values() for facts in files]
@@ -260,15 +279,21 @@ class UnfinishedVersion:
             folder.rmdir()
 
     def _intact(self, table: str, files: Sequence[FileFacts]) -> list[FileFacts]:
-        """Return the files up to the first that was changed or removed."""
+        """Return the files up to the first that was changed or removed, or is not as the journal says."""
         intact = []
         for facts in files:
             try:
-                checked_file(self.folder, table, facts)
+                if not parquet.agrees(checked_file(self.folder, table, facts), facts):
+                    break
             except SnapshotError:
                 break
             intact.append(facts)
         return intact
+
+
+def part_path(table: str, number: int) -> str:
+    """Return the path of one of a table's files below its version's folder."""
+    return f"{table}/part-{number:05d}.parquet"
 
 
 class PartWriter:
@@ -319,7 +344,7 @@ class PartWriter:
 
     def _new_file(self) -> "parquet.PartFile":
         number = 1 + len(self._version.parts(self._table))
-        return parquet.PartFile(self._version.folder, f"{self._table}/part-{number:05d}.parquet", self._schema)
+        return parquet.PartFile(self._version.folder, part_path(self._table, number), self._schema)
 
     def _finish_file(self, *, is_last: bool) -> None:
         if self._writer is not None:

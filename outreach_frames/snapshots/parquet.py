@@ -159,6 +159,30 @@ def dataset(files: Sequence[Path]) -> ds.Dataset:
     return ds.dataset([str(file) for file in files], format=form, filesystem=LocalFileSystem())
 
 
+def agrees(file: Path, facts: FileFacts) -> bool:
+    """
+    Return whether a file's own metadata say the same as a manifest of its rows and, where they are integers, its ids.
+
+    Raises
+    ------
+    SnapshotError
+        The file cannot be read.
+    """
+    with readable(facts.path.partition("/")[0]):
+        about = pq.read_metadata(file)
+        schema = about.schema.to_arrow_schema()
+        if about.num_rows != facts.rows or "id" not in schema.names:
+            return bool(about.num_rows == facts.rows)
+        if not pa.types.is_integer(schema.field("id").type):
+            return True
+        place = about.schema.names.index("id")
+        columns = [about.row_group(number).column(place).statistics for number in range(about.num_row_groups)]
+        ends = [(each.min, each.max) for each in columns if each is not None and each.has_min_max]
+        first = min((low for low, _ in ends), default=None)
+        last = max((high for _, high in ends), default=None)
+        return bool(first == facts.first_id and last == facts.last_id)
+
+
 def row_groups(file: Path) -> Iterator[pa.Table]:
     """Read a file one row group at a time; see `readable` for what it can raise."""
     with pq.ParquetFile(file, page_checksum_verification=True) as opened:

@@ -11,13 +11,14 @@ import msgspec
 import pandas as pd
 
 from outreach_frames._fetch import count
+from outreach_frames._jsonapi.structs import NoErrors
 from outreach_frames._query import between, build
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerError
 from outreach_frames.snapshots import parquet
-from outreach_frames.snapshots._extract import ONE_REQUEST, is_streamed, options_by_table
+from outreach_frames.snapshots._extract import ONE_REQUEST, check_repeatable, is_streamed, options_by_table
+from outreach_frames.snapshots._id_ranges import SWEPT_ROWS
 from outreach_frames.snapshots._manifest import TableFacts, read_manifest
-from outreach_frames.snapshots._ranges import SWEPT_ROWS
 from outreach_frames.snapshots._refresh import OVERLAP, is_incremental
 from outreach_frames.snapshots._writing import current_version
 
@@ -31,6 +32,7 @@ class _Meta(msgspec.Struct):
 
 class _CountedPage(msgspec.Struct):
     data: list[msgspec.Raw]
+    errors: NoErrors = None
     meta: _Meta = msgspec.field(default_factory=_Meta)
 
 
@@ -72,6 +74,8 @@ def plan_snapshot(
 
     Raises
     ------
+    SnapshotError
+        A table of the snapshot was taken with options that a manifest cannot keep, and ``resources`` do not say how.
     QueryError
         There is no such resource or option; nothing was sent.
     ServerError
@@ -92,6 +96,8 @@ def plan_snapshot(
     """
     base = current_version(Path(path))
     before = read_manifest(base).tables if base is not None else {}
+    if resources is None:
+        check_repeatable(client, before)
     repeated = {name: facts.options or {} for name, facts in before.items()}
     tables = options_by_table(client, resources if resources is not None else repeated or None)
     rows = [_plan_of_table(client, table, options, before.get(table)) for table, options in tables.items()]

@@ -75,7 +75,7 @@ def take_snapshot(
     with writing(path):
         base = current_version(path)
         request = version_request(client, tables) if refresh else None
-        with UnfinishedVersion(path, request, tables=len(tables), base=base) as version:
+        with UnfinishedVersion(path, request, tables=tables, base=base) as version:
             if refresh and (len(tables) > 1 or version.has_files):
                 note_organization(client, version)
             for table, options in tables.items():

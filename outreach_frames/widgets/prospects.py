@@ -11,7 +11,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from outreach_frames.plots import _style as style
 from outreach_frames.plots._layout import Page, distinct, fold, open_page, theme
-from outreach_frames.plots._panels import place_legend
+from outreach_frames.plots._small_multiples import place_legend
 from outreach_frames.widgets._explorer import Explorer, View, dropdown, dropdown_options
 
 _SENT_LABELS = {"delivered_at": "delivered"}

@@ -1,5 +1,6 @@
 """Where sign-ins are kept, and what the files hold."""
 
+import json
 import os
 import signal
 import subprocess
@@ -104,6 +105,17 @@ def test_a_token_lives_for_a_time_that_can_be_told(life) -> None:
 
     assert abs(token.expires_at - token.minted_at) <= 366 * 86_400
     assert Secrets.of_json(Secrets(token).to_json()).token == token
+
+
+@pytest.mark.parametrize("character", ["\n", "\r\nX: y", " ", "\x7f", "\u00e9", "\0"])
+def test_a_token_that_no_header_can_hold_is_an_auth_error(character) -> None:
+    """The HTTP library's error would quote it."""
+    reply = json.dumps({"access_token": f"secret{character}token", "refresh_token": "r"}).encode()
+
+    with pytest.raises(AuthError, match="characters that no token has") as caught:
+        Token.of_reply(reply, 1_800_000_000.0)
+
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("reply", [b"[" * 100_000, b'{"access_token": "a\xff"}', b'{"access_token": 5}', b"", b"[]"])

@@ -1,11 +1,14 @@
 """An app that signs in by itself, against the sandbox's own verification of its signature."""
 
+import base64
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 import outreach_frames as of
 from outreach_frames.errors import AuthError, CacheMissError, QueryError, UnknownNameError
+from tests.fetch_support import Answers
 
 
 def pem_pair():
@@ -100,3 +103,21 @@ def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(auth):
         of.connect_jsonapi("https://api.example.org", auth)
 
     assert "token-from" not in str(caught.value)
+
+
+@pytest.mark.parametrize("auth", [("u", "p", "x"), ("u",), (), ("u", 1), ["u", "p"], 7, b"token"])
+def test_what_signs_no_request_is_refused(auth):
+    """It was a TypeError from the inside, with the password in its frames."""
+    with pytest.raises(of.errors.QueryError, match="signs no request") as caught:
+        of.connect_jsonapi("https://books.example", auth=auth)
+
+    assert "'p'" not in str(caught.value)
+
+
+def test_a_user_name_beyond_latin_letters_is_sent_in_utf_8():
+    """By RFC 7617; it was a UnicodeEncodeError that holds the password."""
+    with Answers({"/book": {"data": []}}) as server:
+        with of.connect_jsonapi(server.url, auth=("Łukasz", "zażółć")) as client:
+            of.fetch(client, "book")
+
+        assert base64.b64decode(server.tokens[0].removeprefix("Basic ")).decode() == "Łukasz:zażółć"

@@ -179,3 +179,20 @@ def test_what_cannot_be_deleted_is_said_to_be_there_each_time(connect, monkeypat
     assert session.cache.info().answers == 1
     forget(session.cache)
     assert session.cache.info().answers == 0
+
+
+def test_a_write_after_which_stale_answers_stay_says_so_each_time(connect, monkeypatch) -> None:
+    """Otherwise the old record is read as if it were the new one."""
+    monkeypatch.setattr(cache_file, "_BUSY_TIMEOUT", 0.05)
+    session = connect()
+    session.get("/prospects/1")
+    holder = sqlite3.connect(session.cache.info().path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The cache cannot be used", errors.CacheWarning)
+        for _ in range(2):
+            with pytest.warns(errors.CacheWarning, match="before the last write are still in it"):
+                session.cache.invalidate()
+
+    holder.close()

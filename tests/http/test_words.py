@@ -112,11 +112,64 @@ def test_errors_inside_a_200_without_a_status_are_a_bad_request(serve, status):
     assert caught.value.status == (403 if str(status) == "403" else 400)
 
 
-def test_errors_beside_data_are_no_refusal(serve):
+@pytest.mark.parametrize("none", [[], None, {}])
+@pytest.mark.parametrize("vendor", [False, True])
+def test_no_errors_beside_data_are_no_refusal(serve, tmp_path, none, vendor):
     """And an attribute may be called so."""
-    _, client = serve({"data": [resource("book", "1", {"errors": ["x"]})], "errors": []})
+    _, client = serve(
+        {"data": [resource("account", "1", {"errors": ["x"]})], "errors": none}, tmp_path=tmp_path if vendor else None
+    )
 
-    assert of.fetch(client, "book")["id"].tolist() == ["1"]
+    assert [str(id_) for id_ in of.fetch(client, "accounts", fields="*" if vendor else None)["id"]] == ["1"]
+
+
+DATA_BESIDE_ERRORS = {
+    "records": [resource("account", 1, {"name": "A"})],
+    "an empty list": [],
+    "what the catalog does not have": [resource("account", 1, {"shoeSize": 9})],
+}
+
+
+@pytest.mark.parametrize("data", DATA_BESIDE_ERRORS.values(), ids=DATA_BESIDE_ERRORS)
+@pytest.mark.parametrize(
+    "read",
+    [
+        of.fetch,
+        of.fetch_tables,
+        lambda org, name: list(of.fetch_batches(org, name)),
+        lambda org, name: of.plan_snapshot(org, "nowhere", resources=[name]),
+    ],
+    ids=["fetch", "fetch_tables", "fetch_batches", "plan_snapshot"],
+)
+def test_errors_beside_data_are_that_error(serve, tmp_path, data, read):
+    """JSON:API forbids the two together; what is there may be a part of the whole, and is not stored."""
+    server, org = serve({"data": data, **errors({"status": "403", "title": "Some are not yours"})}, tmp_path=tmp_path)
+
+    with pytest.raises(PermissionDeniedError, match="Some are not yours"):
+        read(org, "accounts")
+
+    assert len(server.asked) == 1
+    assert org.cache.info().answers == 0
+
+
+@pytest.mark.parametrize("data", DATA_BESIDE_ERRORS.values(), ids=DATA_BESIDE_ERRORS)
+def test_errors_beside_data_of_another_server_are_that_error(serve, data):
+    _, client = serve({"data": data, **errors({"detail": "shelf 3 is closed"})})
+
+    for read in (of.fetch, of.fetch_tables):
+        with pytest.raises(BadRequestError, match="shelf 3 is closed"):
+            read(client, "book")
+
+
+def test_errors_beside_the_record_of_a_write_leave_it_open_whether_it_was_executed(serve, tmp_path):
+    """It is neither a success nor a refusal that may be sent again."""
+    body = {"data": resource("account", 1, {"name": "A"}), **errors({"status": "422", "title": "Invalid"})}
+    _, org = serve(body, tmp_path=tmp_path)
+
+    with pytest.raises(ValidationError) as caught:
+        org.create("accounts", name="A")
+
+    assert caught.value.executed is None
 
 
 def test_hints_of_outreach_stay_for_outreach(serve, tmp_path):

@@ -275,6 +275,11 @@ def test_a_document_of_errors_is_a_frame_of_errors():
     ]
 
 
+@pytest.mark.parametrize("none", [[], None])
+def test_no_errors_beside_data_do_no_harm(none):
+    assert len(read_jsonapi({"data": [resource("prospect", 1)], "errors": none})) == 1
+
+
 def test_an_empty_list_of_errors_keeps_its_columns():
     """An empty result has all columns and types."""
     assert list(read_jsonapi({"errors": []})) == list(read_jsonapi({"errors": [{}]}))
@@ -346,6 +351,10 @@ def test_a_circle_of_included_resources_is_followed_once_round():
         {"data": [{"type": "x", "id": {}}]},
         {"errors": [3]},
         {"errors": 3},
+        {"data": [resource("x", "1")], "errors": [{"title": "Not all"}]},
+        {"data": [], "errors": [{"title": "Not all"}]},
+        {"data": resource("prospect", 1), "errors": [{}]},
+        {"data": [resource("x", "1")], "errors": 3},
         {"data": [resource("x", "1")], "included": [{"id": 1}]},
         {"data": [resource("x", "1", **{'a "name"': 1})]},
         {"data": [resource("x", "1", {"a\nname": to("y", "1")})]},

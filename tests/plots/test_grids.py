@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 
 from outreach_frames import plots
 from outreach_frames._format import plain
-from outreach_frames.plots._panels import readable_on, shade
+from outreach_frames.plots._small_multiples import readable_on, shade
 from outreach_frames.plots._style import REPLY
 from tests.plots.plot_checks import contrast, luminance, named, words
 from tests.plots.plot_results import arrow, cohorts_result, heatmap_result

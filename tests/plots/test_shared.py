@@ -14,7 +14,7 @@ from outreach_frames import plots
 from outreach_frames.errors import OutreachDataWarning
 from outreach_frames.plots import _layout, _style
 from outreach_frames.plots._input import choose_lines, ranked
-from outreach_frames.plots._panels import spread
+from outreach_frames.plots._small_multiples import spread
 from tests.plots.plot_checks import contrast, luminance, overlaps, words
 from tests.plots.plot_results import JAPANESE, rates_result
 

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.dates import date2num, num2date
 
 from outreach_frames import plots
-from outreach_frames.plots._panels import week_axis, week_places
+from outreach_frames.plots._small_multiples import week_axis, week_places
 from tests.plots.plot_checks import boxes, luminance, named, points, whiskers, words
 from tests.plots.plot_results import activity_result, deliverability_result
 

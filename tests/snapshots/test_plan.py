@@ -81,3 +81,18 @@ def test_nothing_is_written_and_nonsense_is_refused(org, tmp_path):
     with pytest.raises(QueryError, match="'color'"):
         of.plan_snapshot(org, tmp_path / "org", resources={"accounts": {"color": "red"}})
     assert org.sandbox.data_requests == 0
+
+
+@pytest.mark.parametrize("resources", [{"accounts": None}, [1], {"accounts": {1: 2}}, {"accounts": {}, "account": {}}])
+@pytest.mark.parametrize("call", [of.plan_snapshot, of.take_snapshot])
+def test_resources_that_name_no_tables_are_refused(org, tmp_path, call, resources):
+    """The second spelling of a table took the place of the first."""
+    with pytest.raises(QueryError):
+        call(org, tmp_path / "new", resources=resources)
+
+    assert not (tmp_path / "new").exists()
+
+
+def test_keep_is_a_whole_number(org, tmp_path):
+    with pytest.raises(QueryError, match="whole number"):
+        of.take_snapshot(org, tmp_path / "new", resources=["accounts"], keep="1")

@@ -9,7 +9,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 import outreach_frames as of
 from outreach_frames.errors import MissingColumnError, OutreachError, QueryError
-from outreach_frames.snapshots import _ranges
+from outreach_frames.snapshots import _id_ranges
 from outreach_frames.snapshots._refresh import removed_ids
 from tests.fetch_support import organization
 from tests.snapshot_support import accounts, parts_of, record, shrink
@@ -140,7 +140,7 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_is_sent(org, t
 @pytest.mark.parametrize("limit", [0, 30])
 def test_where_the_api_counts_badly_ids_are_read(org, taken, monkeypatch, limit):
     """Counts end at two million, and are missing under load."""
-    monkeypatch.setattr(_ranges, "_COUNTED", limit)
+    monkeypatch.setattr(_id_ranges, "_COUNTED", limit)
     org.sandbox.remove("account", 50)
 
     again = taken.refresh(org, progress=False)

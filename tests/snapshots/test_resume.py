@@ -11,7 +11,7 @@ import pytest
 
 import outreach_frames as of
 from outreach_frames.errors import APIError, AuthError, OutreachError, SnapshotError
-from outreach_frames.snapshots import _ranges, _writing, parquet
+from outreach_frames.snapshots import _id_ranges, _writing, parquet
 from tests.snapshot_support import accounts, contents, parts_of
 
 ROUNDS = 30
@@ -53,7 +53,7 @@ def interrupted(org, folder, after=12):
 
 
 def test_ctrl_c_keeps_what_is_finished(org, tmp_path, monkeypatch):
-    read = _ranges.IdRanges.read
+    read = _id_ranges.IdRanges.read
 
     def broken_off(self, low, high, schema):
         if low is not None and low > 60:
@@ -61,7 +61,7 @@ def test_ctrl_c_keeps_what_is_finished(org, tmp_path, monkeypatch):
         return read(self, low, high, schema)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_ranges.IdRanges, "read", broken_off)
+        patch.setattr(_id_ranges.IdRanges, "read", broken_off)
         with pytest.raises(KeyboardInterrupt):
             of.take_snapshot(org, tmp_path / "org", resources=["accounts"], progress=False)
     finished = json.loads(next((tmp_path / "org").glob(".writing-*/unfinished.json")).read_text())["parts"]["accounts"]

@@ -149,7 +149,7 @@ def sorted_once(rows: pa.Table) -> pa.Table:
 
 def differing_ranges(ranges: IdRanges, ids: "np.ndarray[Any, Any]") -> Iterator[tuple[int | None, int]]:
     """
-    Find the ranges of ids in which the API counts another number of records than there are here.
+    Find the ranges of ids where the API's count differs from the snapshot's.
 
     Counts are bisected where they differ: a range of which one half and the whole are counted needs no count of the
     other half.
