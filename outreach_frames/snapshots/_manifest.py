@@ -25,8 +25,11 @@ POINTER = "CURRENT"
 
 TABLE_NAME = r"^[A-Za-z0-9_-]+\Z"
 """What a table may be called in a manifest."""
-FILE_PATH = r"^[A-Za-z0-9_-]+(/part-\d{5,9})?\.parquet\Z"
-"""What a file may be called: one in the version's folder, or one in the folder of its table."""
+FILE_PATH = r"^(\.?[A-Za-z0-9_-]+|[A-Za-z0-9_-]+/\.?part-\d{5,9})\.parquet\Z"
+"""
+What a file may be called: one in the version's folder, or one in the folder of its table; with a dot before the name
+while it replaces another one.
+"""
 
 VERSION = re.compile(r"(\d{8}T\d{6}Z)-(\d+)")
 """Name of a version: when its earliest table was extracted, and a number."""
@@ -141,7 +144,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise _unreadable_manifest(folder) from error
     for name, facts in manifest.tables.items():
         paths = [file.path for file in facts.files]
-        if not paths or len({*paths}) < len(paths) or any(re.split(r"[/.]", path)[0] != name for path in paths):
+        if (
+            not paths
+            or len({*paths}) < len(paths)
+            or any(re.split(r"[/.]", path.removeprefix("."))[0] != name for path in paths)
+        ):
             raise _unreadable_manifest(folder)
     return manifest
 
