@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import outreach_frames as of
 from outreach_frames._spellings import ERASED
 from outreach_frames.cli import main
 from outreach_frames.errors import APIError, ErasureError, QueryError
-from outreach_frames.snapshots import parquet
+from outreach_frames.snapshots import erasure, parquet
 from outreach_frames.snapshots._writing import writing
 from tests.erasure.erasure_support import ADDRESS, OTHERS, RESOURCES, TEXTS, bytes_of, records, spellings_in
 from tests.fetch_support import organization, resource
@@ -449,6 +450,63 @@ def test_outreach_needs_a_connection_and_a_user(org):
         of.compliance.forget(ADDRESS, outreach=True, requester="admin@example.com")
     with pytest.raises(QueryError):
         of.compliance.forget(ADDRESS, client=org, outreach=True)
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_broken_off_between_any_two_steps_all_versions_are_whole(taken, monkeypatch, moment):
+    """Other programs, too, read a table's folder without a row that is there twice."""
+    steps = []
+
+    def stop_at(module, name):
+        do = getattr(module, name)
+
+        def step(*arguments):
+            if len(steps) == moment:
+                raise KeyboardInterrupt
+            steps.append(name)
+            do(*arguments)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        for module, name in ((erasure, "_write_manifest"), (parquet, "link"), (erasure, "_sync_folders")):
+            patch.setattr(module, name, stop_at(module, name))
+        with pytest.raises(KeyboardInterrupt):
+            of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+    for version in taken.versions:
+        opened = taken.at(version)
+        opened.verify()
+        ids = pd.read_parquet(opened.folder / "mailings", columns=["id"])["id"]
+        assert ids.is_unique
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    assert not spellings_in(taken.path)
+    assert not list(taken.path.rglob(".*"))
+
+
+def test_a_snapshot_of_the_first_format_is_carried_over(tmp_path):
+    path = shutil.copytree(ROOT / "data" / "sample", tmp_path / "org")
+    taken = of.open_snapshot(path)
+    assert taken.manifest.get("format", 1) == 1
+    rows = len(taken.frame("prospects"))
+    email = taken.frame("prospects")["emails"].iloc[0][0]
+
+    receipt = of.compliance.forget(email, cache=False, snapshots=path)
+
+    assert receipt["rows"].sum() > 1
+    assert of.open_snapshot(path).verify()["passed"].ne(other=False).fillna(value=True).all()
+    assert len(taken.frame("prospects")) == rows - 1
+    assert email.encode() not in bytes_of(path)
+
+
+def test_files_that_the_snapshot_does_not_know_stay(taken):
+    (taken.folder / "mine.parquet").write_bytes(b"mine")
+    (taken.path / "notes.txt").write_text("mine")
+
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    assert (taken.folder / "mine.parquet").read_bytes() == b"mine"
+    assert (taken.path / "notes.txt").read_text() == "mine"
 
 
 def test_the_command_does_the_same(taken, store, tmp_path):
