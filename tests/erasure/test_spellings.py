@@ -3,6 +3,7 @@
 import base64
 import json
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
 
@@ -82,3 +83,20 @@ def test_a_person_is_not_printed():
     person = Person("ada@example.com", [7])
 
     assert "ada" not in f"{person!r}{person._spellings!r}{vars(person)}{vars(person._spellings)['pattern']!r}"
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
+def test_arrow_finds_the_same_places_in_long_columns(kind):
+    """It reads another dialect of expressions, and bytes as Latin-1."""
+    texts = [*TEXTS.values(), None, *BESIDE.values(), *["Somebody else entirely"] * 1_000, ADDRESS]
+    expected = [place for place, text in enumerate(texts) if text is not None and Person(ADDRESS).is_in(text)]
+    values = pa.array([text and text.encode() for text in texts], pa.binary())
+
+    assert Person(ADDRESS).mentions(values.cast(kind)) == expected
+    assert expected == [*range(len(TEXTS)), len(texts) - 1]
+
+
+def test_arrow_finds_utf_16_in_long_columns():
+    values = pa.array([b"nobody" * 2_000, f"To: {ADDRESS}".encode("utf-16-le"), f"x{ADDRESS}".encode("utf-16-be")])
+
+    assert Person(ADDRESS).mentions(values) == [1]
