@@ -22,7 +22,12 @@ from outreach_frames.client import Client
 from outreach_frames.compliance import exports as export_files
 from outreach_frames.compliance.requests import POLL_S, request_deletion, wait
 from outreach_frames.errors import ErasureError, OutreachError, QueryError
-from outreach_frames.snapshots.erasure import erase_from_snapshot, ids_in_snapshot, organizations_of_snapshot
+from outreach_frames.snapshots.erasure import (
+    erase_from_snapshot,
+    ids_in_snapshot,
+    is_snapshot,
+    organizations_of_snapshot,
+)
 from outreach_frames.webhooks.erasure import erase_from_deliveries, ids_in_deliveries
 
 Paths: TypeAlias = str | Path | Sequence[str | Path]
@@ -185,10 +190,9 @@ class _Places:
     ) -> None:
         named = [Path(cache)] if not isinstance(cache, bool) else []
         for path in [*snapshots, *webhooks, *journals, *exports, *named]:
-            if not path.exists():
-                raise QueryError(
-                    "One of the places does not exist.", hint=f"Look for {path.name!r}; nothing was changed."
-                )
+            what = "" if path not in snapshots or is_snapshot(path) else "snapshot in "
+            if what or not path.exists():
+                raise QueryError(f"There is no {what}{path.name!r}.", hint="Look at its name; nothing was changed.")
         folders: list[Path | None] = [*named] if named else [None] if cache else []
         own = None if client is None else client.cache.path
         if own is not None:
@@ -266,9 +270,8 @@ class _Run:
         )
         receipt.attrs["outreach_frames"] = {"function": "forget", "dry_run": self._dry_run}
         if self._failures:
-            names = ", ".join(self._failures)
             raise ErasureError(
-                f"The person may still be in {len(self._failures)} places: {names}.",
+                f"The person may still be in: {', '.join(self._failures)}.",
                 receipt=receipt,
                 places=self._failures,
                 hint="The error's places say why. Call it again when that is mended: it does what is left.",

@@ -45,7 +45,7 @@ def erase_from_export(path: Path, person: Person, *, dry_run: bool) -> Erased:
     Raises
     ------
     ExportError
-        The file cannot be read, or mentions the person and is of a format that cannot be rewritten.
+        The file cannot be searched, or mentions the person and is of a format that cannot be rewritten.
     OSError
         It cannot be written.
     """
@@ -133,9 +133,24 @@ def _is_own(row: dict[str, str], person: Person) -> bool:
 
 
 def _contents(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a file, and those of the files in it where it is an archive, such as a workbook."""
-    yield path.read_bytes()
+    """
+    Yield what is in a file of another format: its text, or the files in it where it is an archive, as a workbook is.
+
+    Raises
+    ------
+    ExportError
+        It is neither: what is compressed, or in a database, cannot be searched.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
                 yield archive.read(name)
+        return
+    content = path.read_bytes()
+    try:
+        content.decode()
+    except UnicodeError as error:
+        raise ExportError(
+            f"{path.name} is of a format that cannot be searched.", hint="Export it anew, or delete it."
+        ) from error
+    yield content

@@ -38,10 +38,15 @@ from outreach_frames.snapshots._person_rows import Counts, RowErasure, counts_of
 from outreach_frames.snapshots._writing import keep_unfinished, unfinished_files, unfinished_versions, writing
 
 
+def is_snapshot(path: Path) -> bool:
+    """Whether a folder has a version, finished or not."""
+    return path.is_dir() and bool(version_names(path) or unfinished_versions(path))
+
+
 def organizations_of_snapshot(path: Path) -> set[str]:
     """Return the fingerprints of the organizations that versions were taken from, as far as they are known."""
     organizations = set()
-    for name in version_names(path) if path.is_dir() else []:
+    for name in version_names(path):
         with suppress(SnapshotError):
             organizations.add(read_manifest(path / name).organization)
     return {each for each in organizations if each is not None}
@@ -75,7 +80,7 @@ def erase_from_snapshot(path: Path, person: Person, *, dry_run: bool) -> Iterato
     SnapshotError
         There is no snapshot, another program is writing to it, or the disk is full.
     """
-    if not path.is_dir():
+    if not is_snapshot(path):
         raise SnapshotError(f"There is no snapshot in {path.name}.", hint="Name the folder given to take_snapshot.")
     with writing(path):
         erasure = _Erasure(path, person, dry_run=dry_run)

@@ -359,6 +359,41 @@ def test_a_workbook_with_the_person_is_named(taken, tmp_path):
     assert not spellings_in(taken.path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("x.duckdb", b"\xff\0"), ("x.csv", b"\xff\0"), ("x.csv.gz", b"\x1f\x8b")]
+)
+def test_an_export_that_cannot_be_searched_is_named(tmp_path, name, content):
+    """Nobody may believe that it was."""
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(ErasureError) as caught:
+        of.compliance.forget(ADDRESS, cache=False, exports=tmp_path / name)
+
+    assert list(caught.value.places) == [name]
+
+
+def test_a_folder_without_a_snapshot_is_refused(taken, tmp_path):
+    """A typing error must not look like a search without a result."""
+    before = contents(taken.path)
+
+    with pytest.raises(QueryError, match="no snapshot"):
+        of.compliance.forget(ADDRESS, cache=False, snapshots=[taken.path, tmp_path])
+
+    assert contents(taken.path) == before
+
+
+def test_an_address_that_a_delivery_says_was_changed_leads_to_the_person(tmp_path):
+    changed = {
+        **payload("prospect", 12, {"emails": ["new@example.org"]}),
+        "beforeUpdate": {"attributes": {"emails": [ADDRESS]}},
+    }
+    deliver(tmp_path / "store.sqlite", changed, payload("call", 5, {}, prospect=("prospect", 12)), payload("call", 6))
+
+    of.compliance.forget(ADDRESS, cache=False, webhooks=tmp_path / "store.sqlite")
+
+    assert of.webhooks.read(tmp_path / "store.sqlite")["resource_id"].tolist() == ["6"]
+
+
 @pytest.mark.parametrize("harm", ["flip", "remove", "manifest"])
 def test_a_damaged_version_is_named_and_the_others_are_seen_to(taken, harm):
     """What cannot be read cannot be judged, and is not made to look whole."""
