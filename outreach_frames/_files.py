@@ -1,5 +1,6 @@
 """Files: replaced as a whole, private to their owner, locked between processes; and SQLite files."""
 
+import errno
 import os
 import uuid
 from collections.abc import Iterable, Iterator
@@ -141,3 +142,18 @@ def open_sqlite(
         connection.close()
         raise
     return connection
+
+
+def compact_sqlite(connection: "Connection") -> None:
+    """
+    Write an SQLite file anew and empty its log, so that nothing that was deleted stays in either.
+
+    Raises
+    ------
+    sqlite3.Error, OSError
+        Another program uses the file, or there is no room: something may still be in it.
+    """
+    for statement in ("pragma secure_delete = on", "pragma temp_store = memory", "vacuum"):
+        connection.execute(statement).fetchall()
+    if connection.execute("pragma wal_checkpoint(truncate)").fetchone()[0]:
+        raise OSError(errno.EBUSY, "another program is reading it")

@@ -9,7 +9,7 @@ for, and to one call at a time: its lock file stands in the same folder.
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 from filelock import Timeout
+from platformdirs import user_state_path
 
-from outreach_frames._files import PRIVATE_FOLDER, file_lock, open_sqlite
+from outreach_frames._files import PRIVATE_FOLDER, compact_sqlite, file_lock, open_sqlite
 from outreach_frames.client import Client
 from outreach_frames.errors import (
     BadRequestError,
@@ -127,6 +128,58 @@ class Journal:
             opened = open_sqlite(self.path, autocommit=False, pragmas=["pragma synchronous = full"])
             with closing(opened) as connection, connection:
                 yield connection
+
+
+def default_folder() -> Path:
+    """Return the folder of journals that no caller named: in the user's state folder."""
+    return Path(user_state_path("outreach_frames")) / "journals"
+
+
+def erase_ids(path: Path, ids: Collection[str], *, organization: str | None, dry_run: bool) -> int:
+    """
+    Take ids of records out of a journal that is there, and return how many entries have one.
+
+    The entries stay, by their digests: without them the same call would create the records again. A journal does not
+    tell the types of its records, so that an entry of another type with the same number loses its id too.
+
+    Parameters
+    ----------
+    ids
+        Ids as text.
+    organization
+        Fingerprint of the organization that they are of; a journal of another one is left alone. ``None``: not known.
+    dry_run
+        Change nothing.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    QueryError
+        The file is something else, or a call is writing with it.
+    JournalError
+        It cannot be read or written.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no journal at {path.name}.")
+    with (
+        alone(path, f"A call is writing with the journal {path.name}."),
+        _errors_of(path),
+        closing(open_sqlite(path, read_only=dry_run)) as connection,
+    ):
+        tables = {name for (name,) in connection.execute("select name from sqlite_master")}
+        if "entry" not in tables:
+            raise QueryError(f"{path.name} is no journal of a bulk write.", hint="Name one.")
+        owners = connection.execute("select organization from owner").fetchall() if "owner" in tables else []
+        places = ", ".join("?" * len(ids))
+        is_other = organization is not None and bool(owners) and (organization,) not in owners
+        query = f"select count(*) from entry where id in ({places})"  # noqa: S608  question marks
+        count = 0 if is_other else int(connection.execute(query, [*ids]).fetchone()[0])
+        if not dry_run:
+            if count:
+                connection.execute(f"update entry set id = null where id in ({places})", [*ids])  # noqa: S608
+            compact_sqlite(connection)
+    return count
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from platformdirs import user_state_path
 from tqdm.auto import tqdm
 
 from outreach_frames._fetch import fetch
@@ -23,7 +22,7 @@ from outreach_frames._request_documents import (
     is_missing,
     resource_document,
 )
-from outreach_frames._write_journal import Entry, Identity, Journal, Owner, alone, identity_of
+from outreach_frames._write_journal import Entry, Identity, Journal, Owner, alone, default_folder, identity_of
 from outreach_frames._write_selection import FrameSelection, Mode, select_rows
 from outreach_frames.catalog import Attribute, ResourceType
 from outreach_frames.client import Client
@@ -168,7 +167,7 @@ def write_frame(
         outcomes = [_planned(row) for row in _planned_rows(client, kind, chosen, key)]
         return _result(frame, outcomes, kind, chosen)
     identity = identity_of(client)
-    lock = _state_folder() / f"{_digest(identity.organization, kind.name)}"
+    lock = default_folder() / f"{_digest(identity.organization, kind.name)}"
     # What the look-ups find must still hold when the last row is written.
     with alone(lock, f"Another call is writing {kind.table} to this organization."):
         rows = _planned_rows(client, kind, chosen, key)
@@ -376,7 +375,7 @@ def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Pa
     QueryError
         A call that wrote the same came to its end less than a day ago.
     """
-    folder = _state_folder()
+    folder = default_folder()
     for each in folder.glob("*.ended"):
         with suppress(FileNotFoundError):  # another call may put it away too
             if time.time() - each.stat().st_mtime > _JOURNAL_LIFE_S:
@@ -408,7 +407,3 @@ def _ended(path: Path) -> Path:
 
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-
-
-def _state_folder() -> Path:
-    return Path(user_state_path("outreach_frames")) / "journals"

@@ -19,6 +19,7 @@ import click
 
 from outreach_frames import __version__
 from outreach_frames._files import replacing
+from outreach_frames._forget_command import forget
 from outreach_frames._secrets import hidden
 from outreach_frames._snapshot_commands import ACCOUNT, FOLDER, printable, refresh, say_tables, snapshots
 from outreach_frames.errors import AuthError, DataError, OutreachError, PermissionDeniedError
@@ -91,6 +92,7 @@ def main() -> None:
 
 main.add_command(snapshots)
 main.add_command(refresh)
+main.add_command(forget)
 
 
 @main.command()

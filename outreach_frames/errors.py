@@ -27,6 +27,7 @@ Everything this package raises or warns of.
     ├── JournalError                   a journal of a bulk write that cannot be read or written
     ├── SnapshotError                  a snapshot folder that is missing, damaged or incomplete
     ├── ExportError                    (OSError)       a file that cannot be written
+    ├── ErasureError                   a place in which a person who is to be erased may still be
     ├── ReportError                    a notebook that cannot become a report, or did not get to its end
     └── SignatureError                 (ValueError)    a webhook delivery whose signature is missing or wrong
 
@@ -366,6 +367,24 @@ class SnapshotError(OutreachError):
 
 class ExportError(OutreachError, OSError):
     """A file that people are to open cannot be written: its place, the disk, or a missing extra forbids it."""
+
+
+class ErasureError(OutreachError):
+    """
+    A person who is to be erased may still be in some places; the others were seen to.
+
+    Attributes
+    ----------
+    receipt
+        What was erased elsewhere, as `outreach_frames.compliance.forget` returns it.
+    places
+        Place → why it was left.
+    """
+
+    def __init__(self, message: str, *, receipt: Any, places: Mapping[str, str], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.receipt = receipt
+        self.places = dict(places)
 
 
 class ReportError(OutreachError):

@@ -24,7 +24,8 @@ NAMES = """
 
 LAYERS = (
     {"_files", "_fork", "_format", "_renamed", "_secrets", "errors", "metrics"},
-    {"_warnings"},
+    {"_spellings", "_warnings"},
+    {"_person"},
     {"_http", "catalog", "plots", "stats"},
     {"_auth", "_export", "display", "reports"},
     {"_query", "_sandbox", "findings"},
@@ -33,7 +34,8 @@ LAYERS = (
     {"client"},
     {"_fetch", "_write_journal", "_write_selection"},
     {"connections"},
-    {"_snapshot_commands", "bulk", "compliance", "patterns", "snapshots"},
+    {"_snapshot_commands", "bulk", "patterns", "snapshots"},
+    {"_forget_command", "compliance"},
     {"cli", "widgets"},
 )
 """From the lowest; a module imports only from layers below its own."""

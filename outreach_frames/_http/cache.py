@@ -144,6 +144,11 @@ class Cache:
         """Whether responses are stored."""
         return self._store is not None
 
+    @property
+    def path(self) -> Path | None:
+        """The file; ``None`` where responses are not stored."""
+        return None if self._store is None else self._store.path
+
     def key(self, request: PreparedRequest) -> str:
         """
         Name a question: account, method and URL.

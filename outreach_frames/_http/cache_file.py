@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from requests_cache.backends.base import BaseStorage
 from requests_cache.models.response import CachedResponse
 from requests_cache.serializers import SerializerPipeline
 
-from outreach_frames._files import file_lock, make_private, open_sqlite
+from outreach_frames._files import compact_sqlite, file_lock, make_private, open_sqlite
 from outreach_frames._fork import OfOneProcess
 from outreach_frames.errors import CacheWarning
 
@@ -265,7 +265,7 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
             try:
                 return work(self._open())
             except sqlite3.Error as error:
-                if getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE in _DAMAGED:
+                if is_damage(error):
                     self._set_aside()
                 else:
                     self._warn_once(f"The cache cannot be used ({error.sqlite_errorname}).")
@@ -334,3 +334,38 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
 
     def _beside(self, suffix: str, joint: str = ".") -> Path:
         return self.path.with_name(f"{self.path.name}{joint}{suffix}")
+
+
+def stored_values(path: Path) -> Iterator[tuple[str, bytes]]:
+    """
+    Yield the key and the value of each response in a file, which is not written.
+
+    Raises
+    ------
+    sqlite3.Error, OSError
+        The file cannot be read, or has another format.
+    """
+    with closing(open_sqlite(path, timeout=_BUSY_TIMEOUT, read_only=True)) as connection:
+        if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
+            raise sqlite3.NotSupportedError("another format")
+        yield from connection.execute("SELECT key, value FROM answers")
+
+
+def erase_values(path: Path, keys: list[str]) -> None:
+    """
+    Delete responses for good: nothing of them stays in the file or in its log.
+
+    Raises
+    ------
+    sqlite3.Error, OSError
+        The file cannot be written, or another program reads it.
+    """
+    with closing(open_sqlite(path, timeout=_BUSY_TIMEOUT, pragmas=_PRAGMAS)) as connection:
+        connection.execute("DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?))", (json.dumps(keys),))
+        compact_sqlite(connection)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error says that a file is no cache that can be read, rather than that it cannot be used now."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.NotSupportedError) if code is None else code & _PRIMARY_CODE in _DAMAGED

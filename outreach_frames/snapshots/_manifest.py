@@ -26,8 +26,11 @@ POINTER = "CURRENT"
 TABLE_NAME = r"^[A-Za-z0-9_-]+\Z"
 """What a table may be called in a manifest."""
 TableName: TypeAlias = Annotated[str, msgspec.Meta(pattern=TABLE_NAME)]
-FILE_PATH = r"^[A-Za-z0-9_-]+(/part-\d{5,9})?\.parquet\Z"
-"""What a file may be called: one in the version's folder, or one in the folder of its table."""
+FILE_PATH = r"^(\.?[A-Za-z0-9_-]+|[A-Za-z0-9_-]+/\.?part-\d{5,9})\.parquet\Z"
+"""
+What a file may be called: one in the version's folder, or one in the folder of its table; with a dot before the name
+while it replaces another one.
+"""
 
 VERSION = re.compile(r"(\d{8}T\d{6}Z)-(\d+)")
 """Name of a version: when its earliest table was extracted, and a number."""
@@ -170,7 +173,7 @@ def read_manifest(folder: Path) -> Manifest:
 def has_own_files(table: str, facts: TableFacts) -> bool:
     """Whether a table has files, each once, all of them where its own are, and together of as many rows."""
     paths = [file.path for file in facts.files]
-    is_own = all(re.split(r"[/.]", path)[0] == table for path in paths)
+    is_own = all(re.split(r"[/.]", path.removeprefix("."))[0] == table for path in paths)
     return bool(paths) and is_own and len({*paths}) == len(paths) and sum(f.rows for f in facts.files) == facts.rows
 
 

@@ -8,9 +8,11 @@ snapshot at a time; its lock ends with its process.
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -253,10 +255,9 @@ class UnfinishedVersion:
 
     def _take_over(self) -> None:
         """Keep the finished files of an earlier attempt that are as they were written; remove all others."""
-        with suppress(OSError, msgspec.MsgspecError, RecursionError, ValueError):
-            journal = msgspec.json.decode((self.folder / _JOURNAL).read_bytes(), type=_Journal)
-            if abs(datetime.now(UTC) - journal.started) < RESUME_WITHIN:
-                self._journal = journal
+        journal = _read_journal(self.folder)
+        if journal is not None and abs(datetime.now(UTC) - journal.started) < RESUME_WITHIN:
+            self._journal = journal
         self._journal.tables = {
             name: facts
             for name, facts in self._journal.tables.items()
@@ -269,14 +270,7 @@ class UnfinishedVersion:
             and all(file.path == part_path(name, number) for number, file in enumerate(files, 1))
             and (intact := self._intact(name, files))
         }
-        finished = [facts.path for table in self._journal.tables.values() for facts in table.files]
-        finished += [facts.path for files in self._journal.parts.values() for facts in files]
-        listed = {self.folder / path for path in [_JOURNAL, *finished]}
-        for file in [file for file in self.folder.rglob("*") if file.is_symlink() or not file.is_dir()]:
-            if file not in listed:
-                file.unlink()
-        for folder in [each for each in self.folder.iterdir() if each.is_dir() and not any(each.iterdir())]:
-            folder.rmdir()
+        _remove_unlisted(self.folder, self._journal)
 
     def _intact(self, table: str, files: Sequence[FileFacts]) -> list[FileFacts]:
         """Return the files up to the first that was changed or removed, or is not as the journal says."""
@@ -365,6 +359,57 @@ class PartWriter:
                 parquet.link(file, self._version.folder / facts.path)
                 return msgspec.structs.replace(facts, sha256=old.sha256)
         return facts
+
+
+def unfinished_versions(path: Path) -> list[Path]:
+    """Return the folders of versions that are not finished."""
+    return sorted(folder for folder in path.glob(f"{_ASIDE}*") if not folder.is_symlink())
+
+
+def unfinished_files(folder: Path) -> dict[str, list[FileFacts]]:
+    """Return the finished files of an unfinished version by their tables; none where its journal cannot be read."""
+    journal = _read_journal(folder)
+    if journal is None:
+        return {}
+    return {**{name: facts.files for name, facts in journal.tables.items()}, **journal.parts}
+
+
+def keep_unfinished(folder: Path, is_good: Callable[[str, FileFacts], bool]) -> None:
+    """
+    Remove finished files of an unfinished version, within `writing`; they are asked for again when it goes on.
+
+    A finished table goes as a whole, an unfinished one from the first such file on. So does whatever no journal lists.
+    """
+    journal = _read_journal(folder)
+    if journal is None:
+        _remove(folder)
+        return
+    journal.tables = {
+        name: facts for name, facts in journal.tables.items() if all(is_good(name, file) for file in facts.files)
+    }
+    parts = {name: list(takewhile(partial(is_good, name), files)) for name, files in journal.parts.items()}
+    journal.parts = {name: files for name, files in parts.items() if files}
+    with replacing(folder / _JOURNAL) as stream:
+        stream.write(msgspec.json.encode(journal))
+    _remove_unlisted(folder, journal)
+
+
+def _read_journal(folder: Path) -> _Journal | None:
+    with suppress(OSError, msgspec.MsgspecError, RecursionError, ValueError):
+        return msgspec.json.decode((folder / _JOURNAL).read_bytes(), type=_Journal)
+    return None
+
+
+def _remove_unlisted(folder: Path, journal: _Journal) -> None:
+    """Remove the files of an unfinished version that its journal does not list, and folders without files."""
+    finished = [facts.path for table in journal.tables.values() for facts in table.files]
+    finished += [facts.path for files in journal.parts.values() for facts in files]
+    listed = {folder / path for path in [_JOURNAL, *finished]}
+    for file in [file for file in folder.rglob("*") if file.is_symlink() or not file.is_dir()]:
+        if file not in listed:
+            file.unlink()
+    for each in [each for each in folder.iterdir() if each.is_dir() and not any(each.iterdir())]:
+        each.rmdir()
 
 
 def _put_in_place(aside: Path, as_of: datetime) -> str:

@@ -296,6 +296,7 @@ class PartFile:
 def link(file: Path, place: Path) -> None:
     """Put a file in a second place: as a hard link, or as a copy where the file system has none."""
     aside = place.with_name(f".link-{place.name}")
+    aside.unlink(missing_ok=True)  # of a program that was killed: to copy over it would write to what it shares
     try:
         os.link(file, aside)
     except OSError:

@@ -93,7 +93,7 @@ class DeliveryStore:
             return self._connection
         self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as on_failure, _as_store(self._path):
+        with ExitStack() as on_failure, as_store(self._path):
             connection = open_sqlite(
                 self._path, timeout=_WAIT_S, pragmas=["pragma journal_mode = wal", "pragma synchronous = full"]
             )
@@ -215,7 +215,7 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
         raise FileNotFoundError(f"There is no store of deliveries at {Path(store).name}.")
     kind = None if resource is None else catalog.load().resource(resource)
     with (
-        _as_store(Path(store)),
+        as_store(Path(store)),
         closing(open_sqlite(Path(store), read_only=True)) as connection,
     ):
         repeats = "repeats" if "repeats" in _table_columns(connection) else "0"
@@ -253,7 +253,7 @@ _FOR_NOW = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQ
 
 
 @contextmanager
-def _as_store(path: Path) -> Iterator[None]:
+def as_store(path: Path) -> Iterator[None]:
     """Turn what SQLite says of a file that is no store, or cannot be opened, into a typed error."""
     try:
         yield

@@ -296,3 +296,14 @@ def test_many_values_in_a_filter_are_no_obstacle(org, tmp_path):
     taken = of.take_snapshot(org, tmp_path / "many", resources=names, progress=False)
 
     assert taken.frame("accounts")["id"].tolist() == [*range(1, 101)]
+
+
+def test_a_link_that_a_killed_program_left_is_not_written_through(tmp_path):
+    """It may lead to a file that another version has."""
+    for name in ("new", "shared"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".link-place").hardlink_to(tmp_path / "shared")
+
+    parquet.link(tmp_path / "new", tmp_path / "place")
+
+    assert [(tmp_path / name).read_text() for name in ("place", "shared")] == ["new", "shared"]

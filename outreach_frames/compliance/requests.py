@@ -18,8 +18,6 @@ from outreach_frames._request_documents import without_blanks
 from outreach_frames.client import Client
 from outreach_frames.errors import DeadlineError, DocumentError
 
-__all__ = ["request_deletion", "status", "wait"]
-
 POLL_S = 30.0
 """Pause between two looks at a request [seconds]."""
 

@@ -1,0 +1,156 @@
+"""Erase a person from files that this package exported: CSV and Parquet, each replaced as a whole."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow.parquet as pq
+
+from outreach_frames._files import replacing
+from outreach_frames._person import ADDRESSES, OWNERS, Erased, Person
+from outreach_frames.errors import ExportError
+from outreach_frames.snapshots import parquet
+from outreach_frames.snapshots._person_rows import Counts, RowErasure, counts_of, ids_of_address
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def listed(paths: list[Path]) -> list[Path]:
+    """Return files, with those in folders."""
+    files = [sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path] for path in paths]
+    return [file for part in files for file in part]
+
+
+def ids_in_export(path: Path, person: Person) -> set[int]:
+    """Return the ids of the prospects that a file shows with the address."""
+    if path.suffix == ".parquet":
+        with parquet.readable(path.name):
+            return ids_of_address([path], _table(path), person)
+    if path.suffix != ".csv":
+        return set()
+    file = _read_csv(path)
+    key = "id" if "emails" in file.head else "prospect_id"
+    rows = (dict(zip(file.head, row, strict=False)) for row in file.rows)
+    ids = [row.get(key, "") for row in rows if any(person.is_in(row.get(name, "")) for name in ADDRESSES.values())]
+    return {int(id_) for id_ in ids if id_.isdecimal()}
+
+
+def erase_from_export(path: Path, person: Person, *, dry_run: bool) -> Erased:
+    """
+    Take the person out of a file.
+
+    Raises
+    ------
+    ExportError
+        The file cannot be searched, or mentions the person and is of a format that cannot be rewritten.
+    OSError
+        It cannot be written.
+    """
+    if path.suffix == ".parquet":
+        counts = _erase_parquet(path, person, dry_run=dry_run)
+    elif path.suffix == ".csv":
+        counts = _erase_csv(path, person, dry_run=dry_run)
+    elif any(map(person.is_in, _contents(path))):
+        raise ExportError(
+            f"{path.name} mentions the person and cannot be rewritten.", hint="Export it anew, or delete it."
+        )
+    else:
+        counts = Counts(0, 0)
+    return Erased(path.name, *counts)
+
+
+def _erase_parquet(path: Path, person: Person, *, dry_run: bool) -> Counts:
+    with parquet.readable(path.name):
+        table = _table(path)
+        counts = counts_of(path, table, person)
+    if any(counts) and not dry_run:
+        erasure = RowErasure(table, pq.read_schema(path), person)
+        with replacing(path) as stream, parquet.open_writer(stream, erasure.schema) as out:
+            for group in parquet.row_groups(path):
+                rows = erasure.erased(group)[0].replace_schema_metadata(erasure.schema.metadata)
+                out.write_table(rows, row_group_size=parquet.GROUP_ROWS)
+    return counts
+
+
+def _table(path: Path) -> str:
+    """Return the name of the table that a file has: as it was fetched, or else by the file's own name."""
+    return str(parquet.attrs_of(path).get("outreach_frames", {}).get("resource", path.stem))
+
+
+class _CsvFile(NamedTuple):
+    """Content of a CSV file, and how it is written."""
+
+    head: list[str]
+    rows: list[list[str]]
+    encoding: str
+    line_end: str
+
+
+def _read_csv(path: Path) -> _CsvFile:
+    content = path.read_bytes()
+    try:
+        head, *rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)) or [[]]
+    except (UnicodeError, csv.Error) as error:
+        raise ExportError(
+            f"{path.name} is no CSV file that can be read.", hint="Export it anew, or delete it."
+        ) from error
+    first = content.partition(b"\n")[0]
+    return _CsvFile(
+        head, rows, "utf-8-sig" if content.startswith(_BOM) else "utf-8", "\r\n" if first.endswith(b"\r") else "\n"
+    )
+
+
+def _erase_csv(path: Path, person: Person, *, dry_run: bool) -> Counts:
+    file = _read_csv(path)
+    others, cells = [], 0
+    for row in file.rows:
+        if not _is_own(dict(zip(file.head, row, strict=False)), person):
+            new = [person.replaced(cell) for cell in row]
+            cells += sum(one != other for one, other in zip(new, row, strict=True))
+            others.append(new)
+    counts = Counts(len(file.rows) - len(others), cells)
+    if any(counts) and not dry_run:
+        with replacing(path) as stream:
+            text = io.TextIOWrapper(stream, encoding=file.encoding, newline="")
+            csv.writer(text, lineterminator=file.line_end).writerows([file.head, *others])
+            text.detach()
+    return counts
+
+
+def _is_own(row: dict[str, str], person: Person) -> bool:
+    """Whether a row is the person's own record, by its columns' names."""
+    if any(person.is_in(row.get(name, "")) for name in ADDRESSES.values()):
+        return True
+    if "emails" in row and person.is_id(row.get("id")):
+        return True
+    return any(
+        person.is_id(row.get(f"{owner}_id")) and (owner == "prospect" or row.get(f"{owner}_type") == "prospect")
+        for owner in OWNERS
+    )
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    """
+    Yield what is in a file of another format: its text, or the files in it where it is an archive, as a workbook is.
+
+    Raises
+    ------
+    ExportError
+        It is neither: what is compressed, or in a database, cannot be searched.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                yield archive.read(name)
+        return
+    content = path.read_bytes()
+    try:
+        content.decode()
+    except UnicodeError as error:
+        raise ExportError(
+            f"{path.name} is of a format that cannot be searched.", hint="Export it anew, or delete it."
+        ) from error
+    yield content

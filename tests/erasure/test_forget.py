@@ -1,0 +1,628 @@
+"""After a person is forgotten their address is in no byte, other people's rows are as before, and all can be read."""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from starlette.testclient import TestClient
+
+import outreach_frames as of
+from outreach_frames import _write_journal
+from outreach_frames._spellings import ERASED
+from outreach_frames.cli import main
+from outreach_frames.errors import APIError, ErasureError, QueryError
+from outreach_frames.snapshots import erasure, parquet
+from outreach_frames.snapshots._writing import writing
+from tests.erasure.erasure_support import ADDRESS, OTHERS, RESOURCES, TEXTS, bytes_of, records, spellings_in
+from tests.fetch_support import organization, resource
+from tests.snapshot_support import contents
+
+ROUNDS = 30
+ROOT = Path(__file__).parents[2]
+SECRET = "between us"
+
+
+def deliver(store, *payloads):
+    """Send signed deliveries to a receiver."""
+    with TestClient(of.webhooks.receiver(store, secret=SECRET)) as client:
+        for number, payload in enumerate(payloads):
+            body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+            signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+            headers = {"Outreach-Webhook-Signature": signature, "Outreach-Webhook-ID": f"id {number}"}
+            assert client.post("/", content=body, headers=headers).status_code < 300
+
+
+def payload(kind, id_, attributes=None, **related):
+    """Return the payload of a delivery."""
+    return {"data": resource(kind, id_, attributes, **related), "meta": {"eventName": f"{kind}.updated"}}
+
+
+DELIVERIES = [
+    payload("prospect", 7, {"emails": [ADDRESS]}),
+    payload("mailing", 70, {"state": "replied"}, prospect=("prospect", 7)),
+    {"data": {"type": "task", "id": 71, "attributes": {}, "relationships": {"subject": {"type": "prospect", "id": 7}}},
+     "meta": {"eventName": "task.updated"}},
+    payload("task", 80, {"note": TEXTS["HTML"], "open": 1.5}, prospect=("prospect", 8)),
+    payload("opportunity", 81, {"name": "O"}, primaryProspect=("prospect", 7), account=("account", 3)),
+    payload("prospect", 8, {"emails": [OTHERS]}),
+    f"no payload, {ADDRESS}".encode(),
+    f"no payload, {ADDRESS}".encode("utf-16-le"),
+    b"no payload",
+]  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path):
+    file = tmp_path / "deliveries.sqlite"
+    deliver(file, *DELIVERIES)
+    return file
+
+
+def without_when(receipt):
+    return receipt.drop(columns="when")
+
+
+def test_the_address_is_in_no_byte_of_any_store_afterward(org, taken_here, store, tmp_path):
+    of.fetch(org, "mailings", fields="*", progress=False)
+    of.fetch(org, "prospects", filter={"emails": [ADDRESS]}, progress=False)
+    of.fetch(org, "users", fields=["email"], progress=False)
+    cached = org.cache.info().answers
+    places = [tmp_path / "cache", taken_here.path, store.parent / store.name]
+    before = spellings_in(tmp_path)
+    others = taken_here.frame("mailings")
+
+    receipt = of.compliance.forget(ADDRESS, client=org, snapshots=taken_here.path, webhooks=store)
+
+    assert all(place.exists() for place in places)
+    assert before == {"UTF-8", "JSON", "decomposed", "ASCII", "percent", "HTML", "quoted-printable", "UTF-16", "base64"}
+    assert spellings_in(tmp_path) == set()
+    assert OTHERS.encode() in bytes_of(tmp_path)
+    left = org.cache.info().answers
+    assert 0 < left < cached
+    sums = receipt.groupby("store")["rows"].sum()
+    assert (sums["cache"], sums["webhooks"]) == (cached - left, 5)
+    assert receipt["when"].notna().all()
+    assert ADDRESS.lower() not in receipt.to_csv().lower()
+    assert len(taken_here.frame("mailings")) == len(others) - 1
+
+
+def test_rows_of_others_stay_and_what_leads_to_the_person_is_blank(taken):
+    before = {name: taken.frame(name) for name in taken.tables}
+
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    for version in taken.versions:
+        checks = taken.at(version).verify()
+        assert checks["passed"].ne(other=False).fillna(value=True).all()
+    after = {name: taken.frame(name) for name in taken.tables}
+    for name in ("prospects", "email_addresses", "events", "mailings", "tasks"):
+        own = before[name]["id" if name == "prospects" else "prospect_id"].eq(7).fillna(value=False)
+        assert after[name]["id"].tolist() == before[name].loc[~own.astype(bool), "id"].tolist()
+        assert {**after[name].dtypes} == {**before[name].dtypes}
+    pd.testing.assert_frame_equal(
+        after["prospects"], before["prospects"][before["prospects"]["id"] != 7].reset_index(drop=True)
+    )
+    opportunities = after["opportunities"].set_index("id")
+    assert opportunities.loc[7, ["primary_prospect_id", "primary_prospect__first_name"]].isna().all()
+    assert opportunities.loc[8, "primary_prospect_id"] == 8
+    assert len(opportunities) == 20
+    assert after["events"].set_index("id").loc[9, "payload"] == json.dumps({"to": ERASED}, separators=(",", ":"))
+    assert after["users"]["title"].tolist() == [f"<{ERASED}>"]
+    mailings = before["mailings"][before["mailings"]["prospect_id"] != 7].reset_index(drop=True)
+    others = mailings["prospect_id"].isin([14, 15, 16, 17, 18])  # whose texts have longer addresses
+    pd.testing.assert_frame_equal(after["mailings"][others], mailings[others])
+    assert (after["mailings"]["subject"] != mailings["subject"]).tolist() == (~others).tolist()
+    assert (
+        after["mailings"].drop(columns=["subject", "body_text"]).equals(mailings.drop(columns=["subject", "body_text"]))
+    )
+
+
+def test_a_dry_run_changes_nothing_and_gives_the_same_counts(org, taken_here, store, tmp_path):
+    of.fetch(org, "mailings", progress=False)
+    org.cache.close()
+    journal = tmp_path / "journal"
+    of.write_frame(org, "prospects", pd.DataFrame({"emails": [["new@example.com"]]}), journal=journal, confirm=True)
+    org.cache.close()
+    before = contents(tmp_path)
+    options = {"client": org, "snapshots": taken_here.path, "webhooks": [store], "journals": journal}
+
+    dry = of.compliance.forget(ADDRESS, dry_run=True, **options)
+
+    org.cache.close()
+    assert {path: each for path, each in contents(tmp_path).items() if path in before and path.suffix != ".lock"} == {
+        path: each for path, each in before.items() if path.suffix != ".lock"
+    }
+    assert dry["when"].isna().all()
+    pd.testing.assert_frame_equal(
+        without_when(of.compliance.forget(ADDRESS, **options)), without_when(dry), check_like=False
+    )
+
+
+def test_a_second_call_finds_nothing_more_and_writes_no_snapshot(taken, store):
+    options = {"cache": False, "snapshots": taken.path, "webhooks": store}
+    of.compliance.forget(ADDRESS, **options)
+    before = contents(taken.path)
+
+    receipt = of.compliance.forget(ADDRESS, **options)
+
+    assert receipt[["rows", "cells"]].sum().tolist() == [0, 0]
+    assert set(receipt["store"]) == {"snapshot", "webhooks"}
+    assert contents(taken.path) == before
+
+
+def test_versions_share_their_new_files_as_they_shared_the_old(taken):
+    def shares():
+        files = list(taken.path.rglob("*.parquet"))
+        names = {file.relative_to(taken.path): file.stat().st_ino for file in files}
+        return sorted((str(one), str(two)) for one in names for two in names if one < two and names[one] == names[two])
+
+    before = shares()
+
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    assert before
+    assert {*before} <= {*shares()}  # and files that only the person made differ
+    assert not list(taken.path.rglob(".*"))
+
+
+def test_a_refresh_afterward_works(org, taken_here):
+    """It brings the person back only as long as Outreach has them."""
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken_here.path)
+    org.sandbox.remove("prospect", 7)
+    for kind in ("mailing", "task", "event"):
+        org.sandbox.remove(kind, 7)
+    org.update("users", 1, title="none")
+
+    newer = of.open_snapshot(taken_here.path).refresh(org, progress=False)
+
+    newer.verify()
+    assert 7 not in newer.frame("prospects")["id"].tolist()
+    assert len(newer.frame("mailings")) == 19
+
+
+def test_a_version_that_is_not_finished_loses_the_person_too(org, tmp_path):
+    """Its other files are not asked for again."""
+    org.sandbox.faults.add(path="/mailings", method="GET", after=5, times=None, status=403)
+    with pytest.raises(APIError):
+        of.take_snapshot(org, tmp_path / "org", resources=RESOURCES, progress=False)
+    org.sandbox.faults.clear()
+    (aside,) = (tmp_path / "org").glob(".writing-*")
+    (aside / "mailings" / ".part-00009.parquet").write_bytes(b"begun " + ADDRESS.encode())
+    dry = of.compliance.forget(ADDRESS, cache=False, snapshots=tmp_path / "org", dry_run=True)
+    assert spellings_in(tmp_path / "org")
+
+    receipt = of.compliance.forget(ADDRESS, cache=False, snapshots=tmp_path / "org")
+
+    assert without_when(receipt).equals(without_when(dry))
+    assert receipt["rows"].sum() >= 3
+    assert not spellings_in(tmp_path / "org")
+    org.sandbox.clear_log()
+    taken = of.take_snapshot(org, tmp_path / "org", resources=RESOURCES, progress=False)
+    assert not [each for each in org.sandbox.requests if each.path.endswith("/users")]
+    taken.verify()
+    assert len(taken.frame("mailings")) == 20
+
+
+def test_a_table_of_the_person_alone_stays_as_one_without_rows(org, tmp_path):
+    resources = {"prospects": {"filter": {"emails": [ADDRESS.lower()]}}, "users": {}}
+    taken = of.take_snapshot(org, tmp_path / "org", resources=resources, progress=False)
+    assert len(taken.frame("prospects")) == 1
+
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    assert not spellings_in(taken.path)  # not in the options of the manifest either
+    taken.verify()
+    assert len(taken.frame("prospects")) == 0
+
+
+def test_deliveries_of_the_person_go_and_others_lose_the_address(store):
+    of.compliance.forget(ADDRESS, cache=False, webhooks=store)
+
+    with pytest.warns(of.errors.OutreachDataWarning, match="no webhook payload"):
+        deliveries = of.webhooks.read(store)
+    assert deliveries["resource_id"].dropna().tolist() == ["80", "81", "8"]
+    assert json.loads(deliveries["attributes"][0]) == {"note": ERASED, "open": 1.5}
+    assert json.loads(deliveries["relationships"][1]) == {
+        "primaryProspect": {"data": None},
+        "account": {"data": {"type": "account", "id": 3}},
+    }
+    assert deliveries["body"].dropna().tolist() == [b"no payload"]
+
+
+def test_a_delivery_that_comes_again_is_recognized(store):
+    of.compliance.forget(ADDRESS, cache=False, webhooks=store)
+    before = store.read_bytes()
+
+    deliver(store, *[None] * 0)
+    with TestClient(of.webhooks.receiver(store, secret=SECRET)) as client:
+        body = json.dumps(DELIVERIES[3]).encode()
+        signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+        client.post("/", content=body, headers={"Outreach-Webhook-Signature": signature})
+
+    assert before
+    assert not spellings_in(store.parent)
+
+
+def test_what_a_store_deleted_before_is_overwritten(store):
+    """Its pages are free, and still hold it."""
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("delete from delivery where body like '%' || ? || '%'", [json.dumps(ADDRESS)[1:-1]])
+        connection.commit()
+    assert spellings_in(store.parent)
+
+    of.compliance.forget(ADDRESS, cache=False, webhooks=store)
+
+    assert not spellings_in(store.parent)
+
+
+def test_ids_of_one_store_lead_to_records_in_another(taken, tmp_path):
+    """A delivery on a mailing has no address."""
+    store = tmp_path / "deliveries.sqlite"
+    deliver(store, DELIVERIES[1], DELIVERIES[5])
+
+    receipt = of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path, webhooks=store)
+
+    assert receipt.loc[receipt["store"] == "webhooks", "rows"].tolist() == [1]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_journal_loses_the_id_and_still_keeps_its_rows_from_being_created_again(org, tmp_path, named):
+    """Without the entry the same call would create the person again."""
+    frame = pd.DataFrame({"emails": [["ada@example.com"], ["jo@example.com"]]})
+    journal = tmp_path / "journal" if named else None
+    ids = of.write_frame(org, "prospects", frame, mode="create", journal=journal, confirm=True)["id"]
+
+    receipt = of.compliance.forget("ada@example.com", client=org, journals=[journal] if named else [])
+    assert receipt.loc[receipt["store"] == "journal", "cells"].tolist() == [0]
+    of.fetch(org, "prospects", progress=False)
+    receipt = of.compliance.forget("ada@example.com", client=org, journals=[journal] if named else [])
+
+    assert receipt.loc[receipt["store"] == "journal", "cells"].tolist() == [1]
+    if named:
+        again = of.write_frame(org, "prospects", frame, mode="create", journal=journal, confirm=True)
+        assert again["status"].tolist() == ["created", "created"]
+        assert again["id"].isna().tolist() == [True, False]
+        assert len(of.fetch(org, "prospects", refresh=True, progress=False)) == 22
+    assert ids[0] not in str([bytes_of(tmp_path / "journal")]) or not named
+
+
+def test_a_journal_of_another_organization_keeps_its_ids(org, tmp_path):
+    """Record 7 is somebody else there; what is known of the organization tells."""
+    ids = [f"{id_}" for id_ in range(1, 30)]
+    frame = pd.DataFrame({"emails": [["ada@example.com"], ["jo@example.com"]]})
+    organization_of_journal = _write_journal.identity_of(org).organization
+    of.write_frame(org, "prospects", frame, mode="create", journal=tmp_path / "journal", confirm=True)
+
+    def erase(organization):
+        return _write_journal.erase_ids(tmp_path / "journal", ids, organization=organization, dry_run=False)
+
+    assert erase("another") == 0
+    assert erase(organization_of_journal) == 2
+    assert erase(None) == 0
+
+
+@pytest.mark.parametrize("store", ["webhooks", "journals"])
+def test_a_file_that_is_no_store_is_named_and_left_as_it_is(taken, tmp_path, store):
+    file = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("create table mine (text)")
+    before = file.read_bytes()
+
+    with pytest.raises(ErasureError) as caught:
+        of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path, **{store: file})
+
+    assert list(caught.value.places) == ["other.sqlite"]
+    assert file.read_bytes() == before
+    assert not spellings_in(taken.path)
+
+
+def test_exports_are_rewritten(taken, tmp_path):
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    frame = taken.frame("mailings")
+    of.export(frame, folder / "mailings.csv")
+    of.export(taken.frame("prospects"), folder / "prospects.csv")
+    with (folder / "mails.parquet").open("wb") as stream:
+        parquet.write_table(frame, stream)
+    of.export(taken.frame("email_addresses")[["id"]], folder / "ids.xlsx")
+    assert spellings_in(folder)
+
+    receipt = of.compliance.forget(ADDRESS, cache=False, exports=folder)
+
+    assert not spellings_in(folder)
+    assert dict(zip(receipt["where"], receipt["rows"], strict=True)) == {
+        "ids.xlsx": 0, "mailings.csv": 1, "mails.parquet": 1, "prospects.csv": 1,
+    }  # fmt: skip
+    assert len(pd.read_csv(folder / "mailings.csv")) == 19
+    assert len(pd.read_parquet(folder / "mails.parquet")) == 19
+
+
+def test_a_workbook_with_the_person_is_named(taken, tmp_path):
+    of.export(taken.frame("prospects"), tmp_path / "prospects.xlsx")
+
+    with pytest.raises(ErasureError) as caught:
+        of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path, exports=tmp_path / "prospects.xlsx")
+
+    assert list(caught.value.places) == ["prospects.xlsx"]
+    assert caught.value.receipt["rows"].sum() > 0
+    assert not spellings_in(taken.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("x.duckdb", b"\xff\0"), ("x.csv", b"\xff\0"), ("x.csv.gz", b"\x1f\x8b")]
+)
+def test_an_export_that_cannot_be_searched_is_named(tmp_path, name, content):
+    """Nobody may believe that it was."""
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(ErasureError) as caught:
+        of.compliance.forget(ADDRESS, cache=False, exports=tmp_path / name)
+
+    assert list(caught.value.places) == [name]
+
+
+def test_a_folder_without_a_snapshot_is_refused(taken, tmp_path):
+    """A typing error must not look like a search without a result."""
+    before = contents(taken.path)
+
+    with pytest.raises(QueryError, match="no snapshot"):
+        of.compliance.forget(ADDRESS, cache=False, snapshots=[taken.path, tmp_path])
+
+    assert contents(taken.path) == before
+
+
+def test_an_address_that_a_delivery_says_was_changed_leads_to_the_person(tmp_path):
+    changed = {
+        **payload("prospect", 12, {"emails": ["new@example.org"]}),
+        "beforeUpdate": {"attributes": {"emails": [ADDRESS]}},
+    }
+    deliver(tmp_path / "store.sqlite", changed, payload("call", 5, {}, prospect=("prospect", 12)), payload("call", 6))
+
+    of.compliance.forget(ADDRESS, cache=False, webhooks=tmp_path / "store.sqlite")
+
+    assert of.webhooks.read(tmp_path / "store.sqlite")["resource_id"].tolist() == ["6"]
+
+
+@pytest.mark.parametrize("harm", ["flip", "remove", "manifest"])
+def test_a_damaged_version_is_named_and_the_others_are_seen_to(taken, harm):
+    """What cannot be read cannot be judged, and is not made to look whole."""
+    first = taken.at(taken.versions[0])
+    file = first.folder / "prospects" / "part-00001.parquet"
+    content = file.read_bytes()
+    if harm == "manifest":
+        (first.folder / "manifest.json").unlink()
+        (first.folder / "manifest.json").write_text("{")
+    else:
+        file.unlink()
+        if harm == "flip":
+            file.write_bytes(content[:-9] + b"?" + content[-8:])
+
+    with pytest.raises(ErasureError, match="org") as caught:
+        of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    assert "7" not in caught.value.places
+    assert 7 not in taken.frame("prospects")["id"].tolist()
+    assert not spellings_in(taken.folder)
+
+
+def test_a_store_in_use_is_named(store, monkeypatch):
+    monkeypatch.setattr("outreach_frames.webhooks.erasure._WAIT_S", 0.05)
+    with closing(sqlite3.connect(store, isolation_level=None)) as writer:
+        writer.execute("begin immediate")
+        with pytest.raises(ErasureError) as caught:
+            of.compliance.forget(ADDRESS, cache=False, webhooks=store)
+
+    assert list(caught.value.places) == ["deliveries.sqlite"]
+    of.compliance.forget(ADDRESS, cache=False, webhooks=store)
+    assert not spellings_in(store.parent)
+
+
+def test_a_reader_that_holds_the_log_up_is_named(store, monkeypatch):
+    """SQLite cannot empty the log then, and the address is still in it or in the file."""
+    monkeypatch.setattr("outreach_frames.webhooks.erasure._WAIT_S", 0.05)
+    with closing(sqlite3.connect(store, isolation_level=None)) as reader:
+        reader.execute("begin")
+        reader.execute("select * from delivery").fetchall()
+        with pytest.raises(ErasureError):
+            of.compliance.forget(ADDRESS, cache=False, webhooks=store)
+    of.compliance.forget(ADDRESS, cache=False, webhooks=store)
+
+    assert not spellings_in(store.parent)
+
+
+def test_a_snapshot_that_is_being_written_is_named(taken):
+    with writing(taken.path), pytest.raises(ErasureError) as caught:
+        of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    assert "Another program is writing" in caught.value.places["org"]
+
+
+def test_damaged_cache_files_go_as_a_whole(org):
+    of.fetch(org, "users", progress=False)
+    org.cache.close()
+    folder = org.cache.info().path.parent
+    org.cache.close()
+    (folder / "0123.sqlite.damaged").write_bytes(ADDRESS.encode())
+    (folder / "4567.sqlite").write_bytes(ADDRESS.encode() * 1000)
+
+    receipt = of.compliance.forget(ADDRESS, client=org)
+
+    assert {"0123.sqlite.damaged", "4567.sqlite"} <= {*receipt["where"]}
+    assert not spellings_in(folder)
+
+
+def test_snapshots_of_two_organizations_are_refused(taken, tmp_path):
+    """Prospect 7 of one is somebody else in the other."""
+    with organization(tmp_path / "other", *records(12), settings={"organization": 2}) as other:
+        of.take_snapshot(other, tmp_path / "two", resources=["prospects", "users"], progress=False)
+    before = contents(taken.path)
+
+    with pytest.raises(QueryError, match="several organizations"):
+        of.compliance.forget(ADDRESS, cache=False, snapshots=[taken.path, tmp_path / "two"])
+
+    assert contents(taken.path) == before
+
+
+@pytest.mark.parametrize("store", ["snapshots", "webhooks", "journals", "exports", "cache"])
+def test_a_place_that_does_not_exist_is_refused_before_anything_changes(taken, tmp_path, store):
+    before = contents(taken.path)
+    places = {"cache": False, "snapshots": taken.path} | {store: tmp_path / "nowhere"}
+
+    with pytest.raises(QueryError, match="nowhere"):
+        of.compliance.forget(ADDRESS, **places)
+
+    assert contents(taken.path) == before
+
+
+def test_outreach_is_asked_and_waited_for(org, taken_here, monkeypatch):
+    run = org.sandbox.run_jobs
+    monkeypatch.setattr("time.sleep", lambda _: run())
+
+    receipt = of.compliance.forget(
+        ADDRESS, client=org, snapshots=taken_here.path, outreach=True, requester="admin@example.com", poll=0.01
+    )
+
+    done = receipt[receipt["store"] == "outreach"]
+    assert len(done) == 1
+    assert of.compliance.status(org, done["where"].item())["state"].eq("done").all()
+    newer = of.open_snapshot(taken_here.path).refresh(org, progress=False)
+    assert 7 not in newer.frame("prospects")["id"].tolist()
+
+
+def test_when_outreach_is_not_done_in_time_the_receipt_is_not_lost(org, taken):
+    org.sandbox.faults.add(path="/complianceRequests", rewrite=lambda body: body.replace(b'"done"', b"null"))
+    with pytest.raises(ErasureError, match="Outreach") as caught:
+        of.compliance.forget(
+            ADDRESS, client=org, snapshots=taken.path, outreach=True, requester="a@example.com", timeout=0, poll=1
+        )
+
+    assert caught.value.receipt["rows"].sum() > 0
+    assert not spellings_in(taken.path)
+
+
+def test_outreach_needs_a_connection_and_a_user(org):
+    with pytest.raises(QueryError):
+        of.compliance.forget(ADDRESS, outreach=True, requester="admin@example.com")
+    with pytest.raises(QueryError):
+        of.compliance.forget(ADDRESS, client=org, outreach=True)
+
+
+@pytest.mark.parametrize("moment", [1, 3, 8, 14, 15, 25, 27, 34, 42, 58, 65, 74])
+def test_broken_off_between_any_two_steps_all_versions_are_whole(taken, monkeypatch, moment):
+    """Other programs, too, read a table's folder without a row that is there twice."""
+    steps = []
+
+    def stop_at(module, name):
+        do = getattr(module, name)
+
+        def step(*arguments):
+            if len(steps) == moment:
+                raise KeyboardInterrupt
+            steps.append(name)
+            do(*arguments)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        for module, name in ((erasure, "_write_manifest"), (parquet, "link"), (erasure, "_sync_folders")):
+            patch.setattr(module, name, stop_at(module, name))
+        with pytest.raises(KeyboardInterrupt):
+            of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+    for version in taken.versions:
+        opened = taken.at(version)
+        opened.verify()
+        ids = pd.read_parquet(opened.folder / "mailings", columns=["id"])["id"]
+        assert ids.is_unique
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    assert not spellings_in(taken.path)
+    assert not list(taken.path.rglob(".*"))
+
+
+def test_a_snapshot_of_the_first_format_is_carried_over(tmp_path):
+    path = shutil.copytree(ROOT / "data" / "sample", tmp_path / "org")
+    taken = of.open_snapshot(path)
+    assert taken.manifest.get("format", 1) == 1
+    rows = len(taken.frame("prospects"))
+    email = taken.frame("prospects")["emails"].iloc[0][0]
+
+    receipt = of.compliance.forget(email, cache=False, snapshots=path)
+
+    assert receipt["rows"].sum() > 1
+    assert of.open_snapshot(path).verify()["passed"].ne(other=False).fillna(value=True).all()
+    assert len(taken.frame("prospects")) == rows - 1
+    assert email.encode() not in bytes_of(path)
+
+
+def test_files_that_the_snapshot_does_not_know_stay(taken):
+    (taken.folder / "mine.parquet").write_bytes(b"mine")
+    (taken.path / "notes.txt").write_text("mine")
+
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    assert (taken.folder / "mine.parquet").read_bytes() == b"mine"
+    assert (taken.path / "notes.txt").read_text() == "mine"
+
+
+def test_the_command_does_the_same(taken, store, tmp_path):
+    """Read from standard input, the address is in no history of a shell."""
+    arguments = ["forget", "-", "--snapshots", str(taken.path), "--webhooks", str(store)]
+
+    dry = CliRunner().invoke(main, [*arguments, "--dry-run"], input=f"{ADDRESS}\n")
+    there = spellings_in(tmp_path)
+    run = CliRunner().invoke(main, arguments, input=f"{ADDRESS}\n")
+
+    assert (dry.exit_code, run.exit_code) == (0, 0)
+    assert there
+    assert spellings_in(tmp_path) == set()
+    lines = [
+        [re.sub(r"\s+(<NA>|20\S+ \S+)\Z", "", line) for line in each.output.splitlines()[1:]] for each in (dry, run)
+    ]
+    assert [line.split() for line in lines[0]] == [line.split() for line in lines[1]]
+    assert ADDRESS.lower() not in run.output.lower()
+
+
+def test_the_command_fails_where_the_person_may_still_be(taken, tmp_path):
+    of.export(taken.frame("prospects"), tmp_path / "prospects.xlsx")
+
+    run = CliRunner().invoke(
+        main, ["forget", ADDRESS, "--snapshots", str(taken.path), "--exports", str(tmp_path / "prospects.xlsx")]
+    )
+
+    assert run.exit_code == 1
+    assert "snapshot" in run.output
+    assert "prospects.xlsx" in run.output
+    assert "Traceback" not in run.output
+    assert ADDRESS.lower() not in run.output.lower()
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["nobody"], 1), (["a@example.com", "--outreach"], 2), ([], 2)])
+def test_the_command_refuses_what_it_cannot_do(arguments, code):
+    assert CliRunner().invoke(main, ["forget", *arguments]).exit_code == code
+
+
+@pytest.mark.slow
+def test_killed_thirty_times_the_version_is_readable_and_the_next_run_completes_it(taken, tmp_path):
+    """Power cuts happen at any point."""
+    program = Path(__file__).with_name("killed_forget.py")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    command = [sys.executable, program, taken.path, tmp_path / "work", "4", str(ROUNDS)]
+
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+
+    rounds = [json.loads(line) for line in run.stdout.splitlines()]
+    assert (run.returncode, run.stderr) == (0, "")
+    assert [each[0] for each in rounds] == [True] * ROUNDS
+    assert [each[1] for each in rounds] == [[]] * ROUNDS
+    assert len({each[2] for each in rounds}) > 1  # some were killed when the person was still there, some later
