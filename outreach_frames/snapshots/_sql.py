@@ -210,7 +210,7 @@ def scan(name: str, files: Sequence[Path], engine: Engine) -> Any:
         The engine is not installed.
     """
     dataset = parquet.dataset(files)
-    paths = [str(file) for file in files]
+    paths = [str(file.absolute()) for file in files]  # workers may run in another folder
     if engine in {"dask", "spark"} and _PATTERN.search("".join(paths)):
         raise SnapshotError(
             f"{engine.capitalize()} takes the path of this snapshot for a pattern, and would read other files or none.",
@@ -225,7 +225,7 @@ def scan(name: str, files: Sequence[Path], engine: Engine) -> Any:
     if engine == "dask":
         import dask.dataframe as dd  # noqa: PLC0415
 
-        frame = dd.read_parquet(paths, dtype_backend="pyarrow")
+        frame = dd.read_parquet(paths, dtype_backend="pyarrow", split_row_groups=False)  # a partition for each file
         # Arrow does not sort pick lists; as in DuckDB and Spark they are text.
         texts = {f.name: pd.ArrowDtype(pa.string()) for f in dataset.schema if pa.types.is_dictionary(f.type)}
         return frame.astype(texts)
