@@ -49,14 +49,16 @@ _VALUE = re.compile(r"""["'].*["']|\S*@\S*""", re.DOTALL)
 """What a message says of values: all between its quotes, and what looks like an address."""
 
 
-def open_connection(tables: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
+def open_connection(tables: Mapping[str, Any], *, zones: bool = False) -> "duckdb.DuckDBPyConnection":
     """
-    Open an engine in which there are tables and nothing else; their instants are UTC timestamps without zone.
+    Open an engine in which there are tables and nothing else.
 
     Parameters
     ----------
     tables
         Name → Arrow table or data set.
+    zones
+        Whether instants have a zone, as statistics expect; otherwise they are UTC timestamps without one.
 
     Raises
     ------
@@ -74,7 +76,8 @@ def open_connection(tables: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
         connection.execute(f"set {setting} = '{value}'")
     for name, table in tables.items():
         try:
-            _without_zones(connection.from_arrow(table)).create_view(name)
+            relation = connection.from_arrow(table)
+            (relation if zones else _without_zones(relation)).create_view(name)
         except duckdb.Error as error:
             raise QueryError(f"DuckDB cannot read the table {name!r}.") from error
     return connection
@@ -217,7 +220,7 @@ def scan(name: str, files: Sequence[Path], engine: Engine) -> Any:
             hint="Move the snapshot to a folder without any of the characters * ? [ ] { } in its path.",
         )
     if engine == "duckdb":
-        return open_connection({name: dataset}).view(name)
+        return open_connection({name: dataset}, zones=True).view(name)
     if engine == "polars":
         import polars as pl  # noqa: PLC0415  loaded only where asked for
 

@@ -151,8 +151,8 @@ class Snapshot:
             Table, such as ``"mailings"``.
         engine
             What opens it: a DuckDB relation, a polars LazyFrame, a Dask or a Spark DataFrame. Pick lists are
-            categories in polars, text in the others. DuckDB's relation is closed as in `sql`: its expressions and its
-            own methods read and write no file.
+            categories in polars, text in the others. Instants are UTC. A partition of Dask is one file of the table.
+            DuckDB's relation is closed as in `sql`: its expressions and its own methods read and write no file.
 
         Raises
         ------
