@@ -261,7 +261,7 @@ class _RemotePlace(Place):
         with self._as_export_error():
             self._system.invalidate_cache()
             self._check()
-        self._temporary = TemporaryDirectory()
+            self._temporary = TemporaryDirectory()
         return self
 
     def __exit__(self, kind: object = None, *_: object) -> None:
@@ -310,8 +310,8 @@ class _RemotePlace(Place):
     def _put(self, path: str, make: Callable[[Path], object]) -> None:
         file = Path(self._temporary.name) / "file"
         try:
-            make(file)
             with self._as_export_error():
+                make(file)
                 self._system.put_file(str(file), self._at(path))
                 self._written.append(path)
         finally:
@@ -322,7 +322,7 @@ class _RemotePlace(Place):
 
     @contextmanager
     def _as_export_error(self) -> Iterator[None]:
-        """Turn whatever a file system raises into an error that names neither addresses nor credentials."""
+        """Turn whatever a file system raises into an error without its text, which may hold an address or a key."""
         try:
             yield
         except OutreachError:
@@ -332,7 +332,10 @@ class _RemotePlace(Place):
                 PermissionError: "access is denied",
                 FileNotFoundError: "there is no such bucket or folder",
                 NotImplementedError: "its file system does not write",
-            }.get(type(error), type(error).__name__)
+            }.get(type(error))
+            if reason is None:
+                number = getattr(error, "errno", None) if isinstance(error, OSError) else None
+                reason = os.strerror(number) if number else type(error).__name__
             raise ExportError(
                 f"{self.name} cannot be written: {reason}.",
                 hint="Check the address, the sign-in and the right to write there; then export again.",

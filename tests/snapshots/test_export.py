@@ -358,6 +358,15 @@ def test_a_full_disk_leaves_what_was_there(sample, tmp_path, form):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv", "xlsx"])
+def test_a_full_disk_is_told_where_files_wait_for_their_upload(sample, form):
+    """They are made on this machine first."""
+    with full_after(20_000), pytest.raises(ExportError, match=r"memory://…/full cannot be written: File too large"):
+        sample.export("memory://exports/full", format=form)
+
+    assert fsspec.filesystem("memory").find("/exports/full") == []
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_folder_that_cannot_be_written_is_told(taken, tmp_path):
     (tmp_path / "closed").mkdir(mode=0o500)
