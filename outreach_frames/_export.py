@@ -9,10 +9,11 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -127,33 +128,34 @@ def writer(suffix: str) -> Callable[..., None]:
     return write_excel
 
 
-def write_csv(frame: pd.DataFrame, stream: IO[bytes], timezone: str = "UTC") -> None:
-    """Write CSV: UTF-8 that Excel recognizes, commas, and no text that a spreadsheet would run."""
+def write_csv(frame: pd.DataFrame | Iterable[pd.DataFrame], stream: IO[bytes], timezone: str = "UTC") -> None:
+    """Write a frame, or its parts, as CSV: UTF-8 that Excel recognizes, and no text that a spreadsheet would run."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     lines = csv.writer(text, lineterminator="\n")
-    for row in _rows(frame, _zone(timezone)):
+    for row in _rows(_parts(frame), zone_of(timezone)):
         lines.writerow([_FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell for cell in row])
     text.detach()  # or it would close the stream
 
 
-def write_excel(frame: pd.DataFrame, stream: IO[bytes], timezone: str = "UTC") -> None:
-    """Write a workbook of one sheet: a frozen heading, columns as wide as their text, cells of their own type."""
+def write_excel(frame: pd.DataFrame | Iterable[pd.DataFrame], stream: IO[bytes], timezone: str = "UTC") -> None:
+    """
+    Write a frame, or its parts, as a workbook of one sheet.
+
+    It has a frozen heading, columns as wide as their text, and cells of their own type.
+    """
     from xlsxwriter import Workbook  # noqa: PLC0415  an extra
     from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
 
-    zone = _zone(timezone)
-    if len(frame) >= EXCEL_ROWS or len(frame.columns) > EXCEL_COLUMNS:
-        raise DataError(
-            f"{len(frame):,} rows and {len(frame.columns):,} columns do not fit into a sheet.",
-            hint=f"Excel takes {EXCEL_ROWS - 1:,} rows and {EXCEL_COLUMNS:,} columns; write .csv.",
-        )
+    zone = zone_of(timezone)
+    parts = _fitting(_parts(frame))
+    first = next(parts)
     with TemporaryDirectory() as folder:
         book = Workbook(stream, {"constant_memory": True, "tmpdir": folder})
         sheet = _Sheet(book, timezone)
         try:
-            for place, column in enumerate(zip(*_rows(frame.head(SAMPLE), zone), strict=True)):
+            for place, column in enumerate(zip(*_rows([first.head(SAMPLE)], zone), strict=True)):
                 sheet.set_width(place, max(len(str(value)) for value in column))
-            for number, row in enumerate(_rows(frame, zone)):
+            for number, row in enumerate(_rows(chain([first], parts), zone)):
                 for place, value in enumerate(row):
                     sheet.write(number, place, value)
             book.close()
@@ -217,15 +219,46 @@ def _digits(number: int | Decimal) -> int:
     return sum(map(str.isdigit, str(number)))
 
 
-def _rows(frame: pd.DataFrame, zone: ZoneInfo) -> Iterator[Sequence[Any]]:
+def check_sheet(rows: int, columns: int, what: str = "") -> None:
+    """
+    Refuse what a sheet of Excel cannot hold.
+
+    Raises
+    ------
+    DataError
+        There are too many rows or columns; `what` names the table in the message.
+    """
+    if rows >= EXCEL_ROWS or columns > EXCEL_COLUMNS:
+        raise DataError(
+            f"{what}{rows:,} rows and {columns:,} columns do not fit into a sheet.",
+            hint=f"Excel takes {EXCEL_ROWS - 1:,} rows and {EXCEL_COLUMNS:,} columns; write CSV.",
+        )
+
+
+def _parts(frame: pd.DataFrame | Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    return [frame] if isinstance(frame, pd.DataFrame) else frame
+
+
+def _fitting(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Yield parts as long as all of them together fit into a sheet."""
+    rows = 0
+    for part in parts:
+        rows += len(part)
+        check_sheet(rows, len(part.columns))
+        yield part
+
+
+def _rows(parts: Iterable[pd.DataFrame], zone: ZoneInfo) -> Iterator[Sequence[Any]]:
     """Yield the heading and then each row: texts, numbers, truth values, dates, instants in the zone, or None."""
-    if any(name is not None for name in frame.index.names):
-        frame = frame.reset_index(allow_duplicates=True)
-    yield [_clean_text(str(name)) for name in frame.columns]
-    for start in range(0, len(frame), _CHUNK_ROWS):
-        part = frame.iloc[start : start + _CHUNK_ROWS]
-        columns = [part.iloc[:, place] for place in range(part.shape[1])]
-        yield from zip(*(_values(column, zone) for column in columns), strict=True)
+    for number, each in enumerate(parts):
+        has_names = any(name is not None for name in each.index.names)
+        frame = each.reset_index(allow_duplicates=True) if has_names else each
+        if not number:
+            yield [_clean_text(str(name)) for name in frame.columns]
+        for start in range(0, len(frame), _CHUNK_ROWS):
+            part = frame.iloc[start : start + _CHUNK_ROWS]
+            columns = [part.iloc[:, place] for place in range(part.shape[1])]
+            yield from zip(*(_values(column, zone) for column in columns), strict=True)
 
 
 def _values(column: "pd.Series[Any]", zone: ZoneInfo) -> list[Any]:
@@ -278,7 +311,15 @@ def _plain(value: Any) -> Any:
     return None if value is pd.NA or value is pd.NaT else str(value)
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """
+    Return a time zone.
+
+    Raises
+    ------
+    DataError
+        There is none of this name.
+    """
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError, TypeError) as error:

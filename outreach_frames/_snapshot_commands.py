@@ -36,7 +36,7 @@ class _SnapshotCommands(click.Group):
 
 @click.group(cls=_SnapshotCommands, name="snapshot")
 def snapshots() -> None:
-    """Take or verify a snapshot: tables as Parquet files. A bare PATH takes one."""
+    """Take, verify or export a snapshot: tables as Parquet files. A bare PATH takes one."""
 
 
 @snapshots.command()
@@ -79,6 +79,26 @@ def verify(path: Path, *, live: bool, profile: str | None) -> None:
     failed = checks[checks["passed"].eq(other=False).fillna(value=False)]
     if len(failed):
         raise click.ClickException(f"{failed['check'].iloc[0]} of {failed['table'].iloc[0]} is wrong.")
+
+
+@snapshots.command()
+@click.argument("path", type=FOLDER)
+@click.argument("place")
+@click.option(
+    "--format", "form", type=click.Choice(["parquet", "csv", "xlsx", "duckdb"]), default="parquet", show_default=True
+)
+@click.option("--table", "tables", multiple=True, help="Table to export; may be given again. Default: all.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
+@click.option("--timezone", default="UTC", show_default=True, help="Zone of instants in CSV and Excel.")
+def export(path: Path, place: str, *, form: Any, tables: tuple[str, ...], overwrite: bool, timezone: str) -> None:
+    """Write tables to PLACE: a folder, a file for DuckDB, or an address such as s3://bucket/folder."""
+    import outreach_frames as of  # noqa: PLC0415
+
+    opened = of.open_snapshot(path)
+    files = opened.export(place, format=form, tables=tables or None, overwrite=overwrite, timezone=timezone)
+    for name, rows in files.groupby("table", sort=False)["rows"].sum().items():
+        click.echo(f"  {name:<28}{rows:>8,} rows")
+    click.echo("Exported.")
 
 
 @click.command()

@@ -362,11 +362,11 @@ class JournalError(OutreachError):
 
 
 class SnapshotError(OutreachError):
-    """A snapshot folder that is missing, damaged or incomplete."""
+    """A snapshot folder that is missing, damaged or incomplete, or a place where something is already."""
 
 
 class ExportError(OutreachError, OSError):
-    """A file that people are to open cannot be written: its place, the disk, or a missing extra forbids it."""
+    """A file cannot be written to where it was to go: its place, the disk, or a missing extra forbids it."""
 
 
 class ErasureError(OutreachError):

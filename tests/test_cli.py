@@ -177,6 +177,67 @@ def test_snapshot_sql_and_report_work_on_each_other(tmp_path):
     assert 'href="https://app.example/sequences/' in page.read_text()
 
 
+QUERY = "select id, email, created_at from users order by id"
+
+
+@pytest.fixture
+def sample():
+    return Path(__file__).parents[1] / "data" / "sample"
+
+
+def test_the_result_of_a_query_is_printed(sample):
+    """Or written, below; the time is UTC in both."""
+    printed = run("sql", sample, QUERY).output
+    rows = of.open_snapshot(sample).sql(QUERY)
+
+    assert all(email in printed for email in rows["email"])
+    assert len(printed.splitlines()) == 1 + len(rows)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "xlsx"])
+def test_the_result_of_a_query_is_written_as_the_file_s_ending_says(sample, tmp_path, ending):
+    out = tmp_path / f"users.{ending}"
+
+    result = run("sql", sample, QUERY, "--out", out)
+
+    rows = of.open_snapshot(sample).sql(QUERY)
+    assert result.exit_code == 0, result.output
+    assert f"{len(rows)} rows" in result.output
+    assert rows["email"].iloc[0] not in result.output
+    if ending == "parquet":
+        pd.testing.assert_frame_equal(pd.read_parquet(out, dtype_backend="pyarrow"), rows)
+    else:
+        expected = of.export(rows, tmp_path / f"expected.{ending}")
+        read = {"csv": pd.read_csv, "xlsx": pd.read_excel}[ending]
+        pd.testing.assert_frame_equal(read(out), read(expected))
+        assert read(out)["email"].tolist() == rows["email"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "code"),
+    [
+        (QUERY, "x.json", 2),
+        (QUERY, "none/x.csv", 2),
+        ("select nonsense from users", "x.csv", 1),
+        ("select 1 as a, 2 as a", "x.parquet", 1),
+        ("select * from 'x.csv'", "x.csv", 1),
+        ("copy users to 'x.csv'", "x.csv", 1),
+        ("select repeat('x', 40000) as a", "x.xlsx", 1),
+    ],
+)
+def test_a_query_that_cannot_be_written_leaves_the_file_as_it_was(sample, tmp_path, query, name, code):
+    out = tmp_path / name
+    if out.parent == tmp_path:
+        out.write_text("mine")
+
+    result = run("sql", sample, query, "--out", out)
+
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    if out.parent == tmp_path:
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
 @pytest.mark.usefixtures("live")
 def test_sql_that_is_none_is_a_sentence(tmp_path):
     run("snapshot", tmp_path / "org", "--resources", "users")

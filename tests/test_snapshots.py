@@ -364,7 +364,7 @@ def test_a_column_s_name_is_no_sql(taken, name):
     retouch(taken, lambda _: pa.table({"id": [7], name: pa.array([now], pa.timestamp("us", "UTC"))}))
 
     assert taken.sql("select * from users")[name].tolist() == [now]
-    assert taken.scan("users").fetchall() == [(7, now.tz_localize(None).to_pydatetime())]
+    assert taken.scan("users").fetchall() == [(7, now.to_pydatetime())]
 
 
 def test_frames_given_by_name_are_queried_with_the_tables(taken):

@@ -49,14 +49,16 @@ _VALUE = re.compile(r"""["'].*["']|\S*@\S*""", re.DOTALL)
 """What a message says of values: all between its quotes, and what looks like an address."""
 
 
-def open_connection(tables: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
+def open_connection(tables: Mapping[str, Any], *, zones: bool = False) -> "duckdb.DuckDBPyConnection":
     """
-    Open an engine in which there are tables and nothing else; their instants are UTC timestamps without zone.
+    Open an engine in which there are tables and nothing else.
 
     Parameters
     ----------
     tables
         Name → Arrow table or data set.
+    zones
+        Whether instants have a zone, as statistics expect; otherwise they are UTC timestamps without one.
 
     Raises
     ------
@@ -74,7 +76,8 @@ def open_connection(tables: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
         connection.execute(f"set {setting} = '{value}'")
     for name, table in tables.items():
         try:
-            _without_zones(connection.from_arrow(table)).create_view(name)
+            relation = connection.from_arrow(table)
+            (relation if zones else _without_zones(relation)).create_view(name)
         except duckdb.Error as error:
             raise QueryError(f"DuckDB cannot read the table {name!r}.") from error
     return connection
@@ -210,14 +213,14 @@ def scan(name: str, files: Sequence[Path], engine: Engine) -> Any:
         The engine is not installed.
     """
     dataset = parquet.dataset(files)
-    paths = [str(file) for file in files]
+    paths = [str(file.absolute()) for file in files]  # workers may run in another folder
     if engine in {"dask", "spark"} and _PATTERN.search("".join(paths)):
         raise SnapshotError(
             f"{engine.capitalize()} takes the path of this snapshot for a pattern, and would read other files or none.",
             hint="Move the snapshot to a folder without any of the characters * ? [ ] { } in its path.",
         )
     if engine == "duckdb":
-        return open_connection({name: dataset}).view(name)
+        return open_connection({name: dataset}, zones=True).view(name)
     if engine == "polars":
         import polars as pl  # noqa: PLC0415  loaded only where asked for
 
@@ -225,7 +228,7 @@ def scan(name: str, files: Sequence[Path], engine: Engine) -> Any:
     if engine == "dask":
         import dask.dataframe as dd  # noqa: PLC0415
 
-        frame = dd.read_parquet(paths, dtype_backend="pyarrow")
+        frame = dd.read_parquet(paths, dtype_backend="pyarrow", split_row_groups=False)  # a partition for each file
         # Arrow does not sort pick lists; as in DuckDB and Spark they are text.
         texts = {f.name: pd.ArrowDtype(pa.string()) for f in dataset.schema if pa.types.is_dictionary(f.type)}
         return frame.astype(texts)

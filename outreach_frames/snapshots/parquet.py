@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -188,6 +189,33 @@ def row_groups(file: Path) -> Iterator[pa.Table]:
     with pq.ParquetFile(file, page_checksum_verification=True) as opened:
         for number in range(opened.num_row_groups):
             yield opened.read_row_group(number)
+
+
+def tables(table: str, files: Sequence[Path]) -> Iterator[pa.Table]:
+    """
+    Read the files of a table one row group at a time, all with the columns of the first file.
+
+    Raises
+    ------
+    SnapshotError
+        A file is damaged.
+    """
+    with readable(table):
+        source = dataset(files)
+        for fragment in source.get_fragments():
+            for group in fragment.split_by_row_group():
+                yield group.to_table(schema=source.schema)
+
+
+def frames(table: str, files: Sequence[Path]) -> Iterator[pd.DataFrame]:
+    """Read the files of a table as the parts of its frame, at least one; raises as `tables` does."""
+    parts = tables(table, files)
+    first = next(parts, None)
+    if first is None:
+        with readable(table):
+            first = dataset(files).schema.empty_table()
+    for rows in chain([first], parts):
+        yield rows.to_pandas(types_mapper=_as_fetched)
 
 
 def has_same_rows(one: Path, other: Path) -> bool:

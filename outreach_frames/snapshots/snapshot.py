@@ -1,6 +1,6 @@
 """Read a version of a snapshot: tables as frames, lazily or by SQL; checksums are compared first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from outreach_frames.client import Client
 from outreach_frames.errors import QueryError, SnapshotError
 from outreach_frames.snapshots import _sql, parquet
 from outreach_frames.snapshots._describe import check_tables, column_dictionary, differences
+from outreach_frames.snapshots._export_tables import Format, export_tables
 from outreach_frames.snapshots._manifest import (
     MANIFEST,
     POINTER,
@@ -150,8 +151,8 @@ class Snapshot:
             Table, such as ``"mailings"``.
         engine
             What opens it: a DuckDB relation, a polars LazyFrame, a Dask or a Spark DataFrame. Pick lists are
-            categories in polars, text in the others. DuckDB's relation is closed as in `sql`: its expressions and its
-            own methods read and write no file.
+            categories in polars, text in the others. Instants are UTC. A partition of Dask is one file of the table.
+            DuckDB's relation is closed as in `sql`: its expressions and its own methods read and write no file.
 
         Raises
         ------
@@ -248,6 +249,82 @@ class Snapshot:
         files = self._files(name)
         with parquet.readable(name):
             return column_dictionary(name, files, parquet.attrs_of(files[0]))
+
+    def export(
+        self,
+        place: str | Path,
+        *,
+        format: Format = "parquet",  # noqa: A002  the word of pandas and fsspec
+        tables: Sequence[str] | None = None,
+        overwrite: bool = False,
+        timezone: str = "UTC",
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """
+        Write tables to another place, for other programs or people.
+
+        Parameters
+        ----------
+        place
+            A folder, or a file for DuckDB: a path, or an address that fsspec knows, such as ``"s3://bucket/my-org"``.
+        format
+            ``"parquet"``, files as they are here; ``"csv"`` or ``"xlsx"``, a file for each table, written as by
+            `export`; ``"duckdb"``, one database with a table for each.
+        tables
+            Names of the tables; ``None``: all.
+        overwrite
+            Whether an earlier export at the place, or the file of a database, is replaced.
+        timezone
+            Zone of instants in CSV and Excel.
+        storage_options
+            Arguments for the file system, as in pandas: keys, the endpoint of an S3-compatible server.
+
+        Returns
+        -------
+        files : DataFrame, one row per table and file
+            ``table``; ``file`` [below the place]; ``rows`` [of the table in the file]; ``bytes`` [of the file].
+
+        Raises
+        ------
+        SnapshotError
+            Something is at the place, it is a link or within a snapshot, or there is no file system for it. Or the
+            snapshot has no such table, or a file is damaged.
+        QueryError
+            There is no such format.
+        DataError
+            A table does not fit into a sheet of Excel, or there is no such time zone.
+        ExportError
+            The place cannot be written, the disk is full, or an extra is missing: ``pip install
+            "outreach_frames[s3]"``, ``"outreach_frames[excel]"``.
+
+        Notes
+        -----
+        On this machine the export appears whole. Elsewhere each file does, and ``manifest.json`` comes last; it lists
+        files, rows and checksums. An export interrupted there leaves ``unfinished.json``, and ``overwrite=True``
+        replaces it. Memory holds one row group, whatever the table's size.
+
+        Examples
+        --------
+        >>> snapshot.export(folder / "for-excel", format="csv", tables=["users"], timezone="Europe/Berlin")[
+        ...     "rows"
+        ... ].sum()
+        8
+        >>> snapshot.export(folder / "for-excel", format="csv")
+        Traceback (most recent call last):
+            ...
+        outreach_frames.errors.SnapshotError: for-excel is there already.
+        Hint: ...
+        """
+        return export_tables(
+            self.folder,
+            self._manifest,
+            place,
+            form=format,
+            tables=tables,
+            overwrite=overwrite,
+            timezone=timezone,
+            storage_options=storage_options,
+        )
 
     def at(self, version: str) -> "Snapshot":
         """

@@ -11,6 +11,7 @@ import pytest
 
 import outreach_frames as of
 from outreach_frames.errors import QueryError, SnapshotError
+from tests.frames import as_pandas, assert_equal_tables
 from tests.snapshot_support import parts_of
 
 
@@ -184,6 +185,34 @@ def test_a_query_of_a_divided_table_reaches_nothing_else(taken):
         taken.sql(f"select * from '{file}'")  # noqa: S608  that is what is tested
     with pytest.raises(duckdb.Error):
         taken.scan("accounts").filter(f"exists (from '{file}')").fetchall()
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own
+def test_partitions_of_dask_are_the_files(taken):
+    """Each worker reads whole files, in the order of the ids; of few columns Dask reads several files at once."""
+    files = parts_of(taken, "accounts")
+
+    rows = taken.scan("accounts", "dask")
+
+    assert rows.npartitions == len(files)
+    assert [*rows.map_partitions(len).compute()] == [file["rows"] for file in files]
+    some = [part.compute()["id"] for part in rows[["id"]].partitions]
+    assert {ids.min() for ids in some} <= {file["first_id"] for file in files}
+    assert {ids.max() for ids in some} <= {file["last_id"] for file in files}
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "dask"])
+def test_statistics_of_a_scan_are_those_of_the_frame(engine):
+    """Without a warning of instants that have no zone: DuckDB had none."""
+    sample = of.open_snapshot(Path(__file__).parents[2] / "data" / "sample")
+
+    found = of.stats.engagement(sample.scan("mailings", engine), by="sequence_id")
+
+    assert_equal_tables(
+        as_pandas(found.compute() if engine == "dask" else found),
+        as_pandas(of.stats.engagement(sample.frame("mailings"), by="sequence_id")),
+    )
 
 
 @pytest.mark.parametrize("engine", ["dask", "spark"])
