@@ -272,6 +272,48 @@ def with_totals(frame: nw.LazyFrame[Any], totals: Mapping[str, str]) -> nw.LazyF
     return in_order.with_columns(nw.col(name).sum().alias(total) for total, name in totals.items())
 
 
+def with_sums_so_far(
+    frame: nw.LazyFrame[Any], sums: Mapping[str, str], *, key: str, within: str, by: str
+) -> nw.LazyFrame[Any]:
+    """
+    Add the sums of columns over the rows of a group up to a row's place, those at the same place included.
+
+    Parameters
+    ----------
+    frame
+        A small table, without missing values in the columns that are summed.
+    sums
+        The column that is summed, by the name of its sum; missing where the group or the place is.
+    key
+        Column that differs in each row.
+    within, by
+        Columns of the group and of the place in it.
+
+    Notes
+    -----
+    Windows, so that no lazy engine computes the table twice; PyArrow and Dask have none, and join the table with
+    itself.
+    """
+    if frame.implementation.is_pyarrow() or frame.implementation.is_dask():
+        earlier = frame.select(within, *sums.values(), earlier_place=nw.col(by))
+        pairs = join(frame.select(key, within, by), earlier, within, how="inner")
+        pairs = pairs.filter(nw.col("earlier_place") <= nw.col(by))
+        return join(
+            frame, pairs.group_by(key).agg(nw.col(name).sum().alias(total) for total, name in sums.items()), key
+        )
+    is_placed = ~nw.col(within).is_null() & ~nw.col(by).is_null()
+    frame = frame.with_columns(nw.when(is_placed).then(nw.col(name)).otherwise(nw.lit(0)) for name in sums.values())
+    return frame.with_columns(
+        nw.when(is_placed)
+        .then(
+            nw.col(name).cum_sum().over(within, order_by=[by, key])
+            + (nw.col(name).sum().over(within, by) - nw.col(name).cum_sum().over(within, by, order_by=key))
+        )
+        .alias(total)
+        for total, name in sums.items()
+    )
+
+
 def _in_order(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
     """Sort; polars leaves that out of a plan where no later step needs it, unless it cannot see what a step does."""
     ordered = frame.sort(*columns)

@@ -134,7 +134,7 @@ def cohort_matrix(
     )
     sending = ["mailbox_id"] if mailbox_health is not None else []
     optional = [] if cluster is None else [*cluster_columns(cluster), PERSON]
-    states = call.read("sequence_states", sequence_states, ["id", "created_at"], optional=optional)
+    states = call.read("sequence_states", sequence_states, ["id", "created_at"], optional=optional, database=True)
     clusters = clusters_of(_RATE, cluster, states.collect_schema().names())
     mail = call.read("mailings", mailings, ["id", "sequence_state_id", *SENDING, "unsubscribed_at", *sending])
     held, described = None, None

@@ -211,7 +211,14 @@ _ENGAGEMENT_COUNTS = (
     *("enrollments", "open_enrollments", "automatic_replies"),
     *("contacted_email", "contacted_call", "contacted_any", "touches"),
 )
+_SEQUENCE_RESULT = (
+    *_ENGAGEMENT_COUNTS[:3],
+    *(f"{_STRICT}{end}" for end in ("", "_n", "_lo", "_hi")),
+    *_ENGAGEMENT_COUNTS[3:],
+    "touches_per_contacted",
+)
 _SEQUENCE_KEY = ["sequence_id"]
+_SEQUENCE_COLUMNS = ("id", "sequence_id", "sequence_state_id", "prospect_id", *ENGAGEMENT)
 
 
 @with_old_positions("sequences")
@@ -303,9 +310,9 @@ def sequence_engagement(
         cluster=cluster,
     )
     call.parameters["email_addresses"] = email_addresses is not None
-    own = [] if email_addresses is None else ["mailbox_address"]
-    columns = ["id", "sequence_id", "sequence_state_id", "prospect_id", *ENGAGEMENT, *own]
-    mail = with_flags(call.read("mailings", mailings, columns, optional=cluster_columns(cluster)), bounce_policy)
+    needed = [*_SEQUENCE_COLUMNS, *([] if email_addresses is None else ["mailbox_address"])]
+    read = call.read("mailings", mailings, needed, optional=cluster_columns(cluster), database=True)
+    mail = with_flags(read, bounce_policy)
     listed = call.read("sequences", sequences, ["id", "name"]).select("name", sequence_id=nw.col("id"))
     listed = call.drop(listed, "sequence counted under its alias", ~nw.col("sequence_id").is_in(list(alias)))
     if email_addresses is not None:
@@ -348,16 +355,13 @@ def sequence_engagement(
             join(done, listed.select("sequence_id"), "sequence_id", how="semi").select(*_SEQUENCE_KEY, "prospect_id")
         )
     parts += [_count_people([emailed], "contacted_email"), _touch_counts([emailed, *others])]
-    table = with_engagement(call, stack(parts, _SEQUENCE_KEY, medians=[MEDIAN]), clusters, ci=ci)
+    table = join(stack(parts, _SEQUENCE_KEY, medians=[MEDIAN]), listed, _SEQUENCE_KEY)
+    table = with_engagement(call, table, clusters, ci=ci)
     table = with_missing(table, [*_ENGAGEMENT_COUNTS, "strict_emailed", "strict_replied"], like="mailings")
     table = with_clustered_rates(call, table, _STRICT_COUNTS, clusters, ci=ci)
-    table = join(
-        _with_touches_per(table, "contacted_email" if calls is None else "contacted_any"), listed, _SEQUENCE_KEY
-    )
-    strict = [f"{_STRICT}{end}" for end in ("", "_n", "_lo", "_hi")]
-    extra = [*_ENGAGEMENT_COUNTS[:3], *strict, *_ENGAGEMENT_COUNTS[3:], "touches_per_contacted"]
+    table = _with_touches_per(table, "contacted_email" if calls is None else "contacted_any")
     result: IntoFrameT = call.write(
-        table.select(*_SEQUENCE_KEY, "name", *engagement_columns(), *extra), sort=_SEQUENCE_KEY
+        table.select(*_SEQUENCE_KEY, "name", *engagement_columns(), *_SEQUENCE_RESULT), sort=_SEQUENCE_KEY
     )
     return result
 

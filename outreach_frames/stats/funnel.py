@@ -14,7 +14,7 @@ from narwhals.typing import IntoFrameT
 
 from outreach_frames._renamed import with_old_positions
 from outreach_frames.stats._aggregate import WINDOW, at_the_end, count_distinct, stack, with_mature
-from outreach_frames.stats._backends import grouped_median, join
+from outreach_frames.stats._backends import grouped_median, join, with_sums_so_far
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._timestamps import DAY, Instant
 from outreach_frames.stats._validation import choice
@@ -118,7 +118,7 @@ def step_funnel(
     choice("attribution", attribution, ATTRIBUTIONS)
     call = StatContext("step_funnel", attribution=attribution, bounce_policy=bounce_policy, ci=ci, cluster=cluster)
     needed, optional = ["id", ENROLLMENT, _STEP, *SENDING, "unsubscribed_at"], _optional(cluster)
-    mail = call.read("mailings", mailings, needed, optional=optional)
+    mail = call.read("mailings", mailings, needed, optional=optional, database=True)
     column = clusters_of(["hazard"], cluster, mail.collect_schema().names()).get("hazard")
     columns = ["id", "sequence_id", "order", "step_type"]
     named = call.read("sequence_steps", sequence_steps, columns, optional=_STEP_NAMES).rename({"id": _STEP})
@@ -216,7 +216,7 @@ def _enrollment_counts(
     clustered: bool,
 ) -> list[nw.LazyFrame[Any]]:
     """Count enrollments reached, at risk and answering, by step, and take the median wait."""
-    table = join(join(reached, events, ENROLLMENT), _waits(reached), [_STEP, ENROLLMENT])
+    table = join(reached, events, ENROLLMENT)
     reply, opt_out, touched = nw.col("reply_at"), nw.col("opt_out_at"), nw.col("touched_at")
     ended = (reply <= touched).fill_null(False) | (opt_out <= touched).fill_null(False)
     if "is_conversation" in reached.collect_schema().names():
@@ -239,7 +239,7 @@ def _enrollment_counts(
     counts = [*_BY_ENROLLMENT, *_STEP_RATES["hazard_14d"]]
     clusters = dict.fromkeys(_STEP_RATES, CLUSTER) if clustered else {}
     sums = counted_parts(counted, [_STEP], counts, _STEP_RATES, clusters, person=None)
-    return [*sums, grouped_median(counted, [_STEP], "wait_d", _MEDIAN)]
+    return [*sums, grouped_median(_waits(reached), [_STEP], "wait_d", _MEDIAN)]
 
 
 def _waits(reached: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
@@ -274,7 +274,7 @@ def _funnel_result(
     table = noted_effects(call, join(counts, steps, _STEP), _STEP_RATES, clusters)
     effect = nw.col("hazard_deff") if clusters else nw.lit(1.0)
     table = with_rates(table.with_columns(design_effect=effect), _STEP_RATES, ci=ci)
-    table = join(table, _cumulative(table, ci), _STEP).with_columns(step_id=nw.col(_STEP)).rename(_names_in(steps))
+    table = _with_cumulative(table, ci).with_columns(step_id=nw.col(_STEP)).rename(_names_in(steps))
     keys = ["sequence_id", "order", "step_id", "step_type"]
     rates = [*(f"{rate}{end}" for rate in _STEP_RATES for end in ("", "_n", "_lo", "_hi")), *_CUMULATIVE]
     columns = [*keys, *_names_in(steps).values(), *_BY_MAIL[:3], *_BY_ENROLLMENT, *rates, *_BY_MAIL[3:], _MEDIAN]
@@ -287,7 +287,7 @@ def _names_in(steps: nw.LazyFrame[Any]) -> dict[str, str]:
     return {column: name for column, name in _STEP_NAMES.items() if column in present}
 
 
-def _cumulative(table: nw.LazyFrame[Any], ci: float) -> nw.LazyFrame[Any]:
+def _with_cumulative(table: nw.LazyFrame[Any], ci: float) -> nw.LazyFrame[Any]:
     """
     Multiply up 1 − hazard over the mail steps so far, with its band.
 
@@ -297,25 +297,19 @@ def _cumulative(table: nw.LazyFrame[Any], ci: float) -> nw.LazyFrame[Any]:
     by_mail = ~(nw.col("step_type") == "call").fill_null(False)
     certain = (nw.col("hazard") == 1).fill_null(False) & by_mail
     left = nw.when((nw.col("hazard") < 1).fill_null(False) & by_mail).then(1.0 - nw.col("hazard"))
-    so_far = table.select(
-        "sequence_id",
-        order_so_far=nw.col("order"),
+    factors = table.with_columns(
         certain=certain.cast(nw.Int64),
         log_left=left.otherwise(nw.lit(1.0)).log(),
         variance=(nw.col("design_effect") * (1.0 - left) / (left * nw.col("at_risk").cast(nw.Float64))).fill_null(0.0),
     )
-    pairs = join(table.select(_STEP, "sequence_id", "order"), so_far, "sequence_id", how="inner")
-    summed = (
-        pairs.filter(nw.col("order_so_far") <= nw.col("order"))
-        .group_by(_STEP)
-        .agg(nw.col("certain").max(), nw.col("log_left").sum(), nw.col("variance").sum())
-    )
-    open_ = (nw.col("certain") == 0) & (nw.col("log_left") < 0)
-    log_left = nw.when(open_).then(nw.col("log_left"))
-    spread = (z_value(ci) * nw.col("variance").sqrt() / -log_left).exp()
-    return summed.select(
-        _STEP,
-        cumulative_reply=1.0 - nw.when(nw.col("certain") == 1).then(nw.lit(0.0)).otherwise(nw.col("log_left").exp()),
+    sums = {"certain_so_far": "certain", "log_left_so_far": "log_left", "variance_so_far": "variance"}
+    summed = with_sums_so_far(factors, sums, key=_STEP, within="sequence_id", by="order")
+    certain, log_left = nw.col("certain_so_far") > 0, nw.col("log_left_so_far")
+    cumulative = 1.0 - nw.when(certain).then(nw.lit(0.0)).otherwise(log_left.exp())
+    log_left = nw.when(~certain & (log_left < 0)).then(log_left)
+    spread = (z_value(ci) * nw.col("variance_so_far").sqrt() / -log_left).exp()
+    return summed.with_columns(
+        cumulative_reply=cumulative,
         cumulative_reply_lo=1.0 - (log_left / spread).exp(),
         cumulative_reply_hi=1.0 - (log_left * spread).exp(),
     )
