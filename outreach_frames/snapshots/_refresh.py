@@ -36,6 +36,7 @@ from outreach_frames.snapshots._extract import (
     version_request,
 )
 from outreach_frames.snapshots._manifest import FileFacts, Manifest, TableFacts, checked_file, read_manifest
+from outreach_frames.snapshots._notes import noted_ids
 from outreach_frames.snapshots._ranges import IdRanges, differing_ranges
 from outreach_frames.snapshots._writing import UnfinishedVersion, writing
 
@@ -71,14 +72,23 @@ def refresh_version(
     with writing(path), UnfinishedVersion(path, request, tables=len(tables), base=base) as version:
         if len(tables) > 1 or version.has_files or any(facts.rows >= ONE_REQUEST for facts in manifest.tables.values()):
             note_organization(client, version)
+        noted = noted_ids(base, manifest)
         is_same = version.organization is not None and version.organization == manifest.organization
         for table, options in tables.items():
             if table in version.tables:
                 continue
-            if is_same:
+            if is_same and noted is not None:
                 kind = client.catalog.resource(table)
                 removed = removed_ids(deliveries, kind) if deliveries is not None else []
-                refresh_table(client, table, version, deletions=deletions, removed=removed, progress=progress)
+                refresh_table(
+                    client,
+                    table,
+                    version,
+                    deletions=deletions,
+                    removed=removed,
+                    doubtful=noted.get(table, ()),
+                    progress=progress,
+                )
             else:
                 take_table(client, table, options, version, progress=progress)
         return version.publish(keep)
@@ -108,8 +118,15 @@ def removed_ids(deliveries: pd.DataFrame, kind: ResourceType) -> list[int]:
     is_removed = (deliveries["resource_type"] == kind.name) & deliveries["event"].astype("string").str.endswith(
         ".destroyed"
     )
-    ids = pd.to_numeric(deliveries.loc[is_removed.fillna(value=False).astype(bool), "resource_id"], errors="coerce")
-    return sorted({int(id_) for id_ in ids.dropna() if float(id_).is_integer() and abs(id_) < _MOST_ID})
+    removed = deliveries.loc[is_removed.fillna(value=False).astype(bool), "resource_id"]
+    return sorted({*integer_ids(removed).dropna().tolist()})
+
+
+def integer_ids(ids: pd.Series) -> pd.Series:
+    """Return ids as integers, however they are kept; what is none is missing."""
+    numbers = pd.to_numeric(ids, errors="coerce").tolist()
+    whole = [int(id_) if pd.notna(id_) and float(id_).is_integer() and abs(id_) < _MOST_ID else None for id_ in numbers]
+    return pd.Series(whole, index=ids.index, dtype="Int64")
 
 
 def refresh_table(
@@ -119,6 +136,7 @@ def refresh_table(
     *,
     deletions: Deletions,
     removed: Collection[int] = (),
+    doubtful: Collection[int] = (),
     progress: bool | None = None,
 ) -> None:
     """
@@ -132,6 +150,8 @@ def refresh_table(
         How deleted records are found.
     removed
         Ids that webhooks reported as destroyed.
+    doubtful
+        Ids of records that webhook deliveries changed, which are read again whatever their ``updatedAt``.
 
     Raises
     ------
@@ -154,8 +174,11 @@ def refresh_table(
     since = min(facts.watermark for facts in before.files if facts.watermark is not None) - OVERLAP
     update = TableUpdate(version, table, schema, files)
     ranges = IdRanges(client, table, options)
+    unseen = {*doubtful}
     for rows in ranges.changes(since, schema):
         update.apply(rows)
+        unseen -= {*rows["id"].to_pylist()} if unseen else unseen
+    update.read_again(sorted(unseen), ranges)
     if deletions == "webhooks":
         update.remove(removed)
     elif deletions:
@@ -168,18 +191,26 @@ def refresh_table(
 def is_incremental(kind: ResourceType, before: TableFacts) -> bool:
     """Whether the API can be asked for what changed, and whether that is all that can change a row."""
     updated = kind.attributes.get("updatedAt")
-    options = {name for name, value in (before.options or {}).items() if value not in (None, False)}
     return (
         before.rows >= ONE_REQUEST
-        and before.catalog == catalog_digest(kind)
         and updated is not None
         and updated.filterable
         and updated.sortable
-        and kind.id_type == "integer"
-        and not options - _INCREMENTAL
-        and (before.options or {}).get("custom") != "labels"
-        and (before.options or {}).get("fields") != "*"
+        and changes_by_record(kind, before)
         and all(facts.watermark is not None and isinstance(facts.last_id, int) for facts in before.files)
+    )
+
+
+def changes_by_record(kind: ResourceType, before: TableFacts) -> bool:
+    """Whether a row of a table changes only when its own record does, and has the columns of today's catalog."""
+    options = before.options or {}
+    return (
+        before.options is not None
+        and before.catalog == catalog_digest(kind)
+        and kind.id_type == "integer"
+        and not {name for name, value in options.items() if value not in (None, False)} - _INCREMENTAL
+        and options.get("custom") != "labels"
+        and options.get("fields") != "*"
     )
 
 
@@ -218,12 +249,17 @@ class TableUpdate:
         Columns, and metadata with the frame's ``attrs``.
     files
         Files of the version before.
+
+    Attributes
+    ----------
+    schema
+        As given.
     """
 
     def __init__(self, version: UnfinishedVersion, table: str, schema: pa.Schema, files: Sequence[Path]) -> None:
         self._version = version
         self._table = table
-        self._schema = schema
+        self.schema = schema
         self._shared: dict[str, tuple[Path, FileFacts]] = {}
         self._files: list[FileFacts] = []
         (version.folder / table).mkdir(exist_ok=True)
@@ -247,6 +283,16 @@ class TableUpdate:
         start = 0 if low is None else int(np.searchsorted(ids, low))
         return ids[start : len(ids) if high is None else int(np.searchsorted(ids, high, side="right"))]
 
+    def rows(self, ids: "np.ndarray[Any, Any]") -> pa.Table:
+        """Return the records of some ids, those of them that there are, sorted by id."""
+        places, values = self._places(ids), pa.array(ids)
+        groups = (
+            group.filter(pc.is_in(group["id"], value_set=values))
+            for place in np.unique(places).tolist()
+            for group in parquet.row_groups(self._version.folder / self._files[place].path)
+        )
+        return pa.concat_tables([self.schema.empty_table(), *(group.cast(self.schema) for group in groups)])
+
     def apply(self, rows: pa.Table) -> None:
         """Add records or replace those of the same id; each is there once, sorted by id."""
         ids = rows["id"].to_numpy()
@@ -262,7 +308,7 @@ class TableUpdate:
         for place in sorted({*places.tolist()}, reverse=True):
             chosen = removed[places == place]
             if np.isin(chosen, self._column_of_ids(self._files[place])).any():
-                self._rewrite(place, self._schema.empty_table(), chosen)
+                self._rewrite(place, self.schema.empty_table(), chosen)
 
     def compare(self, low: int | None, high: int, ranges: IdRanges) -> None:
         """Read the ids of a range; remove what is not among them, and read what is there and not here."""
@@ -271,7 +317,16 @@ class TableUpdate:
         self.remove(np.setdiff1d(here, there).tolist())
         missing = np.setdiff1d(there, here).tolist()
         if missing:
-            self.apply(ranges.read_ids(missing, self._schema))
+            self.apply(ranges.read_ids(missing, self.schema))
+
+    def read_again(self, ids: Sequence[int], ranges: IdRanges) -> None:
+        """Replace some records by what the API has, be it nothing."""
+        for start in range(0, len(ids), ONE_REQUEST):
+            some = ids[start : start + ONE_REQUEST]
+            rows = ranges.read_ids(some, self.schema)
+            self.remove({*some} - {*rows["id"].to_pylist()})
+            if rows.num_rows:
+                self.apply(rows)
 
     def finish(self) -> list[FileFacts]:
         """Return the files, without those that have become empty."""
@@ -298,14 +353,14 @@ class TableUpdate:
         facts = self._files[place]
         is_last = place == len(self._files) - 1
         written: list[FileFacts] = []
-        out = parquet.PartFile(self._version.folder, facts.path, self._schema)
+        out = parquet.PartFile(self._version.folder, facts.path, self.schema)
         try:
             for group in _merged(parquet.row_groups(self._version.folder / facts.path), rows, replaced):
                 if is_last and out.is_full:
                     written.append(out.finish())
                     number = 1 + max(int(file.path[-13:-8]) for file in [*self._files, *written])
                     out = parquet.PartFile(
-                        self._version.folder, f"{self._table}/part-{number:05d}.parquet", self._schema
+                        self._version.folder, f"{self._table}/part-{number:05d}.parquet", self.schema
                     )
                 out.write(group, None)
             written.append(out.finish())

@@ -1,14 +1,10 @@
 """Checks of a snapshot, from Python and on the command line."""
 
-import json
-
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 
 import outreach_frames as of
-from outreach_frames.cli import main
 from outreach_frames.errors import SnapshotError
 from tests.fetch_support import organization
 from tests.snapshot_support import accounts, record, seal
@@ -92,14 +88,6 @@ def test_a_changed_file_is_named(taken):
         taken.verify()
 
 
-@pytest.fixture
-def run(org, monkeypatch):
-    """Return a function that runs a command for the organization."""
-    monkeypatch.setenv("OUTREACH_TOKEN", org.sandbox.token)
-    monkeypatch.setenv("OUTREACH_BASE_URL", org.base_url)
-    return lambda *arguments: CliRunner().invoke(main, [str(each) for each in arguments])
-
-
 def test_verify_on_the_command_line_has_exit_codes_for_a_scheduler(org, taken, run):
     assert run("snapshot", "verify", taken.path).exit_code == 0
     live = run("snapshot", "verify", taken.path, "--live")
@@ -112,46 +100,3 @@ def test_verify_on_the_command_line_has_exit_codes_for_a_scheduler(org, taken, r
     (taken.folder / "accounts" / "part-00001.parquet").unlink()
     missing = run("snapshot", "verify", taken.path)
     assert (missing.exit_code, "part-00001.parquet" in missing.output) == (1, True)
-
-
-def test_refresh_on_the_command_line_logs_one_line_for_each_table(org, taken, run):
-    org.sandbox.advance(3_600)
-    org.update("accounts", 30, name="New")
-
-    result = run("refresh", taken.path, "--log", "json", "--keep", "1")
-
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    current = of.open_snapshot(taken.path)
-    assert result.exit_code == 0
-    assert [(line["table"], line["rows"], line["version"]) for line in lines] == [("accounts", 100, current.version)]
-    assert current.versions == [current.version] != [taken.version]
-    assert current.frame("accounts")["name"].tolist()[29] == "New"
-
-
-def test_a_refresh_that_fails_has_exit_code_1_and_changes_nothing(org, taken, run):
-    org.sandbox.faults.add(path="/accounts", method="GET", times=None, status=403)
-
-    result = run("refresh", taken.path)
-
-    assert result.exit_code == 1
-    assert of.open_snapshot(taken.path) == taken
-    assert run("refresh", taken.path.parent / "nowhere").exit_code == 1
-    assert run("refresh", taken.path, "--keep", "0").exit_code == 2
-
-
-def test_a_snapshot_is_taken_by_its_path_alone_or_by_name(taken, run):
-    """As before there were further commands."""
-    for arguments in (("snapshot", taken.path), ("snapshot", "take", taken.path)):
-        result = run(*arguments, "--resources", "accounts", "--keep", "1")
-        assert result.exit_code == 0
-        assert "accounts" in result.output
-    assert run("snapshot").exit_code == 2
-    assert "verify" in run("snapshot", "--help").output
-
-
-def test_a_plan_on_the_command_line_takes_nothing(tmp_path, run):
-    result = run("snapshot", tmp_path / "new", "--resources", "accounts", "--plan")
-
-    assert result.exit_code == 0
-    assert "take_requests" in result.output
-    assert not (tmp_path / "new").exists()
