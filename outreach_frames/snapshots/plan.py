@@ -24,6 +24,11 @@ from outreach_frames.snapshots._writing import current_version
 HOURLY = 10_000
 """Requests an hour where the API does not say [requests]."""
 
+_ID_BYTES = 100
+"""Size of a record without its attributes [bytes]."""
+_COUNT_BYTES = 500
+"""Size of a document that is asked for its count, with one such record and links [bytes]."""
+
 
 class _Meta(msgspec.Struct):
     count: int | None = None
@@ -41,6 +46,10 @@ class _Size(NamedTuple):
     page_rows: int
     page_bytes: int
     hourly: int
+
+    def bytes_of(self, records: int) -> int:
+        """Return how large documents with some records are."""
+        return round(records * self.page_bytes / max(min(self.page_rows, self.records), 1))
 
 
 def plan_snapshot(
@@ -100,22 +109,21 @@ def plan_snapshot(
 
 def _plan_of_table(client: Client, table: str, options: Mapping[str, Any], before: TableFacts | None) -> dict[str, Any]:
     size = _size_of(client, table, options)
-    record_bytes = size.page_bytes / max(min(size.page_rows, size.records), 1)
-    requests, records = _take(client, table, options, size)
+    requests, volume = _take(client, table, options, size)
     row: dict[str, Any] = {
         "table": table,
         "records": size.records,
         "take_requests": requests,
-        "take_bytes": round(records * record_bytes),
+        "take_bytes": volume,
         "take_minutes": 60 * requests / size.hourly,
     }
     if before is not None:
         kind = client.catalog.resource(table)
         if is_incremental(kind, before) and dict(options) == (before.options or {}):
-            requests, records = _refresh(client, table, before, size)
+            requests, volume = _refresh(client, table, before, size)
         row |= {
             "refresh_requests": requests,
-            "refresh_bytes": round(records * record_bytes),
+            "refresh_bytes": volume,
             "refresh_minutes": 60 * requests / size.hourly,
         }
     else:
@@ -148,25 +156,29 @@ def _counted_page(body: bytes) -> _CountedPage:
 
 
 def _take(client: Client, table: str, options: Mapping[str, Any], size: _Size) -> tuple[int, int]:
-    """Return requests and records of reading a table in full."""
+    """Return requests and bytes of reading a table in full."""
     pages = max(math.ceil(size.records / size.page_rows), 1)
     if size.records < ONE_REQUEST or not is_streamed(client.catalog.resource(table), options):
-        return pages, size.records
+        return pages, size.bytes_of(size.records)
     ranges = math.ceil(size.records / parquet.GROUP_ROWS)
     pages = ranges * math.ceil(size.records / ranges / size.page_rows)
     first = math.ceil(ONE_REQUEST / size.page_rows)
-    return first + 2 + pages + ranges - 1, size.records + ONE_REQUEST  # newest id, count, and a count for each cut
+    counts = 1 + ranges - 1  # of all, and for each cut
+    volume = size.bytes_of(size.records + ONE_REQUEST) + (1 + counts) * _COUNT_BYTES
+    return first + 1 + pages + counts, volume  # one for the newest id
 
 
 def _refresh(client: Client, table: str, before: TableFacts, size: _Size) -> tuple[int, int]:
-    """Return requests and records of asking for changes and deletions."""
+    """Return requests and bytes of asking for changes and deletions."""
     since: datetime = min(facts.watermark for facts in before.files if facts.watermark is not None) - OVERLAP
     changed = _counted(client, table, "updated_at", since)
     created = _counted(client, table, "created_at", pd.Timestamp(since) + OVERLAP)
     removed = min(max(before.rows + created - size.records, 0), math.ceil(before.rows / SWEPT_ROWS))
     depth = math.log2(max(before.rows / SWEPT_ROWS / removed, 1)) + 3 if removed else 0
-    requests = 2 + max(math.ceil(changed / size.page_rows), 1) + round(removed * depth)
-    return requests, changed + 1
+    swept = before.rows / 2 ** math.ceil(math.log2(max(before.rows / SWEPT_ROWS, 1)))
+    counts = 1 + max(round(removed * (depth - 1)), 0)
+    volume = size.bytes_of(changed + 1) + counts * _COUNT_BYTES + round(removed * swept * _ID_BYTES)
+    return 1 + max(math.ceil(changed / size.page_rows), 1) + counts + removed, volume
 
 
 def _counted(client: Client, table: str, column: str, since: datetime) -> int:
