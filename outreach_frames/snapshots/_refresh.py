@@ -20,16 +20,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from outreach_frames._fetch import fetch
+from outreach_frames._warnings import warn
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
-from outreach_frames.errors import MissingColumnError, QueryError, SnapshotError
+from outreach_frames.errors import MissingColumnError, OutreachDataWarning, QueryError, SnapshotError
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._extract import (
     ONE_REQUEST,
     catalog_digest,
     check_keep,
+    column_changes,
     head_time,
     is_repeatable,
+    listed_changes,
     note_organization,
     table_facts,
     take_table,
@@ -91,7 +94,19 @@ def refresh_version(
                 )
             else:
                 take_table(client, table, options, version, progress=progress)
-        return version.publish(keep)
+        drift = {
+            table: listed_changes(changes)
+            for table, facts in version.tables.items()
+            if manifest.tables[table].columns
+            and any((changes := column_changes(manifest.tables[table], facts)).values())
+        }
+        published = version.publish(keep)
+    if drift:
+        warn(
+            f"Columns changed: {'. '.join(f'{table}: {changes}' for table, changes in drift.items())}.",
+            OutreachDataWarning,
+        )
+    return published
 
 
 def _check_refresh(manifest: Manifest, deletions: Deletions, deliveries: pd.DataFrame | None) -> None:

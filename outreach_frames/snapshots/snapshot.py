@@ -26,6 +26,7 @@ from outreach_frames.snapshots._manifest import (
     table_files,
     version_names,
 )
+from outreach_frames.snapshots._notes import read_notes
 from outreach_frames.snapshots._refresh import Deletions, refresh_version
 from outreach_frames.snapshots._verify import checks
 
@@ -357,6 +358,11 @@ class Snapshot:
         OutreachError
             As in `fetch`; the current version does not change then.
 
+        Warns
+        -----
+        OutreachDataWarning
+            A table has columns that the version before did not have, had with another type, or had and lost.
+
         Notes
         -----
         A change that the API does not stamp with ``updatedAt`` is not found. Counts do not tell a deleted record from
@@ -449,9 +455,9 @@ class Snapshot:
         -------
         checks : DataFrame, one row per check
             ``table``; ``check``; ``passed`` [missing where it is told and not judged]; ``value``; ``detail``. Checks:
-            rows [rows], unique ids [repeated ones], time ranges, the share of foreign keys that lead to a record of
-            the snapshot [0 to 1], columns that are new, lost or retyped since the version before [columns], and the
-            live count [records], which passes within 5 %.
+            checksums [files], rows [rows], unique ids [repeated ones], time ranges, the share of foreign keys that lead
+            to a record of the snapshot [0 to 1], columns that are new, lost or retyped since the version before
+            [columns], and the live count [records], which passes within 5 %.
 
         Raises
         ------
@@ -473,7 +479,7 @@ class Snapshot:
         before = None
         with suppress(SnapshotError):  # of another version, of which nothing is said here
             before = read_manifest(self.path / versions[place - 1]) if place else None
-        return checks(self._manifest, files, before, client)
+        return checks(self._manifest, files, before, client, read_notes(self.folder, self._manifest))
 
     def _dataset(self, name: str) -> Any:
         files = self._files(name)

@@ -236,6 +236,13 @@ def test_a_changed_file_is_not_built_on(taken, file, change):
     assert of.open_snapshot(taken.path) == first
 
 
+def test_times_are_checked_up_to_the_last_delivery(taken):
+    """Between two weekly refreshes deliveries are days later than what the API was asked for."""
+    after = taken.apply(frame(("account.updated", 30, {"name": "New"}, 5 * 86_400)))
+
+    assert after.verify()["passed"].all()
+
+
 def test_after_a_refresh_a_snapshot_has_no_notes(org, taken):
     after = taken.apply(frame(("account.updated", 30, {"name": "New"}, 60)))
     assert (after.folder / "applied.arrow").is_file()

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import outreach_frames as of
-from outreach_frames.errors import SnapshotError
+from outreach_frames.errors import OutreachDataWarning, SnapshotError
 from tests.fetch_support import organization
 from tests.snapshot_support import accounts, record, seal
 
@@ -28,6 +28,7 @@ def test_a_good_snapshot_passes_every_check(org, taken):
 
     assert failures(checks) == []
     assert checks.loc[checks["check"] == "live count", "value"].tolist() == [100]
+    assert checks.loc[checks["check"] == "checksums", "value"].tolist() == [5]
     assert {"rows", "unique ids", "created_at", "updated_at", "live count"} <= {*checks["check"]}
 
 
@@ -79,6 +80,27 @@ def test_columns_that_come_and_go_are_told(org, tmp_path):
 
     assert checks.loc["columns", "detail"] == "new: domain; lost: name"
     assert "columns" not in {*first.verify()["check"]}
+
+
+def test_columns_that_come_with_a_refresh_are_told(tmp_path):
+    """And each version is read with its own."""
+    everything = {"accounts": {"fields": "*"}}
+    with organization(tmp_path / "cache", *accounts(1, 2)) as org:
+        first = of.take_snapshot(org, tmp_path / "org", resources=everything, progress=False)
+        org.sandbox.put(record("account", 3, {"name": "A3", "shoeSize": 42}))
+
+        with pytest.warns(OutreachDataWarning, match=r"^Columns changed: accounts: new: shoe_size\.$"):
+            second = first.refresh(org, progress=False)
+        org.sandbox.put(record("account", 3, {"name": "A3", "shoeSize": "large"}))
+        with pytest.warns(OutreachDataWarning, match=r"^Columns changed: accounts: retyped: shoe_size\.$"):
+            third = second.refresh(org, progress=False)
+
+    assert "shoe_size" not in first.frame("accounts").columns
+    assert [second.frame("accounts")["shoe_size"].max(), third.frame("accounts")["shoe_size"].dropna().item()] == [
+        42,
+        "large",
+    ]
+    assert third.diff(second.version)["columns"].tolist() == [["shoe_size"]]
 
 
 def test_a_changed_file_is_named(taken):
