@@ -14,8 +14,11 @@ from outreach_frames.client import Client
 from outreach_frames.errors import OutreachDataWarning, ServerError
 from outreach_frames.snapshots import parquet
 
-_COUNTED = 2_000_000
+COUNTED = 2_000_000
 """Where the API stops counting [records]."""
+
+_MOST_COUNTS = 200
+"""Most requests for counting a table that the API does not count to the end [requests]."""
 
 _LARGER = 1.25
 """How much larger than a row group a range of ids may be."""
@@ -47,7 +50,24 @@ class IdRanges:
                 records = count(self._client, self._table, filter=self.filter(low, high))
         except ServerError:
             return None
-        return None if records >= _COUNTED else records
+        return None if records >= COUNTED else records
+
+    def total(self) -> int | None:
+        """Count a table that the API does not count to the end, by ranges; ``None`` where it takes too many."""
+        newest = self._newest()
+        pending: list[tuple[int | None, int | None]] = [(None, None)]
+        total = 0
+        for _ in range(_MOST_COUNTS):
+            low, high = pending.pop()
+            records = self.count(low, high)
+            first = low or 1
+            last = max(newest, 2 * first + COUNTED) if high is None else high
+            if records is None and first < last:
+                pending += [(low, (first + last) // 2), ((first + last) // 2 + 1, high)]
+            total += records or 0
+            if not pending:
+                return total
+        return None
 
     def filter(self, low: int | None, high: int | None) -> dict[str, Any]:
         """Return the filter on a range, both ends included; ``None`` leaves an end open."""

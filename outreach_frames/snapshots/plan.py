@@ -17,7 +17,7 @@ from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerErr
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._extract import ONE_REQUEST, is_streamed, options_by_table
 from outreach_frames.snapshots._manifest import TableFacts, read_manifest
-from outreach_frames.snapshots._ranges import SWEPT_ROWS
+from outreach_frames.snapshots._ranges import COUNTED, SWEPT_ROWS, IdRanges
 from outreach_frames.snapshots._refresh import OVERLAP, is_incremental
 from outreach_frames.snapshots._writing import current_version
 
@@ -32,6 +32,7 @@ _COUNT_BYTES = 500
 
 class _Meta(msgspec.Struct):
     count: int | None = None
+    count_truncated: bool = False
 
 
 class _CountedPage(msgspec.Struct):
@@ -61,7 +62,8 @@ def plan_snapshot(
     """
     Estimate what it costs to take a snapshot, and to refresh the one that is there.
 
-    One page of each table is read, and its records are counted; for a refresh also what changed.
+    One page of each table is read, and its records are counted, by ranges where the API does not count to the end; for
+    a refresh also what changed.
 
     Parameters
     ----------
@@ -139,9 +141,15 @@ def _size_of(client: Client, table: str, options: Mapping[str, Any]) -> _Size:
     rows = int(options.get("page_size") or query.page_size)
     params = [*query.in_stable_order().parameters(), ("page[size]", str(rows)), ("count", "true")]
     response, page = client.read(query.resource.path, params, lambda answer: _counted_page(answer.body), refresh=True)
-    if page.meta.count is None and len(page.data) >= rows:
+    records = page.meta.count
+    if records and page.meta.count_truncated:
+        is_divisible = is_streamed(query.resource, options)
+        records = IdRanges(client, table, options).total() if is_divisible else records
+    elif page.meta.count_truncated:
+        records = None  # under load, 0 stands for an unknown number
+    if records is None and len(page.data) >= rows:
         raise ServerError(f"The API did not count {query.resource.table}.", hint="Try again in a minute.")
-    records = max(len(page.data), page.meta.count or 0)
+    records = max(len(page.data), records or 0)
     limit = options.get("limit")
     return _Size(
         records if limit is None else min(records, limit), rows, len(response.body), response.budget.limit or HOURLY
@@ -176,7 +184,8 @@ def _refresh(client: Client, table: str, before: TableFacts, size: _Size) -> tup
     removed = min(max(before.rows + created - size.records, 0), math.ceil(before.rows / SWEPT_ROWS))
     depth = math.log2(max(before.rows / SWEPT_ROWS / removed, 1)) + 3 if removed else 0
     swept = before.rows / 2 ** math.ceil(math.log2(max(before.rows / SWEPT_ROWS, 1)))
-    counts = 1 + max(round(removed * (depth - 1)), 0)
+    whole = 2 ** math.ceil(math.log2(max((before.rows + 1) / COUNTED, 1)))  # as many parts are counted to the end
+    counts = 2 * whole - 1 + max(round(removed * (depth - 1)), 0)
     volume = size.bytes_of(changed + 1) + counts * _COUNT_BYTES + round(removed * swept * _ID_BYTES)
     return 1 + max(math.ceil(changed / size.page_rows), 1) + counts + removed, volume
 

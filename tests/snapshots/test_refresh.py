@@ -136,7 +136,7 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_is_sent(org, t
 @pytest.mark.parametrize("limit", [0, 30])
 def test_where_the_api_counts_badly_ids_are_read(org, taken, monkeypatch, limit):
     """Counts end at two million, and are missing under load."""
-    monkeypatch.setattr(_ranges, "_COUNTED", limit)
+    monkeypatch.setattr(_ranges, "COUNTED", limit)
     org.sandbox.remove("account", 50)
 
     again = taken.refresh(org, progress=False)
