@@ -222,37 +222,30 @@ def main() -> None:
 def measure(records: int, url: str, folder: str) -> None:
     """Plan each step and then do it."""
     pages = -(-records // PAGE)
-    say("records", "work", "rows", "memory", "CPU", "requests", "of a plain pass", "planned", "MB", "planned")
-    say(*["---"] * 10)
+    say("mailings", "work", "rows", "memory", "CPU", "requests (of a plain pass)", "planned", "documents", "planned")
+    say(*["---"] * 9)
     for work, edit, name in STEPS:
         ask(url, f"edit?{edit.format(thousandth=records // 1000)}")
         plan, _, _ = run("plan", url, folder)
         ask(url, "sums")
         rows, megabytes, seconds = run(work, url, folder)
         requests, size = ask(url, "sums")
-        planned = [
-            against(plan.get(f"{work}_{what}"), used) for what, used in (("requests", requests), ("bytes", size))
-        ]
         say(
             f"{records:,}",
             name,
             f"{rows:,}",
             f"{megabytes:.0f} MB",
             f"{seconds:.1f} s",
-            f"{requests:,}",
-            f"{requests / pages:.1%}",
-            planned[0],
-            f"{size / 1e6:.1f}",
-            planned[1],
+            f"{requests:,} ({requests / pages:.1%})",
+            against(plan.get(f"{work}_requests"), requests, "{:,.0f}"),
+            f"{size / 1e6:,.3f} MB",
+            against(plan.get(f"{work}_bytes"), size, "{:,.3f} MB", 1e6),
         )
 
 
-def against(planned: float | None, used: float) -> str:
-    """Say what was planned, by how much less or more than was used."""
-    if planned is None:
-        return "–"
-    number = planned if planned < 100_000 else planned / 1e6  # requests, or bytes
-    return f"{number:,.4g} ({planned / max(used, 1) - 1:+.0%})"
+def against(planned: float | None, used: float, form: str, unit: float = 1) -> str:
+    """Say what was planned, and by how much less or more than was used that is."""
+    return "–" if planned is None else f"{form.format(planned / unit)} ({planned / max(used, 1) - 1:+.0%})"
 
 
 def say(*cells: str) -> None:
