@@ -1,5 +1,6 @@
 """The records of a type by ranges of their ids: counted, cut into ranges of equal size, read and swept."""
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -167,12 +168,18 @@ def sorted_once(rows: pa.Table) -> pa.Table:
     return rows.sort_by("id")
 
 
+def requests_to_find(missing: int, rows: int) -> tuple[float, int]:
+    """Return how many requests find so many records, if scattered, by counts and by reading all ids."""
+    pages = math.ceil(rows / SWEPT_ROWS)
+    return missing * (math.log2(max(rows / SWEPT_ROWS / max(missing, 1), 1)) + 2), pages
+
+
 def differing_ranges(ranges: IdRanges, ids: "np.ndarray[Any, Any]") -> Iterator[tuple[int | None, int]]:
     """
     Find the ranges of ids in which the API counts another number of records than there are here.
 
     Counts are bisected where they differ: a range of which one half and the whole are counted needs no count of the
-    other half.
+    other half. Where so many are missing that counts would take more requests, all ids are read.
 
     Parameters
     ----------
@@ -182,9 +189,17 @@ def differing_ranges(ranges: IdRanges, ids: "np.ndarray[Any, Any]") -> Iterator[
     Yields
     ------
     low, high : int or None, int
-        A range of at most `SWEPT_ROWS` of them, both ends included; ``None`` is an open end.
+        A range of which the ids are to be read, both ends included; ``None`` is an open end.
     """
-    pending = [(0, len(ids), ranges.count(None, int(ids[-1])))] if len(ids) else []
+    if not len(ids):
+        return
+    whole = ranges.count(None, int(ids[-1]))
+    if whole is not None:
+        by_counts, by_ids = requests_to_find(abs(whole - len(ids)), len(ids))
+        if by_counts > by_ids:
+            yield None, int(ids[-1])
+            return
+    pending = [(0, len(ids), whole)]
     while pending:
         first, end, records = pending.pop()
         low, high = None if first == 0 else int(ids[first - 1]) + 1, int(ids[end - 1])

@@ -17,7 +17,7 @@ from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerErr
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._extract import ONE_REQUEST, is_streamed, options_by_table
 from outreach_frames.snapshots._manifest import TableFacts, read_manifest
-from outreach_frames.snapshots._ranges import COUNTED, SWEPT_ROWS, IdRanges
+from outreach_frames.snapshots._ranges import COUNTED, SWEPT_ROWS, IdRanges, requests_to_find
 from outreach_frames.snapshots._refresh import OVERLAP, is_incremental
 from outreach_frames.snapshots._writing import current_version
 
@@ -181,13 +181,16 @@ def _refresh(client: Client, table: str, before: TableFacts, size: _Size) -> tup
     since: datetime = min(facts.watermark for facts in before.files if facts.watermark is not None) - OVERLAP
     changed = _counted(client, table, "updated_at", since)
     created = _counted(client, table, "created_at", pd.Timestamp(since) + OVERLAP)
-    removed = min(max(before.rows + created - size.records, 0), math.ceil(before.rows / SWEPT_ROWS))
-    depth = math.log2(max(before.rows / SWEPT_ROWS / removed, 1)) + 3 if removed else 0
-    swept = before.rows / 2 ** math.ceil(math.log2(max(before.rows / SWEPT_ROWS, 1)))
+    removed = max(before.rows + created - size.records, 0)
+    by_counts, by_ids = requests_to_find(removed, before.rows)
+    is_swept = by_counts > by_ids
+    pages = by_ids if is_swept else removed
+    parts = 2 ** math.ceil(math.log2(max(before.rows / SWEPT_ROWS, 1)))
+    ids = before.rows if is_swept else round(removed * before.rows / parts)
     whole = 2 ** math.ceil(math.log2(max((before.rows + 1) / COUNTED, 1)))  # as many parts are counted to the end
-    counts = 2 * whole - 1 + max(round(removed * (depth - 1)), 0)
-    volume = size.bytes_of(changed + 1) + counts * _COUNT_BYTES + round(removed * swept * _ID_BYTES)
-    return 1 + max(math.ceil(changed / size.page_rows), 1) + counts + removed, volume
+    counts = 2 * whole - 1 + (0 if is_swept else max(round(by_counts) - removed, 0))
+    volume = size.bytes_of(changed + 1) + counts * _COUNT_BYTES + ids * _ID_BYTES
+    return 1 + max(math.ceil(changed / size.page_rows), 1) + counts + pages, volume
 
 
 def _counted(client: Client, table: str, column: str, since: datetime) -> int:

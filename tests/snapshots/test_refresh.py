@@ -90,6 +90,18 @@ def test_counts_are_asked_only_where_they_differ(org, taken):
     assert len(asked) <= 9
 
 
+def test_where_many_are_missing_all_ids_are_read(org, taken):
+    """Counts that differ nearly everywhere would take more requests than the ids themselves."""
+    for id_ in range(1, 101, 3):
+        org.sandbox.remove("account", id_)
+    org.sandbox.clear_log()
+
+    again = taken.refresh(org, progress=False)
+
+    assert len(queries(org)) == 4  # what time it is, what changed, how many there are, and their ids
+    assert_current(again, org)
+
+
 def test_deletions_can_be_left_alone(org, taken):
     org.sandbox.remove("account", 50)
     org.sandbox.clear_log()
