@@ -8,8 +8,18 @@ from typing import Any
 import click
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
 ACCOUNT = click.option(
     "--profile", default=None, help="Sign-in to use; default: OUTREACH_TOKEN, else OUTREACH_PROFILE, else 'default'."
+)
+NOTEBOOK = click.option(
+    "--notebook", default="how_are_our_sequences_doing", show_default=True, help="Name or path of a report's notebook."
+)
+LINKS = click.option(
+    "--links", metavar="URL", help="Your Outreach web app: ids in tables then lead to their records there."
+)
+LOG = click.option(
+    "--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: one line a table."
 )
 KEEP = click.option("--keep", type=click.IntRange(1), help="Keep this many versions; default: all.")
 
@@ -23,6 +33,24 @@ def say_tables(snapshot: Any) -> None:
     """Print the rows of each table."""
     for name, facts in snapshot.manifest["tables"].items():
         click.echo(f"  {name:<28}{facts['rows']:>8,} rows")
+
+
+def write_snapshot_report(source: Path, out: Path, notebook: str, links: str | None) -> Path:
+    """Write a report on the current version of a snapshot."""
+    from outreach_frames.reports import write_report  # noqa: PLC0415
+
+    chosen = {"source": str(source.resolve()), "links": links}
+    return write_report(out, notebook=notebook, parameters={name: value for name, value in chosen.items() if value})
+
+
+def _log_tables(snapshot: Any, log: str) -> None:
+    """Print one line for each table."""
+    if log == "text":
+        say_tables(snapshot)
+        return
+    for name, facts in snapshot.manifest["tables"].items():
+        line = {"table": name, "rows": facts["rows"], "as_of": facts["as_of"], "version": snapshot.version}
+        click.echo(json.dumps(line))
 
 
 class _SnapshotCommands(click.Group):
@@ -101,24 +129,67 @@ def export(path: Path, place: str, *, form: Any, tables: tuple[str, ...], overwr
     click.echo("Exported.")
 
 
+@snapshots.command()
+@click.argument("path", type=FOLDER)
+@click.option("--webhooks", "store", type=FILE, required=True, help="Store of `webhooks serve`.")
+@LOG
+@KEEP
+def apply(path: Path, *, store: Path, log: str, keep: int | None) -> None:
+    """Bring a snapshot up to the webhook deliveries received; nothing is asked of the API."""
+    import outreach_frames as of  # noqa: PLC0415
+
+    _log_tables(of.open_snapshot(path).apply(of.webhooks.read(store), keep=keep), log)
+
+
 @click.command()
 @click.argument("path", type=FOLDER)
-@click.option("--deletions", type=click.Choice(["counts", "sweep", "none"]), default="counts", show_default=True)
-@click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="One line a table.")
+@click.option(
+    "--deletions",
+    type=click.Choice(["counts", "sweep", "webhooks", "none"]),
+    default="counts",
+    show_default=True,
+    help="How deleted records are found.",
+)
+@click.option("--webhooks", "store", type=FILE, help="Store of `webhooks serve`, for --deletions webhooks.")
+@click.option("--report", type=FILE, help="Write a report after it.")
+@NOTEBOOK
+@LINKS
+@LOG
 @KEEP
 @ACCOUNT
-def refresh(path: Path, *, deletions: Any, log: str, keep: int | None, profile: str | None) -> None:
+def refresh(
+    path: Path,
+    *,
+    deletions: Any,
+    store: Path | None,
+    report: Path | None,
+    notebook: str,
+    links: str | None,
+    log: str,
+    keep: int | None,
+    profile: str | None,
+) -> None:
     """Bring a snapshot up to date: only what changed is asked for. Made for cron; one writes at a time."""
     import outreach_frames as of  # noqa: PLC0415
 
+    if (deletions == "webhooks") != (store is not None):
+        raise click.UsageError("--deletions webhooks and --webhooks go together.")
+    if report is not None:
+        from outreach_frames.reports import checked_notebook  # noqa: PLC0415
+
+        checked_notebook(report, notebook)
     before = of.open_snapshot(path)
+    deliveries = None if store is None else of.webhooks.read(store)
     with of.connect(profile=profile) as org:
         after = before.refresh(
-            org, deletions=False if deletions == "none" else deletions, keep=keep, progress=log == "text" and None
+            org,
+            deletions=False if deletions == "none" else deletions,
+            deliveries=deliveries,
+            keep=keep,
+            progress=log == "text" and None,
         )
-    if log == "text":
-        say_tables(after)
-        return
-    for name, facts in after.manifest["tables"].items():
-        line = {"table": name, "rows": facts["rows"], "as_of": facts["as_of"], "version": after.version}
-        click.echo(json.dumps(line))
+    _log_tables(after, log)
+    if report is not None:
+        written = write_snapshot_report(path, report, notebook, links)
+        if log == "text":
+            click.echo(f"Written to {written}")

@@ -21,11 +21,21 @@ from outreach_frames import __version__
 from outreach_frames._files import replacing
 from outreach_frames._forget_command import forget
 from outreach_frames._secrets import hidden
-from outreach_frames._snapshot_commands import ACCOUNT, FOLDER, printable, refresh, say_tables, snapshots
+from outreach_frames._snapshot_commands import (
+    ACCOUNT,
+    FILE,
+    FOLDER,
+    LINKS,
+    NOTEBOOK,
+    printable,
+    refresh,
+    say_tables,
+    snapshots,
+    write_snapshot_report,
+)
 from outreach_frames.errors import AuthError, DataError, OutreachError, PermissionDeniedError
 
 DEMO_FOLDER = Path("outreach-demo")
-FILE = click.Path(dir_okay=False, path_type=Path)
 OUT = "File to write: .parquet for programs, .csv or .xlsx for people."
 
 
@@ -247,20 +257,15 @@ def sql(path: Path, query: str, *, out: Path | None) -> None:
 
 @main.command()
 @click.option("--snapshot", "source", type=FOLDER, required=True, help="The snapshot to report on.")
-@click.option(
-    "--notebook", default="how_are_our_sequences_doing", show_default=True, help="Name or path of a notebook."
-)
+@NOTEBOOK
 @click.option("--out", type=FILE, default=Path("report.html"), show_default=True, help="The file to write.")
-@click.option("--links", metavar="URL", help="Your Outreach web app: ids in tables then lead to their records there.")
+@LINKS
 def report(source: Path, notebook: str, out: Path, *, links: str | None) -> None:
     """Execute a notebook on a snapshot and write one self-contained HTML file."""
     import outreach_frames as of  # noqa: PLC0415
-    from outreach_frames.reports import write_report  # noqa: PLC0415
 
     of.open_snapshot(source)
-    chosen = {"source": str(source.resolve()), "links": links}
-    written = write_report(out, notebook=notebook, parameters={name: value for name, value in chosen.items() if value})
-    click.echo(f"Written to {written}")
+    click.echo(f"Written to {write_snapshot_report(source, out, notebook, links)}")
 
 
 @main.command()

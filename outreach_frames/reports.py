@@ -113,10 +113,8 @@ def write_report(
     -----
     Modules beside a notebook are not found by it: it imports what is installed and what ``PYTHONPATH`` names in full.
     """
-    out, path = Path(out), _find(notebook)
-    if out.is_dir() or not out.parent.is_dir():
-        raise ReportError(f"{out} cannot be written.", notebook=path.stem, hint="Name a file in a folder that exists.")
-    document = _read_notebook(path)
+    out = Path(out)
+    path, document = checked_notebook(out, notebook)
     _inject(document, parameters or {}, path.stem)
     try:
         with replacing(out) as stream:
@@ -126,6 +124,21 @@ def write_report(
     except OSError as error:
         raise ReportError(f"{out} could not be written: {error.strerror or error}.", notebook=path.stem) from error
     return out
+
+
+def checked_notebook(out: Path, notebook: str | Path) -> tuple[Path, nbformat.NotebookNode]:
+    """
+    Find and read the notebook of a report; see `write_report`, which it saves from being found impossible late.
+
+    Raises
+    ------
+    ReportError
+        There is no such notebook, it is no report, or the file has no folder.
+    """
+    path = _find(notebook)
+    if out.is_dir() or not out.parent.is_dir():
+        raise ReportError(f"{out} cannot be written.", notebook=path.stem, hint="Name a file in a folder that exists.")
+    return path, _read_notebook(path)
 
 
 def _page(document: nbformat.NotebookNode) -> str:

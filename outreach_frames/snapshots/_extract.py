@@ -214,6 +214,22 @@ def table_facts(
     )
 
 
+def column_changes(before: TableFacts, after: TableFacts) -> dict[str, list[str]]:
+    """Return the columns of a table that are new, lost or of another type than in the version before."""
+    old, new = before.columns, after.columns
+    return {
+        "new": [column for column in new if column not in old],
+        "lost": [column for column in old if column not in new],
+        "retyped": [column for column in new if column in old and old[column] != new[column]],
+    }
+
+
+def listed_changes(changes: Mapping[str, Sequence[str]]) -> str:
+    """Say which columns changed."""
+    listed = "; ".join(f"{word}: {', '.join(columns)}" for word, columns in changes.items() if columns)
+    return listed or "in another order"
+
+
 def head_time(frame: pd.DataFrame) -> datetime:
     """Return when a frame was extracted (aware, UTC), by the server's clock."""
     return datetime.fromisoformat(frame.attrs["outreach_frames"]["as_of"])

@@ -1,5 +1,6 @@
 """The records of a type by ranges of their ids: counted, cut into ranges of equal size, read and swept."""
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -14,8 +15,11 @@ from outreach_frames.client import Client
 from outreach_frames.errors import OutreachDataWarning, ServerError
 from outreach_frames.snapshots import parquet
 
-_COUNTED = 2_000_000
+COUNTED = 2_000_000
 """Where the API stops counting [records]."""
+
+_MOST_COUNTS = 200
+"""Most requests for counting a table that the API does not count to the end [requests]."""
 
 _LARGER = 1.25
 """How much larger than a row group a range of ids may be."""
@@ -47,7 +51,24 @@ class IdRanges:
                 records = count(self._client, self._table, filter=self.filter(low, high))
         except ServerError:
             return None
-        return None if records >= _COUNTED else records
+        return None if records >= COUNTED else records
+
+    def total(self) -> int | None:
+        """Count a table that the API does not count to the end, by ranges; ``None`` where it takes too many."""
+        newest = self._newest()
+        pending: list[tuple[int | None, int | None]] = [(None, None)]
+        total = 0
+        for _ in range(_MOST_COUNTS):
+            low, high = pending.pop()
+            records = self.count(low, high)
+            first = low or 1
+            last = max(newest, 2 * first + COUNTED) if high is None else high
+            if records is None and first < last:
+                pending += [(low, (first + last) // 2), ((first + last) // 2 + 1, high)]
+            total += records or 0
+            if not pending:
+                return total
+        return None
 
     def filter(self, low: int | None, high: int | None) -> dict[str, Any]:
         """Return the filter on a range, both ends included; ``None`` leaves an end open."""
@@ -147,12 +168,18 @@ def sorted_once(rows: pa.Table) -> pa.Table:
     return rows.sort_by("id")
 
 
+def requests_to_find(missing: int, rows: int) -> tuple[float, int]:
+    """Return how many requests find so many records, if scattered, by counts and by reading all ids."""
+    pages = math.ceil(rows / SWEPT_ROWS)
+    return missing * (math.log2(max(rows / SWEPT_ROWS / max(missing, 1), 1)) + 2), pages
+
+
 def differing_ranges(ranges: IdRanges, ids: "np.ndarray[Any, Any]") -> Iterator[tuple[int | None, int]]:
     """
     Find the ranges of ids where the API's count differs from the snapshot's.
 
     Counts are bisected where they differ: a range of which one half and the whole are counted needs no count of the
-    other half.
+    other half. Where so many are missing that counts would take more requests, all ids are read.
 
     Parameters
     ----------
@@ -162,9 +189,17 @@ def differing_ranges(ranges: IdRanges, ids: "np.ndarray[Any, Any]") -> Iterator[
     Yields
     ------
     low, high : int or None, int
-        A range of at most `SWEPT_ROWS` of them, both ends included; ``None`` is an open end.
+        A range of which the ids are to be read, both ends included; ``None`` is an open end.
     """
-    pending = [(0, len(ids), ranges.count(None, int(ids[-1])))] if len(ids) else []
+    if not len(ids):
+        return
+    whole = ranges.count(None, int(ids[-1]))
+    if whole is not None:
+        by_counts, by_ids = requests_to_find(abs(whole - len(ids)), len(ids))
+        if by_counts > by_ids:
+            yield None, int(ids[-1])
+            return
+    pending = [(0, len(ids), whole)]
     while pending:
         first, end, records = pending.pop()
         low, high = None if first == 0 else int(ids[first - 1]) + 1, int(ids[end - 1])

@@ -22,6 +22,8 @@ FORMAT = 2
 """The format that is written; the one before it, with one file for each table, is read too."""
 MANIFEST = "manifest.json"
 POINTER = "CURRENT"
+APPLIED = "applied.arrow"
+"""Which columns of which records webhook deliveries changed, and when; no values."""
 
 TABLE_NAME = r"^[A-Za-z0-9_-]+\Z"
 """What a table may be called in a manifest."""
@@ -123,6 +125,8 @@ class Manifest(msgspec.Struct, kw_only=True):
         Version of this package that wrote it.
     organization
         Fingerprint of the organization; ``None`` where nothing asked for it.
+    applied
+        SHA-256 of the file `APPLIED`; ``None`` where no webhook delivery was applied since the API was read.
     tables
         By name.
     """
@@ -131,6 +135,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     as_of: _Time
     version: str = ""
     organization: str | None = None
+    applied: str | None = None
     tables: Annotated[dict[TableName, TableFacts], msgspec.Meta(min_length=1)]
 
     def __post_init__(self) -> None:

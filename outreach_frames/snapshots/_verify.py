@@ -17,6 +17,7 @@ from outreach_frames._fetch import count
 from outreach_frames.client import Client
 from outreach_frames.errors import OutreachDataWarning
 from outreach_frames.snapshots import parquet
+from outreach_frames.snapshots._extract import column_changes, listed_changes
 from outreach_frames.snapshots._manifest import Manifest, TableFacts
 
 TOLERANCE = 0.05
@@ -46,7 +47,11 @@ _TYPES = {
 
 
 def checks(
-    manifest: Manifest, files: Mapping[str, Sequence[Path]], before: Manifest | None, client: Client | None
+    manifest: Manifest,
+    files: Mapping[str, Sequence[Path]],
+    before: Manifest | None,
+    client: Client | None,
+    notes: pd.DataFrame,
 ) -> pd.DataFrame:
     """
     Check the tables of a version, whose files were compared with their checksums; see `Snapshot.verify`.
@@ -59,8 +64,19 @@ def checks(
         Manifest of the version before, to tell which columns are new, lost or of another type.
     client
         Connection that counts what there is now; ``None``: nothing is sent.
+    notes
+        What webhook deliveries changed; see `_notes.read_notes`.
     """
-    rows = [check for name in sorted(files) for check in _table_checks(name, manifest, files, before, client)]
+    latest = notes.groupby("table")["sent"].max()
+    ends = {
+        name: max(pd.Timestamp(facts.as_of), pd.Timestamp(max(latest.get(name, 0), 0), unit="us", tz="UTC"))
+        for name, facts in manifest.tables.items()
+    }
+    rows: list[SnapshotCheck] = []
+    for name in sorted(files):
+        rows += _table_checks(name, manifest, files, before, client)
+        with parquet.readable(name):
+            rows += _times(name, ends[name], parquet.dataset(files[name]))
     columns = zip(*rows, strict=True) if rows else [[] for _ in _TYPES]
     return pd.DataFrame(
         {
@@ -78,6 +94,8 @@ def _table_checks(
     client: Client | None,
 ) -> Iterator[SnapshotCheck]:
     facts = manifest.tables[name]
+    detail = f"{len(facts.files):,} as they were written"
+    yield SnapshotCheck(name, "checksums", passed=True, value=len(facts.files), detail=detail)
     with parquet.readable(name):
         data = parquet.dataset(files[name])
         rows = sum(pq.read_metadata(file).num_rows for file in files[name])
@@ -85,7 +103,6 @@ def _table_checks(
         yield SnapshotCheck(name, "rows", rows == facts.rows == len(ids), rows, f"{facts.rows:,} in the manifest")
         repeated = rows - pc.count_distinct(ids, mode="all").as_py()
         yield SnapshotCheck(name, "unique ids", repeated == 0, repeated, f"{repeated:,} repeated")
-        yield from _times(name, facts, data)
         yield from _foreign_keys(name, data, files)
     if before is not None and name in before.tables:
         yield from _drift(name, before.tables[name], facts)
@@ -93,13 +110,13 @@ def _table_checks(
         yield _live_count(name, facts, client)
 
 
-def _times(name: str, facts: TableFacts, data: ds.Dataset) -> Iterator[SnapshotCheck]:
-    """Compare when the records were created and changed with when they were extracted."""
+def _times(name: str, end: pd.Timestamp, data: ds.Dataset) -> Iterator[SnapshotCheck]:
+    """Compare when the records were created and changed with when they were extracted, or the last one delivered."""
     for column in ("created_at", "updated_at"):
         if column in data.schema.names and pa.types.is_timestamp(data.schema.field(column).type):
             bounds = pc.min_max(data.to_table(columns=[column])[column]).as_py()
             if bounds["max"] is not None:
-                passed = pd.Timestamp(bounds["max"]) <= pd.Timestamp(facts.as_of) + _LATE
+                passed = pd.Timestamp(bounds["max"]) <= end + _LATE
                 yield SnapshotCheck(
                     name, column, bool(passed), None, f"{bounds['min']:%Y-%m-%d} to {bounds['max']:%Y-%m-%d}"
                 )
@@ -124,16 +141,9 @@ def _foreign_keys(name: str, data: ds.Dataset, files: Mapping[str, Sequence[Path
 
 def _drift(name: str, before: TableFacts, facts: TableFacts) -> Iterator[SnapshotCheck]:
     """Tell which columns the version before did not have, or had otherwise."""
-    old, new = before.columns, facts.columns
-    if not old or old == new:
-        return
-    changes = {
-        "new": [column for column in new if column not in old],
-        "lost": [column for column in old if column not in new],
-        "retyped": [column for column in new if column in old and old[column] != new[column]],
-    }
-    detail = "; ".join(f"{word}: {', '.join(columns)}" for word, columns in changes.items() if columns)
-    yield SnapshotCheck(name, "columns", None, sum(map(len, changes.values())), detail or "in another order")
+    if before.columns and before.columns != facts.columns:
+        changes = column_changes(before, facts)
+        yield SnapshotCheck(name, "columns", None, sum(map(len, changes.values())), listed_changes(changes))
 
 
 def _live_count(name: str, facts: TableFacts, client: Client) -> SnapshotCheck:

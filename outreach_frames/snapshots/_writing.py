@@ -139,6 +139,8 @@ class UnfinishedVersion:
         Where it is written.
     base, base_tables
         Folder and tables of the version before.
+    applied
+        As in `Manifest`.
 
     Raises
     ------
@@ -153,6 +155,7 @@ class UnfinishedVersion:
         self._leaves_others = request is None
         self.base = base
         self.base_tables = {} if base is None else read_manifest(base).tables
+        self.applied: str | None = None
         self._journal = _Journal(started=datetime.now(UTC))
 
     def __enter__(self) -> Self:
@@ -231,6 +234,7 @@ class UnfinishedVersion:
             as_of=as_of,
             version=__version__,
             organization=self._journal.organization,
+            applied=self.applied,
             tables=dict(sorted(tables.items())),
         )
         with replacing(self.folder / MANIFEST) as stream:

@@ -17,7 +17,7 @@ from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning, ServerError
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._extract import ONE_REQUEST, check_repeatable, is_streamed, options_by_table
-from outreach_frames.snapshots._id_ranges import SWEPT_ROWS
+from outreach_frames.snapshots._id_ranges import COUNTED, SWEPT_ROWS, IdRanges, requests_to_find
 from outreach_frames.snapshots._manifest import TableFacts, read_manifest
 from outreach_frames.snapshots._refresh import OVERLAP, is_incremental
 from outreach_frames.snapshots._writing import current_version
@@ -25,9 +25,15 @@ from outreach_frames.snapshots._writing import current_version
 HOURLY = 10_000
 """Requests an hour where the API does not say [requests]."""
 
+_ID_BYTES = 100
+"""Size of a record without its attributes [bytes]."""
+_COUNT_BYTES = 500
+"""Size of a document that is asked for its count, with one such record and links [bytes]."""
+
 
 class _Meta(msgspec.Struct):
     count: int | None = None
+    count_truncated: bool = False
 
 
 class _CountedPage(msgspec.Struct):
@@ -44,6 +50,10 @@ class _Size(NamedTuple):
     page_bytes: int
     hourly: int
 
+    def bytes_of(self, records: int) -> int:
+        """Return how large documents with some records are."""
+        return round(records * self.page_bytes / max(min(self.page_rows, self.records), 1))
+
 
 def plan_snapshot(
     client: Client,
@@ -54,7 +64,8 @@ def plan_snapshot(
     """
     Estimate what it costs to take a snapshot, and to refresh the one that is there.
 
-    One page of each table is read, and its records are counted; for a refresh also what changed.
+    One page of each table is read, and its records are counted, by ranges where the API does not count to the end; for
+    a refresh also what changed.
 
     Parameters
     ----------
@@ -106,22 +117,21 @@ def plan_snapshot(
 
 def _plan_of_table(client: Client, table: str, options: Mapping[str, Any], before: TableFacts | None) -> dict[str, Any]:
     size = _size_of(client, table, options)
-    record_bytes = size.page_bytes / max(min(size.page_rows, size.records), 1)
-    requests, records = _take(client, table, options, size)
+    requests, volume = _take(client, table, options, size)
     row: dict[str, Any] = {
         "table": table,
         "records": size.records,
         "take_requests": requests,
-        "take_bytes": round(records * record_bytes),
+        "take_bytes": volume,
         "take_minutes": 60 * requests / size.hourly,
     }
     if before is not None:
         kind = client.catalog.resource(table)
         if is_incremental(kind, before) and dict(options) == (before.options or {}):
-            requests, records = _refresh(client, table, before, size)
+            requests, volume = _refresh(client, table, before, size)
         row |= {
             "refresh_requests": requests,
-            "refresh_bytes": round(records * record_bytes),
+            "refresh_bytes": volume,
             "refresh_minutes": 60 * requests / size.hourly,
         }
     else:
@@ -137,9 +147,15 @@ def _size_of(client: Client, table: str, options: Mapping[str, Any]) -> _Size:
     rows = int(options.get("page_size") or query.page_size)
     params = [*query.in_stable_order().parameters(), ("page[size]", str(rows)), ("count", "true")]
     response, page = client.read(query.resource.path, params, lambda answer: _counted_page(answer.body), refresh=True)
-    if page.meta.count is None and len(page.data) >= rows:
+    records = page.meta.count
+    if records and page.meta.count_truncated:
+        is_divisible = is_streamed(query.resource, options)
+        records = IdRanges(client, table, options).total() if is_divisible else records
+    elif page.meta.count_truncated:
+        records = None  # under load, 0 stands for an unknown number
+    if records is None and len(page.data) >= rows:
         raise ServerError(f"The API did not count {query.resource.table}.", hint="Try again in a minute.")
-    records = max(len(page.data), page.meta.count or 0)
+    records = max(len(page.data), records or 0)
     limit = options.get("limit")
     return _Size(
         records if limit is None else min(records, limit), rows, len(response.body), response.budget.limit or HOURLY
@@ -154,25 +170,33 @@ def _counted_page(body: bytes) -> _CountedPage:
 
 
 def _take(client: Client, table: str, options: Mapping[str, Any], size: _Size) -> tuple[int, int]:
-    """Return requests and records of reading a table in full."""
+    """Return requests and bytes of reading a table in full."""
     pages = max(math.ceil(size.records / size.page_rows), 1)
     if size.records < ONE_REQUEST or not is_streamed(client.catalog.resource(table), options):
-        return pages, size.records
+        return pages, size.bytes_of(size.records)
     ranges = math.ceil(size.records / parquet.GROUP_ROWS)
     pages = ranges * math.ceil(size.records / ranges / size.page_rows)
     first = math.ceil(ONE_REQUEST / size.page_rows)
-    return first + 2 + pages + ranges - 1, size.records + ONE_REQUEST  # newest id, count, and a count for each cut
+    counts = 1 + ranges - 1  # of all, and for each cut
+    volume = size.bytes_of(size.records + ONE_REQUEST) + (1 + counts) * _COUNT_BYTES
+    return first + 1 + pages + counts, volume  # one for the newest id
 
 
 def _refresh(client: Client, table: str, before: TableFacts, size: _Size) -> tuple[int, int]:
-    """Return requests and records of asking for changes and deletions."""
+    """Return requests and bytes of asking for changes and deletions."""
     since: datetime = min(facts.watermark for facts in before.files if facts.watermark is not None) - OVERLAP
     changed = _counted(client, table, "updated_at", since)
     created = _counted(client, table, "created_at", pd.Timestamp(since) + OVERLAP)
-    removed = min(max(before.rows + created - size.records, 0), math.ceil(before.rows / SWEPT_ROWS))
-    depth = math.log2(max(before.rows / SWEPT_ROWS / removed, 1)) + 3 if removed else 0
-    requests = 2 + max(math.ceil(changed / size.page_rows), 1) + round(removed * depth)
-    return requests, changed + 1
+    removed = max(before.rows + created - size.records, 0)
+    by_counts, by_ids = requests_to_find(removed, before.rows)
+    is_swept = by_counts > by_ids
+    pages = by_ids if is_swept else removed
+    parts = 2 ** math.ceil(math.log2(max(before.rows / SWEPT_ROWS, 1)))
+    ids = before.rows if is_swept else round(removed * before.rows / parts)
+    whole = 2 ** math.ceil(math.log2(max((before.rows + 1) / COUNTED, 1)))  # as many parts are counted to the end
+    counts = 2 * whole - 1 + (0 if is_swept else max(round(by_counts) - removed, 0))
+    volume = size.bytes_of(changed + 1) + counts * _COUNT_BYTES + ids * _ID_BYTES
+    return 1 + max(math.ceil(changed / size.page_rows), 1) + counts + pages, volume
 
 
 def _counted(client: Client, table: str, column: str, since: datetime) -> int:

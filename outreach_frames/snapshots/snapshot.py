@@ -12,6 +12,7 @@ import pandas as pd
 from outreach_frames.client import Client
 from outreach_frames.errors import QueryError, SnapshotError
 from outreach_frames.snapshots import _sql, parquet
+from outreach_frames.snapshots._apply import apply_version
 from outreach_frames.snapshots._describe import check_tables, column_dictionary, differences
 from outreach_frames.snapshots._export_tables import Format, export_tables
 from outreach_frames.snapshots._manifest import (
@@ -26,6 +27,7 @@ from outreach_frames.snapshots._manifest import (
     table_files,
     version_names,
 )
+from outreach_frames.snapshots._notes import read_notes
 from outreach_frames.snapshots._refresh import Deletions, refresh_version
 from outreach_frames.snapshots._verify import checks
 
@@ -433,6 +435,11 @@ class Snapshot:
         OutreachError
             As in `fetch`; the current version does not change then.
 
+        Warns
+        -----
+        OutreachDataWarning
+            A table has columns that the version before did not have, had with another type, or had and lost.
+
         Notes
         -----
         A change that the API does not stamp with ``updatedAt`` is not found. Counts do not tell a deleted record from
@@ -457,6 +464,61 @@ class Snapshot:
         )
         return Snapshot(self.path, version)
 
+    def apply(self, deliveries: pd.DataFrame, *, keep: int | None = None) -> "Snapshot":
+        """
+        Bring the tables up to the webhook deliveries that were received, as a new version; nothing is asked of the API.
+
+        Pass all deliveries, in any order: those that the snapshot has already, repeats and late ones make no
+        difference. Of each column the latest value counts, and a destroyed record does not come back.
+
+        Parameters
+        ----------
+        deliveries
+            As `outreach_frames.webhooks.read` returns them, for all resource types.
+        keep
+            As in `refresh`.
+
+        Returns
+        -------
+        snapshot : Snapshot
+            The new version, now the current one. Its ``as_of`` and what the next refresh asks for do not change.
+
+        Raises
+        ------
+        SnapshotError
+            A file is missing, cannot be read or was changed; or as in `refresh`.
+        MissingColumnError, DataError
+            The deliveries are not what `outreach_frames.webhooks.read` returns.
+        QueryError
+            ``keep`` is below 1.
+
+        Warns
+        -----
+        OutreachDataWarning
+            Some deliveries were not applied; it counts them. They are about types that the snapshot does not have,
+            tables that were taken with included columns, filters and the like, records that were changed but neither
+            taken nor created, or values that do not fit their columns.
+
+        Notes
+        -----
+        A delivery of ``created`` or ``updated`` carries what was set or changed. Other columns keep their values, so
+        that what the API changes without a delivery (a lost delivery, a computed value, a type without webhooks) stays
+        until the next refresh. ``updatedAt`` is in whole seconds: of changes in the second in which the API was read,
+        and of those that do not carry it, the time of sending decides.
+
+        Examples
+        --------
+        >>> from starlette.testclient import TestClient
+        >>> taken = of.take_snapshot(org, folder / "my-org", resources=["users"])
+        >>> store = folder / "deliveries.sqlite"
+        >>> with TestClient(of.webhooks.receiver(store, secret="a secret")):
+        ...     pass  # Outreach delivers
+
+        >>> taken.apply(of.webhooks.read(store)).versions
+        ['20260331T000000Z-1', '20260331T000000Z-2']
+        """
+        return Snapshot(self.path, apply_version(self.path, self.folder, deliveries, keep=keep))
+
     def verify(self, client: Client | None = None) -> pd.DataFrame:
         """
         Check every file of the version against the manifest, and its tables against each other.
@@ -470,9 +532,9 @@ class Snapshot:
         -------
         checks : DataFrame, one row per check
             ``table``; ``check``; ``passed`` [missing where it is told and not judged]; ``value``; ``detail``. Checks:
-            rows [rows], unique ids [repeated ones], time ranges, the share of foreign keys that lead to a record of
-            the snapshot [0 to 1], columns that are new, lost or retyped since the version before [columns], and the
-            live count [records], which passes within 5 %.
+            checksums [files], rows [rows], unique ids [repeated ones], time ranges, the share of foreign keys that lead
+            to a record of the snapshot [0 to 1], columns that are new, lost or retyped since the version before
+            [columns], and the live count [records], which passes within 5 %.
 
         Raises
         ------
@@ -494,7 +556,7 @@ class Snapshot:
         before = None
         with suppress(SnapshotError):  # of another version, of which nothing is said here
             before = read_manifest(self.path / versions[place - 1]) if place else None
-        return checks(self._manifest, files, before, client)
+        return checks(self._manifest, files, before, client, read_notes(self.folder, self._manifest))
 
     def _dataset(self, name: str) -> Any:
         files = self._files(name)

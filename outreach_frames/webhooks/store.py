@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from outreach_frames import catalog
 from outreach_frames._files import open_sqlite
-from outreach_frames._jsonapi import Layout, to_frame
+from outreach_frames._jsonapi import Layout, concat, to_frame
 from outreach_frames._query import Selection
 from outreach_frames._warnings import warn
+from outreach_frames.catalog import ResourceType
 from outreach_frames.errors import DocumentError, OutreachDataWarning
 from outreach_frames.webhooks.deliveries import Delivery, parse
 
@@ -230,16 +231,13 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
     if kind is None:
         return to_frame(_about_rows(deliveries), _DELIVERY_COLUMNS)
     deliveries = [each for each in deliveries if each.delivery and each.delivery.resource["type"] == kind.name]
-    layout = Layout(Selection(kind), catalog=catalog.load(), anonymous=True, strict=True)
-    pages = list(_layout_pages(layout, [each.delivery.resource for each in deliveries if each.delivery]))
+    table, misfits_of = typed_values(kind, [each.delivery.resource for each in deliveries if each.delivery])
     about = to_frame(_about_rows(deliveries), _DELIVERY_COLUMNS).drop(
         columns=["attributes", "relationships", "before", "body"]
     )
-    values = to_frame([batch for batch, _ in pages], layout.schema)
+    values = to_frame(table, table.schema)
     values = values.rename(columns={name: f"{name}_attribute" for name in about})
-    misfits = pd.Series(
-        [misfit for _, each in pages for misfit in each], dtype=pd.ArrowDtype(pa.string()), name="misfits"
-    )
+    misfits = pd.Series(misfits_of, dtype=pd.ArrowDtype(pa.string()), name="misfits")
     if count := misfits.count():
         warn(
             f"{count} of {len(misfits)} deliveries on {kind.table} hold values that do not fit their columns; these "
@@ -247,6 +245,28 @@ def read(store: str | Path, *, resource: str | None = None) -> pd.DataFrame:
             OutreachDataWarning,
         )
     return pd.concat([about, values, misfits], axis="columns")
+
+
+def typed_values(
+    kind: ResourceType, resources: Sequence[Mapping[str, Any]], names: tuple[str, ...] | None = None
+) -> tuple[pa.Table, list[str | None]]:
+    """
+    Read the values that deliveries carried as typed columns, one row for each resource.
+
+    Parameters
+    ----------
+    names
+        API names of the attributes and relationships to read; ``None``: all.
+
+    Returns
+    -------
+    values, misfits
+        What a resource does not hold is missing in the table, and so is what does not fit its column, which is named
+        in JSON text; ``None`` where all fits.
+    """
+    layout = Layout(Selection(kind, names), catalog=catalog.load(), anonymous=True, strict=True)
+    pages = list(_layout_pages(layout, resources))
+    return concat([batch for batch, _ in pages], layout.schema), [misfit for _, each in pages for misfit in each]
 
 
 _FOR_NOW = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")

@@ -1,15 +1,11 @@
 """Checks of a snapshot, from Python and on the command line."""
 
-import json
-
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 
 import outreach_frames as of
-from outreach_frames.cli import main
-from outreach_frames.errors import SnapshotError
+from outreach_frames.errors import OutreachDataWarning, SnapshotError
 from tests.fetch_support import organization
 from tests.snapshot_support import accounts, record, seal
 
@@ -32,6 +28,7 @@ def test_a_good_snapshot_passes_every_check(org, taken):
 
     assert failures(checks) == []
     assert checks.loc[checks["check"] == "live count", "value"].tolist() == [100]
+    assert checks.loc[checks["check"] == "checksums", "value"].tolist() == [5]
     assert {"rows", "unique ids", "created_at", "updated_at", "live count"} <= {*checks["check"]}
 
 
@@ -85,19 +82,32 @@ def test_columns_that_come_and_go_are_told(org, tmp_path):
     assert "columns" not in {*first.verify()["check"]}
 
 
+def test_columns_that_come_with_a_refresh_are_told(tmp_path):
+    """And each version is read with its own."""
+    everything = {"accounts": {"fields": "*"}}
+    with organization(tmp_path / "cache", *accounts(1, 2)) as org:
+        first = of.take_snapshot(org, tmp_path / "org", resources=everything, progress=False)
+        org.sandbox.put(record("account", 3, {"name": "A3", "shoeSize": 42}))
+
+        with pytest.warns(OutreachDataWarning, match=r"^Columns changed: accounts: new: shoe_size\.$"):
+            second = first.refresh(org, progress=False)
+        org.sandbox.put(record("account", 3, {"name": "A3", "shoeSize": "large"}))
+        with pytest.warns(OutreachDataWarning, match=r"^Columns changed: accounts: retyped: shoe_size\.$"):
+            third = second.refresh(org, progress=False)
+
+    assert "shoe_size" not in first.frame("accounts").columns
+    assert [second.frame("accounts")["shoe_size"].max(), third.frame("accounts")["shoe_size"].dropna().item()] == [
+        42,
+        "large",
+    ]
+    assert third.diff(second.version)["columns"].tolist() == [["shoe_size"]]
+
+
 def test_a_changed_file_is_named(taken):
     file = taken.folder / "accounts" / "part-00003.parquet"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(SnapshotError, match=r"part-00003\.parquet"):
         taken.verify()
-
-
-@pytest.fixture
-def run(org, monkeypatch):
-    """Return a function that runs a command for the organization."""
-    monkeypatch.setenv("OUTREACH_TOKEN", org.sandbox.token)
-    monkeypatch.setenv("OUTREACH_BASE_URL", org.base_url)
-    return lambda *arguments: CliRunner().invoke(main, [str(each) for each in arguments])
 
 
 def test_verify_on_the_command_line_has_exit_codes_for_a_scheduler(org, taken, run):
@@ -112,46 +122,3 @@ def test_verify_on_the_command_line_has_exit_codes_for_a_scheduler(org, taken, r
     (taken.folder / "accounts" / "part-00001.parquet").unlink()
     missing = run("snapshot", "verify", taken.path)
     assert (missing.exit_code, "part-00001.parquet" in missing.output) == (1, True)
-
-
-def test_refresh_on_the_command_line_logs_one_line_for_each_table(org, taken, run):
-    org.sandbox.advance(3_600)
-    org.update("accounts", 30, name="New")
-
-    result = run("refresh", taken.path, "--log", "json", "--keep", "1")
-
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    current = of.open_snapshot(taken.path)
-    assert result.exit_code == 0
-    assert [(line["table"], line["rows"], line["version"]) for line in lines] == [("accounts", 100, current.version)]
-    assert current.versions == [current.version] != [taken.version]
-    assert current.frame("accounts")["name"].tolist()[29] == "New"
-
-
-def test_a_refresh_that_fails_has_exit_code_1_and_changes_nothing(org, taken, run):
-    org.sandbox.faults.add(path="/accounts", method="GET", times=None, status=403)
-
-    result = run("refresh", taken.path)
-
-    assert result.exit_code == 1
-    assert of.open_snapshot(taken.path) == taken
-    assert run("refresh", taken.path.parent / "nowhere").exit_code == 1
-    assert run("refresh", taken.path, "--keep", "0").exit_code == 2
-
-
-def test_a_snapshot_is_taken_by_its_path_alone_or_by_name(taken, run):
-    """As before there were further commands."""
-    for arguments in (("snapshot", taken.path), ("snapshot", "take", taken.path)):
-        result = run(*arguments, "--resources", "accounts", "--keep", "1")
-        assert result.exit_code == 0
-        assert "accounts" in result.output
-    assert run("snapshot").exit_code == 2
-    assert "verify" in run("snapshot", "--help").output
-
-
-def test_a_plan_on_the_command_line_takes_nothing(tmp_path, run):
-    result = run("snapshot", tmp_path / "new", "--resources", "accounts", "--plan")
-
-    assert result.exit_code == 0
-    assert "take_requests" in result.output
-    assert not (tmp_path / "new").exists()

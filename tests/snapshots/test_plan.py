@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 import outreach_frames as of
-from outreach_frames.errors import QueryError, UnknownNameError
+from outreach_frames.errors import QueryError, ServerError, UnknownNameError
+from outreach_frames.snapshots import _id_ranges, plan as plan_module
 from tests.fetch_support import organization
 from tests.snapshot_support import accounts
 
@@ -63,6 +64,30 @@ def test_a_plan_of_refreshing_is_what_is_then_used(org, taken, changed, removed)
 
     assert plan["refresh_requests"].item() == pytest.approx(requests, rel=0.25, abs=2)
     assert plan["refresh_requests"].item() < plan["take_requests"].item() or removed
+
+
+def test_a_table_that_the_api_does_not_count_to_the_end_is_counted_by_ranges(org, tmp_path, monkeypatch):
+    """It stops at two million."""
+    org.sandbox.settings.count_limit = 30
+    for module in (plan_module, _id_ranges):
+        monkeypatch.setattr(module, "COUNTED", 30)
+    tables = {"accounts": {"page_size": 2}}
+
+    plan = of.plan_snapshot(org, tmp_path / "org", resources=tables)
+    taken, requests = used(org, lambda: of.take_snapshot(org, tmp_path / "org", resources=tables, progress=False))
+    again = of.plan_snapshot(org, tmp_path / "org", resources=tables)
+    _, refreshed = used(org, lambda: taken.refresh(org, progress=False))
+
+    assert plan["records"].tolist() == again["records"].tolist() == [100]
+    assert plan["take_requests"].item() == pytest.approx(requests, rel=0.25)
+    assert again["refresh_requests"].item() == pytest.approx(refreshed, rel=0.25)
+
+
+def test_a_number_that_the_api_does_not_say_is_no_plan(org, tmp_path):
+    """Under load it counts 0."""
+    org.sandbox.settings.count = "unknown"
+    with pytest.raises(ServerError, match="did not count"):
+        of.plan_snapshot(org, tmp_path / "org", resources={"accounts": {"page_size": 2}})
 
 
 def test_the_tables_of_the_snapshot_are_planned_unless_others_are_named(org, taken):
