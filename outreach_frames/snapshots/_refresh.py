@@ -7,8 +7,10 @@ deleted are nowhere to ask for; they are found by comparing counts of ranges of 
 differ.
 """
 
+import shutil
 from collections.abc import Collection, Iterable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -39,7 +41,7 @@ from outreach_frames.snapshots._id_ranges import IdRanges, differing_ranges
 from outreach_frames.snapshots._manifest import TableFacts, checked_file, read_manifest
 from outreach_frames.snapshots._notes import noted_ids
 from outreach_frames.snapshots._update import TableUpdate
-from outreach_frames.snapshots._writing import UnfinishedVersion, writing
+from outreach_frames.snapshots._writing import UnfinishedVersion, remove_versions, writing
 
 Deletions: TypeAlias = Literal["counts", "sweep", "webhooks", False]
 
@@ -63,17 +65,39 @@ def refresh_version(
 ) -> str:
     """Bring all tables of a version up to date, as a new version; return its name. See `Snapshot.refresh`."""
     check_keep(keep)
-    manifest = read_manifest(base)
-    check_repeatable(client, manifest.tables)
+    check_repeatable(client, read_manifest(base).tables)
     _check_refresh(deletions, deliveries)
+    write = partial(_write_version, client, path, deletions=deletions, deliveries=deliveries, progress=progress)
+    with writing(path):
+        name, went_on = write(base)
+        if went_on:  # what changed since the earlier attempt read its files is not in them
+            between = path / name
+            name, _ = write(between)
+            shutil.rmtree(between)
+        remove_versions(path, keep, current=name)
+    return name
+
+
+def _write_version(
+    client: Client,
+    path: Path,
+    base: Path,
+    *,
+    deletions: Deletions,
+    deliveries: pd.DataFrame | None,
+    progress: bool | None,
+) -> tuple[str, bool]:
+    """Write a version; return its name, and whether files of an interrupted attempt were gone on with."""
+    manifest = read_manifest(base)
     tables = {name: facts.options or {} for name, facts in manifest.tables.items()}
     request = version_request(client, tables, base)
     if request is not None:  # an attempt that found deletions in another way is not gone on with
         kinds = map(client.catalog.resource, tables)
         request += [deletions, [] if deliveries is None else [removed_ids(deliveries, kind) for kind in kinds]]
-    with writing(path), UnfinishedVersion(path, request, tables=tables, base=base) as version:
+    with UnfinishedVersion(path, request, tables=tables, base=base) as version:
         if len(tables) > 1 or version.has_files or any(facts.rows >= ONE_REQUEST for facts in manifest.tables.values()):
             note_organization(client, version)
+        went_on = version.has_files
         noted = noted_ids(base, manifest)
         is_same = version.organization is not None and version.organization == manifest.organization
         for table, options in tables.items():
@@ -99,13 +123,13 @@ def refresh_version(
             if manifest.tables[table].columns
             and any((changes := column_changes(manifest.tables[table], facts)).values())
         }
-        published = version.publish(keep)
+        name = version.publish(None)
     if drift:
         warn(
             f"Columns changed: {'. '.join(f'{table}: {changes}' for table, changes in drift.items())}.",
             OutreachDataWarning,
         )
-    return published
+    return name, went_on
 
 
 def _check_refresh(deletions: Deletions, deliveries: pd.DataFrame | None) -> None:

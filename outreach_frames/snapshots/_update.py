@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._extract import ONE_REQUEST
-from outreach_frames.snapshots._manifest import FileFacts
 from outreach_frames.snapshots._id_ranges import IdRanges
+from outreach_frames.snapshots._manifest import FileFacts
 from outreach_frames.snapshots._writing import UnfinishedVersion
 
 

@@ -245,12 +245,8 @@ class UnfinishedVersion:
                 sync(folder)
         version = _put_in_place(self.folder, as_of)
         self._journal = _Journal(started=datetime.now(UTC))
-        path = self.folder.parent
-        (path / version / _JOURNAL).unlink(missing_ok=True)
-        if keep is not None:
-            for name in version_names(path)[:-keep]:
-                if name != version:
-                    _remove(path / name)
+        (self.folder.parent / version / _JOURNAL).unlink(missing_ok=True)
+        remove_versions(self.folder.parent, keep, current=version)
         return version
 
     def _save(self) -> None:
@@ -287,6 +283,13 @@ class UnfinishedVersion:
                 break
             intact.append(facts)
         return intact
+
+
+def remove_versions(path: Path, keep: int | None, *, current: str) -> None:
+    """Remove all but the newest versions, within `writing`; never the current one. ``None`` keeps all."""
+    for name in version_names(path)[:-keep] if keep is not None else []:
+        if name != current:
+            _remove(path / name)
 
 
 def part_path(table: str, number: int) -> str:

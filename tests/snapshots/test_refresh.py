@@ -241,6 +241,29 @@ def test_an_interrupted_refresh_changes_nothing(org, taken):
     assert_current(taken.refresh(org, progress=False), org)
 
 
+@pytest.mark.parametrize("after", [2, 7, 10, 13])
+def test_what_changes_after_an_interrupted_refresh_is_in_the_next_one(tmp_path, after):
+    """In files that the interrupted one finished, of a table that grew too fast to be asked for its changes."""
+    with organization(tmp_path / "cache", *accounts(1, 2, 3, 4, 5), record("user", 1, {"title": "Rep"})) as org:
+        taken = of.take_snapshot(org, tmp_path / "org", resources=["users", "accounts"], progress=False)
+        for _ in range(60):
+            org.create("accounts", name="New")
+        org.sandbox.faults.add(path="/accounts", method="GET", after=after, times=None, status=403)
+        with pytest.raises(OutreachError):
+            taken.refresh(org, progress=False)
+        org.sandbox.faults.clear()
+        org.update("accounts", 1, name="Changed")
+        org.update("users", 1, title="Changed")
+        org.sandbox.remove("account", 2)
+
+        again = taken.refresh(org, progress=False, keep=2)
+
+        assert again.frame("accounts")["name"][0] == "Changed"
+        assert again.frame("users")["title"][0] == "Changed"
+        pd.testing.assert_frame_equal(again.frame("accounts"), of.fetch(org, "accounts", refresh=True))
+        assert again.versions == [taken.version, again.version]
+
+
 def test_an_attempt_that_found_deletions_in_another_way_is_not_gone_on_with(tmp_path):
     """Its finished tables would keep what was deleted."""
     users = [record("user", id_, {"name": f"U{id_}"}) for id_ in (1, 2)]
