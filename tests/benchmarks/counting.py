@@ -188,10 +188,13 @@ def _check(mine: pd.DataFrame, other: pd.DataFrame) -> None:
 
 def rows_of_clusters(*, small: bool = False) -> Iterator[Row]:
     """Yield the rows of design effects: trials that belong together, against independent ones."""
-    mailings = 20_000 if small else 1_000_000
+    mailings = _mailings(small=small)
+    folder, _ = _tables(mailings)
+    columns = [field.name for field in organization.COLUMNS if not pa.types.is_nested(field.type)]
+    read = pq.read_table(folder / "mailings.parquet", columns=columns)
     layouts = {"in one sequence": True, "in any sequence": False}
     for where, together in list(layouts.items())[: 1 if small else 2]:
-        table = _with_accounts(organization.mailings_table(mailings), together=together)
+        table = _with_accounts(read, together=together)
         frames = {"polars": pl.from_arrow(table), "duckdb": duckdb.from_arrow(table), "pyarrow": table}
         for engine, frame in frames.items():
 

@@ -21,7 +21,7 @@ START = 1_767_225_600_000_000
 SEQUENCES = 200
 STEPS = 4
 _CHUNK = 1_000_000
-_COLUMNS = layout_of("mailings", fields=None).schema
+COLUMNS = layout_of("mailings", fields=None).schema
 _SHARES = {
     "delivered_at": (0.96, 60_000_000),
     "bounced_at": (0.02, 90_000_000),
@@ -37,7 +37,7 @@ _SHARES = {
 
 def write(folder: Path, mailings: int) -> None:
     """Write the tables, one Parquet file for each."""
-    with pq.ParquetWriter(folder / "mailings.parquet", _COLUMNS, compression="zstd") as writer:
+    with pq.ParquetWriter(folder / "mailings.parquet", COLUMNS, compression="zstd") as writer:
         for first in range(0, mailings, _CHUNK):
             writer.write_table(mailings_table(min(_CHUNK, mailings - first), first))
     enrollments = np.arange(-(-mailings // STEPS))
@@ -113,7 +113,7 @@ def mailings_table(n: int, first: int = 0) -> pa.Table:
             return pc.binary_join_element_wise(pa.array(number).cast(pa.string()), "mail.example.com", "@")
         return _filler(field, rng, n)
 
-    return pa.Table.from_arrays([column(field).cast(field.type) for field in _COLUMNS], schema=_COLUMNS)
+    return pa.Table.from_arrays([column(field).cast(field.type) for field in COLUMNS], schema=COLUMNS)
 
 
 def _filler(field: pa.Field, rng: np.random.Generator, n: int) -> pa.Array:
