@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OWNERS = ("prospect", "subject", "target")
 """Relationships that say whose a record is."""
 
-ADDRESSES = {"prospect": "emails", "emailAddress": "email", "recipient": "value"}
+ADDRESS_COLUMNS = {"prospect": "emails", "emailAddress": "email", "recipient": "value"}
 """Resource types whose records have the address of a person → the attribute with it."""
 
 
@@ -121,14 +121,14 @@ class Person:
             return False
         if self._is_own(resource):
             return True
-        attribute = ADDRESSES.get(str(resource.get("type")))
-        if attribute and self.is_in(_json(_member(resource, "attributes").get(attribute))):
+        attribute = ADDRESS_COLUMNS.get(str(resource.get("type")))
+        if attribute and self.is_in(_as_json(_member(resource, "attributes").get(attribute))):
             return True
         return any(self._is_own(_linkage(resource, name)) for name in OWNERS)
 
     def is_named(self, document: Any) -> bool:
         """Whether any member of a document is one of the person's prospects."""
-        return any(self._is_own(each) for each in _objects(document))
+        return any(self._is_own(each) for each in _json_objects(document))
 
     def without(self, value: Any) -> tuple[Any, int]:
         """Return a document without the person's prospects and address, and how many values were replaced."""
@@ -154,7 +154,7 @@ class Person:
         )
 
 
-def document_of(content: bytes) -> Any:
+def json_document_of(content: bytes) -> Any:
     """Read JSON; ``None`` where it is none."""
     try:
         return msgspec.json.decode(content)
@@ -170,7 +170,7 @@ def _texts(content: bytes) -> Iterator[str]:
                 yield content[first:].decode(encoding, errors="replace")
 
 
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
+def _json_objects(value: Any) -> Iterator[dict[str, Any]]:
     """Yield the objects of a document, however deep they are."""
     waiting = [value]
     while waiting:
@@ -184,11 +184,11 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 def _ids_of_address(document: Any, is_in: Callable[[str], bool]) -> Iterator[Any]:
     before = _member(_member(document, "beforeUpdate"), "attributes")
-    for each in _objects(document):
+    for each in _json_objects(document):
         kind, attributes = str(each.get("type")), _member(each, "attributes")
-        name = ADDRESSES.get(kind)
+        name = ADDRESS_COLUMNS.get(kind)
         earlier = before.get(name) if name and each is _member(document, "data") else None
-        if name and is_in(_json([attributes.get(name), earlier])):
+        if name and is_in(_as_json([attributes.get(name), earlier])):
             yield each.get("id") if kind == "prospect" else _linkage(each, "prospect").get("id")
 
 
@@ -203,5 +203,5 @@ def _member(value: Any, name: str) -> dict[str, Any]:
     return member if isinstance(member, dict) else {}
 
 
-def _json(value: Any) -> str:
+def _as_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()

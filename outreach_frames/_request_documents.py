@@ -210,7 +210,7 @@ def action_parameters(
     parameters = (kind.collection_actions if on_collection else kind.actions)[action]
     attributes = _api_members(values)
     if not on_collection and (unknown := next((name for name in attributes if name not in parameters), None)):
-        raise UnknownNameError(unknown, kind=f"parameter of {kind.name}.{action}", known=parameters)
+        raise UnknownNameError(unknown, kind=f"parameter of {kind.name}.{action}", valid=parameters)
     if "fieldName" in attributes and "fieldValue" not in attributes:
         raise QueryError("field_name needs a field_value, and it is missing.", hint="To clear the field, pass None.")
     scalars = {name: value for name, value in attributes.items() if name in parameters and value is not None}

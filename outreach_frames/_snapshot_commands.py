@@ -15,7 +15,7 @@ ACCOUNT = click.option(
 NOTEBOOK = click.option(
     "--notebook", default="how_are_our_sequences_doing", show_default=True, help="Name or path of a report's notebook."
 )
-LINKS = click.option(
+LINKS_OPTION = click.option(
     "--links", metavar="URL", help="Your Outreach web app: ids in tables then lead to their records there."
 )
 LOG = click.option(
@@ -153,7 +153,7 @@ def apply(path: Path, *, store: Path, log: str, keep: int | None) -> None:
 @click.option("--webhooks", "store", type=FILE, help="Store of `webhooks serve`, for --deletions webhooks.")
 @click.option("--report", type=FILE, help="Write a report after it.")
 @NOTEBOOK
-@LINKS
+@LINKS_OPTION
 @LOG
 @KEEP
 @ACCOUNT

@@ -52,7 +52,7 @@ class Spellings:
 
     def __init__(self, address: str) -> None:
         self._addresses = [hidden(each) for each in _international(unicodedata.normalize("NFC", address))]
-        plain = "|".join("".join(map(_character, each)) for each in self._addresses)
+        plain = "|".join("".join(map(_spelled_character, each)) for each in self._addresses)
         encoded = dict(_fragments(self._addresses))
         self._encoded = encoded
         self.pattern = hidden(f"(?i:{plain})|{'|'.join(map(re.escape, encoded))}")
@@ -99,7 +99,7 @@ def _international(address: str) -> list[str]:
     return sorted({each.casefold(): each for each in sorted(spelled)}.values())
 
 
-def _character(character: str) -> str:
+def _spelled_character(character: str) -> str:
     """Return the expression for one character in all its spellings."""
     forms = {character, character.lower(), character.upper(), character.casefold()}
     forms |= {unicodedata.normalize("NFD", form) for form in forms}

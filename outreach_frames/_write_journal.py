@@ -130,7 +130,7 @@ class Journal:
                 yield connection
 
 
-def default_folder() -> Path:
+def journal_folder() -> Path:
     """Return the folder of journals that no caller named: in the user's state folder."""
     return Path(user_state_path("outreach_frames")) / "journals"
 

@@ -22,7 +22,7 @@ from outreach_frames._request_documents import (
     is_missing,
     resource_document,
 )
-from outreach_frames._write_journal import Entry, Identity, Journal, Owner, alone, default_folder, identity_of
+from outreach_frames._write_journal import Entry, Identity, Journal, Owner, alone, identity_of, journal_folder
 from outreach_frames._write_selection import FrameSelection, Mode, select_rows
 from outreach_frames.catalog import Attribute, ResourceType
 from outreach_frames.client import Client
@@ -167,7 +167,7 @@ def write_frame(
         outcomes = [_planned(row) for row in _planned_rows(client, kind, chosen, key)]
         return _result(frame, outcomes, kind, chosen)
     identity = identity_of(client)
-    lock = default_folder() / f"{_digest(identity.organization, kind.name)}"
+    lock = journal_folder() / f"{_digest(identity.organization, kind.name)}"
     # What the look-ups find must still hold when the last row is written.
     with alone(lock, f"Another call is writing {kind.table} to this organization."):
         rows = _planned_rows(client, kind, chosen, key)
@@ -375,7 +375,7 @@ def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Pa
     QueryError
         A call that wrote the same came to its end less than a day ago.
     """
-    folder = default_folder()
+    folder = journal_folder()
     for each in folder.glob("*.ended"):
         with suppress(FileNotFoundError):  # another call may put it away too
             if time.time() - each.stat().st_mtime > _JOURNAL_LIFE_S:

@@ -244,7 +244,7 @@ class ResourceType:
         match = self._by_any_name.get(name)
         if match is None:
             columns = [m.column for members in (self.attributes, self.relationships) for m in members.values()]
-            raise UnknownNameError(name, kind=f"attribute or relationship of {self.name}", known=columns)
+            raise UnknownNameError(name, kind=f"attribute or relationship of {self.name}", valid=columns)
         return match
 
     @cached_property
@@ -310,7 +310,7 @@ class Catalog:
         """
         match = self._by_any_name.get(name)
         if match is None:
-            raise UnknownNameError(name, kind="resource", known=(t.table for t in self.types.values()))
+            raise UnknownNameError(name, kind="resource", valid=(t.table for t in self.types.values()))
         return match
 
     def targets(self, relationship: Relationship) -> dict[str, ResourceType]:
@@ -321,7 +321,7 @@ class Catalog:
 def _look_up(name: str, members: Mapping[str, _Member], *, kind: str) -> _Member:
     match = members.get(name) or members.get(camel(name))
     if match is None:
-        raise UnknownNameError(name, kind=kind, known=[snake(k) for k in members] if "_" in name else list(members))
+        raise UnknownNameError(name, kind=kind, valid=[snake(k) for k in members] if "_" in name else list(members))
     return match
 
 

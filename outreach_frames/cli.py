@@ -25,7 +25,7 @@ from outreach_frames._snapshot_commands import (
     ACCOUNT,
     FILE,
     FOLDER,
-    LINKS,
+    LINKS_OPTION,
     NOTEBOOK,
     printable,
     refresh,
@@ -259,7 +259,7 @@ def sql(path: Path, query: str, *, out: Path | None) -> None:
 @click.option("--snapshot", "source", type=FOLDER, required=True, help="The snapshot to report on.")
 @NOTEBOOK
 @click.option("--out", type=FILE, default=Path("report.html"), show_default=True, help="The file to write.")
-@LINKS
+@LINKS_OPTION
 def report(source: Path, notebook: str, out: Path, *, links: str | None) -> None:
     """Execute a notebook on a snapshot and write one self-contained HTML file."""
     import outreach_frames as of  # noqa: PLC0415

@@ -191,7 +191,7 @@ def connect_server(
         RefreshingTokenAuth,
         Secrets,
         ServerApp,
-        installation_minter,
+        installation_refresher,
     )
 
     settings = _with_defaults(options, expire_after=EXPIRE_AFTER)
@@ -201,14 +201,14 @@ def connect_server(
     with ExitStack() as closing:
         exchange = TokenEndpoint(base_url, waiter=waiter)
         closing.callback(exchange.close)
-        mint = installation_minter(
+        next_token = installation_refresher(
             ServerApp(guid, private_key),
             installation,
             exchange=exchange,
             clock=waiter.clock,
             on_reply=installations.append,
         )
-        token_auth = RefreshingTokenAuth(MemoryTokenStore(Secrets()), mint, clock=waiter.clock, wait=waiter.wait)
+        token_auth = RefreshingTokenAuth(MemoryTokenStore(Secrets()), next_token, clock=waiter.clock, wait=waiter.wait)
         own = base_url
         if not settings.get("offline"):
             token_auth.token()
@@ -353,7 +353,7 @@ def _checked_names(values: Mapping[str, Any], names: Collection[str], noun: str)
     """Return values by name after a check of the names."""
     for name in values:
         if name not in names:
-            raise UnknownNameError(name, kind=noun, known=names)
+            raise UnknownNameError(name, kind=noun, valid=names)
     return values
 
 

@@ -14,7 +14,7 @@ def test_message_and_hint_are_two_lines():
 @pytest.mark.parametrize(
     ("error", "builtin"),
     [
-        (errors.UnknownNameError("x", kind="resource", known=()), LookupError),
+        (errors.UnknownNameError("x", kind="resource", valid=()), LookupError),
         (errors.TransportError("x"), ConnectionError),
         (errors.DeadlineError("x"), TimeoutError),
         (errors.PermissionDeniedError("x", scope="prospects.read", status=403), PermissionError),
@@ -40,13 +40,13 @@ def test_every_error_and_warning_is_drawn_in_the_module_docstring():
 
 
 def test_unknown_name_without_a_near_one_has_no_hint():
-    assert errors.UnknownNameError("qqq", kind="resource", known=["prospects"]).hint is None
+    assert errors.UnknownNameError("qqq", kind="resource", valid=["prospects"]).hint is None
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        errors.UnknownNameError("titel", kind="attribute", known=["title"]),
+        errors.UnknownNameError("titel", kind="attribute", valid=["title"]),
         errors.MissingColumnError("delivered_at", needed_for="engagement", hint="Fetch it."),
         errors.IncompleteError("Half.", created=[("account", 1)]),
         errors.ValidationError("No.", status=422, errors=(errors.ErrorObject(id="x"),), hint="Correct it."),

@@ -10,13 +10,12 @@ STILL_USED = {
     "enrolment": 1,
     "enrolments": 1,
     "garbage": 3,
-    "mint": 28,
-    "minted": 8,
+    "minted": 5,
     "summarise": 1,
 }
 """How often replaced words are still there; the numbers may only become smaller."""
 
-PARTICIPLES_STILL_USED = 22
+PARTICIPLES_STILL_USED = 12
 """How many definitions are still named by a participle; the number may only become smaller."""
 
 

@@ -7,7 +7,7 @@ Nothing here knows how requests are sent: what posts to the sign-in endpoints is
 from outreach_frames._auth.login import is_loopback_redirect, login
 from outreach_frames._auth.oauth import App, Exchange, read_redirect, refresher
 from outreach_frames._auth.profiles import Profile, Profiles
-from outreach_frames._auth.server_to_server import Installation, ServerApp, find_installation, installation_minter
+from outreach_frames._auth.server_to_server import Installation, ServerApp, find_installation, installation_refresher
 from outreach_frames._auth.token_refresh import RefreshingTokenAuth
 from outreach_frames._auth.token_store import (
     FileTokenStore,
@@ -33,7 +33,7 @@ __all__ = [
     "Token",
     "TokenStore",
     "find_installation",
-    "installation_minter",
+    "installation_refresher",
     "is_loopback_redirect",
     "login",
     "read_redirect",

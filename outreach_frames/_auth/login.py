@@ -19,8 +19,8 @@ from outreach_frames._auth.oauth import (
     Exchange,
     challenge_of,
     code_of,
+    first_token,
     is_ours,
-    mint_first,
     query_of,
     read_redirect,
 )
@@ -103,7 +103,7 @@ def login(
     else:
         open_browser(url)
         code = read_redirect(ask(url), state=state)
-    token = mint_first(app, code, client_secret=client_secret, exchange=exchange, clock=clock, verifier=verifier)
+    token = first_token(app, code, client_secret=client_secret, exchange=exchange, clock=clock, verifier=verifier)
     return profiles.save(name, app, token, client_secret, scopes=scopes)
 
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Protocol
 from urllib.parse import parse_qs, urlencode, urlunsplit
 
-from outreach_frames._auth.token_refresh import Mint
+from outreach_frames._auth.token_refresh import Refresher
 from outreach_frames._auth.token_store import Secrets, Token
 from outreach_frames._http import split_url
 from outreach_frames._secrets import HiddenText, hidden
@@ -131,7 +131,7 @@ def challenge_of(verifier: str) -> str:
     return urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
-def mint_first(
+def first_token(
     app: App,
     code: str,
     *,
@@ -151,10 +151,14 @@ def mint_first(
     form = _form(app, client_secret) | {"grant_type": "authorization_code", "code": hidden(code)}
     if verifier is not None:
         form["code_verifier"] = hidden(verifier)
-    return _mint(form, exchange, clock, "The code was refused", hint="Codes last minutes: start the sign-in again.")
+    return _requested_token(
+        form, exchange, clock, "The code was refused", hint="Codes last minutes: start the sign-in again."
+    )
 
 
-def refresher(app: App, *, exchange: Exchange, clock: Callable[[], float], client_secret: str | None = None) -> Mint:
+def refresher(
+    app: App, *, exchange: Exchange, clock: Callable[[], float], client_secret: str | None = None
+) -> Refresher:
     """
     Return a function that gets the next token with the last refresh token.
 
@@ -171,22 +175,24 @@ def refresher(app: App, *, exchange: Exchange, clock: Callable[[], float], clien
     """
     client_secret = hidden(client_secret)
 
-    def mint(secrets: Secrets) -> Token:
+    def next_token(secrets: Secrets) -> Token:
         secret = client_secret or secrets.client_secret
         refresh = secrets.token.refresh if secrets.token else None
         if refresh is None or secret is None:
             raise AuthError("The access token has expired and cannot be refreshed.", hint=SIGN_IN)
         form = _form(app, secret) | {"grant_type": "refresh_token", "refresh_token": refresh}
-        return _mint(form, exchange, clock, "The sign-in has ended", hint=SIGN_IN)
+        return _requested_token(form, exchange, clock, "The sign-in has ended", hint=SIGN_IN)
 
-    return mint
+    return next_token
 
 
 def _form(app: App, client_secret: str) -> dict[str, str]:
     return {"client_id": app.client_id, "client_secret": hidden(client_secret), "redirect_uri": app.redirect_uri}
 
 
-def _mint(form: Mapping[str, str], exchange: Exchange, clock: Callable[[], float], refused: str, *, hint: str) -> Token:
+def _requested_token(
+    form: Mapping[str, str], exchange: Exchange, clock: Callable[[], float], refused: str, *, hint: str
+) -> Token:
     requested_at = clock()
     try:
         return Token.of_reply(exchange(TOKEN_PATH, form), requested_at)

@@ -126,7 +126,7 @@ class Profiles:
         clock
             Wall clock [seconds since 1970].
         wait
-            Waits out the mint throttle [s].
+            Waits until the API gives a new token [s].
 
         Raises
         ------
@@ -134,9 +134,9 @@ class Profiles:
             There is no such profile, or its keyring is gone.
         """
         profile = self.load(name)
-        mint = refresher(profile.app, exchange=exchange, clock=clock, client_secret=client_secret)
+        next_token = refresher(profile.app, exchange=exchange, clock=clock, client_secret=client_secret)
         store = self._store(name, keyring=profile.keyring)
-        return RefreshingTokenAuth(store, mint, account=profile.account, clock=clock, wait=wait)
+        return RefreshingTokenAuth(store, next_token, account=profile.account, clock=clock, wait=wait)
 
     def remove(self, name: str = DEFAULT) -> None:
         """

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from outreach_frames._auth.oauth import Exchange
-from outreach_frames._auth.token_refresh import Mint
+from outreach_frames._auth.token_refresh import Refresher
 from outreach_frames._auth.token_store import Secrets, Token, check_fits_header
 from outreach_frames._http import read_json
 from outreach_frames._secrets import HiddenText, hidden
@@ -101,14 +101,14 @@ def find_installation(
     return _installation(_document(exchange, path, label, app.token(clock()), hint)[1])
 
 
-def installation_minter(
+def installation_refresher(
     app: ServerApp,
     installation: str,
     *,
     exchange: Exchange,
     clock: Callable[[], float],
     on_reply: Callable[[Installation], None] | None = None,
-) -> Mint:
+) -> Refresher:
     """
     Return how tokens of an installation are got.
 
@@ -126,7 +126,7 @@ def installation_minter(
         Told the installation each time, with the organization's own API base.
     """
 
-    def mint(_: Secrets) -> Token:
+    def next_token(_: Secrets) -> Token:
         now = clock()
         path, label = _install_path(installation, "accessToken")
         access, data = _document(exchange, path, label, app.token(now), CHECK_KEY)
@@ -137,7 +137,7 @@ def installation_minter(
             on_reply(_installation(data))
         return Token(access, None, now, now + INSTALLATION_TOKEN_LIFE)
 
-    return mint
+    return next_token
 
 
 def _install_path(secret: str, action: str) -> tuple[str, str]:

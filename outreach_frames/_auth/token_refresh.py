@@ -13,9 +13,9 @@ from outreach_frames._secrets import HiddenText
 from outreach_frames.errors import AuthError
 
 THROTTLE = 60.0
-"""The API mints one token per user and app in this time [s]."""
+"""The API gives one token per user and app in this time [s]."""
 
-Mint = Callable[[Secrets], Token]
+Refresher = Callable[[Secrets], Token]
 
 
 class RefreshingTokenAuth(AuthBase, OfOneProcess):
@@ -29,27 +29,27 @@ class RefreshingTokenAuth(AuthBase, OfOneProcess):
     ----------
     store
         Stores the secrets.
-    mint
+    refresher
         Gets a new token.
     account
         Name of the sign-in that the tokens belong to.
     clock
         Wall clock [seconds since 1970].
     wait
-        Waits out the mint throttle [s].
+        Waits until the API gives a new token [s].
     """
 
     def __init__(
         self,
         store: TokenStore,
-        mint: Mint,
+        refresher: Refresher,
         *,
         account: str = "",
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
-        self._mint = mint
+        self._refresher = refresher
         self._account = account
         self._clock = clock
         self._wait = wait
@@ -93,16 +93,16 @@ class RefreshingTokenAuth(AuthBase, OfOneProcess):
                 raise AuthError("This profile holds another sign-in now.", hint="Connect again.")
             token = secrets.token
             if token is None or _header(token) == rejected or not token.is_fresh(self._clock()):
-                token = self._minted(secrets)
+                token = self._next_token(secrets)
             self._token = token
             return token
 
-    def _minted(self, secrets: Secrets) -> Token:
+    def _next_token(self, secrets: Secrets) -> Token:
         if secrets.token is not None and (left := secrets.token.minted_at + THROTTLE - self._clock()) > 0:
             self._wait(min(left, THROTTLE))  # more is left only where the clock was set back
         # A store that cannot be written fails before the old token is used up, not after.
         self._store.save(secrets)
-        token = self._mint(secrets)
+        token = self._refresher(secrets)
         self._store.save(secrets.with_token(token))
         return token
 

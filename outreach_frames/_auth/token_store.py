@@ -164,7 +164,7 @@ class _Reply(msgspec.Struct):
 SERVICE = "outreach_frames"
 """Name of the entries in the keyring."""
 LOCK_TIMEOUT = 300.0
-"""Another process may be waiting out the mint throttle [s]."""
+"""Another process may be waiting for a new token [s]."""
 RECOMMENDED = 1
 """Priority from which a keyring is a safe place, by the keyring project's own scale."""
 

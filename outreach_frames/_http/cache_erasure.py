@@ -9,7 +9,7 @@ from requests_cache.models.response import CachedResponse
 
 from outreach_frames._http.cache import decode_response, default_folder
 from outreach_frames._http.cache_file import erase_values, is_damage, stored_values
-from outreach_frames._person import Erased, Person, document_of
+from outreach_frames._person import Erased, Person, json_document_of
 
 
 def cache_files(folder: Path | None = None) -> list[Path]:
@@ -24,7 +24,7 @@ def ids_in_cache(files: list[Path], person: Person) -> set[int]:
         try:
             for _, response in _responses(path):
                 if response is not None and _mentions(response, person):
-                    ids |= person.ids_in(document_of(response.content))
+                    ids |= person.ids_in(json_document_of(response.content))
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
@@ -77,7 +77,7 @@ def _responses(path: Path) -> Iterator[tuple[str, CachedResponse | None]]:
 
 
 def _is_about(response: CachedResponse, person: Person) -> bool:
-    return _mentions(response, person) or (bool(person.ids) and person.is_named(document_of(response.content)))
+    return _mentions(response, person) or (bool(person.ids) and person.is_named(json_document_of(response.content)))
 
 
 def _mentions(response: CachedResponse, person: Person) -> bool:

@@ -65,7 +65,7 @@ class TokenEndpoint:
         """
         Post a form, or nothing, and return the answer.
 
-        It is repeated after a dropped connection too: a token that was minted and never arrived is lost either way.
+        It is repeated after a dropped connection too: a token that was issued and never arrived is lost either way.
 
         Parameters
         ----------

@@ -302,7 +302,7 @@ def _filter(catalog: Catalog, kind: ResourceType, name: str, value: Any) -> tupl
             raise _not_filterable(kind, attribute.column)
         return f"[{member}]", validate_value(name, value, attribute)
     if member not in kind.relationships:
-        raise UnknownNameError(name, kind=f"relationship of {kind.name}", known=kind.relationships)
+        raise UnknownNameError(name, kind=f"relationship of {kind.name}", valid=kind.relationships)
     relationship = kind.relationships[member]
     if relationship.filter == ():
         raise _not_filterable(kind, relationship.column)

@@ -164,7 +164,7 @@ def _follow(catalog: Catalog, nodes: Sequence[_Node], step: str, path: str, *, m
     links = [(node, link) for node in nodes if (link := node.resource.find_relationship(step))]
     if not links:
         columns = [r.column for node in nodes for r in node.resource.relationships.values()]
-        raise UnknownNameError(step, kind=f"relationship of {_any(node.resource for node in nodes)}", known=columns)
+        raise UnknownNameError(step, kind=f"relationship of {_any(node.resource for node in nodes)}", valid=columns)
     obstacles = [_obstacle(catalog, node.resource, link, path, many=many) for node, link in links]
     if all(obstacles):
         raise next(filter(None, obstacles))
@@ -216,7 +216,7 @@ def _api_name(catalog: Catalog, kinds: Sequence[ResourceType], name: str) -> str
         if relationship and not relationship.has_data and member not in kind.attributes:
             raise only_a_link(catalog, kind, relationship)
         return member
-    raise unknown or UnknownNameError(name, kind="attribute", known=())
+    raise unknown or UnknownNameError(name, kind="attribute", valid=())
 
 
 def _has(kind: ResourceType, member: str) -> bool:

@@ -30,9 +30,9 @@ from outreach_frames.snapshots.erasure import (
 )
 from outreach_frames.webhooks.erasure import erase_from_deliveries, ids_in_deliveries
 
-Paths: TypeAlias = str | Path | Sequence[str | Path]
+StorePaths: TypeAlias = str | Path | Sequence[str | Path]
 
-_COLUMNS = {
+_RECEIPT_COLUMNS = {
     "store": pa.string(),
     "where": pa.string(),
     "rows": pa.int64(),
@@ -44,7 +44,7 @@ _FAILURES = (OutreachError, OSError, sqlite3.Error)
 """What keeps a store from being searched or written."""
 
 
-_Outcome: TypeAlias = Erased | Iterable[Erased | OutreachError] | None
+_StoreOutcome: TypeAlias = Erased | Iterable[Erased | OutreachError] | None
 
 
 class _Line(NamedTuple):
@@ -62,10 +62,10 @@ def forget(
     *,
     client: Client | None = None,
     cache: bool | str | Path = True,
-    snapshots: Paths = (),
-    webhooks: Paths = (),
-    journals: Paths = (),
-    exports: Paths = (),
+    snapshots: StorePaths = (),
+    webhooks: StorePaths = (),
+    journals: StorePaths = (),
+    exports: StorePaths = (),
     dry_run: bool = False,
     outreach: bool = False,
     requester: str | None = None,
@@ -199,9 +199,9 @@ class _Places:
             folders.append(own.parent.parent)
         self.caches = sorted({file for folder in folders for file in cache_files(folder)})
         self.snapshots, self.webhooks = snapshots, webhooks
-        of_state = _write_journal.default_folder()
+        of_state = _write_journal.journal_folder()
         self.journals = [*sorted([*of_state.glob("*.sqlite"), *of_state.glob("*.ended")]), *journals]
-        self.exports = export_files.listed(exports)
+        self.exports = export_files.listed_files(exports)
         organizations = set().union(*map(organizations_of_snapshot, snapshots))
         if len(organizations) > 1:
             raise QueryError(
@@ -261,11 +261,11 @@ class _Run:
 
     def finish(self) -> pd.DataFrame:
         """Return the receipt, or raise `ErasureError` with it."""
-        columns = zip(*self._lines, strict=True) if self._lines else [[] for _ in _COLUMNS]
+        columns = zip(*self._lines, strict=True) if self._lines else [[] for _ in _RECEIPT_COLUMNS]
         receipt = pd.DataFrame(
             {
                 name: pd.Series(list(values), dtype=pd.ArrowDtype(kind))
-                for (name, kind), values in zip(_COLUMNS.items(), columns, strict=True)
+                for (name, kind), values in zip(_RECEIPT_COLUMNS.items(), columns, strict=True)
             }
         )
         receipt.attrs["outreach_frames"] = {"function": "forget", "dry_run": self._dry_run}
@@ -287,7 +287,7 @@ class _Run:
         cells = _write_journal.erase_ids(path, self._person.id_texts, organization=organization, dry_run=self._dry_run)
         return Erased(path.name, cells=cells)
 
-    def _each(self, store: str, paths: list[Path], erase: Callable[[Path], _Outcome]) -> None:
+    def _each(self, store: str, paths: list[Path], erase: Callable[[Path], _StoreOutcome]) -> None:
         """Have the stores of one kind erase the person, and note what they did or why they could not."""
         for path in paths:
             try:
@@ -307,5 +307,5 @@ class _Run:
         self._failures[name] = self._person.replaced(why or getattr(error, "sqlite_errorname", None) or str(error))
 
 
-def _paths(paths: Paths) -> list[Path]:
+def _paths(paths: StorePaths) -> list[Path]:
     return [Path(paths)] if isinstance(paths, str | Path) else [Path(each) for each in paths]

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from outreach_frames._files import replacing
-from outreach_frames._person import ADDRESSES, OWNERS, Erased, Person
+from outreach_frames._person import ADDRESS_COLUMNS, OWNERS, Erased, Person
 from outreach_frames.errors import ExportError
 from outreach_frames.snapshots import parquet
-from outreach_frames.snapshots._person_rows import Counts, RowErasure, counts_of, ids_of_address
+from outreach_frames.snapshots._person_rows import ErasedCounts, RowErasure, counts_of, ids_of_address
 
 _BOM = b"\xef\xbb\xbf"
 
 
-def listed(paths: list[Path]) -> list[Path]:
+def listed_files(paths: list[Path]) -> list[Path]:
     """Return files, with those in folders."""
     files = [sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path] for path in paths]
     return [file for part in files for file in part]
@@ -28,13 +28,15 @@ def ids_in_export(path: Path, person: Person) -> set[int]:
     """Return the ids of the prospects that a file shows with the address."""
     if path.suffix == ".parquet":
         with parquet.readable(path.name):
-            return ids_of_address([path], _table(path), person)
+            return ids_of_address([path], _table_name(path), person)
     if path.suffix != ".csv":
         return set()
     file = _read_csv(path)
     key = "id" if "emails" in file.head else "prospect_id"
     rows = (dict(zip(file.head, row, strict=False)) for row in file.rows)
-    ids = [row.get(key, "") for row in rows if any(person.is_in(row.get(name, "")) for name in ADDRESSES.values())]
+    ids = [
+        row.get(key, "") for row in rows if any(person.is_in(row.get(name, "")) for name in ADDRESS_COLUMNS.values())
+    ]
     return {int(id_) for id_ in ids if id_.isdecimal()}
 
 
@@ -58,13 +60,13 @@ def erase_from_export(path: Path, person: Person, *, dry_run: bool) -> Erased:
             f"{path.name} mentions the person and cannot be rewritten.", hint="Export it anew, or delete it."
         )
     else:
-        counts = Counts(0, 0)
+        counts = ErasedCounts(0, 0)
     return Erased(path.name, *counts)
 
 
-def _erase_parquet(path: Path, person: Person, *, dry_run: bool) -> Counts:
+def _erase_parquet(path: Path, person: Person, *, dry_run: bool) -> ErasedCounts:
     with parquet.readable(path.name):
-        table = _table(path)
+        table = _table_name(path)
         counts = counts_of(path, table, person)
     if any(counts) and not dry_run:
         erasure = RowErasure(table, pq.read_schema(path), person)
@@ -75,7 +77,7 @@ def _erase_parquet(path: Path, person: Person, *, dry_run: bool) -> Counts:
     return counts
 
 
-def _table(path: Path) -> str:
+def _table_name(path: Path) -> str:
     """Return the name of the table that a file has: as it was fetched, or else by the file's own name."""
     return str(parquet.attrs_of(path).get("outreach_frames", {}).get("resource", path.stem))
 
@@ -103,7 +105,7 @@ def _read_csv(path: Path) -> _CsvFile:
     )
 
 
-def _erase_csv(path: Path, person: Person, *, dry_run: bool) -> Counts:
+def _erase_csv(path: Path, person: Person, *, dry_run: bool) -> ErasedCounts:
     file = _read_csv(path)
     others, cells = [], 0
     for row in file.rows:
@@ -111,7 +113,7 @@ def _erase_csv(path: Path, person: Person, *, dry_run: bool) -> Counts:
             new = [person.replaced(cell) for cell in row]
             cells += sum(one != other for one, other in zip(new, row, strict=True))
             others.append(new)
-    counts = Counts(len(file.rows) - len(others), cells)
+    counts = ErasedCounts(len(file.rows) - len(others), cells)
     if any(counts) and not dry_run:
         with replacing(path) as stream:
             text = io.TextIOWrapper(stream, encoding=file.encoding, newline="")
@@ -122,7 +124,7 @@ def _erase_csv(path: Path, person: Person, *, dry_run: bool) -> Counts:
 
 def _is_own(row: dict[str, str], person: Person) -> bool:
     """Whether a row is the person's own record, by its columns' names."""
-    if any(person.is_in(row.get(name, "")) for name in ADDRESSES.values()):
+    if any(person.is_in(row.get(name, "")) for name in ADDRESS_COLUMNS.values()):
         return True
     if "emails" in row and person.is_id(row.get("id")):
         return True

@@ -240,9 +240,9 @@ class Report:
 
     def _added(self, result: pd.DataFrame) -> pd.DataFrame:
         """Add a result, unless a cell that ran before has added an equal one; return the one that is kept."""
-        for kept in self.results:
-            if _call_of(kept) == _call_of(result) and kept.equals(result):
-                return kept
+        for present in self.results:
+            if _call_of(present) == _call_of(result) and present.equals(result):
+                return present
         self.results.append(result)
         return result
 

@@ -26,7 +26,7 @@ from outreach_frames.catalog import ResourceType
 from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWarning
 from outreach_frames.snapshots._extract import check_keep
 from outreach_frames.snapshots._manifest import TableFacts, read_manifest, table_files
-from outreach_frames.snapshots._notes import AS_READ, NEVER, REMOVED, read_notes, write_notes
+from outreach_frames.snapshots._notes import AS_READ, NO_TIME, REMOVED, read_notes, write_notes
 from outreach_frames.snapshots._refresh import OVERLAP, changes_by_record, integer_ids
 from outreach_frames.snapshots._update import TableUpdate
 from outreach_frames.snapshots._writing import UnfinishedVersion, writing
@@ -53,7 +53,7 @@ _OVERLAP = _SECOND * int(OVERLAP.total_seconds())
 def apply_version(path: Path, base: Path, deliveries: pd.DataFrame, *, keep: int | None) -> str:
     """Apply deliveries to a version, as a new version; return its name. See `Snapshot.apply`."""
     check_keep(keep)
-    received = _checked(deliveries)
+    received = _typed_deliveries(deliveries)
     manifest = read_manifest(base)
     types = catalog.load()
     kinds = {name: types.resource(name) for name in manifest.tables}
@@ -88,7 +88,7 @@ def apply_version(path: Path, base: Path, deliveries: pd.DataFrame, *, keep: int
     return published
 
 
-def _checked(deliveries: pd.DataFrame) -> pd.DataFrame:
+def _typed_deliveries(deliveries: pd.DataFrame) -> pd.DataFrame:
     """Return what is read of deliveries, typed."""
     if missing := {*_RECEIVED.names, "resource_id"} - {*deliveries.columns}:
         raise MissingColumnError(
@@ -128,7 +128,7 @@ class _Deliveries:
     id, event
         Of the record, and the action.
     own, sent
-        ``updatedAt`` that was carried, and the time of sending [µs since 1970]; `NEVER` where there is none.
+        ``updatedAt`` that was carried, and the time of sending [µs since 1970]; `NO_TIME` where there is none.
     carried
         What was carried, typed.
     carries
@@ -140,7 +140,7 @@ class _Deliveries:
     def __init__(self, kind: ResourceType, layout: Sequence[Column], received: pd.DataFrame) -> None:
         self.id = received["id"].to_numpy(np.int64)
         self.event = received["event"].str.rpartition(".")[2].to_numpy(dtype=object, na_value="")
-        self.sent = _micros(received["delivered_at"].fillna(received["received_at"]))
+        self.sent = _as_micros(received["delivered_at"].fillna(received["received_at"]))
         texts = zip(received["attributes"], received["relationships"], strict=True)
         parts = [tuple({} if pd.isna(text) else msgspec.json.decode(text) for text in pair) for pair in texts]
         names = [column.source for column in layout] + [name for name in ("updatedAt",) if name in kind.attributes]
@@ -152,7 +152,7 @@ class _Deliveries:
         odd = [{*msgspec.json.decode(text or "{}", type=dict[str, Any])} for text in misfits]
         self.misfits = sum(map(bool, odd))
         is_stamped = "updated_at" in self.carried.column_names
-        self.own = _micros(self.carried["updated_at"].to_pandas()) if is_stamped else np.full(len(self.id), NEVER)
+        self.own = _as_micros(self.carried["updated_at"].to_pandas()) if is_stamped else np.full(len(self.id), NO_TIME)
         self.carries = {
             column.name: np.fromiter(
                 (
@@ -174,10 +174,10 @@ def _carries(attributes: Any, relationships: Any, column: Column) -> bool:
     return isinstance(linkage, dict) and "data" in linkage
 
 
-def _micros(times: pd.Series) -> _Numbers:
-    """Return instants as numbers; `NEVER` for those that are missing."""
+def _as_micros(times: pd.Series) -> _Numbers:
+    """Return instants as numbers; `NO_TIME` for those that are missing."""
     numbers = pa.array(times, _TIME, from_pandas=True).cast(pa.int64())
-    return np.asarray(pc.fill_null(numbers, NEVER))
+    return np.asarray(pc.fill_null(numbers, NO_TIME))
 
 
 def _apply_to_table(
@@ -185,7 +185,7 @@ def _apply_to_table(
 ) -> tuple[pd.DataFrame, Counter[str]]:
     """Apply deliveries to one table; return its notes after them, and how many deliveries were not applied."""
     read_at = _SECOND * int(pd.Timestamp(min(each.watermark or facts.as_of for each in facts.files)).timestamp())
-    sent = _micros(received["delivered_at"].fillna(received["received_at"]))
+    sent = _as_micros(received["delivered_at"].fillna(received["received_at"]))
     received = received[(sent >= read_at - _OVERLAP) & received["id"].notna().to_numpy()]
     layout = columns(kind, [*kind.attributes, *kind.relationships], catalog.load())
     layout = [column for column in layout if column.name in update.schema.names]
@@ -193,12 +193,12 @@ def _apply_to_table(
     rows = update.rows(np.unique(deliveries.id))
     as_read = _as_read(rows, notes, read_at)
     removed = _removed(deliveries, as_read, notes)
-    order = _in_order(deliveries, as_read, removed, read_at)
+    order = _in_time_order(deliveries, as_read, removed, read_at)
     changed, noted = _changed_rows(deliveries, order, rows, as_read, notes)
     if changed.num_rows:
         update.apply(changed)
     update.remove(removed.tolist())
-    removals = pd.DataFrame({"id": removed, "column": REMOVED, "at": NEVER, "sent": NEVER})
+    removals = pd.DataFrame({"id": removed, "column": REMOVED, "at": NO_TIME, "sent": NO_TIME})
     after = pd.concat([notes, *noted, removals]).drop_duplicates(["id", "column"], keep="last")
     after = after[~after["id"].isin(removed) | (after["column"] == REMOVED)].assign(table=kind.table)
     odd = {
@@ -210,10 +210,10 @@ def _apply_to_table(
 
 def _as_read(rows: pa.Table, notes: pd.DataFrame, read_at: int) -> "pd.Series[Any]":
     """Return up to which ``updated_at`` [µs] each record was given by the API, by id."""
-    stamps = np.full(rows.num_rows, NEVER)
+    stamps = np.full(rows.num_rows, NO_TIME)
     if "updated_at" in rows.column_names:
-        stamps = _micros(rows["updated_at"].to_pandas())
-    as_read: pd.Series[Any] = pd.Series(np.where(stamps == NEVER, read_at, stamps), index=rows["id"].to_numpy())
+        stamps = _as_micros(rows["updated_at"].to_pandas())
+    as_read: pd.Series[Any] = pd.Series(np.where(stamps == NO_TIME, read_at, stamps), index=rows["id"].to_numpy())
     noted = notes[(notes["column"] == AS_READ) & notes["id"].isin(as_read.index)]
     as_read.loc[noted["id"].to_numpy()] = noted["at"].to_numpy()
     return as_read
@@ -222,7 +222,7 @@ def _as_read(rows: pa.Table, notes: pd.DataFrame, read_at: int) -> "pd.Series[An
 def _removed(deliveries: _Deliveries, as_read: "pd.Series[Any]", notes: pd.DataFrame) -> _Numbers:
     """Return the ids that were destroyed, but for records that the API gave as changed after that."""
     destroyed = deliveries.event == "destroyed"
-    row_stamp = as_read.reindex(deliveries.id[destroyed], fill_value=NEVER).to_numpy()
+    row_stamp = as_read.reindex(deliveries.id[destroyed], fill_value=NO_TIME).to_numpy()
     ids = deliveries.id[destroyed][row_stamp <= deliveries.sent[destroyed]]
     return np.unique(np.concatenate([ids, notes.loc[notes["column"] == REMOVED, "id"].to_numpy(np.int64)]))
 
@@ -246,14 +246,14 @@ class _Order(NamedTuple):
     without_row: int
 
 
-def _in_order(deliveries: _Deliveries, as_read: "pd.Series[Any]", removed: _Numbers, read_at: int) -> _Order:
+def _in_time_order(deliveries: _Deliveries, as_read: "pd.Series[Any]", removed: _Numbers, read_at: int) -> _Order:
     """Leave out the deliveries whose changes the snapshot has, and put the others in order."""
     ids, own, sent = deliveries.id, deliveries.own, deliveries.sent
     number = len(ids)
     by_sending = np.lexsort((np.arange(number), sent, ids))
-    row_stamp = as_read.reindex(ids, fill_value=NEVER).to_numpy()
+    row_stamp = as_read.reindex(ids, fill_value=NO_TIME).to_numpy()
     is_here = np.isin(ids, as_read.index)
-    has_stamp = own != NEVER
+    has_stamp = own != NO_TIME
     is_in_row = is_here & has_stamp & ((own < row_stamp) | ((own == row_stamp) & (row_stamp < read_at)))
     # without a stamp: what was sent before the API was read, or before a change that the record has
     rank = np.empty(number, np.int64)
@@ -293,7 +293,7 @@ def _changed_rows(
             continue
         source, is_missing = before.copy(), ~is_here
         if field.name in deliveries.carries:
-            latest = _latest(deliveries, order, field.name, notes)
+            latest = _latest_values(deliveries, order, field.name, notes)
             target = np.searchsorted(ids, deliveries.id[latest])
             source[target], is_missing[target] = len(here) + latest, False
             is_changed[target] = True
@@ -306,18 +306,18 @@ def _changed_rows(
         arrays.append(both.take(pa.array(source, mask=is_missing)))
     changed = pa.table(arrays, schema=rows.schema).filter(pa.array(is_changed))
     first = np.setdiff1d(ids[is_changed], notes.loc[notes["column"] == AS_READ, "id"])
-    at = as_read.reindex(first, fill_value=NEVER).to_numpy()
-    noted.append(pd.DataFrame({"id": first, "column": AS_READ, "at": at, "sent": NEVER}))
+    at = as_read.reindex(first, fill_value=NO_TIME).to_numpy()
+    noted.append(pd.DataFrame({"id": first, "column": AS_READ, "at": at, "sent": NO_TIME}))
     return changed, [each for each in noted if len(each)]
 
 
-def _latest(deliveries: _Deliveries, order: _Order, column: str, notes: pd.DataFrame) -> _Numbers:
+def _latest_values(deliveries: _Deliveries, order: _Order, column: str, notes: pd.DataFrame) -> _Numbers:
     """Return, for each record, the latest delivery that carries a column, if none later was applied before."""
     place = order.place[deliveries.carries[column][order.place]]
     ids = deliveries.id[place]
     place = place[np.append(ids[1:] != ids[:-1], len(ids) > 0)[: len(ids)]]
     earlier = notes[notes["column"] == column].set_index("id").reindex(deliveries.id[place])
-    at, sent = (earlier[name].fillna(NEVER).to_numpy(np.int64) for name in ("at", "sent"))
+    at, sent = (earlier[name].fillna(NO_TIME).to_numpy(np.int64) for name in ("at", "sent"))
     is_later = (order.stamp[place] > at) | ((order.stamp[place] == at) & (deliveries.sent[place] > sent))
     latest: _Numbers = place[is_later]
     return latest

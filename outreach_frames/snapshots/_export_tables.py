@@ -21,7 +21,7 @@ from outreach_frames import _export
 from outreach_frames.errors import DataError, ExportError, QueryError, SnapshotError
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._manifest import MANIFEST, Manifest, TableFacts, checksum, table_files
-from outreach_frames.snapshots._places import Place, open_place
+from outreach_frames.snapshots._places import ExportPlace, open_place
 
 Format = Literal["parquet", "csv", "xlsx", "duckdb"]
 
@@ -65,7 +65,7 @@ def export_tables(
     storage_options: Mapping[str, Any] | None,
 ) -> pd.DataFrame:
     """Export tables of a version; see `Snapshot.export`."""
-    names = _checked(manifest, form, tables, timezone)
+    names = _checked_tables(manifest, form, tables, timezone)
     sources = {name: table_files(folder, name, manifest.tables) for name in names}
     is_file = form == "duckdb"
     target = open_place(place, storage_options, overwrite=overwrite, is_file=is_file)
@@ -73,10 +73,10 @@ def export_tables(
         if form == "duckdb":
             files = _write_database(target, sources, manifest.tables)
         else:
-            planned = _planned(form, sources, manifest.tables, timezone)
+            planned = _planned_files(form, sources, manifest.tables, timezone)
             target.announce([path for path, *_ in planned])
             files = [_written(target, *each) for each in planned]
-            target.write(MANIFEST, partial(_write_manifest, form, folder.name, manifest, files))
+            target.write(MANIFEST, partial(_write_export_manifest, form, folder.name, manifest, files))
         target.finish()
     return pd.DataFrame(
         {
@@ -88,7 +88,7 @@ def export_tables(
     )
 
 
-def _checked(manifest: Manifest, form: str, tables: Sequence[str] | None, timezone: str) -> list[str]:
+def _checked_tables(manifest: Manifest, form: str, tables: Sequence[str] | None, timezone: str) -> list[str]:
     """Return the tables to export; refuse what cannot be, before anything is written."""
     if form not in get_args(Format):
         raise QueryError(f"There is no export as {form!r}.", hint=f"Choose {', '.join(get_args(Format))}.")
@@ -113,7 +113,7 @@ def _checked(manifest: Manifest, form: str, tables: Sequence[str] | None, timezo
 _Planned = tuple[str, str, int, Callable[[Path], None]]
 
 
-def _planned(
+def _planned_files(
     form: str, sources: Mapping[str, Sequence[Path]], tables: Mapping[str, TableFacts], timezone: str
 ) -> list[_Planned]:
     """Return path, table and rows of each file, and what makes it."""
@@ -129,7 +129,7 @@ def _planned(
     ]
 
 
-def _written(target: Place, path: str, table: str, rows: int, make: Callable[[Path], None]) -> _File:
+def _written(target: ExportPlace, path: str, table: str, rows: int, make: Callable[[Path], None]) -> _File:
     facts: list[_File] = []
 
     def write(file: Path) -> None:
@@ -158,7 +158,7 @@ def _write_sheet(form: str, table: str, files: Sequence[Path], timezone: str, fi
         raise DataError(f"Table {table} does not become {form}: {error.args[0]}", hint=error.hint) from error
 
 
-def _write_manifest(form: str, version: str, manifest: Manifest, files: Sequence[_File], file: Path) -> None:
+def _write_export_manifest(form: str, version: str, manifest: Manifest, files: Sequence[_File], file: Path) -> None:
     names = [*dict.fromkeys(each.table for each in files)]
     tables = {name: manifest.tables[name] for name in names}
     about = {name: {"rows": t.rows, "as_of": t.as_of, "columns": t.columns} for name, t in tables.items()}
@@ -167,7 +167,7 @@ def _write_manifest(form: str, version: str, manifest: Manifest, files: Sequence
 
 
 def _write_database(
-    target: Place, sources: Mapping[str, Sequence[Path]], tables: Mapping[str, TableFacts]
+    target: ExportPlace, sources: Mapping[str, Sequence[Path]], tables: Mapping[str, TableFacts]
 ) -> list[_File]:
     """Write all tables into one file."""
 

@@ -12,15 +12,15 @@ from outreach_frames._files import replacing
 from outreach_frames.errors import SnapshotError
 from outreach_frames.snapshots._manifest import APPLIED, Manifest
 
-NEVER = np.iinfo(np.int64).min
+NO_TIME = np.iinfo(np.int64).min
 """In place of an instant: there is none."""
 
 AS_READ = "="
-"""In place of a column: ``at`` is the ``updated_at`` that the API gave, `NEVER` for a record that it did not give."""
+"""In place of a column: ``at`` is the ``updated_at`` that the API gave, `NO_TIME` for a record that it did not give."""
 REMOVED = "-"
 """In place of a column: the record was destroyed."""
 
-_SCHEMA = pa.schema(
+_NOTES_SCHEMA = pa.schema(
     [("table", pa.string()), ("id", pa.int64()), ("column", pa.string()), ("at", pa.int64()), ("sent", pa.int64())]
 )
 
@@ -41,7 +41,7 @@ def read_notes(base: Path, manifest: Manifest) -> pd.DataFrame:
         They are missing or were changed.
     """
     if manifest.applied is None:
-        return pd.DataFrame(_SCHEMA.empty_table().to_pandas())
+        return pd.DataFrame(_NOTES_SCHEMA.empty_table().to_pandas())
     try:
         content = (base / APPLIED).read_bytes()
         if hashlib.sha256(content).hexdigest() == manifest.applied:
@@ -57,10 +57,10 @@ def write_notes(folder: Path, notes: pd.DataFrame) -> str | None:
     """Write the notes of a version and return their checksum; ``None`` where there are none."""
     if not len(notes):
         return None
-    table = pa.Table.from_pandas(notes, schema=_SCHEMA, preserve_index=False)
+    table = pa.Table.from_pandas(notes, schema=_NOTES_SCHEMA, preserve_index=False)
     with replacing(folder / APPLIED) as stream:
         options = pa.ipc.IpcWriteOptions(compression="zstd")
-        with pa.ipc.new_file(stream, _SCHEMA, options=options) as out:
+        with pa.ipc.new_file(stream, _NOTES_SCHEMA, options=options) as out:
             out.write_table(table)
     return hashlib.sha256((folder / APPLIED).read_bytes()).hexdigest()
 

@@ -23,11 +23,11 @@ from outreach_frames.snapshots import parquet
 _ADDRESSES = {"prospects": "emails", "email_addresses": "email", "recipients": "value"}
 """Tables whose rows have the address of a person → the column with it."""
 
-_LINK = re.compile(r"(?:\w+_)?prospects?(?:_ids)?_ids?\Z")
+_PERSON_LINK = re.compile(r"(?:\w+_)?prospects?(?:_ids)?_ids?\Z")
 """A foreign key that leads to prospects."""
 
 
-class Counts(NamedTuple):
+class ErasedCounts(NamedTuple):
     """Rows that are removed, and cells of others that are replaced."""
 
     rows: int
@@ -54,7 +54,7 @@ class RowErasure:
         self._address = _ADDRESSES.get(table)
         self._owners = [name for name in schema.names if _is_owner(table, name, schema)]
         self._links = [
-            name for name in schema.names if _LINK.match(name.rpartition("__")[2]) and name not in self._owners
+            name for name in schema.names if _PERSON_LINK.match(name.rpartition("__")[2]) and name not in self._owners
         ]
         types = [name.removesuffix("_id") + "_type" for name in self._owners if f"{name[:-3]}_type" in schema.names]
         texts = [field.name for field in schema if _holds_text(field.type)]
@@ -63,7 +63,7 @@ class RowErasure:
         self.schema = schema.with_metadata({key: value.encode() for key, value in notes.items()})
         self.replaced_notes = sum(self.schema.metadata[key] != value for key, value in (schema.metadata or {}).items())
 
-    def erased(self, rows: pa.Table) -> tuple[pa.Table, Counts]:
+    def erased(self, rows: pa.Table) -> tuple[pa.Table, ErasedCounts]:
         """Return rows without the person, and how much that changed; of some columns at least `columns`."""
         rows = rows.combine_chunks()
         own = np.zeros(rows.num_rows, bool)
@@ -71,7 +71,7 @@ class RowErasure:
             if "__" not in name:
                 own |= self._is_of_person(rows, name)
         if self._address in rows.column_names:
-            own[_places(_array(rows, str(self._address)), self._person)] = True
+            own[_places(_string_array(rows, str(self._address)), self._person)] = True
         removed = int(own.sum())
         if removed:
             rows = rows.filter(pa.array(~own)).combine_chunks()
@@ -81,19 +81,19 @@ class RowErasure:
             cells += count
         for place, field in enumerate(rows.schema):
             if _holds_text(field.type):
-                values, count = _replaced(_array(rows, field.name), self._person)
+                values, count = _replaced(_string_array(rows, field.name), self._person)
                 if count:
                     rows = rows.set_column(place, field, values)
                     cells += count
-        return rows, Counts(removed, cells)
+        return rows, ErasedCounts(removed, cells)
 
     def _is_of_person(self, rows: pa.Table, name: str) -> "np.ndarray[Any, Any]":
         """Return for each row whether a foreign key leads to the person."""
-        ids = _array(rows, name)
+        ids = _string_array(rows, name)
         is_own = _mask(pc.is_in(ids, value_set=self._value_set(ids.type)))
         type_column = f"{name.removesuffix('_id')}_type"
         if type_column in rows.column_names:
-            types = _array(rows, type_column)
+            types = _string_array(rows, type_column)
             texts = types.cast(types.type.value_type) if pa.types.is_dictionary(types.type) else types
             is_own &= _mask(pc.equal(pc.utf8_lower(texts), "prospect"))
         return is_own
@@ -103,7 +103,7 @@ class RowErasure:
 
     def _without_link(self, rows: pa.Table, name: str) -> tuple[pa.Table, int]:
         """Blank a foreign key that leads to the person, and the columns of the record that is included by it."""
-        ids = _array(rows, name)
+        ids = _string_array(rows, name)
         if pa.types.is_list(ids.type):
             flat = ids.flatten()
             if not pc.any(pc.is_in(flat, value_set=self._value_set(flat.type))).as_py():
@@ -121,11 +121,11 @@ class RowErasure:
         rest = pa.array(np.arange(len(ids)), mask=is_own)
         for place, field in enumerate(rows.schema):
             if field.name in keys or field.name.startswith(record):
-                rows = rows.set_column(place, field, _array(rows, field.name).take(rest))
+                rows = rows.set_column(place, field, _string_array(rows, field.name).take(rest))
         return rows, int(is_own.sum())
 
 
-def counts_of(file: Path, table: str, person: Person) -> Counts:
+def counts_of(file: Path, table: str, person: Person) -> ErasedCounts:
     """Tell how much `erased` would change in a file, a row group at a time; see `parquet.readable`."""
     with pq.ParquetFile(file, page_checksum_verification=True) as opened:
         erasure = RowErasure(table, opened.schema_arrow, person)
@@ -133,7 +133,7 @@ def counts_of(file: Path, table: str, person: Person) -> Counts:
             erasure.erased(opened.read_row_group(number, columns=erasure.columns))[1]
             for number in range(opened.num_row_groups)
         ]
-    return Counts(sum(part.rows for part in parts), erasure.replaced_notes + sum(part.cells for part in parts))
+    return ErasedCounts(sum(part.rows for part in parts), erasure.replaced_notes + sum(part.cells for part in parts))
 
 
 def ids_of_address(files: Sequence[Path], table: str, person: Person) -> set[int]:
@@ -155,7 +155,7 @@ def _address_columns(table: str, names: Sequence[str]) -> Iterator[tuple[str, st
         yield _ADDRESSES[table], key
     for name in names:
         path, _, last = name.rpartition("__")
-        if last == "emails" and path and _LINK.match(f"{path.rpartition('__')[2]}_id") and f"{path}_id" in names:
+        if last == "emails" and path and _PERSON_LINK.match(f"{path.rpartition('__')[2]}_id") and f"{path}_id" in names:
             yield name, f"{path}_id"
 
 
@@ -166,7 +166,7 @@ def _is_owner(table: str, name: str, schema: pa.Schema) -> bool:
     return last == "prospect_id" or f"{name.removesuffix('_id')}_type" in schema.names
 
 
-def _array(rows: pa.Table, name: str) -> pa.Array:
+def _string_array(rows: pa.Table, name: str) -> pa.Array:
     column = rows[name]
     return column.chunk(0) if column.num_chunks else pa.array([], column.type)
 

@@ -23,13 +23,13 @@ from outreach_frames._files import sync
 from outreach_frames.errors import ExportError, OutreachError, SnapshotError
 from outreach_frames.snapshots._manifest import MANIFEST, POINTER
 
-UNFINISHED = "unfinished.json"
+UNFINISHED_EXPORT = "unfinished.json"
 """The names of all files, there while they are uploaded."""
 
 _OVERWRITE = "Name another place, or pass overwrite=True."
 
 
-class Place(ABC):
+class ExportPlace(ABC):
     """
     A place to write files to; used in a ``with`` block, at whose end there is all or nothing.
 
@@ -86,7 +86,7 @@ class Place(ABC):
 
 def open_place(
     place: str | Path, options: Mapping[str, Any] | None = None, *, overwrite: bool = False, is_file: bool = False
-) -> Place:
+) -> ExportPlace:
     """
     Return the place of an address or path.
 
@@ -127,7 +127,7 @@ def _name_of(address: str) -> str:
     return f"{scheme[0] if scheme else ''}://…/{last}"
 
 
-class _LocalPlace(Place):
+class _LocalPlace(ExportPlace):
     """A folder or file of this machine, written beside its place and then renamed."""
 
     def __init__(self, path: Path, *, overwrite: bool, is_file: bool) -> None:
@@ -246,7 +246,7 @@ def _lock(folder: Path) -> int | None:
     return None
 
 
-class _RemotePlace(Place):
+class _RemotePlace(ExportPlace):
     """A folder or file of another file system, to which whole files are uploaded."""
 
     def __init__(self, system: Any, path: str, name: str, *, overwrite: bool, is_file: bool) -> None:
@@ -275,7 +275,7 @@ class _RemotePlace(Place):
         if self._is_file:
             return
         names = sorted({*paths, *self._old})
-        self._put(UNFINISHED, lambda file: file.write_bytes(_listing(names)))
+        self._put(UNFINISHED_EXPORT, lambda file: file.write_bytes(_listed_files(names)))
         if MANIFEST in self._old:
             with self._as_export_error():
                 self._system.rm_file(self._at(MANIFEST))
@@ -289,7 +289,7 @@ class _RemotePlace(Place):
         with self._as_export_error():
             for path in sorted(self._old - {*self._written}):
                 self._system.rm_file(self._at(path))
-            self._system.rm_file(self._at(UNFINISHED))
+            self._system.rm_file(self._at(UNFINISHED_EXPORT))
 
     def _check(self) -> None:
         if self._is_file:
@@ -302,7 +302,7 @@ class _RemotePlace(Place):
             raise SnapshotError(f"{self.name} is a file.", hint="Name a folder, or one that is not there.")
         present = {path.removeprefix(f"{self._root}/") for path in self._system.find(self._root)}
         listed: set[str] = set()
-        for name in {MANIFEST, UNFINISHED} & present:
+        for name in {MANIFEST, UNFINISHED_EXPORT} & present:
             listed |= _listed(self._system.cat_file(self._at(name)))
         self._check_present(iter(sorted(present)), listed)
         self._old = present
@@ -342,12 +342,12 @@ class _RemotePlace(Place):
             ) from None
 
 
-def _listing(paths: Sequence[str]) -> bytes:
+def _listed_files(paths: Sequence[str]) -> bytes:
     return msgspec.json.encode({"files": [{"path": path} for path in paths]})
 
 
 def _listed(manifest: bytes) -> set[str]:
     """Return the files that the manifest of an export names, itself too; none where it is something else."""
     with suppress(msgspec.MsgspecError, UnicodeError, RecursionError, TypeError, LookupError):
-        return {file["path"] for file in msgspec.json.decode(manifest)["files"]} | {MANIFEST, UNFINISHED}
+        return {file["path"] for file in msgspec.json.decode(manifest)["files"]} | {MANIFEST, UNFINISHED_EXPORT}
     return set()

@@ -34,7 +34,7 @@ from outreach_frames.snapshots._manifest import (
     read_manifest,
     version_names,
 )
-from outreach_frames.snapshots._person_rows import Counts, RowErasure, counts_of, ids_of_address
+from outreach_frames.snapshots._person_rows import ErasedCounts, RowErasure, counts_of, ids_of_address
 from outreach_frames.snapshots._writing import keep_unfinished, unfinished_files, unfinished_versions, writing
 
 
@@ -104,7 +104,7 @@ class _Erasure:
         self._path = path
         self._person = person
         self._dry_run = dry_run
-        self._counts: dict[tuple[str, str], Counts] = {}
+        self._counts: dict[tuple[str, str], ErasedCounts] = {}
         self._renewed: dict[tuple[str, str], FileFacts] = {}
         """Table and checksum of an old file → the new one."""
         self._written: dict[tuple[str, str], Path] = {}
@@ -113,7 +113,7 @@ class _Erasure:
     def version(self, folder: Path) -> list[Erased]:
         """Erase the person from one version; return what was done in each of its tables."""
         if not self._dry_run:
-            _settle(folder)
+            _settle_files(folder)
         manifest = read_manifest(folder)
         counts = {name: self._table_counts(folder, name, facts.files) for name, facts in manifest.tables.items()}
         options = {name: self._person.without(facts.options) for name, facts in manifest.tables.items()}
@@ -125,41 +125,41 @@ class _Erasure:
             if tables != manifest.tables:
                 manifest.tables = tables
                 _write_manifest(folder, manifest)
-                _settle(folder)
+                _settle_files(folder)
             for name, facts in read_manifest(folder).tables.items():
                 for file in facts.files:
                     self._written.setdefault((name, file.sha256), folder / file.path)
         return self._report(
-            folder.name, {name: Counts(each.rows, each.cells + options[name][1]) for name, each in counts.items()}
+            folder.name, {name: ErasedCounts(each.rows, each.cells + options[name][1]) for name, each in counts.items()}
         )
 
     def unfinished(self, folder: Path) -> list[Erased]:
         """Remove the files with the person from a version that is not finished; return what they held."""
-        counts: dict[str, Counts] = {}
+        counts: dict[str, ErasedCounts] = {}
         affected = set()
         for name, files in unfinished_files(folder).items():
             for facts in files:
                 try:
                     own = self._table_counts(folder, name, [facts])
                 except SnapshotError:  # what is damaged is asked for again in any case
-                    own = Counts(0, 0)
+                    own = ErasedCounts(0, 0)
                     affected.add(facts.path)
                 if any(own):
                     affected.add(facts.path)
-                rows, cells = counts.get(name, Counts(0, 0))
-                counts[name] = Counts(rows + own.rows, cells + own.cells)
+                rows, cells = counts.get(name, ErasedCounts(0, 0))
+                counts[name] = ErasedCounts(rows + own.rows, cells + own.cells)
         if not self._dry_run:
             keep_unfinished(folder, lambda _, facts: facts.path not in affected)
             if any(self._person.is_in(file.read_bytes()) for file in folder.glob("*.json")):
                 shutil.rmtree(folder)
         return self._report("unfinished version", counts)
 
-    def _report(self, part: str, counts: Mapping[str, Counts]) -> list[Erased]:
+    def _report(self, part: str, counts: Mapping[str, ErasedCounts]) -> list[Erased]:
         where = f"{self._path.name}, {part}"
         erased = [Erased(f"{where}, {name}", *each) for name, each in sorted(counts.items()) if any(each)]
         return erased or [Erased(where)]
 
-    def _table_counts(self, folder: Path, table: str, files: list[FileFacts]) -> Counts:
+    def _table_counts(self, folder: Path, table: str, files: list[FileFacts]) -> ErasedCounts:
         parts = []
         for facts in files:
             key = table, facts.sha256
@@ -168,7 +168,7 @@ class _Erasure:
                 with parquet.readable(table):
                     self._counts[key] = counts_of(file, table, self._person)
             parts.append(self._counts[key])
-        return Counts(sum(part.rows for part in parts), sum(part.cells for part in parts))
+        return ErasedCounts(sum(part.rows for part in parts), sum(part.cells for part in parts))
 
     def _without(self, folder: Path, table: str, facts: TableFacts) -> TableFacts:
         """Write the files with the person anew, under names with a dot, and return the table as it then is."""
@@ -217,14 +217,14 @@ def _folders(path: Path) -> Iterator[tuple[Path, Mapping[str, list[FileFacts]]]]
             yield path / name, {table: facts.files for table, facts in tables.items()}
 
 
-def _settle(folder: Path) -> None:
+def _settle_files(folder: Path) -> None:
     """Let files whose names have a dot take the place of those that they replace; remove what is not listed."""
     manifest = read_manifest(folder)
     renamed = dict(manifest.tables)
     for name, facts in manifest.tables.items():
         files = []
         for file in facts.files:
-            final = _plain(file.path)
+            final = _plain_path(file.path)
             if final != file.path:
                 parquet.link(checked_file(folder, name, file), folder / final)
             files.append(msgspec.structs.replace(file, path=final))
@@ -261,6 +261,6 @@ def _hidden(path: str) -> str:
     return f"{folder}{slash}.{name}"
 
 
-def _plain(path: str) -> str:
+def _plain_path(path: str) -> str:
     folder, slash, name = path.rpartition("/")
     return f"{folder}{slash}{name.removeprefix('.')}"

@@ -15,13 +15,13 @@ import msgspec
 import pyarrow as pa
 
 from outreach_frames._files import compact_sqlite, open_sqlite
-from outreach_frames._person import Erased, Person, document_of
+from outreach_frames._person import Erased, Person, json_document_of
 from outreach_frames.webhooks.store import as_store
 
 _ROWS = 1_000
 """Deliveries that are looked at together [rows]."""
 
-_WAIT_S = 30.0
+_LOCK_WAIT_S = 30.0
 """How long a receiver that writes is waited for [s]."""
 
 
@@ -56,7 +56,7 @@ def erase_from_deliveries(path: Path, person: Person, *, dry_run: bool) -> Erase
             if person.is_owner(document.get("data")) if isinstance(document, dict) else is_in:
                 removed.append((number,))
             elif is_in or person.is_named(document):
-                content, replaced = _without(document, person)
+                content, replaced = _without_person(document, person)
                 if content is None:
                     removed.append((number,))
                 elif content != body:
@@ -79,7 +79,7 @@ def _opened(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     pragmas = () if read_only else ("pragma secure_delete = on", "pragma synchronous = full")
     with (
         as_store(path),
-        closing(open_sqlite(path, timeout=_WAIT_S, read_only=read_only, pragmas=pragmas)) as connection,
+        closing(open_sqlite(path, timeout=_LOCK_WAIT_S, read_only=read_only, pragmas=pragmas)) as connection,
     ):
         yield connection
 
@@ -91,10 +91,10 @@ def _deliveries(connection: sqlite3.Connection, person: Person) -> Iterator[tupl
         bodies = [body.encode() if isinstance(body, str) else body for _, body in part]
         places = {*person.mentions(pa.array(bodies, pa.binary()))}
         for place, (number, _) in enumerate(part):
-            yield number, bodies[place], document_of(bodies[place]), place in places
+            yield number, bodies[place], json_document_of(bodies[place]), place in places
 
 
-def _without(document: Any, person: Person) -> tuple[bytes | None, int]:
+def _without_person(document: Any, person: Person) -> tuple[bytes | None, int]:
     """Return a body without the person, and how many values were replaced; ``None`` where that cannot be written."""
     try:
         rest, count = person.without(document)

@@ -82,8 +82,8 @@ def profiles(tmp_path: Path) -> Profiles:
 
 @pytest.fixture
 def signed_in(authority: Authority, profiles: Profiles, clock: Clock) -> Profiles:
-    """Sign in long enough ago that the mint throttle is over."""
-    token = Token.of_reply(json.dumps(authority.mint()).encode(), clock())
+    """Sign in long enough ago that a new one can be had."""
+    token = Token.of_reply(json.dumps(authority.issue()).encode(), clock())
     profiles.save("default", authority.app, token, CLIENT_SECRET, scopes=("prospects.read",))
     clock.now += 100
     return profiles

@@ -14,7 +14,7 @@ from outreach_frames._auth import (
     Secrets,
     ServerApp,
     find_installation,
-    installation_minter,
+    installation_refresher,
 )
 from outreach_frames.errors import AuthError, BadRequestError, ServerError
 
@@ -68,8 +68,8 @@ def test_the_app_token_is_signed_and_lasts_an_hour(app, clock) -> None:
 def test_an_installations_token_is_got_and_kept_until_it_is_old(app, clock) -> None:
     """It lasts an hour and cannot be refreshed: the next one is asked for in the same way."""
     endpoint, told = Endpoint(), []
-    mint = installation_minter(app, "3f0c", exchange=endpoint, clock=clock, on_reply=told.append)
-    keeper = RefreshingTokenAuth(MemoryTokenStore(Secrets()), mint, clock=clock, wait=clock.sleep)
+    next_token = installation_refresher(app, "3f0c", exchange=endpoint, clock=clock, on_reply=told.append)
+    keeper = RefreshingTokenAuth(MemoryTokenStore(Secrets()), next_token, clock=clock, wait=clock.sleep)
 
     assert keeper.token().access == keeper.token().access == "installation-token"
     assert [path for path, _, _ in endpoint.asked] == ["/api/app/installs/3f0c/actions/accessToken"]
@@ -95,18 +95,18 @@ def test_the_setup_token_leads_to_the_installation(app, clock) -> None:
 def test_a_refused_app_says_what_to_check(app, clock) -> None:
     """A 404 as well: it is the answer for an app that is not installed."""
     for error in (AuthError("x", status=401), BadRequestError("x", status=400), BadRequestError("x", status=404)):
-        mint = installation_minter(app, "3f0c", exchange=Endpoint(error=error), clock=clock)
+        next_token = installation_refresher(app, "3f0c", exchange=Endpoint(error=error), clock=clock)
 
         with pytest.raises(AuthError, match="Check the private key"):
-            mint(Secrets())
+            next_token(Secrets())
 
 
 def test_a_failing_endpoint_is_no_refusal(app, clock) -> None:
     """Nobody should change keys because a server is down."""
-    mint = installation_minter(app, "3f0c", exchange=Endpoint(error=ServerError("x", status=500)), clock=clock)
+    next_token = installation_refresher(app, "3f0c", exchange=Endpoint(error=ServerError("x", status=500)), clock=clock)
 
     with pytest.raises(ServerError):
-        mint(Secrets())
+        next_token(Secrets())
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,10 @@ def test_a_failing_endpoint_is_no_refusal(app, clock) -> None:
 )
 def test_an_answer_without_a_token_says_so(app, clock, reply) -> None:
     """Not a KeyError."""
-    mint = installation_minter(app, "3f0c", exchange=Endpoint(reply), clock=clock)
+    next_token = installation_refresher(app, "3f0c", exchange=Endpoint(reply), clock=clock)
 
     with pytest.raises(AuthError, match="no access token"):
-        mint(Secrets())
+        next_token(Secrets())
 
 
 @pytest.mark.parametrize("key", ["", "not a key", PEM.replace("M", "N")])

@@ -145,8 +145,8 @@ def test_a_token_that_somebody_else_renewed_is_taken_up(signed_in, exchange, clo
     assert token_auth.token().access == "access-token-2-secret"
 
 
-def test_the_mint_throttle_is_waited_out(token_auth, clock, authority) -> None:
-    """The API mints one token a minute and answers 429 otherwise."""
+def test_the_wait_for_a_new_token_is_kept(token_auth, clock, authority) -> None:
+    """The API gives one token a minute and answers 429 otherwise."""
     clock.now += TWO_HOURS
     token_auth.token()
 
@@ -157,7 +157,7 @@ def test_the_mint_throttle_is_waited_out(token_auth, clock, authority) -> None:
 
 
 def test_a_429_of_the_endpoint_is_waited_out(token_auth, clock, authority) -> None:
-    """Another machine of the same user may have minted just now."""
+    """Another machine of the same user may have had one just now."""
     clock.now += TWO_HOURS
     authority.minted_at = clock() - 40
 
@@ -316,14 +316,14 @@ def test_a_child_forked_during_a_refresh_does_not_wait_for_ever(clock) -> None:
     expired = Token("access", "refresh", clock() - TWO_HOURS, clock() - 1)
     entered, go_on = threading.Event(), threading.Event()
 
-    def mint(_: Secrets) -> Token:
+    def next_token(_: Secrets) -> Token:
         if os.getpid() == parent:
             entered.set()
             go_on.wait(60)
         return Token("new", "next", clock(), clock() + TWO_HOURS)
 
     parent = os.getpid()
-    token_auth = RefreshingTokenAuth(MemoryTokenStore(Secrets(expired)), mint, clock=clock, wait=clock.sleep)
+    token_auth = RefreshingTokenAuth(MemoryTokenStore(Secrets(expired)), next_token, clock=clock, wait=clock.sleep)
     refreshing = threading.Thread(target=token_auth.token)
     refreshing.start()
     entered.wait(60)

@@ -12,7 +12,7 @@ CLIENT_SECRET = "client-secret-that-must-not-leak"
 
 
 class Authority(Server):
-    """Mints tokens and checks them; both are counted."""
+    """Issues tokens and checks them; both are counted."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -34,7 +34,7 @@ class Authority(Server):
         """The one app."""
         return App("client", "https://example.com/callback", self.base_url)
 
-    def mint(self) -> dict[str, object]:
+    def issue(self) -> dict[str, object]:
         """Make a token."""
         number = next(self.numbers)
         access, refresh = f"access-token-{number}-secret", f"refresh-token-{number}-secret"
@@ -58,7 +58,7 @@ class Authority(Server):
             if self.clock() < self.minted_at + 60:
                 return 429, {}
             grants.discard(form[word])
-            return 200, self.mint()
+            return 200, self.issue()
 
     def read(self, authorization: str) -> tuple[int, dict[str, object]]:
         """Answer a read with data or 401."""

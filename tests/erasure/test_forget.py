@@ -417,7 +417,7 @@ def test_a_damaged_version_is_named_and_the_others_are_seen_to(taken, harm):
 
 
 def test_a_store_in_use_is_named(store, monkeypatch):
-    monkeypatch.setattr("outreach_frames.webhooks.erasure._WAIT_S", 0.05)
+    monkeypatch.setattr("outreach_frames.webhooks.erasure._LOCK_WAIT_S", 0.05)
     with closing(sqlite3.connect(store, isolation_level=None)) as writer:
         writer.execute("begin immediate")
         with pytest.raises(ErasureError) as caught:
@@ -430,7 +430,7 @@ def test_a_store_in_use_is_named(store, monkeypatch):
 
 def test_a_reader_that_holds_the_log_up_is_named(store, monkeypatch):
     """SQLite cannot empty the log then, and the address is still in it or in the file."""
-    monkeypatch.setattr("outreach_frames.webhooks.erasure._WAIT_S", 0.05)
+    monkeypatch.setattr("outreach_frames.webhooks.erasure._LOCK_WAIT_S", 0.05)
     with closing(sqlite3.connect(store, isolation_level=None)) as reader:
         reader.execute("begin")
         reader.execute("select * from delivery").fetchall()

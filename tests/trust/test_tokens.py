@@ -16,7 +16,7 @@ from outreach_frames._auth import (
     Secrets,
     ServerApp,
     find_installation,
-    installation_minter,
+    installation_refresher,
 )
 from outreach_frames._http import TokenEndpoint, Waiter
 from outreach_frames.errors import AuthError, OutreachError, RateLimitError
@@ -133,7 +133,7 @@ def test_a_token_is_refreshed_before_it_expires(sandbox, tmp_path):
     assert 401 not in [record.status for record in sandbox.requests]
 
 
-def test_waiting_for_the_mint_shows_like_any_other_wait(sandbox, monkeypatch):
+def test_waiting_for_a_new_token_shows_like_any_other_wait(sandbox, monkeypatch):
     """One token a minute: a minute in which nothing seems to happen is taken for a hang."""
     waiter = Waiter(sandbox.seconds, sandbox.advance)
     monkeypatch.setattr(connections, "Waiter", lambda: waiter)
@@ -193,8 +193,8 @@ def test_an_app_signs_in_by_itself_and_is_told_where_its_organization_lives(sand
     exchange = TokenEndpoint(sandbox.base_url, waiter=Waiter(sandbox.seconds, sandbox.advance))
 
     found = find_installation(app, setup_token, exchange=exchange, clock=sandbox.seconds)
-    mint = installation_minter(app, found.id, exchange=exchange, clock=sandbox.seconds)
-    sign = RefreshingTokenAuth(MemoryTokenStore(Secrets()), mint, clock=sandbox.seconds, wait=sandbox.advance)
+    next_token = installation_refresher(app, found.id, exchange=exchange, clock=sandbox.seconds)
+    sign = RefreshingTokenAuth(MemoryTokenStore(Secrets()), next_token, clock=sandbox.seconds, wait=sandbox.advance)
     with connect(sandbox, tmp_path, sign, cache=False) as org:
         assert len(of.fetch(org, "accounts")) == 23
         sandbox.advance(4_000)
