@@ -43,7 +43,7 @@ from ._jsonapi import read_jsonapi as read_jsonapi
 from ._query import NOT_NULL as NOT_NULL, between as between
 from ._request_documents import ref as ref
 from ._sandbox import Fault as Fault, Sandbox as Sandbox, SandboxSettings as SandboxSettings
-from .bulk import write_frame as write_frame
+from .bulk import compare_frame as compare_frame, write_frame as write_frame
 from .client import Client as Client
 from .connections import (
     connect as connect,

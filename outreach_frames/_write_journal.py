@@ -3,8 +3,8 @@ The journal of a bulk write: which rows were sent, and what became of them.
 
 Outreach has no idempotency key, so a row is noted as under way before it is sent and as done after the answer. A row
 that is under way when a new run begins may or may not have been carried out: only a look at the organization can tell.
-The journal holds digests and ids, never a value of a row. It belongs to the organization and the user that it was begun
-for, and to one call at a time: its lock file stands in the same folder.
+The journal holds digests, ids and times, never a value of a row. It belongs to the organization and the user that it
+was begun for, and to one call at a time: its lock file stands in the same folder.
 """
 
 import hashlib
@@ -34,10 +34,10 @@ from outreach_frames.errors import (
     TransportError,
 )
 
-State = Literal["under way", "created"]
+State = Literal["under way", "created", "updated"]
 
 _SCHEMA_SQL = """
-    create table if not exists entry (digest text primary key, state text not null, id text);
+    create table if not exists entry (digest text primary key, state text not null, id text, updated_at text);
     create table if not exists owner (organization text not null, user text not null);
 """
 
@@ -53,10 +53,13 @@ class Entry:
         ``"under way"``: sent, or about to be, with no answer noted.
     id
         The record, as text; ``None`` where it is not known.
+    updated_at
+        When the record had last changed after the row was written, as text; ``None`` where it is not known.
     """
 
     state: State
     id: str | None = None
+    updated_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,9 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
             with self._connection() as connection:
                 connection.executescript(_SCHEMA_SQL)
+                columns = {name for (name,) in connection.execute("select name from pragma_table_info('entry')")}
+                if "updated_at" not in columns:  # a journal of an earlier version
+                    connection.execute("alter table entry add column updated_at text")
 
     def owner(self) -> Owner | None:
         """Return the owner; ``None`` for a new journal, and for one of a version that did not store it."""
@@ -109,13 +115,15 @@ class Journal:
     def entries(self) -> Mapping[str, Entry]:
         """Return what is noted, by the digest of the row."""
         with self._connection() as connection:
-            rows = connection.execute("select digest, state, id from entry")
-            return {digest: Entry(state, record) for digest, state, record in rows}
+            rows = connection.execute("select digest, state, id, updated_at from entry")
+            return {digest: Entry(*rest) for digest, *rest in rows}
 
     def note(self, digest: str, entry: Entry) -> None:
         """Note what became of a row."""
         with self._connection() as connection:
-            connection.execute("insert or replace into entry values (?, ?, ?)", (digest, entry.state, entry.id))
+            connection.execute(
+                "insert or replace into entry values (?, ?, ?, ?)", (digest, entry.state, entry.id, entry.updated_at)
+            )
 
     def forget(self, digest: str) -> None:
         """Note that a row was certainly not carried out."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +38,10 @@ class FrameSelection:
         Row number → why it cannot be written.
     left_out
         Column → why it, or a part of it, is not written.
+    read_at
+        For each row the ``updated_at`` that its record had when it was read; ``None`` where the frame does not say.
+    before
+        For each row the values of its record when it was read, by column; ``None`` without ``changed_from``.
     """
 
     mode: Mode
@@ -44,6 +49,8 @@ class FrameSelection:
     rows: Sequence[Mapping[str, Any]]
     problems: Mapping[int, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    read_at: Sequence[pd.Timestamp | None] = ()
+    before: Sequence[Mapping[str, Any] | None] = ()
 
 
 def select_rows(
@@ -76,13 +83,14 @@ def select_rows(
     for operation in OPERATIONS[mode]:
         kind.require(operation)
     ids = [None if is_missing(v) else id_of(v) for v in frame["id"]] if "id" in frame else []
-    names = [name for name in frame.columns if name != "id"]
-    left_out: dict[str, str] = {}
+    stamp = None if mode == "create" else _updated_at(kind, frame, changed_from)
+    names = [name for name in frame.columns if name not in {"id", stamp}]
+    left_out = {} if stamp is None else {stamp: "compared with the record's own"}
     changes: Mapping[str, Any] = {}
-    problems: Mapping[int, str] = {}
+    problems: dict[int, str] = {}
     if changed_from is not None:
         changes, problems = _changes(kind, frame[names], ids, changed_from)
-        left_out = {name: _why_unchanged(kind, name) for name in names if name in changes and not changes[name].any()}
+        left_out |= {name: _why_unchanged(kind, name) for name in names if name in changes and not changes[name].any()}
         names = [name for name in names if name not in left_out]
     elif mode == "upsert" and ids:
         left_out["id"] = "records are found by the key"
@@ -91,22 +99,86 @@ def select_rows(
     columns = {name: frame[name].tolist() for name in names}
     rows: list[dict[str, Any]] = [{} for _ in range(len(frame))]
     for name, (member, type_name) in members.items():
-        changed = changes.get(name)
         types = columns[type_name] if type_name else None
-        unchanged = 0
-        for number, (row, value) in enumerate(zip(rows, columns[name], strict=True)):
-            if changed is not None and not changed[number]:
-                continue
-            if value is None or is_missing(value):
-                if member.name in cleared:
-                    row[name] = None
-                else:
-                    unchanged += changed is not None
-            else:
-                row[name] = value if types is None else _typed_records(value, types[number])
-        if unchanged:
-            left_out[name] = f"missing in {unchanged} rows, which clears only what clear= names"
-    return FrameSelection(mode, ids or [None] * len(frame), rows, problems, left_out)
+        n = _fill(rows, name, columns[name], types, changed=changes.get(name), clears=member.name in cleared)
+        if n:
+            left_out[name] = f"missing in {n} rows, which clears only what clear= names"
+    read_at, unread = _read_at(ids, [None] * len(frame) if stamp is None else frame[stamp].tolist(), changed_from)
+    before = _records_before(ids, rows, changed_from)
+    return FrameSelection(mode, ids or [None] * len(frame), rows, unread | problems, left_out, read_at, before)
+
+
+def _fill(
+    rows: Sequence[dict[str, Any]],
+    name: str,
+    values: Sequence[Any],
+    types: Sequence[Any] | None,
+    *,
+    changed: Any,
+    clears: bool,
+) -> int:
+    """Put the values of one column into the rows; return in how many a value was taken away and is kept."""
+    n = 0
+    for number, (row, value) in enumerate(zip(rows, values, strict=True)):
+        if changed is not None and not changed[number]:
+            continue
+        if value is not None and not is_missing(value):
+            row[name] = value if types is None else _typed_records(value, types[number])
+        elif clears:
+            row[name] = None
+        else:
+            n += changed is not None
+    return n
+
+
+def _updated_at(kind: ResourceType, frame: pd.DataFrame, changed_from: pd.DataFrame | None) -> str | None:
+    """Return the column that tells when the records last changed; ``None`` where ``changed_from`` has it, or nobody."""
+    if "updatedAt" not in kind.attributes or (changed_from is not None and "updated_at" in changed_from):
+        return None
+    return next((name for name in frame.columns if name in {"updated_at", "updatedAt"}), None)
+
+
+def _read_at(
+    ids: Sequence[Any], stamps: Sequence[Any], changed_from: pd.DataFrame | None
+) -> tuple[list[pd.Timestamp | None], dict[int, str]]:
+    """Return for each row when its record had last changed as it was read, and the rows in which that is no instant."""
+    if changed_from is not None and "updated_at" in changed_from:
+        earlier = dict(zip(changed_from["id"].map(_id_text), changed_from["updated_at"].tolist(), strict=True))
+        stamps = [earlier.get(_id_text(record)) for record in ids]
+    instants = [_instant(value) for value in stamps]
+    unread = [
+        number
+        for number, (value, instant) in enumerate(zip(stamps, instants, strict=True))
+        if instant is None and value is not None and not is_missing(value)
+    ]
+    return instants, dict.fromkeys(unread, "updated_at is no instant")
+
+
+def _instant(value: Any) -> pd.Timestamp | None:
+    """Read an instant, UTC where it has no zone; ``None`` where it is missing or none."""
+    if not isinstance(value, (str, date, np.datetime64)) or is_missing(value):
+        return None
+    try:
+        instant = pd.Timestamp(value)
+    except ValueError:
+        return None
+    return instant.tz_localize("UTC") if instant.tzinfo is None else instant.tz_convert("UTC")
+
+
+def _id_text(record: Any) -> str:
+    return str(id_of(record))
+
+
+def _records_before(
+    ids: Sequence[Any], rows: Sequence[Mapping[str, Any]], before: pd.DataFrame | None
+) -> list[dict[str, Any] | None]:
+    """Return for each row that writes something the record that ``changed_from`` has."""
+    if before is None:
+        return [None] * len(rows)
+    places = {_id_text(record): place for place, record in enumerate(before["id"])}
+    at = [places.get(str(record)) if row else None for record, row in zip(ids, rows, strict=True)]
+    columns = {str(name): before[name].tolist() for name in before.columns}
+    return [None if n is None else {name: values[n] for name, values in columns.items()} for n in at]
 
 
 def _checked_mode(frame: pd.DataFrame, mode: Mode | None, changed_from: pd.DataFrame | None) -> Mode:

@@ -1,30 +1,21 @@
 """Write a frame back: one record for each row, resumable without duplicates."""
 
-import hashlib
 import time
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from tqdm.auto import tqdm
 
-from outreach_frames._fetch import fetch
 from outreach_frames._http import WaitInterrupted
-from outreach_frames._query import text
-from outreach_frames._request_documents import (
-    attribute_value,
-    checked_id,
-    holds_addresses,
-    is_missing,
-    resource_document,
-)
+from outreach_frames._write_conflicts import BATCH_TO_WRITE, CONFLICT_CHOICES, Cell, Comparison, OnConflict
 from outreach_frames._write_journal import Entry, Identity, Journal, Owner, alone, identity_of, journal_folder
+from outreach_frames._write_rows import Row, digest_of, message_of, planned_rows
 from outreach_frames._write_selection import FrameSelection, Mode, select_rows
-from outreach_frames.catalog import Attribute, ResourceType
+from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
 from outreach_frames.errors import BadRequestError, NotFoundError, OutreachError, QueryError, ValidationError
 
@@ -34,33 +25,6 @@ _JOURNAL_LIFE_S = 86_400.0
 """How long the journal of a call that came to its end keeps the same rows from being created again [s]."""
 _PROGRESS_FROM = 20
 """Rows above which a progress bar is shown."""
-EXISTS = "a record with this key exists"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """
-    One row to write.
-
-    Attributes
-    ----------
-    digest
-        Tells the row from all others of its journal.
-    fields
-        What is sent, by the caller's names; nothing for a record that is as it should be.
-    target
-        The record to update; ``None`` for a create.
-    existing
-        For a create: a record with the same key, which this row may have made in an earlier call.
-    problem
-        Why it cannot be written.
-    """
-
-    digest: str
-    fields: Mapping[str, Any]
-    target: Any = None
-    existing: Any = None
-    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +34,7 @@ class _Outcome:
     error_id: str | None = None
     pointer: str | None = None
     reason: str | None = None
+    cells: Sequence[Cell] = ()
 
 
 def write_frame(
@@ -81,6 +46,7 @@ def write_frame(
     key: str | None = None,
     clear: Collection[str] = (),
     changed_from: pd.DataFrame | None = None,
+    on_conflict: OnConflict = "refuse",
     confirm: bool = False,
     journal: str | Path | None = None,
     progress: bool | None = None,
@@ -112,6 +78,13 @@ def write_frame(
     changed_from
         For an update: the frame as it was fetched. Only values that differ from it are sent, and rows in which none
         does are not; so a whole frame can be written back after one column was edited.
+    on_conflict
+        What becomes of a row whose record somebody changed after it was read. Before they are written, records are
+        read again, 25 at a time and never from the cache. ``"refuse"``: the row is not written where the record's
+        ``updated_at`` is later than that of ``changed_from``, or of the frame without it; nor where a value that it
+        would replace is not what ``changed_from`` has. ``"merge"``, with ``changed_from``: only the latter counts, so
+        that rows are written whose records changed elsewhere, as each opened mail does. ``"overwrite"``: every row is
+        written. Without ``changed_from`` and ``updated_at`` there is nothing to compare, and rows are written.
     confirm
         Write. Otherwise nothing is sent but look-ups, and the result tells what would be done.
     journal
@@ -125,13 +98,16 @@ def write_frame(
 
     Returns
     -------
-    result : DataFrame, shape (n_rows, 5)
+    result : DataFrame, shape (n_rows, 6)
         One row for each of ``frame``, with its index. ``status``: ``"created"``, ``"updated"``, ``"unchanged"`` (the
-        record is there and the row holds nothing else to write), ``"refused"``, ``"unknown"`` (sent without an answer,
-        and not to be found out); without ``confirm``: ``"would create"``, ``"would update"``, ``"unchanged"``,
-        ``"refused"``. ``id`` of the record as text, also of one that a create with a key found; ``error_id``,
-        ``pointer`` and ``reason`` of a refusal, with its hint. ``attrs["outreach_frames"]`` counts each status;
-        ``left_out`` tells by column what was not written, and why.
+        record has all values of the row), ``"conflict"`` (see ``on_conflict``), ``"refused"``, ``"unknown"`` (sent
+        without an answer, and not to be found out); without ``confirm``: ``"would create"``, ``"would update"``,
+        ``"unchanged"``, ``"conflict"``, ``"refused"``. ``id`` of the record as text, also of one that a create with a
+        key found; ``error_id``, ``pointer`` and ``reason`` of a refusal, with its hint; the reason of a conflict names
+        the columns that differ. ``changes`` of an update: each value as it is and as it would be, shortened; all of
+        them in full are in `compare_frame`. A call that is repeated with its journal reports again what it created and
+        updated. ``attrs["outreach_frames"]`` counts each status; ``left_out`` tells by column what was not written, and
+        why.
 
     Raises
     ------
@@ -146,8 +122,10 @@ def write_frame(
 
     Notes
     -----
-    Calls: ``POST`` and ``PATCH /<resource>``, one for each row; look-ups by ``key`` for an upsert or a lost answer;
-    ``GET /`` before anything is written, for the organization and the user.
+    Calls: ``POST`` and ``PATCH /<resource>``, one for each row; ``GET /<resource>?filter[id]=…`` for each 25 rows that
+    update; look-ups by ``key`` for an upsert or a lost answer; ``GET /`` before anything is written, for the
+    organization and the user. The API has no conditional writes and stores the time of a change in whole seconds: what
+    somebody changes in the seconds between the reading and the writing of a batch is not noticed.
 
     Examples
     --------
@@ -159,28 +137,166 @@ def write_frame(
     >>> result["status"].tolist()
     ['created', 'created']
     """
+    kind, chosen = _selected(
+        client, resource, frame, mode=mode, key=key, clear=clear, changed_from=changed_from, on_conflict=on_conflict
+    )
+    return write_rows(
+        client,
+        kind,
+        frame,
+        chosen,
+        lambda: planned_rows(client, kind, chosen, key),
+        on_conflict=on_conflict,
+        finds_created=key is not None,
+        confirm=confirm,
+        journal=journal,
+        progress=progress,
+    )
+
+
+def compare_frame(
+    client: Client,
+    resource: str,
+    frame: pd.DataFrame,
+    *,
+    mode: Mode | None = None,
+    key: str | None = None,
+    clear: Collection[str] = (),
+    changed_from: pd.DataFrame | None = None,
+    on_conflict: OnConflict = "refuse",
+) -> pd.DataFrame:
+    """
+    Compare a frame with the records as they are now: one row for each value that `write_frame` would change.
+
+    Parameters
+    ----------
+    client, resource, frame, mode, key, clear, changed_from, on_conflict
+        As in `write_frame`; ``mode`` is ``"update"`` unless one is named.
+
+    Returns
+    -------
+    cells : DataFrame, shape (n_cells, 6)
+        ``row``: its place in ``frame``, from 0; ``id`` of the record; ``column``; ``old`` and ``new``, as text in full,
+        missing where there is no value; ``status``, ``"would update"`` or ``"conflict"``. Records that would be created
+        and rows that are refused have no cells. Values of passwords and keys are not shown.
+
+    Raises
+    ------
+    UnknownNameError, QueryError, APIError, TransportError, DocumentError
+        As in `write_frame`.
+
+    Notes
+    -----
+    Calls: ``GET /<resource>?filter[id]=…``, never answered from the cache; look-ups by ``key`` for an upsert.
+
+    Examples
+    --------
+    >>> before = of.fetch(org, "prospects", fields=["title", "updated_at"], limit=2)
+    >>> after = before.assign(title="CTO")
+    >>> of.compare_frame(org, "prospects", after, changed_from=before)[["row", "column", "new"]].to_numpy().tolist()
+    [[0, 'title', 'CTO'], [1, 'title', 'CTO']]
+    """
+    kind, chosen = _selected(
+        client,
+        resource,
+        frame,
+        mode=mode or "update",
+        key=key,
+        clear=clear,
+        changed_from=changed_from,
+        on_conflict=on_conflict,
+    )
+    rows = planned_rows(client, kind, chosen, key)
+    comparison = Comparison(client, kind, rows, on_conflict)
+    outcomes = [_planned(row, record, comparison) for row, record in comparison.records(rows)]
+    cells = [(place, each, cell) for place, each in enumerate(outcomes) for cell in each.cells]
+    columns = {
+        "row": [place for place, _, _ in cells],
+        "id": [str(each.id) for _, each, _ in cells],
+        "column": [cell.column for _, _, cell in cells],
+        "old": [cell.old for _, _, cell in cells],
+        "new": [cell.new for _, _, cell in cells],
+        "status": [each.status for _, each, _ in cells],
+    }
+    return pd.DataFrame(columns).astype(dict.fromkeys(columns, "string[pyarrow]") | {"row": "int64[pyarrow]"})
+
+
+def _selected(
+    client: Client, resource: str, frame: pd.DataFrame, *, on_conflict: OnConflict, **options: Any
+) -> tuple[ResourceType, FrameSelection]:
+    """Check all that can be checked before the first request."""
     kind = client.catalog.resource(resource)
     if not isinstance(frame, pd.DataFrame):
         raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
-    chosen = select_rows(kind, frame, mode=mode, key=key, clear=clear, changed_from=changed_from)
+    if on_conflict not in CONFLICT_CHOICES:
+        raise QueryError(f"There is no on_conflict={on_conflict!r}.", hint=f"Use {', '.join(CONFLICT_CHOICES)}.")
+    if on_conflict == "merge" and options["changed_from"] is None:
+        raise QueryError(
+            'on_conflict="merge" compares values with what was read.', hint="Pass changed_from= the frame as fetched."
+        )
+    return kind, select_rows(kind, frame, **options)
+
+
+def write_rows(
+    client: Client,
+    kind: ResourceType,
+    frame: pd.DataFrame,
+    chosen: FrameSelection,
+    plan: Callable[[], list[Row]],
+    *,
+    on_conflict: OnConflict = "refuse",
+    finds_created: bool,
+    confirm: bool,
+    journal: str | Path | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """
+    Write rows that are checked already, or tell what would be written.
+
+    Parameters
+    ----------
+    client, frame, on_conflict, confirm, journal, progress
+        As in `write_frame`.
+    kind
+        Type of the records.
+    chosen
+        What of the frame is written.
+    plan
+        Checks every row, and finds the record that it concerns; called when no other call can write.
+    finds_created
+        Whether the plan finds the record of a create that was carried out before.
+
+    Returns
+    -------
+    result : DataFrame
+        As in `write_frame`, which tells the exceptions too.
+    """
     if not confirm:
-        outcomes = [_planned(row) for row in _planned_rows(client, kind, chosen, key)]
+        rows = plan()
+        comparison = Comparison(client, kind, rows, on_conflict)
+        outcomes = [_planned(row, record, comparison) for row, record in comparison.records(rows)]
         return _result(frame, outcomes, kind, chosen)
     identity = identity_of(client)
-    lock = journal_folder() / f"{_digest(identity.organization, kind.name)}"
+    lock = journal_folder() / f"{digest_of(identity.organization, kind.name)}"
     # What the look-ups find must still hold when the last row is written.
     with alone(lock, f"Another call is writing {kind.table} to this organization."):
-        rows = _planned_rows(client, kind, chosen, key)
+        rows = plan()
         path = _own_journal(identity, rows, kind) if journal is None else Path(journal)
         with _journal(path, identity) as book:
             entries = book.entries()
-            is_shown = progress or (progress is None and len(rows) > _PROGRESS_FROM)
-            with_bar = tqdm(rows, desc=f"{chosen.mode} {kind.table}", unit=" rows", disable=not is_shown)
-            outcomes = [
-                _settled(client, kind, row, entry=entries.get(row.digest), key=key, book=book) for row in with_bar
-            ]
+            writer = _Writer(client, kind, book, Comparison(client, kind, rows, on_conflict), finds_created)
+            with tqdm(
+                total=len(rows),
+                desc=f"{chosen.mode} {kind.table}",
+                unit=" rows",
+                disable=not (progress or (progress is None and len(rows) > _PROGRESS_FROM)),
+            ) as bar:
+                outcomes = []
+                for row, record in writer.comparison.records(rows, at_once=BATCH_TO_WRITE):
+                    outcomes.append(writer.settled(row, record, entries.get(row.digest)))
+                    bar.update()
         if journal is None:
-            _put_away(path, outcomes, key)
+            _put_away(path, outcomes, is_needed=chosen.mode == "create" and not finds_created)
     return _result(frame, outcomes, kind, chosen)
 
 
@@ -211,140 +327,78 @@ def _beginner(identity: Identity, owner: Owner | None) -> str:
     return "another organization" if identity.is_named else "another sign-in, maybe of another organization or user"
 
 
-def _planned_rows(client: Client, kind: ResourceType, chosen: FrameSelection, key: str | None) -> list[_Row]:
-    """Check every row, and find the record that it concerns."""
-    mode, attribute = chosen.mode, kind.attribute(key) if key else None
-    sent_keys = [_sent_key(attribute, row.get(key or "")) if attribute else [] for row in chosen.rows]
-    existing = _records_by_key(client, kind, attribute, sent_keys) if attribute else {}
-    keys = [_comparable_keys(attribute, each) if attribute else frozenset() for each in sent_keys]
-    matches = [sorted({number for k in each for number in existing.get(k, ())}) for each in keys]
-    targets = chosen.ids if mode == "update" else [each[0] if each and mode == "upsert" else None for each in matches]
-    in_frame = Counter(k for each in keys for k in each)
-    concerned = Counter(str(target) for target in targets if target is not None)
-    alike: Counter[bytes] = Counter()
-    rows = []
-    for place, (values, row_keys, numbers, target) in enumerate(zip(chosen.rows, keys, matches, targets, strict=True)):
-        fields = dict(values)
-        if target is None:
-            fields = {name: value for name, value in fields.items() if value is not None}
-        content, problem = _row_content(kind, fields, target if mode == "update" else None)
-        if key and not row_keys:
-            problem = problem or "the key is missing"
-        elif any(in_frame[k] > 1 for k in row_keys):
-            problem = "another row has the same key"
-        elif len(numbers) > 1:
-            problem = f"{len(numbers)} records have this key"
-        elif mode == "update" and target is None:
-            problem = "the id is missing"
-        elif concerned[str(target)] > 1:
-            problem = "another row concerns the same record"
-        alike[content] += 1
-        digest = _digest(kind.name, mode, alike[content], content)
-        if target is not None:
-            fields.pop(key or "", None)  # an address that found its record would replace all its addresses
-        created = numbers[0] if numbers and mode == "create" else None
-        rows.append(_Row(digest, fields, target, created, problem or chosen.problems.get(place)))
-    return rows
-
-
-def _row_content(kind: ResourceType, fields: Mapping[str, Any], target: Any) -> tuple[bytes, str | None]:
-    """Return what would be sent, or why it cannot be."""
-    try:
-        number = None if target is None else checked_id(kind, target)
-        if target is not None and not fields:
-            return b"", None
-        return resource_document(kind, fields, id=number).body, None
-    except QueryError as error:
-        return repr(fields).encode(), _message(error)
-
-
-def _message(error: OutreachError) -> str:
-    """Return what an error says, with its hint, in one line."""
-    return " ".join(filter(None, (str(error.args[0]), error.hint)))
-
-
-def _records_by_key(
-    client: Client, kind: ResourceType, attribute: Attribute, keys: list[list[str]]
-) -> dict[str, list[Any]]:
-    """Find the records that have the frame's keys: key → ids."""
-    # Whether the API's filters mind case is not known: each address is asked for as it is and in small letters.
-    spelled = (str, str.lower) if holds_addresses(attribute) else (str,)
-    spellings = list({spell(each): None for row in keys for each in row for spell in spelled})
-    if not spellings:
-        return {}
-    # Where the API cannot filter by the key, the whole table is looked through.
-    narrowed = {attribute.name: spellings} if attribute.filterable else None
-    records = fetch(client, kind.table, fields=[attribute.name], filter=narrowed, refresh=True, progress=False)
-    ids: dict[str, list[Any]] = {}
-    for number, value in zip(records["id"], records[attribute.column], strict=True):
-        for k in _comparable_keys(attribute, _sent_key(attribute, value)):
-            ids.setdefault(k, []).append(number)
-    return ids
-
-
-def _sent_key(attribute: Attribute, value: Any) -> list[str]:
-    """Return a key's values as they are sent; an attribute that holds a list has several."""
-    listed = [value] if value is None or pd.api.types.is_scalar(value) else list(value)
-    there = [each for each in listed if each is not None and not is_missing(each)]
-    try:
-        sent = [attribute_value(attribute.name, [v] if attribute.type == "array" else v, attribute) for v in there]
-    except QueryError:
-        sent = there  # the row is refused for it
-    return [each for each in (text(v[0] if isinstance(v, list) else v) for v in sent) if each]
-
-
-def _comparable_keys(attribute: Attribute, keys: list[str]) -> frozenset[str]:
-    """Return a key's values as they are compared: addresses that differ in case alone are the same."""
-    return frozenset(each.casefold() for each in keys) if holds_addresses(attribute) else frozenset(keys)
-
-
-def _planned(row: _Row) -> _Outcome:
+def _planned(row: Row, record: Mapping[str, Any], comparison: Comparison) -> _Outcome:
+    """Tell what would become of a row whose record is as it is now."""
     if row.problem or row.existing is not None:
-        return _Outcome("refused", id=row.existing, reason=row.problem or EXISTS)
-    if row.target is not None and not row.fields:
+        return _Outcome("refused", id=row.existing, reason=row.problem or row.why_existing)
+    if row.target is None:
+        return _Outcome("would create")
+    if not row.fields:
         return _Outcome("unchanged", id=row.target)
-    return _Outcome("would create" if row.target is None else "would update", id=row.target)
+    if not record:
+        return _Outcome("refused", reason="there is no such record")
+    cells = comparison.cells(row, record)
+    if not cells:
+        return _Outcome("unchanged", id=row.target)
+    conflict = comparison.conflict(row, record, cells)
+    return _Outcome("conflict" if conflict else "would update", id=row.target, reason=conflict, cells=cells)
 
 
-def _settled(
-    client: Client, kind: ResourceType, row: _Row, *, entry: Entry | None, key: str | None, book: Journal
-) -> _Outcome:
-    """Bring one row to its end, which an earlier call may have done already or begun."""
-    if entry is not None and entry.state == "created":
-        return _Outcome("created", id=entry.id)
-    if entry is not None and row.existing is not None and not row.problem:
-        book.note(row.digest, Entry("created", str(row.existing)))
-        return _Outcome("created", id=row.existing)
-    planned = _planned(row)
-    if not planned.status.startswith("would"):
-        return planned
-    if entry is not None and row.target is None and key is None:
-        return _Outcome("unknown", reason="sent before without an answer; a key would tell what became of it")
-    return _write_row(client, kind, row, book)
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes rows one by one, with the journal of one call."""
+
+    client: Client
+    kind: ResourceType
+    book: Journal
+    comparison: Comparison
+    finds_created: bool
+
+    def settled(self, row: Row, record: Mapping[str, Any], entry: Entry | None) -> _Outcome:
+        """Bring one row to its end, which an earlier call may have done already or begun."""
+        if entry is not None and entry.state == "created":
+            return _Outcome("created", id=entry.id)
+        if entry is not None and row.existing is not None and not row.problem:
+            self.book.note(row.digest, Entry("created", str(row.existing)))
+            return _Outcome("created", id=row.existing)
+        planned = _planned(row, record, self.comparison)
+        if entry is not None and row.target is not None:
+            is_as_left = entry.updated_at is not None and entry.updated_at == _instant_text(record)
+            if planned.status == "unchanged" or is_as_left:
+                self.book.note(row.digest, Entry("updated", str(row.target), _instant_text(record)))
+                return _Outcome("updated", id=row.target)
+        if not planned.status.startswith("would"):
+            return planned
+        if entry is not None and row.target is None and not self.finds_created:
+            return _Outcome("unknown", reason="sent before without an answer; a key would tell what became of it")
+        return self._write(row, planned.cells)
+
+    def _write(self, row: Row, cells: Sequence[Cell]) -> _Outcome:
+        """Write one row, noting it before and after; what stops the whole call is raised."""
+        self.book.note(row.digest, Entry("under way"))
+        status: Literal["created", "updated"] = "created" if row.target is None else "updated"
+        try:
+            if row.target is None:
+                record = self.client.create(self.kind.name, **row.fields)
+            else:
+                record = self.client.update(self.kind.name, row.target, **row.fields)
+        except (OutreachError, WaitInterrupted) as error:
+            if error.executed is not False:
+                raise
+            self.book.forget(row.digest)
+            if not isinstance(error, REFUSALS):
+                raise
+            first = error.errors[0] if error.errors else None
+            pointer = first.pointer if first else None
+            return _Outcome("refused", error_id=first.id if first else None, pointer=pointer, reason=message_of(error))
+        self.book.note(row.digest, Entry(status, str(record["id"]), _instant_text(record)))
+        return _Outcome(status, id=record["id"], cells=cells)
 
 
-def _write_row(client: Client, kind: ResourceType, row: _Row, book: Journal) -> _Outcome:
-    """Write one row, noting it before and after; what stops the whole call is raised."""
-    book.note(row.digest, Entry("under way"))
-    try:
-        if row.target is None:
-            status, record = "created", client.create(kind.name, **row.fields)
-        else:
-            status, record = "updated", client.update(kind.name, row.target, **row.fields)
-    except (OutreachError, WaitInterrupted) as error:
-        if error.executed is not False:
-            raise
-        book.forget(row.digest)
-        if not isinstance(error, REFUSALS):
-            raise
-        first = error.errors[0] if error.errors else None
-        pointer = first.pointer if first else None
-        return _Outcome("refused", error_id=first.id if first else None, pointer=pointer, reason=_message(error))
-    if status == "created":
-        book.note(row.digest, Entry("created", str(record["id"])))
-    else:
-        book.forget(row.digest)  # an update can be sent again: twice is the same as once
-    return _Outcome(status, id=record["id"])
+def _instant_text(record: Mapping[str, Any] | pd.Series) -> str | None:
+    """Return when a record last changed; ``None`` where it does not say."""
+    changed_at = record.get("updated_at")
+    return changed_at.isoformat() if isinstance(changed_at, pd.Timestamp) else None
 
 
 def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType, chosen: FrameSelection) -> pd.DataFrame:
@@ -354,6 +408,7 @@ def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType, c
         "error_id": [outcome.error_id for outcome in outcomes],
         "pointer": [outcome.pointer for outcome in outcomes],
         "reason": [outcome.reason for outcome in outcomes],
+        "changes": ["; ".join(map(str, outcome.cells)) or None for outcome in outcomes],
     }
     result = pd.DataFrame(columns, index=frame.index, dtype="string[pyarrow]")
     counts = {str(status): int(n) for status, n in result["status"].value_counts().items()}
@@ -366,7 +421,7 @@ def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType, c
     return result
 
 
-def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Path:
+def _own_journal(identity: Identity, rows: list[Row], kind: ResourceType) -> Path:
     """
     Name the journal by what is written where; the name tells nothing of it.
 
@@ -382,9 +437,10 @@ def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Pa
                 each.unlink()
     # Where the API does not name the organization, only the rows tell; whose they are stands in the journal.
     path = (
-        folder / f"{_digest(identity.organization if identity.is_named else '', *(row.digest for row in rows))}.sqlite"
+        folder
+        / f"{digest_of(identity.organization if identity.is_named else '', *(row.digest for row in rows))}.sqlite"
     )
-    if _ended(path).exists():
+    if _ended(path).exists() and any(row.target is None and not row.problem and row.existing is None for row in rows):
         raise QueryError(
             f"These {kind.table} were created by the same call less than a day ago; it would create them again.",
             hint="Nothing is left to do. To create them again all the same, name a new file: journal=….",
@@ -392,9 +448,9 @@ def _own_journal(identity: Identity, rows: list[_Row], kind: ResourceType) -> Pa
     return path
 
 
-def _put_away(path: Path, outcomes: list[_Outcome], key: str | None) -> None:
-    """Put the journal of a call's own away: what it still has to say is what was created without a key."""
-    if key is not None or not Journal(path).entries():
+def _put_away(path: Path, outcomes: list[_Outcome], *, is_needed: bool) -> None:
+    """Put the journal of a call's own away; it is needed where the same call could not find what it created."""
+    if not is_needed or not Journal(path).entries():
         path.unlink()
     elif not {outcome.status for outcome in outcomes} & {"unknown", "refused"}:
         path.replace(_ended(path)).touch()
@@ -403,7 +459,3 @@ def _put_away(path: Path, outcomes: list[_Outcome], key: str | None) -> None:
 
 def _ended(path: Path) -> Path:
     return path.with_suffix(".ended")
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

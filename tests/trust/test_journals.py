@@ -2,9 +2,10 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pandas as pd
 import pytest
@@ -324,3 +325,18 @@ def test_a_journal_that_cannot_be_written_is_an_error_of_its_own(sandbox, tmp_pa
     with new_token(sandbox) as org, pytest.raises(JournalError, match="cannot be read or written"):
         write(org, tmp_path)
     assert new_accounts(sandbox) == 0
+
+
+def test_a_journal_of_an_earlier_version_goes_on(tmp_path):
+    """It had no times."""
+    with closing(sqlite3.connect(tmp_path / "journal")) as connection, connection:
+        connection.execute("create table entry (digest text primary key, state text not null, id text)")
+        connection.execute("insert into entry values ('d', 'created', '5')")
+
+    journal = Journal(tmp_path / "journal")
+    journal.note("e", Entry("updated", "6", "2026-01-01"))
+
+    assert Journal(tmp_path / "journal").entries() == {
+        "d": Entry("created", "5"),
+        "e": Entry("updated", "6", "2026-01-01"),
+    }

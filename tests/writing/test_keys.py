@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import outreach_frames as of
-from outreach_frames import bulk, catalog
+from outreach_frames import _write_rows, catalog
 
 BLANKS = [" ", "\t", "\u00a0", "\u202f", "\u3000", "\r\n", "\u200b", "\ufeff"]
 
@@ -76,8 +76,8 @@ def test_a_deletion_request_names_the_address_without_blanks(org, sent):
 def test_a_key_has_one_form(local, blank, spell):
     emails = catalog.load().resource("prospects").attribute("emails")
     address = f"x{local}x@acme.example"
-    plain, other = (bulk._sent_key(emails, [each]) for each in (address, f"{blank}{address}{blank}"))
+    plain, other = (_write_rows._sent_key(emails, [each]) for each in (address, f"{blank}{address}{blank}"))
 
     assert plain == other == [address]
     if spell(address).casefold() == address.casefold():
-        assert bulk._comparable_keys(emails, [spell(address)]) == bulk._comparable_keys(emails, other)
+        assert _write_rows._comparable_keys(emails, [spell(address)]) == _write_rows._comparable_keys(emails, other)
