@@ -8,6 +8,7 @@ from . import (
     webhooks as webhooks,
     widgets as widgets,
 )
+from ._dictionary import columns as columns
 from ._export import export as export
 from ._fetch import (
     count as count,

@@ -13,7 +13,7 @@ PACKAGE = Path(of.__file__).parent
 
 NAMES = """
     sandbox connect connect_jsonapi connect_server Client Snapshot show findings
-    fetch fetch_one fetch_tables fetch_batches count read_jsonapi ref write_frame compare_frame
+    fetch fetch_one fetch_tables fetch_batches count columns read_jsonapi ref write_frame compare_frame
     fetch_prospects fetch_accounts fetch_sequences fetch_sequence_steps fetch_sequence_states fetch_sequence_templates
     fetch_mailings fetch_calls fetch_tasks fetch_events fetch_users fetch_teams fetch_mailboxes fetch_templates
     fetch_snippets fetch_rulesets fetch_stages fetch_personas fetch_opportunities fetch_webhooks
@@ -33,7 +33,7 @@ LAYERS = (
     {"_request_documents", "webhooks"},
     {"client"},
     {"_fetch", "_write_journal", "_write_selection"},
-    {"_write_rows", "connections"},
+    {"_dictionary", "_write_rows", "connections"},
     {"_write_conflicts"},
     {"_snapshot_commands", "bulk", "snapshots"},
     {"_forget_command", "compliance", "patterns"},

@@ -1,6 +1,5 @@
 """What a version holds: the meaning of its columns, and how it differs from another version."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,23 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from outreach_frames import catalog
-from outreach_frames.catalog import Attribute, Relationship, ResourceType, snake
+from outreach_frames._dictionary import meaning_of, type_name, unit_of
 from outreach_frames.errors import QueryError
 from outreach_frames.snapshots import _sql, parquet
-
-_UNIT_OF_NAME = {
-    r"_at$|^.*_datetime$": "UTC instant",
-    r"(^|_)count$|^num_|^number_of_|^followers$|^(bounce|click|open|reply)_count": "count",
-    r"_in_days$": "days",
-    r"_per_day$": "per day",
-    r"_per_week$": "per week",
-    r"percentage$": "percent",
-    r"^file_size$": "bytes",
-}
-"""Pattern of a column's name → unit, where the name says it. The vendor gives no unit for most durations."""
-
-_LISTED_VALUES = 8
-"""Most documented values that a meaning lists."""
 
 
 def column_dictionary(table: str, files: Sequence[Path], attrs: Mapping[str, Any]) -> pd.DataFrame:
@@ -39,65 +24,12 @@ def column_dictionary(table: str, files: Sequence[Path], attrs: Mapping[str, Any
     return pd.DataFrame(
         {
             "column": pd.array(schema.names, "string[pyarrow]"),
-            "type": pd.array([str(field.type) for field in schema], "string[pyarrow]"),
-            "unit": pd.array([_unit_of_field(field) for field in schema], "string[pyarrow]"),
-            "meaning": pd.array([_meaning(name, kind, labels) for name in schema.names], "string[pyarrow]"),
+            "type": pd.array([type_name(field.type) for field in schema], "string[pyarrow]"),
+            "unit": pd.array([unit_of(field) for field in schema], "string[pyarrow]"),
+            "meaning": pd.array([meaning_of(name, kind, labels) for name in schema.names], "string[pyarrow]"),
             "missing": pd.array([missing[name] / rows if rows else None for name in schema.names], "double[pyarrow]"),
         }
     )
-
-
-def _unit_of_field(field: pa.Field) -> str | None:
-    if pa.types.is_timestamp(field.type):
-        return "UTC instant"
-    if pa.types.is_date(field.type):
-        return "day"
-    if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
-        return None
-    name = field.name.rpartition("__")[2]
-    return next((unit for pattern, unit in _UNIT_OF_NAME.items() if re.search(pattern, name)), None)
-
-
-def _meaning(column: str, kind: ResourceType, labels: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """Say what a column holds, from the catalog; ``None`` where that does not have it."""
-    path, _, name = column.rpartition("__")
-    targets = [kind]
-    for step in path.split("__") if path else ():
-        relationship = next((r for each in targets if (r := each.find_relationship(step))), None)
-        targets = list(catalog.load().targets(relationship).values()) if relationship else []
-    whose = (
-        " of the " + " of the ".join(reversed([_spaced(kind.name), *map(_spaced, path.split("__"))])) if path else ""
-    )
-    whose = whose or f" of the {_spaced(kind.name)}"
-    if name in labels:
-        return f"Custom field {labels[name].get('label')!r} ({labels[name].get('name')}){whose}."
-    if name == "id":
-        return f"Id{whose}."
-    for target in targets:
-        members = {**target.relationships, **target.attributes}.values()
-        for member in members:
-            if isinstance(member, Attribute) and member.column == name:
-                return f"{_attribute(member)}{whose}{_enumeration(member)}."
-            if isinstance(member, Relationship) and name in (member.id_column, member.type_column):
-                part = "Type" if name == member.type_column else "Ids" if member.many else "Id"
-                return f"{part} of the {_spaced(member.name)}{whose}."
-    return None
-
-
-def _attribute(attribute: Attribute) -> str:
-    if attribute.is_custom:
-        return f"Custom field {attribute.name.removeprefix('custom')}"
-    return f"Attribute {attribute.name}"
-
-
-def _enumeration(attribute: Attribute) -> str:
-    if not attribute.enum or len(attribute.enum) > _LISTED_VALUES:
-        return ""
-    return f": {', '.join(map(str, attribute.enum))}{' …' if attribute.enum_open else ''}"
-
-
-def _spaced(name: str) -> str:
-    return snake(name).replace("_", " ")
 
 
 def _missing_values(files: Sequence[Path], schema: pa.Schema) -> dict[str, int]:
