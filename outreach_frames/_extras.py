@@ -40,7 +40,7 @@ def require(extra: str, purpose: str, *modules: str) -> None:
         A module is not installed.
     """
     for module, library in EXTRAS[extra].items():
-        if (not modules or module in modules) and not _is_installed(module):
+        if (not modules or module in modules) and not is_installed(module):
             raise MissingExtraError(f"{purpose} need {library}, which is not installed.", extra=extra, module=module)
 
 
@@ -54,7 +54,8 @@ def required(extra: str, purpose: str, *modules: str) -> Iterator[None]:
         raise
 
 
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
+    """Tell whether a module can be found, without importing it."""
     if module in sys.modules:  # a module without a specification is there, and None stands for one that is not
         return sys.modules[module] is not None
     try:

@@ -34,7 +34,7 @@ LAYERS = (
     {"client"},
     {"_fetch", "_write_journal", "_write_selection"},
     {"connections"},
-    {"_snapshot_commands", "bulk", "patterns", "snapshots"},
+    {"_doctor", "_snapshot_commands", "bulk", "patterns", "snapshots"},
     {"_forget_command", "compliance"},
     {"cli", "widgets"},
 )
