@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from outreach_frames._extras import require
 from outreach_frames._files import replacing
 from outreach_frames.errors import DataError, ExportError
 
@@ -75,8 +76,9 @@ def export(frame: pd.DataFrame, file: str | Path, *, timezone: str = "UTC") -> P
     DataError
         There is no such format or zone, or the frame does not fit into a sheet: nothing is cut off.
     ExportError
-        The file cannot be written, the disk is full, or Excel's extra is missing: ``pip install
-        "outreach_frames[excel]"``.
+        The file cannot be written, or the disk is full.
+    MissingExtraError
+        Excel files need ``pip install "outreach_frames[excel]"``.
 
     Notes
     -----
@@ -121,10 +123,7 @@ def writer(suffix: str) -> Callable[..., None]:
         return write_csv
     if suffix != ".xlsx":
         raise DataError(f"There is no export to {suffix or 'a file without ending'}.", hint="Write .csv or .xlsx.")
-    try:
-        import xlsxwriter  # noqa: F401, PLC0415  an extra
-    except ImportError as error:
-        raise ExportError("Excel files need XlsxWriter.", hint="pip install 'outreach_frames[excel]'") from error
+    require("excel", "Excel files")
     return write_excel
 
 

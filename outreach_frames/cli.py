@@ -366,6 +366,32 @@ def whoami(profile: str | None) -> None:
 
 
 @main.command()
+@click.option("--names", is_flag=True, help="Show paths, host, profile and messages of errors, too.")
+@click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="One line a check.")
+@ACCOUNT
+def doctor(*, names: bool, log: str, profile: str | None) -> None:
+    """
+    Check versions, folders, sign-in, API, clock and budget; exit code 1 where one fails.
+
+    The text can be pasted into an issue: without --names no token, address or name is in it.
+    """
+    import json  # noqa: PLC0415
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from outreach_frames._doctor import examine  # noqa: PLC0415
+
+    failed = []
+    for each in examine(profile, names=names):
+        if log == "json":
+            click.echo(json.dumps(asdict(each)))
+        else:
+            click.echo(printable(f"{each.state:<8} {each.check:<20} {each.message}"))
+        failed += [each.check] if each.state == "failed" else []
+    if failed:
+        raise click.ClickException(f"Wrong: {', '.join(failed)}.")
+
+
+@main.command()
 @PROFILE
 def logout(profile: str) -> None:
     """Forget a sign-in, its secrets and its cached answers on this machine."""

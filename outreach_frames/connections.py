@@ -168,7 +168,9 @@ def connect_server(
     Raises
     ------
     AuthError
-        The key or the installation is refused, or the extra is missing: ``pip install "outreach_frames[s2s]"``.
+        The key or the installation is refused.
+    MissingExtraError
+        The extra is missing: ``pip install "outreach_frames[s2s]"``.
     OriginError
         The reply names a host that is none of Outreach's.
 

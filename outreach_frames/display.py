@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pandas as pd
-from pandas.io.formats.style import Styler
 
+from outreach_frames._extras import required
 from outreach_frames._format import (
     FEW,
     MISSING,
@@ -33,6 +33,9 @@ from outreach_frames._format import (
 )
 from outreach_frames.errors import DataError
 from outreach_frames.metrics import unit_of
+
+with required("notebook", "Tables for people", "jinja2"):
+    from pandas.io.formats.style import Styler
 
 _GREEN = "#009e73"
 _SOFT = "#616e7c"

@@ -24,6 +24,7 @@ Everything this package raises or warns of.
     ├── IncompleteError                several writes of which some were carried out and one failed
     ├── DataError                      (ValueError)    input that a statistic or a picture cannot use
     │   └── MissingColumnError         (LookupError)   a column that a metric needs is not in the frame
+    ├── MissingExtraError              (ModuleNotFoundError) a library that an extra of this package installs
     ├── JournalError                   a journal of a bulk write that cannot be read or written
     ├── SnapshotError                  a snapshot folder that is missing, damaged or incomplete
     ├── ExportError                    (OSError)       a file that cannot be written
@@ -357,6 +358,22 @@ class MissingColumnError(DataError, LookupError):
         super().__init__(f"Column {column!r} is missing; {needed_for} needs it.", hint=hint)
 
 
+class MissingExtraError(OutreachError, ModuleNotFoundError):
+    """
+    A library that an extra of this package installs is not there.
+
+    Attributes
+    ----------
+    extra
+        Name of the extra.
+    """
+
+    def __init__(self, message: str, *, extra: str, module: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or f"pip install 'outreach_frames[{extra}]'")
+        self.extra = extra
+        self.name = module
+
+
 class JournalError(OutreachError):
     """A journal of a bulk write that cannot be read or written: its place, the disk, or damage forbids it."""
 
@@ -366,7 +383,7 @@ class SnapshotError(OutreachError):
 
 
 class ExportError(OutreachError, OSError):
-    """A file cannot be written to where it was to go: its place, the disk, or a missing extra forbids it."""
+    """A file cannot be written to where it was to go: its place or the disk forbids it."""
 
 
 class ErasureError(OutreachError):

@@ -21,14 +21,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
-from traitlets.config import Config
-
+from outreach_frames._extras import required
 from outreach_frames._files import replacing
 from outreach_frames.errors import ReportError
+
+with required("report", "Reports"):
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
 
 CELL_TIMEOUT = 600
 """Longest run of one cell [seconds]."""

@@ -5,5 +5,5 @@ set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 [ -x .venv/bin/python ] || "$python" -m venv .venv 2>/dev/null || "$python" -m venv --clear --without-pip .venv
-"$python" -m pip --python .venv/bin/python install --quiet --disable-pip-version-check .
+"$python" -m pip --python .venv/bin/python install --quiet --disable-pip-version-check '.[report,sandbox,sql]'
 exec .venv/bin/outreach-frames demo "$@"

@@ -21,6 +21,7 @@ def test_message_and_hint_are_two_lines():
         (errors.NotFoundError("x", status=404), LookupError),
         (errors.ValidationError("x", status=422), ValueError),
         (errors.MissingColumnError("opened_at", needed_for="open_rate"), LookupError),
+        (errors.MissingExtraError("Pictures need …", extra="plots"), ModuleNotFoundError),
     ],
 )
 def test_errors_are_the_builtin_that_they_honestly_are(error, builtin):
@@ -48,6 +49,7 @@ def test_unknown_name_without_a_near_one_has_no_hint():
     [
         errors.UnknownNameError("titel", kind="attribute", valid=["title"]),
         errors.MissingColumnError("delivered_at", needed_for="engagement", hint="Fetch it."),
+        errors.MissingExtraError("Pictures need …", extra="plots", module="matplotlib"),
         errors.IncompleteError("Half.", created=[("account", 1)]),
         errors.ValidationError("No.", status=422, errors=(errors.ErrorObject(id="x"),), hint="Correct it."),
     ],

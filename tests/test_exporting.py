@@ -19,7 +19,7 @@ from openpyxl.utils.escape import unescape
 
 import outreach_frames as of
 from outreach_frames._export import write_csv, write_excel
-from outreach_frames.errors import DataError, ExportError
+from outreach_frames.errors import DataError, ExportError, MissingExtraError
 from tests.snapshot_support import full_after
 
 FORMULA = '=HYPERLINK("http://x.example","open")'
@@ -286,7 +286,7 @@ def test_what_is_no_frame_is_said(people, tmp_path):
 def test_without_its_extra_excel_is_refused_by_name(people, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
 
-    with pytest.raises(ExportError) as raised:
+    with pytest.raises(MissingExtraError) as raised:
         of.export(people, tmp_path / "p.xlsx")
     assert "outreach_frames[excel]" in raised.value.hint
 

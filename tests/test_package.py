@@ -24,7 +24,7 @@ NAMES = """
 
 LAYERS = (
     {"_files", "_fork", "_format", "_renamed", "_secrets", "errors", "metrics"},
-    {"_spellings", "_warnings"},
+    {"_extras", "_spellings", "_warnings"},
     {"_person"},
     {"_http", "catalog", "plots", "stats"},
     {"_auth", "_export", "display", "reports"},
@@ -35,7 +35,7 @@ LAYERS = (
     {"_fetch", "_write_journal", "_write_selection"},
     {"_dictionary", "_write_rows", "connections"},
     {"_write_conflicts"},
-    {"_snapshot_commands", "bulk", "snapshots"},
+    {"_doctor", "_snapshot_commands", "bulk", "snapshots"},
     {"_forget_command", "compliance", "patterns"},
     {"cli", "widgets"},
 )
@@ -136,4 +136,4 @@ def test_sandbox_shares_only_the_catalog_with_the_client():
     for name, path in modules():
         if name.startswith("outreach_frames._sandbox"):
             used = {m.split(".")[1] for m in imported(name, path) if m.startswith("outreach_frames.")}
-            assert used <= {"catalog", "_sandbox"}, name
+            assert used <= {"_extras", "catalog", "_sandbox"}, name

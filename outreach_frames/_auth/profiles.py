@@ -65,6 +65,11 @@ class Profiles:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = (folder or user_data_path("outreach_frames")) / "profiles"
 
+    @property
+    def folder(self) -> Path:
+        """Where they are, once there is one."""
+        return self._folder
+
     def names(self) -> list[str]:
         """Return the names of the profiles, sorted."""
         return sorted(path.stem for path in self._folder.glob("*.profile"))
@@ -137,6 +142,18 @@ class Profiles:
         next_token = refresher(profile.app, exchange=exchange, clock=clock, client_secret=client_secret)
         store = self._store(name, keyring=profile.keyring)
         return RefreshingTokenAuth(store, next_token, account=profile.account, clock=clock, wait=wait)
+
+    def token(self, name: str = DEFAULT) -> Token | None:
+        """
+        Return a profile's token as it is, without renewing it; ``None`` where its secrets are missing.
+
+        Raises
+        ------
+        AuthError
+            There is no such profile, or its secrets cannot be read.
+        """
+        secrets = self._store(name, keyring=self.load(name).keyring).load()
+        return None if secrets is None else secrets.token
 
     def remove(self, name: str = DEFAULT) -> None:
         """

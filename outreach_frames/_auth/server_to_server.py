@@ -15,6 +15,7 @@ from urllib.parse import quote
 from outreach_frames._auth.oauth import Exchange
 from outreach_frames._auth.token_refresh import Refresher
 from outreach_frames._auth.token_store import Secrets, Token, check_fits_header
+from outreach_frames._extras import require
 from outreach_frames._http import read_json
 from outreach_frames._secrets import HiddenText, hidden
 from outreach_frames.errors import APIError, AuthError
@@ -175,10 +176,7 @@ def _at(data: object, *names: str) -> str | None:
 
 
 def _jwt() -> ModuleType:
-    try:
-        import jwt  # noqa: PLC0415  only with the extra
-    except ImportError:
-        raise AuthError(
-            "Server-to-server sign-in needs PyJWT with cryptography.", hint="pip install 'outreach_frames[s2s]'"
-        ) from None
+    require("s2s", "Server-to-server sign-ins")
+    import jwt  # noqa: PLC0415  only with the extra
+
     return jwt

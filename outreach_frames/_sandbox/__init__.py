@@ -18,6 +18,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from outreach_frames._extras import require
 from outreach_frames._sandbox.auth import Installations, OAuthServer
 from outreach_frames._sandbox.faults import Fault, Faults
 from outreach_frames._sandbox.settings import SandboxSettings
@@ -128,6 +129,7 @@ class Sandbox:
         """
         if self._server is not None:
             raise RuntimeError("the sandbox is already running")
+        require("sandbox", "Sandboxes")
         from outreach_frames._sandbox.routes import Api  # noqa: PLC0415 - loaded only for a server that is started
         from outreach_frames._sandbox.server import LoopbackServer  # noqa: PLC0415 - as above
 

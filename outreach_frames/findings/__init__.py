@@ -31,6 +31,7 @@ from typing import Any
 
 import pandas as pd
 
+from outreach_frames._extras import require
 from outreach_frames.errors import DataError
 from outreach_frames.findings import _replies, _sending
 from outreach_frames.findings._finding import Finding, Level, Names, NameTable
@@ -247,6 +248,7 @@ class Report:
         return result
 
     def _keep_place(self, results: tuple[pd.DataFrame, ...] | None, limit: int | None) -> None:
+        require("notebook", "Places for findings", "IPython")
         from IPython.display import DisplayHandle, Markdown  # noqa: PLC0415  only notebooks need it
 
         place = DisplayHandle()  # type: ignore[no-untyped-call]

@@ -26,8 +26,10 @@ A new plot has a module of its own, named as the statistic that it draws, and a 
 
 import lazy_loader
 
+from outreach_frames._extras import require
 from outreach_frames._renamed import with_old_names
 
+require("plots", "Pictures")
 _load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __getattr__ = with_old_names(
     __name__,

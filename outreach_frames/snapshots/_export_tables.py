@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames import _export
+from outreach_frames._extras import require
 from outreach_frames.errors import DataError, ExportError, QueryError, SnapshotError
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._manifest import MANIFEST, Manifest, TableFacts, checksum, table_files
@@ -183,6 +184,7 @@ def _write_database(
 @contextmanager
 def _database(file: Path) -> Iterator[Any]:
     """Open a new database, and make sure that all of it is in its one file."""
+    require("sql", "Exports to a database")
     import duckdb  # noqa: PLC0415  loaded only where asked for
 
     spill = file.with_name(f"{file.name}.spill")

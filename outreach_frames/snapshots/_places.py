@@ -20,7 +20,7 @@ from typing import Any, Self
 import msgspec
 
 from outreach_frames._files import sync
-from outreach_frames.errors import ExportError, OutreachError, SnapshotError
+from outreach_frames.errors import ExportError, MissingExtraError, OutreachError, SnapshotError
 from outreach_frames.snapshots._manifest import MANIFEST, POINTER
 
 UNFINISHED_EXPORT = "unfinished.json"
@@ -106,8 +106,9 @@ def open_place(
 
         system, path = url_to_fs(text, **(options or {}))
     except ImportError:
-        raise ExportError(
+        raise MissingExtraError(
             f"The file system of {name} is not installed.",
+            extra="s3",
             hint="pip install 'outreach_frames[s3]' for s3://; gcsfs for gs://, adlfs for abfs://.",
         ) from None
     except Exception:  # noqa: BLE001  file systems raise what they like, with the address in the message

@@ -17,6 +17,7 @@ import narwhals as nw
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._extras import require
 from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
 from outreach_frames.snapshots import parquet
 
@@ -65,6 +66,7 @@ def open_connection(tables: Mapping[str, Any], *, zones: bool = False) -> "duckd
     QueryError
         Two names are one in SQL, which does not tell small letters from capitals, or DuckDB does not take a table.
     """
+    require("sql", "Queries in SQL")
     import duckdb  # noqa: PLC0415  loaded only where asked for
 
     names: dict[str, str] = {}
@@ -116,6 +118,7 @@ def run_query(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
     SnapshotError
         It is anything but one SELECT, or a table's file is damaged.
     """
+    require("sql", "Queries in SQL")
     import duckdb  # noqa: PLC0415
 
     try:

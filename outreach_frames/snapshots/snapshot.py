@@ -296,8 +296,10 @@ class Snapshot:
         DataError
             A table does not fit into a sheet of Excel, or there is no such time zone.
         ExportError
-            The place cannot be written, the disk is full, or an extra is missing: ``pip install
-            "outreach_frames[s3]"``, ``"outreach_frames[excel]"``.
+            The place cannot be written, or the disk is full.
+        MissingExtraError
+            An extra is missing: ``pip install "outreach_frames[s3]"``, ``"outreach_frames[excel]"``,
+            ``"outreach_frames[sql]"``.
 
         Notes
         -----

@@ -9,7 +9,7 @@ Spark has no durations in narwhals. What depends on the engine is in this module
 pandas frames travel as PyArrow tables, mostly without a copy: its joins and sums cost a third of pandas' own, which
 matters where a picture is drawn again at every change of a control. Only the grouped median is pandas', since PyArrow's
 is approximate; see `grouped_median`. From `LARGE` rows on, DuckDB reads the Arrow table for the statistics that
-go through it a few times only, in a fraction of the memory; the result is an Arrow table again.
+go through it a few times only, in a fraction of the memory, if it is installed; the result is an Arrow table again.
 """
 
 import warnings
@@ -48,7 +48,10 @@ def database_for(native: Any, columns: Sequence[str]) -> Any:
         return None
     if any(name != name.lower() for name in columns):
         return None
-    import duckdb  # noqa: PLC0415  loaded only where a table is large
+    try:
+        import duckdb  # noqa: PLC0415  loaded only where a table is large
+    except ModuleNotFoundError:
+        return None  # the extra sql is not installed
 
     database = duckdb.connect()
     for setting, value in _DATABASE.items():

@@ -13,20 +13,23 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import anyio
-import uvicorn
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
+from outreach_frames._extras import required
 from outreach_frames._secrets import hidden
 from outreach_frames.errors import SignatureError
 from outreach_frames.webhooks.deliveries import REQUEST_ID, SIGNATURE, identity, verify
 from outreach_frames.webhooks.store import DeliveryStore
+
+with required("webhooks", "Receivers of webhooks"):
+    import anyio
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import ClientDisconnect, Request
+    from starlette.responses import PlainTextResponse, Response
+    from starlette.routing import Route
+    from starlette.types import ASGIApp, Receive, Scope, Send
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
 
 _MOST_CONNECTIONS = 100
 """How many connections may be open at once; a delivery takes some milliseconds."""

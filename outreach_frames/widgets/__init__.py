@@ -8,8 +8,10 @@ outside.
 
 import lazy_loader
 
+from outreach_frames._extras import require
 from outreach_frames._renamed import with_old_names
 
+require("notebook", "Explorers", "ipywidgets")
 _load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __getattr__ = with_old_names(
     __name__,

@@ -16,7 +16,7 @@ from outreach_frames._auth import (
     find_installation,
     installation_refresher,
 )
-from outreach_frames.errors import AuthError, BadRequestError, ServerError
+from outreach_frames.errors import AuthError, BadRequestError, MissingExtraError, ServerError
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PEM = KEY.private_bytes(
@@ -143,5 +143,5 @@ def test_without_the_extra_the_message_says_what_to_install(app, clock, monkeypa
     """Most people never need it."""
     monkeypatch.setitem(sys.modules, "jwt", None)
 
-    with pytest.raises(AuthError, match=r"outreach_frames\[s2s\]"):
+    with pytest.raises(MissingExtraError, match=r"outreach_frames\[s2s\]"):
         app.token(clock())
