@@ -102,12 +102,12 @@ def _span_in_words(name: str, words: str, tz: str, now: Callable[[], int] | None
         except ValueError as error:
             raise DataError(f"{name} is {words!r}, which is not in the calendar.", hint=PERIOD_EXAMPLE) from error
     rolling, relative = _ROLLING.fullmatch(words), _RELATIVE.fullmatch(words)
-    known = rolling or relative
-    if known is None:
+    match = rolling or relative
+    if match is None:
         raise DataError(f"{name} must be two instants or a calendar period, not {words!r}.", hint=PERIOD_EXAMPLE)
     if now is None:
         raise DataError(f"{name} is {words!r}, and nobody knows when the data were extracted.", hint=PERIOD_EXAMPLE)
-    until, (first, unit) = now(), known.groups()
+    until, (first, unit) = now(), match.groups()
     if rolling:
         return until - int(first) * _DAYS_IN[unit] * DAY, until
     current = pd.Period(_local_day(until, tz), freq=_FREQUENCY[unit])

@@ -344,13 +344,13 @@ def extraction(native: Any, as_of: Instant | None, *, needed_for: str) -> int:
     DataError
         Neither says.
     """
-    known = record_of(native).get("as_of") if as_of is None else as_of
-    if known is None:
+    instant = record_of(native).get("as_of") if as_of is None else as_of
+    if instant is None:
         raise DataError(
             f"{needed_for} needs to know when the data were extracted.",
             hint='Pass as_of="2026-03-31T00:00:00Z"; frames from fetch() carry it in attrs, other kinds cannot.',
         )
-    return to_micros(known)
+    return to_micros(instant)
 
 
 def is_eager(native: Any) -> bool:
