@@ -264,3 +264,12 @@ def test_signatures_show_what_all_statistics_take():
 
     assert {"since", "until", "period", "tz", "by"} <= set(parameters)
     assert "period: " in stats.engagement.__doc__ or "``period``" in stats.engagement.__doc__
+
+
+def test_findings_and_pictures_say_the_names_that_a_result_has(snapshot):
+    rates = stats.engagement(snapshot, by="sequence")
+
+    assert "“Inbound demo request – fast lane”" in of.findings.tell(rates, limit=1)[0]
+    drawn = of.plots.plot_rates(stats.engagement(snapshot, by=["rep", "quarter"]))
+    rep = snapshot.frame("users")["name"].iloc[0]
+    assert any(rep in text.get_text() for text in drawn.figure.findobj(lambda each: hasattr(each, "get_text")))
