@@ -81,7 +81,7 @@ def examine(profile: str | None = None, *, names: bool = False) -> Iterator[Chec
     for name, folder, is_private in (
         ("sign-ins", Profiles().folder, True),
         ("cache", default_folder() / "http", True),
-        ("journals", _write_journal.default_folder(), False),
+        ("journals", _write_journal.journal_folder(), False),
     ):
         yield _folder(name, folder, names=names, is_private=is_private)
     yield _sign_in(profile, names=names)

@@ -162,7 +162,7 @@ def tell(
     others = [result for result in family if not any(result is other for other in results)]
     functions = [_function(result) for result in results]
     by_result = [
-        list(RULES[function](result, name)) if function in RULES and len(result) else []
+        list(RULES[function](result, name.of(result))) if function in RULES and len(result) else []
         for function, result in zip([*functions, *map(_function, others)], [*results, *others], strict=True)
     ]
     ranked = []

@@ -87,6 +87,15 @@ class Names:
             )
         self._tables = tables
 
+    def of(self, result: pd.DataFrame) -> "Names":
+        """Add the names that a result has beside its ids, such as ``sequence__name``; those provided come first."""
+        beside: dict[str, NameTable] = {}
+        for key in result.columns:
+            column = f"{str(key).removesuffix('_id')}__name"
+            if str(key).endswith("_id") and column in result.columns:
+                beside[key] = result[[key, column]].dropna().drop_duplicates(key).set_index(key)[column]
+        return Names({**beside, **self._tables}) if beside else self
+
     def __call__(self, key: str, value: Any, own: Any = None) -> str:
         """Name a value of a key column, by the result's own name where it has one."""
         if isinstance(own, str) and own:

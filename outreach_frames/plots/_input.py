@@ -118,11 +118,12 @@ def labels(frame: pd.DataFrame, keys: Sequence[str], *, names: Names | None = No
     """
     if not keys:
         return ["all mailings"] * len(frame)
-    identities = [" · ".join(words) for words in zip(*(_value_labels(frame[key]) for key in keys), strict=True)]
+    identities = [" · ".join(words) for words in zip(*(_key_labels(frame, key) for key in keys), strict=True)]
     if len(keys) > 1:
         return distinct(identities, identities)
     key = keys[0]
-    column = next((column for column in _NAME_COLUMNS if column in frame.columns), None)
+    beside = f"{key.removesuffix('_id')}__name"
+    column = next((column for column in (beside, *_NAME_COLUMNS) if column in frame.columns), None)
     if names is not None:
         named: list[Any] = [names.get(value) for value in frame[key]]
     elif column is not None:
@@ -135,6 +136,14 @@ def labels(frame: pd.DataFrame, keys: Sequence[str], *, names: Names | None = No
     return distinct(
         [nameless if pd.isna(value) else name for name, value in zip(named, frame[key], strict=True)], identities
     )
+
+
+def _key_labels(frame: pd.DataFrame, key: str) -> list[str]:
+    """Write the values of one of several keys, by the names beside them where there are any."""
+    beside = f"{key.removesuffix('_id')}__name"
+    if not key.endswith("_id") or beside not in frame.columns:
+        return _value_labels(frame[key])
+    return _value_labels(frame[beside].astype(object).fillna(frame[key].astype(object)))
 
 
 def parts(frame: pd.DataFrame, key: str, *, names: Names | None = None) -> dict[str, pd.DataFrame]:

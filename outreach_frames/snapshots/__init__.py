@@ -17,6 +17,7 @@ version, and a plain ``read_parquet`` of a version's file or folder reads exactl
 Versions share the files that did not change, as hard links.
 """
 
+from outreach_frames.snapshots import statistics_source  # noqa: F401  makes snapshots a source of statistics
 from outreach_frames.snapshots._extract import DEFAULT_RESOURCES
 from outreach_frames.snapshots.plan import plan_snapshot
 from outreach_frames.snapshots.snapshot import Snapshot, open_snapshot

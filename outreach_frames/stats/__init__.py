@@ -5,6 +5,11 @@ One rule for all: `mailings` (or the table whose rows are counted) comes first; 
 frames are named as their tables. Rates are fractions in [0, 1] with their denominator (``_n``) and interval (``_lo``,
 ``_hi``); they are missing where the denominator is 0.
 
+In place of its first frame, each takes a snapshot, a connection or frames by the names of their tables; frames that are
+not given are then read from it, and ids have their names beside them. ``by=`` takes words: sequence, step, template,
+rep, team, persona, industry, account, mailbox, week, month. ``since=``, ``until=``, ``period=`` and ``tz=`` choose what
+is counted; `outreach_frames.stats._sources` says by which instants.
+
 The examples read the tables of the sample in the repository: ``snapshot = of.open_snapshot("data/sample")``, then
 ``mailings = snapshot.frame("mailings")``, and so on.
 
@@ -27,14 +32,29 @@ Reading a result     `summarize`, `explain` (how it was made), `attached` (a sec
 ===================  ================================================================================================
 """
 
+from typing import Any
+
 import lazy_loader
 
 from outreach_frames._renamed import with_old_names
 
 _load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def _with_sources(name: str) -> Any:
+    """Load a name; a statistic takes a source, periods and words to group by, which no module of it knows of."""
+    loaded = _load(name)
+    if name not in __all__:
+        return loaded
+    from outreach_frames.stats._sources import with_sources  # noqa: PLC0415  loads pandas
+
+    globals()[name] = with_sources(loaded)  # in place of what the loader has kept under this name
+    return globals()[name]
+
+
 __getattr__ = with_old_names(
     __name__,
-    _load,
+    _with_sources,
     {
         "compliance": "opt_out_violations",
         "enrolment_outcomes": "enrollment_outcomes",

@@ -335,6 +335,24 @@ def record_of(native: Any) -> dict[str, Any]:
     return dict(attrs.get(RECORD, {})) if isinstance(attrs, dict) else {}
 
 
+def extraction(native: Any, as_of: Instant | None, *, needed_for: str) -> int:
+    """
+    Tell when a frame was extracted, by the caller's wish or by its record [µs since 1970, UTC].
+
+    Raises
+    ------
+    DataError
+        Neither says.
+    """
+    instant = record_of(native).get("as_of") if as_of is None else as_of
+    if instant is None:
+        raise DataError(
+            f"{needed_for} needs to know when the data were extracted.",
+            hint='Pass as_of="2026-03-31T00:00:00Z"; frames from fetch() carry it in attrs, other kinds cannot.',
+        )
+    return to_micros(instant)
+
+
 def is_eager(native: Any) -> bool:
     """Whether a frame is in memory: pandas, PyArrow, or a polars ``DataFrame``."""
     return isinstance(native, pd.DataFrame | pa.Table) or (_kind(native) == "polars" and not hasattr(native, "collect"))

@@ -13,7 +13,6 @@ who moved the total: a group that grew helps only if it is better than the whole
 """
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any
@@ -24,7 +23,8 @@ import pandas as pd
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import MATURE_D
 from outreach_frames.stats._pandas import Flags, flags, float_column, floats, frame_in_utc, naive_columns, read, write
-from outreach_frames.stats._statistic import StatContext, record_of
+from outreach_frames.stats._spans import span_of
+from outreach_frames.stats._statistic import StatContext, extraction, record_of
 from outreach_frames.stats._timestamps import DAY, Instant, to_iso, to_micros
 from outreach_frames.stats._validation import column as column_name, columns, text
 from outreach_frames.stats.flags import SENDING
@@ -33,10 +33,8 @@ from outreach_frames.stats.power import whole_column
 from outreach_frames.stats.provenance import attach
 
 Period = tuple[Instant, Instant] | pd.Period | str
-"""From (included) and until (not included), or a calendar period of UTC: pandas', or its text."""
+"""From (included) and until (not included), a calendar period, pandas' or its text, or words such as "last_month"."""
 
-_CALENDAR = re.compile(r"\d{4}(-?Q[1-4]|-(0[1-9]|1[0-2]))?")
-_EXAMPLE = 'Write ("2026-01-01", "2026-04-01"), or a month, quarter or year: "2026-01", "2026Q1", "2026".'
 _FUNCTIONS = "engagement, failures, call_outcomes, task_completion"
 
 _COLUMNS = [
@@ -61,6 +59,7 @@ def compare_periods(
     metric: str = "reply_rate",
     on: str | None = None,
     mature_d: float = MATURE_D,
+    tz: str = "UTC",
     ci: float = 0.95,
     as_of: Instant | None = None,
     **parameters: Any,
@@ -75,8 +74,9 @@ def compare_periods(
     statistic
         A function that takes the frame and ``by`` and returns ``metric`` with its ``_n``, such as `engagement`.
     a, b
-        The two periods, the earlier one first: from (included) and until (not included), or a calendar month, quarter
-        or year of UTC, such as ``"2026-01"``, ``"2026Q1"``, ``"2026"`` or a pandas ``Period``.
+        The two periods, the earlier one first: from (included) and until (not included); or a calendar month, quarter
+        or year, such as ``"2026-01"``, ``"2026-Q1"``, ``"2026"`` or a pandas ``Period``; or ``"last_month"``,
+        ``"this_quarter"`` and the like, as seen when the data were extracted.
     by
         Columns to group by.
     metric
@@ -86,6 +86,8 @@ def compare_periods(
         ``replied_at``, that is, when a mailing was sent.
     mature_d
         Rows younger than this are left out, since what follows from them has not had its time [d]; 0 keeps all.
+    tz
+        IANA zone of calendar periods, and of instants without a zone; passed on to the statistic where it has one.
     ci
         Confidence level.
     as_of
@@ -132,14 +134,17 @@ def compare_periods(
         raise DataError(f"compare_periods needs a statistic, not {statistic!r}.", hint="Pass stats.engagement.")
     keys, on = _group_keys(by), None if on is None else column_name("on", on)
     called = getattr(statistic, "__name__", "function")
-    spans = {name: _span(name, period) for name, period in (("a", a), ("b", b))}
+    now = partial(extraction, frame, as_of, needed_for="compare_periods")
+    spans = {name: span_of(f"Period {name}", period, tz=tz, now=now) for name, period in (("a", a), ("b", b))}
     spans_text = {name: list(map(to_iso, span)) for name, span in spans.items()}
     by_keys = keys if keys[1:] else keys[0]
     call = StatContext(
-        "compare_periods", **spans_text, by=by_keys, metric=metric, on=on, mature_d=mature_d, ci=ci, **parameters
+        "compare_periods", **spans_text, by=by_keys, metric=metric, on=on, mature_d=mature_d, tz=tz, ci=ci, **parameters
     )
     call.parameters["statistic"] = called
     text("metric", metric)
+    if tz != "UTC" and "tz" in inspect.signature(statistic).parameters:
+        parameters = {"tz": tz, **parameters}
     _refuse_uncallable(statistic, called, parameters)
     if spans["a"][1] > spans["b"][0]:
         ends, begins = to_iso(spans["a"][1]), to_iso(spans["b"][0])
@@ -196,20 +201,6 @@ def _names(frame: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
             present = frame[[key, name]].dropna().drop_duplicates(key).set_index(key)[name]
             named[name] = keys[key].map(present).astype("string[pyarrow]")
     return pd.DataFrame(named, index=keys.index)
-
-
-def _span(name: str, period: Period) -> tuple[int, int]:
-    if isinstance(period, str) and _CALENDAR.fullmatch(period):
-        period = pd.Period(period)
-    if isinstance(period, pd.Period):
-        return to_micros(period.start_time), to_micros((period + 1).start_time)
-    pair = [] if isinstance(period, str) or not isinstance(period, Sequence) else list(period)
-    if len(pair) != 2:  # noqa: PLR2004  from and until
-        raise DataError(f"Period {name} must be two instants or a calendar period, not {period!r}.", hint=_EXAMPLE)
-    start, end = map(to_micros, pair)
-    if start >= end:
-        raise DataError(f"Period {name} ends before it begins.", hint=_EXAMPLE)
-    return start, end
 
 
 def _placed(

@@ -207,7 +207,7 @@ def test_what_is_no_period_is_refused_in_words(a):
     with pytest.raises(DataError, match="must be two instants or a calendar period") as caught:
         compare(example("mailings"), a=a)
 
-    assert '"2026Q1"' in str(caught.value)
+    assert '"2026-Q1"' in str(caught.value)
 
 
 def test_a_statistic_that_takes_no_by_is_refused_with_ones_that_do():
