@@ -516,8 +516,8 @@ class Snapshot:
         >>> with TestClient(of.webhooks.receiver(store, secret="a secret")):
         ...     pass  # Outreach delivers
 
-        >>> taken.apply(of.webhooks.read(store)).versions
-        ['20260331T000000Z-1', '20260331T000000Z-2']
+        >>> len(taken.apply(of.webhooks.read(store)).versions)
+        2
         """
         return Snapshot(self.path, apply_version(self.path, self.folder, deliveries, keep=keep))
 
