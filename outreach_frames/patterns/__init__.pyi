@@ -21,3 +21,4 @@ from .prospecting import (
     pause as pause,
     resume as resume,
 )
+from .tags import add_tags as add_tags, remove_tags as remove_tags
