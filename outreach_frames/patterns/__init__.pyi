@@ -13,8 +13,8 @@ from .contents import (
     save_snippet as save_snippet,
     save_template as save_template,
 )
+from .enrollments import enroll as enroll
 from .prospecting import (
-    enroll as enroll,
     finish as finish,
     log_call as log_call,
     open_tasks as open_tasks,
