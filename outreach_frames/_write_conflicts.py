@@ -78,26 +78,10 @@ class Comparison:
         """Yield each row with its record as it is now, empty where there is none; `at_once` are read at a time."""
         size = at_once or max(len(rows), 1)
         for batch in (rows[start : start + size] for start in range(0, len(rows), size)):
-            records = self._read([checked_id(self._kind, row.target) for row in batch if row.is_update])
+            ids = [checked_id(self._kind, row.target) for row in batch if row.is_update]
+            records = current_records(self._client, self._kind, ids, self._fields)
             for row in batch:
-                yield row, records.get(_id_text(row.target), {}) if row.is_update else {}
-
-    def _read(self, ids: Sequence[int | str]) -> dict[str, Mapping[str, Any]]:
-        if not ids:
-            return {}
-        client, table, fields = self._client, self._kind.table, self._fields
-        records: dict[str, Mapping[str, Any]] = {}
-        if "list" in self._kind.operations:
-            frame = fetch(client, table, fields=fields, filter={"id": [*ids]}, refresh=True, progress=False)
-            records = {_id_text(record["id"]): _by_column(record) for record in frame.to_dict("records")}
-        for number in ids:
-            if _id_text(number) not in records:  # some records are in no list: templates without a name
-                try:
-                    record = fetch_one(client, table, number, fields=fields, refresh=True)
-                except NotFoundError:
-                    continue
-                records[_id_text(number)] = _by_column(record.to_dict())
-        return records
+                yield row, records.get(id_text(row.target), {}) if row.is_update else {}
 
     def cells(self, row: Row, record: Mapping[str, Any]) -> list[Cell]:
         """Return what a row would change."""
@@ -139,6 +123,26 @@ class Comparison:
         if isinstance(one, Reference) and isinstance(other, Reference):
             return one.id != other.id or (None not in {one.type, other.type} and one.type != other.type)
         return bool(one != other)
+
+
+def current_records(
+    client: Client, kind: ResourceType, ids: Sequence[int | str], fields: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Read records, never from the cache: text of the id → values by column; those that are not there are left out."""
+    if not ids:
+        return {}
+    records: dict[str, Mapping[str, Any]] = {}
+    if "list" in kind.operations:
+        frame = fetch(client, kind.table, fields=fields, filter={"id": [*ids]}, refresh=True, progress=False)
+        records = {id_text(record["id"]): _by_column(record) for record in frame.to_dict("records")}
+    for number in ids:
+        if id_text(number) not in records:  # some records are in no list: templates without a name
+            try:
+                record = fetch_one(client, kind.table, number, fields=fields, refresh=True)
+            except NotFoundError:
+                continue
+            records[id_text(number)] = _by_column(record.to_dict())
+    return records
 
 
 def _member_of(kind: ResourceType, name: str) -> _Member | None:
@@ -188,10 +192,11 @@ def _comparable(member: _Member, value: Any) -> Any:
 
 
 def _related_id(value: Any) -> str:
-    return _id_text(value.id if isinstance(value, Reference) else value)
+    return id_text(value.id if isinstance(value, Reference) else value)
 
 
-def _id_text(record: Any) -> str:
+def id_text(record: Any) -> str:
+    """Return an id as the text by which records are looked up."""
     id_ = str(id_of(record))
     return str(int(id_)) if id_.isascii() and id_.isdigit() else id_
 

@@ -21,6 +21,8 @@ from outreach_frames.errors import BadRequestError, NotFoundError, OutreachError
 
 REFUSALS = (ValidationError, NotFoundError, BadRequestError)
 """Answers that concern one row: the others can still be written."""
+RESULT_COLUMNS = ["status", "id", "error_id", "pointer", "reason", "changes"]
+"""Columns of a result."""
 _JOURNAL_LIFE_S = 86_400.0
 """How long the journal of a call that came to its end keeps the same rows from being created again [s]."""
 _PROGRESS_FROM = 20
@@ -410,13 +412,18 @@ def _result(frame: pd.DataFrame, outcomes: list[_Outcome], kind: ResourceType, c
         "reason": [outcome.reason for outcome in outcomes],
         "changes": ["; ".join(map(str, outcome.cells)) or None for outcome in outcomes],
     }
-    result = pd.DataFrame(columns, index=frame.index, dtype="string[pyarrow]")
+    result = pd.DataFrame(columns, index=frame.index, columns=RESULT_COLUMNS, dtype="string[pyarrow]")
+    return with_counts(result, kind, chosen.left_out)
+
+
+def with_counts(result: pd.DataFrame, kind: ResourceType, left_out: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Return a result with its record: how often each status is there, and what was not written."""
     counts = {str(status): int(n) for status, n in result["status"].value_counts().items()}
     result.attrs["outreach_frames"] = {
         "function": "write_frame",
         "resource": kind.table,
         "counts": counts,
-        "left_out": dict(chosen.left_out),
+        "left_out": dict(left_out or {}),
     }
     return result
 

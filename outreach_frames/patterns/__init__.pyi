@@ -13,11 +13,12 @@ from .contents import (
     save_snippet as save_snippet,
     save_template as save_template,
 )
+from .enrollments import enroll as enroll
 from .prospecting import (
-    enroll as enroll,
     finish as finish,
     log_call as log_call,
     open_tasks as open_tasks,
     pause as pause,
     resume as resume,
 )
+from .tags import add_tags as add_tags, remove_tags as remove_tags

@@ -1,4 +1,4 @@
-"""Enroll prospects in sequences; finish, pause and resume enrollments; read open tasks and log calls."""
+"""Finish, pause and resume enrollments; read open tasks and log calls."""
 
 import inspect
 from collections.abc import Callable
@@ -12,51 +12,6 @@ from outreach_frames.client import Client
 from outreach_frames.errors import QueryError
 
 _OnEnrollment = TypeVar("_OnEnrollment", bound=Callable[..., pd.Series])
-
-
-def enroll(client: Client, /, prospect: RecordId, sequence: RecordId, mailbox: RecordId, **values: Any) -> pd.Series:
-    """
-    Put a prospect into a sequence; its automation begins at the first step.
-
-    Parameters
-    ----------
-    client
-        Connection to an organization.
-    prospect, sequence, mailbox
-        Ids, or rows of frames. The mailbox is the one that mails are sent from.
-    **values
-        Further attributes and relationships of the sequence state.
-
-    Returns
-    -------
-    sequence_state : Series
-        The enrollment, ``state`` ``"active"``.
-
-    Raises
-    ------
-    ValidationError
-        The prospect is already active in the sequence, has opted out or has no deliverable address, or the sequence is
-        disabled.
-    OutreachError
-        As `Client.create`.
-
-    Notes
-    -----
-    Calls: ``POST /sequenceStates``.
-
-    Examples
-    --------
-    >>> prospect = org.create("prospects", first_name="Ada", emails=["ada@example.com"])
-    >>> patterns.enroll(org, prospect, sequence=1, mailbox=1)["state"]
-    'active'
-    """
-    return client.create(
-        "sequence_states",
-        prospect=_id_of(client, "prospects", prospect),
-        sequence=_id_of(client, "sequences", sequence),
-        mailbox=_id_of(client, "mailboxes", mailbox),
-        **values,
-    )
 
 
 def _on_enrollment(*, refused: str) -> Callable[[_OnEnrollment], _OnEnrollment]:
