@@ -103,7 +103,7 @@ def columns(resource: str, /, *, client: Client | None = None) -> pd.DataFrame:
     Traceback (most recent call last):
         ...
     outreach_frames.errors.UnknownNameError: There is no resource 'prospcts'.
-    Hint: did you mean 'prospects'?
+    Hint: ...
     """
     api = client.catalog if client else catalog.load()
     kind = api.resource(resource)

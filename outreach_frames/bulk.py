@@ -13,6 +13,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from outreach_frames._fetch import fetch
+from outreach_frames._format import type_name
+from outreach_frames._frame_kinds import pandas_from
 from outreach_frames._http import WaitInterrupted
 from outreach_frames._query import text
 from outreach_frames._request_documents import (
@@ -160,8 +162,9 @@ def write_frame(
     ['created', 'created']
     """
     kind = client.catalog.resource(resource)
+    frame = pandas_from(frame)
     if not isinstance(frame, pd.DataFrame):
-        raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
+        raise QueryError(f"write_frame takes a frame, not {type_name(frame)}.")
     chosen = select_rows(kind, frame, mode=mode, key=key, clear=clear, changed_from=changed_from)
     if not confirm:
         outcomes = [_planned(row) for row in _planned_rows(client, kind, chosen, key)]

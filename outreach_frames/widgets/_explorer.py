@@ -68,7 +68,7 @@ def _tables_of(source: TableSource, needed: Mapping[str, Sequence[str]], *, need
 
 def _frame(source: TableSource, name: str) -> pd.DataFrame:
     if isinstance(source, Client):
-        return fetch(source, name, progress=False)
+        return fetch(source, name, progress=False, dtypes="arrow")
     if isinstance(source, Mapping):
         if name not in source:
             provided = ", ".join(map(str, source)) or "none"
