@@ -149,7 +149,7 @@ def fetch(
     (6, True)
     >>> mailings = of.fetch(org, "mailings", dtypes="numpy")
     >>> len(mailings[mailings["delivered_at"] > "2026-03-01"])
-    52
+    18
     """
     options = FetchOptions(
         filter=filter,
