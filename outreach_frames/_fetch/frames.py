@@ -111,7 +111,7 @@ def fetch(
     as_
         Whose frame is returned: ``"pandas"``, ``"polars"`` or ``"pyarrow"`` (a table). The record of the fetch is in
         ``attrs`` of pandas and, as JSON, in the schema's metadata of PyArrow; polars has no place for it, so give
-        ``as_of=`` to the statistics that need it.
+        ``as_of=`` to the statistics that take it.
 
     Returns
     -------

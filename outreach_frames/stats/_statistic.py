@@ -204,7 +204,7 @@ class StatContext:
         if as_of is None and extracted is None:
             raise DataError(
                 f"{self.function} needs to know when the data were extracted.",
-                hint='Pass as_of="2026-03-31T00:00:00Z"; frames from fetch() carry it in attrs, other kinds cannot.',
+                hint='Pass as_of="2026-03-31T00:00:00Z"; fetch() notes it in pandas and PyArrow, other kinds cannot.',
             )
         settled = extracted if as_of is None else to_micros(as_of)
         if settled is None or (extracted is not None and settled > extracted):

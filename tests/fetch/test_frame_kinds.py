@@ -61,6 +61,8 @@ def test_an_empty_result_keeps_its_columns_and_types(org):
     assert of.fetch_mailings(org, as_="polars", **none).schema == of.fetch_mailings(org, as_="polars").schema
 
 
+NOW = "2026-03-31T00:00:00Z"
+
 IDIOMS = {
     'm[m.delivered_at > "2026-01-01"]': False,
     'm[m.delivered_at.between("2026-01-01", "2026-02-01")]': False,
@@ -137,6 +139,19 @@ def test_batches_and_tables_come_in_every_kind(org):
         assert sum(len(part) for part in parts) == of.count(org, "mailings")
 
 
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_clusters_are_those_of_pandas_frames(org, kind):
+    """The accounts among the columns are seen in every kind of frame."""
+    include = {"prospect": ["account"], "sequence": ["name"]}
+    expected, other = (of.fetch_mailings(org, include=include, as_=each) for each in ("pandas", kind))
+
+    results = [of.stats.leaderboard(each, users=of.fetch_users(org), as_of=NOW) for each in (expected, other)]
+
+    assert "prospect__account_id" in expected.columns
+    assert results[1].attrs["outreach_frames"].get("clusters") == results[0].attrs["outreach_frames"].get("clusters")
+    pd.testing.assert_frame_equal(results[1], results[0], rtol=1e-12)
+
+
 def test_the_record_travels_in_the_metadata_of_pyarrow(sample):
     """Statistics read there when the data were extracted; polars has no place for it."""
     frames = {name: sample.frame(name, as_="pyarrow") for name in ("mailings", "tasks", "users")}
@@ -159,6 +174,11 @@ def test_statistics_give_equal_results_on_every_kind(sample, kind):
             of.stats.task_completion(tasks, as_of=sample.as_of),
             of.stats.failures(mailings, by="mailbox_id"),
             of.stats.rep_activity(mailings, tasks=tasks, users=users, as_of=sample.as_of),
+            of.stats.leaderboard(mailings, users=users, as_of=sample.as_of),
+            of.stats.ab_test(mailings, sequence_templates=sample.frame("sequence_templates", **chosen)),
+            of.stats.compare_periods(
+                mailings, statistic=of.stats.engagement, a="2026-02", b="2026-03", by="sequence_id", as_of=sample.as_of
+            ),
         ]
 
     for expected, result in zip(counted(), counted(**kind), strict=True):
