@@ -25,6 +25,8 @@ import pandas as pd
 
 from outreach_frames._extras import require
 from outreach_frames._files import replacing
+from outreach_frames._format import type_name
+from outreach_frames._frame_kinds import pandas_from
 from outreach_frames.errors import DataError, ExportError
 
 EXCEL_ROWS, EXCEL_COLUMNS, EXCEL_CHARACTERS, EXCEL_DIGITS = 1_048_576, 16_384, 32_767, 15
@@ -59,7 +61,7 @@ def export(frame: pd.DataFrame, file: str | Path, *, timezone: str = "UTC") -> P
     Parameters
     ----------
     frame
-        A fetched table, or any other. An index is a column if it has a name.
+        A fetched table, or any other of pandas, polars or PyArrow. An index is a column if it has a name.
     file
         The file, by whose ending the format is told; replaced only when the new one is whole.
     timezone
@@ -96,8 +98,9 @@ def export(frame: pd.DataFrame, file: str | Path, *, timezone: str = "UTC") -> P
     outreach_frames.errors.DataError: There is no export to .doc.
     Hint: ...
     """
+    frame = pandas_from(frame)
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"export takes a DataFrame, no {type(frame).__name__}.", hint="One record: record.to_frame().")
+        raise DataError(f"export takes a frame, not {type_name(frame)}.", hint="One record: record.to_frame().")
     out = Path(file)
     write = writer(out.suffix)
     try:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import pandas as pd
 from tqdm.auto import tqdm
 
+from outreach_frames._format import type_name
+from outreach_frames._frame_kinds import pandas_from
 from outreach_frames._http import WaitInterrupted
 from outreach_frames._write_conflicts import BATCH_TO_WRITE, CONFLICT_CHOICES, Cell, Comparison, OnConflict
 from outreach_frames._write_journal import Entry, Identity, Journal, Owner, alone, identity_of, journal_folder
@@ -139,6 +141,7 @@ def write_frame(
     >>> result["status"].tolist()
     ['created', 'created']
     """
+    frame = pandas_from(frame)
     kind, chosen = _selected(
         client, resource, frame, mode=mode, key=key, clear=clear, changed_from=changed_from, on_conflict=on_conflict
     )
@@ -198,6 +201,7 @@ def compare_frame(
     >>> of.compare_frame(org, "prospects", after, changed_from=before)[["row", "column", "new"]].to_numpy().tolist()
     [[0, 'title', 'CTO'], [1, 'title', 'CTO']]
     """
+    frame = pandas_from(frame)
     kind, chosen = _selected(
         client,
         resource,
@@ -229,7 +233,7 @@ def _selected(
     """Check all that can be checked before the first request."""
     kind = client.catalog.resource(resource)
     if not isinstance(frame, pd.DataFrame):
-        raise QueryError(f"write_frame takes a DataFrame, not a {type(frame).__name__}.")
+        raise QueryError(f"write_frame takes a frame, not {type_name(frame)}.")
     if on_conflict not in CONFLICT_CHOICES:
         raise QueryError(f"There is no on_conflict={on_conflict!r}.", hint=f"Use {', '.join(CONFLICT_CHOICES)}.")
     if on_conflict == "merge" and options["changed_from"] is None:

@@ -13,6 +13,7 @@ import msgspec
 import pandas as pd
 
 from outreach_frames import catalog
+from outreach_frames._frame_kinds import Dtypes, check_dtypes
 from outreach_frames._jsonapi import Layout, Misfits, to_frame
 from outreach_frames._query import Selection
 from outreach_frames._request_documents import (
@@ -49,6 +50,8 @@ class Client:
         Handle of the embedded organization behind the connection, if it is one.
     closing
         What else ends with the connection, closed after the session.
+    dtypes
+        As in `connect`.
 
     Attributes
     ----------
@@ -56,6 +59,8 @@ class Client:
         What the API has.
     sandbox
         The embedded organization, or ``None``.
+    dtypes
+        What backs the columns of fetched frames where a call does not say; it may be changed.
 
     Examples
     --------
@@ -71,10 +76,13 @@ class Client:
         sandbox: "Sandbox | None" = None,
         closing: ExitStack | None = None,
         catalog: "Catalog | None" = None,
+        dtypes: Dtypes = "arrow",
     ) -> None:
+        check_dtypes(dtypes)
         self.session = session
         self.sandbox = sandbox
         self.catalog = catalog or _own_catalog()
+        self.dtypes = dtypes
         self._closing = closing or ExitStack()
         # They carry secrets, or people to erase.
         session.never_stored = frozenset(

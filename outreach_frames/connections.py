@@ -16,6 +16,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from outreach_frames._fetch import Paging, Server
+from outreach_frames._frame_kinds import Dtypes, check_dtypes
 from outreach_frames._http import Bases, BearerAuth, Session, TokenEndpoint, Waiter, check_origin, fits_header
 from outreach_frames._secrets import hidden
 from outreach_frames.client import Client
@@ -38,11 +39,15 @@ class ConnectionOptions(TypedDict, total=False):
     offline: bool
     stale_if_error: bool
     max_wait: float | None
+    dtypes: Dtypes
 
 
 def _with_defaults(options: ConnectionOptions, **defaults: Any) -> dict[str, Any]:
     """Check the names of options; return them and what stands for those left out."""
-    return defaults | dict(_checked_names(options, ConnectionOptions.__annotations__, "option of a connection"))
+    chosen = defaults | dict(_checked_names(options, ConnectionOptions.__annotations__, "option of a connection"))
+    chosen.setdefault("dtypes", "arrow")
+    check_dtypes(chosen["dtypes"])
+    return chosen
 
 
 def connect(
@@ -56,6 +61,7 @@ def connect(
     offline: bool = False,
     stale_if_error: bool = False,
     max_wait: float | None = None,
+    dtypes: Dtypes = "arrow",
 ) -> Client:
     """
     Connect to a live organization.
@@ -84,6 +90,9 @@ def connect(
         Answer from the cache, however old, when the API cannot be reached.
     max_wait
         Longest wait for the request budget to reopen [seconds]; ``None``: 3,700, one hourly window.
+    dtypes
+        What backs the columns of fetched pandas frames, where a call does not say: ``"arrow"`` or ``"numpy"``, see
+        `fetch`.
 
     Returns
     -------
@@ -96,6 +105,8 @@ def connect(
         There is neither a token nor a sign-in, or the token is empty.
     OriginError
         The base URL is plain http to another machine.
+    QueryError
+        There is no such ``dtypes``.
 
     Examples
     --------
@@ -109,6 +120,7 @@ def connect(
     outreach_frames.errors.AuthError: The access token is empty.
     Hint: ...
     """
+    check_dtypes(dtypes)
     waiter = Waiter()
     token = hidden(_argument_or_variable(token, "OUTREACH_TOKEN") if profile is None else token)
     with ExitStack() as closing:
@@ -131,7 +143,7 @@ def connect(
             max_wait=max_wait,
             waiter=waiter,
         )
-        return Client(session, closing=closing.pop_all())
+        return Client(session, closing=closing.pop_all(), dtypes=dtypes)
 
 
 def connect_server(
@@ -157,8 +169,8 @@ def connect_server(
         Base of the API that tokens come from; the organization's own API may live on another host, which the first
         token names.
     **options
-        ``cache``, ``cache_dir``, ``expire_after``, ``offline``, ``stale_if_error``, ``max_wait``, as in `connect`. With
-        ``offline`` no token is requested, so ``base_url`` must be that of the organization.
+        ``cache``, ``cache_dir``, ``expire_after``, ``offline``, ``stale_if_error``, ``max_wait``, ``dtypes``, as in
+        `connect`. With ``offline`` no token is requested, so ``base_url`` must be that of the organization.
 
     Returns
     -------
@@ -197,6 +209,7 @@ def connect_server(
     )
 
     settings = _with_defaults(options, expire_after=EXPIRE_AFTER)
+    dtypes = settings.pop("dtypes")
     private_key = hidden(private_key)
     installations: list[Installation] = []
     waiter = Waiter()
@@ -217,7 +230,7 @@ def connect_server(
             own = installations[-1].api or base_url
             check_origin(own, base_url)
         session = Session(own.rstrip("/"), token_auth, account=installation, waiter=waiter, **settings)
-        return Client(session, closing=closing.pop_all())
+        return Client(session, closing=closing.pop_all(), dtypes=dtypes)
 
 
 def _argument_or_variable(argument: str | None, variable: str) -> str | None:
@@ -292,8 +305,8 @@ def sandbox(
         Behavior that the vendor does not document, for example the form of ``Retry-After``: `SandboxSettings`, or a
         mapping of some of them.
     **options
-        ``cache``, ``cache_dir``, ``expire_after``, ``offline``, ``stale_if_error``, ``max_wait``, as in `connect`; by
-        default responses are kept as long as the connection is open.
+        ``cache``, ``cache_dir``, ``expire_after``, ``offline``, ``stale_if_error``, ``max_wait``, ``dtypes``, as in
+        `connect`; by default responses are kept as long as the connection is open.
 
     Returns
     -------
@@ -328,6 +341,7 @@ def sandbox(
     from outreach_frames._sandbox import Fault, Sandbox, SandboxSettings  # noqa: PLC0415  loaded only where it is used
 
     connection = _with_defaults(options, expire_after=None)
+    dtypes = connection.pop("dtypes")
     chosen = [
         fault if isinstance(fault, Fault) else _checked_names(fault, _field_names(Fault), "attribute of a fault")
         for fault in faults
@@ -348,7 +362,7 @@ def sandbox(
         connection.setdefault("cache_dir", cache_dir)
         session = Session(handle.base_url, BearerAuth(handle.token), account="sandbox", **connection)
         on_failure.pop_all()
-    return Client(session, sandbox=handle, closing=closing)
+    return Client(session, sandbox=handle, closing=closing, dtypes=dtypes)
 
 
 def _checked_names(values: Mapping[str, Any], names: Collection[str], noun: str) -> Mapping[str, Any]:
@@ -405,8 +419,8 @@ def connect_jsonapi(
         same on both sides lets links lead there, *and the sign-in with them*. Links to another page of the same
         collection need no entry: they are requested at the server itself.
     **options
-        ``cache``, ``cache_dir``, ``expire_after``, ``offline``, ``stale_if_error``, ``max_wait``, as in `connect`, but
-        responses are cached only with ``cache=True``.
+        ``cache``, ``cache_dir``, ``expire_after``, ``offline``, ``stale_if_error``, ``max_wait``, ``dtypes``, as in
+        `connect`, but responses are cached only with ``cache=True``.
 
     Returns
     -------
@@ -432,6 +446,7 @@ def connect_jsonapi(
     auth = hidden(auth)
     sign = _signature(auth)
     settings = _with_defaults(options, cache=False, expire_after=EXPIRE_AFTER)
+    dtypes = settings.pop("dtypes")
     if settings["cache"] and callable(auth):
         raise QueryError(
             "Responses to requests that a function signs cannot be cached: whose they are is not known.",
@@ -449,7 +464,8 @@ def connect_jsonapi(
         vendor=False,
         **settings,
     )
-    return Server(session, paging=paging, check_total=check_total, params=parse_qsl(query, keep_blank_values=True))
+    params = parse_qsl(query, keep_blank_values=True)
+    return Server(session, paging=paging, check_total=check_total, params=params, dtypes=dtypes)
 
 
 def _signature(auth: object) -> Callable[[PreparedRequest], PreparedRequest] | None:

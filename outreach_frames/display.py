@@ -31,6 +31,7 @@ from outreach_frames._format import (
     type_name,
     typical,
 )
+from outreach_frames._frame_kinds import pandas_from
 from outreach_frames.errors import DataError
 from outreach_frames.metrics import unit_of
 
@@ -105,7 +106,8 @@ def show(
     Parameters
     ----------
     frame
-        A fetched table or a result of the statistics. A rate takes its interval and denominator along.
+        A fetched table or a result of the statistics, of pandas, polars or PyArrow. A rate takes its interval and
+        denominator along.
     columns
         What to show, in this order, or a mapping of what to show to what to head it with; default: everything.
     limit
@@ -136,8 +138,9 @@ def show(
     >>> "<table" in table.to_html()
     True
     """
+    frame = pandas_from(frame)
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"show takes a DataFrame, not {type_name(frame)}.", hint="One record: record.to_frame().")
+        raise DataError(f"show takes a frame, not {type_name(frame)}.", hint="One record: record.to_frame().")
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise DataError(f"Two columns are called {twice!r}.", hint="Rename one.")

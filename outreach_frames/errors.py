@@ -86,6 +86,12 @@ class OutreachError(Exception):
         return _rebuilt, (type(self), self.args), self.__dict__
 
 
+def __dir__() -> list[str]:
+    return sorted(
+        name for name, kind in globals().items() if getattr(kind, "__module__", None) == __name__ and name[0] != "_"
+    )
+
+
 def _rebuilt(kind: type[OutreachError], args: tuple[Any, ...]) -> OutreachError:
     return kind.__new__(kind, *args)
 

@@ -279,7 +279,7 @@ def test_a_format_that_is_none_is_said(name, people, tmp_path):
 
 
 def test_what_is_no_frame_is_said(people, tmp_path):
-    with pytest.raises(DataError, match="no Series"):
+    with pytest.raises(DataError, match="not a pandas Series"):
         of.export(people["title"], tmp_path / "p.csv")
 
 

@@ -24,7 +24,7 @@ NAMES = """
 
 LAYERS = (
     {"_files", "_fork", "_format", "_renamed", "_secrets", "errors", "metrics"},
-    {"_extras", "_spellings", "_warnings"},
+    {"_extras", "_frame_kinds", "_spellings", "_warnings"},
     {"_person"},
     {"_http", "catalog", "plots", "stats"},
     {"_auth", "_export", "display", "reports"},

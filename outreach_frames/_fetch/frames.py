@@ -6,7 +6,7 @@ Every frame is a plain, Arrow-backed `pandas.DataFrame`. ``frame.attrs["outreach
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -16,12 +16,15 @@ from outreach_frames._fetch.custom_fields import Custom, CustomField, labeled, l
 from outreach_frames._fetch.pagination import Paginator, reader_of
 from outreach_frames._fetch.plan import (
     FetchOptions,
+    Fields,
     PagingStrategy,
     arrangement_of,
     large_pages,
     paginator_of,
     table_in_order,
 )
+from outreach_frames._fetch.signatures import batches_function, fetch_function
+from outreach_frames._frame_kinds import Dtypes, FrameKind, Library
 from outreach_frames._jsonapi import concat, to_frame
 from outreach_frames._query import Include, build
 from outreach_frames._request_documents import RecordId, id_of, record_path
@@ -29,26 +32,8 @@ from outreach_frames._warnings import warn
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, OutreachDataWarning, QueryError, ServerError
 
-Fields = Sequence[str] | Literal["*"] | None
 
-
-class Options(TypedDict, total=False):
-    """Options that every fetch function takes; see `fetch`."""
-
-    filter: Mapping[str, Any] | None
-    sort: str | Sequence[str] | None
-    include: Include
-    fields: Fields
-    limit: int | None
-    page_size: int | None
-    custom: Custom
-    data_connections: bool
-    parallel: int | None
-    refresh: bool
-    progress: bool | None
-    strict: bool
-
-
+@fetch_function
 def fetch(
     client: Client,
     resource: str,
@@ -67,6 +52,8 @@ def fetch(
     progress: bool | None = None,
     params: Mapping[str, Any] | None = None,
     strict: bool = False,
+    dtypes: Dtypes | None = None,
+    as_: Library = "pandas",
 ) -> pd.DataFrame:
     """
     Fetch all records of a resource type that fit a query.
@@ -116,6 +103,15 @@ def fetch(
         Further URL parameters, as another server wants them; of a list each value is one. Not for Outreach.
     strict
         Refuse what is otherwise left out, or kept as written, with a warning.
+    dtypes
+        What backs the columns of a pandas frame. ``"arrow"``: Arrow, with every type as the API has it. ``"numpy"``:
+        what most pandas code expects: instants ``datetime64[us, UTC]``, days ``datetime64[us]``, numbers and truth
+        values ``Int64``, ``Float64`` and ``boolean``, text ``str``, lists as objects. Default: what the connection
+        says, else ``"arrow"``.
+    as_
+        Whose frame is returned: ``"pandas"``, ``"polars"`` or ``"pyarrow"`` (a table). The record of the fetch is in
+        ``attrs`` of pandas and, as JSON, in the schema's metadata of PyArrow; polars has no place for it, so give
+        ``as_of=`` to the statistics that take it.
 
     Returns
     -------
@@ -129,7 +125,7 @@ def fetch(
     Raises
     ------
     UnknownNameError, QueryError
-        The query cannot be answered; nothing was sent.
+        The query cannot be answered, or polars is not installed; nothing was sent.
     APIError, TransportError, DocumentError
         A request failed. Pages already fetched stay cached: the same call resumes.
 
@@ -151,6 +147,9 @@ def fetch(
     >>> mailings = of.fetch(org, "mailings", filter={"replied_at": of.NOT_NULL}, include={"sequence": ["name"]})
     >>> len(mailings), "sequence__name" in mailings
     (6, True)
+    >>> mailings = of.fetch(org, "mailings", dtypes="numpy")
+    >>> len(mailings[mailings["delivered_at"] > "2026-03-01"])
+    18
     """
     options = FetchOptions(
         filter=filter,
@@ -166,11 +165,14 @@ def fetch(
         progress=progress,
         params=params,
         strict=strict,
+        dtypes=dtypes,
+        as_=as_,
     )
+    kind = options.frame_kind(client)
     if params:
         generic.refuse_params(client, params)
     if not client.is_cataloged(resource):
-        return generic.fetch_frame(client, resource, options)
+        return cast("pd.DataFrame", kind.of(generic.fetch_frame(client, resource, options)))
     labels, query = options.query(client, resource)
     way = arrangement_of(query, limit)
     plan = PagingStrategy(way.query, limit=limit, page_size=page_size, parallel=parallel, gather=large_pages)
@@ -180,10 +182,13 @@ def fetch(
         table = table_in_order(batches, layout.schema, way.order, limit)
     frame = _frame_with_labels(table.drop_columns([*way.sort_only]), labels)
     frame.attrs["outreach_frames"] |= paginator.provenance()
-    return frame
+    return cast("pd.DataFrame", kind.of(frame))
 
 
-def fetch_batches(client: Client, resource: str, /, **options: Unpack[Options]) -> Iterator[pa.RecordBatch]:
+@batches_function
+def fetch_batches(
+    client: Client, resource: str, /, *, as_: Library = "pyarrow", **options: Any
+) -> Iterator[pa.RecordBatch]:
     """
     Fetch page by page, in bounded memory.
 
@@ -192,10 +197,12 @@ def fetch_batches(client: Client, resource: str, /, **options: Unpack[Options]) 
     client, resource, **options
         As in `fetch`; ``fields="*"`` is not possible, since the schema is fixed before the first page, nor are
         resources that the catalog does not have, nor ``parallel``.
+    as_
+        What a page is: a record batch of PyArrow, or a frame of ``"pandas"`` or ``"polars"``.
 
     Yields
     ------
-    batch : RecordBatch
+    batch : RecordBatch or DataFrame
         One page, all of one schema, in the order they are read (by ``created_at`` where possible). A record
         that moves meanwhile comes twice, and so does one that has several of the values of a list too long for
         one URL; `fetch` keeps its last state only. With ``limit`` each record comes once.
@@ -211,7 +218,10 @@ def fetch_batches(client: Client, resource: str, /, **options: Unpack[Options]) 
     >>> sum(batch.num_rows for batch in of.fetch_batches(org, "mailings", fields=["state"]))
     160
     """
-    chosen = FetchOptions(**options)
+    chosen = FetchOptions(as_=as_, **options)
+    kind = chosen.frame_kind(client)
+    if chosen.params:
+        raise QueryError("fetch_batches takes no params.", hint="Use fetch.")
     if chosen.fields == "*":
         raise QueryError('fetch_batches cannot take fields="*".', hint="Name the fields, or use fetch.")
     if chosen.parallel not in {None, 1}:
@@ -220,7 +230,7 @@ def fetch_batches(client: Client, resource: str, /, **options: Unpack[Options]) 
     plan = PagingStrategy(query, limit=chosen.limit, page_size=chosen.page_size)
     layout, read = reader_of(client, query, strict=chosen.strict)
     paginator = paginator_of(client, query.resource.table, read, chosen)
-    return _batches(paginator, plan, resolve_clashes(labels, layout.schema.names))
+    return _batches(paginator, plan, resolve_clashes(labels, layout.schema.names), kind)
 
 
 def fetch_one(
@@ -378,14 +388,15 @@ def _frame_with_labels(table: pa.Table, labels: list[CustomField]) -> pd.DataFra
 
 
 def _batches(
-    paginator: Paginator[pa.RecordBatch], plan: PagingStrategy, labels: list[CustomField]
-) -> Iterator[pa.RecordBatch]:
+    paginator: Paginator[pa.RecordBatch], plan: PagingStrategy, labels: list[CustomField], kind: FrameKind
+) -> Iterator[Any]:
     first = _First(plan.limit)
     with paginator:
         for page in plan.pages(paginator):
             batch = first.of(page.content)
             if batch.num_rows or not page.rows:
-                yield from labeled(pa.Table.from_batches([batch]), labels).to_batches() if labels else [batch]
+                parts = labeled(pa.Table.from_batches([batch]), labels).to_batches() if labels else [batch]
+                yield from map(kind.of_batch, parts)
             if first.is_full:
                 return
 

@@ -31,6 +31,7 @@ from outreach_frames._fetch.raw_pages import (
     observed_in,
     read_raw_page,
 )
+from outreach_frames._frame_kinds import Dtypes
 from outreach_frames._http import Session
 from outreach_frames._jsonapi import read_jsonapi
 from outreach_frames._query import (
@@ -57,7 +58,7 @@ class Server(Client):
     ----------
     session
         The HTTP session, signed in where that is needed.
-    paging, check_total
+    paging, check_total, dtypes
         As in `connect_jsonapi`.
     params
         Parameters of every request.
@@ -69,12 +70,18 @@ class Server(Client):
     """
 
     def __init__(
-        self, session: Session, *, paging: Paging = "links", check_total: bool = True, params: Parameters | None = None
+        self,
+        session: Session,
+        *,
+        paging: Paging = "links",
+        check_total: bool = True,
+        params: Parameters | None = None,
+        dtypes: Dtypes = "arrow",
     ) -> None:
         if not callable(paging) and paging not in WAYS:
             able = ", ".join(f'"{way}"' for way in WAYS)
             raise QueryError(f"There is no paging={paging!r}.", hint=f"Choose one of {able}, or give a function.")
-        super().__init__(session, catalog=Catalog({}))
+        super().__init__(session, catalog=Catalog({}), dtypes=dtypes)
         self.paging = paging
         self.check_total = check_total
         self.params = params or []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +11,13 @@ import pyarrow.compute as pc
 from outreach_frames._fetch.custom_fields import Custom, CustomField, custom_fields
 from outreach_frames._fetch.pagination import COUNT, FetchedPage, Paginator, Reader, ReceivedRecords, T
 from outreach_frames._fetch.parallel import MAX_OFFSET, fetch_by_id, fetch_by_offset
+from outreach_frames._frame_kinds import Dtypes, FrameKind, Library
 from outreach_frames._jsonapi import concat
 from outreach_frames._query import MAX_PAGE_SIZE, Include, Query, build
 from outreach_frames.client import Client
 from outreach_frames.errors import DocumentError, QueryError
+
+Fields: TypeAlias = Sequence[str] | Literal["*"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,7 @@ class FetchOptions:
     filter: Mapping[str, Any] | None = None
     sort: str | Sequence[str] | None = None
     include: Include = None
-    fields: Any = None
+    fields: Fields = None
     limit: int | None = None
     page_size: int | None = None
     custom: Custom = False
@@ -34,6 +37,12 @@ class FetchOptions:
     progress: bool | None = None
     params: Mapping[str, Any] | None = None
     strict: bool = False
+    dtypes: Dtypes | None = None
+    as_: Library = "pandas"
+
+    def frame_kind(self, client: Client) -> FrameKind:
+        """Return the kind of frame that is asked for; `QueryError` where there is none such."""
+        return FrameKind.chosen(self.as_, self.dtypes, client.dtypes)
 
     def query(self, client: Client, resource: str, *, tables: bool = False) -> tuple[list[CustomField], Query]:
         """Check the query; return the custom fields that are to come under their labels, and the query itself."""

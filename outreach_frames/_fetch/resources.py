@@ -8,10 +8,12 @@ from typing import Unpack
 
 import pandas as pd
 
-from outreach_frames._fetch.frames import Options, fetch
+from outreach_frames._fetch.frames import fetch
+from outreach_frames._fetch.signatures import Options, resource_function
 from outreach_frames.client import Client
 
 
+@resource_function
 def fetch_prospects(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch prospects: one row per person.
@@ -35,6 +37,7 @@ def fetch_prospects(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     return fetch(client, "prospects", **options)
 
 
+@resource_function
 def fetch_accounts(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch accounts: one row per company.
@@ -55,6 +58,7 @@ def fetch_accounts(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     return fetch(client, "accounts", **options)
 
 
+@resource_function
 def fetch_sequences(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch sequences: one row per sequence.
@@ -77,6 +81,7 @@ def fetch_sequences(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     return fetch(client, "sequences", **options)
 
 
+@resource_function
 def fetch_sequence_steps(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch sequence steps: one row per step of a sequence.
@@ -98,6 +103,7 @@ def fetch_sequence_steps(client: Client, /, **options: Unpack[Options]) -> pd.Da
     return fetch(client, "sequence_steps", **options)
 
 
+@resource_function
 def fetch_sequence_states(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch sequence states: one row per enrollment: a prospect put once into a sequence.
@@ -119,6 +125,7 @@ def fetch_sequence_states(client: Client, /, **options: Unpack[Options]) -> pd.D
     return fetch(client, "sequence_states", **options)
 
 
+@resource_function
 def fetch_sequence_templates(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch sequence templates: one row per variant of a step: a template in use there.
@@ -140,6 +147,7 @@ def fetch_sequence_templates(client: Client, /, **options: Unpack[Options]) -> p
     return fetch(client, "sequence_templates", **options)
 
 
+@resource_function
 def fetch_mailings(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch mailings: one row per e-mail scheduled, sent or failed.
@@ -163,6 +171,7 @@ def fetch_mailings(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     return fetch(client, "mailings", **options)
 
 
+@resource_function
 def fetch_calls(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch calls: one row per call.
@@ -185,6 +194,7 @@ def fetch_calls(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     return fetch(client, "calls", **options)
 
 
+@resource_function
 def fetch_tasks(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch tasks: one row per to-do.
@@ -206,6 +216,7 @@ def fetch_tasks(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     return fetch(client, "tasks", **options)
 
 
+@resource_function
 def fetch_events(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch events: one row per logged happening.
@@ -227,6 +238,7 @@ def fetch_events(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     return fetch(client, "events", **options)
 
 
+@resource_function
 def fetch_users(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch users: one row per seat.
@@ -247,6 +259,7 @@ def fetch_users(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     return fetch(client, "users", **options)
 
 
+@resource_function
 def fetch_teams(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch teams: one row per team.
@@ -266,6 +279,7 @@ def fetch_teams(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     return fetch(client, "teams", **options)
 
 
+@resource_function
 def fetch_mailboxes(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch mailboxes: one row per sending address.
@@ -288,6 +302,7 @@ def fetch_mailboxes(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     return fetch(client, "mailboxes", **options)
 
 
+@resource_function
 def fetch_templates(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch templates: one row per template.
@@ -309,6 +324,7 @@ def fetch_templates(client: Client, /, **options: Unpack[Options]) -> pd.DataFra
     return fetch(client, "templates", **options)
 
 
+@resource_function
 def fetch_snippets(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch snippets: one row per snippet.
@@ -328,6 +344,7 @@ def fetch_snippets(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     return fetch(client, "snippets", **options)
 
 
+@resource_function
 def fetch_rulesets(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch rulesets: one row per ruleset.
@@ -347,6 +364,7 @@ def fetch_rulesets(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     return fetch(client, "rulesets", **options)
 
 
+@resource_function
 def fetch_stages(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch stages: one row per stage of prospects.
@@ -366,6 +384,7 @@ def fetch_stages(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     return fetch(client, "stages", **options)
 
 
+@resource_function
 def fetch_personas(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch personas: one row per persona.
@@ -385,6 +404,7 @@ def fetch_personas(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     return fetch(client, "personas", **options)
 
 
+@resource_function
 def fetch_opportunities(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch opportunities: one row per deal.
@@ -407,6 +427,7 @@ def fetch_opportunities(client: Client, /, **options: Unpack[Options]) -> pd.Dat
     return fetch(client, "opportunities", **options)
 
 
+@resource_function
 def fetch_webhooks(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch webhooks: one row per webhook.
@@ -427,6 +448,7 @@ def fetch_webhooks(client: Client, /, **options: Unpack[Options]) -> pd.DataFram
     return fetch(client, "webhooks", **options)
 
 
+@resource_function
 def fetch_compliance_requests(client: Client, /, **options: Unpack[Options]) -> pd.DataFrame:
     """
     Fetch compliance requests: one row per request to erase a person.

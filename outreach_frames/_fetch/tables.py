@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from outreach_frames._fetch.custom_fields import CustomField, labeled_frame
-from outreach_frames._fetch.frames import Options
 from outreach_frames._fetch.generic import fetch_parts, refuse_params
 from outreach_frames._fetch.pagination import FetchedPage, Paginator, hinting
 from outreach_frames._fetch.plan import (
@@ -22,23 +21,23 @@ from outreach_frames._fetch.plan import (
     paginator_of,
 )
 from outreach_frames._fetch.raw_pages import by_type, document_of, read_raw_page
+from outreach_frames._fetch.signatures import tables_function
 from outreach_frames._jsonapi import Layout, concat
 from outreach_frames._query import Query, Selection, back_reference
 from outreach_frames.catalog import Catalog, Relationship, ResourceType
 from outreach_frames.client import Client
 
 
-def fetch_tables(
-    client: Client, resource: str, /, *, params: Mapping[str, Any] | None = None, **options: Unpack[Options]
-) -> dict[str, pd.DataFrame]:
+@tables_function
+def fetch_tables(client: Client, resource: str, /, **options: Any) -> dict[str, pd.DataFrame]:
     """
     Fetch records and what they are related to, each resource type as a frame of its own.
 
     Parameters
     ----------
-    client, resource, params, **options
-        As in `fetch`; they are about the records asked for, not about related ones. ``include`` takes to-many
-        relationships as well, as far as the API sends their ids.
+    client, resource, **options
+        As in `fetch`, ``dtypes`` and ``as_`` for every frame; the others are about the records asked for, not about
+        related ones. ``include`` takes to-many relationships as well, as far as the API sends their ids.
 
     Returns
     -------
@@ -73,10 +72,11 @@ def fetch_tables(
     >>> {name: len(table) for name, table in tables.items()}
     {'sequences': 12, 'users': 4, 'rulesets': 2}
     """
-    chosen = FetchOptions(params=params, **options)
-    refuse_params(client, params)
+    chosen = FetchOptions(**options)
+    frame_kind = chosen.frame_kind(client)
+    refuse_params(client, chosen.params)
     if not client.is_cataloged(resource):
-        return fetch_parts(client, resource, chosen)
+        return {name: frame_kind.of(frame) for name, frame in fetch_parts(client, resource, chosen).items()}
     kind = client.catalog.resource(resource)
     labels, query = chosen.query(client, resource, tables=True)
     way = arrangement_of(query, chosen.limit)
@@ -88,7 +88,7 @@ def fetch_tables(
     arrow_tables[kind.table] = arrow_tables[kind.table].drop_columns([*way.sort_only])
     tables = _normalized(arrow_tables, _to_many(query), client.catalog)
     return {
-        name: _table_frame(name, table, labels if name == kind.table else (), paginator)
+        name: frame_kind.of(_table_frame(name, table, labels if name == kind.table else (), paginator))
         for name, table in tables.items()
     }
 

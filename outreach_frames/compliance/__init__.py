@@ -4,3 +4,7 @@ from outreach_frames.compliance.erasure import forget
 from outreach_frames.compliance.requests import request_deletion, status, wait
 
 __all__ = ["forget", "request_deletion", "status", "wait"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -32,12 +32,18 @@ from typing import Any
 import pandas as pd
 
 from outreach_frames._extras import require
+from outreach_frames._format import type_name
 from outreach_frames.errors import DataError
 from outreach_frames.findings import _replies, _sending
 from outreach_frames.findings._finding import Finding, Level, Names, NameTable
 from outreach_frames.findings._multiple_comparisons import number_of_comparisons, surviving
 
 __all__ = ["RULES", "Report", "Sentences", "tell"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 NOTHING = "Nothing stands out. No difference is larger than chance would explain."
 
@@ -270,7 +276,7 @@ def _nothing_notable(functions: list[str], *, has_rows: bool) -> str:
 
 def _function(result: pd.DataFrame) -> str:
     if not isinstance(result, pd.DataFrame):
-        raise DataError(f"A result of a statistic is a DataFrame, no {type(result).__name__}.")
+        raise DataError(f"Findings tell of pandas frames, not of {type_name(result)}.", hint="Use .to_pandas().")
     function = result.attrs.get("outreach_frames", {}).get("function")
     if function is None:
         raise DataError(

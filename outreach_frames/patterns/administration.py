@@ -158,9 +158,10 @@ def recent_events(client: Client, /, limit: int = 1_000, **options: Any) -> pd.D
     """
     options = {"limit": limit, "refresh": True, **options}
     try:
-        return fetch(client, "events", **{"sort": "-updated_at", **options})
+        events: pd.DataFrame = fetch(client, "events", **{"sort": "-updated_at", **options})
     except BadRequestError:
-        return fetch(client, "events", **{**options, "sort": "-created_at"})
+        events = fetch(client, "events", **{**options, "sort": "-created_at"})
+    return events
 
 
 _STATISTICS = ("deliver", "open", "click", "reply", "bounce", "opt_out", "failure", "schedule")
@@ -211,4 +212,5 @@ def delivery_statistics(client: Client, resource: str = "prospects", /, **option
     fields = [a.column for a in kind.attributes.values() if a.column in counters]
     if not fields:
         raise QueryError(f"{kind.table} have no delivery counters.")
-    return fetch(client, kind.table, **{"fields": fields, **options})
+    records: pd.DataFrame = fetch(client, kind.table, **{"fields": fields, **options})
+    return records

@@ -133,7 +133,10 @@ def open_tasks(client: Client, /, owner: RecordId, **options: Any) -> pd.DataFra
         "owner": _id_of(client, "users", owner),
         **(options.pop("filter", None) or {}),
     }
-    return fetch(client, "tasks", filter=conditions, **{"include": "prospect", "refresh": True, **options})
+    tasks: pd.DataFrame = fetch(
+        client, "tasks", filter=conditions, **{"include": "prospect", "refresh": True, **options}
+    )
+    return tasks
 
 
 def log_call(

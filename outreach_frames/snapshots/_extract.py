@@ -18,7 +18,7 @@ import pyarrow as pa
 from tqdm.auto import tqdm
 
 from outreach_frames._fetch import fetch
-from outreach_frames._fetch.frames import Options
+from outreach_frames._fetch.signatures import Options
 from outreach_frames._write_journal import identity_of
 from outreach_frames.catalog import ResourceType
 from outreach_frames.client import Client
@@ -36,7 +36,7 @@ _ON_REQUEST = {
 DEFAULT_RESOURCES = tuple(name for name in TABLES if name not in _ON_REQUEST)
 """What the statistics read, without what few of them need."""
 
-_OPTIONS = Options.__annotations__.keys() - {"refresh", "progress"}
+_OPTIONS = Options.__annotations__.keys() - {"refresh", "progress", "params", "dtypes"}
 """What each table can be taken with; `take_snapshot` has the other two itself."""
 
 _STREAMED = _OPTIONS - {"sort", "limit", "parallel"}
@@ -167,10 +167,10 @@ def take_table(
     """
     kind = client.catalog.resource(table)
     if not (refresh and is_streamed(kind, options)):
-        whole = fetch(client, table, refresh=refresh, progress=progress, **options)
+        whole = fetch(client, table, refresh=refresh, progress=progress, dtypes="arrow", **options)
         _write_whole(kind, whole, options, version)
         return
-    head = fetch(client, table, limit=ONE_REQUEST, refresh=True, progress=False, **options)
+    head = fetch(client, table, limit=ONE_REQUEST, refresh=True, progress=False, dtypes="arrow", **options)
     if len(head) < ONE_REQUEST and not version.parts(table):
         _write_whole(kind, head, options, version)
         return

@@ -195,7 +195,7 @@ def refresh_table(
     options = before.options or {}
     files = _shared_files(table, version) if is_incremental(kind, before) else []
     if files:
-        head = fetch(client, table, limit=1, refresh=True, progress=False, **options)
+        head = fetch(client, table, limit=1, refresh=True, progress=False, dtypes="arrow", **options)
         schema = parquet.table_of(head).schema
         if {field.name: str(field.type) for field in schema} != before.columns:
             files = []

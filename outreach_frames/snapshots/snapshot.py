@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import msgspec
 import pandas as pd
+import pyarrow as pa
 
+from outreach_frames._frame_kinds import Dtypes, FrameKind, Library, check_dtypes
 from outreach_frames.client import Client
 from outreach_frames.errors import QueryError, SnapshotError
 from outreach_frames.snapshots import _sql, parquet
@@ -31,6 +33,9 @@ from outreach_frames.snapshots._notes import read_notes
 from outreach_frames.snapshots._refresh import Deletions, refresh_version
 from outreach_frames.snapshots._verify import checks
 
+if TYPE_CHECKING:
+    import polars as pl
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -43,6 +48,8 @@ class Snapshot:
         The folder.
     version
         Name of the version read; the current one when the snapshot was opened.
+    dtypes
+        What backs the columns of frames where a call does not say, as in `open_snapshot`.
 
     Examples
     --------
@@ -54,6 +61,7 @@ class Snapshot:
 
     path: Path
     version: str
+    dtypes: Dtypes = field(default="arrow", compare=False)
 
     @property
     def folder(self) -> Path:
@@ -93,9 +101,43 @@ class Snapshot:
         """Names of all complete versions, oldest first."""
         return version_names(self.path)
 
+    @overload
     def frame(
-        self, name: str, *, columns: Sequence[str] | None = None, filters: Sequence[Any] | Any = None
-    ) -> pd.DataFrame:
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = ...,
+        filters: Sequence[Any] | Any = ...,
+        dtypes: Dtypes | None = ...,
+        as_: Literal["pandas"] = ...,
+    ) -> pd.DataFrame: ...
+    @overload
+    def frame(
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = ...,
+        filters: Sequence[Any] | Any = ...,
+        as_: Literal["polars"],
+    ) -> "pl.DataFrame": ...
+    @overload
+    def frame(
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = ...,
+        filters: Sequence[Any] | Any = ...,
+        as_: Literal["pyarrow"],
+    ) -> pa.Table: ...
+    def frame(
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        filters: Sequence[Any] | Any = None,
+        dtypes: Dtypes | None = None,
+        as_: Library = "pandas",
+    ) -> Any:
         """
         Read one table.
 
@@ -108,23 +150,31 @@ class Snapshot:
         filters
             Conditions on rows, as in `pandas.read_parquet`: ``[("state", "==", "replied")]``, or a PyArrow
             expression. Parts of a file that hold no such row are not read.
+        dtypes
+            ``"arrow"`` or ``"numpy"``, as in `fetch`; default: what `open_snapshot` was given.
+        as_
+            ``"pandas"``, ``"polars"`` or ``"pyarrow"``, as in `fetch`.
 
         Returns
         -------
         frame : DataFrame, shape (n_records, n_columns)
-            As it was fetched: columns, dtypes, order and ``attrs``; missing is ``<NA>``.
+            As it was fetched: columns, dtypes (where ``dtypes`` says nothing else), order and ``attrs``; missing is
+            ``<NA>``.
 
         Raises
         ------
         SnapshotError
             The snapshot has no such table, or a file of it is damaged.
         QueryError
-            The table has no such column, or the conditions cannot be read.
+            The table has no such column, the conditions cannot be read, or polars is not installed.
 
         Examples
         --------
         >>> snapshot.frame("mailings").shape
         (2371, 44)
+        >>> mailings = snapshot.frame("mailings", dtypes="numpy")
+        >>> len(mailings[mailings["delivered_at"].between("2026-01-01", "2026-02-01")])
+        367
         >>> snapshot.frame("mailings", columns=["id", "state"], filters=[("open_count", ">", 0)]).shape
         (1078, 2)
         >>> snapshot.frame("invoices")
@@ -133,6 +183,7 @@ class Snapshot:
         outreach_frames.errors.SnapshotError: This snapshot has no table 'invoices'.
         Hint: ...
         """
+        kind = FrameKind.chosen(as_, dtypes, self.dtypes)
         files = self._files(name)
         if columns is not None or filters is not None:
             parquet.check_query(files[0], name, columns, filters)
@@ -141,7 +192,7 @@ class Snapshot:
         if "outreach_frames" in frame.attrs:
             as_of = self._manifest.tables[name].as_of.isoformat().replace("+00:00", "Z")
             frame.attrs["outreach_frames"] = {**frame.attrs["outreach_frames"], "as_of": as_of}
-        return frame
+        return kind.of(frame)
 
     def scan(self, name: str, engine: _sql.Engine = "duckdb") -> Any:
         """
@@ -191,7 +242,7 @@ class Snapshot:
         Returns
         -------
         result : DataFrame
-            Arrow-backed; timestamps are UTC instants.
+            Arrow-backed, unless `open_snapshot` was given other ``dtypes``; timestamps are UTC instants.
 
         Raises
         ------
@@ -218,7 +269,8 @@ class Snapshot:
                 f"The snapshot has a table {taken[0]!r} of its own.", hint="Pass the frame by another name."
             )
         tables = {name: self._dataset(name) for name in self.tables}
-        return _sql.run_query(query, tables | {name: _sql.arrow(name, frame) for name, frame in frames.items()})
+        result = _sql.run_query(query, tables | {name: _sql.arrow(name, frame) for name, frame in frames.items()})
+        return cast("pd.DataFrame", FrameKind("pandas", self.dtypes).of(result))
 
     def columns(self, name: str) -> pd.DataFrame:
         """
@@ -344,7 +396,7 @@ class Snapshot:
         >>> snapshot.at(snapshot.versions[0]).version
         '20260331T000000Z-1'
         """
-        return open_snapshot(self.path, version=version)
+        return open_snapshot(self.path, version=version, dtypes=self.dtypes)
 
     def diff(self, version: str, *, tables: Sequence[str] | None = None) -> pd.DataFrame:
         """
@@ -464,7 +516,7 @@ class Snapshot:
             keep=keep,
             progress=progress,
         )
-        return Snapshot(self.path, version)
+        return replace(self, version=version)
 
     def apply(self, deliveries: pd.DataFrame, *, keep: int | None = None) -> "Snapshot":
         """
@@ -570,7 +622,7 @@ class Snapshot:
         return table_files(self.folder, name, self._manifest.tables)
 
 
-def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
+def open_snapshot(path: str | Path, *, version: str | None = None, dtypes: Dtypes = "arrow") -> Snapshot:
     """
     Open a snapshot folder.
 
@@ -580,11 +632,15 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
         The folder given to `take_snapshot`.
     version
         One of its ``versions``; default: the current one.
+    dtypes
+        What backs the columns of its frames where a call does not say: ``"arrow"`` or ``"numpy"``, see `fetch`.
 
     Raises
     ------
     SnapshotError
         There is no snapshot, or no such version.
+    QueryError
+        There is no such ``dtypes``.
 
     Examples
     --------
@@ -597,12 +653,13 @@ def open_snapshot(path: str | Path, *, version: str | None = None) -> Snapshot:
     outreach_frames.errors.SnapshotError: There is no snapshot in elsewhere.
     Hint: ...
     """
+    check_dtypes(dtypes)
     path = Path(path)
     try:
         version = version or (path / POINTER).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as error:
         raise SnapshotError(f"There is no snapshot in {path.name}.", hint="Take one with take_snapshot.") from error
-    snapshot = Snapshot(path, version)
+    snapshot = Snapshot(path, version, dtypes)
     if not VERSION.fullmatch(version) or not is_version(snapshot.folder):
         versions = ", ".join(snapshot.versions) if path.is_dir() else ""
         raise SnapshotError(f"The snapshot has no version {version!r}.", hint=f"It has: {versions or 'none'}.")

@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._format import type_name
+from outreach_frames._frame_kinds import pandas_from
 from outreach_frames.errors import DataError, OutreachError
 from outreach_frames.stats._backends import pandas_of, wrap
 from outreach_frames.stats._statistic import StatContext
@@ -104,9 +106,10 @@ def _lazy(
     keys: Iterable[str],
     optional: Iterable[str],
 ) -> nw.LazyFrame[Any]:
+    frame = pandas_from(frame)
     if not isinstance(frame, pd.DataFrame):
         raise DataError(
-            f"{call.function} works on pandas frames; {name} is a {type(frame).__name__}.",
+            f"{call.function} works on frames in memory; {name} is {type_name(frame)}.",
             hint="Convert it, for instance with .to_pandas().",
         )
     return call.read(name, frame, columns, keys=keys, optional=optional)
@@ -276,8 +279,9 @@ def frames_of(source: Any) -> dict[str, pd.DataFrame]:
             hint='Pass a snapshot, or a mapping such as {"mailings": fetch_mailings(org)}.',
         )
     for name, frame in frames.items():
-        if not isinstance(frame, pd.DataFrame):
-            raise DataError(f"{name} is a {type(frame).__name__}, not a pandas frame.", hint="Convert it first.")
+        frames[name] = pandas_from(frame)
+        if not isinstance(frames[name], pd.DataFrame):
+            raise DataError(f"{name} is {type_name(frame)}, not a frame in memory.", hint="Convert it first.")
     return frames
 
 

@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo
 import narwhals as nw
 import pandas as pd
 
+from outreach_frames._frame_kinds import RECORD
 from outreach_frames.errors import DataError
 from outreach_frames.stats._keys import columns_in_words, with_keys, with_names
 from outreach_frames.stats._spans import bounds_of
-from outreach_frames.stats._statistic import RECORD, columns_of, extraction, is_eager
+from outreach_frames.stats._statistic import columns_of, extraction, is_eager
 from outreach_frames.stats._tables import COLUMNS, PLACED_BY, TableReader, read_table, reader_of
 from outreach_frames.stats._timestamps import EPOCH, to_iso
 from outreach_frames.stats._validation import missing_column

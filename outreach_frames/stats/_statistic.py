@@ -16,15 +16,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._format import type_name
+from outreach_frames._frame_kinds import RECORD, record_of_table
 from outreach_frames._warnings import warn
 from outreach_frames.errors import DataError, NaiveTimestampWarning, OutreachDataWarning
 from outreach_frames.stats import _backends
 from outreach_frames.stats._timestamps import Instant, to_iso, to_micros
 from outreach_frames.stats._validation import cast, check, check_dtype, check_key, kind_of, missing_column, missing_key
-
-RECORD = "outreach_frames"
-"""Where a frame keeps its record: the key of pandas ``attrs`` and of a PyArrow schema's metadata."""
-
 
 _INSTANTS = {"since", "until"}
 
@@ -206,7 +204,7 @@ class StatContext:
         if as_of is None and extracted is None:
             raise DataError(
                 f"{self.function} needs to know when the data were extracted.",
-                hint='Pass as_of="2026-03-31T00:00:00Z"; frames from fetch() carry it in attrs, other kinds cannot.',
+                hint='Pass as_of="2026-03-31T00:00:00Z"; fetch() notes it in pandas and PyArrow, other kinds cannot.',
             )
         settled = extracted if as_of is None else to_micros(as_of)
         if settled is None or (extracted is not None and settled > extracted):
@@ -330,7 +328,7 @@ def _widened(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 def record_of(native: Any) -> dict[str, Any]:
     """Read the record that a frame carries; empty where there is none."""
     if isinstance(native, pa.Table):
-        return dict(json.loads((native.schema.metadata or {}).get(RECORD.encode(), b"{}")))
+        return record_of_table(native)
     attrs = getattr(native, "attrs", None)
     return dict(attrs.get(RECORD, {})) if isinstance(attrs, dict) else {}
 
@@ -387,9 +385,7 @@ def columns_of(name: str, native: Any) -> list[str]:
     try:
         return _backends.column_names(native)
     except TypeError as error:
-        raise DataError(
-            f"{name} is a {type(native).__name__}, not a frame.", hint="Pass what fetch() returns."
-        ) from error
+        raise DataError(f"{name} is {type_name(native)}, not a frame.", hint="Pass what fetch() returns.") from error
 
 
 def _kind(native: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from outreach_frames._frame_kinds import pandas_from
 from outreach_frames._renamed import with_old_positions
 from outreach_frames.errors import ChangedTemplateWarning
 from outreach_frames.stats._pandas import flags, frame_of_rows, keep, missing, read, read_mailings, write
@@ -210,6 +211,7 @@ def _cluster(cluster: str | None, mailings: object) -> str | None:
     named = column_name("cluster", cluster)
     if named != "auto":
         return named
+    mailings = pandas_from(mailings)
     present = set(mailings.columns) if isinstance(mailings, pd.DataFrame) else set()
     return next((name for name in ACCOUNTS if name in present), None)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from outreach_frames._frame_kinds import pandas_from
 from outreach_frames.errors import DataError
 from outreach_frames.metrics import RATES
 from outreach_frames.stats._aggregate import MATURE_D, MEDIAN, engagement_parts, stack
@@ -141,6 +142,7 @@ def leaderboard(
     )
     _check_metric(metric, allow_low_trust=allow_low_trust)
     prior_for([], [], prior)  # refuses one that is none
+    mailings = pandas_from(mailings)
     present = list(mailings.columns) if isinstance(mailings, pd.DataFrame) else []
     together = clusters_of([metric], cluster if present else None, present, [by])
     needed = [*dict.fromkeys(["prospect_id", "sequence_state_id", *together.values()])]

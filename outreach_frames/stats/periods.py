@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from outreach_frames._frame_kinds import pandas_from
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import MATURE_D
 from outreach_frames.stats._pandas import Flags, flags, float_column, floats, frame_in_utc, naive_columns, read, write
@@ -152,6 +153,7 @@ def compare_periods(
             f"Period a ends at {ends}, after period b begins ({begins}).",
             hint="Pass the earlier period as a; the two must not overlap.",
         )
+    frame = pandas_from(frame)
     within = _placed(call, frame, spans, on=on, mature_d=mature_d, as_of=as_of)
     by_group, aware = partial(statistic, by=by_keys, **parameters), frame_in_utc(frame)  # said once
     results = {name: by_group(aware[within[name]]) for name in spans}

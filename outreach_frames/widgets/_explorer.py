@@ -16,6 +16,7 @@ from pandas.io.formats.style import Styler
 
 from outreach_frames._fetch import fetch
 from outreach_frames._format import type_name
+from outreach_frames._frame_kinds import pandas_from
 from outreach_frames._jsonapi import collector_paused
 from outreach_frames.client import Client
 from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWarning, OutreachError
@@ -68,14 +69,15 @@ def _tables_of(source: TableSource, needed: Mapping[str, Sequence[str]], *, need
 
 def _frame(source: TableSource, name: str) -> pd.DataFrame:
     if isinstance(source, Client):
-        return fetch(source, name, progress=False)
+        return fetch(source, name, progress=False, dtypes="arrow")
     if isinstance(source, Mapping):
         if name not in source:
             provided = ", ".join(map(str, source)) or "none"
             raise OutreachError(f"There is no table {name!r}.", hint=f"The frames given are: {provided}.")
-        if not isinstance(source[name], pd.DataFrame):
-            raise DataError(f"The table {name!r} is {type_name(source[name])}.", hint="Give a pandas DataFrame.")
-        return source[name]
+        frame = pandas_from(source[name])
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"The table {name!r} is {type_name(frame)}.", hint="Give a pandas DataFrame.")
+        return frame
     return source.frame(name)
 
 

@@ -215,7 +215,7 @@ def test_what_cannot_work_is_said_at_once(org, sent, columns, options, expected)
 
 
 def test_a_list_of_records_is_no_frame(org, sent):
-    with pytest.raises(QueryError, match="takes a DataFrame"):
+    with pytest.raises(QueryError, match="takes a frame"):
         of.write_frame(org, "prospects", [{"first_name": "x"}])
     assert sent == []
 
