@@ -1,0 +1,43 @@
+"""A script as a user writes it; ``tests/test_public_surface.py`` has it checked strictly."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+import outreach_frames as of
+from outreach_frames import plots, stats
+from outreach_frames.errors import OutreachError, RateLimitError
+
+
+def reply_rates(org: of.Client, folder: Path) -> pd.DataFrame:
+    """Fetch, count, draw and keep."""
+    mailings: pd.DataFrame = of.fetch_mailings(
+        org, filter={"delivered_at": of.between("2026-01-01", None)}, include={"sequence": ["name"]}, limit=1_000
+    )
+    sequences = of.fetch(org, "sequences", fields=["name"], sort="name")
+    rates: pd.DataFrame = stats.sequence_engagement(mailings, sequences=sequences)
+    _, ax = plt.subplots()
+    plots.plot_rates(rates, ax=ax).set_title("Replies")
+    snapshot: of.Snapshot = of.take_snapshot(org, folder / "snapshot", resources=["mailings", "users"])
+    users: pd.DataFrame = snapshot.sql("select id from users")
+    first: pd.Series = of.fetch_one(org, "users", int(users["id"].iloc[0]))
+    print(first["name"], of.count(org, "prospects"), *of.findings.tell(rates, limit=2), sep="\n")
+    of.export(rates, folder / "rates.csv")
+    written: pd.DataFrame = of.write_frame(org, "prospects", pd.DataFrame({"first_name": ["Ada"]}), mode="create")
+    return rates.assign(created=len(written))
+
+
+def main() -> None:
+    """Run it on the embedded organization."""
+    try:
+        with of.sandbox(prospects=200, seed=7) as org:
+            print(reply_rates(org, Path("out")))
+    except RateLimitError as error:
+        print(error.resets_at)
+    except OutreachError as error:
+        print(error.hint)
+
+
+if __name__ == "__main__":
+    main()
