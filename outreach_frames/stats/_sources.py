@@ -145,7 +145,10 @@ class _Call:
                 continue
             frame = read_table(source, table, keys)
             if frame is None and parameter == self._first:
-                raise DataError(f"The source has no table {table!r}; {self._name} needs it.")
+                raise DataError(
+                    f"The source has no table {table!r}; {self._name} needs it.",
+                    hint="Pass a pandas frame, a snapshot, a connection, or frames by the names of their tables.",
+                )
             if frame is not None:
                 filled[parameter] = with_keys(source, table, frame, keys, self._noted["assumed"])
         return filled
