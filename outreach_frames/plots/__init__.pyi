@@ -14,3 +14,4 @@ from .rep_activity import plot_rep_activity as plot_rep_activity
 from .send_time_heatmap import plot_send_time_heatmap as plot_send_time_heatmap
 from .state_flow import plot_state_flow as plot_state_flow
 from .step_funnel import plot_step_funnel as plot_step_funnel
+from .trend import plot_trend as plot_trend

@@ -22,7 +22,7 @@ Time to a reply      `time_to_event`, `kaplan_meier`, `cumulative_incidence`, `r
 Sequences            `step_funnel`, `enrollment_outcomes`, `state_flow`, `cohort_matrix`, `overlaps`
 Tests of messages    `ab_test`, `power_table`
 Rankings             `leaderboard`, `shrink_rates`
-Periods and hours    `compare_periods`, `send_time_heatmap`
+Periods and hours    `trend`, `compare_periods`, `send_time_heatmap`
 Sending              `deliverability`, `mailbox_health`, `send_capacity`, `schedule_lag`, `failures`
 Opt-outs             `prospect_opt_outs`, `opt_out_violations`
 People and accounts  `prospect_engagement`, `account_coverage`, `account_reach`

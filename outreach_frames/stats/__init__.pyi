@@ -39,3 +39,4 @@ from .survival import (
     time_to_event as time_to_event,
 )
 from .suspects import first_opens as first_opens, suspect_engagement as suspect_engagement
+from .trends import trend as trend

@@ -27,7 +27,7 @@ from outreach_frames.stats._spans import bounds_of
 from outreach_frames.stats._statistic import columns_of, extraction, is_eager
 from outreach_frames.stats._tables import COLUMNS, PLACED_BY, TableReader, read_table, reader_of
 from outreach_frames.stats._timestamps import EPOCH, to_iso
-from outreach_frames.stats._validation import missing_column
+from outreach_frames.stats._validation import check_dtype, missing_column
 
 _UNTIMED = frozenset(
     {"attached", "data_quality", "explain", "mailbox_health", "power_table", "shrink_rates", "summarize"}
@@ -146,7 +146,10 @@ class _Call:
                 continue
             frame = read_table(source, table, keys)
             if frame is None and parameter == self._first:
-                raise DataError(f"The source has no table {table!r}; {self._name} needs it.")
+                raise DataError(
+                    f"The source has no table {table!r}; {self._name} needs it.",
+                    hint="Pass a pandas frame, a snapshot, a connection, or frames by the names of their tables.",
+                )
             if frame is not None:
                 filled[parameter] = with_keys(source, table, frame, keys, self._noted["assumed"])
         return filled
@@ -193,7 +196,7 @@ class _Call:
         for column in (who, *PLACED_BY["mailings"]):
             if column not in columns_of("mailings", kwargs["mailings"]):
                 raise missing_column("mailings", column, needed_for=self._name)
-        sent = mail.select(who, sent_at=nw.coalesce(*PLACED_BY["mailings"])).filter(
+        sent = mail.select(who, sent_at=_first_instant("mailings", kwargs["mailings"], PLACED_BY["mailings"])).filter(
             ~nw.col(who).is_null(), ~nw.col("sent_at").is_null()
         )
         began = sent.group_by(who).agg(nw.col("sent_at").min()).filter(_between(nw.col("sent_at"), bounds)).select(who)
@@ -246,7 +249,17 @@ def _placed(
     for column in placed_by:
         if column not in present:
             raise missing_column(name, column, needed_for=f"a period of {needed_for}")
-    return _between(nw.coalesce(*placed_by), bounds)
+    return _between(_first_instant(name, native, placed_by), bounds)
+
+
+def _first_instant(name: str, native: Any, columns: Sequence[str]) -> nw.Expr:
+    """Return the first instant that is not missing; without a zone it is read as UTC, as the statistics do."""
+    schema, instants = nw.from_native(native).collect_schema(), []
+    for column in columns:
+        check_dtype(name, column, schema[column])
+        is_naive = isinstance(schema[column], nw.Datetime) and schema[column].time_zone is None
+        instants.append(nw.col(column).dt.replace_time_zone("UTC") if is_naive else nw.col(column))
+    return nw.coalesce(*instants)
 
 
 def _between(instant: nw.Expr, bounds: tuple[int | None, int | None]) -> nw.Expr:

@@ -389,3 +389,19 @@ def activity_result(users: int = 3, *, weeks: int = 12, empty: bool = False) -> 
     result = arrow(result, "rep_activity", tz="Europe/Berlin")
     result.insert(1, "week", mondays(weeks)[places].array)
     return result
+
+
+def trend_result(weeks: int = 26, *, metric: str = "reply_rate", empty: bool = False) -> pd.DataFrame:
+    """Give a trend by week of which the last three weeks are not mature."""
+    numbers = np.arange(weeks)
+    days = [(pd.Timestamp("2026-03-30") - pd.Timedelta(weeks=int(weeks - 1 - n))).date() for n in numbers]
+    sent = np.zeros(weeks) if empty else 40.0 + 13 * (numbers % 7)
+    replied = np.minimum(sent, 2.0 + numbers % 5)
+    columns: dict[str, object] = {"week": pd.array(days, dtype="date32[pyarrow]")}
+    if metric == "meetings":
+        columns |= {"meetings": replied, "meetings_lo": replied / 3, "meetings_hi": replied * 2 + 3}
+    else:
+        rate, low, high = wilson(replied, sent)
+        columns |= {metric: rate, f"{metric}_n": sent, f"{metric}_lo": low, f"{metric}_hi": high}
+    columns["mature"] = numbers < max(weeks - 3, 1)
+    return arrow(pd.DataFrame(columns), "trend", metric=metric, by="week", mature_d=14)

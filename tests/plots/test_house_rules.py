@@ -31,6 +31,7 @@ from tests.plots.plot_results import (
     rates_result,
     states_result,
     transitions_result,
+    trend_result,
 )
 
 Draw = Callable[..., Axes]
@@ -103,6 +104,12 @@ PICTURES: dict[str, tuple[Draw, pd.DataFrame]] = {
     "transitions": (partial(plots.plot_state_flow, transitions=True), transitions_result()),
     "transitions of all states": (partial(plots.plot_state_flow, transitions=True), transitions_result(states=10)),
     "transitions of nobody": (partial(plots.plot_state_flow, transitions=True), transitions_result(states=0)),
+    "trend": (plots.plot_trend, trend_result()),
+    "trend of one week": (plots.plot_trend, trend_result(1)),
+    "trend of 120 weeks": (plots.plot_trend, trend_result(120)),
+    "trend of meetings": (plots.plot_trend, trend_result(metric="meetings")),
+    "trend all null": (plots.plot_trend, trend_result(empty=True)),
+    "trend no row": (plots.plot_trend, trend_result().iloc[:0]),
     "incidence no row": (plots.plot_cumulative_incidence, incidence_result().iloc[:0]),
 }
 NAMED = {

@@ -70,7 +70,7 @@ def test_a_field_to_request_is_one_of_the_api(statistic):
     [
         ("sequence__name", 'Hint: Include it: fetch(org, "mailings", include={"sequence": ["name"]}).'),
         ("user__email", 'include={"user": ["email"]}'),
-        ("sequence", 'Hint: Did you mean "sequence_id"?'),
+        ("prospect", 'Hint: Did you mean "prospect_id"?'),
         ("sequnce_id", 'Hint: Did you mean "sequence_id"? If Outreach has it'),
     ],
 )

@@ -3,7 +3,9 @@
 import inspect
 from pathlib import Path
 
+import narwhals as nw
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import outreach_frames as of
@@ -273,3 +275,28 @@ def test_findings_and_pictures_say_the_names_that_a_result_has(snapshot):
     drawn = of.plots.plot_rates(stats.engagement(snapshot, by=["rep", "quarter"]))
     rep = snapshot.frame("users")["name"].iloc[0]
     assert any(rep in text.get_text() for text in drawn.figure.findobj(lambda each: hasattr(each, "get_text")))
+
+
+@pytest.mark.filterwarnings("ignore::outreach_frames.errors.NaiveTimestampWarning")
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "numpy", "naive", "pyarrow"])
+def test_a_period_keeps_the_same_rows_in_every_kind_of_frame(engine, snapshot, frames):
+    mail, quarter = frames["mailings"], {"period": "2026-Q1", "tz": "America/New_York"}
+    instants = ["delivered_at", "bounced_at", "replied_at"]
+    made = {
+        "duckdb": lambda: snapshot.scan("mailings"),
+        "polars": lambda: snapshot.scan("mailings", "polars"),
+        "numpy": lambda: mail.assign(**{name: mail[name].astype("datetime64[us, UTC]") for name in instants}),
+        "naive": lambda: mail.assign(**{name: mail[name].dt.tz_localize(None) for name in instants}),
+        "pyarrow": lambda: pa.Table.from_pandas(mail),
+    }[engine]()
+
+    found = nw.from_native(stats.engagement(made, **quarter)).lazy().collect()
+
+    assert found["sent"].to_list() == stats.engagement(mail, **quarter)["sent"].tolist()
+
+
+def test_a_period_of_text_is_refused():
+    mail = mailings({"delivered_at": "2026-01-31T23:30:00Z"})
+
+    with pytest.raises(DataError, match="not instants"):
+        stats.engagement(mail.assign(replied_at="yesterday"), period="2026")
