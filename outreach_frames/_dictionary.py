@@ -2,7 +2,7 @@
 The data dictionary: what the columns of a resource type hold, from the catalog and the registry of metrics.
 
 `columns` lists them for `outreach_frames.fetch`; `snapshots` describes those of its tables with `meaning_of` and
-`unit_of`.
+`unit_of_attribute`.
 """
 
 import re
@@ -54,7 +54,7 @@ _NOTES = {
 }
 """What is easily mistaken about an attribute or relationship, by type and API name."""
 
-_COUNTERS = {
+_COUNTER_ATTRIBUTES = {
     "openCount": f"mailings opened, as the API counts them {_OPENS}",
     "clickCount": f"mailings clicked, as the API counts them {_CLICKS}",
     "deliverCount": "mailings delivered, as the API counts them",
@@ -108,12 +108,12 @@ def columns(resource: str, /, *, client: Client | None = None) -> pd.DataFrame:
     api = client.catalog if client else catalog.load()
     kind = api.resource(resource)
     labels = {field.name: field for field in custom_fields(client, kind)} if client else None
-    frame = pd.DataFrame([{"column": column, **facts} for column, facts in _rows(kind, api, labels)])
+    frame = pd.DataFrame([{"column": column, **facts} for column, facts in _column_rows(kind, api, labels)])
     truth = dict.fromkeys(("filterable", "sortable"), "bool[pyarrow]")
     return frame.astype({name: truth.get(str(name), "string[pyarrow]") for name in frame.columns})
 
 
-def _rows(
+def _column_rows(
     kind: ResourceType, api: Catalog, labels: Mapping[str, CustomField] | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each column and what is said of it, in the order of a frame; the labeled custom fields where known."""
@@ -123,39 +123,39 @@ def _rows(
         fetched = {"fetched": "by default" if name in default else "on request"}
         attribute, link = kind.attributes.get(name), kind.relationships.get(name)
         if name == "id":
-            yield "id", _facts(kind, schema.field("id")) | {"filterable": True} | fetched
+            yield "id", _column_facts(kind, schema.field("id")) | {"filterable": True} | fetched
         if attribute and not attribute.write_only:
             can = {"filterable": attribute.filterable, "sortable": attribute.sortable}
             if labels is None or not attribute.is_custom:
-                yield attribute.column, _facts(kind, schema.field(attribute.column)) | can | fetched
+                yield attribute.column, _column_facts(kind, schema.field(attribute.column)) | can | fetched
             elif label := labels.get(name):
                 about = {name: {"label": label.label, "name": name}}
-                yield label.column, _facts(kind, pa.field(name, label.arrow), about) | can | fetched
+                yield label.column, _column_facts(kind, pa.field(name, label.arrow), about) | can | fetched
         if link and link.has_data:
             can = {"filterable": link.filter != ()}
-            yield link.id_column, _facts(kind, schema.field(link.id_column)) | can | fetched
+            yield link.id_column, _column_facts(kind, schema.field(link.id_column)) | can | fetched
             if link.type_column:
-                yield link.type_column, _facts(kind, schema.field(link.type_column)) | fetched
+                yield link.type_column, _column_facts(kind, schema.field(link.type_column)) | fetched
 
 
-def _facts(
+def _column_facts(
     kind: ResourceType, field: pa.Field, labels: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
     return {
-        "type": type_name(field.type),
-        "unit": unit_of(field),
+        "type": name_of_type(field.type),
+        "unit": unit_of_attribute(field),
         "meaning": meaning_of(field.name, kind, labels or {}),
         "filterable": False,
         "sortable": False,
     }
 
 
-def type_name(dtype: pa.DataType) -> str:
+def name_of_type(dtype: pa.DataType) -> str:
     """Name an Arrow type for people; a pick list by what it holds."""
     return "pick list" if pa.types.is_dictionary(dtype) else str(dtype)
 
 
-def unit_of(field: pa.Field) -> str | None:
+def unit_of_attribute(field: pa.Field) -> str | None:
     """Return the unit of a column by its type and name; ``None`` where there is none, or the vendor does not say."""
     if pa.types.is_timestamp(field.type):
         return "UTC instant"
@@ -194,10 +194,10 @@ def meaning_of(column: str, kind: ResourceType, labels: Mapping[str, Mapping[str
     for target in targets:
         for member in {**target.relationships, **target.attributes}.values():
             if isinstance(member, Attribute) and member.column == name:
-                return f"{_attribute(member)}{whose}{_note(target, member)}{_enumeration(member)}."
+                return f"{_attribute(member)}{whose}{_column_note(target, member)}{_enumeration(member)}."
             if isinstance(member, Relationship) and name in (member.id_column, member.type_column):
                 part = "Type" if name == member.type_column else "Ids" if member.many else "Id"
-                return f"{part} of the {_spaced(member.name)}{whose}{_note(target, member)}."
+                return f"{part} of the {_spaced(member.name)}{whose}{_column_note(target, member)}."
     return None
 
 
@@ -207,9 +207,9 @@ def _attribute(attribute: Attribute) -> str:
     return f"Attribute {attribute.name}"
 
 
-def _note(kind: ResourceType, member: Attribute | Relationship) -> str:
+def _column_note(kind: ResourceType, member: Attribute | Relationship) -> str:
     """Say what is easily mistaken."""
-    counter = _COUNTERS.get(member.name) if "deliverCount" in kind.attributes else None
+    counter = _COUNTER_ATTRIBUTES.get(member.name) if "deliverCount" in kind.attributes else None
     note = _NOTES.get(f"{kind.name}.{member.name}", counter)
     return f": {note}" if note else ""
 

@@ -24,7 +24,7 @@ from outreach_frames._http.cache import default_folder
 from outreach_frames.connections import BASE_URL, DEFAULT_PROFILE, connect
 from outreach_frames.errors import AuthError, OutreachError, PermissionDeniedError, RateLimitError
 
-State = Literal["ok", "failed", "unknown"]
+CheckState = Literal["ok", "failed", "unknown"]
 
 LARGEST_DIFFERENCE = 60
 """How far this machine's clock may be from the API's [s]; expiry of tokens and waits go by it."""
@@ -34,11 +34,11 @@ _VARIABLES = re.compile(
     r"|(HTTPS?|ALL|NO)_PROXY|(REQUESTS|CURL)_CA_BUNDLE|SSL_CERT_(FILE|DIR)",
     re.IGNORECASE,
 )
-_MINUTE, _DAY = 60, 86_400
+_MINUTE, _DAY_S = 60, 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DoctorCheck:
     """
     The result of a check.
 
@@ -53,13 +53,13 @@ class Check:
     """
 
     check: str
-    state: State
+    state: CheckState
     message: str
 
 
-def examine(profile: str | None = None, *, names: bool = False) -> Iterator[Check]:
+def examine(profile: str | None = None, *, names: bool = False) -> Iterator[DoctorCheck]:
     """
-    Check this installation, its sign-in and the way to the API.
+    DoctorCheck this installation, its sign-in and the way to the API.
 
     Parameters
     ----------
@@ -70,20 +70,24 @@ def examine(profile: str | None = None, *, names: bool = False) -> Iterator[Chec
 
     Yields
     ------
-    check : Check
+    check : DoctorCheck
         One request is sent, for one user; its answer is neither shown nor kept.
     """
-    yield Check("version", "ok", f"outreach_frames {__version__}, Python {platform.python_version()}, {_system()}")
+    yield DoctorCheck(
+        "version", "ok", f"outreach_frames {__version__}, Python {platform.python_version()}, {_system()}"
+    )
     yield _libraries()
-    yield Check("extras", "ok", ", ".join(filter(_has_extra, EXTRAS)) or "none is installed")
+    yield DoctorCheck("extras", "ok", ", ".join(filter(_has_extra, EXTRAS)) or "none is installed")
     variables = sorted(name for name in os.environ if _VARIABLES.fullmatch(name))
-    yield Check("environment", "ok", f"set: {', '.join(variables)}" if variables else "no variable of ours is set")
+    yield DoctorCheck(
+        "environment", "ok", f"set: {', '.join(variables)}" if variables else "no variable of ours is set"
+    )
     for name, folder, is_private in (
         ("sign-ins", Profiles().folder, True),
         ("cache", default_folder() / "http", True),
         ("journals", _write_journal.journal_folder(), False),
     ):
-        yield _folder(name, folder, names=names, is_private=is_private)
+        yield _folder_check(name, folder, names=names, is_private=is_private)
     yield _sign_in(profile, names=names)
     yield from _api(profile, names=names)
 
@@ -92,12 +96,12 @@ def _system() -> str:
     return f"{platform.system()} {platform.machine()}"
 
 
-def _libraries() -> Check:
+def _libraries() -> DoctorCheck:
     """Name the version of each library that is always needed."""
     try:
         lines = [line for line in requires("outreach_frames") or () if "extra ==" not in line]
     except ModuleNotFoundError:
-        return Check("libraries", "unknown", "outreach_frames runs from a folder and is not installed")
+        return DoctorCheck("libraries", "unknown", "outreach_frames runs from a folder and is not installed")
     versions, absent = [], []
     for line in lines:
         library = re.split(r"[^\w.-]", line, maxsplit=1)[0]
@@ -106,52 +110,54 @@ def _libraries() -> Check:
         except ModuleNotFoundError:
             absent.append(library)
     if absent:
-        return Check("libraries", "failed", f"not installed: {', '.join(absent)}")
-    return Check("libraries", "ok", ", ".join(versions))
+        return DoctorCheck("libraries", "failed", f"not installed: {', '.join(absent)}")
+    return DoctorCheck("libraries", "ok", ", ".join(versions))
 
 
 def _has_extra(name: str) -> bool:
     return all(map(is_installed, EXTRAS[name]))
 
 
-def _folder(name: str, folder: Path, *, names: bool, is_private: bool) -> Check:
+def _folder_check(name: str, folder: Path, *, names: bool, is_private: bool) -> DoctorCheck:
     """Check that a folder, or the one that it will be made in, can be written to, and that only its owner can read."""
     check, where = f"folder of {name}", f" ({folder})" if names else ""
     try:
         if not folder.exists():
             above = next(each for each in folder.parents if each.exists())
             if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
-                return Check(check, "ok", f"not made yet{where}")
-            return Check(check, "failed", f"cannot be made{where}")
+                return DoctorCheck(check, "ok", f"not made yet{where}")
+            return DoctorCheck(check, "failed", f"cannot be made{where}")
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            return Check(check, "failed", f"cannot be written to{where}")
+            return DoctorCheck(check, "failed", f"cannot be written to{where}")
         if is_private and os.name == "posix":
             readable = [each for each in (folder, *folder.iterdir()) if stat.S_IMODE(each.lstat().st_mode) & 0o077]
             if readable:
-                return Check(check, "failed", f"{len(readable)} entries can be read by others{where}")
+                return DoctorCheck(check, "failed", f"{len(readable)} entries can be read by others{where}")
     except OSError as error:
-        return Check(check, "failed", f"{type(error).__name__}{where}")
-    return Check(check, "ok", f"can be written to{', private' if is_private else ''}{where}")
+        return DoctorCheck(check, "failed", f"{type(error).__name__}{where}")
+    return DoctorCheck(check, "ok", f"can be written to{', private' if is_private else ''}{where}")
 
 
-def _sign_in(profile: str | None, *, names: bool) -> Check:
+def _sign_in(profile: str | None, *, names: bool) -> DoctorCheck:
     """Say which sign-in is used, and how long its token lasts."""
     if profile is None and os.environ.get("OUTREACH_TOKEN"):
-        return Check("sign-in", "ok", "the token in OUTREACH_TOKEN, which is not renewed")
+        return DoctorCheck("sign-in", "ok", "the token in OUTREACH_TOKEN, which is not renewed")
     name = (os.environ.get("OUTREACH_PROFILE") or DEFAULT_PROFILE) if profile is None else profile
     profiles = Profiles()
     try:
         saved = profiles.load(name)
         token = profiles.token(name)
     except OutreachError as error:
-        return Check("sign-in", "failed", _sentence(error, names=names))
+        return DoctorCheck("sign-in", "failed", _sentence(error, names=names))
     if token is None:
-        return Check("sign-in", "failed", "the secrets of the profile are gone; sign in again: outreach-frames login")
+        return DoctorCheck(
+            "sign-in", "failed", "the secrets of the profile are gone; sign in again: outreach-frames login"
+        )
     left = token.expires_at - time.time()
     life = f"token valid for {left / _MINUTE:.0f} more minutes" if left > 0 else "token expired"
     renewal = "renews itself" if token.refresh else "cannot be renewed"
-    state: State = "ok" if left > 0 or token.refresh else "failed"
-    return Check("sign-in", state, f"{_profile(name, saved, names=names)}; {life}, {renewal}")
+    state: CheckState = "ok" if left > 0 or token.refresh else "failed"
+    return DoctorCheck("sign-in", state, f"{_profile(name, saved, names=names)}; {life}, {renewal}")
 
 
 def _profile(name: str, saved: Profile, *, names: bool) -> str:
@@ -160,7 +166,7 @@ def _profile(name: str, saved: Profile, *, names: bool) -> str:
     return f"{called}, secrets in {place}, {len(saved.scopes)} scopes"
 
 
-def _api(profile: str | None, *, names: bool) -> Iterator[Check]:
+def _api(profile: str | None, *, names: bool) -> Iterator[DoctorCheck]:
     """Send one request; check that the API takes the sign-in, its clock and the budget."""
     answer = None
     try:
@@ -169,50 +175,52 @@ def _api(profile: str | None, *, names: bool) -> Iterator[Check]:
             where = "the public host" if host == urlsplit(BASE_URL).hostname else "another host than the public one"
             try:
                 answer = client.session.get("/users", [("page[size]", "1")], store=False)
-                yield Check("API", "ok", f"{host if names else where} takes the sign-in")
+                yield DoctorCheck("API", "ok", f"{host if names else where} takes the sign-in")
             except PermissionDeniedError as error:
                 if error.scope is None:
                     raise
-                yield Check("API", "ok", f"{host if names else where} takes the sign-in, which lacks {error.scope}")
+                yield DoctorCheck(
+                    "API", "ok", f"{host if names else where} takes the sign-in, which lacks {error.scope}"
+                )
     except RateLimitError as error:
-        yield Check("API", "ok", "answered")
-        yield Check("clock", "unknown", "the answer was an error")
-        yield Check("budget", "failed", _sentence(error, names=names))
+        yield DoctorCheck("API", "ok", "answered")
+        yield DoctorCheck("clock", "unknown", "the answer was an error")
+        yield DoctorCheck("budget", "failed", _sentence(error, names=names))
         return
     except OutreachError as error:
         no_token = isinstance(error, AuthError) and error.status is None
-        yield Check("API", "unknown" if no_token else "failed", _sentence(error, names=names))
+        yield DoctorCheck("API", "unknown" if no_token else "failed", _sentence(error, names=names))
     yield from (
         _answer(answer)
         if answer is not None
-        else (Check(name, "unknown", "there was no answer to read it from") for name in ("clock", "budget"))
+        else (DoctorCheck(name, "unknown", "there was no answer to read it from") for name in ("clock", "budget"))
     )
 
 
-def _answer(answer: Response) -> Iterator[Check]:
+def _answer(answer: Response) -> Iterator[DoctorCheck]:
     if answer.date is None:
-        yield Check("clock", "unknown", "the API's answer has no date")
+        yield DoctorCheck("clock", "unknown", "the API's answer has no date")
     else:
         # The header has whole seconds.
         difference = answer.date.timestamp() + 0.5 - (answer.requested_at + answer.received_at) / 2
         is_right = abs(difference) <= LARGEST_DIFFERENCE
-        how = "agrees with the API's to the second" if abs(difference) <= 1.5 else _difference(difference)  # noqa: PLR2004  a second, and rounding
-        yield Check("clock", "ok" if is_right else "failed", how)
+        how = "agrees with the API's to the second" if abs(difference) <= 1.5 else _clock_difference(difference)  # noqa: PLR2004  a second, and rounding
+        yield DoctorCheck("clock", "ok" if is_right else "failed", how)
     budget = answer.budget
     if budget.remaining is None:
-        yield Check("budget", "unknown", "the API states none")
+        yield DoctorCheck("budget", "unknown", "the API states none")
     else:
         of_limit = f" of {budget.limit:,}" if budget.limit is not None else ""
         reset = ""
         if budget.resets_at is not None:
             reset = f"; reset in {max(0.0, budget.resets_at - answer.received_at) / _MINUTE:.0f} minutes"
-        state: State = "ok" if budget.remaining else "failed"
-        yield Check("budget", state, f"{budget.remaining:,}{of_limit} requests left{reset}")
+        state: CheckState = "ok" if budget.remaining else "failed"
+        yield DoctorCheck("budget", state, f"{budget.remaining:,}{of_limit} requests left{reset}")
 
 
-def _difference(seconds: float) -> str:
+def _clock_difference(seconds: float) -> str:
     side = "behind" if seconds > 0 else "ahead of"
-    size = f"{abs(seconds):.0f} seconds" if abs(seconds) < _DAY else f"{abs(seconds) / _DAY:.0f} days"
+    size = f"{abs(seconds):.0f} seconds" if abs(seconds) < _DAY_S else f"{abs(seconds) / _DAY_S:.0f} days"
     return f"{size} {side} the API's"
 
 

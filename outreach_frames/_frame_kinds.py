@@ -83,7 +83,7 @@ class FrameKind:
         """Return an Arrow-backed frame of pandas as this kind, with its record where the kind has a place for one."""
         if self.library == "pandas" and self.dtypes == "arrow":
             return frame
-        table = pa.table({name: _array(frame[name]) for name in frame.columns})
+        table = pa.table({name: _arrow_array(frame[name]) for name in frame.columns})
         if self.library == "pandas":
             days = [pa.field(f.name, pa.timestamp("us")) if pa.types.is_date(f.type) else f for f in table.schema]
             converted: pd.DataFrame = table.cast(pa.schema(days)).to_pandas(types_mapper=_NUMPY_TYPES.get)
@@ -147,18 +147,18 @@ def _arrow_backed(table: pa.Table) -> pd.DataFrame:
         if pa.types.is_dictionary(values.type):
             columns[name] = values.to_pandas()
             continue
-        columns[name] = pd.Series(pd.arrays.ArrowExtensionArray(values.cast(_plain(values.type))), copy=False)
+        columns[name] = pd.Series(pd.arrays.ArrowExtensionArray(values.cast(_plain_type(values.type))), copy=False)
     return pd.DataFrame(columns, copy=False)
 
 
-def _plain(dtype: pa.DataType) -> pa.DataType:
+def _plain_type(dtype: pa.DataType) -> pa.DataType:
     if pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
         return pa.string()
     if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
-        return pa.list_(_plain(dtype.value_type))
+        return pa.list_(_plain_type(dtype.value_type))
     return dtype
 
 
-def _array(column: "pd.Series[Any]") -> Any:
+def _arrow_array(column: "pd.Series[Any]") -> Any:
     """Return the Arrow array behind a column."""
     return column.array.__arrow_array__() if isinstance(column.dtype, pd.ArrowDtype) else pa.array(column)

@@ -27,11 +27,11 @@ BATCH_TO_WRITE = 25
 _MAX_LENGTH = 60
 """Longest value in a text of changes [characters]."""
 
-_Member = Attribute | Relationship
+_ChangedMember = Attribute | Relationship
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CellChange:
     """One value that a row would change, as text: the column, what the record has, what it would get."""
 
     column: str
@@ -83,15 +83,15 @@ class Comparison:
             for row in batch:
                 yield row, records.get(id_text(row.target), {}) if row.is_update else {}
 
-    def cells(self, row: Row, record: Mapping[str, Any]) -> list[Cell]:
+    def cells(self, row: Row, record: Mapping[str, Any]) -> list[CellChange]:
         """Return what a row would change."""
         return [
-            Cell(name, _value_text(member, _value_of(member, record)), _value_text(member, value))
+            CellChange(name, _value_text(member, _value_of(member, record)), _value_text(member, value))
             for name, value in row.fields.items()
             if (member := self._members[name]) and self._differs(member, value, record)
         ]
 
-    def conflict(self, row: Row, record: Mapping[str, Any], cells: Sequence[Cell]) -> str | None:
+    def conflict(self, row: Row, record: Mapping[str, Any], cells: Sequence[CellChange]) -> str | None:
         """Return why a row is not written: its record has changed since it was read; ``None`` where it may be."""
         if self._on_conflict == "overwrite":
             return None
@@ -116,10 +116,10 @@ class Comparison:
                 if self._differs(member, earlier, record):
                     yield name
 
-    def _differs(self, member: _Member, value: Any, record: Mapping[str, Any]) -> bool:
+    def _differs(self, member: _ChangedMember, value: Any, record: Mapping[str, Any]) -> bool:
         if not _is_readable(member):
             return True
-        one, other = _comparable(member, value), _comparable(member, _value_of(member, record))
+        one, other = _comparable_value(member, value), _comparable_value(member, _value_of(member, record))
         if isinstance(one, Reference) and isinstance(other, Reference):
             return one.id != other.id or (None not in {one.type, other.type} and one.type != other.type)
         return bool(one != other)
@@ -145,7 +145,7 @@ def current_records(
     return records
 
 
-def _member_of(kind: ResourceType, name: str) -> _Member | None:
+def _member_of(kind: ResourceType, name: str) -> _ChangedMember | None:
     """Return what a column stands for; ``None`` for the type beside an id, and for columns of included records."""
     try:
         member = kind.member(name)
@@ -154,7 +154,7 @@ def _member_of(kind: ResourceType, name: str) -> _Member | None:
     return None if isinstance(member, Relationship) and name == member.type_column else member
 
 
-def _is_readable(member: _Member) -> bool:
+def _is_readable(member: _ChangedMember) -> bool:
     return member.has_data if isinstance(member, Relationship) else not (member.write_only or member.is_secret)
 
 
@@ -162,7 +162,7 @@ def _by_column(record: Mapping[Hashable, Any]) -> dict[str, Any]:
     return {str(column): value for column, value in record.items()}
 
 
-def _value_of(member: _Member, record: Mapping[str, Any]) -> Any:
+def _value_of(member: _ChangedMember, record: Mapping[str, Any]) -> Any:
     """Return a value of a record or of a frame's row; of a relationship to one the type too, where it is there."""
     if isinstance(member, Attribute):
         return record.get(member.column, record.get(member.name))
@@ -173,14 +173,14 @@ def _value_of(member: _Member, record: Mapping[str, Any]) -> Any:
     return Reference(value, type_name)
 
 
-def _comparable(member: _Member, value: Any) -> Any:
+def _comparable_value(member: _ChangedMember, value: Any) -> Any:
     """Return a value in the one form in which it is compared; ``None`` where it is missing."""
     if value is None or is_missing(value):
         return None
     if isinstance(member, Relationship):
         if member.many:
-            return sorted(_related_id(each) for each in value) or None
-        return Reference(_related_id(value), value.type if isinstance(value, Reference) else None)
+            return sorted(_id_of_relationship(each) for each in value) or None
+        return Reference(_id_of_relationship(value), value.type if isinstance(value, Reference) else None)
     try:
         sent = attribute_value(member.name, value, member)
     except QueryError:
@@ -191,7 +191,7 @@ def _comparable(member: _Member, value: Any) -> Any:
     return None if sent == [] else sent
 
 
-def _related_id(value: Any) -> str:
+def _id_of_relationship(value: Any) -> str:
     return id_text(value.id if isinstance(value, Reference) else value)
 
 
@@ -201,11 +201,11 @@ def id_text(record: Any) -> str:
     return str(int(id_)) if id_.isascii() and id_.isdigit() else id_
 
 
-def _value_text(member: _Member, value: Any) -> str | None:
+def _value_text(member: _ChangedMember, value: Any) -> str | None:
     """Write a value for people; what opens something is not shown."""
     if isinstance(member, Attribute) and not _is_readable(member):
         return None if value is None or is_missing(value) else "(not shown)"
-    form = _comparable(member, value)
+    form = _comparable_value(member, value)
     if isinstance(form, Reference):
         return f"{form.type} {form.id}" if form.type else str(form.id)
     if isinstance(form, list):

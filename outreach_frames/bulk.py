@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from outreach_frames._format import type_name
 from outreach_frames._frame_kinds import pandas_from
 from outreach_frames._http import WaitInterrupted
-from outreach_frames._write_conflicts import BATCH_TO_WRITE, CONFLICT_CHOICES, Cell, Comparison, OnConflict
+from outreach_frames._write_conflicts import BATCH_TO_WRITE, CONFLICT_CHOICES, CellChange, Comparison, OnConflict
 from outreach_frames._write_journal import Entry, Identity, Journal, Owner, alone, identity_of, journal_folder
 from outreach_frames._write_rows import Row, digest_of, message_of, planned_rows
 from outreach_frames._write_selection import FrameSelection, Mode, select_rows
@@ -38,7 +38,7 @@ class _Outcome:
     error_id: str | None = None
     pointer: str | None = None
     reason: str | None = None
-    cells: Sequence[Cell] = ()
+    cells: Sequence[CellChange] = ()
 
 
 def write_frame(
@@ -379,7 +379,7 @@ class _Writer:
             return _Outcome("unknown", reason="sent before without an answer; a key would tell what became of it")
         return self._write(row, planned.cells)
 
-    def _write(self, row: Row, cells: Sequence[Cell]) -> _Outcome:
+    def _write(self, row: Row, cells: Sequence[CellChange]) -> _Outcome:
         """Write one row, noting it before and after; what stops the whole call is raised."""
         self.book.note(row.digest, Entry("under way"))
         status: Literal["created", "updated"] = "created" if row.target is None else "updated"

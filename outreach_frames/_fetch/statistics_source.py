@@ -4,7 +4,7 @@ import pandas as pd
 
 from outreach_frames._fetch.frames import fetch
 from outreach_frames.client import Client
-from outreach_frames.stats._tables import TableReader, reader_of
+from outreach_frames.stats._tables import TableReader, table_reader_of
 
 
 class _Fetched:
@@ -23,6 +23,6 @@ class _Fetched:
         return fetch(self._client, name, fields=[column for column in columns if column != "id"], progress=False)
 
 
-@reader_of.register
+@table_reader_of.register
 def _of_client(source: Client) -> TableReader:
     return _Fetched(source)

@@ -18,10 +18,10 @@ from outreach_frames.client import Client
 
 _UNFINISHED = frozenset({"pending", "active", "paused", "disabled", "failed", "bounced"})
 """States of enrollments that count as active."""
-_UNDELIVERABLE = frozenset({"bounced", "hard_bounced", "invalid", "undeliverable", "unsubscribed"})
+_UNDELIVERABLE_STATUS = frozenset({"bounced", "hard_bounced", "invalid", "undeliverable", "unsubscribed"})
 """Values of an address's ``status`` to which nothing is sent; the vendor does not publish them."""
-_MAIL_STEPS = frozenset({"auto_email", "manual_email"})
-_MEMBERS = {
+_STEPS_WITH_MAIL = frozenset({"auto_email", "manual_email"})
+_CHECKED_MEMBERS = {
     "sequences": ["enabled", "transactional", "ruleset"],
     "rulesets": [
         "permit_duplicate_prospects",
@@ -66,18 +66,18 @@ class SequenceRules:
     @property
     def mails(self) -> bool:
         """Whether the sequence sends mails."""
-        return bool(self.step_types & _MAIL_STEPS)
+        return bool(self.step_types & _STEPS_WITH_MAIL)
 
     @property
     def permits_duplicates(self) -> bool:
         """Whether a prospect may be active in the sequence twice."""
-        return _word(self.ruleset.get("permit_duplicate_prospects")) == "allow"
+        return _as_word(self.ruleset.get("permit_duplicate_prospects")) == "allow"
 
     def refusals(self) -> Iterator[str]:
         """Yield why nobody can be enrolled."""
         if self.sequence is None:
             yield "there is no such sequence"
-        elif not _is_set(self.sequence.get("enabled")):
+        elif not _has_value(self.sequence.get("enabled")):
             yield "the sequence is not enabled"
         elif not self.step_types:
             yield "the sequence has no steps"
@@ -135,7 +135,7 @@ def _mailbox_refusal(boxes: Mapping[str, Mapping[str, Any]], mailbox: Any, *, ma
     box = boxes.get(id_text(mailbox))
     if box is None:
         return "there is no such mailbox"
-    return "the mailbox does not send" if mails and _is_set(box.get("send_disabled")) else None
+    return "the mailbox does not send" if mails and _has_value(box.get("send_disabled")) else None
 
 
 class _Checks:
@@ -156,12 +156,12 @@ class _Checks:
         for prospect, status, unsubscribed in zip(
             addresses["prospect_id"], addresses["status"], addresses["unsubscribed_at"], strict=True
         ):
-            is_deliverable = status not in _UNDELIVERABLE if isinstance(status, str) else True
+            is_deliverable = status not in _UNDELIVERABLE_STATUS if isinstance(status, str) else True
             self._addresses.setdefault(id_text(prospect), []).append(is_deliverable and is_missing(unsubscribed))
         others = {id_text(state["sequence_id"]) for each in self._states.values() for state in each}
         sequences = _read(client, "sequences", [int(each) for each in others - {"<NA>", rules.number}])
         rulesets = _ruleset(client, [*sequences.values()])
-        exclusivity = (_word(ruleset.get("sequence_exclusivity")) for ruleset in rulesets)
+        exclusivity = (_as_word(ruleset.get("sequence_exclusivity")) for ruleset in rulesets)
         self._exclusivity = dict(zip(sequences, exclusivity, strict=True))
 
     def enrolled(self, number: str) -> Refusal | None:
@@ -176,7 +176,7 @@ class _Checks:
     def refusal(self, prospect: Mapping[str, Any], number: str) -> Refusal | None:
         """Return the first reason why a prospect cannot be enrolled."""
         reasons = (
-            *(() if _is_set((self._rules.sequence or {}).get("transactional")) else self._opt_outs(prospect)),
+            *(() if _has_value((self._rules.sequence or {}).get("transactional")) else self._opt_outs(prospect)),
             *self._unreachable(prospect, number),
             *self._clashes(prospect, number),
         )
@@ -184,16 +184,16 @@ class _Checks:
 
     def _opt_outs(self, prospect: Mapping[str, Any]) -> Iterator[str]:
         rules = self._rules
-        if _is_set(prospect["opted_out"]):
+        if _has_value(prospect["opted_out"]):
             yield "the prospect has opted out"
         if (
             rules.mails
-            and _is_set(prospect["email_opted_out"])
+            and _has_value(prospect["email_opted_out"])
             and rules.ruleset.get("email_opt_out_action") != "allow"
         ):
             yield "the prospect has opted out of emails"
         calls = "call" in rules.step_types
-        if calls and _is_set(prospect["call_opted_out"]) and rules.ruleset.get("call_opt_out_action") != "allow":
+        if calls and _has_value(prospect["call_opted_out"]) and rules.ruleset.get("call_opt_out_action") != "allow":
             yield "the prospect has opted out of calls"
 
     def _unreachable(self, prospect: Mapping[str, Any], number: str) -> Iterator[str]:
@@ -205,20 +205,20 @@ class _Checks:
     def _clashes(self, prospect: Mapping[str, Any], number: str) -> Iterator[str]:
         rules, states = self._rules, self._states.get(number, ())
         here = [state for state in states if id_text(state["sequence_id"]) == rules.number]
-        if here and _word(rules.ruleset.get("permit_duplicate_prospects")) in {"", "disallow"}:
+        if here and _as_word(rules.ruleset.get("permit_duplicate_prospects")) in {"", "disallow"}:
             yield "the prospect has already been in this sequence"
         elsewhere = {
             self._exclusivity.get(id_text(state["sequence_id"]), "")
             for state in states
             if id_text(state["sequence_id"]) != rules.number and state["state"] in _UNFINISHED
         }
-        own, exclusive = _word(rules.ruleset.get("sequence_exclusivity")), "exclusivesequences"
+        own, exclusive = _as_word(rules.ruleset.get("sequence_exclusivity")), "exclusivesequences"
         if elsewhere and (
             own == "allsequences" or "allsequences" in elsewhere or (own == exclusive and exclusive in elsewhere)
         ):
             yield "the prospect is active in another sequence, which a ruleset does not permit"
         wait, touched = rules.ruleset.get("minimum_prospect_touched_interval"), prospect["touched_at"]
-        seconds = float(wait) if wait is not None and _is_set(wait) else 0.0
+        seconds = float(wait) if wait is not None and _has_value(wait) else 0.0
         if isinstance(touched, pd.Timestamp) and touched + pd.Timedelta(seconds=seconds) > self._now:
             yield "the prospect was contacted more recently than the ruleset permits"
 
@@ -227,7 +227,7 @@ _FRESH: Mapping[str, Any] = {"refresh": True, "progress": False}
 
 
 def _read(client: Client, table: str, ids: Sequence[int | str]) -> dict[str, Mapping[str, Any]]:
-    return current_records(client, client.catalog.resource(table), ids, _MEMBERS[table])
+    return current_records(client, client.catalog.resource(table), ids, _CHECKED_MEMBERS[table])
 
 
 def _ruleset(client: Client, sequences: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -237,10 +237,10 @@ def _ruleset(client: Client, sequences: Sequence[Mapping[str, Any]]) -> list[Map
     return [{} if number is None else rulesets.get(id_text(number), {}) for number in numbers]
 
 
-def _is_set(value: Any) -> bool:
+def _has_value(value: Any) -> bool:
     return value is not None and not is_missing(value) and bool(value)
 
 
-def _word(value: Any) -> str:
+def _as_word(value: Any) -> str:
     """Return a value without case and underscores; the guide has ``onlyIfActive``, the schema ``only_if_inactive``."""
     return value.replace("_", "").casefold() if isinstance(value, str) else ""

@@ -127,7 +127,7 @@ def enroll(
     kind = client.catalog.resource("sequence_states")
     number = checked_id(client.catalog.resource("sequences"), sequence)
     ids = ids_of(client.catalog.resource("prospects"), prospect)
-    boxes = _mailboxes(client, prospect, mailbox, len(ids))
+    boxes = _mailboxes_of_users(client, prospect, mailbox, len(ids))
     if is_one(prospect) and confirm is not False:
         return client.create(kind.name, prospect=ids.iloc[0], sequence=number, mailbox=boxes[0], **values)
     columns: Mapping[str, Any] = {"prospect": ids.tolist(), "sequence": [number] * len(ids), "mailbox": boxes}
@@ -141,7 +141,8 @@ def enroll(
     def plan() -> list[Row]:
         checked = refusals(client, rules, ids.tolist(), boxes)
         return [
-            _checked(row, each) for row, each in zip(planned_rows(client, kind, chosen, None), checked, strict=True)
+            _checked_prospects(row, each)
+            for row, each in zip(planned_rows(client, kind, chosen, None), checked, strict=True)
         ]
 
     return write_rows(
@@ -157,7 +158,7 @@ def enroll(
     )
 
 
-def _mailboxes(client: Client, prospect: Any, mailbox: RecordId | None, n: int) -> list[int | str | None]:
+def _mailboxes_of_users(client: Client, prospect: Any, mailbox: RecordId | None, n: int) -> list[int | str | None]:
     """Return the mailbox of each prospect."""
     kind = client.catalog.resource("mailboxes")
     if mailbox is not None:
@@ -168,7 +169,7 @@ def _mailboxes(client: Client, prospect: Any, mailbox: RecordId | None, n: int) 
     return [None if value is None or is_missing(value) else checked_id(kind, value) for value in values]
 
 
-def _checked(row: Row, refusal: Refusal | None) -> Row:
+def _checked_prospects(row: Row, refusal: Refusal | None) -> Row:
     if refusal is None:
         return row
     if refusal.existing is None:

@@ -147,7 +147,7 @@ def _with_changed_tags(
         tagged = [records_now.get(id_text(ids.iloc[place])) for place in places]
         absent = [place for place, record in zip(places, tagged, strict=True) if record is None]
         result.loc[absent, ["status", "reason"]] = ["refused", "there is no such record"]
-        there = [(place, _listed(record["tags"])) for place, record in zip(places, tagged, strict=True) if record]
+        there = [(place, _listed_tags(record["tags"])) for place, record in zip(places, tagged, strict=True) if record]
         before = pd.DataFrame({"id": ids.iloc[[place for place, _ in there]].tolist(), "tags": [t for _, t in there]})
         after = before.assign(tags=pd.Series([change(tags, names) for _, tags in there], dtype=object))
         with TemporaryDirectory() as folder:
@@ -176,5 +176,5 @@ def _checked_tags(tags: str | Iterable[str]) -> list[str]:
     return [*dict.fromkeys(names)]
 
 
-def _listed(tags: Any) -> list[str]:
+def _listed_tags(tags: Any) -> list[str]:
     return [*tags] if isinstance(tags, Iterable) else []

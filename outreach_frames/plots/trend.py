@@ -26,8 +26,8 @@ from outreach_frames.plots._layout import open_page, theme
 from outreach_frames.plots._small_multiples import week_places
 from outreach_frames.plots._style import MUTED, SMALL_PT
 
-_MEETINGS = "meetings"
-_HEIGHT, _LEFT, _RIGHT, _BELOW, _ABOVE = 2.6, 0.75, 0.15, 0.3, 0.2
+_MEETING_COUNT = "meetings"
+_PANEL_HEIGHT, _SPACE_LEFT, _SPACE_RIGHT, _SPACE_BELOW, _SPACE_ABOVE = 2.6, 0.75, 0.15, 0.3, 0.2
 _BAND, _YOUNG_SHADE = 0.18, "#F2F2F2"
 _LENGTH_D = {"day": 1, "week": 7, "month": 30, "quarter": 91}
 
@@ -73,7 +73,7 @@ def plot_trend(
     Trend of reply rate by month
     """
     name = str(parameters(trend).get("metric") or "reply_rate") if isinstance(trend, pd.DataFrame) else "reply_rate"
-    is_count = name == _MEETINGS
+    is_count = name == _MEETING_COUNT
     needed = [name, f"{name}_lo", f"{name}_hi", "mature", *([] if is_count else [f"{name}_n"])]
     require(trend, needed, plot="plot_trend", source="stats.trend(...)")
     by = str(parameters(trend).get("by") or trend.columns[0])
@@ -93,14 +93,14 @@ def plot_trend(
             footnote=f"{label}: {defined}. Band: {confidence(trend)} interval. "
             + (f"Faded: n\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{min_n}. " if few.any() else "")
             + ("" if mature.all() else f"Shaded, hollow: {_unfinished(is_count=is_count)}; not to be read as a fall."),
-            height=_HEIGHT,
+            height=_PANEL_HEIGHT,
         )
         if trend.empty or np.isnan(values).all():
             return empty(page, "No data in this period.")
-        width = page.width - _LEFT - _RIGHT
-        panel = page.place(_LEFT, _BELOW, width, page.height - _BELOW - _ABOVE)
+        width = page.width - _SPACE_LEFT - _SPACE_RIGHT
+        panel = page.place(_SPACE_LEFT, _SPACE_BELOW, width, page.height - _SPACE_BELOW - _SPACE_ABOVE)
         places = week_places(trend[by])
-        _draw(panel, places, np.stack([values, low, high], axis=1), mark_of(words), mature=mature, few=few)
+        _draw_trend(panel, places, np.stack([values, low, high], axis=1), mark_of(words), mature=mature, few=few)
         firm = ~few if (~few & ~np.isnan(values)).any() else ~np.isnan(values)
         most = np.inf if is_count else 1.0
         panel.set_ylim(0, max(top_of(high[firm & mature], most=most), top_of(values[firm], most=most)))
@@ -109,7 +109,7 @@ def plot_trend(
         else:
             rate_axis(panel.yaxis, axis_title(words))
         _date_axis(panel, places, mature, _LENGTH_D.get(by, 7))
-        page.describe(_described(label, trend[by], values, trials, mature=mature, is_count=is_count))
+        page.describe(_trend_description(label, trend[by], values, trials, mature=mature, is_count=is_count))
         return panel
 
 
@@ -117,7 +117,7 @@ def _unfinished(*, is_count: bool) -> str:
     return "the period has not ended" if is_count else "replies are still to come"
 
 
-def _draw(ax: Axes, places: Floats, bounds: Floats, mark: Any, *, mature: Flags, few: Flags) -> None:
+def _draw_trend(ax: Axes, places: Floats, bounds: Floats, mark: Any, *, mature: Flags, few: Flags) -> None:
     values = bounds[:, 0]
     solid = mature & ~np.isnan(values)
     firm = np.where(mature[:, None], bounds, np.nan)
@@ -153,7 +153,7 @@ def _date_axis(ax: Axes, places: Floats, mature: Flags, length: int) -> None:
         )
 
 
-def _described(
+def _trend_description(
     label: str, days: "pd.Series[Any]", values: Floats, trials: Floats, *, mature: Flags, is_count: bool
 ) -> str:
     """Say the first and the last mature value in words."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from outreach_frames import catalog
-from outreach_frames._dictionary import meaning_of, type_name, unit_of
+from outreach_frames._dictionary import meaning_of, name_of_type, unit_of_attribute
 from outreach_frames.errors import QueryError
 from outreach_frames.snapshots import _sql, parquet
 
@@ -24,8 +24,8 @@ def column_dictionary(table: str, files: Sequence[Path], attrs: Mapping[str, Any
     return pd.DataFrame(
         {
             "column": pd.array(schema.names, "string[pyarrow]"),
-            "type": pd.array([type_name(field.type) for field in schema], "string[pyarrow]"),
-            "unit": pd.array([unit_of(field) for field in schema], "string[pyarrow]"),
+            "type": pd.array([name_of_type(field.type) for field in schema], "string[pyarrow]"),
+            "unit": pd.array([unit_of_attribute(field) for field in schema], "string[pyarrow]"),
             "meaning": pd.array([meaning_of(name, kind, labels) for name in schema.names], "string[pyarrow]"),
             "missing": pd.array([missing[name] / rows if rows else None for name in schema.names], "double[pyarrow]"),
         }

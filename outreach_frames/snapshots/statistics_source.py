@@ -3,10 +3,10 @@
 import pandas as pd
 
 from outreach_frames.snapshots.snapshot import Snapshot
-from outreach_frames.stats._tables import TableReader, reader_of
+from outreach_frames.stats._tables import TableReader, table_reader_of
 
 
-class _Stored:
+class _SnapshotTables:
     """Tables of a version of a snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -19,6 +19,6 @@ class _Stored:
         return self._snapshot.frame(name, columns=columns)
 
 
-@reader_of.register
+@table_reader_of.register
 def _of_snapshot(source: Snapshot) -> TableReader:
-    return _Stored(source)
+    return _SnapshotTables(source)

@@ -83,14 +83,14 @@ def _with_person_column(source: TableReader, name: str, frame: pd.DataFrame, key
     if table == "accounts" and name != "prospects":
         if "prospect_id" not in frame.columns:
             return frame
-        people = _pairs(source, "prospects", "account_id")
-        people = people.merge(_pairs(source, "accounts", key, id_as="account_id"), on="account_id", how="left")
+        people = _key_pairs(source, "prospects", "account_id")
+        people = people.merge(_key_pairs(source, "accounts", key, id_as="account_id"), on="account_id", how="left")
         people = people.rename(columns={"id": "prospect_id"})[["prospect_id", key]]
         return frame.merge(people, on="prospect_id", how="left", validate="m:1")
     link = "account_id" if table == "accounts" else "prospect_id"
     if link not in frame.columns:
         return frame
-    return frame.merge(_pairs(source, table, key, id_as=link), on=link, how="left", validate="m:1")
+    return frame.merge(_key_pairs(source, table, key, id_as=link), on=link, how="left", validate="m:1")
 
 
 def _with_teams(source: TableReader, name: str, frame: pd.DataFrame, shared: dict[str, int]) -> pd.DataFrame:
@@ -98,7 +98,7 @@ def _with_teams(source: TableReader, name: str, frame: pd.DataFrame, shared: dic
     who = next((column for column in ("user_id", "owner_id") if column in frame.columns), None)
     if who is None:
         return frame
-    users = _pairs(source, "users", "teams_ids", id_as=who)
+    users = _key_pairs(source, "users", "teams_ids", id_as=who)
     pairs = users.explode("teams_ids").rename(columns={"teams_ids": "team_id"})
     pairs["team_id"] = pairs["team_id"].astype("int64[pyarrow]")
     together = frame.merge(pairs, on=who, how="left")
@@ -114,7 +114,7 @@ def _with_teams(source: TableReader, name: str, frame: pd.DataFrame, shared: dic
     return together
 
 
-def _pairs(source: TableReader, table: str, column: str, *, id_as: str = "id") -> pd.DataFrame:
+def _key_pairs(source: TableReader, table: str, column: str, *, id_as: str = "id") -> pd.DataFrame:
     """
     Read a column of another table, by its id.
 
@@ -150,7 +150,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
 }
 """By key, the table and the column with the names."""
 
-_STEP = "sequence_step_id"
+_STEP_KEY = "sequence_step_id"
 
 
 def name_column(key: str) -> str:
@@ -160,9 +160,9 @@ def name_column(key: str) -> str:
 
 def with_names(source: TableReader, result: pd.DataFrame) -> pd.DataFrame:
     """Add to a result, beside each id, the name that the source has for it, unless the result has its own."""
-    if not set(result.columns).isdisjoint({*_NAMED, _STEP}):
+    if not set(result.columns).isdisjoint({*_NAMED, _STEP_KEY}):
         attrs = result.attrs
-        for key in [column for column in result.columns if column in _NAMED or column == _STEP]:
+        for key in [column for column in result.columns if column in _NAMED or column == _STEP_KEY]:
             names = None if _has_own(result, key) else _names_of(source, key)
             if names is not None and not names.empty:
                 named = result[key].map(names).astype("string[pyarrow]").astype(names.dtype)
@@ -180,7 +180,7 @@ def _has_own(result: pd.DataFrame, key: str) -> bool:
 
 def _names_of(source: TableReader, key: str) -> "pd.Series[Any] | None":
     """Return the names by id; ``None`` where the source has none."""
-    if key == _STEP:
+    if key == _STEP_KEY:
         return _step_names(source)
     table, column = _NAMED[key]
     frame = read_table(source, table)

@@ -25,7 +25,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.stats._keys import columns_in_words, with_keys, with_names
 from outreach_frames.stats._spans import bounds_of
 from outreach_frames.stats._statistic import columns_of, extraction, is_eager
-from outreach_frames.stats._tables import COLUMNS, PLACED_BY, TableReader, read_table, reader_of
+from outreach_frames.stats._tables import COLUMNS, PLACED_BY, TableReader, read_table, table_reader_of
 from outreach_frames.stats._timestamps import EPOCH, to_iso
 from outreach_frames.stats._validation import check_dtype, missing_column
 
@@ -47,7 +47,7 @@ _CUT: Mapping[str, tuple[str, ...]] = {
 }
 """Tables of which a period keeps a part; else mailings, calls and tasks."""
 
-_BY_ENROLLMENT = frozenset({"step_funnel", "time_to_event"})
+_CUT_BY_ENROLLMENT = frozenset({"step_funnel", "time_to_event"})
 """Statistics that follow enrollments by their mail: those count whose first mailing was sent in the period."""
 
 _ALSO_PLACED_BY = {"failures": ("created_at",)}
@@ -112,7 +112,7 @@ class _Call:
         shared = {name: kwargs.get(name, default) for name, default in _SHARED_PARAMETERS.items()} | shared
         if len(args) > 1 or self._first not in kwargs:  # the statistic's own message says what is wrong
             return self._function(*args, **{k: v for k, v in kwargs.items() if not args or k != self._first})
-        source = reader_of(kwargs[self._first])
+        source = table_reader_of(kwargs[self._first])
         if source is not None:
             kwargs = self._filled(source, kwargs)
         if "period" in self._added:
@@ -173,7 +173,7 @@ class _Call:
         if "since" in self._own.parameters:
             return kwargs | {"since": since, "until": until}
         self._noted["parameters"] |= {"since": since, "until": until}
-        if self._name in _BY_ENROLLMENT:
+        if self._name in _CUT_BY_ENROLLMENT:
             return self._begun_within(kwargs, bounds)
         cut = {name: kwargs[name] for name in _CUT.get(self._name, _TOUCHES) if kwargs.get(name) is not None}
         return kwargs | {name: self._cut(name, frame, bounds) for name, frame in cut.items()}
@@ -183,7 +183,7 @@ class _Call:
         if frame is native:
             return native  # no frame: the statistic says so
         rows = frame.filter(
-            _placed(name, native, bounds, needed_for=self._name, also=_ALSO_PLACED_BY.get(self._name, ()))
+            _placed_within(name, native, bounds, needed_for=self._name, also=_ALSO_PLACED_BY.get(self._name, ()))
         )
         if is_eager(native):
             self._left_out(name, len(native) - len(rows))
@@ -199,7 +199,12 @@ class _Call:
         sent = mail.select(who, sent_at=_first_instant("mailings", kwargs["mailings"], PLACED_BY["mailings"])).filter(
             ~nw.col(who).is_null(), ~nw.col("sent_at").is_null()
         )
-        began = sent.group_by(who).agg(nw.col("sent_at").min()).filter(_between(nw.col("sent_at"), bounds)).select(who)
+        began = (
+            sent.group_by(who)
+            .agg(nw.col("sent_at").min())
+            .filter(_within_bounds(nw.col("sent_at"), bounds))
+            .select(who)
+        )
         rows = {}
         for name, frame in frames.items():
             native = kwargs[name]
@@ -242,14 +247,14 @@ def _renumbered(result: Any) -> Any:
     return result.reset_index(drop=True) if isinstance(result, pd.DataFrame) else result
 
 
-def _placed(
+def _placed_within(
     name: str, native: Any, bounds: tuple[int | None, int | None], *, needed_for: str, also: Sequence[str] = ()
 ) -> nw.Expr:
     present, placed_by = columns_of(name, native), (*PLACED_BY[name], *also)
     for column in placed_by:
         if column not in present:
             raise missing_column(name, column, needed_for=f"a period of {needed_for}")
-    return _between(_first_instant(name, native, placed_by), bounds)
+    return _within_bounds(_first_instant(name, native, placed_by), bounds)
 
 
 def _first_instant(name: str, native: Any, columns: Sequence[str]) -> nw.Expr:
@@ -262,7 +267,7 @@ def _first_instant(name: str, native: Any, columns: Sequence[str]) -> nw.Expr:
     return nw.coalesce(*instants)
 
 
-def _between(instant: nw.Expr, bounds: tuple[int | None, int | None]) -> nw.Expr:
+def _within_bounds(instant: nw.Expr, bounds: tuple[int | None, int | None]) -> nw.Expr:
     since, until = (None if bound is None else EPOCH + timedelta(microseconds=bound) for bound in bounds)
     within = ~instant.is_null()
     if since is not None:

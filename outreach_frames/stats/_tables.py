@@ -25,7 +25,7 @@ class TableReader(Protocol):
 
 
 @singledispatch
-def reader_of(source: object) -> TableReader | None:  # noqa: ARG001  what is dispatched on
+def table_reader_of(source: object) -> TableReader | None:  # noqa: ARG001  what is dispatched on
     """Return what reads the tables of a source; ``None`` for anything that is no source, such as a frame."""
     return None
 
@@ -48,7 +48,7 @@ class _Frames:
         return self._frames[name][columns]
 
 
-@reader_of.register
+@table_reader_of.register
 def _of_frames(source: Mapping) -> TableReader:  # type: ignore[type-arg]  # dispatch needs the plain class
     return _Frames(source)
 
@@ -64,20 +64,20 @@ PLACED_BY: Mapping[str, tuple[str, ...]] = {
 }
 """By table, the instants of which the first that is not missing places a record in a period."""
 
-_COUNTERS = tuple(
+_COUNTER_COLUMNS = tuple(
     f"{kind}_count"
     for kind in (
         *("schedule", "deliver", "open", "click", "reply", "positive_reply", "neutral_reply", "negative_reply"),
         *("bounce", "failure", "opt_out"),
     )
 )
-_LINKS = (
+_LINK_COLUMNS = (
     *("account_id", "mailbox_id", "opportunity_id", "prospect_id", "sequence_id", "sequence_state_id"),
     *("sequence_step_id", "template_id", "user_id", "owner_id"),
 )
 
 COLUMNS: Mapping[str, frozenset[str]] = {
-    name: frozenset(("id", "name", *_LINKS, *columns))
+    name: frozenset(("id", "name", *_LINK_COLUMNS, *columns))
     for name, columns in {
         "accounts": ("domain", "industry", "named"),
         "call_dispositions": (),
@@ -106,20 +106,20 @@ COLUMNS: Mapping[str, frozenset[str]] = {
         ),
         "sequence_states": (
             *("state", "created_at", "active_at", "state_changed_at", "replied_at", "call_completed_at"),
-            *("pause_reason", "error_reason", *_COUNTERS),
+            *("pause_reason", "error_reason", *_COUNTER_COLUMNS),
         ),
-        "sequence_steps": ("order", "step_type", "interval", "display_name", "created_at", *_COUNTERS),
-        "sequence_templates": ("enabled", "enabled_at", "is_reply", "created_at", *_COUNTERS),
+        "sequence_steps": ("order", "step_type", "interval", "display_name", "created_at", *_COUNTER_COLUMNS),
+        "sequence_templates": ("enabled", "enabled_at", "is_reply", "created_at", *_COUNTER_COLUMNS),
         "sequences": (
             *("duration_in_days", "throttle_max_adds_per_day", "transactional", "num_contacted_prospects"),
-            *("num_replied_prospects", "enabled", "created_at", *_COUNTERS),
+            *("num_replied_prospects", "enabled", "created_at", *_COUNTER_COLUMNS),
         ),
         "tasks": (
             *("action", "task_type", "state", "due_at", "scheduled_at", "completed_at", "created_at"),
             *("completer_id", "mailing_id", "call_id"),
         ),
         "teams": (),
-        "templates": ("stats_target_id", "updated_at", "subject", "archived_at", *_COUNTERS),
+        "templates": ("stats_target_id", "updated_at", "subject", "archived_at", *_COUNTER_COLUMNS),
         "users": ("email", "time_zone", "teams_ids", "locked"),
     }.items()
 }
@@ -133,7 +133,7 @@ def read_table(source: TableReader, name: str, keys: Iterable[str] = ()) -> pd.D
     Parameters
     ----------
     source
-        See `reader_of`.
+        See `table_reader_of`.
     name
         Table, such as ``"mailings"``.
     keys
