@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import outreach_frames as of
 from outreach_frames._auth import App, Profiles, Token
-from outreach_frames._write_journal import default_folder
+from outreach_frames._write_journal import journal_folder
 from outreach_frames.cli import main
 
 PROFILE = "jane.doe@acme-rockets.example"
@@ -215,7 +215,7 @@ def test_secrets_that_others_can_read_are_told(home):
 
 @pytest.mark.usefixtures("live")
 def test_a_file_in_a_folders_place_is_told():
-    folder = default_folder()
+    folder = journal_folder()
     folder.parent.mkdir(parents=True)
     folder.touch()
 
@@ -227,7 +227,7 @@ def test_a_file_in_a_folders_place_is_told():
 
 @pytest.mark.usefixtures("live")
 def test_a_folder_that_cannot_be_made_is_told():
-    default_folder().parents[1].mkdir(parents=True)
-    default_folder().parent.touch()
+    journal_folder().parents[1].mkdir(parents=True)
+    journal_folder().parent.touch()
 
     assert doctor()[1]["folder of journals"] == ("failed", "cannot be made")
