@@ -1,8 +1,8 @@
 """
 Replace connections, locks and counts in a forked child process.
 
-A child that went on with its parent's connections would read its parent's answers; with a lock that a thread held when
-the process was forked it would wait for ever, since that thread is not in the child.
+A child must not keep its parent's connections: it would read its parent's answers. It must not keep its locks either: a
+thread that held a lock at the fork does not exist in the child, so that nobody would ever release it.
 """
 
 import os

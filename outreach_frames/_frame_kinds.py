@@ -1,8 +1,8 @@
 """
 Kinds of frames that callers get and give: pandas, backed by Arrow or NumPy, polars and PyArrow.
 
-Inside, frames are Arrow-backed pandas frames; `FrameKind.of` turns one into what the caller asks for, `pandas_from` a
-frame of polars or PyArrow back.
+Inside, frames are Arrow-backed pandas frames. `FrameKind.of` converts one to the kind that the caller asks for;
+`pandas_from` converts a frame of polars or PyArrow to pandas.
 """
 
 import json

@@ -1,8 +1,8 @@
 """
 Secret text and bytes, whose ``repr`` does not show them.
 
-Tracebacks with local variables (IPython, rich, Sentry) print what ``repr`` gives. These are read and sent like any
-other text; only what is made of them, such as their concatenation, is plain again.
+Tracebacks with local variables (IPython, rich, Sentry) print what ``repr`` gives. Hidden text is read and sent like any
+other text. Text that is built from it, such as a concatenation, is not hidden.
 """
 
 from typing import Any, TypeVar, cast

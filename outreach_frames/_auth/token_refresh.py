@@ -1,4 +1,4 @@
-"""Refresh a sign-in's access token and save it, once for all threads and processes."""
+"""Refresh a sign-in's access token and save it, once for all threads and processes; `oauth` makes the request."""
 
 import threading
 import time

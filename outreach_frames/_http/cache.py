@@ -1,4 +1,8 @@
-"""The cache of responses: one file per account, its keys, and how responses are stored and deleted."""
+"""
+The cache of responses: one file per account, its keys, and how responses are stored and deleted.
+
+`session` asks it, and `cache_file` decides whether a stored response is fresh.
+"""
 
 import hashlib
 import html

@@ -3,8 +3,9 @@ How long a request may take and wait, and how much of its response is read.
 
 Connections are kept open, and read until a deadline and up to a size.
 
-A timeout alone limits the silence between two pieces: headers, announcements of more to come, chunk extensions and
-trailers that trickle in would keep a reader for ever, and never fill a body whose size could be checked.
+A timeout limits only the time between two pieces of data. A server could send headers, interim responses (1xx), chunk
+extensions or trailers slowly and without end: no timeout would occur, and no body would grow to a size that could be
+checked. So there is a deadline too.
 """
 
 import http.client

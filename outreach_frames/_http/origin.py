@@ -6,7 +6,7 @@ The token for another server may go only to that server's origin, and to those t
 Links and redirects in answers are data from outside. Each URL is checked with the parser that also opens the
 connection, so that the two cannot disagree about the host.
 
-Only records about hosts that a session was opened for are changed; other users of urllib3 see theirs as ever.
+Only log records about hosts for which a session was opened are changed. Other users of urllib3 see their log unchanged.
 """
 
 import logging

@@ -1,12 +1,13 @@
 """
 The rate limit: the budget in the API's headers, and the wait when it is spent.
 
-Public clients report `X-RateLimit-Reset` and `Retry-After` as seconds to go, as seconds since 1970, as an ISO
-8601 time and as an HTTP date, and two numbers in one header (``"9999, 19988"``), of which the first is the user's own.
+According to public clients, `X-RateLimit-Reset` and `Retry-After` hold seconds to go, seconds since 1970, an ISO 8601
+time or an HTTP date. A header may hold two numbers (``"9999, 19988"``); the first is the user's own.
 
-It stands under the cache, so that cached answers cost nothing, and is shared by all threads of a session and, through
-a small locked file, by all processes of an account. Every answer's ``X-RateLimit-*`` headers feed it. As long as
-the budget is unknown, one request is sent and the others wait for its response.
+The rate limiter works below the cache, so that cached responses cost nothing. All threads of a session share it, and
+through a small locked file all processes of an account. It reads the ``X-RateLimit-*`` headers of every response. As
+long as the budget is unknown, one request is sent and the others wait for its response. How long to wait after a
+response of 429 is decided in `retry`.
 """
 
 import json

@@ -1,7 +1,8 @@
 """
 The resources of one type on one page, as Arrow columns; values that do not fit.
 
-What a relationship's columns are called is in `outreach_frames.catalog`: ``Relationship.id_column``, ``type_column``.
+The catalog names the columns of what it has: `outreach_frames.catalog`, ``Attribute.column``,
+``Relationship.id_column`` and ``type_column``. Here are the names of columns that it does not have.
 """
 
 import re

@@ -28,7 +28,7 @@ from outreach_frames.snapshots._extract import check_keep
 from outreach_frames.snapshots._manifest import TableFacts, read_manifest, table_files
 from outreach_frames.snapshots._notes import AS_READ, NO_TIME, REMOVED, read_notes, write_notes
 from outreach_frames.snapshots._refresh import OVERLAP, changes_by_record, integer_ids
-from outreach_frames.snapshots._update import TableUpdate
+from outreach_frames.snapshots._table_update import TableUpdate
 from outreach_frames.snapshots._writing import UnfinishedVersion, writing
 from outreach_frames.webhooks.store import typed_values
 

@@ -1,10 +1,10 @@
 """
 Which rows of a table are a person's, and what other rows say of them.
 
-Columns are told by their names. A row is the person's own by its ``prospect_id``, or by its ``subject_id`` or
+Columns are recognized by their names. A row is the person's own by its ``prospect_id``, or by its ``subject_id`` or
 ``target_id`` where that is of a prospect; in tables of addresses also by the address itself. In other rows the address
-is replaced wherever it is mentioned, and what leads to the person is blanked: with the id, a row could still be
-connected with them at Outreach and in backups.
+is replaced, and the person's ids are emptied: an id that was left would still connect the row to the person, through
+Outreach or a backup.
 """
 
 import re

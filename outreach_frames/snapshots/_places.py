@@ -1,8 +1,8 @@
 """
 Where an export goes: a folder or file of this machine, or of any file system that fsspec reaches.
 
-On this machine it is written aside and renamed. Elsewhere each file is uploaded whole, and the manifest last: where
-there is one, there is all of it.
+On this machine it is written aside and renamed. Elsewhere each file is uploaded as a whole, and the manifest last: if
+the manifest is there, the export is complete.
 """
 
 import glob

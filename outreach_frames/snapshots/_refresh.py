@@ -2,9 +2,9 @@
 Bring the tables of a snapshot up to date, at the price of what changed.
 
 The API is asked for records whose ``updatedAt`` is after the watermark, less an overlap: clocks differ, and a record is
-seen only after it was stamped. Files without such a record are shared with the version before. Records that were
-deleted are nowhere to ask for; they are found by comparing counts of ranges of ids, and by reading the ids where these
-differ.
+seen only after it was stamped. Files without such a record are shared with the version before. The API
+cannot be asked for deleted records. So the records in each range of ids are counted, in the API and in the snapshot;
+where the counts differ, the ids are read and compared.
 """
 
 import shutil
@@ -40,7 +40,7 @@ from outreach_frames.snapshots._extract import (
 from outreach_frames.snapshots._id_ranges import IdRanges, differing_ranges
 from outreach_frames.snapshots._manifest import TableFacts, checked_file, read_manifest
 from outreach_frames.snapshots._notes import noted_ids
-from outreach_frames.snapshots._update import TableUpdate
+from outreach_frames.snapshots._table_update import TableUpdate
 from outreach_frames.snapshots._writing import UnfinishedVersion, remove_versions, writing
 
 Deletions: TypeAlias = Literal["counts", "sweep", "webhooks", False]

@@ -1,13 +1,14 @@
 """
 Statistics of a source and of a period: what all of them take besides their own parameters.
 
-A source (a snapshot, a connection, frames by name) in place of the first frame: the tables that the parameters name are
-read from it, only the columns that statistics use. E-mail addresses are not, since with them mail to colleagues is left
-out.
+Source: a snapshot, a connection, or frames by name may be passed in place of the first frame. The tables that the
+parameters name are read from it, with the columns that statistics use. E-mail addresses are not read: if they were,
+mail to colleagues would be left out.
 
 A period: mailings are placed by ``delivered_at``, else ``bounced_at``, else ``replied_at``; calls by ``dialed_at``,
 else ``answered_at``, else ``completed_at``; tasks by ``completed_at``, else ``due_at``. Where enrollments are followed,
-all that happens to those created in the period counts; deals are those created in it, with all that went before.
+all that happens to those created in the period counts; deals count if they were created in
+it, together with everything that happened before them.
 """
 
 import functools
@@ -23,7 +24,7 @@ import pandas as pd
 from outreach_frames._frame_kinds import RECORD
 from outreach_frames.errors import DataError
 from outreach_frames.stats._keys import columns_in_words, with_keys, with_names
-from outreach_frames.stats._spans import bounds_of
+from outreach_frames.stats._period_words import bounds_of
 from outreach_frames.stats._statistic import columns_of, extraction, is_eager
 from outreach_frames.stats._tables import COLUMNS, PLACED_BY, TableReader, read_table, table_reader_of
 from outreach_frames.stats._timestamps import EPOCH, to_iso

@@ -1,9 +1,10 @@
 """
 Comparison of two rates, and of a count with its own past.
 
-A past of some hundred mailings is itself an estimate: taken as exact, it would mark up to one week in seventeen of a
-steady mailbox as exceptional. Here the count and its past are two samples of one rate, compared by Fisher's exact
-test; at three standard normal deviates it errs in at most 0.27 % of counts, however rare the events are.
+The past rate comes from a few hundred mailings, so that it is only an estimate. If it were taken as exact, up to one
+week in seventeen of a steady mailbox would be marked as exceptional. Here the count and its past are
+two samples of one rate, compared by Fisher's exact test; at three standard normal deviates it errs in at most 0.27 % of
+counts, however rare the events are.
 
 Notes
 -----

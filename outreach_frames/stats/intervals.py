@@ -11,8 +11,6 @@ E. S. Pearson, Biometrika 26 (1934) 404–413. Fisher: the one-sided probability
 θ₁ ~ Beta(x₁, n₁ − x₁ + 1) and θ₂ ~ Beta(x₂ + 1, n₂ − x₂); P. M. E. Altham, "Exact Bayesian analysis of a 2 × 2
 contingency table, and Fisher's 'exact' significance test", JRSS B 31 (1969) 261–269.
 
-Notes
------
 Wilson: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927) 209–212;
 the score interval without continuity correction, method 3 of R. G. Newcombe, "Two-sided confidence intervals for the
 single proportion: comparison of seven methods", Statistics in Medicine 17 (1998) 857–872.

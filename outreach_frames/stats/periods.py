@@ -24,7 +24,7 @@ from outreach_frames._frame_kinds import pandas_from
 from outreach_frames.errors import DataError
 from outreach_frames.stats._aggregate import MATURE_D
 from outreach_frames.stats._pandas import Flags, flags, float_column, floats, frame_in_utc, naive_columns, read, write
-from outreach_frames.stats._spans import span_of
+from outreach_frames.stats._period_words import span_of
 from outreach_frames.stats._statistic import StatContext, extraction, record_of
 from outreach_frames.stats._timestamps import DAY, Instant, to_iso, to_micros
 from outreach_frames.stats._validation import column as column_name, columns, text

@@ -2,8 +2,8 @@
 Shrinkage of rates: a beta-binomial model whose prior is fitted to the groups.
 
 A group with few trials says little about itself and is drawn far toward the rate of all; one with many keeps its own.
-How far, depends on how much the groups differ, and a handful of groups does not tell that well: by default the answer
-is averaged over all priors that the groups leave possible, so that the intervals carry this uncertainty too.
+How far it is drawn depends on how much the groups differ. A few groups do not show this well. So by default the result
+is averaged over all priors that fit the groups, and the intervals include this uncertainty.
 
 Notes
 -----

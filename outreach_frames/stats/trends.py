@@ -18,7 +18,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.metrics import RATES
 from outreach_frames.stats._aggregate import MATURE_D
 from outreach_frames.stats._pandas import float_column
-from outreach_frames.stats._spans import local_micros
+from outreach_frames.stats._period_words import local_micros
 from outreach_frames.stats._statistic import StatContext, record_of
 from outreach_frames.stats._timestamps import DAY, PERIODS, Instant, with_local, with_periods
 from outreach_frames.stats._validation import choice, words

@@ -1,8 +1,8 @@
 """
 Change records: timestamps, both sides of relationships, and the event log.
 
-A record may store linkage that another record determines: a seeded sequence lists its steps, and each step names its
-sequence. When the relationship of the step changes, the list of the sequence changes with it.
+A relationship may be stored on both sides: a seeded sequence lists its steps, and each step names its sequence. When
+one side is written, the other changes with it.
 """
 
 from collections.abc import Iterator, Mapping

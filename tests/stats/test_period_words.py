@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from outreach_frames import stats
 from outreach_frames.errors import DataError
-from outreach_frames.stats._spans import bounds_of, local_micros, span_of
+from outreach_frames.stats._period_words import bounds_of, local_micros, span_of
 from outreach_frames.stats._timestamps import DAY, EPOCH, HOUR, to_micros
 from tests.frames import mailings
 
