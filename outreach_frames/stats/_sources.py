@@ -59,8 +59,8 @@ _SHARED_PARAMETERS: Mapping[str, Any] = {"since": None, "until": None, "period":
 
 _DOCUMENTED = """{names}
         Count only {what} at or after ``since`` and before ``until``, or in a ``period``: ``"2026-01"``, ``"2026-Q1"``,
-        ``"last_month"``, ``"this_quarter"``, ``"90d"`` [up to the extraction]. ``tz``: IANA zone of days and months.
-        Left out rows are counted.
+        ``"last_month"``, ``"this_quarter"``, ``"90d"`` [up to the extraction]. ``tz``: IANA zone of days and months,
+        and ``default_tz`` where there is one. Left out rows are counted.
 
 """
 _WHAT = {"sequence_states": "enrollments created", "opportunities": "deals created"}
@@ -109,6 +109,8 @@ class _Call:
             kwargs = {self._first: args[0], **kwargs} if len(args) == 1 and self._first not in kwargs else kwargs
         if "by" in kwargs:
             kwargs["by"] = columns_in_words(self._name, kwargs["by"])
+        if "default_tz" in self._own.parameters and "tz" in self._added and "tz" in kwargs:
+            kwargs.setdefault("default_tz", kwargs["tz"])
         shared = {name: kwargs.pop(name, default) for name, default in self._added.items()}
         shared = {name: kwargs.get(name, default) for name, default in _SHARED_PARAMETERS.items()} | shared
         if len(args) > 1 or self._first not in kwargs:  # the statistic's own message says what is wrong

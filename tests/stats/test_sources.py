@@ -261,6 +261,14 @@ def test_activity_of_a_period_has_only_its_weeks(snapshot):
     assert str(weeks.max()) == "2026-03-30"
 
 
+def test_hours_are_those_of_the_zone_asked_for(snapshot):
+    """Where a statistic has a zone for what has none of its own, ``tz`` is that zone too."""
+    hours = stats.send_time_heatmap(snapshot, clock="org", tz="Asia/Tokyo")
+
+    pd.testing.assert_frame_equal(hours, stats.send_time_heatmap(snapshot, clock="org", default_tz="Asia/Tokyo"))
+    assert not hours.equals(stats.send_time_heatmap(snapshot, clock="org"))
+
+
 def test_signatures_show_what_all_statistics_take():
     parameters = inspect.signature(stats.engagement).parameters
 

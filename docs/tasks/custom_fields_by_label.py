@@ -1,0 +1,3 @@
+"""Custom fields under the labels of the organization."""
+
+result = of.fetch_prospects(org, custom="labels")

@@ -1,0 +1,3 @@
+"""All sequences in one plot, with intervals."""
+
+result = of.plots.plot_rates(of.stats.sequence_engagement(snapshot))

@@ -1,0 +1,4 @@
+"""Meetings by week, as a picture."""
+
+trend = of.stats.trend(snapshot, metric="meetings")
+result = of.plots.plot_trend(trend)

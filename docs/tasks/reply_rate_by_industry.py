@@ -1,0 +1,3 @@
+"""Reply rate by industry of the account."""
+
+result = of.stats.engagement(snapshot, by="industry")

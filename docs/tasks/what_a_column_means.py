@@ -1,0 +1,3 @@
+"""What the columns of a table mean."""
+
+result = of.columns("mailings").set_index("column")

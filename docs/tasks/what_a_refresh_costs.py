@@ -1,0 +1,3 @@
+"""What a snapshot and its nightly refresh cost, before anything is fetched."""
+
+result = of.plan_snapshot(org, "nightly")
