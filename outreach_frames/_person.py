@@ -5,6 +5,7 @@ A record is the person's own if it is one of their prospects, or belongs to one 
 ``subject`` or ``target``. Names are not looked for: many people share one.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +24,8 @@ OWNERS = ("prospect", "subject", "target")
 ADDRESS_COLUMNS = {"prospect": "emails", "emailAddress": "email", "recipient": "value"}
 """Resource types whose records have the address of a person → the attribute with it."""
 
+
+_ADDRESS = re.compile(r'([^\s<>,;:"()\[\]\\@]+|"[^"\s]+")@\w([\w-]*\w)?(\.\w([\w-]*\w)?)*')
 
 _SMALL = 10_000
 """Size from which it is faster to have Arrow search, which reads the expression each time [bytes]."""
@@ -65,10 +68,12 @@ class Person:
     """
 
     def __init__(self, email: str, ids: Collection[int] = ()) -> None:
-        local, at, domain = email.strip().rpartition("@") if isinstance(email, str) else ("", "", "")
-        if not local or not at or not domain or any(c.isspace() for c in email.strip()):
-            raise QueryError("This is no e-mail address.", hint="Give the person's whole address.")
-        self._spellings = Spellings(f"{local}@{domain}")
+        address = email.strip() if isinstance(email, str) else ""
+        if not _ADDRESS.fullmatch(address):
+            raise QueryError(
+                "This is no e-mail address.", hint="Give the person's whole address, and nothing beside it."
+            )
+        self._spellings = Spellings(address)
         self.ids = frozenset(ids)
 
     def __repr__(self) -> str:

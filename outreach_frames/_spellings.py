@@ -55,7 +55,7 @@ class Spellings:
         plain = "|".join("".join(map(_spelled_character, each)) for each in self._addresses)
         encoded = dict(_fragments(self._addresses))
         self._encoded = encoded
-        self.pattern = hidden(f"(?i:{plain})|{'|'.join(map(re.escape, encoded))}")
+        self.pattern = hidden(f"(?:{plain})|{'|'.join(map(re.escape, encoded))}")
         self._search = re.compile(self.pattern)
 
     def __repr__(self) -> str:
@@ -108,9 +108,10 @@ def _spelled_character(character: str) -> str:
     escaped = {"".join(rf"\\+u{unit}" for unit in _utf_16_units(form)) for form in forms}
     escaped |= {"".join(f"[%=](?:25)*{byte:02x}" for byte in form.encode()) for form in forms}
     escaped |= {"".join(rf"&(?:amp;)*#(?:0*{ord(c)}|x0*{ord(c):x});?" for c in form) for form in forms}
-    escaped |= {f"&(?:amp;)*{name};" for form in forms for name in _NAMES.get(form, ())}
+    escaped |= {f"&(?:amp;)*{name.lower()};" for form in forms for name in _NAMES.get(form, ())}
     plain = {("" if form[0].isalnum() else r"\\*") + re.escape(form) for form in forms}
-    return f"(?:{'|'.join(sorted(plain) + sorted(escaped))})"
+    # Each text fits in one way only: otherwise a long one that nearly fits would be tried in 2 ** its length ways.
+    return f"(?:{'|'.join(sorted(plain))}|(?i:{'|'.join(sorted(escaped))}))"
 
 
 def _utf_16_units(text: str) -> list[str]:

@@ -109,7 +109,7 @@ def _erase_csv(path: Path, person: Person, *, dry_run: bool) -> ErasedCounts:
     file = _read_csv(path)
     others, cells = [], 0
     for row in file.rows:
-        if not _is_own(dict(zip(file.head, row, strict=False)), person):
+        if not _is_own(dict(zip(file.head, row, strict=False)), person, path.stem):
             new = [person.replaced(cell) for cell in row]
             cells += sum(one != other for one, other in zip(new, row, strict=True))
             others.append(new)
@@ -122,11 +122,11 @@ def _erase_csv(path: Path, person: Person, *, dry_run: bool) -> ErasedCounts:
     return counts
 
 
-def _is_own(row: dict[str, str], person: Person) -> bool:
-    """Whether a row is the person's own record, by its columns' names."""
+def _is_own(row: dict[str, str], person: Person, table: str) -> bool:
+    """Whether a row is the person's own record, by its columns' names and the file's."""
     if any(person.is_in(row.get(name, "")) for name in ADDRESS_COLUMNS.values()):
         return True
-    if "emails" in row and person.is_id(row.get("id")):
+    if ("emails" in row or table == "prospects") and person.is_id(row.get("id")):
         return True
     return any(
         person.is_id(row.get(f"{owner}_id")) and (owner == "prospect" or row.get(f"{owner}_type") == "prospect")

@@ -5,7 +5,7 @@ A word stands for a column of the table that is counted, or of one that it leads
 a persona and to an account, a sender to teams.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -34,12 +34,14 @@ _OF_PEOPLE = {"persona_id": "prospects", "industry": "accounts"}
 """Columns of the people written to and of their accounts."""
 
 
-def columns_in_words(function: str, by: Any) -> Any:
-    """Replace the words in ``by`` with the columns that they stand for; anything else stays as it is."""
+def columns_in_words(function: str, by: Any, *, present: Collection[str] = ()) -> Any:
+    """Replace the words in ``by`` with the columns that they stand for; names of columns present stay as they are."""
     if isinstance(by, str):
+        if by in present:
+            return by
         return _OWNER if by == "rep" and function in _OWNED else WORDS.get(by, by)
     if isinstance(by, Iterable) and not isinstance(by, Mapping | set | frozenset | bytes):
-        return [columns_in_words(function, each) for each in by]
+        return [columns_in_words(function, each, present=present) for each in by]
     return by
 
 
@@ -67,7 +69,7 @@ def with_keys(
     """
     attrs = frame.attrs
     for key in keys:
-        if key in frame.columns:
+        if key in frame.columns and key != "team_id":  # a team of a record's own is not that of its user
             continue
         if key in _OF_PEOPLE:
             frame = _with_person_column(source, name, frame, key)
@@ -101,7 +103,7 @@ def _with_teams(source: TableReader, name: str, frame: pd.DataFrame, shared: dic
     users = _key_pairs(source, "users", "teams_ids", id_as=who)
     pairs = users.explode("teams_ids").rename(columns={"teams_ids": "team_id"})
     pairs["team_id"] = pairs["team_id"].astype("int64[pyarrow]")
-    together = frame.merge(pairs, on=who, how="left")
+    together = frame.drop(columns="team_id", errors="ignore").merge(pairs, on=who, how="left")
     if "id" in together.columns:
         repeated = together["id"].duplicated()
         if repeated.any():

@@ -23,6 +23,7 @@ import pandas as pd
 
 from outreach_frames._frame_kinds import RECORD
 from outreach_frames.errors import DataError
+from outreach_frames.stats._backends import column_names
 from outreach_frames.stats._keys import columns_in_words, with_keys, with_names
 from outreach_frames.stats._period_words import bounds_of
 from outreach_frames.stats._statistic import columns_of, extraction, is_eager
@@ -53,6 +54,9 @@ _CUT_BY_ENROLLMENT = frozenset({"step_funnel", "time_to_event"})
 
 _ALSO_PLACED_BY = {"failures": ("created_at",)}
 """What places mail that was never sent, where it counts."""
+
+_COUNTS_ROWS = frozenset({"call_outcomes", "engagement", "task_completion"})
+"""Statistics that count the rows of one table, so that a row may be there once for each team of its user."""
 
 _NOT_FILLED = frozenset({"email_addresses"})
 _SHARED_PARAMETERS: Mapping[str, Any] = {"since": None, "until": None, "period": None, "tz": "UTC"}
@@ -108,11 +112,17 @@ class _Call:
         if args:
             kwargs = {self._first: args[0], **kwargs} if len(args) == 1 and self._first not in kwargs else kwargs
         if "by" in kwargs:
-            kwargs["by"] = columns_in_words(self._name, kwargs["by"])
+            counted = getattr(kwargs.get("statistic"), "__name__", self._name)
+            kwargs["by"] = columns_in_words(counted, kwargs["by"], present=_column_names(kwargs.get(self._first)))
         if "default_tz" in self._own.parameters and "tz" in self._added and "tz" in kwargs:
             kwargs.setdefault("default_tz", kwargs["tz"])
         shared = {name: kwargs.pop(name, default) for name, default in self._added.items()}
         shared = {name: kwargs.get(name, default) for name, default in _SHARED_PARAMETERS.items()} | shared
+        if len(args) > 1 and any(shared[name] != default for name, default in self._added.items()):
+            raise DataError(
+                f"{self._name} takes a period only where its frames are given by keyword.",
+                hint="Name the frames after the first one, such as sequences=sequences.",
+            )
         if len(args) > 1 or self._first not in kwargs:  # the statistic's own message says what is wrong
             return self._function(*args, **{k: v for k, v in kwargs.items() if not args or k != self._first})
         source = table_reader_of(kwargs[self._first])
@@ -122,11 +132,19 @@ class _Call:
             kwargs = self._within(kwargs, shared)
         first = kwargs.pop(self._first)
         result = self._function(first, **kwargs)
-        if self._name == "rep_activity":
-            result = _weeks_within(result, self._bounds, shared["tz"])
+        if self._bounds != (None, None):
+            result = self._of_whole_periods(result, shared["tz"])
         if source is not None and isinstance(result, pd.DataFrame):
             result = with_names(source, result)
         return self._with_record(result)
+
+    def _of_whole_periods(self, result: Any, tz: str) -> Any:
+        """Leave out or mark the weeks and months of a result that a period cuts."""
+        if self._name == "trend":
+            from outreach_frames.stats.trends import with_cut_periods  # noqa: PLC0415  loads SciPy
+
+            return with_cut_periods(result, self._bounds, tz)
+        return _weeks_within(result, self._bounds, tz) if self._name == "rep_activity" else result
 
     def _filled(self, source: TableReader, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Read the tables that parameters name and that were not given."""
@@ -155,6 +173,11 @@ class _Call:
                 )
             if frame is not None:
                 filled[parameter] = with_keys(source, table, frame, keys, self._noted["assumed"])
+        if self._noted["assumed"] and self._name not in _COUNTS_ROWS:
+            raise DataError(
+                f"{self._name} cannot be grouped by team here, since a user is in several teams.",
+                hint="Group by rep, or call it once for each team, with the rows of its users.",
+            )
         return filled
 
     def _fact_table(self, kwargs: dict[str, Any]) -> str:
@@ -228,6 +251,14 @@ class _Call:
                 if noted:
                     record[part] = {**record.get(part, {}), **noted}
         return result
+
+
+def _column_names(native: Any) -> list[str]:
+    """List the columns of a frame; a source has none."""
+    try:
+        return [] if native is None or table_reader_of(native) is not None else column_names(native)
+    except TypeError:
+        return []
 
 
 _RANKED = {"user_id": "users", "mailbox_id": "mailboxes", "sequence_id": "sequences", "template_id": "templates"}

@@ -147,6 +147,17 @@ def _periods(first_days: "pd.Series[Any]", by: str) -> list[pd.Period]:
     return [pd.Period(day, freq=_PERIOD_OF[by]) for day in first_days]
 
 
+def with_cut_periods(trend: pd.DataFrame, bounds: tuple[int | None, int | None], tz: str) -> pd.DataFrame:
+    """Mark the periods of a trend that reach beyond bounds [µs since 1970] as not mature: a part of each is missing."""
+    since, until = bounds
+    by = str(trend.columns[0])
+    ends = [
+        (local_micros(each.start_time, tz), local_micros((each + 1).start_time, tz)) for each in _periods(trend[by], by)
+    ]
+    whole = [(since is None or low >= since) and (until is None or high <= until) for low, high in ends]
+    return trend.assign(mature=trend["mature"] & pd.array(whole, dtype="bool[pyarrow]"))
+
+
 def _without_gaps(counted: pd.DataFrame, by: str) -> pd.DataFrame:
     """Add the periods in which nothing happened."""
     present = _periods(counted[by], by)

@@ -64,12 +64,26 @@ def test_any_bytes_can_be_searched(content):
     Person(ADDRESS).is_in(content)
 
 
+@pytest.mark.parametrize("end", ["x", "", "n ", "&#110", "%6e"])
+def test_a_text_that_is_nearly_a_long_address_is_searched_at_once(end):
+    """A letter that fits in two ways would be tried in 2 ** 60 ways."""
+    address = "someone.with.a.very.long.name.indeed@a.company.of.long.example.com"
+
+    assert not Spellings(address).is_in(f"to {address[:-1]}{end}; {address[:-1].upper()}{end}")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
 def test_bytes_are_read_in_each_encoding(encoding):
     assert Person(ADDRESS).is_in(f"To: {ADDRESS}".encode(encoding))
 
 
-@pytest.mark.parametrize("email", ["", " ", "@", "ada", "ada@", "@example.com", "a b@example.com", None, 7])
+@pytest.mark.parametrize(
+    "email",
+    [
+        *("", " ", "@", "ada", "ada@", "@example.com", "a b@example.com", None, 7),
+        *("<ada@example.com>", "ada@example.com.", "mailto:ada@example.com", "ada@example.com,", "a@x.com;b@y.com"),
+    ],
+)
 def test_what_is_no_address_is_refused(email):
     """An empty cell must not empty everything."""
     with pytest.raises(QueryError, match="no e-mail address") as caught:

@@ -205,6 +205,50 @@ def test_who_is_in_two_teams_counts_in_each_and_the_record_says_so():
     assert "in several teams" in next(iter(found.attrs["outreach_frames"]["assumed"]))
 
 
+def test_what_follows_enrollments_is_not_counted_twice_for_two_teams(frames):
+    """Rows of their own for each team would break joins by id, and count re-enrollments that there are not."""
+    users = frames["users"].assign(teams_ids=pd.Series([[1, 2]] * len(frames["users"])))
+    source = {**frames, "users": users}
+
+    with pytest.raises(DataError, match="several teams"):
+        stats.enrollment_outcomes(source, by="team")
+    assert len(stats.engagement(source, by="team")) == 2
+
+
+def test_the_team_is_that_of_the_user_and_not_a_column_of_the_record(frames):
+    """Tasks have a team of their own, which is mostly missing."""
+    users = frames["users"].assign(teams_ids=pd.Series([[1]] * len(frames["users"])))
+    tasks = frames["tasks"].assign(team_id=pd.array([None] * len(frames["tasks"]), dtype="int64[pyarrow]"))
+
+    (team,) = stats.task_completion({"tasks": tasks, "users": users}, by="team").to_dict("records")
+
+    assert team["team_id"] == 1
+
+
+def test_a_column_that_is_called_like_a_word_is_that_column(frames):
+    mailings = frames["mailings"].assign(team="mine")
+
+    assert stats.engagement(mailings, by="team")["team"].tolist() == ["mine"]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_period_beside_frames_by_position_is_refused(frames):
+    """It would be dropped."""
+    with pytest.raises(DataError, match="keyword"):
+        stats.sequence_engagement(frames["mailings"], frames["sequences"], period="2026-01")
+    with pytest.raises(DataError, match="keyword"):
+        stats.sequence_engagement(
+            frames["mailings"], frames["sequences"], since="2026-01-01", period=None, tz="Asia/Tokyo"
+        )
+
+
+def test_a_period_that_cuts_weeks_leaves_them_unfinished(snapshot):
+    trend = stats.trend(snapshot, by="week", since="2025-12-03", until="2025-12-24", tz="UTC")
+
+    weeks = trend.set_index(trend["week"].astype(str))["mature"]
+    assert weeks.to_dict() == {"2025-12-01": False, "2025-12-08": True, "2025-12-15": True, "2025-12-22": False}
+
+
 def test_a_source_that_does_not_tell_teams_says_what_to_fetch(snapshot):
     with pytest.raises(MissingColumnError, match='"teams"'):
         stats.engagement(snapshot, by="team")
