@@ -46,8 +46,8 @@ def test_a_users_script_type_checks_strictly(tmp_path):
 def test_mistakes_are_seen_by_the_type_checker(tmp_path):
     """Types that let everything through would pass the test above, too."""
     mistakes = {
-        'of.fetch_mailings(org, limit="ten")': "arg-type",
-        'of.fetch(org, "users", limitt=1)': "call-arg",
+        'of.fetch_mailings(org, limit="ten")': "call-overload",
+        'of.fetch(org, "users", limitt=1)': "call-overload",
         "stats.no_such_statistic()": "attr-defined",
         "plots.plot_rates(1)": "arg-type",
         'wrong: str = snapshot.sql("select 1")': "assignment",

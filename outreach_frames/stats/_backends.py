@@ -108,12 +108,20 @@ def column_names(native: Any) -> list[str]:
     return _lazy_frame(native).collect_schema().names()
 
 
-def _lazy_frame(native: Any) -> nw.LazyFrame[Any]:
+def as_narwhals(native: Any) -> Any:
+    """Wrap a frame, eager or lazy as it is; what is no frame comes back as it is."""
     with warnings.catch_warnings():
         # narwhals announces a plugin for Dask that is not published yet; a caller can do nothing about it.
         warnings.filterwarnings("ignore", message="Dask support is moving", category=FutureWarning)
-        frame: nw.LazyFrame[Any] = nw.from_native(native).lazy()
-    return frame
+        return nw.from_native(native, pass_through=True)
+
+
+def _lazy_frame(native: Any) -> nw.LazyFrame[Any]:
+    frame = as_narwhals(native)
+    if frame is native and not isinstance(frame, nw.DataFrame | nw.LazyFrame):
+        raise TypeError(f"narwhals knows no {type(native).__name__}.")
+    lazy: nw.LazyFrame[Any] = frame.lazy()
+    return lazy
 
 
 def is_dask(native: object) -> bool:

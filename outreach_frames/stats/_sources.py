@@ -23,7 +23,7 @@ import pandas as pd
 
 from outreach_frames._frame_kinds import RECORD
 from outreach_frames.errors import DataError
-from outreach_frames.stats._backends import column_names
+from outreach_frames.stats._backends import as_narwhals, column_names
 from outreach_frames.stats._keys import columns_in_words, with_keys, with_names
 from outreach_frames.stats._period_words import bounds_of
 from outreach_frames.stats._statistic import columns_of, extraction, is_eager
@@ -205,7 +205,7 @@ class _Call:
         return kwargs | {name: self._cut(name, frame, bounds) for name, frame in cut.items()}
 
     def _cut(self, name: str, native: Any, bounds: tuple[int | None, int | None]) -> Any:
-        frame = nw.from_native(native, pass_through=True)
+        frame = as_narwhals(native)
         if frame is native:
             return native  # no frame: the statistic says so
         rows = frame.filter(
@@ -217,7 +217,7 @@ class _Call:
 
     def _begun_within(self, kwargs: dict[str, Any], bounds: tuple[int | None, int | None]) -> dict[str, Any]:
         """Keep all touches of the enrollments whose first mailing was sent in the period."""
-        frames = {name: nw.from_native(kwargs[name]) for name in _TOUCHES if kwargs.get(name) is not None}
+        frames = {name: as_narwhals(kwargs[name]) for name in _TOUCHES if kwargs.get(name) is not None}
         mail, who = frames["mailings"], "sequence_state_id"
         for column in (who, *PLACED_BY["mailings"]):
             if column not in columns_of("mailings", kwargs["mailings"]):
@@ -269,7 +269,7 @@ def _weeks_within(activity: Any, bounds: tuple[int | None, int | None], tz: str)
     since, until = (
         None if bound is None else (EPOCH + timedelta(microseconds=bound)).astimezone(ZoneInfo(tz)) for bound in bounds
     )
-    rows = nw.from_native(activity)
+    rows = as_narwhals(activity)
     if since is not None:
         rows = rows.filter(nw.col("week") >= since.date() - timedelta(days=since.weekday()))
     if until is not None:
@@ -293,7 +293,7 @@ def _placed_within(
 
 def _first_instant(name: str, native: Any, columns: Sequence[str]) -> nw.Expr:
     """Return the first instant that is not missing; without a zone it is read as UTC, as the statistics do."""
-    schema, instants = nw.from_native(native).collect_schema(), []
+    schema, instants = as_narwhals(native).collect_schema(), []
     for column in columns:
         check_dtype(name, column, schema[column])
         is_naive = isinstance(schema[column], nw.Datetime) and schema[column].time_zone is None

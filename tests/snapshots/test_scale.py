@@ -53,7 +53,7 @@ def large(tmp_path_factory):
     sys.path.remove(benchmarks)
     path = tmp_path_factory.mktemp("large") / "org"
     schema = mailings_table(1).schema
-    with writing(path), UnfinishedVersion(path, None, tables=1) as version:
+    with writing(path), UnfinishedVersion(path, None, tables=["mailings"]) as version:
         with PartWriter(version, "mailings", schema) as out:
             for first in range(0, MAILINGS, parquet.FILE_ROWS):
                 out.write(mailings_table(parquet.FILE_ROWS, first), None)

@@ -128,7 +128,7 @@ def test_bad_input_is_named():
         reconcile_counters(example("mailings"), sequences=example("sequences"), prospects=example("prospects"))
     with pytest.raises(MissingColumnError, match="'open_count' is missing; reconcile_counters needs it"):
         reconcile_counters(example("mailings"), sequences=make_frame([{"id": 1}]))
-    with pytest.raises(DataError, match="works on pandas frames"):
+    with pytest.raises(DataError, match="works on frames in memory"):
         reconcile_counters(example("mailings"), sequences={"id": [1]})
 
 

@@ -142,5 +142,5 @@ def test_bad_input_is_named():
         stats.reply_effort(mailings(), resamples=0)
     with pytest.raises(MissingColumnError, match="'team_id' is missing; reply_effort needs it"):
         stats.reply_effort(mailings(), by="team_id")
-    with pytest.raises(DataError, match="works on pandas frames"):
+    with pytest.raises(DataError, match="has no table 'mailings'"):
         stats.reply_effort({"id": [1]})

@@ -476,5 +476,5 @@ def test_a_missing_column_names_itself():
 
 
 def test_other_kinds_of_frame_are_refused():
-    with pytest.raises(DataError, match="works on pandas frames; mailings is a list"):
+    with pytest.raises(DataError, match="works on frames in memory; mailings is a list"):
         ab_test([], sequence_templates=TWO, as_of=AS_OF)

@@ -102,7 +102,12 @@ def test_many_duplicates_are_not_all_listed():
         stats.engagement(mail)
 
 
-@pytest.mark.parametrize("thing", [{"id": [1]}, [1, 2], "mailings.parquet", None])
+def test_a_dictionary_of_columns_is_no_source():
+    with pytest.raises(DataError, match="has no table 'mailings'"):
+        stats.engagement({"id": [1]})
+
+
+@pytest.mark.parametrize("thing", [[1, 2], "mailings.parquet", None])
 def test_what_is_no_frame_is_refused(thing):
     with pytest.raises(DataError, match="not a frame"):
         stats.engagement(thing)
