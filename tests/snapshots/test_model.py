@@ -23,7 +23,7 @@ from tests.snapshot_support import accounts
 
 ROOT = Path(__file__).parents[2]
 SECRET = "between us"
-KILLS = 30
+KILLS = 10
 WORK = st.sampled_from(["refresh", "sweep", "apply"])
 NAMES = st.sampled_from(["New", "Newer", "Newest"])
 
@@ -209,7 +209,7 @@ def test_after_any_sequence_of_events_the_snapshot_equals_the_organization(tmp_p
 
 
 @pytest.mark.slow
-def test_killed_thirty_times_while_deliveries_are_applied(tmp_path, killer):
+def test_killed_ten_times_while_deliveries_are_applied(tmp_path, killer):
     chance = random.Random(5)  # noqa: S311  the same points every time
     office = Office(tmp_path, 60)
     try:
