@@ -25,7 +25,7 @@ nitpicky = True
 default_role = "public"
 nitpick_ignore_regex = [
     # Other libraries are not linked: their inventories would have to come from the network.
-    (r"py:.*", r"(pandas|pd|numpy|pyarrow|matplotlib|requests|ipywidgets|narwhals|starlette|t)\..*"),
+    (r"py:.*", r"(pandas|pd|pl|polars|numpy|pyarrow|matplotlib|requests|ipywidgets|narwhals|starlette|t)\..*"),
     (r"py:.*", r"(collections|contextlib|datetime|json|os|pathlib|typing)\..*"),
     # Words of docstrings that are also names of modules.
     (r"py:obj", r"body|requests|noncentrality|exact_evidence|ACCOUNTS|ENOUGH"),

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import zlib
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -136,7 +137,7 @@ def test_commands_and_their_options_exist(page):
     lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
 
     for line in lines:
-        command = shlex.split(line, comments=True)
+        command = list(takewhile(lambda word: word[0] not in "<>|", shlex.split(line, comments=True)))
         if command[:1] == ["outreach-frames"]:
             understood(main, command[1:])
         elif command[:1] == ["sh"]:
