@@ -114,7 +114,7 @@ def plot_trend(
 
 
 def _unfinished(*, is_count: bool) -> str:
-    return "the period has not ended" if is_count else "replies are still to come"
+    return "the period is not over, or not whole" if is_count else "replies are missing or still to come"
 
 
 def _draw_trend(ax: Axes, places: Floats, bounds: Floats, mark: Any, *, mature: Flags, few: Flags) -> None:
