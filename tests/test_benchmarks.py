@@ -28,6 +28,7 @@ ROWS = [
     "a change in `SequenceExplorer`",
     "`import outreach_frames`",
     "`outreach-frames --help`",
+    "answers to 100 deliveries of 20 senders, 99th percentile",
 ]
 
 

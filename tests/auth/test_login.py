@@ -174,7 +174,7 @@ def test_slow_visitors_do_not_outlast_its_patience(free_port) -> None:
             timeout=0.3,
         )
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_a_slow_visitor_is_sent_away(free_port, monkeypatch) -> None:

@@ -37,6 +37,7 @@ ROWS = {
     "clusters": "counting:rows_of_clusters",
     "explorers": "waiting:rows_of_explorers",
     "start": "waiting:rows_of_starts",
+    "deliveries": "waiting:rows_of_deliveries",
 }
 """Where the rows of each name are made."""
 

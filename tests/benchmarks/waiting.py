@@ -1,20 +1,30 @@
-"""Rows of the table about what people wait for: a change of a control in an explorer, the import, the command."""
+"""Rows of the table about what people and senders wait for: an explorer's change, a start, an answer to a delivery."""
 
+import hashlib
+import hmac
+import json
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import ipywidgets as w
 import pandas as pd
+import requests
+import uvicorn
 from measure import ROOT, Cost, Row, bounded, cost_of, written
 
 import outreach_frames as of
-from outreach_frames import widgets
+from outreach_frames import webhooks, widgets
 from outreach_frames.errors import OutreachDataWarning
+from outreach_frames.webhooks.receiver_app import listen
 
 _SAMPLE = ROOT / "data" / "sample"
 _REPEATED = {
@@ -100,3 +110,36 @@ def rows_of_starts(*, small: bool = False) -> Iterator[Row]:
     bare = medians.pop("bare")
     for (name, median), limit in zip(medians.items(), (30, 200), strict=True):
         yield bounded(f"{name}, over the bare interpreter", median - bare, "ms", limit, f"bare: {bare:,.0f} ms")
+
+
+_SECRET = "benchmark"
+
+
+def rows_of_deliveries(*, small: bool = False) -> Iterator[Row]:
+    """Yield the row of a receiver that many senders use at once: the 99th percentile of the time to the answer."""
+    with tempfile.TemporaryDirectory() as folder, listen("127.0.0.1", 0) as listening:
+        receiver = webhooks.receiver(Path(folder, "deliveries.sqlite"), secret=_SECRET)
+        server = uvicorn.Server(uvicorn.Config(receiver, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            with ThreadPoolExecutor(20) as senders:
+                waits = list(senders.map(partial(_deliver, url), range(100 if small else 1000)))
+        finally:
+            server.should_exit = True
+            thread.join()
+    p99 = 1000 * statistics.quantiles(waits, n=100)[98]
+    label = f"answers to {len(waits):,} deliveries of 20 senders, 99th percentile"
+    yield bounded(label, p99, "ms", 1000, "the vendor waits 5 s")
+
+
+def _deliver(url: str, number: int) -> float:
+    """Send one delivery; return the seconds until its answer."""
+    data = {"type": "task", "id": number, "attributes": {"state": "complete"}, "relationships": {}}
+    meta = {"eventName": "task.completed", "deliveredAt": "2026-01-05T10:00:01.412+00:00"}
+    body = json.dumps({"data": data, "meta": meta}).encode()
+    headers = {"Outreach-Webhook-Signature": hmac.new(_SECRET.encode(), body, hashlib.sha256).hexdigest()}
+    started = time.perf_counter()
+    requests.post(url, data=body, headers=headers, timeout=30).raise_for_status()
+    return time.perf_counter() - started

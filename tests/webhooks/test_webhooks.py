@@ -4,7 +4,6 @@ import json
 import socket
 import sqlite3
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
@@ -292,25 +291,16 @@ def test_a_large_body_of_unknown_length_is_cut_off(tmp_path):
     assert len(webhooks.read(store)) == 1
 
 
-@pytest.mark.slow
-def test_a_thousand_deliveries_from_twenty_senders_are_kept_in_time(tmp_path):
-    """The vendor gives five seconds for an answer; here the 99th percentile has one."""
+def test_the_deliveries_of_twenty_senders_are_all_kept(tmp_path):
+    """How long they wait is measured in tests/benchmarks, row "deliveries"."""
     store = tmp_path / "deliveries.sqlite"
-    bodies = [encode({**VERSION_1, "data": {**VERSION_1["data"], "id": number}}) for number in range(1000)]
-
-    def send(share):
-        waits = []
-        for body in share:
-            start = time.monotonic()
-            assert deliver(url, body, sign(body)).status_code == 200
-            waits.append(time.monotonic() - start)
-        return waits
+    bodies = [encode({**VERSION_1, "data": {**VERSION_1["data"], "id": number}}) for number in range(300)]
 
     with serving(store) as url, ThreadPoolExecutor(20) as senders:
-        waits = sorted(wait for share in senders.map(send, [bodies[n::20] for n in range(20)]) for wait in share)
+        answers = senders.map(lambda body: deliver(url, body, sign(body)).status_code, bodies)
+        assert set(answers) == {200}
 
-    assert len(webhooks.read(store)) == 1000
-    assert waits[989] < 1.0
+    assert sorted(webhooks.read(store)["resource_id"].astype(int)) == list(range(300))
 
 
 def test_a_receiver_needs_a_secret(tmp_path):

@@ -98,9 +98,7 @@ def test_a_locked_store_gives_no_answer_and_the_next_try_is_kept(tmp_path, caplo
     with serving_own(store) as url:
         assert deliver(url, payload(1)) == 200
         with held(store):
-            started = time.monotonic()
             assert deliver(url, payload(2)) is None
-            assert time.monotonic() - started < 5
         assert deliver(url, payload(2)) == 200
 
     assert webhooks.read(store)["resource_id"].tolist() == ["1", "2"]
