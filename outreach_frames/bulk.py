@@ -43,6 +43,7 @@ class _Outcome:
 
 def write_frame(
     client: Client,
+    /,
     resource: str,
     frame: pd.DataFrame,
     *,
@@ -161,6 +162,7 @@ def write_frame(
 
 def compare_frame(
     client: Client,
+    /,
     resource: str,
     frame: pd.DataFrame,
     *,

@@ -1,6 +1,7 @@
 """Names, signatures, columns and options change only on purpose, and a user's script type-checks strictly."""
 
 import difflib
+import inspect
 import os
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.public_surface import FILE, ROOT, surface
+import outreach_frames as of
+from tests.public_surface import FILE, MODULES, ROOT, surface
 
 SCRIPT = Path(__file__).with_name("user_script.py")
 
@@ -33,6 +35,17 @@ def test_the_public_surface_is_the_one_that_was_agreed_on():
     difference = list(difflib.unified_diff(before, now, "agreed on", "now", lineterm="", n=0))
 
     assert not difference, "\n".join(["If that is wished for: python -m tests.public_surface", *difference])
+
+
+def test_a_connection_that_comes_first_is_positional_only():
+    """One rule for reads, bulk writes, snapshots, patterns and deletion requests."""
+    public = [of, *(getattr(of, module) for module in MODULES)]
+    functions = [each for module in public for name in dir(module) if inspect.isfunction(each := getattr(module, name))]
+    first = {function: next(iter(inspect.signature(function).parameters.values()), None) for function in functions}
+    clients = {function.__name__: each.kind for function, each in first.items() if each and each.name == "client"}
+
+    assert {"fetch", "write_frame", "take_snapshot", "enroll", "request_deletion"} <= clients.keys()
+    assert {name for name, kind in clients.items() if kind is not inspect.Parameter.POSITIONAL_ONLY} == set()
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ class _DeletionResponse(msgspec.Struct):
 
 
 def request_deletion(
-    client: Client, email: str, *, requester: str, object_type: Literal["Prospect", "Recipient"] = "Prospect"
+    client: Client, /, email: str, *, requester: str, object_type: Literal["Prospect", "Recipient"] = "Prospect"
 ) -> str:
     """
     Ask for a person to be erased for good.
@@ -87,7 +87,7 @@ def request_deletion(
         ) from error
 
 
-def status(client: Client, request_id: str) -> pd.DataFrame:
+def status(client: Client, /, request_id: str) -> pd.DataFrame:
     """
     Look at the progress of a request.
 
@@ -125,6 +125,7 @@ def status(client: Client, request_id: str) -> pd.DataFrame:
 
 def wait(
     client: Client,
+    /,
     request_id: str,
     *,
     timeout: float = 3600.0,

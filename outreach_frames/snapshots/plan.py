@@ -57,6 +57,7 @@ class _Size(NamedTuple):
 
 def plan_snapshot(
     client: Client,
+    /,
     path: str | Path,
     *,
     resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None = None,

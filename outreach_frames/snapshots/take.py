@@ -18,6 +18,7 @@ from outreach_frames.snapshots.snapshot import Snapshot
 
 def take_snapshot(
     client: Client,
+    /,
     path: str | Path,
     *,
     resources: Sequence[str] | Mapping[str, Mapping[str, Any]] | None = None,
