@@ -198,21 +198,27 @@ def _cells(
     own = dict.fromkeys(by_week, clusters["rate"]) if clusters else {}
     counts = [*(f"events_{week}" for week in range(weeks)), "enrollments"]
     cohorts = join(stack(counted_parts(counted, ["week"], counts, by_week, own), ["week"]), ends, "week")
-    return nw.concat(
-        [
-            cohorts.select(
-                "enrollments",
-                cohort_week=nw.col("week"),
-                week=nw.col("week") * 0 + week,
-                events=nw.col(f"events_{week}"),
-                **{f"rate_{part}": nw.col(f"rate_{week}_{part}") for part in (SUMS if clusters else ())},
-                mature=nw.col("created_at") + _WEEK * (week + 1) <= now,
-                **({"blind": (nw.col("seen_for") < _WEEK * (week + 1)).fill_null(False)} if flagged else {}),
-            )
-            for week in range(weeks)
-        ],
-        how="vertical",
+    # Rows by a join: lazy engines would count all cohorts anew for each part of a union.
+    places = small_table(cohorts, {"every": [0] * weeks, "place": list(range(weeks))})
+    cells = join(cohorts.with_columns(every=nw.col("week") * 0), places, "every", how="inner")
+    end = _WEEK * (nw.col("place") + 1)
+    return cells.select(
+        "enrollments",
+        cohort_week=nw.col("week"),
+        week=nw.col("place"),
+        events=_at_place([f"events_{week}" for week in range(weeks)]),
+        **{
+            f"rate_{part}": _at_place([f"rate_{week}_{part}" for week in range(weeks)])
+            for part in (SUMS if clusters else ())
+        },
+        mature=nw.col("created_at") + end <= now,
+        **({"blind": (nw.col("seen_for") < end).fill_null(False)} if flagged else {}),
     )
+
+
+def _at_place(columns: Sequence[str]) -> nw.Expr:
+    """Take the value of the column that a row's place names."""
+    return nw.coalesce(*(nw.when(nw.col("place") == n).then(nw.col(column)) for n, column in enumerate(columns)))
 
 
 def _finish(result: pd.DataFrame) -> None:
