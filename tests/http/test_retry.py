@@ -50,9 +50,37 @@ def test_pauses_double_and_end(number, spread, pause) -> None:
     assert pause_before_retry(Outcome.SERVER_ERROR, number, repeatable=True, spread=spread) == pause
 
 
+@pytest.mark.parametrize(
+    ("outcome", "most"),
+    [
+        (Outcome.UNSENT, 4),
+        (Outcome.RATE_LIMITED, 10),
+        (Outcome.MAINTENANCE, 10),
+        (Outcome.SERVER_ERROR, 5),
+        (Outcome.DROPPED, 5),
+        (Outcome.UNREADABLE, 4),
+        (Outcome.NESTED, 1),
+        (Outcome.REFUSED, 1),
+    ],
+)
+def test_a_request_is_sent_so_often_at_most(outcome, most) -> None:
+    pauses = [pause_before_retry(outcome, sent, repeatable=True, spread=0.0) for sent in range(1, 12)]
+
+    assert [sent for sent, pause in enumerate(pauses, start=1) if pause is NEVER] == list(range(most, 12))
+
+
 def test_pauses_of_our_own_are_capped() -> None:
     """Doubling for ever would end in hours."""
-    assert pause_before_retry(Outcome.RATE_LIMITED, 9, repeatable=True, spread=1.0) == LONGEST_PAUSE
+    assert pause_before_retry(Outcome.RATE_LIMITED, 9, repeatable=True, spread=1.0) == LONGEST_PAUSE == 30
+
+
+def test_a_window_of_an_hour_is_waited_for() -> None:
+    """The window ends within 3,600 s; the instant is rounded, and clients come back one after the other."""
+    assert ROUNDING == 1
+    assert LONGEST_WAIT == 3_700
+    announced = {"resumes_in": LONGEST_WAIT - ROUNDING, "wait_left": float("inf")}
+    assert pause_before_retry(Outcome.RATE_LIMITED, 1, repeatable=False, spread=0.0, **announced) == LONGEST_WAIT
+    assert pause_before_retry(Outcome.RATE_LIMITED, 1, repeatable=False, spread=0.1, **announced) is NEVER
 
 
 @pytest.mark.parametrize(
