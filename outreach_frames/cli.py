@@ -282,10 +282,10 @@ def sandbox(prospects: int, seed: int) -> None:
 
 
 _DEFAULT_SCOPES = (
-    "accounts calls events mailboxes mailings opportunities prospects sequences sequenceStates sequenceSteps "
-    "sequenceTemplates stages tasks teams templates users"
+    "accounts calls events mailboxes mailings opportunities opportunityProspectRoles opportunityStages prospects "
+    "sequences sequenceStates sequenceSteps sequenceTemplates stages tasks teams templates users"
 )
-"""What the fetch functions and the report read."""
+"""What snapshots and reports read."""
 
 
 @main.command()
@@ -298,8 +298,9 @@ _DEFAULT_SCOPES = (
     help="As registered with the app; on this machine the code is caught, elsewhere it is pasted.",
 )
 @click.option("--scopes", default=None, help="Scopes, separated by spaces; default: reading what this package reads.")
+@click.option("--add-scopes", default="", help="Scopes besides those of the present sign-in, or besides the default.")
 @click.option("--base-url", envvar="OUTREACH_BASE_URL", default=None, help="Base of the API; default: the public host.")
-def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str | None) -> None:
+def login(*, profile: str, redirect_uri: str, scopes: str | None, add_scopes: str, base_url: str | None) -> None:
     """
     Sign in with OAuth, in the browser.
 
@@ -313,11 +314,13 @@ def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str 
     client_id = os.environ.get("OUTREACH_CLIENT_ID") or click.prompt("Client id of your Outreach app")
     secret = hidden(os.environ.get("OUTREACH_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True))
     app = App(client_id, redirect_uri, base_url or BASE_URL)
-    requested = scopes.split() if scopes else [f"{plural}.read" for plural in _DEFAULT_SCOPES.split()]
     profiles = Profiles()
     earlier = None
     with suppress(AuthError):  # there is none, or none that can be read
         earlier = profiles.load(profile)
+    present = earlier.scopes if add_scopes and earlier is not None else None
+    usual = scopes.split() if scopes else present or [f"{plural}.read" for plural in _DEFAULT_SCOPES.split()]
+    requested = list(dict.fromkeys([*usual, *add_scopes.split()]))
     with closing(TokenEndpoint(app.base_url)) as exchange:
         sign_in(
             app,
@@ -326,7 +329,7 @@ def login(*, profile: str, redirect_uri: str, scopes: str | None, base_url: str 
             exchange=exchange,
             profiles=profiles,
             name=profile,
-            ask=lambda url: click.prompt(f"Open this page, agree, and paste the address you are sent to:\n{url}\n"),
+            ask=lambda _: click.prompt("Paste the address that you are sent to"),
             open_browser=_open_browser,
         )
     if earlier is not None:

@@ -473,14 +473,17 @@ class _Document(msgspec.Struct):
     data: _Data | None = None
 
 
+_document = msgspec.json.Decoder(_Document)
+
+
 def _is_record(kind: "ResourceType", body: bytes) -> bool:
     """Return whether an action was answered with a record of its own type; some give other things, or nothing."""
-    data = msgspec.json.decode(body, type=_Document).data if body.strip() else None
+    data = _document.decode(body).data if body.strip() else None
     return data is not None and data.type == kind.name
 
 
 def _members(body: bytes) -> pd.Series:
-    data = msgspec.json.decode(body, type=_Document).data if body.strip() else None
+    data = _document.decode(body).data if body.strip() else None
     return pd.Series((data and data.attributes) or {}, dtype=object)
 
 

@@ -18,12 +18,13 @@ CORE = {
     "auth": "*",
     "fetch": "bad_input frames paging tables walk",
     "http": "cache headers limits origin retry session",
-    "jsonapi": "flatten_guide flatten_relationships flatten_values identity layout read_jsonapi",
+    "jsonapi": "flatten_guide flatten_relationships flatten_values identity layout read_jsonapi threads",
     "plots": "ab funnel leaderboard rates shared",
     "query": "query include parts",
     "sandbox": "documents enrollments filters server sign_in tasks writes",
-    "stats": "cohorts coverage delivery enrollments experiments flags funnel "
-    "internal intervals leaderboards mailboxes meetings names outcomes "
+    "snapshots": "plan",
+    "stats": "cohorts coverage delivery enrollments exact_tests experiments flags funnel "
+    "internal intervals leaderboards mailboxes meetings names one_rule outcomes "
     "pipeline power quality rates replies send_times sequences "
     "survival workload",
     "webhooks": "webhooks",

@@ -287,6 +287,31 @@ def test_login_keeps_a_sign_in_that_fetches(sandbox, signed_in, tmp_path):
     assert len(pd.read_parquet(tmp_path / "users.parquet")) == of.count(sandbox, "users")
 
 
+@pytest.mark.usefixtures("signed_in")
+def test_the_scopes_that_login_asks_for_are_enough_for_a_snapshot(tmp_path):
+    """The path of the first page: sign in, snapshot, report."""
+    result = run("snapshot", tmp_path / "org", "--profile", "default")
+
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_scope_is_added_to_those_of_the_sign_in(sandbox):
+    """What the hint of a refused request says."""
+    sandbox.sandbox.advance(61)  # one token a minute
+    with of.connect(profile="default") as org, pytest.raises(of.errors.PermissionDeniedError) as caught:
+        of.fetch(org, "snippets", limit=1)
+    command = caught.value.hint.partition("outreach-frames ")[2].rstrip(".").split()
+    sandbox.sandbox.advance(61)
+
+    result = run(*command, "--redirect-uri", f"http://localhost:{free_port()}/callback")
+
+    assert result.exit_code == 0, result.output
+    with of.connect(profile="default") as org:
+        of.fetch(org, "snippets", limit=1)
+        of.fetch_users(org, limit=1)
+
+
 def test_whoami_shows_no_secret_and_asks_the_api(sandbox, signed_in):
     result = run("whoami")
 

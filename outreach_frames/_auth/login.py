@@ -42,7 +42,7 @@ ADDRESSES = {"localhost": ("127.0.0.1", "::1")}
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 AGAIN = "Start again: outreach-frames login."
-DONE = b"<!doctype html><title>Signed in</title><p>You are signed in. You can close this window."
+DONE = b"<!doctype html><title>Go back</title><p>Outreach agreed. The terminal says whether you are signed in."
 FAILED = b"<!doctype html><title>Not signed in</title><p>That did not work. Go back to the terminal."
 
 

@@ -52,6 +52,9 @@ class Profile:
     keyring: bool = False
 
 
+_profile = msgspec.json.Decoder(Profile)
+
+
 class Profiles:
     """
     The sign-ins on this machine.
@@ -84,12 +87,12 @@ class Profiles:
             There is none of this name.
         """
         try:
-            return msgspec.json.decode(self._path(name).read_bytes(), type=Profile)
+            return _profile.decode(self._path(name).read_bytes())
         except FileNotFoundError:
-            names = ", ".join(self.names())
+            names, option = ", ".join(self.names()), "" if name == DEFAULT else f" --profile {name}"
             raise AuthError(
                 f"Nobody is signed in as {name!r}.",
-                hint=f"Sign in: outreach-frames login.{f' There is: {names}.' if names else ''}",
+                hint=f"Sign in: outreach-frames login{option}.{f' There is: {names}.' if names else ''}",
             ) from None
         except UNREADABLE:
             raise AuthError(

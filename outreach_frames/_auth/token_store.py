@@ -140,13 +140,16 @@ class Secrets:
         """
         text = hidden(text)
         try:
-            return msgspec.json.decode(text.encode() if isinstance(text, str) else text, type=Secrets)
+            return _secrets.decode(text.encode() if isinstance(text, str) else text)
         except UNREADABLE:
             # The decoder's own message may quote what it read.
             raise AuthError("The saved sign-in cannot be read.", hint="Sign in again: outreach-frames login.") from None
 
     def __repr__(self) -> str:
         return "Secrets(…)"
+
+
+_secrets = msgspec.json.Decoder(Secrets)
 
 
 class _Reply(msgspec.Struct):

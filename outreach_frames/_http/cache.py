@@ -68,6 +68,9 @@ class _Head(msgspec.Struct):
     headers: dict[str, str]
 
 
+_head = msgspec.json.Decoder(_Head)
+
+
 def encode_response(response: CachedResponse) -> bytes:
     """Write a response as a small JSON header and a zstd frame; headers other than ``STORED_HEADERS`` are left out."""
     head = msgspec.json.encode(_Head(response.status_code, stored_headers(response.headers)))
@@ -89,7 +92,7 @@ def decode_response(value: bytes) -> CachedResponse:
         rest = value[_LEAD.size :]
         if checksum != _checksum(length, rest):
             raise ValueError("A stored answer is damaged.")
-        head = msgspec.json.decode(rest[:length], type=_Head)
+        head = _head.decode(rest[:length])
         frame = rest[length:]
         if not 0 <= zstandard.frame_content_size(frame) <= LARGEST_BODY:
             raise ValueError("A stored body has no plausible size.")

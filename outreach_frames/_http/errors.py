@@ -29,6 +29,9 @@ from outreach_frames.errors import (
 FINAL_FORBIDDEN = {"unauthorizedOauthScope", "unauthorizedRequest"}
 """Error ids of a 403 that another token of the same user would meet again."""
 MAINTENANCE = "scheduledServerMaintenance"
+UNSURE = "It may or may not have been carried out: look before you send it again."
+_TOO_SLOW = frozenset({502, 504})
+"""What a proxy answers where a page takes the API too long."""
 
 _SCOPE = re.compile(r"['\"]([A-Za-z][A-Za-z0-9_]*\.(?:read|write|delete|all))['\"]")
 _ERROR_STATUS = re.compile(r"[45]\d\d")
@@ -227,12 +230,9 @@ def _by_status(  # noqa: PLR0911  one return per status
             resets_at = _moment(response)
             return rate_limit_error(request, limit=response.budget.limit, resets_at=resets_at, errors=errors)
         case _ if status >= 500:  # noqa: PLR2004
-            return ServerError(
-                f"{label}: the server failed ({status}){text}.",
-                status=status,
-                errors=errors,
-                hint="Try again later; a smaller page_size helps where a page is too large for a proxy (502, 504).",
-            )
+            smaller = " A smaller page_size may help." if status in _TOO_SLOW else ""
+            hint = f"Try again later.{smaller}" if request.repeatable else UNSURE
+            return ServerError(f"{label}: the server failed ({status}){text}.", status=status, errors=errors, hint=hint)
         case _:
             return BadRequestError(
                 f"{label}: the API does not accept the request as sent ({status}{': ' * bool(text)}{reasons}).",
@@ -246,7 +246,8 @@ def _forbidden(request: Request, errors: tuple[ErrorObject, ...], text: str) -> 
     scopes = [match[1] for error in errors if (match := _SCOPE.search(error.detail or ""))]
     scope = scopes[0] if scopes and request.vendor else None
     if scope:
-        missing, hint = f"the token lacks the scope {scope}", f"Add {scope} to the app's scopes, then sign in again."
+        missing = f"the token lacks the scope {scope}"
+        hint = f"Add it to the app in the portal, then to the sign-in: outreach-frames login --add-scopes {scope}."
     else:
         missing = f"this user may not do that{text}"
         hint = "Ask an administrator of the organization for the permission, or leave out what was included."

@@ -185,6 +185,9 @@ class RateLimitWindow:
         self.stated_at = now
 
 
+_window = msgspec.json.Decoder(RateLimitWindow)
+
+
 class RateLimiter(OfOneProcess):
     """
     Lets requests through while there is budget.
@@ -304,7 +307,7 @@ class _RateLimitFile:
     def _read(self) -> RateLimitWindow:
         """Read the file; a missing or unreadable one is an unknown window."""
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=RateLimitWindow)
+            return _window.decode(self.path.read_bytes())
         except (FileNotFoundError, *UNREADABLE):
             return RateLimitWindow()
 

@@ -25,7 +25,7 @@ from requests.auth import AuthBase
 from requests.utils import resolve_proxies
 
 from outreach_frames._fork import OfOneProcess
-from outreach_frames._http.errors import judge, needs_new_token, rate_limit_error
+from outreach_frames._http.errors import UNSURE, judge, needs_new_token, rate_limit_error
 from outreach_frames._http.limits import (
     Allowance,
     Deadline,
@@ -83,8 +83,6 @@ CHUNK = 1 << 16
 """Read from the connection at once [bytes]."""
 SHORTEST_TIMEOUT = 0.05
 """What is left for an attempt just before its deadline [s]."""
-
-UNSURE = "It may or may not have been carried out: look before you send it again."
 
 
 class Transport(OfOneProcess):

@@ -12,7 +12,7 @@ import msgspec
 
 from outreach_frames._jsonapi import lenient
 from outreach_frames._jsonapi.columns import Misfit, Rows
-from outreach_frames._jsonapi.structs import Href, Shape, document, no_resources, reading
+from outreach_frames._jsonapi.structs import Href, Shape, decoder_of, document, no_resources, reading
 from outreach_frames._jsonapi.values import NULL
 from outreach_frames.errors import DocumentError
 
@@ -147,7 +147,7 @@ class PageDecoder:
     @cached_property
     def _decoder(self) -> msgspec.json.Decoder[Any]:
         included = self.shapes.values() if self.joined else ()
-        return msgspec.json.Decoder(document(self.shapes[self.primary], included, sorted(self.others)))
+        return decoder_of(lambda: document(self.shapes[self.primary], included, sorted(self.others)))
 
     def read(self, body: bytes) -> tuple["PageDecoder", Content]:
         """

@@ -294,7 +294,7 @@ class RawRows(Rows):
             linkage = self.shape.linkages[relationship]
             raws = [members.get(relationship, NULL) for members in self._parts["relationships"]]
             try:
-                related = msgspec.json.decode(joined(raws), type=list[linkage.struct | None])  # type: ignore[name-defined]
+                related = linkage.decoder.decode(joined(raws))
                 data = [None if one is None else one.data for one in related]
             except msgspec.ValidationError:
                 data = [self._identifiers(linkage, row, relationship, raw) for row, raw in enumerate(raws)]

@@ -7,7 +7,8 @@ looking at every record; the shape then grows by that name and decodes it undeco
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
+from outreach_frames._fork import OfOneProcess
 from outreach_frames._jsonapi.values import DECODED, kind_of
 from outreach_frames.catalog import Catalog, Relationship, ResourceType
 from outreach_frames.errors import DocumentError
@@ -79,6 +81,44 @@ class PageMeta(msgspec.Struct):
 
     count: int | None = None
     count_truncated: bool | None = None
+
+
+class _BuildLock(OfOneProcess):
+    """Held while structs and their decoders are built."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.follow_forks()
+
+    def build(self, kind: Callable[[], Any]) -> msgspec.json.Decoder[Any]:
+        with self._lock:
+            return msgspec.json.Decoder(kind())
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.RLock()
+
+
+_build_lock = _BuildLock()
+
+
+def decoder_of(kind: Callable[[], Any]) -> msgspec.json.Decoder[Any]:
+    """
+    Build a decoder, one thread at a time.
+
+    Two threads that build decoders of the same struct crash the interpreter (msgspec 0.22).
+
+    Parameters
+    ----------
+    kind
+        Returns the type that is decoded.
+    """
+    return _build_lock.build(kind)
 
 
 @dataclass(frozen=True)
@@ -162,7 +202,7 @@ class Shape:
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
         """Decodes one resource that holds nothing new and nothing odd."""
-        return msgspec.json.Decoder(self.resource)
+        return decoder_of(lambda: self.resource)
 
     @cached_property
     def linkages(self) -> dict[str, "Linkage"]:
@@ -241,6 +281,11 @@ class Linkage:
         # An id outside of data, as in webhooks, must not pass for a relationship without identifiers.
         struct = msgspec.defstruct(relationship.name, [("data", data | None, None), ("id", None, None)], gc=False)
         return cls(struct, reference, targets, len(targets) == 1, stored, relationship.many)
+
+    @cached_property
+    def decoder(self) -> msgspec.json.Decoder[Any]:
+        """Decodes a column of the relationship."""
+        return decoder_of(lambda: list[self.struct | None])  # type: ignore[name-defined]
 
 
 def document(primary: Shape, included: Collection[Shape], others: Iterable[str]) -> Struct:

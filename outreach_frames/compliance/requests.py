@@ -30,6 +30,9 @@ class _DeletionResponse(msgspec.Struct):
     data: _Batch
 
 
+_deletion_response = msgspec.json.Decoder(_DeletionResponse)
+
+
 def request_deletion(
     client: Client, /, email: str, *, requester: str, object_type: Literal["Prospect", "Recipient"] = "Prospect"
 ) -> str:
@@ -78,7 +81,7 @@ def request_deletion(
     body = msgspec.json.encode({"data": {"type": "complianceRequest", "attributes": attributes}})
     answer = client.session.send("POST", "/complianceRequests", body=body)
     try:
-        return str(msgspec.json.decode(answer.body, type=_DeletionResponse).data.batch_compliance_request_id)
+        return str(_deletion_response.decode(answer.body).data.batch_compliance_request_id)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DocumentError(
             "The deletion was requested, but the response does not name its batch.",

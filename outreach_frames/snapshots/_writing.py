@@ -59,6 +59,9 @@ class _Journal(msgspec.Struct, kw_only=True):
         check_times(self.started)
 
 
+_journal_decoder = msgspec.json.Decoder(_Journal)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """
@@ -403,7 +406,7 @@ def keep_unfinished(folder: Path, is_good: Callable[[str, FileFacts], bool]) -> 
 
 def _read_journal(folder: Path) -> _Journal | None:
     with suppress(OSError, msgspec.MsgspecError, RecursionError, ValueError):
-        return msgspec.json.decode((folder / _JOURNAL).read_bytes(), type=_Journal)
+        return _journal_decoder.decode((folder / _JOURNAL).read_bytes())
     return None
 
 

@@ -42,6 +42,9 @@ class _CountedPage(msgspec.Struct):
     meta: _Meta = msgspec.field(default_factory=_Meta)
 
 
+_counted_page = msgspec.json.Decoder(_CountedPage)
+
+
 class _Size(NamedTuple):
     """What one page of a table says."""
 
@@ -165,7 +168,7 @@ def _size_of(client: Client, table: str, options: Mapping[str, Any]) -> _Size:
 
 def _counted_page(body: bytes) -> _CountedPage:
     try:
-        return msgspec.json.decode(body, type=_CountedPage)
+        return _counted_page.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         raise DocumentError("A page cannot be read.") from None
 

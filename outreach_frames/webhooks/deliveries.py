@@ -123,6 +123,9 @@ class _Payload(msgspec.Struct, rename="camel"):
     before_update: _Before | None = None
 
 
+_payload = msgspec.json.Decoder(_Payload)
+
+
 def parse(body: bytes) -> Delivery:
     """
     Read a delivery of payload version 1 or 2.
@@ -156,7 +159,7 @@ def parse(body: bytes) -> Delivery:
     if is_nested(body):
         raise DocumentError(f"The body is nested deeper than {NESTED} levels.")
     try:
-        payload = msgspec.json.decode(body, type=_Payload)
+        payload = _payload.decode(body)
         at = payload.meta.delivered_at
         delivered_at = at if at is None else at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except _UNREADABLE as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from outreach_frames._extras import required
 from outreach_frames._secrets import hidden
-from outreach_frames.errors import SignatureError
+from outreach_frames.errors import QueryError, SignatureError
 from outreach_frames.webhooks.deliveries import REQUEST_ID, SIGNATURE, identity, verify
 from outreach_frames.webhooks.store import DeliveryStore
 
@@ -168,7 +168,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
 
     Raises
     ------
-    ValueError
+    QueryError
         The secret is empty: anybody could sign.
 
     Notes
@@ -185,7 +185,7 @@ def receiver(store: str | Path, *, secret: str, max_body: int = MAX_BODY) -> Sta
     ['/{path:path}']
     """
     if not secret:
-        raise ValueError("A receiver needs the webhook's secret.")
+        raise QueryError("A receiver needs the webhook's secret.", hint="Pass secret= as it was given to Outreach.")
     secret, deliveries = hidden(secret), DeliveryStore(store)
 
     @asynccontextmanager

@@ -151,6 +151,8 @@ def test_several_organizations_have_a_profile_each(signed_in, authority, exchang
     token = Token("theirs", "r", clock(), clock() + 7200)
     signed_in.save("acme.eu", authority.app, token, CLIENT_SECRET)
 
+    with pytest.raises(AuthError, match=r"login --profile europe\. There is: acme\.eu, default\."):
+        signed_in.load("europe")
     assert signed_in.names() == ["acme.eu", "default"]
     assert signed_in.token_auth("acme.eu", exchange=exchange, clock=clock).token().access == "theirs"
     assert signed_in.load("acme.eu").account != signed_in.load().account

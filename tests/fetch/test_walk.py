@@ -38,6 +38,16 @@ def page(*resources, **members):
     return {"data": list(resources), **members}
 
 
+def test_pages_that_are_too_large_for_a_proxy_are_halved():
+    with of.sandbox(prospects=60) as org:
+        fault = org.sandbox.faults.add(path="/prospects", status=502, page_size_above=20, times=None)
+
+        frame = of.fetch(org, "prospects", page_size=50, progress=False)
+
+        assert fault.used
+        assert sorted(frame["id"]) == list(range(1, 61))
+
+
 def test_a_link_that_was_followed_before_is_a_circle(served):
     server, org = served({})
     server.by_path["/accounts"] = page(resource("account", 1), links={"next": f"{server.url}/accounts?p=2"})

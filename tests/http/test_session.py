@@ -152,12 +152,23 @@ def test_a_write_that_may_have_been_carried_out_is_never_repeated(server, connec
     assert len(server.requests) == 1
 
 
-def test_a_dropped_write_says_that_it_may_have_happened(server, connect) -> None:
+@pytest.mark.parametrize("fault", ["server error", "dropped"])
+def test_a_write_without_an_answer_says_that_it_may_have_happened(server, connect, fault) -> None:
     """The reader must look before sending it again."""
-    server.script = [FAULTS["dropped"]]
+    server.script = [FAULTS[fault]]
 
-    with pytest.raises(errors.TransportError, match="may or may not have been carried out"):
+    with pytest.raises((errors.ServerError, errors.TransportError), match="may or may not have been carried out"):
         connect().send("POST", "/prospects", body=b"{}")
+
+
+@pytest.mark.parametrize(("status", "helps"), [(500, False), (502, True), (503, False), (504, True)])
+def test_a_smaller_page_is_advised_where_a_proxy_gave_up(server, connect, status, helps) -> None:
+    server.script = [Scripted(status, b"<html>")] * 9
+
+    with pytest.raises(errors.ServerError) as caught:
+        connect().get("/mailings")
+
+    assert ("page_size" in caught.value.hint) is helps
 
 
 def test_a_delete_is_repeated_and_finding_nothing_then_means_done(server, connect) -> None:

@@ -47,6 +47,11 @@ def test_instants_are_written_in_utc(value, written):
     assert parameters("mailings", filter={"delivered_at": value})["filter[deliveredAt]"] == written
 
 
+def test_a_range_may_end_at_zero():
+    """Zero is an end; only ``None`` is an open one."""
+    assert parameters("opportunities", filter={"probability": between(-5, 0)})["filter[probability]"] == "-5..0"
+
+
 @pytest.mark.parametrize("name", ["account", "account_id", "account.id"])
 def test_relationships_are_filtered_by_id_under_each_of_their_names(name):
     assert parameters("prospects", filter={name: [1, np.int64(2)]})["filter[account][id]"] == "1,2"

@@ -231,9 +231,18 @@ def test_a_delivery_sent_again_at_another_time_is_the_same_by_its_id(tmp_path):
         deliver(url, payload(1, at="2026-01-05T10:00:03.000+00:00"), Outreach_Webhook_ID="a")
         deliver(url, payload(1, at="2026-01-05T11:00:00.000+00:00"), Outreach_Webhook_ID="b")
         deliver(url, payload(1, at="2026-01-05T12:00:00.000+00:00"))
-        deliver(url, payload(2), Outreach_Webhook_ID="a")  # not signed: an id alone proves nothing
 
-    assert webhooks.read(store)["repeats"].tolist() == [1, 0, 0, 0]
+    assert webhooks.read(store)["repeats"].tolist() == [1, 0, 0]
+
+
+def test_two_deliveries_of_one_request_id_are_both_kept(tmp_path):
+    """The id is not signed: alone it proves nothing."""
+    store = tmp_path / "deliveries.sqlite"
+    with serving_own(store) as url:
+        deliver(url, payload(1), Outreach_Webhook_ID="a")
+        deliver(url, payload(2), Outreach_Webhook_ID="a")
+
+    assert webhooks.read(store)[["resource_id", "repeats"]].to_numpy().tolist() == [["1", 0], ["2", 0]]
 
 
 def test_a_store_of_the_first_version_is_read_and_written(tmp_path):
