@@ -167,7 +167,7 @@ def _read_at(stamps: Sequence[Any], *, is_needed: bool) -> tuple[list[pd.Timesta
         Some have no time zone: read in another one, they would hide changes of hours.
     """
     there = [value is not None and not is_missing(value) for value in stamps]
-    instants = [_instant(value) if known else None for value, known in zip(stamps, there, strict=True)]
+    instants = [_instant(value) if is_there else None for value, is_there in zip(stamps, there, strict=True)]
     if naive := sum(instant is not None and instant.tzinfo is None for instant in instants):
         raise QueryError(
             f"updated_at has no time zone in {naive} of {len(instants)} rows.",
@@ -175,7 +175,7 @@ def _read_at(stamps: Sequence[Any], *, is_needed: bool) -> tuple[list[pd.Timesta
         )
     problems = {number: "updated_at is no instant" for number, i in enumerate(instants) if there[number] and i is None}
     if is_needed and any(there):
-        problems |= {number: _NO_STAMP for number, known in enumerate(there) if not known}
+        problems |= {number: _NO_STAMP for number, is_there in enumerate(there) if not is_there}
     return instants, problems
 
 
