@@ -125,11 +125,11 @@ def forget(
 
     Notes
     -----
-    No byte of the files has the address afterwards, free pages and logs of SQLite included, in none of these
-    spellings: any case, JSON, HTML, URL and quoted-printable escapes, UTF-16, base64, also in lines, and with
-    characters of no width inside. A longer address that contains it is another one, and stays. A cached response with the person is deleted as a whole. In a journal of writes an
-    entry keeps its digest, without which the same call would create the person again, and loses the record's id.
-    Counters of sequences and templates do not change.
+    No byte of the files has the address afterwards, free pages and logs of SQLite included, in none of these spellings:
+    any case, JSON, HTML, URL and quoted-printable escapes, UTF-16, base64, also in lines, and with characters of no
+    width inside. A longer address that contains it is another one, and stays. A cached response with the person is
+    deleted as a whole. In a journal of writes an entry keeps its digest, without which the same call would create the
+    person again, and loses the record's id. Counters of sequences and templates do not change.
 
     Examples
     --------

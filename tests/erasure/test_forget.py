@@ -9,26 +9,32 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from filelock import Timeout
 from starlette.testclient import TestClient
 
 import outreach_frames as of
 from outreach_frames import _write_journal
+from outreach_frames._files import file_lock
+from outreach_frames._http import cache_erasure
+from outreach_frames._person import Person
 from outreach_frames._spellings import ERASED
 from outreach_frames.cli import main
 from outreach_frames.errors import APIError, ErasureError, QueryError
 from outreach_frames.snapshots import erasure, parquet
 from outreach_frames.snapshots._writing import writing
+from outreach_frames.webhooks import erasure as webhooks_erasure
 from tests.erasure.erasure_support import ADDRESS, OTHERS, RESOURCES, TEXTS, bytes_of, records, spellings_in
 from tests.fetch_support import organization, resource
 from tests.snapshot_support import contents
 
 ROUNDS = 30
+STORE_ROUNDS = 4
 ROOT = Path(__file__).parents[2]
 SECRET = "between us"
 
@@ -612,17 +618,88 @@ def test_the_command_refuses_what_it_cannot_do(arguments, code):
     assert CliRunner().invoke(main, ["forget", *arguments]).exit_code == code
 
 
+def test_a_delivery_that_comes_in_meanwhile_is_seen_to(store, monkeypatch):
+    """The receiver goes on while the store is searched."""
+    deliveries = []
+
+    def late(*arguments, **options):
+        yield from search(*arguments, **options)
+        if not deliveries:
+            deliveries.append(payload("prospect", 7, {"emails": [ADDRESS], "title": "late"}))
+            deliver(store, *deliveries)
+
+    search = webhooks_erasure._deliveries
+    monkeypatch.setattr(webhooks_erasure, "_deliveries", late)
+    erase = webhooks_erasure.erase_from_deliveries
+
+    assert erase(store, Person(ADDRESS, [7]), dry_run=False).rows == 6
+    assert not spellings_in(store.parent)
+
+
+def test_nobody_writes_to_a_cache_while_it_is_searched(org, tmp_path, monkeypatch):
+    """A response that came in behind the search would stay."""
+    of.fetch(org, "prospects", progress=False)
+    org.cache.close()
+    (file,) = (tmp_path / "cache").glob("http/*.sqlite")
+    is_about, refusals = cache_erasure._is_about, []
+
+    def writing_too(*arguments):
+        with closing(sqlite3.connect(file, timeout=0)) as writer:
+            try:
+                writer.execute("begin immediate")
+            except sqlite3.OperationalError as error:
+                refusals.append(error.sqlite_errorname)
+        with pytest.raises(Timeout):
+            file_lock(file, timeout=0).acquire()
+        return is_about(*arguments)
+
+    monkeypatch.setattr(cache_erasure, "_is_about", writing_too)
+    of.compliance.forget(ADDRESS, cache=tmp_path / "cache")
+
+    assert {*refusals} == {"SQLITE_BUSY"}
+    assert not spellings_in(tmp_path / "cache")
+
+
+@pytest.fixture
+def stores(org, tmp_path):
+    """Return a folder with a cache and a store of deliveries, both with a log that nobody has written into the file."""
+    of.fetch(org, "prospects", progress=False)
+    of.fetch(org, "mailings", progress=False)
+    deliver(tmp_path / "deliveries.sqlite", *DELIVERIES, *({"filler": f"{n} " * 4_000} for n in range(15)))
+    (file,) = (tmp_path / "cache").glob("http/*.sqlite")
+    with ExitStack() as connections:
+        for path, table in ((file, "answers"), (tmp_path / "deliveries.sqlite", "delivery")):
+            connection = connections.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+            connection.execute(f"update {table} set rowid = rowid")  # noqa: S608  one of two words
+        shutil.copytree(tmp_path / "cache", tmp_path / "stores" / "cache")
+        for path in tmp_path.glob("deliveries.sqlite*"):
+            shutil.copy(path, tmp_path / "stores")
+    assert {path.suffix for path in (tmp_path / "stores").rglob("*sqlite-*")} >= {".sqlite-wal"}
+    return tmp_path / "stores"
+
+
+def rounds_of(program, template, work, rounds):
+    """Run a program that is killed while it forgets, and return what it says of each round."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    command = [sys.executable, Path(__file__).with_name(program), template, work, "4", str(rounds)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert (run.returncode, run.stderr) == (0, "")
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def test_killed_the_stores_open_and_the_next_run_completes_it(stores, tmp_path):
+    """Of sixty kills by hand none left anything; a few show that the test can fail."""
+    rounds = rounds_of("killed_stores.py", stores, tmp_path / "work", STORE_ROUNDS)
+
+    assert [each[:2] for each in rounds] == [[True, []]] * STORE_ROUNDS
+    assert any(each[2] for each in rounds)
+
+
 @pytest.mark.slow
 def test_killed_thirty_times_the_version_is_readable_and_the_next_run_completes_it(taken, tmp_path):
     """Power cuts happen at any point."""
-    program = Path(__file__).with_name("killed_forget.py")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    command = [sys.executable, program, taken.path, tmp_path / "work", "4", str(ROUNDS)]
+    rounds = rounds_of("killed_forget.py", taken.path, tmp_path / "work", ROUNDS)
 
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
-
-    rounds = [json.loads(line) for line in run.stdout.splitlines()]
-    assert (run.returncode, run.stderr) == (0, "")
     assert [each[0] for each in rounds] == [True] * ROUNDS
     assert [each[1] for each in rounds] == [[]] * ROUNDS
     assert len({each[2] for each in rounds}) > 1  # some were killed when the person was still there, some later
