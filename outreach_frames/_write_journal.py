@@ -207,8 +207,8 @@ def alone(path: Path, message: str) -> Iterator[None]:
     JournalError
         The file cannot be made.
     """
-    lock = file_lock(path, timeout=0)
     with _errors_of(path):
+        lock = file_lock(path, timeout=0)
         path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         try:
             lock.acquire()
