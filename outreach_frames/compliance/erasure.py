@@ -94,7 +94,8 @@ def forget(
     journals
         Journals of `write_frame`, besides those in the user's state folder, which are always searched.
     exports
-        CSV and Parquet files that this package wrote, or folders of them.
+        CSV, Parquet and DuckDB files that this package wrote, or folders of them. A workbook with the person is named
+        in the error: it has to be exported anew.
     dry_run
         Change nothing; the counts are the same.
     outreach

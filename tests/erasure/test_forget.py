@@ -12,6 +12,7 @@ import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -352,6 +353,66 @@ def test_exports_are_rewritten(taken, tmp_path):
     }  # fmt: skip
     assert len(pd.read_csv(folder / "mailings.csv")) == 19
     assert len(pd.read_parquet(folder / "mails.parquet")) == 19
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_the_manifest_of_an_export_has_the_new_checksums(taken, tmp_path, monkeypatch, form):
+    """Also where a run was killed between the two files."""
+    taken.export(tmp_path / "out", format=form)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "file_digest", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            of.compliance.forget(ADDRESS, cache=False, exports=tmp_path / "out")
+    of.compliance.forget(ADDRESS, cache=False, exports=tmp_path / "out")
+
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    for entry in manifest["files"]:
+        content = (tmp_path / "out" / entry["path"]).read_bytes()
+        assert (entry["sha256"], entry["bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
+    rows = {entry["table"]: 0 for entry in manifest["files"]}
+    for entry in manifest["files"]:
+        rows[entry["table"]] += entry["rows"]
+    assert rows == {name: table["rows"] for name, table in manifest["tables"].items()}
+    assert rows["prospects"] == len(taken.frame("prospects")) - 1
+    assert not spellings_in(tmp_path / "out")
+
+
+def test_a_database_that_was_exported_is_written_anew(taken, tmp_path):
+    """No free page of it has the address."""
+    file = tmp_path / "org.duckdb"
+    taken.export(file, format="duckdb")
+    with duckdb.connect(file, read_only=True) as database:
+        before = {name: database.table(name).types for name in taken.tables}
+
+    dry = of.compliance.forget(ADDRESS, cache=False, exports=file, dry_run=True)
+    there = spellings_in(file.parent)
+    receipt = of.compliance.forget(ADDRESS, cache=False, exports=file)
+
+    assert there
+    assert without_when(dry).equals(without_when(receipt))
+    assert receipt["rows"].item() >= 3
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+    with duckdb.connect(file, read_only=True) as database:
+        assert {name: database.table(name).types for name in taken.tables} == before
+        ids = database.sql("select id from prospects").df()["id"].tolist()
+    assert ids == taken.frame("prospects")["id"].tolist()
+    shutil.rmtree(taken.path)
+    assert not spellings_in(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} >= {"org.duckdb"}
+
+
+@pytest.mark.parametrize("sql", ["create view v as select 1", "create table t (a int primary key)"])
+def test_a_database_with_more_than_tables_is_named(tmp_path, sql):
+    with duckdb.connect(tmp_path / "mine.duckdb") as database:
+        database.execute(sql)
+    before = (tmp_path / "mine.duckdb").read_bytes()
+
+    with pytest.raises(ErasureError) as caught:
+        of.compliance.forget(ADDRESS, cache=False, exports=tmp_path / "mine.duckdb")
+
+    assert "more than the tables" in caught.value.places["mine.duckdb"]
+    assert (tmp_path / "mine.duckdb").read_bytes() == before
 
 
 def test_a_workbook_with_the_person_is_named(taken, tmp_path):

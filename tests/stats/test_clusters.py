@@ -180,7 +180,7 @@ def test_an_enrollment_may_be_the_cluster():
 def test_clusters_need_no_person():
     calls = open_snapshot(SAMPLE).frame("calls").drop(columns="prospect_id")
 
-    assert len(stats.call_outcomes(calls, cluster="user_id")) == 1
+    assert len(stats.call_outcomes(calls, by=None, cluster="user_id")) == 1
 
 
 def test_lists_name_no_clusters():
