@@ -257,15 +257,24 @@ def _rows(parts: Iterable[pd.DataFrame], zone: ZoneInfo) -> Iterator[Sequence[An
         frame = each.reset_index(allow_duplicates=True) if has_names else each
         if not number:
             yield [_clean_text(str(name)) for name in frame.columns]
+        days = {place for place in range(frame.shape[1]) if _holds_days(frame.iloc[:, place])}
         for start in range(0, len(frame), _CHUNK_ROWS):
             part = frame.iloc[start : start + _CHUNK_ROWS]
             columns = [part.iloc[:, place] for place in range(part.shape[1])]
-            yield from zip(*(_values(column, zone) for column in columns), strict=True)
+            cells = (_values(column, zone, is_day=place in days) for place, column in enumerate(columns))
+            yield from zip(*cells, strict=True)
 
 
-def _values(column: "pd.Series[Any]", zone: ZoneInfo) -> list[Any]:
+def _holds_days(column: "pd.Series[Any]") -> bool:
+    """Whether a column of times without a zone holds midnights only: NumPy has no type for days."""
+    if not isinstance(column.dtype, np.dtype) or column.dtype.kind != "M":
+        return False
+    return bool((column.isna() | (column == column.dt.normalize())).all())
+
+
+def _values(column: "pd.Series[Any]", zone: ZoneInfo, *, is_day: bool) -> list[Any]:
     cells = zip(column.astype(object), column.isna(), strict=True)
-    return [None if missing else _value(value, zone) for value, missing in cells]
+    return [None if missing else value.date() if is_day else _value(value, zone) for value, missing in cells]
 
 
 def _value(value: Any, zone: ZoneInfo) -> Any:

@@ -37,6 +37,7 @@ def replacing(out: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     OSError
         The place cannot be written, or the disk is full.
     """
+    _check_name(out)
     aside = out.with_name(f".{uuid.uuid4().hex}{'' if private else out.suffix}")
     try:
         if private:
@@ -51,6 +52,12 @@ def replacing(out: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
             aside.unlink(missing_ok=True)
 
 
+def _check_name(path: Path) -> None:
+    """Raise `OSError` for a path that no file can have, where Python would raise `ValueError`."""
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "its name has a NUL character")
+
+
 def sync(path: Path) -> None:
     """Make sure that a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -62,6 +69,7 @@ def sync(path: Path) -> None:
 
 def private_folder(folder: Path) -> Path:
     """Make a folder that only its owner can read, and return it; one that exists becomes private."""
+    _check_name(folder)
     folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     folder.chmod(PRIVATE_FOLDER)
     return folder
@@ -99,6 +107,8 @@ def file_lock(path: Path, *, timeout: float, poll_interval: float = 0.05) -> "Ba
     """
     from filelock import FileLock  # noqa: PLC0415  slow to import
 
+    _check_name(path)
+
     return FileLock(f"{path}.lock", mode=PRIVATE, timeout=timeout, poll_interval=poll_interval)
 
 
@@ -126,6 +136,7 @@ def open_sqlite(
     """
     import sqlite3  # noqa: PLC0415  slow to import
 
+    _check_name(path)
     if not read_only:
         path.touch(mode=PRIVATE)
     connection = sqlite3.connect(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from outreach_frames._spellings import Spellings
+from outreach_frames._spellings import Spellings, plain_stops
 from outreach_frames.errors import QueryError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Person:
     """
 
     def __init__(self, email: str, ids: Collection[int] = ()) -> None:
-        address = email.strip() if isinstance(email, str) else ""
+        address = plain_stops(email.strip()) if isinstance(email, str) else ""
         if not _ADDRESS.fullmatch(address):
             raise QueryError(
                 "This is no e-mail address.", hint="Give the person's whole address, and nothing beside it."
@@ -102,7 +102,15 @@ class Person:
         if values.nbytes < _SMALL:
             texts = enumerate(values.to_pylist())
             return [place for place, text in texts if text is not None and self.is_in(text)]
-        hits = pc.fill_null(pc.match_substring_regex(values, str(self._spellings.pattern)), fill_value=False)
+        hits = pa.array([False] * len(values))
+        for gap, pattern in self._spellings.searches:
+            places, rest = pa.array(range(len(values))), values
+            if gap:
+                has_gap = pc.fill_null(pc.match_substring_regex(values, gap), fill_value=False)
+                places, rest = places.filter(has_gap), values.filter(has_gap)
+                rest = pc.replace_substring_regex(rest, gap, "")
+            some = places.filter(pc.match_substring_regex(rest, str(pattern)))
+            hits = pc.or_(hits, pc.is_in(pa.array(range(len(values))), some))
         if pa.types.is_binary(values.type):  # UTF-16 has a zero beside each ASCII character
             hits = pc.or_(hits, pc.fill_null(pc.match_substring(values, "\0"), fill_value=False))
         places = pc.indices_nonzero(hits).to_pylist()

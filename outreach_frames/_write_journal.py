@@ -54,7 +54,8 @@ class Entry:
     id
         The record, as text; ``None`` where it is not known.
     updated_at
-        When the record had last changed after the row was written, as text; ``None`` where it is not known.
+        When the record had last changed after the row was written, as text; ``None`` where it is not known, and where
+        another row has been sent to the record since.
     """
 
     state: State
@@ -119,8 +120,12 @@ class Journal:
             return {digest: Entry(*rest) for digest, *rest in rows}
 
     def note(self, digest: str, entry: Entry) -> None:
-        """Note what became of a row."""
+        """Note what became of a row; earlier rows of the same record no longer tell how it was left."""
         with self._connection() as connection:
+            if entry.id is not None:
+                connection.execute(
+                    "update entry set updated_at = null where id = ? and digest <> ?", (entry.id, digest)
+                )
             connection.execute(
                 "insert or replace into entry values (?, ?, ?, ?)", (digest, entry.state, entry.id, entry.updated_at)
             )
@@ -202,8 +207,8 @@ def alone(path: Path, message: str) -> Iterator[None]:
     JournalError
         The file cannot be made.
     """
-    lock = file_lock(path, timeout=0)
     with _errors_of(path):
+        lock = file_lock(path, timeout=0)
         path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         try:
             lock.acquire()

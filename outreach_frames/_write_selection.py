@@ -61,6 +61,7 @@ def select_rows(
     key: str | None,
     clear: Collection[str],
     changed_from: pd.DataFrame | None,
+    reads_stamps: bool = True,
 ) -> FrameSelection:
     """
     Find out what of a frame is to be written.
@@ -71,11 +72,13 @@ def select_rows(
         Type of the records.
     frame, mode, key, clear, changed_from
         As in `write_frame`.
+    reads_stamps
+        Whether it matters when the records last changed.
 
     Raises
     ------
     UnknownNameError, QueryError
-        A column that cannot be written or is there twice, or options that do not fit the frame.
+        A column that cannot be written or is there twice, times without a zone, or options that do not fit the frame.
     """
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
     mode = _checked_mode(frame, mode, changed_from)
@@ -85,7 +88,7 @@ def select_rows(
     ids = [None if is_missing(v) else id_of(v) for v in frame["id"]] if "id" in frame else []
     stamp = None if mode == "create" else _updated_at(kind, frame, changed_from)
     names = [name for name in frame.columns if name not in {"id", stamp}]
-    left_out = {} if stamp is None else {stamp: "compared with the record's own"}
+    left_out: dict[str, str] = {}
     changes: Mapping[str, Any] = {}
     problems: dict[int, str] = {}
     if changed_from is not None:
@@ -103,9 +106,15 @@ def select_rows(
         n = _fill(rows, name, columns[name], types, changed=changes.get(name), clears=member.name in cleared)
         if n:
             left_out[name] = f"missing in {n} rows, which clears only what clear= names"
-    read_at, unread = _read_at(ids, [None] * len(frame) if stamp is None else frame[stamp].tolist(), changed_from)
+    read_at: list[pd.Timestamp | None] = [None] * len(frame)
+    stamps = None if stamp is None else frame[stamp].tolist()
+    if mode != "create" and reads_stamps and (stamps := _stamps(kind, ids, stamps, changed_from)) is not None:
+        read_at, unread = _read_at(stamps, is_needed=mode == "update" and changed_from is None)
+        problems = unread | problems
+    if stamp is not None:
+        left_out[stamp] = _why_no_value(read_at, reads_stamps=reads_stamps)
     before = _records_before(ids, rows, changed_from)
-    return FrameSelection(mode, ids or [None] * len(frame), rows, unread | problems, left_out, read_at, before)
+    return FrameSelection(mode, ids or [None] * len(frame), rows, problems, left_out, read_at, before)
 
 
 def _fill(
@@ -138,31 +147,59 @@ def _updated_at(kind: ResourceType, frame: pd.DataFrame, changed_from: pd.DataFr
     return next((name for name in frame.columns if name in {"updated_at", "updatedAt"}), None)
 
 
-def _read_at(
-    ids: Sequence[Any], stamps: Sequence[Any], changed_from: pd.DataFrame | None
-) -> tuple[list[pd.Timestamp | None], dict[int, str]]:
-    """Return for each row when its record had last changed as it was read, and the rows in which that is no instant."""
-    if changed_from is not None and "updated_at" in changed_from:
-        earlier = dict(zip(changed_from["id"].map(_id_text), changed_from["updated_at"].tolist(), strict=True))
-        stamps = [earlier.get(_id_text(record)) for record in ids]
-    instants = [_instant(value) for value in stamps]
-    unread = [
-        number
-        for number, (value, instant) in enumerate(zip(stamps, instants, strict=True))
-        if instant is None and value is not None and not is_missing(value)
-    ]
-    return instants, dict.fromkeys(unread, "updated_at is no instant")
+def _stamps(
+    kind: ResourceType, ids: Sequence[Any], stamps: Sequence[Any] | None, changed_from: pd.DataFrame | None
+) -> Sequence[Any] | None:
+    """Return for each row when its record had last changed, as the caller has it; ``None`` where nothing tells."""
+    if changed_from is None or "updatedAt" not in kind.attributes or "updated_at" not in changed_from:
+        return stamps
+    earlier = dict(zip(changed_from["id"].map(_id_text), changed_from["updated_at"].tolist(), strict=True))
+    return [earlier.get(_id_text(record)) for record in ids]
+
+
+def _read_at(stamps: Sequence[Any], *, is_needed: bool) -> tuple[list[pd.Timestamp | None], dict[int, str]]:
+    """
+    Return the instants of the rows, and why some rows cannot be compared.
+
+    Raises
+    ------
+    QueryError
+        Some have no time zone: read in another one, they would hide changes of hours.
+    """
+    there = [value is not None and not is_missing(value) for value in stamps]
+    instants = [_instant(value) if is_there else None for value, is_there in zip(stamps, there, strict=True)]
+    if naive := sum(instant is not None and instant.tzinfo is None for instant in instants):
+        raise QueryError(
+            f"updated_at has no time zone in {naive} of {len(instants)} rows.",
+            hint='Where the times are of UTC: frame["updated_at"].dt.tz_localize("UTC").',
+        )
+    problems = {number: "updated_at is no instant" for number, i in enumerate(instants) if there[number] and i is None}
+    if is_needed and any(there):
+        problems |= {number: _NO_STAMP for number, is_there in enumerate(there) if not is_there}
+    return instants, problems
+
+
+_NO_STAMP = 'updated_at is missing: nothing tells whether the record has changed; on_conflict="overwrite" writes it'
+
+
+def _why_no_value(read_at: Sequence[pd.Timestamp | None], *, reads_stamps: bool) -> str:
+    """Say why the column of times is not written, and in which rows it is of no use."""
+    if not reads_stamps:
+        return 'not compared, as on_conflict="overwrite" asks'
+    missing = sum(instant is None for instant in read_at)
+    without = f"; missing in {missing} of {len(read_at)} rows, which are not compared by it" if missing else ""
+    return f"compared with the record's own{without}"
 
 
 def _instant(value: Any) -> pd.Timestamp | None:
-    """Read an instant, UTC where it has no zone; ``None`` where it is missing or none."""
-    if not isinstance(value, (str, date, np.datetime64)) or is_missing(value):
+    """Read an instant; ``None`` where it is none."""
+    if not isinstance(value, (str, date, np.datetime64)):
         return None
     try:
         instant = pd.Timestamp(value)
     except ValueError:
         return None
-    return instant.tz_localize("UTC") if instant.tzinfo is None else instant.tz_convert("UTC")
+    return None if pd.isna(instant) else instant
 
 
 def _id_text(record: Any) -> str:

@@ -89,7 +89,8 @@ def write_frame(
         ``updated_at`` is later than that of ``changed_from``, or of the frame without it; nor where a value that it
         would replace is not what ``changed_from`` has. ``"merge"``, with ``changed_from``: only the latter counts, so
         that rows are written whose records changed elsewhere, as each opened mail does. ``"overwrite"``: every row is
-        written. Without ``changed_from`` and ``updated_at`` there is nothing to compare, and rows are written.
+        written. Without ``changed_from`` and ``updated_at`` there is nothing to compare, and rows are written. Each
+        ``updated_at`` needs its time zone; where some rows of an update miss it, they are refused.
     confirm
         Write. Otherwise nothing is sent but look-ups, and the result tells what would be done.
     journal
@@ -117,9 +118,9 @@ def write_frame(
     Raises
     ------
     UnknownNameError, QueryError
-        A column that cannot be written, no ``key`` or ``id`` where one is needed, a journal that is none, another's or
-        of a call that came to its end, or another call that is writing records of this type to this organization;
-        nothing was sent.
+        A column that cannot be written, no ``key`` or ``id`` where one is needed, ``updated_at`` without a time zone, a
+        journal that is none, another's or of a call that came to its end, or another call that is writing records of
+        this type to this organization; nothing was sent.
     JournalError
         The journal cannot be read or written.
     APIError, TransportError, DocumentError
@@ -242,7 +243,7 @@ def _selected(
         raise QueryError(
             'on_conflict="merge" compares values with what was read.', hint="Pass changed_from= the frame as fetched."
         )
-    return kind, select_rows(kind, frame, **options)
+    return kind, select_rows(kind, frame, reads_stamps=on_conflict != "overwrite", **options)
 
 
 def write_rows(
@@ -383,7 +384,7 @@ class _Writer:
 
     def _write(self, row: Row, cells: Sequence[CellChange]) -> _Outcome:
         """Write one row, noting it before and after; what stops the whole call is raised."""
-        self.book.note(row.digest, Entry("under way"))
+        self.book.note(row.digest, Entry("under way", None if row.target is None else str(row.target)))
         status: Literal["created", "updated"] = "created" if row.target is None else "updated"
         try:
             if row.target is None:

@@ -110,7 +110,7 @@ class UnknownNameError(OutreachError, LookupError):
 
     def __init__(self, name: str, *, kind: str, valid: Iterable[str], hint: str | None = None) -> None:
         self.name = name
-        self.suggestions = tuple(get_close_matches(name, list(valid), n=3, cutoff=0.5))
+        self.suggestions = tuple(get_close_matches(str(name), list(valid), n=3, cutoff=0.5))
         meant = f"did you mean {' or '.join(repr(s) for s in self.suggestions)}?" if self.suggestions else None
         super().__init__(f"There is no {kind} {name!r}.", hint=" ".join(filter(None, (meant, hint))) or None)
 

@@ -313,3 +313,17 @@ def test_a_link_in_the_place_is_replaced_and_not_written_through(people, tmp_pat
 
     assert (tmp_path / "theirs.txt").read_text() == "theirs"
     assert not (tmp_path / "p.csv").is_symlink()
+
+
+@pytest.mark.parametrize("write", [lines, excel])
+def test_days_of_a_numpy_frame_are_days(write):
+    """NumPy has no type for them; a time of some row says that a column has instants."""
+    days = pd.DataFrame({"day": pd.to_datetime(["2026-01-02", None, "2026-01-03"])})
+    instants = pd.DataFrame({"at": pd.to_datetime(["2026-01-02 00:00", None, "2026-01-03 04:05"])})
+
+    shown = [str(row[0]).removesuffix(" 00:00:00") for row in write(days)]
+
+    assert shown in (["2026-01-02", "", "2026-01-03"], ["2026-01-02", "None", "2026-01-03"])
+    assert str(write(instants)[0][0]) == "2026-01-02 00:00:00"
+    formats = [sheet(frame)["A2"].number_format for frame in (days, instants)]
+    assert ["h" in each for each in formats] == [False, True]

@@ -1,14 +1,15 @@
 """Erase a person from all cache files of a folder: responses that mention the address or one of their prospects."""
 
 import sqlite3
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow as pa
 from requests_cache.models.response import CachedResponse
 
+from outreach_frames._files import file_lock
 from outreach_frames._http.cache import decode_response, default_folder
-from outreach_frames._http.cache_file import erase_values, is_damage, stored_values
+from outreach_frames._http.cache_file import BUSY_TIMEOUT, erase_values, is_damage, stored_values
 from outreach_frames._person import Erased, Person, json_document_of
 
 
@@ -22,7 +23,7 @@ def ids_in_cache(files: list[Path], person: Person) -> set[int]:
     ids = set()
     for path in _databases(files):
         try:
-            for _, response in _responses(path):
+            for response in (_decoded(value) for _, value in stored_values(path)):
                 if response is not None and _mentions(response, person):
                     ids |= person.ids_in(json_document_of(response.content))
         except sqlite3.Error as error:
@@ -49,31 +50,33 @@ def erase_from_cache(path: Path, person: Person, *, dry_run: bool) -> Erased | N
         if not dry_run:
             path.unlink(missing_ok=True)
         return Erased(path.name, rows=1)
-    try:
-        keys = [key for key, response in _responses(path) if response is None or _is_about(response, person)]
-        if not dry_run:
-            erase_values(path, keys)
-    except sqlite3.Error as error:
-        if not is_damage(error):
-            raise
-        if not dry_run:
-            for each in (path, *(path.with_name(f"{path.name}-{log}") for log in ("wal", "shm"))):
-                each.unlink(missing_ok=True)
-        return Erased(path.name, rows=1)
-    return Erased(path.name, rows=len(keys))
+
+    def is_erased(value: bytes) -> bool:
+        response = _decoded(value)
+        return response is None or _is_about(response, person)
+
+    with nullcontext() if dry_run else file_lock(path, timeout=BUSY_TIMEOUT):  # nobody opens it, or sets it aside
+        try:
+            return Erased(path.name, rows=erase_values(path, is_erased, dry_run=dry_run))
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            if not dry_run:
+                for each in (path, *(path.with_name(f"{path.name}-{log}") for log in ("wal", "shm", "journal"))):
+                    each.unlink(missing_ok=True)
+            return Erased(path.name, rows=1)
 
 
 def _databases(files: list[Path]) -> list[Path]:
     return [path for path in files if path.suffix == ".sqlite"]
 
 
-def _responses(path: Path) -> Iterator[tuple[str, CachedResponse | None]]:
-    """Yield the key and the content of each response; ``None`` for one that cannot be read."""
-    for key, value in stored_values(path):
-        try:
-            yield key, decode_response(value)
-        except ValueError:
-            yield key, None
+def _decoded(value: bytes) -> CachedResponse | None:
+    """Return a response; ``None`` where it cannot be read."""
+    try:
+        return decode_response(value)
+    except ValueError:
+        return None
 
 
 def _is_about(response: CachedResponse, person: Person) -> bool:

@@ -75,7 +75,7 @@ def _size_in_use(connection: sqlite3.Connection) -> int:
     return int((pragma("page_count") - pragma("freelist_count")) * pragma("page_size"))
 
 
-_BUSY_TIMEOUT = 30.0
+BUSY_TIMEOUT = 30.0
 """How long another process that writes is waited for [s]."""
 _USE_RESOLUTION = 60.0
 """A use is noted if the last one noted is older than this, so that reading hardly ever writes [s]."""
@@ -276,17 +276,17 @@ class ResponseStore(BaseStorage[str, CachedResponse], OfOneProcess):
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
-        with file_lock(self.path, timeout=_BUSY_TIMEOUT):
+        with file_lock(self.path, timeout=BUSY_TIMEOUT):
             make_private(self.path)
             self._inode = self.path.stat().st_ino
-            connection = self._connection = open_sqlite(self.path, timeout=_BUSY_TIMEOUT, pragmas=_PRAGMAS)
+            connection = self._connection = open_sqlite(self.path, timeout=BUSY_TIMEOUT, pragmas=_PRAGMAS)
             _prepare(connection)
         return connection
 
     def _set_aside(self) -> None:
         """Move a damaged file away, unless another process has already done so."""
         self.close()
-        with suppress(OSError), file_lock(self.path, timeout=_BUSY_TIMEOUT):
+        with suppress(OSError), file_lock(self.path, timeout=BUSY_TIMEOUT):
             if self.path.stat().st_ino == self._inode:
                 self._beside("wal", "-").unlink(missing_ok=True)
                 self._beside("shm", "-").unlink(missing_ok=True)
@@ -345,24 +345,43 @@ def stored_values(path: Path) -> Iterator[tuple[str, bytes]]:
     sqlite3.Error, OSError
         The file cannot be read, or has another format.
     """
-    with closing(open_sqlite(path, timeout=_BUSY_TIMEOUT, read_only=True)) as connection:
-        if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
-            raise sqlite3.NotSupportedError("another format")
-        yield from connection.execute("SELECT key, value FROM answers")
+    with closing(open_sqlite(path, timeout=BUSY_TIMEOUT, read_only=True)) as connection:
+        yield from _values(connection)
 
 
-def erase_values(path: Path, keys: list[str]) -> None:
+def erase_values(path: Path, is_erased: Callable[[bytes], bool], *, dry_run: bool) -> int:
     """
-    Delete responses for good: nothing of them stays in the file or in its log.
+    Delete responses for good, and return how many: nothing of them stays in the file or in its log.
+
+    No other program writes while they are looked for, so that none comes in unseen.
+
+    Parameters
+    ----------
+    is_erased
+        Tells by its stored value whether a response is to go.
+    dry_run
+        Change nothing.
 
     Raises
     ------
     sqlite3.Error, OSError
-        The file cannot be written, or another program reads it.
+        The file cannot be written, has another format, or another program reads it.
     """
-    with closing(open_sqlite(path, timeout=_BUSY_TIMEOUT, pragmas=_PRAGMAS)) as connection:
+    if dry_run:
+        return sum(is_erased(value) for _, value in stored_values(path))
+    with closing(open_sqlite(path, timeout=BUSY_TIMEOUT, pragmas=_PRAGMAS)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        keys = [key for key, value in _values(connection) if is_erased(value)]
         connection.execute("DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?))", (json.dumps(keys),))
+        connection.execute("COMMIT")
         compact_sqlite(connection)
+    return len(keys)
+
+
+def _values(connection: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:
+    if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
+        raise sqlite3.NotSupportedError("another format")
+    yield from connection.execute("SELECT key, value FROM answers")
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from outreach_frames._format import type_name
 from outreach_frames._warnings import warn
 from outreach_frames.catalog import Attribute, Catalog, Relationship, ResourceType, camel
 from outreach_frames.errors import QueryError, UnknownNameError, UnknownValueWarning
@@ -282,6 +283,8 @@ def _check_together(filters: Sequence[tuple[str, Any]]) -> None:
 
 def _resolved_filters(catalog: Catalog, kind: ResourceType, named: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in named.items():
+        if not isinstance(name, str):
+            raise QueryError(f"A filter's name is text, not {type_name(name)}.", hint='filter={"state": "delivered"}')
         if isinstance(value, Mapping):
             if not value:
                 raise QueryError(f"The filter on {name} is an empty mapping.", hint="Leave it out, or give it a value.")

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlencode
 
+from outreach_frames._format import type_name
 from outreach_frames._query.filter_values import (
     Between,
     Parameters,
@@ -258,6 +259,11 @@ def build(
     if data_connections and kind.name not in _CRM_TYPES:
         able = ", ".join(catalog.types[name].table for name in sorted(_CRM_TYPES) if name in catalog.types)
         raise QueryError(f"{kind.table} have no data connections.", hint=f"Possible for {able}.")
+    _check_names("fields", fields)
+    _check_names("include", include)
+    for names in include.values() if isinstance(include, Mapping) else ():
+        _check_names("include", names)
+    _check_names("sort", sort)
     selection = select(
         catalog,
         kind,
@@ -277,6 +283,17 @@ def build(
         fieldsets={} if selection.names is None else fieldsets_of(catalog, selection),
         data_connections=data_connections,
     )
+
+
+def _check_names(parameter: str, names: Any) -> None:
+    """Raise `QueryError` where names are not text, one or several."""
+    if names is None or isinstance(names, str):
+        return
+    if not isinstance(names, Iterable):
+        raise QueryError(f"{parameter} takes names, not {type_name(names)}.")
+    for name in () if isinstance(names, Iterator) else names:
+        if not isinstance(name, str):
+            raise QueryError(f"{parameter} takes names as text, not {type_name(name)}.")
 
 
 def _fields(

@@ -94,7 +94,8 @@ def forget(
     journals
         Journals of `write_frame`, besides those in the user's state folder, which are always searched.
     exports
-        CSV and Parquet files that this package wrote, or folders of them.
+        CSV, Parquet and DuckDB files that this package wrote, or folders of them. A workbook with the person is named
+        in the error: it has to be exported anew.
     dry_run
         Change nothing; the counts are the same.
     outreach
@@ -125,11 +126,11 @@ def forget(
 
     Notes
     -----
-    No byte of the files has the address afterwards, free pages and logs of SQLite included, in none of these
-    spellings: any case, JSON, HTML, URL and quoted-printable escapes, UTF-16, base64. A longer address that contains
-    it is another one, and stays. A cached response with the person is deleted as a whole. In a journal of writes an
-    entry keeps its digest, without which the same call would create the person again, and loses the record's id.
-    Counters of sequences and templates do not change.
+    No byte of the files has the address afterwards, free pages and logs of SQLite included, in none of these spellings:
+    any case, JSON, HTML, URL and quoted-printable escapes, UTF-16, base64, also in lines, and with characters of no
+    width inside. A longer address that contains it is another one, and stays. A cached response with the person is
+    deleted as a whole. In a journal of writes an entry keeps its digest, without which the same call would create the
+    person again, and loses the record's id. Counters of sequences and templates do not change.
 
     Examples
     --------

@@ -1,4 +1,9 @@
-"""Erase a person from files that this package exported: CSV and Parquet, each replaced as a whole."""
+"""
+Erase a person from files that this package exported: CSV, Parquet and DuckDB, each replaced as a whole.
+
+The manifest of an export gets the new checksum. While a file is replaced it has none, so that a run that was killed is
+completed by the next one.
+"""
 
 import csv
 import io
@@ -11,6 +16,8 @@ import pyarrow.parquet as pq
 
 from outreach_frames._files import replacing
 from outreach_frames._person import ADDRESS_COLUMNS, OWNERS, Erased, Person
+from outreach_frames.compliance._databases import erase_from_database, ids_in_database
+from outreach_frames.compliance._export_manifests import renewed_entry
 from outreach_frames.errors import ExportError
 from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._person_rows import ErasedCounts, RowErasure, counts_of, ids_of_address
@@ -29,6 +36,8 @@ def ids_in_export(path: Path, person: Person) -> set[int]:
     if path.suffix == ".parquet":
         with parquet.readable(path.name):
             return ids_of_address([path], _table_name(path), person)
+    if path.suffix == ".duckdb":
+        return ids_in_database(path, person)
     if path.suffix != ".csv":
         return set()
     file = _read_csv(path)
@@ -51,13 +60,17 @@ def erase_from_export(path: Path, person: Person, *, dry_run: bool) -> Erased:
     OSError
         It cannot be written.
     """
-    if path.suffix == ".parquet":
-        counts = _erase_parquet(path, person, dry_run=dry_run)
-    elif path.suffix == ".csv":
-        counts = _erase_csv(path, person, dry_run=dry_run)
+    erase = {".parquet": _erase_parquet, ".csv": _erase_csv, ".duckdb": erase_from_database}.get(path.suffix)
+    if erase is not None:
+        counts = erase(path, person, dry_run=True)
+        if not dry_run:
+            with renewed_entry(path, counts.rows, is_changed=any(counts)):
+                if any(counts):
+                    erase(path, person, dry_run=False)
     elif any(map(person.is_in, _contents(path))):
         raise ExportError(
-            f"{path.name} mentions the person and cannot be rewritten.", hint="Export it anew, or delete it."
+            f"{path.name} mentions the person and cannot be rewritten.",
+            hint="Export it anew from the snapshot, which does not have the person any more, or delete it.",
         )
     else:
         counts = ErasedCounts(0, 0)

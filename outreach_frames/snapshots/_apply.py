@@ -139,7 +139,7 @@ class _Deliveries:
 
     def __init__(self, kind: ResourceType, layout: Sequence[Column], received: pd.DataFrame) -> None:
         self.id = received["id"].to_numpy(np.int64)
-        self.event = received["event"].str.rpartition(".")[2].to_numpy(dtype=object, na_value="")
+        self.event = received["event"].str.replace(r".*\.", "", regex=True).to_numpy(dtype=object, na_value="")
         self.sent = _as_micros(received["delivered_at"].fillna(received["received_at"]))
         texts = zip(received["attributes"], received["relationships"], strict=True)
         parts = [tuple({} if pd.isna(text) else msgspec.json.decode(text) for text in pair) for pair in texts]

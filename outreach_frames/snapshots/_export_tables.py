@@ -173,16 +173,16 @@ def _write_database(
     """Write all tables into one file."""
 
     def make(file: Path) -> None:
-        with _database(file) as connection:
+        with new_database(file) as connection:
             for table, files in sources.items():
-                _add_table(connection, table, files)
+                _add_files(connection, table, files)
 
     written = _written(target, target.name.rpartition("/")[2], "", 0, make)
     return [msgspec.structs.replace(written, table=table, rows=tables[table].rows) for table in sources]
 
 
 @contextmanager
-def _database(file: Path) -> Iterator[Any]:
+def new_database(file: Path) -> Iterator[Any]:
     """Open a new database, and make sure that all of it is in its one file."""
     require("sql", "Exports to a database")
     import duckdb  # noqa: PLC0415  loaded only where asked for
@@ -200,13 +200,18 @@ def _database(file: Path) -> Iterator[Any]:
         shutil.rmtree(spill, ignore_errors=True)
 
 
-def _add_table(connection: Any, table: str, files: Sequence[Path]) -> None:
-    """Add a table: instants keep their zone, and pick lists are text."""
+def _add_files(connection: Any, table: str, files: Sequence[Path]) -> None:
+    """Add the table of some files: instants keep their zone, and pick lists are text."""
     with parquet.readable(table):
         schema = parquet.dataset(files).schema.remove_metadata()
     plain = [f.with_type(pa.string()) if pa.types.is_dictionary(f.type) else f for f in schema]
     batches = (batch for rows in parquet.tables(table, files) for batch in rows.cast(pa.schema(plain)).to_batches())
-    connection.register("exported", pa.RecordBatchReader.from_batches(pa.schema(plain), batches))
+    add_table(connection, table, pa.schema(plain), batches)
+
+
+def add_table(connection: Any, table: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    """Add a table to a database."""
+    connection.register("exported", pa.RecordBatchReader.from_batches(schema, batches))
     quoted = '"{}"'.format(table.replace('"', '""'))
     connection.execute(f"create table {quoted} as from exported")
     connection.unregister("exported")

@@ -8,7 +8,7 @@ Outreach or a backup.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,17 +138,23 @@ def counts_of(file: Path, table: str, person: Person) -> ErasedCounts:
 
 def ids_of_address(files: Sequence[Path], table: str, person: Person) -> set[int]:
     """Return the ids of the prospects that files of a table show with the address; see `parquet.readable`."""
-    ids: set[Any] = set()
+    ids: set[int] = set()
     for file in files:
         names = pq.read_schema(file).names
-        for texts, key in _address_columns(table, names):
-            for rows in parquet.dataset([file]).to_batches(columns=[texts, key]):
-                places = _places(rows.column(texts), person)
-                ids |= {rows.column(key)[place].as_py() for place in places}
+        for texts, key in address_columns(table, names):
+            ids |= ids_in_rows(parquet.dataset([file]).to_batches(columns=[texts, key]), person)
+    return ids
+
+
+def ids_in_rows(batches: Iterable[pa.RecordBatch], person: Person) -> set[int]:
+    """Return the ids, of the second column, of the rows whose first column has the address."""
+    ids: set[Any] = set()
+    for rows in batches:
+        ids |= {rows.column(1)[place].as_py() for place in _places(rows.column(0), person)}
     return {int(id_) for id_ in ids if str(id_).isdecimal()}
 
 
-def _address_columns(table: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def address_columns(table: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the columns that have addresses of prospects, each with that of the prospects' ids."""
     key = "id" if table == "prospects" else "prospect_id"
     if table in _ADDRESSES and {_ADDRESSES[table], key} <= {*names}:

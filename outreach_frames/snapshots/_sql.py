@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from outreach_frames._extras import require
+from outreach_frames._format import type_name
 from outreach_frames.errors import DataError, OutreachError, QueryError, SnapshotError
 from outreach_frames.snapshots import parquet
 
@@ -121,6 +122,8 @@ def run_query(query: str, tables: Mapping[str, Any]) -> pd.DataFrame:
     require("sql", "Queries in SQL")
     import duckdb  # noqa: PLC0415
 
+    if not isinstance(query, str):
+        raise QueryError(f"A query is text, not {type_name(query)}.", hint='Write it like "select 1".')
     try:
         query.encode()  # bytes of a command line that are no text would not even be taken by DuckDB
         with open_connection(tables) as connection:

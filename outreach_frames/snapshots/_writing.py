@@ -72,6 +72,8 @@ def writing(path: Path) -> Iterator[None]:
     SnapshotError
         Another program is writing to it, it is a file, or it cannot be written.
     """
+    if "\0" in str(path):
+        raise SnapshotError("No folder can have a NUL character in its name.", hint="Name another one.")
     if path.exists() and not path.is_dir():
         raise SnapshotError(f"{path.name} is a file.", hint="A snapshot is a folder: name one, or none that is there.")
     try:
@@ -112,7 +114,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def current_version(path: Path) -> Path | None:
     """Return the folder of the current version; ``None`` where there is none that can be read."""
-    with suppress(OSError, UnicodeError, SnapshotError):
+    with suppress(OSError, ValueError, SnapshotError):
         name = (path / POINTER).read_text(encoding="utf-8").strip()
         if VERSION.fullmatch(name) and is_version(path / name):
             read_manifest(path / name)

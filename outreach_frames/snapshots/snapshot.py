@@ -657,10 +657,10 @@ def open_snapshot(path: str | Path, *, version: str | None = None, dtypes: Dtype
     path = Path(path)
     try:
         version = version or (path / POINTER).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         raise SnapshotError(f"There is no snapshot in {path.name}.", hint="Take one with take_snapshot.") from error
     snapshot = Snapshot(path, version, dtypes)
-    if not VERSION.fullmatch(version) or not is_version(snapshot.folder):
+    if not isinstance(version, str) or not VERSION.fullmatch(version) or not is_version(snapshot.folder):
         versions = ", ".join(snapshot.versions) if path.is_dir() else ""
         raise SnapshotError(f"The snapshot has no version {version!r}.", hint=f"It has: {versions or 'none'}.")
     return snapshot

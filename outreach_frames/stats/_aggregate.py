@@ -68,6 +68,11 @@ class CountUnit(NamedTuple):
     counts: Mapping[str, str]
     rates: tuple[str, ...]
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether a count of them asks when things happened, and not only whether."""
+        return "enrollment_reply_rate_14d" in self.rates
+
 
 COUNT_UNITS = {
     "prospect_id": CountUnit(
@@ -129,12 +134,13 @@ def engagement_parts(
             if own and who != column:  # otherwise each cluster is a trial
                 within = count_units(marked, [*keys, CLUSTER], who, units.pop(who), as_of=as_of)
                 parts.append(cluster_sums(within, keys, own))
-        flags = COUNT_UNITS[column].counts.values() if column in COUNT_UNITS else ()
+        is_unit = column in COUNT_UNITS and not COUNT_UNITS[column].is_timed
+        flags = COUNT_UNITS[column].counts.values() if is_unit else ()
         needed = dict.fromkeys([*chain(*rates.values()), *flags])  # no more: there can be millions of clusters
         by_cluster = _flag_sums(marked, [*keys, CLUSTER], list(needed))
         counted = [name for name in counts if name in needed]
         counts = [name for name in counts if name not in needed]
-        if column in COUNT_UNITS:
+        if is_unit:
             unit = units.pop(column)
             by_cluster = _with_units(by_cluster, unit)
             counted += [f"{unit.name}_{end}" for end in unit.counts]
@@ -181,7 +187,7 @@ def count_units(
     """Count distinct people or enrollments: grouping twice is exact in every engine, `n_unique` is not (Dask)."""
     inner = [key for key in keys if key not in {who, CLUSTER}]
     flags = dict.fromkeys(unit.counts.values())
-    timed = "enrollment_reply_rate_14d" in unit.rates
+    timed = unit.is_timed
     if timed:
         summed = summed.with_columns(
             first_at=nw.when(nw.col("delivered") > 0).then(nw.col("sent_at")),

@@ -30,7 +30,7 @@ _OWNED = frozenset({"account_reach", "task_completion"})
 
 _OWNER = "owner_id"
 
-_OF_PEOPLE = {"persona_id": "prospects", "industry": "accounts"}
+_OF_PEOPLE = {"account_id": "prospects", "persona_id": "prospects", "industry": "accounts"}
 """Columns of the people written to and of their accounts."""
 
 

@@ -119,7 +119,8 @@ class StatContext:
             check_key(name, column, schema[column], in_arrow=isinstance(native, pd.DataFrame | pa.Table))
         if "id" in needed and is_eager(native):
             _refuse_duplicates(name, frame)
-        return frame
+        # -0.0 + 0.0 is 0.0: engines differ in whether the two are one group
+        return frame.with_columns(nw.col(column) + 0.0 for column in keys if schema[column].is_float())
 
     def _remember(self, name: str, native: Any) -> None:
         if self._native is None:

@@ -179,7 +179,7 @@ def ab_test(
     keys = ["sequence_state_id", "sequence_step_id", "template_id"]
     together = _cluster(cluster, mailings)
     call.parameters["cluster"] = together
-    mail = read_mailings(call, mailings, keys, keys=[together] if together else [], bounce_policy=bounce_policy)
+    mail = read_mailings(call, mailings, keys, keys=[] if together is None else [together], bounce_policy=bounce_policy)
     columns = ["id", "sequence_step_id", "template_id", "enabled", "enabled_at"]
     variants = _variants(call, read(call, "sequence_templates", sequence_templates, columns), overlap_only=overlap_only)
     described = (

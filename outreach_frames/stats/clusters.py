@@ -139,9 +139,14 @@ def with_cluster(frame: nw.LazyFrame[Any], column: str, *, person: str | None = 
     person
         The column that tells the person, if there is one.
     """
-    row = -2 * nw.col("id") - 1
-    alone = row if person in {None, column} else nw.coalesce(-2 * nw.col(str(person)), row)
-    if frame.collect_schema()[column].is_integer():
+    schema, row = frame.collect_schema(), -2 * nw.col("id") - 1
+    alone = row if person == column or person not in schema else nw.coalesce(-2 * nw.col(str(person)), row)
+    if isinstance(schema[column], nw.List | nw.Array | nw.Struct | nw.Object):
+        raise DataError(
+            f"Column {column!r} is {schema[column]}: no clusters can be found by it.",
+            hint='Name a column of ids, texts or dates, or write cluster="auto".',
+        )
+    if schema[column].is_integer():
         return frame.with_columns(nw.coalesce(column, alone).alias(CLUSTER))
     return frame.with_columns(nw.coalesce(nw.col(column).cast(nw.String), alone.cast(nw.String)).alias(CLUSTER))
 

@@ -49,26 +49,53 @@ def erase_from_deliveries(path: Path, person: Person, *, dry_run: bool) -> Erase
         There is no such file, it is no store of deliveries, or another program uses it: the person may still be in it.
     """
     with _opened(path, read_only=dry_run) as connection:
-        removed: list[tuple[int]] = []
-        changed: list[tuple[bytes, int]] = []
-        cells = 0
-        for number, body, document, is_in in _deliveries(connection, person):
+        erasure = _Erasure(person)
+        erasure.look(connection)
+        if not dry_run:
+            connection.execute("begin immediate")
+            erasure.look(connection)  # what came in meanwhile; the receiver waits for this alone
+            connection.executemany("delete from delivery where number = ?", erasure.removed)
+            connection.executemany("update delivery set body = ? where number = ?", erasure.changed)
+            connection.execute("commit")
+            compact_sqlite(connection)
+    return Erased(path.name, rows=len(erasure.removed), cells=erasure.cells)
+
+
+class _Erasure:
+    """
+    What is to become of the deliveries of a store.
+
+    Attributes
+    ----------
+    removed
+        Numbers of those that go.
+    changed
+        Bodies and numbers of those that stay without the person.
+    cells
+        How many values of these are replaced.
+    """
+
+    def __init__(self, person: Person) -> None:
+        self._person = person
+        self._last = 0
+        self.removed: list[tuple[int]] = []
+        self.changed: list[tuple[bytes, int]] = []
+        self.cells = 0
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Look at the deliveries that came after the last one that was looked at."""
+        person = self._person
+        for number, body, document, is_in in _deliveries(connection, person, after=self._last):
+            self._last = number
             if person.is_owner(document.get("data")) if isinstance(document, dict) else is_in:
-                removed.append((number,))
+                self.removed.append((number,))
             elif is_in or person.is_named(document):
                 content, replaced = _without_person(document, person)
                 if content is None:
-                    removed.append((number,))
+                    self.removed.append((number,))
                 elif content != body:
-                    changed.append((content, number))
-                    cells += replaced
-        if not dry_run:
-            connection.execute("begin immediate")
-            connection.executemany("delete from delivery where number = ?", removed)
-            connection.executemany("update delivery set body = ? where number = ?", changed)
-            connection.execute("commit")
-            compact_sqlite(connection)
-    return Erased(path.name, rows=len(removed), cells=cells)
+                    self.changed.append((content, number))
+                    self.cells += replaced
 
 
 @contextmanager
@@ -84,9 +111,11 @@ def _opened(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _deliveries(connection: sqlite3.Connection, person: Person) -> Iterator[tuple[int, bytes, Any, bool]]:
+def _deliveries(
+    connection: sqlite3.Connection, person: Person, *, after: int = 0
+) -> Iterator[tuple[int, bytes, Any, bool]]:
     """Yield the number of each delivery, its body, the document in it, and whether it has the address."""
-    rows = connection.execute("select number, body from delivery order by number")
+    rows = connection.execute("select number, body from delivery where number > ? order by number", (after,))
     while part := rows.fetchmany(_ROWS):
         bodies = [body.encode() if isinstance(body, str) else body for _, body in part]
         places = {*person.mentions(pa.array(bodies, pa.binary()))}

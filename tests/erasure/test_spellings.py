@@ -72,6 +72,30 @@ def test_a_text_that_is_nearly_a_long_address_is_searched_at_once(end):
     assert not Spellings(address).is_in(f"to {address[:-1]}{end}; {address[:-1].upper()}{end}")
 
 
+@pytest.mark.parametrize("piece", ["\\", "=", "%25", "&amp;", "&#0", "=\n", "\\r", "A\n", "\u200b"])
+def test_time_grows_with_the_length_of_a_text_and_not_faster(piece):
+    """Each of these was, or could be, tried from each of its repeats, for minutes."""
+    text = piece * (100_000 // len(piece))
+
+    assert not Spellings("ada@example.com").is_in(text)
+    assert Spellings("ada@example.com").is_in(f"{text}\nada@example.com")
+
+
+def test_line_breaks_around_the_address_stay_where_they_were():
+    encoded = base64.encodebytes(b"x" * 40 + b" ada@example.com " + b"y" * 40).decode()
+
+    replaced = Spellings("ada@example.com").replaced(encoded)
+
+    assert [len(line) for line in replaced.splitlines()] == [len(line) for line in encoded.splitlines()]
+    decoded = base64.decodebytes(replaced.encode())
+    assert b"ada@" not in decoded
+    assert (decoded[:40], decoded[-40:]) == (b"x" * 40, b"y" * 40)
+
+
+def test_an_address_with_ideographic_full_stops_is_that_with_dots():
+    assert Person("ada@example\u3002com").is_in("ada@example.com")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
 def test_bytes_are_read_in_each_encoding(encoding):
     assert Person(ADDRESS).is_in(f"To: {ADDRESS}".encode(encoding))
@@ -96,17 +120,18 @@ def test_a_person_is_not_printed():
     """Tracebacks with local variables are logged."""
     person = Person("ada@example.com", [7])
 
-    assert "ada" not in f"{person!r}{person._spellings!r}{vars(person)}{vars(person._spellings)['pattern']!r}"
+    assert "ada" not in f"{person!r}{person._spellings!r}{vars(person)}{vars(person._spellings)['searches']!r}"
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
 def test_arrow_finds_the_same_places_in_long_columns(kind):
     """It reads another dialect of expressions, and bytes as Latin-1."""
     texts = [*TEXTS.values(), None, *BESIDE.values(), *["Somebody else entirely"] * 1_000, ADDRESS]
-    expected = [place for place, text in enumerate(texts) if text is not None and Person(ADDRESS).is_in(text)]
+    person = Person(ADDRESS)
+    expected = [place for place, text in enumerate(texts) if text is not None and person.is_in(text)]
     values = pa.array([text and text.encode() for text in texts], pa.binary())
 
-    assert Person(ADDRESS).mentions(values.cast(kind)) == expected
+    assert person.mentions(values.cast(kind)) == expected
     assert expected == [*range(len(TEXTS)), len(texts) - 1]
 
 

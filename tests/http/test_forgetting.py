@@ -143,7 +143,7 @@ def test_a_text_that_is_everywhere_is_refused(connect) -> None:
 @pytest.mark.parametrize("forget", [lambda cache: cache.forget("Sally"), lambda cache: cache.clear()])
 def test_a_log_that_somebody_reads_is_said_to_hold_it_still(connect, monkeypatch, forget) -> None:
     """SQLite cannot empty it then, and says nothing."""
-    monkeypatch.setattr(cache_file, "_BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(cache_file, "BUSY_TIMEOUT", 0.05)
     session = connect()
     session.get("/prospects/1")
     reader = sqlite3.connect(session.cache.info().path, isolation_level=None)
@@ -163,7 +163,7 @@ def test_a_log_that_somebody_reads_is_said_to_hold_it_still(connect, monkeypatch
 @pytest.mark.parametrize("forget", [lambda cache: cache.forget(lambda _: True), lambda cache: cache.clear()])
 def test_what_cannot_be_deleted_is_said_to_be_there_each_time(connect, monkeypatch, forget) -> None:
     """Another program that writes holds the file; nobody may believe that a person was forgotten."""
-    monkeypatch.setattr(cache_file, "_BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(cache_file, "BUSY_TIMEOUT", 0.05)
     session = connect()
     session.get("/prospects/1")
     session.close()
@@ -183,7 +183,7 @@ def test_what_cannot_be_deleted_is_said_to_be_there_each_time(connect, monkeypat
 
 def test_a_write_after_which_stale_answers_stay_says_so_each_time(connect, monkeypatch) -> None:
     """Otherwise the old record is read as if it were the new one."""
-    monkeypatch.setattr(cache_file, "_BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(cache_file, "BUSY_TIMEOUT", 0.05)
     session = connect()
     session.get("/prospects/1")
     holder = sqlite3.connect(session.cache.info().path, isolation_level=None)

@@ -227,3 +227,27 @@ def test_stable_order_is_by_creation_never_by_update():
     """A record that changes while it is walked would move under updatedAt."""
     assert build(CATALOG, "mailings").in_stable_order().sort == ("createdAt",)
     assert build(CATALOG, "mailings", sort="-updated_at").in_stable_order().sort == ("-updatedAt",)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"filter": {1: 2}},
+        {"filter": {None: 2}},
+        {"fields": [1]},
+        {"fields": 1},
+        {"include": [1]},
+        {"include": {1: ["name"]}},
+        {"include": {"owner": [1]}},
+        {"sort": 1},
+        {"sort": [1]},
+    ],
+)
+def test_names_that_are_no_text_are_refused(query):
+    with pytest.raises(QueryError, match="name"):
+        build(CATALOG, "prospects", **query)
+
+
+def test_a_resource_type_that_is_no_text_is_refused():
+    with pytest.raises(UnknownNameError):
+        build(CATALOG, 1)

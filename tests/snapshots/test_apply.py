@@ -107,6 +107,13 @@ def test_what_was_destroyed_does_not_come_back(taken, parts):
     assert after.frame("accounts")["id"].tolist() == [*range(1, 50), *range(51, 101)]
 
 
+def test_a_store_without_a_new_delivery_changes_nothing(taken):
+    """Of a night in which nothing was sent, only old deliveries are there."""
+    after = taken.apply(frame(("account.updated", 30, {"name": "Old"}, -1_000_000)))
+
+    assert after.diff(taken.version).empty
+
+
 def test_deliveries_that_are_older_than_the_records_change_nothing(taken):
     """What was sent before the API was read is in what was read."""
     deliveries = frame(

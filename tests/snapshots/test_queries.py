@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pytest
 
 import outreach_frames as of
-from outreach_frames.errors import QueryError, SnapshotError
+from outreach_frames.errors import OutreachError, QueryError, SnapshotError
 from tests.frames import as_pandas, assert_equal_tables
 from tests.snapshot_support import parts_of
 
@@ -225,3 +225,31 @@ def test_a_path_that_an_engine_takes_for_a_pattern_is_refused(org, tmp_path, eng
 
     assert taken.scan("accounts", engine="polars").collect().height == 100
     assert taken.scan("accounts").aggregate("count(*)").fetchall() == [(100,)]
+
+
+@pytest.mark.parametrize("query", [1, None, b"select 1", ["select 1"]])
+def test_a_query_that_is_no_text_is_refused(taken, query):
+    with pytest.raises(QueryError, match="text"):
+        taken.sql(query)
+
+
+@pytest.mark.parametrize("version", [1, "a\0b"])
+def test_a_version_that_there_cannot_be_is_refused(taken, version):
+    with pytest.raises(SnapshotError, match="no version"):
+        taken.at(version)
+
+
+def test_a_name_with_a_nul_character_is_refused(org, taken, tmp_path):
+    """Python raises ValueError for it."""
+    path = tmp_path / "a\0b"
+    accounts = taken.frame("accounts")
+    for call in (
+        lambda: of.open_snapshot(path),
+        lambda: of.take_snapshot(org, path, progress=False),
+        lambda: of.export(accounts, f"{path}.csv"),
+        lambda: taken.export(path, format="csv"),
+        lambda: of.write_frame(org, "accounts", accounts[["name"]], confirm=True, journal=path),
+        lambda: of.compliance.forget("a@example.com", cache=False, exports=path),
+    ):
+        with pytest.raises(OutreachError):
+            call()

@@ -1,17 +1,21 @@
 """What belongs together widens the intervals, by a design effect that plain arithmetic gives too."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy.stats import t
 
-from outreach_frames import stats
+from outreach_frames import open_snapshot, stats
 from outreach_frames.errors import DataError
 from outreach_frames.stats.clusters import ENOUGH
 from outreach_frames.stats.intervals import score_interval, wilson
 from outreach_frames.stats.provenance import explanation
 from tests.frames import AS_OF, ENGINES, as_pandas, assert_equal_tables, example, mailings
 
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 DELIVERED = "2025-03-03T12:00:00Z"
 
 
@@ -160,6 +164,41 @@ def test_a_group_that_is_a_cluster_has_independent_trials():
 def test_clusters_by_no_column_are_refused():
     with pytest.raises(DataError, match="no column 'company'"):
         stats.engagement(mailings(*mail_of([(1, 1)])), cluster="company")
+
+
+def test_an_enrollment_may_be_the_cluster():
+    """What is counted of it by time, too, is counted once."""
+    alone, together = (
+        stats.engagement(example("mailings"), cluster=cluster, as_of=AS_OF) for cluster in (None, "sequence_state_id")
+    )
+
+    counts = [name for name in alone.columns if not name.endswith(("_lo", "_hi"))]
+    assert_equal_tables(together[counts], alone[counts])
+    assert together["enrollment_reply_rate_hi"].tolist() == alone["enrollment_reply_rate_hi"].tolist()
+
+
+def test_clusters_need_no_person():
+    calls = open_snapshot(SAMPLE).frame("calls").drop(columns="prospect_id")
+
+    assert len(stats.call_outcomes(calls, by=None, cluster="user_id")) == 1
+
+
+def test_lists_name_no_clusters():
+    mail = example("mailings")
+    tags = pd.Series([["a"]] * len(mail), dtype=pd.ArrowDtype(pa.list_(pa.string())))
+
+    with pytest.raises(DataError, match="'tags'"):
+        stats.engagement(mail.assign(tags=tags), cluster="tags")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_zeros_of_both_signs_are_one_group(engine):
+    """Engines differ in it."""
+    mail = example("mailings").assign(k=pd.Series([0.0, -0.0] * 6, dtype="double[pyarrow]"))
+
+    found = as_pandas(stats.engagement(ENGINES[engine](mail), by="k", as_of=AS_OF))
+
+    assert found["mailings"].tolist() == [12]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -1,5 +1,7 @@
 """A record that somebody changed after it was read is not written over."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -214,6 +216,31 @@ def test_a_change_after_an_update_of_the_journal_is_a_conflict(org, colleague, t
     assert now(org, 2)["title"] == "CFO"
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_value_that_is_set_back_within_a_second_is_sent(org, sent, monkeypatch, tmp_path, is_answered):
+    """The API stamps all three writes alike; the one between may have lost its answer."""
+    at = org.sandbox.now()
+    monkeypatch.setattr(org.sandbox._state.clock, "now", lambda: at)
+    options = {"mode": "update", "confirm": True, "journal": tmp_path / "journal"}
+    titles = {title: pd.DataFrame({"id": [1], "title": [title]}) for title in ("A", "B")}
+    of.write_frame(org, "prospects", titles["A"], **options)
+    send = org.session.send
+
+    def losing(*args, **kwargs):
+        send(*args, **kwargs)
+        raise TransportError("The connection was dropped.")
+
+    with monkeypatch.context() as patch:
+        if not is_answered:
+            patch.setattr(org.session, "send", losing)
+        with nullcontext() if is_answered else pytest.raises(TransportError):
+            of.write_frame(org, "prospects", titles["B"], **options)
+
+    result = of.write_frame(org, "prospects", titles["A"], **options)
+
+    assert (result["status"].tolist(), now(org, 1)["title"], len(sent)) == (["updated"], "A", 3)
+
+
 def test_an_upsert_compares_the_records_that_it_finds(org, colleague):
     org.update("prospects", 1, external_id="crm-1", title="CEO")
     before = of.fetch_one(org, "prospects", 1)
@@ -226,7 +253,7 @@ def test_an_upsert_compares_the_records_that_it_finds(org, colleague):
     assert result["id"].iloc[0] == "1"
 
 
-@pytest.mark.parametrize("form", [str, pd.Timestamp.isoformat, pd.Timestamp.to_pydatetime, pd.Timestamp.to_datetime64])
+@pytest.mark.parametrize("form", [str, pd.Timestamp.isoformat, pd.Timestamp.to_pydatetime])
 def test_a_time_may_come_from_any_file(org, colleague, form):
     before = read(org, "title", n=2)
     change(org, colleague, 2, title="CFO")
@@ -237,13 +264,69 @@ def test_a_time_may_come_from_any_file(org, colleague, form):
 
 
 def test_a_time_that_is_none_refuses_its_row(org, sent):
-    rows = pd.DataFrame({"id": [1, 2, 3], "title": "CTO", "updated_at": ["last week", None, 5]})
+    rows = pd.DataFrame({"id": [1, 2, 3], "title": "CTO", "updated_at": ["last week", "2999-01-01T00:00:00Z", 5]})
 
     result = of.write_frame(org, "prospects", rows, mode="update", confirm=True)
 
     assert result["status"].tolist() == ["refused", "updated", "refused"]
     assert result["reason"].dropna().tolist() == ["updated_at is no instant"] * 2
     assert len(sent) == 1
+
+
+@pytest.mark.parametrize("form", [pd.Timestamp.to_datetime64, lambda at: at.date(), "{:%Y-%m-%dT%H:%M:%S}".format])
+@pytest.mark.parametrize("is_before", [True, False])
+def test_a_time_without_a_zone_is_refused_at_once(org, sent, form, is_before):
+    """Taken for UTC, the clock of an office east of it would hide every change of the last hours."""
+    before = read(org, "title")
+    naive = before.assign(updated_at=pd.Series([form(stamp) for stamp in before["updated_at"]], dtype=object))
+    options = {"changed_from": naive} if is_before else {}
+    org.sandbox.clear_log()
+
+    with pytest.raises(QueryError, match="no time zone in 3 of 3 rows") as caught:
+        of.write_frame(org, "prospects", naive.assign(title="CTO"), mode="update", **options)
+
+    assert "tz_localize" in str(caught.value)
+    assert not [*org.sandbox.requests, *sent]
+    localized = before.assign(updated_at=before["updated_at"].dt.tz_convert("Asia/Tokyo"), title="CTO")
+    assert of.write_frame(org, "prospects", localized, mode="update")["status"].eq("would update").all()
+
+
+@pytest.mark.parametrize("kind", ["numpy", "arrow"])
+def test_the_times_of_fetched_frames_are_compared_whatever_their_kind(org, colleague, kind):
+    before = of.fetch(org, "prospects", fields=["title", "updated_at"], limit=2, dtypes=kind)
+    change(org, colleague, int(before["id"][1]), title="CFO")
+
+    planned = of.write_frame(org, "prospects", before.assign(title="CTO"), mode="update")
+
+    assert planned["status"].tolist() == ["would update", "conflict"]
+
+
+def test_a_row_that_misses_its_time_where_others_have_it_is_refused(org, colleague):
+    """Appended to a fetched frame, it would be the one row that nobody compares."""
+    before = read(org, "title")
+    change(org, colleague, 2, title="CFO")
+    rows = before.assign(title="CTO", updated_at=before["updated_at"].where(before["id"] != 2))
+
+    result = of.write_frame(org, "prospects", rows, mode="update", confirm=True)
+    overwritten = of.write_frame(org, "prospects", rows, mode="update", on_conflict="overwrite")
+
+    assert result["status"].tolist() == ["updated", "refused", "updated"]
+    assert "updated_at is missing" in result["reason"].iloc[1]
+    assert overwritten["status"].tolist() == ["unchanged", "would update", "unchanged"]
+    assert overwritten.attrs["outreach_frames"]["left_out"]["updated_at"].startswith("not compared")
+
+
+def test_an_upsert_says_which_rows_are_not_compared(org):
+    """New records have no time yet."""
+    org.update("prospects", 1, external_id="crm-1")
+    rows = pd.DataFrame(
+        {"external_id": ["crm-1", "crm-2"], "title": "CTO", "updated_at": [pd.Timestamp.now("UTC"), None]}
+    )
+
+    planned = of.write_frame(org, "prospects", rows, mode="upsert", key="external_id")
+
+    assert planned["status"].tolist() == ["would update", "would create"]
+    assert "missing in 1 of 2 rows" in planned.attrs["outreach_frames"]["left_out"]["updated_at"]
 
 
 @pytest.mark.parametrize(
