@@ -21,6 +21,7 @@ COMES_WITH = {"ipython": "ipykernel", "cryptography": "pyjwt"}
 
 CALLS = {
     "excel": 'of.export(frame, "frame.xlsx")',
+    "locale": "of.plots.theme(locale='de')",
     "notebook": "of.show(frame)",
     "plots": "of.plots.plot_rates",
     "report": "import_module('outreach_frames.reports')",
