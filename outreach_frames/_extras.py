@@ -9,6 +9,7 @@ from outreach_frames.errors import MissingExtraError
 
 EXTRAS = {
     "excel": {"xlsxwriter": "XlsxWriter"},
+    "explore": {"voila": "voila"},
     "locale": {"babel": "Babel"},
     "notebook": {"IPython": "IPython", "ipywidgets": "ipywidgets", "jinja2": "Jinja2"},
     "plots": {"matplotlib": "matplotlib"},

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -64,7 +66,7 @@ class _Finish:
         now: dict[str, Any] = {
             "length": tick.tick1line.get_markersize(),
             "width": tick.tick1line.get_markeredgewidth(),
-            "pad": tick.get_pad(),
+            "pad": mpl.rcParams[f"{axis.axis_name}tick.major.pad"],
             "labelsize": tick.label1.get_fontsize(),
             "color": tick.tick1line.get_color(),
             "labelcolor": tick.label1.get_color(),
@@ -73,7 +75,7 @@ class _Finish:
             **axis.get_tick_params(which="major"),
         }
         chosen = axis.get_majorticklabels() if isinstance(axis.get_major_locator(), FixedLocator) else []
-        looks = [(label.get_fontsize(), label.get_color()) for label in chosen]
+        looks = [(float(label.get_fontsize()), label.get_color()) for label in chosen]
         changed = {name: now[name] * self._scale for name in _SCALED_TICKS}
         changed |= {name: _mapped(now[name], self._inks) for name in _COLORED_TICKS}
         axis.set_tick_params(which="major", **changed)
@@ -83,7 +85,7 @@ class _Finish:
         self._text(axis.label, self._scale)
 
     def _text(self, text: Text, scale: float) -> None:
-        text.set(size=text.get_fontsize() * scale, color=_mapped(text.get_color(), self._texts))
+        text.set(size=float(text.get_fontsize()) * scale, color=_mapped(text.get_color(), self._texts))
         if text.get_path_effects():
             text.set_path_effects([withStroke(linewidth=HALO_PT * scale, foreground=self._paper)])
         if isinstance(text, Annotation):
@@ -114,7 +116,7 @@ class _Finish:
         patch.set_edgecolor(_mapped(patch.get_edgecolor(), {**self._fills, **self._inks}))
 
     def _collection(self, collection: Collection) -> None:
-        collection.set_linewidth([width * self._scale for width in collection.get_linewidth()])
+        collection.set_linewidth([width * self._scale for width in np.ravel(collection.get_linewidth())])
         faces, edges = collection.get_facecolor(), collection.get_edgecolor()
         if len(faces):
             collection.set_facecolor([_mapped(each, {**self._inks, **self._fills}) for each in faces])

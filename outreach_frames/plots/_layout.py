@@ -35,7 +35,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
-from matplotlib.transforms import Affine2D, Bbox, Transform
+from matplotlib.transforms import Affine2D, Bbox, CompositeAffine2D
 
 from outreach_frames._format import type_name
 from outreach_frames.errors import DataError, OutreachDataWarning
@@ -332,7 +332,7 @@ def open_page(ax: Axes | None, *, title: str, subtitle: str, footnote: str, heig
     below = _height(footnote, SMALL_PT) + 0.08
     if ax is None:
         size = page_width(), look().height or height + above + below + 2 * _PAD
-        figure = _PlotFigure(figsize=[side * look().scale for side in size], dpi=look().dpi)
+        figure = _PlotFigure(figsize=(size[0] * look().scale, size[1] * look().scale), dpi=look().dpi)
         ax = figure.add_axes((0, 0, 1, 1), axes_class=_NotebookAxes)
         if look().dark:
             figure.set_facecolor(DARK_PAPER)
@@ -407,9 +407,9 @@ def rectangle_of(ax: Axes) -> Bbox:
     return ax.bbox.transformed(inches_of(ax).inverted()).frozen()
 
 
-def inches_of(ax: Axes) -> Transform:
+def inches_of(ax: Axes) -> CompositeAffine2D:
     """Turn inches of the layout into pixels, at whatever resolution the figure is drawn."""
-    return Affine2D().scale(look().scale) + root_of(ax).dpi_scale_trans
+    return CompositeAffine2D(Affine2D().scale(look().scale), root_of(ax).dpi_scale_trans)
 
 
 def _height(text: str, size: float) -> float:

@@ -135,7 +135,7 @@ def week_axis(ax: Axes, mondays: Iterable[Any]) -> None:
     every = max(1, ceil((width(day_of_year("2026-03-30"), SMALL_PT) + _WEEKS_APART) / slot))
     ax.xaxis_date()
     ax.xaxis.set_major_locator(WeekdayLocator(byweekday=MO, interval=every))  # type: ignore[no-untyped-call]
-    ax.xaxis.set_major_formatter(numbers_as(lambda place: day_of_year(num2date(place))))
+    ax.xaxis.set_major_formatter(numbers_as(lambda place: day_of_year(num2date(place))))  # type: ignore[no-untyped-call]
     ax.tick_params(axis="x", labelsize=SMALL_PT)
     ax.set_xlim(first - 0.6 * WEEK, last + 0.6 * WEEK)
 
