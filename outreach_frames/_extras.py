@@ -9,6 +9,8 @@ from outreach_frames.errors import MissingExtraError
 
 EXTRAS = {
     "excel": {"xlsxwriter": "XlsxWriter"},
+    "explore": {"voila": "voila"},
+    "locale": {"babel": "Babel"},
     "notebook": {"IPython": "IPython", "ipywidgets": "ipywidgets", "jinja2": "Jinja2"},
     "plots": {"matplotlib": "matplotlib"},
     "report": {"nbclient": "nbclient", "nbconvert": "nbconvert", "nbformat": "nbformat", "ipykernel": "ipykernel"},

@@ -7,8 +7,10 @@ Exit codes are 0, 1 (failed) and 2 (usage); a signal that ends it makes it 128 a
 
 import errno
 import os
+import shutil
 import signal
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -18,6 +20,8 @@ from typing import IO, Any, NoReturn
 import click
 
 from outreach_frames import __version__
+from outreach_frames._explore_command import explore
+from outreach_frames._extras import EXTRAS, is_installed
 from outreach_frames._files import replacing
 from outreach_frames._forget_command import forget
 from outreach_frames._secrets import hidden
@@ -103,6 +107,7 @@ def main() -> None:
 main.add_command(snapshots)
 main.add_command(refresh)
 main.add_command(forget)
+main.add_command(explore)
 
 
 @main.command()
@@ -125,7 +130,15 @@ def demo(out: Path, prospects: int, seed: int) -> None:
     _say_headlines(of.stats.engagement(snapshot.frame("mailings"), include_unsequenced=True))
     click.echo(f"\nThe report:  {report}   (open it in a browser; it needs no network)")
     click.echo(f"The tables:  {snapshot.folder}   (Parquet: pandas, DuckDB, polars, Spark … read them)")
-    click.echo("Next:        open notebooks/ in Jupyter, or run: outreach-frames --help")
+    _say_next(snapshot.path)
+
+
+def _say_next(snapshot: Path) -> None:
+    """Print a command that works as it stands: for the explorers of a snapshot."""
+    command = "outreach-frames" if shutil.which("outreach-frames") else f"{sys.executable} -m outreach_frames"
+    click.echo(f"Next:        {command} explore {snapshot}   (the explorers, in your browser)")
+    if not all(map(is_installed, EXTRAS["explore"])):
+        click.echo("             It needs the extra: pip install 'outreach_frames[explore]'")
 
 
 def _say_headlines(engagement: Any) -> None:

@@ -4,6 +4,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "Python 3.11 or later is needed, and this is $("$python" --version 2>&1); name another: PYTHON=python3.12 sh $0" >&2
+    exit 1
+}
 [ -x .venv/bin/python ] || "$python" -m venv .venv 2>/dev/null || "$python" -m venv --clear --without-pip .venv
-"$python" -m pip --python .venv/bin/python install --quiet --disable-pip-version-check '.[report,sandbox,sql]'
+"$python" -m pip --python .venv/bin/python install --quiet --disable-pip-version-check '.[explore,report,sandbox,sql]'
 exec .venv/bin/outreach-frames demo "$@"

@@ -22,8 +22,9 @@ ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 def demo(tmp_path_factory):
     """Run the command once, with a small organization, in an empty folder."""
     folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-c", "from outreach_frames.cli import main; main()", "demo", "--prospects", "400"]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    command = [sys.executable, "-m", "outreach_frames", "demo", "--prospects", "400"]
+    environment = os.environ | {"PATH": str(Path(sys.executable).parent)}
+    ran = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     assert ran.returncode == 0, ran.stderr
     return folder / "outreach-demo", ran.stdout
 
@@ -35,6 +36,22 @@ def test_it_says_in_plain_words_what_it_did(demo):
     assert re.search(r"mailings +[\d,]+ rows", said)
     assert re.search(r"enrollments that replied +\d+\.\d%.*95 % interval .* n = \d[\d,]*\)", said)
     assert "report.html" in said
+    assert re.search(r"Next: .*outreach-frames explore \S*snapshot", said)
+
+
+@pytest.mark.parametrize("script", ["demo.sh", "test.sh"])
+@pytest.mark.skipif(sys.platform == "win32", reason="python -m outreach_frames demo does it there")
+def test_an_old_python_is_told_in_one_sentence(script, tmp_path):
+    """It was an error of pip's, of forty lines, after an environment had been made."""
+    old = tmp_path / "python"
+    old.write_text("#!/bin/sh\n[ $1 = --version ] && echo Python 3.9.1\n")
+    old.chmod(0o700)
+    command = ["sh", str(Path(__file__).parents[1] / "scripts" / script)]
+    ran = subprocess.run(command, env=os.environ | {"PYTHON": str(old)}, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("Python 3.11 or later is needed, and this is Python 3.9.1")
+    assert ran.stderr.count("\n") == 1
 
 
 def test_it_leaves_a_snapshot_and_a_report_and_nothing_else(demo):

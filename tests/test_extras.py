@@ -21,6 +21,8 @@ COMES_WITH = {"ipython": "ipykernel", "cryptography": "pyjwt"}
 
 CALLS = {
     "excel": 'of.export(frame, "frame.xlsx")',
+    "explore": "import_module('outreach_frames._explore_command').serve(sys.argv[1])",
+    "locale": "of.plots.theme(locale='de')",
     "notebook": "of.show(frame)",
     "plots": "of.plots.plot_rates",
     "report": "import_module('outreach_frames.reports')",

@@ -1,4 +1,5 @@
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -37,7 +38,9 @@ LAYERS = (
     {"_write_conflicts"},
     {"_doctor", "_snapshot_commands", "bulk", "snapshots"},
     {"_forget_command", "compliance", "patterns"},
-    {"cli", "widgets"},
+    {"_explore_command", "widgets"},
+    {"cli"},
+    {"__main__"},
 )
 """From the lowest; a module imports only from layers below its own."""
 
@@ -137,3 +140,29 @@ def test_sandbox_shares_only_the_catalog_with_the_client():
         if name.startswith("outreach_frames._sandbox"):
             used = {m.split(".")[1] for m in imported(name, path) if m.startswith("outreach_frames.")}
             assert used <= {"_extras", "catalog", "_sandbox"}, name
+
+
+WITHOUT_POSIX = """
+import importlib, os, pkgutil, sys
+for name in ("fcntl", "grp", "pwd", "resource", "termios"):
+    sys.modules[name] = None
+for name in ("fork", "register_at_fork", "O_NOFOLLOW"):
+    delattr(os, name)
+import outreach_frames as of
+for module in pkgutil.walk_packages(of.__path__, "outreach_frames."):
+    importlib.import_module(module.name)
+with of.sandbox(prospects=5, seed=7) as org:
+    of.take_snapshot(org, sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it is what is tested")
+def test_it_works_without_what_windows_lacks_and_names_files_as_windows_can(tmp_path):
+    """No POSIX module is imported unconditionally, and no file's name holds what Windows refuses."""
+    command = [sys.executable, "-c", WITHOUT_POSIX, str(tmp_path / "snapshot")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr
+    written = [path.name for path in tmp_path.rglob("*")]
+    assert len(written) > 10
+    assert not [name for name in written if re.search(r'[<>:"|?*\\]|[. ]$', name)]

@@ -1,14 +1,17 @@
 # ruff: noqa: ARG001  all checks take the same
 """Tasks of an analyst's week (docs/tasks): each runs as it stands, and its result is that of the long way round."""
 
+import re
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.image
 import openpyxl
 import pandas as pd
 import pytest
 
 import outreach_frames as of
+from outreach_frames._format import plain
 
 TASKS = {path.stem: path for path in sorted((Path(__file__).parents[1] / "docs" / "tasks").glob("*.py"))}
 WRITING = {"tag_prospects", "enroll_safely", "compare_two_versions"}
@@ -170,6 +173,16 @@ def explained(result, org, snapshot):
     return result["meaning"].notna().all() and "latest" in result.loc["opened_at", "meaning"].lower()
 
 
+def on_a_slide(result, org, snapshot):
+    sizes = [label.get_fontsize() for label in result.get_yticklabels()]
+    return mpl.image.imread("replies.png").shape[:2] == (1080, 1920) and min(sizes) > 8
+
+
+def dark_in_german(result, org, snapshot):
+    written = plain(" ".join(text.get_text() for text in result.texts))
+    return max(result.get_figure().get_facecolor()[:3]) < 0.2 and re.search(r"\d\. (Jan|Feb|März|Apr)", written)
+
+
 def in_berlin(result, org, snapshot):
     at = delivered(snapshot)["delivered_at"].dropna().dt.tz_convert("Europe/Berlin")
     hours = result.groupby("hour")["delivered"].sum()
@@ -190,6 +203,7 @@ CHECKS = {
     "month_against_the_last": of_two_months,
     "open_tasks_by_owner": owned,
     "opens_without_machines": fewer_opens,
+    "plot_on_a_slide": on_a_slide,
     "prospects_of_an_account_to_excel": in_the_file,
     "query_with_a_csv_of_your_own": of_the_quota,
     "reply_rate_by_industry": of_all_industries,
@@ -197,6 +211,7 @@ CHECKS = {
     "reply_rate_by_team": of_all_teams,
     "reps_over_sending_limits": full_days,
     "tag_prospects": tagged,
+    "theme_and_language": dark_in_german,
     "what_a_column_means": explained,
     "what_a_refresh_costs": before_anything,
     "winner_of_a_test": on_two_steps,
@@ -213,7 +228,8 @@ def test_a_task_gives_what_the_long_way_gives(name, org, snapshot, tmp_path, mon
     pd.DataFrame({"user_id": [1, 2], "quota": [10, 20]}).to_csv("quota.csv", index=False)
     names = {"of": of, "org": org, "snapshot": snapshot, "pd": pd}
 
-    exec(compile(TASKS[name].read_text(encoding="utf-8"), name, "exec"), names)  # noqa: S102  the task as it stands
+    with of.plots.theme():  # what a task sets for the session ends here
+        exec(compile(TASKS[name].read_text(encoding="utf-8"), name, "exec"), names)  # noqa: S102  the task as it stands
 
     assert CHECKS[name](names["result"], org, snapshot)
 

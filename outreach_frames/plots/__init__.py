@@ -2,8 +2,8 @@
 Pictures of statistics: each takes the result of one `outreach_frames.stats` function and returns matplotlib Axes.
 
 Nothing is computed here beyond sums of what the result states, nothing is shown or saved, and no setting of matplotlib
-outlives a call. Every picture carries its denominators, its period, its time of extraction and its definition, and a
-description in words in ``ax.figure.outreach_alt``.
+outlives a call, but for one of `theme` outside a ``with`` statement. Every picture carries its denominators, its
+period, its time of extraction and its definition, and a description in words in ``ax.figure.outreach_alt``.
 
 >>> from outreach_frames import plots
 >>> ax = plots.plot_rates(rates)  # the last value of a notebook cell shows itself

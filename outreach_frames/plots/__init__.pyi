@@ -1,4 +1,4 @@
-from ._layout import theme as theme
+from ._theme import theme as theme
 from .ab_test import plot_ab_test as plot_ab_test
 from .account_coverage import plot_account_coverage as plot_account_coverage
 from .compare_periods import plot_compare_periods as plot_compare_periods

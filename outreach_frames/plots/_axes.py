@@ -1,6 +1,6 @@
 """Axes of rates and counts, rows with their labels and columns of text, and estimates with their intervals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +12,26 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
-from outreach_frames._format import NO_DATA, amount, share
+from outreach_frames._format import NO_DATA, amount, in_language, language, share
 from outreach_frames.plots._input import Flags, Floats, Lines, choose_lines
-from outreach_frames.plots._layout import WIDTH, Page, fold, line_height, open_page, rectangle_of, root_of, widest
-from outreach_frames.plots._style import INK, LABEL_PT, MUTED, NONE, SMALL_PT, Mark
+from outreach_frames.plots._layout import (
+    Page,
+    fold,
+    inches_of,
+    is_fixed,
+    line_height,
+    open_page,
+    page_width,
+    rectangle_of,
+    widest,
+)
+from outreach_frames.plots._style import HALO_PT, INK, LABEL_PT, MUTED, NONE, PAPER, SMALL_PT, Mark
 
 Estimate = tuple[float, float, float]
 """A value with the ends of its interval."""
 _Box = tuple[float, float, float, float]
 """Left and lower edge, width and height."""
-HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
+HALO: list[AbstractPathEffect] = [withStroke(linewidth=HALO_PT, foreground=PAPER)]
 """Keeps a text readable where it crosses a line."""
 _LABEL_SIDE = 0.8
 _TICK_WIDTH, _TICK_HEIGHT = 0.5, 0.22
@@ -41,15 +51,26 @@ def top_of(*values: Iterable[float], least: float = 0.01, most: float = 1.0) -> 
 def rate_axis(axis: Axis, title: str, *, ticks: int = 5) -> None:
     """Format an axis of rates: zero-based, in percent, with faint lines."""
     axis.set_major_locator(MaxNLocator(_fitting(axis, ticks), steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: share(round(value, 4))))
+    axis.set_major_formatter(numbers_as(lambda value: share(round(value, 4))))
     axis.set_label_text(title)
     axis.grid(visible=True)
+
+
+def numbers_as(write: Callable[[float], str]) -> FuncFormatter:
+    """Write the numbers of an axis in the language of now, also where the figure is drawn later."""
+    spoken = language()
+
+    def written(value: float, _: int | None) -> str:
+        with in_language(spoken):
+            return write(value)
+
+    return FuncFormatter(written)
 
 
 def count_axis(axis: Axis, title: str, *, ticks: int = 5, whole: bool = True) -> None:
     """Format an axis of counts or, where not `whole`, of amounts: short numbers, faint lines."""
     axis.set_major_locator(MaxNLocator(_fitting(axis, ticks), integer=whole, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
+    axis.set_major_formatter(numbers_as(amount))
     axis.set_label_text(title)
     axis.grid(visible=True)
 
@@ -67,7 +88,7 @@ def no_data(ax: Axes, row: float, *, upright: bool = False, pitch: float = 1.0) 
 
     Where rows lie side by side (`upright`) the tick is below the axis, without words: the footnote explains it.
     """
-    inches = root_of(ax).dpi_scale_trans
+    inches = inches_of(ax)
     across = blended_transform_factory(ax.transAxes, ax.transData)
     beside = across + ScaledTranslation(_BESIDE_AXIS / 72, 0, inches)
     if upright:
@@ -128,7 +149,7 @@ def _draw_estimates(
     ax.plot(*_turned(values[inside], rows[inside], upright=upright), zorder=3, gid="estimate", **look)
     if not inside.all():
         back = -_BEFORE_ARROW * scale / 72
-        aside = ScaledTranslation(*_turned(back, 0, upright=upright), root_of(ax).dpi_scale_trans)
+        aside = ScaledTranslation(*_turned(back, 0, upright=upright), inches_of(ax))
         at_edge = _turned(np.full((~inside).sum(), edge), rows[~inside], upright=upright)
         look |= {"mfc": "white", "mec": mark.ink}
         ax.plot(*at_edge, transform=ax.transData + aside, zorder=3, gid="estimate-beyond", **look)
@@ -278,8 +299,8 @@ def open_rows(
     Rows `apart` are no part of the order: they are summed up in one line at the end.
     """
     lines = choose_lines(order, has_value, max_rows, apart=apart)
-    page = open_page(ax, height=rows_height(lines.names(names), WIDTH) + above, **heading)
+    page = open_page(ax, height=rows_height(lines.names(names), page_width()) + above, **heading)
     fits = max(int((page.height - AXIS_ROOM - HEADER_ROOM - above) / LEAST_PITCH), 1)
-    if ax is not None and len(lines.groups) > fits:
+    if is_fixed(ax) and len(lines.groups) > fits:
         lines = choose_lines(order, has_value, fits, apart=apart)
     return page, lines

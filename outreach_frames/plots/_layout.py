@@ -1,5 +1,5 @@
 """
-Layout: the theme and its fonts, labels that fit, and the page with its heading and definition.
+Layout: labels that fit, and the page with its heading and definition.
 
 Every ``plot_*`` function returns the Axes it was given, or one on a new figure 7 inches wide. A picture with one panel
 draws into that Axes; small multiples draw into insets of it (``ax.child_axes``) and leave the Axes itself invisible.
@@ -11,6 +11,9 @@ arrangement of one's own, pass ``ax=``.
 
 Widths are measured by a renderer with the fonts the picture will use, in inches, so that nothing is cut off or runs
 into its neighbor.
+
+All lengths here are those of the layout, at the size of a page. What turns them into those of the figure is `Page`,
+`rectangle_of` and `inches_of`.
 """
 
 import re
@@ -25,85 +28,20 @@ from functools import cache, lru_cache
 from io import BytesIO
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.transforms import Affine2D, Bbox
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Affine2D, Bbox, CompositeAffine2D
 
 from outreach_frames._format import type_name
 from outreach_frames.errors import DataError, OutreachDataWarning
-from outreach_frames.plots._style import INK, LABEL_PT, MUTED, SETTINGS, SMALL_PT, TITLE_PT
-
-# Latin, Greek and Cyrillic come with matplotlib; the others are used where the machine has them.
-_FAMILIES = (
-    "DejaVu Sans",
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Source Han Sans SC",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "PingFang SC",
-    "Hiragino Sans",
-    "Microsoft YaHei",
-    "Yu Gothic",
-    "Malgun Gothic",
-    "Apple SD Gothic Neo",
-    "Noto Sans Devanagari",
-    "Noto Sans Thai",
-    "Arial Unicode MS",
-)
-
-# The groups of settings that change a picture: the reader's own style must not leak into ours.
-_DRAWN = {
-    "axes",
-    "errorbar",
-    "figure",
-    "font",
-    "grid",
-    "hatch",
-    "lines",
-    "patch",
-    "path",
-    "scatter",
-    "text",
-    "xtick",
-    "ytick",
-}
-
-
-@cache
-def _families() -> tuple[str, ...]:
-    """The font families to try for each letter, in order: those of the list that this machine has."""
-    installed = set(font_manager.get_font_names())
-    return tuple(name for name in _FAMILIES if name in installed)
-
-
-@contextmanager
-def theme() -> Iterator[None]:
-    """
-    Draw in the style of this package inside a ``with`` block; matplotlib's own settings are back when it ends.
-
-    Every ``plot_*`` function uses it by itself. It is public so that a picture of one's own can match.
-
-    Notes
-    -----
-    Like `matplotlib.rc_context` it changes settings of the whole process: do not draw in another thread meanwhile.
-
-    Examples
-    --------
-    >>> import matplotlib as mpl
-    >>> with plots.theme():
-    ...     mpl.rcParams["axes.spines.top"]
-    False
-    """
-    plain: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name.split(".")[0] in _DRAWN}
-    with mpl.rc_context(plain | SETTINGS | {"font.family": list(_families())}):
-        yield
-
+from outreach_frames.plots._finish import finish
+from outreach_frames.plots._style import DARK_PAPER, INK, LABEL_PT, MUTED, SETTINGS, SMALL_PT, TITLE_PT
+from outreach_frames.plots._theme import families, layout_settings, look
 
 _MEASURING_DPI = 144
 _SAFE = 1.02
@@ -117,8 +55,8 @@ def _renderer() -> RendererAgg:
 
 @lru_cache(maxsize=16_384)
 def width(text: str, size: float = LABEL_PT, weight: str = "normal") -> float:
-    """Measure one line of text [inches]; call it inside `theme`."""
-    font = FontProperties(family=list(_families()), size=size, weight=weight)
+    """Measure one line of text [inches]; call it inside `picture`."""
+    font = FontProperties(family=list(families()), size=size, weight=weight)
     visible = drawable(text)
     pixels = _renderer().get_text_width_height_descent(visible, font, ismath=False)[0]  # type: ignore[no-untyped-call]
     return float(pixels) / _MEASURING_DPI * _SAFE
@@ -234,16 +172,38 @@ def drawable(text: str) -> str:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    fonts = (font_manager.get_font(font_manager.findfont(name)) for name in _families())
+    fonts = (font_manager.get_font(font_manager.findfont(name)) for name in families())
     return frozenset(code for font in fonts for code in font.get_charmap())
 
 
-WIDTH = 7.0
-"""Width of a new figure [inches]: a page in portrait with its margins."""
 _PAD = 0.12
 _HEADING_AND_FOOTNOTE = 1.3
-_DPI = 200
 _SCREEN_DPI = 96
+_opened: list[list[Axes]] = []
+"""The Axes of the pictures that are being drawn."""
+
+
+@contextmanager
+def picture() -> Iterator[None]:
+    """Lay out pictures inside a ``with`` block; at its end they get the size and the colors of the theme."""
+    _opened.append([])
+    try:
+        with layout_settings():
+            yield
+            for ax in _opened[-1]:
+                finish(ax, look())
+    finally:
+        _opened.pop()
+
+
+def page_width() -> float:
+    """Width of a new figure, as it is laid out [inches]."""
+    return look().width
+
+
+def is_fixed(ax: Axes | None) -> bool:
+    """Tell whether the room is what it is: that of a given Axes, or of a size with a height of its own."""
+    return ax is not None or look().height is not None
 
 
 class _PlotFigure(Figure):
@@ -252,8 +212,8 @@ class _PlotFigure(Figure):
     outreach_alt = ""
 
     def draw(self, renderer: Any) -> None:
-        """Draw all artists inside `theme`."""
-        with theme():
+        """Draw all artists with the settings of the layout."""
+        with layout_settings():
             super().draw(renderer)
 
 
@@ -263,7 +223,7 @@ class _NotebookAxes(Axes):
     def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         figure = root_of(self)
         buffer = BytesIO()
-        figure.savefig(buffer, format="png", dpi=_DPI)
+        figure.savefig(buffer, format="png", dpi=figure.dpi)
         text = _alternative_text(figure)
         wide, high = (round(inches * _SCREEN_DPI) for inches in figure.get_size_inches())
         return (
@@ -304,7 +264,7 @@ class Page:
     def place(self, left: float, bottom: float, width: float, height: float) -> Axes:
         """Move the Axes itself to a rectangle of the page [inches from the page's lower left corner]."""
         owner = self.ax.get_figure(root=False)
-        pixels = self._bounds(left, bottom, width, height).transformed(Affine2D().scale(self.figure.dpi))
+        pixels = self._bounds(left, bottom, width, height).transformed(inches_of(self.ax))
         self.ax.set_position(pixels.transformed(owner.transSubfigure.inverted()))  # type: ignore[union-attr]
         return self.ax
 
@@ -319,11 +279,11 @@ class Page:
 
     def x(self, inches: float) -> float:
         """Turn a distance from the page's left edge into a fraction of the figure's width."""
-        return (self.left + inches) / float(self.figure.get_figwidth())
+        return (self.left + inches) * look().scale / float(self.figure.get_figwidth())
 
     def y(self, inches: float) -> float:
         """Turn a distance from the page's lower edge into a fraction of the figure's height."""
-        return (self.bottom + inches) / float(self.figure.get_figheight())
+        return (self.bottom + inches) * look().scale / float(self.figure.get_figheight())
 
     def write(self, x: float, y: float, text: str, **kwargs: Any) -> None:
         """Write a text at a point of the page [inches from the page's lower left corner]."""
@@ -343,7 +303,7 @@ class Page:
         return Bbox.from_bounds(self.left + left, self.bottom + bottom, max(width, 0.05), max(height, 0.05))
 
     def _fractions(self, inches: Bbox) -> Bbox:
-        return inches.transformed(Affine2D().scale(*(1 / side for side in self.figure.get_size_inches())))
+        return inches.transformed(Affine2D().scale(*(look().scale / side for side in self.figure.get_size_inches())))
 
 
 def root_of(ax: Axes) -> Figure:
@@ -364,16 +324,23 @@ def open_page(ax: Axes | None, *, title: str, subtitle: str, footnote: str, heig
     """
     if ax is not None:
         _settle(ax)
-    room = (WIDTH if ax is None else rectangle_of(ax).width) - 2 * _PAD
+    room = (page_width() if ax is None else rectangle_of(ax).width) - 2 * _PAD
     title = fold(title, room, lines=2, size=TITLE_PT, weight="bold")
     subtitle = fold(subtitle, room, lines=3, size=LABEL_PT).replace(" ·\n", "\n")
     footnote = fold(footnote, room, size=SMALL_PT)
     above = _height(title, TITLE_PT) + _height(subtitle, LABEL_PT) + 0.06
     below = _height(footnote, SMALL_PT) + 0.08
     if ax is None:
-        figure = _PlotFigure(figsize=(WIDTH, height + above + below + 2 * _PAD), dpi=_DPI)
+        size = page_width(), look().height or height + above + below + 2 * _PAD
+        figure = _PlotFigure(figsize=(size[0] * look().scale, size[1] * look().scale), dpi=look().dpi)
         ax = figure.add_axes((0, 0, 1, 1), axes_class=_NotebookAxes)
+        if look().dark:
+            figure.set_facecolor(DARK_PAPER)
+    elif look().dark:
+        _lay_paper(ax)
     _dress(ax)
+    if _opened:
+        _opened[-1].append(ax)
     box = rectangle_of(ax)
     page = Page(ax, box.x0 + _PAD, box.y0 + _PAD + below, room, max(box.height - above - below - 2 * _PAD, 0.05))
     page.write(0, page.height + above, title, size=TITLE_PT, weight="bold", va="top", color=INK)
@@ -384,15 +351,24 @@ def open_page(ax: Axes | None, *, title: str, subtitle: str, footnote: str, heig
 
 def lines_that_fit(ax: Axes | None, each: float, *, fixed: float) -> int:
     """How many lines of a height a given Axes has room for, besides what is fixed [inches]; a new figure for all."""
-    if ax is None:
-        return sys.maxsize
-    _settle(ax)
-    return max(1, int((rectangle_of(ax).height - _HEADING_AND_FOOTNOTE - fixed) / each))
+    height = look().height
+    if ax is not None:
+        _settle(ax)
+        height = rectangle_of(ax).height
+    return sys.maxsize if height is None else max(1, int((height - _HEADING_AND_FOOTNOTE - fixed) / each))
+
+
+def _lay_paper(ax: Axes) -> None:
+    """Lay a dark rectangle below everything in a given Axes, whose figure may be light."""
+    owner = ax.get_figure(root=False)
+    corner, width, height = ax.get_position().p0, *ax.get_position().size
+    paper = Rectangle(corner, width, height, transform=owner.transSubfigure, color=DARK_PAPER, lw=0, zorder=-1)  # type: ignore[union-attr]
+    owner.add_artist(paper)  # type: ignore[union-attr]
 
 
 def _dress(ax: Axes) -> None:
-    """Give axes that were made elsewhere the frame, ticks and fonts of `theme`; call it inside one."""
-    fonts = list(_families())
+    """Give axes that were made elsewhere the frame, ticks and fonts of the layout; call it inside `picture`."""
+    fonts = list(families())
     for side, spine in ax.spines.items():
         spine.set(
             visible=SETTINGS.get(f"axes.spines.{side}", True),
@@ -427,9 +403,13 @@ def _settle(ax: Axes) -> None:
 
 
 def rectangle_of(ax: Axes) -> Bbox:
-    """Find the rectangle of an Axes, from the lower left corner of the whole figure [inches]."""
-    figure = root_of(ax)
-    return ax.bbox.transformed(Affine2D().scale(1 / figure.dpi)).frozen()
+    """Find the rectangle of an Axes, from the lower left corner of the whole figure [inches of the layout]."""
+    return ax.bbox.transformed(inches_of(ax).inverted()).frozen()
+
+
+def inches_of(ax: Axes) -> CompositeAffine2D:
+    """Turn inches of the layout into pixels, at whatever resolution the figure is drawn."""
+    return CompositeAffine2D(Affine2D().scale(look().scale), root_of(ax).dpi_scale_trans)
 
 
 def _height(text: str, size: float) -> float:

@@ -9,14 +9,25 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.dates import MO, DateFormatter, WeekdayLocator, date2num
+from matplotlib.dates import MO, ConciseDateFormatter, WeekdayLocator, date2num, num2date
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import blended_transform_factory
 
-from outreach_frames.plots._axes import HALO
+from outreach_frames._format import day_of_year, in_language, language, months
+from outreach_frames.plots._axes import HALO, numbers_as
 from outreach_frames.plots._input import Floats
-from outreach_frames.plots._layout import WIDTH, Page, fold, line_height, lines_that_fit, rectangle_of, widest, width
-from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark
+from outreach_frames.plots._layout import (
+    Page,
+    fold,
+    line_height,
+    lines_that_fit,
+    page_width,
+    rectangle_of,
+    widest,
+    width,
+)
+from outreach_frames.plots._style import DARK_INKS, DARK_PAPER, FAINT, INK, MUTED, PAPER, SMALL_PT, Mark
+from outreach_frames.plots._theme import look
 
 _MOST_PANELS = 12
 _NAME_ROOM = 0.42
@@ -48,13 +59,13 @@ class Cell:
 def panel_count(ax: Axes | None, panels: int, cell: float, *, below: float, columns: int | None = None) -> int:
     """How many of so many panels are drawn: at most twelve, and on a given Axes what it has room for."""
     lines = lines_that_fit(ax, cell * _LEAST + _NAME_ROOM, fixed=below)
-    columns = columns or min(3, _columns_that_fit(WIDTH if ax is None else rectangle_of(ax).width))
+    columns = columns or min(3, _columns_that_fit(page_width() if ax is None else rectangle_of(ax).width))
     return min(panels, _MOST_PANELS, lines * columns)
 
 
 def grid_height(panels: int, cell: float, *, below: float, columns: int | None = None) -> float:
     """Room for so many panels with their names and the axis title below [inches]."""
-    return ceil(max(panels, 1) / (columns or _columns_for(panels, WIDTH))) * (cell + _NAME_ROOM) + below
+    return ceil(max(panels, 1) / (columns or _columns_for(panels, page_width()))) * (cell + _NAME_ROOM) + below
 
 
 def _columns_for(panels: int, width: float) -> int:
@@ -121,12 +132,30 @@ def week_axis(ax: Axes, mondays: Iterable[Any]) -> None:
     places = week_places(mondays)
     first, last = places.min(), places.max()
     slot = rectangle_of(ax).width / ((last - first) / WEEK + 1)
-    every = max(1, ceil((width("30 Mar", SMALL_PT) + _WEEKS_APART) / slot))
+    every = max(1, ceil((width(day_of_year("2026-03-30"), SMALL_PT) + _WEEKS_APART) / slot))
     ax.xaxis_date()
     ax.xaxis.set_major_locator(WeekdayLocator(byweekday=MO, interval=every))  # type: ignore[no-untyped-call]
-    ax.xaxis.set_major_formatter(DateFormatter("%d %b"))  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_formatter(numbers_as(lambda place: day_of_year(num2date(place))))  # type: ignore[no-untyped-call]
     ax.tick_params(axis="x", labelsize=SMALL_PT)
     ax.set_xlim(first - 0.6 * WEEK, last + 0.6 * WEEK)
+
+
+class ShortDates(ConciseDateFormatter):
+    """Matplotlib's short dates, with the months of the language in which they were made."""
+
+    def __init__(self, locator: Any, **kwargs: Any) -> None:
+        super().__init__(locator, **kwargs)  # type: ignore[no-untyped-call]
+        self._spoken = language()
+
+    def format_ticks(self, values: Any) -> list[str]:
+        """Write all dates of an axis."""
+        with in_language(self._spoken):
+            return [months(text) for text in super().format_ticks(values)]  # type: ignore[no-untyped-call]
+
+    def get_offset(self) -> str:
+        """Write what all dates have in common."""
+        with in_language(self._spoken):
+            return months(super().get_offset())  # type: ignore[no-untyped-call]
 
 
 _LABEL_JOIN, _LABEL_TEXT = 0.1, 0.14
@@ -221,7 +250,7 @@ def place_legend(
         frameon=False,
         borderpad=0,
         borderaxespad=0,
-        fontsize=SMALL_PT,
+        fontsize=SMALL_PT * look().scale,  # its lengths follow from it, and cannot be changed later
         labelcolor=INK,
         handlelength=swatch / em,
         handletextpad=_BESIDE / em,
@@ -246,9 +275,12 @@ _CELL_SIDE = 0.94
 
 
 def shade(rate: float, top: float, mark: Mark) -> str:
-    """Mix white with the ink of a meaning, in proportion to the rate."""
+    """Mix the background with the ink of a meaning, in proportion to the rate."""
+    paper, ink = (DARK_PAPER, DARK_INKS[mark.ink]) if look().dark else (PAPER, mark.ink)
     part = _LIGHTEST + (1 - _LIGHTEST) * min(max(rate / top, 0.0), 1.0) if top else _LIGHTEST
-    red, green, blue = (1 - part * (1 - channel) for channel in to_rgb(mark.ink))
+    red, green, blue = (
+        (1 - part) * below + part * above for below, above in zip(to_rgb(paper), to_rgb(ink), strict=True)
+    )
     return to_hex((red, green, blue))
 
 

@@ -11,11 +11,13 @@ Source: M. Okabe and K. Ito, "Color universal design", 2002; contrast as in WCAG
 from dataclasses import dataclass
 from typing import Any
 
+PAPER = "#FFFFFF"
 INK = "#222222"
 MUTED = "#5C5C5C"
 FAINT = "#DADADA"
 
 TITLE_PT, BODY_PT, LABEL_PT, SMALL_PT = 11.0, 8.5, 8.0, 7.0
+HALO_PT = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,9 @@ SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,  # a name such as "$5k to $9k" is no formula
     "text.usetex": False,
     "text.hinting": "no_hinting",  # hinted text is up to 7 % wider or narrower from one resolution to the next
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "axes.facecolor": "white",
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": "auto",
+    "axes.facecolor": PAPER,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.labelsize": LABEL_PT,
@@ -104,6 +106,33 @@ SETTINGS: dict[Any, Any] = {
     "ytick.major.pad": 5,
 }
 """The theme, in matplotlib's names, but for the fonts: they depend on the machine."""
+
+
+DARK_PAPER = "#1A1A1A"
+DARK_INKS = {
+    PAPER: DARK_PAPER,
+    INK: "#F0F0F0",
+    MUTED: "#B5B5B5",
+    FAINT: "#3F3F3F",
+    REPLY.ink: "#4CC9A3",
+    OPT_OUT.ink: "#FF9452",
+    BOUNCE.ink: "#E3A5C6",
+    OPEN.ink: "#8CCBF0",
+    CLICK.ink: "#6FB6E3",
+    FAILURE.ink: "#F0BC4A",
+    WAITING.ink: "#E8DC5A",
+    ACTIVE.ink: "#CFCFCF",
+}
+"""On a dark background: the color of text, lines and outlines, by their color on white."""
+DARK_FILLS = {
+    PAPER: DARK_PAPER,
+    FAINT: "#3F3F3F",
+    TASK.fill: "#7C7C7C",
+    "#F6F6F6": "#242424",
+    "#F2F2F2": "#2A2A2A",
+    "#EAEAEA": "#363636",
+}
+"""On a dark background: the color of areas, by their color on white; the others stay."""
 
 
 BUCKET_MARKS: dict[str, tuple[str, Mark]] = {

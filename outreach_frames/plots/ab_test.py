@@ -5,7 +5,6 @@ from math import lgamma
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from outreach_frames._format import count, counted, interval, percent, probability, signed_points, typical
 from outreach_frames.errors import DataError
@@ -19,6 +18,7 @@ from outreach_frames.plots._axes import (
     estimates,
     lay_rows,
     no_data,
+    numbers_as,
     rate_axis,
     top_of,
 )
@@ -35,7 +35,7 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import Page, fold, line_height, lines_that_fit, open_page, theme
+from outreach_frames.plots._layout import Page, fold, line_height, lines_that_fit, open_page, picture
 from outreach_frames.plots._style import FAINT, INK, LABEL_PT, MUTED, SMALL_PT, Mark
 
 _DIFFERENCE = ("diff", "diff_lo", "diff_hi")
@@ -122,7 +122,7 @@ def plot_ab_test(
     title = f"{words.label} of the variants of {_step_label(arms, chosen, names)}" if letters else "Test of templates"
     differences = _differences(arms, letters)
     strip = line_height(LABEL_PT) * 2.4 + len(differences) * _STRIP_ROW + _STRIP_AXIS
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title=title,
@@ -235,7 +235,7 @@ def _draw_differences(page: Page, above: Axes, differences: list[tuple[str, Esti
     strip.set(xlim=(-1.15 * reach, 1.15 * reach), ylim=(rows - 0.5, -0.5))
     strip.set_yticks(range(rows), [label for label, _, _ in differences])
     rate_axis(strip.xaxis, "Difference [percentage points]")
-    strip.xaxis.set_major_formatter(FuncFormatter(lambda value, _: signed_points(value)))
+    strip.xaxis.set_major_formatter(numbers_as(signed_points))
     strip.axvline(0, color=INK, lw=1.0, gid="zero")
     edge = page.width
     for row, (_, rate, p_better) in enumerate(differences):

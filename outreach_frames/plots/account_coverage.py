@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from outreach_frames._format import count, counted, percent, percent_extent, typical
 from outreach_frames.plots._axes import Column, blocks, empty, lay_rows, no_data, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, labels, numbers, ranked, require, subtitle
-from outreach_frames.plots._layout import WIDTH, theme
+from outreach_frames.plots._layout import page_width, picture
 from outreach_frames.plots._small_multiples import draw_legend, legend_height
 from outreach_frames.plots._style import ACTIVE, NONE, REPLY
 
@@ -69,8 +69,8 @@ def plot_account_coverage(
     order = ranked(shares, on_file, labeled)
     multi = numbers(coverage, "multi_threaded") > 0
     whole = np.nansum(on_file)
-    with theme():
-        above = legend_height(list(_LEGEND), WIDTH)
+    with picture():
+        above = legend_height(list(_LEGEND), page_width())
         page, lines = open_rows(
             ax,
             order,

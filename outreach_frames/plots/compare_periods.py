@@ -35,7 +35,7 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import open_page, shorten, theme
+from outreach_frames.plots._layout import open_page, picture, shorten
 from outreach_frames.plots._style import MUTED, VOLUME
 
 _PERIOD_COLUMNS = ("rate_a", "rate_a_n", "rate_b", "rate_b_n", "rate_effect", "mix_effect")
@@ -92,7 +92,7 @@ def plot_compare_periods(
     first, second = (
         _period_label(provided.get(name), fallback) for name, fallback in (("a", "earlier"), ("b", "later"))
     )
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title=f"{words.label}: change by mix and by rates of {kind}",

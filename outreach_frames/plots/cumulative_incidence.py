@@ -32,7 +32,7 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import WIDTH, Page, line_height, open_page, rectangle_of, theme, widest
+from outreach_frames.plots._layout import Page, line_height, open_page, page_width, picture, rectangle_of, widest
 from outreach_frames.plots._small_multiples import draw_cell, grid, grid_height, label_beside, panel_count, shade
 from outreach_frames.plots._style import BOUNCE, INK, LABEL_PT, MUTED, OPT_OUT, REPLY, SMALL_PT, VOLUME, Mark
 
@@ -109,7 +109,7 @@ def plot_cumulative_incidence(
     largest = largest[: panel_count(ax, len(largest), cell_height, below=0)]
     kind = noun(by[0]) if by else ""
     of = f"{len(largest)} largest of " if len(largest) < len(curves) else ""
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title="Outcome of enrollments by days since the first mail",
@@ -323,7 +323,7 @@ def plot_cohort_matrix(
     words, mark = _EVENT_MARKS.get(str(parameters(cohorts).get("event") or "reply"), ("had the event", REPLY))
     sizes = cohorts.groupby("cohort_week")["enrollments"].max().sort_index()
     zone = parameters(cohorts).get("tz") or "UTC"
-    with theme():
+    with picture():
         drawn = min(len(sizes), max_rows)
         page = open_page(
             ax,
@@ -337,7 +337,7 @@ def plot_cohort_matrix(
             footnote=f"Percent of all enrollments of the week (Monday to Sunday, {zone}) that have {words} "
             "within so many weeks of it. Hatched, in brackets: count so far, where the youngest enrollments have not "
             "had the full time.",
-            height=rows_height([""] * drawn, WIDTH),
+            height=rows_height([""] * drawn, page_width()),
         )
         if cohorts.empty:
             return empty(page, "No enrollments in this period.")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from outreach_frames._format import count, counted, percent
 from outreach_frames.plots._axes import empty, estimates, rate_axis, top_of
 from outreach_frames.plots._input import Floats, Names, mark_of, metric, numbers, parameters, parts, require, subtitle
-from outreach_frames.plots._layout import open_page, theme
+from outreach_frames.plots._layout import open_page, picture
 from outreach_frames.plots._small_multiples import (
     WEEK,
     grid,
@@ -107,7 +107,7 @@ def plot_deliverability(
     alerts = deliverability["alert"].astype(str)
     visible = pd.concat([everyone[name] for name in order]) if order else deliverability
     top = _chart_top(visible, rate, act, min_n)
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title=f"{words.label} by mailbox and week",

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from outreach_frames._format import amount, counted, plural
 from outreach_frames.plots._axes import count_axis, empty
 from outreach_frames.plots._input import Floats, Names, noun, numbers, parameters, require, subtitle
-from outreach_frames.plots._layout import distinct, open_page, shorten, theme, width
+from outreach_frames.plots._layout import distinct, open_page, picture, shorten, width
 from outreach_frames.plots._small_multiples import grid, grid_height, label_beside, panel_count
 from outreach_frames.plots._style import CLICK, FAILURE, INK, MUTED, SMALL_PT, WAITING
 
@@ -85,7 +85,7 @@ def plot_pipeline_attribution(
     deals = credited["opportunity_id"].nunique()
     lost = credited.loc[(credited["channel"] == "unattributed").fillna(value=False), "opportunity_id"].nunique()
     window = provided.get("window_d")
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title=f"Pipeline credited to each {kind} by {counted(len(models), 'rule')} of sharing credit",

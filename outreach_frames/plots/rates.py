@@ -42,7 +42,7 @@ from outreach_frames.plots._input import (
     subtitle,
     without_group,
 )
-from outreach_frames.plots._layout import theme
+from outreach_frames.plots._layout import picture
 from outreach_frames.plots._style import MUTED, Mark
 
 _FIRM_SHARE = 1 / 3
@@ -132,7 +132,7 @@ def plot_rates(
     top = _rate_axis_end(values, high, few)
     order = range(len(rates)) if is_calendar(rates, keys) else ranked(values, trials, named, last=young)
     groups = [counted(len(rates), kind)] if kind else []
-    with theme():
+    with picture():
         page, lines = open_rows(
             ax,
             order,
@@ -257,7 +257,7 @@ def plot_leaderboard(
     present = list(~np.isnan(values))
     labeled = labels(leaderboard, keys, names=names)
     order = ranked(np.where(trials > 0, -numbers(leaderboard, "rank"), np.nan), trials, labeled)
-    with theme():
+    with picture():
         page, lines = open_rows(
             ax,
             order,

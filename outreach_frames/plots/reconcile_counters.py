@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames._format import count, counted
+from outreach_frames._format import count, counted, signed_count
 from outreach_frames.plots._axes import Column, empty, lay_rows, no_data, open_rows, rate_axis, top_of
 from outreach_frames.plots._input import Names, ends_in_words, keys_of, labels, noun, numbers, ranked, require, subtitle
-from outreach_frames.plots._layout import theme
+from outreach_frames.plots._layout import picture
 from outreach_frames.plots._style import CLICK, FAILURE, MUTED, NONE, OPEN, VOLUME, WAITING, Mark
 
 _COUNTER_COLUMNS = ("counter", "api", "unique_mailings", "gap", "cause")
@@ -89,7 +89,7 @@ def plot_reconcile_counters(
     equal = [row for row in order if causes[row] == _SAME]
     apart = equal if len(order) > _FEW and len(equal) > 1 else []
     order = [row for row in order if row not in set(apart)]
-    with theme():
+    with picture():
         page, lines = open_rows(
             ax,
             order,
@@ -112,7 +112,7 @@ def plot_reconcile_counters(
         columns = [
             Column("Outreach", lines.write([count(number) for number in api])),
             Column("counted", lines.write([count(number) for number in rows])),
-            Column("gap", lines.write([_signed(gap) for gap in gaps])),
+            Column("gap", lines.write([signed_count(gap) for gap in gaps])),
             Column("why", lines.write(causes, lambda group: _SAME if group[0] in set(apart) else "")),
         ]
         named_lines = lines.names(words)
@@ -148,7 +148,3 @@ def _counter_label(counter: object) -> str:
     """Turn a counter's name into words: ``opt_out_count`` and ``optOutCount`` give "opt out"."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(counter)).lower()
     return spaced.removesuffix("_count").replace("_", " ")
-
-
-def _signed(gap: float) -> str:
-    return "–" if np.isnan(gap) else f"{gap:+,.0f}" if gap else "0"

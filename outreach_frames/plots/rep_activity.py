@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from outreach_frames._format import count, counted
 from outreach_frames.plots._axes import blocks, count_axis, empty
 from outreach_frames.plots._input import Floats, Names, numbers, parameters, parts, require, subtitle
-from outreach_frames.plots._layout import open_page, theme
+from outreach_frames.plots._layout import open_page, picture
 from outreach_frames.plots._small_multiples import (
     WEEK,
     grid,
@@ -72,7 +72,7 @@ def plot_rep_activity(
     cell_height = 2.0 if len(order) == 1 else 1.4
     order = order[: panel_count(ax, len(order), cell_height, below=0)]
     zone = parameters(activity).get("tz") or "UTC"
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title="Touches and open tasks by user and week",

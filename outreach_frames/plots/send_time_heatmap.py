@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from outreach_frames._format import count, counted, percent
+from outreach_frames._format import count, counted, percent, weekday as weekday_name
 from outreach_frames.plots._axes import empty
 from outreach_frames.plots._input import (
     Flags,
@@ -19,7 +19,7 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import Page, open_page, theme
+from outreach_frames.plots._layout import Page, open_page, picture
 from outreach_frames.plots._small_multiples import shade
 from outreach_frames.plots._style import FAINT, INK, MUTED, SMALL_PT, Mark
 
@@ -85,7 +85,7 @@ def plot_send_time_heatmap(
     clock = _CLOCKS.get(str(provided.get("clock") or "prospect"), "")
     delivered, shrunk = _hours_grid(heatmap, "delivered"), _hours_grid(heatmap, "shrunk")
     firm = (delivered >= least) & ~np.isnan(shrunk)
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title=f"{words.label} by weekday and hour of sending",
@@ -104,7 +104,7 @@ def plot_send_time_heatmap(
             xlim=(-0.5, _HOURS_OF_DAY - 0.5), ylim=(len(_WEEKDAYS) - 0.5, -0.5), xlabel=f"hour of sending, {clock}"
         )
         drawn.set_xticks(range(0, _HOURS_OF_DAY, 3))
-        drawn.set_yticks(range(len(_WEEKDAYS)), _WEEKDAYS)
+        drawn.set_yticks(range(len(_WEEKDAYS)), [weekday_name(name) for name in _WEEKDAYS])
         highest = float(np.nanmax(shrunk[firm], initial=0.0))
         usual = _usual(heatmap)
         top = max(highest, min(_TWICE * usual, 1.0))
@@ -209,11 +209,12 @@ def _describe_heatmap(delivered: Floats, shrunk: Floats, firm: Flags, title: str
     """Describe the grid: its busiest hour and its best one."""
     weekday, hour = np.unravel_index(np.nanargmax(delivered), delivered.shape)
     words = [f"Grid of weekdays and hours shaded by {title.lower()}, adjusted for small numbers."]
-    words.append(f"Busiest: {_WEEKDAYS[weekday]} {hour}:00, {counted(delivered[weekday, hour], 'delivered mailing')}.")
+    most = counted(delivered[weekday, hour], "delivered mailing")
+    words.append(f"Busiest: {weekday_name(_WEEKDAYS[weekday])} {hour}:00, {most}.")
     if firm.any() and _are_alike(shrunk[firm]):
         words.append(f"No hour stands out: all are near {percent(np.mean(shrunk[firm]))}.")
     elif firm.any():
         weekday, hour = np.unravel_index(np.argmax(np.where(firm, shrunk, -1)), shrunk.shape)
         rate = f"{percent(shrunk[weekday, hour])} of {count(delivered[weekday, hour])}"
-        words.append(f"Highest: {_WEEKDAYS[weekday]} {hour}:00, {rate}.")
+        words.append(f"Highest: {weekday_name(_WEEKDAYS[weekday])} {hour}:00, {rate}.")
     return " ".join(words)

@@ -13,7 +13,7 @@ from outreach_frames._format import count, counted, percent, typical
 from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import HALO, Column, blocks, empty, lay_rows, open_rows, rate_axis
 from outreach_frames.plots._input import Names, ends_in_words, numbers, parts, ranked, require, subtitle
-from outreach_frames.plots._layout import WIDTH, line_height, open_page, rectangle_of, theme, width
+from outreach_frames.plots._layout import line_height, open_page, page_width, picture, rectangle_of, width
 from outreach_frames.plots._small_multiples import draw_legend, legend_height, spread
 from outreach_frames.plots._style import BUCKET_MARKS, FAINT, INK, NONE, SMALL_PT, Mark
 
@@ -28,7 +28,7 @@ def _draw_transitions(states: pd.DataFrame, period: str | None, ax: Axes | None)
     """Draw the transitions that came with a result; see `plot_state_flow`."""
     flows = _flows(states)
     total = sum(n for _, _, n in flows)
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title="State of enrollments before and after",
@@ -218,8 +218,8 @@ def plot_state_flow(
     present = {bucket for share in shares for bucket in share}
     looks = {bucket: look for bucket, look in BUCKET_MARKS.items() if bucket in present}
     order = ranked(replied, trials, labeled)
-    with theme():
-        above = legend_height([words for words, _ in looks.values()], WIDTH)
+    with picture():
+        above = legend_height([words for words, _ in looks.values()], page_width())
         page, lines = open_rows(
             ax,
             order,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from outreach_frames._format import count, counted, interval, percent
 from outreach_frames.plots._axes import HALO, empty, estimates, rate_axis, top_of
 from outreach_frames.plots._input import Floats, Names, confidence, numbers, parts, require, subtitle
-from outreach_frames.plots._layout import Page, line_height, open_page, theme, widest
+from outreach_frames.plots._layout import Page, line_height, open_page, picture, widest
 from outreach_frames.plots._small_multiples import Cell, grid, grid_height, panel_count
 from outreach_frames.plots._style import FAINT, INK, REPLY, SMALL_PT
 
@@ -97,7 +97,7 @@ def plot_step_funnel(
     scale = _Scale.of(list(visible.values()), min_n) if visible else None
     is_beyond = [scale is not None and (numbers(steps, "hazard") > scale.rate).any() for steps in visible.values()]
     hollow = "; hollow: above the panel" if any(is_beyond) else ""
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title="Replies by sequence step",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator
 
 from outreach_frames._format import count, counted, day, percent
 from outreach_frames.metrics import METRICS
@@ -22,8 +22,8 @@ from outreach_frames.plots._input import (
     require,
     subtitle,
 )
-from outreach_frames.plots._layout import open_page, theme
-from outreach_frames.plots._small_multiples import week_places
+from outreach_frames.plots._layout import open_page, picture
+from outreach_frames.plots._small_multiples import ShortDates, week_places
 from outreach_frames.plots._style import MUTED, SMALL_PT
 
 _MEETING_COUNT = "meetings"
@@ -85,7 +85,7 @@ def plot_trend(
     few = np.zeros(len(trend), dtype=bool) if is_count else ~(trials >= min_n)
     total = counted(np.nansum(trials), "meeting" if is_count else words.trials)
     defined = "calls that led to a meeting" if is_count else words.definition
-    with theme():
+    with picture():
         page = open_page(
             ax,
             title=f"{label} by {by}",
@@ -135,7 +135,7 @@ def _date_axis(ax: Axes, places: Floats, mature: Flags, length: int) -> None:
     ax.xaxis_date()
     locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_formatter(ShortDates(locator, show_offset=False))
     ax.tick_params(axis="x", labelsize=SMALL_PT)
     left, right = places.min() - 0.6 * length, places.max() + 0.6 * length
     ax.set_xlim(left, right)

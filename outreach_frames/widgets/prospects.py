@@ -7,11 +7,11 @@ import ipywidgets as w
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import AutoDateLocator, date2num
 
 from outreach_frames.plots import _style as style
-from outreach_frames.plots._layout import Page, distinct, fold, open_page, theme
-from outreach_frames.plots._small_multiples import place_legend
+from outreach_frames.plots._layout import Page, distinct, fold, open_page, picture
+from outreach_frames.plots._small_multiples import ShortDates, place_legend
 from outreach_frames.widgets._explorer import Explorer, View, dropdown, dropdown_options
 
 _SENT_LABELS = {"delivered_at": "delivered"}
@@ -120,7 +120,7 @@ def draw_timeline(mailings: pd.DataFrame, calls: pd.DataFrame, sequences: "pd.Se
     counts = touches["kind"].value_counts()
     texts = [f"{counts[kind]} {kind.removeprefix('last ')}" for kind in _LOOK if kind in counts]
     summary = " · ".join(texts) or "nothing was sent yet"
-    with theme():
+    with picture():
         page = open_page(
             None,
             title=title,
@@ -247,7 +247,7 @@ def _draw(ax: Axes, marks: pd.DataFrame, lanes: _Lanes) -> None:
 def _date(ax: Axes) -> None:
     locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]  # matplotlib's stubs leave dates out
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
+    ax.xaxis.set_major_formatter(ShortDates(locator))
 
 
 def _draw_legend(ax: Axes, page: Page) -> None:

@@ -1,6 +1,7 @@
 """JupyterLab and Voilà on loopback, and a browser that keeps what the console says."""
 
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -115,12 +116,13 @@ def _set(home, name, settings):
 
 @pytest.fixture(scope="session")
 def voila(desk, tmp_path_factory):
-    """Serve the notebook as a page; return its address."""
-    port, token = free_port(), secrets.token_hex(16)
-    arguments = ["voila", "notebooks/explore.ipynb", "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}"]
-    arguments += [f"--token={token}", "--MultiKernelManager.default_kernel_name=python3"]
-    with served(port, arguments, "running at", desk=desk, home=tmp_path_factory.mktemp("voila")):
-        yield f"http://127.0.0.1:{port}/?token={token}"
+    """Serve the explorers of the snapshot by the command for it; return the address that it prints."""
+    port = free_port()
+    arguments = ["outreach_frames", "explore", "data/sample", "--no-browser", f"--port={port}"]
+    home = tmp_path_factory.mktemp("voila")
+    with served(port, arguments, "The explorers are at", desk=desk, home=home):
+        query = re.search(r"The explorers are at http://[^/]+/(\?token=\w+)", (home / "log").read_text())[1]
+        yield f"http://127.0.0.1:{port}/{query}"
 
 
 @pytest.fixture(scope="session")
