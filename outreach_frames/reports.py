@@ -271,7 +271,7 @@ def _drop_logs(document: nbformat.NotebookNode) -> None:
 
 
 def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
-    """Render the cells; a section's heading stays on one printed page with all up to its first picture or table."""
+    """Render the cells; a heading stays on one printed page with all up to its first picture or table."""
     exporter = HTMLExporter(
         template_name="basic",
         extra_template_basedirs=[],  # by default the current folder, whose templates can run code
@@ -291,10 +291,10 @@ def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
 
 
 def _blocks(cells: Sequence[nbformat.NotebookNode]) -> Iterator[tuple[str, list[nbformat.NotebookNode]]]:
-    """Split the cells: the start of each section up to its first figure, and the rest, which may go over pages."""
+    """Split the cells: the start of each section or part up to its first figure; the rest may go over pages."""
     name, block = "free", list[nbformat.NotebookNode]()
     for cell in cells:
-        if headings := _headings(cell, "## "):
+        if headings := _headings(cell, "## ") or _headings(cell, "### "):
             yield name, block
             name, block = "folded" if headings[0].startswith(_APPENDIX) else "kept", []
         if name == "kept" and _is_long(cell):

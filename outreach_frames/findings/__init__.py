@@ -303,9 +303,10 @@ class Report:
         at = pd.Timestamp(extraction(mailings, None, needed_for="A report") * 1_000, tz="UTC")
         change = change_of_headline(mailings, as_of=at, days=days)
         heads = {"number": "", "whole": "in all", "now": f"latest {days} days", "before": f"{days} days before"}
-        table = numbers_of(mailings, change, calls=calls, as_of=at, days=days)
-        table = show(table, columns={**heads, "change": "change"})
-        self._show(table.to_html())
+        rows = numbers_of(mailings, change, calls=calls, as_of=at, days=days)
+        table = show(rows, columns={**heads, "change": "change"})
+        judged = "Of these changes, that of the reply rate is compared with chance, in all and by sequence:"
+        self._show(f"{table.to_html()}<p>{judged}</p>")
         self.tell(change, limit=3)
 
     def explain(self) -> None:
