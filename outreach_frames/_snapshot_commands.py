@@ -35,12 +35,14 @@ def say_tables(snapshot: Any) -> None:
         click.echo(f"  {name:<28}{facts['rows']:>8,} rows")
 
 
-def write_snapshot_report(source: Path, out: Path, notebook: str, links: str | None) -> Path:
-    """Write a report on the current version of a snapshot."""
+def write_snapshot_report(
+    source: Path, out: Path, notebook: str, *, mail_ready: bool = False, **parameters: Any
+) -> Path:
+    """Write a report on the current version of a snapshot; parameters that are None keep the notebook's defaults."""
     from outreach_frames.reports import write_report  # noqa: PLC0415
 
-    chosen = {"source": str(source.resolve()), "links": links}
-    return write_report(out, notebook=notebook, parameters={name: value for name, value in chosen.items() if value})
+    chosen = {"source": str(source.resolve())} | {k: value for k, value in parameters.items() if value is not None}
+    return write_report(out, notebook=notebook, parameters=chosen, mail_ready=mail_ready)
 
 
 def _log_tables(snapshot: Any, log: str) -> None:
@@ -190,6 +192,6 @@ def refresh(
         )
     _log_tables(after, log)
     if report is not None:
-        written = write_snapshot_report(path, report, notebook, links)
+        written = write_snapshot_report(path, report, notebook, links=links)
         if log == "text":
             click.echo(f"Written to {written}")

@@ -271,14 +271,28 @@ def sql(path: Path, query: str, *, out: Path | None) -> None:
 @main.command()
 @click.option("--snapshot", "source", type=FOLDER, required=True, help="The snapshot to report on.")
 @NOTEBOOK
-@click.option("--out", type=FILE, default=Path("report.html"), show_default=True, help="The file to write.")
+@click.option("--out", type=FILE, help="The file to write; default: report.html, or report.eml.")
+@click.option("--mail-ready", is_flag=True, help="Write a mail (.eml) for sendmail, with its pictures inside.")
+@click.option("--organization", help="Its name in the head; default: the domain of its users.")
+@click.option("--days", type=click.IntRange(1), help="Period compared with the one before [days]; default: 28.")
 @LINKS_OPTION
-def report(source: Path, notebook: str, out: Path, *, links: str | None) -> None:
-    """Execute a notebook on a snapshot and write one self-contained HTML file."""
+def report(
+    source: Path,
+    notebook: str,
+    out: Path | None,
+    *,
+    mail_ready: bool,
+    organization: str | None,
+    days: int | None,
+    links: str | None,
+) -> None:
+    """Execute a notebook on a snapshot and write one self-contained HTML file, or a mail."""
     import outreach_frames as of  # noqa: PLC0415
 
     of.open_snapshot(source)
-    click.echo(f"Written to {write_snapshot_report(source, out, notebook, links)}")
+    out = out or Path("report.eml" if mail_ready else "report.html")
+    chosen = {"links": links, "organization": organization, "days": days}
+    click.echo(f"Written to {write_snapshot_report(source, out, notebook, mail_ready=mail_ready, **chosen)}")
 
 
 @main.command()

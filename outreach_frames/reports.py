@@ -1,5 +1,5 @@
 """
-Reports: a notebook executed on a snapshot, as one HTML file that opens and prints without a network.
+Reports: a notebook executed on a snapshot, as one HTML file that opens and prints without a network, or as a mail.
 
 The notebooks are in the package (in a checkout: in ``notebooks/``). A cell tagged ``parameters`` holds their defaults;
 a report inserts a cell with its own values after it.
@@ -87,9 +87,10 @@ def write_report(
     *,
     notebook: str | Path = "how_are_our_sequences_doing",
     parameters: Mapping[str, Any] | None = None,
+    mail_ready: bool = False,
 ) -> Path:
     """
-    Execute a notebook and write what it shows as one HTML file.
+    Execute a notebook and write what it shows as one HTML file, or as a mail.
 
     Parameters
     ----------
@@ -99,6 +100,10 @@ def write_report(
         Name of a notebook of this package, or the path of another.
     parameters
         Values for the notebook's parameters; they must be literals.
+    mail_ready
+        Write a mail (``.eml``) that mail programs show: plain text, and HTML with its styles and pictures inside. It
+        has no sender and no recipient; ``sendmail -t`` sends it with a line ``To:`` before it. The appendix is left
+        out.
 
     Returns
     -------
@@ -122,7 +127,7 @@ def write_report(
         with replacing(out) as stream:
             _execute(document, path.stem)
             _drop_logs(document)
-            stream.write(_page(document).encode())
+            stream.write(_mail(document) if mail_ready else _page(document).encode())
     except OSError as error:
         raise ReportError(f"{out} could not be written: {error.strerror or error}.", notebook=path.stem) from error
     return out
@@ -141,6 +146,12 @@ def checked_notebook(out: Path, notebook: str | Path) -> tuple[Path, nbformat.No
     if out.is_dir() or not out.parent.is_dir():
         raise ReportError(f"{out} cannot be written.", notebook=path.stem, hint="Name a file in a folder that exists.")
     return path, _read_notebook(path)
+
+
+def _mail(document: nbformat.NotebookNode) -> bytes:
+    from outreach_frames._report_mail import as_mail  # noqa: PLC0415  only mails need it
+
+    return as_mail(_title(document), "\n".join(_as_html(document)))
 
 
 def _page(document: nbformat.NotebookNode) -> str:
@@ -260,7 +271,7 @@ def _drop_logs(document: nbformat.NotebookNode) -> None:
 
 
 def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
-    """Render the cells; a section's heading stays on one printed page with all up to its first picture or table."""
+    """Render the cells; a heading stays on one printed page with all up to its first picture or table."""
     exporter = HTMLExporter(
         template_name="basic",
         extra_template_basedirs=[],  # by default the current folder, whose templates can run code
@@ -280,10 +291,10 @@ def _as_html(document: nbformat.NotebookNode) -> Iterator[str]:
 
 
 def _blocks(cells: Sequence[nbformat.NotebookNode]) -> Iterator[tuple[str, list[nbformat.NotebookNode]]]:
-    """Split the cells: the start of each section up to its first figure, and the rest, which may go over pages."""
+    """Split the cells: the start of each section or part up to its first figure; the rest may go over pages."""
     name, block = "free", list[nbformat.NotebookNode]()
     for cell in cells:
-        if headings := _headings(cell, "## "):
+        if headings := _headings(cell, "## ") or _headings(cell, "### "):
             yield name, block
             name, block = "folded" if headings[0].startswith(_APPENDIX) else "kept", []
         if name == "kept" and _is_long(cell):

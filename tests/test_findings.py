@@ -1,10 +1,14 @@
 """Each rule on a frame made by hand: once where it must speak, once where it must be silent."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+import outreach_frames as of
 from outreach_frames import findings, stats
 from outreach_frames.errors import DataError
+from outreach_frames.findings._numbers import change_of_headline, head_of, numbers_of
 from outreach_frames.stats.intervals import newcombe_difference, wilson
 from outreach_frames.stats.provenance import attach
 
@@ -13,6 +17,11 @@ NAMES = {
     "template_id": pd.Series({301: "Short", 302: "Long"}),
     "step_id": {101: "Intro, step 1"},
 }
+
+
+@pytest.fixture(scope="module")
+def snapshot_tables():
+    return of.open_snapshot(Path(__file__).parents[1] / "data" / "sample", dtypes="numpy")
 
 
 def result(function, rows, **parameters):
@@ -120,7 +129,7 @@ def test_a_report_writes_what_holds_among_all_its_results(capsys):
     report.write()
 
     expected = [
-        findings.tell(one, many, names=NAMES, limit=2),
+        findings.tell(one, many, names=NAMES, limit=2)[:-1],
         findings.tell(one, names=NAMES, limit=1, family=[one, many]),
     ]
     assert [id(each) for each in report.results] == [id(one), id(many)]
@@ -139,7 +148,78 @@ def test_a_cell_that_runs_again_counts_its_comparisons_once(capsys):
     report.write()
 
     assert len(report.results) == 2
-    assert "12\\xa0comparisons" in capsys.readouterr().out
+    assert "comparisons" not in capsys.readouterr().out
+    assert "12\N{NO-BREAK SPACE}comparisons" in findings.tell(*report.results)[-1]
+
+
+def test_what_to_do_stands_with_a_finding_and_never_without_one(monkeypatch):
+    """Each rule that names something to repair or to decide says what to do; a name from the data is only text."""
+    shown = []
+    monkeypatch.setattr("IPython.display.DisplayHandle.update", lambda _, text: shown.append(text._repr_html_()))
+    for frame in (sequences(("<b>A</b>", 60, 200), ("B", 20, 200)), sequences(("A", 20, 200), ("B", 20, 200))):
+        report = findings.Report()
+        report.tell(frame)
+        report.overview()
+        report.write()
+
+    section, differs, _, alike = shown
+    assert "To do" not in section
+    assert "<br><strong>To do:</strong> Find out what “&lt;b&gt;A&lt;/b&gt;” does in another way" in differs
+    assert "Look at the steps and the people of “B” before more people are put in." in differs
+    assert "To do" not in alike
+
+
+def test_the_numbers_of_a_report_are_those_of_the_long_way(snapshot_tables):
+    """
+    One headline, over enrollments that have had 14 days, and over those whose 14 days ended in each period.
+
+    Tables of a live snapshot are extracted one after the other: calls before mailings.
+    """
+    mailings, calls = snapshot_tables.frame("mailings"), snapshot_tables.frame("calls")
+    calls.attrs["outreach_frames"]["as_of"] = "2026-03-30T23:59:00Z"
+    at, length = snapshot_tables.as_of, pd.Timedelta(days=28)
+    change = change_of_headline(mailings, as_of=at, days=28)
+    table = numbers_of(mailings, change, calls=calls, as_of=at, days=28).set_index("number")
+
+    mail = mailings.dropna(subset=["sequence_state_id"])
+    sent = mail["delivered_at"].fillna(mail["bounced_at"]).fillna(mail["replied_at"])
+    arrived = (mail["delivered_at"].notna() & mail["bounced_at"].isna()) | mail["replied_at"].notna()
+    began = sent.groupby(mail["sequence_state_id"]).min()
+    first_arrival = sent[arrived].groupby(mail["sequence_state_id"]).min()
+    answered = (mail["replied_at"].groupby(mail["sequence_state_id"]).min() - first_arrival) <= pd.Timedelta(days=14)
+    ended = began[began.index.isin(first_arrival.index)] + pd.Timedelta(days=14)
+    for column, (low, high) in {"now": (at - length, at), "before": (at - 2 * length, at - length)}.items():
+        chosen = ended.index[(ended >= low) & (ended < high)]
+        rate = f"{100 * answered.reindex(chosen).mean():.1f}\N{NO-BREAK SPACE}%"
+        cell = table.loc[table.index.str.startswith("Reply rate"), column].item()
+        assert cell.startswith(rate)
+        assert f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{len(chosen)})" in cell
+    assert table.loc["Mails delivered", "whole"] == "2,169"
+    assert table["whole"].str.contains(r"^\d+\.\d\N{NO-BREAK SPACE}%").sum() == 3  # equal decimals
+
+
+def test_an_organization_without_meetings_or_mail_has_a_table_without_them(snapshot_tables):
+    mailings = snapshot_tables.frame("mailings")
+    nothing = mailings.iloc[:0]
+    change = change_of_headline(nothing, as_of=snapshot_tables.as_of, days=28)
+    table = numbers_of(nothing, change, calls=None, as_of=snapshot_tables.as_of, days=28)
+
+    assert len(table) == 4
+    assert {*table["change"]} == {"–", "0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "emails", "expected"),
+    [
+        ("A <b>", ["x@a.example"], "<strong>A &lt;b&gt;</strong> · Mail"),
+        (None, ["x@a.example", "y@b.example", "z@b.example"], "<strong>b.example</strong> · Mail"),
+        (None, [None, "nothing"], '<p class="outreach-head">Mail'),
+    ],
+)
+def test_the_head_names_the_organization(snapshot_tables, name, emails, expected):
+    tables = {"mailings": snapshot_tables.frame("mailings"), "users": pd.DataFrame({"email": emails})}
+
+    assert expected in head_of(tables, organization=name, as_of=snapshot_tables.as_of)
 
 
 def test_what_is_told_of_one_result_must_hold_among_the_family():

@@ -26,7 +26,7 @@ NAMES = """
 LAYERS = (
     {"_files", "_fork", "_format", "_renamed", "_secrets", "errors", "metrics"},
     {"_extras", "_frame_kinds", "_spellings", "_warnings"},
-    {"_person"},
+    {"_person", "_report_mail"},
     {"_http", "catalog", "plots", "stats"},
     {"_auth", "_export", "display", "reports"},
     {"_query", "_sandbox", "findings"},

@@ -1,5 +1,8 @@
 """Reports of awkward data and broken notebooks: a sentence in place, or no file at all; never a traceback."""
 
+import base64
+import email
+import email.policy
 import json
 import logging
 import os
@@ -349,6 +352,104 @@ def test_names_from_the_data_are_only_text_in_a_report(sample, tmp_path):
     assert "&lt;img src=x onerror=alert(2)&gt; **b** [l](http://x)" in page
     assert "<img src=x" not in page
     assert 'href="http://x"' not in page
+
+
+PICTURE = """
+import matplotlib.pyplot as plt
+from IPython.display import display
+figure, ax = plt.subplots()
+ax.plot([1, 2])
+display(figure)
+plt.close(figure)
+"""
+NASTY = "<script>alert(1)</script><b onclick=x()>Acme & Sons</b>"
+
+
+def mailed(tmp_path, *cells, **options):
+    """Write a report of a notebook with these cells as a mail, and read it."""
+    made = notebook(tmp_path / "nb.ipynb", *cells)
+    file = write_report(tmp_path / "page.eml", notebook=made, mail_ready=True, **options)
+    return email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+
+
+def html_of(mail):
+    return mail.get_body(("html",)).get_content()
+
+
+def with_pictures_in_place(mail):
+    """Return the HTML as a mail program shows it: each ``cid:`` names one picture, and each picture has its place."""
+    page = html_of(mail)
+    pictures = {part["Content-ID"][1:-1]: part for part in mail.walk() if part.get_content_type() == "image/png"}
+    assert sorted(re.findall(r'src="cid:([^"]+)"', page)) == sorted(pictures)
+    for name, part in pictures.items():
+        assert part.get_content_disposition() == "inline"
+        page = page.replace(f"cid:{name}", f"data:image/png;base64,{base64.b64encode(part.get_content()).decode()}")
+    return page
+
+
+def test_a_mail_has_text_html_and_its_pictures_and_nothing_to_fetch_or_run(tmp_path):
+    """Text first, as the standard wants; names from the data are only text; the appendix is left out."""
+    mail = mailed(
+        tmp_path,
+        "# A & B",
+        "import pandas as pd, outreach_frames as of\nfrom IPython.display import HTML, display",
+        "display(HTML('<p class=\"outreach-head\"><strong>Acme &amp; Sons</strong> · Mail</p>'))",
+        "## First",
+        f"of.show(pd.DataFrame({{'name': [{NASTY!r}], 'rate': [0.5]}}))",
+        "display(HTML('<style>p {color: red}</style><p onclick=x() style=\"margin: 1px\">in style</p>'))",
+        'display(HTML(\'<a href="javascript:x()">one</a><img src="https://elsewhere.example/x.png">\'))',
+        PICTURE,
+        "## Appendix: definitions",
+        "print('definitions')",
+    )
+
+    assert mail["Subject"] == "A & B – Acme & Sons"
+    assert not {"From", "To", "Date"} & {*mail.keys()}
+    assert [part.get_content_type() for part in mail.walk()] == [
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+    ]
+    page, text = with_pictures_in_place(mail), mail.get_body(("plain",)).get_content()
+    assert not re.search(
+        r"<(script|style|link|meta|details)|<[^>]*\bon\w+=|javascript:|elsewhere|class=|definitions", page
+    )
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&lt;b onclick=x()&gt;Acme &amp; Sons" in page
+    assert re.search(r'<p style="[^"]*font-size: 14px[^"]*margin: 1px">in style', page)
+    assert re.search(r'<img [^>]*width="640"', page)
+    assert "## First" in text
+    assert NASTY in text
+    assert "definitions" not in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: install the package chromium")
+def test_a_mail_of_the_sample_shows_its_pictures_and_is_not_cut_off(tmp_path):
+    """Gmail cuts text of more than 102 kB."""
+    out = tmp_path / "weekly.eml"
+    options = ["--snapshot", str(SAMPLE), "--notebook", "is_our_sending_healthy", "--out", str(out)]
+    result = CliRunner().invoke(main, ["report", *options, "--mail-ready", "--organization", "Acme", "--days", "7"])
+    assert result.exit_code == 0, result.output
+    mail = email.message_from_bytes(out.read_bytes(), policy=email.policy.default)
+
+    assert mail["Subject"].endswith("– Acme")
+    assert len(html_of(mail).encode()) < 102_000
+    assert "latest 7 days" in html_of(mail)
+    assert max(map(len, out.read_bytes().split(b"\n"))) < 998  # RFC 5322
+    (tmp_path / "mail.html").write_text(with_pictures_in_place(mail))
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*options, "--disable-quic"])
+        page = browser.new_context(offline=True).new_page()
+        page.goto((tmp_path / "mail.html").as_uri())
+        pictures = page.locator("img").all()
+        assert len(pictures) >= 3
+        for picture in pictures:
+            assert picture.evaluate("p => p.complete && p.naturalWidth > 400 && p.getBoundingClientRect().width < 800")
+            assert len(picture.get_attribute("alt") or "") > 40
+        assert page.locator("h2").count() >= 6
+        browser.close()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: install the package chromium")

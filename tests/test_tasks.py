@@ -1,6 +1,8 @@
 # ruff: noqa: ARG001  all checks take the same
 """Tasks of an analyst's week (docs/tasks): each runs as it stands, and its result is that of the long way round."""
 
+import email
+import email.policy
 import re
 from pathlib import Path
 
@@ -189,6 +191,20 @@ def in_berlin(result, org, snapshot):
     return hours[hours > 0].to_dict() == at.dt.hour.value_counts().to_dict()
 
 
+def as_a_mail(result, org, snapshot):
+    """The headline of the mail is counted by hand: enrollments that have had 14 days, and answered within them."""
+    mail = email.message_from_bytes(result.read_bytes(), policy=email.policy.default)
+    mailings = delivered(snapshot)
+    at = mailings["delivered_at"].fillna(mailings["replied_at"])
+    began = at.groupby(mailings["sequence_state_id"]).min()
+    in_time = mailings["replied_at"].groupby(mailings["sequence_state_id"]).min() - began <= pd.Timedelta(days=14)
+    rate = in_time[began <= snapshot.as_of - pd.Timedelta(days=14)].mean()
+    text = mail.get_body(("plain",)).get_content().replace("\N{NO-BREAK SPACE}", " ")
+    headline = next(line for line in text.splitlines() if line.startswith("Reply rate: "))
+    pictures = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+    return headline.split(" | ")[1].startswith(f"{100 * rate:.1f} %") and "latest 7 days" in text and len(pictures) > 3
+
+
 CHECKS = {
     "compare_two_versions": of_one_user,
     "custom_fields_by_label": under_labels,
@@ -212,6 +228,7 @@ CHECKS = {
     "reps_over_sending_limits": full_days,
     "tag_prospects": tagged,
     "theme_and_language": dark_in_german,
+    "weekly_report_by_mail": as_a_mail,
     "what_a_column_means": explained,
     "what_a_refresh_costs": before_anything,
     "winner_of_a_test": on_two_steps,

@@ -37,6 +37,7 @@ from outreach_frames.errors import DataError
 from outreach_frames.findings import _replies, _sending
 from outreach_frames.findings._finding import Finding, Level, Names, NameTable
 from outreach_frames.findings._multiple_comparisons import number_of_comparisons, surviving
+from outreach_frames.stats import explain
 
 __all__ = ["RULES", "Report", "Sentences", "tell"]
 
@@ -120,8 +121,16 @@ class Sentences(list[str]):
     """
 
     def _repr_html_(self) -> str:
-        unbroken = [re.sub(r"(?<=\d)–(?=\d)", "\N{WORD JOINER}–\N{WORD JOINER}", escape(text)) for text in self]
-        return f"<ul class='findings'>{''.join(f'<li>{text}</li>' for text in unbroken)}</ul>"
+        return _points([_unbroken(text) for text in self])
+
+
+def _unbroken(text: str) -> str:
+    """Escape a text for HTML, and keep each range of figures on one line."""
+    return re.sub(r"(?<=\d)–(?=\d)", "\N{WORD JOINER}–\N{WORD JOINER}", escape(text))
+
+
+def _points(texts: Sequence[str]) -> str:
+    return f"<ul class='findings'>{''.join(f'<li>{text}</li>' for text in texts)}</ul>"
 
 
 def tell(
@@ -164,6 +173,17 @@ def tell(
     >>> sentences[0].split(",")[0]
     'Of the enrollments in “Inbound demo request – fast lane”'
     """
+    sentences, comparisons = _sentences(results, names, limit, family)
+    return Sentences([*sentences, *([comparisons] if comparisons else [])])
+
+
+def _sentences(
+    results: Sequence[pd.DataFrame],
+    names: Mapping[str, NameTable] | None,
+    limit: int | None,
+    family: Sequence[pd.DataFrame],
+) -> tuple["_WithActions", str | None]:
+    """Return the sentences of `tell` with what to do, and how many comparisons were made."""
     name = Names(names)
     others = [result for result in family if not any(result is other for other in results)]
     functions = [_function(result) for result in results]
@@ -171,19 +191,36 @@ def tell(
         list(RULES[function](result, name.of(result))) if function in RULES and len(result) else []
         for function, result in zip([*functions, *map(_function, others)], [*results, *others], strict=True)
     ]
-    ranked = []
+    ranked: list[tuple[tuple[int, int, float], Finding]] = []
     for group in list(surviving(by_result))[: len(results)]:
         places = dict.fromkeys(Level, 0)
         for finding in sorted(group, key=lambda each: (each.level, -each.weight)):
-            ranked.append((finding.level, places[finding.level], -finding.weight, finding.sentence))
+            ranked.append(((finding.level, places[finding.level], -finding.weight), finding))
             places[finding.level] += 1
-    ranked.sort(key=lambda each: each[:3])
-    notable = [sentence for level, _, _, sentence in ranked if level < Level.NOTE]
-    notes = [sentence for level, _, _, sentence in ranked if level == Level.NOTE]
-    sentences = notable or [_nothing_notable(functions, has_rows=any(len(result) for result in results))]
+    ranked.sort(key=lambda each: each[0])
+    notable = [finding for _, finding in ranked if finding.level < Level.NOTE]
+    notes = [finding.sentence for _, finding in ranked if finding.level == Level.NOTE]
+    sentences = [finding.sentence for finding in notable] or [
+        _nothing_notable(functions, has_rows=any(len(result) for result in results))
+    ]
+    actions = {finding.sentence: finding.action for finding in notable if finding.action}
     comparisons = None if others else number_of_comparisons(by_result)
-    looks = [comparisons] if comparisons else []
-    return Sentences([*sentences, *notes, *looks] if limit is None else [*sentences[:limit], *looks])
+    return _WithActions([*sentences, *notes] if limit is None else sentences[:limit], actions), comparisons
+
+
+class _WithActions(Sentences):
+    """Sentences, each with what to do about it on a line of its own."""
+
+    def __init__(self, sentences: Sequence[str], actions: Mapping[str, str]) -> None:
+        super().__init__(sentences)
+        self._actions = actions
+
+    def _repr_html_(self) -> str:
+        points = [
+            f"{_unbroken(text)}{f'<br><strong>To do:</strong> {_unbroken(action)}' if action else ''}"
+            for text, action in ((text, self._actions.get(text)) for text in self)
+        ]
+        return _points(points)
 
 
 class Report:
@@ -222,12 +259,71 @@ class Report:
         for result in results:
             self._added(result)
 
+    def head(self, snapshot: Any, *, organization: str | None = None) -> None:
+        """
+        Show whose report it is, which mail it counts and how its figures are read.
+
+        Parameters
+        ----------
+        snapshot
+            A snapshot; users or mailboxes tell the organization by the domain that most of their addresses have.
+        organization
+            Its name; default: that domain.
+        """
+        from outreach_frames.findings._numbers import head_of  # noqa: PLC0415  loads the statistics
+
+        tables = {name: snapshot.frame(name) for name in ("mailings", "users", "mailboxes") if name in snapshot.tables}
+        self._show(head_of(tables, organization=organization, as_of=snapshot.as_of))
+
+    def numbers(self, mailings: pd.DataFrame, *, calls: pd.DataFrame | None = None, days: int = 28) -> None:
+        """
+        Show the headline reply rate, meetings and mail: of all data, of the latest period and of the one before.
+
+        Whether the headline changed belongs to the family, as every comparison; a sentence below the table says it.
+
+        Parameters
+        ----------
+        mailings
+            As for `stats.engagement`.
+        calls
+            As for `stats.meetings`; without them, or where none led to a meeting, meetings are left out.
+        days
+            Length of a period, up to the extraction [d]. The headline counts the enrollments whose 14 days to answer
+            ended in it.
+
+        Raises
+        ------
+        DataError
+            Nobody knows when the data were extracted.
+        """
+        from outreach_frames.display import show  # noqa: PLC0415  needs the extra "notebook"
+        from outreach_frames.findings._numbers import change_of_headline, numbers_of  # noqa: PLC0415
+        from outreach_frames.stats._statistic import extraction  # noqa: PLC0415
+
+        at = pd.Timestamp(extraction(mailings, None, needed_for="A report") * 1_000, tz="UTC")
+        change = change_of_headline(mailings, as_of=at, days=days)
+        heads = {"number": "", "whole": "in all", "now": f"latest {days} days", "before": f"{days} days before"}
+        rows = numbers_of(mailings, change, calls=calls, as_of=at, days=days)
+        table = show(rows, columns={**heads, "change": "change"})
+        judged = "Of these changes, that of the reply rate is compared with chance, in all and by sequence:"
+        self._show(f"{table.to_html()}<p>{judged}</p>")
+        self.tell(change, limit=3)
+
+    def explain(self) -> None:
+        """Print how many comparisons were made, and how each result was counted: the appendix of a report."""
+        _, comparisons = _sentences(self.results, self._names, None, ())
+        if comparisons:
+            print(f"{comparisons}\n")  # noqa: T201  as stats.explain does
+        for result in self.results:
+            explain(result)
+            print()  # noqa: T201
+
     def tell(self, *results: pd.DataFrame, limit: int | None = None) -> None:
         """Keep a place for the sentences of a section about these results, at most `limit`."""
         self._keep_place(tuple(map(self._added, results)), limit)
 
     def overview(self, *, limit: int = 5) -> None:
-        """Keep a place for the most important sentences of the whole notebook."""
+        """Keep a place for the most important sentences of the whole notebook, with what to do about each."""
         self._keep_place(None, limit)
 
     def write(self) -> None:
@@ -241,7 +337,7 @@ class Report:
         """
         for place, results, limit in self._places:
             if results is None:
-                place.update(tell(*self.results, names=self._names, limit=limit))
+                place.update(_sentences(self.results, self._names, limit, ())[0])
             else:
                 place.update(tell(*results, names=self._names, limit=limit, family=self.results))
 
@@ -252,6 +348,13 @@ class Report:
                 return present
         self.results.append(result)
         return result
+
+    @staticmethod
+    def _show(html: str) -> None:
+        require("notebook", "Reports", "IPython")
+        from IPython.display import HTML, display  # noqa: PLC0415  only notebooks need it
+
+        display(HTML(html))  # type: ignore[no-untyped-call]
 
     def _keep_place(self, results: tuple[pd.DataFrame, ...] | None, limit: int | None) -> None:
         require("notebook", "Places for findings", "IPython")

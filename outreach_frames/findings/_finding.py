@@ -45,7 +45,7 @@ HEADLINE = 100.0
 
 class Finding(NamedTuple):
     """
-    A sentence, how urgent it is, and how many mails or people it is about.
+    A sentence, how urgent it is, how many mails or people it is about, and what to do.
 
     Attributes
     ----------
@@ -54,6 +54,8 @@ class Finding(NamedTuple):
         since it belongs to the family; its p-value is 1.
     importance
         How much the comparison counts among the others of its family.
+    action
+        What to do about it, in one sentence; empty where there is nothing to do.
     """
 
     level: Level
@@ -61,6 +63,7 @@ class Finding(NamedTuple):
     sentence: str
     p: float | None = None
     importance: float = 1.0
+    action: str = ""
 
 
 class Rate(NamedTuple):

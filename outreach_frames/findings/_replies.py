@@ -46,6 +46,7 @@ _MIN_WEEKS = 8
 """Weeks are compared where there are at least so many, the recent ones included."""
 
 _EVENTS = {"reply": "answered", "opt_out": "opted out", "bounce": "bounced", "contact": "been reached"}
+_ENDED_BY = {"bounced": "enrollment_bounce_rate", "opted_out": "prospect_opt_out_rate", "failed": "failure_rate"}
 _BUCKETS = {"bounced": "bounced", "opted_out": "opted out", "failed": "failed"}
 
 
@@ -62,13 +63,41 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         for group in with_the_rest(rates_in(result, rate), words.sides, effect=design_effect(result, rate)):
             row = rows[group.place]
             label = ", ".join(name(key, row[key], row.get("name")) for key in keys)
-            does = words.group.format(who=label, rate=group.rate)
+            does = _grouped(words.group, keys[0]).format(who=label, rate=group.rate)
             sentence = f"{does}, {group.side} the others together ({group.rest})."
             question = "enrollment_bounce_rate" if keys == ["mailbox_id"] else "enrollment_reply_rate_14d"
             importance = HEADLINE if rate == question else 1.0
-            yield Finding(Level.DECIDE, group.weight, sentence, group.p, importance)
+            action = _action(keys[0], rate, group.side, label)
+            yield Finding(Level.DECIDE, group.weight, sentence, group.p, importance, action)
     if compared:
         yield from _not_judged(result, compared[0], keys[0])
+
+
+_SENDERS = frozenset({"user_id", "team_id", "mailbox_id"})
+"""Keys of those who send: enrollments are theirs, not in them."""
+
+_WORSE = {
+    "enrollment_bounce_rate": "Check the addresses that mail of {who} goes to before more people are put in.",
+    "failure_rate": "Find out why mail of {who} fails to send.",
+    "stuck_rate": "Look at what the enrollments in {who} wait for.",
+}
+
+
+def _grouped(words: str, key: str) -> str:
+    """Return how a group is spoken of: people are in a sequence, and belong to a sender."""
+    return words.replace(" in {who}", " of {who}") if key in _SENDERS else words
+
+
+def _action(key: str, rate: str, side: str, label: str) -> str:
+    """Say what to do about a group that differs from the others."""
+    if METRICS[rate].sides != BOTH:
+        leaving = f"Read what {label} sends, and whom it is sent to: more people leave than elsewhere."
+        return _WORSE.get(rate, leaving).format(who=label)
+    if side == "above":
+        return f"Find out what {label} does in another way, and try it elsewhere in an A/B test."
+    if key == "sequence_id":
+        return f"Look at the steps and the people of {label} before more people are put in."
+    return f"Look at what {label} sends, and to whom."
 
 
 def _not_judged(result: pd.DataFrame, rate: str, key: str) -> Iterator[Finding]:
@@ -107,7 +136,12 @@ def steps(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
                     f"{step.rate} of those still open {'talk' if calls else 'answer'} within 14 days, against "
                     f"{step.rest}."
                 )
-                yield Finding(Level.DECIDE, step.weight, sentence, step.p)
+                action = (
+                    f"Try what step {number} of {label} says at another step, in an A/B test."
+                    if step.side == "above"
+                    else f"Write step {number} of {label} anew, as an A/B test, or take it out."
+                )
+                yield Finding(Level.DECIDE, step.weight, sentence, step.p, action=action)
 
 
 def _silent(own: pd.DataFrame, others: pd.DataFrame, label: str, effect: float) -> Iterator[Finding]:
@@ -127,7 +161,8 @@ def _silent(own: pd.DataFrame, others: pd.DataFrame, label: str, effect: float) 
         f"{label} has no reply at any step; at the rate of the other sequences there would be about "
         f"{n * x / rest:,.0f} by now."
     )
-    yield Finding(Level.DECIDE, n * x / rest, sentence, p)
+    action = f"See whether replies to {label} arrive at all; if they do, stop it and look at its people."
+    yield Finding(Level.DECIDE, n * x / rest, sentence, p, action=action)
 
 
 def cohorts(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
@@ -151,7 +186,8 @@ def cohorts(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
         f"latest {RECENT_WEEKS} weeks had {had}, against {before} of those before."
     )
     p = 1.0 if low <= 0 <= high else change_p((x_now, n_now), (x_before, n_before), effect=effect)
-    yield Finding(Level.DECIDE, abs(change) * n_now, sentence, p)
+    action = "" if change > 0 else "Find out what changed in the latest weeks: people, texts, mailboxes."
+    yield Finding(Level.DECIDE, abs(change) * n_now, sentence, p, action=action)
 
 
 def within(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
@@ -182,7 +218,8 @@ def outcomes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         for group in with_the_rest(rates_of(counts, sizes, effect=effect), ("above",), effect=effect):
             label = name("sequence_id", sizes.index[group.place])
             sentence = f"Of the enrollments in {label}, {group.rate} {what}, above the others together ({group.rest})."
-            yield Finding(Level.DECIDE, group.weight, sentence, group.p)
+            action = _action("sequence_id", _ENDED_BY[bucket], "above", label)
+            yield Finding(Level.DECIDE, group.weight, sentence, group.p, action=action)
 
 
 def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
@@ -204,7 +241,8 @@ def periods(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             sentence = f"In {name(key, row[key])} the {rate} {went}."
         counts = [(each.value * each.n, each.n) for each in (now, before)]
         p = 1.0 if row["diff_lo"] <= 0 <= row["diff_hi"] else change_p(counts[0], counts[1], effect=effect)
-        yield Finding(Level.DECIDE, abs(row["diff"]) * now.n, sentence, p)
+        action = "" if pd.isna(row[key]) or row["diff"] > 0 else f"Find out what changed in {name(key, row[key])}."
+        yield Finding(Level.DECIDE, abs(row["diff"]) * now.n, sentence, p, action=action)
 
 
 _SURE = 0.95
@@ -242,12 +280,14 @@ def tests(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         if verdict == "broken split":
             split = listed(f"{arm['arrivals']:,}" for arm in arms)
             sentence = f"The test at {where} is broken: its variants were sent to {split} people, not in equal parts."
-            yield Finding(Level.REPAIR, sent, sentence, float(arms[0]["srm_p"]))
+            action = f"Stop the test at {where}; start it again with variants that are enabled at the same time."
+            yield Finding(Level.REPAIR, sent, sentence, float(arms[0]["srm_p"]), action=action)
             continue
         yield _winner(arms, verdict.removesuffix(" better"), where, words, name)
         if verdict.startswith(_EQUAL):
             sentence = f"At {where} there is {verdict}, after {counted(sent, 'mail')}."
-            yield Finding(Level.KNOW, sent, sentence)
+            action = f"End the test at {where}: keep either variant, and test something bolder."
+            yield Finding(Level.KNOW, sent, sentence, action=action)
         elif verdict == _UNDECIDED:
             best = max(arms, key=lambda arm: arm["diff"])
             ends = " and ".join(signed_points(best[end]) for end in ("diff_lo", "diff_hi"))
@@ -274,7 +314,9 @@ def _winner(arms: list[dict[str, Any]], variant: str, where: str, words: Metric,
         return Finding(Level.DECIDE, 0, "", 1.0)
     change = points(best["diff"], best["diff_lo"], best["diff_hi"])
     sentence = f"At {where}, {labels[0]} {words.more} {labels[1]}: {figures[0]} against {figures[1]}, {change} more."
-    return Finding(Level.DECIDE, best["diff"] * rival["n"], sentence, min(1.0, pairs * float(chance)))
+    action = f"Use {labels[0]} at {where}, and switch {labels[1]} off."
+    p = min(1.0, pairs * float(chance))
+    return Finding(Level.DECIDE, best["diff"] * rival["n"], sentence, p, action=action)
 
 
 def ranks(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
@@ -293,7 +335,8 @@ def ranks(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             f"{name(key, row[key], row['name'])} {has(words)} {drawn}, {group.side} the others together "
             f"({group.rest}){best}."
         )
-        yield Finding(Level.DECIDE, group.weight, sentence, group.p if differs else 1.0)
+        action = _action(key, metric, group.side, name(key, row[key], row["name"])) if metric in METRICS else ""
+        yield Finding(Level.DECIDE, group.weight, sentence, group.p if differs else 1.0, action=action)
 
 
 def hours(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
@@ -307,7 +350,8 @@ def hours(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
             f"Mail that arrives on {_DAYS[row['weekday']]} between {row['hour']}:00 and {row['hour'] + 1}:00 "
             f"{has(METRICS[metric])} {hour.rate}, {hour.side} the other hours with enough mail ({hour.rest})."
         )
-        yield Finding(Level.KNOW, hour.weight, sentence, hour.p)
+        action = "Try this hour in an A/B test, with people who are drawn by lot." if hour.side == "above" else ""
+        yield Finding(Level.KNOW, hour.weight, sentence, hour.p, action=action)
 
 
 def plans(result: pd.DataFrame, _: Names) -> Iterator[Finding]:

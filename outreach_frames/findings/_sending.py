@@ -51,15 +51,18 @@ def mailboxes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         ]
         sentence = f"{len(blind):,} {of_all} {'receives' if len(blind) == 1 else 'receive'} no replies and no bounces"
         meant = f"{counted(mails, 'mail')} sent since then look unanswered, even if they were answered"
-        yield Finding(Level.REPAIR, mails, f"{sentence}: {listed(texts)}. {meant}.")
+        action = f"Connect {listed(blind['label'])} again: until then, nobody sees what people answer."
+        yield Finding(Level.REPAIR, mails, f"{sentence}: {listed(texts)}. {meant}.", action=action)
     mute = labeled[holds(~result["send_ok"])]
     if len(mute):
         sentence = f"{len(mute):,} {of_all} cannot send: {listed(mute['label'])}."
-        yield Finding(Level.REPAIR, len(mute), sentence)
+        action = f"Find out why {listed(mute['label'])} cannot send, and take what waits there to another mailbox."
+        yield Finding(Level.REPAIR, len(mute), sentence, action=action)
     full = labeled[holds(result["capacity_used_p95"] >= 1)]
     if len(full):
         sentence = f"{len(full):,} {of_all} {'uses' if len(full) == 1 else 'use'} up the daily limit on busy days"
-        yield Finding(Level.KNOW, len(full), f"{sentence}: {listed(full['label'])}.")
+        action = "Put fewer people in there, or share them among more mailboxes."
+        yield Finding(Level.KNOW, len(full), f"{sentence}: {listed(full['label'])}.", action=action)
 
 
 def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
@@ -88,7 +91,10 @@ def alerts(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
             sentence = f"{name(key, box, own.get(box))} {has(words)} {measured}{when}, above the {threshold} {what}."
             enough = counts[0][place] >= MIN_EVENTS and lower[place] > watch
             importance = HEADLINE if rate == "bounce_rate" else 1.0
-            yield Finding(level, counts[0][place], sentence, float(p[place]) if enough else 1.0, importance)
+            action = "Stop its sequences" if grave else "Check the addresses that its sequences write to"
+            action = f"{action}; look for a list of bad addresses." if grave else f"{action}."
+            chance = float(p[place]) if enough else 1.0
+            yield Finding(level, counts[0][place], sentence, chance, importance, action)
 
 
 def failures(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
@@ -101,7 +107,8 @@ def failures(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         most = max(records(result), key=lambda row: int(row["failed"]))
         reason = f"“{most['error_reason']}”" if isinstance(most["error_reason"], str) else "no reason given"
         sentence = f"{counted(failed, 'mail')} failed, {rates_of([failed], [attempted])[0]} of those attempted"
-        yield Finding(Level.DECIDE, failed, f"{sentence}, most often with {reason} ({most['failed']:,}).")
+        texts = f"{sentence}, most often with {reason} ({most['failed']:,})."
+        yield Finding(Level.DECIDE, failed, texts, action="Repair the most frequent reason, then send that mail again.")
 
 
 def violations(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
@@ -112,13 +119,18 @@ def violations(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     sequence = name("sequence_id", most.index[0]) if len(most) else ""
     where = f"; {_of_them(int(most.iloc[0]), len(result))} in {sequence}" if len(most) else ""
     sentence = f"{counted(len(result), 'mail')} reached {people} after they had opted out"
-    yield Finding(Level.REPAIR, len(result), f"{sentence}, {late} more than a day later{where}.")
+    action = "Stop all mail to these people, and find out what wrote to them: a sequence, or a person."
+    yield Finding(Level.REPAIR, len(result), f"{sentence}, {late} more than a day later{where}.", action=action)
 
 
 def _of_them(count: int, whole: int) -> str:
     return "all of them" if count == whole else f"{count:,} of them"
 
 
+_LESS_MAIL = {
+    "open_sequences": "Let each of them finish one sequence first, and take them out of the others.",
+    "max_touches": "Put more days between the steps, or keep these people out of a second sequence.",
+}
 _OPEN = "Outreach counts each enrollment as open that is neither finished nor opted out, even if it bounced"
 
 
@@ -134,7 +146,8 @@ def collisions(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
         if x and x / n >= NOTABLE:
             happened = what if x > 1 else what.replace("have ", "has ", 1).replace("were ", "was ", 1)
             share = f"{rates_of([x], [n])[0]} of those {of_those}"
-            yield Finding(Level.DECIDE, x, f"{counted(x, 'person', 'people')} {happened}, {share}.")
+            texts = f"{counted(x, 'person', 'people')} {happened}, {share}."
+            yield Finding(Level.DECIDE, x, texts, action=_LESS_MAIL[column])
 
 
 def counters(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
@@ -194,7 +207,7 @@ def backlog(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     are = "is" if left == 1 else "are"
     share = f"{rates_of([left], [due])[0]} of those that were due"
     sentence = f"{counted(left, 'task')} {are} past due and still open, {share}."
-    yield Finding(Level.KNOW, left, sentence)
+    yield Finding(Level.KNOW, left, sentence, action="Do them, or close those that are no longer of use.")
     labels = by_user["name"].first()
     effect = design_effect(result, "task_completion_rate")
     rates = rates_of(sums["task_backlog"], sums["tasks_due"], effect=effect)
@@ -202,7 +215,8 @@ def backlog(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     for user in with_the_rest(rates, words.sides, effect=effect):
         label = name("user_id", sums.index[user.place], labels.iloc[user.place])
         sentence = f"{words.group.format(who=label, rate=user.rate)}, above the others together ({user.rest})."
-        yield Finding(Level.DECIDE, user.weight, sentence, user.p)
+        action = f"Ask {label} what is in the way, and share out what is past due."
+        yield Finding(Level.DECIDE, user.weight, sentence, user.p, action=action)
 
 
 def coverage(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
@@ -214,12 +228,14 @@ def coverage(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
         people = int(untouched["prospects"].sum())
         of_all = f"{len(untouched):,} of {counted(len(present), 'account')}"
         sentence = f"In {of_all} with people on file nobody was contacted"
-        yield Finding(Level.DECIDE, people, f"{sentence}, {counted(people, 'person', 'people')} in all.")
+        texts = f"{sentence}, {counted(people, 'person', 'people')} in all."
+        yield Finding(Level.DECIDE, people, texts, action="Give each of these accounts to somebody, or take it off.")
     if len(single) and len(single) >= _FEW_ACCOUNTS * len(several):
         people = int((single["prospects"] - 1).sum())
         sentence = f"In {len(single):,} of {counted(len(several), 'account')} with several people on file"
         rest = f"only one of them was contacted; {counted(people, 'other')} could be"
-        yield Finding(Level.DECIDE, people, f"{sentence}, {rest}.")
+        action = "Write to a second person in each of them."
+        yield Finding(Level.DECIDE, people, f"{sentence}, {rest}.", action=action)
 
 
 def credit(result: pd.DataFrame, name: Names) -> Iterator[Finding]:

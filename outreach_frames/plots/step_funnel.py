@@ -42,6 +42,7 @@ def plot_step_funnel(
     *,
     names: Names | None = None,
     min_n: int = 30,
+    cumulative: bool = True,
     period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -56,6 +57,9 @@ def plot_step_funnel(
         Sequence names by id; default: the result's own names, else the ids.
     min_n
         Rates on fewer open enrollments are drawn faded; neither they nor the line there stretch the axis.
+    cumulative
+        Draw the line of those that have replied up to a step. It is above the reply rate, since it goes on as if
+        nobody left without an answer.
     period
         In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
         2026"``; default: what the statistic says.
@@ -94,7 +98,7 @@ def plot_step_funnel(
     visible = {name: everyone[name] for name in largest}
     of = f"{len(visible)} largest of " if len(visible) < len(everyone) else ""
     entrants = counted(sum(map(_entrants, everyone.values())), "enrollment")
-    scale = _Scale.of(list(visible.values()), min_n) if visible else None
+    scale = _Scale.of(list(visible.values()), min_n, cumulative=cumulative) if visible else None
     is_beyond = [scale is not None and (numbers(steps, "hazard") > scale.rate).any() for steps in visible.values()]
     hollow = "; hollow: above the panel" if any(is_beyond) else ""
     with picture():
@@ -110,8 +114,8 @@ def plot_step_funnel(
             ),
             footnote=f"Points: share of the open enrollments whose first reply came at the step, with "
             f"{confidence(funnel)} interval. Open (gray bars): reached by the step, no reply or opt-out before. "
-            f"Faded: fewer than {min_n} open{hollow}. ◇ none open. Dashes: share that has replied up to the step. "
-            f"{_legend_of_types(funnel)}",
+            f"Faded: fewer than {min_n} open{hollow}. ◇ none open. "
+            f"{'Dashes: share that has replied up to the step. ' if cumulative else ''}{_legend_of_types(funnel)}",
             height=grid_height(len(visible), cell, below=_FUNNEL_BOTTOM),
         )
         if scale is None:
@@ -121,30 +125,34 @@ def plot_step_funnel(
         ):
             _draw_rates(page, place, steps, scale)
             _draw_counts(page, place, steps, scale)
-        page.describe(_describe_funnel(visible, len(everyone)))
+        page.describe(_describe_funnel(visible, len(everyone), cumulative=cumulative))
         return page.ax
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """The limits that all panels share, and the least number at risk for a full-strength point."""
+    """What all panels share: limits, the least number at risk for a full-strength point, whether steps add up."""
 
     rate: float
     at_risk: float
     steps: int
     min_n: int
+    cumulative: bool
 
     @classmethod
-    def of(cls, sequences: list[pd.DataFrame], min_n: int) -> "_Scale":
+    def of(cls, sequences: list[pd.DataFrame], min_n: int, *, cumulative: bool) -> "_Scale":
         steps = pd.concat(sequences)
         at_risk = numbers(steps, "at_risk")
         firm = steps[at_risk >= min_n] if (at_risk >= min_n).any() else steps
+        highest = [
+            numbers(firm, name) for name in ("hazard_hi", "hazard", *(["cumulative_reply"] if cumulative else []))
+        ]
         return cls(
-            rate=_FUNNEL_HEADROOM
-            * top_of(numbers(firm, "hazard_hi"), numbers(firm, "hazard"), numbers(firm, "cumulative_reply")),
+            rate=_FUNNEL_HEADROOM * top_of(*highest),
             at_risk=max(1.0, float(np.nanmax(at_risk, initial=0.0))),
             steps=max(len(sequence) for sequence in sequences),
             min_n=min_n,
+            cumulative=cumulative,
         )
 
 
@@ -155,12 +163,13 @@ def _draw_rates(page: Page, cell: Cell, steps: pd.DataFrame, scale: _Scale) -> N
     rate_axis(panel.yaxis, "Reply rate" if cell.is_left else "", ticks=4)
     panel.tick_params(labelleft=cell.is_left)
     so_far = _so_far(steps)
-    panel.plot(range(len(steps)), so_far, color=REPLY.ink, lw=1.2, dashes=(4, 1.5), zorder=2, gid="cumulative")
+    if scale.cumulative:
+        panel.plot(range(len(steps)), so_far, color=REPLY.ink, lw=1.2, dashes=(4, 1.5), zorder=2, gid="cumulative")
     hazards = np.stack([numbers(steps, name) for name in ("hazard", "hazard_lo", "hazard_hi")], axis=1)
     few = numbers(steps, "at_risk") < scale.min_n
     estimates(panel, range(len(steps)), hazards, REPLY, faded=few, upright=True)
     last = len(steps) - 1
-    if np.isnan(so_far[last]):
+    if not scale.cumulative or np.isnan(so_far[last]):
         return
     label_room = (line_height(SMALL_PT) + 4 / 72) / (cell.height - below)
     highest = scale.rate * min(1 / _FUNNEL_HEADROOM, max(1 - label_room, 0))
@@ -217,10 +226,11 @@ def _so_far(steps: pd.DataFrame) -> Floats:
     return np.where(started, numbers(steps, "cumulative_reply"), np.nan)
 
 
-def _describe_funnel(visible: dict[str, pd.DataFrame], total: int) -> str:
+def _describe_funnel(visible: dict[str, pd.DataFrame], total: int, *, cumulative: bool) -> str:
     words = [f"Reply rate by step and open enrollments for {len(visible)} of {counted(total, 'sequence')}."]
     for name, steps in visible.items():
         columns = ("hazard", "hazard_lo", "hazard_hi", "at_risk")
         rates = ", ".join(interval(*row) for row in zip(*(numbers(steps, column) for column in columns), strict=True))
-        words.append(f"{name}: {rates}; in total {percent(_so_far(steps)[-1], _entrants(steps))}.")
+        in_all = f"; in total {percent(_so_far(steps)[-1], _entrants(steps))}" if cumulative else ""
+        words.append(f"{name}: {rates}{in_all}.")
     return " ".join(words)
