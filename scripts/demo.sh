@@ -9,5 +9,6 @@ python=${PYTHON:-python3}
     exit 1
 }
 [ -x .venv/bin/python ] || "$python" -m venv .venv 2>/dev/null || "$python" -m venv --clear --without-pip .venv
+echo "Installing into .venv; this takes a few minutes ..."
 "$python" -m pip --python .venv/bin/python install --quiet --disable-pip-version-check '.[explore,report,sandbox,sql]'
 exec .venv/bin/outreach-frames demo "$@"

@@ -15,6 +15,8 @@ fi
 if [ "${1-}" = core ]; then
     shift
     exec .venv/bin/python -m pytest -n auto --dist worksteal -m core "$@"
+elif [ $# -gt 0 ]; then
+    exec .venv/bin/python -m pytest "$@"
 fi
 
 # provide PROGRAM PACKAGE WHAT: installs a system package for a program that is not there, or says what goes without it.
@@ -31,9 +33,6 @@ provide npm npm "tests against Prism"
 
 # Kernels, notebook servers and browsers want the machine to themselves: their tests run one by one, after all others.
 alone="tests/browser tests/test_notebooks.py tests/widgets tests/test_reports.py tests/test_demo.py tests/test_docs.py tests/stats/claims/test_reports.py"
-if [ $# -gt 0 ]; then
-    exec .venv/bin/python -m pytest "$@"
-fi
 .venv/bin/python -m pytest -n auto --dist worksteal $(printf -- '--ignore=%s ' $alone)
 # shellcheck disable=SC2086  the list is meant to be split
 exec .venv/bin/python -m pytest $alone
