@@ -35,7 +35,7 @@ _STYLES = {
     "a": "color: #00795a;",
     "img": "display: block; width: 100%; height: auto; border: 0; margin: 8px 0 14px;",
 }
-_KEPT = frozenset({"alt", "colspan", "href", "rowspan", "scope", "src", "style"})
+_ATTRIBUTES = frozenset({"alt", "colspan", "href", "rowspan", "scope", "src", "style"})
 """Attributes that stay."""
 
 _DROPPED = ("details", "form", "iframe", "link", "meta", "object", "script", "style", "svg", "title")
@@ -100,7 +100,7 @@ def _png(source: str) -> bytes | None:
 def _dress(tag: Tag) -> None:
     """Keep what a mail may have of a tag, and give it its style."""
     style = " ".join(filter(None, (_STYLES.get(tag.name, ""), str(tag.get("style", "")))))
-    attributes = {name: value for name, value in tag.attrs.items() if name in _KEPT and name != "style"}
+    attributes = {name: value for name, value in tag.attrs.items() if name in _ATTRIBUTES and name != "style"}
     if not str(attributes.get("href", "https:")).startswith("https:"):
         del attributes["href"]
     if tag.name == "img":

@@ -65,7 +65,7 @@ def _domain(tables: Mapping[str, pd.DataFrame]) -> str:
     return ""
 
 
-def begun(mailings: pd.DataFrame) -> pd.DataFrame:
+def with_begin(mailings: pd.DataFrame) -> pd.DataFrame:
     """Add when the enrollment of each mailing began: its first mailing sent; missing outside of sequences."""
     sent_at = mailings[SENDING[0]]
     for name in SENDING[1:]:
@@ -77,7 +77,7 @@ def change_of_headline(mailings: pd.DataFrame, *, as_of: pd.Timestamp, days: int
     """Compare the headline of the enrollments whose days to answer ended in the latest period and in the one before."""
     end, length = as_of - pd.Timedelta(days=_ANSWER_D), pd.Timedelta(days=days)
     return compare_periods(
-        begun(mailings),
+        with_begin(mailings),
         statistic=engagement,
         a=(end - 2 * length, end - length),
         b=(end - length, end),

@@ -63,7 +63,7 @@ def groups(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
         for group in with_the_rest(rates_in(result, rate), words.sides, effect=design_effect(result, rate)):
             row = rows[group.place]
             label = ", ".join(name(key, row[key], row.get("name")) for key in keys)
-            does = _grouped(words.group, keys[0]).format(who=label, rate=group.rate)
+            does = _words_of_group(words.group, keys[0]).format(who=label, rate=group.rate)
             sentence = f"{does}, {group.side} the others together ({group.rest})."
             question = "enrollment_bounce_rate" if keys == ["mailbox_id"] else "enrollment_reply_rate_14d"
             importance = HEADLINE if rate == question else 1.0
@@ -83,7 +83,7 @@ _WORSE = {
 }
 
 
-def _grouped(words: str, key: str) -> str:
+def _words_of_group(words: str, key: str) -> str:
     """Return how a group is spoken of: people are in a sequence, and belong to a sender."""
     return words.replace(" in {who}", " of {who}") if key in _SENDERS else words
 
