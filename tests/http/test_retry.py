@@ -102,4 +102,8 @@ def test_an_announced_wait_is_kept_to_or_declined(resumes_in, wait_left, pause) 
 
 def test_no_pause_outlasts_the_deadline() -> None:
     """An answer after the deadline helps nobody."""
-    assert pause_before_retry(Outcome.DROPPED, 3, repeatable=True, time_left=0.9, spread=0.0) is NEVER
+    pauses = [
+        pause_before_retry(Outcome.DROPPED, 3, repeatable=True, time_left=left, spread=0.0) for left in (0.9, 1.0)
+    ]
+
+    assert pauses == [NEVER, 1.0]

@@ -1,10 +1,12 @@
+import narwhals as nw
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats.intervals import loglog_band, newcombe_difference, wilson, z_value
+from outreach_frames.stats.intervals import _t_quantile, loglog_band, newcombe_difference, wilson, z_value
 from tests.frames import ORACLE, TOLERANCE
 
 
@@ -103,3 +105,13 @@ def test_a_curve_at_zero_or_one_has_no_band():
     assert np.isnan(lo[[0, 2]]).all()
     assert np.isnan(hi[[0, 2]]).all()
     assert 0 < lo[1] < 0.5 < hi[1] < 1
+
+
+@pytest.mark.parametrize(("freedom", "tolerance"), [(3, 0.01), (5, 2e-3), (10, 1e-4), (30, 1e-6), (1_000, 1e-9)])
+@pytest.mark.parametrize("ci", [0.9, 0.95])
+def test_students_quantile_is_that_of_scipy(ci, freedom, tolerance):
+    frame = nw.from_native(pd.DataFrame({"freedom": [float(freedom)]}))
+
+    (quantile,) = frame.select(_t_quantile(norm.ppf((1 + ci) / 2), "freedom").alias("q"))["q"].to_list()
+
+    assert quantile == pytest.approx(t.ppf((1 + ci) / 2, freedom), rel=tolerance)
