@@ -107,7 +107,7 @@ def select_rows(
         if n:
             left_out[name] = f"missing in {n} rows, which clears only what clear= names"
     read_at: list[pd.Timestamp | None] = [None] * len(frame)
-    stamps = None if stamp is None else frame[stamp].tolist()
+    stamps: Sequence[Any] | None = None if stamp is None else frame[stamp].tolist()
     if mode != "create" and reads_stamps and (stamps := _stamps(kind, ids, stamps, changed_from)) is not None:
         read_at, unread = _read_at(stamps, is_needed=mode == "update" and changed_from is None)
         problems = unread | problems

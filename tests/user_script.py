@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import polars as pl
 
 import outreach_frames as of
 from outreach_frames import plots, stats
@@ -28,11 +29,27 @@ def reply_rates(org: of.Client, folder: Path) -> pd.DataFrame:
     return rates.assign(created=len(written))
 
 
+def kinds_of_frames(org: of.Client, snapshot: of.Snapshot) -> int:
+    """Ask for frames of other kinds: what comes back is known before it comes."""
+    numpy: pd.DataFrame = of.fetch(org, "mailings", dtypes="numpy", limit=5)
+    arrow: pd.DataFrame = of.fetch_mailings(org, dtypes="arrow", limit=5)
+    fetched: pl.DataFrame = of.fetch_mailings(org, as_="polars", limit=5)
+    any_type: pl.DataFrame = of.fetch(org, "prospects", as_="polars", limit=5)
+    tables: dict[str, pd.DataFrame] = of.fetch_tables(org, "mailings", include="prospect", limit=5)
+    stored: pl.DataFrame = snapshot.frame("mailings", as_="polars")
+    plain: pd.DataFrame = snapshot.frame("mailings", dtypes="numpy")
+    columns = of.fetch(org, "users", as_="pyarrow").column_names
+    return (
+        len(numpy) + len(arrow) + len(plain) + len(tables) + len(columns) + sum(map(len, (fetched, any_type, stored)))
+    )
+
+
 def main() -> None:
     """Run it on the embedded organization."""
     try:
         with of.sandbox(prospects=200, seed=7) as org:
             print(reply_rates(org, Path("out")))
+            print(kinds_of_frames(org, of.open_snapshot("out/snapshot")))
     except RateLimitError as error:
         print(error.resets_at)
     except OutreachError as error:

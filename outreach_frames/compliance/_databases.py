@@ -19,8 +19,14 @@ from outreach_frames.snapshots._person_rows import ErasedCounts, RowErasure, add
 _BATCH_ROWS = 50_000
 """Rows that are looked at together [rows]."""
 
-_BESIDES = "select count(*) from {} where not internal"
-_CONFIGURATION = {"TimeZone": "UTC", "enable_external_access": "false", "autoinstall_known_extensions": "false"}
+_OTHERS = ("duckdb_views()", "duckdb_schemas()", "duckdb_types()")
+_PARTS = ("duckdb_indexes()", "duckdb_sequences()", "duckdb_constraints()")
+"""What exports do not make."""
+_CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
+    "TimeZone": "UTC",
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+}
 
 
 def ids_in_database(path: Path, person: Person) -> set[int]:
@@ -43,7 +49,7 @@ def erase_from_database(path: Path, person: Person, *, dry_run: bool) -> ErasedC
     ExportError
         It cannot be read, another program writes to it, or it has more than tables.
     """
-    counts = []
+    counts: list[ErasedCounts] = []
     aside = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         with _opened(path) as connection, nullcontext() if dry_run else new_database(aside) as other:
@@ -83,10 +89,8 @@ def _opened(path: Path) -> Iterator[Any]:
         raise ExportError(f"{path.name} is being written to.", hint="Wait until that has ended.")
     try:
         with duckdb.connect(path, read_only=True, config=_CONFIGURATION) as connection:
-            others = ("duckdb_views()", "duckdb_schemas()", "duckdb_types()")
-            n = sum(connection.execute(_BESIDES.format(each)).fetchone()[0] for each in others)
-            parts = ("duckdb_indexes()", "duckdb_sequences()", "duckdb_constraints()")
-            n += sum(connection.execute(f"select count(*) from {each}").fetchone()[0] for each in parts)  # noqa: S608  a constant
+            n = sum(len(connection.execute(f"from {each} where not internal").fetchall()) for each in _OTHERS)
+            n += sum(len(connection.execute(f"from {each}").fetchall()) for each in _PARTS)
             if n:
                 raise ExportError(
                     f"{path.name} has more than the tables of an export.", hint="Export it anew, or delete it."

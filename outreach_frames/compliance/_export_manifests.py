@@ -29,11 +29,11 @@ def renewed_entry(path: Path, removed: int, *, is_changed: bool) -> Iterator[Non
     is_changed
         Whether it does anything. Otherwise the entry stays as it is, unless a run that was killed left it without.
     """
-    found = _entry_of(path)
-    if found is None:
+    listed = _entry_of(path)
+    if listed is None:
         yield
         return
-    manifest, content, entry = found
+    manifest, content, entry = listed
     if not is_changed and entry["sha256"]:
         yield
         return

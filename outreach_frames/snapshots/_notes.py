@@ -17,6 +17,8 @@ NO_TIME = np.iinfo(np.int64).min
 
 AS_READ = "="
 """In place of a column: ``at`` is the ``updated_at`` that the API gave, `NO_TIME` for a record that it did not give."""
+_ASIDE = f".{APPLIED}"
+"""Notes that are to replace others: the manifest has the checksum of either."""
 REMOVED = "-"
 """In place of a column: the record was destroyed."""
 
@@ -42,27 +44,39 @@ def read_notes(base: Path, manifest: Manifest) -> pd.DataFrame:
     """
     if manifest.applied is None:
         return pd.DataFrame(_NOTES_SCHEMA.empty_table().to_pandas())
-    try:
-        content = (base / APPLIED).read_bytes()
-        if hashlib.sha256(content).hexdigest() == manifest.applied:
-            return pd.DataFrame(pa.ipc.open_file(content).read_all().to_pandas())
-    except (OSError, pa.ArrowException):
-        pass
+    for name in (APPLIED, _ASIDE):
+        try:
+            content = (base / name).read_bytes()
+            if hashlib.sha256(content).hexdigest() == manifest.applied:
+                return pd.DataFrame(pa.ipc.open_file(content).read_all().to_pandas())
+        except (OSError, pa.ArrowException):
+            pass
     raise SnapshotError(
         f"The notes on deliveries of version {base.name} are missing or were changed.", hint="Refresh the snapshot."
     )
 
 
-def write_notes(folder: Path, notes: pd.DataFrame) -> str | None:
-    """Write the notes of a version and return their checksum; ``None`` where there are none."""
+def write_notes(folder: Path, notes: pd.DataFrame, *, aside: bool = False) -> str | None:
+    """Write the notes of a version, or those that are to replace them; return their checksum, ``None`` for none."""
+    path = folder / (_ASIDE if aside else APPLIED)
     if not len(notes):
         return None
     table = pa.Table.from_pandas(notes, schema=_NOTES_SCHEMA, preserve_index=False)
-    with replacing(folder / APPLIED) as stream:
+    with replacing(path) as stream:
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         with pa.ipc.new_file(stream, _NOTES_SCHEMA, options=options) as out:
             out.write_table(table)
-    return hashlib.sha256((folder / APPLIED).read_bytes()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def settle_notes(folder: Path, manifest: Manifest) -> None:
+    """Let notes that were written to replace others take their place, once the manifest has their checksum."""
+    aside, place = folder / _ASIDE, folder / APPLIED
+    if aside.is_file() and hashlib.sha256(aside.read_bytes()).hexdigest() == manifest.applied:
+        aside.replace(place)
+    aside.unlink(missing_ok=True)
+    if manifest.applied is None:
+        place.unlink(missing_ok=True)
 
 
 def noted_ids(base: Path, manifest: Manifest) -> dict[str, list[int]] | None:

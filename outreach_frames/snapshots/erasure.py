@@ -34,6 +34,7 @@ from outreach_frames.snapshots._manifest import (
     read_manifest,
     version_names,
 )
+from outreach_frames.snapshots._notes import read_notes, settle_notes, write_notes
 from outreach_frames.snapshots._person_rows import ErasedCounts, RowErasure, counts_of, ids_of_address
 from outreach_frames.snapshots._writing import keep_unfinished, unfinished_files, unfinished_versions, writing
 
@@ -122,8 +123,9 @@ class _Erasure:
                 name: msgspec.structs.replace(self._without(folder, name, facts), options=options[name][0])
                 for name, facts in manifest.tables.items()
             }
-            if tables != manifest.tables:
-                manifest.tables = tables
+            applied = self._applied(folder, manifest)
+            if tables != manifest.tables or applied != manifest.applied:
+                manifest.tables, manifest.applied = tables, applied
                 _write_manifest(folder, manifest)
                 _settle_files(folder)
             for name, facts in read_manifest(folder).tables.items():
@@ -132,6 +134,15 @@ class _Erasure:
         return self._report(
             folder.name, {name: ErasedCounts(each.rows, each.cells + options[name][1]) for name, each in counts.items()}
         )
+
+    def _applied(self, folder: Path, manifest: Manifest) -> str | None:
+        """Write the notes on deliveries anew without the person's ids; return the checksum of those that count."""
+        with suppress(SnapshotError):  # of no use to anybody until a refresh, which writes others
+            notes = read_notes(folder, manifest)
+            is_own = (notes["table"] == "prospects") & notes["id"].isin(self._person.ids)
+            if is_own.any():
+                return write_notes(folder, notes[~is_own], aside=True)
+        return manifest.applied
 
     def unfinished(self, folder: Path) -> list[Erased]:
         """Remove the files with the person from a version that is not finished; return what they held."""
@@ -239,6 +250,7 @@ def _settle_files(folder: Path) -> None:
         is_ours = path.name.startswith(".") or path.parts[0].removesuffix(".parquet") in manifest.tables
         if is_ours and each not in listed and not each.parent.is_symlink() and not each.is_dir():
             each.unlink()
+    settle_notes(folder, manifest)
     _sync_folders(folder)
 
 

@@ -36,6 +36,10 @@ TEXTS = {
     "base64 a byte on": base64.b64encode(f"To:  {ADDRESS}, and others".encode()).decode(),
     "base64 of UTF-16": base64.b64encode(f"To: {ADDRESS}, and others".encode("utf-16-le")).decode(),
     "quoted-printable": ADDRESS.replace("ö", "=C3=B6").replace("ä", "=C3=A4"),
+}
+"""Spelling → a text with the address; records of the organization have them."""
+
+MORE_TEXTS = {
     "soft line break": f"To: {ADDRESS[:9]}=\r\n{ADDRESS[9:]}",
     "soft line break in JSON": json.dumps(f"To: {ADDRESS[:9]}=\n{ADDRESS[9:]}"),
     "base64 in lines": base64.encodebytes(f"{'Dear all ' * 5}, {ADDRESS}, and others".encode()).decode(),
@@ -48,18 +52,22 @@ TEXTS = {
     "a word behind": f"{ADDRESS}Sent from a telephone",
     "ideographic full stop": ADDRESS.replace("ple.com", "ple\u3002com"),
 }
-"""Spelling → a text with the address."""
+"""More of them, which no record has."""
 
 BESIDE = {
     "a longer local part": f"joe.{ADDRESS}",
     "escaped": quote(f"joe+{ADDRESS}"),
     "a longer domain": f"{ADDRESS}.uk",
     "base64": base64.b64encode(f"joe.{ADDRESS}".encode()).decode(),
-    "a longer domain in capitals": f"{ADDRESS}.uk".upper(),
-    "a soft line break before a longer domain": f"{ADDRESS}.=\nuk",
     "base64, longer domain": base64.b64encode(f"{ADDRESS}.uk".encode()).decode(),
 }
 """Texts with other addresses, which contain the address."""
+
+MORE_BESIDE = {
+    "a longer domain in capitals": f"{ADDRESS}.uk".upper(),
+    "a soft line break before a longer domain": f"{ADDRESS}.=\nuk",
+}
+"""More of them, which no record has."""
 
 
 def records(prospects=20):

@@ -9,7 +9,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -27,7 +28,8 @@ from outreach_frames._person import Person
 from outreach_frames._spellings import ERASED
 from outreach_frames.cli import main
 from outreach_frames.errors import APIError, ErasureError, QueryError
-from outreach_frames.snapshots import erasure, parquet
+from outreach_frames.snapshots import _notes, erasure, parquet
+from outreach_frames.snapshots._manifest import read_manifest
 from outreach_frames.snapshots._writing import writing
 from outreach_frames.webhooks import erasure as webhooks_erasure
 from tests.erasure.erasure_support import ADDRESS, OTHERS, RESOURCES, TEXTS, bytes_of, records, spellings_in
@@ -630,6 +632,41 @@ def test_a_snapshot_of_the_first_format_is_carried_over(tmp_path):
     assert of.open_snapshot(path).verify()["passed"].ne(other=False).fillna(value=True).all()
     assert len(taken.frame("prospects")) == rows - 1
     assert email.encode() not in bytes_of(path)
+
+
+@pytest.mark.parametrize("is_broken_off", [False, True])
+def test_notes_on_deliveries_lose_the_person(taken, tmp_path, monkeypatch, is_broken_off):
+    """They have no address, and an id leads to the person; those on other records stay."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    for id_ in (7, 9):
+        deliver(tmp_path / f"{id_}.sqlite", payload("prospect", id_, {"title": "CFO", "updatedAt": stamp}))
+    deliveries = {id_: of.webhooks.read(tmp_path / f"{id_}.sqlite") for id_ in (7, 9)}
+    applied = taken.apply(pd.concat(deliveries.values()))
+
+    def ids():
+        notes = _notes.read_notes(applied.folder, read_manifest(applied.folder))
+        return {*notes.loc[notes["table"] == "prospects", "id"]}
+
+    def broken_off(folder, manifest):
+        if (folder / ".applied.arrow").exists():
+            raise KeyboardInterrupt
+        settle(folder, manifest)
+
+    before, settle = ids(), erasure.settle_notes
+    with monkeypatch.context() as patch:
+        if is_broken_off:
+            patch.setattr(erasure, "settle_notes", broken_off)
+        with pytest.raises(KeyboardInterrupt) if is_broken_off else nullcontext():
+            of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+    if is_broken_off:
+        assert ids() == {9}  # readable at every moment
+    of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path)
+
+    assert (before, ids()) == ({7, 9}, {9})
+    assert not [*applied.folder.rglob(".*")]
+    again = of.open_snapshot(taken.path).apply(deliveries[9])
+    assert 7 not in again.frame("prospects")["id"].tolist()
+    assert again.verify()["passed"].ne(other=False).fillna(value=True).all()
 
 
 def test_files_that_the_snapshot_does_not_know_stay(taken):

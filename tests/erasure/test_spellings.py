@@ -10,7 +10,10 @@ from hypothesis import given, strategies as st
 from outreach_frames._person import Person
 from outreach_frames._spellings import ERASED, Spellings
 from outreach_frames.errors import QueryError
-from tests.erasure.erasure_support import ADDRESS, BESIDE, TEXTS
+from tests.erasure.erasure_support import ADDRESS, BESIDE, MORE_BESIDE, MORE_TEXTS, TEXTS as TEXTS_OF_RECORDS
+
+TEXTS = TEXTS_OF_RECORDS | MORE_TEXTS
+OTHERS = BESIDE | MORE_BESIDE
 
 
 @pytest.mark.parametrize("spelling", TEXTS)
@@ -21,7 +24,7 @@ def test_each_spelling_is_found_and_replaced(spelling):
     assert not spellings.is_in(spellings.replaced(TEXTS[spelling]))
 
 
-@pytest.mark.parametrize("text", BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize("text", OTHERS.values(), ids=OTHERS)
 def test_a_longer_address_is_another_one(text):
     """Ann must not be erased with Joann."""
     assert not Spellings(ADDRESS).is_in(text)
@@ -126,7 +129,7 @@ def test_a_person_is_not_printed():
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
 def test_arrow_finds_the_same_places_in_long_columns(kind):
     """It reads another dialect of expressions, and bytes as Latin-1."""
-    texts = [*TEXTS.values(), None, *BESIDE.values(), *["Somebody else entirely"] * 1_000, ADDRESS]
+    texts = [*TEXTS.values(), None, *OTHERS.values(), *["Somebody else entirely"] * 1_000, ADDRESS]
     person = Person(ADDRESS)
     expected = [place for place, text in enumerate(texts) if text is not None and person.is_in(text)]
     values = pa.array([text and text.encode() for text in texts], pa.binary())
