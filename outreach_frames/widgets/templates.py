@@ -111,7 +111,7 @@ class ABTestExplorer(Explorer):
         offered = [(f"{sequence}, step {order} ({step})", step) for step, sequence, order in places]
         self._names = {step: f"step {order} of {sequence}" for step, sequence, order in places}
         largest = everything.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable").index
-        visible = self._wanted(tested, names)
+        visible = self._steps_to_begin_with(tested, names)
         slider = w.SelectionSlider(
             options=[(PERCENT.write(difference), difference) for difference in _DETECTABLE],
             value=0.02,
@@ -134,22 +134,22 @@ class ABTestExplorer(Explorer):
             "prior": prior,
         }
 
-    def _wanted(self, tested: pd.DataFrame, names: "pd.Series[str]") -> list[int]:
+    def _steps_to_begin_with(self, tested: pd.DataFrame, names: "pd.Series[str]") -> list[int]:
         """Return the steps that are asked for, of those tested."""
         sequence, order = self._first
-        wanted = tested
+        offered = tested
         if sequence is not None:
-            of = wanted["sequence_id"] if isinstance(sequence, int) else wanted["sequence_id"].map(names)
-            wanted = wanted[(of == sequence).fillna(value=False)]
+            of = offered["sequence_id"] if isinstance(sequence, int) else offered["sequence_id"].map(names)
+            offered = offered[(of == sequence).fillna(value=False)]
         if order is not None:
-            wanted = wanted[(wanted["order"] == order).fillna(value=False)]
-        if wanted.empty and self._first != (None, None):
+            offered = offered[(offered["order"] == order).fillna(value=False)]
+        if offered.empty and self._first != (None, None):
             at = "" if order is None else f"step {order} of "
             raise DataError(
                 f"There is no test at {at}{'any sequence' if sequence is None else sequence}.",
                 hint="Only steps with several templates are tests.",
             )
-        return [int(step) for step in wanted["id"]]
+        return [int(step) for step in offered["id"]]
 
     def _per_day(self, step: int) -> float:
         """Enrollments that reached a step in a day, over the last 30 days of the data [enrollments/day]."""
