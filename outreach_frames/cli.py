@@ -37,7 +37,7 @@ from outreach_frames._snapshot_commands import (
     snapshots,
     write_snapshot_report,
 )
-from outreach_frames.errors import AuthError, DataError, OutreachError, PermissionDeniedError
+from outreach_frames.errors import AuthError, DataError, OutreachError, PermissionDeniedError, UnknownNameError
 
 DEMO_FOLDER = Path("outreach-demo")
 OUT = "File to write: .parquet for programs, .csv or .xlsx for people."
@@ -166,7 +166,12 @@ def _say_headlines(engagement: Any) -> None:
     help="Keep what fits; LOW..HIGH for a range, a name given twice for any of.",
 )
 @click.option("--fields", help="Columns, separated by commas.")
-@click.option("--include", help="Relationships to join, separated by commas.")
+@click.option(
+    "--include",
+    metavar="PATHS",
+    help="Related records to join by their names, separated by commas, such as owner,account; owner=email+title for "
+    "other columns, owner=* for all.",
+)
 @click.option("--sort", help="Attributes to sort by, separated by commas; - before one for descending.")
 @click.option("--limit", type=click.IntRange(0), help="Stop after this many rows.")
 @click.option("--refresh", is_flag=True, help="Ask the API even for what the cache has, which is at most an hour old.")
@@ -193,7 +198,7 @@ def fetch(
             resource,
             filter=_parsed_filters(filters),
             fields=fields.split(",") if fields and fields != "*" else fields,
-            include=include,
+            include=_parsed_include(resource, include),
             sort=sort,
             limit=limit,
             refresh=refresh,
@@ -248,6 +253,37 @@ def _parsed_filters(texts: Sequence[str]) -> dict[str, Any]:
             else read
         )
     return filters
+
+
+_NAMES = (("name",), ("first_name", "last_name"), ("display_name",), ("email",), ("subject",))
+"""Attributes by which people know a record, the first ones that its type has."""
+
+
+def _parsed_include(resource: str, text: str | None) -> dict[str, list[str] | None] | None:
+    """Read PATH, which joins a record's name, PATH=COLUMN+COLUMN and PATH=*; what is unknown is refused later."""
+    if text is None:
+        return None
+    include: dict[str, list[str] | None] = {}
+    for each in text.split(","):
+        path, equals, columns = each.strip().partition("=")
+        include[path] = _names_at(resource, path) if not equals else None if columns == "*" else columns.split("+")
+    return include
+
+
+def _names_at(resource: str, path: str) -> list[str] | None:
+    """Return the columns that name a related record; all where it has none, or the path leads to no single type."""
+    from outreach_frames.catalog import load  # noqa: PLC0415
+
+    catalog, columns = load(), set[str]()
+    with suppress(UnknownNameError):
+        target = catalog.resource(resource)
+        for step in path.split("."):
+            related = catalog.targets(target.relationship(step))
+            if len(related) != 1:
+                return None
+            (target,) = related.values()
+        columns = {attribute.column for attribute in target.attributes.values()}
+    return next((list(names) for names in _NAMES if columns.issuperset(names)), None)
 
 
 @main.command()

@@ -83,6 +83,37 @@ def test_fetch_writes_a_file(tmp_path, suffix):
 
 
 @pytest.mark.usefixtures("live")
+@pytest.mark.parametrize(
+    ("include", "columns"),
+    [
+        ("owner", ["owner__name"]),
+        ("owner,account.owner=email+title", ["account__owner__email", "account__owner__title", "owner__name"]),
+    ],
+)
+def test_a_joined_record_brings_its_name_and_what_is_asked_for(tmp_path, include, columns):
+    """It brought seventy-four columns of an owner."""
+    out = tmp_path / "people.csv"
+
+    result = run("fetch", "prospects", "--out", out, "--fields", "title", "--include", include, "--limit", "5")
+
+    assert result.exit_code == 0, result.output
+    joined = [column for column in pd.read_csv(out).columns if "__" in column and not column.endswith("_id")]
+    assert sorted(joined) == columns
+
+
+@pytest.mark.usefixtures("live")
+def test_everything_of_a_joined_record_is_there_where_it_is_asked_for(tmp_path):
+    out = tmp_path / "people.csv"
+
+    run("fetch", "prospects", "--out", out, "--include", "owner=*", "--limit", "1")
+    missing = run("fetch", "prospects", "--out", tmp_path / "none.csv", "--include", "ownr")
+
+    assert {"owner__email", "owner__title", "owner__locked"} <= {*pd.read_csv(out).columns}
+    assert missing.exit_code == 1
+    assert "owner" in missing.output
+
+
+@pytest.mark.usefixtures("live")
 def test_a_fetched_parquet_file_with_lists_is_read_by_pandas(tmp_path):
     """Names of list dtypes, as pandas would note them in the file, cannot be read back by pandas itself."""
     out = tmp_path / "people.parquet"

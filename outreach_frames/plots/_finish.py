@@ -66,7 +66,7 @@ class _Finish:
         now: dict[str, Any] = {
             "length": tick.tick1line.get_markersize(),
             "width": tick.tick1line.get_markeredgewidth(),
-            "pad": mpl.rcParams[f"{axis.axis_name}tick.major.pad"],
+            "pad": mpl.rcParams["xtick.major.pad" if axis is axis.axes.xaxis else "ytick.major.pad"],
             "labelsize": tick.label1.get_fontsize(),
             "color": tick.tick1line.get_color(),
             "labelcolor": tick.label1.get_color(),

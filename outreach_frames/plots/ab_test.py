@@ -1,12 +1,12 @@
 """A/B test of a step: how likely each rate of each variant is, and the differences between variants."""
 
-from math import lgamma
+from math import ceil, lgamma
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from outreach_frames._format import count, counted, interval, percent, probability, signed_points, typical
+from outreach_frames._format import amount, count, counted, interval, percent, probability, signed_points, typical
 from outreach_frames.errors import DataError
 from outreach_frames.plots._axes import (
     AXIS_ROOM,
@@ -47,8 +47,10 @@ _TEST_COLUMNS = (
 _TEST_ROW, _STRIP_ROW, _STRIP_AXIS = 0.6, 0.36, 0.42
 _CURVE, _BASE, _POINT = 0.66, 0.22, 0.33
 _GRID = 400
+_TOO_EARLY = "too early"
+_YEAR_D = 365
 _VERDICTS = {
-    "too early": "too early to tell",
+    _TOO_EARLY: "too early to tell",
     "broken split": "broken split: the variants did not get equal shares, so read no rate",
     "undecided": "undecided: neither a difference nor its absence is shown",
 }
@@ -59,6 +61,7 @@ def plot_ab_test(
     *,
     step: int | None = None,
     names: Names | None = None,
+    per_day: float | None = None,
     period: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -74,6 +77,9 @@ def plot_ab_test(
     names
         What the steps are called, by ``step_id``, such as ``{7: "step 1 of Cold outreach"}``. Default: a column
         ``step_name``, or columns ``order`` and ``sequence_name``, where they were joined to the result; else the id.
+    per_day
+        Enrollments that reach the step in a day, all variants together: the verdict then says in how many days the
+        plan is reached at this pace [enrollments/day].
     period
         In words, where rows were chosen before the statistic saw them, such as ``"enrollments begun since 1 Jan
         2026"``; default: what the statistic says.
@@ -151,8 +157,11 @@ def plot_ab_test(
         rate_axis(drawn.xaxis, axis_title(words))
         _draw_posteriors(drawn, arms, mark_of(words))
         verdict = str(arms["verdict"].iloc[0])
-        _draw_differences(page, drawn, differences, _VERDICTS.get(verdict, verdict) + _plan(arms))
-        page.describe(f"{title}. {_describe_test(arms, variants, differences, verdict)}")
+        plan = _plan(arms, per_day if verdict == _TOO_EARLY else None)
+        _draw_differences(page, drawn, differences, _VERDICTS.get(verdict, verdict) + plan)
+        page.describe(
+            f"{title}. {_describe_test(arms, variants, differences, verdict + ('' if per_day is None else plan))}"
+        )
         return drawn
 
 
@@ -180,9 +189,20 @@ def _arm_labels(arms: pd.DataFrame, letters: dict[int, str]) -> list[str]:
     return [f"{letter} · {name}" for letter, name in zip(letters.values(), labels(arms, ["template_id"]), strict=True)]
 
 
-def _plan(arms: pd.DataFrame) -> str:
+def _plan(arms: pd.DataFrame, per_day: float | None) -> str:
+    """Say how many enrollments the test needs and, at a pace, in how many days it has them."""
     needed = numbers(arms, "n_needed")[0] if "n_needed" in arms.columns else np.nan
-    return "" if np.isnan(needed) else f" (plan: {count(needed)} enrollments in each variant)"
+    if np.isnan(needed):
+        return ""
+    plan = f"plan: {count(needed)} enrollments in each variant"
+    missing = float(np.maximum(needed - numbers(arms, "n"), 0).max()) * len(arms)
+    if per_day is None or not missing:
+        return f" ({plan})"
+    if not per_day > 0:
+        return f" ({plan}; nobody reaches the step now)"
+    days = ceil(missing / per_day)
+    time = counted(days, "more day") if days <= _YEAR_D else counted(round(days / _YEAR_D), "more year")
+    return f" ({plan}; about {time} at {amount(per_day)} a day)"
 
 
 def _differences(arms: pd.DataFrame, letters: dict[int, str]) -> list[tuple[str, Estimate, float]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -22,6 +23,8 @@ from outreach_frames.client import Client
 from outreach_frames.errors import DataError, MissingColumnError, OutreachDataWarning, OutreachError
 from outreach_frames.plots import theme
 from outreach_frames.snapshots import Snapshot
+from outreach_frames.stats._period_words import bounds_of
+from outreach_frames.stats._timestamps import Instant
 
 _PICTURE_DPI = 110
 _MOST_VIEWS = 64
@@ -81,6 +84,13 @@ def _frame(source: TableSource, name: str) -> pd.DataFrame:
     return source.frame(name)
 
 
+def _as_text(value: Any) -> Any:
+    """Write a bound or a period so that its code gives it again."""
+    if isinstance(value, str | pd.Period):
+        return str(value)
+    return tuple(map(_as_text, value)) if isinstance(value, Sequence) else pd.Timestamp(value).isoformat()
+
+
 def _checked(source: Any, explorer: str) -> TableSource:
     """Return a valid source; else name the type of the value."""
     if isinstance(source, Snapshot | Mapping | Client):
@@ -103,11 +113,14 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     ----------
     source
         A snapshot, frames by their table's name, or a connection.
+    since, until, period, tz
+        Which mail counts, as in the statistics: at or after ``since`` and before ``until``, or in a ``period`` such as
+        ``"last_quarter"`` or ``"90d"``; ``tz`` is the IANA zone of days and months.
 
     Raises
     ------
     DataError
-        The source is none of these.
+        The source is none of these, or there is no such period.
 
     Attributes
     ----------
@@ -117,6 +130,8 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
         Height of the view, so that nothing below it moves; a higher view scrolls [pixels].
     controls
         Controls by name, in the order of the keyboard's Tab; none while the tables could not be read.
+    within
+        The period and its zone, as arguments of a statistic; empty where all mail counts.
     view
         What is shown for a state of the controls: a picture, a table or a sentence; each explorer's own.
     code
@@ -129,9 +144,22 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     code: Callable[..., str]
     prepare: Callable[[dict[str, pd.DataFrame]], Mapping[str, w.ValueWidget]]
 
-    def __init__(self, source: TableSource) -> None:
+    def __init__(
+        self,
+        source: TableSource,
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        period: object = None,
+        tz: str = "UTC",
+    ) -> None:
         self._source = _checked(source, type(self).__name__)
+        bounds_of(since=since, until=until, period=period, tz=tz, now=lambda: 0)  # refuses at once what is none
+        chosen = {"since": since, "until": until, "period": period}
+        self.within: dict[str, Any] = {name: _as_text(value) for name, value in chosen.items() if value is not None}
+        self.within |= {"tz": tz} if tz != "UTC" else {}
         self._views: dict[tuple[Any, ...], str] = {}
+        self._is_narrowing = False
         self.controls: dict[str, w.ValueWidget] = {}
         self._row = w.HBox(
             layout=w.Layout(flex_flow="row wrap", align_items="center", flex="0 0 auto", grid_gap="4px 16px")
@@ -157,6 +185,11 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
             return f'of.fetch(org, "{name}")'
         return f'frames["{name}"]' if isinstance(self._source, Mapping) else f'snapshot.frame("{name}")'
 
+    @property
+    def period_code(self) -> str:
+        """The code of the period, to follow other arguments of a call."""
+        return "".join(f", {name}={value!r}" for name, value in self.within.items())
+
     def _open(self, _button: object = None) -> None:
         try:
             tables = _tables_of(self._source, self.TABLES, needed_for=type(self).__name__)
@@ -170,10 +203,41 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
             return
         for control in self.controls.values():
             control.observe(self._refresh, names="value")
-        self._row.children = [*self.controls.values(), self._as_code]
+        controls = self.controls.values()
+        row = ([self._search(control), control] if _is_long(control) else [control] for control in controls)
+        self._row.children = [*chain.from_iterable(row), self._as_code]
         self._refresh()
 
+    def _search(self, listed: w.Dropdown) -> w.Text:
+        """
+        Make a field that leaves in a list what has all the words typed; with no match the list stays whole.
+
+        What was chosen stays chosen while it is in the list; else the first match is.
+        """
+        everything = list(listed.options)
+        field = w.Text(placeholder=f"search {listed.description.lower()}", layout=w.Layout(width="11em"))
+
+        def narrow(_change: object) -> None:
+            words = field.value.casefold().split()
+            matches = [each for each in everything if all(word in each[0].casefold() for word in words)]
+            field.description = "" if matches else "no match:"
+            chosen, self._is_narrowing = listed.value, True
+            try:
+                listed.options = matches or everything  # chooses the first one
+                if chosen in {value for _, value in listed.options}:
+                    listed.value = chosen
+            finally:
+                self._is_narrowing = False
+            if listed.value != chosen:
+                self._refresh()
+
+        field.observe(narrow, names="value")
+        listed.observe(lambda change: setattr(field, "disabled", change["new"]), names="disabled")
+        return field
+
     def _refresh(self, _change: object = None) -> None:
+        if self._is_narrowing:
+            return
         self._code.value = self._program() if self._as_code.value else ""
         self._code.layout.display = None if self._as_code.value else "none"
         try:
@@ -247,6 +311,14 @@ def dropdown(description: str, options: Sequence[tuple[str, Any]], value: Any = 
     return created
 
 
+_LONG_LIST = 12
+"""From so many options on, a list has a search field [options]."""
+
+
+def _is_long(control: w.ValueWidget) -> bool:
+    return isinstance(control, w.Dropdown) and len(control.options) >= _LONG_LIST
+
+
 def buttons(options: Sequence[tuple[str, Any]]) -> w.ToggleButtons:
     """Make a row of buttons of which one is pressed."""
     return w.ToggleButtons(options=options, style={"button_width": "auto"})
@@ -267,3 +339,11 @@ def dropdown_options(names: "pd.Series[str]") -> list[tuple[str, int]]:
     """Return the options of a drop-down list: ``name (id)`` → id; without a name, ``no name (id)``."""
     texts = names.astype("string").fillna("").str.strip()
     return [(f"{text or 'no name'} ({number})", int(number)) for number, text in zip(texts.index, texts, strict=True)]
+
+
+def end_of(mailings: pd.DataFrame) -> pd.Timestamp:
+    """Return when mailings were extracted, else when the last one was delivered; with a zone if their instants have."""
+    record: dict[str, Any] = mailings.attrs.get("outreach_frames", {})
+    last = pd.Timestamp(mailings["delivered_at"].max())
+    end = pd.Timestamp(record.get("as_of") or last)
+    return end.tz_localize(None) if last.tz is None else end

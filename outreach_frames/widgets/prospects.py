@@ -30,7 +30,7 @@ _LISTED = 500
 
 class ProspectExplorer(Explorer):
     """
-    Pick a prospect; see what was sent and what came back.
+    Pick a prospect; see what was sent and what came back, from the first mail to the last.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ import pandas as pd
 
 from outreach_frames import plots, stats
 from outreach_frames.display import show
+from outreach_frames.stats._timestamps import Instant
 from outreach_frames.widgets._explorer import (
     Explorer,
     TableSource,
@@ -36,6 +37,9 @@ class MailboxExplorer(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, mailboxes.
+    since, until, period, tz
+        Which mail counts, as in the statistics: at or after ``since`` and before ``until``, or in a ``period`` such as
+        ``"last_quarter"`` or ``"90d"``; ``tz`` is the IANA zone of days and months.
 
     Examples
     --------
@@ -51,7 +55,7 @@ class MailboxExplorer(Explorer):
         """Count by mailbox and week and return the controls; mailboxes with most alerts come first."""
         mailings, mailboxes = tables["mailings"], tables["mailboxes"]
         self._health = stats.mailbox_health(mailings, mailboxes=mailboxes)
-        self._weeks = group_by_id(stats.deliverability(mailings, mailboxes=mailboxes), "mailbox_id")
+        self._weeks = group_by_id(stats.deliverability(mailings, mailboxes=mailboxes, **self.within), "mailbox_id")
         addresses = mailboxes.set_index("id")["email"]
         self._names = addresses.to_dict()
         alerts = {number: rows["alert"].isin(["act", "watch"]).sum() for number, rows in self._weeks.items()}
@@ -80,7 +84,7 @@ class MailboxExplorer(Explorer):
             lines.append(f"of.show(of.stats.mailbox_health(mailings, mailboxes=mailboxes), columns={list(_HEALTH)})")
         else:
             lines += [
-                "weeks = of.stats.deliverability(mailings, mailboxes=mailboxes)",
+                f"weeks = of.stats.deliverability(mailings, mailboxes=mailboxes{self.period_code})",
                 'names = mailboxes.set_index("id")["email"].to_dict()',
                 f'of.plots.plot_deliverability(weeks[weeks["mailbox_id"] == {mailbox}], "{rate}", names=names)',
             ]
@@ -95,13 +99,16 @@ class SendTimeExplorer(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, prospects.
+    since, until, period
+        Which mail counts, as in the statistics: at or after ``since`` and before ``until``, or in a ``period`` such as
+        ``"last_quarter"`` or ``"90d"``.
     tz
-        IANA zone of the organization: its clock, and that of prospects whose zone is not known.
+        IANA zone of the organization: its clock, that of the period, and that of prospects whose zone is not known.
 
     Raises
     ------
     DataError
-        The source is none of these.
+        The source is none of these, or there is no such period.
 
     Examples
     --------
@@ -113,15 +120,25 @@ class SendTimeExplorer(Explorer):
     HEIGHT = 530
     TABLES: ClassVar = {"mailings": ("prospect_id", "delivered_at"), "prospects": ("id",)}
 
-    def __init__(self, source: TableSource, *, tz: str = "UTC") -> None:
+    def __init__(
+        self,
+        source: TableSource,
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        period: object = None,
+        tz: str = "UTC",
+    ) -> None:
         self._tz = tz
-        super().__init__(source)
+        super().__init__(source, since=since, until=until, period=period, tz=tz)
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
         """Count by each clock and return the controls."""
         mailings, prospects = tables["mailings"], tables["prospects"]
         self._heatmaps = {
-            clock: stats.send_time_heatmap(mailings, prospects=prospects, clock=clock, default_tz=self._tz)
+            clock: stats.send_time_heatmap(
+                mailings, prospects=prospects, clock=clock, default_tz=self._tz, **self.within
+            )
             for clock in ("prospect", "org")
         }
         slider = w.IntSlider(
@@ -148,7 +165,7 @@ class SendTimeExplorer(Explorer):
             [
                 f"mailings, prospects = {self.table('mailings')}, {self.table('prospects')}",
                 "heatmap = of.stats.send_time_heatmap(",
-                f'    mailings, prospects=prospects, clock="{clock}", default_tz="{self._tz}"',
+                f'    mailings, prospects=prospects, clock="{clock}", default_tz="{self._tz}"{self.period_code}',
                 ")",
                 f"of.plots.plot_send_time_heatmap(heatmap, min_n={least})",
             ]

@@ -16,6 +16,7 @@ from outreach_frames.widgets._explorer import (
     disable_when,
     dropdown,
     dropdown_options,
+    end_of,
     group_by_id,
 )
 
@@ -35,6 +36,9 @@ class SequenceExplorer(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, sequences, sequence steps.
+    since, until, period, tz
+        Which mail counts, as in the statistics: at or after ``since`` and before ``until``, or in a ``period`` such as
+        ``"last_quarter"`` or ``"90d"``; ``tz`` is the IANA zone of days and months.
 
     Examples
     --------
@@ -56,12 +60,13 @@ class SequenceExplorer(Explorer):
         """Split the mailings by sequence, compare all sequences in each period, and return the controls."""
         sequences, self._steps = tables["sequences"], tables["sequence_steps"]
         mailings = tables["mailings"].assign(begun_at=_begun(tables["mailings"]))
-        self._end = _end(mailings)
+        self._end = end_of(mailings)
         self._none = mailings.head(0)
+        choices = [("in the period", 0)] if self.within else _PERIOD_CHOICES
         self._parts = group_by_id(mailings, "sequence_id")
         self._compared = {
-            days: stats.sequence_engagement(self._recent(mailings, days), sequences=sequences)
-            for _, days in _PERIOD_CHOICES
+            days: stats.sequence_engagement(self._recent(mailings, days), sequences=sequences, **self.within)
+            for _, days in choices
         }
         named = dropdown_options(sequences.set_index("id")["name"].sort_values())
         self._names = {number: label.rsplit(" (", 1)[0] for label, number in named}
@@ -70,7 +75,7 @@ class SequenceExplorer(Explorer):
         picture = buttons([("Steps", "steps"), ("Outcomes", "outcomes"), ("All sequences", "rates")])
         sequence = dropdown("Sequence", named or [("none", 0)], busiest)
         disable_when(sequence, other=picture, value="rates")
-        return {"picture": picture, "sequence": sequence, "days": dropdown("Begun", _PERIOD_CHOICES)}
+        return {"picture": picture, "sequence": sequence, "days": dropdown("Begun", choices)}
 
     def view(self, *, picture: str, sequence: int, days: int) -> View:
         """Return the picture for a sequence [id] and a period [days before the extraction; 0: all]."""
@@ -83,11 +88,13 @@ class SequenceExplorer(Explorer):
         if not mailings["delivered_at"].notna().any():
             return f"“{self._names[sequence]}” delivered no mail{f' to {period}' if period else ''}."
         if picture == "outcomes":
-            incidence = stats.cumulative_incidence(stats.time_to_event(mailings, by="sequence_id"), by="sequence_id")
-            return plots.plot_cumulative_incidence(incidence, names=self._names, period=period)
+            durations = stats.time_to_event(mailings, by="sequence_id", **self.within)
+            incidence = stats.cumulative_incidence(durations, by="sequence_id")
+            begun = period or self._begun_within()
+            return plots.plot_cumulative_incidence(incidence, names=self._names, period=begun)
         steps = self._steps[self._steps["sequence_id"] == sequence]
         return plots.plot_step_funnel(
-            stats.step_funnel(mailings, sequence_steps=steps), names=self._names, period=period
+            stats.step_funnel(mailings, sequence_steps=steps, **self.within), names=self._names, period=period
         )
 
     def _recent(self, mailings: pd.DataFrame, days: int) -> pd.DataFrame:
@@ -98,6 +105,14 @@ class SequenceExplorer(Explorer):
 
     def _period(self, days: int) -> str | None:
         return f"enrollments begun since {day(self._since(days))}" if days else None
+
+    def _begun_within(self) -> str | None:
+        """Say the period in words for curves, which do not know that of the durations that they are made of."""
+        noted = self._compared[0].attrs["outreach_frames"]["parameters"] if self.within else {}
+        ends = [
+            f"{word} {day(noted[name])}" for name, word in (("since", "since"), ("until", "before")) if noted.get(name)
+        ]
+        return f"enrollments begun {' and '.join(ends)}" if ends else None
 
     def code(self, *, picture: str, sequence: int, days: int) -> str:
         """Return the call that gives the same."""
@@ -110,23 +125,25 @@ class SequenceExplorer(Explorer):
             ]
         argument = f", period={self._period(days)!r}" if days else ""
         if picture == "rates":
-            return "\n".join(
-                [*lines, f"of.plots.plot_rates(of.stats.sequence_engagement(mailings, sequences=sequences){argument})"]
-            )
+            rates = f"of.stats.sequence_engagement(mailings, sequences=sequences{self.period_code})"
+            return "\n".join([*lines, f"of.plots.plot_rates({rates}{argument})"])
         lines += [
             'names = sequences.set_index("id")["name"].to_dict()',
             f'mailings = mailings[mailings["sequence_id"] == {sequence}]',
         ]
         if picture == "outcomes":
+            begun = self._period(days) or self._begun_within()
+            argument = f", period={begun!r}" if begun else ""
             lines += [
-                'durations = of.stats.time_to_event(mailings, by="sequence_id")',
+                f'durations = of.stats.time_to_event(mailings, by="sequence_id"{self.period_code})',
                 'incidence = of.stats.cumulative_incidence(durations, by="sequence_id")',
                 f"of.plots.plot_cumulative_incidence(incidence, names=names{argument})",
             ]
         else:
             lines += [
                 f"steps = {self.table('sequence_steps')}",
-                f'funnel = of.stats.step_funnel(mailings, sequence_steps=steps[steps["sequence_id"] == {sequence}])',
+                f'steps = steps[steps["sequence_id"] == {sequence}]',
+                f"funnel = of.stats.step_funnel(mailings, sequence_steps=steps{self.period_code})",
                 f"of.plots.plot_step_funnel(funnel, names=names{argument})",
             ]
         return "\n".join(lines)
@@ -142,14 +159,6 @@ def _begun(mailings: pd.DataFrame) -> "pd.Series[Any]":
     return begun
 
 
-def _end(mailings: pd.DataFrame) -> pd.Timestamp:
-    """Return when mailings were extracted, else when the last one was delivered; with a zone if their instants have."""
-    record: dict[str, Any] = mailings.attrs.get("outreach_frames", {})
-    last = pd.Timestamp(mailings["delivered_at"].max())
-    end = pd.Timestamp(record.get("as_of") or last)
-    return end.tz_localize(None) if last.tz is None else end
-
-
 _RATES = ("enrollment_reply_rate", "prospect_reply_rate", "reply_rate", "bounce_rate", "opt_out_rate", "open_rate")
 
 
@@ -161,6 +170,9 @@ class DefinitionExplorer(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, sequence states.
+    since, until, period, tz
+        Which mail counts, as in the statistics: at or after ``since`` and before ``until``, or in a ``period`` such as
+        ``"last_quarter"`` or ``"90d"``; ``tz`` is the IANA zone of days and months.
 
     Examples
     --------
@@ -186,7 +198,7 @@ class DefinitionExplorer(Explorer):
             for one_off in (True, False)
             for counted, frame in ((True, mailings), (False, people))
         }
-        self._usual = stats.engagement(mailings)
+        self._usual = stats.engagement(mailings, **self.within)
         bounced = [("answered bounces arrived", "reply_wins"), ("answered bounces bounced", "bounce_wins")]
         return {
             "bounce_policy": buttons(bounced),
@@ -200,7 +212,7 @@ class DefinitionExplorer(Explorer):
         mailings = self._chosen[one_off, automatic]
         if untracked:
             mailings = mailings.assign(track_opens=True)
-        chosen = stats.engagement(mailings, bounce_policy=bounce_policy)
+        chosen = stats.engagement(mailings, bounce_policy=bounce_policy, **self.within)
         if not chosen["sent"].iloc[0]:
             return "No mail was sent, so there are no rates."
         return show(pd.DataFrame([_compared(rate, chosen.iloc[0], self._usual.iloc[0]) for rate in _RATES]))
@@ -218,7 +230,8 @@ class DefinitionExplorer(Explorer):
             ]
         if untracked:
             lines.append("mailings = mailings.assign(track_opens=True)")
-        lines.append(f'of.show(of.stats.engagement(mailings, bounce_policy="{bounce_policy}"), columns={list(_RATES)})')
+        rates = f'of.stats.engagement(mailings, bounce_policy="{bounce_policy}"{self.period_code})'
+        lines.append(f"of.show({rates}, columns={list(_RATES)})")
         return "\n".join(lines)
 
 

@@ -21,9 +21,21 @@ from outreach_frames import plots, stats
 from outreach_frames._format import type_name
 from outreach_frames.display import PERCENT
 from outreach_frames.errors import DataError, MissingColumnError
-from outreach_frames.widgets._explorer import Explorer, View, buttons, disable_when, dropdown, group_by_id
+from outreach_frames.stats._timestamps import Instant
+from outreach_frames.widgets._explorer import (
+    Explorer,
+    TableSource,
+    View,
+    buttons,
+    disable_when,
+    dropdown,
+    end_of,
+    group_by_id,
+)
 
 _FLAT_PRIOR = (1.0, 1.0)
+_PACE_D = 30
+"""Days before the extraction whose enrollments give the pace of a test [days]."""
 _DETECTABLE = tuple(thousandths / 1000 for thousandths in range(5, 101, 5))
 """Differences that may be worth finding [fractions]."""
 
@@ -36,6 +48,17 @@ class ABTestExplorer(Explorer):
     ----------
     source
         A snapshot, frames by name, or a client: mailings, sequence templates, templates, sequence steps, sequences.
+    sequence, step
+        Name or id of the sequence, and the place of the step in it, to begin with; default: the step with most
+        enrollments, of that sequence or of all.
+    since, until, period, tz
+        Which mail counts, as in the statistics: at or after ``since`` and before ``until``, or in a ``period`` such as
+        ``"last_quarter"`` or ``"90d"``; ``tz`` is the IANA zone of days and months.
+
+    Raises
+    ------
+    DataError
+        The source is none of these, or there is no such period.
 
     Examples
     --------
@@ -46,20 +69,35 @@ class ABTestExplorer(Explorer):
 
     HEIGHT = 540
     TABLES: ClassVar = {
-        "mailings": ("sequence_step_id",),
+        "mailings": ("sequence_step_id", "sequence_state_id", "delivered_at"),
         "sequence_templates": ("sequence_step_id", "template_id"),
         "templates": ("id",),
         "sequence_steps": ("id", "sequence_id", "order"),
         "sequences": ("id", "name"),
     }
 
+    def __init__(
+        self,
+        source: TableSource,
+        *,
+        sequence: str | int | None = None,
+        step: int | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        period: object = None,
+        tz: str = "UTC",
+    ) -> None:
+        self._first = sequence, step
+        super().__init__(source, since=since, until=until, period=period, tz=tz)
+
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
         """Test all steps, split the tables by step, return the controls; the step with most enrollments comes first."""
         mailings, variants = tables["mailings"], tables["sequence_templates"]
         self._templates, steps = tables["templates"].sort_values("id"), tables["sequence_steps"]
-        everything = stats.ab_test(mailings, sequence_templates=variants, templates=self._templates)
+        everything = stats.ab_test(mailings, sequence_templates=variants, templates=self._templates, **self.within)
         self._arms = {step: rows["template_id"].tolist() for step, rows in group_by_id(everything, "step_id").items()}
         self._variants = group_by_id(variants, "sequence_step_id")
+        self._end = end_of(mailings)
         self._mailings, self._no_mail = group_by_id(mailings, "sequence_step_id"), mailings.head(0)
         steps_tested = everything.drop_duplicates("step_id")
         priors = zip(steps_tested["prior_alpha"], steps_tested["prior_beta"], strict=True)
@@ -73,7 +111,7 @@ class ABTestExplorer(Explorer):
         offered = [(f"{sequence}, step {order} ({step})", step) for step, sequence, order in places]
         self._names = {step: f"step {order} of {sequence}" for step, sequence, order in places}
         largest = everything.groupby("step_id")["n"].sum().sort_values(ascending=False, kind="stable").index
-        visible = [number for _, number in offered]
+        visible = self._steps_to_begin_with(tested, names)
         slider = w.SelectionSlider(
             options=[(PERCENT.write(difference), difference) for difference in _DETECTABLE],
             value=0.02,
@@ -95,6 +133,29 @@ class ABTestExplorer(Explorer):
             "detectable": slider,
             "prior": prior,
         }
+
+    def _steps_to_begin_with(self, tested: pd.DataFrame, names: "pd.Series[str]") -> list[int]:
+        """Return the steps that are asked for, of those tested."""
+        sequence, order = self._first
+        offered = tested
+        if sequence is not None:
+            of = offered["sequence_id"] if isinstance(sequence, int) else offered["sequence_id"].map(names)
+            offered = offered[(of == sequence).fillna(value=False)]
+        if order is not None:
+            offered = offered[(offered["order"] == order).fillna(value=False)]
+        if offered.empty and self._first != (None, None):
+            at = "" if order is None else f"step {order} of "
+            raise DataError(
+                f"There is no test at {at}{'any sequence' if sequence is None else sequence}.",
+                hint="Only steps with several templates are tests.",
+            )
+        return [int(step) for step in offered["id"]]
+
+    def _per_day(self, step: int) -> float:
+        """Enrollments that reached a step in a day, over the last 30 days of the data [enrollments/day]."""
+        mailings = self._mailings.get(step, self._no_mail)
+        first = mailings.groupby("sequence_state_id")["delivered_at"].min()
+        return float((first >= self._end - pd.Timedelta(days=_PACE_D)).sum()) / _PACE_D
 
     def view(self, *, look: str, step: int, detectable: float, prior: str) -> View:
         """
@@ -121,8 +182,9 @@ class ABTestExplorer(Explorer):
             templates=self._templates,
             detectable=detectable,
             prior=self._priors[step] if prior == "empirical" else _FLAT_PRIOR,
+            **self.within,
         )
-        return plots.plot_ab_test(test, step=step, names=self._names)
+        return plots.plot_ab_test(test, step=step, names=self._names, per_day=self._per_day(step))
 
     def code(self, *, look: str, step: int, detectable: float, prior: str) -> str:
         """Return the call that gives the same figures, there the prior is fitted again; or the same messages."""
@@ -142,9 +204,10 @@ class ABTestExplorer(Explorer):
                 f"variants = {self.table('sequence_templates')}",
                 "test = of.stats.ab_test(",
                 "    mailings, sequence_templates=variants, templates=templates,",
-                f"    detectable={detectable:g}, prior={chosen},",
+                f"    detectable={detectable:g}, prior={chosen}{self.period_code},",
                 ")",
-                f"of.plots.plot_ab_test(test, step={step}, names={{{step}: {self._names.get(step, '')!r}}})",
+                f"names = {{{step}: {self._names.get(step, '')!r}}}",
+                f"of.plots.plot_ab_test(test, step={step}, names=names, per_day={self._per_day(step):.4g})",
             ]
         )
 

@@ -60,7 +60,7 @@ def served(port, arguments, ready, *, desk, home):
         try:
             up = Event()
             Thread(target=_keep, args=(server.stdout, log, ready, up), daemon=True).start()
-            assert up.wait(PATIENCE_MS / 1000), f"The server is not up:\n{log.read_text()}"
+            assert up.wait(3 * PATIENCE_MS / 1000), f"The server is not up:\n{log.read_text()}"
             _connect(port)
             yield
         finally:

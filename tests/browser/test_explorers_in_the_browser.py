@@ -80,7 +80,11 @@ def test_every_control_changes_what_is_shown(explorers):
     explorer = explorers.nth(TIMELINE)
     changes(explorer, lambda: explorer.get_by_label("Prospect").select_option(index=7))
 
-    code = explorer.get_by_role("textbox")
+    explorer.get_by_placeholder("search prospect").fill("0 no such name")
+    expect(explorer.get_by_text("no match:")).to_be_visible()
+    explorer.get_by_placeholder("search prospect").fill("")
+
+    code = explorer.locator("textarea")
     expect(code).to_be_hidden()
     explorer.get_by_role("button", name="as code").click()
     expect(code).to_have_value(re.compile("draw_timeline"))

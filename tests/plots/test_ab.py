@@ -91,3 +91,25 @@ def test_the_description_says_which_step_it_is() -> None:
     assert (
         "step 2 of Warm" in plots.plot_ab_test(experiment_result(), names={101: "step 2 of Warm"}).figure.outreach_alt
     )
+
+
+@pytest.mark.parametrize(
+    ("per_day", "sentence"),
+    [
+        (None, "(plan: 1,514 enrollments in each variant)"),
+        (40, "(plan: 1,514 enrollments in each variant; about 57 more days at 40 a day)"),
+        (2.5, "(plan: 1,514 enrollments in each variant; about 2 more years at 2.5 a day)"),
+        (0, "(plan: 1,514 enrollments in each variant; nobody reaches the step now)"),
+    ],
+)
+def test_at_a_pace_the_verdict_says_how_long(per_day, sentence) -> None:
+    """The smaller variant has 390 of 1,514: (1,514 − 390) × 2 enrollments are still to come."""
+    ax = plots.plot_ab_test(experiment_result(), per_day=per_day)
+
+    assert sentence in words(ax).replace("\n", " ")
+    assert (sentence in ax.figure.outreach_alt.replace("\N{NO-BREAK SPACE}", " ")) == (per_day is not None)
+
+
+@pytest.mark.parametrize(("verdict", "scale"), [("A better", 1), ("too early", 10)])
+def test_a_test_that_is_decided_or_full_has_no_days_to_come(verdict, scale) -> None:
+    assert " more " not in words(plots.plot_ab_test(experiment_result(verdict=verdict, scale=scale), per_day=40))

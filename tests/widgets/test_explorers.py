@@ -5,6 +5,7 @@ import gc
 import inspect
 import re
 import warnings
+from datetime import date
 from html import unescape
 from html.parser import HTMLParser
 from itertools import islice, product
@@ -517,3 +518,90 @@ def test_two_changes_at_a_time_leave_the_search_for_garbage_as_it_was(frames, mo
 
     assert seen == [False, False]
     assert gc.isenabled()
+
+
+TIMED = [kind for kind in EXPLORERS if kind is not widgets.ProspectExplorer]
+
+
+@pytest.mark.parametrize("kind", TIMED, ids=lambda kind: kind.__name__)
+@pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
+def test_a_period_is_that_of_the_statistics_and_of_the_code(kind, sample):
+    """Words, bounds and a zone; what is printed gives the same figures outside."""
+    whole, february = kind(sample), kind(sample, period="2026-02", tz="Europe/Berlin")
+    bounded = kind(sample, since=date(2026, 2, 1), until="2026-03-01", tz="Europe/Berlin")
+
+    assert _unnamed(shown(february)) != _unnamed(shown(whole))
+    assert _unnamed(shown(bounded)) == _unnamed(shown(february))
+    february._as_code.value = True
+    theirs = run(february._code.value)
+    if kind is not widgets.DefinitionExplorer:
+        assert theirs.get_figure(root=True).outreach_alt == february.view(**february.state).figure.outreach_alt
+    assert "period='2026-02'" in february._code.value
+
+
+def test_outcomes_of_a_period_say_which(sample):
+    explorer = widgets.SequenceExplorer(sample, period="2026-01")
+    state = explorer.state | {"picture": "outcomes"}
+
+    written = " ".join(text.get_text() for text in explorer.view(**state).texts).replace("\N{NO-BREAK SPACE}", " ")
+    assert "enrollments begun since 1 Jan 2026 and before 1 Feb 2026" in written
+    assert "all dates" not in written
+
+
+@pytest.mark.parametrize("options", [{"period": "fortnight"}, {"period": "2026-01", "since": "2026-01-01"}])
+def test_a_period_that_is_none_is_refused_at_once(options, frames):
+    with pytest.raises(DataError):
+        widgets.SequenceExplorer(frames, **options)
+
+
+def test_a_long_list_is_searched_and_keeps_what_was_chosen(frames):
+    """Five hundred prospects: words in any order and case; with no match the list stays whole."""
+    explorer = widgets.ProspectExplorer(frames)
+    search, listed = explorer._row.children[:2]
+    everything, chosen = listed.options, listed.options[5]
+    listed.value = chosen[1]
+    first, last, _ = chosen[0].split(" ", 2)
+    before = shown(explorer)
+
+    search.value = f"{last.upper()} {first[:3].lower()}"
+    assert chosen in listed.options
+    assert len(listed.options) < len(everything)
+    assert (listed.value, shown(explorer)) == (chosen[1], before)
+
+    search.value = everything[7][0]
+    assert listed.value == everything[7][1]
+    assert shown(explorer) != before
+
+    search.value = "nobody is called so"
+    assert (listed.options, search.description) == (everything, "no match:")
+    search.value = ""
+    assert (listed.options, search.description, listed.value) == (everything, "", everything[7][1])
+
+
+def test_short_lists_have_no_search(frames):
+    assert not any(isinstance(each, w.Text) for each in widgets.MailboxExplorer(frames)._row.children)
+
+
+def test_a_test_begins_with_the_sequence_and_step_that_are_named(sample):
+    by_name = widgets.ABTestExplorer(sample, sequence="Outbound – Operations leaders", step=3)
+    steps = sample.frame("sequence_steps").set_index("id")
+    by_id = widgets.ABTestExplorer(sample, sequence=int(steps.loc[9, "sequence_id"]))
+
+    assert by_name.state["step"] == 9
+    assert by_id.state["step"] in {7, 9}
+    assert "There is no test at step 2 of Webinar follow-up" in shown(
+        widgets.ABTestExplorer(sample, sequence="Webinar follow-up", step=2)
+    )
+
+
+@pytest.mark.filterwarnings("ignore::outreach_frames.errors.OutreachDataWarning")
+def test_a_test_says_in_how_many_days_it_has_its_enrollments(sample):
+    """Of (2,525 − 69) × 2 at the pace of the last thirty days; counted here from the mailings."""
+    explorer = widgets.ABTestExplorer(sample)
+    mailings = sample.frame("mailings")
+    first = mailings[mailings["sequence_step_id"] == 1].groupby("sequence_state_id")["delivered_at"].min()
+    end = pd.Timestamp("2026-03-31T00:00:00Z")
+    pace = (first >= end - pd.Timedelta(days=30)).sum() / 30
+
+    alt = explorer.view(**explorer.state).figure.outreach_alt.replace("\N{NO-BREAK SPACE}", " ")
+    assert f"about {(2525 - 69) * 2 / pace / 365:.0f} more years at {pace:.1f} a day" in alt
