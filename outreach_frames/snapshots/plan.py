@@ -42,7 +42,7 @@ class _CountedPage(msgspec.Struct):
     meta: _Meta = msgspec.field(default_factory=_Meta)
 
 
-_counted_page = msgspec.json.Decoder(_CountedPage)
+_page_decoder = msgspec.json.Decoder(_CountedPage)
 
 
 class _Size(NamedTuple):
@@ -168,7 +168,7 @@ def _size_of(client: Client, table: str, options: Mapping[str, Any]) -> _Size:
 
 def _counted_page(body: bytes) -> _CountedPage:
     try:
-        return _counted_page.decode(body)
+        return _page_decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         raise DocumentError("A page cannot be read.") from None
 
