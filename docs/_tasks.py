@@ -13,7 +13,7 @@ import pandas as pd
 import outreach_frames as of
 from outreach_frames.errors import OutreachWarning
 
-_SHOWN, _WIDE = 5, 10
+_SHOWN, _WIDE, _KEYS = 5, 10, 3
 _COLUMNS = {
     *("id", "delivered", "replied", "opened", "reply_rate", "reply_rate_n", "open_rate", "n", "x", "rate", "verdict"),
     *("rate_a", "rate_b", "diff", "first_name", "last_name", "title", "name", "event_at"),
@@ -35,6 +35,6 @@ def task(name: str) -> Any:
         exec(compile(code, name, "exec"), names)  # noqa: S102  the task as it stands
     result: Any = names["result"]
     if isinstance(result, pd.DataFrame) and len(result.columns) > _WIDE:
-        keys = {*result.columns[:2], *(name for name in result.columns if name.endswith("__name"))}
+        keys = {*result.columns[:_KEYS], *(name for name in result.columns if name.endswith("__name"))}
         result = result[[name for name in result.columns if name in keys | _COLUMNS]]
     return result.head(_SHOWN) if isinstance(result, pd.DataFrame | pd.Series) else result
