@@ -36,7 +36,7 @@ CELL_TIMEOUT = 600
 """Longest run of one cell [seconds]."""
 
 ELSEWHERE = {
-    "explore": "voila notebooks/explore.ipynb",
+    "explore": "outreach-frames explore FOLDER",
     "00_start_here": "jupyter lab notebooks/00_start_here.ipynb",
     "working_with_outreach": "jupyter lab notebooks/working_with_outreach.ipynb",
 }

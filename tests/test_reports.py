@@ -188,7 +188,7 @@ def test_the_command_names_the_page_that_explore_is_served_as(tmp_path):
     result = CliRunner().invoke(main, ["report", "--snapshot", str(SAMPLE), "--notebook", "explore", "--out", str(out)])
 
     assert result.exit_code == 1
-    assert "voila notebooks/explore.ipynb" in result.output
+    assert "outreach-frames explore FOLDER" in result.output
     assert not out.exists()
 
 
