@@ -76,7 +76,7 @@ def as_mail(title: str, body: str) -> bytes:
         picture["src"] = f"cid:{address[1:-1]}"
         pictures[address] = content
     for tag in soup.find_all(recursive=True):
-        _dress(tag)
+        _style_tag(tag)
     mail = EmailMessage()
     mail["Subject"] = " – ".join([title, *([whose.get_text(strip=True)] if whose else [])])
     mail.set_content("\n".join(_lines(soup)).strip() + "\n")
@@ -97,8 +97,8 @@ def _png(source: str) -> bytes | None:
         return None
 
 
-def _dress(tag: Tag) -> None:
-    """Keep what a mail may have of a tag, and give it its style."""
+def _style_tag(tag: Tag) -> None:
+    """Keep the attributes that a mail may have, and add the style of the tag."""
     style = " ".join(filter(None, (_STYLES.get(tag.name, ""), str(tag.get("style", "")))))
     attributes = {name: value for name, value in tag.attrs.items() if name in _ATTRIBUTES and name != "style"}
     if not str(attributes.get("href", "https:")).startswith("https:"):
