@@ -61,7 +61,7 @@ def test_lines_and_points_grow_with_the_text_and_have_the_colors_of_the_theme(da
     assert to_hex(reference.get_color()).upper() == (_style.DARK_INKS[_style.INK] if dark else _style.INK)
 
 
-@pytest.mark.parametrize("light", [*_style.DARK_INKS.keys() - {_style.PAPER, _style.FAINT}])
+@pytest.mark.parametrize("light", sorted(_style.DARK_INKS.keys() - {_style.PAPER, _style.FAINT}))
 def test_every_ink_has_one_that_can_be_read_on_dark(light) -> None:
     assert contrast(_style.DARK_INKS[light], _style.DARK_PAPER) >= 4.5
 
