@@ -126,7 +126,7 @@ def writer(suffix: str) -> Callable[..., None]:
         return write_csv
     if suffix != ".xlsx":
         raise DataError(f"There is no export to {suffix or 'a file without ending'}.", hint="Write .csv or .xlsx.")
-    require("excel", "Excel files")
+    require("excel", "Excel files", "xlsxwriter")
     return write_excel
 
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from outreach_frames.errors import MissingExtraError
 
 EXTRAS = {
-    "excel": {"xlsxwriter": "XlsxWriter"},
+    "excel": {"openpyxl": "openpyxl", "xlsxwriter": "XlsxWriter"},
     "explore": {"voila": "voila"},
     "locale": {"babel": "Babel"},
     "notebook": {"IPython": "IPython", "ipywidgets": "ipywidgets", "jinja2": "Jinja2"},

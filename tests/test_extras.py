@@ -32,6 +32,8 @@ CALLS = {
     "sql": "snapshot.sql('select 1')",
     "webhooks": "of.webhooks.receiver",
 }
+NAMED_FIRST = {"locale": "plots"}
+"""Extra → the one that it includes, and that is missed first where nothing is installed."""
 MORE_CALLS = {
     "notebook": "of.widgets.SequenceExplorer",
     "sql": "snapshot.scan('mailings')",
@@ -86,9 +88,9 @@ def run_program(python, sample, tmp_path, before="", **environment):
 
 def check_told(answer):
     for extra, named, message, is_import_error in answer["told"]:
-        assert named == extra, message
+        assert named == NAMED_FIRST.get(extra, extra), message
         assert is_import_error
-        assert f"pip install 'outreach_frames[{extra}]'" in message
+        assert f"pip install 'outreach_frames[{named}]'" in message
         assert re.match(r".+ need \w+, which is not installed\.\n|The file system of \S+ is not installed\.\n", message)
     assert answer["rows"] == answer["large"] > 0
 
@@ -174,13 +176,16 @@ def wheel(pip, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_package_and_its_notebooks(wheel):
+def test_the_wheel_holds_the_package_its_notebooks_and_their_sample(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "outreach_frames").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
-    } | {f"outreach_frames/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    }
+    expected |= {f"outreach_frames/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    sample = (path for path in (ROOT / "data" / "sample").rglob("*") if path.is_file())
+    expected |= {f"outreach_frames/{path.relative_to(ROOT)}" for path in sample}
 
     assert {name for name in names if ".dist-info/" not in name} == expected
 

@@ -94,8 +94,8 @@ def forget(
     journals
         Journals of `write_frame`, besides those in the user's state folder, which are always searched.
     exports
-        CSV, Parquet and DuckDB files that this package wrote, or folders of them. A workbook with the person is named
-        in the error: it has to be exported anew.
+        CSV, Parquet, DuckDB and Excel files that this package wrote, or folders of them. Another file with the person
+        is named in the error, as is a workbook to which somebody added charts or comments: it has to be made anew.
     dry_run
         Change nothing; the counts are the same.
     outreach

@@ -1,5 +1,5 @@
 """
-Erase a person from files that this package exported: CSV, Parquet and DuckDB, each replaced as a whole.
+Erase a person from files that this package exported: CSV, Parquet, DuckDB and Excel, each replaced as a whole.
 
 The manifest of an export gets the new checksum. While a file is replaced it has none, so that a run that was killed is
 completed by the next one.
@@ -7,13 +7,15 @@ completed by the next one.
 
 import csv
 import io
+import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from outreach_frames._extras import is_installed
 from outreach_frames._files import replacing
 from outreach_frames._person import ADDRESS_COLUMNS, OWNERS, Erased, Person
 from outreach_frames.compliance._databases import erase_from_database, ids_in_database
@@ -23,6 +25,11 @@ from outreach_frames.snapshots import parquet
 from outreach_frames.snapshots._person_rows import ErasedCounts, RowErasure, counts_of, ids_of_address
 
 _BOM = b"\xef\xbb\xbf"
+_PARTS_OF_WORKBOOKS = re.compile(
+    r"\[Content_Types\]\.xml|_rels/\.rels|docProps/(app|core)\.xml|xl/(workbook|styles|sharedStrings|theme/theme\d)\.xml"
+    r"|xl/_rels/workbook\.xml\.rels|xl/worksheets/sheet\d+\.xml"
+)
+"""What exports make; a chart or a comment that somebody added would be lost."""
 
 
 def listed_files(paths: list[Path]) -> list[Path]:
@@ -38,13 +45,20 @@ def ids_in_export(path: Path, person: Person) -> set[int]:
             return ids_of_address([path], _table_name(path), person)
     if path.suffix == ".duckdb":
         return ids_in_database(path, person)
-    if path.suffix != ".csv":
-        return set()
-    file = _read_csv(path)
-    key = "id" if "emails" in file.head else "prospect_id"
-    rows = (dict(zip(file.head, row, strict=False)) for row in file.rows)
+    if path.suffix == ".csv":
+        file = _read_csv(path)
+        return _ids_in_rows(file.head, file.rows, person)
+    if path.suffix == ".xlsx" and _is_own_workbook(path):
+        sheets = (sheet.iter_rows(values_only=True) for sheet in _read_workbook(path))
+        return set().union(*(_ids_in_rows(_texts(next(rows, ())), map(_texts, rows), person) for rows in sheets))
+    return set()
+
+
+def _ids_in_rows(head: Sequence[str], rows: Iterable[Sequence[str]], person: Person) -> set[int]:
+    key = "id" if "emails" in head else "prospect_id"
+    named = (dict(zip(head, row, strict=False)) for row in rows)
     ids = [
-        row.get(key, "") for row in rows if any(person.is_in(row.get(name, "")) for name in ADDRESS_COLUMNS.values())
+        row.get(key, "") for row in named if any(person.is_in(row.get(name, "")) for name in ADDRESS_COLUMNS.values())
     ]
     return {int(id_) for id_ in ids if id_.isdecimal()}
 
@@ -60,8 +74,8 @@ def erase_from_export(path: Path, person: Person, *, dry_run: bool) -> Erased:
     OSError
         It cannot be written.
     """
-    erase = {".parquet": _erase_parquet, ".csv": _erase_csv, ".duckdb": erase_from_database}.get(path.suffix)
-    if erase is not None:
+    erase = _ERASE.get(path.suffix)
+    if erase is not None and (path.suffix != ".xlsx" or _is_own_workbook(path)):
         counts = erase(path, person, dry_run=True)
         if not dry_run:
             with renewed_entry(path, counts.rows, is_changed=any(counts)):
@@ -133,6 +147,60 @@ def _erase_csv(path: Path, person: Person, *, dry_run: bool) -> ErasedCounts:
             csv.writer(text, lineterminator=file.line_end).writerows([file.head, *others])
             text.detach()
     return counts
+
+
+def _is_own_workbook(path: Path) -> bool:
+    """Whether a workbook can be read, and has nothing but sheets of cells."""
+    if not is_installed("openpyxl") or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return all(map(_PARTS_OF_WORKBOOKS.fullmatch, archive.namelist()))
+
+
+def _read_workbook(path: Path) -> Any:
+    from openpyxl import load_workbook  # noqa: PLC0415  an extra
+
+    try:
+        return load_workbook(path)
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ExportError(
+            f"{path.name} is no workbook that can be read.", hint="Export it anew, or delete it."
+        ) from error
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    return ["" if value is None else str(value) for value in values]
+
+
+def _erase_workbook(path: Path, person: Person, *, dry_run: bool) -> ErasedCounts:
+    book, rows, cells = _read_workbook(path), 0, 0
+    for sheet in book:
+        own = []
+        head = _texts(cell.value for cell in sheet[1])
+        for row in sheet.iter_rows(min_row=2):
+            if _is_own(dict(zip(head, _texts(cell.value for cell in row), strict=False)), person, path.stem):
+                own.append(row[0].row)
+                continue
+            for cell in row:
+                if isinstance(cell.value, str) and (text := person.replaced(cell.value)) != cell.value:
+                    cell.value, cell.data_type = text, "s"  # never a formula
+                    cells += 1
+        rows += len(own)
+        for number in reversed(own):
+            sheet.delete_rows(number)
+    counts = ErasedCounts(rows, cells)
+    if any(counts) and not dry_run:
+        with replacing(path) as stream:
+            book.save(stream)
+    return counts
+
+
+_ERASE: dict[str, Callable[..., ErasedCounts]] = {
+    ".csv": _erase_csv,
+    ".duckdb": erase_from_database,
+    ".parquet": _erase_parquet,
+    ".xlsx": _erase_workbook,
+}
 
 
 def _is_own(row: dict[str, str], person: Person, table: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
+import xlsxwriter
 from click.testing import CliRunner
 from filelock import Timeout
 from starlette.testclient import TestClient
@@ -417,8 +418,31 @@ def test_a_database_with_more_than_tables_is_named(tmp_path, sql):
     assert (tmp_path / "mine.duckdb").read_bytes() == before
 
 
-def test_a_workbook_with_the_person_is_named(taken, tmp_path):
-    of.export(taken.frame("prospects"), tmp_path / "prospects.xlsx")
+def test_a_workbook_is_written_anew_without_the_person(taken, tmp_path):
+    file, frame = tmp_path / "prospects.xlsx", taken.frame("prospects")
+    of.export(frame, file)
+    before = pd.read_excel(file)
+
+    receipt = of.compliance.forget(ADDRESS, cache=False, exports=file)
+
+    shutil.unpack_archive(file, tmp_path / "unpacked", "zip")
+    assert not spellings_in(tmp_path / "unpacked")
+    assert receipt[["where", "rows"]].to_numpy().tolist() == [["prospects.xlsx", 1]]
+    pd.testing.assert_frame_equal(pd.read_excel(file), before[before["id"] != 7].reset_index(drop=True))
+
+
+def with_chart(file):
+    """Write a workbook as somebody may have worked with it."""
+    with xlsxwriter.Workbook(file) as book:
+        sheet = book.add_worksheet()
+        sheet.write_column(0, 0, ["emails", ADDRESS])
+        chart = book.add_chart({"type": "line"})
+        chart.add_series({"values": "=Sheet1!$A$1:$A$2"})
+        sheet.insert_chart("C1", chart)
+
+
+def test_a_workbook_that_somebody_worked_with_is_named(taken, tmp_path):
+    with_chart(tmp_path / "prospects.xlsx")
 
     with pytest.raises(ErasureError) as caught:
         of.compliance.forget(ADDRESS, cache=False, snapshots=taken.path, exports=tmp_path / "prospects.xlsx")
@@ -698,7 +722,7 @@ def test_the_command_does_the_same(taken, store, tmp_path):
 
 
 def test_the_command_fails_where_the_person_may_still_be(taken, tmp_path):
-    of.export(taken.frame("prospects"), tmp_path / "prospects.xlsx")
+    with_chart(tmp_path / "prospects.xlsx")
 
     run = CliRunner().invoke(
         main, ["forget", ADDRESS, "--snapshots", str(taken.path), "--exports", str(tmp_path / "prospects.xlsx")]
