@@ -182,7 +182,7 @@ def theme(
     ...     mpl.rcParams["axes.spines.top"]
     False
     >>> with plots.theme(size="slide", dark=True):
-    ...     ax = plots.plot_rates(rates)
+    ...     ax = plots.plot_rates(stats.engagement(mailings, by="sequence_id"))
     >>> [float(inches.round(2)) for inches in ax.figure.get_size_inches()]
     [13.33, 7.5]
     """

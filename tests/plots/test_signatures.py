@@ -60,5 +60,5 @@ def test_one_name_means_one_thing():
     assert {name: types for name, types in meanings.items() if len(types) > 1} == {}
     assert set(meanings) == {
         *("ax", "period", "names", "min_n", "max_rows", "max_weeks"),
-        *("rate", "step", "transitions", "horizon_d", "marks"),
+        *("rate", "step", "transitions", "horizon_d", "marks", "cumulative", "per_day"),
     }
