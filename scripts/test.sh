@@ -32,7 +32,7 @@ provide java default-jre-headless "tests on Spark"
 provide npm npm "tests against Prism"
 
 # Kernels, notebook servers and browsers want the machine to themselves: their tests run one by one, after all others.
-alone="tests/browser tests/test_notebooks.py tests/widgets tests/test_reports.py tests/test_demo.py tests/test_docs.py tests/stats/claims/test_reports.py"
+alone="tests/browser tests/test_notebooks.py tests/test_reports.py tests/test_demo.py tests/test_docs.py tests/stats/claims/test_reports.py"
 .venv/bin/python -m pytest -n auto --dist worksteal $(printf -- '--ignore=%s ' $alone)
 # shellcheck disable=SC2086  the list is meant to be split
 exec .venv/bin/python -m pytest $alone
