@@ -154,6 +154,7 @@ class Explorer(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
         tz: str = "UTC",
     ) -> None:
         self._source = _checked(source, type(self).__name__)
+        self._tz = tz
         bounds_of(since=since, until=until, period=period, tz=tz, now=lambda: 0)  # refuses at once what is none
         chosen = {"since": since, "until": until, "period": period}
         self.within: dict[str, Any] = {name: _as_text(value) for name, value in chosen.items() if value is not None}

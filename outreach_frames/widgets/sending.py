@@ -8,10 +8,8 @@ import pandas as pd
 
 from outreach_frames import plots, stats
 from outreach_frames.display import show
-from outreach_frames.stats._timestamps import Instant
 from outreach_frames.widgets._explorer import (
     Explorer,
-    TableSource,
     View,
     buttons,
     disable_when,
@@ -119,18 +117,6 @@ class SendTimeExplorer(Explorer):
 
     HEIGHT = 530
     TABLES: ClassVar = {"mailings": ("prospect_id", "delivered_at"), "prospects": ("id",)}
-
-    def __init__(
-        self,
-        source: TableSource,
-        *,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        period: object = None,
-        tz: str = "UTC",
-    ) -> None:
-        self._tz = tz
-        super().__init__(source, since=since, until=until, period=period, tz=tz)
 
     def prepare(self, tables: dict[str, pd.DataFrame]) -> Mapping[str, w.ValueWidget]:
         """Count by each clock and return the controls."""

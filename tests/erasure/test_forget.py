@@ -19,6 +19,7 @@ import pytest
 import xlsxwriter
 from click.testing import CliRunner
 from filelock import Timeout
+from openpyxl import load_workbook
 from starlette.testclient import TestClient
 
 import outreach_frames as of
@@ -429,6 +430,18 @@ def test_a_workbook_is_written_anew_without_the_person(taken, tmp_path):
     assert not spellings_in(tmp_path / "unpacked")
     assert receipt[["where", "rows"]].to_numpy().tolist() == [["prospects.xlsx", 1]]
     pd.testing.assert_frame_equal(pd.read_excel(file), before[before["id"] != 7].reset_index(drop=True))
+
+
+def test_text_in_a_workbook_that_is_written_anew_is_no_formula(tmp_path):
+    file = tmp_path / "notes.xlsx"
+    of.export(pd.DataFrame({"id": [1, 2], "note": ["=1+1", f"=A1 & {ADDRESS}"]}), file)
+
+    of.compliance.forget(ADDRESS, cache=False, exports=file)
+
+    cells = [cell for (cell,) in load_workbook(file).active.iter_rows(min_row=2, min_col=2)]
+    assert [cell.data_type for cell in cells] == ["s", "s"]
+    assert [cell.value for cell in cells] == ["=1+1", f"=A1 & {ERASED}"]
+    assert all(cell.quotePrefix for cell in cells)
 
 
 def with_chart(file):
