@@ -63,6 +63,9 @@ def test_mistakes_are_seen_by_the_type_checker(tmp_path):
         'of.fetch(org, "users", limitt=1)': "call-overload",
         "stats.no_such_statistic()": "attr-defined",
         "plots.plot_rates(1)": "arg-type",
+        "stats.engagement(snapshot, period=1)": "call-overload",
+        'stats.engagement(users, perod="2026-01")': "call-overload",
+        "stats.step_funnel(users)": "call-overload",
         'wrong: str = snapshot.sql("select 1")': "assignment",
     }
     before, place, after = SCRIPT.read_text(encoding="utf-8").partition("    of.export(rates, ")

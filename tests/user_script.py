@@ -44,6 +44,20 @@ def kinds_of_frames(org: of.Client, snapshot: of.Snapshot) -> int:
     )
 
 
+def statistics_of_sources(org: of.Client, snapshot: of.Snapshot, mailings: pl.DataFrame) -> int:
+    """Count by words, in a period: from a snapshot, from a connection, and from frames of other kinds."""
+    by_persona: pd.DataFrame = stats.engagement(snapshot, by=["sequence", "persona"], period="2026-Q1")
+    teams: pd.DataFrame = stats.engagement(snapshot, by="team", since="2026-01-01", until=pd.Timestamp("2026-04-01"))
+    meetings: pd.DataFrame = stats.meetings(org, by="sequence", tz="Europe/Berlin", period="last_month")
+    months: pd.DataFrame = stats.compare_periods(
+        snapshot, statistic=stats.engagement, a="2026-01", b="2026-02", by="sequence", metric="enrollment_reply_rate"
+    )
+    waits: pd.DataFrame = stats.reply_within(stats.time_to_event(snapshot, by="rep", period="90d"), by="user_id")
+    own_kind: pl.DataFrame = stats.engagement(mailings, by="sequence_id", period="2026-01")
+    by_name: pd.DataFrame = stats.step_funnel({"mailings": teams, "sequence_steps": months})
+    return len(own_kind) + sum(len(frame) for frame in [by_persona, teams, meetings, months, waits, by_name])
+
+
 def main() -> None:
     """Run it on the embedded organization."""
     try:

@@ -38,7 +38,37 @@ import lazy_loader
 
 from outreach_frames._renamed import with_old_names
 
-_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_MODULES = {
+    "ab_tests": ["ab_test"],
+    "calls": ["call_outcomes", "meetings"],
+    "cohorts": ["cohort_matrix"],
+    "coverage": ["account_coverage", "account_reach"],
+    "dashboards": ["dashboard_comparison"],
+    "delivery": ["deliverability"],
+    "engagement_rates": ["engagement", "sequence_engagement"],
+    "enrollments": ["enrollment_outcomes", "state_flow"],
+    "flags": ["mailing_flags"],
+    "funnel": ["step_funnel"],
+    "leaderboards": ["leaderboard"],
+    "mailboxes": ["failures", "mailbox_health", "schedule_lag", "send_capacity"],
+    "opt_outs": ["opt_out_violations", "prospect_opt_outs"],
+    "periods": ["compare_periods"],
+    "pipeline": ["pipeline_attribution"],
+    "power": ["power_table"],
+    "prospects": ["overlaps", "prospect_engagement"],
+    "provenance": ["attached", "explain"],
+    "quality": ["data_quality", "reconcile_counters"],
+    "replies": ["automatic_replies", "reply_attribution", "reply_effort", "reply_sentiment"],
+    "reps": ["rep_activity", "task_completion"],
+    "send_times": ["send_time_heatmap"],
+    "shrinkage": ["shrink_rates"],
+    "summaries": ["summarize"],
+    "survival": ["cumulative_incidence", "kaplan_meier", "reply_within", "time_to_event"],
+    "suspects": ["first_opens", "suspect_engagement"],
+    "trends": ["trend"],
+}
+
+_load, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_MODULES)
 
 
 def _with_sources(name: str) -> Any:

@@ -38,7 +38,7 @@ _UNTIMED = frozenset(
 )
 """Statistics without a period."""
 
-_NO_SOURCE = frozenset({"attached", "data_quality", "explain", "power_table", "shrink_rates", "summarize"})
+NO_SOURCE = frozenset({"attached", "data_quality", "explain", "power_table", "shrink_rates", "summarize"})
 """Functions without a table, and those that take a source of their own."""
 
 _TOUCHES = ("mailings", "calls", "tasks")
@@ -80,7 +80,7 @@ def with_sources(function: Callable[..., Any]) -> Callable[..., Any]:
         A function of `outreach_frames.stats`; one that has no table comes back as it is.
     """
     name, own = function.__name__, inspect.signature(function)
-    if name in _NO_SOURCE or not inspect.isfunction(function):
+    if name in NO_SOURCE or not inspect.isfunction(function):
         return function
     added = {} if name in _UNTIMED else {k: v for k, v in _SHARED_PARAMETERS.items() if k not in own.parameters}
 
