@@ -45,11 +45,9 @@ def columns_in_words(function: str, by: Any, *, present: Collection[str] = ()) -
     return by
 
 
-def with_keys(
-    source: TableReader, name: str, frame: pd.DataFrame, keys: Sequence[str], shared: dict[str, int]
-) -> pd.DataFrame:
+def with_keys(source: TableReader, name: str, frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """
-    Add the columns of other tables that a table is grouped by.
+    Add the columns of people and accounts that a table is grouped by.
 
     Parameters
     ----------
@@ -59,22 +57,11 @@ def with_keys(
         A table that is counted.
     keys
         Columns to group by. Those that are neither the table's nor known here are left to the statistic.
-    shared
-        Takes how many rows were added because their user is in several teams, by what is assumed.
-
-    Raises
-    ------
-    MissingColumnError
-        The source does not tell who is in which team.
     """
     attrs = frame.attrs
     for key in keys:
-        if key in frame.columns and key != "team_id":  # a team of a record's own is not that of its user
-            continue
-        if key in _OF_PEOPLE:
+        if key not in frame.columns and key in _OF_PEOPLE:
             frame = _with_person_column(source, name, frame, key)
-        elif key == "team_id":
-            frame = _with_teams(source, name, frame, shared)
     frame.attrs = attrs
     return frame
 
@@ -85,38 +72,17 @@ def _with_person_column(source: TableReader, name: str, frame: pd.DataFrame, key
     if table == "accounts" and name != "prospects":
         if "prospect_id" not in frame.columns:
             return frame
-        people = _key_pairs(source, "prospects", "account_id")
-        people = people.merge(_key_pairs(source, "accounts", key, id_as="account_id"), on="account_id", how="left")
+        people = key_pairs(source, "prospects", "account_id")
+        people = people.merge(key_pairs(source, "accounts", key, id_as="account_id"), on="account_id", how="left")
         people = people.rename(columns={"id": "prospect_id"})[["prospect_id", key]]
         return frame.merge(people, on="prospect_id", how="left", validate="m:1")
     link = "account_id" if table == "accounts" else "prospect_id"
     if link not in frame.columns:
         return frame
-    return frame.merge(_key_pairs(source, table, key, id_as=link), on=link, how="left", validate="m:1")
+    return frame.merge(key_pairs(source, table, key, id_as=link), on=link, how="left", validate="m:1")
 
 
-def _with_teams(source: TableReader, name: str, frame: pd.DataFrame, shared: dict[str, int]) -> pd.DataFrame:
-    """Add ``team_id``: a row for each team of its user; rows beyond the first get negative ids of their own."""
-    who = next((column for column in ("user_id", "owner_id") if column in frame.columns), None)
-    if who is None:
-        return frame
-    users = _key_pairs(source, "users", "teams_ids", id_as=who)
-    pairs = users.explode("teams_ids").rename(columns={"teams_ids": "team_id"})
-    pairs["team_id"] = pairs["team_id"].astype("int64[pyarrow]")
-    together = frame.drop(columns="team_id", errors="ignore").merge(pairs, on=who, how="left")
-    if "id" in together.columns:
-        repeated = together["id"].duplicated()
-        if repeated.any():
-            together["id"] = together["id"].mask(
-                repeated, pd.Series(-1 - together.index.to_numpy(), dtype="int64[pyarrow]")
-            )
-            shared[f"{_singular(name)} of a user in several teams, counted in each: rows beyond the first"] = int(
-                repeated.sum()
-            )
-    return together
-
-
-def _key_pairs(source: TableReader, table: str, column: str, *, id_as: str = "id") -> pd.DataFrame:
+def key_pairs(source: TableReader, table: str, column: str, *, id_as: str = "id") -> pd.DataFrame:
     """
     Read a column of another table, by its id.
 
@@ -134,10 +100,6 @@ def _key_pairs(source: TableReader, table: str, column: str, *, id_as: str = "id
             hint=f'The source does not have it: fetch or snapshot {table} with the field "{field}".',
         )
     return frame[["id", column]].rename(columns={"id": id_as})
-
-
-def _singular(table: str) -> str:
-    return {"mailings": "mailing", "sequence_states": "enrollment"}.get(table, table.removesuffix("s"))
 
 
 _NAMED: Mapping[str, tuple[str, str]] = {

@@ -28,6 +28,7 @@ from outreach_frames.stats._keys import columns_in_words, with_keys, with_names
 from outreach_frames.stats._period_words import bounds_of
 from outreach_frames.stats._statistic import columns_of, extraction, is_eager
 from outreach_frames.stats._tables import COLUMNS, PLACED_BY, TableReader, read_table, table_reader_of
+from outreach_frames.stats._teams import TEAM, Teams, joined_teams, with_team
 from outreach_frames.stats._timestamps import EPOCH, to_iso
 from outreach_frames.stats._validation import check_dtype, missing_column
 
@@ -55,8 +56,8 @@ _CUT_BY_ENROLLMENT = frozenset({"step_funnel", "time_to_event"})
 _ALSO_PLACED_BY = {"failures": ("created_at",)}
 """What places mail that was never sent, where it counts."""
 
-_COUNTS_ROWS = frozenset({"call_outcomes", "engagement", "task_completion"})
-"""Statistics that count the rows of one table, so that a row may be there once for each team of its user."""
+_COMPARES_GROUPS = frozenset({"compare_periods"})
+"""Statistics of all groups together, for which a record must be in one group."""
 
 _NOT_FILLED = frozenset({"email_addresses"})
 _SHARED_PARAMETERS: Mapping[str, Any] = {"since": None, "until": None, "period": None, "tz": "UTC"}
@@ -109,34 +110,74 @@ class _Call:
         self._noted: dict[str, dict[str, Any]] = {"parameters": {}, "dropped": {}, "assumed": {}}
 
     def result(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if args:
-            kwargs = {self._first: args[0], **kwargs} if len(args) == 1 and self._first not in kwargs else kwargs
-        if "by" in kwargs:
-            counted = getattr(kwargs.get("statistic"), "__name__", self._name)
-            kwargs["by"] = columns_in_words(counted, kwargs["by"], present=_column_names(kwargs.get(self._first)))
-        if "default_tz" in self._own.parameters and "tz" in self._added and "tz" in kwargs:
-            kwargs.setdefault("default_tz", kwargs["tz"])
+        if len(args) == 1 and self._first not in kwargs:
+            kwargs[self._first] = args[0]
+            args = ()
+        self._in_columns(kwargs)
         shared = {name: kwargs.pop(name, default) for name, default in self._added.items()}
         shared = {name: kwargs.get(name, default) for name, default in _SHARED_PARAMETERS.items()} | shared
-        if len(args) > 1 and any(shared[name] != default for name, default in self._added.items()):
-            raise DataError(
-                f"{self._name} takes a period only where its frames are given by keyword.",
-                hint="Name the frames after the first one, such as sequences=sequences.",
-            )
-        if len(args) > 1 or self._first not in kwargs:  # the statistic's own message says what is wrong
-            return self._function(*args, **{k: v for k, v in kwargs.items() if not args or k != self._first})
+        if args or self._first not in kwargs:  # the statistic's own message says what is wrong
+            self._check_no_period(shared)
+            return self._function(*args, **kwargs)
         source = table_reader_of(kwargs[self._first])
         if source is not None:
             kwargs = self._filled(source, kwargs)
         if "period" in self._added:
             kwargs = self._within(kwargs, shared)
-        first = kwargs.pop(self._first)
-        result = self._function(first, **kwargs)
+        if source is not None and TEAM in (keys := self._keys(kwargs)):
+            result = self._by_team(Teams(source), kwargs, keys)
+        else:
+            result = self._counted(kwargs)
         if self._bounds != (None, None):
             result = self._of_whole_periods(result, shared["tz"])
         if source is not None and isinstance(result, pd.DataFrame):
             result = with_names(source, result)
         return self._with_record(result)
+
+    def _in_columns(self, kwargs: dict[str, Any]) -> None:
+        """Replace words to group by with columns; a zone is also the default of the people's zones."""
+        if "by" in kwargs:
+            counted = getattr(kwargs.get("statistic"), "__name__", self._name)
+            kwargs["by"] = columns_in_words(counted, kwargs["by"], present=_column_names(kwargs.get(self._first)))
+        if "default_tz" in self._own.parameters and "tz" in self._added and "tz" in kwargs:
+            kwargs.setdefault("default_tz", kwargs["tz"])
+
+    def _check_no_period(self, shared: Mapping[str, Any]) -> None:
+        if any(shared[name] != default for name, default in self._added.items()):
+            raise DataError(
+                f"{self._name} takes a period only where its frames are given by keyword.",
+                hint="Name the frames after the first one, such as sequences=sequences.",
+            )
+
+    def _counted(self, kwargs: Mapping[str, Any]) -> Any:
+        first, rest = kwargs[self._first], {name: value for name, value in kwargs.items() if name != self._first}
+        return self._function(first, **rest)
+
+    def _by_team(self, teams: Teams, kwargs: Mapping[str, Any], keys: list[str]) -> Any:
+        """Count by the teams of users; a record of a user in several teams counts in each."""
+        tables = {
+            name: frame
+            for name, frame in kwargs.items()
+            if name in {self._first, *COLUMNS} and isinstance(frame, pd.DataFrame)
+        }
+        results = [
+            self._counted({**kwargs, **{name: with_team(frame, each) for name, frame in tables.items()}})
+            for each in teams.assignments()
+        ]
+        if len(results) == 1:
+            return results[0]
+        if self._name in _COMPARES_GROUPS or TEAM not in results[0].columns:
+            raise DataError(
+                f"{self._name} cannot be grouped by team here, since a user is in several teams.",
+                hint="Group by rep, or call it once for each team, with the rows of its users.",
+            )
+        for name, frame in tables.items():
+            if repeats := teams.repeats(frame):
+                record = _ONE_ROW.get(name, name.removesuffix("s"))
+                self._noted["assumed"][
+                    f"{record} of a user in several teams, counted in each: rows beyond the first"
+                ] = repeats
+        return joined_teams(results, keys)
 
     def _of_whole_periods(self, result: Any, tz: str) -> Any:
         """Leave out or mark the weeks and months of a result that a period cuts."""
@@ -153,8 +194,7 @@ class _Call:
         if (statistic := kwargs.get("statistic")) is not None and self._name == "compare_periods":
             parameters |= dict(list(inspect.signature(statistic).parameters.items())[1:])
         tables |= {each: each for each in parameters if each in COLUMNS and each != self._first}
-        keys = kwargs.get("by", parameters["by"].default if "by" in parameters else None)
-        keys = [keys] if isinstance(keys, str) else [key for key in keys or () if isinstance(key, str)]
+        keys = self._keys(kwargs)
         if self._name == "leaderboard":  # names of the groups only
             tables = {k: v for k, v in tables.items() if k in {self._first, _RANKED.get(keys[0] if keys else "")}}
         if self._name == "reconcile_counters" and not kwargs.keys() & (tables.keys() - {self._first}):
@@ -172,13 +212,12 @@ class _Call:
                     hint="Pass a pandas frame, a snapshot, a connection, or frames by the names of their tables.",
                 )
             if frame is not None:
-                filled[parameter] = with_keys(source, table, frame, keys, self._noted["assumed"])
-        if self._noted["assumed"] and self._name not in _COUNTS_ROWS:
-            raise DataError(
-                f"{self._name} cannot be grouped by team here, since a user is in several teams.",
-                hint="Group by rep, or call it once for each team, with the rows of its users.",
-            )
+                filled[parameter] = with_keys(source, table, frame, keys)
         return filled
+
+    def _keys(self, kwargs: Mapping[str, Any]) -> list[str]:
+        keys = kwargs.get("by", self._own.parameters["by"].default if "by" in self._own.parameters else None)
+        return [keys] if isinstance(keys, str) else [key for key in keys or () if isinstance(key, str)]
 
     def _fact_table(self, kwargs: dict[str, Any]) -> str:
         if self._name == "compare_periods" and callable(kwargs.get("statistic")):
@@ -261,6 +300,7 @@ def _column_names(native: Any) -> list[str]:
         return []
 
 
+_ONE_ROW = {"mailings": "mailing", "sequence_states": "enrollment"}
 _RANKED = {"user_id": "users", "mailbox_id": "mailboxes", "sequence_id": "sequences", "template_id": "templates"}
 
 

@@ -12,7 +12,8 @@ import outreach_frames as of
 from outreach_frames import stats
 from outreach_frames.errors import DataError, MissingColumnError
 from outreach_frames.stats._statistic import StatContext
-from outreach_frames.stats._tables import COLUMNS
+from outreach_frames.stats._tables import COLUMNS, table_reader_of
+from outreach_frames.stats._teams import Teams
 from tests.frames import extracted, mailings, make_frame
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -209,14 +210,59 @@ def test_who_is_in_two_teams_counts_in_each_and_the_record_says_so():
     assert "in several teams" in next(iter(found.attrs["outreach_frames"]["assumed"]))
 
 
-def test_what_follows_enrollments_is_not_counted_twice_for_two_teams(frames):
-    """Rows of their own for each team would break joins by id, and count re-enrollments that there are not."""
+BY_TEAM = {
+    "account_reach": {},
+    "call_outcomes": {},
+    "engagement": {},
+    "enrollment_outcomes": {},
+    "failures": {},
+    "meetings": {},
+    "prospect_opt_outs": {},
+    "reply_effort": {"resamples": 50},
+    "schedule_lag": {"resamples": 50},
+    "task_completion": {},
+    "time_to_event": {},
+}
+"""Statistics that can be grouped by any column, and what makes them quick."""
+
+
+@pytest.mark.parametrize("name", BY_TEAM)
+def test_the_row_of_a_team_is_that_of_its_users_among_all_records(frames, name):
+    """Everybody is in team 1, half of the people in team 2, too, and one user in none."""
+    users = frames["users"].sort_values("id", ignore_index=True)
+    both = [[1, 2] if number % 2 else [1] for number in range(len(users) - 1)]
+    statistic, options = getattr(stats, name), BY_TEAM[name]
+
+    found = statistic({**frames, "users": users.assign(teams_ids=pd.Series([[], *both]))}, by=["team"], **options)
+
+    for team in (1, 2):
+        one_each = pd.Series([[], *([team] if team in teams else [3] for teams in both)])
+        expected = statistic({**frames, "users": users.assign(teams_ids=one_each)}, by=["team"], **options)
+        rows = [each[each["team_id"] == team].reset_index(drop=True) for each in (found, expected)]
+        counts = [each.drop(columns=[c for c in each if c.endswith(("_lo", "_hi"))]) for each in rows]
+        assert len(rows[1]) > 0
+        pd.testing.assert_frame_equal(*counts)
+    assert any("in several teams" in each for each in found.attrs["outreach_frames"]["assumed"])
+
+
+def test_what_compares_all_groups_takes_a_record_once(frames):
     users = frames["users"].assign(teams_ids=pd.Series([[1, 2]] * len(frames["users"])))
-    source = {**frames, "users": users}
 
     with pytest.raises(DataError, match="several teams"):
-        stats.enrollment_outcomes(source, by="team")
-    assert len(stats.engagement(source, by="team")) == 2
+        stats.compare_periods(
+            {**frames, "users": users}, statistic=stats.engagement, a="2025-12", b="2026-01", by="team", mature_d=0
+        )
+
+
+def test_few_assignments_hold_all_teams():
+    users = make_frame([{"id": number} for number in range(1, 7)])
+    users["teams_ids"] = pd.Series([[1, 2], [2, 3], [3], [4], [], [1, 4]])
+
+    assigned = Teams(table_reader_of({"users": users})).assignments()
+
+    assert [each.tolist()[:4] for each in assigned] == [[1, 3, 3, -1], [2, 2, -1, 4]]
+    assert [pd.isna(each.iloc[4]) for each in assigned] == [True, True]
+    assert [each.iloc[5] for each in assigned] == [1, 4]
 
 
 def test_the_team_is_that_of_the_user_and_not_a_column_of_the_record(frames):
