@@ -452,7 +452,7 @@ DEFINITIONS = {
     "open_enrollments": "enrollments neither finished nor opted out, as Outreach's interface counts them",
     "running": "enrollments pending, active or paused",
     "resolved": "enrollments finished, bounced, opted out or failed",
-    "send_capacity_used": "mailings sent that day / the mailbox's daily limit of now",
+    "send_capacity_used": "mailings sent that day or week / the mailbox's limit of now",
     "touches_per_contacted": "touches / people contacted",
     "reply_effort.touches_to_reply": "mean touches up to the first reply, of enrollments that replied",
     "shrunk": "rate drawn toward the pooled rate by an empirical-Bayes beta-binomial prior",

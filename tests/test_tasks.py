@@ -60,13 +60,20 @@ def counted_persons(result, org, snapshot):
     return found[found > 0].to_dict() == counts.to_dict() and result["sequence__name"].notna().all()
 
 
-def full_days(result, org, snapshot):
+def fullest_first(result, org, snapshot):
     mailings = snapshot.frame("mailings")
     sent = mailings["delivered_at"].fillna(mailings["bounced_at"]).fillna(mailings["replied_at"])
-    by_day = mailings.assign(day=sent.dt.date)[sent.notna()].groupby(["mailbox_id", "day"])["id"].count().reset_index()
-    boxes = snapshot.frame("mailboxes").rename(columns={"id": "mailbox_id"})
-    full = by_day.merge(boxes[["mailbox_id", "max_mailings_per_day"]], on="mailbox_id")
-    return len(result) == (full["id"] >= full["max_mailings_per_day"]).sum()
+    local = sent.dt.tz_localize(None)
+    boxes = snapshot.frame("mailboxes").set_index("id")
+    used = []
+    for per, start in (("day", local.dt.normalize()), ("week", local.dt.to_period("W").dt.start_time)):
+        number = mailings["id"].groupby([mailings["mailbox_id"], start]).count()
+        used += (
+            number / boxes[f"max_mailings_per_{per}"].reindex(number.index.get_level_values(0)).to_numpy()
+        ).tolist()
+    owners = boxes["user_id"].map(snapshot.frame("users").set_index("id")["name"])
+    right = result["user__name"].tolist() == owners.reindex(result["mailbox_id"]).tolist()
+    return right and result["send_capacity_used"].tolist() == pytest.approx(sorted(used, reverse=True)[:10])
 
 
 def on_two_steps(result, org, snapshot):
@@ -225,7 +232,7 @@ CHECKS = {
     "reply_rate_by_industry": of_all_industries,
     "reply_rate_by_sequence_and_persona": counted_persons,
     "reply_rate_by_team": of_all_teams,
-    "reps_over_sending_limits": full_days,
+    "reps_over_sending_limits": fullest_first,
     "tag_prospects": tagged,
     "theme_and_language": dark_in_german,
     "weekly_report_by_mail": as_a_mail,

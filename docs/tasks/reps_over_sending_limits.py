@@ -1,4 +1,4 @@
-"""Mailboxes that reached their daily limit, with the days."""
+"""What each mailbox sent on a day and in a week, of its limits, with its owner; the fullest first."""
 
-capacity = of.stats.send_capacity(snapshot)
-result = capacity[capacity["send_capacity_used"] >= 1]
+used = [of.stats.send_capacity(snapshot, by=by) for by in ("day", "week")]
+result = pd.concat(used).nlargest(10, "send_capacity_used")

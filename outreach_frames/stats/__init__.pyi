@@ -992,6 +992,7 @@ def send_capacity(
     mailings: Source,
     *,
     mailboxes: pd.DataFrame | None = None,
+    by: str = "day",
     tz: str = "UTC",
     since: Instant | None = None,
     until: Instant | None = None,
@@ -1002,12 +1003,13 @@ def send_capacity(
     mailings: IntoFrameT,
     *,
     mailboxes: IntoFrameT,
+    by: str = "day",
     tz: str = "UTC",
     since: Instant | None = None,
     until: Instant | None = None,
     period: str | pd.Period | None = None,
 ) -> IntoFrameT:
-    """Divide what each mailbox sent on a day by its daily limit."""
+    """Divide what each mailbox sent on a day, or in a week, by its limit."""
 
 @overload
 def send_time_heatmap(

@@ -30,9 +30,9 @@ from outreach_frames.stats._pandas import (
     texts,
     write,
 )
-from outreach_frames.stats._statistic import StatContext, warn_of_rows
+from outreach_frames.stats._statistic import StatContext, columns_of, warn_of_rows
 from outreach_frames.stats._timestamps import HOUR, Instant, with_local, with_periods
-from outreach_frames.stats._validation import columns
+from outreach_frames.stats._validation import choice, columns
 from outreach_frames.stats.clusters import AUTO, clusters_of, counted_parts, share_sums, with_clustered_rates
 from outreach_frames.stats.flags import SENDING, note_placing, with_delivery, with_failure
 
@@ -186,39 +186,45 @@ def _capacity(mail: pd.DataFrame, health: pd.DataFrame, tz: str) -> pd.DataFrame
     return used.reset_index()
 
 
-def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, tz: str = "UTC") -> IntoFrameT:
+def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, by: str = "day", tz: str = "UTC") -> IntoFrameT:
     """
-    Divide what each mailbox sent on a day by its daily limit.
+    Divide what each mailbox sent on a day, or in a week, by its limit.
 
-    ``send_capacity_used`` = mailings sent that day / ``max_mailings_per_day``.
+    ``send_capacity_used`` = mailings sent that day / ``max_mailings_per_day``, or sent that week /
+    ``max_mailings_per_week``.
 
     Parameters
     ----------
     mailings
         ``id``, ``mailbox_id``, ``delivered_at``, ``bounced_at``, ``replied_at``.
     mailboxes
-        ``id``, ``max_mailings_per_day``: the mailboxes to report on.
+        ``id`` and the limit: the mailboxes to report on. With ``user_id``, the result names their users.
+    by
+        ``"day"`` or ``"week"`` (from Monday).
     tz
         IANA zone in which a day begins and ends.
 
     Returns
     -------
-    capacity : frame of the caller's kind, one row per mailbox and day on which it sent, sorted
-        ``mailbox_id``, ``day``, ``sent`` [mailings], ``max_mailings_per_day`` [mailings],
-        ``send_capacity_used`` (above 1 where more was sent than is allowed now; missing without a limit above 0).
+    capacity : frame of the caller's kind, one row per mailbox and day or week in which it sent, sorted
+        ``mailbox_id``, ``user_id`` if the mailboxes have it, ``day`` or ``week`` (its Monday), ``sent`` [mailings],
+        ``max_mailings_per_day`` or ``max_mailings_per_week`` [mailings], ``send_capacity_used`` (above 1 where more was
+        sent than is allowed now; missing without a limit above 0).
 
     Raises
     ------
     MissingColumnError
         A column listed above is absent.
     DataError
-        A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown zone.
+        A column of another dtype, an id that occurs twice in memory, frames of two kinds, an unknown zone, neither a
+        day nor a week.
 
     Notes
     -----
     A share of a limit and no rate of trials: it has no interval. Left out and counted: mail never sent, and that of
-    mailboxes not listed. The limit is that of now; the API keeps no earlier ones. `mailbox_health` gives the 95th
-    percentile of the days. Definitions: `outreach_frames.metrics`.
+    mailboxes not listed. The limit is that of now; the API keeps no earlier ones. A first or last week that the data
+    cut counts what they hold. `mailbox_health` gives the 95th percentile of the days. Definitions:
+    `outreach_frames.metrics`.
 
     Examples
     --------
@@ -227,22 +233,28 @@ def send_capacity(mailings: IntoFrameT, *, mailboxes: IntoFrameT, tz: str = "UTC
     [{'mailbox_id': 1, 'sent': 1, 'max_mailings_per_day': 40}]
     >>> days["send_capacity_used"].max()
     0.125
+    >>> weeks = stats.send_capacity(mailings, mailboxes=mailboxes, by="week")
+    >>> weeks[["mailbox_id", "sent", "max_mailings_per_week"]].head(1).to_dict("records")
+    [{'mailbox_id': 1, 'sent': 3, 'max_mailings_per_week': 200}]
     """
-    call = StatContext("send_capacity", tz=tz)
-    boxes = call.read("mailboxes", mailboxes, ["id", "max_mailings_per_day"]).rename({"id": "mailbox_id"})
+    per = choice("by", by, ("day", "week"))
+    call = StatContext("send_capacity", by=[per], tz=tz)
+    limit = f"max_mailings_per_{per}"
+    owner = ["user_id"] if "user_id" in columns_of("mailboxes", mailboxes) else []
+    boxes = call.read("mailboxes", mailboxes, ["id", *owner, limit]).rename({"id": "mailbox_id"})
     mail = with_delivery(call.read("mailings", mailings, ["id", "mailbox_id", *SENDING]))
     mail = call.drop(mail, "mailing never sent", nw.col("is_sent"))
     marked = join(mail, boxes.with_columns(is_listed=nw.col("mailbox_id")), "mailbox_id")
     mail = call.drop(marked, "mailing of a mailbox not listed", ~nw.col("is_listed").is_null())
     note_placing(call, mail)
-    placed = with_periods(with_local(mail, "sent_at", zones=[tz]), ["day"])
-    daily = placed.group_by("mailbox_id", "day").agg(
-        nw.col("id").count().alias("sent"), nw.col("max_mailings_per_day").max()
+    placed = with_periods(with_local(mail, "sent_at", zones=[tz]), [per])
+    sent = placed.group_by("mailbox_id", per).agg(
+        nw.col("id").count().alias("sent"), *(nw.col(each).max() for each in (*owner, limit))
     )
-    limit = nw.when(nw.col("max_mailings_per_day") > 0).then(nw.col("max_mailings_per_day").cast(nw.Float64))
-    used = daily.with_columns(send_capacity_used=nw.col("sent").cast(nw.Float64) / limit)
-    columns = ["mailbox_id", "day", "sent", "max_mailings_per_day", "send_capacity_used"]
-    result: IntoFrameT = call.write(used.select(*columns), sort=["mailbox_id", "day"], days=["day"])
+    allowed = nw.when(nw.col(limit) > 0).then(nw.col(limit).cast(nw.Float64))
+    used = sent.with_columns(send_capacity_used=nw.col("sent").cast(nw.Float64) / allowed)
+    columns = ["mailbox_id", *owner, per, "sent", limit, "send_capacity_used"]
+    result: IntoFrameT = call.write(used.select(*columns), sort=["mailbox_id", per], days=[per])
     return result
 
 

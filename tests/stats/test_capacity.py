@@ -28,6 +28,18 @@ def test_a_day_begins_where_the_zone_says():
     assert stats.send_capacity(mail, mailboxes=BOXES, tz="America/New_York")["sent"].tolist() == [2]
 
 
+def test_a_week_is_held_against_the_weekly_limit_and_names_the_user():
+    boxes = make_frame([{"id": 1, "user_id": 7, "max_mailings_per_week": 2}])
+    mail = mailings(*sent(1, "2025-03-03T08:00:00Z", "2025-03-05T09:00:00Z", "2025-03-09T23:00:00Z"))
+
+    weeks = stats.send_capacity(mail, mailboxes=boxes, by="week")
+    in_tokyo = stats.send_capacity(mail, mailboxes=boxes, by="week", tz="Asia/Tokyo")
+
+    assert list(weeks) == ["mailbox_id", "user_id", "week", "sent", "max_mailings_per_week", "send_capacity_used"]
+    assert weeks.astype({"week": str}).to_numpy().tolist() == [[1, 7, "2025-03-03", 3, 2, 1.5]]
+    assert in_tokyo["sent"].tolist() == [2, 1]
+
+
 @pytest.mark.parametrize("limit", [None, 0])
 def test_without_a_limit_no_share_of_it_is_used(limit):
     boxes = make_frame([{"id": 2, "max_mailings_per_day": limit}])
@@ -61,5 +73,7 @@ def test_bad_input_is_named():
         stats.send_capacity(mailings(), mailboxes=BOXES[["id"]])
     with pytest.raises(DataError, match="no time zone 'Mars'"):
         stats.send_capacity(mailings(), mailboxes=BOXES, tz="Mars")
+    with pytest.raises(DataError, match="no by 'month'"):
+        stats.send_capacity(mailings(), mailboxes=BOXES, by="month")
     with pytest.raises(DataError, match="is String, not integers"):
         stats.send_capacity(mailings(), mailboxes=BOXES.assign(max_mailings_per_day="many"))
