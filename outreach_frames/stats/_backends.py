@@ -341,12 +341,20 @@ def on_table(frame: nw.LazyFrame[Any], change: Callable[[nw.LazyFrame[Any]], nw.
     """
     Change a table of counts: small, whatever it was counted from.
 
-    Dask plans every column apart, for seconds, and joins for each window: there it is one step, on one partition.
+    Dask plans every column apart, for seconds, and joins for each window: there it is one step, on all partitions
+    together. `repartition` would plan everything before it once more for each question of what comes after.
     """
     native = frame.to_native()
     if not is_dask(native):
         return change(frame)
-    return _lazy_frame(_mapped(native.repartition(npartitions=1), _changed, change))
+    together = native.reduction(
+        _unchanged,
+        combine=_unchanged,
+        aggregate=_changed,
+        aggregate_kwargs={"change": change},
+        meta=_changed(native._meta, change),  # noqa: SLF001  without a public name
+    )
+    return _lazy_frame(together)
 
 
 def _mapped(native: Any, change: Callable[..., pd.DataFrame], *options: object) -> Any:
