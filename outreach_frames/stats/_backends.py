@@ -342,9 +342,13 @@ def on_table(frame: nw.LazyFrame[Any], change: Callable[[nw.LazyFrame[Any]], nw.
     Change a table of counts: small, whatever it was counted from.
 
     Dask plans every column apart, for seconds, and joins for each window: there it is one step, on all partitions
-    together. `repartition` would plan everything before it once more for each question of what comes after.
+    together. `repartition` would plan everything before it once more for each question of what comes after. Spark has
+    as slow a plan, and its workers may not have this package: there the table is collected and changed here.
     """
     native = frame.to_native()
+    if frame.implementation.is_spark_like():
+        changed = change(_lazy_frame(frame.collect(backend="pyarrow").to_native()))
+        return _lazy_frame(native.sparkSession.createDataFrame(changed.collect(backend="pyarrow").to_native()))
     if not is_dask(native):
         return change(frame)
     together = native.reduction(

@@ -139,9 +139,15 @@ HEALTH["blind_since"] = pd.Series([pd.Timestamp("2025-03-05", tz="UTC"), None]).
 STATISTICS: dict[str, Callable[[Engine], Any]] = {
     "engagement": lambda to: stats.engagement(to(MAIL)),
     "engagement by sequence": lambda to: stats.engagement(to(MAIL), by="sequence_id", include_unsequenced=True),
-    "engagement by week": lambda to: stats.engagement(to(MAIL), by=["week", "user_id"], tz="America/Los_Angeles"),
-    "engagement by month": lambda to: stats.engagement(to(MAIL), by=["origin", "month"], include_unsequenced=True),
-    "engagement by quarter": lambda to: stats.engagement(to(MAIL), by="quarter", tz="America/Los_Angeles"),
+    "engagement by week": lambda to: stats.engagement(
+        to(MAIL), by=["week", "user_id"], tz="America/Los_Angeles", cluster=None
+    ),
+    "engagement by month": lambda to: stats.engagement(
+        to(MAIL), by=["origin", "month"], include_unsequenced=True, cluster=None
+    ),
+    "engagement by quarter": lambda to: stats.engagement(
+        to(MAIL), by="quarter", tz="America/Los_Angeles", cluster=None
+    ),
     "sequence_engagement": lambda to: stats.sequence_engagement(
         to(MAIL),
         sequences=to(SEQUENCES),
@@ -152,8 +158,10 @@ STATISTICS: dict[str, Callable[[Engine], Any]] = {
         since="2025-02-25",
         email_addresses=to(ADDRESSES),
     ),
-    "sequence_engagement of mail alone": lambda to: stats.sequence_engagement(to(MAIL), sequences=to(SEQUENCES)),
-    "engagement without colleagues": lambda to: stats.engagement(to(MAIL), email_addresses=to(ADDRESSES)),
+    "sequence_engagement of mail alone": lambda to: stats.sequence_engagement(
+        to(MAIL), sequences=to(SEQUENCES), cluster=None
+    ),
+    "engagement without colleagues": lambda to: stats.engagement(to(MAIL), email_addresses=to(ADDRESSES), cluster=None),
     "automatic_replies": lambda to: stats.automatic_replies(to(MAIL), sequence_states=to(STATES)),
     "first_opens": lambda to: stats.first_opens(to(MAIL), events=to(EVENTS)),
     "failures": lambda to: stats.failures(to(MAIL)),
