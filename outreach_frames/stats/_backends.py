@@ -361,6 +361,52 @@ def on_table(frame: nw.LazyFrame[Any], change: Callable[[nw.LazyFrame[Any]], nw.
     return _lazy_frame(together)
 
 
+def with_stacked(
+    table: nw.LazyFrame[Any],
+    rates: Mapping[str, tuple[str, str]],
+    change: Callable[[nw.LazyFrame[Any], Mapping[str, tuple[str, str]]], nw.LazyFrame[Any]],
+    *,
+    takes: Sequence[str],
+    makes: Sequence[str],
+) -> nw.LazyFrame[Any]:
+    """
+    Compute columns of every rate; in PyArrow with the rates below one another, so that each step is taken once.
+
+    Parameters
+    ----------
+    table
+        A table of counts.
+    rates
+        Columns of successes and of trials, by the rate's name.
+    change
+        Adds the columns, row by row, to a table with the given rates.
+    takes, makes
+        Ends of the names of the columns of a rate that `change` reads, besides counts, and that it adds.
+    """
+    if not table.implementation.is_pyarrow() or len(rates) < _WORTH_STACKING:
+        return change(table, rates)
+    wide = table.to_native()
+    ends = {f"rate{end}": [f"{name}{end}" for name in rates] for end in takes}
+    counts = {part: [pair[place] for pair in rates.values()] for place, part in enumerate(("successes", "trials"))}
+    stacked = pa.table({part: _below_one_another(wide, names) for part, names in {**ends, **counts}.items()})
+    changed = change(_lazy_frame(stacked), {"rate": ("successes", "trials")}).to_native()
+    for number, name in enumerate(rates):
+        for end in makes:
+            wide = wide.append_column(f"{name}{end}", changed[f"rate{end}"].slice(number * len(wide), len(wide)))
+    return _lazy_frame(wide)
+
+
+_WORTH_STACKING = 2
+"""Least number of rates."""
+
+
+def _below_one_another(table: Any, names: Sequence[str]) -> Any:
+    columns = [table[name] for name in names]
+    if len({column.type for column in columns}) > 1:
+        columns = [column.cast(pa.float64()) for column in columns]
+    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type).combine_chunks()
+
+
 def _mapped(native: Any, change: Callable[..., pd.DataFrame], *options: object) -> Any:
     """Change each partition of a Dask frame; the types of the result are found once, not at every step of planning."""
     return native.map_partitions(change, *options, meta=change(native._meta, *options))  # noqa: SLF001  without a public name

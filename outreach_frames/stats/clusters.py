@@ -17,7 +17,7 @@ C / (C − 1) · Σ (x − pn)² / (p (1 − p) Σ n), and at least 1; it is 1 w
 fewer than `ENOUGH` clusters take that of all groups together: their own would be chance alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -26,7 +26,7 @@ import narwhals as nw
 import pandas as pd
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._backends import in_arrow, join, on_table, with_totals
+from outreach_frames.stats._backends import in_arrow, join, on_table, with_stacked, with_totals
 from outreach_frames.stats._statistic import StatContext
 from outreach_frames.stats._validation import text
 from outreach_frames.stats.intervals import with_rates
@@ -310,15 +310,22 @@ def with_design_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str,
 
 
 def _with_rate_effects(table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]]) -> nw.LazyFrame[Any]:
-    table = table.with_columns(
-        part.alias(f"{name}_{end}") for name, counts in rates.items() for end, part in _squares(name, *counts).items()
+    sums, parts, totals = (
+        [f"_{end}" for end in ends] for ends in (SUMS, _VARIANCE_PARTS, [f"all_{end}" for end in _VARIANCE_PARTS])
     )
-    table = with_totals(table, {f"{name}_all_{end}": f"{name}_{end}" for name in rates for end in _VARIANCE_PARTS})
-    table = table.with_columns(
-        part.alias(f"{name}_{end}") for name, (_, n) in rates.items() for end, part in _group_effects(name, n).items()
+    table = with_stacked(table, rates, partial(_with_parts, parts=_squares), takes=sums, makes=parts)
+    table = with_totals(table, {f"{name}_all{end}": f"{name}{end}" for name in rates for end in parts})
+    effects = partial(_with_parts, parts=_group_effects)
+    table = with_stacked(table, rates, effects, takes=[*sums, *parts, *totals], makes=["_deff", "_freedom", "_pooled"])
+    return table.drop(*(f"{name}{end}" for name in rates for end in (*sums, *parts, *totals)))
+
+
+def _with_parts(
+    table: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]], *, parts: Callable[..., dict[str, nw.Expr]]
+) -> nw.LazyFrame[Any]:
+    return table.with_columns(
+        part.alias(f"{name}_{end}") for name, counts in rates.items() for end, part in parts(name, *counts).items()
     )
-    used = [*SUMS, *_VARIANCE_PARTS, *(f"all_{end}" for end in _VARIANCE_PARTS)]
-    return table.drop(*(f"{name}_{end}" for name in rates for end in used))
 
 
 _VARIANCE_PARTS = ("squares", "variance", "spare")
@@ -339,7 +346,7 @@ def _squares(name: str, successes: str, trials: str) -> dict[str, nw.Expr]:
     }
 
 
-def _group_effects(name: str, trials: str) -> dict[str, nw.Expr]:
+def _group_effects(name: str, _successes: str, trials: str) -> dict[str, nw.Expr]:
     """Compute the design effect of a group, its degrees of freedom, and the design effect of all groups together."""
     squares, variance, all_squares, all_variance, all_spare, clusters = (
         nw.col(f"{name}_{part}")

@@ -36,7 +36,7 @@ import pyarrow as pa
 from scipy.special import betainc, betaincinv, betaln, stdtrit, xlog1py, xlogy
 
 from outreach_frames.errors import DataError
-from outreach_frames.stats._backends import on_table, pandas_of, wrap
+from outreach_frames.stats._backends import on_table, pandas_of, with_stacked, wrap
 from outreach_frames.stats._pandas import Floats
 
 MIN_EVENTS = 3
@@ -180,10 +180,23 @@ def with_rates(
         With four more columns for each rate; rate and bounds are missing where there are no trials.
     """
     z = z_value(ci)
-    return on_table(frame, partial(_with_rates, rates=rates, z=z))
+    return on_table(frame, partial(_with_all_rates, rates=rates, z=z))
 
 
-def _with_rates(frame: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]], z: float) -> nw.LazyFrame[Any]:
+def _with_all_rates(frame: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]], z: float) -> nw.LazyFrame[Any]:
+    change = partial(_with_rates, z=z)
+    if not frame.implementation.is_pyarrow():
+        return change(frame, rates)
+    present, design = set(frame.collect_schema().names()), ("_deff", "_freedom")
+    clustered = {name: counts for name, counts in rates.items() if f"{name}_deff" in present}
+    independent = {name: counts for name, counts in rates.items() if name not in clustered}
+    for some, takes in ((clustered, design), (independent, ())):
+        if some:
+            frame = with_stacked(frame, some, change, takes=takes, makes=("", "_n", "_lo", "_hi"))
+    return frame.drop(*(f"{name}{end}" for name in clustered for end in design), strict=False)
+
+
+def _with_rates(frame: nw.LazyFrame[Any], rates: Mapping[str, tuple[str, str]], *, z: float) -> nw.LazyFrame[Any]:
     present = frame.collect_schema().names()
     used = [name for name in rates if f"{name}_deff" in present]
     trials = {name: nw.when(nw.col(n) > 0).then(nw.col(n).cast(nw.Float64)) for name, (_, n) in rates.items()}
