@@ -31,8 +31,10 @@ provide chromium chromium "tests in a browser"
 provide java default-jre-headless "tests on Spark"
 provide npm npm "tests against Prism"
 
-# Kernels, notebook servers and browsers want the machine to themselves: their tests run one by one, after all others.
-alone="tests/browser tests/test_notebooks.py tests/test_reports.py tests/test_demo.py tests/test_docs.py tests/stats/claims/test_reports.py"
-.venv/bin/python -m pytest -n auto --dist worksteal $(printf -- '--ignore=%s ' $alone)
+# Notebook servers, browsers and the build of the pages want the machine to themselves: their tests run one by one, after
+# all others. Some of the others wait at any time, so that there is one process more than there are cores.
+alone="tests/browser tests/test_notebooks.py tests/test_demo.py tests/test_docs.py"
+cores=$(.venv/bin/python -c 'import os; print(os.cpu_count())')
+.venv/bin/python -m pytest -n $((cores + 1)) --dist worksteal $(printf -- '--ignore=%s ' $alone)
 # shellcheck disable=SC2086  the list is meant to be split
 exec .venv/bin/python -m pytest $alone

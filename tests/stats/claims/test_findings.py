@@ -106,17 +106,17 @@ def falls(pairs, *, seed=2):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NULL)
 def test_where_nothing_differs_nothing_is_claimed(name):
-    """At a true 5 %, three of eight would be false once in 170 runs."""
-    false = [claims for claims in false_claims(name, 8) if claims]
+    """At a true 5 %, two of five would be false once in 44 runs; ``python tests/stats/claims`` takes hundreds."""
+    false = [claims for claims in false_claims(name, 5) if claims]
 
-    assert len(false) <= 2, false
+    assert len(false) <= 1, false
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_what_differs_is_told(name):
-    """At the 85 % that is asked for, fewer than four of eight would be found once in 350 runs."""
-    assert found(name, 8) >= 4
+    """At the 85 % that is asked for, fewer than three of five would be found once in 37 runs."""
+    assert found(name, 5) >= 3
 
 
 @pytest.mark.slow
