@@ -390,10 +390,12 @@ def with_stacked(
     counts = {part: [pair[place] for pair in rates.values()] for place, part in enumerate(("successes", "trials"))}
     stacked = pa.table({part: _below_one_another(wide, names) for part, names in {**ends, **counts}.items()})
     changed = change(_lazy_frame(stacked), {"rate": ("successes", "trials")}).to_native()
-    for number, name in enumerate(rates):
-        for end in makes:
-            wide = wide.append_column(f"{name}{end}", changed[f"rate{end}"].slice(number * len(wide), len(wide)))
-    return _lazy_frame(wide)
+    made = {
+        f"{name}{end}": changed[f"rate{end}"].slice(number * len(wide), len(wide))
+        for number, name in enumerate(rates)
+        for end in makes
+    }
+    return _lazy_frame(pa.table({**_columns(wide), **made}))
 
 
 _WORTH_STACKING = 2
