@@ -32,6 +32,7 @@ CLOSED = {
     "enable_progress_bar": "false",  # it would be among what is printed
     "temp_directory": "",  # a folder for what does not fit into memory would be open to the query
     "allow_persistent_secrets": "false",
+    "secret_directory": "none",  # the usual one names the user of the machine
     "allow_community_extensions": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",

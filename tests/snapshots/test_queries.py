@@ -188,6 +188,15 @@ def test_a_query_of_a_divided_table_reaches_nothing_else(taken):
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own
+def test_a_query_does_not_learn_whose_machine_it_is(taken):
+    """The settings of DuckDB name folders."""
+    settings = taken.sql("select name, value from duckdb_settings()")
+
+    assert len(settings) > 100
+    assert settings[settings["value"].str.contains(str(Path.home()), regex=False)].empty
+    assert set(settings["value"][settings["name"].str.endswith(("directory", "path"))]) <= {"", "none", "main"}
+
+
 def test_partitions_of_dask_are_the_files(taken):
     """Each worker reads whole files, in the order of the ids; of few columns Dask reads several files at once."""
     files = parts_of(taken, "accounts")
