@@ -164,7 +164,7 @@ def test_what_to_do_stands_with_a_finding_and_never_without_one(monkeypatch):
 
     section, differs, _, alike = shown
     assert "To do" not in section
-    assert "<br><strong>To do:</strong> Find out what “&lt;b&gt;A&lt;/b&gt;” does in another way" in differs
+    assert "<br><strong>To do:</strong> Find out what “&lt;b&gt;A&lt;/b&gt;” does differently" in differs
     assert "Look at the steps and the people of “B” before more people are put in." in differs
     assert "To do" not in alike
 

@@ -94,7 +94,7 @@ def _action(key: str, rate: str, side: str, label: str) -> str:
         leaving = f"Read what {label} sends, and whom it is sent to: more people leave than elsewhere."
         return _WORSE.get(rate, leaving).format(who=label)
     if side == "above":
-        return f"Find out what {label} does in another way, and try it elsewhere in an A/B test."
+        return f"Find out what {label} does differently, and whether the people differ, before others copy it."
     if key == "sequence_id":
         return f"Look at the steps and the people of {label} before more people are put in."
     return f"Look at what {label} sends, and to whom."

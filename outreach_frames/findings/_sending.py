@@ -56,7 +56,7 @@ def mailboxes(result: pd.DataFrame, name: Names) -> Iterator[Finding]:
     mute = labeled[holds(~result["send_ok"])]
     if len(mute):
         sentence = f"{len(mute):,} {of_all} cannot send: {listed(mute['label'])}."
-        action = f"Find out why {listed(mute['label'])} cannot send, and take what waits there to another mailbox."
+        action = f"Find out why {listed(mute['label'])} cannot send, and move the mail that waits there."
         yield Finding(Level.REPAIR, len(mute), sentence, action=action)
     full = labeled[holds(result["capacity_used_p95"] >= 1)]
     if len(full):

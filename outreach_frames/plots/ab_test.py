@@ -140,8 +140,8 @@ def plot_ab_test(
                 period=period,
             ),
             footnote=f"{words.label}: enrollments with a success at the step ÷ enrollments reached there. Curves: "
-            f"how likely each rate is, given these counts. Lines: {confidence(test)} interval. Chance: that the first "
-            "variant is better than the second.",
+            f"how likely each rate is, given these counts. Lines: {confidence(test)} interval. Chance: that the "
+            "variant named first in its row is better than the other.",
             height=max(len(arms), 1) * _TEST_ROW + AXIS_ROOM + HEADER_ROOM + strip,
         )
         if not letters:

@@ -231,8 +231,8 @@ def plot_state_flow(
             subtitle=subtitle(
                 states, counted(len(groups), "sequence"), counted(trials.sum(), "enrollment"), period=period
             ),
-            footnote="Share of the enrollments of each sequence in each state at the time of extraction. White: open, "
-            "so that a reply can still come.",
+            footnote="Share of the enrollments of each sequence in each state at the time of extraction. An enrollment "
+            "that replied can be paused or bounced now. White: open.",
         )
         if states.empty:
             return empty(page, "No enrollments in this period.")

@@ -390,12 +390,12 @@ def with_stacked(
     counts = {part: [pair[place] for pair in rates.values()] for place, part in enumerate(("successes", "trials"))}
     stacked = pa.table({part: _below_one_another(wide, names) for part, names in {**ends, **counts}.items()})
     changed = change(_lazy_frame(stacked), {"rate": ("successes", "trials")}).to_native()
-    made = {
+    columns = {
         f"{name}{end}": changed[f"rate{end}"].slice(number * len(wide), len(wide))
         for number, name in enumerate(rates)
         for end in makes
     }
-    return _lazy_frame(pa.table({**_columns(wide), **made}))
+    return _lazy_frame(pa.table({**_columns(wide), **columns}))
 
 
 _WORTH_STACKING = 2
