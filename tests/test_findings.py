@@ -100,7 +100,7 @@ def test_small_or_young_groups_are_counted_and_not_compared():
 
     assert said == [
         findings.NOTHING,
-        "Not compared by replies, with fewer than 30 enrollments that are 14 days old: 1 of 2 sequences.",
+        "Not compared by replies, with fewer than 30 enrollments that had mail 14 days ago: 1 of 2 sequences.",
     ]
 
 

@@ -305,7 +305,7 @@ class Report:
         heads = {"number": "", "whole": "in all", "now": f"latest {days} days", "before": f"{days} days before"}
         rows = numbers_of(mailings, change, calls=calls, as_of=at, days=days)
         table = show(rows, columns={**heads, "change": "change"})
-        judged = "Of these changes, that of the reply rate is compared with chance, in all and by sequence:"
+        judged = "Only the change of the reply rate is compared with chance, in all and by sequence:"
         self._show(f"{table.to_html()}<p>{judged}</p>")
         self.tell(change, limit=3)
 

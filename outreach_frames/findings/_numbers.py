@@ -47,7 +47,7 @@ def head_of(tables: Mapping[str, pd.DataFrame], *, organization: str | None, as_
     name = f"<strong>{escape(whose)}</strong> · " if whose else ""
     reading = (
         "In brackets after a percentage: a range that holds the true rate in 95 of 100 cases, and n, the number of "
-        "cases. A difference is named only where chance does not explain it, among all comparisons of this report."
+        "cases. A difference is named only where chance is unlikely to explain it, among all comparisons here."
     )
     return (
         f'<p class="outreach-head">{name}{period}. Extracted {day(as_of)}, {as_of:%H:%M}{SPACE}UTC.</p>'

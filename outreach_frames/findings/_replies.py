@@ -109,9 +109,7 @@ def _not_judged(result: pd.DataFrame, rate: str, key: str) -> Iterator[Finding]:
     whole = counted(len(sizes), noun)
     sentence = f"Not compared, with fewer than {MIN_N} cases: {small:,} of {whole}."
     if rate == "enrollment_reply_rate_14d":
-        sentence = (
-            f"Not compared by replies, with fewer than {MIN_N} enrollments that are 14 days old: {small:,} of {whole}."
-        )
+        sentence = f"Not compared by replies, with fewer than {MIN_N} enrollments that had mail 14 days ago: {small:,} of {whole}."
     yield Finding(Level.NOTE, small, sentence)
 
 
