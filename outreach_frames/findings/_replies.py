@@ -109,7 +109,8 @@ def _not_judged(result: pd.DataFrame, rate: str, key: str) -> Iterator[Finding]:
     whole = counted(len(sizes), noun)
     sentence = f"Not compared, with fewer than {MIN_N} cases: {small:,} of {whole}."
     if rate == "enrollment_reply_rate_14d":
-        sentence = f"Not compared by replies, with fewer than {MIN_N} enrollments that had mail 14 days ago: {small:,} of {whole}."
+        too_few = f"fewer than {MIN_N} enrollments that had mail 14 days ago"
+        sentence = f"Not compared by replies, with {too_few}: {small:,} of {whole}."
     yield Finding(Level.NOTE, small, sentence)
 
 
