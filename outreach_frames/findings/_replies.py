@@ -359,8 +359,11 @@ def plans(result: pd.DataFrame, _: Names) -> Iterator[Finding]:
         start = f"At a rate of {percent(float(str(baseline)))}"
         reachable = [row for row in records(plan) if row["days"] <= _REACHABLE_D]
         if not reachable:
-            most = _improvement(plan["difference"].max())
-            sentence = f"{start}, a test would need more than {_REACHABLE_D} days to find even {most}."
+            most = max(records(plan), key=lambda row: float(row["difference"]))
+            sentence = (
+                f"{start}, a test would need {counted(most['days'], 'day')} to find even "
+                f"{_improvement(most['difference'])}."
+            )
         else:
             least = min(reachable, key=lambda row: float(row["difference"]))
             sentence = (
