@@ -187,7 +187,6 @@ def test_a_query_of_a_divided_table_reaches_nothing_else(taken):
         taken.scan("accounts").filter(f"exists (from '{file}')").fetchall()
 
 
-@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own
 def test_a_query_does_not_learn_whose_machine_it_is(taken):
     """The settings of DuckDB name folders."""
     settings = taken.sql("select name, value from duckdb_settings()")
@@ -197,6 +196,7 @@ def test_a_query_does_not_learn_whose_machine_it_is(taken):
     assert set(settings["value"][settings["name"].str.endswith(("directory", "path"))]) <= {"", "none", "main"}
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own
 def test_partitions_of_dask_are_the_files(taken):
     """Each worker reads whole files, in the order of the ids; of few columns Dask reads several files at once."""
     files = parts_of(taken, "accounts")
